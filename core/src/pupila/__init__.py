@@ -1,0 +1,46 @@
+"""Pupila: turns large image classifiers into small ones and proves that they are good enough.
+
+What a plugin author needs is importable from here.
+"""
+
+from pupila.artifact import Artifact
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.hookspecs import hookimpl
+from pupila.plugin import (
+    Config,
+    Exporter,
+    Loader,
+    OpenModel,
+    Product,
+    Progress,
+    Runner,
+    Step,
+    Student,
+    Technique,
+)
+from pupila.predictions import Predictions
+from pupila.registry import Registry, installed
+
+__all__ = [
+    "Artifact",
+    "Config",
+    "Dataset",
+    "Exporter",
+    "InputContract",
+    "Loader",
+    "OpenModel",
+    "OutputContract",
+    "Predictions",
+    "Product",
+    "Progress",
+    "PupilaError",
+    "Registry",
+    "Runner",
+    "Step",
+    "Student",
+    "Technique",
+    "hookimpl",
+    "installed",
+]

@@ -1,0 +1,77 @@
+"""An artifact: an immutable folder with a model's files and `artifact.json`, named by digest."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.contract import InputContract, OutputContract
+
+RECORD_NAME = "artifact.json"
+
+
+class Origin(BaseModel):
+    """What made an artifact, in enough detail to make it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plugin: str = Field(description="Name of the technique, exporter or loader.")
+    distribution: str = Field(description="Python distribution that the plugin came from.")
+    version: str = Field(description="Version of that distribution.")
+    config: dict[str, Any] = Field(default_factory=dict, description="The plugin's settings.")
+    seed: int | None = Field(default=None, description="Seed of the run, where it was used.")
+    inputs: tuple[str, ...] = Field(default=(), description="Digests of the input artifacts.")
+    dataset: str | None = Field(default=None, description="Fingerprint of the data used.")
+    source: str | None = Field(default=None, description="SHA-256 of the imported model file.")
+
+
+class Record(BaseModel):
+    """The content of `artifact.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(description="keras, savedmodel, tflite, tfjs, …")
+    files: dict[str, str] = Field(description="SHA-256 of each model file by relative name.")
+    input: InputContract
+    output: OutputContract
+    origin: Origin
+    parameters: int | None = Field(default=None, description="Weights, trainable or not.")
+    macs: int | None = Field(default=None, description="Multiply-accumulates for one image.")
+    measured: dict[str, Any] = Field(
+        default_factory=dict, description="What the plugin measured while it made the artifact."
+    )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model in the store: `path` holds the files, `record` says what they are."""
+
+    path: Path
+    digest: str
+    record: Record
+
+    @property
+    def format(self) -> str:
+        return self.record.format
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path / name for name in self.record.files]
+
+    def file(self, suffix: str) -> Path:
+        """Return the one model file whose name ends in `suffix`."""
+        (found,) = (file for file in self.files if file.name.endswith(suffix))
+        return found
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all model files on disk."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def gzip_bytes(self) -> int:
+        """Bytes of all model files, each gzipped at level 6, as a web server would send them."""
+        return sum(len(gzip.compress(file.read_bytes(), compresslevel=6)) for file in self.files)

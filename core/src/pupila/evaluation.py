@@ -1,0 +1,85 @@
+"""How good one artifact is: figures with intervals, measured through its own runtime."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(_Figures):
+    """A figure with its 95 % interval; fractions are 0..1."""
+
+    value: float
+    low: float
+    high: float
+    method: str = Field(description="How the interval was computed, with its source.")
+
+
+class OperatingPoint(_Figures):
+    """Sensitivity and specificity for the positive class at one threshold of its probability."""
+
+    threshold: float
+    chosen_on: str = Field(description="Split whose images the threshold was chosen on.")
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+class Metrics(_Figures):
+    """Quality on one set of images."""
+
+    images: int
+    accuracy: Estimate
+    auc: Estimate | None = Field(description="Of the positive class; one-vs-rest mean beyond two.")
+    operating_points: tuple[OperatingPoint, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: answer.")
+    ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
+    brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
+
+
+class Agreement(_Figures):
+    """How far an artifact answers as its reference does, on the same images."""
+
+    reference: str = Field(description="Name of the teacher or artifact compared with.")
+    labels: Estimate = Field(description="Part of the images given the same class.")
+    mean_difference: float = Field(description="Mean absolute difference of probabilities.")
+    largest_difference: float = Field(description="Largest absolute difference of probabilities.")
+
+
+class Latency(_Figures):
+    """Time of one image, after warm-up."""
+
+    median_ms: float
+    p95_ms: float
+    repeats: int
+    threads: int
+
+
+class Cost(_Figures):
+    """What it takes to ship and run an artifact."""
+
+    size_bytes: int
+    gzip_bytes: int
+    parameters: int | None
+    macs: int | None
+    latency: Latency
+    peak_memory_bytes: int = Field(description="Resident memory of the process that ran it.")
+
+
+class Evaluation(_Figures):
+    """One artifact, judged."""
+
+    artifact: str = Field(description="Digest.")
+    format: str
+    runtime: str
+    cpu: str
+    split: str
+    metrics: Metrics
+    groups: dict[str, dict[str, Metrics]] = Field(
+        default_factory=dict, description="The same by each value of `source`, `site`."
+    )
+    agreement: Agreement | None = None
+    cost: Cost
+    probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")

@@ -1,0 +1,83 @@
+"""The hook through which every plugin comes in, ours and anyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pupila.plugin import Exporter, Loader, Runner, Student, Technique
+
+PROJECT = "pupila"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hooks:
+    """Hooks of the entry-point group `pupila`; implement the ones you need in one module."""
+
+    @hookspec
+    def pupila_techniques(self) -> Iterable[Technique]:  # type: ignore[empty-body]
+        """Yield techniques. A whole plugin, which zeroes the smallest weights of a model:
+
+        ```python
+        import numpy as np
+        from pydantic import Field
+        from pupila import Config, Product, Step, Technique, hookimpl
+
+
+        class Sparsify(Config):
+            fraction: float = Field(0.5, ge=0, lt=1, description="Part of each kernel to zero.")
+
+
+        @hookimpl
+        def pupila_techniques():
+            yield Technique(
+                name="sparsify",
+                summary="Zero the smallest weights of every kernel, without retraining",
+                config=Sparsify,
+                accepts=frozenset({"keras"}),
+                produces="keras",
+                implementation=f"{__name__}:sparsify",
+            )
+
+
+        def sparsify(step: Step[Sparsify]) -> Product:
+            from pupila import keras_files
+
+            (artifact,) = step.inputs
+            model = keras_files.load(artifact)
+            for weight in model.trainable_weights:
+                if len(weight.shape) > 1:
+                    value = np.asarray(weight)
+                    limit = np.quantile(np.abs(value), step.config.fraction)
+                    weight.assign(np.where(np.abs(value) <= limit, 0, value))
+            keras_files.save(model, step.output)
+            return Product.like(artifact, format="keras")
+        ```
+
+        In the plugin's `pyproject.toml`:
+
+        ```toml
+        [project.entry-points.pupila]
+        sparsify = "the_module_above"
+        ```
+        """
+
+    @hookspec
+    def pupila_exporters(self) -> Iterable[Exporter]:  # type: ignore[empty-body]
+        """Yield exporters: same shape as techniques, one model in, another format out."""
+
+    @hookspec
+    def pupila_students(self) -> Iterable[Student]:  # type: ignore[empty-body]
+        """Yield small architectures that recipes may name as `student`."""
+
+    @hookspec
+    def pupila_loaders(self) -> Iterable[Loader]:  # type: ignore[empty-body]
+        """Yield readers of model files."""
+
+    @hookspec
+    def pupila_runners(self) -> Iterable[Runner]:  # type: ignore[empty-body]
+        """Yield runtimes; the first one of a format, by plugin order, judges its artifacts."""

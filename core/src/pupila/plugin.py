@@ -1,0 +1,178 @@
+"""Descriptors: what a plugin tells about itself, without importing its implementation.
+
+`implementation` names a callable as `"module:attribute"`; it is imported only in the process that
+runs it. Listing plugins therefore never imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from pupila.artifact import Artifact
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import Dataset
+from pupila.predictions import Predictions
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class Config(BaseModel):
+    """Base of every plugin's settings: frozen, and refuses fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Progress(Protocol):
+    """Told how far a long step is; `done` out of `total`, in units that `what` names."""
+
+    def __call__(self, done: int, total: int, what: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Step(Generic[ConfigT]):
+    """All that a technique or exporter is given."""
+
+    config: ConfigT
+    inputs: tuple[Artifact, ...]
+    output: Path
+    """An empty folder: write the model's files here, and nothing else."""
+    scratch: Path
+    """A folder that outlives a crash: checkpoints go here, and a retry finds them."""
+    seed: int
+    dataset: Dataset | None
+    """The images; None where the plugin declares `needs_data=False`."""
+    predictions: Predictions
+    """Predictions of any artifact on any split, computed once and kept."""
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What a technique or exporter returns: a description of the files it wrote."""
+
+    format: str
+    input: InputContract
+    output: OutputContract
+    parameters: int | None = None
+    macs: int | None = None
+    measured: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def like(cls, model: Artifact, *, format: str, **changes: Any) -> Product:
+        """Describe another form of `model`: same contracts and cost unless `changes` says so."""
+        record = model.record
+        kept = {name: getattr(record, name) for name in ("input", "output", "parameters", "macs")}
+        return cls(format=format, **(kept | changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """What all kinds of plugin have: a name, one line of summary, and where the code is."""
+
+    kind: ClassVar[str]
+    name: str
+    summary: str
+    implementation: str
+
+    def load(self) -> Callable[..., Any]:
+        """Import and return the implementation."""
+        module, _, attribute = self.implementation.partition(":")
+        return getattr(import_module(module), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPlugin(Plugin):
+    """A plugin that a recipe's step can name; its implementation maps `Step` to `Product`."""
+
+    accepts: frozenset[str]
+    """Formats of the inputs; empty with `max_inputs=0`."""
+    produces: str
+    config: type[BaseModel] = Config
+    min_inputs: int = 1
+    max_inputs: int | None = 1
+    """None means any number."""
+    needs_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique(StepPlugin):
+    """Makes a better model out of models and data: distill, quantize-…, prune-…"""
+
+    kind: ClassVar[str] = "technique"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter(StepPlugin):
+    """Puts one model into another format without changing what it answers: export-…"""
+
+    kind: ClassVar[str] = "exporter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student(Plugin):
+    """A small architecture by name.
+
+    Its implementation is `build(input: InputContract, classes: int) -> keras.Model`, which takes
+    raw RGB `(batch, height, width, 3)` in 0..255 and gives logits `(batch, classes)`.
+    """
+
+    kind: ClassVar[str] = "student"
+    size: int
+    """Rows and columns of the input where a recipe names none, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loader(Plugin):
+    """Reads a model file that a user brings.
+
+    `recognises` looks at names and magic bytes only. The implementation is
+    `load(source: Path, output: OutputContract, folder: Path) -> Product`: it writes the model into
+    `folder` in the format `produces`, and raises `PupilaError` for what it must refuse.
+    """
+
+    kind: ClassVar[str] = "loader"
+    produces: str
+    recognises: Callable[[Path], bool]
+
+
+class OpenModel(Protocol):
+    """A model opened in its runtime. Images are uint8 `(n, height, width, 3)`."""
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of what computes, with its backend: `"LiteRT 2.3.0, XNNPACK"`."""
+        ...
+
+    def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+        """Return the raw outputs as float32 `(n, columns)` (dequantised where need be)."""
+        ...
+
+    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
+        """Time `repeats` single-image inferences, after a warm-up, in milliseconds each."""
+        ...
+
+    def peak_memory_bytes(self) -> int:
+        """Largest resident memory so far of the process that computes."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner(Plugin):
+    """Opens artifacts of one format; its implementation is `open(artifact, threads) -> OpenModel`."""
+
+    kind: ClassVar[str] = "runner"
+    format: str
+
+
+AnyPlugin = Technique | Exporter | Student | Loader | Runner
+PluginList = Sequence[AnyPlugin]

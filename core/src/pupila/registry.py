@@ -1,0 +1,165 @@
+"""Finds plugins by entry point, once per process, and looks them up by kind and name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pluggy
+
+from pupila.errors import PupilaError, nearest
+from pupila.hookspecs import PROJECT, Hooks
+from pupila.plugin import Loader, Plugin, Runner, StepPlugin, Student
+
+PluginT = TypeVar("PluginT", bound=Plugin)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A descriptor together with the distribution that brought it."""
+
+    plugin: Plugin
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An entry point that could not be imported or did not keep to its hook."""
+
+    name: str
+    distribution: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"Plugin {self.name!r} of {self.distribution} is skipped: {self.error}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All plugins that work, and those that do not."""
+
+    plugins: tuple[Registered, ...]
+    broken: tuple[Broken, ...] = ()
+    _by_name: dict[tuple[str, str], Registered] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        table: dict[tuple[str, str], Registered] = {}
+        for entry in self.plugins:
+            key = (_namespace(entry.plugin), entry.plugin.name)
+            if key in table:
+                raise PupilaError(
+                    f"Two plugins are named {entry.plugin.name!r}: one of "
+                    f"{table[key].distribution}, one of {entry.distribution}. Uninstall one."
+                )
+            table[key] = entry
+        object.__setattr__(self, "_by_name", table)
+
+    def origin(self, plugin: Plugin) -> Registered:
+        """Return the entry that brought this descriptor."""
+        return self._by_name[_namespace(plugin), plugin.name]
+
+    def all(self, kind: type[PluginT]) -> list[PluginT]:
+        """Return every plugin of a kind, in order of name."""
+        found = [entry.plugin for entry in self.plugins if isinstance(entry.plugin, kind)]
+        return sorted(found, key=lambda plugin: plugin.name)
+
+    def step(self, name: str) -> StepPlugin:
+        """Return the technique or exporter of that name."""
+        return self._find(StepPlugin, name, "technique or exporter")
+
+    def student(self, name: str) -> Student:
+        """Return the small architecture of that name."""
+        return self._find(Student, name, "student")
+
+    def runner(self, format: str) -> Runner:
+        """Return the runtime that judges artifacts of this format."""
+        for entry in self.plugins:
+            if isinstance(entry.plugin, Runner) and entry.plugin.format == format:
+                return entry.plugin
+        raise PupilaError(f"No installed plugin runs artifacts of format {format!r}.")
+
+    def loader(self, source: Path) -> Loader:
+        """Return the loader that recognises a model file, by its content rather than its name.
+
+        Raises:
+            PupilaError: the file is missing, or no loader knows it.
+        """
+        if not source.exists():
+            raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
+        for loader in self.all(Loader):
+            if loader.recognises(source):
+                return loader
+        known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
+        raise PupilaError(f"{str(source)!r} is in no known model format. Installed: {known}.")
+
+    def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:
+        known = self.all(kind)
+        for plugin in known:
+            if plugin.name == name:
+                return plugin
+        names = [plugin.name for plugin in known]
+        skipped = "".join(f" {broken}." for broken in self.broken)
+        raise PupilaError(
+            f"No {title} named {name!r}.{nearest(name, names)}"
+            f" Installed: {', '.join(names) or 'none'}.{skipped}"
+        )
+
+
+@cache
+def installed() -> Registry:
+    """Return the plugins of this environment.
+
+    Raises:
+        PupilaError: two distributions bring plugins of one name.
+    """
+    return collect(
+        (distribution, entry)
+        for distribution in distributions()
+        for entry in distribution.entry_points
+        if entry.group == PROJECT
+    )
+
+
+def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
+    """Load entry points; one that fails is kept as `Broken` and the others go on."""
+    plugins: list[Registered] = []
+    broken: list[Broken] = []
+    seen: set[tuple[str, str]] = set()
+    for distribution, entry in sorted(entries, key=lambda pair: (pair[0].name, pair[1].name)):
+        if (distribution.name, entry.name) in seen:  # the same distribution twice on sys.path
+            continue
+        seen.add((distribution.name, entry.name))
+        try:
+            module = entry.load()
+            found = list(_descriptors(module))
+        except Exception as error:  # a third party's import may raise anything
+            broken.append(
+                Broken(entry.name, distribution.name, f"{type(error).__name__}: {error}")
+            )
+            continue
+        plugins += [Registered(each, distribution.name, distribution.version) for each in found]
+    return Registry(tuple(plugins), tuple(broken))
+
+
+def _descriptors(module: Any) -> Iterator[Plugin]:
+    """Call every hook of one plugin module and check what it yields."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    manager.register(module)
+    manager.check_pending()
+    for name in (name for name in vars(Hooks) if name.startswith(f"{PROJECT}_")):
+        for yielded in getattr(manager.hook, name)():
+            for plugin in yielded:
+                if not isinstance(plugin, Plugin):
+                    raise TypeError(f"{name} yielded {plugin!r}, which is no descriptor")
+                yield plugin
+
+
+def _namespace(plugin: Plugin) -> str:
+    """Techniques and exporters share one: a recipe's `use` may name either."""
+    return "step" if isinstance(plugin, StepPlugin) else plugin.kind

@@ -1,0 +1,1 @@
+"""Prefect flows, data validation, reports and the command line of Pupila."""

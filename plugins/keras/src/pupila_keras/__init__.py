@@ -1,0 +1,1 @@
+"""Reads Keras models, old and new, and runs them."""

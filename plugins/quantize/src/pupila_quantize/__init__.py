@@ -1,0 +1,1 @@
+"""Quantises TFLite flatbuffers after training."""

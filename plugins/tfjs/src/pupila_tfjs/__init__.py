@@ -1,0 +1,1 @@
+"""Exports to TensorFlow.js and runs it under Node."""
