@@ -1,0 +1,81 @@
+"""What a run came to: written as `result.json`, read by the report and by other programs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.artifact import Record
+from pupila.evaluation import Evaluation
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Check(_Model):
+    """One thing that data validation looked at."""
+
+    name: str = Field(description="What was checked, in words: 'No image in two splits'.")
+    severity: Literal["error", "warning"] = Field(description="What a failure means.")
+    passed: bool
+    found: str = Field(description="What was found, with figures.")
+    advice: str = Field(default="", description="What to do about a failure.")
+    images: tuple[str, ...] = Field(default=(), description="Paths of the first offending images.")
+
+
+class DataSummary(_Model):
+    """The data of a run and what validation said of it."""
+
+    path: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    positive: str
+    counts: dict[str, dict[str, int]] = Field(description="Images by split, then class.")
+    checks: tuple[Check, ...]
+    data_docs: str | None = Field(description="Path of the Data Docs index page.")
+
+    @property
+    def passed(self) -> bool:
+        """True unless a check that stops a run failed."""
+        return all(check.passed for check in self.checks if check.severity == "error")
+
+
+class Entry(_Model):
+    """One node of the recipe's graph: a teacher, or a step, with its artifact and judgement."""
+
+    name: str
+    kind: Literal["teacher", "step"]
+    uses: str = Field(description="Name of the plugin, or of the teacher's loader.")
+    inputs: tuple[str, ...] = Field(default=(), description="Names of the nodes it was made from.")
+    config: dict[str, Any] = Field(default_factory=dict)
+    artifact: str | None = Field(default=None, description="Digest, where it was made.")
+    record: Record | None = None
+    evaluation: Evaluation | None = None
+    cached: bool = Field(default=False, description="Nothing was executed for it in this run.")
+    seconds: float = Field(default=0, description="Wall time of making it in this run.")
+    error: str | None = Field(default=None, description="Why there is no artifact or judgement.")
+
+
+class RunResult(_Model):
+    """A whole run."""
+
+    name: str
+    recipe_path: str
+    recipe_text: str
+    seed: int
+    synthetic: bool = Field(description="The data was generated: nothing here is medical.")
+    started: str = Field(description="ISO 8601, UTC.")
+    seconds: float
+    data: DataSummary
+    entries: tuple[Entry, ...] = Field(description="Teachers first, then steps in order.")
+    specificity: float = Field(description="Specificity at which sensitivity is reported.")
+    machine: str = Field(description="Processor, cores, memory, operating system.")
+    versions: dict[str, str] = Field(description="Distributions that took part.")
+    test_images: tuple[str, ...] = Field(
+        default=(), description="Paths of the test images, in the order of the predictions."
+    )
+    test_labels: tuple[int, ...] = Field(
+        default=(), description="Index into `data.classes` of each test image."
+    )
