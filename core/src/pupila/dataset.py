@@ -49,7 +49,8 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over contents, labels and splits: the same wherever the files lie."""
-        rows = self.frame[["sha256", "label", "split"]].astype(str).to_numpy().tolist()
+        columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
+        rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
 
     def select(self, split: str) -> Dataset:
@@ -65,6 +66,11 @@ class Dataset:
         return Dataset(chosen, self.classes, self.cache)
 
     @cached_property
+    def paths(self) -> list[Path]:
+        """File of each image."""
+        return [Path(path) for path in self.frame["path"].tolist()]
+
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Index into `classes` of each image."""
         index = {name: number for number, name in enumerate(self.classes)}
@@ -72,7 +78,7 @@ class Dataset:
 
     def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
-        return resize(decode(Path(self.frame["path"].iat[row])), contract)
+        return resize(decode(self.paths[row]), contract)
 
     def pixels(self, contract: InputContract) -> NDArray[np.uint8]:
         """Return all images as uint8 `(n, height, width, 3)`, mapped from disk, not in memory.
@@ -88,10 +94,11 @@ class Dataset:
         return np.load(path, mmap_mode="r")
 
     def _write_pixels(self, path: Path, contract: InputContract) -> None:
-        partial = path.with_suffix(".partial")
+        unfinished = path.with_suffix(".partial")
         shape = (len(self), *contract.shape)
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        for row in range(len(self)):
-            array[row] = self.image(row, contract)
-        array.flush()
-        partial.rename(path)
+        with unfinished.open("wb") as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for row in range(len(self)):
+                stream.write(self.image(row, contract).tobytes())
+        unfinished.replace(path)

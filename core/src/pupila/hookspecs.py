@@ -29,7 +29,7 @@ class Hooks:
 
 
         class Sparsify(Config):
-            fraction: float = Field(0.5, ge=0, lt=1, description="Part of each kernel to zero.")
+            fraction: float = Field(default=0.5, ge=0, lt=1, description="Part of each kernel.")
 
 
         @hookimpl

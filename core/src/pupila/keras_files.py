@@ -6,6 +6,7 @@ Keras and TensorFlow are imported inside functions only, so that listing plugins
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,7 @@ def import_keras() -> Any:
     """Import Keras on TensorFlow without its start-up chatter."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import keras
-
-    return keras
+    return import_module("keras")
 
 
 def load(artifact: Artifact) -> Any:

@@ -168,7 +168,10 @@ class OpenModel(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Runner(Plugin):
-    """Opens artifacts of one format; its implementation is `open(artifact, threads) -> OpenModel`."""
+    """Opens artifacts of one format.
+
+    Its implementation is `open(artifact: Artifact, threads: int) -> OpenModel`.
+    """
 
     kind: ClassVar[str] = "runner"
     format: str

@@ -108,10 +108,9 @@ def _compute(
     return np.concatenate(outputs)
 
 
-def _shifted(
-    progress: Progress, start: int, whole: int, done: int, _total: int, what: str
-) -> None:
-    """Report a part's progress as progress of the whole."""
+def _shifted(progress: Progress, start: int, whole: int, done: int, total: int, what: str) -> None:
+    """Report a part's progress (`done` of its own `total`) as progress of the whole."""
+    del total
     progress(start + done, whole, what)
 
 

@@ -138,9 +138,7 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
             module = entry.load()
             found = list(_descriptors(module))
         except Exception as error:  # a third party's import may raise anything
-            broken.append(
-                Broken(entry.name, distribution.name, f"{type(error).__name__}: {error}")
-            )
+            broken.append(Broken(entry.name, distribution.name, f"{type(error).__name__}: {error}"))
             continue
         plugins += [Registered(each, distribution.name, distribution.version) for each in found]
     return Registry(tuple(plugins), tuple(broken))

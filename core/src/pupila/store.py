@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def draft(self) -> Iterator[Path]:
+    def draft(self) -> Generator[Path]:
         """Yield an empty folder on the store's own disk, removed afterwards if still there."""
         folder = Path(tempfile.mkdtemp(dir=self._incoming))
         try:

@@ -28,17 +28,23 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    views: int = Field(4, ge=1, description="Views of each image, the unaltered one included.")
-    flip_horizontal: bool = Field(True, description="Mirror left and right, half of the time.")
-    flip_vertical: bool = Field(False, description="Mirror top and bottom, half of the time.")
-    rotation_degrees: float = Field(15, ge=0, le=180, description="Rotation, either way.")
-    zoom: float = Field(0.1, ge=0, lt=0.5, description="Change of scale, as a fraction.")
-    shift: float = Field(0.05, ge=0, lt=0.3, description="Translation, as a fraction of the side.")
-    brightness: float = Field(0.2, ge=0, lt=1, description="Change of brightness, as a fraction.")
-    contrast: float = Field(0.2, ge=0, lt=1, description="Change of contrast, as a fraction.")
-    saturation: float = Field(0.3, ge=0, le=1, description="Change of saturation, as a fraction.")
-    channel_gain: float = Field(0.15, ge=0, lt=1, description="Gain of each channel by itself.")
-    seed: int = Field(0, description="Seed of all views; kept apart from the seed of training.")
+    views: int = Field(default=4, ge=1, description="Views of each image, itself included.")
+    flip_horizontal: bool = Field(default=True, description="Mirror left and right, half the time.")
+    flip_vertical: bool = Field(default=False, description="Mirror top and bottom, half the time.")
+    rotation_degrees: float = Field(default=15, ge=0, le=180, description="Rotation, either way.")
+    zoom: float = Field(default=0.1, ge=0, lt=0.5, description="Change of scale, as a fraction.")
+    shift: float = Field(
+        default=0.05, ge=0, lt=0.3, description="Translation, a fraction of the side."
+    )
+    brightness: float = Field(
+        default=0.2, ge=0, lt=1, description="Change of brightness, a fraction."
+    )
+    contrast: float = Field(default=0.2, ge=0, lt=1, description="Change of contrast, a fraction.")
+    saturation: float = Field(
+        default=0.3, ge=0, le=1, description="Change of saturation, a fraction."
+    )
+    channel_gain: float = Field(default=0.15, ge=0, lt=1, description="Gain of each channel alone.")
+    seed: int = Field(default=0, description="Seed of the views; training has its own.")
 
     @property
     def digest(self) -> str:
