@@ -98,7 +98,8 @@ class Dataset:
         shape = (len(self), *contract.shape)
         with unfinished.open("wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
+            # numpy does not type this function
+            np.lib.format.write_array_header_1_0(stream, header)  # pyright: ignore[reportUnknownMemberType]
             for row in range(len(self)):
                 stream.write(self.image(row, contract).tobytes())
         unfinished.replace(path)
