@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pupila.contract import InputContract
 from pupila.digest import digest_json
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, nearest
 from pupila.images import decode, resize
 
 if TYPE_CHECKING:
@@ -72,9 +72,20 @@ class Dataset:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Index into `classes` of each image."""
+        """Index into `classes` of each image.
+
+        Raises:
+            PupilaError: an image has a label that is none of the classes.
+        """
         index = {name: number for number, name in enumerate(self.classes)}
-        return np.array([index[label] for label in self.frame["label"]], np.int64)
+        labels: list[str] = self.frame["label"].tolist()
+        unknown = next((label for label in labels if label not in index), None)
+        if unknown is not None:
+            raise PupilaError(
+                f"The data has images labelled {unknown!r}, but its classes are "
+                f"{list(self.classes)}.{nearest(unknown, self.classes)}"
+            )
+        return np.array([index[label] for label in labels], np.int64)
 
     def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""

@@ -5,7 +5,15 @@ Keras and TensorFlow are imported inside functions only, so that listing plugins
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +27,25 @@ def import_keras() -> Any:
     """Import Keras on TensorFlow without its start-up chatter."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "tensorflow" not in sys.modules:
+        with _standard_error_closed():
+            import_module("tensorflow")
     return import_module("keras")
+
+
+@contextmanager
+def _standard_error_closed() -> Generator[None]:
+    """Drop what C++ code writes to standard error; TensorFlow's first lines heed no setting."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def load(artifact: Artifact) -> Any:
@@ -29,8 +55,54 @@ def load(artifact: Artifact) -> Any:
 
 
 def save(model: Any, folder: Path) -> None:
-    """Write a `keras.Model` as the model file of a `keras` artifact, without optimizer state."""
-    model.save(folder / MODEL_NAME, include_optimizer=False)
+    """Write a `keras.Model` as the model file of a `keras` artifact, without optimizer state.
+
+    One model always gives the same bytes: the date and the memory addresses that Keras writes are
+    left out, so that an artifact made twice is one artifact.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        written = Path(scratch) / MODEL_NAME
+        with _without_training(model):
+            model.save(written)
+        repacked = Path(scratch) / "repacked"
+        _repack(written, repacked)
+        repacked.replace(folder / MODEL_NAME)
+
+
+@contextmanager
+def _without_training(model: Any) -> Generator[None]:
+    """Hide a model's optimizer, which Keras would save, whatever `include_optimizer` says."""
+    optimizer, compiled = getattr(model, "optimizer", None), model.compiled
+    model.optimizer, model.compiled = None, False
+    try:
+        yield
+    finally:
+        model.optimizer, model.compiled = optimizer, compiled
+
+
+def _repack(source: Path, target: Path) -> None:
+    """Copy a `.keras` archive without what differs from one save to the next."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            entry = zipfile.ZipInfo(name)  # dated 1980, the zip format's zero
+            with old.open(name) as content, new.open(entry, "w", force_zip64=True) as copy:
+                if name == "metadata.json":
+                    version = json.load(content)["keras_version"]
+                    copy.write(json.dumps({"keras_version": version}).encode())
+                elif name == "config.json":
+                    copy.write(_numbered(content.read().decode()).encode())
+                else:
+                    shutil.copyfileobj(content, copy)
+
+
+def _numbered(config: str) -> str:
+    """Number shared objects in order, where Keras writes memory addresses."""
+    numbers: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return f'"shared_object_id": {numbers.setdefault(match[1], len(numbers))}'
+
+    return re.sub(r'"shared_object_id": (\d+)', number, config)
 
 
 def parameters(model: Any) -> int:
@@ -41,46 +113,52 @@ def parameters(model: Any) -> int:
 def macs(model: Any) -> int:
     """Return the multiply-accumulates of one image: convolutions and dense layers.
 
+    A layer that is called twice counts twice, in nested models too. Attention and recurrent layers
+    do not count.
+
     Raises:
         ValueError: a layer's shapes are not known (the model is not built, or sizes are open).
     """
     keras = import_keras()
-    return sum(_layer_macs(keras, layer) for layer in _leaves(keras, model))
+    return sum(
+        macs(operation) if isinstance(operation, keras.Model) else _call_macs(keras, node)
+        for operation, node in _calls(keras, model)
+    )
 
 
-def _leaves(keras: Any, model: Any) -> list[Any]:
-    """Return all layers, those of nested models too, each once."""
-    layers: list[Any] = []
-    for layer in model.layers:
-        layers += _leaves(keras, layer) if isinstance(layer, keras.Model) else [layer]
-    return layers
+def _calls(keras: Any, model: Any) -> list[tuple[Any, Any]]:
+    """Return each call in a model's graph: the layer (or nested model) and the graph's node."""
+    if isinstance(model, keras.Sequential):
+        model = model._functional
+    if model is None:
+        raise ValueError("the model is not built: give it an input size")
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    return [(node.operation, node) for node in nodes]
 
 
-def _layer_macs(keras: Any, layer: Any) -> int:
-    """Multiply-accumulates: each kernel entry is used once per output position."""
-    layers = keras.layers
+def _call_macs(keras: Any, node: Any) -> int:
+    """Multiply-accumulates of one call: each kernel entry is used once per output position."""
+    layer, layers = node.operation, keras.layers
     if isinstance(layer, layers.SeparableConv2D):
-        positions = _positions(layer.output)
-        return positions * (_size(layer.depthwise_kernel) + _size(layer.pointwise_kernel))
+        kernels = _size(layer.depthwise_kernel.shape) + _size(layer.pointwise_kernel.shape)
+        return _positions(node.output_tensors[0]) * kernels
     if isinstance(layer, layers.Conv2DTranspose):
-        return _positions(layer.input) * _size(layer.kernel)
-    if isinstance(layer, layers.DepthwiseConv2D | layers.Conv2D):
-        return _positions(layer.output) * _size(layer.kernel)
-    if isinstance(layer, layers.Dense):
-        return _size(layer.kernel)
+        return _positions(node.input_tensors[0]) * _size(layer.kernel.shape)
+    if isinstance(layer, layers.DepthwiseConv2D | layers.Conv2D | layers.Dense):
+        return _positions(node.output_tensors[0]) * _size(layer.kernel.shape)
     return 0
 
 
 def _positions(tensor: Any) -> int:
-    """Rows times columns of a channels-last feature map."""
-    _, rows, columns, _ = tensor.shape
-    if rows is None or columns is None:
+    """Rows times columns of a channels-last feature map; one where there are only channels."""
+    between = tensor.shape[1:-1]
+    if None in between:
         raise ValueError(f"the size of {tensor.name} is not fixed")
-    return int(rows) * int(columns)
+    return _size(between)
 
 
-def _size(weight: Any) -> int:
+def _size(shape: Any) -> int:
     size = 1
-    for length in weight.shape:
+    for length in shape:
         size *= int(length)
     return size

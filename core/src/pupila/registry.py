@@ -81,7 +81,11 @@ class Registry:
         for entry in self.plugins:
             if isinstance(entry.plugin, Runner) and entry.plugin.format == format:
                 return entry.plugin
-        raise PupilaError(f"No installed plugin runs artifacts of format {format!r}.")
+        known = sorted({runner.format for runner in self.all(Runner)})
+        raise PupilaError(
+            f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
+            f" Installed: {', '.join(known) or 'none'}.{self._skipped()}"
+        )
 
     def loader(self, source: Path) -> Loader:
         """Return the loader that recognises a model file, by its content rather than its name.
@@ -95,7 +99,9 @@ class Registry:
             if loader.recognises(source):
                 return loader
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
-        raise PupilaError(f"{str(source)!r} is in no known model format. Installed: {known}.")
+        raise PupilaError(
+            f"{str(source)!r} is in no known model format. Installed: {known}.{self._skipped()}"
+        )
 
     def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:
         known = self.all(kind)
@@ -103,11 +109,14 @@ class Registry:
             if plugin.name == name:
                 return plugin
         names = [plugin.name for plugin in known]
-        skipped = "".join(f" {broken}." for broken in self.broken)
         raise PupilaError(
             f"No {title} named {name!r}.{nearest(name, names)}"
-            f" Installed: {', '.join(names) or 'none'}.{skipped}"
+            f" Installed: {', '.join(names) or 'none'}.{self._skipped()}"
         )
+
+    def _skipped(self) -> str:
+        """What is missing may be in a plugin that could not be loaded."""
+        return "".join(f" {broken}." for broken in self.broken)
 
 
 @cache
@@ -130,18 +139,26 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
     plugins: list[Registered] = []
     broken: list[Broken] = []
     seen: set[tuple[str, str]] = set()
-    for distribution, entry in sorted(entries, key=lambda pair: (pair[0].name, pair[1].name)):
-        if (distribution.name, entry.name) in seen:  # the same distribution twice on sys.path
+    for name, distribution, entry in _sorted(entries):
+        if (name, entry.name) in seen:  # the same distribution twice on sys.path
             continue
-        seen.add((distribution.name, entry.name))
+        seen.add((name, entry.name))
         try:
             module = entry.load()
             found = list(_descriptors(module))
-        except Exception as error:  # a third party's import may raise anything
-            broken.append(Broken(entry.name, distribution.name, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # a third party's import may raise anything
+            broken.append(Broken(entry.name, name, f"{type(error).__name__}: {error}"))
             continue
-        plugins += [Registered(each, distribution.name, distribution.version) for each in found]
+        plugins += [Registered(each, name, distribution.version or "unknown") for each in found]
     return Registry(tuple(plugins), tuple(broken))
+
+
+def _sorted(
+    entries: Iterable[tuple[Distribution, EntryPoint]],
+) -> list[tuple[str, Distribution, EntryPoint]]:
+    """Put entry points in order of distribution and name; damaged metadata may have no name."""
+    named = [(each.metadata["Name"] or "(unnamed)", each, entry) for each, entry in entries]
+    return sorted(named, key=lambda item: (item[0], item[2].name))
 
 
 def _descriptors(module: Any) -> Iterator[Plugin]:
@@ -150,8 +167,14 @@ def _descriptors(module: Any) -> Iterator[Plugin]:
     manager.add_hookspecs(Hooks)
     manager.register(module)
     manager.check_pending()
-    for name in (name for name in vars(Hooks) if name.startswith(f"{PROJECT}_")):
-        for yielded in getattr(manager.hook, name)():
+    callers = manager.get_hookcallers(module) or []
+    if not callers:
+        raise TypeError(f"it implements no hook: mark its functions with `@{PROJECT}.hookimpl`")
+    for name in (caller.name for caller in callers):
+        answers = getattr(manager.hook, name)()
+        if not answers:
+            raise TypeError(f"{name} returned nothing: yield the descriptors, or return a list")
+        for yielded in answers:
             for plugin in yielded:
                 if not isinstance(plugin, Plugin):
                     raise TypeError(f"{name} yielded {plugin!r}, which is no descriptor")

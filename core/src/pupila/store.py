@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pupila.artifact import RECORD_NAME, Artifact, Record
 from pupila.digest import digest_file, digest_json
@@ -33,7 +33,8 @@ class Store:
     @contextmanager
     def draft(self) -> Generator[Path]:
         """Yield an empty folder on the store's own disk, removed afterwards if still there."""
-        folder = Path(tempfile.mkdtemp(dir=self._incoming))
+        folder = self._incoming / uuid4().hex
+        folder.mkdir()
         try:
             yield folder
         finally:
@@ -43,7 +44,7 @@ class Store:
         """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
 
         Raises:
-            PupilaError: the folder holds no file.
+            PupilaError: the folder holds no file, or one named like the store's own record.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -52,18 +53,24 @@ class Store:
         }
         if not files:
             raise PupilaError(f"{fields.get('origin')!r} wrote no model file: nothing to store.")
-        record = Record(files=files, **fields)
+        if RECORD_NAME in files:
+            raise PupilaError(
+                f"{fields.get('origin')!r} wrote a file {RECORD_NAME!r}, which is the name of the "
+                f"store's own record: the plugin must give that file another name."
+            )
+        text = Record(files=files, **fields).model_dump_json(indent=2)
+        record = Record.model_validate_json(text)  # as every later reader will see it
         digest = digest_json(record.model_dump(mode="json"))
         target = self._objects / digest
         if not target.exists():
-            (folder / RECORD_NAME).write_text(record.model_dump_json(indent=2))
+            (folder / RECORD_NAME).write_text(text)
             _sync(folder)
             try:
                 folder.rename(target)
             except OSError:  # another process stored the very same artifact first
                 if not target.exists():
                     raise
-            _sync_folder(self._objects)
+            _sync_one(self._objects)
         return Artifact(target, digest, record)
 
     def open(self, digest: str) -> Artifact:
@@ -100,28 +107,26 @@ class Store:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    unfinished = path.with_name(f".partial-{uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with unfinished.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(path)
+        unfinished.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 
 def _sync(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    _sync_folder(folder)
+    """Put a folder with all that is below it on disk."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync_one(path)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from pupila.artifact import Record
 from pupila.evaluation import Evaluation
-from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Model(BaseModel):

@@ -1,1 +1,65 @@
-"""Knowledge distillation into small students."""
+"""Knowledge distillation into small students, and the same training without a teacher.
+
+This module only describes: Keras is imported in the process that trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila import Student, Technique, hookimpl
+from pupila_distill.config import Distillation, Training
+
+
+@hookimpl
+def pupila_techniques() -> Iterator[Technique]:
+    """Yield `distill` and its control, `train`."""
+    yield Technique(
+        name="distill",
+        summary="Train a small student to answer as a teacher does (Hinton et al. 2015)",
+        implementation="pupila_distill.techniques:distill",
+        config=Distillation,
+        accepts=frozenset({"keras", "savedmodel", "tflite"}),
+        produces="keras",
+        needs_data=True,
+    )
+    yield Technique(
+        name="train",
+        summary="Train a small student from the labels alone: the control of distill",
+        implementation="pupila_distill.techniques:train",
+        config=Training,
+        accepts=frozenset(),
+        produces="keras",
+        min_inputs=0,
+        max_inputs=0,
+        needs_data=True,
+    )
+
+
+@hookimpl
+def pupila_students() -> Iterator[Student]:
+    """Yield the architectures, smallest first."""
+    yield Student(
+        name="mobile-xs",
+        summary="0.13 M parameters: depthwise separable convolutions",
+        implementation="pupila_distill.students:mobile_xs",
+        size=128,
+    )
+    yield Student(
+        name="mobile-s",
+        summary="0.39 M parameters: inverted residuals",
+        implementation="pupila_distill.students:mobile_s",
+        size=128,
+    )
+    yield Student(
+        name="conv-32-64-8",
+        summary="0.48 M parameters at 128 px: two convolutions and a dense layer of 8 units",
+        implementation="pupila_distill.students:conv_32_64_8",
+        size=128,
+    )
+    yield Student(
+        name="residual-m",
+        summary="2.8 M parameters: 3x3 convolutions with shortcuts",
+        implementation="pupila_distill.students:residual_m",
+        size=128,
+    )

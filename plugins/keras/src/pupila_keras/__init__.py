@@ -1,1 +1,58 @@
 """Reads Keras models, old and new, and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila import Loader, Runner, hookimpl
+from pupila_keras import recognise
+
+
+@hookimpl
+def pupila_loaders() -> Iterator[Loader]:
+    """Yield one reader per kind of file, and one that refuses pickles."""
+    yield Loader(
+        name="keras",
+        summary="Keras archives (.keras) of Keras 3 and of Keras 2.12 or newer",
+        produces="keras",
+        recognises=recognise.is_archive,
+        implementation=f"{__name__}.archive:load",
+    )
+    yield Loader(
+        name="keras-h5",
+        summary="Keras HDF5 files (.h5) of Keras 2 and 3",
+        produces="keras",
+        recognises=recognise.is_hdf5,
+        implementation=f"{__name__}.hdf5:load",
+    )
+    yield Loader(
+        name="pickle",
+        summary="pickles (.pkl, .joblib, .pt), which are refused: opening one runs its code",
+        produces="keras",
+        recognises=recognise.is_pickle,
+        implementation=f"{__name__}.pickles:refuse",
+    )
+    yield Loader(
+        name="savedmodel",
+        summary="TensorFlow SavedModel folders",
+        produces="savedmodel",
+        recognises=recognise.is_savedmodel,
+        implementation=f"{__name__}.savedmodel:load",
+    )
+
+
+@hookimpl
+def pupila_runners() -> Iterator[Runner]:
+    """Yield the runtimes of the two formats that the loaders write."""
+    yield Runner(
+        name="keras",
+        summary="Keras 3 on TensorFlow",
+        format="keras",
+        implementation=f"{__name__}.runners:open_keras",
+    )
+    yield Runner(
+        name="savedmodel",
+        summary="TensorFlow's own SavedModel loader",
+        format="savedmodel",
+        implementation=f"{__name__}.runners:open_savedmodel",
+    )

@@ -1,1 +1,58 @@
 """Exports to TFLite and runs it with LiteRT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pupila import Exporter, Loader, Runner, hookimpl
+
+MODEL_NAME = "model.tflite"
+
+_IDENTIFIER = b"TFL3"
+_IDENTIFIER_START = 4
+"""A flatbuffer carries its file identifier after the four bytes of the root's offset."""
+
+
+@hookimpl
+def pupila_exporters() -> Iterable[Exporter]:
+    """Yield `export-tflite`."""
+    yield Exporter(
+        name="export-tflite",
+        summary="Float32 TFLite flatbuffer for LiteRT, one image at a time",
+        accepts=frozenset({"keras", "savedmodel"}),
+        produces="tflite",
+        implementation="pupila_tflite.export:export",
+    )
+
+
+@hookimpl
+def pupila_loaders() -> Iterable[Loader]:
+    """Yield the reader of flatbuffers."""
+    yield Loader(
+        name="tflite",
+        summary="TFLite flatbuffers (.tflite), float or quantised",
+        produces="tflite",
+        recognises=is_flatbuffer,
+        implementation="pupila_tflite.loader:load",
+    )
+
+
+@hookimpl
+def pupila_runners() -> Iterable[Runner]:
+    """Yield LiteRT."""
+    yield Runner(
+        name="litert",
+        summary="LiteRT on the CPU, with XNNPACK where it has the operators",
+        format="tflite",
+        implementation="pupila_tflite.runner:open_artifact",
+    )
+
+
+def is_flatbuffer(source: Path) -> bool:
+    """Whether a file carries the identifier of a TFLite flatbuffer."""
+    if not source.is_file():
+        return False
+    with source.open("rb") as stream:
+        stream.seek(_IDENTIFIER_START)
+        return stream.read(len(_IDENTIFIER)) == _IDENTIFIER

@@ -1,0 +1,50 @@
+# One environment in .venv, made from requirements.lock; every other target makes it first.
+PYTHON ?= python3
+PACKAGES := core flows $(sort $(wildcard plugins/*))
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Real images and teachers beside the checkout are used where they are.
+BESIDE := $(abspath ../shared)
+export PUPILA_DATA ?= $(wildcard $(BESIDE)/data)
+export PUPILA_TEACHERS ?= $(wildcard $(BESIDE)/teachers)
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup demo test test-all check bench lock clean
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml) \
+		plugins/tfjs/src/pupila_tfjs/node/package-lock.json
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
+	$(BIN)/python -m pupila_tfjs.install
+	touch $@
+
+demo: $(READY)
+	$(BIN)/pupila demo
+
+test: $(READY)
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile
+
+test-all: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/pytest -m "not slow and not long" --numprocesses 2 --dist loadfile -q
+
+bench: $(READY)
+	for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --group dev $(PACKAGES:%=%/pyproject.toml) pyproject.toml \
+		$(foreach package,core flows $(notdir $(wildcard plugins/*)),--no-emit-package pupila-$(package)) \
+		--output-file requirements.lock
+
+clean:
+	rm -rf .venv .pupila

@@ -1,0 +1,73 @@
+"""What a run costs when nothing is new, against an empty Prefect flow in the same minutes.
+
+    python benchmarks/unchanged_run.py [RECIPE] [--pairs 3]
+
+Runs the recipe once so that everything is made (minutes, for a real one), then alternates: a
+process with an empty flow, a process with `pupila run` of the unchanged recipe. Prints both, the
+difference of each pair, and whether TensorFlow was imported anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EMPTY = """
+from pathlib import Path
+from pupila_flows.workspace import Workspace
+Workspace.at({workspace!r}).configure_prefect()
+from prefect import flow
+
+@flow
+def empty():
+    pass
+
+empty()
+"""
+
+
+def main() -> None:
+    """Print the times of both and their difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    default = Path(__file__).parent.parent / "examples" / "glaucoma.yaml"
+    parser.add_argument("recipe", nargs="?", type=Path, default=default)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--workspace", type=Path, default=Path(".pupila"))
+    options = parser.parse_args()
+    workspace = options.workspace.resolve()
+    ours = ["-m", "pupila_flows", "run", str(options.recipe), "--workspace", str(workspace)]
+    print(f"first run, which makes what is missing: {_seconds(ours):.0f} s")
+    with tempfile.TemporaryDirectory() as other:
+        _seconds(["-c", EMPTY.format(workspace=other)])  # creates the database
+        differences: list[float] = []
+        for _ in range(options.pairs):
+            empty = _seconds(["-c", EMPTY.format(workspace=other)])
+            unchanged = _seconds(ours)
+            differences.append(unchanged - empty)
+            print(f"empty flow {empty:.1f} s, unchanged run {unchanged:.1f} s")
+    print(f"median difference {statistics.median(differences):+.1f} s (limit +5 s)")
+    print(f"TensorFlow imported by the unchanged run: {_imports_tensorflow(ours)}")
+
+
+def _seconds(arguments: list[str]) -> float:
+    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    start = time.monotonic()
+    subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)
+    return time.monotonic() - start
+
+
+def _imports_tensorflow(arguments: list[str]) -> bool:
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+    return any(line.endswith("| tensorflow") for line in told.stderr.splitlines())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Judges one artifact: opens it in its own runtime, and measures what it answers and costs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import closing
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.artifact import Artifact
+from pupila.dataset import GROUP_COLUMNS, Dataset
+from pupila.digest import digest_json
+from pupila.errors import PupilaError
+from pupila.evaluation import Cost, Evaluation, Latency
+from pupila.metrics import agreement, metrics_of
+from pupila.plugin import OpenModel, Progress
+from pupila.predictions import Predictions, open_model
+from pupila.store import write_atomically
+
+_FEWEST_REPEATS = 5
+_LATENCY_SECONDS = 5.0
+"""A slow model is timed about this long, but at least `_FEWEST_REPEATS` times."""
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+Judged = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Probabilities `(images, classes)` and labels `(images,)`."""
+
+
+def evaluate(
+    artifact: Artifact,
+    dataset: Dataset,
+    *,
+    positive: str,
+    specificity: float,
+    predictions: Predictions,
+    progress: Progress,
+    reference: tuple[str, Artifact] | None = None,
+    split: str = "test",
+    threads: int | None = None,
+    latency_repeats: int = 50,
+) -> Evaluation:
+    """Return all figures of `artifact` on one split of `dataset` (which holds every split).
+
+    Answers come from the files, through the runner of their format, and are kept in `predictions`.
+    The threshold is chosen on the validation split, where the data has one. `reference` is a
+    name and an artifact to compare with image by image: a teacher, as a rule. Latency is measured
+    with `threads` threads, all cores where None.
+
+    Raises:
+        PupilaError: the split is empty, the classes do not match, or the answers are no
+            probabilities.
+    """
+    judged = dataset.select(split)
+    answers = predictions.of(artifact, judged, progress)
+    validation = _validation(artifact, dataset, split, predictions, progress)
+    runtime, latency, memory = _measure(artifact, judged, threads, latency_repeats)
+    figures = partial(
+        metrics_of,
+        classes=dataset.classes,
+        positive=positive,
+        specificity=specificity,
+        validation=validation,
+        split=split,
+    )
+    comparison = None
+    if reference is not None:
+        name, other = reference
+        comparison = agreement(name, answers, predictions.of(other, judged, progress))
+    return Evaluation(
+        artifact=artifact.digest,
+        format=artifact.format,
+        runtime=runtime,
+        cpu=cpu_name(),
+        split=split,
+        metrics=figures(answers, judged.labels),
+        groups={
+            column: {
+                value: figures(answers[rows], judged.labels[rows]) for value, rows in parts.items()
+            }
+            for column, parts in _groups(judged).items()
+        },
+        agreement=comparison,
+        cost=_cost(artifact, latency, memory),
+        probabilities=str(_keep(answers, artifact, judged, predictions.folder)),
+    )
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the operating system gives it."""
+    if _CPU_INFO.exists():
+        for line in _CPU_INFO.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _validation(
+    artifact: Artifact,
+    dataset: Dataset,
+    split: str,
+    predictions: Predictions,
+    progress: Progress,
+) -> Judged | None:
+    """Return answers and labels of the validation split, or None where there is none to use."""
+    if split == "validation" or "validation" not in set(dataset.frame["split"]):
+        return None
+    images = dataset.select("validation")
+    return predictions.of(artifact, images, progress), images.labels
+
+
+def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Return the rows of each value of each grouping column that has at least two values.
+
+    Images that have no value belong to no group.
+    """
+    groups: dict[str, dict[str, NDArray[np.int64]]] = {}
+    for column in GROUP_COLUMNS:
+        if column in dataset.frame:
+            given = dataset.frame[column].where(dataset.frame[column].notna(), "")
+            values = np.array([str(value) for value in given.tolist()])
+            names = sorted(set(values.tolist()) - {""})
+            if len(names) >= 2:
+                groups[column] = {name: np.flatnonzero(values == name) for name in names}
+    return groups
+
+
+def _measure(
+    artifact: Artifact, dataset: Dataset, threads: int | None, repeats: int
+) -> tuple[str, Latency, int]:
+    """Return the runtime's name, the time of one image, and the peak memory in bytes."""
+    threads = threads or os.cpu_count() or 1
+    image = dataset.pixels(artifact.record.input)[0]
+    with closing(open_model(artifact, threads)) as model:
+        times = _times(model, image, repeats)
+        latency = Latency(
+            median_ms=float(np.median(times)),
+            p95_ms=float(np.quantile(times, 0.95)),
+            repeats=len(times),
+            threads=threads,
+        )
+        return model.runtime, latency, model.peak_memory_bytes()
+
+
+def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
+    """Time `repeats` inferences in milliseconds, fewer where they would take too long."""
+    if repeats < 1:
+        raise PupilaError(f"Latency cannot be measured in {repeats!r} repeats: give at least 1.")
+    times = model.latency_ms(image, min(repeats, _FEWEST_REPEATS))
+    left_ms = _LATENCY_SECONDS * 1000 - sum(times)
+    more = min(repeats - len(times), int(left_ms / max(float(np.median(times)), 1e-6)))
+    return times + model.latency_ms(image, more) if more > 0 else times
+
+
+def _cost(artifact: Artifact, latency: Latency, memory: int) -> Cost:
+    return Cost(
+        size_bytes=artifact.size_bytes,
+        gzip_bytes=artifact.gzip_bytes(),
+        parameters=artifact.record.parameters,
+        macs=artifact.record.macs,
+        latency=latency,
+        peak_memory_bytes=memory,
+    )
+
+
+def _keep(answers: NDArray[np.float32], artifact: Artifact, dataset: Dataset, folder: Path) -> Path:
+    """Write the probabilities, columns in order of `dataset.classes`, beside the raw outputs."""
+    key = digest_json([artifact.digest, dataset.fingerprint, "probabilities"])
+    path = folder / f"{key}.npy"
+    content = BytesIO()
+    np.save(content, answers)
+    write_atomically(path, content.getvalue())
+    return path

@@ -1,0 +1,203 @@
+"""Measures every image file of a listing once, and remembers it while its contents stay."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageStat
+
+from pupila.digest import digest_file
+from pupila.images import ImageError, decode
+
+if TYPE_CHECKING:
+    from pupila.plugin import Progress
+
+_CHUNK_IMAGES = 256
+"""Images measured between two commits: bounds memory, and what an interruption loses."""
+
+_SHARPNESS_SIDE = 256
+"""Rows and columns of the grey thumbnail, so that sharpness compares images of any size."""
+
+_MEMORY_NAME = "scan-1.sqlite"
+"""The number changes when a figure is computed differently."""
+
+
+class Figures(NamedTuple):
+    """What the contents of one image file measure; NaN where it does not decode."""
+
+    sha256: str
+    """Of the file's bytes; empty where there is no file."""
+    phash: str
+    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty where it does not decode."""
+    width: float
+    """Columns of the upright image, in pixels."""
+    height: float
+    """Rows of the upright image, in pixels."""
+    brightness: float
+    """Mean luma, 0..255."""
+    sharpness: float
+    """Variance of the Laplacian of a grey thumbnail of 256 by 256 pixels."""
+    mean_red: float
+    mean_green: float
+    mean_blue: float
+    error: str
+    """Why it does not decode, or empty."""
+
+
+class _Stamp(NamedTuple):
+    """Unchanged together, they let a file stay closed."""
+
+    mtime_ns: int
+    bytes: int
+
+
+MEASURED = ("bytes", *Figures._fields)
+"""Columns that a scan adds."""
+
+_DTYPES = {"bytes": "int64"} | dict.fromkeys(
+    ("width", "height", "brightness", "sharpness", "mean_red", "mean_green", "mean_blue"),
+    "float32",
+)
+
+
+def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:
+    """Return `listing` with `bytes` and the fields of `Figures` added, row by row.
+
+    A file whose path, modification time and size are as in an earlier scan is not opened; where
+    its time alone has changed, its bytes are hashed and no more. Only this frame grows with the
+    number of images.
+
+    `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
+    Functions", 2010, as in the package imagehash; sharpness is LAPV of Pertuz et al., "Analysis of
+    focus measure operators for shape-from-focus", Pattern Recognition 46(5), 2013.
+    """
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    paths: list[str] = listing["path"].tolist()
+    parts: list[pd.DataFrame] = []
+    with (
+        closing(_Memory(cache_folder / _MEMORY_NAME)) as memory,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for start in range(0, len(paths), _CHUNK_IMAGES):
+            part = paths[start : start + _CHUNK_IMAGES]
+            parts.append(_frame(_scan_chunk(part, memory, pool)))
+            progress(start + len(part), len(paths), "images scanned")
+    measured = pd.concat(parts, ignore_index=True).astype({"error": "category"})
+    return pd.concat([listing.reset_index(drop=True), measured], axis=1)
+
+
+def _scan_chunk(
+    paths: Sequence[str], memory: _Memory, pool: ThreadPoolExecutor
+) -> Iterator[tuple[_Stamp, Figures]]:
+    stamps = list(map(_stamp, paths))
+    known = [memory.recall(path) for path in paths]
+    found = pool.map(_measure_if_changed, paths, stamps, known)
+    for path, stamp, earlier, figures in zip(paths, stamps, known, found, strict=True):
+        if earlier != (stamp, figures):
+            memory.note(path, stamp, figures)
+        yield stamp, figures
+    memory.commit()
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return _Stamp(0, 0)
+    return _Stamp(status.st_mtime_ns, status.st_size)
+
+
+def _frame(rows: Iterator[tuple[_Stamp, Figures]]) -> pd.DataFrame:
+    values = [(stamp.bytes, *figures) for stamp, figures in rows]
+    return pd.DataFrame(values, columns=list(MEASURED)).astype(_DTYPES)
+
+
+def _measure_if_changed(
+    path: str, stamp: _Stamp, earlier: tuple[_Stamp, Figures] | None
+) -> Figures:
+    if earlier and stamp == earlier[0] and stamp.mtime_ns:
+        return earlier[1]
+    file = Path(path)
+    try:
+        sha256 = digest_file(file)
+    except OSError as error:
+        return _undecodable("", error.strerror or str(error))
+    if earlier and earlier[1].sha256 == sha256:
+        return earlier[1]
+    try:
+        return _figures(sha256, decode(file))
+    except ImageError as error:
+        return _undecodable(sha256, error.reason)
+
+
+def _undecodable(sha256: str, reason: str) -> Figures:
+    unknown = float("nan")
+    return Figures(
+        sha256, "", unknown, unknown, unknown, unknown, unknown, unknown, unknown, reason
+    )
+
+
+def _figures(sha256: str, image: Image.Image) -> Figures:
+    grey = image.convert("L")
+    (brightness,) = ImageStat.Stat(grey).mean
+    red, green, blue = ImageStat.Stat(image).mean
+    return Figures(
+        sha256=sha256,
+        phash=str(imagehash.phash(grey)),
+        width=image.width,
+        height=image.height,
+        brightness=brightness,
+        sharpness=_sharpness(grey),
+        mean_red=red,
+        mean_green=green,
+        mean_blue=blue,
+        error="",
+    )
+
+
+def _sharpness(grey: Image.Image) -> float:
+    side = (_SHARPNESS_SIDE, _SHARPNESS_SIDE)
+    pixels = np.asarray(grey.resize(side, Image.Resampling.BILINEAR), np.float32)
+    neighbours = pixels[:-2, 1:-1] + pixels[2:, 1:-1] + pixels[1:-1, :-2] + pixels[1:-1, 2:]
+    return float(np.var(neighbours - 4 * pixels[1:-1, 1:-1]))
+
+
+class _Memory:
+    """Figures of files seen before, by path, in one SQLite file that may be deleted."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, timeout=60)
+        columns = ", ".join(("path PRIMARY KEY", *_Stamp._fields, *Figures._fields))
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS files ({columns}) WITHOUT ROWID")
+
+    def recall(self, path: str) -> tuple[_Stamp, Figures] | None:
+        row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return None
+        _, mtime_ns, size, *figures = row
+        return _Stamp(mtime_ns, size), _from_row(figures)
+
+    def note(self, path: str, stamp: _Stamp, figures: Figures) -> None:
+        row = (path, *stamp, *figures)
+        marks = ", ".join("?" * len(row))
+        self._connection.execute(f"REPLACE INTO files VALUES ({marks})", row)  # noqa: S608  marks only
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _from_row(values: Sequence[str | float | None]) -> Figures:
+    """SQLite keeps NaN as NULL."""
+    return Figures(*(float("nan") if value is None else value for value in values))  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,58 @@
+"""What a plugin author tests with: contracts to inherit, and small real things to run on.
+
+A plugin's whole test file, for the technique `sparsify` of the docstring of
+`pupila.hookspecs.Hooks.pupila_techniques`:
+
+```python
+from pupila.testing import TechniqueContract
+
+
+class TestSparsify(TechniqueContract):
+    plugin = "sparsify"
+    config = {"fraction": 0.8}
+```
+
+Install the plugin (`pip install --editable .`), then run `pytest`: each promise that Pupila relies
+on is one test, named as a sentence. `ExporterContract` is the same for exporters, and checks that
+the other format gives the same answers, through the runner of that format.
+
+The contract makes its own input: a tiny image classifier in the format that the plugin accepts
+(through an installed exporter where that is not `keras`), and a few drawn images. Where the plugin
+needs something else, override `make_inputs` or `make_dataset`. Needs `pytest`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# before the contracts are imported: a failed promise then shows what was compared
+pytest.register_assert_rewrite("pupila.testing.contracts")
+
+from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
+from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
+from pupila.testing.steps import Ran, ignore_progress, run_step, step_for  # noqa: E402
+from pupila.testing.tiny import (  # noqa: E402
+    CLASSES,
+    INPUT,
+    draw_images,
+    keras_artifact,
+    keras_model,
+    read_images,
+)
+
+__all__ = [
+    "CLASSES",
+    "INPUT",
+    "ExporterContract",
+    "Ran",
+    "TechniqueContract",
+    "draw_images",
+    "ignore_progress",
+    "keras_artifact",
+    "keras_model",
+    "plugin_installed",
+    "read_images",
+    "run_step",
+    "step_for",
+    "write_distribution",
+]

@@ -1,0 +1,279 @@
+"""Contracts: what Pupila relies on in every technique and exporter, one test for each promise."""
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.digest import digest_tree
+from pupila.errors import PupilaError
+from pupila.plugin import Exporter, StepPlugin, Technique
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing.steps import Ran, ignore_progress, run_step
+from pupila.testing.tiny import draw_images, keras_artifact, read_images
+
+_HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SUM_ERROR = 0.02
+"""How far probabilities of an image may be from a sum of one: 8-bit outputs are that exact."""
+
+
+class _StepContract:
+    """What techniques and exporters have in common."""
+
+    plugin: ClassVar[str]
+    """Name of the installed plugin."""
+    config: ClassVar[Mapping[str, Any]] = {}
+    """Settings to run it with; they should make it quick."""
+    tolerance: ClassVar[float] = 1e-4
+    """Largest difference of probabilities that is still the same answer."""
+    _kind: ClassVar[type[StepPlugin]]
+
+    @classmethod
+    def make_dataset(cls, folder: Path) -> Dataset:
+        """Return the images that the plugin is run on; `folder` is empty."""
+        return read_images(draw_images(folder / "images"), folder / "cache")
+
+    @classmethod
+    def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
+        """Return the artifacts that the plugin is given, as few as it accepts.
+
+        Several differ in their weights alone.
+        """
+        accepts = _descriptor(cls).accepts
+        count = max(_descriptor(cls).min_inputs, 1) if accepts else 0
+        models = [keras_artifact(store, seed=seed) for seed in range(count)]
+        if "keras" in accepts:
+            return tuple(models)
+        return tuple(
+            _exported(model, accepts, store, folder / str(number))
+            for number, model in enumerate(models)
+        )
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("contract")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store(cls, folder: Path) -> Store:
+        return Store(folder / "store")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dataset(cls, folder: Path) -> Dataset:
+        place = folder / "data"
+        place.mkdir()
+        return cls.make_dataset(place)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
+        return cls.make_inputs(store, folder / "inputs")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def ran(
+        cls, store: Store, folder: Path, dataset: Dataset, inputs: tuple[Artifact, ...]
+    ) -> tuple[Ran, Ran]:
+        """Run the plugin twice with one seed."""
+        plugin = _descriptor(cls)
+        settings = plugin.config.model_validate(dict(cls.config))
+        before = _contents(inputs, dataset)
+        first, second = (
+            run_step(
+                plugin,
+                settings,
+                inputs,
+                folder / name,
+                store=store,
+                dataset=dataset,
+                predictions=Predictions(folder / "predictions"),
+            )
+            for name in ("first", "second")
+        )
+        assert _contents(inputs, dataset) == before, (
+            f"{plugin.name} changed its inputs or the images: it may write to `step.output` and "
+            f"`step.scratch` only"
+        )
+        return first, second
+
+    def test_its_kind_is_the_one_tested(self) -> None:
+        assert isinstance(_descriptor(type(self)), self._kind)
+
+    def test_its_name_is_lower_case_words_joined_by_dashes(self) -> None:
+        assert _NAME.fullmatch(_descriptor(type(self)).name)
+
+    def test_its_summary_is_one_line(self) -> None:
+        summary = _descriptor(type(self)).summary
+        assert summary.strip() == summary
+        assert 10 <= len(summary) <= 100, f"{len(summary)} characters: {summary!r}"
+        assert "\n" not in summary
+
+    def test_it_can_be_given_inputs_it_accepts(self) -> None:
+        plugin = _descriptor(type(self))
+        assert plugin.produces
+        assert plugin.accepts or plugin.max_inputs == 0, "it takes inputs of no format"
+        assert plugin.max_inputs is None or 0 <= plugin.min_inputs <= plugin.max_inputs
+
+    def test_every_setting_is_described(self) -> None:
+        schema = _descriptor(type(self)).config.model_json_schema()
+        bare = sorted(_undescribed(schema))
+        assert not bare, f"give these a `Field(description=…)`: {bare}"
+
+    def test_its_settings_are_frozen_and_refuse_misspelt_names(self) -> None:
+        config_type = _descriptor(type(self)).config
+        assert config_type.model_config.get("frozen"), "inherit from `pupila.Config`"
+        with pytest.raises(ValidationError, match="no_such_setting"):
+            config_type.model_validate({**self.config, "no_such_setting": 1})
+
+    def test_its_settings_survive_json(self) -> None:
+        config_type = _descriptor(type(self)).config
+        settings = config_type.model_validate(dict(self.config))
+        assert config_type.model_validate_json(settings.model_dump_json()) == settings
+
+    def test_it_is_listed_without_importing_a_framework(self) -> None:
+        listed, heavy = _listed_afresh()
+        assert _descriptor(type(self)).name in listed
+        assert not heavy, f"listing the plugins imports {heavy}: import them where they are used"
+
+    def test_its_implementation_can_be_imported(self) -> None:
+        assert callable(_descriptor(type(self)).load())
+
+    def test_it_makes_the_format_that_it_declares(self, ran: tuple[Ran, Ran]) -> None:
+        assert ran[0].product.format == _descriptor(type(self)).produces
+
+    def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
+        assert store.open(ran[0].artifact.digest) == ran[0].artifact
+
+    def test_it_writes_only_to_its_output_and_scratch(self, ran: tuple[Ran, Ran]) -> None:
+        assert ran[0].strays == ()
+
+    def test_its_progress_makes_sense(self, ran: tuple[Ran, Ran]) -> None:
+        for done, total, what in ran[0].progress:
+            assert 0 <= done <= total and total > 0 and what, (done, total, what)
+
+    def test_its_answers_are_probabilities_of_the_classes(
+        self, ran: tuple[Ran, Ran], dataset: Dataset, folder: Path
+    ) -> None:
+        answers = _answers(ran[0].artifact, dataset, folder)
+        assert answers.shape == (len(dataset.select("test")), len(dataset.classes))
+        assert np.isfinite(answers).all()
+        assert np.abs(answers.sum(axis=1) - 1).max() <= _SUM_ERROR
+
+    def test_one_seed_gives_one_answer(
+        self, ran: tuple[Ran, Ran], dataset: Dataset, folder: Path
+    ) -> None:
+        first, second = (_answers(each.artifact, dataset, folder) for each in ran)
+        assert np.abs(first - second).max() <= self.tolerance
+
+
+class TechniqueContract(_StepContract):
+    """Inherit as `class TestMine(TechniqueContract)` and name your technique: see the module."""
+
+    _kind = Technique
+
+
+class ExporterContract(_StepContract):
+    """Inherit as `class TestMine(ExporterContract)` and name your exporter: see the module.
+
+    `tolerance` is also the largest difference of its answers from those of its input.
+    """
+
+    _kind = Exporter
+
+    def test_it_keeps_what_the_model_takes_and_gives(
+        self, ran: tuple[Ran, Ran], inputs: tuple[Artifact, ...]
+    ) -> None:
+        product, given = ran[0].product, inputs[0].record
+        assert (product.input, product.output.classes) == (given.input, given.output.classes)
+
+    def test_it_answers_as_its_input_does(
+        self,
+        ran: tuple[Ran, Ran],
+        inputs: tuple[Artifact, ...],
+        dataset: Dataset,
+        folder: Path,
+    ) -> None:
+        given = _answers(inputs[0], dataset, folder)
+        assert np.ptp(given, axis=0).max() > 10 * self.tolerance, (
+            "the input answers all images alike: nothing could be seen to differ"
+        )
+        made = _answers(ran[0].artifact, dataset, folder)
+        assert np.abs(made - given).max() <= self.tolerance
+
+
+def _descriptor(contract: type[_StepContract]) -> StepPlugin:
+    return installed().step(contract.plugin)
+
+
+def _exported(model: Artifact, accepts: frozenset[str], store: Store, folder: Path) -> Artifact:
+    """Put a keras artifact into one of the formats, with an installed exporter."""
+    for exporter in installed().all(Exporter):
+        if exporter.produces in accepts and "keras" in exporter.accepts:
+            return run_step(
+                exporter, exporter.config(), [model], store=store, folder=folder
+            ).artifact
+    raise PupilaError(
+        f"No installed exporter makes any of {sorted(accepts)} of a keras model: install one, or "
+        f"override `make_inputs` in the test class."
+    )
+
+
+def _answers(artifact: Artifact, dataset: Dataset, folder: Path) -> NDArray[np.float32]:
+    """Return probabilities `(images, classes)` of the test split, through the format's runner."""
+    try:
+        installed().runner(artifact.format)
+    except PupilaError as error:
+        pytest.skip(str(error))
+    predictions = Predictions(folder / "predictions")
+    return predictions.of(artifact, dataset.select("test"), ignore_progress)
+
+
+def _contents(inputs: Sequence[Artifact], dataset: Dataset) -> dict[str, str]:
+    """Return the digest of every artifact and image as they now are on disk."""
+    paths = [artifact.path for artifact in inputs] + dataset.paths
+    return {str(path): digest_tree(path) for path in paths}
+
+
+def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the name of every field without a description, those of nested models too."""
+    for title, model in [(schema["title"], schema), *schema.get("$defs", {}).items()]:
+        for name, field in model.get("properties", {}).items():
+            if not field.get("description"):
+                yield f"{title}.{name}"
+
+
+def _listed_afresh() -> tuple[list[str], list[str]]:
+    """Return the plugins that a new interpreter lists, and the frameworks it imported for that."""
+    program = (
+        "import json, sys, pupila; from pupila.plugin import StepPlugin; "
+        "names = [each.name for each in pupila.installed().all(StepPlugin)]; "
+        f"print(json.dumps([names, [each for each in {_HEAVY!r} if each in sys.modules]]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names, heavy = json.loads(ended.stdout.splitlines()[-1])
+    return names, heavy

@@ -1,0 +1,119 @@
+"""Runs one technique or exporter as a flow would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pupila.artifact import Artifact, Origin
+from pupila.dataset import Dataset
+from pupila.plugin import Product, Progress, Step, StepPlugin
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.store import Store
+
+
+def ignore_progress(done: int, total: int, what: str) -> None:
+    """Be told, and do nothing."""
+
+
+def step_for(
+    config: BaseModel,
+    inputs: Sequence[Artifact],
+    folder: Path,
+    *,
+    output: Path | None = None,
+    dataset: Dataset | None = None,
+    predictions: Predictions | None = None,
+    seed: int = 0,
+    progress: Progress = ignore_progress,
+) -> Step[Any]:
+    """Return what an implementation is called with.
+
+    The output, unless it is given, the scratch folder and the predictions are made in `folder`.
+    """
+    output = output or folder / "output"
+    scratch = folder / "scratch"
+    for place in (output, scratch):
+        place.mkdir(parents=True, exist_ok=True)
+    return Step(
+        config=config,
+        inputs=tuple(inputs),
+        output=output,
+        scratch=scratch,
+        seed=seed,
+        dataset=dataset,
+        predictions=predictions or Predictions(folder / "predictions"),
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of running one step in a folder of its own."""
+
+    artifact: Artifact
+    product: Product
+    progress: tuple[tuple[int, int, str], ...]
+    """Every call of `Step.progress`."""
+    strays: tuple[str, ...]
+    """Files and folders that the step left in its current folder, where it has no business."""
+
+
+def run_step(
+    plugin: StepPlugin,
+    config: BaseModel,
+    inputs: Sequence[Artifact],
+    folder: Path,
+    *,
+    store: Store,
+    dataset: Dataset | None = None,
+    predictions: Predictions | None = None,
+    seed: int = 0,
+) -> Ran:
+    """Run a technique or exporter with a new `folder` for scratch, and store what it wrote.
+
+    Raises:
+        PupilaError: the plugin refused, or wrote nothing.
+    """
+    told: list[tuple[int, int, str]] = []
+
+    def listen(done: int, total: int, what: str) -> None:
+        told.append((done, total, what))
+
+    current = folder / "current"
+    current.mkdir(parents=True)
+    with store.draft() as output:
+        step = step_for(
+            config,
+            inputs,
+            folder,
+            output=output,
+            dataset=dataset if plugin.needs_data else None,
+            predictions=predictions,
+            seed=seed,
+            progress=listen,
+        )
+        with chdir(current):
+            product: Product = plugin.load()(step)
+        artifact = store.add(output, **vars(product), origin=_origin(plugin, step))
+    strays = sorted(path.relative_to(current).as_posix() for path in current.rglob("*"))
+    return Ran(artifact, product, tuple(told), tuple(strays))
+
+
+def _origin(plugin: StepPlugin, step: Step[Any]) -> Origin:
+    entry = installed().origin(plugin)
+    return Origin(
+        plugin=plugin.name,
+        distribution=entry.distribution,
+        version=entry.version,
+        config=step.config.model_dump(mode="json"),
+        seed=step.seed,
+        inputs=tuple(artifact.digest for artifact in step.inputs),
+        dataset=step.dataset.fingerprint if step.dataset else None,
+    )

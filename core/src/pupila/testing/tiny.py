@@ -1,0 +1,118 @@
+"""Small real things to run a plugin on: drawn images, and a classifier with the usual layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pupila import keras_files
+from pupila.artifact import Artifact, Origin
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import SPLITS, Dataset
+from pupila.digest import digest_file
+from pupila.store import Store
+
+CLASSES = ("square", "triangle")
+INPUT = InputContract(height=32, width=32)
+
+_DRAWN_SIZE = (44, 36)
+"""Width and height; not those of the model's input: resizing is part of what is tested."""
+
+
+def draw_images(
+    folder: Path, *, classes: Sequence[str] = CLASSES, images: int = 4, seed: int = 0
+) -> Path:
+    """Draw `folder/<split>/<class>/<number>.png`, `images` of each, and return `folder`.
+
+    Each class is another regular shape, in random colours on a noisy ground.
+    """
+    random = np.random.default_rng(seed)
+    for split in SPLITS:
+        for number_of_sides, name in zip(range(len(classes) + 2, 2, -1), classes, strict=True):
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for number in range(images):
+                _draw(random, number_of_sides).save(place / f"{number}.png")
+    return folder
+
+
+def _draw(random: np.random.Generator, sides: int) -> Image.Image:
+    width, height = _DRAWN_SIZE
+    image = Image.fromarray(random.integers(0, 90, (height, width, 3), np.uint8))
+    centre = (width / 2 + random.uniform(-4, 4), height / 2 + random.uniform(-4, 4))
+    red, green, blue = (int(value) for value in random.integers(120, 256, 3))
+    radius, turn = float(random.uniform(9, 13)), float(random.uniform(0, 360))
+    ImageDraw.Draw(image).regular_polygon((*centre, radius), sides, turn, (red, green, blue))
+    return image
+
+
+def read_images(folder: Path, cache: Path) -> Dataset:
+    """Return the images of `draw_images` as a dataset, classes in alphabetical order."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*/*/*.png")):
+        with Image.open(path) as image:
+            width, height = image.size
+        rows.append(
+            {
+                "path": str(path),
+                "label": path.parent.name,
+                "split": path.parent.parent.name,
+                "sha256": digest_file(path),
+                "width": width,
+                "height": height,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return Dataset.of(frame, sorted({row["label"] for row in rows}), cache)
+
+
+def keras_model(classes: int, input: InputContract = INPUT, seed: int = 0) -> Any:
+    """Return a tiny `keras.Model` with the usual kinds of layer, its weights drawn from `seed`.
+
+    It takes raw RGB `(batch, height, width, 3)` and gives a softmax `(batch, classes)` that
+    differs from image to image.
+    """
+    keras = keras_files.import_keras()
+    layers = keras.layers
+
+    def drawn(number: int, scale: float = 2.0) -> Any:
+        return keras.initializers.VarianceScaling(scale, seed=10 * seed + number)
+
+    image = keras.Input(input.shape, name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
+    x = layers.Conv2D(
+        8, 3, strides=2, padding="same", use_bias=False, kernel_initializer=drawn(1), name="conv"
+    )(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ReLU(name="relu")(x)
+    x = layers.DepthwiseConv2D(
+        3, strides=2, padding="same", depthwise_initializer=drawn(2), name="depthwise"
+    )(x)
+    x = layers.Conv2D(16, 1, activation="relu", kernel_initializer=drawn(3), name="pointwise")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(classes, kernel_initializer=drawn(4, scale=30.0), name="logits")(x)
+    return keras.Model(image, layers.Softmax(name="probabilities")(x), name="tiny")
+
+
+def keras_artifact(
+    store: Store, classes: Sequence[str] = CLASSES, input: InputContract = INPUT, seed: int = 0
+) -> Artifact:
+    """Store the model of `keras_model` as an artifact of format `keras`."""
+    model = keras_model(len(classes), input, seed)
+    with store.draft() as folder:
+        keras_files.save(model, folder)
+        return store.add(
+            folder,
+            format="keras",
+            input=input,
+            output=OutputContract(kind="softmax", classes=tuple(classes)),
+            origin=Origin(plugin="tiny", distribution="pupila-core", version="test", seed=seed),
+            parameters=keras_files.parameters(model),
+            macs=keras_files.macs(model),
+        )

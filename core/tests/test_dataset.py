@@ -1,0 +1,116 @@
+"""A dataset is known by its contents, and its pixels are computed once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pupila import Dataset, InputContract, PupilaError, manifest
+
+CONTRACT = InputContract(height=8, width=6)
+
+
+def draw(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def ignore(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+def dataset(root: Path) -> Dataset:
+    cache = root.parent / "cache"
+    return Dataset.of(manifest.scan(manifest.read(root), cache, ignore), ("ill", "well"), cache)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "eyes"
+    for seed in range(8):
+        split, label = ("train", "test")[seed % 2], ("ill", "well")[seed // 4]
+        draw(root / split / label / f"{seed}.png", seed)
+    return root
+
+
+def test_the_fingerprint_covers_contents_and_not_paths(tree: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "pictures"
+    shutil.copytree(tree, moved)
+    for number, file in enumerate(sorted(moved.rglob("*.png"), reverse=True)):
+        file.rename(file.with_name(f"renamed_{number}.png"))
+    assert dataset(moved).fingerprint == dataset(tree).fingerprint
+
+
+def test_the_fingerprint_is_that_of_a_csv_of_the_same_images(tree: Path) -> None:
+    files = tree.rglob("*.png")
+    rows = [f"{file.relative_to(tree.parent)},{file.parts[-2]},{file.parts[-3]}" for file in files]
+    (tree.parent / "eyes.csv").write_text("\n".join(["path,label,split", *rows]))
+    assert dataset(tree.parent / "eyes.csv").fingerprint == dataset(tree).fingerprint
+
+
+def test_touching_a_file_leaves_the_fingerprint(tree: Path) -> None:
+    before = dataset(tree).fingerprint
+    os.utime(tree / "train" / "ill" / "0.png", ns=(0, 1))
+    assert dataset(tree).fingerprint == before
+
+
+@pytest.mark.parametrize("change", ["content", "label", "split", "removal"])
+def test_every_change_of_the_data_changes_the_fingerprint(tree: Path, change: str) -> None:
+    before = dataset(tree).fingerprint
+    file = tree / "train" / "ill" / "0.png"
+    if change == "content":
+        draw(file, 99)
+    elif change == "label":
+        file.rename(tree / "train" / "well" / "0.png")
+    elif change == "split":
+        file.rename(tree / "test" / "ill" / "0.png")
+    else:
+        file.unlink()
+    assert dataset(tree).fingerprint != before
+
+
+def test_rows_are_in_an_order_that_ignores_paths(tree: Path) -> None:
+    before = dataset(tree)
+    (tree / "test" / "ill" / "1.png").rename(tree / "test" / "ill" / "zzz.png")
+    assert dataset(tree).frame["sha256"].tolist() == before.frame["sha256"].tolist()
+
+
+def test_a_split_is_selected_with_its_labels(tree: Path) -> None:
+    test = dataset(tree).select("test")
+    assert len(test) == 4
+    assert [path.parent.name for path in test.paths] == [test.classes[n] for n in test.labels]
+    with pytest.raises(PupilaError, match="no split 'validation'; it has: test, train"):
+        dataset(tree).select("validation")
+
+
+def test_a_label_that_is_no_class_is_refused_with_the_nearest(tree: Path) -> None:
+    whole = dataset(tree)
+    misspelt = Dataset(whole.frame, ("ill", "wel"), whole.cache)
+    with pytest.raises(PupilaError, match=r"labelled 'well'.*Did you mean 'wel'\?"):
+        _ = misspelt.labels
+
+
+def test_pixels_are_the_resized_images_and_are_computed_once(tree: Path) -> None:
+    whole = dataset(tree)
+    pixels = whole.pixels(CONTRACT)
+    assert pixels.shape == (8, 8, 6, 3)
+    np.testing.assert_array_equal(pixels[5], whole.image(5, CONTRACT))
+    shutil.rmtree(tree)
+    np.testing.assert_array_equal(whole.pixels(CONTRACT), pixels)
+
+
+def test_an_interrupted_computation_of_pixels_leaves_nothing_to_read(tree: Path) -> None:
+    whole = dataset(tree)
+    broken = whole.paths[-1]
+    good = broken.read_bytes()
+    broken.write_bytes(good[:200])
+    with pytest.raises(PupilaError, match=broken.name):
+        whole.pixels(CONTRACT)
+    broken.write_bytes(good)
+    assert whole.pixels(CONTRACT).shape == (8, 8, 6, 3)

@@ -1,0 +1,143 @@
+"""Every kind of file that clinics send becomes the same upright RGB, or is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pupila.contract import InputContract
+from pupila.errors import PupilaError
+from pupila.images import decode, resize
+
+ORIENTATION = 0x0112
+
+
+def pixel(path: Path) -> tuple[int, ...]:
+    value = decode(path).getpixel((0, 0))
+    assert isinstance(value, tuple)
+    return value
+
+
+def stored(path: Path, image: Image.Image) -> Path:
+    image.save(path)
+    return path
+
+
+def palette_with_transparency() -> Image.Image:
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([200, 100, 50, 10, 20, 30])
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "expected"),
+    [
+        ("rgb.png", Image.new("RGB", (4, 4), (1, 2, 3)), (1, 2, 3)),
+        ("grey.png", Image.new("L", (4, 4), 77), (77, 77, 77)),
+        ("one_bit.png", Image.new("1", (4, 4), 1), (255, 255, 255)),
+        ("grey_alpha.png", Image.new("LA", (4, 4), (200, 0)), (0, 0, 0)),
+        ("opaque.png", Image.new("RGBA", (4, 4), (9, 8, 7, 255)), (9, 8, 7)),
+        ("half_transparent.png", Image.new("RGBA", (4, 4), (200, 100, 50, 128)), (100, 50, 25)),
+        ("palette.gif", Image.new("RGB", (4, 4), (255, 0, 0)).quantize(2), (255, 0, 0)),
+        ("palette_transparent.png", palette_with_transparency(), (0, 0, 0)),
+        ("cmyk.tif", Image.new("CMYK", (4, 4), (0, 255, 255, 0)), (255, 0, 0)),
+        ("sixteen_bit.png", Image.new("I;16", (4, 4), 32896), (128, 128, 128)),
+        ("sixteen_bit.tif", Image.new("I;16", (4, 4), 65535), (255, 255, 255)),
+        ("thirty_two_bit.tif", Image.new("I", (4, 4), 32896), (128, 128, 128)),
+        ("float_unit.tif", Image.new("F", (4, 4), 0.5), (128, 128, 128)),
+        ("float_byte.tif", Image.new("F", (4, 4), 64.0), (64, 64, 64)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_pixel_format_becomes_the_rgb_it_shows(
+    tmp_path: Path, name: str, image: Image.Image, expected: tuple[int, int, int]
+) -> None:
+    path = stored(tmp_path / name, image)
+    assert decode(path).mode == "RGB"
+    assert pixel(path) == expected
+
+
+def test_big_endian_16_bit_tiff_is_read_in_its_own_byte_order(tmp_path: Path) -> None:
+    path = stored(tmp_path / "big.tif", Image.new("I;16B", (4, 4), 32896))
+    assert pixel(path) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "red_corner"),
+    [(1, (0, 0)), (2, (7, 0)), (3, (7, 3)), (4, (0, 3)), (5, (0, 0)), (6, (3, 0)), (8, (0, 7))],
+)
+def test_exif_orientation_is_applied(
+    tmp_path: Path, orientation: int, red_corner: tuple[int, int]
+) -> None:
+    image = Image.new("RGB", (8, 4))
+    image.putpixel((0, 0), (255, 0, 0))
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / "turned.png"
+    image.save(path, exif=exif)
+    upright = decode(path)
+    assert upright.size == ((4, 8) if orientation >= 5 else (8, 4))
+    assert upright.getpixel(red_corner) == (255, 0, 0)
+
+
+def absent(path: Path) -> None:
+    del path
+
+
+def letter(path: Path) -> None:
+    path.write_text("Dear doctor")
+
+
+def truncated(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-900])
+
+
+def bomb(path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        ("truncated.jpg", truncated, "truncated"),
+        ("truncated.png", truncated, "truncated"),
+        ("bomb.png", bomb, "too many pixels"),
+        ("empty.png", Path.touch, "the file is empty"),
+        ("letter.jpg", letter, "format is not known"),
+        ("absent.png", absent, "no such file"),
+        ("folder.png", Path.mkdir, "Is a directory"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_file_that_is_no_image_is_refused_by_name_and_reason(
+    tmp_path: Path, name: str, write: Callable[[Path], None], reason: str
+) -> None:
+    path = tmp_path / name
+    write(path)
+    with pytest.raises(PupilaError, match=reason) as caught:
+        decode(path)
+    assert name in str(caught.value)
+
+
+def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::8] = 255
+    small = resize(Image.fromarray(stripes), InputContract(height=8, width=8))
+    assert small.shape == (8, 8, 3)
+    np.testing.assert_allclose(small.mean(), 255 / 8, atol=1.5)
+    assert np.ptp(small) < 80  # the nearest four pixels alone would give 0 or more than 100
+
+
+def test_resize_gives_rows_first_and_leaves_a_fitting_image_alone() -> None:
+    image = Image.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3))
+    assert resize(image, InputContract(height=6, width=3)).shape == (6, 3, 3)
+    np.testing.assert_array_equal(
+        resize(image, InputContract(height=4, width=5)), np.asarray(image)
+    )

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pupila import judge
+from pupila.artifact import Artifact, Origin
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.evaluation import Evaluation
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
+
+CLASSES = ("square", "triangle")
+
+COLOUR_RUNNER = """
+import resource, time
+
+import numpy as np
+
+from pupila import Runner, hookimpl
+
+
+@hookimpl
+def pupila_runners():
+    yield Runner(
+        name="colour",
+        summary="Tells classes apart by mean colour",
+        implementation=f"{__name__}:Opened",
+        format="colour",
+    )
+
+
+class Opened:
+    runtime = "numpy, one core"
+
+    def __init__(self, artifact, threads):
+        self.weights = np.load(artifact.path / "model.npy")
+        self.seconds = float((artifact.path / "seconds.txt").read_text())
+
+    def predict(self, images, progress):
+        progress(len(images), len(images), "images")
+        logits = images.mean(axis=(1, 2)) @ self.weights
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def latency_ms(self, image, repeats):
+        return [self.once(image) for _ in range(repeats)]
+
+    def once(self, image):
+        start = time.perf_counter()
+        self.predict(image[None], lambda done, total, what: None)
+        return 1000 * (time.perf_counter() - start + self.seconds)
+
+    def peak_memory_bytes(self):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def close(self):
+        pass
+"""
+"""A real runtime of three weights per class, which can say that it took longer than it did."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    folder = tmp_path_factory.mktemp("path")
+    with plugin_installed(folder, "judge-test", "judge_colour_runner", COLOUR_RUNNER):
+        yield
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Predictions:
+    return Predictions(tmp_path / "predictions")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images", images=6), folder / "cache")
+
+
+def model(
+    store: Store, *, seed: int = 0, classes: tuple[str, ...] = CLASSES, seconds: float = 0
+) -> Artifact:
+    weights = np.random.default_rng(seed).normal(0, 0.05, (3, len(classes)))
+    with store.draft() as folder:
+        np.save(folder / "model.npy", weights)
+        (folder / "seconds.txt").write_text(str(seconds))
+        return store.add(
+            folder,
+            format="colour",
+            input=InputContract(height=16, width=16),
+            output=OutputContract(kind="softmax", classes=classes),
+            origin=Origin(plugin="colour", distribution="judge-test", version="1"),
+            parameters=6,
+            macs=6,
+        )
+
+
+def with_column(dataset: Dataset, **columns: Any) -> Dataset:
+    frame = dataset.frame.copy()
+    for name, values in columns.items():
+        frame[name] = values
+    return replace(dataset, frame=frame)
+
+
+def evaluate(
+    artifact: Artifact, dataset: Dataset, predictions: Predictions, **changes: Any
+) -> Evaluation:
+    settings: dict[str, Any] = {"positive": "triangle", "specificity": 0.8}
+    return judge.evaluate(
+        artifact, dataset, predictions=predictions, progress=ignore_progress, **settings | changes
+    )
+
+
+def test_an_artifact_is_judged_through_its_runtime(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    artifact = model(store)
+    judged = evaluate(artifact, dataset, predictions, latency_repeats=20, threads=1)
+    test = dataset.select("test")
+    answers = predictions.of(artifact, test, ignore_progress)
+    assert judged.metrics.images == len(test) == 12
+    assert judged.metrics.accuracy.value == (answers.argmax(axis=1) == test.labels).mean()
+    assert np.trace(judged.metrics.confusion) == judged.metrics.accuracy.value * 12
+    assert (judged.artifact, judged.format) == (artifact.digest, "colour")
+    assert (judged.runtime, judged.split) == ("numpy, one core", "test")
+    assert judged.agreement is None
+    assert judged.cpu
+
+
+def test_what_it_costs_is_measured(store: Store, dataset: Dataset, predictions: Predictions):
+    artifact = model(store)
+    cost = evaluate(artifact, dataset, predictions, latency_repeats=20, threads=1).cost
+    assert cost.size_bytes == artifact.size_bytes
+    assert cost.gzip_bytes == artifact.gzip_bytes()
+    assert (cost.parameters, cost.macs) == (6, 6)
+    assert 0 < cost.latency.median_ms <= cost.latency.p95_ms
+    assert (cost.latency.repeats, cost.latency.threads) == (20, 1)
+    assert cost.peak_memory_bytes > 10 * 2**20
+
+
+def test_all_cores_are_used_unless_it_is_told_otherwise(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    judged = evaluate(model(store), dataset, predictions)
+    assert judged.cost.latency.threads == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked", "repeats"), [(0.0, 50, 50), (0.25, 50, 20), (3.0, 50, 5), (3.0, 3, 3)]
+)
+def test_a_slow_model_is_timed_less_often_and_says_so(
+    store: Store,
+    dataset: Dataset,
+    predictions: Predictions,
+    seconds: float,
+    asked: int,
+    repeats: int,
+):
+    artifact = model(store, seconds=seconds)
+    latency = evaluate(artifact, dataset, predictions, latency_repeats=asked).cost.latency
+    assert latency.repeats == pytest.approx(repeats, abs=1)
+    assert latency.median_ms >= seconds * 1000
+
+
+def test_the_threshold_comes_from_the_validation_split(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    judged = evaluate(model(store), dataset, predictions)
+    honest, optimistic = judged.metrics.operating_points
+    assert (honest.chosen_on, optimistic.chosen_on) == ("validation", "test")
+    assert optimistic.specificity.value >= 0.8
+
+
+def test_without_a_validation_split_the_threshold_is_optimistic_and_says_so(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    rows = dataset.frame["split"] != "validation"
+    rest = replace(dataset, frame=dataset.frame[rows].reset_index(drop=True))
+    judged = evaluate(model(store), rest, predictions)
+    assert [point.chosen_on for point in judged.metrics.operating_points] == ["test"]
+
+
+def test_the_validation_split_itself_can_be_judged(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    judged = evaluate(model(store), dataset, predictions, split="validation")
+    assert judged.split == "validation"
+    assert [point.chosen_on for point in judged.metrics.operating_points] == ["validation"]
+
+
+def test_agreement_with_a_teacher_is_counted_image_by_image(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    teacher, pupil = model(store, seed=1), model(store, seed=2)
+    judged = evaluate(pupil, dataset, predictions, reference=("xception", teacher))
+    test = dataset.select("test")
+    theirs, ours = (predictions.of(each, test, ignore_progress) for each in (teacher, pupil))
+    assert judged.agreement is not None
+    assert judged.agreement.reference == "xception"
+    assert judged.agreement.largest_difference == pytest.approx(np.abs(ours - theirs).max())
+    assert judged.agreement.labels.value == (ours.argmax(1) == theirs.argmax(1)).mean()
+    itself = evaluate(pupil, dataset, predictions, reference=("itself", pupil)).agreement
+    assert itself is not None
+    assert (itself.labels.value, itself.largest_difference) == (1, 0)
+
+
+def test_probabilities_are_kept_in_the_order_of_the_classes_of_the_data(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    judged = evaluate(model(store, classes=("triangle", "square")), dataset, predictions)
+    kept = np.load(judged.probabilities)
+    assert Path(judged.probabilities).parent == predictions.folder
+    assert kept.shape == (12, 2)
+    assert kept.sum(axis=1) == pytest.approx(1)
+    labels = dataset.select("test").labels
+    assert (kept.argmax(axis=1) == labels).mean() == judged.metrics.accuracy.value
+    assert not list(predictions.folder.glob(".partial*"))
+
+
+def test_figures_are_also_given_for_each_source(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    sources = ["north" if label == "square" else "south" for label in dataset.frame["label"]]
+    split = with_column(dataset, source=sources, site="only one", camera="a")
+    judged = evaluate(model(store), split, predictions)
+    assert list(judged.groups) == ["source"]
+    north, south = judged.groups["source"]["north"], judged.groups["source"]["south"]
+    assert north.images == south.images == 6
+    assert north.auc is None
+    assert north.operating_points == ()
+    mean = (north.accuracy.value + south.accuracy.value) / 2
+    assert mean == pytest.approx(judged.metrics.accuracy.value)
+
+
+def test_images_without_a_source_belong_to_no_group(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    cycle = ["north", "south", None, ""]
+    sources = [cycle[row % 4] for row in range(len(dataset))]
+    judged = evaluate(model(store), with_column(dataset, source=sources), predictions)
+    assert sorted(judged.groups["source"]) == ["north", "south"]
+    assert sum(group.images for group in judged.groups["source"].values()) < 12
+
+
+def test_a_group_keeps_the_threshold_of_the_whole_validation_split(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    sources = ["north" if path.stem in "012" else "south" for path in dataset.paths]
+    judged = evaluate(model(store), with_column(dataset, source=sources), predictions)
+    whole = judged.metrics.operating_points[0]
+    for group in judged.groups["source"].values():
+        assert group.operating_points[0].threshold == whole.threshold
+
+
+def test_an_evaluation_survives_json(store: Store, dataset: Dataset, predictions: Predictions):
+    judged = evaluate(model(store), dataset, predictions, reference=("itself", model(store)))
+    assert Evaluation.model_validate_json(judged.model_dump_json()) == judged
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": "tset"}, "no split 'tset'"),
+        ({"positive": "circle"}, "positive class 'circle' is none of"),
+        ({"specificity": 0.0}, r"Specificity 0\.0"),
+        ({"latency_repeats": 0}, "0 repeats"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    store: Store,
+    dataset: Dataset,
+    predictions: Predictions,
+    changes: dict[str, Any],
+    message: str,
+):
+    with pytest.raises(PupilaError, match=message):
+        evaluate(model(store), dataset, predictions, **changes)
+
+
+def test_other_classes_are_refused(store: Store, dataset: Dataset, predictions: Predictions):
+    with pytest.raises(PupilaError, match="'cat', 'dog'"):
+        evaluate(model(store, classes=("cat", "dog")), dataset, predictions)
+
+
+def test_the_processor_is_named():
+    name = judge.cpu_name()
+    assert name
+    assert name == name.strip()
+    assert "model name" not in name

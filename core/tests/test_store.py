@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pupila.artifact import RECORD_NAME, Artifact, Origin, Record
+from pupila.contract import InputContract, OutputContract
+from pupila.errors import PupilaError
+from pupila.store import Store, write_atomically
+
+FIELDS: dict[str, Any] = {
+    "format": "keras",
+    "input": InputContract(height=8, width=8),
+    "output": OutputContract(kind="softmax", classes=("a", "b")),
+    "origin": Origin(plugin="tiny", distribution="tiny", version="1", config={"sizes": (1, 2)}),
+}
+
+
+def add(store: Store, files: dict[str, bytes], **changes: Any) -> Artifact:
+    with store.draft() as folder:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return store.add(folder, **(FIELDS | changes))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_what_was_stored_is_read_back(store: Store):
+    made = add(store, {"model.keras": b"weights", "assets/vocabulary.txt": b"words"})
+    read = store.open(made.digest)
+    assert read == made
+    assert {file.relative_to(read.path).as_posix() for file in read.files} == {
+        "model.keras",
+        "assets/vocabulary.txt",
+    }
+    assert read.file(".keras").read_bytes() == b"weights"
+    assert read.size_bytes == 12
+    assert read.format == "keras"
+
+
+def test_gzipped_bytes_are_counted_file_by_file(store: Store):
+    made = add(store, {"a.bin": bytes(5000), "b.bin": bytes(3000)})
+    expected = sum(len(gzip.compress(bytes(size), 6)) for size in (5000, 3000))
+    assert made.gzip_bytes() == expected
+    assert made.gzip_bytes() < made.size_bytes / 20
+
+
+def test_the_same_content_has_the_same_digest_in_any_store(store: Store, tmp_path: Path):
+    first = add(store, {"model.keras": b"weights"})
+    again = add(store, {"model.keras": b"weights"})
+    elsewhere = add(Store(tmp_path / "other"), {"model.keras": b"weights"})
+    assert first == again
+    assert first.digest == elsewhere.digest
+    assert len(list((store.root / "objects").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [
+        ({"model.keras": b"other"}, {}),
+        ({"other.keras": b"weights"}, {}),
+        ({"model.keras": b"weights"}, {"parameters": 7}),
+        ({"model.keras": b"weights"}, {"measured": {"loss": 0.5}}),
+        ({"model.keras": b"weights"}, {"input": InputContract(height=8, width=9)}),
+    ],
+)
+def test_any_difference_is_another_digest(
+    store: Store, files: dict[str, bytes], changes: dict[str, Any]
+):
+    assert add(store, files, **changes).digest != add(store, {"model.keras": b"weights"}).digest
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e-320, 2**70, "a\u2028é"])
+def test_every_measured_value_survives_the_disk(store: Store, value: object):
+    made = add(store, {"model.keras": b"w"}, measured={"value": value})
+    assert store.open(made.digest).digest == made.digest
+
+
+def test_an_altered_model_file_is_detected_and_named(store: Store):
+    made = add(store, {"model.keras": b"weights"})
+    (made.path / "model.keras").write_bytes(b"weightz")
+    with pytest.raises(PupilaError, match=r"model\.keras was altered or lost: delete"):
+        store.open(made.digest)
+
+
+def test_a_lost_model_file_is_detected(store: Store):
+    made = add(store, {"model.keras": b"weights"})
+    (made.path / "model.keras").unlink()
+    with pytest.raises(PupilaError, match="altered or lost"):
+        store.open(made.digest)
+
+
+def test_an_altered_record_is_detected(store: Store):
+    made = add(store, {"model.keras": b"weights"})
+    record = made.path / RECORD_NAME
+    record.write_text(record.read_text().replace('"a"', '"c"'))
+    with pytest.raises(PupilaError, match=r"artifact\.json was altered"):
+        store.open(made.digest)
+
+
+def test_an_unknown_digest_is_refused_by_name(store: Store):
+    with pytest.raises(PupilaError, match="No artifact 'ffff' in"):
+        store.open("ffff")
+
+
+def test_an_empty_draft_is_refused(store: Store):
+    with pytest.raises(PupilaError, match=r"plugin='tiny'.*wrote no model file"):
+        add(store, {})
+
+
+def test_a_file_with_the_name_of_the_record_is_refused(store: Store):
+    with pytest.raises(PupilaError, match=r"'artifact\.json', which is the name"):
+        add(store, {"model.keras": b"w", RECORD_NAME: b"{}"})
+
+
+def test_a_draft_that_fails_leaves_nothing(store: Store):
+    with pytest.raises(RuntimeError), store.draft() as folder:
+        (folder / "model.keras").write_bytes(b"half")
+        raise RuntimeError
+    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.root / "objects").iterdir()) == []
+
+
+def test_many_writers_of_one_artifact_agree(store: Store):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(partial(add, store), [{"model.keras": bytes(99_999)}] * 24))
+    assert len({artifact.digest for artifact in made}) == 1
+    assert list((store.root / "incoming").iterdir()) == []
+    assert store.open(made[0].digest) == made[0]
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from pupila.artifact import Origin
+from pupila.contract import InputContract, OutputContract
+from pupila.store import Store
+
+store = Store(Path(sys.argv[1]))
+print("writing", flush=True)
+for number in itertools.count():
+    with store.draft() as folder:
+        for part in range(20):
+            (folder / f"{part}.bin").write_bytes(bytes([number % 256]) * 50_000)
+        made = store.add(
+            folder,
+            format="keras",
+            input=InputContract(height=8, width=8),
+            output=OutputContract(kind="softmax", classes=("a", "b")),
+            origin=Origin(plugin="tiny", distribution="tiny", version=sys.argv[2], seed=number),
+        )
+    store.note("latest", {"digest": made.digest, "padding": "x" * 100_000})
+"""
+
+
+def test_a_killed_writer_leaves_nothing_half_written_in_sight(store: Store):
+    for turn in range(5):
+        arguments = [sys.executable, "-c", WRITER, str(store.root), str(turn)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(0.05 + 0.037 * turn)
+            writer.kill()
+    stored = [path.name for path in (store.root / "objects").iterdir()]
+    assert stored, "no writer lived long enough to store anything"
+    for digest in stored:
+        assert len(store.open(digest).files) == 20
+    latest = store.recall("latest")
+    assert latest is not None
+    assert latest["digest"] in stored
+
+
+def test_the_ledger_keeps_the_last_note(store: Store):
+    assert store.recall("key") is None
+    store.note("key", {"artifact": "1"})
+    store.note("key", {"artifact": "2", "list": [1, 2]})
+    assert Store(store.root).recall("key") == {"artifact": "2", "list": [1, 2]}
+
+
+def test_a_write_that_fails_keeps_the_old_content(tmp_path: Path):
+    path = tmp_path / "folder" / "file.json"
+    write_atomically(path, b"old")
+    not_bytes: Any = "new"
+    with pytest.raises(TypeError):
+        write_atomically(path, not_bytes)
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_others_may_read_what_the_umask_lets_them(store: Store):
+    before = os.umask(0o022)
+    try:
+        made = add(store, {"model.keras": b"w"})
+        store.note("key", {})
+    finally:
+        os.umask(before)
+    note = store.root / "ledger" / "key.json"
+    modes = [path.stat().st_mode & 0o777 for path in (made.path, note)]
+    assert modes == [0o755, 0o644]
+
+
+def test_a_record_refuses_what_it_does_not_know(store: Store):
+    text = (add(store, {"model.keras": b"w"}).path / RECORD_NAME).read_text()
+    with pytest.raises(ValidationError, match="colour"):
+        Record.model_validate({**json.loads(text), "colour": "red"})

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from average_weights import AverageWeights
+from average_weights.soup import average
+
+from pupila import (
+    Artifact,
+    Dataset,
+    InputContract,
+    OutputContract,
+    Predictions,
+    PupilaError,
+    keras_files,
+)
+from pupila.artifact import Origin
+from pupila.store import Store
+from pupila.testing import (
+    INPUT,
+    TechniqueContract,
+    draw_images,
+    ignore_progress,
+    keras_artifact,
+    keras_model,
+    read_images,
+    step_for,
+)
+
+
+class TestAverageWeights(TechniqueContract):
+    plugin = "average-weights"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images"), folder / "cache")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def weights(folder: Path) -> list[np.ndarray]:
+    keras = keras_files.import_keras()
+    return keras.saving.load_model(folder / keras_files.MODEL_NAME).get_weights()
+
+
+def soup(
+    folder: Path, inputs: list[Artifact], dataset: Dataset, choice: Any
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    step = step_for(AverageWeights(choice=choice), inputs, folder, dataset=dataset)
+    measured = average(step).measured
+    return measured, weights(step.output)
+
+
+def test_uniform_is_the_mean_of_all_weights(store: Store, dataset: Dataset, tmp_path: Path):
+    inputs = [keras_artifact(store, seed=seed) for seed in range(3)]
+    measured, averaged = soup(tmp_path / "step", inputs, dataset, "uniform")
+    assert measured["ingredients"] == [artifact.digest for artifact in inputs]
+    apart = [weights(artifact.path) for artifact in inputs]
+    for mean, *same in zip(averaged, *apart, strict=True):
+        np.testing.assert_allclose(mean, sum(same) / 3, rtol=1e-5, atol=1e-6)
+
+
+def test_greedy_is_never_worse_on_validation_than_the_best_input(
+    store: Store, dataset: Dataset, tmp_path: Path
+):
+    inputs = [keras_artifact(store, seed=seed) for seed in range(4)]
+    measured, _ = soup(tmp_path / "step", inputs, dataset, "greedy")
+    validation = dataset.select("validation")
+    predictions = Predictions(tmp_path / "predictions")
+    alone = [
+        float(
+            (
+                predictions.of(each, validation, ignore_progress).argmax(1) == validation.labels
+            ).mean()
+        )
+        for each in inputs
+    ]
+    assert measured["validation_accuracy_of_inputs"] == alone
+    assert measured["validation_accuracy"] >= max(alone)
+    assert measured["ingredients"][0] == inputs[int(np.argmax(alone))].digest
+    assert measured["validation_images"] == len(validation)
+
+
+def test_models_of_other_architectures_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
+    keras = keras_files.import_keras()
+    tiny = keras_model(2)
+    wider = keras.Sequential(
+        [keras.Input(INPUT.shape), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    )
+    inputs = [saved(store, tiny), saved(store, wider)]
+    with pytest.raises(PupilaError, match=r"input 1 has InputLayer where input 2 has Global\w+"):
+        soup(tmp_path / "step", inputs, dataset, "uniform")
+
+
+def test_models_of_other_classes_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
+    inputs = [keras_artifact(store), keras_artifact(store, classes=("triangle", "square"))]
+    with pytest.raises(PupilaError, match="of different output: .*'square'"):
+        soup(tmp_path / "step", inputs, dataset, "uniform")
+
+
+def test_models_of_other_input_sizes_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
+    other = InputContract(height=48, width=48)
+    inputs = [keras_artifact(store), keras_artifact(store, input=other)]
+    with pytest.raises(PupilaError, match="of different input: .*height=48"):
+        soup(tmp_path / "step", inputs, dataset, "uniform")
+
+
+def saved(store: Store, model: Any) -> Artifact:
+    with store.draft() as folder:
+        keras_files.save(model, folder)
+        return store.add(
+            folder,
+            format="keras",
+            input=INPUT,
+            output=OutputContract(kind="softmax", classes=("square", "triangle")),
+            origin=Origin(plugin="tiny", distribution="test", version="0"),
+        )

@@ -1,0 +1,260 @@
+"""The command line. Heavy imports stay inside commands: `pupila --help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pupila.errors import PupilaError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pupila_flows.results import Check, RunResult
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn large image classifiers into small ones, and prove that they are good enough.",
+)
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
+DataPath = Annotated[
+    Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
+]
+WorkspaceFolder = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="PUPILA_WORKSPACE", help="Folder of all results."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+_HERE = Path(".pupila")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and exit code 2."""
+    try:
+        app()
+    except PupilaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def demo(workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+    """Compress a teacher from start to end.
+
+    Real images and teachers are taken from PUPILA_DATA and PUPILA_TEACHERS where both are set;
+    otherwise synthetic images are made, and a small teacher is trained on them.
+    """
+    from pupila_flows import demo
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    with _terminal(as_json):
+        recipe, synthetic = demo.prepare(place)
+    _run(recipe, place.root, as_json, synthetic=synthetic)
+
+
+@app.command()
+def check(recipe: RecipeFile, as_json: AsJson = False) -> None:
+    """Find every mistake in a recipe, without running anything."""
+    from pupila_flows.plan import RecipeError, read_plan
+
+    try:
+        plan = read_plan(recipe)
+    except RecipeError as error:
+        if not as_json:
+            raise
+        problems = [{"line": each.line, "message": each.message} for each in error.problems]
+        print(json.dumps({"valid": False, "problems": problems}))
+        sys.exit(2)
+    steps = [step.name for step in plan.steps]
+    if as_json:
+        print(json.dumps({"valid": True, "steps": steps}))
+    else:
+        print(f"{recipe} is valid; it would run: {', '.join(steps)}")
+
+
+@app.command()
+def run(recipe: RecipeFile, workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+    """Run a recipe: check the data, make, judge and report every model."""
+    _run(recipe, workspace, as_json)
+
+
+@app.command()
+def validate(
+    data: DataPath,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names, with commas; by default those found.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Class that counts as positive; by default the first.")
+    ] = None,
+    workspace: WorkspaceFolder = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Check a dataset as a run would, and build its Data Docs."""
+    from pupila_flows import direct
+    from pupila_flows.workspace import Workspace
+
+    with _terminal(as_json):
+        summary = direct.validate(Workspace.at(workspace), data, _names(classes), positive)
+    if as_json:
+        print(summary.model_dump_json())
+    else:
+        _print_checks(summary.checks)
+        print(f"Data Docs: {summary.data_docs}")
+    sys.exit(0 if summary.passed else 1)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file or folder.", show_default=False)],
+    data: DataPath,
+    classes: Annotated[
+        str | None, typer.Option(help="Class of each output column; by default alphabetical.")
+    ] = None,
+    output: Annotated[str, typer.Option(help="softmax, logits or sigmoid.")] = "softmax",
+    positive: Annotated[
+        str | None, typer.Option(help="Class that counts as positive; by default the first.")
+    ] = None,
+    specificity: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Where sensitivity is reported.")
+    ] = 0.85,
+    workspace: WorkspaceFolder = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one model on the test split of a dataset, in its own runtime."""
+    from pupila_flows import direct
+    from pupila_flows.tables import evaluation_row
+    from pupila_flows.workspace import Workspace
+
+    with _terminal(as_json):
+        judged = direct.evaluate(
+            Workspace.at(workspace), model, data, _names(classes), output, positive, specificity
+        )
+    if as_json:
+        print(judged.model_dump_json())
+    else:
+        _print_table([{"name": model.name} | evaluation_row(judged)])
+
+
+@app.command()
+def plugins(as_json: AsJson = False) -> None:
+    """List what is installed: techniques, exporters, students, loaders and runners."""
+    from pupila.registry import installed
+    from pupila_flows.tables import plugin_rows
+
+    registry = installed()
+    rows = plugin_rows(registry)
+    broken = [str(each) for each in registry.broken]
+    if as_json:
+        print(json.dumps({"plugins": rows, "broken": broken}))
+        return
+    _print_table(rows)
+    for each in broken:
+        print(f"warning: {each}", file=sys.stderr)
+
+
+@app.command()
+def report(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a run; by default the latest.", show_default=False),
+    ] = None,
+    workspace: WorkspaceFolder = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the report of a past run again, and say where it is."""
+    from pupila_flows import direct
+    from pupila_flows.workspace import Workspace
+
+    with _terminal(as_json):
+        page = direct.report(Workspace.at(workspace), run)
+    print(json.dumps({"report": str(page)}) if as_json else page)
+
+
+def _run(recipe: Path, workspace: Path, as_json: bool, synthetic: bool = False) -> None:
+    """Run a recipe, print what came of it, and exit 1 where a part of it failed."""
+    from pupila_flows.plan import read_plan
+    from pupila_flows.quiet import logged_to
+    from pupila_flows.results import RunResult
+    from pupila_flows.workspace import Workspace
+
+    read_plan(recipe)  # a mistake is told before Prefect is even imported
+    place = Workspace.at(workspace)
+    place.configure_prefect()
+    with _terminal(as_json), logged_to(place.root / "logs" / "prefect.log"):
+        from pupila_flows.flow import DataRefused, compress
+
+        try:
+            path = compress(str(recipe.resolve()), str(place.root), synthetic)
+        except DataRefused as refused:
+            print(f"error: {refused}", file=sys.stderr)
+            sys.exit(1)
+    result = RunResult.model_validate_json(Path(path).read_text())
+    if as_json:
+        print(result.model_dump_json())
+    else:
+        _print_result(result, Path(path))
+    sys.exit(1 if any(entry.error for entry in result.entries) else 0)
+
+
+def _print_result(result: RunResult, path: Path) -> None:
+    from pupila_flows.tables import result_rows
+
+    _print_checks([check for check in result.data.checks if not check.passed])
+    _print_table(result_rows(result))
+    for entry in result.entries:
+        if entry.error:
+            print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
+    if result.synthetic:
+        print("The images are synthetic: these figures show that the machinery works, no more.")
+    print(f"Figures: {path}")
+    print(f"Report:  {path.with_name('report.html')}")
+
+
+def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
+    for each in checks:
+        state = "ok" if each.passed else each.severity
+        print(f"{state:8} {each.name}: {each.found} {'' if each.passed else each.advice}".rstrip())
+
+
+def _print_table(rows: list[dict[str, str]]) -> None:
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(row.get(name, "") for name in columns))
+    _console().print(table, markup=False, highlight=False)
+
+
+def _console() -> Console:
+    """A console that wraps nothing when its output goes to a file or another program."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+def _terminal(as_json: bool) -> Any:
+    """Show progress on standard error for as long as the block lasts; nothing for programs."""
+    from contextlib import nullcontext
+
+    from rich.console import Console
+
+    from pupila_flows.display import Terminal
+
+    return nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",")) if text else None

@@ -1,0 +1,101 @@
+"""Single pieces of work from the command line, without a flow around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pupila.contract import OutputContract
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError, nearest
+from pupila.evaluation import Evaluation
+from pupila.registry import installed
+from pupila_flows import assignments
+from pupila_flows.data import read_data
+from pupila_flows.plan import PlannedTeacher
+from pupila_flows.recipe import DataSection, EvaluateSection, TeacherSection
+from pupila_flows.results import DataSummary
+from pupila_flows.work import Outcome, Work, perform, session
+from pupila_flows.workspace import Workspace
+
+
+def validate(
+    place: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
+) -> DataSummary:
+    """Check a dataset with the default bounds."""
+    dataset = read_data(data, classes, place.cache)
+    section = DataSection(path=str(data), positive=_known(positive, dataset))
+    outcome = _perform(place, assignments.check_data(place, dataset, section, str(data)))
+    return assignments.data_summary(dataset, section, str(data), outcome)
+
+
+def evaluate(
+    place: Workspace,
+    model: Path,
+    data: Path,
+    classes: tuple[str, ...] | None,
+    output: str,
+    positive: str | None,
+    specificity: float,
+) -> Evaluation:
+    """Judge a model file on the test split; `classes` names its output columns."""
+    dataset = read_data(data, None, place.cache)
+    teacher = _teacher(model, classes or dataset.classes, output)
+    artifact: str = _perform(place, assignments.import_teacher(place, teacher)).value["artifact"]
+    work = assignments.judge(
+        place,
+        model.name,
+        artifact,
+        dataset,
+        _known(positive, dataset) or dataset.classes[0],
+        EvaluateSection(specificity=specificity),
+    )
+    return Evaluation.model_validate(_perform(place, work).value)
+
+
+def report(place: Workspace, run: Path | None) -> Path:
+    """Draw the report of a run folder, or of the latest run, again."""
+    folder = run or _latest(place)
+    result = folder / "result.json"
+    if not result.exists():
+        raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
+    page = folder / "report.html"
+    page.unlink(missing_ok=True)
+    work = assignments.render_report(result.resolve(), folder.resolve(), [str(page)])
+    return Path(_perform(place, work).value["report"])
+
+
+def _latest(place: Workspace) -> Path:
+    runs = sorted(place.runs.glob("*/*/result.json"), key=lambda path: path.parent.name)
+    if not runs:
+        raise PupilaError(f"No run in {place.root} yet: `pupila run RECIPE` makes one.")
+    return runs[-1].parent
+
+
+def _perform(place: Workspace, work: Work) -> Outcome:
+    with session(place, workers=1):
+        return perform(work)
+
+
+def _teacher(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
+    try:
+        OutputContract.model_validate({"kind": output, "classes": classes})
+    except ValidationError:
+        kinds = ("softmax", "logits", "sigmoid")
+        raise PupilaError(
+            f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(output, kinds)}"
+        ) from None
+    section = TeacherSection.model_validate(
+        {"path": str(model), "classes": classes, "output": output}
+    )
+    return PlannedTeacher(model.stem, section, model, installed().loader(model).produces)
+
+
+def _known(positive: str | None, dataset: Dataset) -> str | None:
+    if positive not in (None, *dataset.classes):
+        raise PupilaError(
+            f"positive is {positive!r}, but the classes are {list(dataset.classes)}."
+            f"{nearest(str(positive), dataset.classes)}"
+        )
+    return positive

@@ -1,0 +1,77 @@
+"""Where a run says how far it is: a terminal, a log, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+
+class Display(Protocol):
+    """Shows the state of named pieces of work."""
+
+    def update(self, title: str, done: int, total: int, what: str) -> None: ...
+
+    def finish(self, title: str, outcome: str) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def update(self, title: str, done: int, total: int, what: str) -> None:
+        del title, done, total, what
+
+    def finish(self, title: str, outcome: str) -> None:
+        del title, outcome
+
+
+class Terminal:
+    """A bar for each piece of work under way, and a line for each that has ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[what]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, title: str, done: int, total: int, what: str) -> None:
+        if title not in self._tasks:
+            self._tasks[title] = self._bars.add_task(escape(title), what="")
+        self._bars.update(self._tasks[title], completed=done, total=total, what=escape(what))
+
+    def finish(self, title: str, outcome: str) -> None:
+        if title in self._tasks:
+            self._bars.remove_task(self._tasks.pop(title))
+        self._bars.console.print(f"[bold]{escape(title)}[/] {outcome}", highlight=False)
+
+    @contextmanager
+    def shown(self) -> Generator[None]:
+        """Draw the bars for as long as the block lasts, and make this the current display."""
+        token = current.set(self)
+        try:
+            with self._bars:
+                yield
+        finally:
+            current.reset(token)
+
+
+current: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)
+"""The display of this run; Prefect hands it on to the threads of its tasks."""

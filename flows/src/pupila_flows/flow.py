@@ -1,0 +1,306 @@
+"""The flow: data → checks → teachers → the graph of steps → judgement → report.
+
+Every arrow is a Prefect task; the work itself happens in child processes (`pupila_flows.work`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
+
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.evaluation import Evaluation
+from pupila.store import write_atomically
+from pupila_flows import assignments, machine
+from pupila_flows.child import ChildFailed
+from pupila_flows.data import read_data
+from pupila_flows.plan import Plan, read_plan
+from pupila_flows.results import DataSummary, Entry, RunResult
+from pupila_flows.tables import result_rows
+from pupila_flows.work import Outcome, Work, perform, session
+from pupila_flows.workspace import DEFAULT, Workspace
+
+_PROGRESS_ARTIFACT_SECONDS = 5.0
+"""Prefect's database is told of progress no more often than this."""
+
+Made = Mapping[str, State[Outcome]]
+
+
+class DataRefused(PupilaError):
+    """The data broke an expectation that stops a run."""
+
+    def __init__(self, summary: DataSummary) -> None:
+        self.summary = summary
+        failed = [c for c in summary.checks if not c.passed and c.severity == "error"]
+        lines = [f"  {check.name}: {check.found} {check.advice}".rstrip() for check in failed]
+        super().__init__(
+            "The data does not meet its expectations; nothing was trained.\n"
+            + "\n".join(lines)
+            + f"\n  Data Docs: {summary.data_docs}"
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all parts of a run read."""
+
+    plan: Plan
+    place: Workspace
+    dataset: Dataset
+
+    @property
+    def positive(self) -> str:
+        return assignments.positive_class(self.plan.recipe.data, self.dataset)
+
+
+# Prefect leaves the type of its futures open.
+_THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
+"""They only wait for child processes; how many of those run at once is the recipe's `workers`."""
+
+
+@flow(name="compress", task_runner=_THREADS)
+def compress(recipe: str, workspace: str = DEFAULT, synthetic: bool = False) -> str:
+    """Make, judge and report every model of a recipe, and return the path of `result.json`.
+
+    Args:
+        recipe: Path of the recipe file.
+        workspace: Folder for artifacts, caches, logs and reports.
+        synthetic: Whether the data is the generated one, which every output then says.
+
+    Raises:
+        PupilaError: the recipe or the data is not as it must be; nothing was trained.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    plan = read_plan(Path(recipe))
+    place = Workspace.at(workspace)
+    with session(place, plan.recipe.workers):
+        run = _Run(plan, place, _dataset(plan, place))
+        data = _checked_data(run)
+        made = _make_all(run)
+        entries = _judge_all(run, made)
+        test = run.dataset.select("test")
+        result = RunResult(
+            name=plan.recipe.name,
+            recipe_path=str(plan.file),
+            recipe_text=plan.text,
+            seed=plan.recipe.seed,
+            synthetic=synthetic,
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.monotonic() - clock,
+            data=data,
+            entries=tuple(entries),
+            specificity=plan.recipe.evaluate.specificity,
+            machine=machine.describe(),
+            versions=machine.versions(),
+            test_images=tuple(map(str, test.paths)),
+            test_labels=tuple(test.labels.tolist()),
+        )
+        return str(_report(run, result, started))
+
+
+@task(cache_policy=NO_CACHE)
+def do(work: Work, inputs: list[Outcome]) -> State[Outcome]:
+    """Do a piece of work on what was made before, in a child process."""
+    if inputs:
+        work = work.on([each.value["artifact"] for each in inputs])
+    outcome = perform(work, _ProgressArtifact(work.title))
+    return Completed(data=outcome, name="Cached" if outcome.cached else "Completed")
+
+
+def _crashed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether trying again can help: after a crash, yes; with wrong input, never."""
+    del task, run
+    return isinstance(state.result(raise_on_failure=False), ChildFailed)
+
+
+def _task(name: str, retries: int = 1) -> Any:
+    """Return the task `do` under the name that the Prefect UI shows."""
+    return do.with_options(
+        name=name, retries=retries, retry_delay_seconds=2, retry_condition_fn=_crashed
+    )
+
+
+class _ProgressArtifact:
+    """A Prefect progress artifact, for work that takes long enough to be looked at."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._last = time.monotonic()
+        self._artifact: Any = None
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
+            return
+        self._last = now
+        percent, text = 100 * done / max(total, 1), f"{self._title}: {what}"
+        if self._artifact is None:
+            self._artifact = create_progress_artifact(percent, description=text)
+        else:
+            update_progress_artifact(self._artifact, progress=percent, description=text)
+
+
+def _dataset(plan: Plan, place: Workspace) -> Dataset:
+    """Read the data and make sure that the teachers speak of its classes."""
+    read = task(name="read data", cache_policy=NO_CACHE)(read_data)
+    dataset = read(plan.data, plan.recipe.data.classes, place.cache)
+    for teacher in plan.teachers:
+        if sorted(teacher.section.classes) != sorted(dataset.classes):
+            raise PupilaError(
+                f"Teacher {teacher.name!r} tells {list(teacher.section.classes)} apart, but the "
+                f"data has the classes {list(dataset.classes)}. Correct `classes` of the teacher, "
+                "or the data."
+            )
+    positive = plan.recipe.data.positive
+    if positive not in (None, *dataset.classes):
+        raise PupilaError(f"positive is {positive!r}: none of the classes {dataset.classes}.")
+    return dataset
+
+
+def _checked_data(run: _Run) -> DataSummary:
+    """Validate the data and return what was found.
+
+    Raises:
+        DataRefused: an expectation that stops a run is broken.
+    """
+    section, source = run.plan.recipe.data, str(run.plan.data)
+    work = assignments.check_data(run.place, run.dataset, section, source)
+    outcome = _outcome(_task("check data")(work, [], return_state=True))
+    summary = assignments.data_summary(run.dataset, section, source, outcome)
+    if summary.data_docs:
+        create_link_artifact(Path(summary.data_docs).as_uri(), "Data Docs")
+    if not summary.passed:
+        raise DataRefused(summary)
+    return summary
+
+
+def _make_all(run: _Run) -> Made:
+    """Import the teachers and run the graph, branches side by side; a failure stays local."""
+    futures: dict[str, PrefectFuture[Outcome]] = {}
+    for teacher in run.plan.teachers:
+        work = assignments.import_teacher(run.place, teacher)
+        futures[teacher.name] = _task(teacher.name).submit(work, [])
+    for step in run.plan.steps:
+        work = assignments.run_step(run.place, step, run.dataset, run.plan.recipe.seed)
+        inputs = [futures[name] for name in step.section.inputs]
+        futures[step.name] = _task(step.name, step.section.retries).submit(work, inputs)
+    for future in futures.values():
+        future.wait()
+    return {name: future.state for name, future in futures.items()}
+
+
+def _judge_all(run: _Run, made: Made) -> list[Entry]:
+    """Judge every artifact, one at a time: no other work of ours disturbs the latencies."""
+    return [_judged(run, entry, made) for entry in _entries(run.plan)]
+
+
+def _entries(plan: Plan) -> list[Entry]:
+    """List the nodes of the recipe's graph, before anything is known of them."""
+    teachers = [
+        Entry(name=each.name, kind="teacher", uses=each.path.name) for each in plan.teachers
+    ]
+    steps = [
+        Entry(
+            name=each.name,
+            kind="step",
+            uses=each.plugin.name,
+            inputs=each.section.inputs,
+            config=each.config.model_dump(mode="json"),
+        )
+        for each in plan.steps
+    ]
+    return teachers + steps
+
+
+def _judged(run: _Run, entry: Entry, made: Made) -> Entry:
+    """Complete an entry with its artifact and judgement, or with what went wrong."""
+    state = made[entry.name]
+    if not state.is_completed():
+        return entry.model_copy(update={"error": _reason(state)})
+    outcome = _outcome(state)
+    digest: str = outcome.value["artifact"]
+    work = assignments.judge(
+        run.place,
+        entry.name,
+        digest,
+        run.dataset,
+        run.positive,
+        run.plan.recipe.evaluate,
+        _reference(run.plan, entry.name, made),
+    )
+    judgement: State[Outcome] = _task(work.title)(work, [], return_state=True)
+    found: dict[str, Any] = (
+        {"evaluation": Evaluation.model_validate(_outcome(judgement).value)}
+        if judgement.is_completed()
+        else {"error": _reason(judgement)}
+    )
+    return entry.model_copy(
+        update={
+            "artifact": digest,
+            "record": run.place.store.open(digest).record,
+            "cached": outcome.cached,
+            "seconds": outcome.seconds,
+            **found,
+        }
+    )
+
+
+def _reference(plan: Plan, name: str, made: Made) -> tuple[str, str] | None:
+    """Return name and digest of the teacher that a node goes back to, unless it is one."""
+    teacher = plan.teacher_of(name)
+    if teacher is None or teacher == name:
+        return None
+    return teacher, _outcome(made[teacher]).value["artifact"]
+
+
+def _outcome(state: State[Outcome]) -> Outcome:
+    outcome: Any = state.result()
+    return outcome
+
+
+def _reason(state: State[Outcome]) -> str:
+    """Say why a state is not completed, in the words of the error itself."""
+    if state.name == "NotReady":
+        return "Not made: what it builds on was not made."
+    return str(state.result(raise_on_failure=False))
+
+
+def _report(run: _Run, result: RunResult, started: datetime) -> Path:
+    """Write `result.json` and the report, and tell Prefect; an unchanged run keeps its report."""
+    folder = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ")
+    path = folder / "result.json"
+    write_atomically(path, result.model_dump_json(indent=2).encode())
+    judged = [
+        [entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries],
+        result.recipe_text,
+        result.data.model_dump(mode="json"),
+        result.synthetic,
+    ]
+    work = assignments.render_report(path, folder, judged)
+    outcome = _outcome(_task("report")(work, [], return_state=True))
+    report = Path(outcome.value["report"])
+    link = folder / report.name
+    if not link.exists():
+        link.symlink_to(report)
+    create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
+    create_table_artifact(result_rows(result), key=f"{result.name}-results")
+    return path

@@ -1,0 +1,36 @@
+"""A scanned manifest as a file, handed from the flow to the processes that do the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pupila.dataset import Dataset
+from pupila.digest import digest_json
+from pupila.store import write_atomically
+
+_NUMBERS = frozenset(
+    {
+        *("width", "height", "bytes", "brightness", "sharpness"),
+        *("mean_red", "mean_green", "mean_blue"),
+    }
+)
+"""Columns measured by `pupila.manifest.scan`; every other one is text, as its owner wrote it."""
+
+
+def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
+    """Write a frame under the digest of its content and return the file."""
+    text = frame.to_csv(index=False)
+    path = cache / "frames" / f"{digest_json(text)}.csv"
+    if not path.exists():
+        write_atomically(path, text.encode())
+    return path
+
+
+def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
+    """Read a frame back as a dataset; classes in the order given."""
+    head = pd.read_csv(path, nrows=0)
+    texts = {name: "str" for name in head.columns if name not in _NUMBERS}
+    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={})
+    return Dataset.of(frame, classes, cache)

@@ -1,0 +1,168 @@
+"""The work of a run, one function per kind of child process; see `child.call`.
+
+Each takes and returns JSON values, so that it can run anywhere that sees the workspace.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pupila.artifact import Artifact, Origin
+from pupila.contract import OutputContract
+from pupila.plugin import Product, Progress, Step, StepPlugin
+from pupila.registry import Registered, installed
+from pupila_flows.frames import read_dataset
+from pupila_flows.workspace import Workspace
+
+
+def import_teacher(
+    *, progress: Progress, workspace: str, path: str, classes: list[str], output: str
+) -> dict[str, Any]:
+    """Read a model file into the store: `{"artifact": digest}`."""
+    store = Workspace.at(workspace).store
+    source = Path(path)
+    loader = installed().loader(source)
+    contract = OutputContract.model_validate({"kind": output, "classes": classes})
+    progress(0, 1, f"reading {source.name}")
+    from pupila.digest import digest_tree
+
+    with store.draft() as folder:
+        product: Product = loader.load()(source, contract, folder)
+        origin = _origin(installed().origin(loader), source=digest_tree(source))
+        artifact = store.add(folder, **_fields(product, origin))
+    progress(1, 1, f"read {source.name}")
+    return {"artifact": artifact.digest}
+
+
+def run_step(
+    *,
+    progress: Progress,
+    workspace: str,
+    key: str,
+    plugin: str,
+    config: dict[str, Any],
+    inputs: list[str],
+    seed: int,
+    frame: str | None,
+    classes: list[str],
+) -> dict[str, Any]:
+    """Run a technique or exporter on stored artifacts: `{"artifact": digest}`."""
+    place = Workspace.at(workspace)
+    step_plugin = installed().step(plugin)
+    with place.store.draft() as folder:
+        step = Step(
+            config=step_plugin.config.model_validate(config),
+            inputs=tuple(place.store.open(digest) for digest in inputs),
+            output=folder,
+            scratch=place.scratch(key),
+            seed=seed,
+            dataset=read_dataset(frame, classes, place.cache) if frame else None,
+            predictions=place.predictions,
+            progress=progress,
+        )
+        product: Product = step_plugin.load()(step)
+        artifact = place.store.add(folder, **_fields(product, _step_origin(step_plugin, step)))
+    return {"artifact": artifact.digest}
+
+
+def judge(
+    *,
+    progress: Progress,
+    workspace: str,
+    artifact: str,
+    frame: str,
+    classes: list[str],
+    positive: str,
+    specificity: float,
+    latency_repeats: int,
+    reference: tuple[str, str] | None,
+) -> dict[str, Any]:
+    """Evaluate a stored artifact in its runtime: an `Evaluation` as JSON."""
+    from pupila.judge import evaluate
+
+    place = Workspace.at(workspace)
+    evaluation = evaluate(
+        place.store.open(artifact),
+        read_dataset(frame, classes, place.cache),
+        positive=positive,
+        specificity=specificity,
+        predictions=place.predictions,
+        reference=_named(place, reference),
+        latency_repeats=latency_repeats,
+        progress=progress,
+    )
+    return evaluation.model_dump(mode="json")
+
+
+def check_data(
+    *,
+    progress: Progress,
+    workspace: str,
+    frame: str,
+    classes: list[str],
+    positive: str,
+    bounds: dict[str, Any],
+    docs: str,
+    source: str,
+) -> dict[str, Any]:
+    """Validate the scanned manifest: `{"checks": […], "data_docs": path}`."""
+    from pupila_flows.validation import Bounds, validate
+
+    progress(0, 1, "checking the data")
+    dataset = read_dataset(frame, classes, Workspace.at(workspace).cache)
+    checks, page = validate(
+        dataset.frame, classes, positive, Bounds.model_validate(bounds), Path(docs), source
+    )
+    progress(1, 1, "checked the data")
+    return {"checks": [check.model_dump(mode="json") for check in checks], "data_docs": str(page)}
+
+
+def render_report(*, progress: Progress, result: str, folder: str) -> dict[str, Any]:
+    """Write the report of a result file: `{"report": path}`."""
+    from pupila_flows.report import write_report
+    from pupila_flows.results import RunResult
+
+    progress(0, 1, "drawing the report")
+    run = RunResult.model_validate_json(Path(result).read_text())
+    page = write_report(run, Path(folder))
+    progress(1, 1, "drew the report")
+    return {"report": str(page)}
+
+
+def make_synthetic(
+    *, progress: Progress, workspace: str, images: str, teacher: str, seed: int
+) -> dict[str, Any]:
+    """Make the embedded data and train the embedded teacher, where they are not there yet."""
+    from pupila_flows.demo import make_synthetic
+
+    make_synthetic(Workspace.at(workspace), Path(images), Path(teacher), seed, progress)
+    return {}
+
+
+def _fields(product: Product, origin: Origin) -> dict[str, Any]:
+    names = ("format", "input", "output", "parameters", "macs", "measured")
+    return {name: getattr(product, name) for name in names} | {"origin": origin}
+
+
+def _origin(entry: Registered, **details: Any) -> Origin:
+    return Origin(
+        plugin=entry.plugin.name,
+        distribution=entry.distribution,
+        version=entry.version,
+        **details,
+    )
+
+
+def _step_origin(plugin: StepPlugin, step: Step[Any]) -> Origin:
+    return _origin(
+        installed().origin(plugin),
+        config=step.config.model_dump(mode="json"),
+        seed=step.seed,
+        inputs=tuple(artifact.digest for artifact in step.inputs),
+        dataset=step.dataset.fingerprint if step.dataset else None,
+    )
+
+
+def _named(place: Workspace, reference: tuple[str, str] | None) -> tuple[str, Artifact] | None:
+    return (reference[0], place.store.open(reference[1])) if reference else None

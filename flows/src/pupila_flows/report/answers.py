@@ -1,0 +1,89 @@
+"""The predictions behind the figures, and paired comparisons of two of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.errors import PupilaError
+from pupila.evaluation import Estimate
+from pupila_flows.results import RunResult
+
+_Z = 1.959964
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities `(test images, classes)` by entry name, and the truth."""
+
+    labels: NDArray[np.int64]
+    probabilities: dict[str, NDArray[np.float64]]
+
+    def chosen(self, name: str) -> NDArray[np.int64]:
+        """Return the class that an entry gives to each image."""
+        return self.probabilities[name].argmax(axis=1)
+
+    def correct(self, name: str) -> NDArray[np.bool_]:
+        return self.chosen(name) == self.labels
+
+    def difference(self, name: str, other: str) -> Estimate | None:
+        """Return accuracy of `name` less that of `other` on the same images; None without both."""
+        if name not in self.probabilities or other not in self.probabilities:
+            return None
+        return paired_difference(self.correct(name), self.correct(other))
+
+
+def read_answers(result: RunResult, folder: Path) -> Answers:
+    """Read the predictions of every judged entry; a file that is gone is left out.
+
+    Raises:
+        PupilaError: a file has not one row per test image and one column per class.
+    """
+    labels = np.array(result.test_labels, np.int64)
+    shape = (len(labels), len(result.data.classes))
+    probabilities: dict[str, NDArray[np.float64]] = {}
+    for entry in result.entries:
+        path = located(entry.evaluation.probabilities, folder) if entry.evaluation else None
+        if path is not None and len(labels):
+            probabilities[entry.name] = _read(path, shape)
+    return Answers(labels, probabilities)
+
+
+def located(path: str, folder: Path) -> Path | None:
+    """Return a file of the run: as it is named, or relative to the report; None if gone."""
+    candidates = (Path(path), folder / path)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Estimate:
+    """Return the difference of two accuracies on the same images, first less second.
+
+    Interval: adjusted Wald for paired proportions, Bonett and Price 2012 (J. Educ. Behav. Stat.
+    37:479): one image is added to each kind of disagreement, two to the total.
+    """
+    images = len(first)
+    gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    p_gained, p_lost = (gained + 1) / (images + 2), (lost + 1) / (images + 2)
+    centre = p_gained - p_lost
+    half = _Z * math.sqrt((p_gained + p_lost - centre**2) / (images + 2))
+    return Estimate(
+        value=(gained - lost) / images,
+        low=max(-1.0, centre - half),
+        high=min(1.0, centre + half),
+        method="paired adjusted Wald (Bonett and Price 2012)",
+    )
+
+
+def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
+    values = np.load(path)
+    if values.shape != shape:
+        raise PupilaError(
+            f"Predictions {str(path)!r} have shape {values.shape!r}; the run has {shape[0]} test "
+            f"images and {shape[1]} classes. Evaluate again: they belong to other data."
+        )
+    return values.astype(np.float64)

@@ -1,0 +1,139 @@
+"""How numbers are written, everywhere in the report; what is not a number becomes a dash."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from pupila.evaluation import Estimate
+
+NONE = "–"
+_SPACE = "\u00a0"
+_DECIMAL_UNITS = ("B", "KB", "MB", "GB", "TB")
+_COUNT_UNITS = ("", "k", "M", "G", "T")
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """Write 0.953 as `95.3 %`."""
+    return f"{fraction * 100:.{digits}f}{_SPACE}%" if math.isfinite(fraction) else NONE
+
+
+def percent_interval(estimate: Estimate) -> str:
+    """Write the interval of a fraction as `90.3–98.2`, in percent."""
+    return _range(f"{estimate.low * 100:.1f}", f"{estimate.high * 100:.1f}", estimate)
+
+
+def score(value: float) -> str:
+    """Write an AUC or a calibration error with three decimals."""
+    return f"{value:.3f}" if math.isfinite(value) else NONE
+
+
+def score_interval(estimate: Estimate) -> str:
+    """Write the interval of a score as `0.981–1.000`."""
+    return _range(f"{estimate.low:.3f}", f"{estimate.high:.3f}", estimate)
+
+
+def points(difference: float) -> str:
+    """Write a difference of fractions in percentage points, with its sign."""
+    return f"{difference * 100:+.1f}".replace("-", "−") if math.isfinite(difference) else NONE
+
+
+def points_interval(estimate: Estimate) -> str:
+    """Write the interval of a difference as `−4.7 to +2.8`."""
+    return f"{points(estimate.low)} to {points(estimate.high)}"
+
+
+def size(size_bytes: int) -> str:
+    """Write bytes in decimal units: `837 KB`, `59.4 MB`."""
+    return _scaled(size_bytes, _DECIMAL_UNITS)
+
+
+def round_size(size_bytes: int) -> str:
+    """Write a round number of bytes without decimals: `300 KB`, `1 MB`."""
+    power = (len(str(size_bytes)) - 1) // 3
+    return f"{size_bytes // 1000**power}{_SPACE}{_DECIMAL_UNITS[power]}"
+
+
+def count(number: int | None) -> str:
+    """Write how many as `3.42 M`; None as a dash."""
+    return NONE if number is None else _scaled(number, _COUNT_UNITS).strip(_SPACE)
+
+
+def milliseconds(value: float) -> str:
+    """Write a time of milliseconds with three significant digits."""
+    return f"{_significant(value)}{_SPACE}ms" if math.isfinite(value) else NONE
+
+
+def ratio(large: float, small: float) -> str:
+    """Write how many times `large` is `small`: `71×`; a dash where `small` is nothing."""
+    if small <= 0:
+        return NONE
+    value = large / small
+    return f"{value:.0f}×" if value >= 9.95 else f"{value:.1f}×"
+
+
+def smaller(reference: float, own: float) -> str:
+    """Say how `own` compares with `reference`, whose name follows: `71× smaller than`."""
+    shrunk, grown = ratio(reference, own), ratio(own, reference)
+    if shrunk == grown:
+        return "about as large as"
+    return f"{shrunk} smaller than" if own < reference else f"{grown} larger than"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as `0.4 s`, `42 s`, `3 min 20 s` or `2 h 05 min`."""
+    if not math.isfinite(seconds):
+        return NONE
+    if seconds < 9.95:
+        return f"{seconds:.1f}{_SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest}{_SPACE}s"
+    hours, minutes_left = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes}{_SPACE}min {rest}{_SPACE}s"
+    return f"{hours}{_SPACE}h {minutes_left:02d}{_SPACE}min"
+
+
+def moment(iso: str) -> str:
+    """Write an ISO 8601 time as `25 November 2026, 01:25 UTC`; anything else as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def listed(names: list[str]) -> str:
+    """Join names as a sentence does: `a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write `1 image`, `107 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _range(low: str, high: str, estimate: Estimate) -> str:
+    finite = math.isfinite(estimate.low) and math.isfinite(estimate.high)
+    return f"{low}–{high}" if finite else NONE
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, without an exponent: `0.412`, `4.12`, `41.2`, `412`, `4120`."""
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(float(f"{abs(value):.3g}"))))
+    return f"{value:.{min(digits, 4)}f}"
+
+
+def _scaled(number: float, units: tuple[str, ...]) -> str:
+    """Scale by thousands; a value that would round to 1000 takes the next unit."""
+    power = 0
+    while number >= 999.5 and power < len(units) - 1:
+        number /= 1000
+        power += 1
+    text = f"{number:.0f}" if power == 0 else _significant(number)
+    return f"{text}{_SPACE}{units[power]}"

@@ -1,0 +1,159 @@
+"""Puts the report together: one HTML file with its styles, figures and pictures inside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pupila.store import write_atomically
+from pupila_flows.report import figures, formats, graph, tables
+from pupila_flows.report.answers import Answers, read_answers
+from pupila_flows.report.disagreements import disagreements
+from pupila_flows.report.headline import KEEPS, asked, headline
+from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.results import DataSummary, RunResult
+
+REPORT_NAME = "report.html"
+
+
+def write_report(result: RunResult, folder: Path) -> Path:
+    """Write `report.html` into `folder` and return its path; the same run gives the same bytes.
+
+    Predictions and images that are gone are said to be missing; the rest of the report stands.
+
+    Raises:
+        PupilaError: predictions do not have a row per test image and a column per class.
+    """
+    path = folder / REPORT_NAME
+    write_atomically(path, render(result, folder).encode())
+    return path
+
+
+def render(result: RunResult, folder: Path) -> str:
+    """Return the report as HTML; links and relative paths are understood from `folder`."""
+    lineage = Lineage.of(result.entries)
+    answers = read_answers(result, folder)
+    verdict = headline(result, lineage, answers)
+    chosen = verdict.pupil.name if verdict.pupil and verdict.keeps else None
+    loader = PackageLoader("pupila_flows.report")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, _, _ = loader.get_source(environment, "style.css")
+    return environment.get_template("report.html").render(
+        formats=formats,
+        json=_json,
+        breakable=_breakable,
+        result=result,
+        style=Markup(style),  # noqa: S704 - our own style sheet
+        asked=asked(result, lineage),
+        verdict=verdict,
+        verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
+        keeps=KEEPS,
+        shortcuts=tables.shortcuts(result.data),
+        columns=tables.columns(result),
+        rows=tables.results(result, lineage, chosen),
+        thresholds=tables.thresholds(lineage),
+        comparisons=tables.comparisons(lineage, answers),
+        judged=lineage.judged(),
+        missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
+        rocs=_rocs(result, lineage, answers),
+        scatter=_scatter(lineage, chosen),
+        latencies=tables.latencies(lineage),
+        confusions=tables.confusions(lineage, result.data.classes),
+        disagreements=disagreements(result, lineage, answers, chosen, folder),
+        graph=graph.draw(lineage) if result.entries else None,
+        checks=tables.checks(result.data),
+        counts=tables.counts(result.data),
+        data_docs=_data_docs(result.data, folder),
+        groups=tables.groups(lineage),
+        command=f"pupila run {shlex.quote(result.recipe_path)}",
+    )
+
+
+def _verdict_bars(pupil: Judged | None, teacher: Judged | None) -> tuple[Markup, Markup] | None:
+    """Draw the two accuracies of the headline on one scale."""
+    if pupil is None or teacher is None:
+        return None
+    mine, theirs = pupil.evaluation.metrics.accuracy, teacher.evaluation.metrics.accuracy
+    low = min(mine.low, theirs.low)
+    high = max(mine.high, theirs.high)
+    return figures.interval_bar(mine, low, high), figures.interval_bar(theirs, low, high)
+
+
+def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[str, str, Markup]]:
+    """Return name, AUC and ROC curve of every judged entry; none without a positive class."""
+    data = result.data
+    if data.positive not in data.classes:
+        return []
+    column = data.classes.index(data.positive)
+    truth = answers.labels == column
+    curves = {
+        name: figures.roc_points(truth, values[:, column])
+        for name, values in answers.probabilities.items()
+    }
+    drawn: list[tuple[str, str, Markup]] = []
+    for judged in lineage.judged():
+        if judged.name not in curves:
+            continue
+        metrics = judged.evaluation.metrics
+        auc = formats.score(metrics.auc.value) if metrics.auc else formats.NONE
+        teacher = lineage.reference(judged.entry)
+        behind = curves.get(teacher.name) if teacher else None
+        label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
+        point = tables.operating_point(metrics)
+        drawn.append((judged.name, auc, figures.roc(curves[judged.name], behind, point, label)))
+    return drawn
+
+
+def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
+    """Return what is plotted over size (AUC, or accuracy where an AUC is missing), and the plot."""
+    judged = lineage.judged()
+    if not judged:
+        return None
+    by_auc = all(each.evaluation.metrics.auc for each in judged)
+    spots: list[figures.Spot] = []
+    for each in judged:
+        metrics = each.evaluation.metrics
+        quality = (metrics.auc if by_auc else None) or metrics.accuracy
+        style = _style(each, lineage, chosen)
+        spots.append(figures.Spot(each.name, each.size_bytes, quality, style))
+    title = "AUC" if by_auc else "Accuracy"
+    return title, figures.size_against_quality(spots, title)
+
+
+def _style(judged: Judged, lineage: Lineage, chosen: str | None) -> str:
+    if judged.name == chosen:
+        return "chosen"
+    if lineage.is_control(judged.entry):
+        return "control"
+    return "teacher" if judged.entry.kind == "teacher" else "pupil"
+
+
+def _data_docs(data: DataSummary, folder: Path) -> str | None:
+    """Return the address of the Data Docs: relative where they lie inside `folder`."""
+    if data.data_docs is None:
+        return None
+    target, base = Path(data.data_docs).resolve(), folder.resolve()
+    if target.is_relative_to(base):
+        return target.relative_to(base).as_posix()
+    return target.as_uri()
+
+
+def _breakable(name: str) -> Markup:
+    """Escape a name and let it break after an underscore, where browsers would not."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,352 @@
+"""What the report's tables hold, row by row; the templates only lay it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from pupila.evaluation import Estimate, Evaluation, Metrics, OperatingPoint
+from pupila_flows.report import figures, formats
+from pupila_flows.report.answers import Answers
+from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.results import Check, DataSummary, Entry, RunResult
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure as it is shown: the value, its interval, and what belongs to it."""
+
+    value: str
+    interval: str = ""
+    bar: Markup = field(default_factory=Markup)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry of the results table; `cells` is empty where it was not judged."""
+
+    number: int
+    entry: Entry
+    made_by: str
+    badges: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pupil and a control of the same architecture and the same further steps."""
+
+    pupil: str
+    control: str
+    difference: Estimate | None
+    auc: tuple[Cell, Cell]
+    verdict: str
+
+
+def columns(result: RunResult) -> tuple[str, ...]:
+    """Return the titles of the results table, after name and plugin."""
+    return (
+        "Format · runtime",
+        "Size",
+        "Parameters",
+        "Accuracy",
+        "AUC",
+        f"Sensitivity at {formats.percent(result.specificity, 0)} specificity",
+        "Calibration error (ECE)",
+        "Same answer as teacher",
+        "Latency",
+        "Peak memory",
+    )
+
+
+def results(result: RunResult, lineage: Lineage, chosen: str | None) -> list[Row]:
+    """Return a row for every entry, teachers first."""
+    bars = _Bars.of(lineage.judged())
+    return [
+        Row(
+            number=number,
+            entry=entry,
+            made_by=_made_by(entry),
+            badges=_badges(entry, lineage),
+            cells=_cells(entry, entry.evaluation, lineage, bars) if entry.evaluation else (),
+            chosen=entry.name == chosen,
+        )
+        for number, entry in enumerate(result.entries, start=1)
+    ]
+
+
+@dataclass(frozen=True)
+class _Bars:
+    """Scale of the interval bars of each column: the widest of its intervals."""
+
+    scales: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, judged: list[Judged]) -> _Bars:
+        found: dict[str, list[Estimate]] = {}
+        for each in judged:
+            for name, estimate in _estimates(each.evaluation).items():
+                found.setdefault(name, []).append(estimate)
+        return cls(
+            {
+                name: (min(each.low for each in every), max(each.high for each in every))
+                for name, every in found.items()
+            }
+        )
+
+    def percent(self, name: str, estimate: Estimate, *notes: str) -> Cell:
+        bar = figures.interval_bar(estimate, *self.scales[name])
+        interval = formats.percent_interval(estimate)
+        return Cell(formats.percent(estimate.value), interval, bar, notes)
+
+    def score(self, name: str, estimate: Estimate) -> Cell:
+        bar = figures.interval_bar(estimate, *self.scales[name])
+        return Cell(formats.score(estimate.value), formats.score_interval(estimate), bar)
+
+
+def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
+    metrics, point = evaluation.metrics, operating_point(evaluation.metrics)
+    estimates = {
+        "accuracy": metrics.accuracy,
+        "auc": metrics.auc,
+        "sensitivity": point and point.sensitivity,
+        "ece": metrics.ece,
+        "agreement": evaluation.agreement and evaluation.agreement.labels,
+    }
+    return {name: estimate for name, estimate in estimates.items() if estimate}
+
+
+def operating_point(metrics: Metrics) -> OperatingPoint | None:
+    """Return the point whose threshold was not chosen on the test images, else the first."""
+    held_out = [each for each in metrics.operating_points if each.chosen_on != "test"]
+    return next(iter(held_out or metrics.operating_points), None)
+
+
+def _cells(entry: Entry, evaluation: Evaluation, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
+    estimates = _estimates(evaluation)
+    latency, cost = evaluation.cost.latency, evaluation.cost
+    return (
+        Cell(evaluation.format, notes=(evaluation.runtime,)),
+        _size(entry, evaluation, lineage),
+        Cell(formats.count(cost.parameters), notes=(f"{formats.count(cost.macs)} MACs",)),
+        bars.percent("accuracy", evaluation.metrics.accuracy),
+        bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formats.NONE),
+        _sensitivity(evaluation.metrics, bars),
+        bars.score("ece", evaluation.metrics.ece),
+        _agreement(evaluation, bars),
+        Cell(
+            formats.milliseconds(latency.median_ms),
+            f"p95 {formats.milliseconds(latency.p95_ms)}",
+            notes=(formats.plural(latency.threads, "thread"),),
+        ),
+        Cell(formats.size(cost.peak_memory_bytes)),
+    )
+
+
+def _size(entry: Entry, evaluation: Evaluation, lineage: Lineage) -> Cell:
+    cost, teacher = evaluation.cost, lineage.reference(entry)
+    notes = [f"{formats.size(cost.gzip_bytes)} gzipped"]
+    if teacher:
+        times = formats.smaller(teacher.size_bytes, cost.size_bytes)
+        notes.insert(0, f"{times} {teacher.name}")
+    return Cell(formats.size(cost.size_bytes), notes=tuple(notes))
+
+
+def _sensitivity(metrics: Metrics, bars: _Bars) -> Cell:
+    point = operating_point(metrics)
+    if point is None:
+        return Cell(formats.NONE)
+    reached, interval = point.specificity, formats.percent_interval(point.specificity)
+    note = f"specificity {formats.percent(reached.value)} ({interval})"
+    return bars.percent("sensitivity", point.sensitivity, note)
+
+
+def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
+    agreement = evaluation.agreement
+    if agreement is None:
+        return Cell(formats.NONE)
+    return bars.percent("agreement", agreement.labels, f"with {agreement.reference}")
+
+
+def thresholds(lineage: Lineage) -> str:
+    """Say on which images the thresholds were chosen, and what that means where it is the test."""
+    points = [operating_point(each.evaluation.metrics) for each in lineage.judged()]
+    splits = sorted({point.chosen_on for point in points if point})
+    if not splits:
+        return ""
+    optimistic = " (these very images: optimistic)" if "test" in splits else ""
+    return f"Thresholds were chosen on the {formats.listed(splits)} images{optimistic}."
+
+
+def _made_by(entry: Entry) -> str:
+    return f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
+
+
+def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
+    if entry.kind == "teacher":
+        kind = ("teacher",)
+    elif lineage.is_control(entry):
+        kind = ("made from a control" if lineage.parents(entry) else "control: no teacher",)
+    else:
+        kind = ()
+    return (*kind, *(("cached",) if entry.cached else ()))
+
+
+def comparisons(lineage: Lineage, answers: Answers) -> list[Comparison]:
+    """Pair each pupil with the control that differs from it only in having had no teacher.
+
+    Alike are: the student that the first step trained, and the plugins that followed it.
+    """
+    controls = [each for each in lineage.judged() if lineage.is_control(each.entry)]
+    return [
+        _compare(pupil, control, answers)
+        for control in controls
+        for pupil in lineage.pupils()
+        if _recipe_of(pupil.entry, lineage) == _recipe_of(control.entry, lineage)
+    ]
+
+
+def _recipe_of(entry: Entry, lineage: Lineage) -> tuple[object, ...]:
+    return (lineage.root(entry).config.get("student"), lineage.chain(entry))
+
+
+def _compare(pupil: Judged, control: Judged, answers: Answers) -> Comparison:
+    difference = answers.difference(pupil.name, control.name)
+    mine, theirs = pupil.evaluation.metrics, control.evaluation.metrics
+    return Comparison(
+        pupil=pupil.name,
+        control=control.name,
+        difference=difference,
+        auc=(_plain_score(mine.auc), _plain_score(theirs.auc)),
+        verdict=_verdict(mine.accuracy, theirs.accuracy, difference),
+    )
+
+
+def _plain_score(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell(formats.NONE)
+    return Cell(formats.score(estimate.value), formats.score_interval(estimate))
+
+
+def _verdict(pupil: Estimate, control: Estimate, difference: Estimate | None) -> str:
+    """Say what the intervals allow to be said, and no more."""
+    overlap = pupil.low <= control.high and control.low <= pupil.high
+    lead = "The intervals overlap" if overlap else "The intervals do not overlap"
+    if difference is None:
+        return f"{lead}: {'no difference is shown' if overlap else 'they differ'}."
+    if difference.low <= 0 <= difference.high:
+        return f"{lead}, and the paired difference may be nil: no benefit of the teacher is shown."
+    better = "better with the teacher" if difference.value > 0 else "worse with the teacher"
+    return f"{lead}; image by image it is {better}."
+
+
+def latencies(lineage: Lineage) -> list[tuple[Judged, Markup]]:
+    """Return every judged entry with its bar, the fastest first."""
+    judged = sorted(lineage.judged(), key=lambda each: each.evaluation.cost.latency.median_ms)
+    every = [each.evaluation.cost.latency for each in judged]
+    longest = max((max(each.p95_ms, each.median_ms) for each in every), default=1.0)
+    return [(each, figures.latency_bar(each.evaluation.cost.latency, longest)) for each in judged]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts with, for the shading, their part of the row in percent."""
+
+    name: str
+    rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
+
+
+def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
+    """Return the confusion matrix of every judged entry."""
+    return [
+        Confusion(
+            each.name,
+            tuple(
+                (truth, _shaded(counts))
+                for truth, counts in zip(classes, each.evaluation.metrics.confusion, strict=True)
+            ),
+        )
+        for each in lineage.judged()
+    ]
+
+
+def _shaded(counts: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    total = sum(counts) or 1
+    return tuple((count, round(100 * count / total)) for count in counts)
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Accuracy and AUC by the values of one manifest column."""
+
+    column: str
+    values: tuple[tuple[str, int], ...]
+    rows: tuple[tuple[str, tuple[tuple[Cell, Cell] | None, ...]], ...]
+
+
+def groups(lineage: Lineage) -> list[GroupTable]:
+    """Return one table for each grouping that any evaluation has."""
+    judged = lineage.judged()
+    names = dict.fromkeys(name for each in judged for name in each.evaluation.groups)
+    return [_group_table(name, judged) for name in names]
+
+
+def _group_table(column: str, judged: list[Judged]) -> GroupTable:
+    values: dict[str, int] = {}
+    for each in judged:
+        for value, metrics in each.evaluation.groups.get(column, {}).items():
+            values.setdefault(value, metrics.images)
+    rows = tuple(
+        (
+            each.name,
+            tuple(
+                _group_cells(each.evaluation.groups.get(column, {}).get(value)) for value in values
+            ),
+        )
+        for each in judged
+    )
+    return GroupTable(column, tuple(values.items()), rows)
+
+
+def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
+    if metrics is None:
+        return None
+    accuracy = metrics.accuracy
+    shown = Cell(formats.percent(accuracy.value), formats.percent_interval(accuracy))
+    return shown, _plain_score(metrics.auc)
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """A check with the word for its outcome: pass, warning or error."""
+
+    check: Check
+    outcome: str
+
+
+def checks(data: DataSummary) -> list[CheckRow]:
+    """Return all checks, errors first, then warnings, then what passed."""
+    rows = [CheckRow(check, "pass" if check.passed else check.severity) for check in data.checks]
+    return sorted(rows, key=lambda row: ("error", "warning", "pass").index(row.outcome))
+
+
+def shortcuts(data: DataSummary) -> list[Check]:
+    """Return the failed checks that speak of a shortcut: a trait that gives the class away."""
+    return [
+        check
+        for check in data.checks
+        if not check.passed
+        and "shortcut" in f"{check.name} {check.found} {check.advice}".casefold()
+    ]
+
+
+def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
+    """Return images by split: its name, one count per class, their sum."""
+    rows = [
+        (split, [by_class.get(name, 0) for name in data.classes])
+        for split, by_class in data.counts.items()
+    ]
+    return [(split, numbers, sum(numbers)) for split, numbers in rows]

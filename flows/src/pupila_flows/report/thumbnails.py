@@ -1,0 +1,29 @@
+"""Small pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from pupila.errors import PupilaError
+from pupila.images import decode
+
+_SIDE_PIXELS = 144
+_JPEG_QUALITY = 72
+
+
+def thumbnail(path: Path | None) -> str | None:
+    """Return an image as a JPEG `data:` address; None where it is gone or cannot be read."""
+    if path is None:
+        return None
+    try:
+        image = decode(path)
+    except PupilaError:
+        return None
+    image.thumbnail((_SIDE_PIXELS, _SIDE_PIXELS), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,68 @@
+"""The results of a run as rows of text, for the terminal and for Prefect."""
+
+from __future__ import annotations
+
+from pupila.evaluation import Estimate, Evaluation
+from pupila.plugin import Loader, Plugin, Runner, StepPlugin
+from pupila.registry import Registry
+from pupila_flows.results import Entry, RunResult
+
+
+def result_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return one row per teacher and artifact; columns are the same in all of them."""
+    return [_row(entry, result) for entry in result.entries]
+
+
+def _row(entry: Entry, result: RunResult) -> dict[str, str]:
+    row = {"name": entry.name, "made by": entry.uses}
+    if entry.evaluation is None:
+        return row | {"runtime": entry.error or "not judged"}
+    return row | evaluation_row(entry.evaluation)
+
+
+def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
+    """Return the figures of one artifact as text, with units in the column names."""
+    metrics, cost = evaluation.metrics, evaluation.cost
+    point = next(iter(metrics.operating_points), None)
+    return {
+        "runtime": evaluation.runtime,
+        "MB": f"{cost.size_bytes / 1e6:.3f}",
+        "gzip MB": f"{cost.gzip_bytes / 1e6:.3f}",
+        "accuracy": _interval(metrics.accuracy),
+        "AUC": _interval(metrics.auc) if metrics.auc else "",
+        "sensitivity": _interval(point.sensitivity) if point else "",
+        "ECE": f"{metrics.ece.value:.3f}",
+        "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
+        "median ms": f"{cost.latency.median_ms:.1f}",
+    }
+
+
+def plugin_rows(registry: Registry) -> list[dict[str, str]]:
+    """Return one row per installed plugin, by kind and name."""
+    entries = sorted(registry.plugins, key=lambda each: (each.plugin.kind, each.plugin.name))
+    return [
+        {
+            "kind": entry.plugin.kind,
+            "name": entry.plugin.name,
+            "summary": entry.plugin.summary,
+            **_formats(entry.plugin),
+            "distribution": entry.distribution,
+            "version": entry.version,
+        }
+        for entry in entries
+    ]
+
+
+def _formats(plugin: Plugin) -> dict[str, str]:
+    """Return the formats that a plugin takes and gives."""
+    if isinstance(plugin, StepPlugin):
+        return {"takes": ", ".join(sorted(plugin.accepts)), "gives": plugin.produces}
+    if isinstance(plugin, Loader):
+        return {"takes": "file", "gives": plugin.produces}
+    if isinstance(plugin, Runner):
+        return {"takes": plugin.format, "gives": "predictions"}
+    return {"takes": "", "gives": "keras"}
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"

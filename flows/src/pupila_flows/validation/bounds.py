@@ -1,0 +1,60 @@
+"""What good data is: the `expectations:` section of a recipe."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Bounds(BaseModel):
+    """What the data of a recipe must be like before anything is trained on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_width: int = Field(
+        default=32, ge=1, description="Columns that every image must have, in pixels."
+    )
+    minimum_height: int = Field(
+        default=32, ge=1, description="Rows that every image must have, in pixels."
+    )
+    minimum_images: int = Field(
+        default=5, ge=1, description="Images that every class must have in every split."
+    )
+    maximum_class_ratio: float = Field(
+        default=3.0,
+        ge=1,
+        description="Images of the largest class of the training split over those of the smallest.",
+    )
+    minimum_brightness: float = Field(
+        default=15.0, ge=0, le=255, description="Lowest mean luma of an image, 0 black to 255."
+    )
+    maximum_brightness: float = Field(
+        default=240.0, ge=0, le=255, description="Highest mean luma of an image, 255 white."
+    )
+    minimum_sharpness: float = Field(
+        default=1.0,
+        ge=0,
+        description="Lowest variance of the Laplacian of an image, shrunk to 256 pixels a side.",
+    )
+    near_duplicate_distance: int = Field(
+        default=4,
+        ge=0,
+        le=8,
+        description="Bits out of 64 by which the perceptual hashes of near-duplicates may differ.",
+    )
+    shortcut_auc: float = Field(
+        default=0.8,
+        gt=0.5,
+        le=1,
+        description="AUC above which size or mean colour alone is reported as a shortcut.",
+    )
+
+    @model_validator(mode="after")
+    def _brightness_is_a_range(self) -> Self:
+        if self.minimum_brightness >= self.maximum_brightness:
+            raise ValueError(
+                f"minimum_brightness {self.minimum_brightness} must be below maximum_brightness "
+                f"{self.maximum_brightness}"
+            )
+        return self

@@ -1,0 +1,100 @@
+"""From a scanned manifest to the checks of a run, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pupila.errors import PupilaError, nearest
+from pupila_flows.results import Check
+from pupila_flows.validation.bounds import Bounds
+from pupila_flows.validation.facts import SHOWN_IMAGES, Fact, facts
+from pupila_flows.validation.judge import Outcome, judge
+from pupila_flows.validation.pages import make_offline, write_index
+from pupila_flows.validation.rules import Limit, Rule, rules
+
+_NUMBERS = (
+    *("bytes", "width", "height", "brightness", "sharpness"),
+    *("mean_red", "mean_green", "mean_blue"),
+)
+
+
+def validate(
+    frame: pd.DataFrame,
+    classes: Sequence[str],
+    positive: str,
+    bounds: Bounds,
+    docs_folder: Path,
+    source: str,
+) -> tuple[tuple[Check, ...], Path]:
+    """Judge a frame of `pupila.manifest.scan` and return the checks and the Data Docs index page.
+
+    Errors stop a run, warnings do not. `docs_folder` is for this function alone: what an earlier
+    validation wrote there is replaced. `source` is what the pages call the data.
+
+    Raises:
+        PupilaError: `positive` is none of the classes.
+    """
+    if positive not in classes:
+        raise PupilaError(
+            f"The positive class {positive!r} is none of the classes {list(classes)}."
+            f"{nearest(positive, classes)}"
+        )
+    plain = _plain(frame)
+    for_each = rules(classes, bounds)
+    for_all = tuple(facts(plain, classes, positive, bounds))
+    outcomes = judge(plain, for_each, for_all, docs_folder)
+    checks = (
+        *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in for_each),
+        *(_check_of_fact(fact, outcomes[fact.name]) for fact in for_all),
+    )
+    make_offline(docs_folder)
+    return checks, write_index(docs_folder, source, checks)
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with text as text and numbers as numbers, as if fresh from the scan.
+
+    A frame that was written as CSV in between has empty text where a number is unknown.
+    """
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in _NUMBERS}
+    texts = {name: frame[name].astype("str") for name in frame if name not in _NUMBERS}
+    return pd.DataFrame(texts | numbers)
+
+
+def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
+    return Check(
+        name=rule.name,
+        severity=rule.severity,
+        passed=outcome.passed,
+        found="; ".join(_found(limit, outcome, frame) for limit in rule.limits),
+        advice="" if outcome.passed else rule.advice,
+        images=tuple(dict.fromkeys(outcome.images))[:SHOWN_IMAGES],
+    )
+
+
+def _found(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
+    """Say how many images break a limit, and by what."""
+    broken = outcome.unexpected[limit.column]
+    part = f"{broken} of {len(frame)} images" if broken else f"none of {len(frame)} images"
+    if limit.allowed is None:
+        values = frame[limit.column]
+        extent = f"{limit.column} goes from {values.min():.4g} to {values.max():.4g}"
+        return f"{part} outside {limit.words}: {extent}"
+    if not broken:
+        return f"all {len(frame)} images"
+    others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
+    return f"{part}: {limit.column} {others}"
+
+
+def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:
+    return Check(
+        name=fact.name,
+        severity=fact.severity,
+        passed=outcome.passed,
+        found=fact.found,
+        advice="" if outcome.passed else fact.advice,
+        images=fact.images,
+    )

@@ -1,0 +1,117 @@
+"""One piece of work: known by a key, done in a child process, remembered when it is done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pupila.digest import digest_json
+from pupila.errors import PupilaError
+from pupila.plugin import Progress
+from pupila_flows import child, display
+from pupila_flows.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Work:
+    """A function of `pupila_flows.jobs` with its arguments."""
+
+    title: str
+    target: Callable[..., dict[str, Any]]
+    arguments: dict[str, Any]
+    identity: list[Any]
+    """JSON value of all that the result depends on, and nothing else."""
+    timeout_seconds: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Digest under which the result is remembered."""
+        return digest_json([self.target.__name__, *self.identity])
+
+    def on(self, inputs: list[str]) -> Work:
+        """Return the same work on these artifacts, given by digest."""
+        bound = replace(self, identity=[*self.identity, inputs])
+        return replace(bound, arguments=self.arguments | {"inputs": inputs, "key": bound.key})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a piece of work came to."""
+
+    value: dict[str, Any]
+    cached: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all work of one run shares: the workspace, and the places for processes."""
+
+    workspace: Workspace
+    slots: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
+
+
+_session: ContextVar[Session] = ContextVar("session")
+
+
+@contextmanager
+def session(workspace: Workspace, workers: int) -> Generator[Session]:
+    """Make a session current for as long as the block lasts."""
+    token = _session.set(Session(workspace, threading.BoundedSemaphore(workers)))
+    try:
+        yield _session.get()
+    finally:
+        _session.reset(token)
+
+
+def perform(work: Work, told: Progress | None = None) -> Outcome:
+    """Do a piece of work in the current session, unless it was done before.
+
+    Its progress goes to the current display, and to `told`.
+
+    Raises:
+        PupilaError: what it was given is wrong.
+        ChildFailed: its process crashed.
+    """
+    here = _session.get()
+    shown = display.current.get()
+    known = here.workspace.store.recall(work.key)
+    if known is not None and _intact(here.workspace, known):
+        shown.finish(work.title, "[dim]unchanged[/]")
+        return Outcome(known, cached=True)
+
+    def progress(done: int, total: int, what: str) -> None:
+        shown.update(work.title, done, total, what)
+        if told:
+            told(done, total, what)
+
+    with here.slots:
+        start = time.monotonic()
+        log = here.workspace.log(work.title, work.key)
+        shown.update(work.title, 0, 1, "starting")
+        try:
+            value = child.call(work.target, work.arguments, log, progress, work.timeout_seconds)
+        except (PupilaError, child.ChildFailed):
+            shown.finish(work.title, "[red]failed[/]")
+            raise
+    seconds = time.monotonic() - start
+    here.workspace.store.note(work.key, value)
+    shown.finish(work.title, f"[green]done[/] [dim]in {seconds:.0f} s[/]")
+    return Outcome(value, seconds=seconds)
+
+
+def _intact(workspace: Workspace, value: dict[str, Any]) -> bool:
+    """Tell whether what a remembered value speaks of is still there, byte for byte."""
+    try:
+        if "artifact" in value and "metrics" not in value:
+            workspace.store.open(value["artifact"])
+    except PupilaError:
+        return False
+    files = (value.get(name) for name in ("probabilities", "data_docs", "report", "frame"))
+    return all(Path(file).exists() for file in files if file)

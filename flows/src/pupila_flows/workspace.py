@@ -1,0 +1,69 @@
+"""The workspace: the one folder that a run reads and writes beside its recipe."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pupila.predictions import Predictions
+from pupila.store import Store
+
+DEFAULT = ".pupila"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths below `root`; all but `store` and `runs` may be deleted at any time."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path | str) -> Workspace:
+        """Return the workspace at a folder, which is made where it is missing."""
+        path = Path(root).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root / "store")
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def predictions(self) -> Predictions:
+        return Predictions(self.cache / "predictions")
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def scratch(self, key: str) -> Path:
+        """Folder of a step's checkpoints: the same for every try of the same work."""
+        folder = self.root / "scratch" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def log(self, title: str, key: str) -> Path:
+        """File that takes what a child process prints."""
+        folder = self.root / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{title}-{key[:12]}.log"
+
+    def configure_prefect(self) -> None:
+        """Set Prefect up for this workspace, before it is first imported.
+
+        Its own database, no telemetry, and patience with its temporary server; what the user has
+        set already stays as it is.
+        """
+        defaults = {
+            "PREFECT_HOME": str(self.root / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        }
+        for name, value in defaults.items():
+            os.environ.setdefault(name, value)

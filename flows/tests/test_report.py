@@ -1,0 +1,650 @@
+"""The report, on runs whose every figure is computed from answers drawn with a seed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pupila import InputContract, OutputContract, PupilaError
+from pupila.artifact import Origin, Record
+from pupila.digest import digest_json
+from pupila.evaluation import Cost, Estimate, Evaluation, Latency
+from pupila.metrics import agreement, metrics_of
+from pupila_flows.report import answers, figures, formats, graph, tables, write_report
+from pupila_flows.report.headline import headline
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.thumbnails import thumbnail
+from pupila_flows.results import Check, DataSummary, Entry, RunResult
+
+BINARY = ("glaucoma", "normal")
+FOUR = ("mild", "moderate", "none", "severe")
+SPECIFICITY = 0.85
+HOSTILE = '<script>alert("x")</script>&\'"'
+
+
+@dataclass
+class Node:
+    """One entry of a sample run: how it was made, and how its answers differ from its parent's."""
+
+    name: str
+    uses: str
+    inputs: tuple[str, ...] = ()
+    noise: float = 0.3
+    format: str = "tflite"
+    size_bytes: int = 4_000_000
+    median_ms: float = 9.0
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    error: str | None = None
+    judged: bool = True
+    cached: bool = False
+
+
+VGG = Node("vgg16", "keras-h5", (), 1.45, "keras", 59_414_112, 212.0, cached=True)
+XCEPTION = Node("xception", "keras-v3", (), 1.6, "keras", 84_002_210, 118.0, cached=True)
+STUDENT = {"student": "mobile-xs", "epochs": 40, "temperature": 4.0}
+PUPIL = Node("pupil", "distill", ("vgg16", "xception"), 0.7, "keras", 1_310_720, 14.2, STUDENT)
+CONTROL = Node("control", "distill", (), 2.1, "keras", 1_310_720, 14.1, {"student": "mobile-xs"})
+TWELVE = [
+    VGG,
+    XCEPTION,
+    Node("vgg16-float", "export-tflite", ("vgg16",), 0.01, "tflite", 59_392_004, 171.0),
+    Node("vgg16-int8", "quantize-int8", ("vgg16-float",), 0.4, "tflite", 14_911_280, 61.0),
+    PUPIL,
+    CONTROL,
+    Node("pupil-float", "export-tflite", ("pupil",), 0.01, "tflite", 1_265_120, 3.1),
+    Node("control-float", "export-tflite", ("control",), 0.01, "tflite", 1_265_120, 3.1),
+    Node("pupil-float16", "quantize-float16", ("pupil-float",), 0.02, "tflite", 640_300, 3.2),
+    Node("pupil-dynamic", "quantize-dynamic", ("pupil-float",), 0.2, "tflite", 352_840, 4.9),
+    Node("pupil-int8", "quantize-int8", ("pupil-float",), 0.3, "tflite", 361_416, 1.7),
+    Node("pupil-int4", "quantize-int4", ("pupil-float",), 5.0, "tflite", 190_112, 2.4),
+    Node("pupil-web", "export-tfjs", ("pupil",), 0.02, "tfjs", 1_322_900, 22.8),
+    Node("control-int8", "quantize-int8", ("control-float",), 0.3, "tflite", 361_416, 1.7),
+]
+
+
+def sample_run(
+    folder: Path,
+    nodes: Sequence[Node] = TWELVE,
+    *,
+    classes: tuple[str, ...] = BINARY,
+    positive: str = "glaucoma",
+    images: Sequence[Path] = (),
+    groups: bool = True,
+    **changes: Any,
+) -> RunResult:
+    """Return a run over `images` (107 made-up paths without), its predictions in `folder`."""
+    random = np.random.default_rng(20)
+    paths = [str(path) for path in images] or [f"images/test/{row:03d}.jpg" for row in range(107)]
+    truth = np.sort(random.integers(0, len(classes), len(paths)))
+    logits: dict[str, NDArray[np.float64]] = {}
+    entries: list[Entry] = []
+    probabilities: dict[str, NDArray[np.float64]] = {}
+    for node in nodes:
+        logits[node.name] = _logits(node, logits, truth, len(classes), random)
+        probabilities[node.name] = _softmax(logits[node.name])
+        entries.append(_entry(node, nodes, probabilities, truth, classes, positive, groups, folder))
+    settings: dict[str, Any] = {
+        "name": "Glaucoma, nightly",
+        "recipe_path": "recipes/glaucoma nightly.yaml",
+        "recipe_text": "name: Glaucoma, nightly\nteachers:\n  vgg16: {model: vgg16_nested.h5}\n",
+        "seed": 7,
+        "synthetic": False,
+        "started": "2026-11-25T01:25:30+00:00",
+        "seconds": 754.2,
+        "data": _data(classes, positive, truth),
+        "entries": tuple(entries),
+        "specificity": SPECIFICITY,
+        "machine": "x86-64, 2 cores, 8.2 GB, Linux",
+        "versions": {"pupila-core": "0.1.0", "keras": "3.15.1", "ai-edge-litert": "2.3.0"},
+        "test_images": tuple(paths),
+        "test_labels": tuple(int(label) for label in truth),
+    }
+    return RunResult(**settings | changes)
+
+
+def _logits(
+    node: Node,
+    logits: dict[str, NDArray[np.float64]],
+    truth: NDArray[np.int64],
+    classes: int,
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the mean of what its parents answer, or the truth, with the node's own noise."""
+    parents = [logits[name] for name in node.inputs if name in logits]
+    known: NDArray[np.float64] = 3.5 * np.eye(classes)[truth]
+    if parents:
+        known = np.stack(parents).mean(axis=0)
+    return known + random.normal(0, node.noise, known.shape)
+
+
+def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    exponents: NDArray[np.float64] = np.exp(values - values.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def _entry(
+    node: Node,
+    nodes: Sequence[Node],
+    probabilities: dict[str, NDArray[np.float64]],
+    truth: NDArray[np.int64],
+    classes: tuple[str, ...],
+    positive: str,
+    groups: bool,
+    folder: Path,
+) -> Entry:
+    is_teacher = node.uses.startswith("keras-")
+    teacher = next((each.name for each in nodes if each.uses.startswith("keras-")), node.name)
+    evaluation = None
+    if node.judged:
+        answered = probabilities[node.name]
+        reference = None if is_teacher else (teacher, probabilities[teacher])
+        evaluation = _evaluation(
+            node, answered, truth, classes, positive, folder, reference, groups
+        )
+    return Entry(
+        name=node.name,
+        kind="teacher" if is_teacher else "step",
+        uses=node.uses,
+        inputs=node.inputs,
+        config=node.config,
+        artifact=digest_json(node.name),
+        record=_record(node, classes),
+        evaluation=evaluation,
+        cached=node.cached,
+        seconds=0 if node.cached else 12.5,
+        error=node.error,
+    )
+
+
+def _record(node: Node, classes: tuple[str, ...]) -> Record:
+    return Record(
+        format=node.format,
+        files={f"model.{node.format}": digest_json([node.name, "file"])},
+        input=InputContract(height=224, width=224),
+        output=OutputContract(kind="softmax", classes=classes),
+        origin=Origin(plugin=node.uses, distribution="pupila-keras", version="0.1.0"),
+        measured={"validation_accuracy": 0.953, "loss": [0.69, 0.41, 0.33]},
+    )
+
+
+def _evaluation(
+    node: Node,
+    answered: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    classes: tuple[str, ...],
+    positive: str,
+    folder: Path,
+    reference: tuple[str, NDArray[np.float64]] | None,
+    groups: bool,
+) -> Evaluation:
+    path = folder / f"{digest_json(node.name)}.npy"
+    np.save(path, answered)
+
+    def figures_of(rows: NDArray[np.int64]) -> Any:
+        column = positive or classes[0]
+        metrics = metrics_of(answered[rows], truth[rows], classes, column, SPECIFICITY)
+        return metrics if positive else metrics.model_copy(update={"operating_points": ()})
+
+    every = np.arange(len(truth))
+    return Evaluation(
+        artifact=digest_json(node.name),
+        format=node.format,
+        runtime={"keras": "Keras 3.15.1, TensorFlow 2.19.0", "tfjs": "TF.js 4.22.0, WASM"}.get(
+            node.format, "LiteRT 2.3.0, XNNPACK"
+        ),
+        cpu="A processor at 2.6 GHz",
+        split="test",
+        metrics=figures_of(every),
+        groups={"site": {"north": figures_of(every[::2]), "south": figures_of(every[1::2])}}
+        if groups
+        else {},
+        agreement=agreement(reference[0], answered, reference[1]) if reference else None,
+        cost=Cost(
+            size_bytes=node.size_bytes,
+            gzip_bytes=int(node.size_bytes * 0.91),
+            parameters=node.size_bytes // 4,
+            macs=node.size_bytes * 60,
+            latency=Latency(
+                median_ms=node.median_ms, p95_ms=node.median_ms * 1.3, repeats=50, threads=2
+            ),
+            peak_memory_bytes=180_000_000 + 3 * node.size_bytes,
+        ),
+        probabilities=str(path),
+    )
+
+
+def _data(classes: tuple[str, ...], positive: str, truth: NDArray[np.int64]) -> DataSummary:
+    per_class = {name: int((truth == row).sum()) for row, name in enumerate(classes)}
+    more = {name: 5 * count for name, count in per_class.items()}
+    return DataSummary(
+        path="data/glaucoma",
+        fingerprint=digest_json("data"),
+        classes=classes,
+        positive=positive,
+        counts={"train": more, "validation": per_class, "test": per_class},
+        checks=(
+            Check(
+                name="Every image can be read", severity="error", passed=True, found="705 of 705"
+            ),
+            Check(
+                name="Mean colour does not tell the classes apart",
+                severity="warning",
+                passed=False,
+                found="Mean colour alone separates the classes with AUC 0.90: a shortcut.",
+                advice="Use colour augmentation, and test on images of another camera.",
+            ),
+            Check(
+                name="No two images are nearly alike across splits",
+                severity="warning",
+                passed=False,
+                found="2 pairs",
+                advice="Put them into one split.",
+                images=("train/Im310.jpg", "test/Im002.jpg"),
+            ),
+        ),
+        data_docs=None,
+    )
+
+
+class _Page(HTMLParser):
+    """What the tests ask of a page: its tags with attributes, its text, and its ids."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data.replace("\u00a0", " "))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(result: RunResult, folder: Path) -> _Page:
+    return _Page(write_report(result, folder).read_text())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> RunResult:
+    return sample_run(place)
+
+
+@pytest.fixture(scope="module")
+def page(run: RunResult, place: Path) -> _Page:
+    return read(run, place)
+
+
+def test_nothing_is_fetched_from_anywhere(run: RunResult, place: Path, page: _Page) -> None:
+    html = write_report(run, place).read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", html)
+    assert "url(" not in html and "@import" not in html
+    assert not page.all("script") and not page.all("link")
+
+
+def test_every_entry_stands_in_the_results(run: RunResult, page: _Page) -> None:
+    for entry in run.entries:
+        evaluation = entry.evaluation
+        assert entry.name in page.text and evaluation
+        assert (
+            formats.percent(evaluation.metrics.accuracy.value).replace("\u00a0", " ") in page.text
+        )
+        assert formats.percent_interval(evaluation.metrics.accuracy) in page.text
+
+
+def test_the_same_run_gives_the_same_bytes(run: RunResult, place: Path) -> None:
+    assert write_report(run, place).read_bytes() == write_report(run, place).read_bytes()
+
+
+def test_the_headline_is_the_smallest_pupil_within_the_teachers_interval(
+    run: RunResult, place: Path
+) -> None:
+    lineage = Lineage.of(run.entries)
+    verdict = headline(run, lineage, answers.read_answers(run, place))
+    assert verdict.keeps and verdict.pupil and verdict.teacher
+    floor = verdict.teacher.evaluation.metrics.accuracy.low
+    smaller = [pupil for pupil in lineage.pupils() if pupil.size_bytes < verdict.pupil.size_bytes]
+    assert verdict.pupil.evaluation.metrics.accuracy.value >= floor
+    assert smaller and all(pupil.evaluation.metrics.accuracy.value < floor for pupil in smaller)
+    assert formats.ratio(verdict.teacher.size_bytes, verdict.pupil.size_bytes) in verdict.title
+
+
+def test_a_run_where_no_pupil_keeps_accuracy_says_so(tmp_path: Path) -> None:
+    bad = Node("ruin", "quantize-int4", ("vgg16",), 30.0)
+    text = read(sample_run(tmp_path, [VGG, bad]), tmp_path).text
+    assert "No pupil keeps its teacher's accuracy; ruin comes nearest" in text
+    assert "is 15× smaller than vgg16 and keeps" not in text
+
+
+def test_a_control_is_named_and_compared_with_its_own_like_only(
+    run: RunResult, place: Path, page: _Page
+) -> None:
+    found = tables.comparisons(Lineage.of(run.entries), answers.read_answers(run, place))
+    assert [(each.pupil, each.control) for each in found] == [
+        ("pupil", "control"),
+        ("pupil-float", "control-float"),
+        ("pupil-int8", "control-int8"),
+    ]
+    assert "control: no teacher" in page.text and "made from a control" in page.text
+
+
+def test_overlapping_intervals_are_said_to_overlap(tmp_path: Path) -> None:
+    control = Node("control", "distill", (), 0.9, config=STUDENT)
+    pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT)
+    text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
+    assert "The intervals overlap, and the paired difference may be nil" in text
+
+
+def test_a_clear_difference_from_the_control_is_said_to_be_one(tmp_path: Path) -> None:
+    control = Node("control", "distill", (), 9.0, config=STUDENT)
+    pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT)
+    text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
+    assert "The intervals do not overlap; image by image it is better with the teacher" in text
+
+
+def test_synthetic_data_is_announced_above_everything(tmp_path: Path, page: _Page) -> None:
+    words = "Synthetic images: nothing here is medical"
+    synthetic = read(sample_run(tmp_path, [VGG, PUPIL], synthetic=True), tmp_path)
+    assert synthetic.text.index(words) < synthetic.text.index("Asked")
+    assert words not in page.text
+
+
+def test_the_caution_about_one_source_names_the_shortcuts_found(page: _Page) -> None:
+    caution = page.text[page.text.index("Read with care") : page.text.index("Every artifact as")]
+    assert "prove that the machinery works, not that it diagnoses" in caution
+    assert "Mean colour alone separates the classes with AUC 0.90" in caution
+    assert "2 pairs" not in caution
+
+
+def test_four_classes_without_a_positive_one_keep_their_auc(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL, CONTROL], classes=FOUR, positive="")
+    page = read(result, tmp_path)
+    assert "No class is named as positive" in page.text
+    assert result.entries[0].evaluation and result.entries[0].evaluation.metrics.auc
+    assert formats.score(result.entries[0].evaluation.metrics.auc.value) in page.text
+    assert not [svg for svg in page.all("svg") if svg.get("class") == "roc"]
+
+
+def test_an_entry_with_an_error_shows_the_reason_in_its_row(tmp_path: Path) -> None:
+    reason = "TF.js refused the graph: FusedConv2D only supports rank-1 bias."
+    broken = Node("web", "export-tfjs", ("vgg16",), error=reason, judged=False)
+    page = read(sample_run(tmp_path, [VGG, broken]), tmp_path)
+    assert f"✕ failed {reason}" in page.text
+    assert [tag for tag in page.all("g") if tag.get("class") == "node failed"]
+
+
+def test_a_run_without_any_evaluation_still_has_a_report(tmp_path: Path) -> None:
+    nodes = [
+        Node("vgg16", "keras-h5", judged=False, error="Out of memory."),
+        Node("pupil", "distill", ("vgg16",), judged=False),
+    ]
+    result = sample_run(tmp_path, nodes)
+    text = read(result, tmp_path).text
+    assert "Nothing was judged in this run" in text and "Out of memory." in text
+
+
+def test_a_single_teacher_is_judged_without_talk_of_pupils(tmp_path: Path) -> None:
+    text = read(sample_run(tmp_path, [VGG]), tmp_path).text
+    assert "Judge vgg16 on" in text and "No pupil to compare with a teacher" in text
+
+
+def test_a_recipe_with_nothing_in_it_does_not_break_the_report(tmp_path: Path) -> None:
+    text = read(sample_run(tmp_path, [], test_images=(), test_labels=()), tmp_path).text
+    assert "Nothing was judged in this run" in text
+
+
+def test_names_paths_and_errors_are_escaped_everywhere(tmp_path: Path) -> None:
+    name = f"p{HOSTILE}"
+    nodes = [
+        Node(f"t{HOSTILE}", f"keras-{HOSTILE}"),
+        Node(name, f"u{HOSTILE}", (f"t{HOSTILE}",), 3.0, config={HOSTILE: HOSTILE}),
+        Node("e", "distill", (name,), error=HOSTILE, judged=False),
+    ]
+    (tmp_path / "answers").mkdir()
+    check = Check(
+        name=HOSTILE, severity="error", passed=False, found=HOSTILE, advice=f"shortcut {HOSTILE}"
+    )
+    result = sample_run(
+        tmp_path / "answers", nodes, images=[Path(f"{row}{HOSTILE}") for row in range(90)]
+    )
+    data = result.data.model_copy(update={"path": HOSTILE, "checks": (check,)})
+    changed = {
+        "data": data,
+        "name": HOSTILE,
+        "recipe_text": HOSTILE,
+        "recipe_path": HOSTILE,
+        "machine": HOSTILE,
+        "started": HOSTILE,
+        "versions": {HOSTILE: HOSTILE},
+    }
+    html = write_report(result.model_copy(update=changed), tmp_path).read_text()
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") > 20
+    assert not [1 for _, attributes in _Page(html).tags if "alert" in " ".join(attributes)]
+
+
+def test_disagreeing_images_are_shown_once_with_every_opinion(tmp_path: Path) -> None:
+    images = _pictures(tmp_path, 90)
+    nodes = [VGG, Node("a", "x", ("vgg16",), 2.5), Node("b", "x", ("vgg16",), 2.5)]
+    result = sample_run(tmp_path, nodes, images=images)
+    page = read(result, tmp_path)
+    read_back = answers.read_answers(result, tmp_path)
+    chosen = {name: read_back.chosen(name) for name in ("vgg16", "a", "b")}
+    differing = (chosen["a"] != chosen["vgg16"]) | (chosen["b"] != chosen["vgg16"])
+    shown = [str(tag["alt"]) for tag in page.all("img")]
+    assert 0 < len(shown) == len(set(shown)) == int(differing.sum())
+    picture = str(page.all("img")[0]["src"])
+    stored = Image.open(
+        io.BytesIO(base64.b64decode(picture.removeprefix("data:image/jpeg;base64,")))
+    )
+    assert max(stored.size) <= 144
+
+
+def test_no_more_than_24_images_of_one_pupil_are_shown(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, Node("noise", "x", ("vgg16",), 30.0)])
+    page = read(result, tmp_path)
+    assert len([tag for tag in page.all("div") if tag.get("class") == "placeholder"]) == 24
+    assert "more not shown" in page.text
+
+
+def test_missing_and_unreadable_images_have_a_placeholder(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    assert thumbnail(broken) is None and thumbnail(None) is None
+    page = read(sample_run(tmp_path, [VGG, Node("a", "x", ("vgg16",), 3.0)]), tmp_path)
+    missing = [tag for tag in page.all("div") if tag.get("class") == "placeholder"]
+    assert missing and "is missing" in str(missing[0]["aria-label"])
+
+
+def test_predictions_that_are_gone_are_named_and_the_rest_stands(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    evaluation = result.entries[1].evaluation
+    assert evaluation
+    Path(evaluation.probabilities).unlink()
+    text = read(result, tmp_path).text
+    assert "The predictions of pupil are no longer on disk" in text
+    assert formats.percent_interval(evaluation.metrics.accuracy) in text
+
+
+def test_predictions_of_other_data_are_refused(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    shorter = result.model_copy(update={"test_labels": result.test_labels[:-1]})
+    with pytest.raises(PupilaError, match=r"shape \(107, 2\).*106 test images and 2 classes"):
+        write_report(shorter, tmp_path)
+
+
+def test_data_docs_inside_the_folder_are_linked_relatively(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG])
+    inside, outside = tmp_path / "run" / "docs" / "index.html", tmp_path / "elsewhere.html"
+    links: list[str | None] = []
+    for docs in (inside, outside):
+        data = result.data.model_copy(update={"data_docs": str(docs)})
+        page = read(result.model_copy(update={"data": data}), tmp_path / "run")
+        links += [tag["href"] for tag in page.all("a") if "docs" in str(tag) or "file" in str(tag)]
+    assert links == ["docs/index.html", outside.resolve().as_uri()]
+
+
+def test_groups_have_a_table_where_there_are_any(tmp_path: Path, page: _Page) -> None:
+    assert "By site" in page.text and "north 54 images" in page.text
+    assert "By site" not in read(sample_run(tmp_path, [VGG], groups=False), tmp_path).text
+
+
+def test_every_table_has_headers_and_every_picture_a_text(page: _Page) -> None:
+    assert all(tag.get("scope") for tag in page.all("th"))
+    assert all(tag.get("alt") for tag in page.all("img"))
+    pictures = page.all("svg")
+    assert pictures and all(tag.get("aria-label") or tag.get("aria-hidden") for tag in pictures)
+
+
+def test_the_roc_curve_has_the_area_that_was_judged(run: RunResult, place: Path) -> None:
+    read_back = answers.read_answers(run, place)
+    for entry in run.entries:
+        curve = figures.roc_points(read_back.labels == 0, read_back.probabilities[entry.name][:, 0])
+        area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
+        assert entry.evaluation and entry.evaluation.metrics.auc
+        assert area == pytest.approx(entry.evaluation.metrics.auc.value)
+
+
+def test_images_of_equal_score_make_a_slope_in_the_roc_curve() -> None:
+    curve = figures.roc_points(np.array([True, False, True]), np.array([0.5, 0.5, 0.5]))
+    assert curve == [(0.0, 0.0), (1.0, 1.0)]
+
+
+def test_a_paired_difference_is_narrower_where_answers_go_together() -> None:
+    right = np.arange(100) < 90
+    same = answers.paired_difference(right, right)
+    apart = answers.paired_difference(right, right[::-1])
+    assert same.value == apart.value == 0
+    assert same.high - same.low < apart.high - apart.low
+
+
+def test_a_paired_difference_agrees_with_the_formula_worked_by_hand() -> None:
+    first = np.array([True] * 9 + [False])
+    second = np.array([True] * 6 + [False] * 4)  # 3 gained, none lost, 10 images
+    found = answers.paired_difference(first, second)
+    half = 1.959964 * ((4 / 12 + 1 / 12 - (3 / 12) ** 2) / 12) ** 0.5
+    assert (found.value, found.low) == (pytest.approx(0.3), pytest.approx(0.25 - half))
+
+
+def test_boxes_of_the_graph_never_overlap_and_edges_go_right(run: RunResult) -> None:
+    nodes = [Node(f"t{row}", "keras-v3") for row in range(3)]
+    nodes += [
+        Node(f"s{row}", "x", (f"t{row % 3}", *((f"s{row - 1}",) if row % 4 else ())))
+        for row in range(27)
+    ]
+    entries = [
+        Entry(
+            name=node.name,
+            kind="teacher" if node.name[0] == "t" else "step",
+            uses=node.uses,
+            inputs=node.inputs,
+        )
+        for node in nodes
+    ]
+    drawn = str(graph.draw(Lineage.of(entries)))
+    boxes = _boxes(drawn)
+    assert len(boxes) == 30
+    for row, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height in boxes[row + 1 :]:
+            apart = abs(x - other_x) >= max(width, other_width) or (
+                y + height <= other_y or other_y + other_height <= y
+            )
+            assert apart
+    for start, end in re.findall(r'd="M([\d.]+),.*? ([\d.]+),[\d.]+"', drawn):
+        assert float(end) > float(start)
+
+
+def test_a_graph_of_one_node_is_one_box() -> None:
+    entry = Entry(name="vgg16", kind="teacher", uses="keras-h5")
+    assert len(_boxes(str(graph.draw(Lineage.of([entry]))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("pupil", ["pupil"]),
+        ("distilled-from-three-teachers", ["distilled-from-three-", "teachers"]),
+        ("a" * 30, ["a" * 21, "a" * 9]),
+        ("", [""]),
+    ],
+)
+def test_long_names_are_broken_where_they_may_be(name: str, lines: list[str]) -> None:
+    assert graph.wrap(name) == lines
+
+
+def test_a_name_beyond_three_lines_loses_its_middle() -> None:
+    wrapped = graph.wrap("very-long-name-" * 12)
+    assert len(wrapped) == 3 and "…" in wrapped[-1]
+    assert all(len(line) <= 21 for line in wrapped)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (formats.percent(0.9533), "95.3 %"),
+        (formats.percent(float("nan")), "–"),
+        (formats.points(-0.0093), "−0.9"),
+        (formats.size(837_412), "837 KB"),
+        (formats.size(59_414_112), "59.4 MB"),
+        (formats.size(999_999), "1.00 MB"),
+        (formats.size(12), "12 B"),
+        (formats.count(3_415_586), "3.42 M"),
+        (formats.count(None), "–"),
+        (formats.milliseconds(0.4567), "0.457 ms"),
+        (formats.milliseconds(212.4), "212 ms"),
+        (formats.smaller(59_400_000, 837_000), "71× smaller than"),
+        (formats.smaller(1_265_120, 1_322_900), "about as large as"),
+        (formats.smaller(1_000_000, 1_500_000), "1.5× larger than"),
+        (formats.ratio(10, 0), "–"),
+        (formats.duration(0.44), "0.4 s"),
+        (formats.duration(754.2), "12 min 34 s"),
+        (formats.duration(7500), "2 h 05 min"),
+        (formats.moment("2026-11-25T01:25:30+00:00"), "25 November 2026, 01:25 UTC"),
+        (formats.moment("soon"), "soon"),
+        (formats.listed(["a", "b", "c"]), "a, b and c"),
+    ],
+)
+def test_numbers_are_written_one_way(written: str, expected: str) -> None:
+    assert written.replace("\u00a0", " ") == expected
+
+
+def test_an_interval_that_is_no_number_draws_nothing() -> None:
+    nan = float("nan")
+    assert figures.interval_bar(Estimate(value=nan, low=nan, high=nan, method=""), 0, 1) == ""
+
+
+def _boxes(drawn: str) -> list[tuple[float, float, float, float]]:
+    pattern = r'<rect x="([-\d.]+)" y="([-\d.]+)" width="([\d.]+)" height="([\d.]+)"'
+    return [
+        (float(x), float(y), float(width), float(height))
+        for x, y, width, height in re.findall(pattern, drawn)
+    ]
+
+
+def _pictures(folder: Path, number: int) -> list[Path]:
+    paths = [folder / f"{row:03d}.jpg" for row in range(number)]
+    for row, path in enumerate(paths):
+        Image.new("RGB", (200, 160), (row, 80, 200 - row)).save(path)
+    return paths

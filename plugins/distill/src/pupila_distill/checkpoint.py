@@ -1,0 +1,93 @@
+"""Training state on disk after each epoch, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.store import write_atomically
+
+Arrays = list[NDArray[Any]]
+Figures = dict[str, float]
+
+
+@dataclass
+class Course:
+    """How training went so far."""
+
+    history: list[Figures] = field(default_factory=list[Figures])
+    """Per epoch: loss, accuracy, val_loss, val_accuracy."""
+    best: Arrays = field(default_factory=list[NDArray[Any]])
+    """The student's variables after the epoch of the lowest validation loss."""
+    seconds: float = 0.0
+    """Spent in training and validation, over all runs."""
+
+    @property
+    def best_epoch(self) -> int:
+        """Index of the first epoch with the lowest validation loss."""
+        return min(range(len(self.history)), key=lambda epoch: self.history[epoch]["val_loss"])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file that holds a model's, its optimizer's and its course's whole state."""
+
+    path: Path
+    key: str
+    """Digest of all that determines the run: a file of another key is ignored."""
+
+    def save(self, model: Any, course: Course) -> None:
+        """Replace the file: a reader finds the last epoch's state or this one's."""
+        state = {"key": self.key, "history": course.history, "seconds": course.seconds}
+        groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
+        arrays = _numbered(groups | {"best": course.best})
+        stream = io.BytesIO()
+        np.savez(stream, state=np.array(json.dumps(state)), **arrays)
+        write_atomically(self.path, stream.getvalue())
+
+    def restore(self, model: Any) -> Course:
+        """Put model and optimizer into the saved state; return a new course if there is none."""
+        if not self.path.exists():
+            return Course()
+        with np.load(self.path) as stored:
+            state = json.loads(str(stored["state"]))
+            if state["key"] != self.key:
+                return Course()
+            assign(model, _group(stored, "model"))
+            model.optimizer.build(model.trainable_variables)
+            assign(model.optimizer, _group(stored, "optimizer"))
+            return Course(state["history"], _group(stored, "best"), state["seconds"])
+
+
+def snapshot(model: Any) -> Arrays:
+    """Copy all variables of a model, its random generators' included."""
+    return _values(model)
+
+
+def assign(owner: Any, values: Arrays) -> None:
+    """Set the variables of a model or optimizer to what `snapshot` gave."""
+    for variable, value in zip(owner.variables, values, strict=True):
+        variable.assign(value)
+
+
+def _values(owner: Any) -> Arrays:
+    return [np.array(variable) for variable in owner.variables]
+
+
+def _numbered(groups: dict[str, Arrays]) -> dict[str, NDArray[Any]]:
+    return {
+        f"{name}_{number}": value
+        for name, values in groups.items()
+        for number, value in enumerate(values)
+    }
+
+
+def _group(stored: Any, name: str) -> Arrays:
+    count = sum(key.startswith(f"{name}_") for key in stored.files)
+    return [stored[f"{name}_{number}"] for number in range(count)]

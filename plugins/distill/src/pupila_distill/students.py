@@ -1,0 +1,154 @@
+"""Small architectures: raw RGB 0..255 in, logits out, made to survive int8.
+
+All activations are ReLU or ReLU6 (one scale holds their range), every convolution but those of the
+study's own student is followed by batch normalisation (a converter folds it into the kernel), and
+there is neither squeeze-and-excitation nor swish, which lose most when quantised to int8
+(Lite variants of EfficientNet leave them out for that reason).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pupila import InputContract, PupilaError
+from pupila.keras_files import import_keras
+
+keras = import_keras()
+layers = keras.layers
+
+_SMALLEST_SIDE = 32
+"""Five halvings leave one position."""
+
+_MOMENTUM = 0.9
+"""Of batch normalisation. A small dataset has some 15 steps an epoch: with Keras' 0.99 the running
+statistics lag seven epochs behind the weights and validation figures jump about."""
+
+_DROPOUT = 0.2
+
+
+def conv_32_64_8(input: InputContract, classes: int) -> Any:
+    """Build the study's student: two 3×3 convolutions with pooling, a dense layer of 8 units.
+
+    Its first dense kernel grows with the picture: 0.48 M parameters at 128 px, 1.5 M at 224 px.
+
+    Raises:
+        PupilaError: a side is shorter than 32 px.
+    """
+    image, x = _picture(input)
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, activation="relu", name=f"conv_{filters}")(x)
+        x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(8, activation="relu", name="dense_8")(x)
+    return keras.Model(image, layers.Dense(classes, name="logits")(x), name="conv_32_64_8")
+
+
+def mobile_xs(input: InputContract, classes: int) -> Any:
+    """Build 0.13 M parameters of depthwise separable convolutions.
+
+    Howard et al. 2017, "MobileNets", section 3.1, narrower and with ten blocks instead of
+    thirteen.
+
+    Raises:
+        PupilaError: a side is shorter than 32 px.
+    """
+    image, x = _picture(input)
+    x = _normalised(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
+    blocks = ((32, 1), (48, 2), (48, 1), (96, 2), (96, 1), (144, 2), (144, 1), (144, 1), (280, 2))
+    for number, (filters, strides) in enumerate(blocks, 1):
+        name = f"block_{number}"
+        x = _normalised(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
+        x = _normalised(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_pointwise"), x)
+    return keras.Model(image, _head(x, classes), name="mobile_xs")
+
+
+def mobile_s(input: InputContract, classes: int) -> Any:
+    """Build 0.4 M parameters of inverted residuals with linear bottlenecks.
+
+    Sandler et al. 2018, "MobileNetV2", table 2, with narrower stages and a last convolution of
+    320 instead of 1280 filters.
+
+    Raises:
+        PupilaError: a side is shorter than 32 px.
+    """
+    image, x = _picture(input)
+    x = _normalised(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
+    x = _inverted_residual(x, 16, 1, 1, "stage_0_block_0")
+    stages = ((24, 2, 2), (40, 2, 2), (64, 3, 2), (88, 2, 2))
+    for stage, (filters, repeats, strides) in enumerate(stages, 1):
+        for block in range(repeats):
+            name = f"stage_{stage}_block_{block}"
+            x = _inverted_residual(x, filters, 1 if block else strides, 6, name)
+    x = _normalised(layers.Conv2D(320, 1, **_BARE, name="last"), x)
+    return keras.Model(image, _head(x, classes), name="mobile_s")
+
+
+def residual_m(input: InputContract, classes: int) -> Any:
+    """Build 2.8 M parameters of plain 3×3 convolutions with identity shortcuts.
+
+    He et al. 2016, "Deep residual learning", ResNet-18 at half its width, with a 3×3 stem.
+
+    Raises:
+        PupilaError: a side is shorter than 32 px.
+    """
+    image, x = _picture(input)
+    x = _normalised(layers.Conv2D(32, 3, 2, **_BARE, name="stem"), x)
+    x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
+    for stage, filters in enumerate((32, 64, 128, 256)):
+        for block in range(2):
+            strides = 2 if stage and not block else 1
+            x = _residual(x, filters, strides, f"stage_{stage}_block_{block}")
+    return keras.Model(image, _head(x, classes), name="residual_m")
+
+
+_BARE = {"padding": "same", "use_bias": False}
+"""Of a convolution that is followed by batch normalisation, which brings its own bias."""
+
+
+def _picture(input: InputContract) -> tuple[Any, Any]:
+    """Return the input tensor in 0..255 and the same scaled to -1..1."""
+    if min(input.height, input.width) < _SMALLEST_SIDE:
+        raise PupilaError(
+            f"A student cannot read {input.height} x {input.width} px: both sides must be at least "
+            f"{_SMALLEST_SIDE} px. Raise `size`."
+        )
+    image = keras.Input(input.shape, name="image")
+    return image, layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
+
+
+def _normalised(convolution: Any, x: Any, activation: str | None = "relu6") -> Any:
+    """Apply a convolution, batch normalisation and, where given, an activation."""
+    name = convolution.name
+    x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(convolution(x))
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
+def _head(x: Any, classes: int) -> Any:
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dropout(_DROPOUT, name="dropout")(x)
+    return layers.Dense(classes, name="logits")(x)
+
+
+def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name: str) -> Any:
+    """Widen, filter each channel, narrow without an activation; add the input where it fits."""
+    shortcut, width = x, x.shape[-1] * expansion
+    if expansion > 1:
+        x = _normalised(layers.Conv2D(width, 1, **_BARE, name=f"{name}_expand"), x)
+    x = _normalised(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
+    x = _normalised(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_project"), x, activation=None)
+    if x.shape == shortcut.shape:
+        x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return x
+
+
+def _residual(x: Any, filters: int, strides: int, name: str) -> Any:
+    """Two 3×3 convolutions and a shortcut, projected where the shape changes."""
+    shortcut = x
+    if strides > 1 or x.shape[-1] != filters:
+        project = layers.Conv2D(filters, 1, strides, **_BARE, name=f"{name}_project")
+        shortcut = _normalised(project, x, activation=None)
+    x = _normalised(layers.Conv2D(filters, 3, strides, **_BARE, name=f"{name}_first"), x)
+    second = layers.Conv2D(filters, 3, **_BARE, name=f"{name}_second")
+    x = _normalised(second, x, activation=None)
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.Activation("relu6", name=f"{name}_relu6")(x)

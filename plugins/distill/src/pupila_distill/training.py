@@ -1,0 +1,95 @@
+"""Trains a student epoch by epoch: cosine decay, early stopping, a checkpoint after each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from pupila import Progress, PupilaError
+from pupila.keras_files import import_keras
+from pupila_distill.batches import Images, all_in_order, epoch_batches
+from pupila_distill.checkpoint import Checkpoint, Course, Figures, assign, snapshot
+from pupila_distill.config import Training
+from pupila_distill.loss import Loss, accuracy
+
+keras = import_keras()
+
+_WEIGHT_DECAY = 1e-3
+_LARGEST_GRADIENT = 1.0
+"""Norm to which a step's gradient is clipped: early steps of a normalised net are rough."""
+
+
+def compile_student(model: Any, loss: Loss, config: Training, steps: int) -> None:
+    """Give a model its loss and an AdamW whose rate rises for one epoch, then falls to 0.
+
+    Compilation by XLA is off: on a CPU it makes these nets two to twenty times slower (measured).
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.learning_rate / 10,
+        decay_steps=max(1, (config.epochs - 1) * steps),
+        warmup_target=config.learning_rate,
+        warmup_steps=steps,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=_WEIGHT_DECAY, clipnorm=_LARGEST_GRADIENT
+    )
+    metric = keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")
+    model.compile(optimizer, loss, metrics=[metric], jit_compile=False)
+
+
+def train_student(
+    model: Any,
+    loss: Loss,
+    images: Images,
+    validation: Images,
+    config: Training,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> Course:
+    """Train until the last epoch or until patience is over; leave the best epoch in `model`.
+
+    Raises:
+        PupilaError: the loss is no longer a number.
+    """
+    compile_student(model, loss, config, len(epoch_batches(images, 0, seed, config.batch_size)))
+    course = checkpoint.restore(model)
+    judged = all_in_order(validation, config.batch_size)
+    while _goes_on(course, config):
+        epoch, started = len(course.history), time.monotonic()
+        batches = epoch_batches(images, epoch, seed, config.batch_size)
+        figures = _one_epoch(model, batches, judged)
+        _check_finite(figures, epoch, config)
+        course.history.append(figures)
+        if course.best_epoch == epoch:
+            course.best = snapshot(model)
+        course.seconds += time.monotonic() - started
+        checkpoint.save(model, course)
+        reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
+        progress(epoch + 1, config.epochs, reached)
+    assign(model, course.best)
+    return course
+
+
+def _goes_on(course: Course, config: Training) -> bool:
+    done = len(course.history)
+    if not done:
+        return True
+    return done < config.epochs and done - 1 - course.best_epoch < config.patience
+
+
+def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
+    """Train on every image once; return loss, accuracy, val_loss and val_accuracy."""
+    history = model.fit(batches, validation_data=validation, shuffle=False, verbose=0).history
+    return {name: float(values[-1]) for name, values in history.items()}
+
+
+def _check_finite(figures: Figures, epoch: int, config: Training) -> None:
+    broken = [name for name in ("loss", "val_loss") if not math.isfinite(figures[name])]
+    if broken:
+        raise PupilaError(
+            f"Training broke down in epoch {epoch + 1} of {config.epochs}: {broken[0]} is "
+            f"{figures[broken[0]]!r}. Lower `learning_rate` (it is {config.learning_rate!r}), or "
+            f"raise `batch_size` (it is {config.batch_size!r})."
+        )

@@ -1,0 +1,63 @@
+"""Reads `.keras` archives: those of Keras 3, and those that Keras 2.12 and newer wrote."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pupila import OutputContract, Product, PupilaError
+from pupila_keras import legacy
+from pupila_keras.border import import_keras
+from pupila_keras.finish import finish, is_legacy
+from pupila_keras.reading import library, naming
+from pupila_keras.safety import check_config
+
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+
+def load(source: Path, output: OutputContract, folder: Path) -> Product:
+    """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
+
+    Raises:
+        PupilaError: it is damaged, would run code, or is no classifier of images with the declared
+            output.
+    """
+    with naming(source):
+        config, version = _config(source)
+        check_config(config)
+        return finish(_model(source, config, version), output, folder, version)
+
+
+def _config(source: Path) -> tuple[dict[str, Any], str]:
+    """Return the model's config without its training settings, and the version that wrote it."""
+    if not zipfile.is_zipfile(source):
+        raise PupilaError(
+            "it is no whole zip archive, as a .keras file must be: it is cut short, or something "
+            "else under that name."
+        )
+    with library("its archive is damaged"), zipfile.ZipFile(source) as archive:
+        missing = {_CONFIG, _METADATA}.difference(archive.namelist())
+        if missing:
+            raise PupilaError(f"it is a zip archive, but no Keras model: it has no {min(missing)}")
+        damaged = archive.testzip()
+        if damaged:
+            raise PupilaError(f"{damaged} does not match its checksum")
+        config = json.loads(archive.read(_CONFIG))
+        version = str(json.loads(archive.read(_METADATA))["keras_version"])
+    config.pop("compile_config", None)
+    return config, version
+
+
+def _model(source: Path, config: dict[str, Any], version: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        if is_legacy(version):
+            with library("it has no weights"), zipfile.ZipFile(source) as archive:
+                weights = archive.extract(_WEIGHTS, folder)
+            return legacy.build(config, weights)
+        named = Path(folder) / "model.keras"  # Keras goes by the suffix
+        named.symlink_to(source.resolve())
+        with library("Keras cannot read it"):
+            return import_keras().saving.load_model(named, compile=False, safe_mode=True)

@@ -1,0 +1,109 @@
+"""What a model must take and give to be an image classifier with the declared output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import InputContract, OutputContract, PupilaError
+
+_EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
+_SUM_TOLERANCE = 1e-3
+
+
+def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputContract:
+    """Return the image size that a model with these input shapes takes.
+
+    Raises:
+        PupilaError: it takes anything else than one RGB image of fixed size.
+    """
+    if len(shapes) != 1:
+        raise PupilaError(f"The model takes {len(shapes)} inputs: {_EXPECTED}.")
+    shape = tuple(shapes[0])
+    if len(shape) != 4:
+        raise PupilaError(f"The model takes {shape}: {_EXPECTED}.")
+    _, height, width, channels = shape
+    if channels != 3:
+        order = " It is channels-first: save it channels-last." if height == 3 else ""
+        raise PupilaError(f"The model takes {shape}: {_EXPECTED}.{order}")
+    if height is None or width is None:
+        raise PupilaError(
+            f"The model takes {shape}, any size: {_EXPECTED}. "
+            "Rebuild it with the size it was trained at."
+        )
+    return InputContract(height=height, width=width)
+
+
+def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputContract) -> None:
+    """Check that a model with these output shapes gives one value per declared column.
+
+    Raises:
+        PupilaError: it gives more, fewer, or no vector at all.
+    """
+    if len(shapes) != 1:
+        raise PupilaError(f"The model has {len(shapes)} outputs: expected one.")
+    shape = tuple(shapes[0])
+    if len(shape) != 2:
+        raise PupilaError(
+            f"The model gives {shape} for each batch: expected (batch, {output.columns}). "
+            "It has no classification head."
+        )
+    if shape[1] == output.columns:
+        return
+    if output.kind == "sigmoid":
+        raise PupilaError(
+            f"The model gives {shape[1]} values per image, but a sigmoid output is one value, the "
+            f"probability of {output.classes[-1]!r}: set `output: softmax` or `output: logits`."
+        )
+    hint = " Set `output: sigmoid` if it is the second one's probability." if shape[1] == 1 else ""
+    raise PupilaError(
+        f"The model gives {shape[1]} value{'s' if shape[1] != 1 else ''} per image, but `classes` "
+        f"names {len(output.classes)}: {list(output.classes)}.{hint}"
+    )
+
+
+def check_kind(outputs: NDArray[np.float32], output: OutputContract) -> None:
+    """Check that raw outputs `(images, columns)` are what the declared kind says.
+
+    Raises:
+        PupilaError: they contradict it.
+    """
+    if not np.isfinite(outputs).all():
+        raise PupilaError("The model answers with numbers that are not finite: it is damaged.")
+    fractions = bool(((outputs >= 0) & (outputs <= 1)).all())
+    sums = np.abs(outputs.sum(axis=1) - 1).max() <= _SUM_TOLERANCE
+    range_seen = f"{outputs.min():.3g} to {outputs.max():.3g}"
+    if output.kind == "softmax" and not fractions:
+        raise PupilaError(
+            f"The output is declared softmax, but lies between {range_seen}: "
+            "it looks like logits. Set `output: logits`."
+        )
+    if output.kind == "softmax" and not sums:
+        raise PupilaError(
+            "The output is declared softmax, but an image's values do not sum to one: each looks "
+            "like a sigmoid of its own. Only one class per image is supported."
+        )
+    if output.kind == "sigmoid" and not fractions:
+        raise PupilaError(
+            f"The output is declared sigmoid, but lies between {range_seen}: "
+            "it looks like a logit. End the model with a sigmoid and save it again."
+        )
+    if output.kind == "logits" and fractions and sums:
+        raise PupilaError(
+            "The output is declared logits, but an image's values sum to one: "
+            "it looks like softmax. Set `output: softmax`."
+        )
+
+
+def shapes_of(tensors: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes of a Keras model's `inputs` or `outputs`, of either Keras line.
+
+    Raises:
+        PupilaError: there are none: the model was saved before it was given an input shape.
+    """
+    if not tensors:
+        raise PupilaError(f"The model was never built, so its input size is open: {_EXPECTED}.")
+    return [tuple(tensor.shape) for tensor in tensors]

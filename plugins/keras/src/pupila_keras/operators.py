@@ -1,0 +1,59 @@
+"""Bare TensorFlow operations in an old model's graph (`x / 127.5`, `x + y`), as Keras layers.
+
+Keras 2 stored them as `TFOpLambda`, by the name of the TensorFlow function. The few that image
+classifiers use have an exact layer; any other name is refused before the model is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pupila import PupilaError
+from pupila_keras.graph import Call
+
+OPERATOR_CLASSES = frozenset({"TFOpLambda", "SlicingOpLambda"})
+
+_ALIASES = {
+    "__operators__.add": "math.add",
+    "__operators__.truediv": "math.truediv",
+    "nn.bias_add": "math.add",
+}
+_BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "math.truediv": lambda value: {"scale": _each(value, lambda number: 1 / number)},
+    "math.multiply": lambda value: {"scale": value},
+    "math.add": lambda value: {"scale": 1.0, "offset": value},
+    "math.subtract": lambda value: {"scale": 1.0, "offset": _each(value, lambda number: -number)},
+}
+"""Settings of the `Rescaling` that computes with a number, or with one per channel."""
+_BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
+_ACTIVATIONS = {"nn.relu": "relu", "nn.softmax": "softmax", "math.sigmoid": "sigmoid"}
+
+TRANSLATED = frozenset({*_ALIASES, *_BY_NUMBER, *_ACTIVATIONS})
+"""Functions, by their name under `tf`, that have a layer."""
+
+
+def as_layer(name: str, function: str, call: Call) -> tuple[str, dict[str, Any], Call]:
+    """Return the class and settings of the layer that does what `function` does, and its call.
+
+    Raises:
+        PupilaError: the second operand is a tensor, and no layer does that with two tensors.
+    """
+    if function in _ACTIVATIONS:
+        return "Activation", {"activation": _ACTIVATIONS[function]}, Call(call.tensors, {})
+    operand = call.keywords["bias" if function == "nn.bias_add" else "y"]
+    function = _ALIASES.get(function, function)
+    if _is_constant(operand):
+        return "Rescaling", _BY_NUMBER[function](operand), Call(call.tensors, {})
+    if function not in _BY_TENSOR:
+        raise PupilaError(f"Layer {name!r} divides one tensor by another: no layer does that.")
+    return _BY_TENSOR[function], {}, Call([*call.tensors, operand], {})
+
+
+def _is_constant(operand: Any) -> bool:
+    values = operand if isinstance(operand, list) else [operand]
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _each(value: Any, change: Callable[[float], float]) -> Any:
+    return [change(number) for number in value] if isinstance(value, list) else change(value)

@@ -1,0 +1,20 @@
+"""Pickles are never opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pupila import OutputContract, PupilaError
+
+
+def refuse(source: Path, output: OutputContract, folder: Path) -> None:
+    """Refuse a pickle by name.
+
+    Raises:
+        PupilaError: always.
+    """
+    del output, folder
+    raise PupilaError(
+        f"{str(source)!r} is a pickle, and opening one runs whatever code it holds: refused. "
+        "Save the model from the program that made it, with model.save('model.keras')."
+    )

@@ -1,0 +1,67 @@
+"""What kind of model a path holds: by its first bytes, and by its name where they say nothing.
+
+Imports nothing heavy: this runs for every file that any recipe names.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_PICKLE_MAGICS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_KIND_BY_SUFFIX = {
+    ".keras": "archive",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".pkl": "pickle",
+    ".pickle": "pickle",
+    ".joblib": "pickle",
+}
+
+
+def is_archive(source: Path) -> bool:
+    """Whether it is a zip with a Keras config, or at least calls itself `.keras`."""
+    return _kind(source) == "archive"
+
+
+def is_hdf5(source: Path) -> bool:
+    """Whether it is an HDF5 file, or at least calls itself `.h5` or `.hdf5`."""
+    return _kind(source) == "hdf5"
+
+
+def is_pickle(source: Path) -> bool:
+    """Whether it is a pickle, alone or in a PyTorch zip, or calls itself one."""
+    return _kind(source) == "pickle"
+
+
+def is_savedmodel(source: Path) -> bool:
+    """Whether it is a folder with a `saved_model.pb`."""
+    return (source / "saved_model.pb").is_file()
+
+
+def _kind(source: Path) -> str | None:
+    if not source.is_file():
+        return None
+    return _kind_by_content(source) or _KIND_BY_SUFFIX.get(source.suffix.lower())
+
+
+def _kind_by_content(source: Path) -> str | None:
+    with source.open("rb") as stream:
+        start = stream.read(len(_HDF5_MAGIC))
+    if start == _HDF5_MAGIC:
+        return "hdf5"
+    if start.startswith(_PICKLE_MAGICS):
+        return "pickle"
+    return _kind_by_members(source) if start.startswith(b"PK") else None
+
+
+def _kind_by_members(source: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return None
+    if "config.json" in names and "metadata.json" in names:
+        return "archive"
+    return "pickle" if any(name.endswith(".pkl") for name in names) else None

@@ -1,0 +1,137 @@
+"""Decides, from its config alone, whether a model file would run code of its own.
+
+The config is read as JSON and judged before Keras sees it: what Keras deserialises, it may import
+or call. Only classes of Keras itself pass, and of those none that runs code or opens files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from pupila import PupilaError
+from pupila_keras import border
+from pupila_keras.operators import OPERATOR_CLASSES, TRANSLATED
+
+_RUNS_CODE = frozenset({"Lambda", "__lambda__", "TensorFlowOpLayer"})
+_OPENS_FILES = frozenset(
+    {
+        "FlaxLayer",
+        "IntegerLookup",
+        "JaxLayer",
+        "StringLookup",
+        "TFSMLayer",
+        "TextVectorization",
+        "TorchModuleWrapper",
+    }
+)
+_PLAIN_VALUES = frozenset(
+    {
+        "TensorShape",
+        "__ellipsis__",
+        "__keras_tensor__",
+        "__numpy__",
+        "__slice__",
+        "__tensor__",
+        "__tuple__",
+    }
+)
+_NAMESPACES = (
+    "layers",
+    "initializers",
+    "regularizers",
+    "constraints",
+    "optimizers",
+    "optimizers.schedules",
+    "losses",
+    "metrics",
+)
+
+
+def check_config(config: Any) -> None:
+    """Refuse a config that names anything but classes and activations of Keras itself.
+
+    Raises:
+        PupilaError: it holds a Lambda layer, a custom class or function, a layer that opens files,
+            or a bare TensorFlow operation; the message names it.
+    """
+    for entry in _entries(config):
+        objection = _objection(entry)
+        if objection:
+            raise PupilaError(
+                f"it holds {objection}. Nothing that a model file brings is run: "
+                "build the model from Keras' own layers and save it again."
+            )
+
+
+def _entries(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every serialised object in a config, at any depth."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if "class_name" in value:
+                yield value
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+
+
+def _objection(entry: dict[str, Any]) -> str | None:
+    """Say what is wrong with one serialised object, or return None."""
+    name, inner = entry["class_name"], entry.get("config")
+    if name == "function":
+        return None if _is_activation(entry) else f"the custom function {inner!r}"
+    if name in _RUNS_CODE:
+        return f"a {name} layer{_named(inner)}, which runs code stored in the file"
+    if name in _OPENS_FILES:
+        return f"a {name} layer{_named(inner)}, which opens other files or runs other code"
+    if name in OPERATOR_CLASSES:
+        function = inner.get("function") if isinstance(inner, dict) else None
+        if function not in TRANSLATED:
+            return f"a bare TensorFlow operation {function!r}{_named(inner)}, not a layer"
+        return None
+    return None if _is_of_keras(entry) else f"the custom class {_full_name(entry)!r}"
+
+
+def _named(inner: Any) -> str:
+    return f" {inner['name']!r}" if isinstance(inner, dict) and "name" in inner else ""
+
+
+def _full_name(entry: dict[str, Any]) -> str:
+    registered = entry.get("registered_name")
+    if registered and ">" in str(registered):
+        return str(registered)
+    module = entry.get("module")
+    return f"{module}.{entry['class_name']}" if module else str(entry["class_name"])
+
+
+def _is_of_keras(entry: dict[str, Any]) -> bool:
+    name, module = entry["class_name"], entry.get("module") or ""
+    if name in _PLAIN_VALUES:
+        return True
+    if ">" in str(entry.get("registered_name")) or not isinstance(name, str):
+        return False
+    if str(module).startswith(("keras.ops.", "keras.src.ops.")):
+        return True
+    return str(module).split(".")[0] in ("", "keras", "tf_keras") and name in _keras_classes()
+
+
+def _is_activation(entry: dict[str, Any]) -> bool:
+    module, name = str(entry.get("module") or "builtins"), str(entry.get("config"))
+    of_keras = module == "builtins" or module.startswith(("keras.", "tf_keras."))
+    activations = import_module("keras.activations")
+    return of_keras and not name.startswith("_") and callable(getattr(activations, name, None))
+
+
+@cache
+def _keras_classes() -> frozenset[str]:
+    """Names of the classes that Keras 3 and tf_keras export, and that a model may be made of."""
+    names = {"Functional", "Sequential", "Model", "DTypePolicy", "FloatDTypePolicy", "Policy"}
+    for library in (border.import_keras(), border.import_tf_keras()):
+        for namespace in _NAMESPACES:
+            space = import_module(f"{library.__name__}.{namespace}")
+            names |= {name for name, value in vars(space).items() if isinstance(value, type)}
+    return frozenset(names)

@@ -1,0 +1,159 @@
+"""Takes over TensorFlow SavedModel folders as they are, and finds what they serve."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pupila import OutputContract, Product, PupilaError
+from pupila_keras import probe
+from pupila_keras.border import import_tensorflow
+from pupila_keras.contracts import check_columns, check_kind, input_contract
+from pupila_keras.reading import library, naming
+
+_PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+_CHECKPOINT_OPERATIONS = frozenset(
+    {"MergeV2Checkpoints", "RestoreV2", "Save", "SaveSlices", "SaveV2", "ShardedFilename"}
+)
+"""Every SavedModel has them, in functions that only TensorFlow's own loader and saver call."""
+_OUTSIDE_OPERATIONS = frozenset(
+    {
+        "EagerPyFunc",
+        "InitializeTableFromTextFile",
+        "InitializeTableFromTextFileV2",
+        "LoadDataset",
+        "MatchingFiles",
+        "PyFunc",
+        "PyFuncStateless",
+        "ReadFile",
+        "SaveDataset",
+        "SaveDatasetV2",
+        "WriteFile",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The one function of a SavedModel that answers images."""
+
+    function: Any
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    input_type: Any
+    output_name: str
+    output_shape: tuple[int | None, ...]
+    owner: Any
+    """The loaded object: its variables live as long as it does."""
+
+    def __call__(self, images: Any) -> Any:
+        """Map float images `(batch, height, width, 3)` to raw outputs `(batch, columns)`."""
+        cast = import_tensorflow().cast(images, self.input_type)
+        return self.function(**{self.input_name: cast})[self.output_name]
+
+
+def load(source: Path, output: OutputContract, folder: Path) -> Product:
+    """Copy a SavedModel into `folder`, if it serves what is declared.
+
+    Raises:
+        PupilaError: it is damaged, reads or writes files, or is no classifier of images with the
+            declared output.
+    """
+    with naming(source):
+        _refuse(_stored_operations(source), _OUTSIDE_OPERATIONS)
+        model = served(source)
+        graph = model.function.graph.as_graph_def()
+        _refuse(_operations(graph), _OUTSIDE_OPERATIONS | _CHECKPOINT_OPERATIONS)
+        contract = input_contract([model.input_shape])
+        check_columns([model.output_shape], output)
+        check_kind(_answers(model), output)
+        for part in _PARTS:
+            _copy(source / part, folder / part)
+        return Product(
+            format="savedmodel", input=contract, output=output, parameters=_parameters(model.owner)
+        )
+
+
+def served(folder: Path) -> Served:
+    """Load a SavedModel and return the function that it serves.
+
+    Raises:
+        PupilaError: it cannot be loaded, or serves no function of one input and one output.
+    """
+    with library("TensorFlow cannot load it"):
+        loaded = import_tensorflow().saved_model.load(str(folder))
+    function = loaded.signatures.get("serving_default")
+    if function is None:
+        names = ", ".join(sorted(loaded.signatures)) or "none"
+        raise PupilaError(f"it has no signature 'serving_default': its signatures are: {names}.")
+    inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise PupilaError(
+            f"it serves {len(outputs)} outputs {sorted(outputs)} of {len(inputs)} inputs "
+            f"{sorted(inputs)}: expected one of one."
+        )
+    ((input_name, taken),) = inputs.items()
+    ((output_name, given),) = outputs.items()
+    return Served(
+        function=function,
+        input_name=input_name,
+        input_shape=_shape(taken),
+        input_type=taken.dtype,
+        output_name=output_name,
+        output_shape=_shape(given),
+        owner=loaded,
+    )
+
+
+def _shape(tensor: Any) -> tuple[int | None, ...]:
+    return () if tensor.shape.rank is None else tuple(tensor.shape)
+
+
+def _stored_operations(source: Path) -> set[str]:
+    """Return the names of all operations in a SavedModel, without loading it."""
+    stored = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
+    with library("saved_model.pb is damaged"):
+        stored.ParseFromString((source / "saved_model.pb").read_bytes())
+    return set().union(*(_operations(part.graph_def) for part in stored.meta_graphs))
+
+
+def _operations(graph: Any) -> set[str]:
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return {node.op for body in bodies for node in body}
+
+
+def _refuse(operations: Iterable[str], unwanted: frozenset[str]) -> None:
+    found = sorted(unwanted.intersection(operations))
+    if found:
+        raise PupilaError(
+            f"its graph holds {', '.join(found)}, which reach outside the model (files, Python): "
+            "refused. Export the classifier alone."
+        )
+
+
+def _answers(model: Served) -> Any:
+    batch, height, width, _ = model.input_shape
+    images = probe.images(height or 0, width or 0)
+    if batch:
+        images = np.resize(images, (batch, *images.shape[1:]))
+    tensor = import_tensorflow().constant(images)
+    return np.asarray(model(tensor), np.float32)
+
+
+def _parameters(loaded: Any) -> int | None:
+    """Count the weights; None where they are constants of the graph."""
+    return sum(math.prod(each.shape) for each in getattr(loaded, "variables", ())) or None
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.is_file():
+        shutil.copyfile(source, target)

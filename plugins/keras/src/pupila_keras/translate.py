@@ -1,0 +1,146 @@
+"""From a model of the Keras 2 line (`tf_keras`) to the same model in Keras 3.
+
+The config is translated layer by layer, nesting kept, and the weights are set layer by layer. That
+alone proves nothing: activations of one name differ between the lines (`hard_sigmoid`). So both
+models answer the same images, and a translation that answers differently is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import PupilaError
+from pupila_keras.border import import_keras
+from pupila_keras.graph import Call, graph_ends, valid_name
+from pupila_keras.operators import OPERATOR_CLASSES, as_layer
+from pupila_keras.probe import answers
+
+TOLERANCE = 1e-5
+"""Largest difference of outputs, relative to the largest output where that exceeds one."""
+
+_RENAMED = {"alpha": "negative_slope", "batch_input_shape": "batch_shape"}
+_NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
+
+
+def to_keras_3(legacy: Any) -> tuple[Any, float]:
+    """Return the Keras 3 model, and how far its outputs are from those of `legacy`.
+
+    Raises:
+        PupilaError: a layer has no counterpart, or the outputs differ by more than `TOLERANCE`.
+    """
+    entry = _layer(json.loads(legacy.to_json()))
+    try:
+        model = import_keras().saving.deserialize_keras_object(entry, safe_mode=True)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PupilaError(f"The model cannot be rebuilt in Keras 3: {reason}") from error
+    _copy_weights(legacy, model)
+    difference = _difference(answers(legacy), answers(model))
+    if not difference <= TOLERANCE:
+        raise PupilaError(
+            f"Rebuilt in Keras 3, the model answers differently: by {difference:.2g}, and no more "
+            f"than {TOLERANCE:g} was expected. A layer changed its meaning between Keras 2 and 3, "
+            "as hard_sigmoid did: replace it, or save the model from Keras 3."
+        )
+    return model, difference
+
+
+def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Largest difference; not a number where an output is none."""
+    scale = max(1.0, float(np.abs(expected).max()))
+    return float(np.abs(expected - found).max()) / scale
+
+
+def _copy_weights(legacy: Any, model: Any) -> None:
+    for old, new in zip(_leaves(legacy), _leaves(model), strict=True):
+        try:
+            new.set_weights(old.get_weights())
+        except ValueError as error:
+            raise PupilaError(
+                f"The weights of layer {old.name!r} ({type(old).__name__}) do not fit Keras 3's: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from error
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    """Yield the layers that are no models, in order; both lines list them alike."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer)
+        elif layer.weights:
+            yield layer
+
+
+def _layer(entry: dict[str, Any]) -> dict[str, Any]:
+    """Translate one serialised layer or model, without its place in the graph."""
+    name, config = entry["class_name"], entry["config"]
+    if name in ("Functional", "Model"):
+        return _serialised("keras.src.models.functional", "Functional", _functional(config))
+    if name == "Sequential":
+        layers = [_layer(each) for each in config["layers"]]
+        return _serialised("keras", name, {"name": valid_name(config["name"]), "layers": layers})
+    return _serialised("keras.layers", name, _settings(name, config))
+
+
+def _serialised(module: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
+
+
+def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Keep the settings that the Keras 3 class takes, under its names.
+
+    Initial values are dropped, since weights follow; types too, since all is computed in float32.
+    """
+    known = _parameters(name, config["name"])
+    settings: dict[str, Any] = {}
+    for key, value in config.items():
+        key = key if key in known else _RENAMED.get(key, key)
+        if key in known and key not in _NOT_NEEDED and not key.endswith("_initializer"):
+            settings[key] = value
+    if name == "BatchNormalization" and isinstance(config["axis"], list):
+        (settings["axis"],) = config["axis"]
+    return settings | {"name": valid_name(config["name"])}
+
+
+def _parameters(name: str, layer: str) -> set[str]:
+    """Return the settings that a Keras 3 layer class takes."""
+    kind = getattr(import_keras().layers, name, None)
+    if kind is None:
+        raise PupilaError(
+            f"Layer {layer!r} is a {name}, which has no counterpart in Keras 3: replace it in the "
+            "program that made the model, and save again."
+        )
+    constructors = [each.__init__ for each in kind.__mro__ if "__init__" in vars(each)]
+    return {key for each in constructors for key in inspect.signature(each).parameters}
+
+
+def _functional(config: dict[str, Any]) -> dict[str, Any]:
+    classes = {each["name"]: each["class_name"] for each in config["layers"]}
+    return {
+        "name": valid_name(config["name"]),
+        "trainable": config.get("trainable", True),
+        "layers": [_placed(each, classes) for each in config["layers"]],
+        "input_layers": graph_ends(config["input_layers"], classes),
+        "output_layers": graph_ends(config["output_layers"], classes),
+    }
+
+
+def _placed(entry: dict[str, Any], classes: dict[str, str]) -> dict[str, Any]:
+    """Translate a layer together with the calls made to it."""
+    name = entry["name"]
+    calls = [Call.of(node, name) for node in entry["inbound_nodes"]]
+    if entry["class_name"] in OPERATOR_CLASSES:
+        (call,) = calls  # Keras 2 gives every use of an operation a layer of its own
+        kind, settings, call = as_layer(name, entry["config"]["function"], call)
+        layer = _serialised("keras.layers", kind, settings | {"name": valid_name(name)})
+        calls = [call]
+    else:
+        layer = _layer(entry)
+    nodes = [call.serialised(classes) for call in calls]
+    return layer | {"name": valid_name(name), "inbound_nodes": nodes}

@@ -1,0 +1,90 @@
+"""Calibration: which images are shown to a model, and what range each activation took on them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
+from ai_edge_quantizer.qtyping import QSV
+from ai_edge_quantizer.recipe_manager import RecipeManager
+from ai_edge_quantizer.utils.qsv_utils import min_max_update
+from numpy.typing import NDArray
+
+from pupila import Dataset, Progress, PupilaError
+
+_FEWEST_IMAGES = 10
+"""Below this a single odd image would set the range of every activation."""
+
+Ranges = dict[str, QSV]
+"""Smallest and largest value of each tensor, by its name."""
+
+
+def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
+    """Return up to `count` rows, equally many of each class as far as there are, by `seed`.
+
+    Raises:
+        PupilaError: there are fewer images than `count`, and fewer than ten.
+    """
+    if len(train) < min(count, _FEWEST_IMAGES):
+        raise PupilaError(
+            f"Calibration needs at least {min(count, _FEWEST_IMAGES)} training images, but there "
+            f"are {len(train)}: add images to the split 'train'."
+        )
+    random = np.random.default_rng(seed)
+    shuffled = random.permutation(len(train))
+    turn = np.empty(len(train), np.int64)  # 0 for the first of every class, then 1, …
+    for label in np.unique(train.labels):
+        of_class = shuffled[train.labels[shuffled] == label]
+        turn[of_class] = np.arange(len(of_class))
+    by_turn = shuffled[np.argsort(turn[shuffled], kind="stable")]
+    return sorted(by_turn[:count].tolist())
+
+
+def measure_ranges(
+    path: Path,
+    rules: RecipeManager,
+    images: NDArray[np.uint8],
+    rows: list[int],
+    progress: Progress,
+) -> Ranges:
+    """Run `images[rows]` through a float flatbuffer and return the range of every activation.
+
+    The range is the smallest and largest value over all images, whatever their order. Two other
+    ways were tried on EfficientNet-Lite0: a moving average of the ranges (the library's default)
+    left twice the mean difference from the float model; keeping all tensors to compare them in
+    Python took 3.6 times as long, and on VGG19 1.3 GB more.
+
+    Raises:
+        PupilaError: the flatbuffer has no signature, by which calibration feeds it.
+    """
+    signature, argument, dtype = _entrance(path)
+    calibrator = Calibrator(
+        str(path),
+        num_threads=os.cpu_count() or 1,
+        mode=CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=min_max_update,
+    )
+    for done, row in enumerate(rows, start=1):
+        image = images[row : row + 1].astype(dtype)
+        calibrator.calibrate({signature: [{argument: image}]}, rules)
+        progress(done, len(rows), "calibration images")
+    return calibrator.get_model_qsvs()
+
+
+def _entrance(path: Path) -> tuple[str, str, Any]:
+    """Return the name of the signature, of its one argument, and the argument's type."""
+    interpreter = Interpreter(str(path))
+    signatures = interpreter.get_signature_list()
+    if not signatures:
+        raise PupilaError(
+            "The flatbuffer has no signature, by which quantize-int8 would calibrate it: convert "
+            "it again with TensorFlow 2.5 or newer, or give a Keras model and use export-tflite."
+        )
+    signature, ends = next(iter(signatures.items()))
+    (argument,) = ends["inputs"]
+    (detail,) = interpreter.get_input_details()
+    return signature, argument, detail["dtype"]

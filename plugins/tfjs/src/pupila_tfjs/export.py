@@ -1,0 +1,38 @@
+"""The exporter `export-tfjs`: Keras 3 model → SavedModel → TF.js graph model."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pupila import InputContract, Product, Step, keras_files
+from pupila_tfjs import ExportTfjs
+from pupila_tfjs.converter import convert
+from pupila_tfjs.graph import flatten_biases
+
+_STAGES = 2
+
+
+def export(step: Step[ExportTfjs]) -> Product:
+    """Write `model.json` and its weight shards: one image in, `(1, height, width, 3)` float32.
+
+    Raises:
+        PupilaError: the model has an operation that TF.js lacks; the message names it.
+    """
+    (artifact,) = step.inputs
+    with tempfile.TemporaryDirectory(dir=step.scratch) as folder:
+        saved_model = Path(folder)
+        _save(keras_files.load(artifact), artifact.record.input, saved_model)
+        step.progress(1, _STAGES, "stages")
+        convert(saved_model, step.output, step.config.weights)
+    flattened = flatten_biases(step.output / "model.json")
+    step.progress(2, _STAGES, "stages")
+    return Product.like(artifact, format="tfjs", measured={"flattened_biases": flattened})
+
+
+def _save(model: Any, contract: InputContract, folder: Path) -> None:
+    """Write a SavedModel with a batch of exactly one, so that every shape in the graph is known."""
+    keras = keras_files.import_keras()
+    image = keras.InputSpec(shape=(1, *contract.shape), dtype="float32", name="image")
+    model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])

@@ -1,0 +1,133 @@
+"""The TF.js runtime: a Node child that loads one graph model and answers until it is closed."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Artifact, Progress, PupilaError
+from pupila_tfjs import nodejs
+
+_LENGTH = struct.Struct("<I")
+_STOP_SECONDS = 10
+
+
+def open_model(artifact: Artifact, threads: int) -> TfjsModel:
+    """Open an artifact of format `tfjs`.
+
+    TF.js has no threads under Node, so it runs on one whatever `threads` is; `runtime` says so.
+
+    Raises:
+        PupilaError: the JavaScript packages are missing, or the model does not load or run.
+    """
+    return TfjsModel(artifact.path)
+
+
+class TfjsModel:
+    """A graph model in a Node child; one image at a time, as a browser would run it.
+
+    Frames between the two are described in `node/runner.mjs`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        packages = nodejs.installed_packages()
+        script = nodejs.SCRIPTS / "runner.mjs"
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as we are)
+        self._child = subprocess.Popen(
+            [nodejs.binary(), script, packages, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self._to_child = cast("IO[bytes]", self._child.stdin)
+        self._from_child = cast("IO[bytes]", self._child.stdout)
+        try:
+            self._opened, _ = self._receive()
+        except RuntimeError as error:
+            self.close()
+            raise PupilaError(
+                f"{str(folder)!r} does not run in TF.js: {error}. Export the model again."
+            ) from None
+
+    @property
+    def process_id(self) -> int:
+        """Of the Node child."""
+        return self._child.pid
+
+    @property
+    def runtime(self) -> str:
+        name = f"TF.js {self._opened['version']}, {self._opened['backend']} backend"
+        if refused := self._opened["refused"]:
+            return f"{name} (1 thread; wasm refused: {refused})"
+        return f"{name} ({'SIMD, ' if self._opened['simd'] else ''}1 thread)"
+
+    def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+        """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
+
+        Raises:
+            RuntimeError: TF.js threw, or Node died; the message is theirs.
+        """
+        outputs = np.empty((len(images), self._opened["columns"]), np.float32)
+        for row, image in enumerate(images):
+            _, values = self._ask({"command": "infer"}, image)
+            outputs[row] = np.frombuffer(values, "<f4")
+            progress(row + 1, len(images), "images")
+        return outputs
+
+    def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
+        """Time graph execution and the read-back of its output, inside Node."""
+        answer, _ = self._ask({"command": "time", "repeats": repeats}, image)
+        return answer["times"]
+
+    def peak_memory_bytes(self) -> int:
+        answer, _ = self._ask({"command": "memory"})
+        return answer["peak"]
+
+    def close(self) -> None:
+        """Stop the child: its input ends, so it does; after ten seconds it is killed."""
+        try:
+            self._child.communicate(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.communicate()
+        self._errors.close()
+
+    def _ask(
+        self, header: dict[str, Any], pixels: NDArray[np.uint8] | None = None
+    ) -> tuple[dict[str, Any], bytes]:
+        payload = b"" if pixels is None else pixels.tobytes()
+        text = json.dumps(header | {"bytes": len(payload)}).encode()
+        try:
+            self._to_child.write(_LENGTH.pack(len(text)) + text + payload)
+            self._to_child.flush()
+        except BrokenPipeError:
+            raise self._death() from None
+        return self._receive()
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        header = json.loads(self._read(length))
+        payload = self._read(header["bytes"])
+        if "error" in header:
+            raise RuntimeError(header["error"])
+        return header, payload
+
+    def _read(self, size: int) -> bytes:
+        content = self._from_child.read(size)
+        if len(content) < size:
+            raise self._death()
+        return content
+
+    def _death(self) -> RuntimeError:
+        """Describe how the child ended, with the last line it wrote."""
+        code = self._child.wait(_STOP_SECONDS)
+        self._errors.seek(0)
+        lines = [line for line in self._errors.read().decode(errors="replace").splitlines() if line]
+        return RuntimeError(f"Node ended with exit code {code}: {(lines or ['no message'])[-1]}")

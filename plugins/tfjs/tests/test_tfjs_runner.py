@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pupila import PupilaError
+from pupila_tfjs.graph import flatten_biases
+from pupila_tfjs.runner import TfjsModel
+
+MEGABYTE = 1_000_000
+
+pytestmark = pytest.mark.usefixtures("javascript")
+
+
+def ignore(done: int, total: int, what: str) -> None:
+    pass
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[TfjsModel]:
+    model = TfjsModel(folder)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def convolved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What `wide_bias_model` answers, in numpy."""
+    red, green, blue = np.moveaxis(images.astype(np.float32), -1, 0)
+    maps = np.stack([red + 0.5, np.maximum(green - blue + 100, 0)], axis=-1)
+    return maps.mean(axis=(1, 2))
+
+
+def test_pixels_arrive_as_0_to_255_and_in_order(mean_colour_model: Path, images: NDArray[np.uint8]):
+    with opened(mean_colour_model) as model:
+        answers = model.predict(images, ignore)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, images.mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_progress_counts_every_image(mean_colour_model: Path, images: NDArray[np.uint8]):
+    seen: list[tuple[int, int, str]] = []
+    with opened(mean_colour_model) as model:
+        model.predict(images, lambda *step: seen.append(step))
+    assert seen == [(1, 3, "images"), (2, 3, "images"), (3, 3, "images")]
+
+
+def test_a_bias_of_rank_4_is_refused_by_wasm_and_the_runtime_says_so(
+    wide_bias_model: Path, images: NDArray[np.uint8]
+):
+    with opened(wide_bias_model) as model:
+        assert "cpu backend" in model.runtime
+        assert "wasm refused: FusedConv2D only supports rank-1 bias but got rank 4" in model.runtime
+        np.testing.assert_allclose(model.predict(images, ignore), convolved(images), rtol=1e-5)
+
+
+def test_a_flattened_bias_runs_on_wasm(wide_bias_model: Path, images: NDArray[np.uint8]):
+    flatten_biases(wide_bias_model / "model.json")
+    with opened(wide_bias_model) as model:
+        assert model.runtime == "TF.js 4.22.0, wasm backend (SIMD, 1 thread)"
+        np.testing.assert_allclose(model.predict(images, ignore), convolved(images), rtol=1e-5)
+
+
+def test_latency_has_one_positive_time_for_each_repeat(
+    wide_bias_model: Path, images: NDArray[np.uint8]
+):
+    with opened(wide_bias_model) as model:
+        times = model.latency_ms(images[0], 5)
+    assert len(times) == 5
+    assert all(0 < time < 1000 for time in times)
+
+
+def test_peak_memory_is_the_childs_own_even_where_its_parent_is_larger(mean_colour_model: Path):
+    ballast = np.ones(600 * MEGABYTE, np.uint8)
+    with opened(mean_colour_model) as model:
+        assert 30 * MEGABYTE < model.peak_memory_bytes() < 400 * MEGABYTE
+    assert ballast.all()
+
+
+def test_a_javascript_exception_is_told_and_the_model_goes_on(
+    mean_colour_model: Path, images: NDArray[np.uint8]
+):
+    with opened(mean_colour_model) as model:
+        with pytest.raises(
+            RuntimeError, match=r"provided shape, \[1,4,4,3\].*48 values but has 27"
+        ):
+            model.predict(images[:, :3, :3], ignore)
+        assert model.predict(images, ignore).shape == (3, 3)
+
+
+def test_a_killed_child_is_told_with_its_exit_code(
+    mean_colour_model: Path, images: NDArray[np.uint8]
+):
+    with opened(mean_colour_model) as model:
+        os.kill(model.process_id, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="Node ended with exit code -9"):
+            model.predict(images, ignore)
+
+
+def test_closing_ends_the_child(mean_colour_model: Path):
+    with opened(mean_colour_model) as model:
+        process_id = model.process_id
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("model.json", '{"modelTopology": {"no', "JSON"),
+        ("model.json", "{}", "no graph model"),
+        ("shard.bin", "", "axes|length|values"),
+    ],
+)
+def test_a_damaged_model_is_refused_by_name(
+    mean_colour_model: Path, file: str, content: str, reason: str
+):
+    (mean_colour_model / file).write_text(content)
+    with pytest.raises(PupilaError, match=rf"colour' does not run in TF\.js: .*({reason})"):
+        TfjsModel(mean_colour_model)
+
+
+def test_an_unknown_operation_is_named(wide_bias_model: Path):
+    model_json = wide_bias_model / "model.json"
+    model_json.write_text(model_json.read_text().replace('"Mean"', '"Erfc"'))
+    with pytest.raises(PupilaError, match="Erfc"):
+        TfjsModel(wide_bias_model)

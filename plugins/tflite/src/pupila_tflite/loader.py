@@ -1,0 +1,82 @@
+"""The loader of flatbuffers: runs one before it takes it, and keeps the file as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import InputContract, OutputContract, Product, PupilaError
+from pupila_tflite import MODEL_NAME
+from pupila_tflite.flatbuffer import Graph
+from pupila_tflite.probes import draw_probes, ignore_progress
+from pupila_tflite.runner import LiteRTModel
+
+_ONE_IMAGE = (1, -1)
+_PROBE_SEED = 0
+_SUM_ERROR = 0.02
+"""How far an 8-bit softmax of few classes is from a sum of one."""
+
+
+def load(source: Path, output: OutputContract, folder: Path) -> Product:
+    """Take a flatbuffer of one RGB image in 0..255, float or quantised.
+
+    Raises:
+        PupilaError: LiteRT cannot run it, its input is no RGB image, its output has another width
+            than `output`, or its answers are not of the declared kind.
+    """
+    model = LiteRTModel(source, threads=1)
+    contract = _input_contract(source, model)
+    _check_width(source, model, output)
+    answers = model.predict(draw_probes(contract, _PROBE_SEED), ignore_progress)
+    _check_kind(source, answers, output)
+    shutil.copyfile(source, folder / MODEL_NAME)
+    graph = Graph(source)
+    return Product(
+        format="tflite",
+        input=contract,
+        output=output,
+        parameters=graph.parameters,
+        macs=graph.macs,
+        measured={"input_type": model.input.dtype.name, "output_type": model.output.dtype.name},
+    )
+
+
+def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
+    match model.input.shape:
+        case (batch, height, width, 3) if batch in _ONE_IMAGE and min(height, width) > 0:
+            return InputContract(height=height, width=width)
+        case shape:
+            raise PupilaError(
+                f"{str(source)!r} takes {shape}. Expected (1, height, width, 3), one RGB image of "
+                f"a fixed size: export the model with that input."
+            )
+
+
+def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> None:
+    shape = model.output.shape
+    if not shape or shape[0] not in _ONE_IMAGE or model.output.values != output.columns:
+        raise PupilaError(
+            f"{str(source)!r} gives {shape}, but {output.kind} over {list(output.classes)} is "
+            f"(1, {output.columns}): correct `classes` or `output` of the teacher."
+        )
+
+
+def _check_kind(source: Path, answers: NDArray[np.float32], output: OutputContract) -> None:
+    """Refuse answers to a few drawn images that cannot be of the declared kind."""
+    problem = None
+    if not np.isfinite(answers).all():
+        problem = "numbers that are not finite"
+    elif output.kind != "logits" and (
+        answers.min() < -_SUM_ERROR or answers.max() > 1 + _SUM_ERROR
+    ):
+        problem = f"numbers from {answers.min():.3g} to {answers.max():.3g}"
+    elif output.kind == "softmax" and np.abs(answers.sum(axis=1) - 1).max() > _SUM_ERROR:
+        problem = f"columns that sum to {answers.sum(axis=1)[0]:.3g}"
+    if problem:
+        raise PupilaError(
+            f"{str(source)!r} answers with {problem}, which is no {output.kind}: correct `output` "
+            f"of the teacher (softmax, logits or sigmoid)."
+        )

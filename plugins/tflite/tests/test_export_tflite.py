@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from pupila import PupilaError, keras_files
+from pupila.predictions import open_model
+from pupila.registry import installed
+from pupila.testing import ExporterContract, ignore_progress, run_step, step_for
+from pupila_tflite import export as exporting
+
+
+class TestExportTflite(ExporterContract):
+    plugin = "export-tflite"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("conv_and_norm", "softmax"),
+        ("depthwise", "logits"),
+        ("dense", "sigmoid"),
+        ("transposed", "softmax"),
+    ],
+)
+def test_litert_answers_as_keras_does(body, kind, keras_model, exported, images):
+    model = keras_model(body, kind)
+    with_litert = open_model(exported(body, kind)).predict(images, ignore_progress)
+    with_keras = model.predict(images.astype(np.float32), verbose=0)
+    assert with_litert.shape == with_keras.shape
+    assert np.ptp(with_keras) > 0.01
+    np.testing.assert_allclose(with_litert, with_keras, atol=1e-4)
+
+
+def test_the_difference_that_was_measured_is_reported(exported):
+    measured = exported("conv_and_norm").record.measured
+    assert 0 <= measured["max_difference"] < 1e-4
+    assert measured["probe_images"] == 6
+
+
+def test_the_batch_is_fixed_at_one_and_both_ends_are_float(exported):
+    interpreter = Interpreter(str(exported("conv_and_norm").file("model.tflite")))
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert taken["shape_signature"].tolist() == [1, 24, 20, 3]
+    assert given["shape_signature"].tolist() == [1, 3]
+    assert (taken["dtype"], given["dtype"]) == (np.float32, np.float32)
+
+
+def test_nothing_is_printed_on_standard_output(keras_model, stored, tmp_path, capfd):
+    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    capfd.readouterr()
+    exporting.export(step)
+    assert capfd.readouterr().out == ""
+
+
+def test_scratch_is_left_empty(keras_model, stored, tmp_path):
+    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    exporting.export(step)
+    assert [path.name for path in step.output.iterdir()] == ["model.tflite"]
+    assert list(step.scratch.iterdir()) == []
+
+
+def test_a_flatbuffer_that_answers_otherwise_is_refused_with_the_difference(
+    keras_model, stored, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
+    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    with pytest.raises(PupilaError, match=r"answers otherwise.*up to .* apart on 6 drawn"):
+        exporting.export(step)
+
+
+def test_a_savedmodel_of_any_batch_is_exported_with_a_batch_of_one(
+    keras_model, stored, store, images, tmp_path
+):
+    model = keras_model("conv_and_norm")
+
+    def write(model, folder):
+        model.export(folder, format="tf_saved_model", verbose=False)
+
+    artifact = stored(model, format="savedmodel", write=write)
+    plugin = installed().step("export-tflite")
+    made = run_step(plugin, plugin.config(), [artifact], tmp_path / "run", store=store).artifact
+    answers = open_model(made).predict(images, ignore_progress)
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(answers, expected, atol=1e-4)
+
+
+def test_a_savedmodel_of_two_outputs_is_refused(stored, tmp_path):
+    def write(_, folder):
+        module = tf.Module()
+        spec = tf.TensorSpec((None, 24, 20, 3), tf.float32)
+        module.serve = tf.function(lambda x: {"a": x, "b": x}, input_signature=[spec])
+        tf.saved_model.save(module, str(folder), signatures=module.serve)
+
+    step = step_for(exporting.Config(), [stored(None, format="savedmodel", write=write)], tmp_path)
+    with pytest.raises(PupilaError, match="1 inputs and gives 2 outputs"):
+        exporting.export(step)
+
+
+def test_weights_and_multiplications_are_those_that_keras_counts(keras_model, exported):
+    record = exported("dense").record
+    scaling = 2  # the scale and the offset of the preprocessing are constants of the graph too
+    assert record.parameters == keras_files.parameters(keras_model("dense")) + scaling
+    assert record.macs == keras_files.macs(keras_model("dense"))
+
+
+@pytest.mark.parametrize("body", ["conv_and_norm", "depthwise", "transposed"])
+def test_multiplications_of_convolutions_are_those_that_keras_counts(body, keras_model, exported):
+    assert exported(body).record.macs == keras_files.macs(keras_model(body))
+
+
+def test_the_runtime_is_named_with_its_version(exported):
+    runtime = open_model(exported("conv_and_norm")).runtime
+    assert runtime == f"LiteRT {version('ai-edge-litert')}, XNNPACK"

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pupila import PupilaError
+from pupila.predictions import open_model
+from pupila.testing import ignore_progress
+from pupila_tflite.border import Border
+from pupila_tflite.runner import LiteRTModel
+
+
+@pytest.fixture
+def integer_flatbuffer(keras_model, images, tmp_path):
+    """Quantise with TensorFlow's own converter: the runner must read what anyone made."""
+
+    def make(dtype):
+        converter = tf.lite.TFLiteConverter.from_keras_model(keras_model("conv_and_norm"))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [image[np.newaxis].astype(np.float32)] for image in images
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = dtype
+        path = tmp_path / f"{dtype.name}.tflite"
+        path.write_bytes(converter.convert())
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("dtype", [tf.int8, tf.uint8])
+def test_integer_borders_look_like_float_ones(dtype, integer_flatbuffer, keras_model, images):
+    model = LiteRTModel(integer_flatbuffer(dtype), threads=1)
+    assert (model.input.dtype.name, model.output.dtype.name) == (dtype.name, dtype.name)
+    answers = model.predict(images, ignore_progress)
+    expected = keras_model("conv_and_norm").predict(images.astype(np.float32), verbose=0)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, expected, atol=0.05)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("border", "real", "stored"),
+    [
+        (("int8", 1.0, -128), [0.0, 255.0, 300.0, -9.0], [-128, 127, 127, -128]),
+        (("uint8", 1.0, 0), [0.0, 254.6, 300.0, -9.0], [0, 255, 255, 0]),
+        (("int8", 0.5, 3), [0.0, 1.0, -1.5, 0.26], [3, 5, 0, 4]),
+        (("uint8", 0.0, 0), [0.0, 7.0, 255.0], [0, 7, 255]),
+        (("float32", 0.0, 0), [0.0, 7.5, 255.0], [0.0, 7.5, 255.0]),
+    ],
+)
+def test_a_border_stores_values_by_its_scale(border, real, stored):
+    dtype, scale, zero_point = border
+    end = Border(0, (1, len(real)), np.dtype(dtype), scale, zero_point)
+    np.testing.assert_array_equal(end.stored(np.array(real, np.float32)), stored)
+    expected = (np.array(stored, np.float32) - zero_point) * scale if scale else stored
+    np.testing.assert_allclose(end.real(np.array(stored, dtype)), expected)
+
+
+def test_progress_counts_the_images(exported, images):
+    told = []
+    open_model(exported("dense")).predict(images, lambda *call: told.append(call))
+    assert told == [(done, len(images), "images") for done in range(1, len(images) + 1)]
+
+
+def test_one_time_is_measured_for_each_repeat(exported, images):
+    with closing(open_model(exported("conv_and_norm"), threads=1)) as model:
+        times = model.latency_ms(images[0], 7)
+    assert len(times) == 7
+    assert all(0 < time < 1000 for time in times)
+
+
+def test_answers_do_not_depend_on_the_threads(exported, images):
+    artifact = exported("depthwise")
+    one, two = (
+        open_model(artifact, threads).predict(images, ignore_progress) for threads in (1, 2)
+    )
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+_OPEN_ALONE = """
+import sys
+from pathlib import Path
+import numpy as np
+from pupila_tflite.runner import LiteRTModel
+model = LiteRTModel(Path(sys.argv[1]), 1)
+model.predict(np.zeros((1, 24, 20, 3), np.uint8), lambda *call: None)
+print([name for name in ("tensorflow", "keras", "jax") if name in sys.modules])
+print(model.peak_memory_bytes())
+"""
+
+
+@pytest.fixture
+def opened_alone(exported):
+    """Return what a process that only runs a flatbuffer prints."""
+    path = exported("dense").file("model.tflite")
+    command = [sys.executable, "-c", _OPEN_ALONE, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_running_a_flatbuffer_imports_no_tensorflow(opened_alone):
+    assert opened_alone[0] == "[]"
+
+
+def test_a_process_is_not_charged_with_the_memory_of_its_parent(opened_alone):
+    assert 20e6 < int(opened_alone[1]) < 250e6  # this process, with TensorFlow, has far more
+
+
+def test_a_flatbuffer_with_operators_that_litert_lacks_is_refused_with_its_reason(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
+    def model(image):
+        return tf.linalg.det(tf.matmul(image[..., 0], image[..., 1]))[:, None]
+
+    module = tf.Module()
+    module.model = model
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [model.get_concrete_function()], module
+    )
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+        tf.lite.OpsSet.SELECT_TF_OPS,
+    ]
+    path = tmp_path / "flex.tflite"
+    path.write_bytes(converter.convert())
+    with pytest.raises(PupilaError, match=r"LiteRT .* cannot run .*Flex"):
+        LiteRTModel(path, threads=1)

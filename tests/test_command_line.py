@@ -1,0 +1,86 @@
+"""The command line: quick to answer, readable by people and programs, exact in its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "prefect", "great_expectations", "sklearn", "matplotlib", "pandas")
+
+
+def _pupila(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pupila_flows", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
+def test_listing_imports_nothing_heavy(arguments: list[str]):
+    program = f"import sys; sys.argv[1:] = {arguments!r}; from pupila_flows.cli import main\n"
+    program += "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    program += f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines()[-1] == "[]"
+
+
+def test_plugins_are_listed_with_formats_distribution_and_version():
+    rows = json.loads(_pupila("plugins", "--json").stdout)["plugins"]
+    by_name = {(row["kind"], row["name"]): row for row in rows}
+    row = by_name["technique", "quantize-int8"]
+    assert (row["takes"], row["gives"], row["distribution"]) == (
+        "tflite",
+        "tflite",
+        "pupila-quantize",
+    )
+    assert row["version"] and row["summary"]
+    assert {
+        ("technique", "distill"),
+        ("technique", "train"),
+        ("technique", "quantize-float16"),
+        ("technique", "quantize-dynamic"),
+        ("exporter", "export-tflite"),
+        ("exporter", "export-tfjs"),
+        ("student", "conv-32-64-8"),
+        ("student", "mobile-xs"),
+    } <= set(by_name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.yaml"], "No recipe at 'nowhere.yaml'"),
+        (["check", "nowhere.yaml"], "No recipe at 'nowhere.yaml'"),
+        (["validate", "nowhere"], "nowhere"),
+        (["evaluate", "nowhere.keras", "nowhere"], "nowhere"),
+        (["report"], "No run in"),
+        (["report", "nowhere"], "No result.json in 'nowhere'"),
+        (["rnu"], "No such command 'rnu'"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_code_2(
+    tmp_path: Path, arguments: list[str], words: str
+):
+    done = _pupila(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_tells_a_program_every_problem_with_its_line(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: x\ndata: {path: nowhere}\nsteps:\n  a: {use: distil}\n")
+    done = _pupila("check", str(recipe), "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [problem["line"] for problem in answer["problems"]] == [2, 4]
+    assert "Did you mean 'distill'?" in answer["problems"][1]["message"]

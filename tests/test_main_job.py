@@ -1,0 +1,149 @@
+"""The main job through the command line: from images and a teacher to judged exports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pupila_flows.data import read_data
+from pupila_flows.results import Entry, RunResult
+from pupila_flows.synthetic import write_images, write_teacher
+
+pytestmark = pytest.mark.slow
+
+RECIPE = """\
+name: small
+seed: 3
+data:
+  path: images
+  positive: glaucoma
+teachers:
+  teacher: {path: teacher.keras, classes: [glaucoma, normal]}
+steps:
+  pupil:
+    use: distill
+    from: teacher
+    with: {student: conv-32-64-8, size: 32, epochs: 2, augmentation: {views: 2}}
+  control:
+    use: train
+    with: {student: conv-32-64-8, size: 32, epochs: 2, augmentation: {views: 2}}
+  tflite: {use: export-tflite, from: pupil}
+  float16: {use: quantize-float16, from: tflite}
+  dynamic: {use: quantize-dynamic, from: tflite}
+  int8: {use: quantize-int8, from: tflite, with: {calibration_images: 20}}
+  tfjs: {use: export-tfjs, from: pupil}
+"""
+NAMES = ("teacher", "pupil", "control", "tflite", "float16", "dynamic", "int8", "tfjs")
+
+
+def _ignore(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the recipe has run once: images, teacher, recipe, workspace."""
+    folder = tmp_path_factory.mktemp("main-job")
+    counts = {"train": 60, "validation": 20, "test": 20}
+    write_images(folder / "images", counts, seed=5, progress=_ignore)
+    dataset = read_data(folder / "images", None, folder / "cache")
+    write_teacher(dataset, folder / "teacher.keras", seed=5, progress=_ignore)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    done = _pupila(folder, "run", "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _pupila(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
+    return subprocess.run(
+        [sys.executable, "-m", "pupila_flows", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def _entries(folder: Path) -> dict[str, Entry]:
+    """Entries of the latest run by name."""
+    latest = max((folder / ".pupila" / "runs" / "small").iterdir())
+    result = RunResult.model_validate_json((latest / "result.json").read_text())
+    assert (latest / "report.html").stat().st_size > 10_000
+    return {entry.name: entry for entry in result.entries}
+
+
+def test_every_model_is_made_and_judged_in_its_own_runtime(folder: Path):
+    entries = _entries(folder)
+    assert tuple(entries) == NAMES
+    runtimes = {
+        name: entry.evaluation.runtime for name, entry in entries.items() if entry.evaluation
+    }
+    assert set(runtimes) == set(NAMES)
+    assert "Keras" in runtimes["pupil"]
+    assert "LiteRT" in runtimes["int8"]
+    assert "TF.js" in runtimes["tfjs"]
+
+
+def test_exports_answer_as_the_pupil_they_were_made_from(folder: Path):
+    accuracy = {
+        name: entry.evaluation.metrics.accuracy.value
+        for name, entry in _entries(folder).items()
+        if entry.evaluation
+    }
+    for name in ("tflite", "float16", "tfjs"):
+        assert accuracy[name] == accuracy["pupil"]
+
+
+def test_int8_is_smaller_than_float(folder: Path):
+    sizes = {
+        name: entry.evaluation.cost.size_bytes
+        for name, entry in _entries(folder).items()
+        if entry.evaluation
+    }
+    assert sizes["int8"] < 0.5 * sizes["tflite"]
+    assert sizes["float16"] < 0.7 * sizes["tflite"]
+
+
+def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
+    logs = {file: file.stat().st_mtime_ns for file in (folder / ".pupila" / "logs").glob("*-*.log")}
+    done = _pupila(folder, "run", "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    after = {
+        file: file.stat().st_mtime_ns for file in (folder / ".pupila" / "logs").glob("*-*.log")
+    }
+    assert after == logs, "a child process was started"
+    assert all(entry.cached for entry in _entries(folder).values())
+
+
+def test_what_does_not_depend_on_a_changed_image_is_not_done_again(folder: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    images = sorted((copy / "images" / "train" / "normal").iterdir())
+    images[0].unlink()
+    done = _pupila(copy, "run", "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    entries = _entries(copy)
+    assert entries["teacher"].cached
+    assert not entries["pupil"].cached
+    assert not entries["int8"].cached
+
+
+def test_bad_data_stops_the_run_before_any_training(folder: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    for name in ("images", "recipe.yaml", "teacher.keras"):
+        source = folder / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+    image = next((copy / "images" / "train" / "normal").iterdir())
+    shutil.copy(image, copy / "images" / "test" / "normal" / f"again{image.suffix}")
+    done = _pupila(copy, "run", "recipe.yaml")
+    assert done.returncode == 1
+    assert "two splits" in done.stderr
+    assert "Data Docs" in done.stderr
+    assert not list((copy / ".pupila" / "store" / "objects").iterdir())
