@@ -80,10 +80,13 @@ def main() -> None:
                 rows.append({"scan": turn, **json.loads(printed.stdout)})
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format="{:.1f}".format))
-    for turn, peaks in table.groupby("scan")["peak_mb"]:
-        small, large = peaks.tolist()
-        bytes_each = (large - small) * 2**20 / (COUNTS[1] - COUNTS[0])
-        print(f"{turn} scan: peak ratio {large / small:.2f}, {bytes_each:.0f} bytes per image more")
+    table["rest_mb"] = table["peak_mb"] - table["frame_mb"]
+    for turn, group in table.groupby("scan"):
+        ratios = group[["peak_mb", "rest_mb"]].iloc[-1] / group[["peak_mb", "rest_mb"]].iloc[0]
+        print(
+            f"{turn} scan, {COUNTS[1]} against {COUNTS[0]} images: peak ratio "
+            f"{ratios['peak_mb']:.2f}, without the returned frame {ratios['rest_mb']:.2f}"
+        )
 
 
 if __name__ == "__main__":

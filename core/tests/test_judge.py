@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pupila import judge
 from pupila.artifact import Artifact, Origin
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
+from pupila.digest import digest_file
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
+from pupila.plugin import Product
 from pupila.predictions import Predictions
+from pupila.registry import installed
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
 
@@ -43,6 +47,7 @@ class Opened:
     runtime = "numpy, one core"
 
     def __init__(self, artifact, threads):
+        self.threads = threads
         self.weights = np.load(artifact.path / "model.npy")
         self.seconds = float((artifact.path / "seconds.txt").read_text())
 
@@ -302,3 +307,48 @@ def test_the_processor_is_named():
     assert name
     assert name == name.strip()
     assert "model name" not in name
+
+
+@pytest.mark.slow
+def test_a_real_teacher_is_judged_as_its_card_says(
+    shared_data: Path, shared_teachers: Path, store: Store, tmp_path: Path
+):
+    """Of squeezenet.keras: test accuracy .953, AUC .996, best sensitivity at .85 1.000."""
+    source = shared_teachers / "squeezenet.keras"
+    loader = installed().loader(source)
+    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+    with store.draft() as folder:
+        product: Product = loader.load()(source, output, folder)
+        origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
+        teacher = store.add(folder, **vars(product), origin=origin)
+    dataset = photographs(shared_data / "glaucoma", tmp_path / "cache")
+    judged = evaluate(
+        teacher,
+        dataset,
+        Predictions(tmp_path / "predictions"),
+        positive="glaucoma",
+        specificity=0.85,
+        latency_repeats=10,
+    )
+    assert judged.metrics.images == 107
+    assert judged.metrics.accuracy.value == pytest.approx(0.953, abs=5e-4)
+    assert judged.metrics.auc is not None
+    assert judged.metrics.auc.value == pytest.approx(0.996, abs=5e-4)
+    assert judged.metrics.auc.low < 0.99
+    assert judged.metrics.operating_points[-1].sensitivity.value == 1
+    assert judged.cost.parameters == 723_522
+
+
+def photographs(folder: Path, cache: Path) -> Dataset:
+    """Return the validation and test photographs of a class-per-folder tree."""
+    rows = [
+        {
+            "path": str(path),
+            "label": path.parent.name,
+            "split": path.parent.parent.name,
+            "sha256": digest_file(path),
+        }
+        for path in sorted(folder.glob("*/*/*.jpg"))
+        if path.parent.parent.name != "train"
+    ]
+    return Dataset.of(pd.DataFrame(rows), ["glaucoma", "normal"], cache)

@@ -325,3 +325,17 @@ def test_memory_stays_bounded_for_a_hundred_thousand_images():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert int(ended.stdout) < 400 * 1024  # KiB; all 120 resamples at once would be 96 MB each way
+
+
+def test_of_many_classes_the_positive_one_is_set_against_the_rest():
+    random = np.random.default_rng(4)
+    truth = np.repeat([0, 1, 2], 20)
+    scores = random.dirichlet(np.ones(3), 60) * 0.6 + np.eye(3)[truth] * 0.4
+    metrics = metrics_of(scores, truth, ("early", "late", "none"), "late", 0.9)
+    assert np.array(metrics.confusion).sum(axis=1).tolist() == [20, 20, 20]
+    assert metrics.auc is not None
+    assert metrics.auc.method.startswith("stratified percentile bootstrap")
+    (point,) = metrics.operating_points
+    called = scores[:, 1] >= point.threshold
+    assert point.sensitivity.value == called[20:40].mean()
+    assert point.specificity.value == 1 - called[np.r_[0:20, 40:60]].mean() >= 0.9

@@ -17,7 +17,7 @@ import pytest
 from pupila.errors import PupilaError
 from pupila_flows import child
 
-JOBS = '''
+JOBS = """
 import os, signal, sys, time
 from pupila.errors import PupilaError
 
@@ -44,7 +44,7 @@ def sleep(*, progress, pid_file=None):
     if pid_file:
         open(pid_file, "w").write(str(os.getpid()))
     time.sleep(60)
-'''
+"""
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pupila.artifact import Origin, Record
 from pupila.digest import digest_json
 from pupila.evaluation import Cost, Estimate, Evaluation, Latency
 from pupila.metrics import agreement, metrics_of
-from pupila_flows.report import answers, figures, formats, graph, tables, write_report
+from pupila_flows.report import answers, controls, figures, formats, graph, write_report
 from pupila_flows.report.headline import headline
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.thumbnails import thumbnail
@@ -126,7 +126,7 @@ def _logits(
     known: NDArray[np.float64] = 3.5 * np.eye(classes)[truth]
     if parents:
         known = np.stack(parents).mean(axis=0)
-    return known + random.normal(0, node.noise, known.shape)
+    return known + node.noise * random.standard_normal((len(truth), classes))
 
 
 def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,6 +174,7 @@ def _record(node: Node, classes: tuple[str, ...]) -> Record:
         files={f"model.{node.format}": digest_json([node.name, "file"])},
         input=InputContract(height=224, width=224),
         output=OutputContract(kind="softmax", classes=classes),
+        parameters=node.size_bytes // 4,
         origin=Origin(plugin=node.uses, distribution="pupila-keras", version="0.1.0"),
         measured={"validation_accuracy": 0.953, "loss": [0.69, 0.41, 0.33]},
     )
@@ -242,7 +243,8 @@ def _data(classes: tuple[str, ...], positive: str, truth: NDArray[np.int64]) -> 
                 name="Mean colour does not tell the classes apart",
                 severity="warning",
                 passed=False,
-                found="Mean colour alone separates the classes with AUC 0.90: a shortcut.",
+                found="Mean colour alone separates the classes with AUC 0.90.",
+                shortcut=True,
                 advice="Use colour augmentation, and test on images of another camera.",
             ),
             Check(
@@ -341,7 +343,7 @@ def test_a_run_where_no_pupil_keeps_accuracy_says_so(tmp_path: Path) -> None:
 def test_a_control_is_named_and_compared_with_its_own_like_only(
     run: RunResult, place: Path, page: _Page
 ) -> None:
-    found = tables.comparisons(Lineage.of(run.entries), answers.read_answers(run, place))
+    found = controls.comparisons(Lineage.of(run.entries), answers.read_answers(run, place))
     assert [(each.pupil, each.control) for each in found] == [
         ("pupil", "control"),
         ("pupil-float", "control-float"),
@@ -350,8 +352,15 @@ def test_a_control_is_named_and_compared_with_its_own_like_only(
     assert "control: no teacher" in page.text and "made from a control" in page.text
 
 
+def test_a_control_is_not_compared_with_an_exported_teacher(tmp_path: Path) -> None:
+    control = Node("control", "distill", (), 1.0, size_bytes=1_000_000)
+    result = sample_run(tmp_path, [VGG, Node("float", "export-tflite", ("vgg16",)), control])
+    found = controls.comparisons(Lineage.of(result.entries), answers.read_answers(result, tmp_path))
+    assert found == []
+
+
 def test_overlapping_intervals_are_said_to_overlap(tmp_path: Path) -> None:
-    control = Node("control", "distill", (), 0.9, config=STUDENT)
+    control = Node("control", "distill", (), 1.45, config=STUDENT)
     pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT)
     text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
     assert "The intervals overlap, and the paired difference may be nil" in text
@@ -424,7 +433,7 @@ def test_names_paths_and_errors_are_escaped_everywhere(tmp_path: Path) -> None:
     ]
     (tmp_path / "answers").mkdir()
     check = Check(
-        name=HOSTILE, severity="error", passed=False, found=HOSTILE, advice=f"shortcut {HOSTILE}"
+        name=HOSTILE, severity="error", passed=False, found=HOSTILE, advice=HOSTILE, shortcut=True
     )
     result = sample_run(
         tmp_path / "answers", nodes, images=[Path(f"{row}{HOSTILE}") for row in range(90)]

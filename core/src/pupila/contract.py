@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
@@ -34,6 +34,17 @@ class OutputContract(BaseModel):
 
     kind: OutputKind = Field(description="softmax, logits, or one sigmoid for the second class.")
     classes: tuple[str, ...] = Field(min_length=2, description="Class names in column order.")
+
+    @model_validator(mode="after")
+    def _tells_classes_apart(self) -> OutputContract:
+        if self.kind == "sigmoid" and len(self.classes) != 2:
+            raise ValueError(
+                f"a sigmoid tells two classes apart, not {len(self.classes)}: {list(self.classes)}"
+            )
+        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        if twice:
+            raise ValueError(f"class {twice[0]!r} is named twice")
+        return self
 
     @property
     def columns(self) -> int:

@@ -143,7 +143,7 @@ def _measure(
             median_ms=float(np.median(times)),
             p95_ms=float(np.quantile(times, 0.95)),
             repeats=len(times),
-            threads=threads,
+            threads=model.threads,
         )
         return model.runtime, latency, model.peak_memory_bytes()
 

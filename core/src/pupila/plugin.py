@@ -151,6 +151,11 @@ class OpenModel(Protocol):
         """Name and version of what computes, with its backend: `"LiteRT 2.3.0, XNNPACK"`."""
         ...
 
+    @property
+    def threads(self) -> int:
+        """How many threads compute: what was asked for, or what the runtime has."""
+        ...
+
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
         """Return the raw outputs as float32 `(n, columns)` (dequantised where need be)."""
         ...

@@ -82,16 +82,18 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
     """
     cache_folder.mkdir(parents=True, exist_ok=True)
     paths: list[str] = listing["path"].tolist()
-    parts: list[pd.DataFrame] = []
+    columns = {name: np.empty(len(paths), _DTYPES.get(name, object)) for name in MEASURED}
     with (
         closing(_Memory(cache_folder / _MEMORY_NAME)) as memory,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for start in range(0, len(paths), _CHUNK_IMAGES):
             part = paths[start : start + _CHUNK_IMAGES]
-            parts.append(_frame(_scan_chunk(part, memory, pool)))
+            rows = ((stamp.bytes, *figures) for stamp, figures in _scan_chunk(part, memory, pool))
+            for name, values in zip(MEASURED, zip(*rows, strict=True), strict=True):
+                columns[name][start : start + len(part)] = values
             progress(start + len(part), len(paths), "images scanned")
-    measured = pd.concat(parts, ignore_index=True).astype({"error": "category"})
+    measured = pd.DataFrame(columns).astype({"error": "category"})
     return pd.concat([listing.reset_index(drop=True), measured], axis=1)
 
 
@@ -114,11 +116,6 @@ def _stamp(path: str) -> _Stamp:
     except OSError:
         return _Stamp(0, 0)
     return _Stamp(status.st_mtime_ns, status.st_size)
-
-
-def _frame(rows: Iterator[tuple[_Stamp, Figures]]) -> pd.DataFrame:
-    values = [(stamp.bytes, *figures) for stamp, figures in rows]
-    return pd.DataFrame(values, columns=list(MEASURED)).astype(_DTYPES)
 
 
 def _measure_if_changed(

@@ -15,9 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.digest import digest_json
 
-_BORDER = 1 / 3
-"""Part of the image that is mirrored outwards before it is turned: enough for any rotation here."""
-
 
 class Augmentation(BaseModel):
     """How far the views of an image may be from it; each amount is drawn uniformly up to it.
@@ -44,7 +41,7 @@ class Augmentation(BaseModel):
         default=0.3, ge=0, le=1, description="Change of saturation, a fraction."
     )
     channel_gain: float = Field(default=0.15, ge=0, lt=1, description="Gain of each channel alone.")
-    seed: int = Field(default=0, description="Seed of the views; training has its own.")
+    seed: int = Field(default=0, ge=0, description="Seed of the views; training has its own.")
 
     @property
     def digest(self) -> str:
@@ -72,7 +69,7 @@ class Augmentation(BaseModel):
             image = image[:, ::-1]
         if self.flip_vertical and upended:
             image = image[::-1]
-        border_x, border_y = int(width * _BORDER), int(height * _BORDER)
+        border_x, border_y = self._border(width, height), self._border(height, width)
         padding = ((border_y, border_y), (border_x, border_x), (0, 0))
         cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
         centre_x, centre_y = width / 2, height / 2
@@ -85,6 +82,16 @@ class Augmentation(BaseModel):
             (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
         )
         return np.asarray(turned, np.uint8)
+
+    def _border(self, side: int, other: int) -> int:
+        """How many pixels beyond an edge a view may show; they are mirrored outwards.
+
+        `side` is the one across that edge. A corner turned by a reaches
+        `(side · cos a + other · sin a) / 2` from the centre, the most at a = atan(other / side).
+        """
+        angle = min(math.radians(self.rotation_degrees), math.atan2(other, side))
+        reach = (side * math.cos(angle) + other * math.sin(angle)) / 2 / (1 - self.zoom)
+        return math.ceil(reach - side / 2 + self.shift * side) + 1
 
     def _recolour(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         """Change gains, brightness, contrast and saturation, in that order."""

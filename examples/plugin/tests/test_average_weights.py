@@ -75,14 +75,8 @@ def test_greedy_is_never_worse_on_validation_than_the_best_input(
     measured, _ = soup(tmp_path / "step", inputs, dataset, "greedy")
     validation = dataset.select("validation")
     predictions = Predictions(tmp_path / "predictions")
-    alone = [
-        float(
-            (
-                predictions.of(each, validation, ignore_progress).argmax(1) == validation.labels
-            ).mean()
-        )
-        for each in inputs
-    ]
+    answers = [predictions.of(each, validation, ignore_progress) for each in inputs]
+    alone = [float((each.argmax(axis=1) == validation.labels).mean()) for each in answers]
     assert measured["validation_accuracy_of_inputs"] == alone
     assert measured["validation_accuracy"] >= max(alone)
     assert measured["ingredients"][0] == inputs[int(np.argmax(alone))].digest
@@ -102,14 +96,14 @@ def test_models_of_other_architectures_are_refused(store: Store, dataset: Datase
 
 def test_models_of_other_classes_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
     inputs = [keras_artifact(store), keras_artifact(store, classes=("triangle", "square"))]
-    with pytest.raises(PupilaError, match="of different output: .*'square'"):
+    with pytest.raises(PupilaError, match=r"of different output: .*'square'"):
         soup(tmp_path / "step", inputs, dataset, "uniform")
 
 
 def test_models_of_other_input_sizes_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
     other = InputContract(height=48, width=48)
     inputs = [keras_artifact(store), keras_artifact(store, input=other)]
-    with pytest.raises(PupilaError, match="of different input: .*height=48"):
+    with pytest.raises(PupilaError, match=r"of different input: .*height=48"):
         soup(tmp_path / "step", inputs, dataset, "uniform")
 
 

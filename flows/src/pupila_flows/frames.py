@@ -32,5 +32,6 @@ def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
     """Read a frame back as a dataset; classes in the order given."""
     head = pd.read_csv(path, nrows=0)
     texts = {name: "str" for name in head.columns if name not in _NUMBERS}
-    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={})
+    unknown = {name: [""] for name in _NUMBERS}  # of files that do not decode
+    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=unknown)
     return Dataset.of(frame, classes, cache)

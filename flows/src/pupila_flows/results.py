@@ -23,6 +23,10 @@ class Check(_Model):
     found: str = Field(description="What was found, with figures.")
     advice: str = Field(default="", description="What to do about a failure.")
     images: tuple[str, ...] = Field(default=(), description="Paths of the first offending images.")
+    shortcut: bool = Field(
+        default=False,
+        description="It asks whether something other than the finding tells the class.",
+    )
 
 
 class DataSummary(_Model):

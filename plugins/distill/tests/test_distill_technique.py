@@ -254,7 +254,7 @@ def test_patience_ends_training_and_the_best_epoch_is_kept(distilling):
     [
         ({"alpha": 1.5}, "less than or equal to 1"),
         ({"temperature": 0}, "greater than 0"),
-        ({"student": "mobile-sx"}, "Did you mean 'mobile-xs'"),
+        ({"student": "mobil-xs"}, "Did you mean 'mobile-xs'"),
         ({"size": 16}, "greater than or equal to 32"),
         ({"epoch": 3}, "Extra inputs are not permitted"),
     ],

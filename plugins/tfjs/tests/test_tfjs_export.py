@@ -23,20 +23,42 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("javascript")]
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    return keras_files.import_keras()
+    keras = keras_files.import_keras()
+    keras.utils.set_random_seed(3)
+    return keras
 
 
-def batch(images: int = 8) -> NDArray[np.uint8]:
-    return np.random.default_rng(1).integers(0, 256, (images, SIDE, SIDE, 3), np.uint8)
+def batch() -> NDArray[np.uint8]:
+    """Eight images `(8, SIDE, SIDE, 3)` of unlike colours, with noise."""
+    random = np.random.default_rng(1)
+    colours = random.uniform(0, 256, (8, 1, 1, 3))
+    return (colours * random.uniform(0.3, 1, (8, SIDE, SIDE, 3))).astype(np.uint8)
 
 
-def randomize(model: Any) -> Any:
-    """Move every weight from its start, batch statistics too, so that no layer is a no-op."""
+def classifier(keras: Any, image: Any, features: Any) -> Any:
+    """Put a softmax head on `features`, with no layer a no-op and unlike answers for `batch()`.
+
+    The head stretches small differences of untrained features over 0..1, and errors with them.
+    """
     random = np.random.default_rng(0)
+    head = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(image, head(features))
+    values = model.get_weights()
     model.set_weights(
-        [value + random.uniform(0.05, 0.3, value.shape) for value in model.get_weights()]
+        [value + random.uniform(0.1, 0.4, value.shape) * (value.ndim == 1) for value in values]
     )
+    kernel, _ = head.get_weights()
+    found = keras.Model(image, features).predict(batch().astype(np.float32), verbose=0)
+    logits = found @ kernel
+    head.set_weights([kernel / logits.std(axis=0), -(logits / logits.std(axis=0)).mean(axis=0)])
     return model
+
+
+def predictions(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what Keras answers, after a look that the images get unlike answers."""
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    assert np.ptp(expected[:, 0]) > 0.1
+    return expected
 
 
 def student(keras: Any, axis: int = -1) -> Any:
@@ -55,8 +77,7 @@ def student(keras: Any, axis: int = -1) -> Any:
     branch = normalized(x, layers.Conv2D(48, 1, use_bias=False))
     branch = normalized(branch, layers.DepthwiseConv2D(3, padding="same"))
     branch = normalized(branch, layers.Conv2D(24, 1), active=False)
-    x = layers.GlobalAveragePooling2D()(layers.Add()([x, branch]))
-    return randomize(keras.Model(image, layers.Dense(2, activation="softmax")(x)))
+    return classifier(keras, image, layers.GlobalAveragePooling2D()(layers.Add()([x, branch])))
 
 
 def nested(keras: Any) -> Any:
@@ -76,8 +97,7 @@ def squeezed(keras: Any) -> Any:
     x = layers.Concatenate()(
         [layers.Conv2D(4, 1, activation="relu")(x), layers.SeparableConv2D(4, 3, padding="same")(x)]
     )
-    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x))
-    return randomize(keras.Model(image, layers.Dense(2, activation="softmax")(x)))
+    return classifier(keras, image, layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x)))
 
 
 def answers(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray[np.float32]]:
@@ -90,7 +110,7 @@ def answers(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray
 
 @pytest.mark.parametrize(
     ("weights", "largest_difference", "largest_part"),
-    [("float32", 1e-5, 1.0), ("float16", 2e-3, 0.52), ("uint8", 0.05, 0.30)],
+    [("float32", 5e-5, 1.0), ("float16", 1e-2, 0.52), ("uint8", 0.25, 0.30)],
 )
 def test_each_weight_type_shrinks_the_shards_and_answers_as_keras_does(
     keras: Any,
@@ -103,9 +123,7 @@ def test_each_weight_type_shrinks_the_shards_and_answers_as_keras_does(
     artifact = export_model(model, weights)
     runtime, found = answers(artifact, batch())
     assert "wasm backend" in runtime
-    expected = model.predict(batch().astype(np.float32), verbose=0)
-    assert np.ptp(expected) > 0.01
-    np.testing.assert_allclose(found, expected, atol=largest_difference)
+    np.testing.assert_allclose(found, predictions(model, batch()), atol=largest_difference)
     shards = sum(file.stat().st_size for file in artifact.files if file.suffix == ".bin")
     assert shards <= largest_part * 4 * keras_files.parameters(model)
 
@@ -119,8 +137,7 @@ def test_a_model_runs_on_wasm_as_in_keras(
     assert artifact.record.measured == {"flattened_biases": wide_biases}
     runtime, found = answers(artifact, batch())
     assert "wasm backend" in runtime
-    expected = model.predict(batch().astype(np.float32), verbose=0)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, predictions(model, batch()), atol=1e-5)
 
 
 def test_the_graph_takes_one_raw_image(keras: Any, export_model: ExportModel):

@@ -49,7 +49,7 @@ def test_pixels_arrive_as_0_to_255_and_in_order(mean_colour_model: Path, images:
 def test_progress_counts_every_image(mean_colour_model: Path, images: NDArray[np.uint8]):
     seen: list[tuple[int, int, str]] = []
     with opened(mean_colour_model) as model:
-        model.predict(images, lambda *step: seen.append(step))
+        model.predict(images, lambda done, total, what: seen.append((done, total, what)))
     assert seen == [(1, 3, "images"), (2, 3, "images"), (3, 3, "images")]
 
 
@@ -89,9 +89,7 @@ def test_a_javascript_exception_is_told_and_the_model_goes_on(
     mean_colour_model: Path, images: NDArray[np.uint8]
 ):
     with opened(mean_colour_model) as model:
-        with pytest.raises(
-            RuntimeError, match=r"provided shape, \[1,4,4,3\].*48 values but has 27"
-        ):
+        with pytest.raises(RuntimeError, match="should have 48 values but has 27"):
             model.predict(images[:, :3, :3], ignore)
         assert model.predict(images, ignore).shape == (3, 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +64,23 @@ def transposed(layers: Any, x: Any) -> Any:
 _BODIES = {body.__name__: body for body in (conv_and_norm, depthwise, dense, transposed)}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("tflite") / "store")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def keras_model() -> Callable[..., Any]:
     """Build the model of that body and head."""
 
+    @cache
     def make(body: str, kind: OutputKind = "softmax") -> Any:
         return build(_BODIES[body], kind)
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stored(store: Store) -> Callable[..., Artifact]:
     """Store a Keras model, or what `write` puts into a folder, as an artifact."""
 
@@ -101,16 +103,20 @@ def stored(store: Store) -> Callable[..., Artifact]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def exported(
-    keras_model: Callable[..., Any], stored: Callable[..., Artifact], store: Store, tmp_path: Path
+    keras_model: Callable[..., Any],
+    stored: Callable[..., Artifact],
+    store: Store,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Artifact]:
-    """Export the model of that body and head to TFLite."""
+    """Export the model of that body and head to TFLite, once."""
 
+    @cache
     def make(body: str, kind: OutputKind = "softmax") -> Artifact:
         artifact = stored(keras_model(body, kind), kind)
         plugin = installed().step("export-tflite")
-        place = tmp_path / "runs" / f"{body}-{kind}"
+        place = tmp_path_factory.mktemp("run")
         return run_step(plugin, plugin.config(), [artifact], place, store=store).artifact
 
     return make

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from pupila import PupilaError, keras_files
+from pupila import Config, PupilaError, keras_files
 from pupila.predictions import open_model
 from pupila.registry import installed
 from pupila.testing import ExporterContract, ignore_progress, run_step, step_for
@@ -51,14 +52,14 @@ def test_the_batch_is_fixed_at_one_and_both_ends_are_float(exported):
 
 
 def test_nothing_is_printed_on_standard_output(keras_model, stored, tmp_path, capfd):
-    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    step = step_for(Config(), [stored(keras_model("dense"))], tmp_path)
     capfd.readouterr()
     exporting.export(step)
     assert capfd.readouterr().out == ""
 
 
 def test_scratch_is_left_empty(keras_model, stored, tmp_path):
-    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    step = step_for(Config(), [stored(keras_model("dense"))], tmp_path)
     exporting.export(step)
     assert [path.name for path in step.output.iterdir()] == ["model.tflite"]
     assert list(step.scratch.iterdir()) == []
@@ -68,7 +69,7 @@ def test_a_flatbuffer_that_answers_otherwise_is_refused_with_the_difference(
     keras_model, stored, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
-    step = step_for(exporting.Config(), [stored(keras_model("dense"))], tmp_path)
+    step = step_for(Config(), [stored(keras_model("dense"))], tmp_path)
     with pytest.raises(PupilaError, match=r"answers otherwise.*up to .* apart on 6 drawn"):
         exporting.export(step)
 
@@ -91,12 +92,12 @@ def test_a_savedmodel_of_any_batch_is_exported_with_a_batch_of_one(
 
 def test_a_savedmodel_of_two_outputs_is_refused(stored, tmp_path):
     def write(_, folder):
-        module = tf.Module()
+        module: Any = tf.Module()
         spec = tf.TensorSpec((None, 24, 20, 3), tf.float32)
         module.serve = tf.function(lambda x: {"a": x, "b": x}, input_signature=[spec])
         tf.saved_model.save(module, str(folder), signatures=module.serve)
 
-    step = step_for(exporting.Config(), [stored(None, format="savedmodel", write=write)], tmp_path)
+    step = step_for(Config(), [stored(None, format="savedmodel", write=write)], tmp_path)
     with pytest.raises(PupilaError, match="1 inputs and gives 2 outputs"):
         exporting.export(step)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +67,11 @@ def test_a_border_stores_values_by_its_scale(border, real, stored):
 
 def test_progress_counts_the_images(exported, images):
     told = []
-    open_model(exported("dense")).predict(images, lambda *call: told.append(call))
+
+    def listen(done: int, total: int, what: str):
+        told.append((done, total, what))
+
+    open_model(exported("dense")).predict(images, listen)
     assert told == [(done, len(images), "images") for done in range(1, len(images) + 1)]
 
 
@@ -112,15 +118,26 @@ def test_a_process_is_not_charged_with_the_memory_of_its_parent(opened_alone):
     assert 20e6 < int(opened_alone[1]) < 250e6  # this process, with TensorFlow, has far more
 
 
-def test_a_flatbuffer_with_operators_that_litert_lacks_is_refused_with_its_reason(tmp_path):
-    @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
-    def model(image):
-        return tf.linalg.det(tf.matmul(image[..., 0], image[..., 1]))[:, None]
+_REFUSE = """
+import sys
+from pathlib import Path
+from pupila import PupilaError
+from pupila_tflite.runner import LiteRTModel
+try:
+    LiteRTModel(Path(sys.argv[1]), 1)
+except PupilaError as error:
+    print(error)
+"""
 
-    module = tf.Module()
-    module.model = model
+
+def test_a_flatbuffer_with_operators_that_litert_lacks_is_refused_with_its_reason(tmp_path):
+    module: Any = tf.Module()
+    module.function = tf.function(
+        lambda image: tf.linalg.det(tf.matmul(image[..., 0], image[..., 1]))[:, None],
+        input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)],
+    )
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [model.get_concrete_function()], module
+        [module.function.get_concrete_function()], module
     )
     converter.target_spec.supported_ops = [
         tf.lite.OpsSet.TFLITE_BUILTINS,
@@ -128,5 +145,14 @@ def test_a_flatbuffer_with_operators_that_litert_lacks_is_refused_with_its_reaso
     ]
     path = tmp_path / "flex.tflite"
     path.write_bytes(converter.convert())
-    with pytest.raises(PupilaError, match=r"LiteRT .* cannot run .*Flex"):
+    # in this process TensorFlow is there and would lend LiteRT its operators
+    command = [sys.executable, "-c", _REFUSE, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"LiteRT .* cannot run .*flex\.tflite.*FlexMatrixDeterminant", said)
+
+
+def test_what_is_no_flatbuffer_is_refused_with_its_reason(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\0\0\0\0TFL3 and then nothing")
+    with pytest.raises(PupilaError, match=r"LiteRT .* cannot run .*model\.tflite.*Flatbuffer"):
         LiteRTModel(path, threads=1)

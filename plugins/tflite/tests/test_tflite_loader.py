@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +15,7 @@ SOFTMAX = OutputContract(kind="softmax", classes=("glaucoma", "normal", "other")
 
 def written(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
     """Write the flatbuffer of one TensorFlow function."""
-    module = tf.Module()
+    module: Any = tf.Module()
     module.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [module.function.get_concrete_function()], module

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -150,9 +151,10 @@ class _StepContract:
         assert config_type.model_validate_json(settings.model_dump_json()) == settings
 
     def test_it_is_listed_without_importing_a_framework(self) -> None:
-        listed, heavy = _listed_afresh()
-        assert _descriptor(type(self)).name in listed
-        assert not heavy, f"listing the plugins imports {heavy}: import them where they are used"
+        plugin = _descriptor(type(self))
+        listed, heavy = _listed_afresh(installed().origin(plugin).distribution)
+        assert plugin.name in listed
+        assert not heavy, f"listing this plugin imports {heavy}: import them where they are used"
 
     def test_its_implementation_can_be_imported(self) -> None:
         assert callable(_descriptor(type(self)).load())
@@ -261,11 +263,18 @@ def _undescribed(schema: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{title}.{name}"
 
 
-def _listed_afresh() -> tuple[list[str], list[str]]:
-    """Return the plugins that a new interpreter lists, and the frameworks it imported for that."""
+@cache
+def _listed_afresh(distribution: str) -> tuple[list[str], list[str]]:
+    """List one distribution's plugins in a new interpreter.
+
+    Returns their names, and those of the frameworks that this imported.
+    """
     program = (
-        "import json, sys, pupila; from pupila.plugin import StepPlugin; "
-        "names = [each.name for each in pupila.installed().all(StepPlugin)]; "
+        "import json, sys; from importlib.metadata import distribution; "
+        "from pupila.registry import collect; "
+        f"found = distribution({distribution!r}); "
+        "entries = [each for each in found.entry_points if each.group == 'pupila']; "
+        "names = [each.plugin.name for each in collect((found, e) for e in entries).plugins]; "
         f"print(json.dumps([names, [each for each in {_HEAVY!r} if each in sys.modules]]))"
     )
     ended = subprocess.run(

@@ -116,6 +116,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def shortened(name: str, characters: int) -> str:
+    """Cut the middle out of a long name."""
+    if len(name) <= characters:
+        return name
+    head = (characters - 1) * 2 // 3
+    return f"{name[:head]}…{name[head + 1 - characters :]}"
+
+
 def _range(low: str, high: str, estimate: Estimate) -> str:
     finite = math.isfinite(estimate.low) and math.isfinite(estimate.high)
     return f"{low}–{high}" if finite else NONE

@@ -10,7 +10,6 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from pupila_flows.report import formats, svg
-from pupila_flows.report.figures import shortened
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.results import Entry
 
@@ -67,7 +66,7 @@ def wrap(name: str) -> list[str]:
             lines[-1:] = [lines[-1][:_NAME_CHARACTERS], lines[-1][_NAME_CHARACTERS:]]
     if len(lines) > _NAME_LINES:
         rest = "".join(lines[_NAME_LINES - 1 :])
-        lines[_NAME_LINES - 1 :] = [shortened(rest, _NAME_CHARACTERS)]
+        lines[_NAME_LINES - 1 :] = [formats.shortened(rest, _NAME_CHARACTERS)]
     return [line.rstrip() for line in lines]
 
 
@@ -189,7 +188,7 @@ def _box(node: _Node, entry: Entry, lineage: Lineage) -> Markup:
     for name_line in lines:
         content.append(svg.text(node.x + 11, y, name_line, "name"))
         y += _LINE
-    content.append(svg.text(node.x + 11, y, shortened(entry.uses, 24), "uses"))
+    content.append(svg.text(node.x + 11, y, formats.shortened(entry.uses, 24), "uses"))
     content.append(svg.text(node.x + 11, y + _LINE, _state(entry), "state"))
     return svg.element("g", *content, class_=f"node {_style(entry, lineage)}")
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pupila.store import write_atomically
-from pupila_flows.report import figures, formats, graph, tables
+from pupila_flows.report import controls, figures, formats, graph, scatter, tables
 from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.disagreements import disagreements
 from pupila_flows.report.headline import KEEPS, asked, headline
@@ -64,7 +64,7 @@ def render(result: RunResult, folder: Path) -> str:
         columns=tables.columns(result),
         rows=tables.results(result, lineage, chosen),
         thresholds=tables.thresholds(lineage),
-        comparisons=tables.comparisons(lineage, answers),
+        comparisons=controls.comparisons(lineage, answers),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),
@@ -122,14 +122,14 @@ def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
     if not judged:
         return None
     by_auc = all(each.evaluation.metrics.auc for each in judged)
-    spots: list[figures.Spot] = []
+    spots: list[scatter.Spot] = []
     for each in judged:
         metrics = each.evaluation.metrics
         quality = (metrics.auc if by_auc else None) or metrics.accuracy
         style = _style(each, lineage, chosen)
-        spots.append(figures.Spot(each.name, each.size_bytes, quality, style))
+        spots.append(scatter.Spot(each.name, each.size_bytes, quality, style))
     title = "AUC" if by_auc else "Accuracy"
-    return title, figures.size_against_quality(spots, title)
+    return title, scatter.size_against_quality(spots, title)
 
 
 def _style(judged: Judged, lineage: Lineage, chosen: str | None) -> str:

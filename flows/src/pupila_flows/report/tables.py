@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from pupila.evaluation import Estimate, Evaluation, Metrics, OperatingPoint
 from pupila_flows.report import figures, formats
-from pupila_flows.report.answers import Answers
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
@@ -33,17 +32,6 @@ class Row:
     badges: tuple[str, ...]
     cells: tuple[Cell, ...]
     chosen: bool
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A pupil and a control of the same architecture and the same further steps."""
-
-    pupil: str
-    control: str
-    difference: Estimate | None
-    auc: tuple[Cell, Cell]
-    verdict: str
 
 
 def columns(result: RunResult) -> tuple[str, ...]:
@@ -195,52 +183,11 @@ def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
     return (*kind, *(("cached",) if entry.cached else ()))
 
 
-def comparisons(lineage: Lineage, answers: Answers) -> list[Comparison]:
-    """Pair each pupil with the control that differs from it only in having had no teacher.
-
-    Alike are: the student that the first step trained, and the plugins that followed it.
-    """
-    controls = [each for each in lineage.judged() if lineage.is_control(each.entry)]
-    return [
-        _compare(pupil, control, answers)
-        for control in controls
-        for pupil in lineage.pupils()
-        if _recipe_of(pupil.entry, lineage) == _recipe_of(control.entry, lineage)
-    ]
-
-
-def _recipe_of(entry: Entry, lineage: Lineage) -> tuple[object, ...]:
-    return (lineage.root(entry).config.get("student"), lineage.chain(entry))
-
-
-def _compare(pupil: Judged, control: Judged, answers: Answers) -> Comparison:
-    difference = answers.difference(pupil.name, control.name)
-    mine, theirs = pupil.evaluation.metrics, control.evaluation.metrics
-    return Comparison(
-        pupil=pupil.name,
-        control=control.name,
-        difference=difference,
-        auc=(_plain_score(mine.auc), _plain_score(theirs.auc)),
-        verdict=_verdict(mine.accuracy, theirs.accuracy, difference),
-    )
-
-
-def _plain_score(estimate: Estimate | None) -> Cell:
+def plain_score(estimate: Estimate | None) -> Cell:
+    """Show a score with its interval, without a bar."""
     if estimate is None:
         return Cell(formats.NONE)
     return Cell(formats.score(estimate.value), formats.score_interval(estimate))
-
-
-def _verdict(pupil: Estimate, control: Estimate, difference: Estimate | None) -> str:
-    """Say what the intervals allow to be said, and no more."""
-    overlap = pupil.low <= control.high and control.low <= pupil.high
-    lead = "The intervals overlap" if overlap else "The intervals do not overlap"
-    if difference is None:
-        return f"{lead}: {'no difference is shown' if overlap else 'they differ'}."
-    if difference.low <= 0 <= difference.high:
-        return f"{lead}, and the paired difference may be nil: no benefit of the teacher is shown."
-    better = "better with the teacher" if difference.value > 0 else "worse with the teacher"
-    return f"{lead}; image by image it is {better}."
 
 
 def latencies(lineage: Lineage) -> list[tuple[Judged, Markup]]:
@@ -316,7 +263,7 @@ def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
         return None
     accuracy = metrics.accuracy
     shown = Cell(formats.percent(accuracy.value), formats.percent_interval(accuracy))
-    return shown, _plain_score(metrics.auc)
+    return shown, plain_score(metrics.auc)
 
 
 @dataclass(frozen=True)
@@ -334,13 +281,8 @@ def checks(data: DataSummary) -> list[CheckRow]:
 
 
 def shortcuts(data: DataSummary) -> list[Check]:
-    """Return the failed checks that speak of a shortcut: a trait that gives the class away."""
-    return [
-        check
-        for check in data.checks
-        if not check.passed
-        and "shortcut" in f"{check.name} {check.found} {check.advice}".casefold()
-    ]
+    """Return the failed checks that found a shortcut: a trait that gives the class away."""
+    return [check for check in data.checks if check.shortcut and not check.passed]
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:

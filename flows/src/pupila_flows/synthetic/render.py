@@ -79,8 +79,8 @@ def _distance(
     across = (right * cosine + down * sine) / (radius * aspect)
     along = (down * cosine - right * sine) / radius
     angle = np.arctan2(along, across)
-    uneven = random.normal(0, 0.02) * np.cos(3 * angle + random.uniform(0, 6.3))
-    uneven += random.normal(0, 0.01) * np.cos(5 * angle + random.uniform(0, 6.3))
+    uneven = random.normal(0, 0.02) * np.cos(3 * angle + random.uniform(0, 2 * np.pi))
+    uneven += random.normal(0, 0.01) * np.cos(5 * angle + random.uniform(0, 2 * np.pi))
     return (1 + uneven - np.hypot(across, along)) * np.float32(radius)
 
 

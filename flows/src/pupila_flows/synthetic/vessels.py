@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from pupila_flows.synthetic.eye import Eye
 
-_STEPS = 22
+_STEPS = 28
 _STEP = 0.035
 """Points of a vessel, and their distance: together enough to leave the image from anywhere."""
 
@@ -65,7 +65,7 @@ def paint(vessels: list[Vessel], size: int, scale: float = 1) -> NDArray[np.floa
 
 
 def _tree(eye: Eye, width: float, shift: float, random: np.random.Generator) -> Iterator[Vessel]:
-    """Grow a trunk up and a trunk down that soon part, and two small vessels to the sides."""
+    """Grow a trunk up and a trunk down that soon part, and small vessels all round."""
     x, y = eye.cup_centre
     edge = 0.75 * eye.cup_radius * eye.aspect
     middle = np.array([x + eye.nasal * edge + shift * eye.radius, y])
@@ -96,7 +96,7 @@ def _grow(
     headings += 0.5 * fork * (steps > part)
     moves = _STEP * np.stack([np.cos(headings), np.sin(headings)], axis=1)
     points = start + np.cumsum(moves, axis=0) - moves[0]
-    yield Vessel(points, width * np.linspace(1, 0.55, _STEPS))
+    yield Vessel(points, width * np.linspace(1, 0.4, _STEPS))
     thinner = width * random.uniform(0.5, 0.85)
     if thinner > _THINNEST:
         later = int(random.integers(_STEPS // 4, _STEPS // 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ _AUGMENT = (
     "and judge the pupil on another site's images."
 )
 
+_Counts = dict[str, dict[str, int]]
+"""Images by split, then class."""
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -37,6 +41,8 @@ class Fact:
     images: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    shortcut: bool = False
+    """Whether it asks if something other than the finding tells the class."""
 
 
 def facts(
@@ -44,8 +50,8 @@ def facts(
 ) -> Iterator[Fact]:
     """Yield what is true of all images of `frame` together; those that decode count."""
     decoded = frame[frame["error"] == ""]
-    counts = pd.crosstab(decoded["split"], decoded["label"])
-    counts = counts.reindex(index=list(SPLITS), columns=list(classes), fill_value=0)
+    seen = Counter(zip(decoded["split"].tolist(), decoded["label"].tolist(), strict=True))
+    counts = {split: {name: seen[split, name] for name in classes} for split in SPLITS}
     yield _smallest_class(counts, bounds)
     yield _class_ratio(counts, bounds)
     yield _copies(frame)
@@ -55,26 +61,26 @@ def facts(
     yield from _shortcuts(decoded, positive, bounds)
 
 
-def _smallest_class(counts: pd.DataFrame, bounds: Bounds) -> Fact:
+def _smallest_class(counts: _Counts, bounds: Bounds) -> Fact:
     return Fact(
         f"Every class has {bounds.minimum_images} images or more in every split",
         "error",
         "images_of_the_smallest_class_and_split",
-        float(counts.to_numpy().min()),
-        "; ".join(f"{split}: {_listed(row)}" for split, row in counts.iterrows()),
+        min(count for row in counts.values() for count in row.values()),
+        "; ".join(f"{split}: {_listed(row)}" for split, row in counts.items()),
         "Move images between the splits by hand (a patient's together), add some, or lower "
         "`minimum_images`.",
         minimum=bounds.minimum_images,
     )
 
 
-def _listed(row: pd.Series[int]) -> str:
+def _listed(row: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in row.items())
 
 
-def _class_ratio(counts: pd.DataFrame, bounds: Bounds) -> Fact:
-    train = counts.loc["train"]
-    ratio = float(train.max() / max(train.min(), 1))
+def _class_ratio(counts: _Counts, bounds: Bounds) -> Fact:
+    train = counts["train"]
+    ratio = max(train.values()) / max(min(train.values()), 1)
     return Fact(
         f"The largest class is at most {bounds.maximum_class_ratio:g} times the smallest",
         "warning",
@@ -104,10 +110,8 @@ def _copies(frame: pd.DataFrame) -> Fact:
 def _near_copies(decoded: pd.DataFrame, bounds: Bounds) -> Fact:
     exact = in_two_splits(decoded["sha256"], decoded["split"])
     rest = decoded[~exact]
-    splits = rest["split"].map({name: number for number, name in enumerate(SPLITS)})
-    twins = near_duplicates(
-        rest["phash"].tolist(), splits.to_numpy(np.int64), bounds.near_duplicate_distance
-    )
+    splits = np.array([SPLITS.index(split) for split in rest["split"].tolist()], np.int64)
+    twins = near_duplicates(rest["phash"].tolist(), splits, bounds.near_duplicate_distance)
     paths: list[str] = rest["path"].tolist()
     pairs = [(row, int(twins[row])) for row in np.flatnonzero(twins >= 0).tolist()]
     shown = dict.fromkeys(paths[row] for pair in pairs for row in pair)
@@ -143,7 +147,7 @@ def _patients(frame: pd.DataFrame) -> Fact:
 
 
 def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator[Fact]:
-    truth = (decoded["label"] == positive).to_numpy(np.bool_)
+    truth = np.asarray(decoded["label"] == positive, np.bool_)
     enough = min(truth.sum(), (~truth).sum()) >= MINIMUM_IMAGES
     few = f"not measured: fewer than {MINIMUM_IMAGES} images of {positive!r} or of the others"
     sizes = size_auc(decoded, truth) if enough else {"none": 0.5}
@@ -158,6 +162,7 @@ def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator
         else few,
         _AUGMENT.format(remedy="bring all images to one size and format"),
         maximum=bounds.shortcut_auc,
+        shortcut=True,
     )
     yield Fact(
         "The mean colour of an image does not tell its class",
@@ -167,4 +172,5 @@ def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator
         f"AUC of mean red, green and blue alone {colour:.2f} (cross-validated)" if enough else few,
         _AUGMENT.format(remedy="use colour augmentation"),
         maximum=bounds.shortcut_auc,
+        shortcut=True,
     )

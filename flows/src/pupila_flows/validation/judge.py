@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,10 @@ def judge(
 
 def _context(docs_folder: Path) -> Any:
     """Return a context that keeps nothing but Data Docs, and is quiet."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context: Any = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    gx: Any = import_module("great_expectations")
+    types: Any = import_module("great_expectations.data_context.types.base")
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = types.ProgressBarsConfig(globally=False)
     for name in list(context.config.data_docs_sites):
         context.delete_data_docs_site(name)
     store = {
@@ -73,8 +73,7 @@ def _context(docs_folder: Path) -> Any:
 
 
 def _run(context: Any, name: str, frame: pd.DataFrame, expectations: Iterable[Any]) -> list[Any]:
-    import great_expectations as gx
-
+    gx: Any = import_module("great_expectations")
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
     definition = context.validation_definitions.add(
         gx.ValidationDefinition(
@@ -99,8 +98,7 @@ def _of_rules(rules: Sequence[Rule]) -> list[Any]:
 
 
 def _of_limit(rule: Rule, limit: Limit) -> Any:
-    import great_expectations.expectations as gxe
-
+    gxe: Any = import_module("great_expectations.expectations")
     words: dict[str, Any] = {
         "column": limit.column,
         "description": f"{rule.name}: {limit.column} {limit.words}",
@@ -115,8 +113,7 @@ def _of_limit(rule: Rule, limit: Limit) -> Any:
 
 
 def _of_facts(facts: Sequence[Fact]) -> list[Any]:
-    import great_expectations.expectations as gxe
-
+    gxe: Any = import_module("great_expectations.expectations")
     return [
         gxe.ExpectColumnMaxToBeBetween(
             column=fact.column,

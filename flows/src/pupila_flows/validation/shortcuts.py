@@ -24,7 +24,7 @@ def size_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> dict[str, floa
     """Return the AUC of each size column alone, in whichever direction is better: 0.5..1."""
     metrics: Any = import_module("sklearn.metrics")
     scores = {
-        name: float(metrics.roc_auc_score(positive, frame[name].to_numpy()))
+        name: float(metrics.roc_auc_score(positive, np.asarray(frame[name])))
         for name in SIZE_COLUMNS
     }
     return {name: max(score, 1 - score) for name, score in scores.items()}
@@ -43,6 +43,6 @@ def colour_auc(frame: pd.DataFrame, positive: NDArray[np.bool_]) -> float:
         preprocessing.StandardScaler(), linear_model.LogisticRegression()
     )
     folds = selection.StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    colours = frame[list(COLOUR_COLUMNS)].to_numpy(np.float64)
+    colours = np.stack([np.asarray(frame[name], np.float64) for name in COLOUR_COLUMNS], axis=1)
     scores = selection.cross_val_score(model, colours, positive, cv=folds, scoring="roc_auc")
     return float(scores.mean())

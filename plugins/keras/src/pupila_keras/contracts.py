@@ -98,12 +98,13 @@ def check_kind(outputs: NDArray[np.float32], output: OutputContract) -> None:
         )
 
 
-def shapes_of(tensors: Any) -> list[tuple[int | None, ...]]:
+def shapes_of(model: Any, ends: str) -> list[tuple[int | None, ...]]:
     """Return the shapes of a Keras model's `inputs` or `outputs`, of either Keras line.
 
     Raises:
         PupilaError: there are none: the model was saved before it was given an input shape.
     """
+    tensors = getattr(model, ends, None)
     if not tensors:
         raise PupilaError(f"The model was never built, so its input size is open: {_EXPECTED}.")
     return [tuple(tensor.shape) for tensor in tensors]

@@ -17,8 +17,8 @@ def finish(model: Any, output: OutputContract, folder: Path, written_by: str) ->
     Raises:
         PupilaError: it does not take one RGB image, or does not give the declared output.
     """
-    contract = input_contract(shapes_of(model.inputs))
-    check_columns(shapes_of(model.outputs), output)
+    contract = input_contract(shapes_of(model, "inputs"))
+    check_columns(shapes_of(model, "outputs"), output)
     measured: dict[str, Any] = {"written_by": f"Keras {written_by}"}
     if is_legacy(written_by):
         model, measured["translation_difference"] = to_keras_3(model)

@@ -20,10 +20,10 @@ _ALIASES = {
     "nn.bias_add": "math.add",
 }
 _BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "math.truediv": lambda value: {"scale": _each(value, lambda number: 1 / number)},
-    "math.multiply": lambda value: {"scale": value},
-    "math.add": lambda value: {"scale": 1.0, "offset": value},
-    "math.subtract": lambda value: {"scale": 1.0, "offset": _each(value, lambda number: -number)},
+    "math.truediv": lambda value: _rescaling(scale=_each(value, lambda number: 1 / number)),
+    "math.multiply": lambda value: _rescaling(scale=value),
+    "math.add": lambda value: _rescaling(offset=value),
+    "math.subtract": lambda value: _rescaling(offset=_each(value, lambda number: -number)),
 }
 """Settings of the `Rescaling` that computes with a number, or with one per channel."""
 _BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
@@ -48,6 +48,10 @@ def as_layer(name: str, function: str, call: Call) -> tuple[str, dict[str, Any],
     if function not in _BY_TENSOR:
         raise PupilaError(f"Layer {name!r} divides one tensor by another: no layer does that.")
     return _BY_TENSOR[function], {}, Call([*call.tensors, operand], {})
+
+
+def _rescaling(scale: Any = 1.0, offset: Any = 0.0) -> dict[str, Any]:
+    return {"scale": scale, "offset": offset}
 
 
 def _is_constant(operand: Any) -> bool:

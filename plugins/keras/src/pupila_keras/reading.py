@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pupila import PupilaError
 
+_CAUSE = "Exception encountered:"
+
 
 @contextmanager
 def naming(source: Path) -> Generator[None]:
@@ -26,5 +28,11 @@ def library(what: str) -> Generator[None]:
     try:
         yield
     except Exception as error:  # parsers of damaged files raise anything
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise PupilaError(f"{what}: {lines[0]}") from error
+        raise PupilaError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of a message that says why; Keras puts it last, after whole configs."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    causes = [line.partition(_CAUSE)[2] for line in lines if line.startswith(_CAUSE)]
+    return causes[-1].strip() if causes else lines[0]

@@ -82,6 +82,8 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 def _objection(entry: dict[str, Any]) -> str | None:
     """Say what is wrong with one serialised object, or return None."""
     name, inner = entry["class_name"], entry.get("config")
+    if not isinstance(name, str):
+        return f"a class that is named {name!r}"
     if name == "function":
         return None if _is_activation(entry) else f"the custom function {inner!r}"
     if name in _RUNS_CODE:
@@ -112,7 +114,7 @@ def _is_of_keras(entry: dict[str, Any]) -> bool:
     name, module = entry["class_name"], entry.get("module") or ""
     if name in _PLAIN_VALUES:
         return True
-    if ">" in str(entry.get("registered_name")) or not isinstance(name, str):
+    if ">" in str(entry.get("registered_name")):
         return False
     if str(module).startswith(("keras.ops.", "keras.src.ops.")):
         return True
@@ -122,8 +124,15 @@ def _is_of_keras(entry: dict[str, Any]) -> bool:
 def _is_activation(entry: dict[str, Any]) -> bool:
     module, name = str(entry.get("module") or "builtins"), str(entry.get("config"))
     of_keras = module == "builtins" or module.startswith(("keras.", "tf_keras."))
-    activations = import_module("keras.activations")
-    return of_keras and not name.startswith("_") and callable(getattr(activations, name, None))
+    return of_keras and name in _keras_activations()
+
+
+@cache
+def _keras_activations() -> frozenset[str]:
+    """Names of the activations of Keras 3, without the functions that look them up."""
+    space = vars(import_module(f"{border.import_keras().__name__}.activations"))
+    named = {name for name, value in space.items() if callable(value) and name[0] != "_"}
+    return frozenset(named - {"deserialize", "get", "serialize"})
 
 
 @cache

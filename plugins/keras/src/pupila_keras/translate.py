@@ -20,6 +20,7 @@ from pupila_keras.border import import_keras
 from pupila_keras.graph import Call, graph_ends, valid_name
 from pupila_keras.operators import OPERATOR_CLASSES, as_layer
 from pupila_keras.probe import answers
+from pupila_keras.reading import library
 
 TOLERANCE = 1e-5
 """Largest difference of outputs, relative to the largest output where that exceeds one."""
@@ -35,11 +36,8 @@ def to_keras_3(legacy: Any) -> tuple[Any, float]:
         PupilaError: a layer has no counterpart, or the outputs differ by more than `TOLERANCE`.
     """
     entry = _layer(json.loads(legacy.to_json()))
-    try:
+    with library("it cannot be rebuilt in Keras 3"):
         model = import_keras().saving.deserialize_keras_object(entry, safe_mode=True)
-    except (TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PupilaError(f"The model cannot be rebuilt in Keras 3: {reason}") from error
     _copy_weights(legacy, model)
     difference = _difference(answers(legacy), answers(model))
     if not difference <= TOLERANCE:
@@ -59,13 +57,8 @@ def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> fl
 
 def _copy_weights(legacy: Any, model: Any) -> None:
     for old, new in zip(_leaves(legacy), _leaves(model), strict=True):
-        try:
+        with library(f"the weights of {type(old).__name__} {old.name!r} do not fit Keras 3"):
             new.set_weights(old.get_weights())
-        except ValueError as error:
-            raise PupilaError(
-                f"The weights of layer {old.name!r} ({type(old).__name__}) do not fit Keras 3's: "
-                f"{str(error).strip().splitlines()[0]}"
-            ) from error
 
 
 def _leaves(model: Any) -> Iterator[Any]:
@@ -116,8 +109,13 @@ def _parameters(name: str, layer: str) -> set[str]:
             f"Layer {layer!r} is a {name}, which has no counterpart in Keras 3: replace it in the "
             "program that made the model, and save again."
         )
-    constructors = [each.__init__ for each in kind.__mro__ if "__init__" in vars(each)]
-    return {key for each in constructors for key in inspect.signature(each).parameters}
+    known: set[str] = set()
+    for constructor in [each.__init__ for each in kind.__mro__ if "__init__" in vars(each)]:
+        parameters = inspect.signature(constructor).parameters.values()
+        known |= {parameter.name for parameter in parameters}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break  # hands no other setting on to the class above
+    return known
 
 
 def _functional(config: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ class ExportTfjs(Config):
         default="float32",
         description=(
             "Type of the weights on disk; the browser computes in float32 whatever it is. "
-            "float16 halves the download, uint8 (one scale for each weight) quarters it."
+            "float16 halves the download; uint8 quarters it, but has one scale for a whole "
+            "weight, which networks with batch normalisation bear badly."
         ),
     )
 

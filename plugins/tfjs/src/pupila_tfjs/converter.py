@@ -19,6 +19,12 @@ _QUANTIZATION: dict[Weights, list[str]] = {
     "float16": ["--quantize_float16=*"],
     "uint8": ["--quantize_uint8=*"],
 }
+"""uint8 has one scale for a whole weight, after batch normalisation was folded into it.
+
+On 20 ACRIMA test images, largest difference of probabilities and part given the same class:
+SqueezeNet 0.11 and 0.95, EfficientNet-Lite0 0.56 and 0.70. Left out: quantising kernels alone:
+0.46 and 0.90 for the latter, no change for the former. float16: 0.005 at most, all the same.
+"""
 _LOG_LINE = re.compile(r"[IWEF]\d{4,}|\d{4}-\d\d-\d\d |WARNING:|INFO:")
 _EXCEPTION_LINE = re.compile(r"[\w.]*(Error|Exception)\b")
 

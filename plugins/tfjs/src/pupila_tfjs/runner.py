@@ -62,6 +62,10 @@ class TfjsModel:
         return self._child.pid
 
     @property
+    def threads(self) -> int:
+        return 1
+
+    @property
     def runtime(self) -> str:
         name = f"TF.js {self._opened['version']}, {self._opened['backend']} backend"
         if refused := self._opened["refused"]:

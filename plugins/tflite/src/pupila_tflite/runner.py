@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from functools import cached_property
 from importlib.metadata import version
@@ -13,14 +12,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, PupilaError
+from pupila.memory import peak_memory_bytes
 from pupila_tflite.border import Border
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"
 
 _BORDER_TYPES = ("float32", "int8", "uint8", "int16")
 _WARM_UP_RUNS = 5
-_STATUS = Path("/proc/self/status")
-_KIB = 1024
 
 
 def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
@@ -40,6 +38,7 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        self.threads = threads
         self._interpreter = _interpreter(path, threads)
         self.input = _only(path, "input", self._interpreter.get_input_details())
         self.output = _only(path, "output", self._interpreter.get_output_details())
@@ -75,13 +74,7 @@ class LiteRTModel:
         return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
-        """Largest resident memory of this whole process so far, Python and NumPy included.
-
-        Linux' `VmHWM`. Not `getrusage`: its `ru_maxrss` starts from what the parent process had
-        when it started this one, so a small model would be charged with its parent's memory.
-        """
-        (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
-        return int(peak) * _KIB
+        return peak_memory_bytes()
 
     def close(self) -> None:
         """Free the model."""

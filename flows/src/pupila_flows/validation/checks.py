@@ -21,7 +21,7 @@ _NUMBERS = (
 )
 
 
-def validate(
+def check_images(
     frame: pd.DataFrame,
     classes: Sequence[str],
     positive: str,
@@ -29,14 +29,7 @@ def validate(
     docs_folder: Path,
     source: str,
 ) -> tuple[tuple[Check, ...], Path]:
-    """Judge a frame of `pupila.manifest.scan` and return the checks and the Data Docs index page.
-
-    Errors stop a run, warnings do not. `docs_folder` is for this function alone: what an earlier
-    validation wrote there is replaced. `source` is what the pages call the data.
-
-    Raises:
-        PupilaError: `positive` is none of the classes.
-    """
+    """Do what `pupila_flows.validation.validate` promises."""
     if positive not in classes:
         raise PupilaError(
             f"The positive class {positive!r} is none of the classes {list(classes)}."
@@ -59,7 +52,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
     A frame that was written as CSV in between has empty text where a number is unknown.
     """
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in _NUMBERS}
+    numbers = {name: frame[name].replace("", None).astype("float64") for name in _NUMBERS}
     texts = {name: frame[name].astype("str") for name in frame if name not in _NUMBERS}
     return pd.DataFrame(texts | numbers)
 
@@ -78,11 +71,11 @@ def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
 def _found(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
     """Say how many images break a limit, and by what."""
     broken = outcome.unexpected[limit.column]
-    part = f"{broken} of {len(frame)} images" if broken else f"none of {len(frame)} images"
+    part = f"{broken} of {len(frame)} images"
     if limit.allowed is None:
         values = frame[limit.column]
-        extent = f"{limit.column} goes from {values.min():.4g} to {values.max():.4g}"
-        return f"{part} outside {limit.words}: {extent}"
+        extent = f"it goes from {values.min():.4g} to {values.max():.4g}"
+        return f"{part} have a {limit.column} that is not {limit.words}; {extent}"
     if not broken:
         return f"all {len(frame)} images"
     others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
@@ -97,4 +90,5 @@ def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:
         found=fact.found,
         advice="" if outcome.passed else fact.advice,
         images=fact.images,
+        shortcut=fact.shortcut,
     )

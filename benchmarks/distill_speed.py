@@ -1,0 +1,163 @@
+"""`distill` against `keras.distillation.Distiller`: same teacher, student, pictures and schedule.
+
+    python benchmarks/distill_speed.py --data DATA --teachers TEACHERS [--images 493]
+
+DATA holds `glaucoma.csv`, TEACHERS `vgg16_nested.h5`. Both train at 224 px, since the Distiller
+gives teacher and student one picture, on one view without augmentation. Only `distill` has a
+validation split (a quarter as many images): its time counts. XLA is off for both; with it, Keras'
+default, the Distiller would be slower still on a CPU. Times leave out reading the teacher.
+
+A figure on ACRIMA proves that the machinery works, not that it diagnoses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pupila import Artifact, Dataset, InputContract, OutputContract, Predictions, Product, installed
+from pupila.artifact import Origin
+from pupila.keras_files import load
+from pupila.manifest import read
+from pupila.metrics import proportion
+from pupila.scanning import scan
+from pupila.store import Store
+from pupila.testing import ignore_progress, step_for
+from pupila_distill.batches import Images, epoch_batches
+from pupila_distill.config import Distillation
+from pupila_distill.loss import keras, one_hot
+from pupila_distill.techniques import distill
+from pupila_distill.training import optimizer
+
+CLASSES = ("glaucoma", "normal")
+INPUT = InputContract(height=224, width=224)
+SEED = 1
+
+
+def main() -> None:
+    """Print both times, their ratio and both test accuracies."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--teachers", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=120, help="of the training split")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--student", default="mobile-xs")
+    options = parser.parse_args()
+    config = Distillation.model_validate(
+        {
+            "student": options.student,
+            "size": INPUT.height,
+            "epochs": options.epochs,
+            "patience": options.epochs,
+            "augmentation": {"views": 1},
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        compare(config, options.data, options.teachers, options.images, Path(folder))
+
+
+def compare(config: Distillation, data: Path, teachers: Path, images: int, folder: Path) -> None:
+    """Run both on the same images, the slow one last."""
+    everything = read_dataset(data, folder)
+    dataset = cut(everything, images)
+    teacher = read_teacher(teachers / "vgg16_nested.h5", folder)
+    for part in ("train", "validation"):
+        dataset.select(part).pixels(INPUT)  # decoded and resized beforehand, for both
+    print(f"{len(dataset.select('train'))} images, {config.epochs} epochs, {config.student}")
+    ours = timed("distill", run_distill, config, teacher, dataset, folder)
+    theirs = timed("keras Distiller", run_distiller, config, teacher, dataset)
+    print(f"ratio {theirs[0] / ours[0]:.2f} (target at least 4)")
+    for name, model in (("distill", ours[1]), ("keras Distiller", theirs[1])):
+        print(f"{name}: test accuracy {test_accuracy(model, everything.select('test'))}")
+
+
+def read_dataset(data: Path, folder: Path) -> Dataset:
+    """Read the manifest of the glaucoma images."""
+    frame = scan(read(data / "glaucoma.csv"), folder / "cache", ignore_progress)
+    return Dataset.of(frame, CLASSES, folder / "cache")
+
+
+def cut(dataset: Dataset, images: int) -> Dataset:
+    """Keep that many images of the training split, and a quarter as many for validation."""
+    sizes = {"train": images, "validation": images // 4}
+    parts = [dataset.select(split).frame.head(size) for split, size in sizes.items()]
+    return Dataset.of(pd.concat(parts), dataset.classes, dataset.cache)
+
+
+def read_teacher(source: Path, folder: Path) -> Artifact:
+    """Bring the model file into a store, as a recipe does."""
+    store, loader = Store(folder / "store"), installed().loader(source)
+    with store.draft() as draft:
+        output = OutputContract(kind="softmax", classes=CLASSES)
+        product: Product = loader.load()(source, output, draft)
+        origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
+        return store.add(draft, **vars(product), origin=origin)
+
+
+def timed(name: str, train: Any, *arguments: Any) -> tuple[float, Any]:
+    """Return the seconds that `train` takes, and its model."""
+    started = time.monotonic()
+    model = train(*arguments)
+    seconds = time.monotonic() - started
+    print(f"{name}: {seconds:.1f} s", flush=True)
+    return seconds, model
+
+
+def run_distill(config: Distillation, teacher: Artifact, dataset: Dataset, folder: Path) -> Any:
+    """Distil with predictions computed once; nothing is cached beforehand."""
+    kept = Predictions(folder / "predictions")
+    step = step_for(
+        config, [teacher], folder / "step", dataset=dataset, predictions=kept, seed=SEED
+    )
+    distill(step)
+    return keras.saving.load_model(step.output / "model.keras", compile=False)
+
+
+def run_distiller(config: Distillation, teacher: Artifact, dataset: Dataset) -> Any:
+    """Distil with the teacher in every step, in the same order of images."""
+    keras.utils.set_random_seed(SEED)
+    chosen = dataset.select("train")
+    labels = one_hot(chosen.labels, len(CLASSES))
+    images = Images.of(chosen, INPUT, labels[np.newaxis], config.augmentation)
+    student = config.architecture.load()(INPUT, len(CLASSES))
+    distiller = keras.distillation.Distiller(
+        with_logits(load(teacher)),
+        student,
+        # an instance: given the name, Keras takes the divergence of raw logits
+        keras.distillation.LogitsDistillation(config.temperature, keras.losses.KLDivergence()),
+        student_loss_weight=config.alpha,
+    )
+    steps = len(epoch_batches(images, 0, SEED, config.batch_size))
+    distiller.compile(
+        optimizer(config, steps),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    for epoch in range(config.epochs):
+        distiller.fit(epoch_batches(images, epoch, SEED, config.batch_size), verbose=0)
+    return student
+
+
+def with_logits(teacher: Any) -> Any:
+    """Return a teacher's logits, up to a constant, where it gives a softmax."""
+    probabilities = keras.ops.clip(teacher.output, 1e-7, 1)
+    return keras.Model(teacher.input, keras.ops.log(probabilities))
+
+
+def test_accuracy(model: Any, test: Dataset) -> str:
+    """Say the accuracy on the test images with its interval."""
+    pixels: NDArray[np.float32] = test.pixels(INPUT).astype(np.float32)
+    answers = model.predict(pixels, verbose=0).argmax(axis=1)
+    found = proportion(int((answers == test.labels).sum()), len(test))
+    return f"{found.value:.3f} (95 % Wilson {found.low:.3f} to {found.high:.3f}, n = {len(test)})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pupila import InputContract, OutputContract
+
+TWO, THREE = ("ill", "well"), ("red", "green", "blue")
+
+
+def test_the_input_is_one_rgb_image() -> None:
+    assert InputContract(height=20, width=30).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 10), (10, 0), (-1, 10)])
+def test_an_image_without_pixels_is_refused(height: int, width: int) -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        InputContract(height=height, width=width)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "columns"),
+    [("softmax", TWO, 2), ("logits", THREE, 3), ("sigmoid", TWO, 1)],
+)
+def test_the_kind_says_how_many_columns_there_are(
+    kind: Any, classes: tuple[str, ...], columns: int
+) -> None:
+    assert OutputContract(kind=kind, classes=classes).columns == columns
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs", "probabilities"),
+    [
+        ("softmax", [[0.25, 0.75]], [[0.25, 0.75]]),
+        ("sigmoid", [[0.25], [1.0]], [[0.75, 0.25], [0.0, 1.0]]),
+        ("logits", [[0.0, np.log(3)]], [[0.25, 0.75]]),
+        ("logits", [[1e4, -1e4]], [[1.0, 0.0]]),
+    ],
+)
+def test_raw_outputs_become_probabilities(
+    kind: Any, outputs: list[list[float]], probabilities: list[list[float]]
+) -> None:
+    contract = OutputContract(kind=kind, classes=TWO)
+    found = contract.probabilities(np.array(outputs, np.float32))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, probabilities, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "logits", "sigmoid"])
+def test_no_image_has_no_probabilities(kind: Any) -> None:
+    contract = OutputContract(kind=kind, classes=TWO)
+    assert contract.probabilities(np.empty((0, contract.columns), np.float32)).shape == (0, 2)
+
+
+def test_one_class_is_no_choice() -> None:
+    with pytest.raises(ValidationError, match="at least 2 items"):
+        OutputContract(kind="softmax", classes=("ill",))
+
+
+def test_a_sigmoid_chooses_between_two_classes() -> None:
+    with pytest.raises(ValidationError, match="a sigmoid tells two classes apart"):
+        OutputContract(kind="sigmoid", classes=THREE)
+
+
+def test_two_classes_of_one_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="named twice"):
+        OutputContract(kind="softmax", classes=("ill", "ill"))

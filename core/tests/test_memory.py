@@ -1,0 +1,21 @@
+"""The peak is this process's own, not its parent's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pupila.memory import peak_memory_bytes
+
+
+def test_the_peak_grows_with_what_is_held():
+    before = peak_memory_bytes()
+    held = b"x" * (before + 50_000_000)
+    assert peak_memory_bytes() >= len(held)
+
+
+def test_a_child_is_not_charged_with_its_parents_memory():
+    held = b"x" * 300_000_000
+    program = "from pupila.memory import peak_memory_bytes; print(peak_memory_bytes())"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(told.stdout) < len(held)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pupila import predictions as module
+from pupila.artifact import Artifact, Origin
+from pupila.contract import InputContract, OutputContract, OutputKind
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import CLASSES, draw_images, ignore_progress, plugin_installed, read_images
+from pupila.views import Augmentation
+
+INPUT = InputContract(height=16, width=16)
+COUNTING_RUNNER = '''
+"""Logits by mean colour; each opening, and each image, leaves a line in `log.txt`."""
+from pathlib import Path
+import numpy as np
+from pupila import Runner, hookimpl
+
+@hookimpl
+def pupila_runners():
+    yield Runner(
+        name="counting",
+        summary="Tells classes apart by mean colour",
+        implementation=f"{__name__}:Opened",
+        format="counted",
+    )
+
+
+class Opened:
+    runtime = "numpy"
+
+    def __init__(self, artifact, threads):
+        self.weights = np.load(artifact.path / "model.npy")
+        self.log = Path((artifact.path / "log.txt").read_text())
+        self.note("opened")
+
+    def note(self, line):
+        with self.log.open("a") as stream:
+            stream.write(line + "\\n")
+
+    def predict(self, images, progress):
+        for number, _ in enumerate(images):
+            self.note("image")
+            progress(number + 1, len(images), "images")
+        return (images.mean(axis=(1, 2)) @ self.weights).astype(np.float32)
+
+    def latency_ms(self, image, repeats):
+        return [0.0] * repeats
+
+    def peak_memory_bytes(self):
+        return 0
+
+    def close(self):
+        self.note("closed")
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    folder = tmp_path_factory.mktemp("path")
+    with plugin_installed(folder, "counting-test", "counting_runner", COUNTING_RUNNER):
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images", images=3), folder / "cache").select("train")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log.txt"
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Predictions:
+    return Predictions(tmp_path / "predictions")
+
+
+def model(
+    tmp_path: Path,
+    log: Path,
+    *,
+    classes: tuple[str, ...] = CLASSES,
+    kind: OutputKind = "logits",
+    seed: int = 0,
+) -> Artifact:
+    output = OutputContract(kind=kind, classes=classes)
+    store = Store(tmp_path / "store")
+    with store.draft() as folder:
+        np.save(folder / "model.npy", np.random.default_rng(seed).normal(0, 0.02, (3, 2)))
+        (folder / "log.txt").write_text(str(log))
+        origin = Origin(plugin="counting", distribution="counting-test", version="1", seed=seed)
+        return store.add(folder, format="counted", input=INPUT, output=output, origin=origin)
+
+
+def times(log: Path, what: str) -> int:
+    return log.read_text().split().count(what) if log.exists() else 0
+
+
+def by_hand(artifact: Artifact, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    raised = np.exp(images.mean(axis=(1, 2)) @ np.load(artifact.path / "model.npy"))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def test_they_are_probabilities_of_every_image_in_order(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact = model(tmp_path, log)
+    found = predictions.of(artifact, dataset, ignore_progress)
+    assert found.shape == (6, 2)
+    assert found == pytest.approx(by_hand(artifact, dataset.pixels(INPUT)), abs=1e-6)
+
+
+def test_each_view_is_what_the_model_answers_to_it(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact, augmentation = model(tmp_path, log), Augmentation(views=3)
+    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    assert found.shape == (3, 6, 2)
+    sha256 = dataset.frame["sha256"].tolist()
+    for number in range(3):
+        rows = zip(dataset.pixels(INPUT), sha256, strict=True)
+        shown = np.stack([augmentation.view(image, digest, number) for image, digest in rows])
+        assert found[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
+
+
+def test_they_are_computed_once_whoever_asks_next(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact = model(tmp_path, log)
+    first = predictions.of_views(artifact, dataset, Augmentation(views=2), ignore_progress)
+    assert (times(log, "opened"), times(log, "image"), times(log, "closed")) == (1, 12, 1)
+    again = Predictions(predictions.folder)
+    second = again.of_views(artifact, dataset, Augmentation(views=2), ignore_progress)
+    assert (first == second).all()
+    assert (times(log, "opened"), times(log, "image")) == (1, 12)
+
+
+def test_only_views_that_are_missing_are_computed(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact = model(tmp_path, log)
+    predictions.of(artifact, dataset, ignore_progress)
+    predictions.of_views(artifact, dataset, Augmentation(views=3), ignore_progress)
+    assert times(log, "image") == 6 * 3  # the image itself is view 0 of any augmentation
+    predictions.of_views(artifact, dataset, Augmentation(views=4), ignore_progress)
+    assert times(log, "image") == 6 * 4
+    predictions.of_views(artifact, dataset, Augmentation(views=2, seed=1), ignore_progress)
+    assert times(log, "image") == 6 * 5
+
+
+def test_another_model_and_other_images_have_predictions_of_their_own(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    first = predictions.of(model(tmp_path, log), dataset, ignore_progress)
+    other = predictions.of(model(tmp_path, log, seed=1), dataset, ignore_progress)
+    assert not np.allclose(first, other)
+    part = Dataset(dataset.frame.head(4), dataset.classes, dataset.cache)
+    assert len(predictions.of(model(tmp_path, log), part, ignore_progress)) == 4
+    assert times(log, "opened") == 3
+
+
+def test_columns_are_in_the_order_of_the_classes_of_the_data(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    straight = predictions.of(model(tmp_path, log), dataset, ignore_progress)
+    turned = model(tmp_path, log, classes=CLASSES[::-1])
+    assert (predictions.of(turned, dataset, ignore_progress) == straight[:, ::-1]).all()
+
+
+def test_other_classes_are_refused_before_the_model_is_opened(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    stranger = model(tmp_path, log, classes=("cat", "dog"))
+    with pytest.raises(PupilaError, match=r"\['cat', 'dog'\] apart, .*\['square', 'triangle'\]"):
+        predictions.of(stranger, dataset, ignore_progress)
+    assert times(log, "opened") == 0
+
+
+def test_progress_counts_all_images_of_all_views(
+    tmp_path: Path,
+    log: Path,
+    dataset: Dataset,
+    predictions: Predictions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
+    told: list[tuple[int, int]] = []
+    predictions.of_views(
+        model(tmp_path, log),
+        dataset,
+        Augmentation(views=2),
+        lambda done, total, what: told.append((done, total)),
+    )
+    assert told == [(done, 12) for done in range(1, 13)]
+
+
+def test_a_computation_that_is_interrupted_is_started_again(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == 9:  # of 12: in the second view
+            raise KeyboardInterrupt
+
+    artifact, augmentation = model(tmp_path, log), Augmentation(views=2)
+    with pytest.raises(KeyboardInterrupt):
+        predictions.of_views(artifact, dataset, augmentation, interrupt)
+    assert times(log, "closed") == 1
+    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    assert np.isfinite(found).all()
+    assert times(log, "image") == 9 + 6  # the first view was kept
+
+
+def test_two_that_ask_at_once_compute_once(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact = model(tmp_path, log)
+
+    def ask(_: int) -> NDArray[np.float32]:
+        return Predictions(predictions.folder).of(artifact, dataset, ignore_progress)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(4)))
+    assert all((answer == answers[0]).all() for answer in answers)
+    assert times(log, "opened") == 1

@@ -1,0 +1,71 @@
+"""Writes `docs/reference.md` from the code itself: `python docs/make_reference.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from pupila.hookspecs import Hooks
+from pupila.plugin import Loader, Runner, StepPlugin, Student
+from pupila.registry import Registry, installed
+from pupila_flows.recipe import Recipe
+
+PAGE = Path(__file__).with_name("reference.md")
+
+
+def reference(registry: Registry) -> str:
+    """Return the whole page as Markdown."""
+    parts = ["# Reference", "", "Written by `python docs/make_reference.py`; a test keeps it true."]
+    parts += ["", "## Recipe", "", *_fields(Recipe, "")]
+    for plugin in registry.all(StepPlugin):
+        parts += ["", f"## {plugin.kind} `{plugin.name}`", "", f"{plugin.summary}.", ""]
+        takes = ", ".join(f"`{name}`" for name in sorted(plugin.accepts)) or "no model"
+        parts += [f"Takes {takes}; gives `{plugin.produces}`.", ""]
+        parts += _fields(plugin.config, "") or ["It has no settings."]
+    parts += ["", "## Students", "", *_listed(registry, Student)]
+    parts += ["", "## Loaders", "", *_listed(registry, Loader)]
+    parts += ["", "## Runners", "", *_listed(registry, Runner)]
+    parts += ["", "## Hooks", ""]
+    for name, hook in vars(Hooks).items():
+        if name.startswith("pupila_"):
+            parts.append(f"* `{name}`: {str(hook.__doc__).splitlines()[0]}")
+    return "\n".join(parts) + "\n"
+
+
+def _listed(registry: Registry, kind: Any) -> list[str]:
+    return [f"* `{plugin.name}`: {plugin.summary}" for plugin in registry.all(kind)]
+
+
+def _fields(model: type[BaseModel], prefix: str) -> list[str]:
+    """Return one line per field, those of nested sections after the section's own."""
+    return list(_lines(model, prefix))
+
+
+def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        default = "" if _is_nested_default(field.default) else f" Default: `{field.default}`."
+        yield f"* `{path}`: {field.description}{default}"
+        inner = _model_in(field.annotation)
+        if inner is not None:
+            is_mapping = getattr(field.annotation, "__origin__", None) is dict
+            yield from _lines(inner, f"{path}.<name>." if is_mapping else f"{path}.")
+
+
+def _is_nested_default(default: Any) -> bool:
+    return default is PydanticUndefined or isinstance(default, BaseModel) or default is None
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(each) for each in get_args(annotation))
+    return next((each for each in found if each), None)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(installed()))

@@ -1,0 +1,32 @@
+"""Loads a model file as the flow does: by the loader that recognises it, into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pupila import Artifact, OutputContract, installed
+from pupila.artifact import Origin
+from pupila.store import Store
+
+Import = Callable[..., Artifact]
+
+
+@pytest.fixture
+def import_model(tmp_path: Path) -> Import:
+    """`import_model(path, kind="softmax", classes=("ill", "well"))` gives an artifact."""
+    store = Store(tmp_path / "store")
+
+    def load(
+        source: Path, kind: str = "softmax", classes: tuple[str, ...] = ("ill", "well")
+    ) -> Artifact:
+        loader = installed().loader(source)
+        output = OutputContract.model_validate({"kind": kind, "classes": classes})
+        origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
+        with store.draft() as folder:
+            product = loader.load()(source, output, folder)
+            return store.add(folder, origin=origin, **vars(product))
+
+    return load

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tf_keras
+from PIL import Image
+
+from pupila import PupilaError, keras_files
+from pupila_keras.probe import answers
+
+TWO = ("ill", "well")
+
+
+def classifier(library, activation="softmax", columns=2, size=(16, 20)):
+    """A small model of either Keras line: raw RGB in."""
+    layers = library.layers
+    return library.Sequential(
+        [
+            layers.InputLayer((*size, 3)),
+            layers.Rescaling(1 / 255),
+            layers.SeparableConv2D(4, 3, name="features"),
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(columns, activation=activation, kernel_initializer="he_normal"),
+        ]
+    )
+
+
+def model_of(library, image_shape, body):
+    image = library.Input(image_shape)
+    return library.Model(image, body(image))
+
+
+# What is read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_every_pair_of_line_and_format_is_read(library, name: str, tmp_path: Path, import_model):
+    model = classifier(library)
+    model.compile("adam", "mse")
+    model.save(tmp_path / name)
+    artifact = import_model(tmp_path / name)
+    record = artifact.record
+    assert (record.format, record.input.shape, record.output.classes) == ("keras", (16, 20, 3), TWO)
+    assert record.parameters == model.count_params() == 69
+    assert record.macs == 14 * 18 * (3 * 9 + 3 * 4) + 4 * 2
+    np.testing.assert_allclose(answers(keras_files.load(artifact)), answers(model), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "alias"), [("a.keras", "b.h5"), ("a.h5", "b.keras")])
+def test_a_model_under_the_other_suffix_is_read(
+    name: str, alias: str, tmp_path: Path, import_model
+):
+    for library in (keras, tf_keras):
+        classifier(library).save(tmp_path / name)
+        shutil.move(tmp_path / name, tmp_path / alias)
+        assert import_model(tmp_path / alias).record.parameters == 69
+
+
+def test_a_file_of_a_newer_tf_keras_is_read(tmp_path: Path, import_model):
+    """tf_keras 2.21 writes `optional`, which tf_keras 2.19 refuses."""
+    classifier(tf_keras).save(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        config = json.loads(str(file.attrs["model_config"]))
+        config["config"]["layers"][0]["config"]["optional"] = False
+        file.attrs["model_config"] = json.dumps(config)
+    assert import_model(tmp_path / "a.h5").record.measured["translation_difference"] <= 1e-5
+
+
+def test_one_file_always_gives_one_artifact(tmp_path: Path, import_model):
+    classifier(tf_keras).save(tmp_path / "a.h5")
+    assert import_model(tmp_path / "a.h5").digest == import_model(tmp_path / "a.h5").digest
+
+
+# What the output means --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "columns", "kind"),
+    [("softmax", 2, "softmax"), (None, 2, "logits"), ("sigmoid", 1, "sigmoid")],
+)
+def test_each_kind_of_output_is_taken(
+    activation, columns: int, kind: str, tmp_path: Path, import_model
+):
+    classifier(keras, activation, columns).save(tmp_path / "a.keras")
+    artifact = import_model(tmp_path / "a.keras", kind)
+    outputs = answers(keras_files.load(artifact))
+    probabilities = artifact.record.output.probabilities(outputs)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("activation", "columns", "kind", "classes", "complaint"),
+    [
+        (None, 2, "softmax", TWO, r"looks like logits\. Set `output: logits`"),
+        ("sigmoid", 2, "softmax", TWO, "looks like a sigmoid of its own"),
+        ("softmax", 2, "logits", TWO, "looks like softmax. Set `output: softmax`"),
+        ("softmax", 3, "softmax", TWO, r"3 values per image, but `classes` names 2: \['ill',"),
+        ("softmax", 2, "softmax", ("a", "b", "c"), "2 values per image, but `classes` names 3"),
+        ("sigmoid", 1, "softmax", TWO, "1 value per image, .* Set `output: sigmoid`"),
+        ("softmax", 2, "sigmoid", TWO, "a sigmoid output is one value, .* 'well'"),
+        ("linear", 1, "sigmoid", TWO, "looks like a logit"),
+    ],
+)
+def test_a_contradicted_output_is_refused(
+    activation, columns, kind, classes, complaint: str, tmp_path: Path, import_model
+):
+    model = classifier(keras, activation, columns)
+    model.set_weights([np.full(weight.shape, 3.0) for weight in model.weights])
+    model.layers[-1].bias.assign(np.arange(columns) + 2.0)
+    model.save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match=complaint):
+        import_model(tmp_path / "a.keras", kind, classes)
+
+
+def test_a_model_that_answers_no_numbers_is_refused(tmp_path: Path, import_model):
+    model = classifier(keras)
+    model.layers[-1].bias.assign([np.nan, 0])
+    model.save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match="not finite"):
+        import_model(tmp_path / "a.keras")
+
+
+# What the input must be -------------------------------------------------------------------------
+
+
+def pooled(image):
+    return keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(image))
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "complaint"),
+    [
+        ((None, None, 3), pooled, r"takes \(None, None, None, 3\), any size"),
+        ((3, 16, 16), pooled, "channels-first"),
+        ((16, 16, 1), pooled, r"takes \(None, 16, 16, 1\): expected one RGB image"),
+        ((48,), keras.layers.Dense(2), r"takes \(None, 48\): expected one RGB image"),
+        ((8, 8, 3), keras.layers.Conv2D(2, 1), r"gives \(None, 8, 8, 2\).*no classification head"),
+    ],
+)
+def test_another_input_or_output_is_refused(
+    shape, body, complaint: str, tmp_path: Path, import_model
+):
+    model_of(keras, shape, body).save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match=complaint):
+        import_model(tmp_path / "a.keras")
+
+
+def test_two_inputs_are_refused(tmp_path: Path, import_model):
+    left, right = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    keras.Model([left, right], pooled(left + right)).save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match="takes 2 inputs"):
+        import_model(tmp_path / "a.keras")
+
+
+def test_a_model_that_was_never_built_is_refused(tmp_path: Path, import_model):
+    keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)]).save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match="never built"):
+        import_model(tmp_path / "a.keras")
+
+
+# What would run code ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_lambda_layer_is_refused_by_name(
+    library, name: str, nested: bool, tmp_path: Path, import_model
+):
+    layers = library.layers
+    halve = layers.Lambda(lambda tensor: tensor / 2, name="halve")
+    inner = library.Sequential([layers.InputLayer((8, 8, 3)), halve]) if nested else halve
+    model = model_of(
+        library, (8, 8, 3), lambda image: layers.Softmax()(layers.Flatten()(inner(image)))
+    )
+    model.save(tmp_path / name)
+    with pytest.raises(PupilaError, match=rf"{name}': it holds a Lambda layer 'halve'"):
+        import_model(tmp_path / name)
+
+
+class Scale(keras.layers.Layer):
+    def call(self, tensor):
+        return tensor / 255
+
+
+class OldScale(tf_keras.layers.Layer):
+    def call(self, tensor):
+        return tensor / 255
+
+
+@pytest.mark.parametrize(("library", "layer"), [(keras, Scale), (tf_keras, OldScale)])
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+def test_a_custom_layer_is_refused_by_name(library, layer, name: str, tmp_path: Path, import_model):
+    model = model_of(library, (8, 8, 3), lambda image: library.layers.Softmax()(layer()(image)))
+    model.save(tmp_path / name)
+    with pytest.raises(PupilaError, match=rf"custom class '.*{layer.__name__}'"):
+        import_model(tmp_path / name)
+
+
+def test_a_registered_layer_is_refused_too(tmp_path: Path, import_model):
+    registered = keras.saving.register_keras_serializable("clinic", "Scale")(Scale)
+    try:
+        model_of(keras, (8, 8, 3), registered()).save(tmp_path / "a.keras")
+        with pytest.raises(PupilaError, match="custom class 'clinic>Scale'"):
+            import_model(tmp_path / "a.keras")
+    finally:
+        keras.saving.get_custom_objects().clear()
+
+
+def test_a_custom_activation_is_refused_by_name(tmp_path: Path, import_model):
+    def wobble(tensor):
+        return tensor * 2
+
+    layer = keras.layers.Conv2D(2, 1, activation=wobble)
+    model_of(keras, (8, 8, 3), layer).save(tmp_path / "a.keras")
+    with pytest.raises(PupilaError, match="custom function 'wobble'"):
+        import_model(tmp_path / "a.keras")
+
+
+# What is damaged, or something else -------------------------------------------------------------
+
+
+def saved(path: Path, library=keras) -> Path:
+    classifier(library).save(path)
+    return path
+
+
+def cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def flipped(path: Path) -> Path:
+    """Damage a byte in the middle of the weights."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    return path
+
+
+def jpeg(path: Path) -> Path:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def empty(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def archive(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w") as stream:
+        for name, content in members.items():
+            stream.writestr(name.replace("_", "."), content)
+    return path
+
+
+def weights(path: Path, library=keras) -> Path:
+    classifier(library).save_weights(path)
+    return path
+
+
+def some_hdf5(path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        file["images"] = np.zeros(3)
+    return path
+
+
+def without_weights(path: Path) -> Path:
+    classifier(tf_keras).save(path)
+    with zipfile.ZipFile(path) as stream:
+        members = {name: stream.read(name).decode() for name in ("config.json", "metadata.json")}
+    path.unlink()
+    return archive(path, **members)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda folder: cut(saved(folder / "a.keras")), "no whole zip archive"),
+        (lambda folder: cut(saved(folder / "a.h5", tf_keras)), "no whole HDF5 file"),
+        (lambda folder: flipped(saved(folder / "a.keras")), "checksum|damaged"),
+        (lambda folder: empty(folder / "a.keras"), "is empty"),
+        (lambda folder: empty(folder / "a.h5"), "is empty"),
+        (lambda folder: jpeg(folder / "a.keras"), "no whole zip archive"),
+        (lambda folder: jpeg(folder / "a.h5"), "no whole HDF5 file"),
+        (lambda folder: archive(folder / "a.keras", notes_txt="hello"), "no Keras model"),
+        (lambda folder: archive(folder / "a.h5", notes_txt="hello"), "no whole HDF5 file"),
+        (
+            lambda folder: archive(folder / "a.keras", config_json="{", metadata_json="{}"),
+            "its archive is damaged",
+        ),
+        (
+            lambda folder: archive(folder / "a.keras", config_json="{}", metadata_json="{}"),
+            "its archive is damaged",
+        ),
+        (lambda folder: without_weights(folder / "a.keras"), "it has no weights"),
+        (lambda folder: weights(folder / "a.weights.h5"), "weights only, no architecture"),
+        (lambda folder: weights(folder / "b.h5", tf_keras), "weights only, no architecture"),
+        (lambda folder: some_hdf5(folder / "a.h5"), "holds no Keras model"),
+    ],
+)
+def test_what_is_no_model_gives_one_sentence(make, complaint: str, tmp_path: Path, import_model):
+    path = make(tmp_path)
+    with pytest.raises(PupilaError, match=complaint) as raised:
+        import_model(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pupila import Artifact
+from pupila.predictions import open_model
+from pupila.store import Store
+from pupila.testing import INPUT, keras_artifact
+from pupila_keras.border import import_keras
+from pupila_keras.runners import TensorFlowModel, open_keras
+
+keras = import_keras()
+
+
+def ignore(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    return keras_artifact(Store(tmp_path / "store"), ("ill", "well"))
+
+
+def draw(count: int):
+    return np.random.default_rng(0).integers(0, 256, (count, *INPUT.shape), np.uint8)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 40])
+def test_any_number_of_images_is_answered_as_keras_does(count: int, artifact: Artifact):
+    images = draw(count)
+    model = keras.saving.load_model(artifact.file(".keras"), compile=False)
+    outputs = open_model(artifact, 2).predict(images, ignore)
+    assert (outputs.shape, outputs.dtype) == ((count, 2), np.float32)
+    if count:
+        expected = np.asarray(model(images.astype(np.float32), training=False))
+        np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_progress_ends_at_the_number_of_images(artifact: Artifact):
+    told: list[tuple[int, int, str]] = []
+
+    def listen(done: int, total: int, what: str) -> None:
+        told.append((done, total, what))
+
+    open_model(artifact, 2).predict(draw(20), listen)
+    assert told == [(16, 20, "images"), (20, 20, "images")]
+
+
+def test_each_batch_is_traced_once(artifact: Artifact):
+    traced = 0
+
+    def answer(images):
+        nonlocal traced
+        traced += 1
+        return tf.reduce_mean(images, axis=[1, 2])[:, :2]
+
+    model = TensorFlowModel(answer, artifact, "test")
+    for count in (16, 3, 33):
+        model.predict(draw(count), ignore)
+    model.latency_ms(draw(1)[0], 5)
+    assert traced == 2  # one for batches, one for single images
+
+
+def test_latency_is_timed_per_image(artifact: Artifact):
+    times = open_model(artifact, 2).latency_ms(draw(1)[0], 7)
+    assert len(times) == 7
+    assert all(0 < time < 60_000 for time in times)
+
+
+def test_the_runtime_names_its_versions(artifact: Artifact):
+    runtime = open_model(artifact, 2).runtime
+    assert runtime.startswith(f"Keras {keras.__version__}, TensorFlow {tf.__version__}")
+
+
+def test_peak_memory_is_that_of_this_process(artifact: Artifact):
+    model = open_keras(artifact, 2)
+    before = model.peak_memory_bytes()
+    held = np.ones((256, 1 << 20), np.uint8)
+    assert model.peak_memory_bytes() >= before > 100e6
+    del held
+
+
+THREADS = """
+import sys
+from pathlib import Path
+import numpy as np
+from pupila.predictions import open_model
+from pupila.store import Store
+first, second = (int(number) for number in sys.argv[3:])
+artifact = Store(Path(sys.argv[1])).open(sys.argv[2])
+for threads in (first, second):
+    model = open_model(artifact, threads)
+    model.predict(np.zeros((1, *artifact.record.input.shape), np.uint8), lambda *step: None)
+    print(model.runtime)
+"""
+
+
+@pytest.mark.slow
+def test_threads_are_taken_by_the_first_model_and_reported_by_the_next(
+    artifact: Artifact, tmp_path: Path
+):
+    arguments = [str(tmp_path / "store"), artifact.digest, "1", "2"]
+    ran = subprocess.run(
+        [sys.executable, "-c", THREADS, *arguments], capture_output=True, text=True, check=True
+    )
+    versions = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
+    assert ran.stdout.splitlines() == [versions, f"{versions} with 1 threads"]

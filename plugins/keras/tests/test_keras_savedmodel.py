@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from pupila import PupilaError
+from pupila.predictions import open_model
+
+
+def ignore(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+def classifier(library, columns=2, size=(12, 14)):
+    layers = library.layers
+    return library.Sequential(
+        [
+            layers.InputLayer((*size, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(columns, activation="softmax"),
+        ]
+    )
+
+
+class Module(tf.Module):
+    """Serves whatever function it is given."""
+
+    def __init__(self, function, *shapes, signature="serving_default"):
+        super().__init__()
+        specs = [tf.TensorSpec(shape, tf.float32, f"image{at}") for at, shape in enumerate(shapes)]
+        self.function = tf.function(function, input_signature=specs)
+        self.signatures_by_name = {signature: self.function}
+
+
+def export(folder: Path, module: Module) -> Path:
+    tf.saved_model.save(module, str(folder), signatures=module.signatures_by_name)
+    return folder
+
+
+def mean(image):
+    return tf.nn.softmax(tf.reduce_mean(image, axis=[1, 2])[:, :2])
+
+
+@pytest.mark.parametrize("line", ["keras3", "keras2"])
+def test_an_exported_model_is_taken_over_and_runs(line: str, tmp_path: Path, import_model):
+    source = tmp_path / "model"
+    if line == "keras3":
+        model = classifier(keras)
+        model.export(str(source), verbose=False)
+    else:
+        model = classifier(tf_keras)
+        model.save(str(source), save_format="tf")
+    artifact = import_model(source)
+    assert (artifact.format, artifact.record.input.shape) == ("savedmodel", (12, 14, 3))
+    assert artifact.record.parameters == model.count_params()
+    images = np.random.default_rng(0).integers(0, 256, (19, 12, 14, 3), np.uint8)
+    opened = open_model(artifact, 2)
+    expected = np.asarray(model(images.astype(np.float32)))
+    np.testing.assert_allclose(opened.predict(images, ignore), expected, atol=1e-6)
+    assert opened.runtime.startswith(f"TensorFlow {tf.__version__}")
+    opened.close()
+
+
+def test_a_model_for_one_image_at_a_time_runs(tmp_path: Path, import_model):
+    artifact = import_model(export(tmp_path / "one", Module(mean, (1, 4, 4, 3))))
+    assert artifact.record.parameters is None
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), np.uint8)
+    opened = open_model(artifact, 2)
+    expected = mean(tf.constant(images, tf.float32)).numpy()
+    np.testing.assert_allclose(opened.predict(images, ignore), expected, atol=1e-6)
+    assert len(opened.latency_ms(images[0], 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "complaint"),
+    [
+        (Module(mean, (None, None, None, 3)), "any size"),
+        (Module(mean, (None, 4, 4, 4)), "expected one RGB image"),
+        (Module(lambda a, b: mean(a + b), (None, 4, 4, 3), (None, 4, 4, 3)), "of 2 inputs"),
+        (Module(lambda image: {"a": mean(image), "b": image}, (1, 4, 4, 3)), "serves 2 outputs"),
+        (Module(mean, (1, 4, 4, 3), signature="answer"), "no signature 'serving_default'.*answer"),
+        (Module(lambda image: mean(image) * 9, (1, 4, 4, 3)), "looks like logits"),
+        (Module(lambda image: tf.reduce_mean(image, axis=[1, 2]), (1, 4, 4, 3)), "3 values per"),
+    ],
+)
+def test_another_contract_is_refused(module, complaint: str, tmp_path: Path, import_model):
+    with pytest.raises(PupilaError, match=complaint):
+        import_model(export(tmp_path / "model", module))
+
+
+def writes(image):
+    tf.io.write_file("written", "here")
+    return mean(image)
+
+
+def calls_python(image):
+    doubled = tf.numpy_function(lambda array: array, [image], tf.float32)
+    return mean(tf.ensure_shape(doubled, (1, 4, 4, 3)))
+
+
+def saves(image):
+    tf.raw_ops.SaveV2(
+        prefix="written", tensor_names=["a"], shape_and_slices=[""], tensors=[tf.constant(1.0)]
+    )
+    return mean(image)
+
+
+@pytest.mark.parametrize(
+    ("function", "operation"),
+    [(writes, "WriteFile"), (calls_python, "PyFunc"), (saves, "SaveV2")],
+)
+def test_a_graph_that_reaches_outside_is_refused(
+    function, operation: str, tmp_path: Path, import_model, monkeypatch
+):
+    source = export(tmp_path / "model", Module(function, (1, 4, 4, 3)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*reach outside"):
+        import_model(source)
+    assert not list(tmp_path.glob("written*"))
+
+
+def test_a_damaged_folder_gives_one_sentence(tmp_path: Path, import_model):
+    source = tmp_path / "model"
+    classifier(keras).export(str(source), verbose=False)
+    graph = (source / "saved_model.pb").read_bytes()
+    (source / "saved_model.pb").write_bytes(graph[: len(graph) // 2])
+    with pytest.raises(PupilaError, match=r"model': saved_model\.pb is damaged"):
+        import_model(source)
+    (source / "saved_model.pb").write_bytes(graph)
+    for part in (source / "variables").iterdir():
+        part.unlink()
+    with pytest.raises(PupilaError, match="model': TensorFlow cannot load it"):
+        import_model(source)
+
+
+def test_only_the_parts_of_a_savedmodel_are_copied(tmp_path: Path, import_model):
+    source = tmp_path / "model"
+    classifier(keras).export(str(source), verbose=False)
+    (source / "notes.txt").write_text("private")
+    names = {Path(name).parts[0] for name in import_model(source).record.files}
+    assert names <= {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
+    assert {"saved_model.pb", "variables"} <= names

@@ -1,0 +1,54 @@
+"""What the docs say is what the code does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from pupila.plugin import StepPlugin
+from pupila.registry import installed
+from pupila_flows.plan import read_plan
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_reference_is_what_the_code_says_today():
+    make = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    written = (ROOT / "docs" / "reference.md").read_text()
+    assert written == make["reference"](installed()), "run `python docs/make_reference.py`"
+
+
+def test_every_technique_and_exporter_is_told_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    names = [plugin.name for plugin in installed().all(StepPlugin)]
+    assert names
+    assert [name for name in names if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_example_recipe_is_valid(recipe: Path, shared_data: Path, shared_teachers: Path):
+    assert read_plan(recipe).steps
+
+
+def test_the_recipe_in_the_readme_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_teachers: Path
+):
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "recipe.yaml").write_text(text)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "teacher.keras").symlink_to(shared_teachers / "squeezenet.keras")
+    assert [step.name for step in read_plan(tmp_path / "recipe.yaml").steps]
+
+
+def test_every_command_in_the_readme_exists():
+    import typer.main
+
+    from pupila_flows.cli import app
+
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    told = set(re.findall(r"\bpupila ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert told <= known
+    assert known <= told

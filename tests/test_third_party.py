@@ -1,0 +1,144 @@
+"""A package of someone else, built and installed as pip would, beside one that is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pupila.testing import write_distribution
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
+
+LIST = """
+import json, sys
+
+import pupila
+
+registry = pupila.installed()
+plugin = registry.step("average-weights")
+origin = registry.origin(plugin)
+print(json.dumps({
+    "distribution": origin.distribution,
+    "version": origin.version,
+    "settings": sorted(plugin.config.model_fields),
+    "broken": {each.distribution: each.error for each in registry.broken},
+    "names": [entry.plugin.name for entry in registry.plugins],
+    "heavy": [name for name in ("tensorflow", "keras") if name in sys.modules],
+}))
+"""
+
+RUN = """
+import json, sys
+from pathlib import Path
+
+import pupila
+from pupila.store import Store
+from pupila.testing import draw_images, keras_artifact, read_images, run_step
+
+folder = Path(sys.argv[1])
+store = Store(folder / "store")
+plugin = pupila.installed().step("average-weights")
+ran = run_step(
+    plugin,
+    plugin.config(choice="uniform"),
+    [keras_artifact(store, seed=seed) for seed in range(2)],
+    folder / "step",
+    store=store,
+    dataset=read_images(draw_images(folder / "images"), folder / "cache"),
+)
+print(json.dumps({"digest": ran.artifact.digest, "record": ran.artifact.record.model_dump()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the example in a copy, as its author would."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = shutil.copytree(
+        EXAMPLE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
+    )
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source]
+    subprocess.run(build, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def path(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into a folder of its own, with a distribution beside it that is broken."""
+    folder = tmp_path_factory.mktemp("path")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    write_distribution(folder, "broken-for-pupila", "broken_plugin", "import no_such_library\n")
+    return folder
+
+
+def fresh_python(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def answer(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def test_the_wheel_depends_on_the_core_and_keras_alone(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (name for name in names if name.endswith("METADATA"))
+        fields = message_from_string(archive.read(metadata).decode())
+    needs = [each for each in fields.get_all("Requires-Dist", []) if "extra ==" not in each]
+    assert needs == ["keras>=3.15", "pupila-core"]
+    assert "average_weights/py.typed" in names
+    assert not [name for name in names if "test" in name]
+
+
+def test_an_installed_wheel_is_listed_without_importing_a_framework(path: Path):
+    listed = answer(fresh_python(path, "-c", LIST))
+    assert listed["distribution"] == "average-weights-for-pupila"
+    assert listed["version"] == "0.1.0"
+    assert listed["settings"] == ["choice"]
+    assert listed["heavy"] == []
+
+
+def test_a_broken_package_beside_it_is_named_and_stops_nothing(path: Path):
+    listed = answer(fresh_python(path, "-c", LIST))
+    assert listed["broken"]["broken-for-pupila"] == (
+        "ModuleNotFoundError: No module named 'no_such_library'"
+    )
+    assert {"average-weights", "distill", "export-tflite"} <= set(listed["names"])
+
+
+@pytest.mark.slow
+def test_the_installed_plugin_runs_in_a_fresh_interpreter(path: Path, tmp_path: Path):
+    made = answer(fresh_python(path, "-c", RUN, str(tmp_path)))
+    assert made["record"]["format"] == "keras"
+    assert made["record"]["origin"]["plugin"] == "average-weights"
+    assert made["record"]["origin"]["distribution"] == "average-weights-for-pupila"
+    assert made["record"]["origin"]["config"] == {"choice": "uniform"}
+    assert len(made["record"]["measured"]["ingredients"]) == 2
+    assert (tmp_path / "store" / "objects" / made["digest"] / "model.keras").is_file()
+
+
+@pytest.mark.slow
+def test_the_tests_that_the_package_brings_pass(path: Path, tmp_path: Path):
+    shutil.copytree(
+        EXAMPLE / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    ended = fresh_python(path, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "skipped" not in ended.stdout
