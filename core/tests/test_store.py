@@ -186,6 +186,16 @@ def test_a_killed_writer_leaves_nothing_half_written_in_sight(store: Store):
     assert latest["digest"] in stored
 
 
+def test_only_what_was_abandoned_is_swept(store: Store):
+    with store.draft() as live:
+        abandoned = live.with_name("abandoned")
+        abandoned.mkdir()
+        os.utime(abandoned, (0, 0))
+        store.sweep()
+        assert live.exists()
+        assert not abandoned.exists()
+
+
 def test_the_ledger_keeps_the_last_note(store: Store):
     assert store.recall("key") is None
     store.note("key", {"artifact": "1"})

@@ -51,7 +51,7 @@ def sleep(*, progress, pid_file=None):
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     """Functions of a module that both this process and a child can import."""
     (tmp_path / "some_jobs.py").write_text(JOBS)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     sys.modules.pop("some_jobs", None)
     module = __import__("some_jobs")
@@ -67,10 +67,12 @@ def test_the_answer_the_progress_and_the_log_come_back(
 ):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     told: list[tuple[int, int, str]] = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        told.append((done, total, what))
+
     log = tmp_path / "log"
-    answer = child.call(
-        job("add"), {"left": 2, "right": 3}, log, lambda *values: told.append(values)
-    )
+    answer = child.call(job("add"), {"left": 2, "right": 3}, log, progress)
     assert answer == {"sum": 5, "legacy": None}
     assert told[-1] == (2, 2, "added")
     assert "chatter" in log.read_text()

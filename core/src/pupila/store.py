@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from uuid import uuid4
 from pupila.artifact import RECORD_NAME, Artifact, Record
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
+
+_ABANDONED_SECONDS = 7 * 24 * 3600
 
 
 class Store:
@@ -39,6 +42,12 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove drafts that a killed process left: those that nobody touched for a week."""
+        for draft in self._incoming.iterdir():
+            if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
 
     def add(self, folder: Path, **fields: Any) -> Artifact:
         """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.

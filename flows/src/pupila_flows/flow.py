@@ -92,6 +92,7 @@ def compress(recipe: str, workspace: str = DEFAULT, synthetic: bool = False) -> 
     started, clock = datetime.now(UTC), time.monotonic()
     plan = read_plan(Path(recipe))
     place = Workspace.at(workspace)
+    place.store.sweep()
     with session(place, plan.recipe.workers):
         run = _Run(plan, place, _dataset(plan, place))
         data = _checked_data(run)

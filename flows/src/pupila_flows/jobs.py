@@ -5,6 +5,7 @@ Each takes and returns JSON values, so that it can run anywhere that sees the wo
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def run_step(
         )
         product: Product = step_plugin.load()(step)
         artifact = place.store.add(folder, **_fields(product, _step_origin(step_plugin, step)))
+    shutil.rmtree(step.scratch)  # the checkpoints have served
     return {"artifact": artifact.digest}
 
 
@@ -133,11 +135,11 @@ def render_report(*, progress: Progress, result: str, folder: str) -> dict[str, 
 def make_synthetic(
     *, progress: Progress, workspace: str, images: str, teacher: str, seed: int
 ) -> dict[str, Any]:
-    """Make the embedded data and train the embedded teacher, where they are not there yet."""
+    """Make the embedded images and teacher: `{"images": path, "teacher": path}`."""
     from pupila_flows.demo import make_synthetic
 
     make_synthetic(Workspace.at(workspace), Path(images), Path(teacher), seed, progress)
-    return {}
+    return {"images": images, "teacher": teacher}
 
 
 def _fields(product: Product, origin: Origin) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class Session:
 _session: ContextVar[Session] = ContextVar("session")
 
 
+_FILES = ("probabilities", "data_docs", "report", "images", "teacher")
+"""Fields of a remembered value that hold paths."""
+
+
 @contextmanager
 def session(workspace: Workspace, workers: int) -> Generator[Session]:
     """Make a session current for as long as the block lasts."""
@@ -113,5 +117,5 @@ def _intact(workspace: Workspace, value: dict[str, Any]) -> bool:
             workspace.store.open(value["artifact"])
     except PupilaError:
         return False
-    files = (value.get(name) for name in ("probabilities", "data_docs", "report", "frame"))
-    return all(Path(file).exists() for file in files if file)
+    files = (value[name] for name in _FILES if value.get(name))
+    return all(Path(file).exists() for file in files)

@@ -20,7 +20,7 @@ class Training(Config):
     epochs: int = Field(default=40, ge=1, description="Passes over the training images, at most.")
     batch_size: int = Field(default=32, ge=1, description="Images of one training step.")
     learning_rate: float = Field(
-        default=2e-3, gt=0, le=1, description="Highest rate of AdamW, which falls to 0 by a cosine."
+        default=6e-3, gt=0, le=1, description="Highest rate of AdamW, which falls to 0 by a cosine."
     )
     patience: int = Field(
         default=15,
