@@ -46,9 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--teachers", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=120, help="of the training split")
+    parser.add_argument("--images", type=int, default=240, help="of the training split")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--student", default="mobile-xs")
+    parser.add_argument("--student", default="conv-32-64-8")
     options = parser.parse_args()
     config = Distillation.model_validate(
         {
@@ -147,8 +147,8 @@ def run_distiller(config: Distillation, teacher: Artifact, dataset: Dataset) -> 
 
 def with_logits(teacher: Any) -> Any:
     """Return a teacher's logits, up to a constant, where it gives a softmax."""
-    probabilities = keras.ops.clip(teacher.output, 1e-7, 1)
-    return keras.Model(teacher.input, keras.ops.log(probabilities))
+    probabilities = keras.ops.clip(teacher.outputs[0], 1e-7, 1)
+    return keras.Model(teacher.inputs[0], keras.ops.log(probabilities))
 
 
 def test_accuracy(model: Any, test: Dataset) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pupila.testing import write_distribution
+from pupila.testing import ignore_progress, write_distribution
+from pupila_flows.synthetic import write_images
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
 
@@ -36,26 +37,15 @@ print(json.dumps({
 }))
 """
 
-RUN = """
-import json, sys
-from pathlib import Path
-
-import pupila
-from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact, read_images, run_step
-
-folder = Path(sys.argv[1])
-store = Store(folder / "store")
-plugin = pupila.installed().step("average-weights")
-ran = run_step(
-    plugin,
-    plugin.config(choice="uniform"),
-    [keras_artifact(store, seed=seed) for seed in range(2)],
-    folder / "step",
-    store=store,
-    dataset=read_images(draw_images(folder / "images"), folder / "cache"),
-)
-print(json.dumps({"digest": ran.artifact.digest, "record": ran.artifact.record.model_dump()}))
+RECIPE = """
+name: soup
+data:
+  path: images
+steps:
+  first: {use: train, with: {student: conv-32-64-8, size: 32, epochs: 1}}
+  second: {use: train, with: {student: conv-32-64-8, size: 32, epochs: 2}}
+  soup: {use: average-weights, from: [first, second], with: {choice: uniform}}
+  tflite: {use: export-tflite, from: soup}
 """
 
 
@@ -82,9 +72,12 @@ def path(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fresh_python(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def fresh_python(
+    path: Path, *arguments: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,
@@ -124,14 +117,16 @@ def test_a_broken_package_beside_it_is_named_and_stops_nothing(path: Path):
 
 
 @pytest.mark.slow
-def test_the_installed_plugin_runs_in_a_fresh_interpreter(path: Path, tmp_path: Path):
-    made = answer(fresh_python(path, "-c", RUN, str(tmp_path)))
-    assert made["record"]["format"] == "keras"
-    assert made["record"]["origin"]["plugin"] == "average-weights"
-    assert made["record"]["origin"]["distribution"] == "average-weights-for-pupila"
-    assert made["record"]["origin"]["config"] == {"choice": "uniform"}
-    assert len(made["record"]["measured"]["ingredients"]) == 2
-    assert (tmp_path / "store" / "objects" / made["digest"] / "model.keras").is_file()
+def test_a_recipe_runs_with_the_installed_plugin_beside_the_broken_one(path: Path, tmp_path: Path):
+    counts = {"train": 30, "validation": 10, "test": 10}
+    write_images(tmp_path / "images", counts, seed=1, progress=ignore_progress, size=64)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    command = ("-m", "pupila_flows", "run", "recipe.yaml", "--json")
+    result = answer(fresh_python(path, *command, folder=tmp_path))
+    entries = {entry["name"]: entry for entry in result["entries"]}
+    assert entries["soup"]["record"]["origin"]["distribution"] == "average-weights-for-pupila"
+    assert len(entries["soup"]["record"]["measured"]["ingredients"]) == 2
+    assert entries["tflite"]["evaluation"]["runtime"].startswith("LiteRT")
 
 
 @pytest.mark.slow

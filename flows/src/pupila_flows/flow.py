@@ -215,19 +215,20 @@ def _judge_all(run: _Run, made: Made) -> list[Entry]:
 
 
 def _entries(plan: Plan) -> list[Entry]:
-    """List the nodes of the recipe's graph, before anything is known of them."""
+    """List the nodes of the recipe's graph as it is written, before anything is known of them."""
     teachers = [
         Entry(name=each.name, kind="teacher", uses=each.path.name) for each in plan.teachers
     ]
+    planned = {each.name: each for each in plan.steps}
     steps = [
         Entry(
-            name=each.name,
+            name=name,
             kind="step",
-            uses=each.plugin.name,
-            inputs=each.section.inputs,
-            config=each.config.model_dump(mode="json"),
+            uses=planned[name].plugin.name,
+            inputs=section.inputs,
+            config=planned[name].config.model_dump(mode="json"),
         )
-        for each in plan.steps
+        for name, section in plan.recipe.steps.items()
     ]
     return teachers + steps
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila import Artifact, PupilaError, keras_files
+from pupila.testing import ExporterContract
 from pupila_tfjs import Weights
 from pupila_tfjs.runner import open_model
 
@@ -168,3 +169,7 @@ def test_a_teacher_runs_on_wasm_as_in_keras(
     np.testing.assert_allclose(
         found, model.predict(images.astype(np.float32), verbose=0), atol=1e-4
     )
+
+
+class TestExportTfjsKeepsTheContract(ExporterContract):
+    plugin = "export-tfjs"

@@ -87,8 +87,8 @@ def _product(
         Checkpoint(step.scratch / "training.npz", _key(step)),
         step.progress,
     )
-    probabilities = keras.layers.Softmax(name="probabilities")(student.output)
-    model = keras.Model(student.input, probabilities, name=student.name)
+    probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
+    model = keras.Model(student.inputs[0], probabilities, name=student.name)
     save(model, step.output)
     return Product(
         format="keras",
