@@ -89,6 +89,15 @@ def test_a_split_is_selected_with_its_labels(tree: Path) -> None:
         dataset(tree).select("validation")
 
 
+def test_what_is_without_a_split_does_not_change_with_it(tree: Path) -> None:
+    before = dataset(tree).without("test")
+    draw(tree / "test" / "well" / "new.png", seed=99)
+    after = dataset(tree).without("test")
+    assert set(before.frame["split"]) == {"train"}
+    assert before.fingerprint == after.fingerprint
+    assert before.fingerprint != dataset(tree).fingerprint
+
+
 def test_a_label_that_is_no_class_is_refused_with_the_nearest(tree: Path) -> None:
     whole = dataset(tree)
     misspelt = Dataset(whole.frame, ("ill", "wel"), whole.cache)

@@ -65,6 +65,11 @@ class Dataset:
             raise PupilaError(f"The data has no split {split!r}; it has: {have}.")
         return Dataset(chosen, self.classes, self.cache)
 
+    def without(self, split: str) -> Dataset:
+        """Return the images of all other splits."""
+        kept = self.frame[self.frame["split"] != split].reset_index(drop=True)
+        return Dataset(kept, self.classes, self.cache)
+
     @cached_property
     def paths(self) -> list[Path]:
         """File of each image."""

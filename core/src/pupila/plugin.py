@@ -48,7 +48,10 @@ class Step(Generic[ConfigT]):
     """A folder that outlives a crash: checkpoints go here, and a retry finds them."""
     seed: int
     dataset: Dataset | None
-    """The images; None where the plugin declares `needs_data=False`."""
+    """Training and validation images; None where the plugin declares `needs_data=False`.
+
+    The test images are kept for judgement alone.
+    """
     predictions: Predictions
     """Predictions of any artifact on any split, computed once and kept."""
     progress: Progress

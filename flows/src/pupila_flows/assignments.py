@@ -67,9 +67,13 @@ def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
 
 
 def run_step(place: Workspace, step: PlannedStep, dataset: Dataset, seed: int) -> Work:
-    """Run a step of the graph; its inputs are given later, by `Work.on`."""
+    """Run a step of the graph; its inputs are given later, by `Work.on`.
+
+    It is not given the test images: no step can learn from them, or need them.
+    """
     plugin, config = step.plugin, step.config.model_dump(mode="json")
-    frame = write_frame(dataset.frame, place.cache) if plugin.needs_data else None
+    seen = dataset.without("test")
+    frame = write_frame(seen.frame, place.cache) if plugin.needs_data else None
     work = Work(
         title=step.name,
         target=jobs.run_step,
@@ -77,7 +81,7 @@ def run_step(place: Workspace, step: PlannedStep, dataset: Dataset, seed: int) -
             *_code(installed().origin(plugin)),
             config,
             seed,
-            dataset.fingerprint if plugin.needs_data else None,
+            seen.fingerprint if plugin.needs_data else None,
         ],
         arguments={
             "workspace": str(place.root),

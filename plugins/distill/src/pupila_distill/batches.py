@@ -47,13 +47,14 @@ class Images:
 class Batches(keras.utils.PyDataset):
     """View `view` of all images in `order`, in batches whose sizes differ by one at most.
 
-    Equal sizes, because batch normalisation cannot use a last batch of one image.
+    Equal sizes, because batch normalisation cannot use a last batch of one image. Pictures are
+    rendered while the one before trains; more than one worker is slower on two cores (measured).
     """
 
     def __init__(
-        self, images: Images, order: NDArray[np.int64], view: int, batch_size: int, workers: int = 1
+        self, images: Images, order: NDArray[np.int64], view: int, batch_size: int
     ) -> None:
-        super().__init__(workers=workers)
+        super().__init__()
         self._images = images
         self._view = view
         self._parts = np.array_split(order, -(-len(order) // batch_size))
