@@ -82,7 +82,7 @@ class Recipe(_Section):
     )
     seed: int = Field(default=0, ge=0, description="Seed of every random choice of the run.")
     workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
-    data: DataSection
+    data: DataSection = Field(description="The images, and what must be true of them.")
     teachers: dict[str, TeacherSection] = Field(
         default_factory=dict[str, TeacherSection], description="Trained models by name."
     )
