@@ -3,10 +3,13 @@
     python benchmarks/distill_speed.py --data DATA --teachers TEACHERS [--images 493]
 
 DATA holds `glaucoma.csv`, TEACHERS `vgg16_nested.h5`. Both train at 224 px, since the Distiller
-gives teacher and student one picture, on one view without augmentation, and both find the
-validation loss (on a quarter as many images) after each epoch. XLA is off for both; with it, Keras'
-default, the Distiller would be slower still on a CPU. Times leave out reading the teacher. The
-ratio grows with epochs, and with how much slower the teacher is than a step of the student.
+gives teacher and student one picture, on one view without augmentation. Both find the validation
+loss (on a quarter as many images) after each epoch; `distill` keeps the best, the Distiller the
+last. XLA is off for both; with it, Keras' default, the Distiller would be slower still on a CPU.
+Times leave out reading the teacher. The ratio grows with epochs, and with how much slower the
+teacher is than a step of the student.
+
+Seen on 2 shared cores, 160 images, 10 epochs: 60 s against 305 s, 54 s against 261 s of processor.
 
 A figure on ACRIMA proves that the machinery works, not that it diagnoses.
 """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,25 @@ def test_only_what_depends_on_a_changed_image_is_made_again(
     done = _pupila(copy, "run", "recipe.yaml")
     assert done.returncode == 0, done.stderr
     assert {name for name, entry in _entries(copy).items() if entry.cached} == kept
+
+
+def test_ctrl_c_ends_the_run_at_once_and_the_next_one_goes_on(folder: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    recipe = copy / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("epochs: 2", "epochs: 500"))
+    command = [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"]
+    running = subprocess.Popen(command, cwd=copy, stderr=subprocess.PIPE, text=True)
+    checkpoints = copy / ".pupila" / "scratch"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*/training.npz")):
+        assert time.monotonic() < deadline, "no epoch ended"
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "stopped; what was finished is kept" in told
+    assert list(checkpoints.glob("*/training.npz"))
 
 
 def test_bad_data_stops_the_run_before_any_training(folder: Path, tmp_path: Path):

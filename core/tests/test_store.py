@@ -95,8 +95,16 @@ def test_every_measured_value_survives_the_disk(store: Store, value: object):
 def test_an_altered_model_file_is_detected_and_named(store: Store):
     made = add(store, {"model.keras": b"weights"})
     (made.path / "model.keras").write_bytes(b"weightz")
-    with pytest.raises(PupilaError, match=r"model\.keras was altered or lost: delete"):
+    with pytest.raises(PupilaError, match=r"model\.keras was altered or lost: run again"):
         store.open(made.digest)
+
+
+def test_an_altered_artifact_is_replaced_when_it_is_made_again(store: Store):
+    artifact = add(store, {"m.bin": b"weights"})
+    (artifact.path / "m.bin").write_bytes(b"changed")
+    again = add(store, {"m.bin": b"weights"})
+    assert again.digest == artifact.digest
+    assert (store.open(again.digest).path / "m.bin").read_bytes() == b"weights"
 
 
 def test_a_lost_model_file_is_detected(store: Store):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ class Dataset:
 
         They are decoded and resized once, whoever asks first.
         """
-        key = digest_json([self.fingerprint, contract.model_dump()])
+        key = digest_json([self.fingerprint, contract.model_dump(), version("pupila-core")])
         path = self.cache / "pixels" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

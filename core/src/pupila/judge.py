@@ -57,9 +57,10 @@ def evaluate(
             probabilities.
     """
     judged = dataset.select(split)
+    # first, so that the peak of memory is that of single images, whatever is cached
+    runtime, latency, memory = _measure(artifact, judged, threads, latency_repeats)
     answers = predictions.of(artifact, judged, progress)
     validation = _validation(artifact, dataset, split, predictions, progress)
-    runtime, latency, memory = _measure(artifact, judged, threads, latency_repeats)
     figures = partial(
         metrics_of,
         classes=dataset.classes,

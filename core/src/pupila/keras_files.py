@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import zipfile
@@ -35,7 +36,13 @@ def import_keras() -> Any:
 
 @contextmanager
 def _standard_error_closed() -> Generator[None]:
-    """Drop what C++ code writes to standard error; TensorFlow's first lines heed no setting."""
+    """Drop what C++ code writes to a terminal or pipe; TensorFlow's first lines heed no setting.
+
+    Where standard error is a file, a log, they are kept.
+    """
+    if stat.S_ISREG(os.fstat(2).st_mode):
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

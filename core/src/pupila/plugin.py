@@ -21,13 +21,17 @@ from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.predictions import Predictions
 
-ConfigT = TypeVar("ConfigT", bound=BaseModel)
+ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class Config(BaseModel):
     """Base of every plugin's settings: frozen, and refuses fields that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def uses(self) -> Sequence[Plugin]:
+        """Return the other plugins that these settings name: a new version of one remakes."""
+        return ()
 
 
 class Progress(Protocol):
@@ -53,7 +57,7 @@ class Step(Generic[ConfigT]):
     The test images are kept for judgement alone.
     """
     predictions: Predictions
-    """Predictions of any artifact on any split, computed once and kept."""
+    """Predictions of any artifact on any images, computed once and kept."""
     progress: Progress
 
 
@@ -98,7 +102,7 @@ class StepPlugin(Plugin):
     accepts: frozenset[str]
     """Formats of the inputs; empty with `max_inputs=0`."""
     produces: str
-    config: type[BaseModel] = Config
+    config: type[Config] = Config
     min_inputs: int = 1
     max_inputs: int | None = 1
     """None means any number."""
@@ -183,7 +187,3 @@ class Runner(Plugin):
 
     kind: ClassVar[str] = "runner"
     format: str
-
-
-AnyPlugin = Technique | Exporter | Student | Loader | Runner
-PluginList = Sequence[AnyPlugin]

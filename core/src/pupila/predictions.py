@@ -6,6 +6,7 @@ import os
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,8 +116,13 @@ def _shifted(progress: Progress, start: int, whole: int, done: int, total: int, 
 
 
 def _key(artifact: Artifact, dataset: Dataset, augmentation: Augmentation, view: int) -> str:
+    from pupila.registry import installed
+
+    registry = installed()
+    runtime = registry.origin(registry.runner(artifact.format))
+    code = [runtime.plugin.name, runtime.distribution, runtime.version, version("pupila-core")]
     picture = [augmentation.digest, view] if view else None
-    return digest_json([artifact.digest, dataset.fingerprint, picture])
+    return digest_json([artifact.digest, dataset.fingerprint, picture, code])
 
 
 def _save(outputs: NDArray[np.float32], path: Path) -> None:

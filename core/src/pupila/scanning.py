@@ -67,6 +67,8 @@ _DTYPES = {"bytes": "int64"} | dict.fromkeys(
     ("width", "height", "brightness", "sharpness", "mean_red", "mean_green", "mean_blue"),
     "float32",
 )
+NUMBERS = tuple(_DTYPES)
+"""Those of them that are numbers; unknown, for a file that does not decode."""
 
 
 def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:

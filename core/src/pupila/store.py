@@ -71,6 +71,8 @@ class Store:
         record = Record.model_validate_json(text)  # as every later reader will see it
         digest = digest_json(record.model_dump(mode="json"))
         target = self._objects / digest
+        if target.exists() and not self._is_whole(digest):
+            target.rename(self._incoming / uuid4().hex)  # swept later
         if not target.exists():
             (folder / RECORD_NAME).write_text(text)
             _sync(folder)
@@ -98,8 +100,15 @@ class Store:
         for name, expected in record.files.items():
             file = path / name
             if not file.exists() or digest_file(file) != expected:
-                raise PupilaError(f"{file} was altered or lost: delete {path} to have it remade.")
+                raise PupilaError(f"{file} was altered or lost: run again to have it remade.")
         return Artifact(path, digest, record)
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            self.open(digest)
+        except PupilaError:
+            return False
+        return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
         """Return what was noted under `key`, or None."""

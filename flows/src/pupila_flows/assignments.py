@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
 from pupila.registry import Registered, installed
@@ -79,6 +80,8 @@ def run_step(place: Workspace, step: PlannedStep, dataset: Dataset, seed: int) -
         target=jobs.run_step,
         identity=[
             *_code(installed().origin(plugin)),
+            *(_code(installed().origin(each)) for each in step.config.uses()),
+            version("pupila-core"),
             config,
             seed,
             seen.fingerprint if plugin.needs_data else None,
@@ -99,18 +102,22 @@ def run_step(place: Workspace, step: PlannedStep, dataset: Dataset, seed: int) -
 def judge(
     place: Workspace,
     title: str,
-    artifact: str,
+    artifact: Artifact,
     dataset: Dataset,
     positive: str,
     section: EvaluateSection,
     reference: tuple[str, str] | None = None,
 ) -> Work:
-    """Evaluate an artifact; `reference` is the name and digest of what it should agree with."""
+    """Evaluate an artifact; `reference` is the name and digest of what it should agree with.
+
+    Raises:
+        PupilaError: no installed plugin runs its format.
+    """
     frame = write_frame(dataset.frame, place.cache)
-    runner = installed().runner(place.store.open(artifact).format)
-    groups = [dataset.frame[name].tolist() for name in GROUP_COLUMNS if name in dataset.frame]
+    runner = installed().runner(artifact.format)
+    groups = {name: dataset.frame[name].tolist() for name in GROUP_COLUMNS if name in dataset.frame}
     arguments = {
-        "artifact": artifact,
+        "artifact": artifact.digest,
         "positive": positive,
         "specificity": section.specificity,
         "latency_repeats": section.latency_repeats,

@@ -33,41 +33,89 @@ class ChildFailed(RuntimeError):
     """The child crashed, was killed or ran out of time; the message names its log."""
 
 
+class Children:
+    """The live child processes of a run, so that they can be ended together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alive: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+
+    def start(
+        self, command: list[str], output: IO[bytes], answers: int, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that prints to `output` and inherits the descriptor `answers`.
+
+        Raises:
+            PupilaError: the run was stopped.
+        """
+        with self._lock:
+            if self._closed:
+                raise PupilaError("The run was stopped.")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(answers,),
+                env=environment,
+                start_new_session=True,
+            )
+            self._alive.add(process)
+            return process
+
+    def forget(self, process: subprocess.Popen[bytes]) -> None:
+        """Stop counting a process that has ended."""
+        with self._lock:
+            self._alive.discard(process)
+
+    def end(self) -> None:
+        """Kill all of them, and let no other start."""
+        with self._lock:
+            self._closed = True
+            for process in self._alive:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
 def call(
     target: Callable[..., dict[str, Any]],
     arguments: dict[str, Any],
     log: Path,
     progress: Progress,
     timeout_seconds: float | None = None,
+    children: Children | None = None,
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
-    `target` is a module-level function; arguments and answer are JSON values.
+    `target` is a module-level function; arguments and answer are JSON values. The process is one
+    of `children` for as long as it lives.
 
     Raises:
         PupilaError: the function raised one.
         ChildFailed: it crashed, was killed, or took longer than `timeout_seconds`.
     """
+    family = children or Children()
     reader, writer = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key not in _SCRUBBED}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, f"{target.__module__}:{target.__name__}"],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            pass_fds=(writer,),
-            env=environment,
-            start_new_session=True,
-        )
-    os.close(writer)
+    # -P: what lies in the user's folder must not stand in for a module of ours
+    program = [sys.executable, "-P", "-m", __name__, f"{target.__module__}:{target.__name__}"]
+    try:
+        with log.open("ab") as output:
+            process = family.start(program, output, writer, environment)
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
     try:
         _send(process, arguments)
         answer = _listen(reader, progress, timeout_seconds)
     finally:
         os.close(reader)
         _end(process)
+        family.forget(process)
     if "result" in answer:
         return answer["result"]
     if "refused" in answer:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,9 +44,6 @@ def main() -> None:
     except PupilaError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
-        sys.exit(130)
 
 
 @app.command()
@@ -58,9 +57,9 @@ def demo(workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
-    with _terminal(as_json):
-        recipe, synthetic = demo.prepare(place)
-    _run(recipe, place.root, as_json, synthetic=synthetic)
+    with _working(as_json):
+        recipe = demo.prepare(place)
+    _run(recipe, place.root, as_json)
 
 
 @app.command()
@@ -80,6 +79,7 @@ def check(recipe: RecipeFile, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"valid": True, "steps": steps}))
     else:
+        _warn_of_broken_plugins()
         print(f"{recipe} is valid; it would run: {', '.join(steps)}")
 
 
@@ -105,13 +105,14 @@ def validate(
     from pupila_flows import direct
     from pupila_flows.workspace import Workspace
 
-    with _terminal(as_json):
+    with _working(as_json):
         summary = direct.validate(Workspace.at(workspace), data, _names(classes), positive)
     if as_json:
         print(summary.model_dump_json())
     else:
         _print_checks(summary.checks)
         print(f"Data Docs: {summary.data_docs}")
+        _say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
 
 
@@ -137,7 +138,7 @@ def evaluate(
     from pupila_flows.tables import evaluation_row
     from pupila_flows.workspace import Workspace
 
-    with _terminal(as_json):
+    with _working(as_json):
         judged = direct.evaluate(
             Workspace.at(workspace), model, data, _names(classes), output, positive, specificity
         )
@@ -145,6 +146,7 @@ def evaluate(
         print(judged.model_dump_json())
     else:
         _print_table([{"name": model.name} | evaluation_row(judged)])
+        _say_if_synthetic(data)
 
 
 @app.command()
@@ -155,13 +157,11 @@ def plugins(as_json: AsJson = False) -> None:
 
     registry = installed()
     rows = plugin_rows(registry)
-    broken = [str(each) for each in registry.broken]
     if as_json:
-        print(json.dumps({"plugins": rows, "broken": broken}))
+        print(json.dumps({"plugins": rows, "broken": list(map(str, registry.broken))}))
         return
     _print_table(rows)
-    for each in broken:
-        print(f"warning: {each}", file=sys.stderr)
+    _warn_of_broken_plugins()
 
 
 @app.command()
@@ -177,12 +177,12 @@ def report(
     from pupila_flows import direct
     from pupila_flows.workspace import Workspace
 
-    with _terminal(as_json):
+    with _working(as_json):
         page = direct.report(Workspace.at(workspace), run)
     print(json.dumps({"report": str(page)}) if as_json else page)
 
 
-def _run(recipe: Path, workspace: Path, as_json: bool, synthetic: bool = False) -> None:
+def _run(recipe: Path, workspace: Path, as_json: bool) -> None:
     """Run a recipe, print what came of it, and exit 1 where a part of it failed."""
     from pupila_flows.plan import read_plan
     from pupila_flows.quiet import logged_to
@@ -190,22 +190,25 @@ def _run(recipe: Path, workspace: Path, as_json: bool, synthetic: bool = False) 
     from pupila_flows.workspace import Workspace
 
     read_plan(recipe)  # a mistake is told before Prefect is even imported
+    _warn_of_broken_plugins()
     place = Workspace.at(workspace)
     place.configure_prefect()
-    with _terminal(as_json), logged_to(place.root / "logs" / "prefect.log"):
-        from pupila_flows.flow import DataRefused, compress
+    with _working(as_json), logged_to(place.root / "logs" / "prefect.log"):
+        from pupila_flows.flow import DataRefused, RunFailed, compress
 
         try:
-            path = compress(str(recipe.resolve()), str(place.root), synthetic)
+            path, failed = Path(compress(str(recipe.resolve()), str(place.root))), False
+        except RunFailed as failure:
+            path, failed = failure.result, True
         except DataRefused as refused:
             print(f"error: {refused}", file=sys.stderr)
             sys.exit(1)
-    result = RunResult.model_validate_json(Path(path).read_text())
+    result = RunResult.model_validate_json(path.read_text())
     if as_json:
         print(result.model_dump_json())
     else:
-        _print_result(result, Path(path))
-    sys.exit(1 if any(entry.error for entry in result.entries) else 0)
+        _print_result(result, path)
+    sys.exit(1 if failed else 0)
 
 
 def _print_result(result: RunResult, path: Path) -> None:
@@ -216,10 +219,10 @@ def _print_result(result: RunResult, path: Path) -> None:
     for entry in result.entries:
         if entry.error:
             print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
-    if result.synthetic:
-        print("The images are synthetic: these figures show that the machinery works, no more.")
+    _say_if_synthetic(Path(result.data.path))
     print(f"Figures: {path}")
-    print(f"Report:  {path.with_name('report.html')}")
+    report = path.with_name("report.html")
+    print(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
 
 
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
@@ -245,15 +248,38 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
-def _terminal(as_json: bool) -> Any:
-    """Show progress on standard error for as long as the block lasts; nothing for programs."""
-    from contextlib import nullcontext
-
+@contextmanager
+def _working(as_json: bool) -> Generator[None]:
+    """Show progress on standard error, nothing for programs; end well when stopped or broken."""
     from rich.console import Console
 
+    from pupila_flows.child import ChildFailed
     from pupila_flows.display import Terminal
 
-    return nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+    shown = nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+    try:
+        with shown:
+            yield
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+    except ChildFailed as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _say_if_synthetic(data: Path) -> None:
+    from pupila_flows.synthetic import is_synthetic
+
+    if is_synthetic(data):
+        print("The images are synthetic: these figures show that the machinery works, no more.")
+
+
+def _warn_of_broken_plugins() -> None:
+    from pupila.registry import installed
+
+    for each in installed().broken:
+        print(f"warning: {each}", file=sys.stderr)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

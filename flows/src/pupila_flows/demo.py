@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from string import Template
 
+from pupila.errors import PupilaError
 from pupila.plugin import Progress
 from pupila.store import write_atomically
 from pupila_flows import jobs
@@ -28,7 +30,7 @@ teachers:
     path: $teacher
     classes: [glaucoma, normal]
 steps:
-  pupil: {use: distill, from: teacher, with: {student: mobile-xs, size: 96, epochs: $epochs}}
+  pupil: {use: distill, from: teacher, with: {student: mobile-xs, size: 96, epochs: 20}}
   tflite: {use: export-tflite, from: pupil}
   float16: {use: quantize-float16, from: tflite}
   dynamic: {use: quantize-dynamic, from: tflite}
@@ -37,26 +39,38 @@ steps:
 """)
 
 
-def prepare(place: Workspace) -> tuple[Path, bool]:
-    """Write the demo's recipe; return it and whether its data is synthetic."""
+def prepare(place: Workspace) -> Path:
+    """Write the demo's recipe and return it.
+
+    Raises:
+        PupilaError: the environment names folders that do not hold what the demo needs.
+    """
     real = _real()
     data, teacher = real or _synthetic(place)
     recipe = place.root / "demo.yaml"
     text = _RECIPE.substitute(
-        name="demo" if real else "demo-synthetic", data=data, teacher=teacher, epochs=20
+        name="demo" if real else "demo-synthetic",
+        data=json.dumps(str(data)),  # quoted as YAML reads it, whatever is in the path
+        teacher=json.dumps(str(teacher)),
     )
     write_atomically(recipe, text.encode())
-    return recipe, real is None
+    return recipe
 
 
 def _real() -> tuple[Path, Path] | None:
-    """Return images and teacher that the environment names, where they exist."""
+    """Return the images and the teacher in the folders that the environment names, if it does."""
     data, teachers = os.environ.get("PUPILA_DATA"), os.environ.get("PUPILA_TEACHERS")
     if not (data and teachers):
         return None
     images = Path(data).resolve() / "glaucoma.csv"
     teacher = Path(teachers).resolve() / "efficientnet_lite0.keras"
-    return (images, teacher) if images.exists() and teacher.exists() else None
+    for variable, path in (("PUPILA_DATA", images), ("PUPILA_TEACHERS", teacher)):
+        if not path.exists():
+            raise PupilaError(
+                f"{variable} is set, but there is no {str(path)!r}: correct it, or unset it to run "
+                "the demo on synthetic images."
+            )
+    return images, teacher
 
 
 def _synthetic(place: Workspace) -> tuple[Path, Path]:

@@ -42,7 +42,8 @@ def evaluate(
     """Judge a model file on the test split; `classes` names its output columns."""
     dataset = read_data(data, None, place.cache)
     teacher = _teacher(model, classes or dataset.classes, output)
-    artifact: str = _perform(place, assignments.import_teacher(place, teacher)).value["artifact"]
+    imported = _perform(place, assignments.import_teacher(place, teacher))
+    artifact = place.store.open(imported.value["artifact"])
     work = assignments.judge(
         place,
         model.name,

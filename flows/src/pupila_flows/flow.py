@@ -5,6 +5,7 @@ Every arrow is a Prefect task; the work itself happens in child processes (`pupi
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
@@ -35,6 +37,7 @@ from pupila_flows.child import ChildFailed
 from pupila_flows.data import read_data
 from pupila_flows.plan import Plan, read_plan
 from pupila_flows.results import DataSummary, Entry, RunResult
+from pupila_flows.synthetic import is_synthetic
 from pupila_flows.tables import result_rows
 from pupila_flows.work import Outcome, Work, perform, session
 from pupila_flows.workspace import DEFAULT, Workspace
@@ -59,6 +62,14 @@ class DataRefused(PupilaError):
         )
 
 
+class RunFailed(RuntimeError):
+    """A part of the run failed; the rest, and `result`, are there."""
+
+    def __init__(self, result: Path, failures: list[str]) -> None:
+        self.result = result
+        super().__init__("; ".join(failures))
+
+
 @dataclass(frozen=True)
 class _Run:
     """What all parts of a run read."""
@@ -78,16 +89,16 @@ _THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUn
 
 
 @flow(name="compress", task_runner=_THREADS)
-def compress(recipe: str, workspace: str = DEFAULT, synthetic: bool = False) -> str:
+def compress(recipe: str, workspace: str = DEFAULT) -> str:
     """Make, judge and report every model of a recipe, and return the path of `result.json`.
 
     Args:
         recipe: Path of the recipe file.
         workspace: Folder for artifacts, caches, logs and reports.
-        synthetic: Whether the data is the generated one, which every output then says.
 
     Raises:
         PupilaError: the recipe or the data is not as it must be; nothing was trained.
+        RunFailed: a step failed, or a judgement, or the report; what did not is kept.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     plan = read_plan(Path(recipe))
@@ -104,7 +115,7 @@ def compress(recipe: str, workspace: str = DEFAULT, synthetic: bool = False) -> 
             recipe_path=str(plan.file),
             recipe_text=plan.text,
             seed=plan.recipe.seed,
-            synthetic=synthetic,
+            synthetic=is_synthetic(plan.data),
             started=started.isoformat(timespec="seconds"),
             seconds=time.monotonic() - clock,
             data=data,
@@ -115,7 +126,12 @@ def compress(recipe: str, workspace: str = DEFAULT, synthetic: bool = False) -> 
             test_images=tuple(map(str, test.paths)),
             test_labels=tuple(test.labels.tolist()),
         )
-        return str(_report(run, result, started))
+        path = _save(run, result, started)
+        failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
+        failures += _report(result, path)
+    if failures:
+        raise RunFailed(path, failures)
+    return str(path)
 
 
 @task(cache_policy=NO_CACHE)
@@ -154,10 +170,13 @@ class _ProgressArtifact:
             return
         self._last = now
         percent, text = 100 * done / max(total, 1), f"{self._title}: {what}"
-        if self._artifact is None:
-            self._artifact = create_progress_artifact(percent, description=text)
-        else:
-            update_progress_artifact(self._artifact, progress=percent, description=text)
+        try:
+            if self._artifact is None:
+                self._artifact = create_progress_artifact(percent, description=text)
+            else:
+                update_progress_artifact(self._artifact, progress=percent, description=text)
+        except Exception:  # a server that does not answer must not cost hours of training
+            logging.getLogger(__name__).warning("Prefect was not told: %s", text, exc_info=True)
 
 
 def _dataset(plan: Plan, place: Workspace) -> Dataset:
@@ -240,30 +259,32 @@ def _judged(run: _Run, entry: Entry, made: Made) -> Entry:
         return entry.model_copy(update={"error": _reason(state)})
     outcome = _outcome(state)
     digest: str = outcome.value["artifact"]
+    made_of: dict[str, Any] = {
+        "artifact": digest,
+        "cached": outcome.cached,
+        "seconds": outcome.seconds,
+    }
+    try:
+        artifact = run.place.store.open(digest)
+        made_of |= {"record": artifact.record}
+        made_of |= _judgement(run, entry.name, artifact, _reference(run.plan, entry.name, made))
+    except PupilaError as error:
+        made_of |= {"error": str(error)}
+    return entry.model_copy(update=made_of)
+
+
+def _judgement(
+    run: _Run, name: str, artifact: Artifact, reference: tuple[str, str] | None
+) -> dict[str, Any]:
+    """Return the evaluation of an artifact, or the error that stands in for it."""
+    section = run.plan.recipe.evaluate
     work = assignments.judge(
-        run.place,
-        entry.name,
-        digest,
-        run.dataset,
-        run.positive,
-        run.plan.recipe.evaluate,
-        _reference(run.plan, entry.name, made),
+        run.place, name, artifact, run.dataset, run.positive, section, reference
     )
-    judgement: State[Outcome] = _task(work.title)(work, [], return_state=True)
-    found: dict[str, Any] = (
-        {"evaluation": Evaluation.model_validate(_outcome(judgement).value)}
-        if judgement.is_completed()
-        else {"error": _reason(judgement)}
-    )
-    return entry.model_copy(
-        update={
-            "artifact": digest,
-            "record": run.place.store.open(digest).record,
-            "cached": outcome.cached,
-            "seconds": outcome.seconds,
-            **found,
-        }
-    )
+    state: State[Outcome] = _task(work.title)(work, [], return_state=True)
+    if not state.is_completed():
+        return {"error": _reason(state)}
+    return {"evaluation": Evaluation.model_validate(_outcome(state).value)}
 
 
 def _reference(plan: Plan, name: str, made: Made) -> tuple[str, str] | None:
@@ -286,23 +307,29 @@ def _reason(state: State[Outcome]) -> str:
     return str(state.result(raise_on_failure=False))
 
 
-def _report(run: _Run, result: RunResult, started: datetime) -> Path:
-    """Write `result.json` and the report, and tell Prefect; an unchanged run keeps its report."""
-    folder = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ")
-    path = folder / "result.json"
+def _save(run: _Run, result: RunResult, started: datetime) -> Path:
+    """Write `result.json` into a new folder of the workspace, and tell Prefect."""
+    path = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
+    create_table_artifact(result_rows(result), key=f"{result.name}-results")
+    return path
+
+
+def _report(result: RunResult, path: Path) -> list[str]:
+    """Draw the report beside a result, and return what failed; an unchanged run keeps its own."""
     judged = [
         [entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries],
         result.recipe_text,
         result.data.model_dump(mode="json"),
         result.synthetic,
     ]
-    work = assignments.render_report(path, folder, judged)
-    outcome = _outcome(_task("report")(work, [], return_state=True))
-    report = Path(outcome.value["report"])
-    link = folder / report.name
+    work = assignments.render_report(path, path.parent, judged)
+    state: State[Outcome] = _task("report")(work, [], return_state=True)
+    if not state.is_completed():
+        return [f"report: {_reason(state)}"]
+    report = Path(_outcome(state).value["report"])
+    link = path.with_name(report.name)
     if not link.exists():
         link.symlink_to(report)
     create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
-    create_table_artifact(result_rows(result), key=f"{result.name}-results")
-    return path
+    return []

@@ -8,15 +8,8 @@ import pandas as pd
 
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
+from pupila.scanning import NUMBERS
 from pupila.store import write_atomically
-
-_NUMBERS = frozenset(
-    {
-        *("width", "height", "bytes", "brightness", "sharpness"),
-        *("mean_red", "mean_green", "mean_blue"),
-    }
-)
-"""Columns measured by `pupila.manifest.scan`; every other one is text, as its owner wrote it."""
 
 
 def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
@@ -31,7 +24,7 @@ def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
 def read_dataset(path: Path | str, classes: list[str], cache: Path) -> Dataset:
     """Read a frame back as a dataset; classes in the order given."""
     head = pd.read_csv(path, nrows=0)
-    texts = {name: "str" for name in head.columns if name not in _NUMBERS}
-    unknown = {name: [""] for name in _NUMBERS}  # of files that do not decode
+    texts = {name: "str" for name in head.columns if name not in NUMBERS}
+    unknown = {name: [""] for name in NUMBERS}  # of files that do not decode
     frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=unknown)
     return Dataset.of(frame, classes, cache)

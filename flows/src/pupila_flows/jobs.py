@@ -5,7 +5,6 @@ Each takes and returns JSON values, so that it can run anywhere that sees the wo
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,6 @@ def run_step(
         )
         product: Product = step_plugin.load()(step)
         artifact = place.store.add(folder, **_fields(product, _step_origin(step_plugin, step)))
-    shutil.rmtree(step.scratch)  # the checkpoints have served
     return {"artifact": artifact.digest}
 
 

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pupila.errors import PupilaError, nearest
-from pupila.plugin import StepPlugin, Technique
+from pupila.plugin import Config, StepPlugin, Technique
 from pupila.registry import Registry, installed
 from pupila_flows.recipe import Recipe, StepSection, TeacherSection
 
@@ -62,7 +62,7 @@ class PlannedStep:
     name: str
     section: StepSection
     plugin: StepPlugin
-    config: BaseModel
+    config: Config
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
@@ -54,7 +56,8 @@ class Session:
     """What all work of one run shares: the workspace, and the places for processes."""
 
     workspace: Workspace
-    slots: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
+    slots: threading.Semaphore
+    children: child.Children
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -65,19 +68,22 @@ _FILES = ("probabilities", "data_docs", "report", "images", "teacher")
 
 
 @contextmanager
-def session(workspace: Workspace, workers: int) -> Generator[Session]:
-    """Make a session current for as long as the block lasts."""
-    token = _session.set(Session(workspace, threading.BoundedSemaphore(workers)))
+def session(workspace: Workspace, workers: int) -> Generator[None]:
+    """Make a session current for as long as the block lasts; its processes end with it."""
+    children = child.Children()
+    token = _session.set(Session(workspace, threading.BoundedSemaphore(workers), children))
     try:
-        yield _session.get()
+        yield
     finally:
+        children.end()
         _session.reset(token)
 
 
 def perform(work: Work, told: Progress | None = None) -> Outcome:
     """Do a piece of work in the current session, unless it was done before.
 
-    Its progress goes to the current display, and to `told`.
+    Its progress goes to the current display, and to `told`. The same work asked for twice at once
+    is done once, across processes too.
 
     Raises:
         PupilaError: what it was given is wrong.
@@ -85,27 +91,37 @@ def perform(work: Work, told: Progress | None = None) -> Outcome:
     """
     here = _session.get()
     shown = display.current.get()
-    known = here.workspace.store.recall(work.key)
-    if known is not None and _intact(here.workspace, known):
-        shown.finish(work.title, "[dim]unchanged[/]")
-        return Outcome(known, cached=True)
+    with FileLock(here.workspace.lock(work.key)):
+        known = here.workspace.store.recall(work.key)
+        if known is not None and _intact(here.workspace, known):
+            shown.finish(work.title, "[dim]unchanged[/]")
+            return Outcome(known, cached=True)
+        with here.slots:
+            outcome = _done(work, here, shown, told)
+    return outcome
+
+
+def _done(work: Work, here: Session, shown: display.Display, told: Progress | None) -> Outcome:
+    """Do the work in a child process and remember what came of it."""
 
     def progress(done: int, total: int, what: str) -> None:
         shown.update(work.title, done, total, what)
         if told:
             told(done, total, what)
 
-    with here.slots:
-        start = time.monotonic()
-        log = here.workspace.log(work.title, work.key)
-        shown.update(work.title, 0, 1, "starting")
-        try:
-            value = child.call(work.target, work.arguments, log, progress, work.timeout_seconds)
-        except (PupilaError, child.ChildFailed):
-            shown.finish(work.title, "[red]failed[/]")
-            raise
+    start = time.monotonic()
+    log = here.workspace.log(work.title, work.key)
+    shown.update(work.title, 0, 1, "starting")
+    try:
+        value = child.call(
+            work.target, work.arguments, log, progress, work.timeout_seconds, here.children
+        )
+    except (PupilaError, child.ChildFailed):
+        shown.finish(work.title, "[red]failed[/]")
+        raise
     seconds = time.monotonic() - start
     here.workspace.store.note(work.key, value)
+    here.workspace.clear_scratch(work.key)
     shown.finish(work.title, f"[green]done[/] [dim]in {seconds:.0f} s[/]")
     return Outcome(value, seconds=seconds)
 

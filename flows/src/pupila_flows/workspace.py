@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pupila.errors import PupilaError
 from pupila.predictions import Predictions
 from pupila.store import Store
 
@@ -22,7 +24,13 @@ class Workspace:
     def at(cls, root: Path | str) -> Workspace:
         """Return the workspace at a folder, which is made where it is missing."""
         path = Path(root).resolve()
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PupilaError(
+                f"The workspace {str(path)!r} cannot be made: {error.strerror}. "
+                "Name a folder that you may write to with --workspace."
+            ) from None
         return cls(path)
 
     @property
@@ -46,6 +54,16 @@ class Workspace:
         folder = self.root / "scratch" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def clear_scratch(self, key: str) -> None:
+        """Remove checkpoints that have served."""
+        shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+
+    def lock(self, key: str) -> Path:
+        """File that whoever does this piece of work holds locked."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{key}.lock"
 
     def log(self, title: str, key: str) -> Path:
         """File that takes what a child process prints."""

@@ -4,7 +4,7 @@ They let the whole pipeline run on a machine that holds no image and no model. N
 medical: the pictures obey a few rules of anatomy, and the label is made by one of them.
 """
 
-from pupila_flows.synthetic.folder import write_images
+from pupila_flows.synthetic.folder import is_synthetic, write_images
 from pupila_flows.synthetic.teacher import write_teacher
 
-__all__ = ["write_images", "write_teacher"]
+__all__ = ["is_synthetic", "write_images", "write_teacher"]

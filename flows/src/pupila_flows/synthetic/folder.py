@@ -49,6 +49,12 @@ def write_images(
         unfinished.rename(folder)
 
 
+def is_synthetic(data: Path) -> bool:
+    """Tell whether a dataset is one that `write_images` made: its README says so."""
+    readme = data / README_NAME
+    return readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a set an image stands: what it shows follows from this and the set's seed."""

@@ -8,17 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from pupila.errors import PupilaError, nearest
+from pupila.scanning import NUMBERS
 from pupila_flows.results import Check
 from pupila_flows.validation.bounds import Bounds
 from pupila_flows.validation.facts import SHOWN_IMAGES, Fact, facts
 from pupila_flows.validation.judge import Outcome, judge
 from pupila_flows.validation.pages import make_offline, write_index
 from pupila_flows.validation.rules import Limit, Rule, rules
-
-_NUMBERS = (
-    *("bytes", "width", "height", "brightness", "sharpness"),
-    *("mean_red", "mean_green", "mean_blue"),
-)
 
 
 def check_images(
@@ -52,8 +48,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
     A frame that was written as CSV in between has empty text where a number is unknown.
     """
-    numbers = {name: frame[name].replace("", None).astype("float64") for name in _NUMBERS}
-    texts = {name: frame[name].astype("str") for name in frame if name not in _NUMBERS}
+    numbers = {name: frame[name].replace("", None).astype("float64") for name in NUMBERS}
+    texts = {name: frame[name].astype("str") for name in frame if name not in NUMBERS}
     return pd.DataFrame(texts | numbers)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field, field_validator
 
 from pupila import Config, InputContract, PupilaError, Student, installed
+from pupila.plugin import Plugin
 from pupila.views import Augmentation
 
 
@@ -44,6 +47,9 @@ class Training(Config):
     def architecture(self) -> Student:
         """The student's descriptor."""
         return installed().student(self.student)
+
+    def uses(self) -> Sequence[Plugin]:
+        return (self.architecture,)
 
     @property
     def input(self) -> InputContract:
