@@ -1,13 +1,13 @@
 """`distill` against `keras.distillation.Distiller`: same teacher, student, pictures and schedule.
 
-    python benchmarks/distill_speed.py --data DATA --teachers TEACHERS [--images 493]
+    python benchmarks/distill_speed.py [--data DATA] [--teachers TEACHERS] [--images 493]
 
-DATA holds `glaucoma.csv`, TEACHERS `vgg16_nested.h5`. Both train at 224 px, since the Distiller
-gives teacher and student one picture, on one view without augmentation. Both find the validation
-loss (on a quarter as many images) after each epoch; `distill` keeps the best, the Distiller the
-last. XLA is off for both; with it, Keras' default, the Distiller would be slower still on a CPU.
-Times leave out reading the teacher. The ratio grows with epochs, and with how much slower the
-teacher is than a step of the student.
+DATA (or PUPILA_DATA) holds `glaucoma.csv`, TEACHERS (or PUPILA_TEACHERS) `vgg16_nested.h5`. Both
+train at 224 px, since the Distiller gives teacher and student one picture, on one view without
+augmentation. Both find the validation loss (on a quarter as many images) after each epoch;
+`distill` keeps the best, the Distiller the last. XLA is off for both; with it, Keras' default, the
+Distiller would be slower still on a CPU. Times leave out reading the teacher. The ratio grows with
+epochs, and with how much slower the teacher is than a step of the student.
 
 Seen on 2 shared cores, 160 images, 10 epochs: 60 s against 305 s, 54 s against 261 s of processor.
 
@@ -17,6 +17,7 @@ A figure on ACRIMA proves that the machinery works, not that it diagnoses.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ SEED = 1
 def main() -> None:
     """Print both times, their ratio and both test accuracies."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--teachers", type=Path, required=True)
+    parser.add_argument("--data", type=Path, **_from("PUPILA_DATA"))
+    parser.add_argument("--teachers", type=Path, **_from("PUPILA_TEACHERS"))
     parser.add_argument("--images", type=int, default=160, help="of the training split")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--student", default="conv-32-64-8")
@@ -66,6 +67,12 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         compare(config, options.data, options.teachers, options.images, Path(folder))
+
+
+def _from(variable: str) -> dict[str, Any]:
+    """Take an option from the environment, or require it."""
+    value = os.environ.get(variable)
+    return {"default": value} if value else {"required": True}
 
 
 def compare(config: Distillation, data: Path, teachers: Path, images: int, folder: Path) -> None:

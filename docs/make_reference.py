@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from pupila.hookspecs import Hooks
 from pupila.plugin import Loader, Runner, StepPlugin, Student
 from pupila.registry import Registry, installed
-from pupila_flows.recipe import Recipe
+from pupila_flows.recipe import Recipe, model_in
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -50,7 +50,7 @@ def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
         path = f"{prefix}{field.alias or name}"
         default = "" if _is_nested_default(field.default) else f" Default: `{field.default}`."
         yield f"* `{path}`: {field.description}{default}"
-        inner = _model_in(field.annotation)
+        inner = model_in(field.annotation)
         if inner is not None:
             is_mapping = getattr(field.annotation, "__origin__", None) is dict
             yield from _lines(inner, f"{path}.<name>." if is_mapping else f"{path}.")
@@ -58,13 +58,6 @@ def _lines(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _is_nested_default(default: Any) -> bool:
     return default is PydanticUndefined or isinstance(default, BaseModel) or default is None
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(each) for each in get_args(annotation))
-    return next((each for each in found if each), None)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,14 @@ class Bare(BaseModel):
     scale: float = 1.0
 
 
-def declare(kind, name, implementation, config=Described, produces="colour", summary=None):
+def declare(kind, name, implementation, config=Described, produces="colour", **changes):
     return kind(
         name=name,
-        summary=summary or "Scale the weights of a colour model",
         config=config,
         accepts=frozenset({"colour"}),
         produces=produces,
         implementation=f"{__name__}:{implementation}",
+        **{"summary": "Scale the weights of a colour model", **changes},
     )
 
 
@@ -51,6 +51,8 @@ def pupila_techniques():
     yield declare(Technique, "lost-code", "no_such_function")
     yield declare(Technique, "litterer", "litter")
     yield declare(Technique, "vandal", "alter_the_input")
+    yield declare(Technique, "fitter", "look_at_validation", needs_data=True)
+    yield declare(Technique, "peeker", "look_at_test", needs_data=True)
     yield declare(Technique, "gambler", "scale_at_random")
     yield declare(Technique, "liar", "scale", produces="beads")
     yield declare(Technique, "odd-progress", "overshoot")
@@ -103,6 +105,14 @@ def litter(step):
 def alter_the_input(step):
     np.save(step.inputs[0].path / "model.npy", np.zeros((3, 2)))
     return write(step)
+
+
+def look_at_validation(step):
+    return write(step, step.dataset.select("validation").labels.mean())
+
+
+def look_at_test(step):
+    return write(step, step.dataset.select("test").labels.mean())
 
 
 def overshoot(step):
@@ -197,6 +207,14 @@ class TestVandal(Technique):
     plugin = "vandal"
 
 
+class TestFitter(Technique):
+    plugin = "fitter"
+
+
+class TestPeeker(Technique):
+    plugin = "peeker"
+
+
 class TestGambler(Technique):
     plugin = "gambler"
 
@@ -257,7 +275,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("contract", ["Good", "GoodExport"])
+@pytest.mark.parametrize("contract", ["Good", "Fitter", "GoodExport"])
 def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], contract: str):
     assert failures[contract] == set()
 
@@ -300,8 +318,8 @@ def test_each_broken_promise_fails_its_own_test(
     assert failures[contract] == broken
 
 
-@pytest.mark.parametrize("contract", ["LostCode", "Vandal"])
-def test_what_cannot_run_or_alters_its_input_fails_all_that_runs_it(
+@pytest.mark.parametrize("contract", ["LostCode", "Vandal", "Peeker"])
+def test_what_cannot_run_alters_its_input_or_asks_for_test_images_fails_all_that_runs_it(
     failures: dict[str, set[str]], contract: str
 ):
     assert "test_it_makes_the_format_that_it_declares" in failures[contract]

@@ -158,6 +158,7 @@ HEADER = "path,label,split\n"
         (HEADER + "a.png,ill\n", "line 2 has 2 fields: expected 3"),
         (HEADER + "a.png,ill,train\n./a.png,well,test\n", "line 3: './a.png' is listed a second"),
         (HEADER + "a.png,ill,train\nc.png,ill,train\n", "line 3: there is no file 'c.png'.*1 of 2"),
+        (HEADER + f"{'n' * 300}.png,ill,train\n", "line 2: there is no file 'nnn.*1 of 1 rows"),
         (HEADER.encode() + "a.png,gesünder,train\n".encode("latin-1"), "line 2 is not UTF-8"),
         (HEADER.encode("utf-16"), "line 1 is not UTF-8"),
         (HEADER + '"a.png"x,ill,train\n', "line 2 is no CSV"),

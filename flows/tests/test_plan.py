@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from pydantic import Field
 
+from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
 from pupila.registry import Registered, Registry
 from pupila_flows.plan import Plan, RecipeError, read_plan
 
 
+class Cosine(Config):
+    steps: int = Field(default=9, ge=1, description="Half a period.")
+
+
+class Constant(Config):
+    rate: float = Field(default=1, gt=0, description="Rate.")
+
+
 class Training(Config):
     epochs: int = Field(default=3, ge=1, description="Passes over the data.")
+    schedule: Cosine | Constant = Field(default=Cosine(), description="Of the learning rate.")
+
+
+def refuse(source: Path, output: OutputContract, folder: Path) -> None:
+    raise PupilaError(f"{source.name} is sealed: refused ({output.kind}).")
 
 
 def _registry() -> Registry:
@@ -50,6 +65,13 @@ def _registry() -> Registry:
             produces="keras",
             recognises=lambda path: path.suffix == ".keras",
         ),
+        Loader(
+            name="sealed",
+            summary="files that are refused",
+            implementation=f"{__name__}:refuse",
+            produces="",
+            recognises=lambda path: path.suffix == ".sealed",
+        ),
     )
     return Registry(tuple(Registered(plugin, "pupila-test", "1") for plugin in plugins))
 
@@ -70,6 +92,9 @@ steps:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     (tmp_path / "big.keras").write_bytes(b"PK")
+    (tmp_path / "big.sealed").write_bytes(b"PK")
+    (tmp_path / "empty.keras").touch()
+    (tmp_path / "notes.txt").write_text("no images")
     return tmp_path
 
 
@@ -100,12 +125,13 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("use: distill", "use: distil"), 6, ["'distil'", "Did you mean 'distill'?"]),
         (("epochs: 2", "epoch: 2"), 6, ["steps.small.with.epoch", "Did you mean 'epochs'?"]),
         (("epochs: 2", "epochs: 0"), 6, ["steps.small.with.epochs", "greater than or equal to 1"]),
+        (("epochs: 2", "schedule: {step: 1}"), 6, ["schedule.Cosine.step", "mean 'steps'?"]),
         (("from: big", "from: bigg"), 6, ["'bigg'", "Did you mean 'big'?"]),
         (("from: small", "from: int8"), 7, ["depend on each other", "lite", "int8"]),
         (("path: images", "path: pictures"), 2, ["no images at", "pictures"]),
         (("path: big.keras", "path: huge.keras"), 4, ["no model at", "huge.keras"]),
         (("from: lite", "from: small"), 8, ["'small' is keras", "export-tflite"]),
-        (("from: lite", "from: [lite, small]"), 8, ["takes 1 inputs", "not 2"]),
+        (("from: lite", "from: [lite, small]"), 8, ["takes 1 input in", "not 2"]),
         (("teachers:", "teacher:"), 3, ["teacher is no known field", "Did you mean 'teachers'?"]),
         (("classes: [a, b]", "classes: [a]"), 4, ["teachers.big.classes"]),
         (("path: big.keras", "pth: big.keras"), 4, ["teachers.big.pth", "Did you mean 'path'?"]),
@@ -113,6 +139,25 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("  lite:", "  big:"), 4, ["both named 'big'"]),
         (("  lite:", "  small:"), 7, ["'small' is given twice"]),
         (("name: good", "name: [good"), 2, ["not valid YAML"]),
+        (("use: distill", "retries: -1, use: distill"), 6, ["retries is -1: must be greater"]),
+        (("a, b]", "a, b], output: sofmax"), 4, ["'logits' or 'sigmoid'", "mean 'softmax'?"]),
+        (("a, b]", "a, a]"), 4, ["teachers.big.classes: class 'a' is named twice."]),
+        (("a, b]", "a, '']"), 4, ["teachers.big.classes: a class has an empty name."]),
+        (("a, b]", "a, b, c], output: sigmoid"), 4, ["a sigmoid tells two classes apart, not 3"]),
+        (("images", "images, classes: [a, a]"), 2, ["data.classes: class 'a' is named twice."]),
+        (("images", "images, classes: [a, c]"), 4, ["['a', 'b'], but data.classes are ['a', 'c']"]),
+        (("images", "images, positive: bb"), 2, ["none of the classes ['a', 'b']", "mean 'b'?"]),
+        (("images", "images, classes: [b, a], positive: c"), 2, ["none of the classes ['b', 'a']"]),
+        (("path: images", "path: notes.txt"), 2, ["neither a folder of images nor a .csv file"]),
+        (("big.keras", "empty.keras"), 4, ["empty.keras' is an empty file"]),
+        (("big.keras", "big.sealed"), 4, ["big.sealed is sealed: refused (softmax)."]),
+        (("  small:", "  ../small:"), 6, ["steps: the name '../small' must be at most 64"]),
+        (("  small:", f"  {'s' * 65}:"), 6, ["must be at most 64 letters"]),
+        (("  big:", "  a b:"), 4, ["teachers: the name 'a b' must be at most 64"]),
+        (("name: good", f"name: {'g' * 65}"), 1, ["must be at most 64 lower-case letters"]),
+        (("name: good", "name: good\nseed: 4294967296"), 2, ["less than or equal to 4294967295"]),
+        (("use: distill", "use: distill, timeout_minutes: .nan"), 6, ["timeout_minutes is nan"]),
+        (("use: distill", "use: distill, timeout_minutes: .inf"), 6, ["timeout_minutes is inf"]),
     ],
 )
 def test_a_mistake_is_told_with_its_line(
@@ -124,9 +169,178 @@ def test_a_mistake_is_told_with_its_line(
     ), problems
 
 
+OF_A_STEP = "Known: use, from, with, timeout_minutes, retries."
+QUOTES = "must be text: put quotes, as in"
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("[a, b]", "[yes, no]"), 4, f'teachers.big.classes: {QUOTES} classes: ["yes", "no"].'),
+        (("[a, b]", "[0, 1]"), 4, f'teachers.big.classes: {QUOTES} classes: ["0", "1"].'),
+        (("name: good", "name: 2024-01-31"), 1, f'name: {QUOTES} name: "2024-01-31".'),
+        (
+            ("from: big", "from: 1"),
+            6,
+            'steps.small.from: must be text: put quotes, as in from: "1".',
+        ),
+        (("[a, b]", "a"), 4, "teachers.big.classes is 'a': must be a list."),
+        (("[a, b]", "[]"), 4, "teachers.big.classes: needs 2 or more entries, and has 0."),
+        (
+            ("{path: images}", "images"),
+            2,
+            "data is 'images': must be a mapping of names to values.",
+        ),
+        (("{path: images}", ""), 2, "data is empty: must be a mapping of names to values."),
+        (
+            ("{path: images}", "[images]"),
+            2,
+            "data is a list: must be a mapping of names to values.",
+        ),
+        (("name: good", "name: good\nseed: x"), 2, "seed is 'x': must be a whole number."),
+        (("  lite:", "  small:"), 7, "'small' is given twice."),
+        (
+            ("images}", '"${NOPE}"}'),
+            2,
+            "environment variable NOPE is not set: set it, or write ${NOPE:-default}.",
+        ),
+        (
+            ("images}", '"${VOID}"}'),
+            2,
+            "environment variable VOID is empty: set it, or write ${VOID:-default}.",
+        ),
+        (
+            ("teachers:", "teacher:"),
+            3,
+            "teacher is no known field. Did you mean 'teachers'? "
+            "Known: name, seed, workers, data, teachers, steps, evaluate.",
+        ),
+        (
+            ("from: small", "form: small"),
+            7,
+            f"steps.lite.form is no known field. Did you mean 'from'? {OF_A_STEP}",
+        ),
+        (
+            ("epochs: 2}}", "epochs: 2}}\n  with: {use: distill, from: big, wth: {}}"),
+            7,
+            f"steps.with.wth is no known field. Did you mean 'with'? {OF_A_STEP}",
+        ),
+    ],
+)
+def test_a_mistake_is_one_problem_in_plain_words(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    line: int,
+    message: str,
+):
+    monkeypatch.delenv("NOPE", raising=False)
+    monkeypatch.setenv("VOID", "")
+    assert _problems(folder, GOOD.replace(*change, 1)) == [(line, message)]
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        ("name: 2024-99-99", 1, "'2024-99-99' is no timestamp; put quotes around it if it is text"),
+        ("name: good\nseed: !!int hello", 2, "'hello' is no int; put quotes"),
+        ("name: !!bool perhaps", 1, "'perhaps' is no bool; put quotes"),
+        ("name: !foo good", 1, "a recipe has no tags like '!foo'"),
+        ("name: !!python/object:os.system good", 1, "no tags like '!!python/object:os.system'"),
+        ("name: good\n[a]: b", 2, "a list or a mapping stands where a name should"),
+        ("name: good\n{a: b}: c", 2, "a list or a mapping stands where a name should"),
+        ("name: good\nseed: \a", 2, "the character U+0007 may not stand in it"),
+        ("name: good\nevaluate: &e {path: *e}", 2, "an alias stands inside of what it names"),
+        (f"name: {'[' * 2000}{']' * 2000}", 1, "it is nested too deeply"),
+    ],
+)
+def test_what_yaml_cannot_say_is_one_problem(folder: Path, change: str, line: int, message: str):
+    ((found, words),) = _problems(folder, GOOD.replace("name: good", change))
+    assert found == line
+    assert words.startswith("not valid YAML: ") and message in words
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("images", "n" * 300), 2),
+        (("images", "n/" * 3000), 2),
+        (("images", "notes.txt/images"), 2),
+        (("images", r'"a\0b"'), 2),
+        (("big.keras", "n" * 300), 4),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_told_with_its_line(
+    folder: Path, change: tuple[str, str], line: int
+):
+    ((found, message),) = _problems(folder, GOOD.replace(*change))
+    assert found == line
+    assert message.startswith("no ") and message.endswith("give an existing path.")
+
+
+def test_a_model_that_may_not_be_read_is_told_with_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(path: Path, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr(os, "access", refused)  # whoever runs this test may be root
+    problems = _problems(folder, GOOD)
+    assert [(line, "may not be read" in message) for line, message in problems] == [
+        (2, True),
+        (4, True),
+    ]
+
+
+def test_names_that_yaml_takes_for_numbers_or_truths_are_names(folder: Path):
+    text = GOOD.replace("  lite:", "  1:").replace("from: lite", 'from: "1"')
+    assert [step.name for step in _read(folder, text.replace("  int8:", "  yes:")).steps] == [
+        "small",
+        "1",
+        "yes",
+    ]
+
+
 def test_all_mistakes_are_told_at_once(folder: Path):
     text = GOOD.replace("distill", "distil").replace("images", "pictures").replace("lite}", "lit}")
     assert [line for line, _ in _problems(folder, text)] == [2, 6, 8]
+
+
+def test_fields_that_are_wrong_hide_nothing_else(folder: Path):
+    text = (
+        GOOD.replace("name: good", "name: Not Good")
+        .replace("big.keras", "huge.keras")
+        .replace("path: images", "path: pictures, expectations: {minimum_width: wide}")
+        .replace("use: distill", "use: distill, retries: -1")
+        .replace("epochs: 2", "epochs: 0")
+        .replace("use: export-tflite", "use: export-tflight, timeout_minutes: 0")
+        .replace("from: lite", "from: light")
+    )
+    assert [line for line, _ in _problems(folder, text)] == [1, 2, 2, 4, 6, 6, 7, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("use: distill, ", ""), 6),  # `lite` builds on it
+        (("from: big", "form: big"), 6),  # it would lack an input
+        (("from: big", "from: {}"), 6),
+        (("classes: [a, b]", "classes: [a]"), 4),  # `small` builds on it
+        (("  small: {", "  small: [{"), 6),
+        (("steps:", "stepps:"), None),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told(
+    folder: Path, change: tuple[str, str], line: int | None
+):
+    text = GOOD.replace(*change)
+    if "[{" in text:
+        text = text.replace("epochs: 2}}", "epochs: 2}}]")
+    problems = _problems(folder, text)
+    if line is None:
+        assert [message.split(" is ")[0] for _, message in problems] == ["steps", "stepps"]
+    else:
+        assert [found for found, _ in problems] == [line]
 
 
 def test_an_unknown_model_format_names_what_could_be_read(folder: Path):
@@ -147,6 +361,9 @@ def test_environment_variables_and_their_defaults_stand_for_paths(
     assert _read(folder, text).data == folder / "other"
 
 
-def test_a_missing_recipe_is_one_sentence(tmp_path: Path):
-    with pytest.raises(PupilaError, match=r"No recipe at .*nowhere\.yaml"):
-        read_plan(tmp_path / "nowhere.yaml", _registry())
+@pytest.mark.parametrize("name", ["nowhere.yaml", "notes.txt/recipe.yaml", "n" * 300, "images"])
+def test_a_recipe_that_cannot_be_read_is_one_sentence(folder: Path, name: str):
+    with pytest.raises(
+        PupilaError, match=rf"No recipe at .*{name}' \(.*\): give the path of a YAML"
+    ):
+        read_plan(folder / name, _registry())

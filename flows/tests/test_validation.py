@@ -287,6 +287,12 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_finds(distance: int)
     assert all(near[row, twins[row]] for row in np.flatnonzero(expected))
 
 
+def test_every_row_of_equal_hashes_has_its_near_duplicate() -> None:
+    splits = np.array([0, 0, 0, 1])
+    twins = near_duplicates(["00000000000000ff"] * 3 + ["00000000000000fe"], splits, 4)
+    assert twins.tolist() == [3, 3, 3, 0]
+
+
 def test_near_duplicates_among_100_000_images_are_found_in_seconds() -> None:
     random = np.random.default_rng(0)
     codes = random.integers(0, 2**63, 100_000, dtype=np.uint64)

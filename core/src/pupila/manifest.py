@@ -159,7 +159,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     missing: list[tuple[int, str]] = []
     for line, row in rows:
         values = _checked_values(path, line, header, row)
-        if not Path(values["path"]).is_file():
+        if not _is_file(values["path"]):
             missing.append((line, row[header.index("path")]))
         earlier = line_of.setdefault(values["path"], line)
         if earlier != line:
@@ -243,6 +243,13 @@ def _checked_values(
         )
     file = os.path.normpath(path.parent / values["path"])
     return values | {"path": file, "split": split}
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # the name is too long for a file, or lies in a folder that may not be read
+        return False
 
 
 def _missing_files(path: Path, missing: Sequence[tuple[int, str]], rows: int) -> str:

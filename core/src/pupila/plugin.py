@@ -147,6 +147,7 @@ class Loader(Plugin):
 
     kind: ClassVar[str] = "loader"
     produces: str
+    """Empty for a loader that refuses all that it recognises: recipes are then told at once."""
     recognises: Callable[[Path], bool]
 
 

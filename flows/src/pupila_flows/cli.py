@@ -106,7 +106,9 @@ def validate(
     from pupila_flows.workspace import Workspace
 
     with _working(as_json):
-        summary = direct.validate(Workspace.at(workspace), data, _names(classes), positive)
+        summary = direct.validate(
+            Workspace.at(workspace), data, direct.parse_classes(classes), positive
+        )
     if as_json:
         print(summary.model_dump_json())
     else:
@@ -140,7 +142,13 @@ def evaluate(
 
     with _working(as_json):
         judged = direct.evaluate(
-            Workspace.at(workspace), model, data, _names(classes), output, positive, specificity
+            Workspace.at(workspace),
+            model,
+            data,
+            direct.parse_classes(classes),
+            output,
+            positive,
+            specificity,
         )
     if as_json:
         print(judged.model_dump_json())
@@ -280,7 +288,3 @@ def _warn_of_broken_plugins() -> None:
 
     for each in installed().broken:
         print(f"warning: {each}", file=sys.stderr)
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return tuple(name.strip() for name in text.split(",")) if text else None

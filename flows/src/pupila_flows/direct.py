@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
+from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from pupila.contract import OutputContract
+from pupila.contract import OutputKind
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest
 from pupila.evaluation import Evaluation
 from pupila.registry import installed
 from pupila_flows import assignments
 from pupila_flows.data import read_data
+from pupila_flows.explain import sentence
 from pupila_flows.plan import PlannedTeacher
-from pupila_flows.recipe import DataSection, EvaluateSection, TeacherSection
+from pupila_flows.recipe import ClassNames, DataSection, EvaluateSection, TeacherSection
 from pupila_flows.results import DataSummary
 from pupila_flows.work import Outcome, Work, perform, session
 from pupila_flows.workspace import Workspace
+
+_CLASSES: TypeAdapter[tuple[str, ...]] = TypeAdapter(ClassNames)
 
 
 def validate(
@@ -41,6 +46,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge a model file on the test split; `classes` names its output columns."""
     dataset = read_data(data, None, place.cache)
+    chosen = _known(positive, dataset) or dataset.classes[0]
     teacher = _teacher(model, classes or dataset.classes, output)
     imported = _perform(place, assignments.import_teacher(place, teacher))
     artifact = place.store.open(imported.value["artifact"])
@@ -49,10 +55,25 @@ def evaluate(
         model.name,
         artifact,
         dataset,
-        _known(positive, dataset) or dataset.classes[0],
+        chosen,
         EvaluateSection(specificity=specificity),
     )
     return Evaluation.model_validate(_perform(place, work).value)
+
+
+def parse_classes(text: str | None) -> tuple[str, ...] | None:
+    """Return the class names of a text with commas; None where there is none.
+
+    Raises:
+        PupilaError: a name is empty or given twice, or there is only one.
+    """
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    try:
+        return _CLASSES.validate_python(names)
+    except ValidationError as error:
+        raise _refused(names, error) from None
 
 
 def report(place: Workspace, run: Path | None) -> Path:
@@ -61,9 +82,8 @@ def report(place: Workspace, run: Path | None) -> Path:
     result = folder / "result.json"
     if not result.exists():
         raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
-    page = folder / "report.html"
-    page.unlink(missing_ok=True)
-    work = assignments.render_report(result.resolve(), folder.resolve(), [str(page)])
+    always_anew = uuid4().hex
+    work = assignments.render_report(result.resolve(), folder.resolve(), [always_anew])
     return Path(_perform(place, work).value["report"])
 
 
@@ -80,17 +100,23 @@ def _perform(place: Workspace, work: Work) -> Outcome:
 
 
 def _teacher(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
-    try:
-        OutputContract.model_validate({"kind": output, "classes": classes})
-    except ValidationError:
-        kinds = ("softmax", "logits", "sigmoid")
+    kinds = get_args(OutputKind)
+    if output not in kinds:
         raise PupilaError(
             f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(output, kinds)}"
-        ) from None
-    section = TeacherSection.model_validate(
-        {"path": str(model), "classes": classes, "output": output}
-    )
+        )
+    try:
+        section = TeacherSection.model_validate(
+            {"path": str(model), "classes": classes, "output": output}
+        )
+    except ValidationError as error:
+        raise _refused(classes, error) from None
     return PlannedTeacher(model.stem, section, model, installed().loader(model).produces)
+
+
+def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
+    reason = sentence(error.errors()[0])
+    return PupilaError(f"The classes {list(classes)} cannot be told apart: {reason}.")
 
 
 def _known(positive: str | None, dataset: Dataset) -> str | None:

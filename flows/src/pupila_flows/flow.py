@@ -139,7 +139,9 @@ def do(work: Work, inputs: list[Outcome]) -> State[Outcome]:
     """Do a piece of work on what was made before, in a child process."""
     if inputs:
         work = work.on([each.value["artifact"] for each in inputs])
-    outcome = perform(work, _ProgressArtifact(work.title))
+    progress = _ProgressArtifact(work.title)
+    outcome = perform(work, progress)
+    progress.finish()
     return Completed(data=outcome, name="Cached" if outcome.cached else "Completed")
 
 
@@ -169,7 +171,14 @@ class _ProgressArtifact:
         if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
             return
         self._last = now
-        percent, text = 100 * done / max(total, 1), f"{self._title}: {what}"
+        self._tell(100 * done / max(total, 1), f"{self._title}: {what}")
+
+    def finish(self) -> None:
+        """Show that the work is done, where any progress was shown."""
+        if self._artifact is not None:
+            self._tell(100, f"{self._title}: done")
+
+    def _tell(self, percent: float, text: str) -> None:
         try:
             if self._artifact is None:
                 self._artifact = create_progress_artifact(percent, description=text)

@@ -7,42 +7,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, cast
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from pupila.errors import PupilaError, nearest
-from pupila.plugin import Config, StepPlugin, Technique
+from pupila.plugin import Config, StepPlugin
 from pupila.registry import Registry, installed
-from pupila_flows.recipe import Recipe, StepSection, TeacherSection
+from pupila_flows.explain import dotted, explain
+from pupila_flows.recipe import DataSection, Recipe, StepSection, TeacherSection
+from pupila_flows.source import Location, Problem, RecipeError, Source, read_source
 
-Location = tuple[str | int, ...]
+__all__ = ["Plan", "PlannedStep", "PlannedTeacher", "Problem", "RecipeError", "read_plan"]
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in a recipe."""
-
-    file: Path
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
-
-
-class RecipeError(PupilaError):
-    """A recipe that cannot run; `problems` holds every mistake that was found."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True)
@@ -94,113 +77,220 @@ def read_plan(file: Path, registry: Registry | None = None) -> Plan:
         RecipeError: with every mistake found.
         PupilaError: there is no such file.
     """
+    source = read_source(file)
+    recipe, problems = None, list[Problem]()
     try:
-        text = file.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        raise PupilaError(f"No recipe at {str(file)!r}: give the path of a YAML file.") from None
-    except UnicodeDecodeError:
-        raise PupilaError(f"{str(file)!r} is no text: a recipe is a YAML file.") from None
-    values, lines = _parse(file, text)
-    try:
-        recipe = Recipe.model_validate(values)
+        recipe = Recipe.model_validate(source.value)
     except ValidationError as error:
-        raise RecipeError(_explain(error, file, lines, Recipe)) from None
-    return _Checker(file, recipe, lines, registry or installed()).plan(text)
+        problems = explain(error, source, Recipe)
+    checker = _Checker(source, _Parts.of(source.value), registry or installed(), problems)
+    return checker.plan(recipe)
+
+
+@dataclass(frozen=True)
+class _Part(Generic[SectionT]):
+    """A section, without those of its fields that are wrong."""
+
+    section: SectionT
+    whole: bool
+    """Whether nothing was left out."""
+
+    def says(self, field: str) -> bool:
+        """Tell whether a field's value is meant, and no stand-in for one that was left out."""
+        return self.whole or field in self.section.model_fields_set
+
+
+def _part(model: type[SectionT], value: Any) -> _Part[SectionT] | None:
+    """Read a section; None where too much of it is wrong."""
+    try:
+        return _Part(model.model_validate(value), whole=True)
+    except ValidationError as error:
+        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
+    left = {name: each for name, each in _mapping(value).items() if name not in wrong}
+    try:
+        return _Part(model.model_validate(left), whole=False)
+    except ValidationError:
+        return None
+
+
+def _parts(model: type[SectionT], value: Any) -> dict[str, _Part[SectionT]]:
+    parts = ((name, _part(model, each)) for name, each in _mapping(value).items())
+    return {name: part for name, part in parts if part}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is right in a recipe, so that it can be checked whatever is wrong with the rest."""
+
+    data: _Part[DataSection] | None
+    teachers: dict[str, _Part[TeacherSection]]
+    steps: dict[str, _Part[StepSection]]
+    names: frozenset[str] | None
+    """All teachers and steps, right or wrong; None where they are not known."""
+
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> _Parts:
+        teachers, steps = value.get("teachers", {}), value.get("steps", {})
+        misspelt = value.keys() - Recipe.model_fields.keys()
+        known = not misspelt and isinstance(teachers, dict) and isinstance(steps, dict)
+        return cls(
+            data=_part(DataSection, value.get("data")),
+            teachers=_parts(TeacherSection, teachers),
+            steps=_parts(StepSection, steps),
+            names=frozenset(_mapping(teachers)) | frozenset(_mapping(steps)) if known else None,
+        )
 
 
 @dataclass
 class _Checker:
     """Gathers the problems that only show when the whole recipe is seen."""
 
-    file: Path
-    recipe: Recipe
-    lines: Mapping[Location, int]
+    source: Source
+    parts: _Parts
     registry: Registry
-    problems: list[Problem] = field(default_factory=list[Problem])
+    problems: list[Problem]
 
-    def plan(self, text: str) -> Plan:
+    def plan(self, recipe: Recipe | None) -> Plan:
         data = self._data()
         teachers = list(self._teachers())
+        self._check_classes()
         steps = {step.name: step for step in self._steps()}
         order = self._order()
         self._check_formats(order, {each.name: each.format for each in teachers}, steps)
-        if self.problems:
+        if self.problems or recipe is None or data is None:
             raise RecipeError(self.problems)
         planned = tuple(steps[name] for name in order)
-        return Plan(self.file, text, self.recipe, data, tuple(teachers), planned)
+        return Plan(self.source.file, self.source.text, recipe, data, tuple(teachers), planned)
 
     def _problem(self, location: Location, message: str) -> None:
-        self.problems.append(Problem(self.file, _line(self.lines, location), message))
+        self.problems.append(self.source.problem(location, message))
 
-    def _data(self) -> Path:
-        section = self.recipe.data
-        path = self._path(section.path, ("data", "path"), "images")
-        if section.classes and section.positive not in (None, *section.classes):
+    def _data(self) -> Path | None:
+        if self.parts.data is None:
+            return None
+        location = ("data", "path")
+        path = self._path(self.parts.data.section.path, location, "images")
+        if path and not path.is_dir() and path.suffix.lower() != ".csv":
+            self._problem(location, f"{str(path)!r} is neither a folder of images nor a .csv file.")
+        return path
+
+    def _path(self, written: str, location: Location, what: str) -> Path | None:
+        """Return a path at which there is something; None, and a problem, where there is not."""
+        unset = _unset(written)
+        for name, state in unset.items():
             self._problem(
-                ("data", "positive"),
-                f"positive is {section.positive!r}, which is none of the classes "
-                f"{list(section.classes)}.{nearest(str(section.positive), section.classes)}",
+                location,
+                f"environment variable {name} is {state}: set it, or write ${{{name}:-default}}.",
             )
-        return path
-
-    def _path(self, written: str, location: Location, what: str) -> Path:
-        path = self.file.parent / _expand(written)
-        if not path.exists():
-            self._problem(location, f"no {what} at {str(path)!r}: give an existing path.")
-        return path
+        if unset:
+            return None
+        path = self.source.file.parent / _expand(written)
+        reason = _unreadable(path, what)
+        if reason:
+            self._problem(location, reason)
+        return None if reason else path
 
     def _teachers(self) -> Iterator[PlannedTeacher]:
-        for name, section in self.recipe.teachers.items():
+        for name, part in self.parts.teachers.items():
             location = ("teachers", name)
-            if name in self.recipe.steps:
+            if name in self.parts.steps:
                 self._problem(location, f"a teacher and a step are both named {name!r}.")
-            path = self._path(section.path, (*location, "path"), "model")
-            if not path.exists():
+            path = self._path(part.section.path, (*location, "path"), "model")
+            if path is None:
                 continue
             try:
-                loader = self.registry.loader(path)
+                found = self._format(path, part.section)
             except PupilaError as error:
                 self._problem((*location, "path"), str(error))
             else:
-                yield PlannedTeacher(name, section, path, loader.produces)
+                yield PlannedTeacher(name, part.section, path, found)
+
+    def _format(self, path: Path, section: TeacherSection) -> str:
+        """Return the format in which a model would be read; raise what its loader refuses."""
+        try:
+            loader = self.registry.loader(path)
+        except OSError as error:
+            raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
+        if not loader.produces:
+            loader.load()(path, section.contract, path.parent)
+        return loader.produces
+
+    def _check_classes(self) -> None:
+        """Data and teachers must speak of the same classes, and the positive one is of them."""
+        data = self.parts.data.section if self.parts.data else None
+        told: dict[Location, tuple[str, ...]] = {}
+        if data and data.classes:
+            told["data", "classes"] = data.classes
+        for name, part in self.parts.teachers.items():
+            told["teachers", name, "classes"] = part.section.classes
+        if not told:
+            return
+        first, *others = told
+        for location in others:
+            if set(told[location]) != set(told[first]):
+                self._problem(
+                    location,
+                    f"{dotted(location)} are {list(told[location])}, but {dotted(first)} are "
+                    f"{list(told[first])}: name the same ones, in any order.",
+                )
+        if data and data.positive not in (None, *told[first]):
+            self._problem(
+                ("data", "positive"),
+                f"positive is {data.positive!r}, which is none of the classes "
+                f"{list(told[first])}.{nearest(str(data.positive), told[first])}",
+            )
 
     def _steps(self) -> Iterator[PlannedStep]:
-        for name, section in self.recipe.steps.items():
-            location = ("steps", name)
+        for name, part in self.parts.steps.items():
+            location, section = ("steps", name), part.section
             try:
                 plugin = self.registry.step(section.use)
             except PupilaError as error:
                 self._problem((*location, "use"), str(error))
                 continue
-            self._check_count(location, section, plugin)
-            try:
-                config = plugin.config.model_validate(section.config)
-            except ValidationError as error:
-                where = (*location, "with")
-                self.problems += _explain(error, self.file, self.lines, plugin.config, where)
-            else:
+            if part.says("inputs"):
+                self._check_count(location, section, plugin)
+            config = self._config(location, part, plugin)
+            if config:
                 yield PlannedStep(name, section, plugin, config)
+
+    def _config(
+        self, location: Location, part: _Part[StepSection], plugin: StepPlugin
+    ) -> Config | None:
+        """Return a step's settings; None where they are wrong."""
+        try:
+            return plugin.config.model_validate(part.section.config)
+        except ValidationError as error:
+            if part.says("config"):
+                where = (*location, "with")
+                self.problems += explain(error, self.source, plugin.config, where)
+            return None
 
     def _check_count(self, location: Location, section: StepSection, plugin: StepPlugin) -> None:
         given, least, most = len(section.inputs), plugin.min_inputs, plugin.max_inputs
         if given < least or (most is not None and given > most):
             wanted = f"{least}" if most == least else f"{least} to {most}" if most else f"{least}+"
+            inputs = "input" if wanted == "1" else "inputs"
             self._problem(
-                (*location, "from"), f"{plugin.name} takes {wanted} inputs in `from`, not {given}."
+                (*location, "from"),
+                f"{plugin.name} takes {wanted} {inputs} in `from`, not {given}.",
             )
 
     def _order(self) -> list[str]:
         """Return step names so that each comes after its inputs; unknown inputs and cycles told."""
-        known = [*self.recipe.teachers, *self.recipe.steps]
+        steps, known = self.parts.steps, self.parts.names
         graph: dict[str, list[str]] = {}
-        for name, section in self.recipe.steps.items():
-            graph[name] = [each for each in section.inputs if each in self.recipe.steps]
-            for each in section.inputs:
-                if each not in known:
-                    hint = nearest(each, known)
+        for name, part in steps.items():
+            graph[name] = [each for each in part.section.inputs if each in steps]
+            for each in part.section.inputs:
+                if known is not None and each not in known:
                     self._problem(
                         ("steps", name, "from"),
-                        f"{each!r} is neither a teacher nor a step.{hint}",
+                        f"{each!r} is neither a teacher nor a step.{nearest(each, known)}",
                     )
         try:
             return list(TopologicalSorter(graph).static_order())
@@ -239,107 +329,29 @@ class _Checker:
         )
 
 
-def is_control(step: PlannedStep) -> bool:
-    """Tell whether a step trains a model from data alone, without a teacher."""
-    return isinstance(step.plugin, Technique) and step.plugin.max_inputs == 0
+def _unset(text: str) -> dict[str, str]:
+    """Return the variables of a path that have neither value nor default, and what they are."""
+    found = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
+    return {
+        name: "empty" if name in os.environ else "not set"
+        for name in found
+        if not os.environ.get(name)
+    }
 
 
 def _expand(text: str) -> str:
     return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or (match[2] or ""), text)
 
 
-def _parse(file: Path, text: str) -> tuple[Any, dict[Location, int]]:
-    """Return the YAML's value, and the line of every key and item."""
+def _unreadable(path: Path, what: str) -> str | None:
+    """Say why nothing can be read at a path; None where something can."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RecipeError([Problem(file, line, f"not valid YAML: {error.problem}.")]) from None
-    if not isinstance(root, yaml.MappingNode):
-        raise RecipeError([Problem(file, 1, "a recipe is a mapping with `data` and `steps`.")])
-    lines: dict[Location, int] = {}
-    problems: list[Problem] = []
-    _locate(root, (), file, lines, problems)
-    if problems:
-        raise RecipeError(problems)
-    return yaml.safe_load(text), lines
-
-
-def _locate(
-    node: yaml.Node,
-    location: Location,
-    file: Path,
-    lines: dict[Location, int],
-    problems: list[Problem],
-) -> None:
-    """Note the line of a node and all below it; a key given twice is a problem."""
-    lines.setdefault(location, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            _locate(item, (*location, number), file, lines, problems)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*location, str(key.value))
-            line = key.start_mark.line + 1
-            if here in lines:
-                problems.append(Problem(file, line, f"{key.value!r} is given twice."))
-            lines[here] = line
-            _locate(value, here, file, lines, problems)
-
-
-def _line(lines: Mapping[Location, int], location: Location) -> int:
-    """Return the line of a location, or of the nearest part of it that is written."""
-    while location and location not in lines:
-        location = location[:-1]
-    return lines.get(location, 1)
-
-
-def _explain(
-    error: ValidationError,
-    file: Path,
-    lines: Mapping[Location, int],
-    model: type[BaseModel],
-    base: Location = (),
-) -> list[Problem]:
-    """Turn pydantic's findings into problems with lines and nearest names."""
-    problems: list[Problem] = []
-    for found in error.errors(include_url=False):
-        where = found["loc"]
-        dotted = ".".join(str(part) for part in (*base, *where))
-        if found["type"] == "extra_forbidden":
-            fields = _fields_at(model, where[:-1])
-            hint = nearest(str(where[-1]), fields)
-            message = f"{dotted} is no known field.{hint} Known: {', '.join(fields)}."
-        elif found["type"] == "missing":
-            message = f"{dotted} is missing."
-        else:
-            reason = found["msg"].removeprefix("Value error, ")
-            message = f"{dotted}: {reason} (got {_short(found['input'])})"
-        problems.append(Problem(file, _line(lines, (*base, *where)), message))
-    return problems
-
-
-def _short(value: Hashable) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _fields_at(model: type[BaseModel], where: Location) -> list[str]:
-    """Return the field names that may stand at a location below a model."""
-    found: Any = model
-    for part in where:
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            fields = {field.alias or name: field for name, field in found.model_fields.items()}
-            if part in fields:  # else it is a name that the user gave: a key of a mapping
-                found = _model_in(fields[str(part)].annotation)
-    if not (isinstance(found, type) and issubclass(found, BaseModel)):
-        return []
-    return [field.alias or name for name, field in found.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> Any:
-    """Return the model inside `Model`, `Model | None` or `dict[str, Model]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_model_in(each) for each in get_args(annotation))
-    return next((each for each in inner if each), None)
+        if not path.exists():
+            return f"no {what} at {str(path)!r}: give an existing path."
+        if path.is_file() and path.stat().st_size == 0:
+            return f"{str(path)!r} is an empty file: no {what} can be read from it."
+        if not os.access(path, os.R_OK):
+            return f"{str(path)!r} may not be read: change its permissions."
+    except OSError as error:
+        return f"no {what} at {str(path)!r} ({error.strerror}): give an existing path."
+    return None

@@ -5,12 +5,54 @@ The sentences of the fields are the reference in the docs and the form in the Pr
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from pupila.contract import OutputKind
+from pupila.contract import OutputContract, OutputKind
 from pupila_flows.validation.bounds import Bounds
+
+
+def _recipe_name(text: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
+        raise ValueError("must be at most 64 lower-case letters, digits and dashes, no dash first")
+    return text
+
+
+def _node_name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return text
+
+
+def _contract(kind: OutputKind, classes: tuple[str, ...]) -> OutputContract:
+    """Return the contract, or raise its own sentence."""
+    try:
+        return OutputContract(kind=kind, classes=classes)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _told_apart(classes: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(name.strip() for name in classes):
+        raise ValueError("a class has an empty name")
+    return _contract("softmax", classes).classes
+
+
+NodeName = Annotated[str, AfterValidator(_node_name)]
+"""Name of a teacher or a step; log files and tables bear it."""
+ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_told_apart)]
 
 
 class _Section(BaseModel):
@@ -20,9 +62,9 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """Where the images are, and what must be true of them."""
 
-    path: str = Field(description="A class-per-folder tree or a CSV manifest.")
-    classes: tuple[str, ...] | None = Field(
-        default=None, min_length=2, description="Class names in order; by default alphabetical."
+    path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
+    classes: ClassNames | None = Field(
+        default=None, description="Class names in order; by default alphabetical."
     )
     positive: str | None = Field(
         default=None, description="Class whose sensitivity counts; by default the first one."
@@ -33,9 +75,21 @@ class DataSection(_Section):
 class TeacherSection(_Section):
     """A trained model to be compressed."""
 
-    path: str = Field(description="Model file or SavedModel folder.")
-    classes: tuple[str, ...] = Field(min_length=2, description="Class of each output column.")
+    path: str = Field(min_length=1, description="Model file or SavedModel folder.")
+    classes: ClassNames = Field(description="Class of each output column.")
     output: OutputKind = Field(default="softmax", description="softmax, logits or sigmoid.")
+
+    @field_validator("output")
+    @classmethod
+    def _fits_classes(cls, kind: OutputKind, info: ValidationInfo) -> OutputKind:
+        if "classes" in info.data:
+            _contract(kind, info.data["classes"])
+        return kind
+
+    @property
+    def contract(self) -> OutputContract:
+        """What the output columns mean."""
+        return OutputContract(kind=self.output, classes=self.classes)
 
 
 class StepSection(_Section):
@@ -51,7 +105,7 @@ class StepSection(_Section):
         default_factory=dict, alias="with", description="Settings of the plugin."
     )
     timeout_minutes: float = Field(
-        default=180, gt=0, description="The step is stopped after this long."
+        default=180, gt=0, le=30_000, description="Each try is stopped after this long."
     )
     retries: int = Field(
         default=1, ge=0, description="Times it is tried again after a crash, from its checkpoint."
@@ -60,7 +114,7 @@ class StepSection(_Section):
     @field_validator("inputs", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str | int | float) else value
 
 
 class EvaluateSection(_Section):
@@ -77,16 +131,26 @@ class EvaluateSection(_Section):
 class Recipe(_Section):
     """A whole run: data, teachers, and a graph of steps."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]*$", description="Lower-case letters, digits and dashes."
+    name: Annotated[str, AfterValidator(_recipe_name)] = Field(
+        description="Lower-case letters, digits and dashes."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of every random choice of the run.")
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, description="Seed of every random choice of the run."
+    )
     workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
     data: DataSection = Field(description="The images, and what must be true of them.")
-    teachers: dict[str, TeacherSection] = Field(
+    teachers: dict[NodeName, TeacherSection] = Field(
         default_factory=dict[str, TeacherSection], description="Trained models by name."
     )
-    steps: dict[str, StepSection] = Field(min_length=1, description="The graph, by step name.")
+    steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
     evaluate: EvaluateSection = Field(
         default_factory=EvaluateSection, description="How every artifact is judged."
     )
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model inside `Model`, `Model | None` or `dict[str, Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (model_in(each) for each in get_args(annotation))
+    return next((each for each in inner if each), None)

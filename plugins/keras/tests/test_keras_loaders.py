@@ -17,6 +17,7 @@ from pupila import PupilaError, keras_files
 from pupila_keras.probe import answers
 
 TWO = ("ill", "well")
+CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
 
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):
@@ -240,6 +241,14 @@ def cut(path: Path) -> Path:
     return path
 
 
+def scrambled(path: Path) -> Path:
+    """Overwrite what follows the superblock of an HDF5 file."""
+    content = bytearray(path.read_bytes())
+    content[100:3000] = b"\xff" * 2900
+    path.write_bytes(content)
+    return path
+
+
 def flipped(path: Path) -> Path:
     """Damage a byte in the middle of the weights."""
     content = bytearray(path.read_bytes())
@@ -290,14 +299,15 @@ def without_weights(path: Path) -> Path:
     ("make", "complaint"),
     [
         (lambda folder: cut(saved(folder / "a.keras")), "no whole zip archive"),
-        (lambda folder: cut(saved(folder / "a.h5", tf_keras)), "no whole HDF5 file"),
+        (lambda folder: cut(saved(folder / "a.h5", tf_keras)), CUT_SHORT),
+        (lambda folder: scrambled(saved(folder / "a.h5", tf_keras)), "HDF5 file, but damaged"),
         (lambda folder: flipped(saved(folder / "a.keras")), "checksum|damaged"),
         (lambda folder: empty(folder / "a.keras"), "is empty"),
         (lambda folder: empty(folder / "a.h5"), "is empty"),
         (lambda folder: jpeg(folder / "a.keras"), "no whole zip archive"),
-        (lambda folder: jpeg(folder / "a.h5"), "no whole HDF5 file"),
+        (lambda folder: jpeg(folder / "a.h5"), "it is no HDF5 file"),
         (lambda folder: archive(folder / "a.keras", notes_txt="hello"), "no Keras model"),
-        (lambda folder: archive(folder / "a.h5", notes_txt="hello"), "no whole HDF5 file"),
+        (lambda folder: archive(folder / "a.h5", notes_txt="hello"), "it is no HDF5 file"),
         (
             lambda folder: archive(folder / "a.keras", config_json="{", metadata_json="{}"),
             "its archive is damaged",

@@ -14,7 +14,8 @@ class TestSparsify(TechniqueContract):
 
 Install the plugin (`pip install --editable .`), then run `pytest`: each promise that Pupila relies
 on is one test, named as a sentence. `ExporterContract` is the same for exporters, and checks that
-the other format gives the same answers, through the runner of that format.
+the other format gives the same answers, through the runner of that format. As in a flow, a step is
+not given the test images: one that asks for them fails.
 
 The contract makes its own input: a tiny image classifier in the format that the plugin accepts
 (through an installed exporter where that is not `keras`), and a few drawn images. Where the plugin

@@ -36,6 +36,7 @@ def step_for(
     """Return what an implementation is called with.
 
     The output, unless it is given, the scratch folder and the predictions are made in `folder`.
+    As in a flow, the test images are withheld: no step may learn from them.
     """
     output = output or folder / "output"
     scratch = folder / "scratch"
@@ -47,7 +48,7 @@ def step_for(
         output=output,
         scratch=scratch,
         seed=seed,
-        dataset=dataset,
+        dataset=None if dataset is None else dataset.without("test"),
         predictions=predictions or Predictions(folder / "predictions"),
         progress=progress,
     )

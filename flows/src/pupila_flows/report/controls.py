@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from pupila.evaluation import Estimate
+from pupila_flows.report import formats
 from pupila_flows.report.answers import Answers
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.tables import Cell, plain_score
@@ -13,7 +16,7 @@ from pupila_flows.results import Entry
 
 @dataclass(frozen=True)
 class Comparison:
-    """A pupil and a control of the same architecture and the same further steps."""
+    """A pupil and a control that was made like it, but for the teacher."""
 
     pupil: str
     control: str
@@ -25,22 +28,74 @@ class Comparison:
 def comparisons(lineage: Lineage, answers: Answers) -> list[Comparison]:
     """Pair each pupil with the control that differs from it only in having had no teacher.
 
-    Alike are: the student that the first step trained (name, input, number of parameters), and
-    the plugins that followed it.
+    Alike are: the seed and all settings of the two trainings, but for those that only a
+    distillation has; the size of what they trained; and the steps that followed, settings included.
     """
-    controls = [each for each in lineage.judged() if lineage.is_control(each.entry)]
     return [
         _compare(pupil, control, answers)
-        for control in controls
-        for pupil in lineage.pupils()
-        if _likeness(pupil.entry, lineage) == _likeness(control.entry, lineage)
+        for pupil, control in _candidates(lineage)
+        if not _unlike(pupil.entry, control.entry, lineage)
     ]
 
 
-def _likeness(entry: Entry, lineage: Lineage) -> tuple[object, ...]:
+def unpaired(lineage: Lineage) -> str:
+    """Say in what a pupil and the control nearest to it differ; nothing without either."""
+    found = [
+        (_unlike(pupil.entry, control.entry, lineage), pupil, control)
+        for pupil, control in _candidates(lineage)
+    ]
+    if not found:
+        return ""
+    settings, pupil, control = min(found, key=lambda each: len(each[0]))
+    return (
+        f"No control can be compared with a pupil, for none differs from it in the teacher alone: "
+        f"{pupil.name} and {control.name} are nearest, and differ also in "
+        f"{formats.listed(settings)}."
+    )
+
+
+def _candidates(lineage: Lineage) -> list[tuple[Judged, Judged]]:
+    controls = [each for each in lineage.judged() if lineage.is_control(each.entry)]
+    return [(pupil, control) for control in controls for pupil in lineage.pupils()]
+
+
+def _unlike(pupil: Entry, control: Entry, lineage: Lineage) -> list[str]:
+    """Return what is not the same in a pupil as in a control, with both values.
+
+    What a control has no setting for (`alpha`, `temperature`) is no difference.
+    """
+    mine, theirs = _circumstances(pupil, lineage), _circumstances(control, lineage)
+    return [
+        f"{name} ({mine.get(name, formats.NONE)} and {value})"
+        for name, value in theirs.items()
+        if mine.get(name, formats.NONE) != value
+    ]
+
+
+def _circumstances(entry: Entry, lineage: Lineage) -> dict[str, object]:
+    """Return by name how an entry was made: its training, and the steps that followed."""
     root = lineage.root(entry)
-    shape = (root.record.input, root.record.parameters) if root.record else None
-    return (root.config.get("student"), shape, lineage.chain(entry))
+    made = dict(_flat(root.config))
+    if root.record:
+        made["parameters"] = root.record.parameters
+        made["input"] = f"{root.record.input.height} × {root.record.input.width}"
+        made["seed of the run"] = root.record.origin.seed
+    steps = [_written(step) for step in lineage.chain(entry)]
+    return {**made, "further steps": ", ".join(steps) or "none"}
+
+
+def _written(step: Entry) -> str:
+    settings = ", ".join(f"{name}={value}" for name, value in _flat(step.config))
+    return f"{step.uses} with {settings}" if settings else step.uses
+
+
+def _flat(config: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, object]]:
+    """Yield each setting by its dotted name."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(cast("Mapping[str, Any]", value), f"{within}{name}.")
+        else:
+            yield within + name, value
 
 
 def _compare(pupil: Judged, control: Judged, answers: Answers) -> Comparison:

@@ -95,7 +95,11 @@ def _important(lineage: Lineage, answers: Answers, chosen: str | None) -> list[_
         and teacher.name in answers.probabilities
     ]
     pairs.sort(
-        key=lambda pair: (pair[0].name != chosen, not keeps_accuracy(*pair), pair[0].size_bytes)
+        key=lambda pair: (
+            pair[0].name != chosen,
+            not keeps_accuracy(*pair, answers),
+            pair[0].size_bytes,
+        )
     )
     return pairs[:_PUPILS]
 

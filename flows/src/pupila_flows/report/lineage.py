@@ -93,10 +93,10 @@ class Lineage:
         made = [parent for parent in self.parents(entry) if parent.kind == "step"]
         return self.root(made[0]) if made else entry
 
-    def chain(self, entry: Entry) -> tuple[str, ...]:
-        """Return the plugins that followed the root step, up to this one."""
+    def chain(self, entry: Entry) -> tuple[Entry, ...]:
+        """Return the steps that followed the root step, up to this one."""
         made = [parent for parent in self.parents(entry) if parent.kind == "step"]
-        return (*self.chain(made[0]), entry.uses) if made else ()
+        return (*self.chain(made[0]), entry) if made else ()
 
     def _behind(self, entry: Entry) -> set[str]:
         found: set[str] = set()

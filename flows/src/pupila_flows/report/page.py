@@ -15,7 +15,7 @@ from pupila.store import write_atomically
 from pupila_flows.report import controls, figures, formats, graph, scatter, tables
 from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.disagreements import disagreements
-from pupila_flows.report.headline import KEEPS, asked, headline
+from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.results import DataSummary, RunResult
 
@@ -60,11 +60,13 @@ def render(result: RunResult, folder: Path) -> str:
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
         keeps=KEEPS,
+        badge=BADGE,
         shortcuts=tables.shortcuts(result.data),
         columns=tables.columns(result),
         rows=tables.results(result, lineage, chosen),
         thresholds=tables.thresholds(lineage),
         comparisons=controls.comparisons(lineage, answers),
+        unpaired=controls.unpaired(lineage),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),

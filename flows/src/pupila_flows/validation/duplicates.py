@@ -30,26 +30,26 @@ def near_duplicates(
     bands of bits (pigeonhole), so only hashes that share a band are compared: for 100,000
     different pictures and distance 4, about 600,000 pairs a band instead of 5,000,000,000.
     """
-    codes, rows = _distinct(hashes, splits)
-    twins = np.full(len(hashes), -1, np.int64)
+    codes, rows, members = _distinct(hashes, splits)
+    twins = np.full(len(codes), -1, np.int64)
     for bucket in _buckets(codes, distance + 1):
         for start in range(0, len(bucket), _BLOCK_ROWS):
             left = bucket[start : start + _BLOCK_ROWS]
             near = np.bitwise_count(codes[left][:, None] ^ codes[bucket]) <= distance
             near &= splits[rows[left]][:, None] != splits[rows[bucket]]
             hit = near.any(axis=1)
-            twins[rows[left[hit]]] = rows[bucket[near[hit].argmax(axis=1)]]
-    return twins
+            twins[left[hit]] = rows[bucket[near[hit].argmax(axis=1)]]
+    return twins[members]
 
 
 def _distinct(
     hashes: list[str], splits: NDArray[np.int64]
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return each hash once per split, and the first row that has it."""
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each hash once per split, the first row that has it, and which one each row has."""
     codes = np.array([int(text, 16) for text in hashes], np.uint64)
     keys = np.rec.fromarrays([codes, splits])
-    _, rows = np.unique(keys, return_index=True)
-    return codes[rows], rows.astype(np.int64)
+    _, rows, members = np.unique(keys, return_index=True, return_inverse=True)
+    return codes[rows], rows.astype(np.int64), members.astype(np.int64)
 
 
 def _buckets(codes: NDArray[np.uint64], bands: int) -> Iterator[NDArray[np.int64]]:

@@ -28,7 +28,7 @@ def pupila_loaders() -> Iterator[Loader]:
     yield Loader(
         name="pickle",
         summary="pickles (.pkl, .joblib, .pt), which are refused: opening one runs its code",
-        produces="keras",
+        produces="",
         recognises=recognise.is_pickle,
         implementation=f"{__name__}.pickles:refuse",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pupila_keras.safety import check_config
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
 """Attributes and groups by which Keras 2 and 3 store weights."""
+_CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
+"""How the HDF5 library says how many bytes are there, and how many the file should have."""
 
 
 def load(source: Path, output: OutputContract, folder: Path) -> Product:
@@ -40,11 +43,20 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
             attributes: dict[str, Any] = dict(file.attrs)
             names = {*file, *attributes}
     except OSError as error:
-        raise PupilaError(f"it is no whole HDF5 file, as a .h5 must be: {error}") from error
+        raise PupilaError(_why_unreadable(error)) from error
     if "model_config" not in attributes:
         raise PupilaError(_without_config(names))
     with library("its config is no JSON"):
         return json.loads(attributes["model_config"]), str(attributes.get("keras_version", "2"))
+
+
+def _why_unreadable(error: OSError) -> str:
+    if cut := _CUT_SHORT.search(str(error)):
+        there, whole = (int(number) for number in cut.groups())
+        return f"it is cut short: {there:,} of its {whole:,} bytes are there. Copy it again."
+    if "signature not found" in str(error):
+        return "it is no HDF5 file, as a .h5 must be: copy it again, or name it by what it is."
+    return "it is an HDF5 file, but damaged: copy it again."
 
 
 def _without_config(names: set[str]) -> str:

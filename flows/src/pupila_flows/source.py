@@ -1,0 +1,154 @@
+"""The text of a recipe: its value, and the line on which each part of it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+from yaml.reader import ReaderError
+
+from pupila.errors import PupilaError
+
+Location = tuple[str | int, ...]
+
+_TAGS = "tag:yaml.org,2002:"
+_PLAINLY = {
+    "found unhashable key": "a list or a mapping stands where a name should",
+    "found unconstructable recursive node": "an alias stands inside of what it names",
+}
+"""What PyYAML says, and what it means."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a recipe."""
+
+    file: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class RecipeError(PupilaError):
+    """A recipe that cannot run; `problems` holds every mistake that was found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recipe file that is YAML and a mapping; no more is known of it."""
+
+    file: Path
+    text: str
+    value: dict[str, Any]
+    lines: dict[Location, int]
+    """Line of every key and item."""
+    scalars: dict[Location, str]
+    """Every value that is neither list nor mapping, as it is written."""
+
+    def problem(self, location: Location, message: str) -> Problem:
+        """Return a problem on the line of a location, or of the nearest part that is written."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return Problem(self.file, self.lines.get(location, 1), message)
+
+
+def read_source(file: Path) -> Source:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: it is no YAML, no mapping, or has a name twice in one place.
+        PupilaError: there is no such file, or it is no text.
+    """
+    text = _read(file)
+    value, root = _parse(file, text)
+    if not isinstance(root, yaml.MappingNode):
+        raise RecipeError([Problem(file, 1, "a recipe is a mapping with `data` and `steps`.")])
+    source = Source(file, text, value, {}, {})
+    problems: list[Problem] = []
+    _locate(root, (), source, problems)
+    if problems:
+        raise RecipeError(problems)
+    return source
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise PupilaError(f"{str(file)!r} is no text: a recipe is a YAML file.") from None
+    except OSError as error:
+        raise PupilaError(
+            f"No recipe at {str(file)!r} ({error.strerror}): give the path of a YAML file."
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads every key as text, and tells the line of every mistake."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        node = super().compose_node(parent, index)
+        is_key = isinstance(parent, yaml.MappingNode) and index is None
+        if is_key and isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAGS}merge":
+            return yaml.ScalarNode(f"{_TAGS}str", node.value, node.start_mark, node.end_mark)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        del deep  # always: else what contains itself would be built
+        try:
+            # types-PyYAML leaves the node's type open
+            return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
+        except (ValueError, LookupError, AttributeError):  # PyYAML's, for `2024-99-99`, `!!bool x`
+            kind = node.tag.removeprefix(_TAGS)
+            reason = f"{node.value!r} is no {kind}; put quotes around it if it is text"
+            raise ConstructorError(None, None, reason, node.start_mark) from None
+
+
+def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:
+    del loader
+    tag = node.tag.replace(_TAGS, "!!")
+    raise ConstructorError(None, None, f"a recipe has no tags like {tag!r}", node.start_mark)
+
+
+_Loader.add_constructor(None, _refuse_tag)
+
+
+def _parse(file: Path, text: str) -> tuple[Any, yaml.Node | None]:
+    """Return the value, and the nodes it is made of."""
+    try:
+        return _Loader(text).get_single_data(), _Loader(text).get_single_node()
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        reason = f"the character U+{ord(text[error.position]):04X} may not stand in it"
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        reason = _PLAINLY.get(str(error.problem), str(error.problem))
+    except RecursionError:
+        line, reason = 1, "it is nested too deeply"
+    raise RecipeError([Problem(file, line, f"not valid YAML: {reason}.")])
+
+
+def _locate(node: yaml.Node, location: Location, source: Source, problems: list[Problem]) -> None:
+    """Note the line of a node and of all below it; a key given twice is a problem."""
+    line = source.lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode):
+        source.scalars[location] = node.value
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            _locate(item, (*location, number), source, problems)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here, line = (*location, key.value), key.start_mark.line + 1
+            if here in source.lines:
+                problems.append(Problem(source.file, line, f"{key.value!r} is given twice."))
+            else:
+                source.lines[here] = line
+                _locate(value, here, source, problems)
