@@ -22,7 +22,7 @@ _STOP_SECONDS = 10
 def open_model(artifact: Artifact, threads: int) -> TfjsModel:
     """Open an artifact of format `tfjs`.
 
-    TF.js has no threads under Node, so it runs on one whatever `threads` is; `runtime` says so.
+    TF.js has no threads under Node, so it runs on one, whatever `threads` is.
 
     Raises:
         PupilaError: the JavaScript packages are missing, or the model does not load or run.
@@ -69,8 +69,8 @@ class TfjsModel:
     def runtime(self) -> str:
         name = f"TF.js {self._opened['version']}, {self._opened['backend']} backend"
         if refused := self._opened["refused"]:
-            return f"{name} (1 thread; wasm refused: {refused})"
-        return f"{name} ({'SIMD, ' if self._opened['simd'] else ''}1 thread)"
+            return f"{name} (wasm refused: {refused})"
+        return f"{name} (SIMD)" if self._opened["simd"] else name
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
