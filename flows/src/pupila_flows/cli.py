@@ -234,9 +234,10 @@ def _print_result(result: RunResult, path: Path) -> None:
 
 
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
+    from pupila_flows.tables import check_lines
+
     for each in checks:
-        state = "ok" if each.passed else each.severity
-        print(f"{state:8} {each.name}: {each.found} {'' if each.passed else each.advice}".rstrip())
+        print(*check_lines(each), sep="\n")
 
 
 def _print_table(rows: list[dict[str, str]]) -> None:

@@ -38,7 +38,7 @@ from pupila_flows.data import read_data
 from pupila_flows.plan import Plan, read_plan
 from pupila_flows.results import DataSummary, Entry, RunResult
 from pupila_flows.synthetic import is_synthetic
-from pupila_flows.tables import result_rows
+from pupila_flows.tables import check_lines, result_rows
 from pupila_flows.work import Outcome, Work, perform, session
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -54,12 +54,9 @@ class DataRefused(PupilaError):
     def __init__(self, summary: DataSummary) -> None:
         self.summary = summary
         failed = [c for c in summary.checks if not c.passed and c.severity == "error"]
-        lines = [f"  {check.name}: {check.found} {check.advice}".rstrip() for check in failed]
-        super().__init__(
-            "The data does not meet its expectations; nothing was trained.\n"
-            + "\n".join(lines)
-            + f"\n  Data Docs: {summary.data_docs}"
-        )
+        lines = ["The data does not meet its expectations; nothing was trained."]
+        lines += [line for check in failed for line in check_lines(check)]
+        super().__init__("\n".join([*lines, f"Data Docs: {summary.data_docs}"]))
 
 
 class RunFailed(RuntimeError):

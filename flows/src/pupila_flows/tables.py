@@ -5,7 +5,9 @@ from __future__ import annotations
 from pupila.evaluation import Estimate, Evaluation
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
-from pupila_flows.results import Entry, RunResult
+from pupila_flows.results import Check, Entry, RunResult
+
+_SHOWN_IMAGES = 5
 
 
 def result_rows(result: RunResult) -> list[dict[str, str]]:
@@ -35,6 +37,16 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         "median ms": f"{cost.latency.median_ms:.1f}",
     }
+
+
+def check_lines(check: Check) -> list[str]:
+    """Say what a check of the data found; after a failure, what to do and some of the images."""
+    state = "ok" if check.passed else check.severity
+    lines = [f"{state:8} {check.name}: {check.found}."]
+    if not check.passed:
+        more = ["…"] if check.images[_SHOWN_IMAGES:] else []
+        lines += [f"{'':8} {each}" for each in (check.advice, *check.images[:_SHOWN_IMAGES], *more)]
+    return lines
 
 
 def plugin_rows(registry: Registry) -> list[dict[str, str]]:
