@@ -61,6 +61,8 @@ def main() -> None:
             "size": INPUT.height,
             "epochs": options.epochs,
             "patience": options.epochs,
+            # at the default rate this student, which is not normalised, may die in either
+            "learning_rate": 1e-3,
             "augmentation": {"views": 1},
         }
     )

@@ -99,6 +99,14 @@ def test_an_altered_model_file_is_detected_and_named(store: Store):
         store.open(made.digest)
 
 
+def test_a_damaged_record_is_refused_and_replaced(store: Store):
+    artifact = add(store, {"m.bin": b"weights"})
+    (artifact.path / RECORD_NAME).write_text("{")
+    with pytest.raises(PupilaError, match="it is no record"):
+        store.open(artifact.digest)
+    assert store.open(add(store, {"m.bin": b"weights"}).digest).record == artifact.record
+
+
 def test_an_altered_artifact_is_replaced_when_it_is_made_again(store: Store):
     artifact = add(store, {"m.bin": b"weights"})
     (artifact.path / "m.bin").write_bytes(b"changed")

@@ -52,7 +52,10 @@ class OutputContract(BaseModel):
         return 1 if self.kind == "sigmoid" else len(self.classes)
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn raw outputs `(n, columns)` into probabilities `(n, classes)` that sum to one."""
+        """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.
+
+        They sum to one, as closely as the model's own softmax does.
+        """
         if self.kind == "sigmoid":
             return np.concatenate([1 - outputs, outputs], axis=1)
         if self.kind == "logits":

@@ -124,8 +124,8 @@ def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
     groups: dict[str, dict[str, NDArray[np.int64]]] = {}
     for column in GROUP_COLUMNS:
         if column in dataset.frame:
-            given = dataset.frame[column].where(dataset.frame[column].notna(), "")
-            values = np.array([str(value) for value in given.tolist()])
+            given = dataset.frame[column].astype(object)
+            values = np.array(given.where(given.notna(), "").tolist(), dtype=str)
             names = sorted(set(values.tolist()) - {""})
             if len(names) >= 2:
                 groups[column] = {name: np.flatnonzero(values == name) for name in names}
@@ -137,7 +137,7 @@ def _measure(
 ) -> tuple[str, Latency, int]:
     """Return the runtime's name, the time of one image, and the peak memory in bytes."""
     threads = threads or os.cpu_count() or 1
-    image = dataset.pixels(artifact.record.input)[0]
+    image = dataset.image(0, artifact.record.input)
     with closing(open_model(artifact, threads)) as model:
         times = _times(model, image, repeats)
         latency = Latency(

@@ -27,7 +27,7 @@ MODEL_NAME = "model.keras"
 def import_keras() -> Any:
     """Import Keras on TensorFlow without its start-up chatter."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if "tensorflow" not in sys.modules:
         with _standard_error_closed():
             import_module("tensorflow")

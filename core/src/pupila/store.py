@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,8 +46,9 @@ class Store:
     def sweep(self) -> None:
         """Remove drafts that a killed process left: those that nobody touched for a week."""
         for draft in self._incoming.iterdir():
-            if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(draft, ignore_errors=True)
+            with suppress(FileNotFoundError):  # sealed or removed by its owner meanwhile
+                if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(draft, ignore_errors=True)
 
     def add(self, folder: Path, **fields: Any) -> Artifact:
         """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
@@ -95,6 +96,8 @@ class Store:
             record = Record.model_validate_json((path / RECORD_NAME).read_text())
         except FileNotFoundError:
             raise PupilaError(f"No artifact {digest!r} in {self.root}.") from None
+        except ValueError:
+            raise PupilaError(f"{path / RECORD_NAME} was altered: it is no record.") from None
         if digest_json(record.model_dump(mode="json")) != digest:
             raise PupilaError(f"{path / RECORD_NAME} was altered: its digest is not its name.")
         for name, expected in record.files.items():

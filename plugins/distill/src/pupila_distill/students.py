@@ -46,8 +46,8 @@ def conv_32_64_8(input: InputContract, classes: int) -> Any:
 def mobile_xs(input: InputContract, classes: int) -> Any:
     """Build 0.13 M parameters of depthwise separable convolutions.
 
-    Howard et al. 2017, "MobileNets", section 3.1, narrower and with ten blocks instead of
-    thirteen.
+    Howard et al. 2017, "MobileNets", section 3.1, narrower and with nine blocks instead
+    of thirteen.
 
     Raises:
         PupilaError: a side is shorter than 32 px.
