@@ -73,6 +73,11 @@ def _pupila(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _entries(folder: Path) -> dict[str, Entry]:
     """Entries of the latest run by name."""
     latest = max((folder / ".pupila" / "runs" / "small").iterdir())
@@ -144,9 +149,11 @@ def test_ctrl_c_ends_the_run_at_once_and_the_next_one_goes_on(folder: Path, tmp_
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, symlinks=True)
     recipe = copy / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("epochs: 2", "epochs: 500"))
+    recipe.write_text(recipe.read_text().replace("epochs: 2", "epochs: 900, patience: 900"))
     command = [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"]
-    running = subprocess.Popen(command, cwd=copy, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, cwd=copy, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
     checkpoints = copy / ".pupila" / "scratch"
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("*/training.npz")):

@@ -82,6 +82,57 @@ def test_one_file_always_gives_one_artifact(tmp_path: Path, import_model):
     assert import_model(tmp_path / "a.h5").digest == import_model(tmp_path / "a.h5").digest
 
 
+@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
+def test_a_nested_model_of_open_size_is_read_without_its_macs(
+    library, tmp_path: Path, import_model
+):
+    layers = library.layers
+    backbone = model_of(library, (None, None, 3), layers.Conv2D(4, 3))
+    model = model_of(
+        library,
+        (32, 32, 3),
+        lambda image: layers.Dense(2, "softmax")(layers.GlobalAveragePooling2D()(backbone(image))),
+    )
+    model.save(tmp_path / "a.keras")
+    artifact = import_model(tmp_path / "a.keras")
+    assert artifact.record.macs is None
+    np.testing.assert_allclose(answers(keras_files.load(artifact)), answers(model), atol=1e-6)
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [(None, "dict"), ("dict", None), (None, "list"), ("list", "list"), ("dict", "dict")],
+)
+def test_a_dict_or_list_of_one_tensor_is_read_as_the_tensor(
+    library, inputs, outputs, tmp_path: Path, import_model
+):
+    image = library.Input((8, 8, 3), name="image")
+    pooled = library.layers.GlobalAveragePooling2D()(image)
+    answer = library.layers.Dense(2, activation="softmax")(pooled)
+    library.Model(wrapped(image, inputs), wrapped(answer, outputs)).save(tmp_path / "a.keras")
+    artifact = import_model(tmp_path / "a.keras")
+    expected = answers(library.Model(image, answer))
+    np.testing.assert_allclose(answers(keras_files.load(artifact)), expected, atol=1e-6)
+
+
+def test_a_sequential_whose_last_model_gives_a_dict_is_read(tmp_path: Path, import_model):
+    last = model_of(keras, (8, 8, 3), lambda image: {"answer": pooled_two(image)})
+    model = keras.Sequential([keras.layers.InputLayer((8, 8, 3)), last])
+    model.save(tmp_path / "a.keras")
+    artifact = import_model(tmp_path / "a.keras")
+    assert answers(keras_files.load(artifact)).shape == (4, 2)
+
+
+def pooled_two(image):
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    return keras.layers.Dense(2, activation="softmax")(pooled)
+
+
+def wrapped(tensor, kind: str | None):
+    return {None: tensor, "dict": {"image": tensor}, "list": [tensor]}[kind]
+
+
 # What the output means --------------------------------------------------------------------------
 
 
@@ -287,6 +338,12 @@ def some_hdf5(path: Path) -> Path:
     return path
 
 
+def with_config(path: Path, config: str) -> Path:
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = config
+    return path
+
+
 def without_weights(path: Path) -> Path:
     classifier(tf_keras).save(path)
     with zipfile.ZipFile(path) as stream:
@@ -316,6 +373,12 @@ def without_weights(path: Path) -> Path:
             lambda folder: archive(folder / "a.keras", config_json="{}", metadata_json="{}"),
             "its archive is damaged",
         ),
+        (
+            lambda folder: archive(folder / "a.keras", config_json="[]", metadata_json="{}"),
+            "its config is a JSON list, not an object",
+        ),
+        (lambda folder: with_config(folder / "a.h5", "[]"), "its config is a JSON list"),
+        (lambda folder: with_config(folder / "a.h5", "{"), "its config is no JSON"),
         (lambda folder: without_weights(folder / "a.keras"), "it has no weights"),
         (lambda folder: weights(folder / "a.weights.h5"), "weights only, no architecture"),
         (lambda folder: weights(folder / "b.h5", tf_keras), "weights only, no architecture"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tensorflow.core.protobuf import saved_model_pb2
 
 from pupila import PupilaError
 from pupila.predictions import open_model
@@ -124,6 +125,123 @@ def test_a_graph_that_reaches_outside_is_refused(
     with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*reach outside"):
         import_model(source)
     assert not list(tmp_path.glob("written*"))
+
+
+def prints_to_a_file(image):
+    tf.print("here", output_stream="file://written")
+    return mean(image)
+
+
+def restores(image):
+    found = tf.raw_ops.Restore(file_pattern="other", tensor_name="a", dt=tf.float32)
+    return mean(image) + tf.reduce_sum(found)
+
+
+def reads_a_whole_file(image):
+    reader = tf.raw_ops.WholeFileReaderV2()
+    tf.raw_ops.ReaderResetV2(reader_handle=reader)
+    return mean(image)
+
+
+def reads_lines(image):
+    lines = tf.raw_ops.TextLineDataset(filenames="other", compression_type="", buffer_size=1)
+    return mean(image) + tf.cast(tf.raw_ops.DatasetCardinality(input_dataset=lines), tf.float32)
+
+
+def maps_a_file(image):
+    region = tf.raw_ops.ImmutableConst(dtype=tf.float32, shape=[2], memory_region_name="other")
+    return mean(image) + region
+
+
+def writes_a_summary(image):
+    writer = tf.raw_ops.SummaryWriter(shared_name="", container="")
+    tf.raw_ops.CreateSummaryFileWriter(
+        writer=writer, logdir="written", max_queue=1, flush_millis=1, filename_suffix=""
+    )
+    return mean(image)
+
+
+def dumps(image):
+    return mean(tf.raw_ops.DebugIdentity(input=image, debug_urls=["file://written"]))
+
+
+def saves_in_a_branch(image):
+    return tf.cond(tf.reduce_sum(image) > 0, lambda: saves(image), lambda: mean(image))
+
+
+@pytest.mark.parametrize(
+    ("function", "operation"),
+    [
+        (prints_to_a_file, "PrintV2"),
+        (restores, "Restore"),
+        (reads_a_whole_file, "ReaderResetV2, WholeFileReaderV2"),
+        (reads_lines, "DatasetCardinality, TextLineDataset"),
+        (maps_a_file, "ImmutableConst"),
+        (writes_a_summary, "CreateSummaryFileWriter"),
+        (dumps, "DebugIdentity"),
+        (saves_in_a_branch, "SaveV2"),
+    ],
+)
+def test_other_ways_to_files_are_refused_before_anything_runs(
+    function, operation: str, tmp_path: Path, import_model, monkeypatch
+):
+    source = export(tmp_path / "model", Module(function, (1, 4, 4, 3)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tf.saved_model, "load", None)
+    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*reach outside"):
+        import_model(source)
+    assert not list(tmp_path.glob("written*"))
+
+
+def first_version(folder: Path, initialise=None) -> Path:
+    """A SavedModel as TensorFlow 1 wrote it: its saver lies in the graph itself."""
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        image = v1.placeholder(tf.float32, (None, 4, 4, 3), "image")
+        shift = v1.get_variable("shift", initializer=[0.0, 0.5], use_resource=False)
+        answer = tf.nn.softmax(tf.reduce_mean(image, axis=[1, 2])[:, :2] / 255 + shift)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(folder))
+        signature = v1.saved_model.predict_signature_def({"image": image}, {"answer": answer})
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": signature},
+            main_op=initialise() if initialise else None,
+        )
+        builder.save()
+    return folder
+
+
+def save_another() -> object:
+    return tf.raw_ops.SaveV2(
+        prefix="written", tensor_names=["a"], shape_and_slices=[""], tensors=[tf.constant(1.0)]
+    )
+
+
+def test_a_savedmodel_of_tensorflow_1_is_taken_over(tmp_path: Path, import_model):
+    artifact = import_model(first_version(tmp_path / "model"))
+    assert artifact.record.input.shape == (4, 4, 3)
+
+
+def test_a_checkpoint_written_while_loading_is_refused(tmp_path: Path, import_model, monkeypatch):
+    source = first_version(tmp_path / "model", save_another)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PupilaError, match="its graph holds SaveV2, which reach outside"):
+        import_model(source)
+    assert not list(tmp_path.glob("written*"))
+
+
+def test_a_restore_that_writes_is_refused(tmp_path: Path, import_model):
+    source = first_version(tmp_path / "model")
+    stored = saved_model_pb2.SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    part = stored.meta_graphs[0]
+    nodes = {node.name: node for node in part.graph_def.node}
+    saved = part.saver_def.save_tensor_name.partition(":")[0]
+    nodes[part.saver_def.restore_op_name].input.append(f"^{saved}")
+    (source / "saved_model.pb").write_bytes(stored.SerializeToString())
+    with pytest.raises(PupilaError, match="its graph holds MergeV2Checkpoints, SaveV2"):
+        import_model(source)
 
 
 def test_a_damaged_folder_gives_one_sentence(tmp_path: Path, import_model):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pupila_tfjs.converter import _environment, _reason
+from pupila import PupilaError
+from pupila_tfjs.converter import _environment, _reason, convert
 
 TRACEBACK = """\
 I0000 00:00:1795569988.586759    8681 devices.cc:67] Number of eligible GPUs: 0
@@ -37,3 +40,19 @@ def test_the_converter_does_not_inherit_legacy_keras(monkeypatch: pytest.MonkeyP
     environment = _environment()
     assert "TF_USE_LEGACY_KERAS" not in environment
     assert environment["SOME_SETTING"] == "kept"
+
+
+def test_nothing_is_imported_from_the_folder_that_the_user_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    user, installed = tmp_path / "user", tmp_path / "installed"
+    for folder in (user, installed):  # a stand-in for the converter, which takes long to import
+        package = folder / "tensorflowjs" / "converters"
+        package.mkdir(parents=True)
+        (package / "converter.py").write_text(f"raise SystemExit('from {folder.name}')")
+        for parent in (package, package.parent):
+            (parent / "__init__.py").touch()  # a namespace package would yield to the real one
+    monkeypatch.chdir(user)
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    with pytest.raises(PupilaError, match=r"\(exit code 1\): from installed"):
+        convert(tmp_path / "model", tmp_path / "output", "float32")

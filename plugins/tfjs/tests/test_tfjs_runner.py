@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pupila import PupilaError
+from pupila_tfjs import nodejs, runner
 from pupila_tfjs.graph import flatten_biases
 from pupila_tfjs.runner import TfjsModel
 
@@ -131,3 +135,94 @@ def test_an_unknown_operation_is_named(wide_bias_model: Path):
     model_json.write_text(model_json.read_text().replace('"Mean"', '"Erfc"'))
     with pytest.raises(PupilaError, match="Erfc"):
         TfjsModel(wide_bias_model)
+
+
+@pytest.fixture
+def temporary_files(monkeypatch: pytest.MonkeyPatch) -> list[IO[bytes]]:
+    """Collect the temporary files that are opened from now on."""
+    opened: list[IO[bytes]] = []
+    really_open = tempfile.TemporaryFile
+
+    def open_and_note() -> IO[bytes]:
+        opened.append(really_open())
+        return opened[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_and_note)
+    return opened
+
+
+@pytest.fixture
+def other_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let Node run another script, which notes its process id in the file `pid` of its model."""
+    packages = nodejs.installed_packages()
+
+    def use(body: str) -> None:
+        (tmp_path / "runner.mjs").write_text(
+            "import { closeSync, writeFileSync, writeSync } from 'node:fs';\n"
+            "writeFileSync(process.argv[3] + '/pid', String(process.pid));\n" + body
+        )
+        monkeypatch.setattr(nodejs, "SCRIPTS", tmp_path)
+        monkeypatch.setattr(nodejs, "installed_packages", lambda: packages)
+
+    return use
+
+
+def assert_nothing_is_left(folder: Path, temporary_files: list[IO[bytes]]) -> None:
+    process_id = int((folder / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+    assert [file.closed for file in temporary_files] == [True]
+
+
+def test_a_node_that_does_not_start_is_told_and_leaves_no_file_open(
+    mean_colour_model: Path,
+    temporary_files: list[IO[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(nodejs, "binary", lambda: tmp_path / "no_node")
+    with pytest.raises(PupilaError, match=r"Node does not start: .*no_node"):
+        TfjsModel(mean_colour_model)
+    assert [file.closed for file in temporary_files] == [True]
+
+
+@pytest.mark.parametrize(
+    ("header", "error"), [("nope", (PupilaError, "does not run")), ("{}", (KeyError, "bytes"))]
+)
+def test_a_bad_first_answer_leaves_nothing_behind(
+    mean_colour_model: Path,
+    temporary_files: list[IO[bytes]],
+    other_script: Any,
+    header: str,
+    error: tuple[type[Exception], str],
+):
+    frame = f"Buffer.concat([Buffer.from([{len(header)}, 0, 0, 0]), Buffer.from('{header}')])"
+    other_script(f"writeSync(1, {frame}); process.stdin.resume();")
+    expected, message = error
+    with pytest.raises(expected, match=message):
+        TfjsModel(mean_colour_model)
+    assert_nothing_is_left(mean_colour_model, temporary_files)
+
+
+def test_an_interrupt_before_the_first_answer_leaves_nothing_behind(
+    mean_colour_model: Path, temporary_files: list[IO[bytes]], other_script: Any
+):
+    other_script("process.stdin.resume();")
+    reader = threading.get_ident()
+    threading.Timer(2, lambda: signal.pthread_kill(reader, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        TfjsModel(mean_colour_model)
+    assert_nothing_is_left(mean_colour_model, temporary_files)
+
+
+def test_a_child_that_stops_answering_but_goes_on_is_killed(
+    mean_colour_model: Path,
+    temporary_files: list[IO[bytes]],
+    other_script: Any,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(runner, "_STOP_SECONDS", 0.5)
+    other_script("closeSync(1); setInterval(() => {}, 1000);")
+    with pytest.raises(PupilaError, match="Node ended with exit code -9"):
+        TfjsModel(mean_colour_model)
+    assert_nothing_is_left(mean_colour_model, temporary_files)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,10 @@ import tensorflow as tf
 
 from pupila import OutputContract, PupilaError
 from pupila.registry import installed
-from pupila_tflite.loader import load
+from pupila_tflite.border import Border
+from pupila_tflite.loader import _check_range, load
+from pupila_tflite.probes import ignore_progress
+from pupila_tflite.runner import LiteRTModel
 
 SOFTMAX = OutputContract(kind="softmax", classes=("glaucoma", "normal", "other"))
 
@@ -23,6 +27,32 @@ def written(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
     path = tmp_path / name
     path.write_bytes(converter.convert())
     return path
+
+
+def quantized(tmp_path, function, highest, lowest=0, dtype=tf.uint8):
+    """Write the flatbuffer of a function with 8-bit ends, calibrated on noise in that range."""
+    module: Any = tf.Module()
+    shape = (1, 8, 6, 3)
+    module.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.function.get_concrete_function()], module
+    )
+    noise = np.random.default_rng(0).uniform(lowest, highest, (4, *shape))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image] for image in noise.astype(np.float32))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = dtype
+    path = tmp_path / "quantized.tflite"
+    path.write_bytes(converter.convert())
+    return path
+
+
+def softmax_of_means(image):
+    return tf.nn.softmax(tf.reduce_mean(image, axis=(1, 2)) / 99)
+
+
+def softmax_of_pixels(image):
+    return tf.nn.softmax(tf.reshape(image, (1, 8 * 6 * 3)) / 999)
 
 
 def loaded(source, output, tmp_path):
@@ -117,3 +147,66 @@ def test_a_corrupted_file_is_refused_or_runs_but_never_crashes(exported, tmp_pat
             assert source.name in str(error)
             refused += 1
     assert refused >= 15
+
+
+@pytest.mark.parametrize("dtype", [tf.int8, tf.uint8])
+def test_a_quantised_input_of_raw_pixels_is_taken(dtype, tmp_path):
+    source = quantized(tmp_path, softmax_of_means, 255, dtype=dtype)
+    measured = loaded(source, SOFTMAX, tmp_path).measured
+    assert measured == {"input_type": dtype.name, "output_type": dtype.name}
+
+
+@pytest.mark.parametrize(("lowest", "found"), [(-1, "from -[01]"), (0, "from 0")])
+def test_a_quantised_input_of_scaled_pixels_is_refused_with_its_range(lowest, found, tmp_path):
+    source = quantized(tmp_path, softmax_of_means, 1, lowest)
+    with pytest.raises(PupilaError, match=f"{found}.* to (1|0.99).*scaling of pixels inside"):
+        loaded(source, SOFTMAX, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point"),
+    [
+        ("uint8", 0.8, 0),
+        ("uint8", 1.25, 0),
+        ("uint8", 0.9, -20),
+        ("int8", 1.0, -128),
+        ("int16", 255 / 32767, 0),
+        ("uint8", 0.0, 0),
+        ("float32", 0.0, 0),
+    ],
+)
+def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
+    _check_range(Path("given.tflite"), Border(0, (1, 8, 6, 3), np.dtype(dtype), scale, zero_point))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point", "found"),
+    [
+        ("uint8", 1 / 128, 128, "from -1 to 0.992"),
+        ("uint8", 0.78, 0, "from 0 to 199"),
+        ("uint8", 1.27, 0, "from 0 to 324"),
+        ("uint8", 0.9, -24, "from 21.6 to 251"),
+        ("int8", 1.0, 0, "from -128 to 127"),
+    ],
+)
+def test_a_range_that_is_plainly_another_is_refused(dtype, scale, zero_point, found):
+    border = Border(0, (1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
+    with pytest.raises(PupilaError, match=rf"given\.tflite.*{found}\. Expected raw RGB"):
+        _check_range(Path("given.tflite"), border)
+
+
+def test_an_8_bit_softmax_of_many_classes_is_taken(tmp_path):
+    source = quantized(tmp_path, softmax_of_pixels, 255)
+    black = np.zeros((1, 8, 6, 3), np.uint8)
+    answers = LiteRTModel(source, threads=1).predict(black, ignore_progress)
+    assert abs(answers.sum() - 1) > 0.05  # each of 144 columns is rounded to a step of 1 / 256
+    classes = tuple(f"class {number}" for number in range(answers.size))
+    output = OutputContract(kind="softmax", classes=classes)
+    assert loaded(source, output, tmp_path).output == output
+
+
+def test_a_softmax_that_is_declared_logits_is_refused(tmp_path):
+    source = written(tmp_path, softmax_of_means)
+    output = OutputContract(kind="logits", classes=SOFTMAX.classes)
+    with pytest.raises(PupilaError, match="looks like a softmax: set `output: softmax`"):
+        loaded(source, output, tmp_path)

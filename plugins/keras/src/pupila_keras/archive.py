@@ -12,8 +12,9 @@ from pupila import OutputContract, Product, PupilaError
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
 from pupila_keras.finish import finish, is_legacy
-from pupila_keras.reading import library, naming
+from pupila_keras.reading import library, naming, parsed
 from pupila_keras.safety import check_config
+from pupila_keras.storage import check_storage
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -22,8 +23,8 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
     """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged, would run code, or is no classifier of images with the declared
-            output.
+        PupilaError: it is damaged, would run code or read other files, or is no classifier of
+            images with the declared output.
     """
     with naming(source):
         config, version = _config(source)
@@ -45,7 +46,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
         damaged = archive.testzip()
         if damaged:
             raise PupilaError(f"{damaged} does not match its checksum")
-        config = json.loads(archive.read(_CONFIG))
+        config = parsed(archive.read(_CONFIG))
         version = str(json.loads(archive.read(_METADATA))["keras_version"])
     config.pop("compile_config", None)
     return config, version
@@ -53,9 +54,10 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
 
 def _model(source: Path, config: dict[str, Any], version: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
+        with library("it has no weights"), zipfile.ZipFile(source) as archive:
+            weights = archive.extract(_WEIGHTS, folder)
+        check_storage(Path(weights))
         if is_legacy(version):
-            with library("it has no weights"), zipfile.ZipFile(source) as archive:
-                weights = archive.extract(_WEIGHTS, folder)
             return legacy.build(config, weights)
         named = Path(folder) / "model.keras"  # Keras goes by the suffix
         named.symlink_to(source.resolve())

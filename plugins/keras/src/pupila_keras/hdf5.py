@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
-
-import h5py
 
 from pupila import OutputContract, Product, PupilaError
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
 from pupila_keras.finish import finish, is_legacy
-from pupila_keras.reading import library, naming
+from pupila_keras.reading import library, naming, parsed
 from pupila_keras.safety import check_config
+from pupila_keras.storage import check_storage, opened
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
 """Attributes and groups by which Keras 2 and 3 store weights."""
-_CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
-"""How the HDF5 library says how many bytes are there, and how many the file should have."""
 
 
 def load(source: Path, output: OutputContract, folder: Path) -> Product:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged, holds no whole model, would run code, or is no classifier of
-            images with the declared output.
+        PupilaError: it is damaged, holds no whole model, would run code or read other files, or
+            is no classifier of images with the declared output.
     """
     with naming(source):
+        check_storage(source)
         config, version = _config(source)
         check_config(config)
         return finish(_model(source, config, version), output, folder, version)
@@ -38,25 +34,12 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:
     """Return the model's config, and the Keras version that wrote it."""
-    try:
-        with h5py.File(source) as file:
-            attributes: dict[str, Any] = dict(file.attrs)
-            names = {*file, *attributes}
-    except OSError as error:
-        raise PupilaError(_why_unreadable(error)) from error
+    with opened(source) as file:
+        attributes: dict[str, Any] = dict(file.attrs)
+        names = {*file, *attributes}
     if "model_config" not in attributes:
         raise PupilaError(_without_config(names))
-    with library("its config is no JSON"):
-        return json.loads(attributes["model_config"]), str(attributes.get("keras_version", "2"))
-
-
-def _why_unreadable(error: OSError) -> str:
-    if cut := _CUT_SHORT.search(str(error)):
-        there, whole = (int(number) for number in cut.groups())
-        return f"it is cut short: {there:,} of its {whole:,} bytes are there. Copy it again."
-    if "signature not found" in str(error):
-        return "it is no HDF5 file, as a .h5 must be: copy it again, or name it by what it is."
-    return "it is an HDF5 file, but damaged: copy it again."
+    return parsed(attributes["model_config"]), str(attributes.get("keras_version", "2"))
 
 
 def _without_config(names: set[str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pupila import PupilaError
 
@@ -29,6 +31,19 @@ def library(what: str) -> Generator[None]:
         yield
     except Exception as error:  # parsers of damaged files raise anything
         raise PupilaError(f"{what}: {_reason(error)}") from error
+
+
+def parsed(config: str | bytes) -> dict[str, Any]:
+    """Return a model's config from its JSON.
+
+    Raises:
+        PupilaError: it is none, or no object.
+    """
+    with library("its config is no JSON"):
+        value = json.loads(config)
+    if not isinstance(value, dict):
+        raise PupilaError(f"its config is a JSON {type(value).__name__}, not an object: damaged.")
+    return value
 
 
 def _reason(error: Exception) -> str:

