@@ -19,7 +19,7 @@ class Hooks:
     """Hooks of the entry-point group `pupila`; implement the ones you need in one module."""
 
     @hookspec
-    def pupila_techniques(self) -> Iterable[Technique]:  # type: ignore[empty-body]
+    def pupila_techniques(self) -> Iterable[Technique]:
         """Yield techniques. A whole plugin, which zeroes the smallest weights of a model:
 
         ```python
@@ -65,19 +65,24 @@ class Hooks:
         sparsify = "the_module_above"
         ```
         """
+        return ()
 
     @hookspec
-    def pupila_exporters(self) -> Iterable[Exporter]:  # type: ignore[empty-body]
+    def pupila_exporters(self) -> Iterable[Exporter]:
         """Yield exporters: same shape as techniques, one model in, another format out."""
+        return ()
 
     @hookspec
-    def pupila_students(self) -> Iterable[Student]:  # type: ignore[empty-body]
+    def pupila_students(self) -> Iterable[Student]:
         """Yield small architectures that recipes may name as `student`."""
+        return ()
 
     @hookspec
-    def pupila_loaders(self) -> Iterable[Loader]:  # type: ignore[empty-body]
+    def pupila_loaders(self) -> Iterable[Loader]:
         """Yield readers of model files."""
+        return ()
 
     @hookspec
-    def pupila_runners(self) -> Iterable[Runner]:  # type: ignore[empty-body]
+    def pupila_runners(self) -> Iterable[Runner]:
         """Yield runtimes; the first one of a format, by plugin order, judges its artifacts."""
+        return ()
