@@ -19,6 +19,8 @@ from pupila_flows.results import Check, DataSummary
 from pupila_flows.work import Outcome, Work
 from pupila_flows.workspace import Workspace
 
+_IMPORT_SECONDS = 1800.0
+"""Far more than any model takes: libraries may read a damaged file forever."""
 _JUDGE_SECONDS = 3600.0
 _REPORT_SECONDS = 600.0
 
@@ -64,6 +66,7 @@ def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
             "classes": list(section.classes),
             "output": section.output,
         },
+        timeout_seconds=_IMPORT_SECONDS,
     )
 
 
