@@ -209,9 +209,14 @@ def test_an_interrupt_before_the_first_answer_leaves_nothing_behind(
 ):
     other_script("process.stdin.resume();")
     reader = threading.get_ident()
-    threading.Timer(2, lambda: signal.pthread_kill(reader, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        TfjsModel(mean_colour_model)
+    # a shell that started the tests in the background had interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(2, lambda: signal.pthread_kill(reader, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            TfjsModel(mean_colour_model)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert_nothing_is_left(mean_colour_model, temporary_files)
 
 
