@@ -69,7 +69,7 @@ def convert(folder: Path, images: int) -> dict[str, Any]:
     """Quantise by TensorFlow's converter, from a SavedModel."""
     import tensorflow as tf
 
-    pixels = _dataset(folder).pixels(SIZE)[:images, np.newaxis]
+    pixels = _dataset(folder).pixels(SIZE)[:images][:, np.newaxis]
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image.astype(np.float32)] for image in pixels)

@@ -85,8 +85,42 @@ def test_a_split_is_selected_with_its_labels(tree: Path) -> None:
     test = dataset(tree).select("test")
     assert len(test) == 4
     assert [path.parent.name for path in test.paths] == [test.classes[n] for n in test.labels]
-    with pytest.raises(PupilaError, match="no split 'validation'; it has: test, train"):
+    with pytest.raises(PupilaError, match="no split 'validation'; it has: train, test"):
         dataset(tree).select("validation")
+
+
+def add_unlabelled(tree: Path) -> Dataset:
+    for seed in (90, 91, 92):
+        draw(tree / "unlabelled" / f"{seed}.png", seed)
+    return dataset(tree)
+
+
+def test_unlabelled_images_have_the_label_minus_one(tree: Path) -> None:
+    whole = add_unlabelled(tree)
+    assert whole.splits == ("train", "test", "unlabelled")
+    assert whole.select("unlabelled").labels.tolist() == [-1, -1, -1]
+    expected = [whole.classes.index(name) if name else -1 for name in whole.frame["label"]]
+    assert whole.labels.tolist() == expected
+
+
+def test_a_labelled_image_without_a_label_is_refused(tree: Path) -> None:
+    whole = dataset(tree)
+    frame = whole.frame.astype({"label": str})
+    frame.loc[0, "label"] = ""
+    with pytest.raises(PupilaError, match="images labelled '', but"):
+        _ = Dataset(frame, whole.classes, whole.cache).labels
+
+
+def test_several_splits_are_selected_in_the_order_of_the_whole(tree: Path) -> None:
+    whole = add_unlabelled(tree)
+    both = whole.select("unlabelled", "train")
+    assert both.splits == ("train", "unlabelled")
+    everything = whole.frame[whole.frame["split"] != "test"]
+    assert both.frame["path"].tolist() == everything["path"].tolist()
+    assert both.fingerprint == whole.select("train", "unlabelled").fingerprint
+    assert both.fingerprint == whole.without("test").fingerprint
+    with pytest.raises(PupilaError, match="no split 'validation'; it has: train, test, unlabelled"):
+        whole.select("train", "validation")
 
 
 def test_what_is_without_a_split_does_not_change_with_it(tree: Path) -> None:
@@ -111,7 +145,7 @@ def test_pixels_are_the_resized_images_and_are_computed_once(tree: Path) -> None
     assert pixels.shape == (8, 8, 6, 3)
     np.testing.assert_array_equal(pixels[5], whole.image(5, CONTRACT))
     shutil.rmtree(tree)
-    np.testing.assert_array_equal(whole.pixels(CONTRACT), pixels)
+    np.testing.assert_array_equal(np.asarray(whole.pixels(CONTRACT)), np.asarray(pixels))
 
 
 def test_an_interrupted_computation_of_pixels_leaves_nothing_to_read(tree: Path) -> None:

@@ -70,8 +70,24 @@ def test_folders_below_a_class_belong_to_it_and_suffixes_may_be_capitals(tree: P
     assert (manifest.read(tree)["label"] == "ill").sum() == 4
 
 
+@pytest.mark.parametrize("name", ["unlabelled", "unlabeled"])
+def test_unlabelled_images_lie_at_any_depth_and_have_no_class(tree: Path, name: str) -> None:
+    draw(tree / name / "7.png")
+    draw(tree / name / "ill" / "deeper" / "8.png")
+    (tree / name / "notes.txt").touch()
+    frame = manifest.read(tree)
+    found = frame[frame["split"] == "unlabelled"]
+    assert [Path(path).name for path in found["path"]] == ["7.png", "8.png"]
+    assert found["label"].tolist() == ["", ""]
+    assert (len(frame), frame.attrs["ignored_files"]) == (8, 1)
+
+
 def rename_split(tree: Path) -> None:
     (tree / "test").rename(tree / "tset")
+
+
+def misspell_unlabelled(tree: Path) -> None:
+    draw(tree / "unlabled" / "a.png")
 
 
 def remove_splits(tree: Path) -> None:
@@ -104,11 +120,12 @@ def rename_images(tree: Path) -> None:
     ("spoil", "message"),
     [
         (rename_split, r"tset' is no split: expected .* Did you mean 'test'\?"),
+        (misspell_unlabelled, r"unlabled' is no split: .*unlabelled\. Did you mean 'unlabel+ed'\?"),
         (remove_splits, r"no split folders: found 'ill', 'well'. Expected train/<class>/\*"),
         (misspell_only_split, r"found 'trian'.* Did you mean 'train'\?"),
         (put_image_beside_splits, "1 images lie directly in .*eyes', so they have no split"),
         (put_image_beside_classes, "1 images lie directly in .*train', so they have no class"),
-        (rename_images, "No images under .*eyes': its class folders hold 6 files"),
+        (rename_images, "No images under .*eyes': its folders hold 6 files"),
     ],
 )
 def test_a_tree_of_another_form_is_refused_with_what_was_found(
@@ -136,6 +153,17 @@ def test_a_csv_is_read_with_its_other_columns(tmp_path: Path) -> None:
     assert frame["patient"].tolist() == ["12", "007"]
 
 
+@pytest.mark.parametrize("split", ["unlabelled", "unlabeled"])
+@pytest.mark.parametrize("label", ["", " "])
+def test_a_csv_leaves_the_label_of_an_unlabelled_image_empty(
+    tmp_path: Path, split: str, label: str
+) -> None:
+    text = f"path,label,split\na.png,ill,train\nb.png,{label},{split}\n"
+    frame = manifest.read(write_csv(tmp_path, text))
+    assert frame["label"].tolist() == ["ill", ""]
+    assert frame["split"].tolist() == ["train", "unlabelled"]
+
+
 def test_a_csv_from_a_spreadsheet_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     text = "path,label,split\r\na.png,ill,train\r\n".encode("utf-8-sig")
     assert len(manifest.read(write_csv(tmp_path, text))) == 1
@@ -154,7 +182,14 @@ HEADER = "path,label,split\n"
         ("path,path,label,split\n", "column 'path' twice"),
         ("path,label,split,width\n", "column 'width', which is measured from the files"),
         (HEADER + "a.png,ill,tran\n", "line 2: unknown split 'tran'.*Did you mean 'train'"),
-        (HEADER + "a.png,ill,train\nb.png,,train\n", "line 3 has no label"),
+        (HEADER + "a.png,ill,train\nb.png,,train\n", "line 3 has no label: .*'unlabelled'"),
+        (HEADER + ",ill,train\n", "line 2 has no path"),
+        (HEADER + "a.png,ill, \n", "line 2 has no split"),
+        (
+            HEADER + "a.png,ill,train\nb.png,well,unlabelled\n",
+            "line 3: an image of the split 'unlabelled' has the label 'well'. Put it into the "
+            "split 'train', or leave its label empty",
+        ),
         (HEADER + "a.png,ill\n", "line 2 has 2 fields: expected 3"),
         (HEADER + "a.png,ill,train\n./a.png,well,test\n", "line 3: './a.png' is listed a second"),
         (HEADER + "a.png,ill,train\nc.png,ill,train\n", "line 3: there is no file 'c.png'.*1 of 2"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +121,7 @@ def test_they_are_probabilities_of_every_image_in_order(
     artifact = model(tmp_path, log)
     found = predictions.of(artifact, dataset, ignore_progress)
     assert found.shape == (6, 2)
-    assert found == pytest.approx(by_hand(artifact, dataset.pixels(INPUT)), abs=1e-6)
+    assert found == pytest.approx(by_hand(artifact, np.asarray(dataset.pixels(INPUT))), abs=1e-6)
 
 
 def test_each_view_is_what_the_model_answers_to_it(
@@ -130,9 +132,21 @@ def test_each_view_is_what_the_model_answers_to_it(
     assert found.shape == (3, 6, 2)
     sha256 = dataset.frame["sha256"].tolist()
     for number in range(3):
-        rows = zip(dataset.pixels(INPUT), sha256, strict=True)
+        rows = zip(np.asarray(dataset.pixels(INPUT)), sha256, strict=True)
         shown = np.stack([augmentation.view(image, digest, number) for image, digest in rows])
         assert found[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
+
+
+def test_a_mixed_view_is_what_the_model_answers_to_the_mixture(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact, augmentation = model(tmp_path, log), Augmentation(views=2, crop=0.5, mixup=1)
+    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    sha256, pixels = dataset.frame["sha256"].tolist(), dataset.pixels(INPUT)
+    mixed = augmentation.render(pixels, sha256, np.arange(6), 1)
+    assert found[1] == pytest.approx(by_hand(artifact, mixed), abs=1e-6)
+    plain = Augmentation(views=2, crop=0.5).render(pixels, sha256, np.arange(6), 1)
+    assert np.abs(found[1] - by_hand(artifact, plain)).max() > 1e-3
 
 
 def test_they_are_computed_once_whoever_asks_next(
@@ -234,3 +248,99 @@ def test_two_that_ask_at_once_compute_once(
         answers = list(pool.map(ask, range(4)))
     assert all((answer == answers[0]).all() for answer in answers)
     assert times(log, "opened") == 1
+
+
+# Something else than predictions ---------------------------------------------------------------
+
+
+class Corners:
+    """Computes the red, green and blue of a corner of each picture, and counts what it does."""
+
+    def __init__(self) -> None:
+        self.opened = self.closed = 0
+        self.pictures: list[int] = []
+
+    @contextmanager
+    def __call__(self) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
+        self.opened += 1
+        try:
+            yield self.compute
+        finally:
+            self.closed += 1
+
+    def compute(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.pictures.append(len(pictures))
+        return pictures[:, 0, 0].astype(np.float32)
+
+
+def test_something_else_of_each_view_is_computed_once_and_mapped(
+    tmp_path: Path,
+    log: Path,
+    dataset: Dataset,
+    predictions: Predictions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
+    artifact, augmentation, corners = model(tmp_path, log), Augmentation(views=2), Corners()
+    for _ in range(2):
+        found = predictions.computed(
+            artifact, dataset, augmentation, ignore_progress, "corner", corners
+        )
+        assert [type(each) for each in found] == [np.memmap, np.memmap]
+        sha256, pixels = dataset.frame["sha256"].tolist(), dataset.pixels(INPUT)
+        for number in range(2):
+            shown = augmentation.render(pixels, sha256, np.arange(6), number)
+            np.testing.assert_array_equal(found[number], shown[:, 0, 0])
+    assert (corners.opened, corners.closed, corners.pictures) == (1, 1, [4, 2, 4, 2])
+    assert times(log, "opened") == 0
+
+
+def test_what_is_computed_is_known_by_its_name_and_only_missing_views_are_computed(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact, corners = model(tmp_path, log), Corners()
+    for views, what in ((1, "corner"), (2, "corner"), (2, "other corner"), (2, "corner")):
+        augmentation = Augmentation(views=views)
+        predictions.computed(artifact, dataset, augmentation, ignore_progress, what, corners)
+    assert corners.pictures == [6] * 4
+    assert corners.opened == 3
+    assert predictions.of(artifact, dataset, ignore_progress).shape == (6, 2)  # not the corners
+
+
+def test_progress_of_something_else_counts_its_pictures(
+    tmp_path: Path,
+    log: Path,
+    dataset: Dataset,
+    predictions: Predictions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
+    told: list[tuple[int, int]] = []
+    predictions.computed(
+        model(tmp_path, log),
+        dataset,
+        Augmentation(views=2),
+        lambda done, total, what: told.append((done, total)),
+        "corner",
+        Corners(),
+    )
+    assert told == [(4, 12), (6, 12), (10, 12), (12, 12)]
+
+
+def test_what_gives_too_few_rows_is_not_kept(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact, corners = model(tmp_path, log), Corners()
+
+    @contextmanager
+    def forgetful() -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
+        yield lambda pictures: corners.compute(pictures)[1:]
+
+    def ask(opened: Any) -> Any:
+        return predictions.computed(
+            artifact, dataset, Augmentation(views=1), ignore_progress, "corner", opened
+        )
+
+    with pytest.raises(ValueError, match="5 rows were computed, where 6 were expected"):
+        ask(forgetful)
+    assert ask(corners)[0].shape == (6, 3)

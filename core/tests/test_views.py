@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
+from pupila.digest import digest_json
 from pupila.views import Augmentation
 
 SHA256 = "3f" * 32
@@ -73,17 +74,179 @@ def test_the_number_of_views_changes_none_of_them() -> None:
     assert (views(few, picture(), 2) == views(many, picture(), 2)).all()
 
 
-@pytest.mark.parametrize("change", [{"rotation_degrees": 20}, {"seed": 1}, {"flip_vertical": True}])
+@pytest.mark.parametrize(
+    "change",
+    [{"rotation_degrees": 20}, {"seed": 1}, {"flip_vertical": True}, {"crop": 0.5}, {"mixup": 1}],
+)
 def test_any_other_setting_changes_the_digest(change: dict[str, Any]) -> None:
     assert Augmentation(**change).digest != Augmentation().digest
 
 
-def test_a_view_is_the_same_at_another_resolution() -> None:
-    large, small = picture(192, 192), picture(96, 96)
-    for number in range(1, 8):
-        shown = Image.fromarray(Augmentation().view(large, SHA256, number)).resize((96, 96))
-        difference = np.asarray(shown, np.int64) - Augmentation().view(small, SHA256, number)
-        assert np.abs(difference).mean() < 3
+def test_what_neither_crops_nor_mixes_has_the_digest_it_had_before_either_was_there() -> None:
+    before = Augmentation().model_dump(exclude={"views", "crop", "mixup"})
+    assert Augmentation(crop=1, mixup=0).digest == digest_json(before)
+
+
+@pytest.mark.parametrize("change", [{}, {"crop": 0.08}, {"crop": 0.5, "mixup": 1}])
+def test_a_view_is_the_same_at_another_resolution(change: dict[str, Any]) -> None:
+    augmentation = Augmentation(**change)
+    large, small = photographs(224), photographs(128)
+    for number in range(1, 6):
+        rows = np.arange(len(DIGESTS))
+        pairs = zip(
+            augmentation.render(large, DIGESTS, rows, number),
+            augmentation.render(small, DIGESTS, rows, number),
+            strict=True,
+        )
+        for one, other in pairs:
+            shown = np.asarray(Image.fromarray(one).resize((128, 128)), np.int64)
+            assert np.abs(shown - other).mean() < 3
+
+
+# Random crops ----------------------------------------------------------------------------------
+
+
+def windows(augmentation: Augmentation, height: int = 90, width: int = 120) -> NDArray[np.float64]:
+    """Left, top, right and bottom of what views show `(views, 4)`, as parts of the sides.
+
+    They are read off the ramps of `picture`, whose values are those of the left and upper edges
+    of its pixels, rounded down; and extrapolated over half a pixel at each edge.
+    """
+    shown = (views(augmentation, picture(height, width), 200).astype(np.float64) + 0.5) / 200
+    red = shown[..., 0].mean(axis=1) + 0.5 / width
+    green = shown[..., 1].mean(axis=2) + 0.5 / height
+    half_x, half_y = (np.ptp(each, axis=1) / (each.shape[1] - 1) / 2 for each in (red, green))
+    edges = (red[:, 0] - half_x, green[:, 0] - half_y, red[:, -1] + half_x, green[:, -1] + half_y)
+    return np.stack(edges, axis=1)
+
+
+def test_a_crop_is_a_window_of_the_image_stretched_over_all_of_it() -> None:
+    left, top, right, bottom = windows(changed(crop=0.3)).T
+    assert (left > -0.01).all() and (top > -0.01).all()
+    assert (right < 1.01).all() and (bottom < 1.01).all()
+    areas = (right - left) * (bottom - top)
+    ratios = (right - left) / (bottom - top)
+    assert areas.min() > 0.28
+    assert np.histogram(areas, bins=4, range=(0.3, 1))[0] == pytest.approx(50, abs=20)
+    assert ratios.min() > 0.72
+    assert ratios.max() < 1.37
+    assert np.ptp(ratios) > 0.4
+
+
+def test_a_crop_lies_anywhere() -> None:
+    left, top, right, bottom = windows(changed(crop=0.05)).T
+    narrow = right - left < 0.6
+    centres = ((left + right) / 2)[narrow], ((top + bottom) / 2)[narrow]
+    for each in centres:
+        assert each.min() < 0.3
+        assert each.max() > 0.7
+
+
+def test_a_crop_shows_what_a_window_cut_out_and_resized_shows() -> None:
+    image = photographs(224)[0]
+    shown = changed(crop=0.3).view(image, SHA256, 5)
+    left, top, right, bottom = np.clip(windows(changed(crop=0.3))[4] * 224, 0, 224).tolist()
+    cut = Image.fromarray(image).resize(
+        (224, 224), Image.Resampling.BILINEAR, box=(left, top, right, bottom)
+    )
+    assert np.abs(np.asarray(cut, np.int64) - shown).mean() < 3
+
+
+# Mixtures --------------------------------------------------------------------------------------
+
+DIGESTS = [f"{number:02x}" * 32 for number in (17, 34, 51, 68)]
+
+
+def photographs(side: int) -> NDArray[np.uint8]:
+    """Smooth random pictures `(4, side, side, 3)`, the same at any size."""
+    random = np.random.default_rng(0)
+    coarse = [random.integers(0, 255, (7, 7, 3), np.uint8) for _ in DIGESTS]
+    size = (side, side)
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BICUBIC))
+            for each in coarse
+        ]
+    )
+
+
+def test_a_mixture_is_drawn_from_the_seed_the_view_and_the_image() -> None:
+    """The first image with a generator of its own, by hand."""
+    partners, parts = Augmentation(mixup=0.4, seed=7).mixture(DIGESTS, 3)
+    random = np.random.default_rng([7, 3, 0x1111111111111111, 1])
+    assert partners[0] == 1 + random.integers(3)
+    assert parts[0] == np.float32(random.beta(0.4, 0.4))
+
+
+def test_a_mixture_is_the_sum_of_two_views_to_the_last_unit() -> None:
+    images, augmentation = photographs(24), Augmentation(mixup=1)
+    partners, parts = augmentation.mixture(DIGESTS, 2)
+    for row, partner in enumerate(map(int, partners)):
+        (shown,) = augmentation.render(images, DIGESTS, np.array([row]), 2)
+        own = augmentation.view(images[row], DIGESTS[row], 2).astype(np.float32)
+        other = augmentation.view(images[partner], DIGESTS[partner], 2)
+        assert (shown == np.rint(parts[row] * own + (1 - parts[row]) * other)).all()
+        assert (shown != own).any()
+
+
+def test_black_and_white_mix_to_the_grey_of_their_parts() -> None:
+    images = np.zeros((2, 5, 5, 3), np.uint8)
+    images[1] = 255
+    digests = DIGESTS[:2]
+    mixed = changed(mixup=1).render(images, digests, np.arange(2), 1)
+    partners, parts = changed(mixup=1).mixture(digests, 1)
+    assert partners.tolist() == [1, 0]
+    assert (mixed[0] == round(255 * (1 - float(parts[0])))).all()
+    assert (mixed[1] == round(255 * float(parts[1]))).all()
+
+
+def test_each_image_is_mixed_with_another_and_keeps_a_part_that_is_drawn_uniformly() -> None:
+    digests = [f"{number:04x}" * 16 for number in range(400)]
+    partners, parts = Augmentation(mixup=1).mixture(digests, 1)
+    assert (partners.dtype, parts.dtype) == (np.int64, np.float32)
+    assert (partners != np.arange(400)).all()
+    assert partners.min() >= 0
+    assert partners.max() < 400
+    assert len(set(partners.tolist())) > 200  # of 400 draws with replacement, 63 % are expected
+    assert np.histogram(parts, bins=4, range=(0, 1))[0] == pytest.approx(100, abs=35)
+
+
+def test_a_small_shape_mixes_little() -> None:
+    digests = [f"{number:04x}" * 16 for number in range(200)]
+    _, parts = Augmentation(mixup=0.1).mixture(digests, 1)
+    assert np.mean(np.minimum(parts, 1 - parts) < 0.05) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "digests", "number"),
+    [
+        (Augmentation(mixup=1), DIGESTS, 0),
+        (Augmentation(), DIGESTS, 1),
+        (Augmentation(mixup=1), DIGESTS[:1], 1),
+    ],
+    ids=["view 0", "no mixup", "one image"],
+)
+def test_what_is_not_mixed_is_its_own_partner(
+    augmentation: Augmentation, digests: list[str], number: int
+) -> None:
+    partners, parts = augmentation.mixture(digests, number)
+    assert partners.tolist() == list(range(len(digests)))
+    assert (parts == 1).all()
+    images, rows = photographs(16)[: len(digests)], np.arange(len(digests))
+    shown = augmentation.render(images, digests, rows, number)
+    for row in range(len(digests)):
+        assert (shown[row] == augmentation.view(images[row], digests[row], number)).all()
+
+
+def test_some_rows_are_rendered_as_all_are() -> None:
+    images, augmentation = photographs(16), Augmentation(mixup=1, crop=0.5)
+    everything = augmentation.render(images, DIGESTS, np.arange(4), 1)
+    some = augmentation.render(images, DIGESTS, np.array([2, 0]), 1)
+    assert (some == everything[[2, 0]]).all()
+    assert augmentation.render(images, DIGESTS, np.arange(0), 1).shape == (0, 16, 16, 3)
+
+
+# Amounts ---------------------------------------------------------------------------------------
 
 
 def test_with_nothing_to_change_every_view_is_the_image() -> None:
@@ -97,6 +260,7 @@ def test_with_nothing_to_change_every_view_is_the_image() -> None:
         {"zoom": 0.49},
         {"shift": 0.29},
         {"rotation_degrees": 180, "zoom": 0.49, "shift": 0.29},
+        {"rotation_degrees": 180, "zoom": 0.49, "shift": 0.29, "crop": 0.05},
     ],
 )
 @pytest.mark.parametrize("size", [(48, 48), (30, 90), (90, 30)])
@@ -145,7 +309,11 @@ def test_a_rotation_turns_the_picture_about_its_centre() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"views": 0}, {"zoom": 0.5}, {"brightness": -0.1}, {"seed": -1}, {"hue": 0.1}]
+    "wrong",
+    [
+        *({"views": 0}, {"zoom": 0.5}, {"brightness": -0.1}, {"seed": -1}, {"hue": 0.1}),
+        *({"crop": 0}, {"crop": 1.1}, {"mixup": -1}, {"mixup": float("inf")}),
+    ],
 )
 def test_an_amount_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):

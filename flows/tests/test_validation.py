@@ -16,6 +16,7 @@ from PIL import Image, ImageEnhance
 from pydantic import ValidationError
 
 from pupila import PupilaError, manifest
+from pupila_flows.data import read_data
 from pupila_flows.results import Check
 from pupila_flows.validation import Bounds, validate
 from pupila_flows.validation.duplicates import near_duplicates
@@ -168,6 +169,48 @@ def enlarge(clinic: Clinic) -> None:
             picture(number, (52, 40)).save(clinic.path(number))
 
 
+def add_unlabelled(clinic: Clinic) -> None:
+    """Add many, larger and redder than the others: nothing that a class could be told by."""
+    for seed in range(900, 930):
+        red, green, blue = picture(seed, (70, 60)).split()
+        clinic.add(Image.merge("RGB", (red.point([255] * 256), green, blue)), "", "unlabelled")
+
+
+def leave_labels_out_of_train(clinic: Clinic) -> None:
+    for row in clinic.rows:
+        if row["split"] == "train":
+            row |= {"split": "unlabelled", "label": ""}
+
+
+def copy_to_unlabelled(clinic: Clinic, row: int) -> None:
+    shutil.copy(clinic.path(row), clinic.add(picture(row), "", "unlabelled"))
+
+
+def repeat_train_in_unlabelled(clinic: Clinic) -> None:
+    copy_to_unlabelled(clinic, 0)
+    clinic.add(picture(1).resize((60, 50)), "", "unlabelled", "jpg")
+
+
+def copy_validation_to_unlabelled(clinic: Clinic) -> None:
+    copy_to_unlabelled(clinic, 24)
+
+
+def copy_test_to_unlabelled(clinic: Clinic) -> None:
+    copy_to_unlabelled(clinic, 39)
+
+
+def recompress_test_to_unlabelled(clinic: Clinic) -> None:
+    clinic.add(picture(39).resize((60, 50)), "", "unlabelled", "jpg")
+
+
+def repeat_patient_in_unlabelled(clinic: Clinic) -> None:
+    add_unlabelled(clinic)
+    for number, row in enumerate(clinic.rows):
+        row["patient"] = f"patient {number}"
+    clinic.rows[-1]["patient"] = "patient 39"  # of the test split
+    clinic.rows[-2]["patient"] = "patient 0"  # of the training split
+
+
 def leave(clinic: Clinic) -> None:
     del clinic
 
@@ -203,6 +246,13 @@ def give_each_a_patient(clinic: Clinic) -> None:
         (repeat_patient, {PATIENTS}, "1 of 20 patients, with 3 images.*: patient 0"),
         (tint, {COLOUR_SHORTCUT}, r"AUC of mean red, green and blue alone (0.9\d|1.00)"),
         (enlarge, {SIZE_SHORTCUT}, "AUC of width alone 1.00, AUC of height alone 0.50"),
+        (add_unlabelled, set[str](), ""),
+        (leave_labels_out_of_train, {PRESENT}, "train: ill 0, well 0; .*; unlabelled: 24"),
+        (repeat_train_in_unlabelled, set[str](), ""),
+        (copy_validation_to_unlabelled, {COPIES}, "2 of 41 files"),
+        (copy_test_to_unlabelled, {COPIES}, "2 of 41 files"),
+        (recompress_test_to_unlabelled, {NEAR}, "2 of 41 images differ by 4 bits"),
+        (repeat_patient_in_unlabelled, {PATIENTS}, "1 of 68 patients.*: patient 39"),
     ],
 )
 def test_each_check_fires_on_its_fault_alone(
@@ -215,6 +265,28 @@ def test_each_check_fires_on_its_fault_alone(
         assert re.search(found, checks[name].found)
         assert checks[name].advice
     assert all(not check.advice for check in checks.values() if check.passed)
+
+
+def test_checks_say_how_many_images_have_a_label(clinic: Clinic) -> None:
+    add_unlabelled(clinic)
+    misspell_label(clinic)
+    checks = clinic.validate()
+    assert checks[KNOWN].found == "1 of 41 images: label 'il'"
+    assert checks[DECODES].found == "all 71 images"
+    assert checks[PRESENT].found.endswith("test: ill 4, well 4; unlabelled: 30")
+
+
+def test_classes_are_never_taken_from_unlabelled_images(clinic: Clinic) -> None:
+    add_unlabelled(clinic)
+    clinic.scan()
+    listing, cache = clinic.folder / "clinic.csv", clinic.folder / "cache"
+    assert read_data(listing, None, cache).classes == CLASSES
+    clinic.rows = [row for row in clinic.rows if row["split"] == "unlabelled"]
+    clinic.scan()
+    with pytest.raises(
+        PupilaError, match=r"The 30 images of .*clinic\.csv' are all unlabelled: add"
+    ):
+        read_data(listing, None, cache)
 
 
 def test_errors_stop_a_run_and_warnings_do_not(clinic: Clinic) -> None:
@@ -249,6 +321,7 @@ def test_bounds_move_what_is_accepted(clinic: Clinic) -> None:
 
 def test_a_frame_that_was_stored_as_text_is_judged_the_same(clinic: Clinic) -> None:
     truncate(clinic)
+    add_unlabelled(clinic)
     frame = clinic.scan()
     stored = clinic.folder / "stored.csv"
     frame.to_csv(stored, index=False)

@@ -13,6 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from pupila.arrays import Pixels, write_rows
 from pupila.contract import InputContract
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, nearest
@@ -21,7 +22,10 @@ from pupila.images import decode, resize
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "validation", "test")
+LABELLED_SPLITS = ("train", "validation", "test")
+UNLABELLED = "unlabelled"
+"""Split of images without a label, from which a teacher's answers are learned."""
+SPLITS = (*LABELLED_SPLITS, UNLABELLED)
 GROUP_COLUMNS = ("source", "site")
 """Manifest columns by which every evaluation is also shown."""
 
@@ -54,16 +58,23 @@ class Dataset:
         rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
 
-    def select(self, split: str) -> Dataset:
-        """Return the images of one split.
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits that have images, in the order of `SPLITS`."""
+        present = set(self.frame["split"].unique())
+        return tuple(split for split in SPLITS if split in present)
+
+    def select(self, *splits: str) -> Dataset:
+        """Return the images of one split, or of several as one dataset.
 
         Raises:
-            PupilaError: the split has no image.
+            PupilaError: a split has no image.
         """
-        chosen = self.frame[self.frame["split"] == split].reset_index(drop=True)
-        if chosen.empty:
-            have = ", ".join(sorted(self.frame["split"].unique()))
-            raise PupilaError(f"The data has no split {split!r}; it has: {have}.")
+        absent = next((split for split in splits if split not in self.splits), None)
+        if absent is not None:
+            have = ", ".join(self.splits)
+            raise PupilaError(f"The data has no split {absent!r}; it has: {have}.")
+        chosen = self.frame[self.frame["split"].isin(splits)].reset_index(drop=True)
         return Dataset(chosen, self.classes, self.cache)
 
     def without(self, split: str) -> Dataset:
@@ -78,27 +89,29 @@ class Dataset:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Index into `classes` of each image.
+        """Index into `classes` of each image; -1 of those of the split `unlabelled`.
 
         Raises:
             PupilaError: an image has a label that is none of the classes.
         """
-        index = {name: number for number, name in enumerate(self.classes)}
-        labels: list[str] = self.frame["label"].tolist()
-        unknown = next((label for label in labels if label not in index), None)
+        index: dict[str | None, int] = {None: -1}
+        index |= {name: number for number, name in enumerate(self.classes)}
+        rows = zip(self.frame["split"].tolist(), self.frame["label"].tolist(), strict=True)
+        names = [None if split == UNLABELLED else str(label) for split, label in rows]
+        unknown = next((name for name in names if name not in index), None)
         if unknown is not None:
             raise PupilaError(
                 f"The data has images labelled {unknown!r}, but its classes are "
                 f"{list(self.classes)}.{nearest(unknown, self.classes)}"
             )
-        return np.array([index[label] for label in labels], np.int64)
+        return np.array([index[name] for name in names], np.int64)
 
     def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
         return resize(decode(self.paths[row]), contract)
 
-    def pixels(self, contract: InputContract) -> NDArray[np.uint8]:
-        """Return all images as uint8 `(n, height, width, 3)`, mapped from disk, not in memory.
+    def pixels(self, contract: InputContract) -> Pixels:
+        """Return all images as uint8 `(images, height, width, 3)`, on disk, not in memory.
 
         They are decoded and resized once, whoever asks first.
         """
@@ -107,16 +120,6 @@ class Dataset:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                self._write_pixels(path, contract)
-        return np.load(path, mmap_mode="r")
-
-    def _write_pixels(self, path: Path, contract: InputContract) -> None:
-        unfinished = path.with_suffix(".partial")
-        shape = (len(self), *contract.shape)
-        with unfinished.open("wb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            # numpy does not type this function
-            np.lib.format.write_array_header_1_0(stream, header)  # pyright: ignore[reportUnknownMemberType]
-            for row in range(len(self)):
-                stream.write(self.image(row, contract).tobytes())
-        unfinished.replace(path)
+                images = (self.image(row, contract)[np.newaxis] for row in range(len(self)))
+                write_rows(path, len(self), images)
+            return Pixels(path)

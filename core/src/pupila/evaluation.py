@@ -77,6 +77,9 @@ class Evaluation(_Figures):
     cpu: str
     split: str
     metrics: Metrics
+    validation: Estimate | None = Field(
+        default=None, description="Accuracy on the validation images: choices are made by it."
+    )
     groups: dict[str, dict[str, Metrics]] = Field(
         default_factory=dict, description="The same by each value of `source`, `site`."
     )

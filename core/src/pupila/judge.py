@@ -16,8 +16,8 @@ from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
-from pupila.evaluation import Cost, Evaluation, Latency
-from pupila.metrics import agreement, metrics_of
+from pupila.evaluation import Cost, Estimate, Evaluation, Latency
+from pupila.metrics import accuracy, agreement, checked, metrics_of
 from pupila.plugin import OpenModel, Progress
 from pupila.predictions import Predictions, open_model
 from pupila.store import write_atomically
@@ -80,6 +80,7 @@ def evaluate(
         cpu=cpu_name(),
         split=split,
         metrics=figures(answers, judged.labels),
+        validation=_validation_accuracy(validation, dataset),
         groups={
             column: {
                 value: figures(answers[rows], judged.labels[rows]) for value, rows in parts.items()
@@ -114,6 +115,12 @@ def _validation(
         return None
     images = dataset.select("validation")
     return predictions.of(artifact, images, progress), images.labels
+
+
+def _validation_accuracy(validation: Judged | None, dataset: Dataset) -> Estimate | None:
+    if validation is None:
+        return None
+    return accuracy(*checked(*validation, dataset.classes, what="validation"))
 
 
 def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:

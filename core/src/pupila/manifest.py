@@ -15,27 +15,36 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pupila.dataset import SPLITS
+from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, nearest
 from pupila.scanning import MEASURED, scan
 
 __all__ = ["read", "scan"]
 
 COLUMNS = ("path", "label", "split")
-_SPLIT_OF = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation"}
+_SPLIT_OF = {
+    **{name: name for name in LABELLED_SPLITS},
+    "val": "validation",
+    "valid": "validation",
+    UNLABELLED: UNLABELLED,
+    "unlabeled": UNLABELLED,
+}
 _LAYOUT = "train/<class>/*, validation/<class>/* and test/<class>/*"
+_SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
 
 
 def read(path: Path) -> pd.DataFrame:
     """List the images of a folder or of a CSV manifest.
 
     A folder is `train/<class>/*`, `validation/<class>/*` (or `val`, `valid`), `test/<class>/*`;
-    folders below a class belong to it. A CSV, in UTF-8, has the columns `path` (relative to the
-    CSV), `label` and `split`, and any others (`patient`, `site`, `source`, …), which are kept.
+    folders below a class belong to it. Images without a label lie anywhere below `unlabelled` (or
+    `unlabeled`). A CSV, in UTF-8, has the columns `path` (relative to the CSV), `label` (empty in
+    the split `unlabelled`) and `split`, and any others (`patient`, `site`, `source`, …), which are
+    kept.
 
     Returns one row per image, sorted by path: `path` (absolute), `label`, `split` and the CSV's
-    other columns; all but `path` are categories. `attrs["ignored_files"]` counts files of a folder
-    that bear no image suffix.
+    other columns; all but `path` are categories, and the label of an unlabelled image is "".
+    `attrs["ignored_files"]` counts files of a folder that bear no image suffix.
 
     Raises:
         PupilaError: there are no images, or not in this form; says where, and what was expected.
@@ -62,17 +71,17 @@ def _read_folder(root: Path) -> pd.DataFrame:
     ignored = 0
     for split_folder in _split_folders(root):
         split = _SPLIT_OF[split_folder.name]
-        for class_folder in _class_folders(split_folder):
-            for file in _files(class_folder):
+        for label, folder in _folders_by_label(split_folder):
+            for file in _files(folder):
                 if not _is_image(file):
                     ignored += 1
                     continue
                 columns["path"].append(file)
-                columns["label"].append(class_folder.name)
+                columns["label"].append(label)
                 columns["split"].append(split)
     if not columns["path"]:
         raise PupilaError(
-            f"No images under {str(root)!r}: its class folders hold {ignored} files, none of them "
+            f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
             f"with an image's suffix. Expected {_LAYOUT}."
         )
     frame = _frame(columns)
@@ -99,10 +108,17 @@ def _split_folders(root: Path) -> list[Path]:
         )
     if others:
         raise PupilaError(
-            f"{str(others[0])!r} is no split: expected the folders train, validation and test "
-            f"only.{nearest(others[0].name, _SPLIT_OF)}"
+            f"{str(others[0])!r} is no split: expected no other folders than train, validation, "
+            f"test and unlabelled.{nearest(others[0].name, _SPLIT_OF)}"
         )
     return splits
+
+
+def _folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
+    """Return the folders of a split, each with the label of all that lies in it."""
+    if _SPLIT_OF[split_folder.name] == UNLABELLED:
+        return [("", split_folder)]
+    return [(folder.name, folder) for folder in _class_folders(split_folder)]
 
 
 def _class_folders(split_folder: Path) -> list[Path]:
@@ -232,17 +248,33 @@ def _checked_values(
             f"{path}, line {line} has {len(row)} fields: expected {len(header)}, as in line 1."
         )
     values = dict(zip(header, map(sys.intern, row), strict=True))
-    empty = next((name for name in COLUMNS if not values[name].strip()), None)
+    empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
         raise PupilaError(f"{path}, line {line} has no {empty}.")
     split = _SPLIT_OF.get(values["split"])
     if split is None:
         raise PupilaError(
-            f"{path}, line {line}: unknown split {values['split']!r}; expected train, validation "
-            f"or test.{nearest(values['split'], _SPLIT_OF)}"
+            f"{path}, line {line}: unknown split {values['split']!r}; expected {_SPLITS}."
+            f"{nearest(values['split'], _SPLIT_OF)}"
         )
+    label = _checked_label(f"{path}, line {line}", split, values["label"])
     file = os.path.normpath(path.parent / values["path"])
-    return values | {"path": file, "split": split}
+    return values | {"path": file, "label": label, "split": split}
+
+
+def _checked_label(place: str, split: str, label: str) -> str:
+    """Return the label as it is, or "" in the split `unlabelled`."""
+    given = bool(label.strip())
+    if split == UNLABELLED and given:
+        raise PupilaError(
+            f"{place}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
+            f"the split 'train', or leave its label empty."
+        )
+    if split != UNLABELLED and not given:
+        raise PupilaError(
+            f"{place} has no label: give one, or put the image into the split {UNLABELLED!r}."
+        )
+    return label if given else ""
 
 
 def _is_file(path: str) -> bool:

@@ -114,6 +114,14 @@ class Technique(StepPlugin):
     """Makes a better model out of models and data: distill, quantize-…, prune-…"""
 
     kind: ClassVar[str] = "technique"
+    seeded: bool = False
+    """Whether another seed gives another model: `repeat` then runs it with several."""
+    control: str | None = None
+    """Technique without inputs that trains alike but learns from no teacher.
+
+    Its settings are some of this one's. It is run beside this one, unless a recipe says
+    `control: false`, so that a report can tell what the teacher is worth.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from pupila.arrays import write_rows
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.views import Augmentation
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from pupila.artifact import Artifact
     from pupila.dataset import Dataset
     from pupila.plugin import OpenModel, Progress
+
+    Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    """From pictures `(n, height, width, 3)` to something of each `(n, columns)`."""
+    _Telling = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
+    """The same, telling its progress."""
 
 _CHUNK_IMAGES = 128
 """Images rendered at a time: bounds memory, whatever the size of the dataset."""
@@ -62,23 +69,60 @@ class Predictions:
             PupilaError: the artifact's classes are not those of the dataset.
         """
         columns = _columns(artifact, dataset)
+        code = [*_runtime(artifact), version("pupila-core")]
+        views = self._views(
+            artifact, dataset, augmentation, progress, code, partial(_opened, artifact)
+        )
+        raw = np.stack(views)
+        flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
+        return flat.reshape(*raw.shape[:2], -1)[..., columns]
+
+    def computed(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        progress: Progress,
+        what: str,
+        opened: Callable[[], AbstractContextManager[Compute]],
+    ) -> list[NDArray[np.float32]]:
+        """Return something else of every view of every image: `(images, columns)`, by view.
+
+        The arrays are mapped from disk, not in memory. `what` names the quantity with all that it
+        depends on beside artifact, images and view: it is part of the key. `opened` gives what
+        computes it from pictures of the artifact's input size, raw RGB as models read it; it is
+        entered once, and only if a view is missing.
+        """
+        code = [what, version("pupila-core")]
+        return self._views(
+            artifact, dataset, augmentation, progress, code, partial(_telling, opened)
+        )
+
+    def _views(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        progress: Progress,
+        code: Sequence[str],
+        opened: Callable[[], AbstractContextManager[_Telling]],
+    ) -> list[NDArray[np.float32]]:
+        """Return the array of each view, mapped from disk; compute those that are missing."""
         paths = [
-            self.folder / f"{_key(artifact, dataset, augmentation, view)}.npy"
+            self.folder / f"{_key(artifact, dataset, augmentation, view, code)}.npy"
             for view in range(augmentation.views)
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock"):
             missing = [view for view, path in enumerate(paths) if not path.exists()]
             if missing:
-                with closing(open_model(artifact)) as model:
+                with opened() as compute:
                     for turn, view in enumerate(missing):
                         done = turn * len(dataset)
                         told = partial(_shifted, progress, done, len(missing) * len(dataset))
-                        outputs = _compute(model, artifact, dataset, augmentation, view, told)
-                        _save(outputs, paths[view])
-        raw = np.stack([np.load(path) for path in paths])
-        flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
-        return flat.reshape(*raw.shape[:2], -1)[..., columns]
+                        parts = _parts(compute, artifact, dataset, augmentation, view, told)
+                        write_rows(paths[view], len(dataset), parts)
+        return [np.load(path, mmap_mode="r") for path in paths]
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
@@ -89,24 +133,41 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
     return runner.load()(artifact, threads or os.cpu_count() or 1)
 
 
-def _compute(
-    model: OpenModel,
+@contextmanager
+def _opened(artifact: Artifact) -> Generator[_Telling]:
+    with closing(open_model(artifact)) as model:
+        yield model.predict
+
+
+@contextmanager
+def _telling(opened: Callable[[], AbstractContextManager[Compute]]) -> Generator[_Telling]:
+    """Let a function that tells no progress tell that its pictures are done."""
+    with opened() as compute:
+
+        def told(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+            found = compute(pictures)
+            progress(len(pictures), len(pictures), "images")
+            return found
+
+        yield told
+
+
+def _parts(
+    compute: _Telling,
     artifact: Artifact,
     dataset: Dataset,
     augmentation: Augmentation,
     view: int,
     progress: Progress,
-) -> NDArray[np.float32]:
-    """Predict one view of all images, some at a time."""
+) -> Iterator[NDArray[np.float32]]:
+    """Compute one view of all images, some at a time."""
     pixels = dataset.pixels(artifact.record.input)
-    sha256 = dataset.frame["sha256"].tolist()
-    outputs: list[NDArray[np.float32]] = []
+    sha256: list[str] = dataset.frame["sha256"].tolist()
     for start in range(0, len(pixels), _CHUNK_IMAGES):
-        rows = range(start, min(start + _CHUNK_IMAGES, len(pixels)))
-        images = np.stack([augmentation.view(pixels[row], sha256[row], view) for row in rows])
+        rows = np.arange(start, min(start + _CHUNK_IMAGES, len(pixels)))
         told = partial(_shifted, progress, start, len(pixels))
-        outputs.append(model.predict(images, told))
-    return np.concatenate(outputs)
+        found = compute(augmentation.render(pixels, sha256, rows, view), told)
+        yield np.asarray(found, np.float32)
 
 
 def _shifted(progress: Progress, start: int, whole: int, done: int, total: int, what: str) -> None:
@@ -115,21 +176,24 @@ def _shifted(progress: Progress, start: int, whole: int, done: int, total: int, 
     progress(start + done, whole, what)
 
 
-def _key(artifact: Artifact, dataset: Dataset, augmentation: Augmentation, view: int) -> str:
+def _key(
+    artifact: Artifact,
+    dataset: Dataset,
+    augmentation: Augmentation,
+    view: int,
+    code: Sequence[str],
+) -> str:
+    picture = [augmentation.digest, view] if view else None
+    return digest_json([artifact.digest, dataset.fingerprint, picture, list(code)])
+
+
+def _runtime(artifact: Artifact) -> list[str]:
+    """Name what runs an artifact, with its version."""
     from pupila.registry import installed
 
     registry = installed()
     runtime = registry.origin(registry.runner(artifact.format))
-    code = [runtime.plugin.name, runtime.distribution, runtime.version, version("pupila-core")]
-    picture = [augmentation.digest, view] if view else None
-    return digest_json([artifact.digest, dataset.fingerprint, picture, code])
-
-
-def _save(outputs: NDArray[np.float32], path: Path) -> None:
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as stream:
-        np.save(stream, outputs)
-    unfinished.replace(path)
+    return [runtime.plugin.name, runtime.distribution, runtime.version]
 
 
 def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:

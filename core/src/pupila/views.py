@@ -7,6 +7,8 @@ View 0 is the image itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,19 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.digest import digest_json
+
+if TYPE_CHECKING:
+    from pupila.arrays import Pixels
+
+_NARROWEST, _WIDEST = 3 / 4, 4 / 3
+"""Aspect ratios between which Szegedy et al. 2015, "Going deeper with convolutions" (section 6),
+draw their crops."""
+
+_MIXING = 1
+"""Tells the draws of mixtures from those of views."""
+
+_ADDED_LATER = ("crop", "mixup")
+"""Left out of the digest where they do nothing: predictions that were kept before still hold."""
 
 
 class Augmentation(BaseModel):
@@ -41,25 +56,86 @@ class Augmentation(BaseModel):
         default=0.3, ge=0, le=1, description="Change of saturation, a fraction."
     )
     channel_gain: float = Field(default=0.15, ge=0, lt=1, description="Gain of each channel alone.")
+    crop: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Least part of the area that a random crop keeps; 1 leaves it whole.",
+    )
+    mixup: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Shape a of the Beta(a, a) from which the part of each image in its mixture "
+        "with another is drawn; 0 mixes nothing, 1 draws uniformly.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the views; training has its own.")
 
     @property
     def digest(self) -> str:
         """Key of the views themselves: how many are used does not change any of them."""
-        return digest_json(self.model_dump(exclude={"views"}))
+        fields = type(self).model_fields
+        unused = {name for name in _ADDED_LATER if getattr(self, name) == fields[name].default}
+        return digest_json(self.model_dump(exclude={"views", *unused}))
 
     def view(self, image: NDArray[np.uint8], sha256: str, number: int) -> NDArray[np.uint8]:
-        """Return view `number` of an image: uint8 `(height, width, 3)`, as `image` is.
+        """Return view `number` of an image, unmixed: uint8 `(height, width, 3)`, as `image` is.
 
         `sha256` is the digest of the image file: what seeds the view, beside `seed` and `number`.
         """
         if number == 0:
             return image
-        random = np.random.default_rng([self.seed, number, int(sha256[:16], 16)])
+        random = np.random.default_rng(self._entropy(sha256, number))
         return self._recolour(self._move(image, random), random)
 
+    def mixture(
+        self, sha256: Sequence[str], number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return with what view `number` of each image of a dataset is mixed, and how much.
+
+        These are the row of its partner `(images,)`, and the part λ, 0..1, that the image itself
+        has `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is λ · view of the
+        image + (1 - λ) · view of the partner; labels mix alike. Where nothing is mixed, as in
+        view 0, an image is its own partner and has all of it.
+        """
+        drawn = [self._partner(sha256, row, number) for row in range(len(sha256))]
+        partners, parts = zip(*drawn, strict=True) if drawn else ((), ())
+        return np.array(partners, np.int64), np.array(parts, np.float32)
+
+    def render(
+        self,
+        pixels: NDArray[np.uint8] | Pixels,
+        sha256: Sequence[str],
+        rows: NDArray[np.int64],
+        number: int,
+    ) -> NDArray[np.uint8]:
+        """Return view `number` of some images of a dataset, uint8 `(len(rows), height, width, 3)`.
+
+        They are mixed where `mixup` says so. `pixels` `(images, height, width, 3)` and `sha256`
+        are of all images of the dataset, as partners may be any of them.
+        """
+        views = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
+        for place, row in enumerate(map(int, rows)):
+            partner, part = self._partner(sha256, row, number)
+            views[place] = self.view(pixels[row], sha256[row], number)
+            if partner != row:
+                other = self.view(pixels[partner], sha256[partner], number)
+                views[place] = _mixed(views[place], other, part)
+        return views
+
+    def _partner(self, sha256: Sequence[str], row: int, number: int) -> tuple[int, np.float32]:
+        """Draw the partner of one image, and the part that the image itself has."""
+        if number == 0 or not self.mixup or len(sha256) < 2:
+            return row, np.float32(1)
+        random = np.random.default_rng([*self._entropy(sha256[row], number), _MIXING])
+        other = int(random.integers(len(sha256) - 1))
+        return other + (other >= row), np.float32(random.beta(self.mixup, self.mixup))
+
+    def _entropy(self, sha256: str, number: int) -> list[int]:
+        return [self.seed, number, int(sha256[:16], 16)]
+
     def _move(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Mirror, turn, scale and shift, with mirrored borders."""
+        """Mirror, turn, scale, shift and then crop, with mirrored borders."""
         height, width, _ = image.shape
         mirrored, upended = random.random(2) < 0.5
         angle = math.radians(random.uniform(-self.rotation_degrees, self.rotation_degrees))
@@ -77,11 +153,29 @@ class Augmentation(BaseModel):
             *(cosine, sine, border_x + centre_x + shift_x - cosine * centre_x - sine * centre_y),
             *(-sine, cosine, border_y + centre_y + shift_y + sine * centre_x - cosine * centre_y),
         )
+        if self.crop < 1:
+            matrix = _from_window(matrix, self._window(width, height, random))
         padded = Image.fromarray(np.pad(image, padding, mode="reflect"))
         turned = padded.transform(
             (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
         )
         return np.asarray(turned, np.uint8)
+
+    def _window(
+        self, width: int, height: int, random: np.random.Generator
+    ) -> tuple[float, float, float, float]:
+        """Draw a crop of an image: what `_from_window` takes.
+
+        The area is uniform in [crop, 1], as Beyer et al. 2022, "Knowledge distillation: a good
+        teacher is patient and consistent", draw it; the aspect ratio log-uniform in 3/4..4/3, or
+        in that part of it with which such an area fits into the image.
+        """
+        area = random.uniform(self.crop, 1)
+        narrowest, widest = max(_NARROWEST, area), min(_WIDEST, 1 / area)
+        ratio = math.exp(random.uniform(math.log(narrowest), math.log(widest)))
+        part_x, part_y = math.sqrt(area * ratio), math.sqrt(area / ratio)
+        left, top = random.random(2) * (1 - part_x, 1 - part_y) * (width, height)
+        return left, top, part_x, part_y
 
     def _border(self, side: int, other: int) -> int:
         """How many pixels beyond an edge a view may show; they are mirrored outwards.
@@ -105,3 +199,23 @@ class Augmentation(BaseModel):
         grey = pixels.mean(axis=2, keepdims=True)
         pixels = (pixels - grey) * np.float32(saturation) + grey
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def _from_window(
+    matrix: tuple[float, ...], window: tuple[float, float, float, float]
+) -> tuple[float, ...]:
+    """Let an affine map of an image's positions start from a window that is stretched over it.
+
+    The window is its left and top, in pixels, and the parts of width and height that it has.
+    """
+    a, b, c, d, e, f = matrix
+    left, top, part_x, part_y = window
+    return (
+        *(a * part_x, b * part_y, c + a * left + b * top),
+        *(d * part_x, e * part_y, f + d * left + e * top),
+    )
+
+
+def _mixed(own: NDArray[np.uint8], other: NDArray[np.uint8], part: np.float32) -> NDArray[np.uint8]:
+    """Return part · own + (1 - part) · other, rounded."""
+    return np.rint(part * own + (1 - part) * other).astype(np.uint8)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pupila import manifest
-from pupila.dataset import Dataset
+from pupila import PupilaError, manifest
+from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
 from pupila_flows import display
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
@@ -18,4 +22,15 @@ def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Datas
 
     frame = manifest.scan(manifest.read(path), cache, progress)
     shown.finish("data", f"{len(frame)} images")
-    return Dataset.of(frame, classes or tuple(sorted(set(frame["label"].tolist()))), cache)
+    return Dataset.of(frame, classes or _classes_of(frame, path), cache)
+
+
+def _classes_of(frame: pd.DataFrame, path: Path) -> tuple[str, ...]:
+    """Return the labels in alphabetical order."""
+    labels = frame["label"][frame["split"] != UNLABELLED]
+    if labels.empty:
+        raise PupilaError(
+            f"The {len(frame)} images of {str(path)!r} are all unlabelled: add labelled ones in "
+            f"the splits {', '.join(LABELLED_SPLITS)}."
+        )
+    return tuple(sorted(set(labels.tolist())))

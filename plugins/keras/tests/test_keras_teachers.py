@@ -49,7 +49,7 @@ def test_a_teacher_is_as_good_as_its_readme_says(
     artifact = import_model(shared_teachers / name, "softmax", CLASSES)
     assert artifact.record.parameters == parameters
     model = open_model(artifact)
-    outputs = model.predict(test_images.pixels(artifact.record.input), ignore)
+    outputs = model.predict(np.asarray(test_images.pixels(artifact.record.input)), ignore)
     model.close()
     ill = test_images.labels == 0
     assert np.mean((outputs.argmax(axis=1) == 0) == ill) == pytest.approx(accuracy, abs=5e-4)

@@ -192,6 +192,20 @@ class TechniqueContract(_StepContract):
 
     _kind = Technique
 
+    def test_its_control_trains_without_inputs_on_settings_of_its_own(self) -> None:
+        technique = _descriptor(type(self))
+        if not isinstance(technique, Technique) or technique.control is None:
+            return
+        control = installed().step(technique.control)
+        assert isinstance(control, Technique)
+        assert control.max_inputs == 0, f"{control.name} takes inputs: a control has no teacher"
+        assert control.seeded == technique.seeded, "only one of both depends on the seed"
+        settings = technique.config.model_validate(dict(self.config)).model_dump()
+        known = {name: settings[name] for name in settings.keys() & control.config.model_fields}
+        assert control.config.model_validate(known)
+        lacking = sorted(control.config.model_fields.keys() - settings)
+        assert not lacking, f"its control also has settings that it lacks: {lacking}"
+
 
 class ExporterContract(_StepContract):
     """Inherit as `class TestMine(ExporterContract)` and name your exporter: see the module.

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from pupila import keras_files
 from pupila.artifact import Artifact, Origin
 from pupila.contract import InputContract, OutputContract
-from pupila.dataset import SPLITS, Dataset
+from pupila.dataset import LABELLED_SPLITS, Dataset
 from pupila.digest import digest_file
 from pupila.store import Store
 
@@ -31,7 +31,7 @@ def draw_images(
     Each class is another regular shape, in random colours on a noisy ground.
     """
     random = np.random.default_rng(seed)
-    for split in SPLITS:
+    for split in LABELLED_SPLITS:
         for number_of_sides, name in zip(range(len(classes) + 2, 2, -1), classes, strict=True):
             place = folder / split / name
             place.mkdir(parents=True)

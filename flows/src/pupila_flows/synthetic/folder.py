@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pupila import Progress, PupilaError
-from pupila.dataset import SPLITS
+from pupila.dataset import LABELLED_SPLITS
 from pupila_flows.synthetic.eye import CLASSES, draw_eye
 from pupila_flows.synthetic.render import render
 
@@ -69,7 +69,7 @@ class Place:
 
     def random(self, seed: int) -> np.random.Generator:
         """Return the source of this image's random numbers."""
-        place = [SPLITS.index(self.split), CLASSES.index(self.label), self.number]
+        place = [LABELLED_SPLITS.index(self.split), CLASSES.index(self.label), self.number]
         return np.random.default_rng([seed, *place])
 
 
@@ -98,10 +98,10 @@ def _places(counts: Mapping[str, int]) -> Iterator[Place]:
 
 
 def _check(folder: Path, counts: Mapping[str, int]) -> None:
-    if not counts or any(split not in SPLITS or count < 1 for split, count in counts.items()):
+    if not counts or min(counts.values()) < 1 or not {*counts} <= {*LABELLED_SPLITS}:
         raise PupilaError(
             f"Synthetic images cannot be counted as {dict(counts)!r}: give at least 1 per class "
-            f"for one or more of {', '.join(SPLITS)}."
+            f"for one or more of {', '.join(LABELLED_SPLITS)}."
         )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder)):
         raise PupilaError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest
 from pupila.scanning import NUMBERS
 from pupila_flows.results import Check
@@ -46,11 +47,14 @@ def check_images(
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with text as text and numbers as numbers, as if fresh from the scan.
 
-    A frame that was written as CSV in between has empty text where a number is unknown.
+    A frame that was written as CSV in between has empty text where a number is unknown. Labels of
+    unlabelled images are missing, not empty: a rule on labels passes over them.
     """
     numbers = {name: frame[name].replace("", None).astype("float64") for name in NUMBERS}
     texts = {name: frame[name].astype("str") for name in frame if name not in NUMBERS}
-    return pd.DataFrame(texts | numbers)
+    plain = pd.DataFrame(texts | numbers)
+    plain.loc[plain["split"] == UNLABELLED, "label"] = None
+    return plain
 
 
 def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
@@ -66,16 +70,15 @@ def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
 
 def _found(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
     """Say how many images break a limit, and by what."""
-    broken = outcome.unexpected[limit.column]
-    part = f"{broken} of {len(frame)} images"
+    broken, values = outcome.unexpected[limit.column], frame[limit.column]
     if limit.allowed is None:
-        values = frame[limit.column]
+        part = f"{broken} of {len(frame)} images"
         extent = f"it goes from {values.min():.4g} to {values.max():.4g}"
         return f"{part} have a {limit.column} that is not {limit.words}; {extent}"
     if not broken:
-        return f"all {len(frame)} images"
+        return f"all {values.count()} images"
     others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
-    return f"{part}: {limit.column} {others}"
+    return f"{broken} of {values.count()} images: {limit.column} {others}"
 
 
 def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:

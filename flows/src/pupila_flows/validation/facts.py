@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pupila.dataset import SPLITS
+from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila_flows.validation.bounds import Bounds
 from pupila_flows.validation.duplicates import in_two_splits, near_duplicates
 from pupila_flows.validation.rules import Severity
@@ -50,24 +50,26 @@ def facts(
 ) -> Iterator[Fact]:
     """Yield what is true of all images of `frame` together; those that decode count."""
     decoded = frame[frame["error"] == ""]
-    seen = Counter(zip(decoded["split"].tolist(), decoded["label"].tolist(), strict=True))
-    counts = {split: {name: seen[split, name] for name in classes} for split in SPLITS}
-    yield _smallest_class(counts, bounds)
+    labelled = decoded[decoded["split"] != UNLABELLED]
+    seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))
+    counts = {split: {name: seen[split, name] for name in classes} for split in LABELLED_SPLITS}
+    yield _smallest_class(counts, len(decoded) - len(labelled), bounds)
     yield _class_ratio(counts, bounds)
     yield _copies(frame)
     yield _near_copies(decoded, bounds)
     if "patient" in frame:
         yield _patients(frame)
-    yield from _shortcuts(decoded, positive, bounds)
+    yield from _shortcuts(labelled, positive, bounds)
 
 
-def _smallest_class(counts: _Counts, bounds: Bounds) -> Fact:
+def _smallest_class(counts: _Counts, unlabelled: int, bounds: Bounds) -> Fact:
     return Fact(
         f"Every class has {bounds.minimum_images} images or more in every split",
         "error",
         "images_of_the_smallest_class_and_split",
         min(count for row in counts.values() for count in row.values()),
-        "; ".join(f"{split}: {_listed(row)}" for split, row in counts.items()),
+        "; ".join(f"{split}: {_listed(row)}" for split, row in counts.items())
+        + (f"; {UNLABELLED}: {unlabelled}" if unlabelled else ""),
         "Move images between the splits by hand (a patient's together), add some, or lower "
         "`minimum_images`.",
         minimum=bounds.minimum_images,
@@ -92,8 +94,16 @@ def _class_ratio(counts: _Counts, bounds: Bounds) -> Fact:
     )
 
 
+def _use(frame: pd.DataFrame) -> pd.Series[str]:
+    """Return the split of each image by its use: a pupil learns from `unlabelled` as from `train`.
+
+    An image may therefore be in both, but must be in neither if it is for judging.
+    """
+    return frame["split"].replace(UNLABELLED, "train")
+
+
 def _copies(frame: pd.DataFrame) -> Fact:
-    shared = in_two_splits(frame["sha256"], frame["split"])
+    shared = in_two_splits(frame["sha256"], _use(frame))
     copies = frame[shared].sort_values(["sha256", "path"], kind="stable")
     return Fact(
         "No image is in two splits",
@@ -108,9 +118,9 @@ def _copies(frame: pd.DataFrame) -> Fact:
 
 
 def _near_copies(decoded: pd.DataFrame, bounds: Bounds) -> Fact:
-    exact = in_two_splits(decoded["sha256"], decoded["split"])
+    exact = in_two_splits(decoded["sha256"], _use(decoded))
     rest = decoded[~exact]
-    splits = np.array([SPLITS.index(split) for split in rest["split"].tolist()], np.int64)
+    splits = np.array([LABELLED_SPLITS.index(split) for split in _use(rest)], np.int64)
     twins = near_duplicates(rest["phash"].tolist(), splits, bounds.near_duplicate_distance)
     paths: list[str] = rest["path"].tolist()
     pairs = [(row, int(twins[row])) for row in np.flatnonzero(twins >= 0).tolist()]
@@ -129,7 +139,7 @@ def _near_copies(decoded: pd.DataFrame, bounds: Bounds) -> Fact:
 
 
 def _patients(frame: pd.DataFrame) -> Fact:
-    shared = frame[in_two_splits(frame["patient"], frame["split"])].sort_values(
+    shared = frame[in_two_splits(frame["patient"], _use(frame))].sort_values(
         ["patient", "path"], kind="stable"
     )
     names = list(dict.fromkeys(shared["patient"]))

@@ -15,6 +15,7 @@ from ai_edge_quantizer.utils.qsv_utils import min_max_update
 from numpy.typing import NDArray
 
 from pupila import Dataset, Progress, PupilaError
+from pupila.arrays import Pixels
 
 _FEWEST_IMAGES = 10
 """Below this a single odd image would set the range of every activation."""
@@ -47,7 +48,7 @@ def choose_rows(train: Dataset, count: int, seed: int) -> list[int]:
 def measure_ranges(
     path: Path,
     rules: RecipeManager,
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | Pixels,
     rows: list[int],
     progress: Progress,
 ) -> Ranges:

@@ -1,0 +1,85 @@
+"""Arrays on disk, written and read a few rows at a time: no more than those are ever in memory."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Pixels:
+    """Images of a `.npy` file, uint8 `(images, height, width, 3)`, read from disk when asked for.
+
+    Not mapped: every page of a mapping that was touched counts as memory of the process. Of 4000
+    images of 128 pixels, walked twice, a mapping left 197 MB behind and this leaves 0.2 (measured).
+    The file may be deleted meanwhile.
+    """
+
+    shape: tuple[int, int, int, int]
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as stream:
+            formats: Any = np.lib.format  # numpy does not type its functions
+            formats.read_magic(stream)
+            self.shape, _, _ = formats.read_array_header_1_0(stream)
+            self._start = stream.tell()
+            self._file = os.dup(stream.fileno())
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: SupportsIndex | slice[Any, Any, Any]) -> NDArray[np.uint8]:
+        """Return one image `(height, width, 3)`, or those of a slice `(n, height, width, 3)`."""
+        every = range(len(self))
+        if not isinstance(rows, slice):
+            return self._read(every[rows])
+        chosen = every[rows]
+        images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+        for place, row in enumerate(chosen):
+            images[place] = self._read(row)
+        return images
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read all images into memory."""
+        if copy is False:
+            raise ValueError("images on disk cannot become an array without being copied")
+        return self[:].astype(dtype or np.uint8, copy=False)
+
+    def _read(self, row: int) -> NDArray[np.uint8]:
+        height, width, channels = self.shape[1:]
+        size = height * width * channels
+        bytes_of_row = os.pread(self._file, size, self._start + row * size)
+        return np.frombuffer(bytes_of_row, np.uint8).reshape(height, width, channels)
+
+
+def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
+    """Write an array of `rows` rows as `.npy` from parts of it, each written as it comes.
+
+    The file appears when it is whole.
+
+    Raises:
+        ValueError: parts differ in columns or type, or have other than `rows` rows together.
+    """
+    unfinished, written = path.with_suffix(".partial"), 0
+    header: dict[str, Any] = {}
+    with unfinished.open("wb") as stream:
+        for part in parts:
+            shape = (rows, *part.shape[1:])
+            found = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
+            if not header:
+                header = found
+                # numpy does not type this function
+                np.lib.format.write_array_header_1_0(stream, found)  # pyright: ignore[reportUnknownMemberType]
+            if found != header:
+                raise ValueError(f"parts of one array are {header} and {found}")
+            stream.write(part.tobytes())
+            written += len(part)
+    if not rows or written != rows:
+        raise ValueError(f"{written} rows were computed, where {rows} were expected")
+    unfinished.replace(path)
