@@ -5,16 +5,33 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from pupila import InputContract, OutputContract, PupilaError, keras_files, predictions
+from pupila import (
+    Dataset,
+    InputContract,
+    OutputContract,
+    PupilaError,
+    installed,
+    keras_files,
+    predictions,
+)
 from pupila.artifact import Origin
 from pupila.store import Store
 from pupila.testing import TechniqueContract, ignore_progress, read_images, run_step, step_for
 from pupila.views import Augmentation
+from pupila_distill import techniques
 from pupila_distill.batches import Images, all_in_order, epoch_batches
 from pupila_distill.checkpoint import Checkpoint
-from pupila_distill.config import Distillation, Training
-from pupila_distill.loss import packed
-from pupila_distill.techniques import distill, train
+from pupila_distill.config import (
+    ConsistentDistillation,
+    Distillation,
+    OracleDistillation,
+    Training,
+)
+from pupila_distill.lesson import teach
+from pupila_distill.loss import distillation_loss, label_loss
+from pupila_distill.oracle import oracle_loss
+from pupila_distill.targets import labels_of_views, one_hot, softened_mean
+from pupila_distill.techniques import distill, distill_oracle, train
 from pupila_distill.training import train_student
 
 INPUT = InputContract(height=32, width=32)
@@ -28,8 +45,8 @@ QUICK = {
 }
 
 
-def draw_colours(folder, images=12):
-    """Noise that is blue or red."""
+def draw_colours(folder, images=12, mislabelled=0):
+    """Noise that is blue or red; of each training class, some are of the other's colour."""
     random = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for name, channel in (("blue", 2), ("red", 0)):
@@ -37,12 +54,21 @@ def draw_colours(folder, images=12):
             place.mkdir(parents=True)
             for number in range(images):
                 pixels = random.integers(40, 120, (32, 32, 3), np.uint8)
-                pixels[..., channel] += np.uint8(60)
+                wrong = split == "train" and number < mislabelled
+                pixels[..., 2 - channel if wrong else channel] += np.uint8(60)
                 Image.fromarray(pixels).save(place / f"{number}.png")
     return folder
 
 
-def colour_teacher(store, sign=1.0, classes=CLASSES):
+def with_unlabelled(dataset):
+    """Return the dataset with its test images as unlabelled ones."""
+    frame = dataset.frame.copy()
+    tested = frame["split"] == "test"
+    frame.loc[tested, ["split", "label"]] = ["unlabelled", ""]
+    return Dataset.of(frame, dataset.classes, dataset.cache)
+
+
+def colour_teacher(store, sign=1.0, classes=CLASSES, bias=0.0):
     """A teacher that compares mean blue with mean red; sure of nothing with sign 0."""
     keras = keras_files.import_keras()
     image = keras.Input(INPUT.shape, name="image")
@@ -50,7 +76,7 @@ def colour_teacher(store, sign=1.0, classes=CLASSES):
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
     model = keras.Model(image, x)
-    model.set_weights([np.array([[-8, 8], [0, 0], [8, -8]]) * sign, np.zeros(2)])
+    model.set_weights([np.array([[-8, 8], [0, 0], [8, -8]]) * sign, np.array([0, bias])])
     with store.draft() as folder:
         keras_files.save(model, folder)
         return store.add(
@@ -80,14 +106,21 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def distilling(teacher, dataset, tmp_path):
-    """Return a step of `distill` with some settings changed."""
+    """Return a step of `distill`, or with another `kind` of settings, with some changed."""
 
-    def step(folder="step", inputs=None, progress=ignore_progress, **changes):
+    def step(
+        folder="step",
+        inputs=None,
+        images=dataset,
+        kind=Distillation,
+        progress=ignore_progress,
+        **changes,
+    ):
         return step_for(
-            Distillation.model_validate(QUICK | changes),
+            kind.model_validate(QUICK | changes),
             inputs or [teacher],
             tmp_path / folder,
-            dataset=dataset,
+            dataset=images,
             predictions=predictions.Predictions(tmp_path / "predictions"),
             progress=progress,
         )
@@ -106,6 +139,15 @@ class TestDistillKeepsTheContract(TechniqueContract):
     @classmethod
     def make_inputs(cls, store, folder):
         return (colour_teacher(store),)
+
+
+class TestDistillOracleKeepsTheContract(TestDistillKeepsTheContract):
+    plugin = "distill-oracle"
+
+
+class TestDistillConsistentKeepsTheContract(TestDistillKeepsTheContract):
+    plugin = "distill-consistent"
+    config = QUICK | {"augmentation": {"views": 2, "crop": 0.05, "mixup": 1}}
 
 
 class TestTrainKeepsTheContract(TechniqueContract):
@@ -132,7 +174,9 @@ def test_the_loss_falls_and_the_product_tells_what_was_measured(distilling):
     assert measured["history"]["loss"][-1] < measured["history"]["loss"][0]
     assert measured["history"]["validation_loss"][-1] < measured["history"]["validation_loss"][0]
     assert len(measured["history"]["validation_accuracy"]) == measured["epochs"] == 6
-    assert measured["teacher_validation_accuracy"] == 1
+    (found,) = measured["teachers"]
+    assert found["validation_accuracy"]["value"] == found["validation_auc"]["value"] == 1
+    assert found["validation_accuracy"]["low"] < 1
     assert measured["seconds"] > 0 and measured["images_per_second"] > 0
     best = min(range(6), key=lambda epoch: measured["history"]["validation_loss"][epoch])
     assert measured["best_epoch"] == best + 1
@@ -146,7 +190,7 @@ def test_what_is_saved_answers_with_probabilities_of_raw_pixels(distilling, data
     keras = keras_files.import_keras()
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     validation = dataset.select("validation")
-    answers = np.asarray(model(validation.pixels(INPUT).astype(np.float32)))
+    answers = np.asarray(model(np.asarray(validation.pixels(INPUT), np.float32)))
     assert answers.sum(axis=1) == pytest.approx(np.ones(len(validation)), abs=1e-5)
     accuracy = float((answers.argmax(axis=1) == validation.labels).mean())
     assert accuracy == pytest.approx(product.measured["validation_accuracy"], abs=1e-6)
@@ -178,24 +222,41 @@ def test_the_teacher_runs_once_for_all_runs(distilling, monkeypatch):
     assert len(opened) == 2
 
 
-def test_teacher_and_student_see_the_same_picture(teacher, dataset, tmp_path):
-    chosen, augmentation = dataset.select("train"), Augmentation(views=3)
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(views=3), Augmentation(views=3, crop=0.05, mixup=1)]
+)
+def test_teacher_and_student_see_the_same_picture(teacher, dataset, tmp_path, augmentation):
+    chosen = dataset.select("train")
     kept = predictions.Predictions(tmp_path)
-    probabilities = kept.of_views(teacher, chosen, augmentation, ignore_progress)
-    targets = packed(np.eye(2, dtype=np.float32)[chosen.labels], probabilities)
-    images = Images.of(chosen, INPUT, targets, augmentation)
+    answers = kept.of_views(teacher, chosen, augmentation, ignore_progress)
+    images = Images.of(chosen, INPUT, list(answers), augmentation)
     model = keras_files.load(teacher)
     for epoch in range(4):
         for pictures, wanted in map(epoch_batches(images, epoch, 0, 8).__getitem__, range(3)):
-            answers = np.log(np.asarray(model(pictures.astype(np.float32))))
-            assert wanted[:, 2:] == pytest.approx(answers, abs=1e-4)
-            assert (answers.argmax(axis=1) == wanted[:, :2].argmax(axis=1)).all()
+            assert wanted == pytest.approx(np.asarray(model(pictures.astype(np.float32))), abs=1e-4)
+
+
+def test_labels_are_mixed_as_the_pictures_are(dataset):
+    chosen = with_unlabelled(dataset).select("train", "unlabelled")
+    augmentation, sha256 = Augmentation(views=3, mixup=1), chosen.frame["sha256"].tolist()
+    labels = labels_of_views(chosen, augmentation)
+    assert (labels[0] == one_hot(chosen.labels, 2)).all()
+    for view in (1, 2):
+        partners, parts = augmentation.mixture(sha256, view)
+        for row, (partner, part) in enumerate(zip(partners, parts, strict=True)):
+            expected = np.zeros(2)
+            for image, share in ((row, part), (partner, 1 - part)):
+                if chosen.labels[image] >= 0:
+                    expected[chosen.labels[image]] += share
+            assert labels[view][row] == pytest.approx(expected, abs=1e-6)
+    plain = labels_of_views(chosen, Augmentation(views=2))
+    assert (plain[1] == plain[0]).all() and (labels[1] != labels[0]).any()
 
 
 def test_an_epoch_shows_every_image_once_in_its_own_order(dataset):
     chosen = dataset.select("train")
-    numbers = np.arange(len(chosen), dtype=np.float32).reshape(1, -1, 1)
-    images = Images.of(chosen, INPUT, numbers.repeat(2, axis=0), Augmentation(views=2))
+    numbers = np.arange(len(chosen), dtype=np.float32)[:, np.newaxis]
+    images = Images.of(chosen, INPUT, [numbers, numbers], Augmentation(views=2))
 
     def shown(batches):
         return [int(each) for index in range(len(batches)) for each in batches[index][1][:, 0]]
@@ -215,31 +276,50 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    "student", ["conv-32-64-8", pytest.param("mobile-xs", marks=pytest.mark.slow)]
+    ("technique", "kind", "student"),
+    [
+        (distill, Distillation, "conv-32-64-8"),
+        (distill_oracle, OracleDistillation, "conv-32-64-8"),
+        (distill, ConsistentDistillation, "conv-32-64-8"),
+        pytest.param(distill, Distillation, "mobile-xs", marks=pytest.mark.slow),
+    ],
 )
-def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, student):
+def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique, kind, student):
     def kill(done, total, what):
         if done == 2 and what.startswith("epochs"):
             raise KilledError
 
-    unbroken = distilling("unbroken", student=student, epochs=4)
-    expected = distill(unbroken).measured
+    settings = {"kind": kind, "student": student, "epochs": 4}
+    unbroken = distilling("unbroken", **settings)
+    expected = technique(unbroken).measured
     with pytest.raises(KilledError):
-        distill(distilling("broken", student=student, epochs=4, progress=kill))
+        technique(distilling("broken", progress=kill, **settings))
     told = []
-    resumed = distilling(
-        "broken", student=student, epochs=4, progress=lambda *said: told.append(said)
-    )
-    measured = distill(resumed).measured
+    resumed = distilling("broken", progress=lambda *said: told.append(said), **settings)
+    measured = technique(resumed).measured
     assert [done for done, _, what in told if what.startswith("epochs")] == [3, 4]
     assert measured["history"] == expected["history"]
     assert difference(weights(unbroken), weights(resumed)) < 1e-6
 
 
-def test_a_checkpoint_of_other_settings_is_ignored(distilling):
-    distill(distilling(epochs=2))
-    measured = distill(distilling(epochs=2, alpha=0.9)).measured
-    fresh = distill(distilling("fresh", epochs=2, alpha=0.9)).measured
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha": 0.9},
+        {"weights": [1, 3]},
+        {"unlabelled": False},
+        {"augmentation": {"views": 1}},
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_ignored(distilling, store, teacher, dataset, changes):
+    given = {
+        "inputs": [teacher, colour_teacher(store, sign=0.1)],
+        "images": with_unlabelled(dataset),
+        "epochs": 1,
+    }
+    distill(distilling(**given))
+    measured = distill(distilling(**given, **changes)).measured
+    fresh = distill(distilling("fresh", **given, **changes)).measured
     assert measured["history"] == fresh["history"]
 
 
@@ -247,6 +327,11 @@ def test_patience_ends_training_and_the_best_epoch_is_kept(distilling):
     step = distilling(epochs=12, patience=1, learning_rate=0.5)
     measured = distill(step).measured
     assert measured["epochs"] == measured["best_epoch"] + 1 < 12
+
+
+def test_without_patience_no_epoch_is_left_out(distilling):
+    measured = distill(distilling(epochs=6, patience=None, learning_rate=0.5)).measured
+    assert measured["best_epoch"] + 1 < measured["epochs"] == 6
 
 
 @pytest.mark.parametrize(
@@ -257,6 +342,8 @@ def test_patience_ends_training_and_the_best_epoch_is_kept(distilling):
         ({"student": "mobil-xs"}, "Did you mean 'mobile-xs'"),
         ({"size": 16}, "greater than or equal to 32"),
         ({"epoch": 3}, "Extra inputs are not permitted"),
+        ({"weights": [1, 0]}, "greater than 0"),
+        ({"weights": [1, float("inf")]}, "finite number"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_runs(changes, said):
@@ -278,17 +365,20 @@ def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, sto
 
 def test_a_reversed_teacher_with_the_right_order_declared_is_taken(distilling, store):
     declared = colour_teacher(store, sign=-1, classes=("red", "blue"))
-    assert distill(distilling(inputs=[declared])).measured["teacher_validation_accuracy"] == 1
+    (found,) = distill(distilling(inputs=[declared])).measured["teachers"]
+    assert found["validation_accuracy"]["value"] == 1
 
 
-def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path):
+@pytest.mark.parametrize("loss", [label_loss, distillation_loss(0.1, 4.0), oracle_loss(0.0, 4.0)])
+def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path, loss):
     config = Training.model_validate(QUICK)
     chosen = dataset.select("train")
-    images = Images.of(chosen, INPUT, np.full((2, len(chosen), 2), np.nan), config.augmentation)
+    broken = np.full((len(chosen), 5), np.nan, np.float32)
+    images = Images.of(chosen, INPUT, [broken, broken], config.augmentation)
     with pytest.raises(PupilaError, match=r"epoch 1 of 3: loss is nan\. Lower `learning_rate`"):
         train_student(
             config.architecture.load()(INPUT, 2),
-            lambda targets, logits: targets[:, 0] * logits[:, 0],
+            loss,
             images,
             images,
             config,
@@ -300,8 +390,6 @@ def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path):
 
 
 def test_the_made_artifact_says_what_it_was_made_of(teacher, dataset, store, tmp_path):
-    from pupila import installed
-
     ran = run_step(
         installed().step("distill"),
         Distillation.model_validate(QUICK | {"epochs": 1}),
@@ -312,3 +400,181 @@ def test_the_made_artifact_says_what_it_was_made_of(teacher, dataset, store, tmp
     )
     assert ran.artifact.record.origin.inputs == (teacher.digest,)
     assert ran.artifact.record.measured["epochs"] == 1
+
+
+@pytest.fixture(scope="module")
+def teachers(store, teacher, tmp_path_factory):
+    """Three that agree in most: a Keras model, one with its columns reversed, and a TFLite file."""
+    exporter = installed().step("export-tflite")
+    folder = tmp_path_factory.mktemp("export")
+    unsure = colour_teacher(store, sign=0.1)
+    exported = run_step(exporter, exporter.config(), [unsure], folder, store=store).artifact
+    return [teacher, colour_teacher(store, sign=-0.5, classes=("red", "blue")), exported]
+
+
+@pytest.fixture(scope="module")
+def mislabelled(tmp_path_factory):
+    """Images of which two of each training class have the other's colour: no teacher is right."""
+    folder = tmp_path_factory.mktemp("mislabelled")
+    images = draw_colours(folder / "images", mislabelled=2)
+    return read_images(images, folder / "cache")
+
+
+@pytest.fixture
+def lesson_of(monkeypatch):
+    """Return the lesson that a technique makes up for a step, not taught."""
+
+    def lesson(technique, step):
+        seen = []
+        monkeypatch.setattr(techniques, "teach", lambda _, lesson: seen.append(lesson))
+        technique(step)
+        monkeypatch.setattr(techniques, "teach", teach)
+        return seen[0]
+
+    return lesson
+
+
+def test_several_teachers_of_different_formats_are_learned_from(distilling, teachers):
+    measured = distill(distilling(inputs=teachers, epochs=8)).measured
+    assert measured["validation_accuracy"] > 0.8
+    assert [each["digest"] for each in measured["teachers"]] == [t.digest[:12] for t in teachers]
+    assert measured["agreement"] == [[1.0] * 3] * 3
+    assert measured["teachers_disagree"] == 0
+
+
+def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset, lesson_of):
+    leaning = colour_teacher(store, bias=16 * 60 / 255)  # undecided on blue images
+    step = distilling(inputs=[teacher, teacher, leaning])
+    measured = lesson_of(distill, step).measured
+    chosen = dataset.select("train")
+    first, second = (
+        step.predictions.of(each, chosen, ignore_progress).argmax(axis=1)
+        for each in (teacher, leaning)
+    )
+    same = round(float((first == second).mean()), 4)
+    assert 0 < same < 1
+    assert measured["agreement"] == [[1, 1, same], [1, 1, same], [same, same, 1]]
+    assert measured["teachers_disagree"] == pytest.approx(1 - same, abs=1e-4)
+
+
+@pytest.mark.parametrize(("weights", "shares"), [(None, [1, 1, 1]), ([3, 1, 0.5], [3, 1, 0.5])])
+def test_the_targets_are_the_weighted_mean_of_the_teachers(
+    distilling, teachers, dataset, lesson_of, weights, shares
+):
+    step = distilling(inputs=teachers, weights=weights, temperature=2.0)
+    lesson = lesson_of(distill, step)
+    chosen = dataset.select("train")
+    augmentation = step.config.augmentation
+    answers = [
+        step.predictions.of_views(each, chosen, augmentation, ignore_progress) for each in teachers
+    ]
+    for view, found in enumerate(lesson.targets):
+        assert (found[:, :2] == one_hot(chosen.labels, 2)).all()
+        roots = [np.sqrt(each[view].astype(np.float64)) for each in answers]
+        softened = [each / each.sum(axis=1, keepdims=True) for each in roots]
+        mean = sum(s * p for s, p in zip(shares, softened, strict=True)) / sum(shares)
+        assert np.exp(found[:, 2:] / 2) == pytest.approx(mean, abs=1e-4)
+
+
+def test_weights_that_are_not_one_for_each_are_refused_before_a_teacher_runs(
+    distilling, teachers, monkeypatch
+):
+    monkeypatch.setattr(predictions, "open_model", lambda *_: pytest.fail("a teacher runs"))
+    with pytest.raises(PupilaError, match=r"has 2 numbers, \[1\.0, 2\.0\], where `from` has 3"):
+        distill(distilling(inputs=teachers, weights=[1, 2]))
+
+
+def test_it_is_told_which_teacher_is_refused(distilling, store, teacher):
+    constant = colour_teacher(store, sign=0)
+    said = rf"^Teacher 2 of 2 in `from` \(keras, .*artifact {constant.digest[:12]}\) is not shown"
+    with pytest.raises(PupilaError, match=said):
+        distill(distilling(inputs=[teacher, constant]))
+
+
+def test_a_teacher_that_answers_what_is_no_number_is_refused(distilling, tmp_path, dataset):
+    images = with_unlabelled(dataset)
+    distill(distilling(images=images, epochs=1))
+    for path in (tmp_path / "predictions").glob("*.npy"):
+        answers = np.load(path)
+        if len(answers) > len(images.select("validation")):
+            np.save(path, answers * np.nan)
+    with pytest.raises(PupilaError, match=r"answers \[nan, nan\] to view 0 of '\d+\.png'"):
+        distill(distilling(images=images, epochs=1))
+
+
+@pytest.mark.parametrize("technique", [distill, distill_oracle])
+def test_unlabelled_images_are_learned_from_the_teacher(distilling, dataset, lesson_of, technique):
+    kind = OracleDistillation if technique is distill_oracle else Distillation
+    images = with_unlabelled(dataset)
+    step = distilling(images=images, kind=kind)
+    lesson = lesson_of(technique, step)
+    assert set(lesson.images.frame["split"]) == {"train", "unlabelled"}
+    unlabelled = np.flatnonzero(lesson.images.labels < 0)
+    assert len(unlabelled) == 24
+    for view, found in enumerate(lesson.targets):
+        assert (found[unlabelled, :2] == 0).all()
+        answers = step.predictions.of_views(
+            step.inputs[0], lesson.images, step.config.augmentation, ignore_progress
+        )[view]
+        expected = softened_mean([answers], [1], step.config.temperature)
+        assert found[unlabelled, 2:4] == pytest.approx(expected[unlabelled], abs=1e-4)
+    without = lesson_of(technique, distilling("b", images=images, kind=kind, unlabelled=False))
+    assert set(without.images.frame["split"]) == {"train"}
+
+
+def test_figures_of_an_epoch_are_means_over_all_its_images(distilling, dataset, lesson_of):
+    step = distilling(
+        images=with_unlabelled(dataset), epochs=1, learning_rate=1e-12, batch_size=7, alpha=0.3
+    )
+    lesson = lesson_of(distill, step)
+    measured = teach(step, lesson).measured
+    assert measured["unlabelled_images"] == 24
+    keras = keras_files.import_keras()
+    model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
+    student = keras.Model(model.inputs, model.get_layer("logits").output)
+    logits = np.asarray(student([np.asarray(lesson.images.pixels(INPUT), np.float32)]))
+    told = lesson.targets[0]
+    loss = float(np.asarray(lesson.loss(told, logits)).mean())
+    truth = np.where(told[:, :2].sum(axis=1) > 0, told[:, :2].argmax(1), told[:, 2:].argmax(1))
+    accuracy = float((logits.argmax(axis=1) == truth).mean())
+    assert measured["history"]["loss"] == [pytest.approx(loss, abs=2e-4)]
+    assert measured["history"]["accuracy"] == [pytest.approx(accuracy, abs=1e-4)]
+
+
+def test_the_control_sees_no_unlabelled_image(dataset, tmp_path):
+    steps = [
+        step_for(Training.model_validate(QUICK), [], tmp_path / str(number), dataset=images)
+        for number, images in enumerate((dataset, with_unlabelled(dataset)))
+    ]
+    assert [train(step).measured["unlabelled_images"] for step in steps] == [0, 0]
+    assert difference(*map(weights, steps)) == 0
+
+
+def test_oracle_learns_though_no_teacher_is_right_on_some_images(distilling, teachers, mislabelled):
+    given = {"inputs": teachers, "images": mislabelled, "epochs": 8}
+    measured = distill_oracle(distilling(kind=OracleDistillation, **given)).measured
+    assert np.isfinite(measured["history"]["loss"]).all()
+    assert measured["taught_by"] == {
+        "all": pytest.approx(20 / 24, abs=1e-4),
+        "some": 0,
+        "none": pytest.approx(4 / 24, abs=1e-4),
+    }
+    assert measured["validation_accuracy"] > 0.8
+
+
+def test_oracle_takes_the_label_where_no_teacher_is_right(
+    distilling, teachers, mislabelled, lesson_of
+):
+    step = distilling(kind=OracleDistillation, inputs=teachers, images=mislabelled)
+    lesson = lesson_of(distill_oracle, step)
+    chosen = lesson.images
+    answers = step.predictions.of(teachers[0], chosen, ignore_progress)
+    assert lesson.targets[0][:, 4].tolist() == (answers.argmax(1) == chosen.labels).tolist()
+    assert lesson.validation_targets[:, 4].min() == 1
+
+
+def test_the_consistent_one_is_patient_and_has_hard_views():
+    config = ConsistentDistillation()
+    assert (config.alpha, config.temperature, config.patience) == (0, 1, None)
+    assert (config.epochs, config.augmentation.views) == (300, 16)
+    assert config.augmentation.crop == pytest.approx(0.05) and config.augmentation.mixup == 1

@@ -8,20 +8,81 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pupila import Student, Technique, hookimpl
-from pupila_distill.config import Distillation, Training
+from pupila_distill.config import (
+    AttentionDistillation,
+    ConsistentDistillation,
+    Distillation,
+    EvolutionaryDistillation,
+    OracleDistillation,
+    Training,
+)
+
+_ASKED = frozenset({"keras", "savedmodel", "tflite"})
+"""Formats of teachers that are only asked for answers."""
 
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield `distill` and its control, `train`."""
+    """Yield what learns from teachers, and its control, `train`."""
     yield Technique(
         name="distill",
-        summary="Train a small student to answer as a teacher does (Hinton et al. 2015)",
+        summary="Train a small student to answer as teachers do (Hinton et al. 2015)",
         implementation="pupila_distill.techniques:distill",
         config=Distillation,
-        accepts=frozenset({"keras", "savedmodel", "tflite"}),
+        accepts=_ASKED,
+        produces="keras",
+        max_inputs=None,
+        needs_data=True,
+        seeded=True,
+        control="train",
+    )
+    yield Technique(
+        name="distill-consistent",
+        summary="Distil by hard views, mixtures and patience, without labels (Beyer et al. 2022)",
+        implementation="pupila_distill.techniques:distill",
+        config=ConsistentDistillation,
+        accepts=_ASKED,
+        produces="keras",
+        max_inputs=None,
+        needs_data=True,
+        seeded=True,
+        control="train",
+    )
+    yield Technique(
+        name="distill-oracle",
+        summary="Learn from those teachers that are right, picture by picture (Kang et al. 2020)",
+        implementation="pupila_distill.techniques:distill_oracle",
+        config=OracleDistillation,
+        accepts=_ASKED,
+        produces="keras",
+        max_inputs=None,
+        needs_data=True,
+        seeded=True,
+        control="train",
+    )
+    yield Technique(
+        name="distill-attention",
+        summary="Learn what a teacher answers, and where it looks (Zagoruyko and Komodakis 2017)",
+        implementation="pupila_distill.attention:distill_attention",
+        config=AttentionDistillation,
+        accepts=frozenset({"keras"}),
         produces="keras",
         needs_data=True,
+        seeded=True,
+        control="train",
+    )
+    yield Technique(
+        name="distill-evolutionary",
+        summary="Learn beside a larger teacher that starts from nothing (Zhang et al. 2021)",
+        implementation="pupila_distill.evolutionary:distill_evolutionary",
+        config=EvolutionaryDistillation,
+        accepts=frozenset(),
+        produces="keras",
+        min_inputs=0,
+        max_inputs=0,
+        needs_data=True,
+        seeded=True,
+        control="train",
     )
     yield Technique(
         name="train",
@@ -33,6 +94,7 @@ def pupila_techniques() -> Iterator[Technique]:
         min_inputs=0,
         max_inputs=0,
         needs_data=True,
+        seeded=True,
     )
 
 

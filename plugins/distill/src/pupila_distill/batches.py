@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, InputContract
+from pupila.arrays import Pixels
 from pupila.keras_files import import_keras
 from pupila.views import Augmentation
 
@@ -17,14 +19,16 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Images:
-    """Pictures of one split, and what is to be learned of each view of them."""
+    """Pictures of some splits, and what is to be learned of each view of them."""
 
-    pixels: NDArray[np.uint8]
-    """`(images, height, width, 3)`, mapped from disk."""
+    pixels: Pixels
+    """`(images, height, width, 3)`, read from disk as they are needed."""
     sha256: list[str]
     """Digest of each image's file, which seeds its views."""
-    targets: NDArray[np.float32]
-    """`(views, images, columns)`."""
+    classes: int
+    """How many columns of the targets are the labels; they come first."""
+    targets: Sequence[NDArray[np.float32]]
+    """`(images, columns)` of each view; may be mapped from disk."""
     augmentation: Augmentation
 
     @classmethod
@@ -32,16 +36,24 @@ class Images:
         cls,
         dataset: Dataset,
         input: InputContract,
-        targets: NDArray[np.float32],
+        targets: Sequence[NDArray[np.float32]],
         augmentation: Augmentation,
     ) -> Images:
         """Take the pictures of a dataset at the size that a student reads."""
-        return cls(dataset.pixels(input), dataset.frame["sha256"].tolist(), targets, augmentation)
+        return cls(
+            dataset.pixels(input),
+            dataset.frame["sha256"].tolist(),
+            len(dataset.classes),
+            targets,
+            augmentation,
+        )
+
+    def __len__(self) -> int:
+        return len(self.sha256)
 
     def view(self, rows: NDArray[np.int64], number: int) -> NDArray[np.uint8]:
         """Render one view of some images."""
-        images = [self.augmentation.view(self.pixels[r], self.sha256[r], number) for r in rows]
-        return np.stack(images)
+        return self.augmentation.render(self.pixels, self.sha256, rows, number)
 
 
 class Batches(keras.utils.PyDataset):
@@ -64,15 +76,16 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         rows = self._parts[index]
-        return self._images.view(rows, self._view), self._images.targets[self._view, rows]
+        targets = self._images.targets[self._view][rows]
+        return self._images.view(rows, self._view), np.asarray(targets)
 
 
 def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Batches:
     """Return what epoch `epoch` (from 0) trains on: view `epoch` modulo views, shuffled anew."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(images.pixels))
+    order = np.random.default_rng([seed, epoch]).permutation(len(images))
     return Batches(images, order, epoch % len(images.targets), batch_size)
 
 
 def all_in_order(images: Images, batch_size: int) -> Batches:
     """Return the images as they are, for validation."""
-    return Batches(images, np.arange(len(images.pixels)), 0, batch_size)
+    return Batches(images, np.arange(len(images)), 0, batch_size)

@@ -1,23 +1,73 @@
-"""Looks at a teacher before hours are spent on learning from it."""
+"""Asks the teachers, and looks at each before hours are spent on learning from it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, PupilaError
+from pupila import Artifact, Dataset, PupilaError, Step
 from pupila.evaluation import Estimate
 from pupila.metrics import accuracy, auc, checked
 
+_SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How good a teacher is on the validation images."""
+
+    accuracy: Estimate
+    auc: Estimate | None
+    """Of the first class; None where a class has no image."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities that each teacher of a step gives, in the order of its inputs."""
+
+    validation: list[NDArray[np.float32]]
+    """`(images, classes)` of each teacher."""
+    views: list[NDArray[np.float32]]
+    """`(views, images, classes)` of each teacher."""
+    measured: dict[str, Any]
+    """`teachers`: digest and standing of each. Where there are several, `agreement`: the fraction
+    of the images as they are that two give the same class; and `teachers_disagree`: the fraction
+    that are not all given one class."""
+
+
+def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
+    """Return what the teachers of a step answer, each looked at before any is asked at length.
+
+    A teacher runs once per view of each image and once per validation image, in its own runtime,
+    and never again.
+
+    Raises:
+        PupilaError: a teacher is no better than chance, or answers what is no number.
+    """
+    judged = [step.predictions.of(each, validation, step.progress) for each in step.inputs]
+    standings = [
+        check_teacher(each, validation, answers, name_of(step, number))
+        for number, (each, answers) in enumerate(zip(step.inputs, judged, strict=True))
+    ]
+    views = [_views(step, number, images) for number in range(len(step.inputs))]
+    told = [_told(each, found) for each, found in zip(step.inputs, standings, strict=True)]
+    return Answers(judged, views, {"teachers": told} | disagreement([each[0] for each in views]))
+
 
 def check_teacher(
-    teacher: Artifact, validation: Dataset, probabilities: NDArray[np.float32]
-) -> Estimate:
-    """Return the teacher's accuracy on validation images, given its `(images, classes)` there.
+    teacher: Artifact,
+    validation: Dataset,
+    probabilities: NDArray[np.float32],
+    name: str = "The teacher",
+) -> Standing:
+    """Return how good a teacher is, given its `(images, classes)` on validation images.
 
     Better than chance means: the 95 % interval of its AUC lies above 0.5 (or there is no fault at
     all, on however few images). Where a class has no image, accuracy is compared with the share of
-    the most frequent class instead.
+    the most frequent class instead. `name` is what an error calls the teacher.
 
     Raises:
         PupilaError: the teacher is not better than chance, or answers the other way round.
@@ -30,17 +80,60 @@ def check_teacher(
     if area and area.high < chance and len(validation.classes) == 2:
         declared = list(teacher.record.output.classes)
         raise PupilaError(
-            f"The teacher looks reversed: AUC {_said(area)} on {len(labels)} validation images. "
+            f"{name} looks reversed: AUC {_said(area)} on {len(labels)} validation images. "
             f"Its columns were declared as {declared}: declare classes: {declared[::-1]}."
         )
     if found.low <= chance and found.value < 1:
         raise PupilaError(
-            f"The teacher is not shown to be better than chance: {measure} {_said(found)} on "
+            f"{name} is not shown to be better than chance: {measure} {_said(found)} on "
             f"{len(labels)} validation images, where chance has {chance:.3f}. A student would "
             f"learn nothing from it. Check the order of its `classes` and what input it expects, "
             f"give another teacher, or more validation images."
         )
-    return exactness
+    return Standing(exactness, area)
+
+
+def disagreement(answers: list[NDArray[np.float32]]) -> dict[str, Any]:
+    """Compare the classes that several teachers give, from `(images, classes)` of each."""
+    if len(answers) < 2:
+        return {}
+    given = np.stack([each.argmax(axis=-1) for each in answers])
+    same = (given[:, np.newaxis] == given[np.newaxis]).mean(axis=-1)
+    return {
+        "agreement": np.round(same, 4).tolist(),
+        "teachers_disagree": round(float((given != given[0]).any(axis=0).mean()), 4),
+    }
+
+
+def name_of(step: Step[Any], number: int) -> str:
+    """Say which teacher is meant: its place in `from`, format, size and digest."""
+    teacher, total = step.inputs[number], len(step.inputs)
+    called = "The teacher" if total == 1 else f"Teacher {number + 1} of {total} in `from`"
+    parameters = teacher.record.parameters
+    size = f"{parameters:,} parameters, " if parameters else ""
+    return f"{called} ({teacher.format}, {size}artifact {teacher.digest[:_SHOWN_DIGITS]})"
+
+
+def _views(step: Step[Any], number: int, images: Dataset) -> NDArray[np.float32]:
+    augmentation = step.config.augmentation
+    answers = step.predictions.of_views(step.inputs[number], images, augmentation, step.progress)
+    broken = ~np.isfinite(answers).all(axis=-1)
+    if broken.any():
+        view, row = (int(place) for place in np.argwhere(broken)[0])
+        raise PupilaError(
+            f"{name_of(step, number)} answers {answers[view, row].tolist()!r} to view {view} of "
+            f"{images.paths[row].name!r}, where probabilities were expected. Check it for "
+            f"overflow, or leave it out of `from`."
+        )
+    return answers
+
+
+def _told(teacher: Artifact, standing: Standing) -> dict[str, Any]:
+    return {
+        "digest": teacher.digest[:_SHOWN_DIGITS],
+        "validation_accuracy": standing.accuracy.model_dump(),
+        "validation_auc": standing.auc.model_dump() if standing.auc else None,
+    }
 
 
 def _said(estimate: Estimate) -> str:

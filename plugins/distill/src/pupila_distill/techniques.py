@@ -1,46 +1,77 @@
-"""The techniques `distill` and `train`: what goes in, what is trained, what comes out."""
+"""Techniques that learn from answers, and their control: what is asked, what is to be learned."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputContract, Product, Step
-from pupila.digest import digest_json
-from pupila.keras_files import import_keras, macs, parameters, save
-from pupila_distill.batches import Images
-from pupila_distill.checkpoint import Checkpoint, Course
-from pupila_distill.config import Distillation, Training
-from pupila_distill.loss import Loss, distillation_loss, label_loss, one_hot, packed
-from pupila_distill.teacher import check_teacher
-from pupila_distill.training import train_student
-
-keras = import_keras()
+from pupila import Product, PupilaError, Step
+from pupila_distill.config import Distillation, OracleDistillation, Training
+from pupila_distill.lesson import Lesson, splits, taught_images, teach
+from pupila_distill.loss import distillation_loss, label_loss
+from pupila_distill.oracle import oracle_loss, oracle_targets, taught_by
+from pupila_distill.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila_distill.teacher import ask
 
 
 def distill(step: Step[Distillation]) -> Product:
-    """Train a student on the labels and on a teacher's answers to the very same pictures.
+    """Train a student on the labels and on the teachers' answers to the very same pictures.
 
-    Hinton et al. 2015; see `pupila_distill.loss` for the equation. The teacher runs once per view
-    of each training image and once per validation image, in its own runtime, and never again.
+    Hinton et al. 2015; see `pupila_distill.loss` and `targets` for the equations. With the settings
+    of `distill-consistent` it is the function matching of Beyer et al. 2022. There each picture is
+    new; here there are as many views of an image as the augmentation says, since the teachers'
+    answers to them are kept, and an epoch shows one of each.
 
     Raises:
-        PupilaError: the teacher is no better than chance, or the loss is no longer a number.
+        PupilaError: the weights are not one for each teacher, a teacher is no better than chance,
+            or the loss is no longer a number.
     """
-    (teacher,) = step.inputs
-    config, (train_images, validation) = step.config, _splits(step)
-    answers = step.predictions.of(teacher, validation, step.progress)
-    standing = check_teacher(teacher, validation, answers)
-    views = step.predictions.of_views(teacher, train_images, config.augmentation, step.progress)
-    return _product(
-        step,
-        distillation_loss(config.alpha, config.temperature),
-        packed(_one_hot(train_images), views),
-        packed(_one_hot(validation), answers[np.newaxis]),
-        {"teacher_validation_accuracy": standing.value},
+    config, weights = step.config, _weights(step)
+    images, (_, validation) = taught_images(step), splits(step)
+    answers = ask(step, images, validation)
+
+    def mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return softened_mean(probabilities, weights, config.temperature)
+
+    lesson = Lesson(
+        images=images,
+        targets=[
+            packed(labels, mean([views[number] for views in answers.views]))
+            for number, labels in enumerate(labels_of_views(images, config.augmentation))
+        ],
+        validation_targets=packed(labels_of(validation), mean(answers.validation)),
+        loss=distillation_loss(config.alpha, config.temperature),
+        measured=answers.measured,
     )
+    return teach(step, lesson)
+
+
+def distill_oracle(step: Step[OracleDistillation]) -> Product:
+    """Train a student on those teachers that are right, and on the label where none is.
+
+    Kang et al. 2020; see `pupila_distill.oracle` for the equation. Of one teacher, only what it
+    has right is learned.
+
+    Raises:
+        PupilaError: a teacher is no better than chance, or the loss is no longer a number.
+    """
+    config = step.config
+    images, (_, validation) = taught_images(step), splits(step)
+    answers = ask(step, images, validation)
+    labels = labels_of_views(images, config.augmentation)
+    lesson = Lesson(
+        images=images,
+        targets=[
+            oracle_targets(each, [views[number] for views in answers.views], config.temperature)
+            for number, each in enumerate(labels)
+        ],
+        validation_targets=oracle_targets(
+            labels_of(validation), answers.validation, config.temperature
+        ),
+        loss=oracle_loss(config.alpha, config.temperature),
+        measured=answers.measured | {"taught_by": taught_by(labels, answers.views)},
+    )
+    return teach(step, lesson)
 
 
 def train(step: Step[Training]) -> Product:
@@ -49,76 +80,17 @@ def train(step: Step[Training]) -> Product:
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    train_images, validation = _splits(step)
-    labels = _one_hot(train_images)
-    targets = np.broadcast_to(labels, (step.config.augmentation.views, *labels.shape))
-    return _product(step, label_loss, targets, _one_hot(validation)[np.newaxis], {})
+    images, validation = splits(step)
+    labels = labels_of_views(images, step.config.augmentation)
+    return teach(step, Lesson(images, labels, labels_of(validation), label_loss, {}))
 
 
-def _splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
-    return step.dataset.select("train"), step.dataset.select("validation")
-
-
-def _one_hot(dataset: Dataset) -> NDArray[np.float32]:
-    return one_hot(dataset.labels, len(dataset.classes))
-
-
-def _product(
-    step: Step[Any],
-    loss: Loss,
-    targets: NDArray[np.float32],
-    validation_targets: NDArray[np.float32],
-    measured: dict[str, Any],
-) -> Product:
-    """Train on targets `(views, images, columns)`, write the model and describe it."""
-    config: Training = step.config
-    train_images, validation = _splits(step)
-    keras.utils.set_random_seed(step.seed)
-    student = config.architecture.load()(config.input, len(train_images.classes))
-    course = train_student(
-        student,
-        loss,
-        Images.of(train_images, config.input, targets, config.augmentation),
-        Images.of(validation, config.input, validation_targets, config.augmentation),
-        config,
-        step.seed,
-        Checkpoint(step.scratch / "training.npz", _key(step)),
-        step.progress,
-    )
-    probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
-    model = keras.Model(student.inputs[0], probabilities, name=student.name)
-    save(model, step.output)
-    return Product(
-        format="keras",
-        input=config.input,
-        output=OutputContract(kind="softmax", classes=train_images.classes),
-        parameters=parameters(model),
-        macs=macs(model),
-        measured=measured | _measured(course, len(train_images)),
-    )
-
-
-def _key(step: Step[Any]) -> str:
-    """Digest of all that determines the weights."""
-    data = [dataset.fingerprint for dataset in _splits(step)]
-    teachers = [artifact.digest for artifact in step.inputs]
-    return digest_json([step.config.model_dump(), step.seed, data, teachers])
-
-
-def _measured(course: Course, images: int) -> dict[str, Any]:
-    """What to tell about the training; epochs are counted from 1, accuracies are 0..1."""
-    names = {name: name.replace("val_", "validation_") for name in sorted(course.history[0])}
-    epochs = len(course.history)
-    return {
-        "best_epoch": course.best_epoch + 1,
-        "epochs": epochs,
-        "history": {
-            shown: [round(figures[name], 4) for figures in course.history]
-            for name, shown in names.items()
-        },
-        "validation_accuracy": course.history[course.best_epoch]["val_accuracy"],
-        "seconds": round(course.seconds, 2),
-        "images_per_second": round(epochs * images / course.seconds, 1),
-    }
+def _weights(step: Step[Distillation]) -> tuple[float, ...]:
+    """Return the weight of each teacher."""
+    given, teachers = step.config.weights, len(step.inputs)
+    if given is not None and len(given) != teachers:
+        raise PupilaError(
+            f"`weights` has {len(given)} numbers, {list(given)!r}, where `from` has {teachers}: "
+            f"give one for each teacher, in the same order, or leave `weights` out."
+        )
+    return given or (1.0,) * teachers

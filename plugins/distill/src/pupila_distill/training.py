@@ -34,12 +34,12 @@ def optimizer(config: Training, steps: int) -> Any:
     return keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY, clipnorm=_LARGEST_GRADIENT)
 
 
-def compile_student(model: Any, loss: Loss, config: Training, steps: int) -> None:
+def compile_student(model: Any, loss: Loss, classes: int, config: Training, steps: int) -> None:
     """Give a model its loss, optimizer and accuracy.
 
     Compilation by XLA is off: on a CPU it makes these nets two to twenty times slower (measured).
     """
-    metric = keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")
+    metric = keras.metrics.MeanMetricWrapper(accuracy(classes), name="accuracy")
     model.compile(optimizer(config, steps), loss, metrics=[metric], jit_compile=False)
 
 
@@ -58,7 +58,8 @@ def train_student(
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    compile_student(model, loss, config, len(epoch_batches(images, 0, seed, config.batch_size)))
+    steps = len(epoch_batches(images, 0, seed, config.batch_size))
+    compile_student(model, loss, images.classes, config, steps)
     course = checkpoint.restore(model)
     judged = all_in_order(validation, config.batch_size)
     while _goes_on(course, config):
@@ -79,8 +80,8 @@ def train_student(
 
 def _goes_on(course: Course, config: Training) -> bool:
     done = len(course.history)
-    if not done:
-        return True
+    if not done or config.patience is None:
+        return done < config.epochs
     return done < config.epochs and done - 1 - course.best_epoch < config.patience
 
 

@@ -1,0 +1,227 @@
+"""Learns where a teacher looks, beside what it answers: attention transfer.
+
+Zagoruyko and Komodakis 2017 (ICLR; arXiv 1612.03928), "Paying more attention to attention",
+activation-based. The attention of a feature map A `(height, width, channels)` is, at each position,
+
+    F(A) = Σ_c |A_c|²
+
+and with Q = vec(F(A)) of student S and teacher T at each pair j of stages, the loss per image is
+
+    L_KD + β · Σ_j mean((Q_S / ‖Q_S‖₂ - Q_T / ‖Q_T‖₂)²)
+
+L_KD is the loss of `distill`, on labels and the teacher's answers. The paper's equation 2 has
+β/2 times the norm of the difference, and says that β is 1000 divided by the number of positions
+(and by the batch size, as Keras does). Its authors' code, `szagoruyko/attention-transfer`, has
+what stands here: the mean of squares, with β = 1000. It is taken because their results were made
+with it, and because a square has a gradient where two maps are alike, and a norm has none. Their
+maps are larger (32, 16 and 8 positions a side), and they let β fall in the course of training where
+answers are learned as well. Here β stays and is 100: with 1000, on maps of 16, 8 and 4 a side,
+attention was 97 % of the loss after 12 epochs, and the student of EfficientNet-Lite0 (ACRIMA,
+`mobile-xs`, 105 validation images, one seed) had .838 right, against .905 with 100.
+
+The epoch that is kept is the one with the lowest L_KD on the validation images: it is answers that
+a student is for, and so its validation loss can be compared with that of `distill`.
+
+Pairs: stages (see `pupila_distill.stages`) are matched from the deepest, three at most, as many as
+the paper's nets have; the shallower stages of the net that has more are left alone. Maps of one
+position are no stage: they say nothing of where. Teacher and student may have different sizes: the
+teacher's attention is resized, antialiased and bilinear, to the student's.
+
+The teacher runs once per view, at its own input size, and its attention is kept, as its answers
+are. That is why attention was chosen over the hints of FitNets (Romero et al. 2015): three maps at
+the size of a student of 128 px are 336 numbers, where hints have hundreds of channels at each
+position, too many to keep, and need a regressor to be compared at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Artifact, Dataset, Product, PupilaError, Step
+from pupila.keras_files import import_keras, load
+from pupila_distill.config import AttentionDistillation
+from pupila_distill.lesson import Lesson, splits, taught_images, teach
+from pupila_distill.loss import Loss, distillation_loss
+from pupila_distill.stages import Size, size_of, with_stages
+from pupila_distill.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila_distill.teacher import ask, check_teacher, name_of
+
+keras = import_keras()
+ops = keras.ops
+
+_MOST_PAIRS = 3
+_BATCH_IMAGES = 16
+
+
+def distill_attention(step: Step[AttentionDistillation]) -> Product:
+    """Train a student on labels, on a teacher's answers, and on where the teacher looks.
+
+    Raises:
+        PupilaError: teacher or student has no feature map to look at, the teacher is no better
+            than chance, or the loss is no longer a number.
+    """
+    config = step.config
+    images, (_, validation) = taught_images(step), splits(step)
+    sizes = _student_sizes(config, len(validation.classes))
+    _check(step, validation)
+    maps = _teacher_maps(step, images, sizes)
+    sizes = _compared(sizes, maps[0].shape[1])
+    answers = ask(step, images, validation)
+    (judged,), (views,) = answers.validation, answers.views
+
+    def mean(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        return softened_mean([probabilities], [1.0], config.temperature)
+
+    lesson = Lesson(
+        images=images,
+        targets=[
+            packed(labels, mean(view), attention)
+            for labels, view, attention in zip(
+                labels_of_views(images, config.augmentation), views, maps, strict=True
+            )
+        ],
+        validation_targets=packed(labels_of(validation), mean(judged)),
+        loss=attention_loss(
+            distillation_loss(config.alpha, config.temperature),
+            config.beta,
+            len(validation.classes),
+            sizes,
+        ),
+        measured=answers.measured | {"attention_maps": [list(size) for size in sizes]},
+        trained=partial(with_attention, stages=len(sizes)),
+    )
+    return teach(step, lesson)
+
+
+def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
+    """Look at the teacher before it shows its attention to all images."""
+    (teacher,) = step.inputs
+    answers = step.predictions.of(teacher, validation, step.progress)
+    check_teacher(teacher, validation, answers, name_of(step, 0))
+
+
+def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Size]) -> Loss:
+    """Return the loss that the head of this module tells.
+
+    Targets are labels, the teacher's logits and its attention; outputs are the student's logits
+    and its attention. `answers` is the loss of the former columns, L_KD; targets without attention,
+    as those of validation, tell L_KD alone.
+    """
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        logits, student = outputs[..., :classes], outputs[..., classes:]
+        teacher = targets[..., 2 * classes :]
+        answered = answers(targets, logits)
+        return (
+            answered + beta * distance(teacher, student, sizes) if teacher.shape[-1] else answered
+        )
+
+    return loss
+
+
+def distance(teacher: Any, student: Any, sizes: Sequence[Size]) -> Any:
+    """Sum over stages the mean squared difference of attention maps `(batch, positions)`."""
+    total, start = 0, 0
+    for rows, columns in sizes:
+        end = start + rows * columns
+        apart = _unit(student[..., start:end]) - _unit(teacher[..., start:end])
+        total, start = total + ops.mean(ops.square(apart), axis=-1), end
+    return total
+
+
+def _unit(maps: Any) -> Any:
+    return ops.normalize(maps, axis=-1, order=2)
+
+
+def attention_of(features: Any) -> Any:
+    """Return F `(batch, height, width, 1)` of feature maps `(batch, height, width, channels)`."""
+    return ops.sum(ops.square(features), axis=-1, keepdims=True)
+
+
+def with_attention(student: Any, stages: int) -> Any:
+    """Return a model that gives a student's logits and the attention of its deepest stages."""
+    staged = with_stages(student)
+    logits, *features = staged.outputs
+    attention = [attention_of(each) for each in features[-stages:]]
+    return keras.Model(staged.inputs[0], _side_by_side([logits, *attention]))
+
+
+def _side_by_side(tensors: Sequence[Any]) -> Any:
+    """Flatten tensors `(batch, …)` and join them: `(batch, columns)`."""
+    flat = [ops.reshape(each, (-1, int(np.prod(each.shape[1:])))) for each in tensors]
+    return ops.concatenate(flat, axis=-1)
+
+
+def _student_sizes(config: AttentionDistillation, classes: int) -> list[Size]:
+    """Return the sizes of the student's deepest stages, largest first."""
+    staged = with_stages(config.architecture.load()(config.input, classes))
+    sizes = [size_of(each) for each in staged.outputs[1:]]
+    if not sizes:
+        raise PupilaError(
+            f"The student {config.student!r} has no feature map of more than one position at "
+            f"{config.input.height} x {config.input.width} px, so it has no attention to learn. "
+            f"Raise `size`, or choose another `student`."
+        )
+    return sizes[-_MOST_PAIRS:]
+
+
+def _teacher_maps(
+    step: Step[AttentionDistillation], images: Dataset, sizes: Sequence[Size]
+) -> list[NDArray[np.float32]]:
+    """Return the teacher's attention `(images, positions)` of each view, at the student's sizes."""
+    (teacher,) = step.inputs
+    shown = ", ".join(f"{rows} x {columns}" for rows, columns in sizes)
+    return step.predictions.computed(
+        teacher,
+        images,
+        step.config.augmentation,
+        step.progress,
+        f"attention, resized to {shown}, by pupila-distill {version('pupila-distill')}",
+        partial(opened_attention, teacher, sizes),
+    )
+
+
+@contextmanager
+def opened_attention(
+    teacher: Artifact, sizes: Sequence[Size]
+) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
+    """Give a function from pictures `(n, height, width, 3)` to a teacher's attention.
+
+    It is that of the deepest stages `(n, positions)`, resized to `sizes`; of fewer of them, the
+    smallest, where the teacher has fewer stages.
+
+    Raises:
+        PupilaError: the teacher has no stage.
+    """
+    read = load(teacher)
+    staged = with_stages(read)
+    features = staged.outputs[1:][-len(sizes) :]
+    if not features:
+        raise PupilaError(
+            f"The teacher {read.name!r} has no feature map of more than one position, so it "
+            f"shows no attention. Use `distill`, which learns from its answers alone."
+        )
+    attention = [
+        ops.image.resize(attention_of(each), size, antialias=True)
+        for each, size in zip(features, sizes[-len(features) :], strict=True)
+    ]
+    model = keras.Model(staged.inputs[0], _side_by_side(attention))
+    model.compile(jit_compile=False)
+    yield partial(model.predict, batch_size=_BATCH_IMAGES, verbose=0)
+
+
+def _compared(sizes: Sequence[Size], positions: int) -> list[Size]:
+    """Return the deepest of the sizes that have `positions` together."""
+    (first,) = (
+        number
+        for number in range(len(sizes))
+        if sum(rows * columns for rows, columns in sizes[number:]) == positions
+    )
+    return list(sizes[first:])

@@ -1,0 +1,169 @@
+"""Learns beside a teacher that learns at the same time: evolutionary knowledge distillation.
+
+After Zhang, Zhang, Li, Zeng and Ge 2021 (IEEE TCSVT; arXiv 2103.13811), "Student network learning
+via evolutionary knowledge distillation". A trained teacher is far ahead of a student that starts,
+and what it answers is hard to follow. Here the teacher starts from nothing as well, is never far
+ahead, and guides the student by answers and by *guided modules* between corresponding blocks.
+
+What follows the paper: the teacher is learned online, together with the student, from the labels;
+it supervises the student's answers and, through a small module on either side of each pair of
+blocks, its features. What was settled here, as the paper's equations were not at hand: with labels
+y, logits z_T and z_S, temperature T, softened answers p = softmax(z/T), and for each of n pairs of
+blocks a module e (a 1x1 convolution to 64 channels, batch normalisation, ReLU, the mean over
+positions) whose teacher's side also has logits m,
+
+    teacher:  L_T = CE(y, z_T) + 1/n Σ CE(y, m_T)
+    student:  L_S = α CE(y, z_S) + (1 - α) T² KL(p_T ‖ p_S) + γ/n Σ mean((e_S - e_T)²)
+
+In L_S the teacher's z_T and e_T are constants. So the teacher learns as if it were alone (its
+modules learn from the labels, or there would be nothing in them to follow), and minimising
+L_T + L_S at once is minimising each. The pairs are the stages of `pupila_distill.stages`, matched
+from the deepest.
+
+Targets are labels, and a last column: 1 where an image is learned from, 0 where it is for
+validation. For the latter, the loss is CE(y, z_S) alone: so the epoch that is kept is the one that
+is best for the student, and its validation loss can be compared with that of `train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Dataset, Product, PupilaError, Step
+from pupila.keras_files import import_keras
+from pupila_distill.batches import Images, all_in_order
+from pupila_distill.config import EvolutionaryDistillation
+from pupila_distill.lesson import Lesson, splits, teach
+from pupila_distill.loss import Loss, distillation_loss, label_loss
+from pupila_distill.stages import with_stages
+from pupila_distill.targets import labels_of, labels_of_views, packed
+
+keras = import_keras()
+layers, ops = keras.layers, keras.ops
+
+_WIDTH = 64
+"""Channels of a guided module: narrower than most blocks, wider than any student's classes."""
+
+_MOMENTUM = 0.9
+"""Of batch normalisation, as in the students."""
+
+
+def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> Product:
+    """Train a student together with a larger teacher, both from nothing; give the student.
+
+    Raises:
+        PupilaError: student or teacher has no block to guide or be guided by, or the loss is no
+            longer a number.
+    """
+    config, (images, validation) = step.config, splits(step)
+    classes = len(images.classes)
+    keras.utils.set_random_seed(step.seed)
+    teacher = config.evolving.load()(config.input, classes)
+    lesson = Lesson(
+        images=images,
+        targets=[
+            _marked(labels, learned=True) for labels in labels_of_views(images, config.augmentation)
+        ],
+        validation_targets=_marked(labels_of(validation), learned=False),
+        loss=evolutionary_loss(classes, config.alpha, config.temperature, config.guidance),
+        measured={"teacher_architecture": config.teacher},
+        trained=partial(together, teacher=teacher, classes=classes),
+    )
+    product = teach(step, lesson)
+    reached = {"teacher_validation_accuracy": _accuracy(teacher, validation, config)}
+    return replace(product, measured=product.measured | reached)
+
+
+def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: float) -> Loss:
+    """Return the loss that the head of this module tells, on the outputs of `together`."""
+    answers = distillation_loss(alpha, temperature)
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        labels, learned = targets[..., :classes], targets[..., classes]
+        student, teacher, *modules = _parts(outputs, classes)
+        constant = ops.stop_gradient(teacher)
+        of_student = answers(ops.concatenate([labels, constant], axis=-1), student)
+        followed = of_student + guidance * _mean([_unlike(*each[1:]) for each in modules])
+        of_teacher = label_loss(labels, teacher) + _mean(
+            [label_loss(labels, logits) for logits, *_ in modules]
+        )
+        return ops.where(learned > 0, of_teacher + followed, label_loss(labels, student))
+
+    return loss
+
+
+def together(student: Any, teacher: Any, classes: int) -> Any:
+    """Return one model of student, teacher and guided modules, on one picture.
+
+    Its output `(batch, columns)` has side by side: the student's logits, the teacher's, and for
+    each pair of blocks the logits of the teacher's module, its features, and the features of the
+    student's.
+
+    Raises:
+        PupilaError: there is no pair of blocks.
+    """
+    image = keras.Input(student.input_shape[1:], name="image")
+    answer, *blocks = _run(student, image)
+    teachers_answer, *teachers_blocks = _run(teacher, image)
+    pairs = min(len(blocks), len(teachers_blocks))
+    columns = [answer, teachers_answer]
+    for number in range(-pairs, 0):
+        features = _guided(teachers_blocks[number], f"teacher_{-number}")
+        logits = layers.Dense(classes, name=f"teacher_{-number}_logits")(features)
+        columns += [logits, features, _guided(blocks[number], f"student_{-number}")]
+    return keras.Model(image, ops.concatenate(columns, axis=-1))
+
+
+def _run(model: Any, image: Any) -> list[Any]:
+    staged = with_stages(model)
+    if len(staged.outputs) == 1:
+        raise PupilaError(
+            f"{model.name!r} has no feature map of more than one position at "
+            f"{image.shape[1]} x {image.shape[2]} px, so there is no block to guide or be guided "
+            f"by. Raise `size`, or choose another architecture."
+        )
+    return staged(image)
+
+
+def _guided(features: Any, name: str) -> Any:
+    """Return the guided module's features `(batch, 64)` of a block's last feature map."""
+    x = layers.Conv2D(_WIDTH, 1, use_bias=False, name=f"{name}_narrow")(features)
+    x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
+    x = layers.Activation("relu", name=f"{name}_relu")(x)
+    return layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
+
+
+def _parts(outputs: Any, classes: int) -> list[Any]:
+    """Undo what `together` joined: `[student, teacher, *(logits, features, features)]`."""
+    module = classes + 2 * _WIDTH
+    starts = range(2 * classes, outputs.shape[-1], module)
+    within = [classes, classes + _WIDTH]
+    modules = [ops.split(outputs[..., start : start + module], within, axis=-1) for start in starts]
+    return [outputs[..., :classes], outputs[..., classes : 2 * classes], *modules]
+
+
+def _unlike(teacher: Any, student: Any) -> Any:
+    return ops.mean(ops.square(student - ops.stop_gradient(teacher)), axis=-1)
+
+
+def _mean(terms: Sequence[Any]) -> Any:
+    return sum(terms) / len(terms)
+
+
+def _marked(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
+    """Add the last column of the targets."""
+    return packed(labels, np.full((len(labels), 1), learned, np.float32))
+
+
+def _accuracy(teacher: Any, validation: Dataset, config: EvolutionaryDistillation) -> float:
+    """Return the fraction of the validation images that the teacher has right."""
+    images = Images.of(validation, config.input, [labels_of(validation)], config.augmentation)
+    teacher.compile(jit_compile=False)
+    answers = teacher.predict(all_in_order(images, config.batch_size), verbose=0)
+    return float((answers.argmax(axis=-1) == validation.labels).mean())

@@ -1,0 +1,123 @@
+"""A lesson: what a student is taught; and teaching it, which is the same for all techniques."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Dataset, OutputContract, Product, Step
+from pupila.digest import digest_json
+from pupila.keras_files import import_keras, macs, parameters, save
+from pupila_distill.batches import Images
+from pupila_distill.checkpoint import Checkpoint, Course
+from pupila_distill.config import Training
+from pupila_distill.loss import Loss
+from pupila_distill.training import train_student
+
+keras = import_keras()
+
+
+def _itself(student: Any) -> Any:
+    return student
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student is taught: pictures, what is to be answered to each, and the loss."""
+
+    images: Dataset
+    """Training images, and unlabelled ones where they are used."""
+    targets: Sequence[NDArray[np.float32]]
+    """`(images, columns)` of each view; labels first. May be mapped from disk."""
+    validation_targets: NDArray[np.float32]
+    """`(images, columns)` of the validation images as they are."""
+    loss: Loss
+    measured: dict[str, Any]
+    """What is told of the teaching beside the course of the training."""
+    trained: Callable[[Any], Any] = _itself
+    """Wraps the student into the model that is trained.
+
+    Its one output holds what the loss needs side by side, the student's logits first.
+    """
+
+
+def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
+    """Return the labelled training images and the validation images of a step."""
+    return _dataset(step).select("train"), _dataset(step).select("validation")
+
+
+def taught_images(step: Step[Any]) -> Dataset:
+    """Return what is learned from a teacher: training images, and unlabelled ones if wanted."""
+    dataset = _dataset(step)
+    if step.config.unlabelled and "unlabelled" in dataset.splits:
+        return dataset.select("train", "unlabelled")
+    return dataset.select("train")
+
+
+def _dataset(step: Step[Any]) -> Dataset:
+    if step.dataset is None:
+        raise ValueError("needs_data was declared, but the step was given no dataset")
+    return step.dataset
+
+
+def teach(step: Step[Any], lesson: Lesson) -> Product:
+    """Train a student, seeded, write it with a softmax, and describe it.
+
+    Raises:
+        PupilaError: the loss is no longer a number.
+    """
+    config: Training = step.config
+    _, validation = splits(step)
+    keras.utils.set_random_seed(step.seed)
+    student = config.architecture.load()(config.input, len(validation.classes))
+    course = train_student(
+        lesson.trained(student),
+        lesson.loss,
+        Images.of(lesson.images, config.input, lesson.targets, config.augmentation),
+        Images.of(validation, config.input, [lesson.validation_targets], config.augmentation),
+        config,
+        step.seed,
+        Checkpoint(step.scratch / "training.npz", _key(step, lesson)),
+        step.progress,
+    )
+    probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
+    model = keras.Model(student.inputs[0], probabilities, name=student.name)
+    save(model, step.output)
+    return Product(
+        format="keras",
+        input=config.input,
+        output=OutputContract(kind="softmax", classes=validation.classes),
+        parameters=parameters(model),
+        macs=macs(model),
+        measured=lesson.measured | _measured(course, lesson.images),
+    )
+
+
+def _key(step: Step[Any], lesson: Lesson) -> str:
+    """Digest of all that determines the weights."""
+    _, validation = splits(step)
+    data = [lesson.images.fingerprint, validation.fingerprint]
+    teachers = [artifact.digest for artifact in step.inputs]
+    return digest_json([step.config.model_dump(), step.seed, data, teachers])
+
+
+def _measured(course: Course, images: Dataset) -> dict[str, Any]:
+    """What to tell about the training; epochs are counted from 1, accuracies are 0..1."""
+    names = {name: name.replace("val_", "validation_") for name in sorted(course.history[0])}
+    epochs = len(course.history)
+    return {
+        "best_epoch": course.best_epoch + 1,
+        "epochs": epochs,
+        "history": {
+            shown: [round(figures[name], 4) for figures in course.history]
+            for name, shown in names.items()
+        },
+        "validation_accuracy": course.history[course.best_epoch]["val_accuracy"],
+        "unlabelled_images": int((images.labels < 0).sum()),
+        "seconds": round(course.seconds, 2),
+        "images_per_second": round(epochs * len(images) / course.seconds, 1),
+    }

@@ -1,0 +1,70 @@
+"""What a student is to answer: labels, and the mean of what teachers answer.
+
+p̄ is the mean over teachers k, with weights w, of their softened distributions (Hinton et al. 2015,
+sections 2 and 5):
+
+    p̄ = Σ w_k softmax(t_k/T) / Σ w_k
+
+Kept are the logits T · log p̄, whose softmax at temperature T is p̄. Of one teacher these are its
+own logits, but for a constant per image that softmax ignores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pupila import Dataset
+from pupila.views import Augmentation
+
+_LEAST_PROBABILITY = 1e-7
+"""A softmax in float32 rounds to 0 what the teacher meant to be tiny, and an int8 one whatever is
+under 1/512; log 0 would be infinite. Logits are therefore taken to be at most 16 apart."""
+
+
+def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Turn labels `(images,)` into `(images, classes)`; all zero where there is none (-1)."""
+    return (labels[:, np.newaxis] == np.arange(classes)).astype(np.float32)
+
+
+def labels_of(images: Dataset) -> NDArray[np.float32]:
+    """Return the labels `(images, classes)` of the images as they are."""
+    return one_hot(images.labels, len(images.classes))
+
+
+def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray[np.float32]]:
+    """Return the labels `(images, classes)` of each view, mixed as its pictures are.
+
+    Zhang et al. 2018, "mixup", equation 1: with part λ of image i and the rest of image j,
+    λ · y_i + (1 - λ) · y_j.
+    """
+    labels = labels_of(images)
+    sha256 = images.frame["sha256"].tolist()
+    mixtures = (augmentation.mixture(sha256, view) for view in range(augmentation.views))
+    return [
+        parts[:, np.newaxis] * labels + (1 - parts[:, np.newaxis]) * labels[partners]
+        for partners, parts in mixtures
+    ]
+
+
+def softened_mean(
+    probabilities: Sequence[NDArray[np.float32]], weights: ArrayLike, temperature: float
+) -> NDArray[np.float32]:
+    """Return the logits T · log p̄ `(images, classes)`.
+
+    `probabilities` are `(images, classes)` of each teacher. `weights` are one for each teacher
+    `(teachers,)`, or one for each teacher and image `(teachers, images)`, not all of them 0.
+    """
+    logits = np.log(np.clip(np.stack(probabilities).astype(np.float64), _LEAST_PROBABILITY, 1))
+    raised = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+    softened = raised / raised.sum(axis=-1, keepdims=True)
+    shares = np.asarray(weights, np.float64).reshape(len(softened), -1, 1)
+    mean = (shares * softened).sum(axis=0) / shares.sum(axis=0)
+    return (temperature * np.log(np.maximum(mean, np.finfo(np.float64).tiny))).astype(np.float32)
+
+
+def packed(*columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put labels, teachers' logits and what else a loss needs side by side, in that order."""
+    return np.concatenate(columns, axis=-1)
