@@ -116,7 +116,6 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
     assert [step.name for step in plan.steps] == ["zz", "lite", "int8"]
     assert plan.steps[0].config == Training(epochs=2)
     assert plan.data == folder / "images"
-    assert plan.teacher_of("int8") == "big"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_mistake_is_told_with_its_line(
     ), problems
 
 
-OF_A_STEP = "Known: use, from, with, timeout_minutes, retries."
+OF_A_STEP = "Known: use, from, with, control, timeout_minutes, retries."
 QUOTES = "must be text: put quotes, as in"
 
 
@@ -213,7 +212,7 @@ QUOTES = "must be text: put quotes, as in"
             ("teachers:", "teacher:"),
             3,
             "teacher is no known field. Did you mean 'teachers'? "
-            "Known: name, seed, workers, data, teachers, steps, evaluate.",
+            "Known: name, seed, repeat, workers, data, teachers, steps, evaluate, sweep.",
         ),
         (
             ("from: small", "form: small"),

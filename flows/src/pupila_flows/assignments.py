@@ -12,8 +12,9 @@ from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
 from pupila.registry import Registered, installed
 from pupila_flows import jobs
+from pupila_flows.expansion import Node
 from pupila_flows.frames import write_frame
-from pupila_flows.plan import PlannedStep, PlannedTeacher
+from pupila_flows.plan import PlannedTeacher
 from pupila_flows.recipe import DataSection, EvaluateSection
 from pupila_flows.results import Check, DataSummary
 from pupila_flows.work import Outcome, Work
@@ -70,34 +71,34 @@ def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
     )
 
 
-def run_step(place: Workspace, step: PlannedStep, dataset: Dataset, seed: int) -> Work:
-    """Run a step of the graph; its inputs are given later, by `Work.on`.
+def run_step(place: Workspace, node: Node, dataset: Dataset) -> Work:
+    """Run a node of the graph; its inputs are given later, by `Work.on`.
 
     It is not given the test images: no step can learn from them, or need them.
     """
-    plugin, config = step.plugin, step.config.model_dump(mode="json")
+    plugin, config = node.plugin, node.config.model_dump(mode="json")
     seen = dataset.without("test")
     frame = write_frame(seen.frame, place.cache) if plugin.needs_data else None
     work = Work(
-        title=step.name,
+        title=node.name,
         target=jobs.run_step,
         identity=[
             *_code(installed().origin(plugin)),
-            *(_code(installed().origin(each)) for each in step.config.uses()),
+            *(_code(installed().origin(each)) for each in node.config.uses()),
             version("pupila-core"),
             config,
-            seed,
+            node.seed,
             seen.fingerprint if plugin.needs_data else None,
         ],
         arguments={
             "workspace": str(place.root),
             "plugin": plugin.name,
             "config": config,
-            "seed": seed,
+            "seed": node.seed,
             "frame": str(frame) if frame else None,
             "classes": list(dataset.classes),
         },
-        timeout_seconds=60 * step.section.timeout_minutes,
+        timeout_seconds=60 * node.timeout_minutes,
     )
     return work.on([])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
@@ -87,6 +89,12 @@ def check(recipe: RecipeFile, as_json: AsJson = False) -> None:
 def run(recipe: RecipeFile, workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
     """Run a recipe: check the data, make, judge and report every model."""
     _run(recipe, workspace, as_json)
+
+
+@app.command()
+def sweep(recipe: RecipeFile, workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+    """Run a recipe with every combination of the values in its `sweep`, and compare them."""
+    _run(recipe, workspace, as_json, sweeps=True)
 
 
 @app.command()
@@ -190,8 +198,8 @@ def report(
     print(json.dumps({"report": str(page)}) if as_json else page)
 
 
-def _run(recipe: Path, workspace: Path, as_json: bool) -> None:
-    """Run a recipe, print what came of it, and exit 1 where a part of it failed."""
+def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) -> None:
+    """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
     from pupila_flows.plan import read_plan
     from pupila_flows.quiet import logged_to
     from pupila_flows.results import RunResult
@@ -202,10 +210,11 @@ def _run(recipe: Path, workspace: Path, as_json: bool) -> None:
     place = Workspace.at(workspace)
     place.configure_prefect()
     with _working(as_json), logged_to(place.root / "logs" / "prefect.log"):
-        from pupila_flows.flow import DataRefused, RunFailed, compress
+        from pupila_flows.flow import DataRefused, RunFailed, compress, sweep
 
+        flow = sweep if sweeps else compress
         try:
-            path, failed = Path(compress(str(recipe.resolve()), str(place.root))), False
+            path, failed = Path(flow(str(recipe.resolve()), str(place.root))), False
         except RunFailed as failure:
             path, failed = failure.result, True
         except DataRefused as refused:
@@ -271,10 +280,22 @@ def _working(as_json: bool) -> Generator[None]:
             yield
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+        _leave(130)
     except ChildFailed as failure:
         print(f"error: {failure}", file=sys.stderr)
         sys.exit(1)
+
+
+def _leave(code: int) -> None:
+    """End at once, after what is registered to be done at the end.
+
+    Prefect's threads would first tell of every task to a temporary server that has gone: seven
+    seconds each.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - as multiprocessing does
+    os._exit(code)
 
 
 def _say_if_synthetic(data: Path) -> None:

@@ -22,7 +22,7 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
@@ -32,9 +32,10 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila.store import write_atomically
-from pupila_flows import assignments, machine
+from pupila_flows import assignments, display, machine
 from pupila_flows.child import ChildFailed
 from pupila_flows.data import read_data
+from pupila_flows.expansion import Node, expand, points
 from pupila_flows.plan import Plan, read_plan
 from pupila_flows.results import DataSummary, Entry, RunResult
 from pupila_flows.synthetic import is_synthetic
@@ -44,6 +45,9 @@ from pupila_flows.workspace import DEFAULT, Workspace
 
 _PROGRESS_ARTIFACT_SECONDS = 5.0
 """Prefect's database is told of progress no more often than this."""
+
+_WHOLE = "all steps"
+"""Title of the progress of the whole graph."""
 
 Made = Mapping[str, State[Outcome]]
 
@@ -74,6 +78,7 @@ class _Run:
     plan: Plan
     place: Workspace
     dataset: Dataset
+    nodes: tuple[Node, ...]
 
     @property
     def positive(self) -> str:
@@ -97,15 +102,35 @@ def compress(recipe: str, workspace: str = DEFAULT) -> str:
         PupilaError: the recipe or the data is not as it must be; nothing was trained.
         RunFailed: a step failed, or a judgement, or the report; what did not is kept.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
     plan = read_plan(Path(recipe))
-    place = Workspace.at(workspace)
+    return _run(plan, expand(plan), Workspace.at(workspace))
+
+
+@flow(name="sweep", task_runner=_THREADS)
+def sweep(recipe: str, workspace: str = DEFAULT) -> str:
+    """Run a recipe with every combination of the values in its `sweep`; see `compress`.
+
+    Only what comes last of each branch is judged. Teachers, and whatever no value touches, run
+    once; nothing that an earlier run or sweep has made is made again.
+    """
+    plan = read_plan(Path(recipe))
+    if not plan.recipe.sweep:
+        example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
+        raise PupilaError(
+            f"{recipe!r} names no values to try: give it a section like `{example}`, "
+            "or use `pupila run`."
+        )
+    return _run(plan, expand(plan, points(plan)), Workspace.at(workspace), swept=True)
+
+
+def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool = False) -> str:
+    started, clock = datetime.now(UTC), time.monotonic()
     place.store.sweep()
     with session(place, plan.recipe.workers):
-        run = _Run(plan, place, _dataset(plan, place))
+        run = _Run(plan, place, _dataset(plan, place), nodes)
         data = _checked_data(run)
         made = _make_all(run)
-        entries = _judge_all(run, made)
+        entries = _judge_all(run, made, only_last=swept)
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -117,6 +142,7 @@ def compress(recipe: str, workspace: str = DEFAULT) -> str:
             seconds=time.monotonic() - clock,
             data=data,
             entries=tuple(entries),
+            sweep=plan.recipe.sweep if swept else {},
             specificity=plan.recipe.evaluate.specificity,
             machine=machine.describe(),
             versions=machine.versions(),
@@ -225,40 +251,50 @@ def _make_all(run: _Run) -> Made:
     for teacher in run.plan.teachers:
         work = assignments.import_teacher(run.place, teacher)
         futures[teacher.name] = _task(teacher.name).submit(work, [])
-    for step in run.plan.steps:
-        work = assignments.run_step(run.place, step, run.dataset, run.plan.recipe.seed)
-        inputs = [futures[name] for name in step.section.inputs]
-        futures[step.name] = _task(step.name, step.section.retries).submit(work, inputs)
-    for future in futures.values():
-        future.wait()
+    for node in run.nodes:
+        work = assignments.run_step(run.place, node, run.dataset)
+        inputs = [futures[name] for name in node.inputs]
+        futures[node.name] = _task(node.name, node.retries).submit(work, inputs)
+    shown = display.current.get()
+    for done, future in enumerate(as_completed(list(futures.values())), start=1):
+        future.wait()  # keeps the outcome with the future, from where no server has to give it back
+        shown.update(_WHOLE, done, len(futures), f"{done} of {len(futures)} made")
+    shown.finish(_WHOLE, "[green]made[/]")
     return {name: future.state for name, future in futures.items()}
 
 
-def _judge_all(run: _Run, made: Made) -> list[Entry]:
-    """Judge every artifact, one at a time: no other work of ours disturbs the latencies."""
-    return [_judged(run, entry, made) for entry in _entries(run.plan)]
+def _judge_all(run: _Run, made: Made, *, only_last: bool) -> list[Entry]:
+    """Judge the artifacts, one at a time: no other work of ours disturbs the latencies."""
+    inside = {name for node in run.nodes for name in node.inputs if only_last}
+    inside -= run.plan.recipe.teachers.keys()
+    return [_judged(run, entry, made, judge=entry.name not in inside) for entry in _entries(run)]
 
 
-def _entries(plan: Plan) -> list[Entry]:
-    """List the nodes of the recipe's graph as it is written, before anything is known of them."""
+def _entries(run: _Run) -> list[Entry]:
+    """List the nodes of the graph as the recipe has them, before anything is known of them."""
     teachers = [
-        Entry(name=each.name, kind="teacher", uses=each.path.name) for each in plan.teachers
+        Entry(name=each.name, kind="teacher", uses=each.path.name) for each in run.plan.teachers
     ]
-    planned = {each.name: each for each in plan.steps}
+    written = list(run.plan.recipe.steps)
     steps = [
         Entry(
-            name=name,
+            name=node.name,
             kind="step",
-            uses=planned[name].plugin.name,
-            inputs=section.inputs,
-            config=planned[name].config.model_dump(mode="json"),
+            uses=node.plugin.name,
+            inputs=node.inputs,
+            config=node.config.model_dump(mode="json"),
+            seed=node.seed if node.seeded else None,
+            repeats=node.repeats,
+            control=node.control,
+            taught=node.taught,
+            settings=dict(node.settings),
         )
-        for name, section in plan.recipe.steps.items()
+        for node in sorted(run.nodes, key=lambda node: written.index(node.step))
     ]
-    return teachers + steps
+    return teachers + sorted(steps, key=lambda entry: entry.repeats is not None)
 
 
-def _judged(run: _Run, entry: Entry, made: Made) -> Entry:
+def _judged(run: _Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
     """Complete an entry with its artifact and judgement, or with what went wrong."""
     state = made[entry.name]
     if not state.is_completed():
@@ -273,7 +309,8 @@ def _judged(run: _Run, entry: Entry, made: Made) -> Entry:
     try:
         artifact = run.place.store.open(digest)
         made_of |= {"record": artifact.record}
-        made_of |= _judgement(run, entry.name, artifact, _reference(run.plan, entry.name, made))
+        if judge:
+            made_of |= _judgement(run, entry.name, artifact, _reference(run, entry, made))
     except PupilaError as error:
         made_of |= {"error": str(error)}
     return entry.model_copy(update=made_of)
@@ -293,12 +330,16 @@ def _judgement(
     return {"evaluation": Evaluation.model_validate(_outcome(state).value)}
 
 
-def _reference(plan: Plan, name: str, made: Made) -> tuple[str, str] | None:
-    """Return name and digest of the teacher that a node goes back to, unless it is one."""
-    teacher = plan.teacher_of(name)
-    if teacher is None or teacher == name:
-        return None
-    return teacher, _outcome(made[teacher]).value["artifact"]
+def _reference(run: _Run, entry: Entry, made: Made) -> tuple[str, str] | None:
+    """Return name and digest of the first teacher that an entry goes back to, if it is none."""
+    parents = {node.name: node.inputs for node in run.nodes}
+    waiting = list(parents.get(entry.name, ()))
+    while waiting:
+        name = waiting.pop(0)
+        if name in run.plan.recipe.teachers:
+            return name, _outcome(made[name]).value["artifact"]
+        waiting = [*parents[name], *waiting]
+    return None
 
 
 def _outcome(state: State[Outcome]) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from pupila.errors import PupilaError, nearest
-from pupila.plugin import Config, StepPlugin
+from pupila.plugin import Config, StepPlugin, Technique
 from pupila.registry import Registry, installed
 from pupila_flows.explain import dotted, explain
 from pupila_flows.recipe import DataSection, Recipe, StepSection, TeacherSection
@@ -46,6 +46,8 @@ class PlannedStep:
     section: StepSection
     plugin: StepPlugin
     config: Config
+    control: StepPlugin | None
+    """What trains alike without a teacher, where there is such a thing and it is wanted."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,43 @@ class Plan:
     teachers: tuple[PlannedTeacher, ...]
     steps: tuple[PlannedStep, ...]
 
-    def teacher_of(self, name: str) -> str | None:
-        """Return the first teacher upstream of a node, or the node itself if it is one."""
-        if name in self.recipe.teachers:
-            return name
-        found = (self.teacher_of(each) for each in self.recipe.steps[name].inputs)
-        return next((each for each in found if each), None)
+    def swept(self, step: str) -> dict[str, tuple[str, ...]]:
+        """Return the setting's path by each key of `sweep` that speaks of a step."""
+        split = {key: split_key(key, self.recipe.steps) for key in self.recipe.sweep}
+        return {key: path for key, (name, path) in split.items() if name == step}
+
+
+def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Split `step.setting` (names of steps may have dots, settings lie in settings).
+
+    Raises:
+        PupilaError: it begins with the name of no step.
+    """
+    found = [name for name in steps if key.startswith(f"{name}.")]
+    if not found:
+        first = key.partition(".")[0]
+        raise PupilaError(
+            f"{key!r} must be `step.setting`, and there is no step {first!r}."
+            f"{nearest(first, steps)}"
+        )
+    step = max(found, key=len)
+    return step, tuple(key.removeprefix(f"{step}.").split("."))
+
+
+def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Config:
+    """Return a step's settings with some of them replaced, by path.
+
+    Raises:
+        ValidationError: they cannot be so.
+    """
+    config = step.config.model_dump()
+    for path, value in changes.items():
+        within = config
+        for name in path[:-1]:
+            within[name] = _mapping(within.get(name))
+            within = within[name]
+        within[path[-1]] = value
+    return step.plugin.config.model_validate(config)
 
 
 def read_plan(file: Path, registry: Registry | None = None) -> Plan:
@@ -160,6 +193,8 @@ class _Checker:
         self._check_classes()
         steps = {step.name: step for step in self._steps()}
         order = self._order()
+        if recipe is not None:
+            self._check_sweep(recipe, steps)
         self._check_formats(order, {each.name: each.format for each in teachers}, steps)
         if self.problems or recipe is None or data is None:
             raise RecipeError(self.problems)
@@ -254,9 +289,10 @@ class _Checker:
                 continue
             if part.says("inputs"):
                 self._check_count(location, section, plugin)
+            control = self._control(location, section, plugin)
             config = self._config(location, part, plugin)
             if config:
-                yield PlannedStep(name, section, plugin, config)
+                yield PlannedStep(name, section, plugin, config, control)
 
     def _config(
         self, location: Location, part: _Part[StepSection], plugin: StepPlugin
@@ -279,6 +315,38 @@ class _Checker:
                 (*location, "from"),
                 f"{plugin.name} takes {wanted} {inputs} in `from`, not {given}.",
             )
+
+    def _control(
+        self, location: Location, section: StepSection, plugin: StepPlugin
+    ) -> StepPlugin | None:
+        """Return the technique that is to stand beside a step."""
+        if not (isinstance(plugin, Technique) and plugin.control and section.control):
+            return None
+        try:
+            return self.registry.step(plugin.control)
+        except PupilaError as error:
+            hint = "Say `control: false` to do without it."
+            self._problem((*location, "use"), f"{plugin.name} has a control. {error} {hint}")
+            return None
+
+    def _check_sweep(self, recipe: Recipe, steps: dict[str, PlannedStep]) -> None:
+        """Every value of every axis must be one that its setting can have."""
+        for key, values in recipe.sweep.items():
+            try:
+                name, path = split_key(key, recipe.steps)
+            except PupilaError as error:
+                self._problem(("sweep", key), str(error))
+                continue
+            if len(set(map(repr, values))) < len(values):
+                self._problem(("sweep", key), f"sweep.{key} names a value twice.")
+            for number, value in enumerate(values if name in steps else ()):
+                try:
+                    configured(steps[name], {path: value})
+                except ValidationError as error:
+                    found = explain(
+                        error, self.source, steps[name].plugin.config, ("steps", name, "with")
+                    )
+                    self._problem(("sweep", key, number), found[0].message)
 
     def _order(self) -> list[str]:
         """Return step names so that each comes after its inputs; unknown inputs and cycles told."""

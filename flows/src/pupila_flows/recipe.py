@@ -104,6 +104,9 @@ class StepSection(_Section):
     config: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="Settings of the plugin."
     )
+    control: bool = Field(
+        default=True, description="Whether the same student is also trained without a teacher."
+    )
     timeout_minutes: float = Field(
         default=180, gt=0, le=30_000, description="Each try is stopped after this long."
     )
@@ -137,6 +140,12 @@ class Recipe(_Section):
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, description="Seed of every random choice of the run."
     )
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Number of seeds that each training is run with: `seed` and those after it.",
+    )
     workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
     data: DataSection = Field(description="The images, and what must be true of them.")
     teachers: dict[NodeName, TeacherSection] = Field(
@@ -145,6 +154,10 @@ class Recipe(_Section):
     steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
     evaluate: EvaluateSection = Field(
         default_factory=EvaluateSection, description="How every artifact is judged."
+    )
+    sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[Any, ...]],
+        description="Values that `pupila sweep` tries, by `step.setting`; all combinations.",
     )
 
 

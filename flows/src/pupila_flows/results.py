@@ -54,6 +54,19 @@ class Entry(_Model):
     uses: str = Field(description="Name of the plugin, or of the teacher's loader.")
     inputs: tuple[str, ...] = Field(default=(), description="Names of the nodes it was made from.")
     config: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = Field(
+        default=None, description="Seed it was trained with; none if unseeded."
+    )
+    repeats: str | None = Field(
+        default=None, description="Name of the entry that this one repeats with another seed."
+    )
+    control: str | None = Field(
+        default=None, description="Name of the entry that was made alike, but without a teacher."
+    )
+    taught: bool = Field(default=False, description="A teacher had a part in it.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="What a sweep varied, by `step.setting`, in its making."
+    )
     artifact: str | None = Field(default=None, description="Digest, where it was made.")
     record: Record | None = None
     evaluation: Evaluation | None = None
@@ -74,6 +87,9 @@ class RunResult(_Model):
     seconds: float
     data: DataSummary
     entries: tuple[Entry, ...] = Field(description="Teachers first, then steps in order.")
+    sweep: dict[str, tuple[Any, ...]] = Field(
+        default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
+    )
     specificity: float = Field(description="Specificity at which sensitivity is reported.")
     machine: str = Field(description="Processor, cores, memory, operating system.")
     versions: dict[str, str] = Field(description="Distributions that took part.")

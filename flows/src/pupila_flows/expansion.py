@@ -1,0 +1,155 @@
+"""From a plan to the graph that runs: a node for each seed, each control, each point of a sweep.
+
+What a seed or a setting does not touch, directly or through what it is made from, is one node,
+whatever the number of seeds and points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from pupila.digest import digest_json
+from pupila.plugin import Config, StepPlugin, Technique
+from pupila_flows.plan import Plan, PlannedStep, configured
+
+Settings = Mapping[str, Any]
+"""Values by `step.setting`: one point of a sweep."""
+
+_CONTROL = " (control)"
+"""After the name of the first step that a control stands beside; no step can be named so."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of the recipe with one seed at one point of a sweep, or the control of one."""
+
+    name: str
+    step: str
+    """Step of the recipe whose settings it has."""
+    plugin: StepPlugin
+    config: Config
+    inputs: tuple[str, ...]
+    """Names of teachers and other nodes."""
+    seed: int
+    timeout_minutes: float
+    retries: int
+    settings: Settings
+    """What a sweep varied, in it or in what it is made from."""
+    seeded: bool
+    """Whether it, or what it is made from, depends on the seed."""
+    taught: bool
+    """Whether a teacher had a part in it."""
+    repeats: str | None = None
+    """Name of the node that it repeats with another seed."""
+    control: str | None = None
+    """Name of the node that was made alike, but without a teacher."""
+
+    @property
+    def made_by(self) -> str:
+        """Digest of what it does, whatever it is called and made from."""
+        return digest_json([self.plugin.name, self.config.model_dump(mode="json"), self.seed])
+
+
+def expand(plan: Plan, points: Sequence[Settings] = ({},)) -> tuple[Node, ...]:
+    """Return the nodes of a run, or of a sweep over `points`, each after its inputs."""
+    nodes: dict[str, Node] = {}
+    for seed in range(plan.recipe.seed, plan.recipe.seed + plan.recipe.repeat):
+        for settings in points:
+            made: dict[str, Node] = {}
+            for step in plan.steps:
+                node = _node(step, made, settings, seed, plan)
+                made[step.name] = nodes.setdefault(node.name, node)
+    return _followed(_with_controls(nodes.values(), plan))
+
+
+def points(plan: Plan) -> list[dict[str, Any]]:
+    """Return every combination of the values that the recipe's `sweep` names."""
+    axes = plan.recipe.sweep
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def _node(
+    step: PlannedStep, made: Mapping[str, Node], settings: Settings, seed: int, plan: Plan
+) -> Node:
+    """Return a step's node, made from the nodes that stand for its inputs."""
+    parents = [made[name] for name in step.section.inputs if name in made]
+    of_parents = set[str]().union(*(parent.settings for parent in parents))
+    own = plan.swept(step.name)
+    touching = {key: settings[key] for key in settings if key in own or key in of_parents}
+    changes = {own[key]: value for key, value in settings.items() if key in own}
+    technique = step.plugin if isinstance(step.plugin, Technique) else None
+    seeded = (technique and technique.seeded) or any(parent.seeded for parent in parents)
+    has_teacher = (technique and technique.control) or len(parents) < len(step.section.inputs)
+    first = plan.recipe.seed
+    seed = seed if seeded else first
+    return Node(
+        name=_name(step.name, touching, seed, first),
+        step=step.name,
+        plugin=step.plugin,
+        config=configured(step, changes) if changes else step.config,
+        inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
+        seed=seed,
+        timeout_minutes=step.section.timeout_minutes,
+        retries=step.section.retries,
+        settings=touching,
+        seeded=bool(seeded),
+        taught=bool(has_teacher) or any(parent.taught for parent in parents),
+        repeats=_name(step.name, touching, first, first) if seed != first else None,
+    )
+
+
+def _name(step: str, settings: Settings, seed: int, first: int) -> str:
+    """Return a name that no other node has: `[…]` and `#` cannot be in that of a step."""
+    shown = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
+    return step + (f"[{shown}]" if shown else "") + (f"#{seed}" if seed != first else "")
+
+
+def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
+    """Put beside each node the control that its technique names; those alike are one."""
+    nodes, steps = list(nodes), {step.name: step for step in plan.steps}
+    alone = {node.made_by: node for node in nodes if not node.inputs}
+    complete: list[Node] = []
+    for node in nodes:
+        complete.append(node)
+        control = _control(node, steps[node.step], plan)
+        if control is not None:
+            kept = alone.setdefault(control.made_by, control)
+            complete[-1] = replace(node, control=kept.name)
+            complete += [control] if kept is control else []
+    return complete
+
+
+def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
+    """Return the same training without a teacher; None where there is none, or none is wanted."""
+    plugin = step.control
+    if plugin is None:
+        return None
+    known = plugin.config.model_fields
+    config = {k: v for k, v in node.config.model_dump().items() if k in known}
+    paths = plan.swept(node.step)
+    settings = {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
+    name, first = node.step + _CONTROL, plan.recipe.seed
+    return replace(
+        node,
+        name=_name(name, settings, node.seed, first),
+        plugin=plugin,
+        config=plugin.config.model_validate(config),
+        inputs=(),
+        settings=settings,
+        taught=False,
+        repeats=_name(name, settings, first, first) if node.repeats else None,
+    )
+
+
+def _followed(nodes: list[Node]) -> tuple[Node, ...]:
+    """Tell each node that follows a taught one which node follows the control in the same way."""
+    found = {(node.made_by, node.inputs): node.name for node in nodes}
+    controls = {node.name: node.control for node in nodes}
+    for node in nodes:
+        inputs = tuple(controls.get(name) or name for name in node.inputs)
+        if inputs != node.inputs:
+            controls[node.name] = found.get((node.made_by, inputs))
+    return tuple(replace(node, control=controls[node.name]) for node in nodes)

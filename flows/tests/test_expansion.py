@@ -1,0 +1,240 @@
+"""The graph that runs: seeds, controls and the points of a sweep, each made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from pydantic import Field
+
+from pupila.plugin import Config, Exporter, Loader, Technique
+from pupila.registry import Registered, Registry
+from pupila_flows.expansion import Node, expand, points
+from pupila_flows.plan import Plan, RecipeError, read_plan
+
+
+class Views(Config):
+    number: int = Field(default=4, ge=1, description="How many.")
+
+
+class Training(Config):
+    student: str = Field(default="small", description="Architecture.")
+    epochs: int = Field(default=3, ge=1, description="Passes over the data.")
+    views: Views = Field(default=Views(), description="Of each image.")
+
+
+class Distillation(Training):
+    alpha: float = Field(default=0.1, ge=0, le=1, description="Weight of the labels.")
+
+
+def _registry(*left_out: str) -> Registry:
+    plugins = (
+        Technique(
+            name="distill",
+            summary="-",
+            implementation="-",
+            accepts=frozenset({"keras"}),
+            produces="keras",
+            config=Distillation,
+            max_inputs=None,
+            seeded=True,
+            control="train",
+        ),
+        Technique(
+            name="train",
+            summary="-",
+            implementation="-",
+            accepts=frozenset(),
+            produces="keras",
+            config=Training,
+            min_inputs=0,
+            max_inputs=0,
+            seeded=True,
+        ),
+        Exporter(
+            name="export",
+            summary="-",
+            implementation="-",
+            accepts=frozenset({"keras"}),
+            produces="tflite",
+        ),
+        Loader(
+            name="keras",
+            summary="Keras",
+            implementation="-",
+            produces="keras",
+            recognises=lambda path: path.suffix == ".keras",
+        ),
+    )
+    kept = (plugin for plugin in plugins if plugin.name not in left_out)
+    return Registry(tuple(Registered(plugin, "pupila-test", "1") for plugin in kept))
+
+
+HEAD = """\
+name: expanded
+seed: 7
+data: {path: images}
+teachers:
+  big: {path: big.keras, classes: [a, b]}
+  huge: {path: big.keras, classes: [a, b]}
+"""
+
+
+def _plan(folder: Path, text: str, registry: Registry | None = None) -> Plan:
+    (folder / "images").mkdir(exist_ok=True)
+    (folder / "big.keras").write_bytes(b"PK")
+    file = folder / "recipe.yaml"
+    file.write_text(HEAD + dedent(text))
+    return read_plan(file, registry or _registry())
+
+
+def _named(nodes: tuple[Node, ...]) -> dict[str, Node]:
+    named = {node.name: node for node in nodes}
+    assert len(named) == len(nodes), "two nodes have one name"
+    return named
+
+
+def test_a_step_that_has_a_teacher_has_a_control_of_the_same_settings(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big, with: {epochs: 5, alpha: 0.5}}}"
+    nodes = _named(expand(_plan(tmp_path, steps)))
+    assert list(nodes) == ["pupil", "pupil (control)"]
+    control = nodes["pupil (control)"]
+    assert control.plugin.name == "train"
+    assert control.config == Training(epochs=5)
+    assert (control.inputs, control.seed, control.taught) == ((), 7, False)
+    assert nodes["pupil"].control == "pupil (control)"
+    assert nodes["pupil"].taught
+
+
+def test_no_control_is_made_where_none_is_wanted(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big, control: false}}"
+    (node,) = expand(_plan(tmp_path, steps))
+    assert node.control is None
+
+
+def test_pupils_of_like_settings_share_one_control(tmp_path: Path):
+    nodes = _named(
+        expand(
+            _plan(
+                tmp_path,
+                """\
+                steps:
+                  one: {use: distill, from: big, with: {alpha: 0}}
+                  two: {use: distill, from: [big, huge], with: {alpha: 0.5}}
+                  longer: {use: distill, from: big, with: {epochs: 9}}
+                """,
+            )
+        )
+    )
+    assert list(nodes) == ["one", "one (control)", "two", "longer", "longer (control)"]
+    assert nodes["two"].control == "one (control)"
+
+
+def test_a_control_that_the_recipe_has_is_taken_with_what_follows_it(tmp_path: Path):
+    nodes = _named(
+        expand(
+            _plan(
+                tmp_path,
+                """\
+                steps:
+                  pupil: {use: distill, from: big, with: {epochs: 5}}
+                  alone: {use: train, with: {epochs: 5}}
+                  pupil-lite: {use: export, from: pupil}
+                  alone-lite: {use: export, from: alone}
+                """,
+            )
+        )
+    )
+    assert set(nodes) == {"pupil", "alone", "pupil-lite", "alone-lite"}
+    assert nodes["pupil"].control == "alone"
+    assert nodes["pupil-lite"].control == "alone-lite"
+    assert nodes["alone-lite"].control is None
+    assert nodes["pupil-lite"].taught
+    assert not nodes["alone-lite"].taught
+
+
+def test_training_and_what_follows_is_repeated_with_the_next_seeds(tmp_path: Path):
+    nodes = _named(
+        expand(
+            _plan(
+                tmp_path,
+                """\
+                repeat: 3
+                steps:
+                  pupil: {use: distill, from: big}
+                  lite: {use: export, from: pupil}
+                  teacher-lite: {use: export, from: big}
+                """,
+            )
+        )
+    )
+    assert set(nodes) == {
+        "teacher-lite",
+        *(f"{name}{seed}" for name in ("pupil", "pupil (control)", "lite") for seed in _SEEDS),
+    }
+    assert nodes["lite#8"].inputs == ("pupil#8",)
+    assert nodes["lite#8"].repeats == "lite"
+    assert nodes["pupil#9"].control == "pupil (control)#9"
+    assert nodes["pupil (control)#9"].repeats == "pupil (control)"
+    assert [nodes[f"pupil{seed}"].seed for seed in _SEEDS] == [7, 8, 9]
+
+
+_SEEDS = ("", "#8", "#9")
+
+
+def test_a_sweep_makes_each_combination_and_shares_what_no_value_touches(tmp_path: Path):
+    plan = _plan(
+        tmp_path,
+        """\
+        repeat: 2
+        steps:
+          pupil: {use: distill, from: big}
+          lite: {use: export, from: pupil}
+          other: {use: distill, from: huge, with: {epochs: 4}}
+        sweep:
+          pupil.alpha: [0, 0.5]
+          pupil.views.number: [1, 2]
+        """,
+    )
+    nodes = _named(expand(plan, points(plan)))
+    assert nodes["pupil[alpha=0.5, number=2]#8"].config == Distillation(
+        alpha=0.5, views=Views(number=2)
+    )
+    assert nodes["lite[alpha=0, number=1]"].inputs == ("pupil[alpha=0, number=1]",)
+    counts = {step: sum(node.step == step for node in nodes.values()) for step in plan.recipe.steps}
+    # 2 x 2 points and 2 seeds; of controls, one for each number of views, which alpha leaves alone
+    assert counts == {"pupil": 8 + 4, "lite": 8, "other": 2 + 2}
+    assert nodes["pupil[alpha=0, number=2]"].control == "pupil (control)[number=2]"
+    assert nodes["pupil[alpha=0.5, number=2]"].control == "pupil (control)[number=2]"
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ("{pupil.alpha: [0, 2]}", ["steps.pupil.with.alpha is 2", "less than or equal to 1"]),
+        ("{pupil.alhpa: [0]}", ["alhpa is no known field", "Did you mean 'alpha'?"]),
+        ("{pupli.alpha: [0]}", ["no step 'pupli'", "Did you mean 'pupil'?"]),
+        ("{alpha: [0]}", ["must be `step.setting`"]),
+        ("{pupil.alpha: []}", ["sweep.pupil.alpha", "1 or more entries"]),
+        ("{pupil.alpha: 0.5}", ["sweep.pupil.alpha", "must be a list"]),
+        ("{pupil.alpha: [0, 0]}", ["names a value twice"]),
+        ("{pupil.alpha.deep: [1]}", ["steps.pupil.with.alpha"]),
+        ("{pupil.views: [7]}", ["steps.pupil.with.views"]),
+        ("[pupil.alpha]", ["sweep", "must be a mapping"]),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_told_with_its_line(tmp_path: Path, sweep: str, words: list[str]):
+    with pytest.raises(RecipeError) as caught:
+        _plan(tmp_path, f"steps: {{pupil: {{use: distill, from: big}}}}\nsweep: {sweep}\n")
+    (problem,) = caught.value.problems
+    assert problem.line == 8
+    assert all(word in problem.message for word in words), problem.message
+
+
+def test_a_control_that_is_not_installed_is_told(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big}}"
+    with pytest.raises(
+        RecipeError, match=r"No technique or exporter named 'train'.*control: false"
+    ):
+        _plan(tmp_path, steps, _registry("train"))
