@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,257 +13,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
+from sample_runs import (
+    ALONE,
+    CONTROL,
+    FOUR,
+    HOSTILE,
+    PUPIL,
+    STUDENT,
+    VGG,
+    XCEPTION,
+    Node,
+    sample_run,
+)
 
-from pupila import InputContract, OutputContract, PupilaError
-from pupila.artifact import Origin, Record
-from pupila.digest import digest_json
-from pupila.evaluation import Cost, Estimate, Evaluation, Latency
-from pupila.metrics import agreement, metrics_of
-from pupila_flows.report import answers, controls, figures, formats, graph, write_report
+from pupila import PupilaError
+from pupila.evaluation import Estimate
+from pupila_flows.report import answers, figures, formats, graph, write_report
+from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, MARGIN, headline, keeps_accuracy
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.thumbnails import thumbnail
-from pupila_flows.results import Check, DataSummary, Entry, RunResult
-
-BINARY = ("glaucoma", "normal")
-FOUR = ("mild", "moderate", "none", "severe")
-SPECIFICITY = 0.85
-HOSTILE = '<script>alert("x")</script>&\'"'
-
-
-@dataclass
-class Node:
-    """One entry of a sample run: how it was made, and how its answers differ from its parent's."""
-
-    name: str
-    uses: str
-    inputs: tuple[str, ...] = ()
-    noise: float = 0.3
-    format: str = "tflite"
-    size_bytes: int = 4_000_000
-    median_ms: float = 9.0
-    config: dict[str, Any] = field(default_factory=dict[str, Any])
-    error: str | None = None
-    judged: bool = True
-    cached: bool = False
-    seed: int = 7
-
-
-VGG = Node("vgg16", "keras-h5", (), 1.45, "keras", 59_414_112, 212.0, cached=True)
-XCEPTION = Node("xception", "keras-v3", (), 1.6, "keras", 84_002_210, 118.0, cached=True)
-STUDENT = {"student": "mobile-xs", "epochs": 40, "temperature": 4.0}
-PUPIL = Node("pupil", "distill", ("vgg16", "xception"), 0.7, "keras", 1_310_720, 14.2, STUDENT)
-ALONE = {"student": "mobile-xs", "epochs": 40}
-CONTROL = Node("control", "train", (), 2.1, "keras", 1_310_720, 14.1, ALONE)
-TWELVE = [
-    VGG,
-    XCEPTION,
-    Node("vgg16-float", "export-tflite", ("vgg16",), 0.01, "tflite", 59_392_004, 171.0),
-    Node("vgg16-int8", "quantize-int8", ("vgg16-float",), 0.4, "tflite", 14_911_280, 61.0),
-    PUPIL,
-    CONTROL,
-    Node("pupil-float", "export-tflite", ("pupil",), 0.01, "tflite", 1_265_120, 3.1),
-    Node("control-float", "export-tflite", ("control",), 0.01, "tflite", 1_265_120, 3.1),
-    Node("pupil-float16", "quantize-float16", ("pupil-float",), 0.02, "tflite", 640_300, 3.2),
-    Node("pupil-dynamic", "quantize-dynamic", ("pupil-float",), 0.2, "tflite", 352_840, 4.9),
-    Node("pupil-int8", "quantize-int8", ("pupil-float",), 0.3, "tflite", 361_416, 1.7),
-    Node("pupil-int4", "quantize-int4", ("pupil-float",), 5.0, "tflite", 190_112, 2.4),
-    Node("pupil-web", "export-tfjs", ("pupil",), 0.02, "tfjs", 1_322_900, 22.8),
-    Node("control-int8", "quantize-int8", ("control-float",), 0.3, "tflite", 361_416, 1.7),
-]
-
-
-def sample_run(
-    folder: Path,
-    nodes: Sequence[Node] = TWELVE,
-    *,
-    classes: tuple[str, ...] = BINARY,
-    positive: str = "glaucoma",
-    images: Sequence[Path] = (),
-    groups: bool = True,
-    **changes: Any,
-) -> RunResult:
-    """Return a run over `images` (107 made-up paths without), its predictions in `folder`."""
-    random = np.random.default_rng(20)
-    paths = [str(path) for path in images] or [f"images/test/{row:03d}.jpg" for row in range(107)]
-    truth = np.sort(random.integers(0, len(classes), len(paths)))
-    logits: dict[str, NDArray[np.float64]] = {}
-    entries: list[Entry] = []
-    probabilities: dict[str, NDArray[np.float64]] = {}
-    for node in nodes:
-        logits[node.name] = _logits(node, logits, truth, len(classes), random)
-        probabilities[node.name] = _softmax(logits[node.name])
-        entries.append(_entry(node, nodes, probabilities, truth, classes, positive, groups, folder))
-    settings: dict[str, Any] = {
-        "name": "Glaucoma, nightly",
-        "recipe_path": "recipes/glaucoma nightly.yaml",
-        "recipe_text": "name: Glaucoma, nightly\nteachers:\n  vgg16: {model: vgg16_nested.h5}\n",
-        "seed": 7,
-        "synthetic": False,
-        "started": "2026-11-25T01:25:30+00:00",
-        "seconds": 754.2,
-        "data": _data(classes, positive, truth),
-        "entries": tuple(entries),
-        "specificity": SPECIFICITY,
-        "machine": "x86-64, 2 cores, 8.2 GB, Linux",
-        "versions": {"pupila-core": "0.1.0", "keras": "3.15.1", "ai-edge-litert": "2.3.0"},
-        "test_images": tuple(paths),
-        "test_labels": tuple(int(label) for label in truth),
-    }
-    return RunResult(**settings | changes)
-
-
-def _logits(
-    node: Node,
-    logits: dict[str, NDArray[np.float64]],
-    truth: NDArray[np.int64],
-    classes: int,
-    random: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Return the mean of what its parents answer, or the truth, with the node's own noise."""
-    parents = [logits[name] for name in node.inputs if name in logits]
-    known: NDArray[np.float64] = 3.5 * np.eye(classes)[truth]
-    if parents:
-        known = np.stack(parents).mean(axis=0)
-    return known + node.noise * random.standard_normal((len(truth), classes))
-
-
-def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponents: NDArray[np.float64] = np.exp(values - values.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)
-
-
-def _entry(
-    node: Node,
-    nodes: Sequence[Node],
-    probabilities: dict[str, NDArray[np.float64]],
-    truth: NDArray[np.int64],
-    classes: tuple[str, ...],
-    positive: str,
-    groups: bool,
-    folder: Path,
-) -> Entry:
-    is_teacher = node.uses.startswith("keras-")
-    teacher = next((each.name for each in nodes if each.uses.startswith("keras-")), node.name)
-    evaluation = None
-    if node.judged:
-        answered = probabilities[node.name]
-        reference = None if is_teacher else (teacher, probabilities[teacher])
-        evaluation = _evaluation(
-            node, answered, truth, classes, positive, folder, reference, groups
-        )
-    return Entry(
-        name=node.name,
-        kind="teacher" if is_teacher else "step",
-        uses=node.uses,
-        inputs=node.inputs,
-        config=node.config,
-        artifact=digest_json(node.name),
-        record=_record(node, classes),
-        evaluation=evaluation,
-        cached=node.cached,
-        seconds=0 if node.cached else 12.5,
-        error=node.error,
-    )
-
-
-def _record(node: Node, classes: tuple[str, ...]) -> Record:
-    return Record(
-        format=node.format,
-        files={f"model.{node.format}": digest_json([node.name, "file"])},
-        input=InputContract(height=224, width=224),
-        output=OutputContract(kind="softmax", classes=classes),
-        parameters=node.size_bytes // 4,
-        origin=Origin(
-            plugin=node.uses,
-            distribution=f"dist-{node.uses.split('-')[0]}",
-            version=f"0.1.{len(node.name)}",
-            seed=node.seed,
-        ),
-        measured={"validation_accuracy": 0.953, "loss": [0.69, 0.41, 0.33]},
-    )
-
-
-def _evaluation(
-    node: Node,
-    answered: NDArray[np.float64],
-    truth: NDArray[np.int64],
-    classes: tuple[str, ...],
-    positive: str,
-    folder: Path,
-    reference: tuple[str, NDArray[np.float64]] | None,
-    groups: bool,
-) -> Evaluation:
-    path = folder / f"{digest_json(node.name)}.npy"
-    np.save(path, answered)
-
-    def figures_of(rows: NDArray[np.int64]) -> Any:
-        column = positive or classes[0]
-        metrics = metrics_of(answered[rows], truth[rows], classes, column, SPECIFICITY)
-        return metrics if positive else metrics.model_copy(update={"operating_points": ()})
-
-    every = np.arange(len(truth))
-    return Evaluation(
-        artifact=digest_json(node.name),
-        format=node.format,
-        runtime={"keras": "Keras 3.15.1, TensorFlow 2.19.0", "tfjs": "TF.js 4.22.0, WASM"}.get(
-            node.format, "LiteRT 2.3.0, XNNPACK"
-        ),
-        cpu="A processor at 2.6 GHz",
-        split="test",
-        metrics=figures_of(every),
-        groups={"site": {"north": figures_of(every[::2]), "south": figures_of(every[1::2])}}
-        if groups
-        else {},
-        agreement=agreement(reference[0], answered, reference[1]) if reference else None,
-        cost=Cost(
-            size_bytes=node.size_bytes,
-            gzip_bytes=int(node.size_bytes * 0.91),
-            parameters=node.size_bytes // 4,
-            macs=node.size_bytes * 60,
-            latency=Latency(
-                median_ms=node.median_ms, p95_ms=node.median_ms * 1.3, repeats=50, threads=2
-            ),
-            peak_memory_bytes=180_000_000 + 3 * node.size_bytes,
-        ),
-        probabilities=str(path),
-    )
-
-
-def _data(classes: tuple[str, ...], positive: str, truth: NDArray[np.int64]) -> DataSummary:
-    per_class = {name: int((truth == row).sum()) for row, name in enumerate(classes)}
-    more = {name: 5 * count for name, count in per_class.items()}
-    return DataSummary(
-        path="data/glaucoma",
-        fingerprint=digest_json("data"),
-        classes=classes,
-        positive=positive,
-        counts={"train": more, "validation": per_class, "test": per_class},
-        checks=(
-            Check(
-                name="Every image can be read", severity="error", passed=True, found="705 of 705"
-            ),
-            Check(
-                name="Mean colour does not tell the classes apart",
-                severity="warning",
-                passed=False,
-                found="Mean colour alone separates the classes with AUC 0.90.",
-                shortcut=True,
-                advice="Use colour augmentation, and test on images of another camera.",
-            ),
-            Check(
-                name="No two images are nearly alike across splits",
-                severity="warning",
-                passed=False,
-                found="2 pairs",
-                advice="Put them into one split.",
-                images=("train/Im310.jpg", "test/Im002.jpg"),
-            ),
-        ),
-        data_docs=None,
-    )
+from pupila_flows.results import Check, Entry, RunResult
 
 
 class _Page(HTMLParser):
@@ -394,78 +164,85 @@ def test_a_run_where_no_pupil_comes_near_its_teacher_says_so(tmp_path: Path) -> 
     assert "is 15× smaller than vgg16 and" not in text
 
 
-def test_a_control_is_named_and_compared_with_its_own_like_only(
+def test_a_control_is_named_as_one_and_shown_beside_its_pupil(
     run: RunResult, place: Path, page: _Page
 ) -> None:
-    found = controls.comparisons(Lineage.of(run.entries), answers.read_answers(run, place))
+    found = gains(run.entries, answers.read_answers(run, place))
     assert [(each.pupil, each.control) for each in found] == [
         ("pupil", "control"),
         ("pupil-float", "control-float"),
         ("pupil-int8", "control-int8"),
     ]
     assert "control: no teacher" in page.text and "made from a control" in page.text
+    assert "What the teacher adds" in page.text
+
+
+def test_a_pupil_without_inputs_that_a_teacher_had_a_part_in_is_no_control(tmp_path: Path) -> None:
+    alone = Node("beside", "distill-evolutionary", taught=True, control="control")
+    result = sample_run(tmp_path, [VGG, alone, CONTROL])
+    lineage = Lineage.of(result.entries)
+    assert [each.name for each in lineage.pupils()] == ["beside"]
+    assert "control: no teacher" in read(result, tmp_path).text
 
 
 @pytest.mark.parametrize(
-    ("control", "unlike"),
+    ("noise", "words"),
     [
-        ({"config": ALONE | {"epochs": 1}}, "epochs (40 and 1)"),
-        (
-            {"config": ALONE | {"augmentation": {"views": 1, "zoom": 0.1}}},
-            "augmentation.views (4 and 1)",
-        ),
-        ({"seed": 8}, "seed of the run (7 and 8)"),
-        ({"size_bytes": 2_000_000}, "parameters (1000000 and 500000)"),
-        ({"config": ALONE | {"warmup": 3}}, "warmup (– and 3)"),
+        (1.45, "No gain is shown: the control without a teacher does as well"),
+        (9.0, "Gain shown: it does better with the teacher"),
     ],
 )
-def test_a_control_that_differs_in_more_than_the_teacher_is_not_compared(
-    tmp_path: Path, control: dict[str, Any], unlike: str
+def test_what_the_teacher_adds_is_said_as_far_as_it_is_shown(
+    tmp_path: Path, noise: float, words: str
 ) -> None:
-    views = {"augmentation": {"views": 4, "zoom": 0.1}}
-    pupil = Node("pupil", "distill", ("vgg16",), config=STUDENT | views)
-    other = replace(CONTROL, **({"config": ALONE} | control))
-    other.config = views | other.config
-    result = sample_run(tmp_path, [VGG, pupil, other])
-    lineage = Lineage.of(result.entries)
-    assert controls.comparisons(lineage, answers.read_answers(result, tmp_path)) == []
-    assert unlike in controls.unpaired(lineage)
-    assert "pupil and control are nearest, and differ also in" in read(result, tmp_path).text
+    control = Node("control", "train", (), noise, config=ALONE)
+    pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT, control="control")
+    assert words in read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
 
 
-def test_a_control_exported_with_other_settings_is_not_compared(tmp_path: Path) -> None:
-    nodes = [
-        *(VGG, PUPIL, CONTROL),
-        Node("small", "export-tfjs", ("pupil",), config={"weights": "uint8"}),
-        Node("plain", "export-tfjs", ("control",), config={"weights": "float32"}),
-        Node("plain-too", "export-tfjs", ("pupil",), config={"weights": "float32"}),
+def test_a_pupil_that_does_worse_than_its_control_is_said_to(tmp_path: Path) -> None:
+    control = Node("control", "train", (), 0.1, config=ALONE)
+    pupil = Node("pupil", "distill", ("vgg16",), 9.0, config=STUDENT, control="control")
+    text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
+    assert "Loss shown: the control without a teacher does better" in text
+
+
+def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> None:
+    again = [
+        replace(PUPIL, name="pupil#8", repeats="pupil", control="control#8", seed=8),
+        replace(CONTROL, name="control#8", repeats="control", seed=8),
     ]
-    result = sample_run(tmp_path, nodes)
-    found = controls.comparisons(Lineage.of(result.entries), answers.read_answers(result, tmp_path))
-    pairs = [(each.pupil, each.control) for each in found]
-    assert pairs == [("pupil", "control"), ("plain-too", "plain")]
+    page = read(sample_run(tmp_path, [VGG, XCEPTION, PUPIL, CONTROL, *again]), tmp_path)
+    assert "2 seeds: 7, 8. The figures below are those of seed 7" in page.text
+    assert "Over seeds" in page.text
+    assert len([tag for tag in page.all("svg") if "Accuracy by seed" in str(tag)]) == 1
+    named = [tag for tag in page.all("svg") if str(tag.get("aria-label")).startswith("ROC")]
+    assert len(named) == 4, "a curve of each entry of the first seed, and of no other"
 
 
-def test_a_control_is_not_compared_with_an_exported_teacher(tmp_path: Path) -> None:
-    control = Node("control", "distill", (), 1.0, size_bytes=1_000_000)
-    result = sample_run(tmp_path, [VGG, Node("float", "export-tflite", ("vgg16",)), control])
-    found = controls.comparisons(Lineage.of(result.entries), answers.read_answers(result, tmp_path))
-    assert found == []
-    assert controls.unpaired(Lineage.of([])) == ""
+def test_how_often_teachers_disagree_is_shown_with_their_names(tmp_path: Path) -> None:
+    noted = {
+        "agreement": [[1, 0.93], [0.93, 1]],
+        "teachers_disagree": 0.07,
+        "taught_by": {"all": 0.9, "some": 0.08, "none": 0.02},
+    }
+    text = read(
+        sample_run(tmp_path, [VGG, XCEPTION, replace(PUPIL, measured=noted)]), tmp_path
+    ).text
+    assert "Where teachers disagree" in text
+    assert "To 7.0 % of the images they do not all give one class" in text
+    assert "2.0 % no teacher had right, and only the label taught" in text
 
 
-def test_overlapping_intervals_are_said_to_overlap(tmp_path: Path) -> None:
-    control = Node("control", "distill", (), 1.45, config=STUDENT)
-    pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT)
-    text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
-    assert "The intervals overlap, and the paired difference may be nil" in text
-
-
-def test_a_clear_difference_from_the_control_is_said_to_be_one(tmp_path: Path) -> None:
-    control = Node("control", "distill", (), 9.0, config=STUDENT)
-    pupil = Node("pupil", "distill", ("vgg16",), 0.1, config=STUDENT)
-    text = read(sample_run(tmp_path, [VGG, pupil, control]), tmp_path).text
-    assert "The intervals do not overlap; image by image it is better with the teacher" in text
+@pytest.mark.parametrize(
+    "noted", [{"agreement": "high"}, {"agreement": [[1, 2], [2, 1]]}, {"agreement": [[1]]}]
+)
+def test_what_a_plugin_notes_in_another_form_is_left_out(
+    tmp_path: Path, noted: dict[str, Any]
+) -> None:
+    pupil = replace(PUPIL, measured=noted)
+    text = read(sample_run(tmp_path, [VGG, XCEPTION, pupil]), tmp_path).text
+    assert "Where teachers disagree" not in text
 
 
 def test_synthetic_data_is_announced_above_everything(tmp_path: Path, page: _Page) -> None:

@@ -230,9 +230,12 @@ def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) 
 
 def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.tables import result_rows
+    from pupila_flows.teaching import gain_rows, seed_rows
 
     _print_checks([check for check in result.data.checks if not check.passed])
     _print_table(result_rows(result))
+    _print_table(seed_rows(result, path.parent))
+    _print_table(gain_rows(result, path.parent))
     for entry in result.entries:
         if entry.error:
             print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
@@ -240,6 +243,9 @@ def _print_result(result: RunResult, path: Path) -> None:
     print(f"Figures: {path}")
     report = path.with_name("report.html")
     print(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
+    for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
+        if result.sweep and report.exists():
+            print(f"{kind + ':':8} {path.with_name(name)}")
 
 
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
@@ -252,6 +258,8 @@ def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
 def _print_table(rows: list[dict[str, str]]) -> None:
     from rich.table import Table
 
+    if not rows:
+        return
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:

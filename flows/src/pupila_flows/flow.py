@@ -375,8 +375,9 @@ def _report(result: RunResult, path: Path) -> list[str]:
     if not state.is_completed():
         return [f"report: {_reason(state)}"]
     report = Path(_outcome(state).value["report"])
-    link = path.with_name(report.name)
-    if not link.exists():
-        link.symlink_to(report)
+    for drawn in (report, *report.parent.glob("sweep.*")):
+        link = path.with_name(drawn.name)
+        if not link.exists():
+            link.symlink_to(drawn)
     create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
     return []

@@ -119,13 +119,14 @@ def check_data(
 
 
 def render_report(*, progress: Progress, result: str, folder: str) -> dict[str, Any]:
-    """Write the report of a result file: `{"report": path}`."""
+    """Write the report of a result file, a run's or a sweep's: `{"report": path}`."""
     from pupila_flows.report import write_report
+    from pupila_flows.report.sweep import write_sweep
     from pupila_flows.results import RunResult
 
     progress(0, 1, "drawing the report")
     run = RunResult.model_validate_json(Path(result).read_text())
-    page = write_report(run, Path(folder))
+    page = (write_sweep if run.sweep else write_report)(run, Path(folder))
     progress(1, 1, "drew the report")
     return {"report": str(page)}
 

@@ -11,11 +11,15 @@ _SHOWN_IMAGES = 5
 
 
 def result_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per teacher and artifact; columns are the same in all of them."""
-    return [_row(entry, result) for entry in result.entries]
+    """Return one row per teacher and artifact, of the first seed where there are several.
+
+    In a sweep, what only other things were made from is left out, as it was not judged.
+    """
+    shown = [entry for entry in result.entries if entry.repeats is None]
+    return [_row(entry) for entry in shown if entry.evaluation or entry.error or not result.sweep]
 
 
-def _row(entry: Entry, result: RunResult) -> dict[str, str]:
+def _row(entry: Entry) -> dict[str, str]:
     row = {"name": entry.name, "made by": entry.uses}
     if entry.evaluation is None:
         return row | {"runtime": entry.error or "not judged"}

@@ -1,122 +1,156 @@
-"""What the teacher adds: each pupil beside the control that differs from it in that alone."""
+"""What the teacher adds, as a page shows it: seeds of pupil and control on one axis, and words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
 from dataclasses import dataclass
-from typing import Any, cast
 
-from pupila.evaluation import Estimate
-from pupila_flows.report import formats
-from pupila_flows.report.answers import Answers
-from pupila_flows.report.lineage import Judged, Lineage
-from pupila_flows.report.tables import Cell, plain_score
-from pupila_flows.results import Entry
+from markupsafe import Markup
+
+from pupila_flows.report import formats, svg
+from pupila_flows.report.gains import Gain, Shown
+from pupila_flows.report.seeds import Spread
+
+_WIDTH, _HEIGHT, _EDGE = 260.0, 40.0, 10.0
+_PUPIL_Y, _CONTROL_Y = 11.0, 29.0
+_TICKS_HEIGHT = 14.0
+_NAMED = 4
+"""Pupils that a sentence names, before it counts them."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A pupil and a control that was made like it, but for the teacher."""
+    """A gain as a row of the table."""
 
-    pupil: str
-    control: str
-    difference: Estimate | None
-    auc: tuple[Cell, Cell]
-    verdict: str
-
-
-def comparisons(lineage: Lineage, answers: Answers) -> list[Comparison]:
-    """Pair each pupil with the control that differs from it only in having had no teacher.
-
-    Alike are: the seed and all settings of the two trainings, but for those that only a
-    distillation has; the size of what they trained; and the steps that followed, settings included.
-    """
-    return [
-        _compare(pupil, control, answers)
-        for pupil, control in _candidates(lineage)
-        if not _unlike(pupil.entry, control.entry, lineage)
-    ]
+    gain: Gain
+    dots: Markup
+    accuracy: tuple[str, str]
+    auc: tuple[str, str]
 
 
-def unpaired(lineage: Lineage) -> str:
-    """Say in what a pupil and the control nearest to it differ; nothing without either."""
-    found = [
-        (_unlike(pupil.entry, control.entry, lineage), pupil, control)
-        for pupil, control in _candidates(lineage)
-    ]
-    if not found:
-        return ""
-    settings, pupil, control = min(found, key=lambda each: len(each[0]))
-    return (
-        f"No control can be compared with a pupil, for none differs from it in the teacher alone: "
-        f"{pupil.name} and {control.name} are nearest, and differ also in "
-        f"{formats.listed(settings)}."
-    )
+@dataclass(frozen=True)
+class Comparisons:
+    """All gains on one scale of accuracy, whose ticks head the column of dots."""
+
+    ticks: Markup
+    rows: tuple[Comparison, ...]
 
 
-def _candidates(lineage: Lineage) -> list[tuple[Judged, Judged]]:
-    controls = [each for each in lineage.judged() if lineage.is_control(each.entry)]
-    return [(pupil, control) for control in controls for pupil in lineage.pupils()]
+def comparisons(found: list[Gain]) -> Comparisons:
+    """Draw every gain."""
+    scale = _Scale.of([value for gain in found for each in gain.accuracies for value in each])
+    return Comparisons(_ticks(scale), tuple(_comparison(gain, scale) for gain in found))
 
 
-def _unlike(pupil: Entry, control: Entry, lineage: Lineage) -> list[str]:
-    """Return what is not the same in a pupil as in a control, with both values.
-
-    What a control has no setting for (`alpha`, `temperature`) is no difference.
-    """
-    mine, theirs = _circumstances(pupil, lineage), _circumstances(control, lineage)
-    return [
-        f"{name} ({mine.get(name, formats.NONE)} and {value})"
-        for name, value in theirs.items()
-        if mine.get(name, formats.NONE) != value
-    ]
+def summary(found: list[Gain], chosen: str | None) -> str:
+    """Say whether teaching helped: the pupil put forward, where it has a control, and then all."""
+    of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in found if gain.pupil == chosen]
+    others = len(found) > len(of_chosen)
+    return " ".join([*of_chosen, *([_summary_of_all(found)] if others else [])])
 
 
-def _circumstances(entry: Entry, lineage: Lineage) -> dict[str, object]:
-    """Return by name how an entry was made: its training, and the steps that followed."""
-    root = lineage.root(entry)
-    made = dict(_flat(root.config))
-    if root.record:
-        made["parameters"] = root.record.parameters
-        made["input"] = f"{root.record.input.height} × {root.record.input.width}"
-        made["seed of the run"] = root.record.origin.seed
-    steps = [_written(step) for step in lineage.chain(entry)]
-    return {**made, "further steps": ", ".join(steps) or "none"}
+def _summary_of_all(found: list[Gain]) -> str:
+    pupils: dict[Shown, list[str]] = {"gain": [], "loss": [], "nothing": []}
+    for gain in found:
+        pupils[gain.shown].append(gain.pupil)
+    if not pupils["gain"] and not pupils["loss"]:
+        whom = formats.plural(len(found), "pupil")
+        have = "has" if len(found) == 1 else "have"
+        return f"Of the {whom} that {have} a control, none is shown to gain from its teacher."
+    words: dict[Shown, str] = {
+        "gain": "gain shown for {}",
+        "loss": "loss shown for {}",
+        "nothing": "nothing shown for {}",
+    }
+    said = [words[shown].format(_named(names)) for shown, names in pupils.items() if names]
+    return f"With a teacher instead of without: {'; '.join(said)}."
 
 
-def _written(step: Entry) -> str:
-    settings = ", ".join(f"{name}={value}" for name, value in _flat(step.config))
-    return f"{step.uses} with {settings}" if settings else step.uses
+def _named(names: list[str]) -> str:
+    return formats.listed(names) if len(names) <= _NAMED else formats.plural(len(names), "pupil")
 
 
-def _flat(config: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, object]]:
-    """Yield each setting by its dotted name."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(cast("Mapping[str, Any]", value), f"{within}{name}.")
-        else:
-            yield within + name, value
-
-
-def _compare(pupil: Judged, control: Judged, answers: Answers) -> Comparison:
-    difference = answers.difference(pupil.name, control.name)
-    mine, theirs = pupil.evaluation.metrics, control.evaluation.metrics
+def _comparison(gain: Gain, scale: _Scale) -> Comparison:
+    pupil, control = gain.accuracies
     return Comparison(
-        pupil=pupil.name,
-        control=control.name,
-        difference=difference,
-        auc=(plain_score(mine.auc), plain_score(theirs.auc)),
-        verdict=_verdict(mine.accuracy, theirs.accuracy, difference),
+        gain=gain,
+        dots=_dots(pupil, control, scale),
+        accuracy=(formats.percent(_mean(pupil)), formats.percent(_mean(control))),
+        auc=(_auc(gain.aucs[0]), _auc(gain.aucs[1])),
     )
 
 
-def _verdict(pupil: Estimate, control: Estimate, difference: Estimate | None) -> str:
-    """Say what the intervals allow to be said, and no more."""
-    overlap = pupil.low <= control.high and control.low <= pupil.high
-    lead = "The intervals overlap" if overlap else "The intervals do not overlap"
-    if difference is None:
-        return f"{lead}: {'no difference is shown' if overlap else 'they differ'}."
-    if difference.low <= 0 <= difference.high:
-        return f"{lead}, and the paired difference may be nil: no benefit of the teacher is shown."
-    better = "better with the teacher" if difference.value > 0 else "worse with the teacher"
-    return f"{lead}; image by image it is {better}."
+def _auc(spread: Spread | None) -> str:
+    return formats.score(spread.mean) if spread else formats.NONE
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From whole percent to whole percent, a few ticks between."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> _Scale:
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        return cls(math.floor(low * 100 - 0.5) / 100, math.ceil(high * 100 + 0.5) / 100)
+
+    def place(self, value: float) -> float:
+        part = (value - self.low) / (self.high - self.low)
+        return _EDGE + part * (_WIDTH - 2 * _EDGE)
+
+    @property
+    def ticks(self) -> list[float]:
+        span = round(100 * (self.high - self.low))
+        step = next(step for step in (1, 2, 5, 10, 20, 50) if span / step <= 6)
+        first = math.ceil(self.low * 100 / step) * step
+        return [value / 100 for value in range(first, round(self.high * 100) + 1, step)]
+
+
+def _ticks(scale: _Scale) -> Markup:
+    marks = [
+        svg.text(scale.place(value), _TICKS_HEIGHT - 3, f"{100 * value:.0f}", "tick", "middle")
+        for value in scale.ticks
+    ]
+    return svg.picture(_WIDTH, _TICKS_HEIGHT, "Accuracy in percent", *marks, class_="dots")
+
+
+def _dots(pupil: list[float], control: list[float], scale: _Scale) -> Markup:
+    grid = [svg.line(scale.place(x), 0, scale.place(x), _HEIGHT, "grid") for x in scale.ticks]
+    mine = [_circle(scale.place(value)) for value in pupil]
+    theirs = [_triangle(scale.place(value)) for value in control]
+    means = [
+        svg.line(x, y - 8, x, y + 8, "mean")
+        for x, y in (
+            (scale.place(_mean(pupil)), _PUPIL_Y),
+            (scale.place(_mean(control)), _CONTROL_Y),
+        )
+    ]
+    label = f"Accuracy by seed: pupil {_written(pupil)}; control {_written(control)}"
+    marks = (
+        svg.element("title", label),
+        *grid,
+        *means,
+        svg.element("g", *mine, class_="spot pupil"),
+        svg.element("g", *theirs, class_="spot control"),
+    )
+    return svg.picture(_WIDTH, _HEIGHT, label, *marks, class_="dots")
+
+
+def _circle(x: float) -> Markup:
+    return svg.element("circle", cx=x, cy=_PUPIL_Y, r=5, class_="mark")
+
+
+def _triangle(x: float) -> Markup:
+    y = _CONTROL_Y
+    corners = f"{x:.2f},{y - 5.5:.2f} {x + 5.5:.2f},{y + 4.5:.2f} {x - 5.5:.2f},{y + 4.5:.2f}"
+    return svg.element("polygon", points=corners, class_="mark")
+
+
+def _written(values: list[float]) -> str:
+    return ", ".join(formats.percent(value) for value in values)

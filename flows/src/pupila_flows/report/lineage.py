@@ -49,8 +49,8 @@ class Lineage:
         ]
 
     def is_control(self, entry: Entry) -> bool:
-        """True for a step that no teacher stands behind."""
-        return entry.kind == "step" and not self.teachers(entry)
+        """True for a step that no teacher had a part in."""
+        return entry.kind == "step" and not entry.taught
 
     def is_final(self, entry: Entry) -> bool:
         """True where nothing was made from it."""
@@ -81,22 +81,12 @@ class Lineage:
         ]
 
     def pupils(self) -> list[Judged]:
-        """Return the judged steps that have a teacher."""
+        """Return the judged steps that a teacher had a part in."""
         return [
             judged
             for judged in self.judged()
             if judged.entry.kind == "step" and not self.is_control(judged.entry)
         ]
-
-    def root(self, entry: Entry) -> Entry:
-        """Return the step that first trained what `entry` was made from."""
-        made = [parent for parent in self.parents(entry) if parent.kind == "step"]
-        return self.root(made[0]) if made else entry
-
-    def chain(self, entry: Entry) -> tuple[Entry, ...]:
-        """Return the steps that followed the root step, up to this one."""
-        made = [parent for parent in self.parents(entry) if parent.kind == "step"]
-        return (*self.chain(made[0]), entry) if made else ()
 
     def _behind(self, entry: Entry) -> set[str]:
         found: set[str] = set()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pupila.store import write_atomically
-from pupila_flows.report import controls, figures, formats, graph, scatter, tables
+from pupila_flows.report import controls, figures, formats, graph, scatter, tables, teachers
 from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.disagreements import disagreements
+from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
 from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.seeds import seed_table, seeds_note
+from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
 
 REPORT_NAME = "report.html"
@@ -36,26 +35,19 @@ def write_report(result: RunResult, folder: Path) -> Path:
 
 
 def render(result: RunResult, folder: Path) -> str:
-    """Return the report as HTML; links and relative paths are understood from `folder`."""
-    lineage = Lineage.of(result.entries)
+    """Return the report as HTML; links and relative paths are understood from `folder`.
+
+    Of entries that are repeated with other seeds, those of the first seed are shown; what is over
+    all seeds says so.
+    """
+    lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
     answers = read_answers(result, folder)
+    found = gains(result.entries, answers)
     verdict = headline(result, lineage, answers)
     chosen = verdict.pupil.name if verdict.pupil and verdict.keeps else None
-    loader = PackageLoader("pupila_flows.report")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, _, _ = loader.get_source(environment, "style.css")
-    return environment.get_template("report.html").render(
-        formats=formats,
-        json=_json,
-        breakable=_breakable,
+    return fill(
+        "report.html",
         result=result,
-        style=Markup(style),  # noqa: S704 - our own style sheet
         asked=asked(result, lineage),
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
@@ -63,10 +55,14 @@ def render(result: RunResult, folder: Path) -> str:
         badge=BADGE,
         shortcuts=tables.shortcuts(result.data),
         columns=tables.columns(result),
-        rows=tables.results(result, lineage, chosen),
+        rows=tables.results(lineage, chosen),
         thresholds=tables.thresholds(lineage),
-        comparisons=controls.comparisons(lineage, answers),
-        unpaired=controls.unpaired(lineage),
+        seeds_note=seeds_note(result),
+        teaching=controls.summary(found, verdict.pupil.name if verdict.pupil else None),
+        comparisons=controls.comparisons(found),
+        seed_table=seed_table(result, answers),
+        repeats=[entry for entry in result.entries if entry.repeats],
+        panels=teachers.panels(lineage),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),
@@ -77,7 +73,7 @@ def render(result: RunResult, folder: Path) -> str:
         graph=graph.draw(lineage) if result.entries else None,
         checks=tables.checks(result.data),
         counts=tables.counts(result.data),
-        data_docs=_data_docs(result.data, folder),
+        data_docs=data_docs(result.data, folder),
         groups=tables.groups(lineage),
         command=f"pupila run {shlex.quote(result.recipe_path)}",
     )
@@ -142,7 +138,7 @@ def _style(judged: Judged, lineage: Lineage, chosen: str | None) -> str:
     return "teacher" if judged.entry.kind == "teacher" else "pupil"
 
 
-def _data_docs(data: DataSummary, folder: Path) -> str | None:
+def data_docs(data: DataSummary, folder: Path) -> str | None:
     """Return the address of the Data Docs: relative where they lie inside `folder`."""
     if data.data_docs is None:
         return None
@@ -150,12 +146,3 @@ def _data_docs(data: DataSummary, folder: Path) -> str | None:
     if target.is_relative_to(base):
         return target.relative_to(base).as_posix()
     return target.as_uri()
-
-
-def _breakable(name: str) -> Markup:
-    """Escape a name and let it break after an underscore, where browsers would not."""
-    return escape(name).replace("_", Markup("_<wbr>"))
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

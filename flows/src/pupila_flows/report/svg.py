@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup, escape
 
 
@@ -22,16 +24,26 @@ def element(name: str, *content: str, **attributes: str | float) -> Markup:
 
 def picture(width: float, height: float, label: str, *content: Markup, class_: str) -> Markup:
     """Return an `<svg>` of that coordinate system, with a text for those who cannot see it."""
-    box = f"0 0 {_text(width)} {_text(height)}"
+    return _root(width, height, label, content, class_=class_)
+
+
+def document(width: float, height: float, label: str, *content: Markup, class_: str) -> Markup:
+    """Return the same as a file of its own."""
+    return _root(width, height, label, content, class_=class_, xmlns="http://www.w3.org/2000/svg")
+
+
+def _root(
+    width: float, height: float, label: str, content: Sequence[Markup], **attributes: str
+) -> Markup:
     return element(
         "svg",
         *content,
-        viewBox=box,
+        viewBox=f"0 0 {_text(width)} {_text(height)}",
         width=width,
         height=height,
         role="img",
         aria_label=label,
-        class_=class_,
+        **attributes,
     )
 
 

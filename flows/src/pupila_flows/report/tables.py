@@ -50,7 +50,7 @@ def columns(result: RunResult) -> tuple[str, ...]:
     )
 
 
-def results(result: RunResult, lineage: Lineage, chosen: str | None) -> list[Row]:
+def results(lineage: Lineage, chosen: str | None) -> list[Row]:
     """Return a row for every entry, teachers first."""
     bars = _Bars.of(lineage.judged())
     return [
@@ -62,7 +62,7 @@ def results(result: RunResult, lineage: Lineage, chosen: str | None) -> list[Row
             cells=_cells(entry, entry.evaluation, lineage, bars) if entry.evaluation else (),
             chosen=entry.name == chosen,
         )
-        for number, entry in enumerate(result.entries, start=1)
+        for number, entry in enumerate(lineage.entries.values(), start=1)
     ]
 
 
@@ -286,9 +286,8 @@ def shortcuts(data: DataSummary) -> list[Check]:
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
-    """Return images by split: its name, one count per class, their sum."""
-    rows = [
-        (split, [by_class.get(name, 0) for name in data.classes])
+    """Return images by split: its name, one count per class, the sum of all, labelled or not."""
+    return [
+        (split, [by_class.get(name, 0) for name in data.classes], sum(by_class.values()))
         for split, by_class in data.counts.items()
     ]
-    return [(split, numbers, sum(numbers)) for split, numbers in rows]

@@ -1,0 +1,72 @@
+"""The axis that a sweep is drawn along, and how settings are written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_LOGARITHMIC = 30
+"""Numbers above zero that span more than this factor are drawn at logarithmic distances."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One swept setting with its values, in the order they are drawn."""
+
+    key: str
+    values: tuple[Any, ...]
+    numeric: bool
+
+    @classmethod
+    def of(cls, sweep: Mapping[str, tuple[Any, ...]]) -> Axis:
+        """Choose the first setting whose values are numbers, else the first at all."""
+        numeric = (key for key, values in sweep.items() if all(map(_is_number, values)))
+        key = next(numeric, None)
+        if key is not None:
+            return cls(key, tuple(sorted(sweep[key])), numeric=True)
+        key = next(iter(sweep))
+        return cls(key, tuple(sweep[key]), numeric=False)
+
+    @property
+    def logarithmic(self) -> bool:
+        return self.numeric and min(self.values) > 0 < self._spanned(_LOGARITHMIC)
+
+    def _spanned(self, factor: float) -> bool:
+        return max(self.values) > factor * min(self.values)
+
+    def places(self) -> list[float]:
+        """Return where each value is drawn, 0..1; categories have equal distances."""
+        if len(self.values) == 1:
+            return [0.5]
+        numbers = [float(value) for value in self.values] if self.numeric else []
+        if self.logarithmic:
+            numbers = [math.log(number) for number in numbers]
+        numbers = numbers or [float(row) for row in range(len(self.values))]
+        low, high = min(numbers), max(numbers)
+        return [(number - low) / (high - low) for number in numbers]
+
+
+def written(value: Any) -> str:
+    """Write a value of a setting, the same for values that are the same."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Return the name of each setting without its step, where that tells it from the others."""
+    every = list(keys)
+    short = {key: key.partition(".")[2] or key for key in every}
+    names = list(short.values())
+    return {key: name if names.count(name) == 1 else key for key, name in short.items()}
+
+
+def described(settings: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Write settings as `alpha = 0.1, temperature = 4`."""
+    return ", ".join(f"{names.get(key, key)} = {written(v)}" for key, v in settings.items())
+
+
+def _is_number(value: object) -> bool:
+    finite = isinstance(value, int | float) and math.isfinite(value)
+    return finite and not isinstance(value, bool)

@@ -1,0 +1,48 @@
+"""The figures of a sweep as CSV: one row for every entry that was judged, of every seed."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from pupila_flows.report.sweep.axis import written
+from pupila_flows.report.sweep.lines import role_of
+from pupila_flows.results import Entry, RunResult
+
+_FIGURES = (
+    "seed",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_accuracy_low",
+    "test_accuracy_high",
+    "test_auc",
+    "size_bytes",
+    "artifact",
+)
+
+
+def figures_csv(result: RunResult) -> str:
+    """Return the table; fractions are 0..1, and a cell is empty where there is no such figure."""
+    stream = io.StringIO()
+    table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_FIGURES))
+    table.writeheader()
+    table.writerows(_row(entry) for entry in result.entries if entry.evaluation)
+    return stream.getvalue()
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    settings = {key: written(value) for key, value in entry.settings.items()}
+    row: dict[str, object] = {"name": entry.name, "role": role_of(entry), **settings}
+    if entry.evaluation is None:
+        return row
+    metrics, validation = entry.evaluation.metrics, entry.evaluation.validation
+    return row | {
+        "seed": entry.seed,
+        "validation_accuracy": validation.value if validation else None,
+        "test_accuracy": metrics.accuracy.value,
+        "test_accuracy_low": metrics.accuracy.low,
+        "test_accuracy_high": metrics.accuracy.high,
+        "test_auc": metrics.auc.value if metrics.auc else None,
+        "size_bytes": entry.evaluation.cost.size_bytes,
+        "artifact": entry.artifact,
+    }

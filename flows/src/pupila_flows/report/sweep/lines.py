@@ -1,0 +1,73 @@
+"""The lines of the plot: entries that differ along the axis only, or lie beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pupila_flows.report.seeds import Trials, trials
+from pupila_flows.report.sweep.axis import Axis, described, short_names, written
+from pupila_flows.results import Entry, RunResult
+
+Role = Literal["pupil", "control", "teacher"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Judged entries by their place on the axis; the same one everywhere, where it has no place."""
+
+    label: str
+    role: Role
+    at: tuple[Trials | None, ...]
+    """One for each value of the axis; None where there is none, or it failed."""
+    constant: bool
+
+
+def role_of(entry: Entry) -> Role:
+    """Tell what an entry is in a sweep."""
+    if entry.kind == "teacher":
+        return "teacher"
+    return "pupil" if entry.taught else "control"
+
+
+def step_of(entry: Entry) -> str:
+    """Return the step of the recipe, which has neither `[` nor `#` in its name."""
+    return entry.name.partition("[")[0].partition("#")[0] if entry.kind == "step" else entry.name
+
+
+def lines(result: RunResult, axis: Axis) -> list[Line]:
+    """Return the lines of a sweep: pupils, then controls, then teachers."""
+    groups: dict[tuple[str, str], list[Trials]] = {}
+    judged = [each for each in trials(result.entries) if each.judged]
+    for each in judged:
+        others = written(_others(each.first.settings, axis))
+        groups.setdefault((step_of(each.first), others), []).append(each)
+    steps = {step_of(each.first) for each in judged if role_of(each.first) == "pupil"}
+    names = short_names(result.sweep)
+    drawn = [_line(group, axis, names, several=len(steps) > 1) for group in groups.values()]
+    return sorted(drawn, key=lambda line: ("pupil", "control", "teacher").index(line.role))
+
+
+def _others(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != axis.key}
+
+
+def _line(group: list[Trials], axis: Axis, names: Mapping[str, str], *, several: bool) -> Line:
+    first = group[0].first
+    constant = axis.key not in first.settings
+    by_value = {written(each.first.settings.get(axis.key)): each for each in group}
+    at = [group[0] if constant else by_value.get(written(value)) for value in axis.values]
+    return Line(
+        label=_label(first, axis, names, several=several),
+        role=role_of(first),
+        at=tuple(at),
+        constant=constant,
+    )
+
+
+def _label(first: Entry, axis: Axis, names: Mapping[str, str], *, several: bool) -> str:
+    others = described(_others(first.settings, axis), names)
+    if others and role_of(first) == "pupil" and not several:
+        return others
+    return f"{step_of(first)}: {others}" if others else step_of(first)

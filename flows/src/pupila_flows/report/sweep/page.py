@@ -1,0 +1,162 @@
+"""Puts a sweep together: its page, its plot as a file of its own, its figures as a table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pupila.store import write_atomically
+from pupila_flows.report import formats, tables
+from pupila_flows.report.answers import Answers, read_answers
+from pupila_flows.report.gains import Gain, gains
+from pupila_flows.report.page import REPORT_NAME, data_docs
+from pupila_flows.report.seeds import (
+    Spread,
+    Trials,
+    percent_range,
+    seed_count,
+    seeds_of,
+    trials,
+)
+from pupila_flows.report.sweep.axis import Axis, described, short_names
+from pupila_flows.report.sweep.figures import figures_csv
+from pupila_flows.report.sweep.lines import lines, role_of, step_of
+from pupila_flows.report.sweep.plot import draw, draw_alone
+from pupila_flows.report.templating import fill
+from pupila_flows.results import RunResult
+
+PLOT_NAME, FIGURES_NAME = "sweep.svg", "sweep.csv"
+
+
+def write_sweep(result: RunResult, folder: Path) -> Path:
+    """Write `report.html`, `sweep.svg` and `sweep.csv` into `folder`; return the page's path.
+
+    Raises:
+        PupilaError: predictions do not have a row per test image and a column per class.
+    """
+    answers = read_answers(result, folder)
+    names, axis = short_names(result.sweep), Axis.of(result.sweep)
+    drawn, best, title = lines(result, axis), best_point(result), names[axis.key]
+    page = fill(
+        "sweep.html",
+        result=result,
+        asked=_asked(result),
+        headline=_headline(best, names),
+        sentences=_sentences(result, best, answers),
+        plot=draw(drawn, axis, title, best),
+        rows=_rows(result, answers, names, best),
+        failed=[entry for entry in result.entries if entry.error],
+        several=len(seeds_of(result)) > 1,
+        figures=FIGURES_NAME,
+        picture=PLOT_NAME,
+        shortcuts=tables.shortcuts(result.data),
+        checks=tables.checks(result.data),
+        counts=tables.counts(result.data),
+        data_docs=data_docs(result.data, folder),
+        groups=[],
+        command=f"pupila sweep {shlex.quote(result.recipe_path)}",
+    )
+    write_atomically(folder / FIGURES_NAME, figures_csv(result).encode())
+    write_atomically(folder / PLOT_NAME, draw_alone(drawn, axis, title, best).encode())
+    write_atomically(folder / REPORT_NAME, page.encode())
+    return folder / REPORT_NAME
+
+
+def best_point(result: RunResult) -> Trials | None:
+    """Return the pupil of the best mean validation accuracy; of equal ones, the first.
+
+    It must have been judged with as many seeds as any: fewer are more easily lucky.
+    """
+    pupils = [
+        each
+        for each in trials(result.entries)
+        if role_of(each.first) == "pupil" and each.first.settings and each.validation
+    ]
+    most = max((len(each.judged) for each in pupils), default=0)
+    whole = [each for each in pupils if len(each.judged) == most]
+    return max(whole, key=lambda each: each.validation.mean if each.validation else 0, default=None)
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """One point of the sweep, a control or a teacher, as it is shown."""
+
+    name: str
+    note: str
+    seeds: str
+    validation: tuple[str, str]
+    test: tuple[str, str]
+    auc: str
+    gain: tuple[str, str]
+    best: bool
+
+
+def _rows(
+    result: RunResult, answers: Answers, names: Mapping[str, str], best: Trials | None
+) -> list[PointRow]:
+    """Return pupils, then controls, then teachers, each in the order of the run."""
+    found = {gain.pupil: gain for gain in gains(result.entries, answers)}
+    judged = [each for each in trials(result.entries) if each.judged]
+    order = ("pupil", "control", "teacher")
+    judged.sort(key=lambda each: order.index(role_of(each.first)))
+    return [
+        PointRow(
+            name=described(each.first.settings, names) or each.name,
+            note=step_of(each.first) if each.first.settings else role_of(each.first),
+            seeds=seed_count(each),
+            validation=_shown(each.validation),
+            test=_shown(each.accuracy),
+            auc=formats.score(each.auc.mean) if each.auc else formats.NONE,
+            gain=_gain(found.get(each.name)),
+            best=each == best,
+        )
+        for each in judged
+    ]
+
+
+def _shown(spread: Spread | None) -> tuple[str, str]:
+    if spread is None:
+        return formats.NONE, ""
+    differs = spread.highest > spread.lowest
+    return formats.percent(spread.mean), percent_range(spread) if differs else ""
+
+
+def _gain(gain: Gain | None) -> tuple[str, str]:
+    if gain is None:
+        return formats.NONE, ""
+    interval = formats.points_interval(gain.difference) if gain.difference else ""
+    return formats.points(gain.value), interval
+
+
+def _asked(result: RunResult) -> str:
+    axes = formats.listed(
+        [f"{key} ({formats.plural(len(values), 'value')})" for key, values in result.sweep.items()]
+    )
+    seeds = formats.plural(len(seeds_of(result)), "seed")
+    return f"Try every combination of {axes}, each with {seeds}."
+
+
+def _headline(best: Trials | None, names: Mapping[str, str]) -> str:
+    if best is None:
+        return "No point can be chosen: none has an accuracy on validation images"
+    return f"Best on the validation images: {described(best.first.settings, names)}"
+
+
+def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list[str]:
+    """Say what the chosen point is worth on the test images, and beside its control."""
+    if best is None or best.validation is None or best.accuracy is None:
+        return []
+    interval = best.interval(answers)
+    shown = f" (95 % interval {formats.percent_interval(interval)})" if interval else ""
+    points = sum(role_of(each.first) == "pupil" for each in trials(result.entries))
+    said = [
+        f"Mean accuracy {formats.percent(best.validation.mean)} on the validation images, the "
+        f"highest of {formats.plural(points, 'point')}; on the test images, which chose nothing, "
+        f"{formats.percent(best.accuracy.mean)}{shown}."
+    ]
+    gain = next((each for each in gains(result.entries, answers) if each.pupil == best.name), None)
+    if gain:
+        said.append(f"Beside its control: {gain.verdict}.")
+    return said

@@ -1,0 +1,284 @@
+"""Draws a sweep: accuracy along one setting, on the validation images and on the test images.
+
+Colours are those of Okabe and Ito 2008 ("Color universal design"), which stay apart in the common
+kinds of colour blindness; each line has a mark of its own shape besides.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from markupsafe import Markup
+
+from pupila_flows.report import formats, svg
+from pupila_flows.report.seeds import Spread, Trials
+from pupila_flows.report.sweep.axis import Axis, written
+from pupila_flows.report.sweep.lines import Line
+from pupila_flows.report.templating import style_sheet
+
+_COLOURS = 5
+"""As many as `sweep.css` has; shapes are fewer by one, so that both repeat together late."""
+
+_WIDTH, _PLOT_WIDTH, _PLOT_HEIGHT = 960.0, 318.0, 270.0
+_LEFT, _NAMES_WIDTH, _INSET = 48.0, 132.0, 18.0
+_LEGEND_LINE, _CHARACTER, _KEY_WIDTH = 20.0, 6.6, 30.0
+_NAME_CHARACTERS, _NAME_GAP = 19, 13.0
+_TITLE_HEIGHT, _FOOT = 24.0, 46.0
+
+Point = tuple[float, float]
+Figure = Callable[[Trials], Spread | None]
+
+
+def draw(lines: Sequence[Line], axis: Axis, title: str, best: Trials | None) -> Markup:
+    """Draw both panels for the page; its style sheet colours them."""
+    height, content = _content(lines, axis, title, best)
+    return svg.picture(_WIDTH, height, _described(lines, title), *content, class_="sweep")
+
+
+def draw_alone(lines: Sequence[Line], axis: Axis, title: str, best: Trials | None) -> str:
+    """Draw both panels as a file of its own, in colours of its own on white."""
+    height, content = _content(lines, axis, title, best)
+    ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
+    style = svg.element("style", _own_colours())
+    label = _described(lines, title)
+    return str(svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep"))
+
+
+def _own_colours() -> str:
+    """Return the style sheet of the plot with the light colours of the page in it."""
+    light, _, _ = style_sheet("style.css").partition("@media")
+    colours = dict(re.findall(r"--([\w-]+): ([^;]+);", light)) | {"paper": "#ffffff"}
+    return re.sub(r"var\(--([\w-]+)\)", lambda each: colours[each[1]], style_sheet("sweep.css"))
+
+
+def _described(lines: Sequence[Line], title: str) -> str:
+    names = formats.listed([line.label for line in lines])
+    return f"Accuracy over {title}, on validation and on test images, of {names}"
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One of the two plots: what it shows, and where."""
+
+    title: str
+    figure: Figure
+    left: float
+    top: float
+    low: float
+    high: float
+    places: tuple[float, ...]
+
+    @property
+    def right(self) -> float:
+        return self.left + _PLOT_WIDTH
+
+    @property
+    def bottom(self) -> float:
+        return self.top + _PLOT_HEIGHT
+
+    def x(self, place: float) -> float:
+        return self.left + _INSET + place * (_PLOT_WIDTH - 2 * _INSET)
+
+    def y(self, value: float) -> float:
+        return self.bottom - (value - self.low) / (self.high - self.low) * _PLOT_HEIGHT
+
+
+def _content(
+    lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+) -> tuple[float, list[Markup]]:
+    """Return the height of the picture and all that is in it."""
+    styles = _styles(lines)
+    legend, top = _legend(lines, styles, marked=best is not None)
+    low, high = _range(lines)
+    figures: list[tuple[str, Figure]] = [
+        ("validation (choose here)", lambda each: each.validation),
+        ("test", lambda each: each.accuracy),
+    ]
+    content = [legend]
+    for number, (name, figure) in enumerate(figures):
+        left = _LEFT + number * (_PLOT_WIDTH + _NAMES_WIDTH)
+        panel = _Panel(name, figure, left, top + _TITLE_HEIGHT, low, high, tuple(axis.places()))
+        content += [_axes(panel, axis, title, numbered=number == 0), *_bands(panel, lines, styles)]
+        content += [_line(panel, line, style) for line, style in zip(lines, styles, strict=True)]
+        content += [_names(panel, lines), _ring(panel, lines, best)]
+    return top + _TITLE_HEIGHT + _PLOT_HEIGHT + _FOOT, content
+
+
+def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
+    """Return class and number of each line; the number gives the shape of its marks."""
+    pupils = [line for line in lines if line.role == "pupil"]
+    return [
+        (f"s{number % _COLOURS}" if number < len(pupils) else line.role, number)
+        for number, line in enumerate(lines)
+    ]
+
+
+def _range(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the ends of the common axis of accuracy: whole percents around all that is drawn."""
+    every = [each for line in lines for each in line.at if each]
+    spreads = [spread for each in every for spread in (each.accuracy, each.validation) if spread]
+    low = min((spread.lowest for spread in spreads), default=0.0)
+    high = max((spread.highest for spread in spreads), default=1.0)
+    return max(0.0, math.floor(low * 100 - 0.5) / 100), min(1.0, math.ceil(high * 100 + 0.5) / 100)
+
+
+def _axes(panel: _Panel, axis: Axis, title: str, *, numbered: bool) -> Markup:
+    marks = [svg.text(panel.left, panel.top - 9, panel.title, "panel-title")]
+    for value in _ticks(panel.low, panel.high):
+        y = panel.y(value)
+        marks.append(svg.line(panel.left, y, panel.right, y, "grid"))
+        if numbered:
+            marks.append(svg.text(panel.left - 6, y + 4, f"{100 * value:g} %", "tick", "end"))
+    marks.append(svg.line(panel.left, panel.bottom, panel.right, panel.bottom, "axis"))
+    free = -math.inf
+    for place, value in zip(panel.places, axis.values, strict=True):
+        x, name = panel.x(place), formats.shortened(written(value), 14)
+        marks.append(svg.line(x, panel.bottom, x, panel.bottom + 5, "axis"))
+        half = len(name) * _CHARACTER / 2
+        if x - half >= free:
+            marks.append(svg.text(x, panel.bottom + 18, name, "tick", "middle"))
+            free = x + half + 4
+    scale = ", logarithmic" if axis.logarithmic else ""
+    middle = (panel.left + panel.right) / 2
+    marks.append(svg.text(middle, panel.bottom + 37, title + scale, "tick", "middle"))
+    return Markup("").join(marks)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    span = 100 * (high - low)
+    step = next(step for step in (1, 2, 5, 10, 20) if span / step <= 8)
+    first, last = math.ceil(low * 100 / step - 1e-9), math.floor(high * 100 / step + 1e-9)
+    return [number * step / 100 for number in range(first, last + 1)]
+
+
+def _runs(panel: _Panel, line: Line) -> list[list[tuple[float, Spread]]]:
+    """Return the pieces of a line as x and figure; where a figure is missing, a piece ends."""
+    spreads = [panel.figure(each) if each else None for each in line.at]
+    if line.constant:
+        spread = spreads[0]
+        return [[(panel.left, spread), (panel.right, spread)]] if spread else []
+    placed = list(zip(map(panel.x, panel.places), spreads, strict=True))
+    pieces = [list(piece) for _, piece in groupby(placed, key=lambda each: each[1] is not None)]
+    known = [[(x, spread) for x, spread in piece if spread] for piece in pieces]
+    return [piece for piece in known if piece]
+
+
+def _bands(panel: _Panel, lines: Sequence[Line], styles: list[tuple[str, int]]) -> list[Markup]:
+    """Draw the range from the lowest to the highest seed, behind all lines."""
+    drawn: list[Markup] = []
+    for line, (style, _) in zip(lines, styles, strict=True):
+        for piece in _runs(panel, line):
+            upper = [(x, panel.y(spread.highest)) for x, spread in piece]
+            lower = [(x, panel.y(spread.lowest)) for x, spread in reversed(piece)]
+            if any(spread.highest > spread.lowest for _, spread in piece):
+                drawn.append(svg.element("g", _polygon([*upper, *lower], "band"), class_=style))
+    return drawn
+
+
+def _line(panel: _Panel, line: Line, style: tuple[str, int]) -> Markup:
+    name, number = style
+    marks: list[Markup] = [svg.element("title", line.label)]
+    for piece in _runs(panel, line):
+        points = [(x, panel.y(spread.mean)) for x, spread in piece]
+        marks.append(svg.path(points, "mean"))
+        if not line.constant:
+            marks += [_mark(x, y, number) for x, y in points]
+    return svg.element("g", *marks, class_=name)
+
+
+def _mark(x: float, y: float, number: int) -> Markup:
+    """Draw the mark of a line: circle, square, triangle or diamond."""
+    shape = number % (_COLOURS - 1)
+    if shape == 0:
+        return svg.element("circle", cx=x, cy=y, r=4.6, class_="mark")
+    corners = {
+        1: [(-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)],
+        2: [(0.0, -5.6), (5.4, 4.2), (-5.4, 4.2)],
+        3: [(0.0, -6.0), (6.0, 0.0), (0.0, 6.0), (-6.0, 0.0)],
+    }[shape]
+    return _polygon([(x + dx, y + dy) for dx, dy in corners], "mark")
+
+
+def _polygon(points: Sequence[Point], class_: str) -> Markup:
+    written_points = " ".join(f"{x:.2f},{y:.2f}" for x, y in points)
+    return svg.element("polygon", points=written_points, class_=class_)
+
+
+def _names(panel: _Panel, lines: Sequence[Line]) -> Markup:
+    """Name the lines that are level, right of the panel, without one name on another."""
+    level = [
+        (panel.y(runs[0][-1][1].mean), line.label)
+        for line in lines
+        if line.constant and (runs := _runs(panel, line))
+    ]
+    marks: list[Markup] = []
+    free = -math.inf
+    for y, label in sorted(level):
+        place = max(y, free)
+        free = place + _NAME_GAP
+        name = formats.shortened(label, _NAME_CHARACTERS)
+        marks.append(svg.line(panel.right, y, panel.right + 8, place, "leader"))
+        marks.append(svg.text(panel.right + 11, place + 4, name, "tick"))
+    return Markup("").join(marks)
+
+
+def _ring(panel: _Panel, lines: Sequence[Line], best: Trials | None) -> Markup:
+    spread = panel.figure(best) if best else None
+    places = [
+        place
+        for line in lines
+        if not line.constant
+        for place, each in zip(panel.places, line.at, strict=True)
+        if each == best
+    ]
+    if spread is None or not places:
+        return Markup("")
+    return svg.element(
+        "circle", cx=panel.x(places[0]), cy=panel.y(spread.mean), r=9.5, class_="best"
+    )
+
+
+def _legend(
+    lines: Sequence[Line], styles: list[tuple[str, int]], *, marked: bool
+) -> tuple[Markup, float]:
+    """Return the legend of all that is not named beside its line, and the height it takes."""
+    keys: list[tuple[str, Callable[[float, float], Markup]]] = [
+        (line.label, _key(line, style))
+        for line, style in zip(lines, styles, strict=True)
+        if not line.constant or line.role == "pupil"
+    ]
+    keys += [("best on validation", _ring_key)] if marked else []
+    if any(len(each.judged) > 1 for line in lines for each in line.at if each):
+        keys.append(("lowest to highest seed", _band_key))
+    marks: list[Markup] = []
+    x, y = _LEFT, 14.0
+    for label, drawn in keys:
+        width = _KEY_WIDTH + len(label) * _CHARACTER + 18
+        if x + width > _WIDTH and x > _LEFT:
+            x, y = _LEFT, y + _LEGEND_LINE
+        marks += [drawn(x, y - 4), svg.text(x + _KEY_WIDTH, y, label, "key-name")]
+        x += width
+    return Markup("").join(marks), y + 12
+
+
+def _key(line: Line, style: tuple[str, int]) -> Callable[[float, float], Markup]:
+    def drawn(x: float, y: float) -> Markup:
+        name, number = style
+        marks = [svg.path([(x, y), (x + 24, y)], "mean")]
+        marks += [] if line.constant else [_mark(x + 12, y, number)]
+        return svg.element("g", *marks, class_=name)
+
+    return drawn
+
+
+def _ring_key(x: float, y: float) -> Markup:
+    return svg.element("circle", cx=x + 14, cy=y, r=7, class_="best")
+
+
+def _band_key(x: float, y: float) -> Markup:
+    corners = [(x, y - 6), (x + 24, y - 6), (x + 24, y + 6), (x, y + 6)]
+    return svg.element("g", _polygon(corners, "band"), class_="control")

@@ -1,0 +1,73 @@
+"""The gain of teaching, over images and seeds: by hand, and by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
+from pupila_flows.report.answers import paired_difference
+from pupila_flows.report.crossed import mean_over_images_and_seeds
+
+
+def test_the_interval_over_images_and_seeds_is_the_one_worked_out_by_hand():
+    values = np.array([[1.0, 0, 0, 0], [1, 0, -1, 0]])
+    # means over seeds 1, 0, -1/2, 0; with +1 and -1 beside them, mean 1/12, variance 31/72
+    images = np.array([1, 0, -0.5, 0, 1, -1])
+    of_images = images.var() / 6
+    of_seeds = np.array([0.25, 0.0]).var(ddof=1) / 2
+    freedom = (of_images + of_seeds) ** 2 / (of_images**2 / 5 + of_seeds**2 / 1)
+    half = float(stdtrit(freedom, 0.975)) * (of_images + of_seeds) ** 0.5
+    found = mean_over_images_and_seeds(values, (1, -1))
+    assert found.value == pytest.approx(0.125)
+    assert found.low == pytest.approx(max(-1, 1 / 12 - half))
+    assert found.high == pytest.approx(min(1, 1 / 12 + half))
+
+
+def test_answers_that_are_all_alike_leave_an_interval():
+    found = mean_over_images_and_seeds(np.zeros((3, 107)), (1, -1))
+    assert found.value == 0
+    assert -0.05 < found.low < -0.01 < 0.01 < found.high < 0.05
+
+
+def test_with_one_seed_it_is_nearly_the_paired_interval():
+    random = np.random.default_rng(1)
+    first, second = random.random((2, 107)) < [[0.95], [0.9]]
+    ours = mean_over_images_and_seeds((first * 1.0 - second)[np.newaxis], (1, -1))
+    known = paired_difference(first, second)
+    assert ours.value == pytest.approx(known.value)
+    assert ours.low == pytest.approx(known.low, abs=0.002)
+    assert ours.high == pytest.approx(known.high, abs=0.002)
+
+
+@pytest.mark.parametrize(("spread_of_images", "spread_of_seeds"), [(1.5, 0.0), (1.5, 0.5), (0, 0)])
+def test_the_interval_holds_the_truth_as_often_as_it_says(
+    spread_of_images: float, spread_of_seeds: float
+):
+    """Simulate pupil and control: images of different difficulty, seeds of different luck."""
+    random = np.random.default_rng(7)
+    runs, seeds, images = 1500, 3, 107
+    inside = 0
+    truth = _gain(spread_of_images, spread_of_seeds, random)
+    for _ in range(runs):
+        difficulty = spread_of_images * random.standard_normal(images)
+        luck = spread_of_seeds * random.standard_normal((2, seeds, 1))
+        odds = np.array(_LEVELS)[:, None, None] + difficulty + luck
+        chances: NDArray[np.float64] = 1 / (1 + np.exp(-odds))
+        right = np.where(np.less(random.random((2, seeds, images)), chances), 1.0, 0.0)
+        found = mean_over_images_and_seeds(right[0] - right[1], (1, -1))
+        inside += found.low <= truth <= found.high
+    assert 0.93 <= inside / runs <= 0.998
+
+
+_LEVELS = (3.0, 2.5)
+"""Log odds of a right answer of pupil and control to an image of middling difficulty."""
+
+
+def _gain(spread_of_images: float, spread_of_seeds: float, random: np.random.Generator) -> float:
+    """Return the true difference of accuracies, by drawing very many images and seeds."""
+    difficulty = spread_of_images * random.standard_normal(400_000)
+    luck = spread_of_seeds * random.standard_normal((2, 400_000))
+    chances = 1 / (1 + np.exp(-(np.array(_LEVELS)[:, None] + difficulty + luck)))
+    return float(chances[0].mean() - chances[1].mean())

@@ -1,0 +1,185 @@
+"""The page, the plot and the table of a sweep."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from sample_runs import ALONE, HOSTILE, STUDENT, VGG, Node, sample_run
+
+from pupila_flows.report.sweep import write_sweep
+from pupila_flows.report.sweep.axis import Axis
+from pupila_flows.report.sweep.page import best_point
+from pupila_flows.results import RunResult
+
+ALPHAS, TEMPERATURES, SEEDS = (0, 0.1, 0.5), (1, 4), (7, 8, 9)
+SWEEP: dict[str, tuple[Any, ...]] = {"pupil.alpha": ALPHAS, "pupil.temperature": TEMPERATURES}
+
+
+def _suffix(seed: int) -> str:
+    return "" if seed == SEEDS[0] else f"#{seed}"
+
+
+def _control(seed: int) -> Node:
+    again = "pupil (control)" if _suffix(seed) else None
+    return Node(
+        f"pupil (control){_suffix(seed)}", "train", (), 2.0, config=ALONE, seed=seed, repeats=again
+    )
+
+
+def _point(alpha: float, temperature: float, seed: int) -> Node:
+    name = f"pupil[alpha={alpha}, temperature={temperature}]"
+    return Node(
+        *(name + _suffix(seed), "distill", ("vgg16",), 0.5 + alpha),
+        config=STUDENT,
+        seed=seed,
+        repeats=name if _suffix(seed) else None,
+        control=f"pupil (control){_suffix(seed)}",
+        settings={"pupil.alpha": alpha, "pupil.temperature": temperature},
+        validation=0.97 if (alpha, temperature) == (0.1, 4) else 0.95,
+    )
+
+
+def _nodes(seeds: Sequence[int] = SEEDS) -> list[Node]:
+    points = [_point(*each) for each in product(ALPHAS, TEMPERATURES, seeds)]
+    every = [VGG, *points, *(_control(seed) for seed in seeds)]
+    return sorted(every, key=lambda node: node.repeats is not None)
+
+
+def _sweep(
+    folder: Path, nodes: Sequence[Node], sweep: dict[str, tuple[Any, ...]] = SWEEP
+) -> RunResult:
+    return sample_run(folder, nodes, sweep=sweep)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Path]:
+    folder = tmp_path_factory.mktemp("sweep")
+    result = _sweep(folder, _nodes())
+    write_sweep(result, folder)
+    return result, folder
+
+
+def _svg(folder: Path) -> ElementTree.Element:
+    return ElementTree.fromstring((folder / "sweep.svg").read_text())  # noqa: S314 - ours
+
+
+def _with_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    return [each for each in root.iter() if each.get("class") == name]
+
+
+def test_every_judged_entry_has_a_row_of_its_own_figures(drawn: tuple[RunResult, Path]):
+    result, folder = drawn
+    with (folder / "sweep.csv").open(newline="") as stream:
+        rows = {row["name"]: row for row in csv.DictReader(stream)}
+    assert len(rows) == len(result.entries) == 1 + 3 * (6 + 1)
+    for entry in result.entries:
+        row = rows[entry.name]
+        assert entry.evaluation
+        assert float(row["test_accuracy"]) == entry.evaluation.metrics.accuracy.value
+        assert row["seed"] == ("" if entry.seed is None else str(entry.seed))
+        assert row["pupil.alpha"] == str(entry.settings.get("pupil.alpha", ""))
+    assert rows["vgg16"]["role"] == "teacher"
+    assert rows["pupil (control)#8"]["role"] == "control"
+    assert rows["pupil[alpha=0.5, temperature=4]#9"]["role"] == "pupil"
+
+
+def test_the_plot_has_a_line_for_each_temperature_the_control_and_the_teacher(
+    drawn: tuple[RunResult, Path],
+):
+    root = _svg(drawn[1])
+    lines = [each for each in root.iter() if each.get("class") == "mean"]
+    panels, keys = 2, 2
+    assert len(lines) == panels * 4 + keys
+    titles = {each.text for each in root.iter() if each.tag.endswith("title")}
+    assert titles == {"temperature = 1", "temperature = 4", "pupil (control)", "vgg16"}
+    assert _with_class(root, "band")
+
+
+def test_the_point_that_validation_chooses_is_marked_and_said(drawn: tuple[RunResult, Path]):
+    result, folder = drawn
+    best = best_point(result)
+    assert best is not None
+    assert best.name == "pupil[alpha=0.1, temperature=4]"
+    assert len(_with_class(_svg(folder), "best")) == 2 + 1  # both panels, and the legend
+    page = (folder / "report.html").read_text()
+    assert "Best on the validation images: alpha = 0.1, temperature = 4" in page
+    assert "the highest of 6 points" in page
+    assert "Beside its control:" in page
+
+
+def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):
+    nodes = [
+        replace(node, judged=False, error="out of memory")
+        if node.name == "pupil[alpha=0.1, temperature=4]#8"
+        else node
+        for node in _nodes()
+    ]
+    result = _sweep(tmp_path, nodes)
+    best = best_point(result)
+    assert best is not None and best.name != "pupil[alpha=0.1, temperature=4]"
+    page = write_sweep(result, tmp_path).read_text()
+    assert "out of memory" in page
+    assert "2 of 3" in page
+
+
+def test_a_failed_point_leaves_a_gap_in_its_line(tmp_path: Path):
+    nodes = [
+        replace(node, judged=False, error="out of memory")
+        if node.settings.get("pupil.alpha") == 0.1
+        else node
+        for node in _nodes((7,))
+    ]
+    write_sweep(_sweep(tmp_path, nodes), tmp_path)
+    root = _svg(tmp_path)
+    (line, *_) = [
+        group
+        for group in root.iter()
+        if group.get("class") == "s0" and any(each.tag.endswith("title") for each in group)
+    ]
+    pieces = [each for each in line if each.get("class") == "mean"]
+    assert len(pieces) == 2, "one on either side of the gap"
+    assert len([each for each in line if each.get("class") == "mark"]) == 2
+
+
+def test_one_seed_and_one_setting_make_a_page_without_bands(tmp_path: Path):
+    nodes = [
+        replace(node, settings={"pupil.alpha": node.settings["pupil.alpha"]})
+        for node in _nodes((7,))
+        if node.settings.get("pupil.temperature") == 4
+    ]
+    write_sweep(_sweep(tmp_path, nodes, {"pupil.alpha": ALPHAS}), tmp_path)
+    assert _with_class(_svg(tmp_path), "band") == []
+    assert "bands go from" not in (tmp_path / "report.html").read_text()
+
+
+def test_names_of_students_are_an_axis_of_equal_distances(tmp_path: Path):
+    students = ("mobile-xs", HOSTILE, "conv")
+    nodes = [
+        replace(_point(0, 1, 7), name=f"pupil{number}", settings={"pupil.student": student})
+        for number, student in enumerate(students)
+    ]
+    result = _sweep(tmp_path, nodes, {"pupil.student": students})
+    assert Axis.of(result.sweep).places() == [0, 0.5, 1]
+    page = write_sweep(result, tmp_path).read_text()
+    assert HOSTILE not in page
+    assert HOSTILE not in (tmp_path / "sweep.svg").read_text()
+
+
+def test_rates_that_span_decades_are_drawn_at_logarithmic_distances():
+    axis = Axis.of({"pupil.learning_rate": (0.1, 0.001, 0.01)})
+    assert axis.values == (0.001, 0.01, 0.1)
+    assert axis.places() == pytest.approx([0, 0.5, 1])
+
+
+def test_without_validation_figures_no_point_is_chosen(tmp_path: Path):
+    nodes = [replace(node, validation=None) for node in _nodes((7,))]
+    result = _sweep(tmp_path, nodes)
+    assert best_point(result) is None
+    assert "No point can be chosen" in write_sweep(result, tmp_path).read_text()
