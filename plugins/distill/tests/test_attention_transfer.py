@@ -356,7 +356,7 @@ def test_the_teacher_is_opened_once_for_all_runs(distilling, monkeypatch):
         opened.append(artifact.digest)
         return real(artifact)
 
-    real = attention.load
+    real = keras_files.load
     monkeypatch.setattr(attention, "load", counting)
     distill_attention(distilling("first", epochs=1))
     assert len(opened) == 1
