@@ -25,9 +25,9 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class Config(BaseModel):
-    """Base of every plugin's settings: frozen, and refuses fields that it does not know."""
+    """Base of every plugin's settings: frozen, refuses unknown fields, infinity and NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def uses(self) -> Sequence[Plugin]:
         """Return the other plugins that these settings name: a new version of one remakes."""

@@ -38,7 +38,7 @@ class Augmentation(BaseModel):
     a pupil must not learn that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     views: int = Field(default=4, ge=1, description="Views of each image, itself included.")
     flip_horizontal: bool = Field(default=True, description="Mirror left and right, half the time.")
@@ -65,7 +65,6 @@ class Augmentation(BaseModel):
     mixup: float = Field(
         default=0,
         ge=0,
-        allow_inf_nan=False,
         description="Shape a of the Beta(a, a) from which the part of each image in its mixture "
         "with another is drawn; 0 mixes nothing, 1 draws uniformly.",
     )

@@ -56,7 +56,7 @@ ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_tol
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(_Section):
@@ -95,7 +95,9 @@ class TeacherSection(_Section):
 class StepSection(_Section):
     """One node of the graph: a plugin, what it works on, and its settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
 
     use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
     inputs: tuple[str, ...] = Field(

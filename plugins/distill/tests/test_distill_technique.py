@@ -338,7 +338,10 @@ def test_without_patience_no_epoch_is_left_out(distilling):
     ("changes", "said"),
     [
         ({"alpha": 1.5}, "less than or equal to 1"),
+        ({"alpha": -0.1}, "greater than or equal to 0"),
+        ({"alpha": float("nan")}, "finite number"),
         ({"temperature": 0}, "greater than 0"),
+        ({"temperature": float("inf")}, "finite number"),
         ({"student": "mobil-xs"}, "Did you mean 'mobile-xs'"),
         ({"size": 16}, "greater than or equal to 32"),
         ({"epoch": 3}, "Extra inputs are not permitted"),

@@ -79,7 +79,7 @@ class Teaching(Training):
 class Distillation(Teaching):
     """Settings of `distill`."""
 
-    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = Field(
+    weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None,
         description="Weight of each teacher in `from`, in order; equal where left out.",
     )

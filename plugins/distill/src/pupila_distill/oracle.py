@@ -9,9 +9,10 @@ the notation of `pupila_distill.loss`:
                    p̄ = Σ u_k softmax(t_k/T) / Σ u_k
     all u_k = 0:   CE(y, softmax(z))
 
-Their student imitates alone where a teacher is right, so α is 0 unless set; the search for an
-architecture, the other half of their paper, is not part of this. As in `distill`, distributions are
-averaged, not logits. Right is judged on the very view that the student sees, by the greatest
+Where a teacher is right the student imitates alone, so α is 0 unless set (of the paper no more than
+its description of the method was at hand: whether it keeps a label term there, this leaves to α);
+the search for an architecture, its other half, is not part of this. As in `distill`, distributions
+are averaged, not logits. Right is judged on the very view that the student sees, by the greatest
 part of its label. Of a picture in which an unlabelled image has a part the truth is not known: the
 mean of all teachers is imitated.
 
