@@ -64,7 +64,9 @@ def main() -> None:
 def run_stage(technique: str, images: Path, store: Path) -> int:
     """Run a technique in a new process and return what it prints last."""
     command = [sys.executable, __file__, "--stage", technique, str(images), str(store)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     return int(done.stdout.splitlines()[-1])
 
 
