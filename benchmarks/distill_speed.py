@@ -207,6 +207,8 @@ def labelled(dataset: Dataset, config: Distillation) -> Images:
 def with_logits(teachers: list[Any]) -> Any:
     """Return one model of the mean of the teachers' logits, up to a constant; they give softmax."""
     picture = keras.Input(INPUT.shape)
+    for number, teacher in enumerate(teachers):
+        teacher.name = f"teacher_{number}"  # two may have one name
     logits = [keras.ops.log(keras.ops.clip(teacher(picture), 1e-7, 1)) for teacher in teachers]
     return keras.Model(picture, keras.ops.mean(keras.ops.stack(logits), axis=0))
 
