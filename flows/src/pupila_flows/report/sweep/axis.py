@@ -32,10 +32,9 @@ class Axis:
 
     @property
     def logarithmic(self) -> bool:
-        return self.numeric and min(self.values) > 0 < self._spanned(_LOGARITHMIC)
-
-    def _spanned(self, factor: float) -> bool:
-        return max(self.values) > factor * min(self.values)
+        if not self.numeric or min(self.values) <= 0:
+            return False
+        return max(self.values) > _LOGARITHMIC * min(self.values)
 
     def places(self) -> list[float]:
         """Return where each value is drawn, 0..1; categories have equal distances."""

@@ -69,14 +69,21 @@ def best_point(result: RunResult) -> Trials | None:
 
     It must have been judged with as many seeds as any: fewer are more easily lucky.
     """
+    candidates = _candidates(result)
+    return max(
+        candidates, key=lambda each: each.validation.mean if each.validation else 0, default=None
+    )
+
+
+def _candidates(result: RunResult) -> list[Trials]:
+    """Return the points that may be chosen."""
     pupils = [
         each
         for each in trials(result.entries)
         if role_of(each.first) == "pupil" and each.first.settings and each.validation
     ]
     most = max((len(each.judged) for each in pupils), default=0)
-    whole = [each for each in pupils if len(each.judged) == most]
-    return max(whole, key=lambda each: each.validation.mean if each.validation else 0, default=None)
+    return [each for each in pupils if len(each.judged) == most]
 
 
 @dataclass(frozen=True)
@@ -150,13 +157,16 @@ def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list
         return []
     interval = best.interval(answers)
     shown = f" (95 % interval {formats.percent_interval(interval)})" if interval else ""
-    points = sum(role_of(each.first) == "pupil" for each in trials(result.entries))
+    points = len(_candidates(result))
     said = [
         f"Mean accuracy {formats.percent(best.validation.mean)} on the validation images, the "
         f"highest of {formats.plural(points, 'point')}; on the test images, which chose nothing, "
         f"{formats.percent(best.accuracy.mean)}{shown}."
     ]
     gain = next((each for each in gains(result.entries, answers) if each.pupil == best.name), None)
-    if gain:
-        said.append(f"Beside its control: {gain.verdict}.")
+    said.append(
+        f"Beside its control: {gain.verdict}."
+        if gain
+        else "No control was put through the same steps, so what a teacher adds cannot be told."
+    )
     return said
