@@ -82,9 +82,20 @@ def test_any_other_setting_changes_the_digest(change: dict[str, Any]) -> None:
     assert Augmentation(**change).digest != Augmentation().digest
 
 
-def test_what_neither_crops_nor_mixes_has_the_digest_it_had_before_either_was_there() -> None:
-    before = Augmentation().model_dump(exclude={"views", "crop", "mixup"})
+def test_settings_that_were_added_later_and_do_nothing_leave_the_digest_as_it_was() -> None:
+    before = Augmentation().model_dump(exclude={"views", "crop", "mixup", "original"})
     assert Augmentation(crop=1, mixup=0).digest == digest_json(before)
+
+
+def test_the_first_view_is_the_image_itself_only_if_that_is_wanted() -> None:
+    images, rows = photographs(64), np.arange(len(DIGESTS))
+    kept, moved = (Augmentation(mixup=1, original=original) for original in (True, False))
+    np.testing.assert_array_equal(kept.render(images, DIGESTS, rows, 0), images)
+    assert (kept.mixture(DIGESTS, 0)[1] == 1).all()
+    shown = moved.render(images, DIGESTS, rows, 0)
+    assert all((one != other).any() for one, other in zip(shown, images, strict=True))
+    assert (moved.mixture(DIGESTS, 0)[1] < 1).any()
+    assert kept.digest != moved.digest
 
 
 @pytest.mark.parametrize("change", [{}, {"crop": 0.08}, {"crop": 0.5, "mixup": 1}])

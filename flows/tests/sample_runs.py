@@ -44,6 +44,8 @@ class Node:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     taught: bool | None = None
     """Whether a teacher had a part in it; None where its inputs tell."""
+    compared: bool = True
+    """Whether it is compared with the first teacher of the run."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
     validation: float | None = 0.95
     """Accuracy on 100 validation images."""
@@ -157,7 +159,8 @@ def _entry(
     evaluation = None
     if node.judged:
         answered = probabilities[node.name]
-        reference = None if is_teacher else (teacher, probabilities[teacher])
+        referred = node.compared and not is_teacher
+        reference = (teacher, probabilities[teacher]) if referred else None
         evaluation = _evaluation(
             node, answered, truth, classes, positive, folder, reference, groups
         )
@@ -177,6 +180,7 @@ def _entry(
         control=node.control,
         repeats=node.repeats,
         settings=node.settings,
+        reference=teacher if node.compared and not is_teacher else None,
         taught=_is_taught(node, {each.name: each for each in nodes}),
     )
 

@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 from pydantic import Field
 
+from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
 from pupila.registry import Registered, Registry
 from pupila_flows.expansion import Node, expand, points
@@ -26,6 +27,11 @@ class Training(Config):
 
 class Distillation(Training):
     alpha: float = Field(default=0.1, ge=0, le=1, description="Weight of the labels.")
+    weights: tuple[float, ...] | None = Field(default=None, description="One for each teacher.")
+
+    def check_inputs(self, count: int) -> None:
+        if self.weights and len(self.weights) != count:
+            raise PupilaError(f"{len(self.weights)} weights for {count}.")
 
 
 def _registry(*left_out: str) -> Registry:
@@ -204,7 +210,7 @@ def test_a_sweep_makes_each_combination_and_shares_what_no_value_touches(tmp_pat
     assert nodes["lite[alpha=0, number=1]"].inputs == ("pupil[alpha=0, number=1]",)
     counts = {step: sum(node.step == step for node in nodes.values()) for step in plan.recipe.steps}
     # 2 x 2 points and 2 seeds; of controls, one for each number of views, which alpha leaves alone
-    assert counts == {"pupil": 8 + 4, "lite": 8, "other": 2 + 2}
+    assert counts == {"pupil": 8 + 4, "lite": 8 + 4, "other": 2 + 2}
     assert nodes["pupil[alpha=0, number=2]"].control == "pupil (control)[number=2]"
     assert nodes["pupil[alpha=0.5, number=2]"].control == "pupil (control)[number=2]"
 
@@ -218,7 +224,11 @@ def test_a_sweep_makes_each_combination_and_shares_what_no_value_touches(tmp_pat
         ("{alpha: [0]}", ["must be `step.setting`"]),
         ("{pupil.alpha: []}", ["sweep.pupil.alpha", "1 or more entries"]),
         ("{pupil.alpha: 0.5}", ["sweep.pupil.alpha", "must be a list"]),
-        ("{pupil.alpha: [0, 0]}", ["names a value twice"]),
+        ("{pupil.alpha: [0, 0]}", ["0 comes to the same setting as 0"]),
+        ("{pupil.alpha: [1, 1.0]}", ["1.0 comes to the same setting as 1"]),
+        ("{pupil.views: [{}], pupil.views.number: [2]}", ["speak of one setting"]),
+        ("{pupil.views.number: [2], pupil.views: [{}]}", ["speak of one setting"]),
+        ("{pupil.weights: [[1], [1, 2]]}", ["2 weights for 1"]),
         ("{pupil.alpha.deep: [1]}", ["steps.pupil.with.alpha"]),
         ("{pupil.views: [7]}", ["steps.pupil.with.views"]),
         ("[pupil.alpha]", ["sweep", "must be a mapping"]),
@@ -230,6 +240,78 @@ def test_a_sweep_that_cannot_be_is_told_with_its_line(tmp_path: Path, sweep: str
     (problem,) = caught.value.problems
     assert problem.line == 8
     assert all(word in problem.message for word in words), problem.message
+
+
+def test_in_a_sweep_a_control_goes_through_the_steps_of_its_pupil(tmp_path: Path):
+    plan = _plan(
+        tmp_path,
+        """\
+        repeat: 2
+        steps:
+          lite: {use: export, from: pupil}
+          pupil: {use: distill, from: big}
+          alone: {use: train, with: {epochs: 9}}
+          longer: {use: distill, from: big, with: {epochs: 9}}
+          longer-lite: {use: export, from: longer}
+        sweep: {pupil.alpha: [0, 0.5], pupil.epochs: [1, 2]}
+        """,
+    )
+    nodes = _named(expand(plan, points(plan)))
+    control = nodes["lite (control)[epochs=2]#8"]
+    assert control.inputs == ("pupil (control)[epochs=2]#8",)
+    assert (control.taught, control.seed) == (False, 8)
+    assert control.repeats == "lite (control)[epochs=2]"
+    assert control.reference == "big"
+    for alpha in (0, 0.5):
+        assert nodes[f"lite[alpha={alpha}, epochs=2]#8"].control == control.name
+    assert nodes["longer-lite"].control == "longer-lite (control)"
+    assert nodes["longer-lite (control)"].inputs == ("alone",)
+    made = set(plan.recipe.teachers)
+    for name, node in nodes.items():
+        assert made.issuperset(node.inputs), f"{name} comes before what it is made from"
+        made.add(name)
+
+
+@pytest.mark.parametrize("teachers", ["[assistant]", "[big, assistant]"])
+def test_a_pupil_of_a_pupil_keeps_its_own_control(tmp_path: Path, teachers: str):
+    steps = f"""\
+        steps:
+          assistant: {{use: distill, from: big, with: {{student: medium}}}}
+          pupil: {{use: distill, from: {teachers}}}
+        """
+    nodes = _named(expand(_plan(tmp_path, steps)))
+    assert nodes["pupil"].control == "pupil (control)"
+    assert nodes["assistant"].control == "assistant (control)"
+    assert {node.reference for node in nodes.values()} == {"big"}
+
+
+def test_what_no_teacher_had_a_part_in_is_compared_with_none(tmp_path: Path):
+    steps = """\
+        steps:
+          alone: {use: train, with: {epochs: 9}}
+          alone-lite: {use: export, from: alone}
+          pupil: {use: distill, from: [huge, big]}
+          pupil-lite: {use: export, from: pupil}
+        """
+    nodes = _named(expand(_plan(tmp_path, steps)))
+    found = {name: node.reference for name, node in nodes.items()}
+    alone = dict.fromkeys(("alone", "alone-lite"))
+    assert found == alone | dict.fromkeys(("pupil", "pupil (control)", "pupil-lite"), "huge")
+
+
+def test_there_must_be_as_many_seeds_as_repeats(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big}}\nrepeat: 2\n"
+    assert _plan(tmp_path, steps).recipe.repeat == 2
+    file = tmp_path / "recipe.yaml"
+    file.write_text(file.read_text().replace("seed: 7", f"seed: {2**32 - 1}"))
+    with pytest.raises(RecipeError, match="takes seeds up to 4294967296, and the last"):
+        read_plan(file, _registry())
+
+
+def test_settings_that_do_not_fit_the_inputs_are_told_before_the_run(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big, with: {weights: [1, 2]}}}"
+    with pytest.raises(RecipeError, match="2 weights for 1"):
+        _plan(tmp_path, steps)
 
 
 def test_a_control_that_is_not_installed_is_told(tmp_path: Path):

@@ -33,6 +33,13 @@ class Config(BaseModel):
         """Return the other plugins that these settings name: a new version of one remakes."""
         return ()
 
+    def check_inputs(self, count: int) -> None:
+        """Make sure that these settings fit a step of `count` inputs; asked before a run.
+
+        Raises:
+            PupilaError: they do not.
+        """
+
 
 class Progress(Protocol):
     """Told how far a long step is; `done` out of `total`, in units that `what` names."""
@@ -119,8 +126,8 @@ class Technique(StepPlugin):
     control: str | None = None
     """Technique without inputs that trains alike but learns from no teacher.
 
-    Its settings are some of this one's. It is run beside this one, unless a recipe says
-    `control: false`, so that a report can tell what the teacher is worth.
+    Its settings are some of this one's; with them it takes as many steps. It is run beside this
+    one, unless a recipe says `control: false`, so that a report can tell what the teacher is worth.
     """
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pupila.arrays import write_rows
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
-from pupila.views import Augmentation
+from pupila.views import AS_IS, Augmentation
 
 if TYPE_CHECKING:
     from pupila.artifact import Artifact
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _CHUNK_IMAGES = 128
 """Images rendered at a time: bounds memory, whatever the size of the dataset."""
-
-_AS_IS = Augmentation(views=1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Predictions:
         Raises:
             PupilaError: the artifact's classes are not those of the dataset.
         """
-        return self.of_views(artifact, dataset, _AS_IS, progress)[0]
+        return self.of_views(artifact, dataset, AS_IS, progress)[0]
 
     def of_views(
         self,
@@ -183,7 +181,7 @@ def _key(
     view: int,
     code: Sequence[str],
 ) -> str:
-    picture = [augmentation.digest, view] if view else None
+    picture = None if augmentation.is_original(view) else [augmentation.digest, view]
     return digest_json([artifact.digest, dataset.fingerprint, picture, list(code)])
 
 

@@ -1,7 +1,7 @@
 """Seeded augmentation: view k of an image is always the same picture, at any resolution.
 
 Teacher and student therefore see the same distortion, and the teacher's answer can be kept.
-View 0 is the image itself.
+View 0 is the image itself, unless `original` says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ draw their crops."""
 _MIXING = 1
 """Tells the draws of mixtures from those of views."""
 
-_ADDED_LATER = ("crop", "mixup")
+_ADDED_LATER = ("crop", "mixup", "original")
 """Left out of the digest where they do nothing: predictions that were kept before still hold."""
 
 
@@ -40,7 +40,10 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    views: int = Field(default=4, ge=1, description="Views of each image, itself included.")
+    views: int = Field(default=4, ge=1, description="Views of each image.")
+    original: bool = Field(
+        default=True, description="Whether the first view is the image itself, unaltered."
+    )
     flip_horizontal: bool = Field(default=True, description="Mirror left and right, half the time.")
     flip_vertical: bool = Field(default=False, description="Mirror top and bottom, half the time.")
     rotation_degrees: float = Field(default=15, ge=0, le=180, description="Rotation, either way.")
@@ -77,12 +80,16 @@ class Augmentation(BaseModel):
         unused = {name for name in _ADDED_LATER if getattr(self, name) == fields[name].default}
         return digest_json(self.model_dump(exclude={"views", *unused}))
 
+    def is_original(self, number: int) -> bool:
+        """Tell whether view `number` is the image itself."""
+        return number == 0 and self.original
+
     def view(self, image: NDArray[np.uint8], sha256: str, number: int) -> NDArray[np.uint8]:
         """Return view `number` of an image, unmixed: uint8 `(height, width, 3)`, as `image` is.
 
         `sha256` is the digest of the image file: what seeds the view, beside `seed` and `number`.
         """
-        if number == 0:
+        if self.is_original(number):
             return image
         random = np.random.default_rng(self._entropy(sha256, number))
         return self._recolour(self._move(image, random), random)
@@ -95,7 +102,7 @@ class Augmentation(BaseModel):
         These are the row of its partner `(images,)`, and the part λ, 0..1, that the image itself
         has `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is λ · view of the
         image + (1 - λ) · view of the partner; labels mix alike. Where nothing is mixed, as in
-        view 0, an image is its own partner and has all of it.
+        a view that is the image itself, an image is its own partner and has all of it.
         """
         drawn = [self._partner(sha256, row, number) for row in range(len(sha256))]
         partners, parts = zip(*drawn, strict=True) if drawn else ((), ())
@@ -124,7 +131,7 @@ class Augmentation(BaseModel):
 
     def _partner(self, sha256: Sequence[str], row: int, number: int) -> tuple[int, np.float32]:
         """Draw the partner of one image, and the part that the image itself has."""
-        if number == 0 or not self.mixup or len(sha256) < 2:
+        if self.is_original(number) or not self.mixup or len(sha256) < 2:
             return row, np.float32(1)
         random = np.random.default_rng([*self._entropy(sha256[row], number), _MIXING])
         other = int(random.integers(len(sha256) - 1))
@@ -198,6 +205,10 @@ class Augmentation(BaseModel):
         grey = pixels.mean(axis=2, keepdims=True)
         pixels = (pixels - grey) * np.float32(saturation) + grey
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+AS_IS = Augmentation(views=1)
+"""The images themselves and nothing else."""
 
 
 def _from_window(

@@ -46,6 +46,8 @@ class Node:
     """Name of the node that it repeats with another seed."""
     control: str | None = None
     """Name of the node that was made alike, but without a teacher."""
+    reference: str | None = None
+    """Name of the teacher that it is compared with: the first behind it, or behind its pupil."""
 
     @property
     def made_by(self) -> str:
@@ -53,16 +55,21 @@ class Node:
         return digest_json([self.plugin.name, self.config.model_dump(mode="json"), self.seed])
 
 
-def expand(plan: Plan, points: Sequence[Settings] = ({},)) -> tuple[Node, ...]:
-    """Return the nodes of a run, or of a sweep over `points`, each after its inputs."""
+def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
+    """Return the nodes of a run, or of a sweep over `points`, each after its inputs.
+
+    In a sweep a control goes through the same steps as its pupil, since only the last of each
+    branch is judged.
+    """
     nodes: dict[str, Node] = {}
     for seed in range(plan.recipe.seed, plan.recipe.seed + plan.recipe.repeat):
-        for settings in points:
+        for settings in points or ({},):
             made: dict[str, Node] = {}
             for step in plan.steps:
                 node = _node(step, made, settings, seed, plan)
                 made[step.name] = nodes.setdefault(node.name, node)
-    return _followed(_with_controls(nodes.values(), plan))
+    complete = _followed(_with_controls(nodes.values(), plan), plan, through=points is not None)
+    return _referred(complete, plan)
 
 
 def points(plan: Plan) -> list[dict[str, Any]]:
@@ -131,25 +138,59 @@ def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
     config = {k: v for k, v in node.config.model_dump().items() if k in known}
     paths = plan.swept(node.step)
     settings = {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
+    alone = replace(node, plugin=plugin, config=plugin.config.model_validate(config))
+    return _untaught(alone, (), settings, plan)
+
+
+def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Plan) -> Node:
+    """Return a node's like that no teacher has a part in, made from other inputs."""
     name, first = node.step + _CONTROL, plan.recipe.seed
     return replace(
         node,
         name=_name(name, settings, node.seed, first),
-        plugin=plugin,
-        config=plugin.config.model_validate(config),
-        inputs=(),
+        inputs=inputs,
         settings=settings,
         taught=False,
         repeats=_name(name, settings, first, first) if node.repeats else None,
+        control=None,
     )
 
 
-def _followed(nodes: list[Node]) -> tuple[Node, ...]:
-    """Tell each node that follows a taught one which node follows the control in the same way."""
+def _followed(nodes: list[Node], plan: Plan, *, through: bool) -> list[Node]:
+    """Tell each node that follows a pupil which node follows the control in the same way.
+
+    With `through`, one that is missing is added.
+    """
     found = {(node.made_by, node.inputs): node.name for node in nodes}
-    controls = {node.name: node.control for node in nodes}
+    known = {node.name: node for node in nodes}
+    added: list[Node] = []
     for node in nodes:
-        inputs = tuple(controls.get(name) or name for name in node.inputs)
-        if inputs != node.inputs:
-            controls[node.name] = found.get((node.made_by, inputs))
-    return tuple(replace(node, control=controls[node.name]) for node in nodes)
+        inputs = tuple(known[name].control or "" if name in known else "" for name in node.inputs)
+        if node.control or not inputs or not all(inputs):
+            continue
+        if through and (node.made_by, inputs) not in found:
+            touched = set(plan.swept(node.step)).union(*(known[name].settings for name in inputs))
+            settings = {key: node.settings[key] for key in node.settings if key in touched}
+            control = _untaught(node, inputs, settings, plan)
+            found[node.made_by, inputs] = control.name
+            known[control.name] = control
+            added.append(control)
+        known[node.name] = replace(node, control=found.get((node.made_by, inputs)))
+    return [*(known[node.name] for node in nodes), *added]
+
+
+def _referred(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
+    """Tell each node which teacher it is compared with; one that none taught may have none."""
+    behind: dict[str, str | None] = {name: name for name in plan.recipe.teachers}
+
+    def follow_inputs() -> None:
+        for node in nodes:
+            of_inputs = (behind.get(name) for name in node.inputs)
+            behind[node.name] = behind.get(node.name) or next(filter(None, of_inputs), None)
+
+    follow_inputs()
+    for node in nodes:
+        if node.control:
+            behind[node.control] = behind[node.control] or behind[node.name]
+    follow_inputs()
+    return tuple(replace(node, reference=behind[node.name]) for node in nodes)

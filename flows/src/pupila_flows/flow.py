@@ -110,8 +110,8 @@ def compress(recipe: str, workspace: str = DEFAULT) -> str:
 def sweep(recipe: str, workspace: str = DEFAULT) -> str:
     """Run a recipe with every combination of the values in its `sweep`; see `compress`.
 
-    Only what comes last of each branch is judged. Teachers, and whatever no value touches, run
-    once; nothing that an earlier run or sweep has made is made again.
+    Only what comes last of each branch is judged, and its control. Teachers, and whatever no value
+    touches, run once; nothing that an earlier run or sweep has made is made again.
     """
     plan = read_plan(Path(recipe))
     if not plan.recipe.sweep:
@@ -286,6 +286,7 @@ def _entries(run: _Run) -> list[Entry]:
             seed=node.seed if node.seeded else None,
             repeats=node.repeats,
             control=node.control,
+            reference=node.reference,
             taught=node.taught,
             settings=dict(node.settings),
         )
@@ -310,7 +311,7 @@ def _judged(run: _Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
         artifact = run.place.store.open(digest)
         made_of |= {"record": artifact.record}
         if judge:
-            made_of |= _judgement(run, entry.name, artifact, _reference(run, entry, made))
+            made_of |= _judgement(run, entry.name, artifact, _reference(entry, made))
     except PupilaError as error:
         made_of |= {"error": str(error)}
     return entry.model_copy(update=made_of)
@@ -330,16 +331,12 @@ def _judgement(
     return {"evaluation": Evaluation.model_validate(_outcome(state).value)}
 
 
-def _reference(run: _Run, entry: Entry, made: Made) -> tuple[str, str] | None:
-    """Return name and digest of the first teacher that an entry goes back to, if it is none."""
-    parents = {node.name: node.inputs for node in run.nodes}
-    waiting = list(parents.get(entry.name, ()))
-    while waiting:
-        name = waiting.pop(0)
-        if name in run.plan.recipe.teachers:
-            return name, _outcome(made[name]).value["artifact"]
-        waiting = [*parents[name], *waiting]
-    return None
+def _reference(entry: Entry, made: Made) -> tuple[str, str] | None:
+    """Return name and digest of the teacher that an entry is compared with, if it was made."""
+    name = entry.reference
+    if name is None or not made[name].is_completed():
+        return None
+    return name, _outcome(made[name]).value["artifact"]
 
 
 def _outcome(state: State[Outcome]) -> Outcome:

@@ -287,10 +287,11 @@ class _Checker:
             except PupilaError as error:
                 self._problem((*location, "use"), str(error))
                 continue
-            if part.says("inputs"):
-                self._check_count(location, section, plugin)
+            counted = part.says("inputs") and self._has_its_count(location, section, plugin)
             control = self._control(location, section, plugin)
             config = self._config(location, part, plugin)
+            if config and counted:
+                self._check_inputs((*location, "with"), config, section)
             if config:
                 yield PlannedStep(name, section, plugin, config, control)
 
@@ -306,15 +307,24 @@ class _Checker:
                 self.problems += explain(error, self.source, plugin.config, where)
             return None
 
-    def _check_count(self, location: Location, section: StepSection, plugin: StepPlugin) -> None:
+    def _check_inputs(self, location: Location, config: Config, section: StepSection) -> None:
+        try:
+            config.check_inputs(len(section.inputs))
+        except PupilaError as error:
+            self._problem(location, str(error))
+
+    def _has_its_count(self, location: Location, section: StepSection, plugin: StepPlugin) -> bool:
+        """Tell whether a step has as many inputs as its plugin takes."""
         given, least, most = len(section.inputs), plugin.min_inputs, plugin.max_inputs
-        if given < least or (most is not None and given > most):
+        fits = given >= least and (most is None or given <= most)
+        if not fits:
             wanted = f"{least}" if most == least else f"{least} to {most}" if most else f"{least}+"
             inputs = "input" if wanted == "1" else "inputs"
             self._problem(
                 (*location, "from"),
                 f"{plugin.name} takes {wanted} {inputs} in `from`, not {given}.",
             )
+        return fits
 
     def _control(
         self, location: Location, section: StepSection, plugin: StepPlugin
@@ -330,23 +340,42 @@ class _Checker:
             return None
 
     def _check_sweep(self, recipe: Recipe, steps: dict[str, PlannedStep]) -> None:
-        """Every value of every axis must be one that its setting can have."""
+        """Every value of every axis must be one that its setting can have, and there once."""
+        known: dict[str, tuple[str, ...]] = {}
         for key, values in recipe.sweep.items():
             try:
                 name, path = split_key(key, recipe.steps)
             except PupilaError as error:
                 self._problem(("sweep", key), str(error))
                 continue
-            if len(set(map(repr, values))) < len(values):
-                self._problem(("sweep", key), f"sweep.{key} names a value twice.")
-            for number, value in enumerate(values if name in steps else ()):
-                try:
-                    configured(steps[name], {path: value})
-                except ValidationError as error:
-                    found = explain(
-                        error, self.source, steps[name].plugin.config, ("steps", name, "with")
-                    )
-                    self._problem(("sweep", key, number), found[0].message)
+            for other, whole in known.items():
+                if _lies_within((name, *path), whole) or _lies_within(whole, (name, *path)):
+                    nested = f"{other!r} and {key!r} speak of one setting: name one of them."
+                    self._problem(("sweep", key), nested)
+            known[key] = name, *path
+            if name in steps:
+                self._check_values(key, values, steps[name], path)
+
+    def _check_values(
+        self, key: str, values: Iterable[Any], step: PlannedStep, path: tuple[str, ...]
+    ) -> None:
+        """Values that come to the same settings would be one point under two names."""
+        known: dict[str, Any] = {}
+        for number, value in enumerate(values):
+            where = ("sweep", key, number)
+            try:
+                config = configured(step, {path: value})
+            except ValidationError as error:
+                within = ("steps", step.name, "with")
+                found = explain(error, self.source, step.plugin.config, within)
+                self._problem(where, found[0].message)
+                continue
+            self._check_inputs(where, config, step.section)
+            made = config.model_dump_json()
+            if made in known:
+                same = f"{value!r} comes to the same setting as {known[made]!r}: name one of them."
+                self._problem(where, same)
+            known[made] = value
 
     def _order(self) -> list[str]:
         """Return step names so that each comes after its inputs; unknown inputs and cycles told."""
@@ -395,6 +424,10 @@ class _Checker:
             f"{step.plugin.name} works on {' or '.join(sorted(wanted)) or 'no model'}, but "
             f"{given!r} is {have}.{hint}"
         )
+
+
+def _lies_within(path: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    return path[: len(whole)] == whole
 
 
 def _unset(text: str) -> dict[str, str]:

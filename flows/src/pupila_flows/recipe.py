@@ -55,6 +55,9 @@ NodeName = Annotated[str, AfterValidator(_node_name)]
 ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_told_apart)]
 
 
+_LAST_SEED = 2**32 - 1
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -140,7 +143,7 @@ class Recipe(_Section):
         description="Lower-case letters, digits and dashes."
     )
     seed: int = Field(
-        default=0, ge=0, le=2**32 - 1, description="Seed of every random choice of the run."
+        default=0, ge=0, le=_LAST_SEED, description="Seed of every random choice of the run."
     )
     repeat: int = Field(
         default=1,
@@ -161,6 +164,16 @@ class Recipe(_Section):
         default_factory=dict[str, tuple[Any, ...]],
         description="Values that `pupila sweep` tries, by `step.setting`; all combinations.",
     )
+
+    @field_validator("repeat")
+    @classmethod
+    def _has_seeds(cls, repeat: int, info: ValidationInfo) -> int:
+        last = info.data.get("seed", 0) + repeat - 1
+        if last > _LAST_SEED:
+            raise ValueError(
+                f"takes seeds up to {last}, and the last there is is {_LAST_SEED}: lower `seed`"
+            )
+        return repeat
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:

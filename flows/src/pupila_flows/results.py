@@ -63,6 +63,9 @@ class Entry(_Model):
     control: str | None = Field(
         default=None, description="Name of the entry that was made alike, but without a teacher."
     )
+    reference: str | None = Field(
+        default=None, description="Name of the teacher that it is compared with."
+    )
     taught: bool = Field(default=False, description="A teacher had a part in it.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="What a sweep varied, by `step.setting`, in its making."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from pupila.predictions import Predictions
 from pupila.store import Store
 
 DEFAULT = ".pupila"
+
+_TITLE_CHARACTERS = 120
+"""Of the name of a log file; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Workspace:
         """File that takes what a child process prints."""
         folder = self.root / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{title}-{key[:12]}.log"
+        name = re.sub(r"[^\w.()#-]+", "-", title, flags=re.ASCII)[:_TITLE_CHARACTERS]
+        return folder / f"{name}-{key[:12]}.log"
 
     def configure_prefect(self) -> None:
         """Set Prefect up for this workspace, before it is first imported.

@@ -39,15 +39,6 @@ class Lineage:
         """Return the entries that it was made from directly."""
         return [self.entries[name] for name in entry.inputs if name in self.entries]
 
-    def teachers(self, entry: Entry) -> list[Entry]:
-        """Return the teachers behind a step, in the order of the recipe; of a teacher, itself."""
-        behind = self._behind(entry)
-        return [
-            other
-            for other in self.entries.values()
-            if other.kind == "teacher" and other.name in behind
-        ]
-
     def is_control(self, entry: Entry) -> bool:
         """True for a step that no teacher had a part in."""
         return entry.kind == "step" and not entry.taught
@@ -57,22 +48,9 @@ class Lineage:
         return all(entry.name not in other.inputs for other in self.entries.values())
 
     def reference(self, entry: Entry) -> Judged | None:
-        """Return the judged teacher that an entry is compared with; for a teacher, None.
-
-        It is the one its agreement names, else the first behind it, else (of a control) the
-        first of the run.
-        """
-        if entry.kind == "teacher":
-            return None
-        every = [other for other in self.entries.values() if other.kind == "teacher"]
-        judged = [
-            Judged(other, other.evaluation)
-            for other in self.teachers(entry) or every
-            if other.evaluation
-        ]
-        agreement = entry.evaluation and entry.evaluation.agreement
-        named = [teacher for teacher in judged if agreement and teacher.name == agreement.reference]
-        return next(iter(named or judged), None)
+        """Return the judged teacher that an entry is compared with, where there is one."""
+        teacher = self.entries.get(entry.reference) if entry.reference else None
+        return Judged(teacher, teacher.evaluation) if teacher and teacher.evaluation else None
 
     def judged(self) -> list[Judged]:
         """Return every entry that has an evaluation, in the order of the run."""
@@ -87,13 +65,3 @@ class Lineage:
             for judged in self.judged()
             if judged.entry.kind == "step" and not self.is_control(judged.entry)
         ]
-
-    def _behind(self, entry: Entry) -> set[str]:
-        found: set[str] = set()
-        waiting = [entry]
-        while waiting:
-            current = waiting.pop()
-            if current.name not in found:
-                found.add(current.name)
-                waiting += self.parents(current)
-        return found

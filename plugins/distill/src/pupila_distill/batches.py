@@ -30,6 +30,8 @@ class Images:
     targets: Sequence[NDArray[np.float32]]
     """`(images, columns)` of each view; may be mapped from disk."""
     augmentation: Augmentation
+    per_epoch: int
+    """Pictures that an epoch shows: each image once, or some oftener."""
 
     @classmethod
     def of(
@@ -38,6 +40,7 @@ class Images:
         input: InputContract,
         targets: Sequence[NDArray[np.float32]],
         augmentation: Augmentation,
+        per_epoch: int | None = None,
     ) -> Images:
         """Take the pictures of a dataset at the size that a student reads."""
         return cls(
@@ -46,6 +49,7 @@ class Images:
             len(dataset.classes),
             targets,
             augmentation,
+            per_epoch or len(dataset),
         )
 
     def __len__(self) -> int:
@@ -82,8 +86,10 @@ class Batches(keras.utils.PyDataset):
 
 def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Batches:
     """Return what epoch `epoch` (from 0) trains on: view `epoch` modulo views, shuffled anew."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(images))
-    return Batches(images, order, epoch % len(images.targets), batch_size)
+    random = np.random.default_rng([seed, epoch])
+    turns = -(-images.per_epoch // len(images))
+    order = np.concatenate([random.permutation(len(images)) for _ in range(turns)])
+    return Batches(images, order[: images.per_epoch], epoch % len(images.targets), batch_size)
 
 
 def all_in_order(images: Images, batch_size: int) -> Batches:

@@ -35,6 +35,11 @@ class Training(Config):
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How far the views of an image may be from it."
     )
+    unlabelled: bool = Field(
+        default=False,
+        description="Make epochs as long as if the unlabelled images of the data were learned "
+        "from too: labelled ones are shown again in their place.",
+    )
 
     @field_validator("student")
     @classmethod
@@ -84,6 +89,14 @@ class Distillation(Teaching):
         description="Weight of each teacher in `from`, in order; equal where left out.",
     )
 
+    def check_inputs(self, count: int) -> None:
+        if self.weights is not None and len(self.weights) != count:
+            raise PupilaError(
+                f"`weights` has {len(self.weights)} numbers, {list(self.weights)!r}, where `from` "
+                f"has {count}: give one for each teacher, in the same order, or leave `weights` "
+                f"out."
+            )
+
 
 class OracleDistillation(Teaching):
     """Settings of `distill-oracle`: labels have no weight where a teacher is right."""
@@ -102,9 +115,9 @@ class ConsistentDistillation(Distillation):
     Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (CVPR;
     arXiv 2106.05237), with the values of their ImageNet configuration, `distill/bit_i1k.py` in
     their repository `big_vision`: temperature 1, the labels unused, random crops of at least 5 %
-    of the area, left and right mirrored, every picture mixed with another at a uniform ratio, a
-    cosine to 0. Of their schedules 300 epochs is the shortest; the configuration has 1200. The
-    rate of learning, and how place and colour move, are as in the other techniques.
+    of the area, left and right mirrored, every picture mixed with another at a uniform ratio, none
+    left as it is, a cosine to 0. Of their schedules 300 epochs is the shortest; the configuration
+    has 1200. The rate of learning, and how place and colour move, are as in the other techniques.
     """
 
     alpha: float = Field(
@@ -121,7 +134,7 @@ class ConsistentDistillation(Distillation):
         "with null it never stops early.",
     )
     augmentation: Augmentation = Field(
-        default=Augmentation(views=16, crop=0.05, mixup=1),
+        default=Augmentation(views=16, original=False, crop=0.05, mixup=1),
         description="How far the views of an image may be from it.",
     )
 

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras
+from pupila.views import AS_IS
 from pupila_distill.batches import Images, all_in_order
 from pupila_distill.config import EvolutionaryDistillation
 from pupila_distill.lesson import Lesson, splits, teach
@@ -163,7 +164,7 @@ def _marked(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32
 
 def _accuracy(teacher: Any, validation: Dataset, config: EvolutionaryDistillation) -> float:
     """Return the fraction of the validation images that the teacher has right."""
-    images = Images.of(validation, config.input, [labels_of(validation)], config.augmentation)
+    images = Images.of(validation, config.input, [labels_of(validation)], AS_IS)
     teacher.compile(jit_compile=False)
     answers = teacher.predict(all_in_order(images, config.batch_size), verbose=0)
     return float((answers.argmax(axis=-1) == validation.labels).mean())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pupila import Dataset, OutputContract, Product, Step
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
+from pupila.views import AS_IS
 from pupila_distill.batches import Images
 from pupila_distill.checkpoint import Checkpoint, Course
 from pupila_distill.config import Training
@@ -51,7 +52,7 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
 
 
 def taught_images(step: Step[Any]) -> Dataset:
-    """Return what is learned from a teacher: training images, and unlabelled ones if wanted."""
+    """Return what can be learned from a teacher: training images, and unlabelled ones if wanted."""
     dataset = _dataset(step)
     if step.config.unlabelled and "unlabelled" in dataset.splits:
         return dataset.select("train", "unlabelled")
@@ -72,13 +73,14 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     """
     config: Training = step.config
     _, validation = splits(step)
+    shown = len(taught_images(step))
     keras.utils.set_random_seed(step.seed)
     student = config.architecture.load()(config.input, len(validation.classes))
     course = train_student(
         lesson.trained(student),
         lesson.loss,
-        Images.of(lesson.images, config.input, lesson.targets, config.augmentation),
-        Images.of(validation, config.input, [lesson.validation_targets], config.augmentation),
+        Images.of(lesson.images, config.input, lesson.targets, config.augmentation, shown),
+        Images.of(validation, config.input, [lesson.validation_targets], AS_IS),
         config,
         step.seed,
         Checkpoint(step.scratch / "training.npz", _key(step, lesson)),
@@ -93,19 +95,19 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
         output=OutputContract(kind="softmax", classes=validation.classes),
         parameters=parameters(model),
         macs=macs(model),
-        measured=lesson.measured | _measured(course, lesson.images),
+        measured=lesson.measured | _measured(course, lesson.images, shown),
     )
 
 
 def _key(step: Step[Any], lesson: Lesson) -> str:
     """Digest of all that determines the weights."""
     _, validation = splits(step)
-    data = [lesson.images.fingerprint, validation.fingerprint]
+    data = [lesson.images.fingerprint, len(taught_images(step)), validation.fingerprint]
     teachers = [artifact.digest for artifact in step.inputs]
     return digest_json([step.config.model_dump(), step.seed, data, teachers])
 
 
-def _measured(course: Course, images: Dataset) -> dict[str, Any]:
+def _measured(course: Course, images: Dataset, shown: int) -> dict[str, Any]:
     """What to tell about the training; epochs are counted from 1, accuracies are 0..1."""
     names = {name: name.replace("val_", "validation_") for name in sorted(course.history[0])}
     epochs = len(course.history)
@@ -119,5 +121,5 @@ def _measured(course: Course, images: Dataset) -> dict[str, Any]:
         "validation_accuracy": course.history[course.best_epoch]["val_accuracy"],
         "unlabelled_images": int((images.labels < 0).sum()),
         "seconds": round(course.seconds, 2),
-        "images_per_second": round(epochs * len(images) / course.seconds, 1),
+        "images_per_second": round(epochs * shown / course.seconds, 1),
     }

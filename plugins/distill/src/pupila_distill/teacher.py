@@ -34,8 +34,8 @@ class Answers:
     """`(views, images, classes)` of each teacher."""
     measured: dict[str, Any]
     """`teachers`: digest and standing of each. Where there are several, `agreement`: the fraction
-    of the images as they are that two give the same class; and `teachers_disagree`: the fraction
-    that are not all given one class."""
+    of the pictures of the first view that two give the same class; and `teachers_disagree`: the
+    fraction that are not all given one class."""
 
 
 def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Product, PupilaError, Step
+from pupila import Product, Step
 from pupila_distill.config import Distillation, OracleDistillation, Training
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.loss import distillation_loss, label_loss
@@ -26,7 +26,9 @@ def distill(step: Step[Distillation]) -> Product:
         PupilaError: the weights are not one for each teacher, a teacher is no better than chance,
             or the loss is no longer a number.
     """
-    config, weights = step.config, _weights(step)
+    config = step.config
+    config.check_inputs(len(step.inputs))
+    weights = config.weights or (1.0,) * len(step.inputs)
     images, (_, validation) = taught_images(step), splits(step)
     answers = ask(step, images, validation)
 
@@ -77,20 +79,12 @@ def distill_oracle(step: Step[OracleDistillation]) -> Product:
 def train(step: Step[Training]) -> Product:
     """Train the same student on the same pictures by the same schedule, from the labels alone.
 
+    With `unlabelled`, labelled images are shown again in the place of those that a teacher could
+    have answered to, so that there are as many steps.
+
     Raises:
         PupilaError: the loss is no longer a number.
     """
     images, validation = splits(step)
     labels = labels_of_views(images, step.config.augmentation)
     return teach(step, Lesson(images, labels, labels_of(validation), label_loss, {}))
-
-
-def _weights(step: Step[Distillation]) -> tuple[float, ...]:
-    """Return the weight of each teacher."""
-    given, teachers = step.config.weights, len(step.inputs)
-    if given is not None and len(given) != teachers:
-        raise PupilaError(
-            f"`weights` has {len(given)} numbers, {list(given)!r}, where `from` has {teachers}: "
-            f"give one for each teacher, in the same order, or leave `weights` out."
-        )
-    return given or (1.0,) * teachers

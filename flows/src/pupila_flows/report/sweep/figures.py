@@ -6,7 +6,7 @@ import csv
 import io
 
 from pupila_flows.report.sweep.axis import written
-from pupila_flows.report.sweep.lines import role_of
+from pupila_flows.report.sweep.lines import Role, roles
 from pupila_flows.results import Entry, RunResult
 
 _FIGURES = (
@@ -26,13 +26,14 @@ def figures_csv(result: RunResult) -> str:
     stream = io.StringIO()
     table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_FIGURES))
     table.writeheader()
-    table.writerows(_row(entry) for entry in result.entries if entry.evaluation)
+    role = roles(result)
+    table.writerows(_row(each, role[each.name]) for each in result.entries if each.evaluation)
     return stream.getvalue()
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry, role: Role) -> dict[str, object]:
     settings = {key: written(value) for key, value in entry.settings.items()}
-    row: dict[str, object] = {"name": entry.name, "role": role_of(entry), **settings}
+    row: dict[str, object] = {"name": entry.name, "role": role, **settings}
     if entry.evaluation is None:
         return row
     metrics, validation = entry.evaluation.metrics, entry.evaluation.validation

@@ -24,11 +24,14 @@ class Line:
     constant: bool
 
 
-def role_of(entry: Entry) -> Role:
-    """Tell what an entry is in a sweep."""
-    if entry.kind == "teacher":
-        return "teacher"
-    return "pupil" if entry.taught else "control"
+def roles(result: RunResult) -> dict[str, Role]:
+    """Tell what each entry is in a sweep, by name: a control is what something is compared with."""
+    controls = {entry.control for entry in result.entries}
+    found: dict[str, Role] = {}
+    for entry in result.entries:
+        made: Role = "control" if entry.name in controls else "pupil"
+        found[entry.name] = "teacher" if entry.kind == "teacher" else made
+    return found
 
 
 def step_of(entry: Entry) -> str:
@@ -43,31 +46,42 @@ def lines(result: RunResult, axis: Axis) -> list[Line]:
     for each in judged:
         others = written(_others(each.first.settings, axis))
         groups.setdefault((step_of(each.first), others), []).append(each)
-    steps = {step_of(each.first) for each in judged if role_of(each.first) == "pupil"}
+    role, several = roles(result), has_several(result)
     names = short_names(result.sweep)
-    drawn = [_line(group, axis, names, several=len(steps) > 1) for group in groups.values()]
+    drawn = [
+        _line(group, axis, names, role[group[0].name], several=several) for group in groups.values()
+    ]
     return sorted(drawn, key=lambda line: ("pupil", "control", "teacher").index(line.role))
+
+
+def has_several(result: RunResult) -> bool:
+    """Tell whether pupils of more than one step were judged, so that settings alone do not name."""
+    role = roles(result)
+    judged = [each for each in result.entries if each.evaluation]
+    return len({step_of(each) for each in judged if role[each.name] == "pupil"}) > 1
 
 
 def _others(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != axis.key}
 
 
-def _line(group: list[Trials], axis: Axis, names: Mapping[str, str], *, several: bool) -> Line:
+def _line(
+    group: list[Trials], axis: Axis, names: Mapping[str, str], role: Role, *, several: bool
+) -> Line:
     first = group[0].first
     constant = axis.key not in first.settings
     by_value = {written(each.first.settings.get(axis.key)): each for each in group}
     at = [group[0] if constant else by_value.get(written(value)) for value in axis.values]
     return Line(
-        label=_label(first, axis, names, several=several),
-        role=role_of(first),
+        label=_label(first, axis, names, alone=role == "pupil" and not several),
+        role=role,
         at=tuple(at),
         constant=constant,
     )
 
 
-def _label(first: Entry, axis: Axis, names: Mapping[str, str], *, several: bool) -> str:
+def _label(first: Entry, axis: Axis, names: Mapping[str, str], *, alone: bool) -> str:
     others = described(_others(first.settings, axis), names)
-    if others and role_of(first) == "pupil" and not several:
+    if others and alone:
         return others
     return f"{step_of(first)}: {others}" if others else step_of(first)

@@ -22,7 +22,7 @@ from pupila_flows.report.seeds import (
 )
 from pupila_flows.report.sweep.axis import Axis, described, short_names
 from pupila_flows.report.sweep.figures import figures_csv
-from pupila_flows.report.sweep.lines import lines, role_of, step_of
+from pupila_flows.report.sweep.lines import has_several, lines, roles, step_of
 from pupila_flows.report.sweep.plot import draw, draw_alone
 from pupila_flows.report.templating import fill
 from pupila_flows.results import RunResult
@@ -43,7 +43,7 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         "sweep.html",
         result=result,
         asked=_asked(result),
-        headline=_headline(best, names),
+        headline=_headline(result, best, names),
         sentences=_sentences(result, best, answers),
         plot=draw(drawn, axis, title, best),
         rows=_rows(result, answers, names, best),
@@ -77,10 +77,11 @@ def best_point(result: RunResult) -> Trials | None:
 
 def _candidates(result: RunResult) -> list[Trials]:
     """Return the points that may be chosen."""
+    role = roles(result)
     pupils = [
         each
         for each in trials(result.entries)
-        if role_of(each.first) == "pupil" and each.first.settings and each.validation
+        if role[each.name] == "pupil" and each.first.settings and each.validation
     ]
     most = max((len(each.judged) for each in pupils), default=0)
     return [each for each in pupils if len(each.judged) == most]
@@ -107,11 +108,12 @@ def _rows(
     found = {gain.pupil: gain for gain in gains(result.entries, answers)}
     judged = [each for each in trials(result.entries) if each.judged]
     order = ("pupil", "control", "teacher")
-    judged.sort(key=lambda each: order.index(role_of(each.first)))
+    role = roles(result)
+    judged.sort(key=lambda each: order.index(role[each.name]))
     return [
         PointRow(
             name=described(each.first.settings, names) or each.name,
-            note=step_of(each.first) if each.first.settings else role_of(each.first),
+            note=step_of(each.first) if each.first.settings else role[each.name],
             seeds=seed_count(each),
             validation=_shown(each.validation),
             test=_shown(each.accuracy),
@@ -145,10 +147,11 @@ def _asked(result: RunResult) -> str:
     return f"Try every combination of {axes}, each with {seeds}."
 
 
-def _headline(best: Trials | None, names: Mapping[str, str]) -> str:
+def _headline(result: RunResult, best: Trials | None, names: Mapping[str, str]) -> str:
     if best is None:
         return "No point can be chosen: none has an accuracy on validation images"
-    return f"Best on the validation images: {described(best.first.settings, names)}"
+    step = f"{step_of(best.first)}: " if has_several(result) else ""
+    return f"Best on the validation images: {step}{described(best.first.settings, names)}"
 
 
 def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list[str]:
@@ -157,11 +160,15 @@ def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list
         return []
     interval = best.interval(answers)
     shown = f" (95 % interval {formats.percent_interval(interval)})" if interval else ""
-    points = len(_candidates(result))
+    candidates, highest = _candidates(result), best.validation.mean
+    tied = sum(
+        each.validation is not None and each.validation.mean == highest for each in candidates
+    )
+    shared = f" ({tied} points share it; the first is taken)" if tied > 1 else ""
     said = [
-        f"Mean accuracy {formats.percent(best.validation.mean)} on the validation images, the "
-        f"highest of {formats.plural(points, 'point')}; on the test images, which chose nothing, "
-        f"{formats.percent(best.accuracy.mean)}{shown}."
+        f"Mean accuracy {formats.percent(highest)} on the validation images, the "
+        f"highest of {formats.plural(len(candidates), 'point')}{shared}; on the test images, "
+        f"which chose nothing, {formats.percent(best.accuracy.mean)}{shown}."
     ]
     gain = next((each for each in gains(result.entries, answers) if each.pupil == best.name), None)
     said.append(
