@@ -535,3 +535,15 @@ def _pictures(folder: Path, number: int) -> list[Path]:
     for row, path in enumerate(paths):
         Image.new("RGB", (200, 160), (row, 80, 200 - row)).save(path)
     return paths
+
+
+def test_a_pupil_without_a_teacher_of_the_run_is_not_set_against_one(tmp_path: Path) -> None:
+    evolved = Node(
+        *("evolved", "distill-evolutionary", (), 0.3, "keras", 500_000), taught=True, compared=False
+    )
+    result = sample_run(tmp_path, [VGG, evolved])
+    lineage = Lineage.of(result.entries)
+    assert [pupil.name for pupil in lineage.pupils()] == ["evolved"]
+    assert lineage.reference(lineage.entries["evolved"]) is None
+    assert headline(result, lineage, answers.read_answers(result, tmp_path)).teacher is None
+    assert "smaller than" not in read(result, tmp_path).text

@@ -183,3 +183,28 @@ def test_without_validation_figures_no_point_is_chosen(tmp_path: Path):
     result = _sweep(tmp_path, nodes)
     assert best_point(result) is None
     assert "No point can be chosen" in write_sweep(result, tmp_path).read_text()
+
+
+def test_points_of_a_step_without_a_teacher_are_points_all_the_same(tmp_path: Path):
+    nodes = [
+        Node(
+            *(f"alone[epochs={epochs}]", "train", (), 0.5),
+            settings={"alone.epochs": epochs},
+            validation=0.9 + epochs / 1000,
+            compared=False,
+        )
+        for epochs in (10, 20)
+    ]
+    result = _sweep(tmp_path, [VGG, *nodes], {"alone.epochs": (10, 20)})
+    best = best_point(result)
+    assert best is not None and best.name == "alone[epochs=20]"
+    with (write_sweep(result, tmp_path).parent / "sweep.csv").open(newline="") as stream:
+        assert [row["role"] for row in csv.DictReader(stream)] == ["teacher", "pupil", "pupil"]
+
+
+def test_equal_points_are_told_and_the_step_is_named_where_there_are_several(tmp_path: Path):
+    other = replace(_point(0, 1, 7), name="other", settings={}, validation=None)
+    nodes = [*(replace(node, validation=0.95) for node in _nodes((7,))), other]
+    page = write_sweep(_sweep(tmp_path, nodes), tmp_path).read_text()
+    assert "Best on the validation images: pupil: alpha = 0, temperature = 1" in page
+    assert "the highest of 6 points (6 points share it; the first is taken)" in page

@@ -407,6 +407,8 @@ class _Checker:
             if step is None:
                 continue
             formats[name] = step.plugin.produces
+            if not step.plugin.accepts:
+                continue  # it takes no input, which was told where one was given
             for each in step.section.inputs:
                 have = formats.get(each)
                 if have and have not in step.plugin.accepts:
@@ -421,7 +423,7 @@ class _Checker:
         ]
         hint = f" Put a step between that uses {' or '.join(between)}." if between else ""
         return (
-            f"{step.plugin.name} works on {' or '.join(sorted(wanted)) or 'no model'}, but "
+            f"{step.plugin.name} works on {' or '.join(sorted(wanted))}, but "
             f"{given!r} is {have}.{hint}"
         )
 

@@ -271,6 +271,16 @@ def test_an_epoch_shows_every_image_once_in_its_own_order(dataset):
     assert sizes == [12, 12]
 
 
+def test_a_longer_epoch_shows_some_images_oftener_but_none_left_out(dataset):
+    chosen = dataset.select("train")
+    numbers = np.arange(len(chosen), dtype=np.float32)[:, np.newaxis]
+    images = Images.of(chosen, INPUT, [numbers], Augmentation(views=1), per_epoch=60)
+    batches = epoch_batches(images, 0, 0, 7)
+    shown = [int(each) for index in range(len(batches)) for each in batches[index][1][:, 0]]
+    counts = np.bincount(shown)
+    assert (len(shown), counts.min(), counts.max()) == (60, 2, 3)
+
+
 class KilledError(Exception):
     pass
 
@@ -553,6 +563,26 @@ def test_the_control_sees_no_unlabelled_image(dataset, tmp_path):
     assert difference(*map(weights, steps)) == 0
 
 
+def test_the_control_beside_unlabelled_images_takes_as_many_steps(
+    distilling, dataset, tmp_path, monkeypatch
+):
+    steps = []
+
+    def counted(images, *given):
+        steps.append(len(epoch_batches(images, *given)))
+        return epoch_batches(images, *given)
+
+    monkeypatch.setattr("pupila_distill.training.epoch_batches", counted)
+    images = with_unlabelled(dataset)
+    taught = distilling(images=images, epochs=1)
+    known = Training.model_fields
+    config = {name: value for name, value in taught.config.model_dump().items() if name in known}
+    alone = step_for(Training.model_validate(config), [], tmp_path / "alone", dataset=images)
+    distill(taught)
+    assert train(alone).measured["unlabelled_images"] == 0
+    assert steps == [6] * 4  # 24 labelled and 24 unlabelled, 8 at a time
+
+
 def test_oracle_learns_though_no_teacher_is_right_on_some_images(distilling, teachers, mislabelled):
     given = {"inputs": teachers, "images": mislabelled, "epochs": 8}
     measured = distill_oracle(distilling(kind=OracleDistillation, **given)).measured
@@ -581,3 +611,23 @@ def test_the_consistent_one_is_patient_and_has_hard_views():
     assert (config.alpha, config.temperature, config.patience) == (0, 1, None)
     assert (config.epochs, config.augmentation.views) == (300, 16)
     assert config.augmentation.crop == pytest.approx(0.05) and config.augmentation.mixup == 1
+    assert not config.augmentation.original
+
+
+def test_what_no_view_shows_as_it_is_is_judged_on_the_validation_images_as_they_are(
+    distilling, dataset, lesson_of, monkeypatch
+):
+    judged = []
+
+    def remembered(images, *given):
+        judged.append(images)
+        return all_in_order(images, *given)
+
+    monkeypatch.setattr("pupila_distill.training.all_in_order", remembered)
+    hard = {"views": 2, "original": False, "mixup": 1}
+    step = distilling(kind=ConsistentDistillation, epochs=1, augmentation=hard)
+    lesson = lesson_of(distill, step)
+    assert lesson.targets[0][:, :2].max(axis=1).min() < 1, "mixed labels in the first view"
+    teach(step, lesson)
+    plain = dataset.select("validation").pixels(INPUT)
+    np.testing.assert_array_equal(judged[0].view(np.arange(24), 0), np.asarray(plain))
