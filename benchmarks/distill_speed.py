@@ -40,12 +40,12 @@ from pupila.metrics import proportion
 from pupila.scanning import scan
 from pupila.store import Store
 from pupila.testing import ignore_progress, step_for
-from pupila_distill.batches import Images, all_in_order, epoch_batches
+from pupila.training.batches import Images, all_in_order, epoch_batches
+from pupila.training.fitting import optimizer
+from pupila.training.loss import keras
+from pupila.training.targets import labels_of
 from pupila_distill.config import Distillation
-from pupila_distill.loss import keras
-from pupila_distill.targets import labels_of
 from pupila_distill.techniques import distill
-from pupila_distill.training import optimizer
 
 CLASSES = ("glaucoma", "normal")
 TEACHERS = (

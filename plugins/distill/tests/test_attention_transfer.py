@@ -10,6 +10,8 @@ from pupila.artifact import Origin
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import TechniqueContract, ignore_progress, read_images, step_for
+from pupila.training.batches import Images
+from pupila.training.loss import distillation_loss
 from pupila.views import Augmentation
 from pupila_distill import attention
 from pupila_distill.attention import (
@@ -20,9 +22,7 @@ from pupila_distill.attention import (
     opened_attention,
     with_attention,
 )
-from pupila_distill.batches import Images
 from pupila_distill.config import AttentionDistillation, Distillation
-from pupila_distill.loss import distillation_loss
 from pupila_distill.stages import with_stages
 from pupila_distill.techniques import distill
 

@@ -17,10 +17,13 @@ from pupila import (
 from pupila.artifact import Origin
 from pupila.store import Store
 from pupila.testing import TechniqueContract, ignore_progress, read_images, run_step, step_for
+from pupila.training.batches import Images, all_in_order, epoch_batches
+from pupila.training.checkpoint import Checkpoint
+from pupila.training.fitting import fit
+from pupila.training.loss import distillation_loss, label_loss
+from pupila.training.targets import labels_of_views, one_hot, softened_mean
 from pupila.views import Augmentation
 from pupila_distill import techniques
-from pupila_distill.batches import Images, all_in_order, epoch_batches
-from pupila_distill.checkpoint import Checkpoint
 from pupila_distill.config import (
     ConsistentDistillation,
     Distillation,
@@ -28,11 +31,8 @@ from pupila_distill.config import (
     Training,
 )
 from pupila_distill.lesson import teach
-from pupila_distill.loss import distillation_loss, label_loss
 from pupila_distill.oracle import oracle_loss
-from pupila_distill.targets import labels_of_views, one_hot, softened_mean
 from pupila_distill.techniques import distill, distill_oracle, train
-from pupila_distill.training import train_student
 
 INPUT = InputContract(height=32, width=32)
 CLASSES = ("blue", "red")
@@ -389,7 +389,7 @@ def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path, loss):
     broken = np.full((len(chosen), 5), np.nan, np.float32)
     images = Images.of(chosen, INPUT, [broken, broken], config.augmentation)
     with pytest.raises(PupilaError, match=r"epoch 1 of 3: loss is nan\. Lower `learning_rate`"):
-        train_student(
+        fit(
             config.architecture.load()(INPUT, 2),
             loss,
             images,
@@ -572,7 +572,7 @@ def test_the_control_beside_unlabelled_images_takes_as_many_steps(
         steps.append(len(epoch_batches(images, *given)))
         return epoch_batches(images, *given)
 
-    monkeypatch.setattr("pupila_distill.training.epoch_batches", counted)
+    monkeypatch.setattr("pupila.training.fitting.epoch_batches", counted)
     images = with_unlabelled(dataset)
     taught = distilling(images=images, epochs=1)
     known = Training.model_fields
@@ -623,7 +623,7 @@ def test_what_no_view_shows_as_it_is_is_judged_on_the_validation_images_as_they_
         judged.append(images)
         return all_in_order(images, *given)
 
-    monkeypatch.setattr("pupila_distill.training.all_in_order", remembered)
+    monkeypatch.setattr("pupila.training.fitting.all_in_order", remembered)
     hard = {"views": 2, "original": False, "mixup": 1}
     step = distilling(kind=ConsistentDistillation, epochs=1, augmentation=hard)
     lesson = lesson_of(distill, step)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pupila_distill.loss import accuracy, keras
+from pupila.training.loss import accuracy, keras
+from pupila.training.targets import one_hot
 from pupila_distill.oracle import oracle_loss, oracle_targets, right, taught_by
-from pupila_distill.targets import one_hot
 
 # Images: all teachers right; the first alone; the third alone; none; none, unlabelled.
 LABELS = np.concatenate([one_hot(np.array([0, 1, 0, 1]), 2), np.zeros((1, 2), np.float32)])

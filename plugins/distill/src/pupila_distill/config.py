@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from pupila import Config, InputContract, PupilaError, Student, installed
+from pupila import InputContract, PupilaError, Student, installed
 from pupila.plugin import Plugin
+from pupila.training.schedule import Schedule
 from pupila.views import Augmentation
 
 
-class Training(Config):
+class Training(Schedule):
     """Which student is trained, and how long."""
 
     student: str = Field(default="mobile-xs", description="Name of the small architecture.")
@@ -20,20 +21,6 @@ class Training(Config):
         default=None,
         ge=32,
         description="Rows and columns of the student's input in pixels; its own where left out.",
-    )
-    epochs: int = Field(default=40, ge=1, description="Passes over the training images, at most.")
-    batch_size: int = Field(default=32, ge=1, description="Images of one training step.")
-    learning_rate: float = Field(
-        default=6e-3, gt=0, le=1, description="Highest rate of AdamW, which falls to 0 by a cosine."
-    )
-    patience: int | None = Field(
-        default=15,
-        ge=1,
-        description="Epochs without a lower validation loss after which training stops; "
-        "with null it never stops early.",
-    )
-    augmentation: Augmentation = Field(
-        default=Augmentation(), description="How far the views of an image may be from it."
     )
     unlabelled: bool = Field(
         default=False,

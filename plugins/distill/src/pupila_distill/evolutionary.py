@@ -37,13 +37,13 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras
+from pupila.training.batches import Images, all_in_order
+from pupila.training.loss import Loss, distillation_loss, label_loss
+from pupila.training.targets import labels_of, labels_of_views, packed
 from pupila.views import AS_IS
-from pupila_distill.batches import Images, all_in_order
 from pupila_distill.config import EvolutionaryDistillation
 from pupila_distill.lesson import Lesson, splits, teach
-from pupila_distill.loss import Loss, distillation_loss, label_loss
 from pupila_distill.stages import with_stages
-from pupila_distill.targets import labels_of, labels_of_views, packed
 
 keras = import_keras()
 layers, ops = keras.layers, keras.ops

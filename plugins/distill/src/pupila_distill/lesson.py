@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pupila import Dataset, OutputContract, Product, Step
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
+from pupila.training.batches import Images
+from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import fit
+from pupila.training.loss import Loss
 from pupila.views import AS_IS
-from pupila_distill.batches import Images
-from pupila_distill.checkpoint import Checkpoint, Course
 from pupila_distill.config import Training
-from pupila_distill.loss import Loss
-from pupila_distill.training import train_student
 
 keras = import_keras()
 
@@ -76,7 +76,7 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     shown = len(taught_images(step))
     keras.utils.set_random_seed(step.seed)
     student = config.architecture.load()(config.input, len(validation.classes))
-    course = train_student(
+    course = fit(
         lesson.trained(student),
         lesson.loss,
         Images.of(lesson.images, config.input, lesson.targets, config.augmentation, shown),

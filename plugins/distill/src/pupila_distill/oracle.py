@@ -3,7 +3,7 @@
 Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search"
 (AAAI 34): with u_k = 1 where teacher k gives the true class of a picture, else 0, the student
 imitates the mean of the right ones, and learns from the label where none is right. Per picture, in
-the notation of `pupila_distill.loss`:
+the notation of `pupila.training.loss`:
 
     some u_k = 1:  α · CE(y, softmax(z)) + (1 - α) · T² · KL(p̄ ‖ softmax(z/T)),
                    p̄ = Σ u_k softmax(t_k/T) / Σ u_k
@@ -50,8 +50,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila_distill.loss import Loss, distillation_loss, label_loss
-from pupila_distill.targets import packed, softened_mean
+from pupila.training.loss import Loss, distillation_loss, label_loss
+from pupila.training.targets import packed, softened_mean
 
 _WHOLE = 0.999
 """The sum of labels, in float32, of a picture that no unlabelled image has a part in."""

@@ -6,21 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Product, Step
+from pupila.training.loss import distillation_loss, label_loss
+from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila_distill.config import Distillation, OracleDistillation, Training
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
-from pupila_distill.loss import distillation_loss, label_loss
 from pupila_distill.oracle import oracle_loss, oracle_targets, taught_by
-from pupila_distill.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila_distill.teacher import ask
 
 
 def distill(step: Step[Distillation]) -> Product:
     """Train a student on the labels and on the teachers' answers to the very same pictures.
 
-    Hinton et al. 2015; see `pupila_distill.loss` and `targets` for the equations. With the settings
-    of `distill-consistent` it is the function matching of Beyer et al. 2022. There each picture is
-    new; here there are as many views of an image as the augmentation says, since the teachers'
-    answers to them are kept, and an epoch shows one of each.
+    Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
+    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. There each
+    picture is new; here there are as many views of an image as the augmentation says, since the
+    teachers' answers to them are kept, and an epoch shows one of each.
 
     Raises:
         PupilaError: the weights are not one for each teacher, a teacher is no better than chance,

@@ -1,4 +1,4 @@
-"""Trains a student epoch by epoch: cosine decay, early stopping, a checkpoint after each epoch."""
+"""Trains a model epoch by epoch: cosine decay, early stopping, a checkpoint after each epoch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from pupila import Progress, PupilaError
 from pupila.keras_files import import_keras
-from pupila_distill.batches import Images, all_in_order, epoch_batches
-from pupila_distill.checkpoint import Checkpoint, Course, Figures, assign, snapshot
-from pupila_distill.config import Training
-from pupila_distill.loss import Loss, accuracy
+from pupila.training.batches import Images, all_in_order, epoch_batches
+from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
+from pupila.training.loss import Loss, accuracy
+from pupila.training.schedule import Schedule
 
 keras = import_keras()
 
@@ -20,35 +20,35 @@ _LARGEST_GRADIENT = 1.0
 """Norm to which a step's gradient is clipped: early steps of a normalised net are rough."""
 
 
-def optimizer(config: Training, steps: int) -> Any:
+def optimizer(schedule: Schedule, steps: int) -> Any:
     """Return AdamW for epochs of `steps` steps: its rate rises for one epoch, then falls to 0.
 
     The fall is a cosine: Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate / 10,
-        decay_steps=max(1, (config.epochs - 1) * steps),
-        warmup_target=config.learning_rate,
+    rate = keras.optimizers.schedules.CosineDecay(
+        schedule.learning_rate / 10,
+        decay_steps=max(1, (schedule.epochs - 1) * steps),
+        warmup_target=schedule.learning_rate,
         warmup_steps=steps,
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY, clipnorm=_LARGEST_GRADIENT)
+    return keras.optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, clipnorm=_LARGEST_GRADIENT)
 
 
-def compile_student(model: Any, loss: Loss, classes: int, config: Training, steps: int) -> None:
+def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:
     """Give a model its loss, optimizer and accuracy.
 
     Compilation by XLA is off: on a CPU it makes these nets two to twenty times slower (measured).
     """
     metric = keras.metrics.MeanMetricWrapper(accuracy(classes), name="accuracy")
-    model.compile(optimizer(config, steps), loss, metrics=[metric], jit_compile=False)
+    model.compile(optimizer(schedule, steps), loss, metrics=[metric], jit_compile=False)
 
 
-def train_student(
+def fit(
     model: Any,
     loss: Loss,
     images: Images,
     validation: Images,
-    config: Training,
+    schedule: Schedule,
     seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
@@ -58,31 +58,31 @@ def train_student(
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    steps = len(epoch_batches(images, 0, seed, config.batch_size))
-    compile_student(model, loss, images.classes, config, steps)
+    steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
+    compile_for(model, loss, images.classes, schedule, steps)
     course = checkpoint.restore(model)
-    judged = all_in_order(validation, config.batch_size)
-    while _goes_on(course, config):
+    judged = all_in_order(validation, schedule.batch_size)
+    while _goes_on(course, schedule):
         epoch, started = len(course.history), time.monotonic()
-        batches = epoch_batches(images, epoch, seed, config.batch_size)
+        batches = epoch_batches(images, epoch, seed, schedule.batch_size)
         figures = _one_epoch(model, batches, judged)
-        _check_finite(figures, epoch, config)
+        _check_finite(figures, epoch, schedule)
         course.history.append(figures)
         if course.best_epoch == epoch:
             course.best = snapshot(model)
         course.seconds += time.monotonic() - started
         checkpoint.save(model, course)
         reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
-        progress(epoch + 1, config.epochs, reached)
+        progress(epoch + 1, schedule.epochs, reached)
     assign(model, course.best)
     return course
 
 
-def _goes_on(course: Course, config: Training) -> bool:
+def _goes_on(course: Course, schedule: Schedule) -> bool:
     done = len(course.history)
-    if not done or config.patience is None:
-        return done < config.epochs
-    return done < config.epochs and done - 1 - course.best_epoch < config.patience
+    if not done or schedule.patience is None:
+        return done < schedule.epochs
+    return done < schedule.epochs and done - 1 - course.best_epoch < schedule.patience
 
 
 def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
@@ -91,11 +91,11 @@ def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def _check_finite(figures: Figures, epoch: int, config: Training) -> None:
+def _check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
     broken = [name for name in ("loss", "val_loss") if not math.isfinite(figures[name])]
     if broken:
         raise PupilaError(
-            f"Training broke down in epoch {epoch + 1} of {config.epochs}: {broken[0]} is "
-            f"{figures[broken[0]]!r}. Lower `learning_rate` (it is {config.learning_rate!r}), or "
-            f"raise `batch_size` (it is {config.batch_size!r})."
+            f"Training broke down in epoch {epoch + 1} of {schedule.epochs}: {broken[0]} is "
+            f"{figures[broken[0]]!r}. Lower `learning_rate` (it is {schedule.learning_rate!r}), or "
+            f"raise `batch_size` (it is {schedule.batch_size!r})."
         )

@@ -1,10 +1,12 @@
+# pyright: basic
+# Losses and their tables of cases are Keras and numbers, which have no types.
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pupila_distill.loss import accuracy, distillation_loss, keras, label_loss
-from pupila_distill.targets import one_hot, packed, softened_mean
+from pupila.training.loss import accuracy, distillation_loss, keras, label_loss
+from pupila.training.targets import one_hot, packed, softened_mean
 
 LABELS = one_hot(np.array([0, 1]), 2)
 TEACHER = np.array([[0.9, 0.1], [0.3, 0.7]], np.float32)

@@ -11,7 +11,7 @@ independent of T. Σy is 0 where the image has no label: the teachers then have 
 what they say is all that is known. Between the two, where an unlabelled image has a part in a
 mixture, both terms are linear in y, so the loss is right as well.
 
-Targets are made by `pupila_distill.targets`: labels, the logits T · log p̄, and what else a loss
+Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and what else a loss
 needs, side by side.
 """
 

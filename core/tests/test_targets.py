@@ -1,9 +1,11 @@
+# pyright: basic
+# Losses and their tables of cases are Keras and numbers, which have no types.
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pupila_distill.targets import one_hot, packed, softened_mean
+from pupila.training.targets import one_hot, packed, softened_mean
 
 FIRST = np.array([[0.9, 0.1], [0.3, 0.7]], np.float32)
 SECOND = np.array([[0.6, 0.4], [0.8, 0.2]], np.float32)

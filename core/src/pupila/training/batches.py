@@ -70,7 +70,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self, images: Images, order: NDArray[np.int64], view: int, batch_size: int
     ) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
         self._images = images
         self._view = view
         self._parts = np.array_split(order, -(-len(order) // batch_size))

@@ -1,0 +1,1 @@
+"""Training that every technique may use: schedule, batches of views, losses, checkpoints."""

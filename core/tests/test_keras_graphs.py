@@ -1,0 +1,145 @@
+# pyright: basic
+# Keras has no types, and all that is tested here is Keras.
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import PupilaError, keras_files
+from pupila.keras_graphs import flatten, keras
+
+layers = keras.layers
+
+
+def pictures(height=32, width=32, images=3):
+    return np.random.default_rng(0).integers(0, 256, (images, height, width, 3)).astype(np.float32)
+
+
+def functional(body, height=32, width=32, name=None):
+    image = keras.Input((height, width, 3))
+    return keras.Model(image, body(image), name=name)
+
+
+def backbone(name="backbone"):
+    """Two convolutions and what comes with them, as a model to be put into another."""
+
+    def body(x):
+        x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
+        x = layers.BatchNormalization(name="norm")(x)
+        x = keras.Sequential(
+            [keras.Input((16, 16, 4)), layers.DepthwiseConv2D(3, 2, name="depthwise")], name="inner"
+        )(x)
+        return keras.ops.relu(x)
+
+    return functional(body, name=name)
+
+
+def outer_functional():
+    def body(image):
+        x = layers.Rescaling(1 / 255, name="scale")(image)
+        x = backbone()(x, training=False)
+        x = layers.Conv2D(6, 3, name="conv")(x)
+        return layers.Dense(2, name="answer")(layers.GlobalAveragePooling2D(name="pool")(x))
+
+    return functional(body)
+
+
+def outer_sequential():
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Rescaling(1 / 255),
+            backbone(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, name="answer"),
+        ]
+    )
+
+
+def twice_called():
+    """One backbone seen from two sides, and a second of the same names."""
+    shared, other = backbone("first"), backbone("second")
+
+    def body(image):
+        turned = keras.ops.flip(image, axis=2)
+        maps = [shared(image), shared(turned), other(image)]
+        return layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Concatenate()(maps)))
+
+    return functional(body)
+
+
+NESTED = [outer_functional, outer_sequential, twice_called, backbone]
+
+
+@pytest.mark.parametrize("build", NESTED)
+def test_a_flat_model_answers_as_the_nested_one_does(build):
+    keras.utils.set_random_seed(0)
+    model = build()
+    before = np.asarray(model(pictures()))
+    flat = flatten(model)
+    assert np.ptp(before, axis=0).max() > 1e-3
+    np.testing.assert_allclose(np.asarray(flat(pictures())), before, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(model(pictures())), before, atol=1e-6)
+    in_training = np.asarray(model(pictures(), training=True))
+    np.testing.assert_allclose(np.asarray(flat(pictures(), training=True)), in_training, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", NESTED)
+def test_a_flat_model_has_no_model_inside_and_no_name_twice(build):
+    model = build()
+    flat = flatten(model)
+    assert not [each for each in flat.layers if isinstance(each, keras.Model)]
+    names = [each.name for each in flat.operations]
+    assert len(set(names)) == len(names)
+    assert flat.input_shape == model.input_shape
+    assert flat.count_params() == model.count_params()
+
+
+def test_of_two_layers_with_one_name_the_later_is_renamed_after_its_model():
+    model = outer_functional()
+    flat = flatten(model)
+    assert flat.get_layer("conv").filters == 4
+    assert flat.get_layer(f"{model.name}_conv").filters == 6
+
+
+def test_a_flat_model_shares_its_weights_with_the_nested_one():
+    model = outer_functional()
+    flat = flatten(model)
+    ours, theirs = ({id(each) for each in one.variables} for one in (flat, model))
+    assert ours == theirs
+    flat.get_layer("answer").bias.assign([5.0, -5.0])
+    np.testing.assert_allclose(np.asarray(model(pictures())), np.asarray(flat(pictures())))
+
+
+def test_a_flat_model_is_saved_and_read_again(tmp_path):
+    flat = flatten(outer_functional())
+    keras_files.save(flat, tmp_path)
+    again = keras.saving.load_model(tmp_path / keras_files.MODEL_NAME)
+    np.testing.assert_allclose(np.asarray(again(pictures())), np.asarray(flat(pictures())))
+
+
+def test_layers_keep_what_their_model_was_called_with():
+    flat = flatten(outer_functional())
+    (called,) = (
+        node["kwargs"]
+        for layer in flat.get_config()["layers"]
+        if layer["name"] == "norm"
+        for node in layer["inbound_nodes"]
+    )
+    assert called["training"] is False
+
+
+def test_a_flat_model_is_flattened_again_to_the_same():
+    flat = flatten(outer_sequential())
+    again = flatten(flat)
+    assert [each.name for each in again.operations] == [each.name for each in flat.operations]
+
+
+class Opaque(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def test_a_model_that_is_no_graph_is_refused():
+    with pytest.raises(PupilaError, match="'secret' is a Opaque, whose layers cannot be told"):
+        flatten(Opaque(name="secret"))
