@@ -245,6 +245,32 @@ def test_what_a_plugin_notes_in_another_form_is_left_out(
     assert "Where teachers disagree" not in text
 
 
+def test_layers_that_int8_hurts_are_drawn_the_worst_first(tmp_path: Path) -> None:
+    rows = [
+        {"layer": f"net/conv_{number}", "operator": "CONV_2D", "divergence": 1 / (number + 1)}
+        for number in range(25)
+    ]
+    noted = {"sensitivity": [rows[0] | {"in_float": True}, *rows[1:]], "warning": "Budget not met."}
+    page = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=noted)]), tmp_path)
+    assert "What int8 costs, layer by layer" in page.text
+    assert page.text.count("stays in float") == 1
+    assert "5 layers more cost less" in page.text
+    assert "Budget not met." in page.text
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {"sensitivity": "high", "warning": 7},
+        {"sensitivity": [{"layer": "a", "divergence": float("nan")}, {"layer": "a"}, 3]},
+    ],
+)
+def test_layers_noted_in_another_form_are_left_out(tmp_path: Path, noted: dict[str, Any]) -> None:
+    pupil = replace(PUPIL, measured=noted)
+    text = read(sample_run(tmp_path, [VGG, pupil]), tmp_path).text
+    assert "layer by layer" not in text
+
+
 def test_synthetic_data_is_announced_above_everything(tmp_path: Path, page: _Page) -> None:
     words = "Synthetic images: nothing here is medical"
     synthetic = read(sample_run(tmp_path, [VGG, PUPIL], synthetic=True), tmp_path)

@@ -46,7 +46,9 @@ def test_too_few_images_are_refused_with_their_number(sizes, count, dataset):
         choose_rows(of_sizes(dataset, *sizes), count, seed=0)
 
 
-def test_only_the_training_split_is_looked_at(quantized, monkeypatch):
+def test_ranges_are_of_training_images_and_the_test_images_are_not_looked_at(
+    quantized, monkeypatch
+):
     asked = []
     select = Dataset.select
 
@@ -56,4 +58,4 @@ def test_only_the_training_split_is_looked_at(quantized, monkeypatch):
 
     monkeypatch.setattr(Dataset, "select", listen)
     quantized("quantize-int8", calibration_images=10)
-    assert asked == ["train"]
+    assert asked == ["train", "validation"]

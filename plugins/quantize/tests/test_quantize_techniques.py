@@ -24,6 +24,18 @@ class TestQuantizeInt8(TechniqueContract):
     config = {"calibration_images": 8}  # noqa: RUF012 - as the contract documents it
 
 
+class TestQuantizeInt4(TestQuantizeInt8):
+    plugin = "quantize-int4"
+
+
+class TestQuantizeInt16x8(TestQuantizeInt8):
+    plugin = "quantize-int16x8"
+
+
+class TestQuantizeMixed(TestQuantizeInt8):
+    plugin = "quantize-mixed"
+
+
 def ends(artifact):
     """Return the type of the input and of the output."""
     interpreter = Interpreter(str(artifact.file("model.tflite")))
@@ -44,6 +56,11 @@ def largest_difference(artifact, other, images):
         ("quantize-dynamic", {}, 0.35, 0.05, np.float32),
         ("quantize-int8", {"borders": "float"}, 0.37, 0.05, np.float32),
         ("quantize-int8", {"borders": "int8"}, 0.37, 0.05, np.int8),
+        ("quantize-int4", {}, 0.25, 0.2, np.float32),
+        ("quantize-int4", {"borders": "int8"}, 0.25, 0.2, np.int8),
+        ("quantize-int4", {"block": 32}, 0.25, 0.2, np.float32),
+        ("quantize-int16x8", {}, 0.37, 0.01, np.float32),
+        ("quantize-mixed", {"borders": "int8"}, 0.37, 0.05, np.int8),
     ],
 )
 def test_a_form_is_smaller_and_answers_nearly_as_the_float_one(
@@ -78,7 +95,8 @@ def test_the_loader_counts_in_a_form_what_it_counts_in_the_float_flatbuffer(
 def test_int8_says_how_many_images_it_was_calibrated_on(quantized):
     ran = quantized("quantize-int8", calibration_images=15)
     assert ran.product.measured["calibration_images"] == 15
-    assert ran.progress[-1] == (15, 15, "calibration images")
+    assert (15, 15, "calibration images") in ran.progress
+    assert ran.progress[-1] == (24, 24, "validation images")
 
 
 def test_int8_uses_all_images_where_fewer_than_asked_are_there(quantized):
@@ -129,3 +147,33 @@ def test_int8_without_data_is_refused(float_artifact, tmp_path):
     config = installed().step("quantize-int8").config()
     with pytest.raises(PupilaError, match="given no data"):
         techniques.quantize_int8(step_for(config, [float_artifact], tmp_path))
+
+
+FORMS = ["quantize-int8", "quantize-int4", "quantize-int16x8", "quantize-mixed"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_is_set_beside_the_float_model_on_validation_images(
+    name, quantized, float_artifact, dataset
+):
+    validation = dataset.select("validation")
+    made = quantized(name).artifact
+    pixels = np.asarray(validation.pixels(made.record.input))
+    one, other = (
+        open_model(each, 1).predict(pixels, ignore_progress) for each in (float_artifact, made)
+    )
+    measured = made.record.measured
+    labels = [made.record.output.classes.index(each) for each in validation.frame["label"]]
+    assert measured["validation_images"] == len(validation)
+    assert measured["float_accuracy"] == np.mean(one.argmax(1) == labels)
+    assert measured["validation_accuracy"] == np.mean(other.argmax(1) == labels)
+    assert measured["agreement"] == np.mean(one.argmax(1) == other.argmax(1))
+    assert measured["largest_difference"] == pytest.approx(np.abs(one - other).max(), abs=1e-6)
+    assert measured["divergence"] == pytest.approx(
+        (one * np.log(one / other)).sum(1).mean(), rel=1e-3
+    )
+
+
+def test_blocks_with_int8_borders_are_refused():
+    with pytest.raises(ValueError, match="needs `borders: float`"):
+        installed().step("quantize-int4").config.model_validate({"block": 32, "borders": "int8"})

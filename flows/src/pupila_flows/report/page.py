@@ -13,6 +13,7 @@ from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.disagreements import disagreements
 from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
+from pupila_flows.report.layers import sensitive_layers
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.seeds import seed_table, seeds_note
 from pupila_flows.report.templating import fill
@@ -63,6 +64,7 @@ def render(result: RunResult, folder: Path) -> str:
         seed_table=seed_table(result, answers),
         repeats=[entry for entry in result.entries if entry.repeats],
         panels=teachers.panels(lineage),
+        layers=sensitive_layers(lineage),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),

@@ -32,6 +32,8 @@ class Row:
     badges: tuple[str, ...]
     cells: tuple[Cell, ...]
     chosen: bool
+    warning: str
+    """What the plugin that made it warns of; empty where it does not."""
 
 
 def columns(result: RunResult) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def results(lineage: Lineage, chosen: str | None) -> list[Row]:
             badges=_badges(entry, lineage),
             cells=_cells(entry, entry.evaluation, lineage, bars) if entry.evaluation else (),
             chosen=entry.name == chosen,
+            warning=_warning(entry),
         )
         for number, entry in enumerate(lineage.entries.values(), start=1)
     ]
@@ -171,6 +174,11 @@ def thresholds(lineage: Lineage) -> str:
 
 def _made_by(entry: Entry) -> str:
     return f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
+
+
+def _warning(entry: Entry) -> str:
+    noted = entry.record.measured.get("warning") if entry.record else None
+    return noted if isinstance(noted, str) else ""
 
 
 def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:

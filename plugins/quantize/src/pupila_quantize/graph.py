@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,18 @@ from pupila import PupilaError
 _TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items()}
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An operator that has weights."""
+
+    name: str
+    """What the Keras layer was called."""
+    operator: str
+    scope: str
+    """By which the quantiser knows it: the names of the tensors that it writes."""
 
 
 def refuse_quantized(path: Path, technique: str) -> None:
@@ -41,6 +54,33 @@ def float_operators(path: Path) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
+def layers(path: Path) -> list[Layer]:
+    """Return the operators with weights, in the order in which they run."""
+    found = ((name, _scope(tensors)) for name, tensors in _operators(_model(path)))
+    return [
+        Layer(_layer_name(scope), name, scope) for name, scope in found if name in _WITH_WEIGHTS
+    ]
+
+
+def dense_scopes(path: Path, block: int) -> list[str]:
+    """Return the scopes of the dense layers whose inputs can be cut into blocks of that length."""
+    return [
+        _scope(written)
+        for name, written, read in _calls(_model(path))
+        if name == "FULLY_CONNECTED" and read[1].Shape(1) % block == 0
+    ]
+
+
+def _scope(written: list[Any]) -> str:
+    return "".join(f"{tensor.Name().decode()};" for tensor in written)
+
+
+def _layer_name(scope: str) -> str:
+    """Take from `net/relu/Relu;net/norm/add;net/conv_1/convolution;` the layer with the weights."""
+    parts = [part for part in scope.split(";") if part]
+    return parts[-1].rpartition("/")[0] or parts[-1]
+
+
 def _model(path: Path) -> Any:
     with path.open("rb") as stream:
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -57,13 +97,23 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 def _operators(model: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yield each operator's name and the tensors that it writes."""
+    return ((name, written) for name, written, _ in _calls(model))
+
+
+def _calls(model: Any) -> Iterator[tuple[str, list[Any], list[Any]]]:
+    """Yield each operator's name, the tensors that it writes, and those that it reads."""
     graph = model.Subgraphs(0)
     for operator in map(graph.Operators, range(graph.OperatorsLength())):
         code = model.OperatorCodes(operator.OpcodeIndex())
         # files of before 2020 state the code in the narrower field alone
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         written = map(operator.Outputs, range(operator.OutputsLength()))
-        yield _OPERATOR_NAMES[number], [graph.Tensors(index) for index in written]
+        read = map(operator.Inputs, range(operator.InputsLength()))
+        yield (
+            _OPERATOR_NAMES[number],
+            [graph.Tensors(index) for index in written],
+            [graph.Tensors(index) for index in read if index >= 0],
+        )
 
 
 def _type(tensor: Any) -> str:

@@ -8,8 +8,11 @@ Integer-Arithmetic-Only Inference", equation 1.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
-from ai_edge_quantizer.qtyping import TFLOperationName
+from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 from ai_edge_quantizer.recipe_manager import RecipeManager
 
 from pupila_quantize import Borders
@@ -17,6 +20,14 @@ from pupila_quantize import Borders
 _EVERY_TENSOR = ".*"
 _EVERYTHING = TFLOperationName.ALL_SUPPORTED
 _ENDS = (TFLOperationName.INPUT, TFLOperationName.OUTPUT)
+_IN_FOUR_BITS = (TFLOperationName.CONV_2D, TFLOperationName.FULLY_CONNECTED)
+"""Operators whose kernels take weights of four bits."""
+_BLOCKS = {
+    32: QuantGranularity.BLOCKWISE_32,
+    64: QuantGranularity.BLOCKWISE_64,
+    128: QuantGranularity.BLOCKWISE_128,
+    256: QuantGranularity.BLOCKWISE_256,
+}
 
 
 def float16() -> RecipeManager:
@@ -35,13 +46,68 @@ def dynamic() -> RecipeManager:
     return rules
 
 
-def int8(borders: Borders) -> RecipeManager:
-    """Weights and activations in int8, the input and output too where `borders` says so."""
+def int8(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
+    """Weights and activations in int8, the input and output too where `borders` says so.
+
+    The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay as they are.
+    """
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
+    for scope in in_float:
+        _leave(rules, _exactly(scope))
+    return _with_borders(rules, borders)
+
+
+def int8_alone(scope: str) -> RecipeManager:
+    """One operator in int8, all others in float."""
+    rules = RecipeManager()
+    rules.add_static_config(_exactly(scope), _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
+    return rules
+
+
+def int4(borders: Borders) -> RecipeManager:
+    """Int8, but weights in int4 where the kernels take them: convolutions and dense layers."""
+    rules = int8("int8")
+    for operator in _IN_FOUR_BITS:
+        rules.add_static_config(_EVERY_TENSOR, operator, activation_num_bits=8, weight_num_bits=4)
+    return _with_borders(rules, borders)
+
+
+def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
+    """Int4 with one scale for each block of `block` weights in those operators.
+
+    The kernels of blocks quantise activations at run time, and there are kernels of dense layers
+    only; all else is as in `dynamic`, convolutions with one scale for each output channel.
+    """
+    rules = dynamic()
+    rules.add_dynamic_config(_EVERY_TENSOR, TFLOperationName.CONV_2D, num_bits=4)
+    for scope in scopes:
+        rules.add_dynamic_config(
+            _exactly(scope),
+            TFLOperationName.FULLY_CONNECTED,
+            num_bits=4,
+            granularity=_BLOCKS[block],
+        )
+    return rules
+
+
+def int16x8() -> RecipeManager:
+    """Weights in int8, activations in int16, symmetric; the input and output in float."""
+    rules = RecipeManager()
+    rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=16, weight_num_bits=8)
+    return _with_borders(rules, "float")
+
+
+def _with_borders(rules: RecipeManager, borders: Borders) -> RecipeManager:
     if borders == "float":
         for end in _ENDS:
-            rules.add_quantization_config(
-                _EVERY_TENSOR, end, algorithm_key=AlgorithmName.NO_QUANTIZE
-            )
+            _leave(rules, _EVERY_TENSOR, end)
     return rules
+
+
+def _leave(rules: RecipeManager, scope: str, operator: TFLOperationName = _EVERYTHING) -> None:
+    rules.add_quantization_config(scope, operator, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _exactly(scope: str) -> str:
+    return f"^{re.escape(scope)}$"

@@ -6,20 +6,38 @@ Measured on a 574 MB VGG19 against TensorFlow's converter: see `benchmarks/quant
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
 from ai_edge_quantizer.quantizer import Quantizer
 from ai_edge_quantizer.recipe_manager import RecipeManager
+from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
-from pupila import Artifact, Config, Product, PupilaError, Step
-from pupila_quantize import QuantizeInt8, rules
+from pupila import Config, Product, PupilaError, Step
+from pupila_quantize import (
+    Calibrated,
+    QuantizeInt4,
+    QuantizeInt8,
+    QuantizeMixed,
+    rules,
+)
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
-from pupila_quantize.graph import float_operators, refuse_quantized
+from pupila_quantize.comparing import Comparison
+from pupila_quantize.graph import (
+    dense_scopes,
+    float_operators,
+    layers,
+    refuse_quantized,
+)
+from pupila_quantize.mixed import choose, sensitivities
 
 _MODEL_NAME = "model.tflite"
+
+_Opened = Callable[[Path], str | bytearray]
+"""From a file to what the quantiser reads: its name, or its content."""
 
 
 def quantize_float16(step: Step[Config]) -> Product:
@@ -46,46 +64,151 @@ def quantize_dynamic(step: Step[Config]) -> Product:
 def quantize_int8(step: Step[QuantizeInt8]) -> Product:
     """Write the flatbuffer with int8 weights and activations.
 
-    `measured` holds the number of `calibration_images`, and `float_operators`, those that have no
-    int8 form and compute in float still, counted by name.
+    `measured` holds how it does beside the float model on the validation images (see
+    `pupila_quantize.comparing`), the number of `calibration_images`, and `float_operators`, those
+    that have no int8 form and compute in float still, counted by name.
 
     Raises:
         PupilaError: the input is quantised already, or there are too few training images.
     """
-    (artifact,) = step.inputs
-    source = _float_flatbuffer(artifact, "quantize-int8")
-    if step.dataset is None:
-        raise PupilaError("quantize-int8 was given no data: name `data` in the recipe.")
-    train = step.dataset.select("train")
-    rows = choose_rows(train, step.config.calibration_images, step.seed)
-    rule = rules.int8(step.config.borders)
-    pixels = train.pixels(artifact.record.input)
-    with _quiet():
-        ranges = measure_ranges(source, rule, pixels, rows, step.progress)
-    measured = _rewrite(source, rule, step.output, ranges)
-    left = float_operators(step.output / _MODEL_NAME)
-    measured |= {"calibration_images": len(rows), "float_operators": left}
-    return Product.like(artifact, format="tflite", measured=measured)
+    return _calibrated(step, "quantize-int8", rules.int8(step.config.borders))
+
+
+def quantize_int4(step: Step[QuantizeInt4]) -> Product:
+    """Write the flatbuffer with int4 weights in convolutions and dense layers, int8 in the rest.
+
+    Activations are in int8, calibrated; with `block`, they are quantised at run time. `measured`
+    is that of `quantize_int8`.
+
+    Raises:
+        PupilaError: the input is quantised already, there are too few training images, or no
+            dense layer can be cut into blocks of that length.
+    """
+    block = step.config.block
+    if block is None:
+        return _calibrated(step, "quantize-int4", rules.int4(step.config.borders))
+    source = _float_flatbuffer(step, "quantize-int4")
+    scopes = dense_scopes(source, block)
+    if not scopes:
+        raise PupilaError(
+            f"No dense layer has a number of inputs that {block} divides, and blocks are of dense "
+            f"layers only: choose a smaller `block`, or leave it out."
+        )
+    compared = Comparison.of(step)
+    measured = _rewrite(source, rules.int4_blocks(block, scopes), step.output)
+    return _product(step, measured | compared.measured(step.output / _MODEL_NAME))
+
+
+def quantize_int16x8(step: Step[Calibrated]) -> Product:
+    """Write the flatbuffer with int8 weights and int16 activations: exact, and slow.
+
+    LiteRT has reference kernels only for it: a student of 128 px took 65 times as long as in
+    float. Its input and output are in float. `measured` is that of `quantize_int8`.
+
+    Raises:
+        PupilaError: the input is quantised already, or there are too few training images.
+    """
+    return _calibrated(step, "quantize-int16x8", rules.int16x8(), _of_any_scale)
+
+
+def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
+    """Write the flatbuffer in int8, but for the fewest layers that lose too much accuracy.
+
+    See `pupila_quantize.mixed`. Beside what `quantize_int8` measures, `sensitivity` has every
+    layer with its divergence and the accuracy where it alone is in int8, the most sensitive first,
+    and whether it stayed in float; `within_budget` tells whether the budget was met; a `warning`
+    says that it was not.
+
+    Raises:
+        PupilaError: the input is quantised already, or there are too few training images.
+    """
+    config, source = step.config, _float_flatbuffer(step, "quantize-mixed")
+    rows, ranges = _ranges(step, source, rules.int8(config.borders))
+    compared, trial = Comparison.of(step), step.scratch / "trial"
+    trial.mkdir(exist_ok=True)
+
+    def tried(rule: RecipeManager) -> dict[str, Any]:
+        _rewrite(source, rule, trial, ranges)
+        return compared.measured(trial / _MODEL_NAME)
+
+    def alone(scopes: Sequence[str]) -> dict[str, Any]:
+        return tried(rules.int8_alone(*scopes))
+
+    def without(scopes: Sequence[str]) -> dict[str, Any]:
+        return tried(rules.int8(config.borders, scopes))
+
+    ranked = sensitivities(layers(source), alone)
+    found = choose(ranked, without, config.budget)
+    final = rules.int8(config.borders, [layer.scope for layer in found.in_float])
+    measured = _rewrite(source, final, step.output, ranges) | found.measured
+    told = [
+        {
+            "layer": each.layer.name,
+            "operator": each.layer.operator,
+            "divergence": each.divergence,
+            "accuracy": each.accuracy,
+            "in_float": each.layer in found.in_float,
+        }
+        for each in ranked
+    ]
+    measured |= {"sensitivity": told, "within_budget": found.within}
+    if not found.within:
+        measured["warning"] = (
+            f"No number of layers in float keeps the loss of accuracy within {config.budget!r}: "
+            f"the best found is kept. Raise `budget`, or give more validation images."
+        )
+    return _product(step, measured | _left(step, rows))
 
 
 def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> Product:
+    return _product(step, _rewrite(_float_flatbuffer(step, name), rule, step.output))
+
+
+def _calibrated(step: Step[Any], name: str, rule: RecipeManager, opened: _Opened = str) -> Product:
+    source = _float_flatbuffer(step, name)
+    rows, ranges = _ranges(step, source, rule)
+    measured = _rewrite(source, rule, step.output, ranges, opened)
+    measured |= Comparison.of(step).measured(step.output / _MODEL_NAME)
+    return _product(step, measured | _left(step, rows))
+
+
+def _product(step: Step[Any], measured: dict[str, Any]) -> Product:
+    return Product.like(step.inputs[0], format="tflite", measured=measured)
+
+
+def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
+    left = float_operators(step.output / _MODEL_NAME)
+    return {"calibration_images": len(rows), "float_operators": left}
+
+
+def _ranges(step: Step[Any], source: Path, rule: RecipeManager) -> tuple[list[int], Ranges]:
+    """Return the training images that were shown, and the range of each activation."""
+    if step.dataset is None:
+        raise PupilaError("Calibration was given no data: name `data` in the recipe.")
+    train = step.dataset.select("train")
+    rows = choose_rows(train, step.config.calibration_images, step.seed)
+    pixels = train.pixels(step.inputs[0].record.input)
+    with _quiet():
+        return rows, measure_ranges(source, rule, pixels, rows, step.progress)
+
+
+def _float_flatbuffer(step: Step[Any], technique: str) -> Path:
     (artifact,) = step.inputs
-    measured = _rewrite(_float_flatbuffer(artifact, name), rule, step.output)
-    return Product.like(artifact, format="tflite", measured=measured)
-
-
-def _float_flatbuffer(artifact: Artifact, technique: str) -> Path:
     source = artifact.file(".tflite")
     refuse_quantized(source, technique)
     return source
 
 
 def _rewrite(
-    source: Path, rule: RecipeManager, folder: Path, ranges: Ranges | None = None
+    source: Path,
+    rule: RecipeManager,
+    folder: Path,
+    ranges: Ranges | None = None,
+    opened: _Opened = str,
 ) -> dict[str, Any]:
     """Apply `rule` and return the size of the result as a fraction of the source's."""
     target = folder / _MODEL_NAME
-    quantizer = Quantizer(str(source), rule.get_quantization_recipe())
+    quantizer = Quantizer(opened(source), rule.get_quantization_recipe())
     with _quiet():
         quantizer.quantize(
             ranges,
@@ -94,6 +217,19 @@ def _rewrite(
             enable_progress_report=False,
         )
     return {"size_ratio": target.stat().st_size / source.stat().st_size}
+
+
+def _of_any_scale(source: Path) -> bytearray:
+    """Return a flatbuffer whose additions may have any scale in int16.
+
+    A float addition says nothing of it, and LiteRT then takes scales to be powers of two.
+    """
+    model: Any = read_model(str(source))
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if hasattr(operator.builtinOptions, "potScaleInt16"):
+                operator.builtinOptions.potScaleInt16 = False
+    return convert_object_to_bytearray(model)
 
 
 @contextmanager

@@ -1,0 +1,127 @@
+"""Sets a quantised flatbuffer beside the float one it was made from, on validation images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from pupila import Artifact, Progress, PupilaError, Step
+from pupila.arrays import Pixels
+
+COLLAPSE = 0.05
+"""Accuracy lost on the validation images, as a fraction, at which a form is said to collapse."""
+
+_LEAST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the float model answers to the validation images, to hold other forms against."""
+
+    artifact: Artifact
+    images: Pixels
+    labels: NDArray[np.int64]
+    """Column of each image's class, as the model has its columns."""
+    expected: NDArray[np.float32]
+    """Probabilities `(images, classes)` of the float model, in its own columns."""
+    progress: Progress
+
+    @classmethod
+    def of(cls, step: Step[Any]) -> Comparison:
+        """Ask the float model of a step, unless its answers are kept already.
+
+        Raises:
+            PupilaError: there is no data, or no validation image.
+        """
+        (artifact,) = step.inputs
+        if step.dataset is None:
+            raise PupilaError("Quantisation was given no data: name `data` in the recipe.")
+        validation = step.dataset.select("validation")
+        classes = list(artifact.record.output.classes)
+        columns = [classes.index(name) for name in validation.classes]
+        asked = step.predictions.of(artifact, validation, step.progress)
+        expected = np.empty_like(asked)
+        expected[:, columns] = asked
+        return cls(
+            artifact=artifact,
+            images=validation.pixels(artifact.record.input),
+            labels=np.array(columns)[validation.labels],
+            expected=expected,
+            progress=step.progress,
+        )
+
+    def measured(self, flatbuffer: Path) -> dict[str, Any]:
+        """Return how a form of the model does: fractions 0..1, and the divergence in nats.
+
+        `divergence` is the mean of KL(p ‖ q) over images, with p of the float model. A collapse
+        is told as `warning`, which the report shows.
+        """
+        given = self._answers(flatbuffer)
+        found = {
+            "validation_images": len(self.labels),
+            "validation_accuracy": self._accuracy(given),
+            "float_accuracy": self._accuracy(self.expected),
+            "agreement": float((given.argmax(-1) == self.expected.argmax(-1)).mean()),
+            "divergence": _divergence(self.expected, given),
+            "largest_difference": float(np.abs(given - self.expected).max()),
+        }
+        lost = found["float_accuracy"] - found["validation_accuracy"]
+        return found | ({"warning": self._collapse(found)} if lost >= COLLAPSE else {})
+
+    def _accuracy(self, probabilities: NDArray[np.float32]) -> float:
+        return float((probabilities.argmax(-1) == self.labels).mean())
+
+    def _answers(self, flatbuffer: Path) -> NDArray[np.float32]:
+        raw = answers(flatbuffer, self.images, self.progress)
+        return self.artifact.record.output.probabilities(raw)
+
+    def _collapse(self, found: dict[str, Any]) -> str:
+        return (
+            f"Accuracy falls from {found['float_accuracy']:.3f} in float to "
+            f"{found['validation_accuracy']:.3f} on {len(self.labels)} validation images. "
+            f"quantize-mixed finds the layers that lose it; quantize-int16x8 loses less."
+        )
+
+
+def answers(
+    flatbuffer: Path, images: NDArray[np.uint8] | Pixels, progress: Progress
+) -> NDArray[np.float32]:
+    """Return what a flatbuffer answers `(images, columns)`; integer borders are seen through."""
+    interpreter = Interpreter(str(flatbuffer), num_threads=os.cpu_count() or 1)
+    interpreter.allocate_tensors()
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    rows: list[NDArray[np.float32]] = []
+    for number in range(len(images)):
+        interpreter.set_tensor(taken["index"], _quantized(images[number : number + 1], taken))
+        interpreter.invoke()
+        rows.append(_dequantized(interpreter.get_tensor(given["index"])[0], given))
+        progress(number + 1, len(images), "validation images")
+    return np.stack(rows)
+
+
+def _quantized(image: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
+    scale, zero_point = detail["quantization"]
+    if not scale:
+        return image.astype(detail["dtype"])
+    limits = np.iinfo(detail["dtype"])
+    stored = np.rint(image / scale) + zero_point
+    return np.clip(stored, limits.min, limits.max).astype(detail["dtype"])
+
+
+def _dequantized(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
+    scale, zero_point = detail["quantization"]
+    if not scale:
+        return values.astype(np.float32)
+    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
+def _divergence(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
+    """Mean over images of KL(p ‖ q), probabilities `(images, classes)`."""
+    true, given = (np.clip(each.astype(np.float64), _LEAST_PROBABILITY, 1) for each in (p, q))
+    return float((true * np.log(true / given)).sum(-1).mean())

@@ -1,0 +1,72 @@
+"""Which layers lose accuracy in int8, and the fewest of them that must stay in float.
+
+The *sensitivity* of a layer is the divergence of the model's answers, KL(float ‖ quantised) in
+nats over validation images, when that layer alone is in int8 (Wu et al. 2020, "Integer
+quantization for deep learning inference: principles and empirical evaluation", section 6.1, take
+the loss of accuracy; a divergence needs no labels, and tells layers apart where no image changes
+its class). As there, layers are left in float one by one, the most sensitive first, until the loss
+of accuracy is within the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pupila_quantize.graph import Layer
+
+Measure = Callable[[Sequence[str]], dict[str, Any]]
+"""From scopes to how the model does when they are treated so."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a layer does to the answers when it alone is in int8."""
+
+    layer: Layer
+    divergence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The layers left in float, and what that came to."""
+
+    in_float: tuple[Layer, ...]
+    measured: dict[str, Any]
+    within: bool
+
+
+def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
+    """Measure every layer, and return the most sensitive first; `alone` is given one scope."""
+    found: list[Sensitivity] = []
+    for layer in layers:
+        measured = alone([layer.scope])
+        found.append(Sensitivity(layer, measured["divergence"], measured["validation_accuracy"]))
+    return sorted(found, key=lambda each: -each.divergence)
+
+
+def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mixture:
+    """Leave layers in float until at most `budget` of accuracy is lost, a fraction.
+
+    `without` is given the scopes in float. Where no number of layers is enough, the mixture of the
+    best accuracy is returned, of equal ones that with the fewest in float.
+    """
+    best: Mixture | None = None
+    for count in range(len(ranked) + 1):
+        kept = tuple(each.layer for each in ranked[:count])
+        measured = without([layer.scope for layer in kept])
+        lost = measured["float_accuracy"] - measured["validation_accuracy"]
+        tried = Mixture(kept, measured, within=lost <= budget)
+        if tried.within:
+            return tried
+        if best is None or _accuracy(tried) > _accuracy(best):
+            best = tried
+    if best is None:
+        raise ValueError("no mixture was tried")
+    return best
+
+
+def _accuracy(mixture: Mixture) -> float:
+    return mixture.measured["validation_accuracy"]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import InputContract, OutputContract, PupilaError, keras_files
+from pupila.artifact import Origin
+from pupila.registry import installed
+from pupila.testing import CLASSES, run_step
+from pupila_quantize.graph import Layer, float_operators, layers
+from pupila_quantize.mixed import Sensitivity, choose, sensitivities
+
+LAYERS = [Layer(name, "CONV_2D", f"{name};") for name in ("a", "b", "c")]
+
+
+def figures(accuracy, divergence=0.0):
+    return {"validation_accuracy": accuracy, "float_accuracy": 0.9, "divergence": divergence}
+
+
+def ranked():
+    return [Sensitivity(layer, 0.1, 0.9) for layer in LAYERS]
+
+
+def test_the_most_sensitive_layer_comes_first_and_each_is_measured_alone():
+    asked, divergences = [], {"a;": 0.1, "b;": 0.3, "c;": 0.2}
+
+    def alone(scopes):
+        asked.append(list(scopes))
+        return figures(0.9, divergences[scopes[0]])
+
+    found = sensitivities(LAYERS, alone)
+    assert asked == [["a;"], ["b;"], ["c;"]]
+    assert [each.layer.name for each in found] == ["b", "c", "a"]
+    assert found[0].divergence == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "budget", "in_float", "within"),
+    [
+        ((0.9, 0.9, 0.9, 0.9), 0.01, 0, True),
+        ((0.7, 0.8, 0.9, 0.9), 0.01, 2, True),
+        ((0.7, 0.8, 0.9, 0.9), 0.11, 1, True),
+        ((0.7, 0.8, 0.75, 0.8), 0.01, 1, False),
+    ],
+)
+def test_the_fewest_layers_that_meet_the_budget_stay_in_float(accuracies, budget, in_float, within):
+    found = choose(ranked(), lambda scopes: figures(accuracies[len(scopes)]), budget)
+    assert (len(found.in_float), found.within) == (in_float, within)
+    assert found.measured["validation_accuracy"] == accuracies[in_float]
+
+
+@pytest.fixture(scope="module")
+def fragile(store, tmp_path_factory):
+    """A net in which one convolution has ranges that int8 cannot hold, and the others have not.
+
+    Its channels differ by a factor of 10,000, and the small ones carry the answer.
+    """
+    keras = keras_files.import_keras()
+    keras.utils.set_random_seed(3)
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    wide = keras.layers.Conv2D(4, 1, name="wide")
+    x = keras.layers.GlobalAveragePooling2D()(wide(x))
+    narrow = keras.layers.Dense(len(CLASSES), activation="softmax", name="answer")
+    model = keras.Model(image, narrow(x))
+    kernel = np.random.default_rng(0).normal(size=(1, 1, 3, 4)).astype(np.float32)
+    kernel[..., 2:] *= 1e4
+    wide.set_weights([kernel, np.zeros(4, np.float32)])
+    answer = np.random.default_rng(1).normal(size=(4, len(CLASSES))).astype(np.float32) * 10
+    answer[2:] *= 1e-12
+    narrow.set_weights([answer, np.zeros(len(CLASSES), np.float32)])
+    with store.draft() as folder:
+        keras_files.save(model, folder)
+        artifact = store.add(
+            folder,
+            format="keras",
+            input=InputContract(height=32, width=32),
+            output=OutputContract(kind="softmax", classes=CLASSES),
+            origin=Origin(plugin="test", distribution="test", version="0"),
+        )
+    plugin = installed().step("export-tflite")
+    folder = tmp_path_factory.mktemp("fragile")
+    return run_step(plugin, plugin.config(), [artifact], folder, store=store).artifact
+
+
+def test_layers_are_named_as_in_keras(fragile):
+    found = layers(fragile.file("model.tflite"))
+    assert [each.operator for each in found] == ["CONV_2D", "FULLY_CONNECTED"]
+    assert "wide" in found[0].name and "answer" in found[1].name
+
+
+def test_what_int8_ruins_is_found_and_stays_in_float(fragile, store, dataset, tmp_path):
+    plugin = installed().step("quantize-mixed")
+    config = plugin.config.model_validate({"budget": 0, "calibration_images": 24})
+    made = run_step(plugin, config, [fragile], tmp_path, store=store, dataset=dataset).artifact
+    measured = made.record.measured
+    assert measured["sensitivity"][0]["divergence"] >= measured["sensitivity"][1]["divergence"]
+    assert measured["within_budget"] == (
+        measured["validation_accuracy"] >= measured["float_accuracy"]
+    )
+    kept = [each["layer"] for each in measured["sensitivity"] if each["in_float"]]
+    operators = float_operators(made.file("model.tflite"))
+    assert sum(operators.get(name, 0) for name in ("CONV_2D", "FULLY_CONNECTED")) == len(kept)
+
+
+def test_blocks_that_no_dense_layer_can_be_cut_into_are_refused(fragile, store, dataset, tmp_path):
+    plugin = installed().step("quantize-int4")
+    config = plugin.config.model_validate({"block": 32})
+    with pytest.raises(PupilaError, match="number of inputs that 32 divides"):
+        run_step(plugin, config, [fragile], tmp_path, store=store, dataset=dataset)
