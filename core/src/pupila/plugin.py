@@ -78,6 +78,7 @@ class Product:
     parameters: int | None = None
     macs: int | None = None
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What was measured in the making, as JSON. A sentence under `warning` the report shows."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> Product:

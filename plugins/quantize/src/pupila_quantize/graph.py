@@ -16,6 +16,8 @@ from pupila import PupilaError
 _TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items()}
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+_KERNELS = ("/convolution", "/depthwise", "/conv_transpose", "/MatMul")
+"""What TensorFlow calls that part of a layer that has the weights."""
 _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 
 
@@ -78,7 +80,8 @@ def _scope(written: list[Any]) -> str:
 def _layer_name(scope: str) -> str:
     """Take from `net/relu/Relu;net/norm/add;net/conv_1/convolution;` the layer with the weights."""
     parts = [part for part in scope.split(";") if part]
-    return parts[-1].rpartition("/")[0] or parts[-1]
+    named = [part for part in parts if part.endswith(_KERNELS)] or parts
+    return named[-1].rpartition("/")[0] or named[-1]
 
 
 def _model(path: Path) -> Any:
