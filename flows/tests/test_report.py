@@ -271,6 +271,41 @@ def test_layers_noted_in_another_form_are_left_out(tmp_path: Path, noted: dict[s
     assert "layer by layer" not in text
 
 
+CURVE: dict[str, Any] = {
+    "curve": [
+        {"parameters": 1_000_000 - 300_000 * number, "validation_accuracy": 0.96 - 0.01 * number}
+        for number in range(4)
+    ],
+    "round": 2,
+    "reason": "Round 3 lost too much.",
+}
+
+
+def test_what_pruning_came_to_is_drawn_round_by_round(tmp_path: Path) -> None:
+    pruned = replace(PUPIL, measured=CURVE, config={"budget": 0.02})
+    page = read(sample_run(tmp_path, [VGG, pruned]), tmp_path)
+    assert "Size against accuracy, round by round" in page.text
+    assert "Round 3 lost too much." in page.text
+    drawn = [tag for tag in page.all("circle") if tag.get("class") == "kept"]
+    assert len(drawn) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"curve": CURVE["curve"][:1]},
+        {"curve": [{"parameters": "many"}, {"parameters": 3}]},
+        {"curve": 7},
+        {"round": 9},
+        {"round": None},
+    ],
+)
+def test_a_curve_in_another_form_is_left_out(tmp_path: Path, changes: dict[str, Any]) -> None:
+    pruned = replace(PUPIL, measured=CURVE | changes)
+    text = read(sample_run(tmp_path, [VGG, pruned]), tmp_path).text
+    assert "round by round" not in text
+
+
 def test_synthetic_data_is_announced_above_everything(tmp_path: Path, page: _Page) -> None:
     words = "Synthetic images: nothing here is medical"
     synthetic = read(sample_run(tmp_path, [VGG, PUPIL], synthetic=True), tmp_path)

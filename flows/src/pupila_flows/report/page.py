@@ -10,6 +10,7 @@ from markupsafe import Markup
 from pupila.store import write_atomically
 from pupila_flows.report import controls, figures, formats, graph, scatter, tables, teachers
 from pupila_flows.report.answers import Answers, read_answers
+from pupila_flows.report.curves import pruning_curves
 from pupila_flows.report.disagreements import disagreements
 from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
@@ -64,6 +65,7 @@ def render(result: RunResult, folder: Path) -> str:
         seed_table=seed_table(result, answers),
         repeats=[entry for entry in result.entries if entry.repeats],
         panels=teachers.panels(lineage),
+        curves=pruning_curves(lineage),
         layers=sensitive_layers(lineage),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
