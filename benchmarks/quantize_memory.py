@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ from pupila.testing import draw_images, read_images, step_for
 
 SIZE = InputContract(height=224, width=224)
 CLASSES = tuple(f"class-{number:04}" for number in range(1000))
+COMPARED = 4
+"""Validation images on which `quantize-int8` compares what it made with the float model."""
 _GB = 1e9
 _KIB = 1024
 
@@ -162,7 +165,7 @@ def measure(stage: str, folder: Path, images: int) -> dict[str, Any]:
 
 def compare(folder: Path, images: int) -> None:
     """Run all stages and print how the converter stands to the technique."""
-    draw_images(folder / "images", images=max(images, 1))
+    _draw(folder / "images")
     figures = {stage.__name__: measure(stage.__name__, folder, images) for stage in STAGES}
     ours, theirs = figures["quantize"], figures["convert"]
     with_export = ours["seconds"] + figures["export"]["seconds"]
@@ -172,6 +175,14 @@ def compare(folder: Path, images: int) -> None:
     print(f"  the same with export and saving: time {with_saving / with_export:.1f}")
     print(f"  peak memory {theirs['peak_bytes'] / ours['peak_bytes']:.1f}")
     print(f"  output size {theirs['size_bytes'] / ours['size_bytes']:.2f}")
+
+
+def _draw(folder: Path) -> None:
+    """Draw one training image of each class, and few to compare the forms on."""
+    draw_images(folder, classes=CLASSES, images=1)
+    for split in ("validation", "test"):
+        for place in sorted((folder / split).iterdir())[COMPARED:]:
+            shutil.rmtree(place)
 
 
 def main() -> None:

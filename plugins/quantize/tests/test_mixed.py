@@ -7,6 +7,7 @@ from pupila import InputContract, OutputContract, PupilaError, keras_files
 from pupila.artifact import Origin
 from pupila.registry import installed
 from pupila.testing import CLASSES, run_step
+from pupila_quantize import comparing
 from pupila_quantize.graph import Layer, float_operators, layers
 from pupila_quantize.mixed import Sensitivity, choose, sensitivities
 
@@ -108,3 +109,11 @@ def test_blocks_that_no_dense_layer_can_be_cut_into_are_refused(fragile, store, 
     config = plugin.config.model_validate({"block": 32})
     with pytest.raises(PupilaError, match="number of inputs that 32 divides"):
         run_step(plugin, config, [fragile], tmp_path, store=store, dataset=dataset)
+
+
+def test_of_many_validation_images_some_of_every_class_are_compared(
+    quantized, dataset, monkeypatch
+):
+    monkeypatch.setattr(comparing, "_MOST_IMAGES", 10)
+    measured = quantized("quantize-int8").artifact.record.measured
+    assert len(dataset.select("validation")) > measured["validation_images"] == 10

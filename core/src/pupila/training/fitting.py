@@ -62,11 +62,11 @@ def fit(
     compile_for(model, loss, images.classes, schedule, steps)
     course = checkpoint.restore(model)
     judged = all_in_order(validation, schedule.batch_size)
-    while _goes_on(course, schedule):
+    while goes_on(course, schedule):
         epoch, started = len(course.history), time.monotonic()
         batches = epoch_batches(images, epoch, seed, schedule.batch_size)
         figures = _one_epoch(model, batches, judged)
-        _check_finite(figures, epoch, schedule)
+        check_finite(figures, epoch, schedule)
         course.history.append(figures)
         if course.best_epoch == epoch:
             course.best = snapshot(model)
@@ -78,7 +78,8 @@ def fit(
     return course
 
 
-def _goes_on(course: Course, schedule: Schedule) -> bool:
+def goes_on(course: Course, schedule: Schedule) -> bool:
+    """Tell whether there is another epoch: neither the last one nor patience was reached."""
     done = len(course.history)
     if not done or schedule.patience is None:
         return done < schedule.epochs
@@ -91,7 +92,12 @@ def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def _check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
+def check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
+    """Look at what epoch `epoch` (from 0) came to.
+
+    Raises:
+        PupilaError: a loss is no longer a number.
+    """
     broken = [name for name in ("loss", "val_loss") if not math.isfinite(figures[name])]
     if broken:
         raise PupilaError(

@@ -1,65 +1,11 @@
-"""Quantises TFLite flatbuffers after training."""
+"""Quantises models: flatbuffers after training, Keras models during it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self
 
-from pydantic import Field, model_validator
-
-from pupila import Config, Technique, hookimpl
-
-Borders = Literal["float", "int8"]
-
-
-class Calibrated(Config):
-    """Settings of whatever is calibrated, as `quantize-int16x8`."""
-
-    calibration_images: int = Field(
-        default=100,
-        ge=1,
-        description="Training images whose activations set the ranges, shared among the classes.",
-    )
-
-
-class QuantizeInt8(Calibrated):
-    """Settings of `quantize-int8`."""
-
-    borders: Borders = Field(
-        default="float",
-        description=(
-            "Type of the input and output. float: as before, which browsers need (LiteRT.js takes "
-            "no int8); int8: for microcontrollers and accelerators without floats."
-        ),
-    )
-
-
-class QuantizeInt4(QuantizeInt8):
-    """Settings of `quantize-int4`."""
-
-    block: Literal[32, 64, 128, 256] | None = Field(
-        default=None,
-        description="Inputs of a dense layer that share a scale; by default all of an output do. "
-        "With blocks, activations are quantised at run time and the borders are in float.",
-    )
-
-    @model_validator(mode="after")
-    def _borders_fit(self) -> Self:
-        if self.block is not None and self.borders != "float":
-            raise ValueError("`block` needs `borders: float`: its kernels quantise at run time")
-        return self
-
-
-class QuantizeMixed(QuantizeInt8):
-    """Settings of `quantize-mixed`."""
-
-    budget: float = Field(
-        default=0.01,
-        ge=0,
-        lt=1,
-        description="Accuracy that may be lost on the validation images, a fraction: layers stay "
-        "in float, the most sensitive first, until no more is.",
-    )
+from pupila import Technique, hookimpl
+from pupila_quantize.settings import Calibrated, Qat, QuantizeInt4, QuantizeInt8, QuantizeMixed
 
 
 @hookimpl
@@ -114,4 +60,14 @@ def pupila_techniques() -> Iterable[Technique]:
         produces="tflite",
         needs_data=True,
         implementation="pupila_quantize.techniques:quantize_mixed",
+    )
+    yield Technique(
+        name="qat",
+        summary="Train a Keras model on as int8 will compute, then write it (Jacob et al. 2018)",
+        config=Qat,
+        accepts=frozenset({"keras"}),
+        produces="tflite",
+        needs_data=True,
+        seeded=True,
+        implementation="pupila_quantize.qat:qat",
     )

@@ -11,13 +11,18 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError, Step
+from pupila import Artifact, Dataset, Progress, PupilaError, Step
 from pupila.arrays import Pixels
+from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
 """Accuracy lost on the validation images, as a fraction, at which a form is said to collapse."""
 
 _LEAST_PROBABILITY = 1e-7
+
+_MOST_IMAGES = 500
+"""Of a larger validation split so many are compared, of every class alike: a form may be tried
+once for each layer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Comparison:
         (artifact,) = step.inputs
         if step.dataset is None:
             raise PupilaError("Quantisation was given no data: name `data` in the recipe.")
-        validation = step.dataset.select("validation")
+        validation = _some(step.dataset.select("validation"), step.seed)
         classes = list(artifact.record.output.classes)
         columns = [classes.index(name) for name in validation.classes]
         asked = step.predictions.of(artifact, validation, step.progress)
@@ -87,6 +92,13 @@ class Comparison:
             f"{found['validation_accuracy']:.3f} on {len(self.labels)} validation images. "
             f"quantize-mixed finds the layers that lose it; quantize-int16x8 loses less."
         )
+
+
+def _some(validation: Dataset, seed: int) -> Dataset:
+    if len(validation) <= _MOST_IMAGES:
+        return validation
+    rows = choose_rows(validation, _MOST_IMAGES, seed)
+    return Dataset.of(validation.frame.iloc[rows], validation.classes, validation.cache)
 
 
 def answers(

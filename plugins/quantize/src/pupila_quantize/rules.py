@@ -15,7 +15,7 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 from ai_edge_quantizer.recipe_manager import RecipeManager
 
-from pupila_quantize import Borders
+from pupila_quantize.settings import Borders
 
 _EVERY_TENSOR = ".*"
 _EVERYTHING = TFLOperationName.ALL_SUPPORTED

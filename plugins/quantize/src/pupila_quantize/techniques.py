@@ -17,13 +17,7 @@ from ai_edge_quantizer.recipe_manager import RecipeManager
 from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
 from pupila import Config, Product, PupilaError, Step
-from pupila_quantize import (
-    Calibrated,
-    QuantizeInt4,
-    QuantizeInt8,
-    QuantizeMixed,
-    rules,
-)
+from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison
 from pupila_quantize.graph import (
@@ -33,6 +27,7 @@ from pupila_quantize.graph import (
     refuse_quantized,
 )
 from pupila_quantize.mixed import choose, sensitivities
+from pupila_quantize.settings import Calibrated, QuantizeInt4, QuantizeInt8, QuantizeMixed
 
 _MODEL_NAME = "model.tflite"
 

@@ -1,0 +1,78 @@
+"""Between what a classifier answers and the logits that it is trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pupila import OutputContract, PupilaError
+from pupila.contract import OutputKind
+from pupila.keras_files import import_keras
+from pupila_prune.graph import channels_of
+from pupila_prune.rebuild import rebuild, uncut
+
+keras = import_keras()
+layers, ops = keras.layers, keras.ops
+
+
+def logits_of(model: Any, kind: OutputKind) -> Any:
+    """Return a copy of a flat model, all its layers trainable, that ends in its logits.
+
+    Raises:
+        PupilaError: the last layer is not of that kind, so there are no logits before it.
+    """
+    settings: dict[str, Any] = {}
+    if kind != "logits":
+        last, (before, *_) = _last_call(model)
+        if _is_only_activation(last, kind):
+            model = keras.Model(model.inputs[0], before, name=model.name)
+        elif _activates(last, kind):
+            settings = {last.name: {"activation": "linear"}}
+        else:
+            raise PupilaError(
+                f"The model {model.name!r} ends in the layer {last.name!r}, a "
+                f"{type(last).__name__}, where a {kind} was declared, as a layer of its own or as "
+                f"the activation of the last. Correct the `output` that is declared for the model, "
+                f"or end the model in a {kind}."
+            )
+    channels = channels_of(model)
+    return rebuild(model, channels, uncut(channels), settings)
+
+
+def trained_form(model: Any, kind: OutputKind) -> Any:
+    """Return a model of the same layers that gives a logit for each class `(batch, classes)`.
+
+    A single logit z, of the second class, is that of a softmax over 0 and z.
+    """
+    if kind != "sigmoid":
+        return model
+    (logit,) = model.outputs
+    both = ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
+    return keras.Model(model.inputs[0], both, name=model.name)
+
+
+def with_answer(model: Any, output: OutputContract) -> Any:
+    """Return a model of the same layers that ends in what the contract says."""
+    if output.kind == "logits":
+        return model
+    name = "probabilities"
+    while name in {layer.name for layer in model.layers}:
+        name = f"final_{name}"
+    answer = layers.Activation(output.kind, name=name)(model.outputs[0])
+    return keras.Model(model.inputs[0], answer, name=model.name)
+
+
+def _last_call(model: Any) -> tuple[Any, list[Any]]:
+    """Return the layer that gives the output, and what it was called on."""
+    history = model.outputs[0]._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    return history.operation, node.input_tensors
+
+
+def _is_only_activation(layer: Any, kind: OutputKind) -> bool:
+    if isinstance(layer, layers.Activation):
+        return _activates(layer, kind)
+    return kind == "softmax" and isinstance(layer, layers.Softmax)
+
+
+def _activates(layer: Any, kind: OutputKind) -> bool:
+    return getattr(layer, "activation", None) is getattr(keras.activations, kind)

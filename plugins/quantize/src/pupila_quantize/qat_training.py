@@ -1,0 +1,160 @@
+"""Trains a `tf_keras` model with fake quantisation; every epoch ends in a checkpoint.
+
+`pupila.training.fitting` does the same for Keras 3, whose optimizers do not take the variables of
+`tf_keras`. Pictures, losses, checkpoints and schedule are the same.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pupila import OutputContract, Progress
+from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
+from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
+from pupila.training.fitting import check_finite, goes_on
+from pupila.training.loss import Loss, accuracy
+from pupila.training.schedule import Schedule
+from pupila_quantize.lowering import layers, tf_keras
+
+_LARGEST_GRADIENT = 1.0
+"""Norm to which the gradient of each variable is clipped."""
+
+_LEAST_PROBABILITY = 1e-7
+"""Its logarithm stands for the logit where a model ends in something else than a softmax."""
+
+
+class Trainee:
+    """A model in training: its logits, its variables and their optimizer."""
+
+    def __init__(
+        self,
+        model: Any,
+        output: OutputContract,
+        columns: list[int],
+        loss: Loss,
+        schedule: Schedule,
+        steps: int,
+    ) -> None:
+        """Take a model whose column `columns[k]` is the class of label k, for epochs of `steps`."""
+        self.variables = list(model.variables)
+        self.trainable_variables = list(model.trainable_variables)
+        self.optimizer = _optimizer(schedule, steps)
+        self.optimizer.build(self.trainable_variables)
+        self._answer, self._columns, self._output = _before_softmax(model), columns, output
+        self._loss, self._correct = loss, accuracy(len(columns))
+        picture = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
+        target = tf.TensorSpec((None, 2 * len(columns)), tf.float32)
+        self._learn = tf.function(self._learn_from, input_signature=[picture, target])
+        self._judge = tf.function(self._judge_by, input_signature=[picture, target])
+
+    def learn(self, batches: Batches) -> tuple[float, float]:
+        """Take a step for each batch; return loss and accuracy, means over all images."""
+        return _mean(self._learn, batches)
+
+    def judge(self, batches: Batches) -> tuple[float, float]:
+        """Return loss and accuracy, means over all images."""
+        return _mean(self._judge, batches)
+
+    def _learn_from(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            logits = self._logits(pictures, training=True)
+            losses = self._loss(targets, logits)
+            mean = tf.reduce_mean(losses)
+        gradients = tape.gradient(mean, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return losses, self._correct(targets, logits)
+
+    def _judge_by(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
+        logits = self._logits(pictures, training=False)
+        return self._loss(targets, logits), self._correct(targets, logits)
+
+    def _logits(self, pictures: Any, training: bool) -> Any:
+        """Return logits `(batch, classes)`, columns in the order of the labels."""
+        model, stripped = self._answer
+        found = model(pictures, training=training)
+        if self._output.kind == "sigmoid":
+            found = found if stripped else _log(found) - _log(1 - found)
+            found = tf.concat([tf.zeros_like(found), found], axis=-1)
+        elif self._output.kind == "softmax" and not stripped:
+            found = _log(found)
+        return tf.gather(found, self._columns, axis=-1)
+
+
+def train(
+    trainee: Trainee,
+    images: Images,
+    validation: Images,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> Course:
+    """Train until the last epoch or until patience is over; leave the best epoch in the model.
+
+    A run that was killed goes on after the last epoch that it ended.
+
+    Raises:
+        PupilaError: the loss is no longer a number.
+    """
+    course = checkpoint.restore(trainee)
+    judged = all_in_order(validation, schedule.batch_size)
+    while goes_on(course, schedule):
+        epoch, started = len(course.history), time.monotonic()
+        batches = epoch_batches(images, epoch, seed, schedule.batch_size)
+        figures = _figures(trainee.learn(batches), trainee.judge(judged))
+        check_finite(figures, epoch, schedule)
+        course.history.append(figures)
+        if course.best_epoch == epoch:
+            course.best = snapshot(trainee)
+        course.seconds += time.monotonic() - started
+        checkpoint.save(trainee, course)
+        reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
+        progress(epoch + 1, schedule.epochs, reached)
+    assign(trainee, course.best)
+    return course
+
+
+def _optimizer(schedule: Schedule, steps: int) -> Any:
+    """Return Adam, its rate as in `pupila.training.fitting`: up for one epoch, down by a cosine.
+
+    Weights do not decay: they are to stay near those that the model came with.
+    """
+    rate = tf_keras.optimizers.schedules.CosineDecay(
+        schedule.learning_rate / 10,
+        decay_steps=max(1, (schedule.epochs - 1) * steps),
+        warmup_target=schedule.learning_rate,
+        warmup_steps=steps,
+    )
+    return tf_keras.optimizers.Adam(rate, clipnorm=_LARGEST_GRADIENT, jit_compile=False)
+
+
+def _before_softmax(model: Any) -> tuple[Any, bool]:
+    """Return a model of the same layers without the last softmax or sigmoid, if it ends in one."""
+    last = model.outputs[0].node.layer
+    sigmoid = isinstance(last, layers.Activation) and last.activation.__name__ == "sigmoid"
+    if isinstance(last, layers.Softmax) or sigmoid:
+        return tf_keras.Model(model.inputs, last.input), True
+    return model, False
+
+
+def _log(probabilities: Any) -> Any:
+    return tf.math.log(tf.clip_by_value(probabilities, _LEAST_PROBABILITY, 1.0))
+
+
+def _mean(step: Any, batches: Batches) -> tuple[float, float]:
+    told: list[NDArray[np.float32]] = []
+    for index in range(len(batches)):
+        pictures, targets = batches[index]
+        told.append(np.stack(step(pictures.astype(np.float32), targets)))
+    loss, correct = np.concatenate(told, axis=-1).mean(axis=-1, dtype=np.float64)
+    return float(loss), float(correct)
+
+
+def _figures(learned: tuple[float, float], judged: tuple[float, float]) -> Figures:
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return dict(zip(names, (*learned, *judged), strict=True))

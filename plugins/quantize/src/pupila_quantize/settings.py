@@ -1,0 +1,85 @@
+"""Settings of all techniques of this package."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pupila import Config
+from pupila.training.schedule import Schedule
+
+Borders = Literal["float", "int8"]
+
+
+class WithBorders(Config):
+    """What every int8 form can be told."""
+
+    borders: Borders = Field(
+        default="float",
+        description=(
+            "Type of the input and output. float: as before, which browsers need (LiteRT.js takes "
+            "no int8); int8: for microcontrollers and accelerators without floats."
+        ),
+    )
+
+
+class Calibrated(Config):
+    """Settings of whatever is calibrated, as `quantize-int16x8`."""
+
+    calibration_images: int = Field(
+        default=100,
+        ge=1,
+        description="Training images whose activations set the ranges, shared among the classes.",
+    )
+
+
+class QuantizeInt8(WithBorders, Calibrated):
+    """Settings of `quantize-int8`."""
+
+
+class QuantizeInt4(QuantizeInt8):
+    """Settings of `quantize-int4`."""
+
+    block: Literal[32, 64, 128, 256] | None = Field(
+        default=None,
+        description="Inputs of a dense layer that share a scale; by default all of an output do. "
+        "With blocks, activations are quantised at run time and the borders are in float.",
+    )
+
+    @model_validator(mode="after")
+    def _borders_fit(self) -> Self:
+        if self.block is not None and self.borders != "float":
+            raise ValueError("`block` needs `borders: float`: its kernels quantise at run time")
+        return self
+
+
+class QuantizeMixed(QuantizeInt8):
+    """Settings of `quantize-mixed`."""
+
+    budget: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Accuracy that may be lost on the validation images, a fraction: layers stay "
+        "in float, the most sensitive first, until no more is.",
+    )
+
+
+class Qat(WithBorders, Schedule):
+    """Settings of `qat`: a short, gentle training, since the model knows its answers already."""
+
+    epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")
+    learning_rate: float = Field(
+        default=1e-4, gt=0, le=1, description="Highest rate of Adam, which falls to 0 by a cosine."
+    )
+    alpha: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Weight of the labels; the answers of the model before it was quantised have "
+        "the rest. 1 learns from the labels alone.",
+    )
+    temperature: float = Field(
+        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
+    )
