@@ -20,6 +20,8 @@ from pupila_prune import rounds
 from pupila_prune.config import FilterPruning
 from pupila_prune.techniques import prune_filters
 
+pytestmark = pytest.mark.slow
+
 keras = keras_files.import_keras()
 layers = keras.layers
 

@@ -16,6 +16,8 @@ from pupila_quantize.comparing import answers
 from pupila_quantize.qat import qat
 from pupila_quantize.settings import Qat
 
+pytestmark = pytest.mark.slow
+
 keras = keras_files.import_keras()
 layers = keras.layers
 
