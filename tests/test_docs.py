@@ -10,6 +10,7 @@ import pytest
 
 from pupila.plugin import StepPlugin
 from pupila.registry import installed
+from pupila_flows.expansion import expand
 from pupila_flows.plan import read_plan
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +32,14 @@ def test_every_technique_and_exporter_is_told_in_the_readme():
 @pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_example_recipe_is_valid(recipe: Path, shared_data: Path, shared_teachers: Path):
     assert read_plan(recipe).steps
+
+
+def test_the_control_that_an_example_has_written_is_the_control(
+    shared_data: Path, shared_teachers: Path
+):
+    nodes = {node.name: node for node in expand(read_plan(ROOT / "examples" / "glaucoma.yaml"))}
+    assert not [name for name in nodes if "(control)" in name]
+    assert nodes["pupil"].control == "control"
 
 
 def test_the_recipe_in_the_readme_is_valid(

@@ -272,6 +272,64 @@ def test_in_a_sweep_a_control_goes_through_the_steps_of_its_pupil(tmp_path: Path
         made.add(name)
 
 
+SHARED = """\
+    steps:
+      plain: {use: train}
+      pupil: {use: distill, from: big}
+      out: {use: export, from: pupil}
+    sweep: {plain.epochs: [1, 2], pupil.epochs: [1, 2]}
+    """
+WRITTEN = """\
+    steps:
+      one: {use: train, with: {epochs: 1}}
+      two: {use: train, with: {epochs: 2}}
+      pupil: {use: distill, from: big}
+      out: {use: export, from: pupil}
+    sweep: {pupil.epochs: [1, 2]}
+    """
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"), [(SHARED, "plain[epochs={}]"), (WRITTEN, "{}")], ids=["swept", "written"]
+)
+def test_what_follows_a_control_of_the_recipe_has_a_name_for_each_point(
+    tmp_path: Path, text: str, plain: str
+):
+    plan = _plan(tmp_path, text)
+    nodes = _named(expand(plan, points(plan)))
+    names = {"1": "one", "2": "two"}
+    for epochs in ("1", "2"):
+        control = nodes[nodes[f"out[epochs={epochs}]"].control or ""]
+        assert control.name == f"out (control)[epochs={epochs}]"
+        assert control.inputs == (plain.format(epochs if "[" in plain else names[epochs]),)
+
+
+def test_a_pupil_that_wants_no_control_gets_none_in_a_sweep_either(tmp_path: Path):
+    plan = _plan(
+        tmp_path,
+        """\
+        steps:
+          a: {use: distill, from: big}
+          b: {use: distill, from: a, control: false}
+          out: {use: export, from: b}
+        sweep: {a.alpha: [0.1, 0.2]}
+        """,
+    )
+    nodes = _named(expand(plan, points(plan)))
+    assert {node.step for node in nodes.values() if not node.taught} == {"a"}
+    assert nodes["out[alpha=0.1]"].control is None
+
+
+def test_settings_that_do_not_fit_are_told_once(tmp_path: Path):
+    steps = """\
+        steps: {pupil: {use: distill, from: big, with: {weights: [1, 2]}}}
+        sweep: {pupil.epochs: [1, 2, 3]}
+        """
+    with pytest.raises(RecipeError) as caught:
+        _plan(tmp_path, steps)
+    assert len(caught.value.problems) == 1
+
+
 @pytest.mark.parametrize("teachers", ["[assistant]", "[big, assistant]"])
 def test_a_pupil_of_a_pupil_keeps_its_own_control(tmp_path: Path, teachers: str):
     steps = f"""\

@@ -230,7 +230,7 @@ def test_how_often_teachers_disagree_is_shown_with_their_names(tmp_path: Path) -
         sample_run(tmp_path, [VGG, XCEPTION, replace(PUPIL, measured=noted)]), tmp_path
     ).text
     assert "Where teachers disagree" in text
-    assert "To 7.0 % of the images they do not all give one class" in text
+    assert "To 7.0 % of the pictures they do not all give one class" in text
     assert "2.0 % no teacher had right, and only the label taught" in text
 
 

@@ -208,3 +208,25 @@ def test_equal_points_are_told_and_the_step_is_named_where_there_are_several(tmp
     page = write_sweep(_sweep(tmp_path, nodes), tmp_path).read_text()
     assert "Best on the validation images: pupil: alpha = 0, temperature = 1" in page
     assert "the highest of 6 points (6 points share it; the first is taken)" in page
+
+
+def test_a_swept_step_is_one_line_though_one_of_its_points_is_a_control(tmp_path: Path):
+    points = [
+        Node(
+            *(f"plain[epochs={epochs}]", "train", (), 0.5),
+            settings={"plain.epochs": epochs},
+            validation=0.9 - epochs / 1000,
+        )
+        for epochs in (3, 5)
+    ]
+    pupil = Node("pupil", "distill", ("vgg16",), 0.5, control="plain[epochs=3]")
+    result = _sweep(tmp_path, [VGG, pupil, *points], {"plain.epochs": (3, 5)})
+    best = best_point(result)
+    assert best is not None and best.name == "plain[epochs=3]"
+
+
+def test_a_warning_stands_above_the_points(tmp_path: Path):
+    nodes = _nodes((7,))
+    nodes[1] = replace(nodes[1], measured={"warning": "Accuracy falls."})
+    page = write_sweep(_sweep(tmp_path, nodes), tmp_path).read_text()
+    assert page.count("Accuracy falls.") == 1

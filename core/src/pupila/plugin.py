@@ -127,8 +127,9 @@ class Technique(StepPlugin):
     control: str | None = None
     """Technique without inputs that trains alike but learns from no teacher.
 
-    Its settings are some of this one's; with them it takes as many steps. It is run beside this
-    one, unless a recipe says `control: false`, so that a report can tell what the teacher is worth.
+    Its settings are some of this one's; with them it takes as many steps an epoch. It is run beside
+    this one, unless a recipe says `control: false`, so that a report can tell what the teacher is
+    worth.
     """
 
 

@@ -136,10 +136,14 @@ def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
         return None
     known = plugin.config.model_fields
     config = {k: v for k, v in node.config.model_dump().items() if k in known}
-    paths = plan.swept(node.step)
-    settings = {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
     alone = replace(node, plugin=plugin, config=plugin.config.model_validate(config))
-    return _untaught(alone, (), settings, plan)
+    return _untaught(alone, (), _without_teacher(node, plugin, plan), plan)
+
+
+def _without_teacher(node: Node, control: StepPlugin, plan: Plan) -> Settings:
+    """Return those of a node's swept settings that its control has too."""
+    paths, known = plan.swept(node.step), control.config.model_fields
+    return {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
 
 
 def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Plan) -> Node:
@@ -163,20 +167,31 @@ def _followed(nodes: list[Node], plan: Plan, *, through: bool) -> list[Node]:
     """
     found = {(node.made_by, node.inputs): node.name for node in nodes}
     known = {node.name: node for node in nodes}
+    controls = {step.name: step.control for step in plan.steps}
+    shared: dict[str, Settings] = {}
     added: list[Node] = []
     for node in nodes:
-        inputs = tuple(known[name].control or "" if name in known else "" for name in node.inputs)
-        if node.control or not inputs or not all(inputs):
+        plugin = controls[node.step]
+        if node.control and plugin:
+            shared[node.name] = _without_teacher(node, plugin, plan)
+        if _has_own_control(node) or not node.inputs or not shared.keys() >= set(node.inputs):
             continue
+        inputs = tuple(known[name].control or name for name in node.inputs)
+        touched = set(plan.swept(node.step)).union(*(shared[name] for name in node.inputs))
+        settings = {key: node.settings[key] for key in node.settings if key in touched}
         if through and (node.made_by, inputs) not in found:
-            touched = set(plan.swept(node.step)).union(*(known[name].settings for name in inputs))
-            settings = {key: node.settings[key] for key in node.settings if key in touched}
             control = _untaught(node, inputs, settings, plan)
             found[node.made_by, inputs] = control.name
-            known[control.name] = control
             added.append(control)
-        known[node.name] = replace(node, control=found.get((node.made_by, inputs)))
+        name = found.get((node.made_by, inputs))
+        known[node.name] = replace(node, control=name)
+        if name:
+            shared[node.name] = settings
     return [*(known[node.name] for node in nodes), *added]
+
+
+def _has_own_control(node: Node) -> bool:
+    return isinstance(node.plugin, Technique) and node.plugin.control is not None
 
 
 def _referred(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:

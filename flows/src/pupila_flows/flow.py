@@ -267,6 +267,7 @@ def _judge_all(run: _Run, made: Made, *, only_last: bool) -> list[Entry]:
     """Judge the artifacts, one at a time: no other work of ours disturbs the latencies."""
     inside = {name for node in run.nodes for name in node.inputs if only_last}
     inside -= run.plan.recipe.teachers.keys()
+    inside -= {node.control for node in run.nodes if node.name not in inside}
     return [_judged(run, entry, made, judge=entry.name not in inside) for entry in _entries(run)]
 
 

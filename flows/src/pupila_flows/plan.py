@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -186,6 +186,8 @@ class _Checker:
     parts: _Parts
     registry: Registry
     problems: list[Problem]
+    misfits: set[str] = field(default_factory=set[str])
+    """Steps whose settings and inputs were already told not to fit."""
 
     def plan(self, recipe: Recipe | None) -> Plan:
         data = self._data()
@@ -290,8 +292,9 @@ class _Checker:
             counted = part.says("inputs") and self._has_its_count(location, section, plugin)
             control = self._control(location, section, plugin)
             config = self._config(location, part, plugin)
-            if config and counted:
-                self._check_inputs((*location, "with"), config, section)
+            fits = counted and config and self._fits((*location, "with"), config, section)
+            if not fits:
+                self.misfits.add(name)
             if config:
                 yield PlannedStep(name, section, plugin, config, control)
 
@@ -307,11 +310,14 @@ class _Checker:
                 self.problems += explain(error, self.source, plugin.config, where)
             return None
 
-    def _check_inputs(self, location: Location, config: Config, section: StepSection) -> None:
+    def _fits(self, location: Location, config: Config, section: StepSection) -> bool:
+        """Tell whether settings fit the number of inputs."""
         try:
             config.check_inputs(len(section.inputs))
         except PupilaError as error:
             self._problem(location, str(error))
+            return False
+        return True
 
     def _has_its_count(self, location: Location, section: StepSection, plugin: StepPlugin) -> bool:
         """Tell whether a step has as many inputs as its plugin takes."""
@@ -370,7 +376,8 @@ class _Checker:
                 found = explain(error, self.source, step.plugin.config, within)
                 self._problem(where, found[0].message)
                 continue
-            self._check_inputs(where, config, step.section)
+            if step.name not in self.misfits:
+                self._fits(where, config, step.section)
             made = config.model_dump_json()
             if made in known:
                 same = f"{value!r} comes to the same setting as {known[made]!r}: name one of them."

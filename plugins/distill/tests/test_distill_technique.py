@@ -556,7 +556,12 @@ def test_figures_of_an_epoch_are_means_over_all_its_images(distilling, dataset, 
 
 def test_the_control_sees_no_unlabelled_image(dataset, tmp_path):
     steps = [
-        step_for(Training.model_validate(QUICK), [], tmp_path / str(number), dataset=images)
+        step_for(
+            Training.model_validate(QUICK | {"unlabelled": False}),
+            [],
+            tmp_path / str(number),
+            dataset=images,
+        )
         for number, images in enumerate((dataset, with_unlabelled(dataset)))
     ]
     assert [train(step).measured["unlabelled_images"] for step in steps] == [0, 0]

@@ -1,4 +1,4 @@
-"""Streams pictures and targets to Keras: one epoch, one view of every image."""
+"""Streams pictures and targets to Keras: one view of the images in each epoch."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Bat
 
 
 def all_in_order(images: Images, batch_size: int) -> Batches:
-    """Return the images as they are, for validation."""
+    """Return view 0 of the images in order, for validation."""
     return Batches(images, np.arange(len(images)), 0, batch_size)

@@ -24,7 +24,7 @@ class Course:
     history: list[Figures] = field(default_factory=list[Figures])
     """Per epoch: loss, accuracy, val_loss, val_accuracy."""
     best: Arrays = field(default_factory=list[NDArray[Any]])
-    """The student's variables after the epoch of the lowest validation loss."""
+    """The model's variables after the epoch of the lowest validation loss."""
     seconds: float = 0.0
     """Spent in training and validation, over all runs."""
 

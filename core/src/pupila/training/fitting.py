@@ -87,7 +87,7 @@ def goes_on(course: Course, schedule: Schedule) -> bool:
 
 
 def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
-    """Train on every image once; return loss, accuracy, val_loss and val_accuracy."""
+    """Train on the pictures of one epoch; return loss, accuracy, val_loss and val_accuracy."""
     history = model.fit(batches, validation_data=validation, shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
 

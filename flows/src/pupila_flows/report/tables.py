@@ -63,7 +63,7 @@ def results(lineage: Lineage, chosen: str | None) -> list[Row]:
             badges=_badges(entry, lineage),
             cells=_cells(entry, entry.evaluation, lineage, bars) if entry.evaluation else (),
             chosen=entry.name == chosen,
-            warning=_warning(entry),
+            warning=warning_of(entry),
         )
         for number, entry in enumerate(lineage.entries.values(), start=1)
     ]
@@ -176,7 +176,8 @@ def _made_by(entry: Entry) -> str:
     return f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
 
 
-def _warning(entry: Entry) -> str:
+def warning_of(entry: Entry) -> str:
+    """Return what the plugin that made an entry warns of; empty where it does not."""
     noted = entry.record.measured.get("warning") if entry.record else None
     return noted if isinstance(noted, str) else ""
 

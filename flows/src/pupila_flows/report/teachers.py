@@ -61,7 +61,7 @@ def _disagreement(measured: Mapping[str, Any]) -> list[str]:
     part = _fraction(measured.get("teachers_disagree"))
     if part is None:
         return []
-    return [f"To {formats.percent(part)} of the images they do not all give one class."]
+    return [f"To {formats.percent(part)} of the pictures they do not all give one class."]
 
 
 def _taught_by(measured: Mapping[str, Any]) -> list[str]:

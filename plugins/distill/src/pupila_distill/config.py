@@ -23,7 +23,7 @@ class Training(Schedule):
         description="Rows and columns of the student's input in pixels; its own where left out.",
     )
     unlabelled: bool = Field(
-        default=False,
+        default=True,
         description="Make epochs as long as if the unlabelled images of the data were learned "
         "from too: labelled ones are shown again in their place.",
     )

@@ -25,11 +25,15 @@ class Line:
 
 
 def roles(result: RunResult) -> dict[str, Role]:
-    """Tell what each entry is in a sweep, by name: a control is what something is compared with."""
+    """Tell what each entry is in a sweep, by name.
+
+    A step is a control where something is compared with every one of its points.
+    """
     controls = {entry.control for entry in result.entries}
+    pupils = {step_of(entry) for entry in result.entries if entry.name not in controls}
     found: dict[str, Role] = {}
     for entry in result.entries:
-        made: Role = "control" if entry.name in controls else "pupil"
+        made: Role = "pupil" if step_of(entry) in pupils else "control"
         found[entry.name] = "teacher" if entry.kind == "teacher" else made
     return found
 

@@ -48,6 +48,8 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         plot=draw(drawn, axis, title, best),
         rows=_rows(result, answers, names, best),
         failed=[entry for entry in result.entries if entry.error],
+        warning_of=tables.warning_of,
+        warnings=[each for each in result.entries if tables.warning_of(each)],
         several=len(seeds_of(result)) > 1,
         figures=FIGURES_NAME,
         picture=PLOT_NAME,
