@@ -12,8 +12,8 @@ runs on. Needs 10 GB of memory and 4 GB of disk.
 converter starts from a SavedModel each time. Both sums are therefore shown: the step alone, and
 with what must come before it.
 
-Seen on two busy cores: `quantize-int8` 21 s and 1.9 GB; the converter 123 s and 8.2 GB. With
-the export before it, 145 s against 167 s: what is saved is memory, and the second and third form.
+Seen on two cores: `quantize-int8` 4.8 s and 1.9 GB; the converter 24 s and 8.1 GB. With the export
+before it, 26 s against 31 s: what is saved is memory, and the second and third form.
 """
 
 from __future__ import annotations
