@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pupila import Progress, PupilaError
 from pupila.keras_files import import_keras
-from pupila.training.batches import Images, all_in_order, epoch_batches
+from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import Schedule
 
 keras = import_keras()
+
+OneEpoch = Callable[[Batches, Batches], Figures]
+"""Trains on the first batches, judges on the second; gives loss, accuracy, val_loss, val_accuracy.
+
+The means are over all images.
+"""
 
 _WEIGHT_DECAY = 1e-3
 _LARGEST_GRADIENT = 1.0
@@ -53,32 +61,49 @@ def fit(
     checkpoint: Checkpoint,
     progress: Progress,
 ) -> Course:
-    """Train until the last epoch or until patience is over; leave the best epoch in `model`.
+    """Train a Keras 3 model, see `train`."""
+    steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
+    compile_for(model, loss, images.classes, schedule, steps)
+    one_epoch = partial(_one_epoch, model)
+    return train(model, one_epoch, images, validation, schedule, seed, checkpoint, progress)
+
+
+def train(
+    trainee: Any,
+    one_epoch: OneEpoch,
+    images: Images,
+    validation: Images,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> Course:
+    """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
+
+    That is a model, or what else has `variables`, `trainable_variables` and an `optimizer`. A run
+    that was killed goes on after the last epoch that it ended.
 
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
-    compile_for(model, loss, images.classes, schedule, steps)
-    course = checkpoint.restore(model)
+    course = checkpoint.restore(trainee)
     judged = all_in_order(validation, schedule.batch_size)
-    while goes_on(course, schedule):
+    while _goes_on(course, schedule):
         epoch, started = len(course.history), time.monotonic()
-        batches = epoch_batches(images, epoch, seed, schedule.batch_size)
-        figures = _one_epoch(model, batches, judged)
-        check_finite(figures, epoch, schedule)
+        figures = one_epoch(epoch_batches(images, epoch, seed, schedule.batch_size), judged)
+        _check_finite(figures, epoch, schedule)
         course.history.append(figures)
         if course.best_epoch == epoch:
-            course.best = snapshot(model)
+            course.best = snapshot(trainee)
         course.seconds += time.monotonic() - started
-        checkpoint.save(model, course)
+        checkpoint.save(trainee, course)
         reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
         progress(epoch + 1, schedule.epochs, reached)
-    assign(model, course.best)
+    assign(trainee, course.best)
     return course
 
 
-def goes_on(course: Course, schedule: Schedule) -> bool:
+def _goes_on(course: Course, schedule: Schedule) -> bool:
     """Tell whether there is another epoch: neither the last one nor patience was reached."""
     done = len(course.history)
     if not done or schedule.patience is None:
@@ -86,13 +111,12 @@ def goes_on(course: Course, schedule: Schedule) -> bool:
     return done < schedule.epochs and done - 1 - course.best_epoch < schedule.patience
 
 
-def _one_epoch(model: Any, batches: Any, validation: Any) -> Figures:
-    """Train on the pictures of one epoch; return loss, accuracy, val_loss and val_accuracy."""
+def _one_epoch(model: Any, batches: Batches, validation: Batches) -> Figures:
     history = model.fit(batches, validation_data=validation, shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
+def _check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
     """Look at what epoch `epoch` (from 0) came to.
 
     Raises:

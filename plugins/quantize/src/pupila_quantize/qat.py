@@ -22,6 +22,7 @@ from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import train
 from pupila.training.loss import distillation_loss
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.views import AS_IS
@@ -29,7 +30,7 @@ from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
 from pupila_quantize.comparing import Comparison, answers
 from pupila_quantize.graph import float_operators
-from pupila_quantize.qat_training import Trainee, train
+from pupila_quantize.qat_training import Trainee
 from pupila_quantize.settings import Qat
 
 _MODEL_NAME = "model.tflite"
@@ -100,7 +101,9 @@ def _trained(step: Step[Qat], made: Quantised, training: Dataset, validation: Da
         -(-len(training) // config.batch_size),
     )
     checkpoint = Checkpoint(step.scratch / "training.npz", _key(step, training, validation))
-    return train(trainee, taught, judged, config, step.seed, checkpoint, step.progress)
+    return train(
+        trainee, trainee.one_epoch, taught, judged, config, step.seed, checkpoint, step.progress
+    )
 
 
 def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:

@@ -1,22 +1,19 @@
-"""Trains a `tf_keras` model with fake quantisation; every epoch ends in a checkpoint.
+"""One epoch of a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
 
-`pupila.training.fitting` does the same for Keras 3, whose optimizers do not take the variables of
-`tf_keras`. Pictures, losses, checkpoints and schedule are the same.
+The optimizers of Keras 3 do not take the variables of `tf_keras`.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pupila import OutputContract, Progress
-from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
-from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
-from pupila.training.fitting import check_finite, goes_on
+from pupila import OutputContract
+from pupila.training.batches import Batches
+from pupila.training.checkpoint import Figures
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import Schedule
 from pupila_quantize.lowering import layers, tf_keras
@@ -52,13 +49,16 @@ class Trainee:
         self._learn = tf.function(self._learn_from, input_signature=[picture, target])
         self._judge = tf.function(self._judge_by, input_signature=[picture, target])
 
-    def learn(self, batches: Batches) -> tuple[float, float]:
-        """Take a step for each batch; return loss and accuracy, means over all images."""
-        return _mean(self._learn, batches)
-
-    def judge(self, batches: Batches) -> tuple[float, float]:
-        """Return loss and accuracy, means over all images."""
-        return _mean(self._judge, batches)
+    def one_epoch(self, batches: Batches, validation: Batches) -> Figures:
+        """Take a step for each of the first batches, then judge the others."""
+        loss, correct = _mean(self._learn, batches)
+        val_loss, val_correct = _mean(self._judge, validation)
+        return {
+            "loss": loss,
+            "accuracy": correct,
+            "val_loss": val_loss,
+            "val_accuracy": val_correct,
+        }
 
     def _learn_from(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
@@ -83,40 +83,6 @@ class Trainee:
         elif self._output.kind == "softmax" and not stripped:
             found = _log(found)
         return tf.gather(found, self._columns, axis=-1)
-
-
-def train(
-    trainee: Trainee,
-    images: Images,
-    validation: Images,
-    schedule: Schedule,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> Course:
-    """Train until the last epoch or until patience is over; leave the best epoch in the model.
-
-    A run that was killed goes on after the last epoch that it ended.
-
-    Raises:
-        PupilaError: the loss is no longer a number.
-    """
-    course = checkpoint.restore(trainee)
-    judged = all_in_order(validation, schedule.batch_size)
-    while goes_on(course, schedule):
-        epoch, started = len(course.history), time.monotonic()
-        batches = epoch_batches(images, epoch, seed, schedule.batch_size)
-        figures = _figures(trainee.learn(batches), trainee.judge(judged))
-        check_finite(figures, epoch, schedule)
-        course.history.append(figures)
-        if course.best_epoch == epoch:
-            course.best = snapshot(trainee)
-        course.seconds += time.monotonic() - started
-        checkpoint.save(trainee, course)
-        reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
-        progress(epoch + 1, schedule.epochs, reached)
-    assign(trainee, course.best)
-    return course
 
 
 def _optimizer(schedule: Schedule, steps: int) -> Any:
@@ -153,8 +119,3 @@ def _mean(step: Any, batches: Batches) -> tuple[float, float]:
         told.append(np.stack(step(pictures.astype(np.float32), targets)))
     loss, correct = np.concatenate(told, axis=-1).mean(axis=-1, dtype=np.float64)
     return float(loss), float(correct)
-
-
-def _figures(learned: tuple[float, float], judged: tuple[float, float]) -> Figures:
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    return dict(zip(names, (*learned, *judged), strict=True))
