@@ -28,13 +28,14 @@ from sample_runs import (
 )
 
 from pupila import PupilaError
-from pupila.evaluation import Estimate
+from pupila.evaluation import Estimate, Measurement
 from pupila_flows.report import answers, figures, formats, graph, write_report
 from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, MARGIN, headline, keeps_accuracy
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.thumbnails import thumbnail
 from pupila_flows.results import Check, Entry, RunResult
+from pupila_flows.tables import result_rows
 
 
 class _Page(HTMLParser):
@@ -345,6 +346,31 @@ def test_a_run_without_any_evaluation_still_has_a_report(tmp_path: Path) -> None
     result = sample_run(tmp_path, nodes)
     text = read(result, tmp_path).text
     assert "Nothing was judged in this run" in text and "Out of memory." in text
+
+
+def test_what_was_never_trained_has_a_size_and_a_speed_and_no_accuracy(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    teacher, pupil = result.entries
+    assert pupil.evaluation
+    measurement = Measurement(
+        **{name: getattr(pupil.evaluation, name) for name in Measurement.model_fields}
+    )
+    bare = pupil.model_copy(update={"evaluation": None, "measurement": measurement})
+    page = read(result.model_copy(update={"entries": (teacher, bare)}), tmp_path)
+    assert "not measured untrained" in page.text
+    assert len([tag for tag in page.all("svg") if tag.get("class") == "latency"]) == 2
+    (_, row) = result_rows(result.model_copy(update={"entries": (teacher, bare)}))
+    assert row["accuracy"] == "not measured: untrained" and float(row["MB"]) > 0
+
+
+def test_a_file_whose_zeros_take_as_much_room_as_before_says_so(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    teacher, pupil = result.entries
+    assert pupil.record
+    sparse = pupil.record.model_copy(update={"sparsity": 0.8})
+    entries = (teacher, pupil.model_copy(update={"record": sparse}))
+    text = read(result.model_copy(update={"entries": entries}), tmp_path).text
+    assert text.count("of its weights are 0: the file stores them, gzip does not") == 1
 
 
 def test_a_single_teacher_is_judged_without_talk_of_pupils(tmp_path: Path) -> None:

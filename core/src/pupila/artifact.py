@@ -41,6 +41,12 @@ class Record(BaseModel):
     origin: Origin
     parameters: int | None = Field(default=None, description="Weights, trainable or not.")
     macs: int | None = Field(default=None, description="Multiply-accumulates for one image.")
+    sparsity: float | None = Field(
+        default=None, description="Fraction of the weights that pruning set to 0, where it did."
+    )
+    untrained: bool = Field(
+        default=False, description="Weights are random: it has a size and a speed, and no answers."
+    )
     measured: dict[str, Any] = Field(
         default_factory=dict, description="What the plugin measured while it made the artifact."
     )

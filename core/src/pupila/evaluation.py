@@ -68,13 +68,19 @@ class Cost(_Figures):
     peak_memory_bytes: int = Field(description="Resident memory of the process that ran it.")
 
 
-class Evaluation(_Figures):
-    """One artifact, judged."""
+class Measurement(_Figures):
+    """What one artifact costs; all there is to say of one that was never trained."""
 
     artifact: str = Field(description="Digest.")
     format: str
     runtime: str
     cpu: str
+    cost: Cost
+
+
+class Evaluation(Measurement):
+    """One artifact, judged: its cost, and how good its answers are."""
+
     split: str
     metrics: Metrics
     validation: Estimate | None = Field(
@@ -84,5 +90,4 @@ class Evaluation(_Figures):
         default_factory=dict, description="The same by each value of `source`, `site`."
     )
     agreement: Agreement | None = None
-    cost: Cost
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")

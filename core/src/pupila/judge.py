@@ -16,7 +16,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
-from pupila.evaluation import Cost, Estimate, Evaluation, Latency
+from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement
 from pupila.metrics import accuracy, agreement, checked, metrics_of
 from pupila.plugin import OpenModel, Progress
 from pupila.predictions import Predictions, open_model
@@ -58,7 +58,7 @@ def evaluate(
     """
     judged = dataset.select(split)
     # first, so that the peak of memory is that of single images, whatever is cached
-    runtime, latency, memory = _measure(artifact, judged, threads, latency_repeats)
+    measured = measure(artifact, judged, threads=threads, latency_repeats=latency_repeats)
     answers = predictions.of(artifact, judged, progress)
     validation = _validation(artifact, dataset, split, predictions, progress)
     figures = partial(
@@ -74,10 +74,7 @@ def evaluate(
         name, other = reference
         comparison = agreement(name, answers, predictions.of(other, judged, progress))
     return Evaluation(
-        artifact=artifact.digest,
-        format=artifact.format,
-        runtime=runtime,
-        cpu=cpu_name(),
+        **dict(measured),
         split=split,
         metrics=figures(answers, judged.labels),
         validation=_validation_accuracy(validation, dataset),
@@ -88,9 +85,34 @@ def evaluate(
             for column, parts in _groups(judged).items()
         },
         agreement=comparison,
-        cost=_cost(artifact, latency, memory),
         probabilities=str(_keep(answers, artifact, judged, predictions.folder)),
     )
+
+
+def measure(
+    artifact: Artifact, images: Dataset, *, threads: int | None = None, latency_repeats: int = 50
+) -> Measurement:
+    """Return what `artifact` takes to ship, and to answer to the first of `images`.
+
+    Latency is measured with `threads` threads, all cores where None.
+    """
+    threads = threads or os.cpu_count() or 1
+    image = images.image(0, artifact.record.input)
+    with closing(open_model(artifact, threads)) as model:
+        times = _times(model, image, latency_repeats)
+        latency = Latency(
+            median_ms=float(np.median(times)),
+            p95_ms=float(np.quantile(times, 0.95)),
+            repeats=len(times),
+            threads=model.threads,
+        )
+        return Measurement(
+            artifact=artifact.digest,
+            format=artifact.format,
+            runtime=model.runtime,
+            cpu=cpu_name(),
+            cost=_cost(artifact, latency, model.peak_memory_bytes()),
+        )
 
 
 def cpu_name() -> str:
@@ -137,23 +159,6 @@ def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
             if len(names) >= 2:
                 groups[column] = {name: np.flatnonzero(values == name) for name in names}
     return groups
-
-
-def _measure(
-    artifact: Artifact, dataset: Dataset, threads: int | None, repeats: int
-) -> tuple[str, Latency, int]:
-    """Return the runtime's name, the time of one image, and the peak memory in bytes."""
-    threads = threads or os.cpu_count() or 1
-    image = dataset.image(0, artifact.record.input)
-    with closing(open_model(artifact, threads)) as model:
-        times = _times(model, image, repeats)
-        latency = Latency(
-            median_ms=float(np.median(times)),
-            p95_ms=float(np.quantile(times, 0.95)),
-            repeats=len(times),
-            threads=model.threads,
-        )
-        return model.runtime, latency, model.peak_memory_bytes()
 
 
 def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:

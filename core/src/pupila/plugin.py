@@ -68,6 +68,9 @@ class Step(Generic[ConfigT]):
     progress: Progress
 
 
+_KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Product:
     """What a technique or exporter returns: a description of the files it wrote."""
@@ -77,14 +80,17 @@ class Product:
     output: OutputContract
     parameters: int | None = None
     macs: int | None = None
+    sparsity: float | None = None
+    """Fraction of the weights that pruning set to 0; None where it did not."""
+    untrained: bool = False
+    """Whether the weights are random: size and speed are measured, answers are not judged."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
     """What was measured in the making, as JSON. A sentence under `warning` the report shows."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> Product:
         """Describe another form of `model`: same contracts and cost unless `changes` says so."""
-        record = model.record
-        kept = {name: getattr(record, name) for name in ("input", "output", "parameters", "macs")}
+        kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))
 
 

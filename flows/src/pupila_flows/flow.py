@@ -30,7 +30,7 @@ from prefect.tasks import Task
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation
+from pupila.evaluation import Evaluation, Measurement
 from pupila.store import write_atomically
 from pupila_flows import assignments, display, machine
 from pupila_flows.child import ChildFailed
@@ -321,7 +321,7 @@ def _judged(run: _Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
 def _judgement(
     run: _Run, name: str, artifact: Artifact, reference: tuple[str, str] | None
 ) -> dict[str, Any]:
-    """Return the evaluation of an artifact, or the error that stands in for it."""
+    """Return the evaluation or measurement of an artifact, or the error in its place."""
     section = run.plan.recipe.evaluate
     work = assignments.judge(
         run.place, name, artifact, run.dataset, run.positive, section, reference
@@ -329,7 +329,10 @@ def _judgement(
     state: State[Outcome] = _task(work.title)(work, [], return_state=True)
     if not state.is_completed():
         return {"error": _reason(state)}
-    return {"evaluation": Evaluation.model_validate(_outcome(state).value)}
+    found = _outcome(state).value
+    if artifact.record.untrained:
+        return {"measurement": Measurement.model_validate(found)}
+    return {"evaluation": Evaluation.model_validate(found)}
 
 
 def _reference(entry: Entry, made: Made) -> tuple[str, str] | None:

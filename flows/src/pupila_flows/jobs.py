@@ -5,6 +5,7 @@ Each takes and returns JSON values, so that it can run anywhere that sees the wo
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,20 @@ def judge(
     latency_repeats: int,
     reference: tuple[str, str] | None,
 ) -> dict[str, Any]:
-    """Evaluate a stored artifact in its runtime: an `Evaluation` as JSON."""
-    from pupila.judge import evaluate
+    """Judge a stored artifact in its runtime: an `Evaluation` as JSON.
+
+    Of one that was never trained, only a `Measurement` is made.
+    """
+    from pupila.judge import evaluate, measure
 
     place = Workspace.at(workspace)
+    model, dataset = place.store.open(artifact), read_dataset(frame, classes, place.cache)
+    if model.record.untrained:
+        measured = measure(model, dataset.select("test"), latency_repeats=latency_repeats)
+        return measured.model_dump(mode="json")
     evaluation = evaluate(
-        place.store.open(artifact),
-        read_dataset(frame, classes, place.cache),
+        model,
+        dataset,
         positive=positive,
         specificity=specificity,
         predictions=place.predictions,
@@ -142,8 +150,7 @@ def make_synthetic(
 
 
 def _fields(product: Product, origin: Origin) -> dict[str, Any]:
-    names = ("format", "input", "output", "parameters", "macs", "measured")
-    return {name: getattr(product, name) for name in names} | {"origin": origin}
+    return {each.name: getattr(product, each.name) for each in fields(product)} | {"origin": origin}
 
 
 def _origin(entry: Registered, **details: Any) -> Origin:

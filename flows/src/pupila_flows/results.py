@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
-from pupila.evaluation import Evaluation
+from pupila.evaluation import Evaluation, Measurement
 
 
 class _Model(BaseModel):
@@ -73,6 +73,9 @@ class Entry(_Model):
     artifact: str | None = Field(default=None, description="Digest, where it was made.")
     record: Record | None = None
     evaluation: Evaluation | None = None
+    measurement: Measurement | None = Field(
+        default=None, description="Size and speed of what was never trained."
+    )
     cached: bool = Field(default=False, description="Nothing was executed for it in this run.")
     seconds: float = Field(default=0, description="Wall time of making it in this run.")
     error: str | None = Field(default=None, description="Why there is no artifact or judgement.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pupila.evaluation import Estimate, Evaluation
+from pupila.evaluation import Estimate, Evaluation, Measurement
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
 from pupila_flows.results import Check, Entry, RunResult
@@ -21,6 +21,8 @@ def result_rows(result: RunResult) -> list[dict[str, str]]:
 
 def _row(entry: Entry) -> dict[str, str]:
     row = {"name": entry.name, "made by": entry.uses}
+    if entry.measurement:
+        return row | _measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
         return row | {"runtime": entry.error or "not judged"}
     return row | evaluation_row(entry.evaluation)
@@ -28,17 +30,25 @@ def _row(entry: Entry) -> dict[str, str]:
 
 def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
     """Return the figures of one artifact as text, with units in the column names."""
-    metrics, cost = evaluation.metrics, evaluation.cost
+    metrics = evaluation.metrics
     point = next(iter(metrics.operating_points), None)
-    return {
-        "runtime": evaluation.runtime,
-        "MB": f"{cost.size_bytes / 1e6:.3f}",
-        "gzip MB": f"{cost.gzip_bytes / 1e6:.3f}",
+    answers = {
         "accuracy": _interval(metrics.accuracy),
         "AUC": _interval(metrics.auc) if metrics.auc else "",
         "sensitivity": _interval(point.sensitivity) if point else "",
         "ECE": f"{metrics.ece.value:.3f}",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
+    }
+    return _measurement_row(evaluation, answers)
+
+
+def _measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[str, str]:
+    cost = measurement.cost
+    return {
+        "runtime": measurement.runtime,
+        "MB": f"{cost.size_bytes / 1e6:.3f}",
+        "gzip MB": f"{cost.gzip_bytes / 1e6:.3f}",
+        **answers,
         "median ms": f"{cost.latency.median_ms:.1f}",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pupila.evaluation import Evaluation
+from pupila.evaluation import Evaluation, Measurement
 from pupila_flows.results import Entry
 
 
@@ -57,6 +57,11 @@ class Lineage:
         return [
             Judged(entry, entry.evaluation) for entry in self.entries.values() if entry.evaluation
         ]
+
+    def measured(self) -> list[tuple[Entry, Measurement]]:
+        """Return every entry whose cost is known, in the order of the run, judged or not."""
+        costs = ((each, each.evaluation or each.measurement) for each in self.entries.values())
+        return [(entry, cost) for entry, cost in costs if cost]
 
     def pupils(self) -> list[Judged]:
         """Return the judged steps that a teacher had a part in."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from pupila.evaluation import Estimate, Evaluation, Metrics, OperatingPoint
+from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics, OperatingPoint
 from pupila_flows.report import figures, formats
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One entry of the results table; `cells` is empty where it was not judged."""
+    """One entry of the results table; `cells` is empty where nothing was measured."""
 
     number: int
     entry: Entry
@@ -61,7 +61,7 @@ def results(lineage: Lineage, chosen: str | None) -> list[Row]:
             entry=entry,
             made_by=_made_by(entry),
             badges=_badges(entry, lineage),
-            cells=_cells(entry, entry.evaluation, lineage, bars) if entry.evaluation else (),
+            cells=_cells(entry, lineage, bars),
             chosen=entry.name == chosen,
             warning=warning_of(entry),
         )
@@ -116,18 +116,16 @@ def operating_point(metrics: Metrics) -> OperatingPoint | None:
     return next(iter(held_out or metrics.operating_points), None)
 
 
-def _cells(entry: Entry, evaluation: Evaluation, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
-    estimates = _estimates(evaluation)
-    latency, cost = evaluation.cost.latency, evaluation.cost
+def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
+    measurement = entry.evaluation or entry.measurement
+    if measurement is None:
+        return ()
+    cost, latency = measurement.cost, measurement.cost.latency
     return (
-        Cell(evaluation.format, notes=(evaluation.runtime,)),
-        _size(entry, evaluation, lineage),
+        Cell(measurement.format, notes=(measurement.runtime,)),
+        _size(entry, cost, lineage),
         Cell(formats.count(cost.parameters), notes=(f"{formats.count(cost.macs)} MACs",)),
-        bars.percent("accuracy", evaluation.metrics.accuracy),
-        bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formats.NONE),
-        _sensitivity(evaluation.metrics, bars),
-        bars.score("ece", evaluation.metrics.ece),
-        _agreement(evaluation, bars),
+        *_answers(entry.evaluation, bars),
         Cell(
             formats.milliseconds(latency.median_ms),
             f"p95 {formats.milliseconds(latency.p95_ms)}",
@@ -137,12 +135,30 @@ def _cells(entry: Entry, evaluation: Evaluation, lineage: Lineage, bars: _Bars) 
     )
 
 
-def _size(entry: Entry, evaluation: Evaluation, lineage: Lineage) -> Cell:
-    cost, teacher = evaluation.cost, lineage.reference(entry)
+def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
+    """Return accuracy, AUC, sensitivity, calibration error and agreement."""
+    if evaluation is None:
+        none = Cell(formats.NONE)
+        return (Cell("not measured", notes=("untrained",)), none, none, none, none)
+    estimates = _estimates(evaluation)
+    return (
+        bars.percent("accuracy", evaluation.metrics.accuracy),
+        bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formats.NONE),
+        _sensitivity(evaluation.metrics, bars),
+        bars.score("ece", evaluation.metrics.ece),
+        _agreement(evaluation, bars),
+    )
+
+
+def _size(entry: Entry, cost: Cost, lineage: Lineage) -> Cell:
+    teacher = lineage.reference(entry)
     notes = [f"{formats.size(cost.gzip_bytes)} gzipped"]
     if teacher:
         times = formats.smaller(teacher.size_bytes, cost.size_bytes)
         notes.insert(0, f"{times} {teacher.name}")
+    if entry.record and entry.record.sparsity:
+        zeros = formats.percent(entry.record.sparsity, 0)
+        notes.append(f"{zeros} of its weights are 0: the file stores them, gzip does not")
     return Cell(formats.size(cost.size_bytes), notes=tuple(notes))
 
 
@@ -199,12 +215,15 @@ def plain_score(estimate: Estimate | None) -> Cell:
     return Cell(formats.score(estimate.value), formats.score_interval(estimate))
 
 
-def latencies(lineage: Lineage) -> list[tuple[Judged, Markup]]:
-    """Return every judged entry with its bar, the fastest first."""
-    judged = sorted(lineage.judged(), key=lambda each: each.evaluation.cost.latency.median_ms)
-    every = [each.evaluation.cost.latency for each in judged]
+def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
+    """Return every entry that was timed, with its bar, the fastest first."""
+    timed = sorted(lineage.measured(), key=lambda each: each[1].cost.latency.median_ms)
+    every = [measurement.cost.latency for _, measurement in timed]
     longest = max((max(each.p95_ms, each.median_ms) for each in every), default=1.0)
-    return [(each, figures.latency_bar(each.evaluation.cost.latency, longest)) for each in judged]
+    return [
+        (entry, measurement, figures.latency_bar(measurement.cost.latency, longest))
+        for entry, measurement in timed
+    ]
 
 
 @dataclass(frozen=True)

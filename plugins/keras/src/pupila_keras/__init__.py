@@ -1,11 +1,12 @@
-"""Reads Keras models, old and new, and runs them."""
+"""Reads Keras models, old and new, runs them, and builds those that Keras has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import Loader, Runner, hookimpl
+from pupila import Loader, Runner, Technique, hookimpl
 from pupila_keras import recognise
+from pupila_keras.settings import Untrained
 
 
 @hookimpl
@@ -38,6 +39,22 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="savedmodel",
         recognises=recognise.is_savedmodel,
         implementation=f"{__name__}.savedmodel:load",
+    )
+
+
+@hookimpl
+def pupila_techniques() -> Iterator[Technique]:
+    """Yield what builds an architecture, to see what it would take."""
+    yield Technique(
+        name="untrained",
+        summary="An architecture of Keras with random weights: its size and speed, before training",
+        implementation=f"{__name__}.architectures:untrained",
+        config=Untrained,
+        accepts=frozenset(),
+        max_inputs=0,
+        min_inputs=0,
+        produces="keras",
+        needs_data=True,
     )
 
 

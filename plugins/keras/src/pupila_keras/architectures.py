@@ -1,0 +1,67 @@
+"""The technique `untrained`: an architecture of Keras with random weights.
+
+Size and speed do not depend on what the weights are: both are known before anyone trains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pupila import InputContract, OutputContract, Product, PupilaError, Step
+from pupila.keras_files import import_keras, macs, parameters, save
+from pupila_keras.settings import Untrained
+
+keras = import_keras()
+layers = keras.layers
+
+_MEANS = (123.68, 116.779, 103.939)
+"""Of ImageNet's red, green and blue, which the nets of 2014 and 2015 subtract."""
+
+_CENTRED = ("VGG16", "VGG19", "ResNet50")
+_SCALES_ITSELF = ("EfficientNetB0",)
+
+
+def untrained(step: Step[Untrained]) -> Product:
+    """Write `model.keras`, a backbone and its head with random weights.
+
+    Raises:
+        PupilaError: there is no data to take the classes from.
+    """
+    config, dataset = step.config, step.dataset
+    if dataset is None:
+        raise PupilaError("`untrained` was given no data: name `data` in the recipe.")
+    keras.utils.set_random_seed(step.seed)
+    model = build(config, len(dataset.classes))
+    save(model, step.output)
+    return Product(
+        format="keras",
+        input=InputContract(height=config.size, width=config.size),
+        output=OutputContract(kind="softmax", classes=dataset.classes),
+        parameters=parameters(model),
+        macs=macs(model),
+        untrained=True,
+    )
+
+
+def build(config: Untrained, classes: int) -> Any:
+    """Return a model of raw RGB `(batch, size, size, 3)` in 0..255; it gives probabilities."""
+    image = keras.Input((config.size, config.size, 3), name="image")
+    backbone = getattr(keras.applications, config.backbone)(
+        include_top=False, weights=None, input_shape=image.shape[1:]
+    )
+    x = backbone(_scaled(config.backbone, image))
+    pooled = layers.Flatten if config.pooling == "flatten" else layers.GlobalAveragePooling2D
+    x = pooled(name="pool")(x)
+    for number, units in enumerate(config.hidden, 1):
+        x = layers.Dense(units, activation="relu", name=f"hidden_{number}")(x)
+    answer = layers.Dense(classes, activation="softmax", name="answer")(x)
+    return keras.Model(image, answer, name=config.backbone.lower())
+
+
+def _scaled(backbone: str, image: Any) -> Any:
+    """Return pixels as the backbone's own training had them, but for the order of colours."""
+    if backbone in _SCALES_ITSELF:
+        return image
+    if backbone in _CENTRED:
+        return layers.Rescaling(1.0, [-mean for mean in _MEANS], name="centre")(image)
+    return layers.Rescaling(1 / 127.5, -1.0, name="scale")(image)
