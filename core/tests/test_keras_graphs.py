@@ -7,65 +7,15 @@ import pytest
 
 from pupila import PupilaError, keras_files
 from pupila.keras_graphs import flatten, keras
+from pupila.testing.nested import (
+    backbone,
+    outer_functional,
+    outer_sequential,
+    pictures,
+    twice_called,
+)
 
 layers = keras.layers
-
-
-def pictures(height=32, width=32, images=3):
-    return np.random.default_rng(0).integers(0, 256, (images, height, width, 3)).astype(np.float32)
-
-
-def functional(body, height=32, width=32, name=None):
-    image = keras.Input((height, width, 3))
-    return keras.Model(image, body(image), name=name)
-
-
-def backbone(name="backbone"):
-    """Two convolutions and what comes with them, as a model to be put into another."""
-
-    def body(x):
-        x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
-        x = layers.BatchNormalization(name="norm")(x)
-        x = keras.Sequential(
-            [keras.Input((16, 16, 4)), layers.DepthwiseConv2D(3, 2, name="depthwise")], name="inner"
-        )(x)
-        return keras.ops.relu(x)
-
-    return functional(body, name=name)
-
-
-def outer_functional():
-    def body(image):
-        x = layers.Rescaling(1 / 255, name="scale")(image)
-        x = backbone()(x, training=False)
-        x = layers.Conv2D(6, 3, name="conv")(x)
-        return layers.Dense(2, name="answer")(layers.GlobalAveragePooling2D(name="pool")(x))
-
-    return functional(body)
-
-
-def outer_sequential():
-    return keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Rescaling(1 / 255),
-            backbone(),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(2, name="answer"),
-        ]
-    )
-
-
-def twice_called():
-    """One backbone seen from two sides, and a second of the same names."""
-    shared, other = backbone("first"), backbone("second")
-
-    def body(image):
-        turned = keras.ops.flip(image, axis=2)
-        maps = [shared(image), shared(turned), other(image)]
-        return layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Concatenate()(maps)))
-
-    return functional(body)
 
 
 NESTED = [outer_functional, outer_sequential, twice_called, backbone]

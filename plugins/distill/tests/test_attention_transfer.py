@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +11,13 @@ from pupila import InputContract, OutputContract, PupilaError, installed, keras_
 from pupila.artifact import Origin
 from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila.testing import TechniqueContract, ignore_progress, read_images, step_for
+from pupila.testing import (
+    TechniqueContract,
+    finish_after_kill,
+    ignore_progress,
+    read_images,
+    step_for,
+)
 from pupila.training.batches import Images
 from pupila.training.loss import distillation_loss
 from pupila.views import Augmentation
@@ -215,7 +223,7 @@ QUICK = {
 }
 
 
-def draw_colours(folder, images=12):
+def draw_patches(folder, images=12):
     """Noise with a patch of blue or red in a random place."""
     random = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
@@ -254,7 +262,7 @@ def teacher(store):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return read_images(draw_patches(folder / "images"), folder / "cache")
 
 
 @pytest.fixture
@@ -280,7 +288,7 @@ class TestAttentionKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return read_images(draw_patches(folder / "images"), folder / "cache")
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -366,24 +374,14 @@ def test_the_teacher_is_opened_once_for_all_runs(distilling, monkeypatch):
     assert len(opened) == 2  # maps of another size
 
 
-class KilledError(Exception):
-    pass
-
-
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling):
-    def kill(done, total, what):
-        if done == 2 and what.startswith("epochs"):
-            raise KilledError
-
-    unbroken = distilling("unbroken")
+    unbroken, broken = distilling("unbroken"), distilling("broken")
     expected = distill_attention(unbroken).measured
-    with pytest.raises(KilledError):
-        distill_attention(distilling("broken", progress=kill))
-    told = []
-    resumed = distilling("broken", progress=lambda *said: told.append(said))
-    assert distill_attention(resumed).measured["history"] == expected["history"]
-    assert [done for done, _, what in told if what.startswith("epochs")] == [3, 4]
-    assert difference(weights(unbroken), weights(resumed)) < 1e-6
+    measured = finish_after_kill(
+        lambda told: distill_attention(replace(broken, progress=told))
+    ).measured
+    assert measured["history"] == expected["history"]
+    assert difference(weights(unbroken), weights(broken)) < 1e-6
 
 
 def test_a_teacher_without_a_feature_map_is_refused(distilling, store):

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from PIL import Image
 from pydantic import ValidationError
 
 from pupila import (
@@ -14,9 +15,17 @@ from pupila import (
     keras_files,
     predictions,
 )
-from pupila.artifact import Origin
 from pupila.store import Store
-from pupila.testing import TechniqueContract, ignore_progress, read_images, run_step, step_for
+from pupila.testing import (
+    TechniqueContract,
+    draw_colours,
+    finish_after_kill,
+    ignore_progress,
+    read_images,
+    run_step,
+    step_for,
+    store_model,
+)
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint
 from pupila.training.fitting import fit
@@ -45,21 +54,6 @@ QUICK = {
 }
 
 
-def draw_colours(folder, images=12, mislabelled=0):
-    """Noise that is blue or red; of each training class, some are of the other's colour."""
-    random = np.random.default_rng(0)
-    for split in ("train", "validation", "test"):
-        for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / split / name
-            place.mkdir(parents=True)
-            for number in range(images):
-                pixels = random.integers(40, 120, (32, 32, 3), np.uint8)
-                wrong = split == "train" and number < mislabelled
-                pixels[..., 2 - channel if wrong else channel] += np.uint8(60)
-                Image.fromarray(pixels).save(place / f"{number}.png")
-    return folder
-
-
 def with_unlabelled(dataset):
     """Return the dataset with its test images as unlabelled ones."""
     frame = dataset.frame.copy()
@@ -77,15 +71,7 @@ def colour_teacher(store, sign=1.0, classes=CLASSES, bias=0.0):
     x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
     model = keras.Model(image, x)
     model.set_weights([np.array([[-8, 8], [0, 0], [8, -8]]) * sign, np.array([0, bias])])
-    with store.draft() as folder:
-        keras_files.save(model, folder)
-        return store.add(
-            folder,
-            format="keras",
-            input=INPUT,
-            output=OutputContract(kind="softmax", classes=classes),
-            origin=Origin(plugin="test", distribution="test", version="0"),
-        )
+    return store_model(store, model, classes)
 
 
 @pytest.fixture(scope="module")
@@ -295,21 +281,12 @@ class KilledError(Exception):
     ],
 )
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique, kind, student):
-    def kill(done, total, what):
-        if done == 2 and what.startswith("epochs"):
-            raise KilledError
-
     settings = {"kind": kind, "student": student, "epochs": 4}
-    unbroken = distilling("unbroken", **settings)
+    unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = technique(unbroken).measured
-    with pytest.raises(KilledError):
-        technique(distilling("broken", progress=kill, **settings))
-    told = []
-    resumed = distilling("broken", progress=lambda *said: told.append(said), **settings)
-    measured = technique(resumed).measured
-    assert [done for done, _, what in told if what.startswith("epochs")] == [3, 4]
+    measured = finish_after_kill(lambda told: technique(replace(broken, progress=told))).measured
     assert measured["history"] == expected["history"]
-    assert difference(weights(unbroken), weights(resumed)) < 1e-6
+    assert difference(weights(unbroken), weights(broken)) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -429,7 +406,12 @@ def teachers(store, teacher, tmp_path_factory):
 def mislabelled(tmp_path_factory):
     """Images of which two of each training class have the other's colour: no teacher is right."""
     folder = tmp_path_factory.mktemp("mislabelled")
-    images = draw_colours(folder / "images", mislabelled=2)
+    images = draw_colours(folder / "images")
+    for number in ("0.png", "1.png"):
+        blue, red = (images / "train" / name / number for name in ("blue", "red"))
+        aside = blue.rename(folder / number)
+        red.rename(blue)
+        aside.rename(red)
     return read_images(images, folder / "cache")
 
 

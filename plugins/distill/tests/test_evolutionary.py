@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from PIL import Image
 from pydantic import ValidationError
 
 from pupila import InputContract, PupilaError, installed, keras_files
-from pupila.testing import TechniqueContract, ignore_progress, read_images, step_for
+from pupila.testing import (
+    TechniqueContract,
+    draw_colours,
+    finish_after_kill,
+    ignore_progress,
+    read_images,
+    step_for,
+)
 from pupila_distill.config import EvolutionaryDistillation
 from pupila_distill.evolutionary import distill_evolutionary, evolutionary_loss, keras, together
 
@@ -171,20 +179,6 @@ QUICK = {
 }
 
 
-def draw_colours(folder, images=12):
-    """Noise that is blue or red."""
-    random = np.random.default_rng(0)
-    for split in ("train", "validation", "test"):
-        for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / split / name
-            place.mkdir(parents=True)
-            for number in range(images):
-                pixels = random.integers(40, 120, (32, 32, 3), np.uint8)
-                pixels[..., channel] += np.uint8(60)
-                Image.fromarray(pixels).save(place / f"{number}.png")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
@@ -241,27 +235,16 @@ def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
     assert -np.log(of_truth).mean() == pytest.approx(lowest, abs=1e-3)
 
 
-class KilledError(Exception):
-    pass
-
-
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(evolving):
-    def kill(done, total, what):
-        if done == 2 and what.startswith("epochs"):
-            raise KilledError
-
-    unbroken = evolving("unbroken", epochs=4)
+    unbroken, broken = (evolving(name, epochs=4) for name in ("unbroken", "broken"))
     expected = distill_evolutionary(unbroken).measured
-    with pytest.raises(KilledError):
-        distill_evolutionary(evolving("broken", epochs=4, progress=kill))
-    told = []
-    resumed = evolving("broken", epochs=4, progress=lambda *said: told.append(said))
-    measured = distill_evolutionary(resumed).measured
-    assert [done for done, _, what in told if what.startswith("epochs")] == [3, 4]
+    measured = finish_after_kill(
+        lambda told: distill_evolutionary(replace(broken, progress=told))
+    ).measured
     assert measured["history"] == expected["history"]
     assert measured["teacher_validation_accuracy"] == expected["teacher_validation_accuracy"]
-    pairs = zip(written(unbroken).get_weights(), written(resumed).get_weights(), strict=True)
+    pairs = zip(written(unbroken).get_weights(), written(broken).get_weights(), strict=True)
     assert max(float(np.abs(one - other).max()) for one, other in pairs) < 1e-6
 
 

@@ -31,14 +31,22 @@ pytest.register_assert_rewrite("pupila.testing.contracts")
 
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
-from pupila.testing.steps import Ran, ignore_progress, run_step, step_for  # noqa: E402
+from pupila.testing.steps import (  # noqa: E402
+    Ran,
+    finish_after_kill,
+    ignore_progress,
+    run_step,
+    step_for,
+)
 from pupila.testing.tiny import (  # noqa: E402
     CLASSES,
     INPUT,
+    draw_colours,
     draw_images,
     keras_artifact,
     keras_model,
     read_images,
+    store_model,
 )
 
 __all__ = [
@@ -47,7 +55,9 @@ __all__ = [
     "ExporterContract",
     "Ran",
     "TechniqueContract",
+    "draw_colours",
     "draw_images",
+    "finish_after_kill",
     "ignore_progress",
     "keras_artifact",
     "keras_model",
@@ -55,5 +65,6 @@ __all__ = [
     "read_images",
     "run_step",
     "step_for",
+    "store_model",
     "write_distribution",
 ]

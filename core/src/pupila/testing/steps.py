@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import chdir
+from collections.abc import Callable, Sequence
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -16,6 +16,8 @@ from pupila.plugin import Product, Progress, Step, StepPlugin
 from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.store import Store
+
+Result = TypeVar("Result")
 
 
 def ignore_progress(done: int, total: int, what: str) -> None:
@@ -52,6 +54,36 @@ def step_for(
         predictions=predictions or Predictions(folder / "predictions"),
         progress=progress,
     )
+
+
+class _Killed(Exception):
+    pass
+
+
+def finish_after_kill(run: Callable[[Progress], Result], epoch: int = 2) -> Result:
+    """Kill a training when it has ended an epoch, run it again, and return what comes of it.
+
+    `run` is given what its step's progress must be told. The second time, no epoch may be trained
+    that the first one ended.
+    """
+
+    def kill(done: int, total: int, what: str) -> None:
+        if what.startswith("epochs") and done == epoch:
+            raise _Killed
+
+    with suppress(_Killed):
+        run(kill)
+        raise AssertionError(f"no progress was told of epoch {epoch}")
+    told: list[int] = []
+
+    def listen(done: int, total: int, what: str) -> None:
+        if what.startswith("epochs"):
+            told.append(done)
+
+    result = run(listen)
+    if told != list(range(epoch + 1, epoch + 1 + len(told))):
+        raise AssertionError(f"killed after epoch {epoch}, it went on with epochs {told}")
+    return result
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from pupila import keras_files
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
+from pupila.contract import InputContract, OutputContract, OutputKind
 from pupila.dataset import LABELLED_SPLITS, Dataset
 from pupila.digest import digest_file
 from pupila.store import Store
@@ -50,8 +50,25 @@ def _draw(random: np.random.Generator, sides: int) -> Image.Image:
     return image
 
 
+def draw_colours(folder: Path, *, images: int = 12, side: int = 32) -> Path:
+    """Draw `folder/<split>/<class>/<number>.png`: noise that is a little blue, or a little red.
+
+    A small net tells them apart after few steps of training.
+    """
+    random = np.random.default_rng(0)
+    for split in LABELLED_SPLITS:
+        for name, channel in (("blue", 2), ("red", 0)):
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for number in range(images):
+                pixels = random.integers(40, 120, (side, side, 3), np.uint8)
+                pixels[..., channel] += np.uint8(60)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return folder
+
+
 def read_images(folder: Path, cache: Path) -> Dataset:
-    """Return the images of `draw_images` as a dataset, classes in alphabetical order."""
+    """Return drawn images as a dataset, classes in alphabetical order."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -104,15 +121,22 @@ def keras_artifact(
     store: Store, classes: Sequence[str] = CLASSES, input: InputContract = INPUT, seed: int = 0
 ) -> Artifact:
     """Store the model of `keras_model` as an artifact of format `keras`."""
-    model = keras_model(len(classes), input, seed)
+    return store_model(store, keras_model(len(classes), input, seed), classes)
+
+
+def store_model(
+    store: Store, model: Any, classes: Sequence[str] = CLASSES, kind: OutputKind = "softmax"
+) -> Artifact:
+    """Store a `keras.Model` of images of one size as an artifact of format `keras`."""
+    _, height, width, _ = model.input_shape
     with store.draft() as folder:
         keras_files.save(model, folder)
         return store.add(
             folder,
             format="keras",
-            input=input,
-            output=OutputContract(kind="softmax", classes=tuple(classes)),
-            origin=Origin(plugin="tiny", distribution="pupila-core", version="test", seed=seed),
+            input=InputContract(height=height, width=width),
+            output=OutputContract(kind=kind, classes=tuple(classes)),
+            origin=Origin(plugin="tiny", distribution="pupila-core", version="test"),
             parameters=keras_files.parameters(model),
             macs=keras_files.macs(model),
         )
