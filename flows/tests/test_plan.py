@@ -137,6 +137,11 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("name: good", "name: Not Good"), 1, ["name"]),
         (("  lite:", "  big:"), 4, ["both named 'big'"]),
         (("  lite:", "  small:"), 7, ["'small' is given twice"]),
+        (
+            ("name: good", "name: good\nevaluate: {runtimes: [kears]}"),
+            2,
+            ["No runtime named 'kears'"],
+        ),
         (("name: good", "name: [good"), 2, ["not valid YAML"]),
         (("use: distill", "retries: -1, use: distill"), 6, ["retries is -1: must be greater"]),
         (("a, b]", "a, b], output: sofmax"), 4, ["'logits' or 'sigmoid'", "mean 'softmax'?"]),

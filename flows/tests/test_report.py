@@ -28,14 +28,15 @@ from sample_runs import (
 )
 
 from pupila import PupilaError
-from pupila.evaluation import Estimate, Measurement
+from pupila.evaluation import Download, Estimate, Latency, Measurement, Startup, Trial
+from pupila.metrics import agreement
 from pupila_flows.report import answers, figures, formats, graph, write_report
 from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, MARGIN, headline, keeps_accuracy
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.thumbnails import thumbnail
-from pupila_flows.results import Check, Entry, RunResult
-from pupila_flows.tables import result_rows
+from pupila_flows.results import Check, Entry, RunResult, Tried
+from pupila_flows.tables import result_rows, trial_rows
 
 
 class _Page(HTMLParser):
@@ -371,6 +372,37 @@ def test_a_file_whose_zeros_take_as_much_room_as_before_says_so(tmp_path: Path) 
     entries = (teacher, pupil.model_copy(update={"record": sparse}))
     text = read(result.model_copy(update={"entries": entries}), tmp_path).text
     assert text.count("of its weights are 0: the file stores them, gzip does not") == 1
+
+
+def test_every_runtime_has_a_row_with_its_figures_or_the_reason_that_there_are_none(
+    tmp_path: Path,
+) -> None:
+    size = Download(size_bytes=200_000, gzip_bytes=150_000, brotli_bytes=140_000)
+    trial = Trial(
+        runtime="LiteRT.js 2.5.3, wasm, Chromium 156",
+        cpu="x86-64",
+        images=50,
+        agreement=agreement("litert", np.eye(2), np.array([[0.98, 0.02], [0, 1]])),
+        latency=Latency(median_ms=12.5, p95_ms=14, repeats=50, threads=2),
+        peak_memory_bytes=None,
+        startup=Startup(cold_start_ms=430, first_inference_ms=21, model=size, runtime=size),
+    )
+    refused = "FusedConv2D only supports rank-1 bias"
+    tried = (
+        Tried(runtime="litertjs-wasm", threads=2, trial=trial),
+        Tried(runtime="tfjs-wasm", threads=None, failure=refused),
+    )
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    teacher, pupil = result.entries
+    shown = pupil.model_copy(update={"tried": tried, "error": f"tfjs-wasm: {refused}"})
+    result = result.model_copy(update={"entries": (teacher, shown)})
+    page = read(result, tmp_path)
+    for words in ("In every runtime", "430 ms", "12.5 ms", "0.02", "140 KB", "✕ does not run"):
+        assert words in page.text
+    assert BADGE not in page.text  # what fails somewhere is not the one to take
+    first, second = trial_rows(result)
+    assert (first["threads"], first["ready ms"], first["failure"]) == ("2", "430", "")
+    assert second["failure"] == f"does not run: {refused}"
 
 
 def test_a_single_teacher_is_judged_without_talk_of_pupils(tmp_path: Path) -> None:

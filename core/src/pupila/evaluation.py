@@ -68,6 +68,37 @@ class Cost(_Figures):
     peak_memory_bytes: int = Field(description="Resident memory of the process that ran it.")
 
 
+class Download(_Figures):
+    """What a browser must fetch, in bytes: as it is, and as servers compress it."""
+
+    size_bytes: int
+    gzip_bytes: int
+    brotli_bytes: int
+
+
+class Startup(_Figures):
+    """What it takes to get from nothing to the first answer."""
+
+    cold_start_ms: float = Field(description="From opening the page until the model is ready.")
+    first_inference_ms: float = Field(description="The first answer: shaders are compiled for it.")
+    model: Download
+    runtime: Download = Field(description="The runtime's own code, the same for every model.")
+
+
+class Trial(_Figures):
+    """An artifact in another runtime than its own, on some of the images it was judged on."""
+
+    runtime: str
+    cpu: str
+    images: int
+    agreement: Agreement | None = Field(
+        description="With its own runtime; there, with what it was exported from."
+    )
+    latency: Latency
+    peak_memory_bytes: int | None = Field(description="None where the runtime does not tell.")
+    startup: Startup | None = Field(description="None where there is no page to open.")
+
+
 class Measurement(_Figures):
     """What one artifact costs; all there is to say of one that was never trained."""
 

@@ -16,10 +16,11 @@ from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
-from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement
+from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement, Trial
 from pupila.metrics import accuracy, agreement, checked, metrics_of
-from pupila.plugin import OpenModel, Progress
+from pupila.plugin import OpenModel, OpenPage, Progress, Runner
 from pupila.predictions import Predictions, open_model
+from pupila.registry import installed
 from pupila.store import write_atomically
 
 _FEWEST_REPEATS = 5
@@ -99,13 +100,7 @@ def measure(
     threads = threads or os.cpu_count() or 1
     image = images.image(0, artifact.record.input)
     with closing(open_model(artifact, threads)) as model:
-        times = _times(model, image, latency_repeats)
-        latency = Latency(
-            median_ms=float(np.median(times)),
-            p95_ms=float(np.quantile(times, 0.95)),
-            repeats=len(times),
-            threads=model.threads,
-        )
+        latency = _latency(model, image, latency_repeats)
         return Measurement(
             artifact=artifact.digest,
             format=artifact.format,
@@ -113,6 +108,57 @@ def measure(
             cpu=cpu_name(),
             cost=_cost(artifact, latency, model.peak_memory_bytes()),
         )
+
+
+def attempt(
+    artifact: Artifact,
+    runtime: str,
+    dataset: Dataset,
+    *,
+    predictions: Predictions,
+    progress: Progress,
+    source: Artifact | None = None,
+    threads: int | None = None,
+    latency_repeats: int = 50,
+) -> Trial:
+    """Return how `artifact` does in the runtime of that name, on the images of `dataset`.
+
+    What it answers is held against its own runtime; there, against `source`, if that is given: what
+    it was exported from.
+
+    Raises:
+        PupilaError: the runtime refuses it, or is not to be had here.
+    """
+    runner, own = installed().runtime(runtime), installed().runner(artifact.format)
+    threads = threads or os.cpu_count() or 1
+    pixels = dataset.pixels(artifact.record.input)
+    images = np.stack([pixels[row] for row in range(len(dataset))])
+    with closing(runner.load()(artifact, threads)) as opened:
+        model: OpenModel = opened
+        startup = opened.startup() if isinstance(opened, OpenPage) else None
+        latency = _latency(model, images[0], latency_repeats)
+        answers = artifact.record.output.probabilities(model.predict(images, progress))
+        name, memory = model.runtime, model.peak_memory_bytes()
+    columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
+    other = source if runner == own else artifact
+    return Trial(
+        runtime=name,
+        cpu=cpu_name(),
+        images=len(dataset),
+        agreement=other
+        and agreement(
+            _title(other, own, artifact),
+            answers[:, columns],
+            predictions.of(other, dataset, progress),
+        ),
+        latency=latency,
+        peak_memory_bytes=memory,
+        startup=startup,
+    )
+
+
+def _title(other: Artifact, own: Runner, artifact: Artifact) -> str:
+    return own.name if other is artifact else f"its source ({other.format})"
 
 
 def cpu_name() -> str:
@@ -159,6 +205,16 @@ def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
             if len(names) >= 2:
                 groups[column] = {name: np.flatnonzero(values == name) for name in names}
     return groups
+
+
+def _latency(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> Latency:
+    times = _times(model, image, repeats)
+    return Latency(
+        median_ms=float(np.median(times)),
+        p95_ms=float(np.quantile(times, 0.95)),
+        repeats=len(times),
+        threads=model.threads,
+    )
 
 
 def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.artifact import Artifact
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
+from pupila.evaluation import Startup
 from pupila.predictions import Predictions
 
 ConfigT = TypeVar("ConfigT", bound="Config")
@@ -202,6 +203,13 @@ class OpenModel(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class OpenPage(Protocol):
+    """An open model that lies in a page, which had to be loaded first."""
+
+    def startup(self) -> Startup: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runner(Plugin):
     """Opens artifacts of one format.
@@ -211,3 +219,8 @@ class Runner(Plugin):
 
     kind: ClassVar[str] = "runner"
     format: str
+    judges: bool = True
+    """Whether artifacts of its format are judged in it. In others they are only tried, where a
+    recipe names them in `evaluate.runtimes`."""
+    threaded: bool = True
+    """Whether it can compute with several threads."""

@@ -78,14 +78,19 @@ class Registry:
 
     def runner(self, format: str) -> Runner:
         """Return the runtime that judges artifacts of this format."""
-        for entry in self.plugins:
-            if isinstance(entry.plugin, Runner) and entry.plugin.format == format:
-                return entry.plugin
-        known = sorted({runner.format for runner in self.all(Runner)})
+        judges = [runner for runner in self.all(Runner) if runner.judges]
+        for runner in judges:
+            if runner.format == format:
+                return runner
+        known = sorted({runner.format for runner in judges})
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
             f" Installed: {', '.join(known) or 'none'}.{self._skipped()}"
         )
+
+    def runtime(self, name: str) -> Runner:
+        """Return the runtime of that name."""
+        return self._find(Runner, name, "runtime")
 
     def loader(self, source: Path) -> Loader:
         """Return the loader that recognises a model file, by its content rather than its name.

@@ -10,6 +10,7 @@ from pathlib import Path
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
+from pupila.plugin import Runner
 from pupila.registry import Registered, installed
 from pupila_flows import jobs
 from pupila_flows.expansion import Node
@@ -139,6 +140,42 @@ def judge(
         ],
         arguments=arguments
         | {"workspace": str(place.root), "frame": str(frame), "classes": list(dataset.classes)},
+        timeout_seconds=_JUDGE_SECONDS,
+    )
+
+
+def attempt(
+    place: Workspace,
+    title: str,
+    artifact: Artifact,
+    runner: Runner,
+    images: Dataset,
+    threads: int | None,
+    section: EvaluateSection,
+    source: str | None,
+) -> Work:
+    """Try an artifact in a runtime; `source` is the digest of what it was exported from."""
+    frame = write_frame(images.frame, place.cache)
+    own = installed().runner(artifact.format)
+    arguments = {
+        "artifact": artifact.digest,
+        "runtime": runner.name,
+        "source": source if runner == own else None,
+        "threads": threads,
+        "latency_repeats": section.latency_repeats,
+    }
+    return Work(
+        title=f"try-{title}-{runner.name}" + (f"-{threads}" if threads else ""),
+        target=jobs.attempt,
+        identity=[
+            *_code(installed().origin(runner)),
+            *_code(installed().origin(own)),
+            version("pupila-core"),
+            images.fingerprint,
+            arguments,
+        ],
+        arguments=arguments
+        | {"workspace": str(place.root), "frame": str(frame), "classes": list(images.classes)},
         timeout_seconds=_JUDGE_SECONDS,
     )
 

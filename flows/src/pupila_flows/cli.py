@@ -229,11 +229,12 @@ def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) 
 
 
 def _print_result(result: RunResult, path: Path) -> None:
-    from pupila_flows.tables import result_rows
+    from pupila_flows.tables import result_rows, trial_rows
     from pupila_flows.teaching import gain_rows, seed_rows
 
     _print_checks([check for check in result.data.checks if not check.passed])
     _print_table(result_rows(result))
+    _print_table(trial_rows(result))
     _print_table(seed_rows(result, path.parent))
     _print_table(gain_rows(result, path.parent))
     for entry in result.entries:

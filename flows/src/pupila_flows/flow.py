@@ -30,14 +30,16 @@ from prefect.tasks import Task
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation, Measurement
+from pupila.evaluation import Evaluation, Measurement, Trial
+from pupila.plugin import Exporter
+from pupila.registry import installed
 from pupila.store import write_atomically
-from pupila_flows import assignments, display, machine
+from pupila_flows import assignments, display, machine, trials
 from pupila_flows.child import ChildFailed
 from pupila_flows.data import read_data
 from pupila_flows.expansion import Node, expand, points
 from pupila_flows.plan import Plan, read_plan
-from pupila_flows.results import DataSummary, Entry, RunResult
+from pupila_flows.results import DataSummary, Entry, RunResult, Tried
 from pupila_flows.synthetic import is_synthetic
 from pupila_flows.tables import check_lines, result_rows
 from pupila_flows.work import Outcome, Work, perform, session
@@ -130,7 +132,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
         run = _Run(plan, place, _dataset(plan, place), nodes)
         data = _checked_data(run)
         made = _make_all(run)
-        entries = _judge_all(run, made, only_last=swept)
+        entries = _try_all(run, _judge_all(run, made, only_last=swept))
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -333,6 +335,40 @@ def _judgement(
     if artifact.record.untrained:
         return {"measurement": Measurement.model_validate(found)}
     return {"evaluation": Evaluation.model_validate(found)}
+
+
+def _try_all(run: _Run, entries: list[Entry]) -> list[Entry]:
+    """Try what was judged in the other runtimes that the recipe names, one after another."""
+    section = run.plan.recipe.evaluate
+    if not section.tries:
+        return entries
+    images = trials.probe(run.dataset.select("test"), section.probe_images)
+    artifacts = {entry.name: entry.artifact for entry in entries}
+    return [
+        _tried(run, entry, images, artifacts) if entry.evaluation else entry for entry in entries
+    ]
+
+
+def _tried(run: _Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str | None]) -> Entry:
+    """Complete an entry with how it did in each runtime, and with what went wrong there."""
+    artifact, section = run.place.store.open(str(entry.artifact)), run.plan.recipe.evaluate
+    exported = entry.kind == "step" and isinstance(installed().step(entry.uses), Exporter)
+    source = artifacts[entry.inputs[0]] if exported else None
+    tried: list[Tried] = []
+    for runner, threads in trials.runtimes(artifact.format, section):
+        work = assignments.attempt(
+            run.place, entry.name, artifact, runner, images, threads, section, source
+        )
+        state: State[Outcome] = _task(work.title)(work, [], return_state=True)
+        if state.is_completed():
+            trial = Trial.model_validate(_outcome(state).value)
+            found: dict[str, Any] = {"trial": trial, "failure": trials.failure(trial, section)}
+        else:
+            found = {"failure": _reason(state)}
+        tried.append(Tried(runtime=runner.name, threads=threads, **found))
+    failures = [f"{each.runtime}: {each.failure}" for each in tried if each.failure]
+    error = "; ".join(dict.fromkeys(failures)) or None
+    return entry.model_copy(update={"tried": tuple(tried), "error": error})
 
 
 def _reference(entry: Entry, made: Made) -> tuple[str, str] | None:

@@ -103,6 +103,35 @@ def judge(
     return evaluation.model_dump(mode="json")
 
 
+def attempt(
+    *,
+    progress: Progress,
+    workspace: str,
+    artifact: str,
+    runtime: str,
+    source: str | None,
+    frame: str,
+    classes: list[str],
+    threads: int | None,
+    latency_repeats: int,
+) -> dict[str, Any]:
+    """Try a stored artifact in a runtime: a `Trial` as JSON."""
+    from pupila.judge import attempt
+
+    place = Workspace.at(workspace)
+    trial = attempt(
+        place.store.open(artifact),
+        runtime,
+        read_dataset(frame, classes, place.cache),
+        predictions=place.predictions,
+        progress=progress,
+        source=place.store.open(source) if source else None,
+        threads=threads,
+        latency_repeats=latency_repeats,
+    )
+    return trial.model_dump(mode="json")
+
+
 def check_data(
     *,
     progress: Progress,

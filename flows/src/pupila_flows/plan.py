@@ -197,6 +197,7 @@ class _Checker:
         order = self._order()
         if recipe is not None:
             self._check_sweep(recipe, steps)
+            self._check_runtimes(recipe)
         self._check_formats(order, {each.name: each.format for each in teachers}, steps)
         if self.problems or recipe is None or data is None:
             raise RecipeError(self.problems)
@@ -344,6 +345,13 @@ class _Checker:
             hint = "Say `control: false` to do without it."
             self._problem((*location, "use"), f"{plugin.name} has a control. {error} {hint}")
             return None
+
+    def _check_runtimes(self, recipe: Recipe) -> None:
+        for number, name in enumerate(recipe.evaluate.runtimes):
+            try:
+                self.registry.runtime(name)
+            except PupilaError as error:
+                self._problem(("evaluate", "runtimes", number), str(error))
 
     def _check_sweep(self, recipe: Recipe, steps: dict[str, PlannedStep]) -> None:
         """Every value of every axis must be one that its setting can have, and there once."""

@@ -134,6 +134,34 @@ class EvaluateSection(_Section):
     latency_repeats: int = Field(
         default=50, ge=5, description="Timed inferences of one image, after warm-up."
     )
+    runtimes: tuple[str, ...] = Field(
+        default=(),
+        description="Other runtimes in which every artifact of a fitting format is tried, on some "
+        "test images: browsers, a microcontroller's interpreter (see `pupila plugins`).",
+    )
+    threads: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        description="Numbers of threads with which it is tried; by default as many as there are "
+        "cores.",
+    )
+    probe_images: int = Field(
+        default=50, ge=1, description="Test images that it is tried on, spread over all of them."
+    )
+    agreement: float = Field(
+        default=0.97,
+        ge=0,
+        le=1,
+        description="Fraction of these that must be given the same class as in its own runtime, "
+        "and there as before the export.",
+    )
+    difference: float = Field(
+        default=0.1, ge=0, le=1, description="Largest difference of a probability there may be."
+    )
+
+    @property
+    def tries(self) -> bool:
+        """Whether anything is tried beside the judgement itself."""
+        return bool(self.runtimes or self.threads)
 
 
 class Recipe(_Section):

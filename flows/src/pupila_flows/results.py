@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
-from pupila.evaluation import Evaluation, Measurement
+from pupila.evaluation import Evaluation, Measurement, Trial
 
 
 class _Model(BaseModel):
@@ -46,6 +46,17 @@ class DataSummary(_Model):
         return all(check.passed for check in self.checks if check.severity == "error")
 
 
+class Tried(_Model):
+    """One runtime that an artifact was tried in."""
+
+    runtime: str = Field(description="Name of the runner.")
+    threads: int | None = Field(description="How many were asked for; None for all cores.")
+    trial: Trial | None = Field(default=None, description="None where it did not run.")
+    failure: str | None = Field(
+        default=None, description="Why it did not run, or how far its answers are off."
+    )
+
+
 class Entry(_Model):
     """One node of the recipe's graph: a teacher, or a step, with its artifact and judgement."""
 
@@ -76,6 +87,7 @@ class Entry(_Model):
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of what was never trained."
     )
+    tried: tuple[Tried, ...] = Field(default=(), description="The runtimes it was tried in.")
     cached: bool = Field(default=False, description="Nothing was executed for it in this run.")
     seconds: float = Field(default=0, description="Wall time of making it in this run.")
     error: str | None = Field(default=None, description="Why there is no artifact or judgement.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pupila.evaluation import Estimate, Evaluation, Measurement
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
-from pupila_flows.results import Check, Entry, RunResult
+from pupila_flows.results import Check, Entry, RunResult, Tried
 
 _SHOWN_IMAGES = 5
 
@@ -50,6 +50,33 @@ def _measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[
         "gzip MB": f"{cost.gzip_bytes / 1e6:.3f}",
         **answers,
         "median ms": f"{cost.latency.median_ms:.1f}",
+    }
+
+
+def trial_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return one row per artifact, runtime and number of threads that it was tried with."""
+    return [
+        {"name": entry.name, "tried in": tried.runtime, **_trial(tried)}
+        for entry in result.entries
+        for tried in entry.tried
+    ]
+
+
+def _trial(tried: Tried) -> dict[str, str]:
+    trial, said = tried.trial, tried.failure or ""
+    if trial is None:
+        return {"runtime": "", "failure": f"does not run: {said}"}
+    agreement, startup = trial.agreement, trial.startup
+    return {
+        "runtime": trial.runtime,
+        "threads": str(trial.latency.threads),
+        "agrees": f"{agreement.labels.value:.3f}" if agreement else "",
+        "largest difference": f"{agreement.largest_difference:.2g}" if agreement else "",
+        "median ms": f"{trial.latency.median_ms:.1f}",
+        "p95 ms": f"{trial.latency.p95_ms:.1f}",
+        "ready ms": f"{startup.cold_start_ms:.0f}" if startup else "",
+        "first ms": f"{startup.first_inference_ms:.0f}" if startup else "",
+        "failure": said,
     }
 
 

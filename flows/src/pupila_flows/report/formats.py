@@ -43,6 +43,11 @@ def points_interval(estimate: Estimate) -> str:
     return f"{points(estimate.low)} to {points(estimate.high)}"
 
 
+def difference(value: float) -> str:
+    """Write a difference of probabilities with two significant digits: `0.00012`, `0.04`."""
+    return f"{float(f'{value:.2g}'):.6f}".rstrip("0").rstrip(".") if math.isfinite(value) else NONE
+
+
 def size(size_bytes: int) -> str:
     """Write bytes in decimal units: `837 KB`, `59.4 MB`."""
     return _scaled(size_bytes, _DECIMAL_UNITS)

@@ -64,9 +64,11 @@ class Lineage:
         return [(entry, cost) for entry, cost in costs if cost]
 
     def pupils(self) -> list[Judged]:
-        """Return the judged steps that a teacher had a part in."""
+        """Return the judged steps that a teacher had a part in, but for those that failed after."""
         return [
             judged
             for judged in self.judged()
-            if judged.entry.kind == "step" and not self.is_control(judged.entry)
+            if judged.entry.kind == "step"
+            and not self.is_control(judged.entry)
+            and not judged.entry.error
         ]

@@ -8,7 +8,16 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pupila.store import write_atomically
-from pupila_flows.report import controls, figures, formats, graph, scatter, tables, teachers
+from pupila_flows.report import (
+    controls,
+    figures,
+    formats,
+    graph,
+    scatter,
+    tables,
+    teachers,
+    trials,
+)
 from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.curves import pruning_curves
 from pupila_flows.report.disagreements import disagreements
@@ -71,6 +80,8 @@ def render(result: RunResult, folder: Path) -> str:
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),
         scatter=_scatter(lineage, chosen),
+        trials=trials.trial_rows(lineage),
+        trial_columns=trials.COLUMNS,
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         disagreements=disagreements(result, lineage, answers, chosen, folder),

@@ -45,5 +45,6 @@ def pupila_runners() -> Iterable[Runner]:
         name="tfjs-node",
         summary="TensorFlow.js under Node, on its WebAssembly backend",
         format="tfjs",
+        threaded=False,
         implementation="pupila_tfjs.runner:open_model",
     )

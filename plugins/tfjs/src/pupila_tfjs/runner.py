@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError
+from pupila import Artifact, Progress, PupilaError, npm
 from pupila_tfjs import nodejs
 
 _LENGTH = struct.Struct("<I")
@@ -32,7 +32,7 @@ def open_model(artifact: Artifact, threads: int) -> TfjsModel:
 
 
 def _start(packages: Path, folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    command = [nodejs.binary(), nodejs.SCRIPTS / "runner.mjs", packages, folder]
+    command = [npm.node(), nodejs.SCRIPTS / "runner.mjs", packages, folder]
     try:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
@@ -51,7 +51,7 @@ class TfjsModel:
     """
 
     def __init__(self, folder: Path) -> None:
-        packages = nodejs.installed_packages()
+        packages = nodejs.PACKAGES.installed()
         with ExitStack() as undone:
             self._errors: IO[bytes] = undone.enter_context(tempfile.TemporaryFile())
             self._child = _start(packages, folder, self._errors)
