@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pupila import Artifact, Progress, PupilaError
 from pupila.memory import peak_memory_bytes
 from pupila_tflite.border import Border
+from pupila_tflite.pinning import pinned
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"
 
@@ -62,7 +63,7 @@ class LiteRTModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image, after five that are not counted.
+        """Time `repeats` runs of one image, after five that are not counted, on pinned cores.
 
         What is timed is `Interpreter.invoke` alone: the operators of the flatbuffer, conversions
         between float and integer that lie inside it included. Decoding and resizing, filling the
@@ -71,7 +72,8 @@ class LiteRTModel:
         self._feed(image)
         for _ in range(_WARM_UP_RUNS):
             self._interpreter.invoke()
-        return [self._timed_ms(image) for _ in range(repeats)]
+        with pinned(self.threads):
+            return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
         return peak_memory_bytes()
