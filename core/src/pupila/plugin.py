@@ -122,6 +122,8 @@ class StepPlugin(Plugin):
     max_inputs: int | None = 1
     """None means any number."""
     needs_data: bool = False
+    judged: bool = True
+    """Whether what it makes is a model that answers; a site, say, is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

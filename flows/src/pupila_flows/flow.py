@@ -270,7 +270,8 @@ def _judge_all(run: _Run, made: Made, *, only_last: bool) -> list[Entry]:
     inside = {name for node in run.nodes for name in node.inputs if only_last}
     inside -= run.plan.recipe.teachers.keys()
     inside -= {node.control for node in run.nodes if node.name not in inside}
-    return [_judged(run, entry, made, judge=entry.name not in inside) for entry in _entries(run)]
+    unjudged = inside | {node.name for node in run.nodes if not node.plugin.judged}
+    return [_judged(run, entry, made, judge=entry.name not in unjudged) for entry in _entries(run)]
 
 
 def _entries(run: _Run) -> list[Entry]:
