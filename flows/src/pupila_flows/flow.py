@@ -339,14 +339,15 @@ def _judgement(
 
 
 def _try_all(run: _Run, entries: list[Entry]) -> list[Entry]:
-    """Try what was judged in the other runtimes that the recipe names, one after another."""
+    """Try what runs in its own runtime in the others that the recipe names, one after another."""
     section = run.plan.recipe.evaluate
     if not section.tries:
         return entries
     images = trials.probe(run.dataset.select("test"), section.probe_images)
     artifacts = {entry.name: entry.artifact for entry in entries}
     return [
-        _tried(run, entry, images, artifacts) if entry.evaluation else entry for entry in entries
+        _tried(run, entry, images, artifacts) if entry.evaluation or entry.measurement else entry
+        for entry in entries
     ]
 
 
