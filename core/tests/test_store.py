@@ -61,6 +61,12 @@ def test_gzipped_bytes_are_counted_file_by_file(store: Store):
     assert made.gzip_bytes() < made.size_bytes / 20
 
 
+def test_of_files_that_only_help_to_build_the_size_does_not_count(store: Store):
+    made = add(store, {"model.bin": bytes(3000), "model.c": bytes(9000)}, shipped="model.bin")
+    assert made.size_bytes == 3000
+    assert made.gzip_bytes() == len(gzip.compress(bytes(3000), 6))
+
+
 def test_the_same_content_has_the_same_digest_in_any_store(store: Store, tmp_path: Path):
     first = add(store, {"model.keras": b"weights"})
     again = add(store, {"model.keras": b"weights"})

@@ -47,6 +47,10 @@ class Record(BaseModel):
     untrained: bool = Field(
         default=False, description="Weights are random: it has a size and a speed, and no answers."
     )
+    shipped: str | None = Field(
+        default=None,
+        description="Name of the one file that a device gets, where others only help to build.",
+    )
     measured: dict[str, Any] = Field(
         default_factory=dict, description="What the plugin measured while it made the artifact."
     )
@@ -75,9 +79,13 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all model files on disk."""
-        return sum(file.stat().st_size for file in self.files)
+        """Bytes on disk of what is shipped: all model files, as a rule."""
+        return sum(file.stat().st_size for file in self._shipped)
 
     def gzip_bytes(self) -> int:
-        """Bytes of all model files, each gzipped at level 6, as a web server would send them."""
-        return sum(len(gzip.compress(file.read_bytes(), compresslevel=6)) for file in self.files)
+        """Bytes of what is shipped, each gzipped at level 6, as a web server would send them."""
+        return sum(len(gzip.compress(file.read_bytes(), compresslevel=6)) for file in self._shipped)
+
+    @property
+    def _shipped(self) -> list[Path]:
+        return [self.path / self.record.shipped] if self.record.shipped else self.files

@@ -85,6 +85,8 @@ class Product:
     """Fraction of the weights that pruning set to 0; None where it did not."""
     untrained: bool = False
     """Whether the weights are random: size and speed are measured, answers are not judged."""
+    shipped: str | None = None
+    """Name of the one file that a device gets, where others only help to build."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
     """What was measured in the making, as JSON. A sentence under `warning` the report shows."""
 

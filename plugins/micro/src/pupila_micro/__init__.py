@@ -1,0 +1,33 @@
+"""Exports to TFLite Micro as C sources and runs it in its interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pupila import Exporter, Runner, hookimpl
+
+FORMAT = "tflite-micro"
+
+
+@hookimpl
+def pupila_exporters() -> Iterable[Exporter]:
+    """Yield `export-tflite-micro`."""
+    yield Exporter(
+        name="export-tflite-micro",
+        summary="C sources of an int8 flatbuffer for microcontrollers, with the arena it needs",
+        accepts=frozenset({"tflite"}),
+        produces=FORMAT,
+        implementation="pupila_micro.export:export",
+    )
+
+
+@hookimpl
+def pupila_runners() -> Iterable[Runner]:
+    """Yield the interpreter of TFLite Micro."""
+    yield Runner(
+        name="tflite-micro",
+        summary="TFLite Micro's interpreter on the host, with its reference kernels",
+        format=FORMAT,
+        threaded=False,
+        implementation="pupila_micro.runner:open_artifact",
+    )

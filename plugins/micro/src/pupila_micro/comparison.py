@@ -1,0 +1,89 @@
+"""How far TFLite Micro answers from LiteRT, which runs the same model on phones and computers.
+
+Twice. As it is shipped, LiteRT rounds otherwise than TFLite Micro, and that adds up from layer to
+layer: to 0.1 and 0.3 of a probability in nets of 20 and 40 layers with random weights. With its
+reference kernels it rounds alike, so that a defect shows: the same nets answered the same.
+
+The images are drawn: an exporter gets no data. On real ones the artifact is judged by its runner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila_micro import litert
+from pupila_micro.probes import ignore_progress
+from pupila_micro.runner import MicroModel
+
+_SUSPICIOUS = 0.1
+"""Of the span of LiteRT's answers: far more than two kernels that round alike can be apart."""
+_EVEN = 0.5
+"""From here on, a sigmoid means the second class."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Answers of three runtimes to the same images, `(n, columns)` each."""
+
+    micro: NDArray[np.float32]
+    shipped: NDArray[np.float32]
+    """LiteRT's, as phones and computers run it."""
+    reference: NDArray[np.float32]
+    """LiteRT's with its reference kernels."""
+
+    @property
+    def measured(self) -> dict[str, object]:
+        """What the report is told: a `warning` too, where the comparison does not reassure.
+
+        Against LiteRT as it is shipped, `label_agreement`, a fraction of the images, and
+        `max_difference` of any output; `reference_difference` against its reference kernels;
+        `answer_span` is how far the reference's own answers are apart, from image to image.
+        """
+        told: dict[str, object] = {
+            "probe_images": len(self.micro),
+            "label_agreement": float((_labels(self.micro) == _labels(self.shipped)).mean()),
+            "max_difference": float(np.abs(self.micro - self.shipped).max()),
+            "reference_difference": self._difference,
+            "answer_span": self._span,
+        }
+        return told | ({"warning": self._warning} if self._warning else {})
+
+    @property
+    def _difference(self) -> float:
+        return float(np.abs(self.micro - self.reference).max())
+
+    @property
+    def _span(self) -> float:
+        return float(np.ptp(self.reference, axis=0).max())
+
+    @property
+    def _warning(self) -> str | None:
+        images = f"{len(self.micro)} drawn images"
+        if not self._difference <= _SUSPICIOUS * self._span:
+            return (
+                f"On {images} TFLite Micro answers up to {self._difference:.3g} from what LiteRT's "
+                f"reference kernels do, whose answers span {self._span:.3g}."
+            )
+        if not self._span:
+            return f"All {images} get one answer: whether the runtimes differ could not be seen."
+        return None
+
+
+def compare(model: MicroModel, source: Path, probes: NDArray[np.uint8]) -> Comparison:
+    """Ask an open model, and LiteRT about the flatbuffer that it was made of."""
+    return Comparison(
+        micro=model.predict(probes, ignore_progress),
+        shipped=litert.answers(source, probes),
+        reference=litert.answers(source, probes, litert.REFERENCE),
+    )
+
+
+def _labels(answers: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the class of each answer; a lone column is a sigmoid."""
+    if answers.shape[1] == 1:
+        return (answers[:, 0] >= _EVEN).astype(np.intp)
+    return answers.argmax(axis=1)

@@ -1,0 +1,73 @@
+"""The exporter `export-tflite-micro`: an int8 flatbuffer as C, with the memory that it needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import version
+
+from pupila import Artifact, Config, Product, Step
+from pupila_micro import FORMAT
+from pupila_micro.arena import measure_arena
+from pupila_micro.comparison import compare
+from pupila_micro.flatbuffer import lay_out, read_operators
+from pupila_micro.probes import draw_probes
+from pupila_micro.refusals import check_operators
+from pupila_micro.runner import MicroModel
+from pupila_micro.sources import Facts, write_sources
+
+_STAGES = 3
+
+
+def export(step: Step[Config]) -> Product:
+    """Write `model.tflite`, laid out for the interpreter, and the sources `model.h`, `model.c`.
+
+    `measured` has the `operators` with their counts; in bytes `flash_bytes` of the flatbuffer,
+    `arena_bytes`, the least arena that it ran in on this computer, and its two parts, that of
+    activations and the persistent one; and how the answers compare with LiteRT's (see
+    `pupila_micro.comparison`).
+
+    Raises:
+        PupilaError: the model does not compute in integers, or TFLite Micro cannot run it; the
+            message names the operator.
+    """
+    (artifact,) = step.inputs
+    source, target = artifact.file(".tflite"), step.output / "model.tflite"
+    operators = read_operators(source.read_bytes())
+    check_operators(operators)
+    target.write_bytes(lay_out(source.read_bytes(), step.scratch))
+    step.progress(1, _STAGES, "stages")
+    arena = measure_arena(target)
+    step.progress(2, _STAGES, "stages")
+    model = MicroModel(target, arena.total)
+    comparison = compare(model, source, draw_probes(artifact.record.input, step.seed))
+    step.progress(3, _STAGES, "stages")
+    counts = Counter(operator.name for operator in operators)
+    facts = _facts(artifact, model, arena.total, tuple(counts))
+    write_sources(step.output, target.read_bytes(), facts)
+    measured = {
+        "operators": dict(sorted(counts.items())),
+        "flash_bytes": target.stat().st_size,
+        "arena_bytes": arena.total,
+        "activation_bytes": arena.activations,
+        "persistent_bytes": arena.persistent,
+    }
+    return Product.like(
+        artifact,
+        format=FORMAT,
+        shipped=target.name,
+        measured=measured | comparison.measured,
+    )
+
+
+def _facts(
+    artifact: Artifact, model: MicroModel, arena_bytes: int, operators: tuple[str, ...]
+) -> Facts:
+    return Facts(
+        source=f"Written by pupila-micro {version('pupila-micro')} of artifact {artifact.digest}.",
+        arena_bytes=arena_bytes,
+        input=artifact.record.input,
+        output=artifact.record.output,
+        first=model.input,
+        last=model.output,
+        operators=operators,
+    )

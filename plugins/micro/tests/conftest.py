@@ -1,0 +1,83 @@
+"""A real student whose answers differ from image to image, and every form that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pupila import Artifact, InputContract, keras_files
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing import CLASSES, Ran, draw_images, read_images, run_step, store_model
+from pupila_micro.probes import draw_probes
+
+SIZE = InputContract(height=64, width=64)
+_LOGITS_SPREAD = 2.0
+
+
+def student(name: str) -> Any:
+    """Build a student as if it were trained: normalised, and not sure of everything."""
+    keras = keras_files.import_keras()
+    keras.utils.set_random_seed(0)
+    model = installed().student(name).load()(SIZE, len(CLASSES))
+    images = draw_probes(SIZE, seed=5).astype(np.float32)
+    norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.0
+    for _ in norms:  # the statistics of one hold once those before it do
+        model(images, training=True)
+    head = next(layer for layer in reversed(model.layers) if layer.weights)
+    kernel, bias = head.get_weights()
+    spread = model.predict(images, verbose=0).std(axis=0) / _LOGITS_SPREAD
+    head.set_weights([kernel / spread, bias])
+    return keras.Model(model.input, keras.layers.Softmax()(model.output))
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("micro") / "store")
+
+
+@pytest.fixture(scope="session")
+def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+    """Run a step on drawn images."""
+    folder = tmp_path_factory.mktemp("data")
+    dataset = read_images(draw_images(folder / "images", images=8), folder / "cache")
+
+    def ran(name: str, artifact: Artifact, **settings: Any) -> Ran:
+        plugin = installed().step(name)
+        config = plugin.config.model_validate(settings)
+        place = tmp_path_factory.mktemp("run")
+        return run_step(plugin, config, [artifact], place, store=store, dataset=dataset)
+
+    return ran
+
+
+@pytest.fixture(scope="session")
+def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
+    """Return a form of a student, made once; `how` is empty for the float flatbuffer."""
+
+    @cache
+    def floats(name: str) -> Artifact:
+        return run("export-tflite", store_model(store, student(name))).artifact
+
+    @cache
+    def made(how: str = "quantize-int8", name: str = "mobile-xs", **settings: Any) -> Artifact:
+        return run(how, floats(name), **settings).artifact if how else floats(name)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def exported(run: Callable[..., Ran], quantized: Callable[..., Artifact]) -> Callable[..., Ran]:
+    """Export the int8 form of a student, once for each kind of border."""
+
+    @cache
+    def made(borders: str = "int8", name: str = "mobile-xs") -> Ran:
+        return run("export-tflite-micro", quantized(name=name, borders=borders))
+
+    return made

@@ -1,0 +1,245 @@
+"""Real students from the float flatbuffer to TFLite Micro, and what is refused on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+import tflite_micro
+from ai_edge_litert import schema_py_generated as schema
+
+from pupila import Artifact, Dataset, PupilaError
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing import ExporterContract, Ran, keras_artifact, read_images, run_step
+from pupila.testing.tiny import draw_colours
+from pupila_micro import litert
+from pupila_micro.arena import check_arena, measure_arena
+from pupila_micro.comparison import Comparison, compare
+from pupila_micro.flatbuffer import Operator, lay_out, read_operators
+from pupila_micro.probes import draw_probes
+from pupila_micro.refusals import check_operators
+from pupila_micro.runner import MicroModel
+
+Quantized = Callable[..., Artifact]
+Exported = Callable[..., Ran]
+
+
+@pytest.mark.parametrize(
+    ("name", "borders", "border_operators", "activations"),
+    [
+        ("mobile-xs", "int8", 0, 49_152),
+        ("mobile-xs", "float", 2, 61_440),
+        pytest.param("mobile-s", "int8", 0, 122_880, marks=pytest.mark.slow),
+        pytest.param("conv-32-64-8", "int8", 0, 153_760, marks=pytest.mark.slow),
+    ],
+)
+def test_a_student_answers_as_in_litert(
+    exported: Exported, name: str, borders: str, border_operators: int, activations: int
+):
+    ran = exported(borders, name)
+    measured = ran.product.measured
+    ends = ("QUANTIZE", "DEQUANTIZE")
+    assert sum(measured["operators"].get(end, 0) for end in ends) == border_operators
+    assert measured["activation_bytes"] == activations  # the two largest neighbours, 1 byte each
+    assert measured["answer_span"] > 0.3
+    assert measured["label_agreement"] >= 0.9
+    assert measured["max_difference"] < 0.35  # XNNPACK rounds otherwise, and the weights are random
+    assert measured["reference_difference"] < 0.01
+    assert "warning" not in measured
+
+
+def test_what_is_measured_is_that_of_the_files(exported: Exported):
+    artifact, measured = exported().artifact, exported().product.measured
+    assert {file.name for file in artifact.files} == {"model.c", "model.h", "model.tflite"}
+    content = artifact.file(".tflite").read_bytes()
+    assert measured["flash_bytes"] == len(content) == artifact.size_bytes
+    assert sum(measured["operators"].values()) == len(read_operators(content))
+    assert measured["operators"]["DEPTHWISE_CONV_2D"] == 9
+
+
+def test_the_model_runs_in_the_arena_that_was_measured_and_in_no_smaller_one(exported: Exported):
+    model = exported().artifact.file(".tflite")
+    arena = exported().product.measured["arena_bytes"]
+    check_arena(model, arena)
+    with pytest.raises(PupilaError, match=f"does not run the model in {arena - 16} bytes"):
+        check_arena(model, arena - 16)
+
+
+def test_of_a_tiny_model_the_room_for_planning_is_measured_too():
+    model = Path(tflite_micro.__file__).parent / "python" / "tflite_micro" / "sine_float.tflite"
+    arena = measure_arena(model)
+    assert arena.total > arena.activations + arena.persistent + 16
+    check_arena(model, arena.total)
+    with pytest.raises(PupilaError, match=f"does not run the model in {arena.total - 16} bytes"):
+        check_arena(model, arena.total - 16)
+
+
+def test_an_arena_too_small_for_the_interpreter_itself_is_a_message_not_a_crash(exported: Exported):
+    with pytest.raises(PupilaError, match="in 100 bytes: the interpreter ended with signal"):
+        check_arena(exported().artifact.file(".tflite"), 100)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("", r"MUL \(operator 0\): it computes in float32\. Quantise .* `quantize-int8`"),
+        ("quantize-dynamic", r"CONV_2D \(operator \d+\): it computes in float32 with integer"),
+        ("quantize-float16", r"DEQUANTIZE \(operator \d+\): its weights are float16"),
+        ("quantize-int4", r"TFLite Micro refuses FULLY_CONNECTED \(operator 23\): \(input->type"),
+    ],
+)
+def test_other_forms_are_refused_by_the_operators_name(
+    run: Callable[..., Ran], quantized: Quantized, how: str, reason: str
+):
+    with pytest.raises(PupilaError, match=reason):
+        run("export-tflite-micro", quantized(how))
+
+
+@pytest.mark.parametrize(
+    ("operator", "reason"),
+    [
+        (Operator(3, "CONV_2D", False, frozenset({"UINT8", "INT32"})), "quantised to uint8"),
+        (Operator(3, "QUANTIZE", False, frozenset({"UINT8", "INT8"})), "quantised to uint8"),
+        (Operator(3, "FlexErf", True, frozenset({"INT8"})), "custom operator"),
+        (Operator(3, "CONV_2D", False, frozenset({"FLOAT32", "INT4"})), "no hybrid kernels"),
+        (Operator(3, "SOFTMAX", False, frozenset({"FLOAT32"})), "computes in float32"),
+    ],
+)
+def test_what_the_interpreter_has_no_kernels_for_is_named(operator: Operator, reason: str):
+    fine = Operator(0, "QUANTIZE", False, frozenset({"FLOAT32", "INT8"}))
+    with pytest.raises(PupilaError, match=rf"{operator.name} \(operator 3\): .*{reason}"):
+        check_operators([fine, operator])
+
+
+def test_an_operator_that_the_interpreter_lacks_is_named(quantized: Quantized, tmp_path: Path):
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_content(quantized())))
+    for code in model.operatorCodes:  # as a net with another pooling would have it
+        if code.builtinCode == schema.BuiltinOperator.MEAN:
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.REDUCE_PROD
+    (tmp_path / "model.tflite").write_bytes(_packed(model))
+    with pytest.raises(PupilaError, match="TFLite Micro has no operator REDUCE_PROD"):
+        measure_arena(tmp_path / "model.tflite")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
+    (tmp_path / "model.tflite").write_bytes(b"\x00" * 64)
+    with pytest.raises(PupilaError, match="TFLite Micro "):
+        measure_arena(tmp_path / "model.tflite")
+
+
+def _content(artifact: Artifact) -> bytes:
+    return artifact.file(".tflite").read_bytes()
+
+
+def _packed(model: schema.ModelT) -> bytes:
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _with_constants_behind(content: bytes) -> bytes:
+    """Move weights behind the flatbuffer, as the quantiser does with those of larger models."""
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    filled = [buffer for buffer in model.buffers if buffer.data is not None]
+    constants = {buffer: bytes(buffer.data) for buffer in filled if len(buffer.data) > 1000}
+    for buffer in constants:
+        buffer.data, buffer.offset, buffer.size = None, 2, 2
+    place = len(_packed(model))
+    for buffer, data in constants.items():
+        buffer.offset, buffer.size = place, len(data)
+        place += len(data)
+    return _packed(model) + b"".join(constants.values())
+
+
+def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, tmp_path: Path):
+    source, outside, inside = (tmp_path / name for name in ("source", "outside", "inside"))
+    source.write_bytes(_content(quantized(borders="int8")))
+    outside.write_bytes(_with_constants_behind(source.read_bytes()))
+    inside.write_bytes(lay_out(outside.read_bytes(), tmp_path))
+    probes = draw_probes(quantized(borders="int8").record.input, seed=1)
+    np.testing.assert_array_equal(litert.answers(outside, probes), litert.answers(source, probes))
+    assert measure_arena(outside).total > 2 * measure_arena(inside).total
+    lost, kept = (
+        compare(MicroModel(path, measure_arena(path).total), source, probes).measured
+        for path in (outside, inside)
+    )
+    assert "warning" in lost  # the interpreter took the weights for empty
+    assert "warning" not in kept
+
+
+def test_every_constant_starts_at_a_multiple_of_16_bytes(exported: Exported):
+    content = _content(exported().artifact)
+    model: Any = schema.Model.GetRootAs(content)
+    buffers = [model.Buffers(number) for number in range(model.BuffersLength())]
+    places = [
+        buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()
+    ]
+    assert len(places) > 40
+    assert {place % 16 for place in places} == {0}
+
+
+@pytest.mark.parametrize(
+    ("micro", "reference", "warning"),
+    [
+        ([[0.2], [0.9]], [[0.2], [0.9]], None),
+        ([[0.2], [0.9]], [[0.4], [0.9]], "answers up to 0.2 from what LiteRT's reference"),
+        ([[0.4], [0.4]], [[0.4], [0.4]], "All 2 drawn images get one answer"),
+        ([[np.nan], [0.9]], [[0.4], [0.9]], "answers up to nan"),
+    ],
+)
+def test_a_comparison_that_does_not_reassure_is_a_warning(
+    micro: list[list[float]], reference: list[list[float]], warning: str | None
+):
+    answers = [np.array(each, np.float32) for each in (micro, reference, reference)]
+    told = Comparison(*answers).measured.get("warning")
+    assert told is None if warning is None else warning in str(told)
+
+
+@pytest.mark.parametrize(
+    ("shipped", "agreement"),
+    [([[0.2], [0.9]], 1.0), ([[0.6], [0.9]], 0.5), ([[0.9, 0.1], [0.4, 0.6]], 0.5)],
+)
+def test_labels_are_compared_with_those_of_litert_as_shipped(
+    shipped: list[list[float]], agreement: float
+):
+    answers = np.array(shipped, np.float32)
+    micro = np.array([[0.2, 0.8], [0.3, 0.7]] if answers.shape[1] > 1 else [[0.3], [0.8]])
+    comparison = Comparison(micro.astype(np.float32), answers, answers)
+    assert comparison.measured["label_agreement"] == agreement
+
+
+def test_probes_are_those_of_the_seed(quantized: Quantized):
+    contract = quantized().record.input
+    first, again, other = (draw_probes(contract, seed) for seed in (3, 3, 4))
+    assert first.shape == (24, *contract.shape)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+class TestExportTfliteMicroKeepsTheContract(ExporterContract):
+    plugin = "export-tflite-micro"
+    tolerance = 0.02
+
+    @classmethod
+    def make_dataset(cls, folder: Path) -> Dataset:
+        """Draw images of unlike colours, to which the tiny model gives unlike answers."""
+        return read_images(draw_colours(folder / "images"), folder / "cache")
+
+    @classmethod
+    def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
+        """Quantise the tiny model of the other contracts."""
+        artifact = keras_artifact(store, classes=("blue", "red"))
+        dataset = cls.make_dataset(folder)
+        for name in ("export-tflite", "quantize-int8"):
+            plugin = installed().step(name)
+            place = folder / name
+            config = plugin.config()
+            ran = run_step(plugin, config, [artifact], place, store=store, dataset=dataset)
+            artifact = ran.artifact
+        return (artifact,)

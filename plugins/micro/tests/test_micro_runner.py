@@ -1,0 +1,78 @@
+"""The interpreter as a runtime, and the package that it comes in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+import pytest
+
+from pupila import Artifact, PupilaError
+from pupila.predictions import open_model
+from pupila.testing import Ran
+from pupila_micro import litert
+from pupila_micro.probes import draw_probes, ignore_progress
+from pupila_micro.runner import open_artifact
+
+Exported = Callable[..., Ran]
+
+
+def _tell(told: list[tuple[int, int, str]], done: int, total: int, what: str) -> None:
+    told.append((done, total, what))
+
+
+@pytest.mark.parametrize("borders", ["int8", "float"])
+def test_answers_are_those_of_litert(
+    exported: Exported, quantized: Callable[..., Artifact], borders: str
+):
+    images = draw_probes(exported(borders).artifact.record.input, seed=2)
+    told: list[tuple[int, int, str]] = []
+    with closing(open_model(exported(borders).artifact)) as model:
+        found = model.predict(images, partial(_tell, told))
+    expected = litert.answers(quantized(borders=borders).file(".tflite"), images, litert.REFERENCE)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
+    assert told[-1] == (24, 24, "images")
+
+
+def test_one_image_after_another_does_not_disturb_the_next(exported: Exported):
+    images = draw_probes(exported().artifact.record.input, seed=2)
+    with closing(open_model(exported().artifact)) as model:
+        forwards = model.predict(images, ignore_progress)
+        model.latency_ms(images[0], 2)
+        backwards = model.predict(images[::-1], ignore_progress)
+    np.testing.assert_array_equal(forwards, backwards[::-1])
+
+
+def test_it_tells_that_its_speed_is_that_of_this_computer(exported: Exported):
+    with closing(open_model(exported().artifact, threads=4)) as model:
+        assert model.runtime.startswith("TFLite Micro 0.dev2")
+        assert model.runtime.endswith("reference kernels, on the host")
+        assert model.threads == 1
+        times = model.latency_ms(np.zeros((64, 64, 3), np.uint8), repeats=3)
+        assert len(times) == 3
+        assert min(times) > 0
+        assert model.peak_memory_bytes() > 2**20
+
+
+def test_an_artifact_that_no_longer_fits_its_arena_is_refused(exported: Exported):
+    artifact = exported().artifact
+    record = artifact.record.model_copy(update={"measured": {"arena_bytes": 40_000}})
+    with pytest.raises(PupilaError, match="does not run the model in 40000 bytes"):
+        open_artifact(Artifact(artifact.path, artifact.digest, record), threads=1)
+
+
+def test_where_the_interpreter_is_not_installed_that_is_said():
+    program = (
+        "import sys; sys.modules['tflite_micro'] = None\n"
+        "from pupila import PupilaError\n"
+        "try: import pupila_micro.runner\n"
+        "except PupilaError as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "wheels for Linux on x86_64 alone" in ended.stdout
