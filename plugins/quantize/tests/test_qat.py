@@ -218,6 +218,15 @@ def test_it_learns_from_labels_alone_where_they_have_all_the_weight(training, st
     assert measured["validation_accuracy"] > 0.8
 
 
+def test_made_twice_it_is_one_file(training, store):
+    model = stored(store, colour_net(body=lambda x: layers.Add()([x, layers.ReLU()(x)]) + x))
+    steps = [training(folder, model=model) for folder in ("first", "second")]
+    for step in steps:
+        qat(step)
+    first, second = ((step.output / "model.tflite").read_bytes() for step in steps)
+    assert first == second
+
+
 class KilledError(Exception):
     pass
 

@@ -1,4 +1,4 @@
-"""Cuts the filters that a classifier can do without, and retrains it.
+"""Leaves out what a classifier can do without, filters or single weights, and retrains it.
 
 This module only describes: Keras is imported in the process that prunes.
 """
@@ -7,18 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import Technique, hookimpl
-from pupila_prune.config import FilterPruning
+from pupila import Config, Technique, hookimpl
+from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, WeightPruning
 
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
     """Yield what makes a model smaller by leaving parts of it out."""
-    yield Technique(
-        name="prune-filters",
-        summary="Cut the filters whose loss costs least, and retrain (Molchanov et al. 2019)",
-        implementation="pupila_prune.techniques:prune_filters",
-        config=FilterPruning,
+    yield _technique(
+        "prune-filters",
+        "Cut the filters whose loss costs least, and retrain (Molchanov et al. 2019)",
+        FilterPruning,
+    )
+    yield _technique(
+        "prune-magnitude",
+        "Set the smallest weights to 0 in rounds, or 2 of every 4 (Zhu and Gupta 2017)",
+        MagnitudePruning,
+    )
+    yield _technique(
+        "prune-obd",
+        "Set the weights to 0 without which the loss grows least (LeCun et al. 1990)",
+        WeightPruning,
+    )
+    yield _technique(
+        "prune-synflow",
+        "Set the weights to 0 through which least flows, without data (Tanaka et al. 2020)",
+        WeightPruning,
+    )
+    yield _technique(
+        "cluster",
+        "Let the weights of a kernel share a few values, and retrain these (Han et al. 2016)",
+        Clustering,
+    )
+
+
+def _technique(name: str, summary: str, config: type[Config]) -> Technique:
+    return Technique(
+        name=name,
+        summary=summary,
+        implementation=f"pupila_prune.techniques:{name.replace('-', '_')}",
+        config=config,
         accepts=frozenset({"keras"}),
         produces="keras",
         needs_data=True,

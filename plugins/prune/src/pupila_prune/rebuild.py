@@ -9,6 +9,7 @@ import numpy as np
 
 from pupila.keras_files import import_keras
 from pupila_prune.channels import Channels, Keep, kept_entries
+from pupila_prune.graph import channels_of
 
 keras = import_keras()
 layers = keras.layers
@@ -49,6 +50,12 @@ def rebuild(
     rebuilt = keras.Model(image, keras.tree.flatten(outputs)[0], name=model.name)
     _set_weights(model, thinner, channels, keep)
     return rebuilt
+
+
+def copy_of(model: Any) -> Any:
+    """Return a copy of a flat model, with random generators of its own, seeded anew."""
+    channels = channels_of(model)
+    return rebuild(model, channels, uncut(channels))
 
 
 def uncut(channels: Channels) -> Keep:

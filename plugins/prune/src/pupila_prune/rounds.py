@@ -9,7 +9,6 @@ from typing import Any
 
 from pupila.keras_files import MODEL_NAME, import_keras, save
 from pupila.store import write_atomically
-from pupila_prune.config import FilterPruning
 
 keras = import_keras()
 
@@ -22,6 +21,7 @@ class Round:
     """A model after one round; round 0 is the uncut one."""
 
     parameters: int
+    """Those that are left."""
     parameters_removed: float
     """Part of the parameters of the uncut model."""
     validation_accuracy: float
@@ -33,11 +33,12 @@ class Round:
 class Rounds:
     """The rounds of one run, in a folder that outlives a crash.
 
-    A model is written before its figures: a round without figures is made again.
+    A model is written before its figures: a round without figures is made again. There are `most`
+    at most, and none after two in a row that lost more accuracy than the budget.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self.key = key
+    def __init__(self, folder: Path, key: str, most: int, budget: float) -> None:
+        self.key, self.most, self.budget = key, most, budget
         self.curve: list[Round] = []
         self._folder, self._path = folder, folder / "rounds.json"
         if self._path.exists():
@@ -66,52 +67,51 @@ class Rounds:
         """Return the model of the last round; None before the first."""
         return self.model(len(self.curve) - 1) if len(self.curve) > 1 else None
 
-    def ended(self, config: FilterPruning) -> bool:
-        """Tell whether all rounds are done, or the last one lost more than the budget."""
+    def ended(self) -> bool:
+        """Tell whether all rounds are done, or the last two lost more than the budget.
+
+        A single one may have by chance, where an image is a point of accuracy, and the next one
+        may win it back (seen on a VGG16: 2.9 points lost with 38 % gone, none with 52 % gone).
+        """
         last = len(self.curve) - 1
-        return last == config.rounds or not self.is_within(last, config.budget)
+        over = [not self.is_within_budget(number) for number in range(1, last + 1)]
+        return last == self.most or over[-2:] == [True, True]
 
-    def is_within(self, number: int, budget: float) -> bool:
+    def is_within_budget(self, number: int) -> bool:
         """Tell whether a round lost no more accuracy than the budget."""
-        return self._lost(number) <= budget + _ROUNDING
+        return self._lost(number) <= self.budget + _ROUNDING
 
-    def chosen(self, budget: float) -> int:
-        """Return the last round within the budget; where none is, the one that lost the least."""
+    @property
+    def chosen(self) -> int:
+        """The last round within the budget; where none is, the one that lost the least."""
         cut = range(1, len(self.curve))
-        within = [number for number in cut if self.is_within(number, budget)]
+        within = [number for number in cut if self.is_within_budget(number)]
         return within[-1] if within else min(cut, key=self._lost)
 
-    def measured(self, config: FilterPruning) -> dict[str, Any]:
+    def measured(self) -> dict[str, Any]:
         """Return what to tell: the curve, what is kept and why; accuracies are 0..1.
 
         A budget that is not met is told as `warning`, which the report shows.
         """
-        number = self.chosen(config.budget)
-        kept, reason = self.curve[number], self._reason(number, config)
-        missed = {} if self.is_within(number, config.budget) else {"warning": reason}
-        return missed | {
+        number = self.chosen
+        kept, reason, met = self.curve[number], self._reason(), self.is_within_budget(number)
+        return ({} if met else {"warning": reason}) | {
             "curve": [_figures(each) for each in self.curve],
             "round": number,
             "parameters_removed": round(kept.parameters_removed, 4),
             "validation_accuracy": kept.validation_accuracy,
-            "budget_met": self.is_within(number, config.budget),
+            "budget_met": met,
             "reason": reason,
             "history": [each.history for each in self.curve[1:]],
         }
 
-    def _reason(self, number: int, config: FilterPruning) -> str:
+    def _reason(self) -> str:
         """Say why a round is kept, and why there was no further one."""
-        last, budget = len(self.curve) - 1, f"the budget of {config.budget:.4g}"
-        if not self.is_within(number, config.budget):
+        number, last, budget = self.chosen, len(self.curve) - 1, f"the budget of {self.budget:.4g}"
+        if not self.is_within_budget(number):
             return f"Round {number} lost {self._lost(number):.4g} of accuracy, more than {budget}."
         if last > number:
             return f"Round {last} lost {self._lost(last):.4g} of accuracy, more than {budget}."
-        removed = self.curve[last].parameters_removed
-        if removed < config.sparsity - _ROUNDING:
-            return (
-                f"`least` of {config.least:.4g} allows {removed:.4g} of the parameters to be cut, "
-                f"less than `sparsity` of {config.sparsity:.4g}, within {budget}."
-            )
         return f"All {last} rounds are within {budget}."
 
     def _lost(self, number: int) -> float:

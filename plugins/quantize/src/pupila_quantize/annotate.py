@@ -9,6 +9,8 @@ and the gradient goes through as if nothing was rounded. Weights are symmetric, 
 each output channel; activations have one range for each tensor, a moving average over the batches
 (section 3.1). Both are what TFLite does, so the exported file answers as the model in training.
 
+What is sparse or clustered stays so: see `pupila_quantize.structure`.
+
 The wrappers are those of TensorFlow Model Optimization. Its own rules are not used, for what they
 do to small models (read in its source, 0.8.1): ranges of activations start at -6..6 and move by a
 thousandth of the way per step; depthwise convolutions get one range for all channels; a
@@ -34,6 +36,7 @@ from pupila_quantize.lowering import (
     tf_keras,
     walk,
 )
+from pupila_quantize.structure import kept
 
 _quantization = import_tfmot().quantization.keras
 
@@ -47,6 +50,8 @@ _NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 _SMALLEST_WEIGHT = 1e-9
 _LEVELS = 127
 _PIXELS = (0.0, 255.0)
+
+_CONSTRAINTS = {"kernel": "kernel_constraint", "depthwise_kernel": "depthwise_constraint"}
 
 _PASSING = (
     *(layers.MaxPooling2D, layers.GlobalMaxPooling2D, layers.AveragePooling2D, layers.Flatten),
@@ -96,10 +101,10 @@ def quantized(flat: Any, preprocessing: Preprocessing | None = None) -> Quantise
             wrapped[id(layer)] = _wrapped(layer)
         made = wrapped[id(layer)](arguments)
         if preprocessing is not None and layer.name == PREPROCESSING:
-            return _FixedRange(*preprocessing.bounds)(made)
+            return _FixedRange(*preprocessing.bounds, name="preprocessed")(made)
         return made
 
-    image, output = walk(float_model, call, _FixedRange(*_PIXELS))
+    image, output = walk(float_model, call, _FixedRange(*_PIXELS, name="pixels"))
     unknown = [each.name for each in float_model.layers if not _is_known(each)]
     return Quantised(tf_keras.Model(image, output, name=flat.name), unknown)
 
@@ -109,13 +114,18 @@ def _wrapped(layer: Any) -> Any:
     if isinstance(layer, layers.Concatenate):
         scaled = [_has_scale(part) for part in layer._inbound_nodes[0].inbound_layers]
         return _Concatenation(scaled, **layer.get_config())
+    kernel = _kernel(layer)
     copy = type(layer).from_config(layer.get_config())
+    if kernel is not None and layer.name != PREPROCESSING:
+        name, shared = kernel
+        form = kept(np.asarray(getattr(layer, name)), shared)
+        setattr(copy, _CONSTRAINTS[name], form)
     copy.build(layer.get_input_shape_at(0))
     copy.set_weights(layer.get_weights())
     if _passes(layer) or layer.name == PREPROCESSING:
         return copy  # the weights of preprocessing are one number for each channel: exact in int8
     output = _Range() if _is_quantised_after(layer) else None
-    return _quantization.QuantizeWrapperV2(copy, _Rules(_kernel(layer), output))
+    return _quantization.QuantizeWrapperV2(copy, _Rules(kernel, output))
 
 
 def _is_quantised_after(layer: Any) -> bool:
@@ -191,8 +201,8 @@ class _Rules(_quantization.QuantizeConfig):
 class _FixedRange(layers.Layer):
     """Rounds to 256 levels of a range that is known beforehand."""
 
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
+    def __init__(self, low: float, high: float, name: str) -> None:
+        super().__init__(name=name)
         self._low, self._high = min(low, 0.0), max(high, 0.0)
 
     def call(self, inputs: Any) -> Any:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from pupila import PupilaError
 
@@ -32,18 +34,86 @@ class Layer:
     """By which the quantiser knows it: the names of the tensors that it writes."""
 
 
-def refuse_quantized(path: Path, technique: str) -> None:
-    """Let only a float32 flatbuffer pass.
+def refuse_unfit(path: Path, technique: str, picture: tuple[int, ...]) -> None:
+    """Let only a float32 flatbuffer pass that can be quantised and calibrated.
+
+    `picture` is what it is to take, `(height, width, channels)`.
 
     Raises:
-        PupilaError: it holds float16 or quantised tensors; the message names their types.
+        PupilaError: it has an operator that is not of LiteRT, holds float16 or quantised tensors,
+            takes pictures of another size, or has weights that are no numbers.
     """
-    found = sorted({_type(tensor) for tensor in _tensors(_main(path)) if _is_quantized(tensor)})
+    model = _model(path)
+    _refuse_custom(model, technique)
+    _refuse_quantized(model.Subgraphs(0), technique)
+    _refuse_size(model.Subgraphs(0), technique, picture)
+    _refuse_no_numbers(model)
+
+
+def refuse_without(path: Path, operators: tuple[str, ...], technique: str) -> None:
+    """Let only a flatbuffer pass that has weights in one of those operators.
+
+    Raises:
+        PupilaError: it has none.
+    """
+    if not any(layer.operator in operators for layer in layers(path)):
+        raise PupilaError(
+            f"{technique} found nothing to store in four bits: the flatbuffer has no "
+            f"{' and no '.join(operators)}. Use quantize-int8."
+        )
+
+
+def _refuse_custom(model: Any, technique: str) -> None:
+    codes = map(model.OperatorCodes, range(model.OperatorCodesLength()))
+    names = sorted(code.CustomCode().decode() for code in codes if code.CustomCode())
+    if names:
+        raise PupilaError(
+            f"{technique} cannot quantise a flatbuffer with operators that are not of LiteRT, "
+            f"and this one has {', '.join(map(repr, names))}: replace the layers that became "
+            f"them by layers of Keras, and export the model again."
+        )
+
+
+def _refuse_quantized(graph: Any, technique: str) -> None:
+    found = sorted({_type(tensor) for tensor in _tensors(graph) if _is_quantized(tensor)})
     if found:
         raise PupilaError(
             f"{technique} needs a float32 flatbuffer, but the one it is given already holds "
             f"{' and '.join(found)} tensors: give the step what export-tflite made."
         )
+
+
+def _refuse_size(graph: Any, technique: str, picture: tuple[int, ...]) -> None:
+    taken = [
+        graph.Tensors(graph.Inputs(number)).ShapeAsNumpy().tolist()
+        for number in range(graph.InputsLength())
+    ]
+    if taken != [[1, *picture]]:
+        raise PupilaError(
+            f"{technique} was given a flatbuffer that takes {' and '.join(map(str, taken))}, where "
+            f"its record says {[1, *picture]}, one picture as (1, height, width, channels): state "
+            f"the size that the file takes, or convert it for that one."
+        )
+
+
+def _refuse_no_numbers(model: Any) -> None:
+    for tensor in _tensors(model.Subgraphs(0)):
+        if _type(tensor) != "float32" or tensor.ShapeLength() == 0:
+            continue  # a lone number may be infinite on purpose, as what fills up a maximum
+        values = _constant(model, tensor).view("<f4")
+        if len(values) > 1 and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            raise PupilaError(
+                f"The flatbuffer has weights that are no numbers (NaN or infinite) in "
+                f"{tensor.Name().decode()!r}: train the model again, or take an earlier checkpoint."
+            )
+
+
+def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
+    """Return the bytes of a constant, none for what is computed; large ones lie behind."""
+    buffer = model.Buffers(tensor.Buffer())
+    if buffer.Offset() > 1:
+        return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())
+    return np.frombuffer(b"", np.uint8) if buffer.DataIsNone() else buffer.DataAsNumpy()
 
 
 def float_operators(path: Path) -> dict[str, int]:
@@ -88,10 +158,6 @@ def _model(path: Path) -> Any:
     with path.open("rb") as stream:
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     return schema.Model.GetRootAs(content)
-
-
-def _main(path: Path) -> Any:
-    return _model(path).Subgraphs(0)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -26,6 +26,7 @@ from pupila.training.fitting import train
 from pupila.training.loss import distillation_loss
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.views import AS_IS
+from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
 from pupila_quantize.comparing import Comparison, answers
@@ -47,7 +48,8 @@ def qat(step: Step[Qat]) -> Product:
     `measured` holds how the file does beside the float model on the validation images (see
     `pupila_quantize.comparing`), the course of the training, and how far the file is from what was
     trained: `export_agreement`, the fraction of the validation images given the same class, and
-    `export_largest_difference` and `export_mean_difference` of probabilities. `output_only_layers`
+    `export_largest_difference` and `export_mean_difference` of probabilities. `sparsity` and
+    `clusters` tell what was kept of them (see `pupila_quantize.structure`). `output_only_layers`
     have no int8 form; `float_operators` compute in float still, counted by name.
 
     Raises:
@@ -66,19 +68,22 @@ def qat(step: Step[Qat]) -> Product:
     measured = Comparison.of(step).measured(target)
     pixels = validation.pixels(artifact.record.input)
     measured |= _told(course) | _export_difference(step, made.model, pixels, target)
+    measured |= structure.told(made.model)
     measured["output_only_layers"] = made.output_only
     measured["float_operators"] = float_operators(target)
-    return Product.like(artifact, format="tflite", measured=measured)
+    return Product.like(artifact, format="tflite", untrained=False, measured=measured)
 
 
 def _quantised(artifact: Artifact) -> Quantised:
     """Return the artifact's model with fake quantisation, its input of the size that is declared.
 
-    A model may leave rows and columns open, which a file in int8 cannot.
+    A model may leave rows and columns open, which a file in int8 cannot. Whatever is made has a
+    name: Keras numbers what has none, and the file, which has the names in it, would be another
+    one each time.
     """
     keras = keras_files.import_keras()
     image = keras.Input(artifact.record.input.shape, name="image")
-    model = keras.Model(image, keras_files.load(artifact)(image))
+    model = keras.Model(image, keras_files.load(artifact)(image), name="qat")
     preprocessing, body = split_preprocessing(model)
     return quantized(to_tf_keras(body), preprocessing)
 

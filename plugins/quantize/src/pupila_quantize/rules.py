@@ -20,7 +20,7 @@ from pupila_quantize.settings import Borders
 _EVERY_TENSOR = ".*"
 _EVERYTHING = TFLOperationName.ALL_SUPPORTED
 _ENDS = (TFLOperationName.INPUT, TFLOperationName.OUTPUT)
-_IN_FOUR_BITS = (TFLOperationName.CONV_2D, TFLOperationName.FULLY_CONNECTED)
+IN_FOUR_BITS = (TFLOperationName.CONV_2D, TFLOperationName.FULLY_CONNECTED)
 """Operators whose kernels take weights of four bits."""
 _BLOCKS = {
     32: QuantGranularity.BLOCKWISE_32,
@@ -70,10 +70,11 @@ def int4(borders: Borders) -> RecipeManager:
 
     Scales are of the largest weight. Clipping was tried and left out (ACRIMA, validation accuracy
     of EfficientNet-Lite0 and SqueezeNet, .962 and .924 in float): .781 and .695 as here, .638 and
-    .790 with OCTAV (Sakr et al. 2022), .448 and .648 with the least mean square error.
+    .790 with OCTAV (Sakr et al. 2022), .448 and .648 with the least mean square error. What
+    recovers it is in `pupila_quantize.correction`.
     """
     rules = int8("int8")
-    for operator in _IN_FOUR_BITS:
+    for operator in IN_FOUR_BITS:
         rules.add_static_config(_EVERY_TENSOR, operator, activation_num_bits=8, weight_num_bits=4)
     return _with_borders(rules, borders)
 

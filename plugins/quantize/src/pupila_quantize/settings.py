@@ -10,6 +10,7 @@ from pupila import Config
 from pupila.training.schedule import Schedule
 
 Borders = Literal["float", "int8"]
+Correction = Literal["none", "biases", "rounding"]
 
 
 class WithBorders(Config):
@@ -37,10 +38,20 @@ class Calibrated(Config):
 class QuantizeInt8(WithBorders, Calibrated):
     """Settings of `quantize-int8`."""
 
+    correction: Correction = Field(
+        default="biases",
+        description="What makes up for the rounding of weights, measured on the calibration "
+        "images. biases: biases give back what moved on average (Nagel et al. 2019); rounding: "
+        "each weight is rounded to make up for those before it as well (GPTQ); none: nothing.",
+    )
+
 
 class QuantizeInt4(QuantizeInt8):
     """Settings of `quantize-int4`."""
 
+    correction: Correction = Field(
+        default="rounding", description="As in `quantize-int8`; without it, int4 often collapses."
+    )
     block: Literal[32, 64, 128, 256] | None = Field(
         default=None,
         description="Inputs of a dense layer that share a scale; by default all of an output do. "

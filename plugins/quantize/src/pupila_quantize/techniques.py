@@ -17,17 +17,27 @@ from ai_edge_quantizer.recipe_manager import RecipeManager
 from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
 from pupila import Config, Product, PupilaError, Step
+from pupila.arrays import Pixels
 from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison
+from pupila_quantize.correction import correct
 from pupila_quantize.graph import (
     dense_scopes,
     float_operators,
     layers,
-    refuse_quantized,
+    refuse_unfit,
+    refuse_without,
 )
 from pupila_quantize.mixed import choose, sensitivities
-from pupila_quantize.settings import Calibrated, QuantizeInt4, QuantizeInt8, QuantizeMixed
+from pupila_quantize.observing import Inputs, observe
+from pupila_quantize.settings import (
+    Calibrated,
+    Correction,
+    QuantizeInt4,
+    QuantizeInt8,
+    QuantizeMixed,
+)
 
 _MODEL_NAME = "model.tflite"
 
@@ -39,7 +49,7 @@ def quantize_float16(step: Step[Config]) -> Product:
     """Write the flatbuffer with float16 weights.
 
     Raises:
-        PupilaError: the input is quantised already.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
     """
     return _without_data(step, "quantize-float16", rules.float16())
 
@@ -51,7 +61,7 @@ def quantize_dynamic(step: Step[Config]) -> Product:
     as long as in float, EfficientNet-Lite0 five times.
 
     Raises:
-        PupilaError: the input is quantised already.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
     """
     return _without_data(step, "quantize-dynamic", rules.dynamic())
 
@@ -60,13 +70,16 @@ def quantize_int8(step: Step[QuantizeInt8]) -> Product:
     """Write the flatbuffer with int8 weights and activations.
 
     `measured` holds how it does beside the float model on the validation images (see
-    `pupila_quantize.comparing`), the number of `calibration_images`, and `float_operators`, those
-    that have no int8 form and compute in float still, counted by name.
+    `pupila_quantize.comparing`), the number of `calibration_images`, what was corrected (see
+    `pupila_quantize.correction`), and `float_operators`, those that have no int8 form and compute
+    in float still, counted by name.
 
     Raises:
-        PupilaError: the input is quantised already, or there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
+            there are too few training images.
     """
-    return _calibrated(step, "quantize-int8", rules.int8(step.config.borders))
+    source = _float_flatbuffer(step, "quantize-int8")
+    return _calibrated(step, source, rules.int8(step.config.borders), step.config.correction)
 
 
 def quantize_int4(step: Step[QuantizeInt4]) -> Product:
@@ -76,22 +89,25 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
     is that of `quantize_int8`.
 
     Raises:
-        PupilaError: the input is quantised already, there are too few training images, or no
-            dense layer can be cut into blocks of that length.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), has
+            neither convolution nor dense layer, there are too few training images, or no dense
+            layer can be cut into blocks of that length.
     """
-    block = step.config.block
-    if block is None:
-        return _calibrated(step, "quantize-int4", rules.int4(step.config.borders))
+    block, correction = step.config.block, step.config.correction
     source = _float_flatbuffer(step, "quantize-int4")
+    refuse_without(source, rules.IN_FOUR_BITS, "quantize-int4")
+    if block is None:
+        return _calibrated(step, source, rules.int4(step.config.borders), correction)
     scopes = dense_scopes(source, block)
     if not scopes:
         raise PupilaError(
             f"No dense layer has a number of inputs that {block} divides, and blocks are of dense "
             f"layers only: choose a smaller `block`, or leave it out."
         )
-    compared = Comparison.of(step)
-    measured = _rewrite(source, rules.int4_blocks(block, scopes), step.output)
-    return _product(step, measured | compared.measured(step.output / _MODEL_NAME))
+    rows, images = _calibration_images(step)
+    inputs = _inputs(step, source, images, rows, correction)
+    measured = _rewrite(source, rules.int4_blocks(block, scopes), step.output, inputs=inputs)
+    return _product(step, measured | _compared(step) | _left(step, rows))
 
 
 def quantize_int16x8(step: Step[Calibrated]) -> Product:
@@ -101,9 +117,11 @@ def quantize_int16x8(step: Step[Calibrated]) -> Product:
     float. Its input and output are in float. `measured` is that of `quantize_int8`.
 
     Raises:
-        PupilaError: the input is quantised already, or there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
+            there are too few training images.
     """
-    return _calibrated(step, "quantize-int16x8", rules.int16x8(), _of_any_scale)
+    source = _float_flatbuffer(step, "quantize-int16x8")
+    return _calibrated(step, source, rules.int16x8(), "none", _of_any_scale)
 
 
 def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
@@ -115,15 +133,19 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
     says that it was not.
 
     Raises:
-        PupilaError: the input is quantised already, or there are too few training images.
+        PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
+            there are too few training images.
     """
     config, source = step.config, _float_flatbuffer(step, "quantize-mixed")
-    rows, ranges = _ranges(step, source, rules.int8(config.borders))
+    rows, images = _calibration_images(step)
+    with _quiet():
+        ranges = measure_ranges(source, rules.int8(config.borders), images, rows, step.progress)
+    inputs = _inputs(step, source, images, rows, config.correction)
     compared, trial = Comparison.of(step), step.scratch / "trial"
     trial.mkdir(exist_ok=True)
 
     def tried(rule: RecipeManager) -> dict[str, Any]:
-        _rewrite(source, rule, trial, ranges)
+        _rewrite(source, rule, trial, ranges, inputs)
         return compared.measured(trial / _MODEL_NAME)
 
     def alone(scopes: Sequence[str]) -> dict[str, Any]:
@@ -135,7 +157,7 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
     ranked = sensitivities(layers(source), alone)
     found = choose(ranked, without, config.budget)
     final = rules.int8(config.borders, [layer.scope for layer in found.in_float])
-    measured = _rewrite(source, final, step.output, ranges) | found.measured
+    measured = _rewrite(source, final, step.output, ranges, inputs) | found.measured
     told = [
         {
             "layer": each.layer.name,
@@ -159,16 +181,30 @@ def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> Product:
     return _product(step, _rewrite(_float_flatbuffer(step, name), rule, step.output))
 
 
-def _calibrated(step: Step[Any], name: str, rule: RecipeManager, opened: _Opened = str) -> Product:
-    source = _float_flatbuffer(step, name)
-    rows, ranges = _ranges(step, source, rule)
-    measured = _rewrite(source, rule, step.output, ranges, opened)
-    measured |= Comparison.of(step).measured(step.output / _MODEL_NAME)
-    return _product(step, measured | _left(step, rows))
+def _calibrated(
+    step: Step[Any],
+    source: Path,
+    rule: RecipeManager,
+    correction: Correction,
+    opened: _Opened = str,
+) -> Product:
+    rows, images = _calibration_images(step)
+    with _quiet():
+        ranges = measure_ranges(source, rule, images, rows, step.progress)
+    inputs = _inputs(step, source, images, rows, correction)
+    measured = _rewrite(source, rule, step.output, ranges, inputs, opened)
+    return _product(step, measured | _compared(step) | _left(step, rows))
 
 
 def _product(step: Step[Any], measured: dict[str, Any]) -> Product:
     return Product.like(step.inputs[0], format="tflite", measured=measured)
+
+
+def _compared(step: Step[Any]) -> dict[str, Any]:
+    """Return how the file does beside the float model; of random weights there is nothing to say."""
+    if step.inputs[0].record.untrained:
+        return {}
+    return Comparison.of(step).measured(step.output / _MODEL_NAME)
 
 
 def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
@@ -176,21 +212,29 @@ def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
     return {"calibration_images": len(rows), "float_operators": left}
 
 
-def _ranges(step: Step[Any], source: Path, rule: RecipeManager) -> tuple[list[int], Ranges]:
-    """Return the training images that were shown, and the range of each activation."""
+def _calibration_images(step: Step[Any]) -> tuple[list[int], Pixels]:
+    """Return the training images, and which of them are shown."""
     if step.dataset is None:
         raise PupilaError("Calibration was given no data: name `data` in the recipe.")
     train = step.dataset.select("train")
     rows = choose_rows(train, step.config.calibration_images, step.seed)
-    pixels = train.pixels(step.inputs[0].record.input)
+    return rows, train.pixels(step.inputs[0].record.input)
+
+
+def _inputs(
+    step: Step[Any], source: Path, images: Pixels, rows: list[int], correction: Correction
+) -> list[Inputs] | None:
+    """Return what the layers are given, as far as the correction asks for it."""
+    if correction == "none":
+        return None
     with _quiet():
-        return rows, measure_ranges(source, rule, pixels, rows, step.progress)
+        return observe(source, images, rows, correction == "rounding", step.progress)
 
 
 def _float_flatbuffer(step: Step[Any], technique: str) -> Path:
     (artifact,) = step.inputs
     source = artifact.file(".tflite")
-    refuse_quantized(source, technique)
+    refuse_unfit(source, technique, artifact.record.input.shape)
     return source
 
 
@@ -199,9 +243,10 @@ def _rewrite(
     rule: RecipeManager,
     folder: Path,
     ranges: Ranges | None = None,
+    inputs: list[Inputs] | None = None,
     opened: _Opened = str,
 ) -> dict[str, Any]:
-    """Apply `rule` and return the size of the result as a fraction of the source's."""
+    """Apply `rule`, correct with `inputs`; tell the size as a fraction of the source's."""
     target = folder / _MODEL_NAME
     quantizer = Quantizer(opened(source), rule.get_quantization_recipe())
     with _quiet():
@@ -211,7 +256,8 @@ def _rewrite(
             enable_progress_bar=False,
             enable_progress_report=False,
         )
-    return {"size_ratio": target.stat().st_size / source.stat().st_size}
+    corrected = {} if inputs is None else correct(target, source, inputs)
+    return {"size_ratio": target.stat().st_size / source.stat().st_size} | corrected
 
 
 def _of_any_scale(source: Path) -> bytearray:

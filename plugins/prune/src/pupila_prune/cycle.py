@@ -1,0 +1,120 @@
+"""The cycle that all share: cut, retrain, judge, and again.
+
+What is cut in a round, and how it is kept cut while the rest is trained, is a `Strategy`. A round
+trains on the labels and on what the uncut model answers to the same pictures (see
+`pupila.training.loss`); these answers are computed once. Where two rounds in a row lose more
+accuracy on the validation images than the budget allows, there is no further one. Kept is the
+smallest model within the budget; where none is, the one that lost the least, and `measured` says
+so. A budget is checked on the very images that choose, so what is kept is judged anew, on others,
+by whoever asks for a verdict.
+
+A killed run goes on at its last epoch: the model of each finished round lies in `scratch`, and so
+does the state of the one that is being retrained. What a round cuts is therefore told by the model
+of the round before, the seed and the settings alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Protocol
+
+from pupila import Progress, Step
+from pupila.keras_files import import_keras, macs, save
+from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import fit
+from pupila.training.loss import distillation_loss
+from pupila_prune.config import Retraining
+from pupila_prune.heads import trained_form, with_answer
+from pupila_prune.lesson import Lesson, key_of, lesson_of, uncut_accuracy
+from pupila_prune.rounds import Round, Rounds
+
+keras = import_keras()
+
+
+class Strategy(Protocol):
+    """What tells one technique from another."""
+
+    name: str
+    rounds: int
+
+    def cut(self, model: Any, number: int) -> Any:
+        """Return a new model, of round `number` from 1, that is to be retrained.
+
+        `model` is that of the round before. None where nothing can be cut.
+        """
+        ...
+
+    def held(self, model: Any) -> AbstractContextManager[None]:
+        """Keep cut what a round has cut, for as long as its model is trained."""
+        ...
+
+    def parameters(self, model: Any) -> int:
+        """Return how many parameters are left."""
+        ...
+
+
+def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
+    """Cut and retrain a model, which is as `pupila_prune.lesson.opened` gives it.
+
+    Raises:
+        PupilaError: the loss of a round is no longer a number.
+    """
+    config: Retraining = step.config
+    lesson, key = lesson_of(step), key_of(step, strategy.name)
+    rounds = Rounds(step.scratch, key, strategy.rounds, config.budget)
+    left = strategy.parameters(model)
+    rounds.begin(Round(left, 0.0, uncut_accuracy(step), macs(model), {}))
+    model = rounds.last_model() or model
+    while not rounds.ended():
+        keras.utils.set_random_seed(step.seed)
+        model = strategy.cut(model, len(rounds.curve))
+        if model is None:
+            break
+        course = _retrain(step, model, strategy, lesson, rounds)
+        rounds.add(_figures(model, strategy, course, rounds.curve[0].parameters), model)
+    return rounds
+
+
+def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
+    """Write the model that is kept, with the answer that is declared; return it."""
+    (artifact,) = step.inputs
+    model = with_answer(rounds.model(rounds.chosen), artifact.record.output)
+    save(model, step.output)
+    return model
+
+
+def _retrain(
+    step: Step[Any], model: Any, strategy: Strategy, lesson: Lesson, rounds: Rounds
+) -> Course:
+    """Train what is left of a model."""
+    config, number = step.config, len(rounds.curve)
+    with strategy.held(model):
+        return fit(
+            trained_form(model, step.inputs[0].record.output.kind),
+            distillation_loss(config.alpha, config.temperature),
+            lesson.train,
+            lesson.validation,
+            config,
+            step.seed,
+            Checkpoint(step.scratch / "training.npz", f"{rounds.key}, round {number}"),
+            partial(_of_all_rounds, step.progress, number, rounds.most),
+        )
+
+
+def _of_all_rounds(
+    progress: Progress, number: int, rounds: int, done: int, total: int, what: str
+) -> None:
+    """Report the progress of one round as that of all."""
+    progress((number - 1) * total + done, rounds * total, f"{what}, round {number} of {rounds}")
+
+
+def _figures(model: Any, strategy: Strategy, course: Course, total: int) -> Round:
+    left = strategy.parameters(model)
+    best = course.history[course.best_epoch]
+    names = {name: name.replace("val_", "validation_") for name in sorted(best)}
+    history = {
+        shown: [round(figures[name], 4) for figures in course.history]
+        for name, shown in names.items()
+    }
+    return Round(left, 1 - left / total, best["val_accuracy"], macs(model), history)

@@ -1,0 +1,87 @@
+"""Cuts filters, and builds a thinner model of what is left.
+
+Molchanov et al. 2019 cut a few filters every few steps of training; here each round cuts to a
+target. Of N parameters, with the sparsity s, round r of R leaves N · (1 - s)^(r/R): each cuts the
+same part of what is left.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pupila import PupilaError, Step
+from pupila.keras_files import parameters
+from pupila_prune.channels import Channels
+from pupila_prune.config import FilterPruning
+from pupila_prune.graph import channels_of
+from pupila_prune.heads import trained_form
+from pupila_prune.lesson import ranking_batches
+from pupila_prune.rebuild import rebuild
+from pupila_prune.rounds import Rounds
+from pupila_prune.saliency import Scores, magnitude, taylor
+from pupila_prune.selection import choose, floors
+
+_MOST_RANKED = 512
+"""Training images by which units are ranked, at most, drawn anew for each seed."""
+
+_ROUNDING = 1e-6
+
+
+class Filters:
+    """The strategy of `prune-filters`."""
+
+    name = "prune-filters"
+
+    def __init__(self, step: Step[FilterPruning], model: Any) -> None:
+        self._step, self._config = step, step.config
+        self.rounds = step.config.rounds
+        self._total, self._uncut = parameters(model), channels_of(model)
+        self._least = floors(self._uncut, step.config.least)
+
+    def cut(self, model: Any, number: int) -> Any:
+        channels = channels_of(model)
+        share = (1 - self._config.sparsity) ** (number / self.rounds)
+        keep = choose(channels, self._scores(model, channels), self._total * share, self._least)
+        return None if keep.all() else rebuild(model, channels, keep)
+
+    def held(self, model: Any) -> AbstractContextManager[None]:
+        return nullcontext()  # what is cut is no longer there
+
+    def parameters(self, model: Any) -> int:
+        return parameters(model)
+
+    def measured(self, rounds: Rounds) -> dict[str, Any]:
+        """Return what the rounds came to, and which layers are not understood.
+
+        Raises:
+            PupilaError: not one filter could be cut.
+        """
+        if len(rounds.curve) == 1:
+            raise self._nothing_to_cut()
+        told = rounds.measured()
+        within = told["budget_met"] and len(rounds.curve) - 1 == told["round"]
+        removed = rounds.curve[-1].parameters_removed
+        if within and removed < self._config.sparsity - _ROUNDING:
+            told["reason"] = (
+                f"`least` of {self._config.least:.4g} allows {removed:.4g} of the parameters to be "
+                f"cut, less than `sparsity` of {self._config.sparsity:.4g}, within the budget of "
+                f"{rounds.budget:.4g}."
+            )
+        return told | {"untouched": list(self._uncut.untouched)}
+
+    def _scores(self, model: Any, channels: Channels) -> Scores:
+        if self._config.saliency == "magnitude":
+            return magnitude(model, channels)
+        form = trained_form(model, self._step.inputs[0].record.output.kind)
+        batches = ranking_batches(self._step, _MOST_RANKED, self._config.batch_size)
+        return taylor(form, channels, batches)
+
+    def _nothing_to_cut(self) -> PupilaError:
+        kept = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"
+        return PupilaError(
+            f"Nothing can be cut from the model {self._step.inputs[0].digest[:12]}: it has "
+            f"{self._uncut.count} groups of channels, `least` keeps {self._config.least!r} of each "
+            f"layer's filters, and layers that are not understood are: {kept}. Lower `least`, or "
+            f"make a small model with `distill`."
+        )

@@ -1,0 +1,85 @@
+"""What single weights are worth.
+
+**magnitude.** Han et al. 2015 (arXiv 1506.02626): |w|.
+
+**obd.** LeCun, Denker and Solla 1990, "Optimal brain damage": how much the loss E would grow, to
+second order and with off-diagonal terms neglected, were the weight 0, at a minimum of the loss:
+
+    s_k = h_kk · w_k² / 2
+
+As the paper does, h is the diagonal not of the Hessian but of its Gauss-Newton (the paper says
+Levenberg-Marquardt) form Jᵀ H J, with the Jacobian J of the logits and the Hessian H of the
+cross-entropy by the logits: it is never negative. The paper propagates it from layer to layer and
+drops what is off the diagonal at each; here nothing is dropped on the way. For a softmax p,
+H = diag(p) - p pᵀ = Σ_c p_c (e_c - p)(e_c - p)ᵀ holds exactly and needs no labels, so
+
+    h_kk = E[Σ_c p_c · (d log p_c / d w_k)²]
+
+over images, which is the diagonal of the Fisher information as well. Squares are of single images,
+so each takes a backward pass for each class. All are differences of one loss: weights are compared
+across all kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pupila.keras_files import import_keras
+from pupila.training.batches import Batches
+from pupila_prune.kernels import Kernel
+from pupila_prune.masks import Scores
+
+keras = import_keras()
+ops = keras.ops
+
+
+def magnitude(kernels: Sequence[Kernel]) -> Scores:
+    """Return |w| of each kernel's weights."""
+    return [np.abs(kernel.values) for kernel in kernels]
+
+
+def obd(model: Any, kernels: Sequence[Kernel], pictures: Batches) -> Scores:
+    """Return the growth of the loss without each weight, see the head of this module.
+
+    `model` gives logits `(1, classes)` and has the kernels; `pictures` are batches of one image.
+    Normalisation uses its running statistics, and nothing is dropped out.
+    """
+    curvatures = _curvatures(model, kernels, pictures)
+    return [h * kernel.values**2 / 2 for h, kernel in zip(curvatures, kernels, strict=True)]
+
+
+def _curvatures(
+    model: Any, kernels: Sequence[Kernel], pictures: Batches
+) -> list[NDArray[np.float32]]:
+    """Return h of each kernel's weights."""
+    measure = _measure(model, [kernel.variable.value for kernel in kernels])
+    totals = [tf.zeros(kernel.variable.shape) for kernel in kernels]
+    for number in range(len(pictures)):
+        picture, _ = pictures[number]
+        found = measure(tf.constant(picture, tf.float32))
+        totals = [total + each for total, each in zip(totals, found, strict=True)]
+    return [np.asarray(total) / len(pictures) for total in totals]
+
+
+def _measure(model: Any, variables: list[Any]) -> Any:
+    """Return a function from one picture to Σ_c p_c (d log p_c / d w)² of each weight."""
+
+    @tf.function(reduce_retracing=True)
+    def measure(picture: Any) -> list[Any]:
+        with tf.GradientTape(persistent=True) as tape:
+            logs = ops.unstack(ops.log_softmax(model(picture, training=False))[0])
+        totals = [tf.zeros_like(variable) for variable in variables]
+        for log_p in logs:
+            gradients: Any = tape.gradient(
+                log_p, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+            p = tf.exp(log_p)
+            totals = [t + p * tf.square(g) for t, g in zip(totals, gradients, strict=True)]
+        return totals
+
+    return measure

@@ -1,0 +1,48 @@
+"""Noise of two colours, a store for models that tell them apart, and steps on both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colours")
+    return read_images(draw_colours(folder / "images"), folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Return a function that stores a model that tells the colours apart."""
+    store = Store(tmp_path_factory.mktemp("store"))
+
+    def stored(model, kind: Any = "softmax"):
+        return store_model(store, model, ("blue", "red"), kind)
+
+    return stored
+
+
+@pytest.fixture(scope="module")
+def step_on(colours, tmp_path_factory):
+    """Return a function from settings and an artifact to a step, in a folder of its own or not."""
+    kept = Predictions(tmp_path_factory.mktemp("predictions"))
+
+    def step(config, artifact, folder=None, seed=0, progress=ignore_progress):
+        place = folder or tmp_path_factory.mktemp("step")
+        return step_for(
+            config,
+            [artifact],
+            place,
+            dataset=colours,
+            predictions=kept,
+            seed=seed,
+            progress=progress,
+        )
+
+    return step

@@ -1,0 +1,137 @@
+"""The operators of a flatbuffer that have constant weights, as numpy sees them.
+
+Arrays are views: what is written into those of a file that was opened for writing is in the file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
+from numpy.typing import NDArray
+
+_OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+_TYPES: dict[int, Any] = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+}
+_CORRECTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant tensor of a flatbuffer."""
+
+    tensor: Any
+    stored: NDArray[np.uint8]
+    """Its bytes; two weights of four bits are one byte, the first the low half."""
+    is_shared: bool
+    """Whether other tensors, or other operators, read the same bytes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+    @property
+    def is_float(self) -> bool:
+        return self.tensor.type in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
+
+    @property
+    def is_in_four_bits(self) -> bool:
+        return self.tensor.type == schema.TensorType.INT4
+
+    @property
+    def scales(self) -> NDArray[np.float64] | None:
+        """Scales of the channels; None where there are none, or they are of blocks."""
+        quantization = self.tensor.quantization
+        if quantization is None or quantization.scale is None or quantization.details is not None:
+            return None
+        return np.asarray(quantization.scale, np.float64)
+
+    def values(self) -> NDArray[Any]:
+        """Return the numbers as they are stored, a view unless they have four bits."""
+        if not self.is_in_four_bits:
+            return self.stored.view(_TYPES[self.tensor.type]).reshape(self.shape)
+        halves = np.stack([self.stored << 4, self.stored], axis=-1).view(np.int8) >> 4
+        return halves.reshape(-1)[: int(np.prod(self.shape))].reshape(self.shape)
+
+    def write(self, values: NDArray[Any]) -> None:
+        """Put numbers of the stored type in the place of those that are there."""
+        if not self.is_in_four_bits:
+            self.values()[...] = values.reshape(self.shape)
+            return
+        flat = np.zeros(2 * len(self.stored), np.uint8)
+        flat[: values.size] = values.reshape(-1).astype(np.int8).view(np.uint8) & 0x0F
+        self.stored[...] = flat[0::2] | (flat[1::2] << 4)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """An operator with constant weights in the main graph."""
+
+    kind: str
+    """`CONV_2D`, `DEPTHWISE_CONV_2D` or `FULLY_CONNECTED`."""
+    options: Any
+    input_index: int
+    input_scale: float | None
+    """None where the input is not quantised."""
+    kernel: Constant
+    """Shaped as LiteRT has it: `(outputs, height, width, inputs)`, `(1, height, width, outputs)`
+    where it is depthwise, `(outputs, inputs)` where it is dense."""
+    bias: Constant | None
+
+
+def read_weighted(path: Path, *, write: bool = False) -> list[Weighted]:
+    """Return the operators of a file that can be corrected, in the order in which they run."""
+    content = np.memmap(path, np.uint8, mode="r+" if write else "r")
+    model: Any = read_model(content.data)
+    graph = model.subgraphs[0]
+    uses = Counter(
+        graph.tensors[index].buffer for each in graph.operators for index in set(each.inputs)
+    )
+
+    def constant(index: int) -> Constant | None:
+        tensor = graph.tensors[index]
+        data = model.buffers[tensor.buffer].data
+        if data is None or not len(data):
+            return None
+        return Constant(tensor, np.frombuffer(data, np.uint8), uses[tensor.buffer] > 1)
+
+    found: list[Weighted] = []
+    for operator in graph.operators:
+        kind = _operator_name(model, operator)
+        kernel = constant(operator.inputs[1]) if kind in _CORRECTED else None
+        if kernel is not None:
+            bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
+            found.append(
+                Weighted(
+                    kind,
+                    operator.builtinOptions,
+                    operator.inputs[0],
+                    _input_scale(graph.tensors[operator.inputs[0]]),
+                    kernel,
+                    constant(bias) if bias >= 0 else None,
+                )
+            )
+    return found
+
+
+def _operator_name(model: Any, operator: Any) -> str:
+    code = model.operatorCodes[operator.opcodeIndex]
+    # files of before 2020 state the code in the narrower field alone
+    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def _input_scale(tensor: Any) -> float | None:
+    quantization = tensor.quantization
+    if quantization is None or quantization.scale is None or not len(quantization.scale):
+        return None
+    return float(quantization.scale[0])
