@@ -201,7 +201,7 @@ def _product(step: Step[Any], measured: dict[str, Any]) -> Product:
 
 
 def _compared(step: Step[Any]) -> dict[str, Any]:
-    """Return how the file does beside the float model; of random weights there is nothing to say."""
+    """Return how the file does beside the float model: nothing, where weights are random."""
     if step.inputs[0].record.untrained:
         return {}
     return Comparison.of(step).measured(step.output / _MODEL_NAME)
