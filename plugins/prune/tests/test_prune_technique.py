@@ -187,7 +187,7 @@ def test_half_the_parameters_go_and_the_answers_stay(name, store, dataset, pruni
     measured, thinner = product.measured, written(step)
     assert measured["curve"][0]["validation_accuracy"] == 1
     assert measured["budget_met"] and measured["validation_accuracy"] == 1
-    assert measured["round"] == 1 and measured["reason"].startswith("All 1 rounds")
+    assert measured["round"] == 1 and measured["reason"].startswith("Round 1, the last,")
     assert product.parameters == thinner.count_params()
     assert product.parameters <= 0.5 * keras_files.load(model).count_params()
     assert product.output == model.record.output and product.input == INPUT

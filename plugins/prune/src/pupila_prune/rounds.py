@@ -112,7 +112,7 @@ class Rounds:
             return f"Round {number} lost {self._lost(number):.4g} of accuracy, more than {budget}."
         if last > number:
             return f"Round {last} lost {self._lost(last):.4g} of accuracy, more than {budget}."
-        return f"All {last} rounds are within {budget}."
+        return f"Round {last}, the last, lost no more than {budget}."
 
     def _lost(self, number: int) -> float:
         return self.curve[0].validation_accuracy - self.curve[number].validation_accuracy
