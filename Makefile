@@ -3,6 +3,8 @@ PYTHON ?= python3
 PACKAGES := core flows $(sort $(wildcard plugins/*))
 BIN := .venv/bin
 READY := .venv/.ready
+# What runs in Node and browsers: installed and built once for each state of these.
+PAGES := $(shell git ls-files 'plugins/*package-lock.json' 'plugins/*.ts' 'plugins/*.css' 'plugins/*.html')
 
 # Real images and teachers beside the checkout are used where they are.
 BESIDE := $(abspath ../shared)
@@ -14,12 +16,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(READY)
 
-$(READY): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml) \
-		plugins/tfjs/src/pupila_tfjs/node/package-lock.json
+$(READY): requirements.lock pyproject.toml $(PACKAGES:%=%/pyproject.toml) $(PAGES)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
-	$(BIN)/python -m pupila_tfjs.install
+	for package in tfjs web site; do $(BIN)/python -m pupila_$$package.install || exit 1; done
 	touch $@
 
 demo: $(READY)

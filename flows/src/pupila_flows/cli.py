@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -196,6 +197,20 @@ def report(
     with _working(as_json):
         page = direct.report(Workspace.at(workspace), run)
     print(json.dumps({"report": str(page)}) if as_json else page)
+
+
+@app.command()
+def serve(
+    site: Annotated[
+        str, typer.Argument(help="Folder of a site, or its digest.", show_default=False)
+    ],
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8000,
+    workspace: WorkspaceFolder = _HERE,
+) -> None:
+    """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
+    from pupila_flows import serve
+
+    serve.serve(serve.find_site(site, workspace), port, partial(print, flush=True))
 
 
 def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) -> None:

@@ -1,0 +1,39 @@
+/** Starts the page: language, tabs, the runtime, and the worker that keeps it for offline use. */
+
+import './style.css';
+import { startBenchmark } from './benchmark';
+import { startDiagnosis } from './diagnosis';
+import { element, translateDocument } from './dom';
+import { type Runtime, Workbench, startRuntime } from './model';
+import { readSite } from './site';
+import { startTabs } from './tabs';
+import { type Language, inEveryLanguage, language, switchTo, text } from './texts';
+
+const site = await readSite();
+const bench = new Workbench(startRuntime());
+
+startLanguages();
+startTabs(element('tabs'));
+startDiagnosis(site, bench);
+startBenchmark(site, bench);
+await keepForOffline(await bench.runtime);
+
+function startLanguages(): void {
+  const chooser = element<HTMLSelectElement>('language');
+  chooser.value = language();
+  chooser.addEventListener('change', () => switchTo(chooser.value as Language));
+  inEveryLanguage(() => {
+    document.documentElement.lang = language();
+    document.title = site.title || text('title');
+    translateDocument();
+    element('title').textContent = document.title;
+  });
+}
+
+/** Keep all files, but of the runtime's builds only the one in use. */
+async function keepForOffline({ build }: Runtime): Promise<void> {
+  if (!('serviceWorker' in navigator)) return;
+  await navigator.serviceWorker.register(`sw.js?build=${build}`);
+  await navigator.serviceWorker.ready;
+  element('offline').hidden = false;
+}

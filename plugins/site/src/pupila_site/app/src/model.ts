@@ -1,0 +1,127 @@
+/** Models on LiteRT.js' WebAssembly runtime, with threads where the page is isolated. */
+
+import {
+  type CompiledModel,
+  Tensor,
+  loadAndCompile,
+  loadLiteRt,
+  supportsFeature,
+} from '@litertjs/core';
+import packageJson from '@litertjs/core/package.json';
+
+import type { ModelEntry } from './site';
+
+const MOST_THREADS = 4;
+
+export interface Runtime {
+  readonly version: string;
+  readonly threads: number;
+  /** Name of the build in use, without its ending. */
+  readonly build: string;
+}
+
+export async function startRuntime(): Promise<Runtime> {
+  const simd = await supportsFeature('relaxedSimd');
+  const shared = crossOriginIsolated && simd && (await supportsFeature('threads'));
+  const threads = shared ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+  await loadLiteRt(new URL('litert/', document.baseURI).href, { threads: shared });
+  const build = shared ? 'threaded_internal' : simd ? 'internal' : 'compat_internal';
+  return { version: `LiteRT.js ${packageJson.version}`, threads, build: `litert_wasm_${build}` };
+}
+
+export class Model {
+  readonly entry: ModelEntry;
+  /** Download, compilation and the first answer. */
+  readonly warmUpMs: number;
+  private readonly compiled: CompiledModel;
+
+  private constructor(entry: ModelEntry, compiled: CompiledModel, warmUpMs: number) {
+    this.entry = entry;
+    this.compiled = compiled;
+    this.warmUpMs = warmUpMs;
+  }
+
+  /** Fetch, compile, and answer to a black image, so that the next answer is as quick as any. */
+  static async open(entry: ModelEntry, threads: number): Promise<Model> {
+    const start = performance.now();
+    const compiled = await loadAndCompile(await fetched(entry.file), {
+      accelerator: 'wasm',
+      cpuOptions: { numThreads: threads },
+    });
+    const cold = new Model(entry, compiled, 0);
+    await cold.probabilities(new Uint8Array(entry.width * entry.height * 3));
+    return new Model(entry, compiled, performance.now() - start);
+  }
+
+  /** Answer to RGB pixels of the model's size: one probability for each class. */
+  async probabilities(pixels: Uint8Array): Promise<readonly number[]> {
+    const { height, width, kind } = this.entry;
+    const image = new Tensor(new Float32Array(pixels), [1, height, width, 3]);
+    const [output] = await this.compiled.run([image]);
+    if (!output) throw new Error(`${this.entry.file} has no output`);
+    const values = [...(await output.data())];
+    image.delete();
+    output.delete();
+    if (kind === 'sigmoid') return [1 - values[0]!, values[0]!];
+    return kind === 'logits' ? softmax(values) : values;
+  }
+
+  /** Give its memory back. */
+  close(): void {
+    this.compiled.delete();
+  }
+
+  /** Answer with the probability of one class, and the time that the model took. */
+  async ask(pixels: Uint8Array, name: string): Promise<{ probability: number; tookMs: number }> {
+    const start = performance.now();
+    const found = await this.probabilities(pixels);
+    const tookMs = performance.now() - start;
+    return { probability: found[this.entry.classes.indexOf(name)]!, tookMs };
+  }
+}
+
+/**
+ * Holds one model at a time, for one user at a time.
+ *
+ * The runtime starts as many threads as there are cores and then no more: a model that asks for
+ * another waits for ever, and the page with it. So only one model has threads.
+ */
+export class Workbench {
+  readonly runtime: Promise<Runtime>;
+  private held: Model | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(runtime: Promise<Runtime>) {
+    this.runtime = runtime;
+  }
+
+  /** Open a model, unless it is the one held, when those who asked before are done. */
+  use<T>(entry: ModelEntry, work: (model: Model) => Promise<T>): Promise<T> {
+    const mine = this.last.then(async () => work(await this.hold(entry)));
+    this.last = mine.catch(() => {}); // told to who asked
+    return mine;
+  }
+
+  private async hold(entry: ModelEntry): Promise<Model> {
+    const { threads } = await this.runtime;
+    if (this.held?.entry === entry) return this.held;
+    this.held?.close();
+    this.held = null;
+    await new Promise((resolve) => setTimeout(resolve)); // threads are given back in between
+    this.held = await Model.open(entry, threads);
+    return this.held;
+  }
+}
+
+async function fetched(file: string): Promise<Uint8Array> {
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file}: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+function softmax(logits: readonly number[]): number[] {
+  const largest = Math.max(...logits);
+  const powers = logits.map((logit) => Math.exp(logit - largest));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  return powers.map((power) => power / total);
+}

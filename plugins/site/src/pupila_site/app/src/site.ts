@@ -1,0 +1,44 @@
+/** What the exporter wrote about the models: `site.json`. */
+
+export interface ModelEntry {
+  readonly name: string;
+  readonly file: string;
+  readonly bytes: number;
+  readonly width: number;
+  readonly height: number;
+  readonly kind: 'softmax' | 'logits' | 'sigmoid';
+  readonly classes: readonly string[];
+}
+
+export interface Diagnosis extends ModelEntry {
+  readonly positive: string;
+  /** An answer is positive from this probability on. */
+  readonly threshold: number;
+  /** Both measured on `images` validation images, at that threshold. */
+  readonly sensitivity: number;
+  readonly specificity: number;
+  readonly images: number;
+}
+
+export interface Gate extends ModelEntry {
+  /** The class of images that a diagnosis is meant for. */
+  readonly accepts: string;
+}
+
+export interface Study {
+  readonly columns: readonly string[];
+  readonly rows: readonly { model: string; device: 'phone' | 'computer'; ms: readonly number[] }[];
+}
+
+export interface Site {
+  readonly title: string;
+  readonly models: readonly Diagnosis[];
+  readonly gate: Gate | null;
+  readonly study: Study;
+}
+
+export async function readSite(): Promise<Site> {
+  const response = await fetch('site.json');
+  if (!response.ok) throw new Error(`site.json: ${response.status}`);
+  return response.json();
+}

@@ -1,0 +1,140 @@
+"""One site of two small models and a gate, served as `pupila serve` does, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pupila import Artifact, Dataset, InputContract, PupilaError
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing import draw_images, keras_artifact, read_images, run_step
+from pupila_site import page
+
+INPUT = InputContract(height=48, width=64)
+_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+_ARGUMENTS = (
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--disable-quic",
+    *_CAMERA,
+)
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """Skip, saying why, where the page was not built."""
+    try:
+        return page.PAGES.built()
+    except PupilaError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("site") / "store")
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images", images=8), folder / "cache")
+
+
+Made = Callable[..., Artifact]
+
+
+@pytest.fixture(scope="session")
+def run(store: Store, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Run an installed step on artifacts."""
+
+    def made(name: str, *inputs: Artifact, **settings: Any) -> Artifact:
+        plugin = installed().step(name)
+        folder = tmp_path_factory.mktemp("run")
+        config = plugin.config(**settings)
+        return run_step(plugin, config, inputs, folder, store=store, dataset=dataset).artifact
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def model(store: Store, run: Made) -> Artifact:
+    return run("export-tflite", keras_artifact(store, input=INPUT))
+
+
+@pytest.fixture(scope="session")
+def gate(store: Store, run: Made) -> Artifact:
+    return run("export-tflite", keras_artifact(store, ("fundus", "other"), seed=5))
+
+
+@pytest.fixture(scope="session")
+def site(built: Path, model: Artifact, gate: Artifact, run: Made) -> Artifact:
+    """Return a site of one model twice: as it is, and with weights in float16; and a gate."""
+    small = run("quantize-float16", model)
+    names = ("as it is", "float16", "gate")
+    return run("site", model, small, gate, names=names, gate="fundus", title="Shapes")
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    stop: Callable[[], int]
+    """Press Ctrl-C and return the exit code."""
+
+
+Serving = Callable[[Path], AbstractContextManager[Served]]
+
+
+@contextmanager
+def _serving(folder: Path) -> Generator[Served]:
+    """Run `pupila serve` on a site."""
+    command = [sys.executable, "-c", "from pupila_flows.cli import main; main()"]
+    arguments = ["serve", str(folder), "--port", "0", "--workspace", str(folder.parent)]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+
+        def stop() -> int:
+            child.send_signal(signal.SIGINT)
+            return child.wait(timeout=20)
+
+        try:
+            yield Served(child.stdout.readline().strip(), stop)
+        finally:
+            child.kill()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    return _serving
+
+
+@pytest.fixture(scope="session")
+def served(site: Artifact) -> Iterator[Served]:
+    with _serving(site.path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Skip, saying why, where there is no Chromium or nothing to drive it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
+    if not program:
+        pytest.skip("needs Chromium: install it, or set PUPILA_CHROMIUM to the program")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=program,
+            args=list(_ARGUMENTS),
+            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
+        )
+        yield opened
+        opened.close()

@@ -1,0 +1,60 @@
+"""The page's resize against Pillow's, on the photographs that scikit-image brings."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pupila import InputContract, npm
+from pupila.images import decode, resize
+from pupila_site import page
+
+DRIVER = Path(__file__).with_name("resample.mjs")
+MODULE = page.SOURCES / "src" / "resample.ts"
+
+skimage = pytest.importorskip("skimage")
+PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+
+
+def resized_in_page(image: Image.Image, width: int, height: int, rows: int) -> NDArray[np.uint8]:
+    sizes = [*image.size, width, height, rows]
+    finished = subprocess.run(
+        [npm.node(), DRIVER, MODULE, *map(str, sizes)],
+        input=image.convert("RGBA").tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    return np.frombuffer(finished.stdout, np.uint8).reshape(height, width, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height", "rows"),
+    [
+        ("retina.jpg", 224, 224, 300),
+        ("retina.jpg", 128, 96, 1411),
+        ("retina.jpg", 1600, 1500, 64),  # larger both ways
+        ("retina.jpg", 1411, 224, 7),  # as wide as it was
+        ("chelsea.png", 224, 300, 1),  # as high as it was
+        ("chelsea.png", 451, 300, 100),  # as it was
+        ("chelsea.png", 299, 299, 100),
+        ("chelsea.png", 600, 64, 100),  # wider, and lower: Pillow begins with the columns
+        ("chelsea.png", 448, 293, 50),  # just so much lower that it does
+        ("chelsea.png", 448, 294, 50),  # and just not
+        ("chelsea.png", 224, 301, 50),  # narrower, and higher
+        ("astronaut.png", 32, 32, 512),
+        ("coffee.png", 224, 224, 33),
+        ("rocket.jpg", 331, 331, 50),
+        ("hubble_deep_field.jpg", 1, 1, 1000),
+    ],
+)
+def test_the_page_resizes_to_the_very_pixels_of_pillow(
+    name: str, width: int, height: int, rows: int
+):
+    image = decode(PHOTOGRAPHS / name)
+    expected = resize(image, InputContract(height=height, width=width))
+    np.testing.assert_array_equal(resized_in_page(image, width, height, rows), expected)

@@ -1,0 +1,153 @@
+"""What the exporter writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pupila import Artifact, Dataset, PupilaError
+from pupila.judge import evaluate
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing import ExporterContract, ignore_progress, run_step
+from pupila_site import Site, page, study
+
+Made = Any
+
+
+class TestSiteKeepsTheContract(ExporterContract):
+    plugin = "site"
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def page_built(cls, built: Path) -> None:
+        """Skip where there is no page."""
+
+
+@pytest.fixture(scope="module")
+def said(site: Artifact) -> dict[str, Any]:
+    return json.loads((site.path / "site.json").read_text())
+
+
+def test_the_threshold_is_that_of_an_evaluation(
+    said: dict[str, Any], model: Artifact, dataset: Dataset, tmp_path: Path
+):
+    judged = evaluate(
+        model,
+        dataset,
+        positive=dataset.classes[0],
+        specificity=0.85,
+        predictions=Predictions(tmp_path),
+        progress=ignore_progress,
+        latency_repeats=1,
+    )
+    chosen = judged.metrics.operating_points[0]
+    assert chosen.chosen_on == "validation"
+    assert said["models"][0]["threshold"] == chosen.threshold
+    assert said["models"][0]["specificity"] >= 0.85
+    assert said["models"][0]["images"] == 16
+
+
+def test_models_lie_in_the_site_as_they_were(
+    site: Artifact, said: dict[str, Any], model: Artifact, gate: Artifact
+):
+    entries = [said["models"][0], said["gate"]]
+    for artifact, entry in zip((model, gate), entries, strict=True):
+        assert (site.path / entry["file"]).read_bytes() == artifact.file(".tflite").read_bytes()
+    assert [entry["name"] for entry in said["models"]] == ["as it is", "float16"]
+    assert said["gate"]["accepts"] == "fundus"
+    assert site.record.measured["models"] == said["models"]
+
+
+def test_every_file_is_kept_for_offline_use(site: Artifact):
+    kept = json.loads((site.path / "precache.js").read_text().split("=", 1)[1].rstrip(";\n"))
+    unkept = {"_headers", "sw.js", "precache.js", "index.html"}
+    assert set(kept["files"]) == set(site.record.files) - unkept | {"./"}
+
+
+def test_the_headers_say_what_the_page_says_itself(site: Artifact):
+    headers = (site.path / "_headers").read_text()
+    policy = re.search(r"Content-Security-Policy: (.+)", headers)
+    assert policy is not None
+    stated = policy[1].removesuffix("; frame-ancestors 'none'")
+    assert f'content="{stated}"' in (site.path / "index.html").read_text()
+    assert "default-src 'none'" in stated and "connect-src 'self'" in stated
+    assert "unsafe-eval" not in stated.replace("'wasm-unsafe-eval'", "")
+
+
+def test_the_page_is_small(built: Path):
+    scripts = [file for file in built.rglob("*.js") if "litert" not in file.parts]
+    assert sum(file.stat().st_size for file in scripts) < 60_000
+
+
+def test_the_table_of_the_study_is_whole(said: dict[str, Any]):
+    assert len(said["study"]["rows"]) == 8
+    assert {len(row["ms"]) for row in said["study"]["rows"]} == {len(study.COLUMNS)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"positive": "sqare"}, r"'sqare' is none of \['square', 'triangle'\].*square"),
+        ({"gate": "fundsu"}, r"let 'fundsu' through.*\['fundus', 'other'\].*fundus"),
+    ],
+)
+def test_a_class_that_is_none_is_refused(
+    built: Path, model: Artifact, gate: Artifact, run: Made, settings: Any, refused: str
+):
+    inputs = (model, gate) if "gate" in settings else (model,)
+    with pytest.raises(PupilaError, match=refused):
+        run("site", *inputs, **settings)
+
+
+@pytest.mark.slow
+def test_a_model_with_8_bit_borders_is_refused_with_what_to_do(
+    built: Path, model: Artifact, run: Made
+):
+    quantised = run("quantize-int8", model, borders="int8")
+    with pytest.raises(PupilaError, match=r"takes or gives int8.*`borders: float`"):
+        run("site", quantised)
+
+
+def test_a_gate_needs_a_model_beside_it():
+    with pytest.raises(PupilaError, match="makes the last input a gate"):
+        Site(gate="fundus").check_inputs(1)
+
+
+def test_there_are_as_many_names_as_inputs():
+    with pytest.raises(PupilaError, match=r"2 names.*for 3 inputs"):
+        Site(names=("one", "other")).check_inputs(3)
+
+
+def test_a_page_that_was_not_built_is_told_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PUPILA_NODE_MODULES", str(tmp_path / "none"))
+    with pytest.raises(PupilaError, match=r"run `python -m pupila_site\.install`"):
+        page.PAGES.built()
+
+
+def test_the_lock_file_names_no_registry():
+    lock = (page.SOURCES / "package-lock.json").read_text()
+    assert "resolved" not in lock
+    assert "registry" not in lock
+
+
+def test_a_site_for_data_without_validation_images_is_refused(
+    built: Path, model: Artifact, dataset: Dataset, store: Store, tmp_path: Path
+):
+
+    with pytest.raises(PupilaError, match="no split 'validation'"):
+        run_step(
+            installed().step("site"),
+            Site(),
+            [model],
+            tmp_path / "run",
+            store=store,
+            dataset=dataset.without("validation"),
+        )

@@ -1,0 +1,325 @@
+"""The built site in Chromium, served by `pupila serve`: what visitors do, and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pupila import Artifact
+from pupila.images import decode, resize
+from pupila.predictions import open_model
+from pupila.testing import ignore_progress
+
+pytestmark = pytest.mark.slow
+
+skimage = pytest.importorskip("skimage")
+PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+ANSWERED = ".value"
+WAIT_MS = 90_000
+
+Open = Callable[..., Any]
+Served = Any
+Serving = Callable[[Path], Any]
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Open a page in a profile of its own."""
+    contexts: list[Any] = []
+
+    def open_page(url: str, **options: Any) -> Any:
+        contexts.append(browser.new_context(**{"locale": "en-GB"} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(url)
+        if url != "about:blank":
+            page.wait_for_selector("#model option", state="attached")  # it can be dropped on
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
+    """Return the probability that LiteRT gives in Python."""
+    pixels = resize(decode(image), artifact.record.input)
+    with closing(open_model(artifact)) as model:
+        outputs = model.predict(pixels[np.newaxis], ignore_progress)
+    return float(artifact.record.output.probabilities(outputs)[0, column])
+
+
+def shown(page: Any) -> float:
+    """Return the probability that the page shows, once it does."""
+    page.wait_for_selector(ANSWERED)
+    return float(page.get_attribute("[role=meter]", "aria-valuenow")) / 100
+
+
+def drop(page: Any, image: Path) -> None:
+    """Drop a file on the page."""
+    page.evaluate(
+        """([text, name]) => {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], name));
+            const event = { dataTransfer, bubbles: true, cancelable: true };
+            document.getElementById('drop').dispatchEvent(new DragEvent('drop', event));
+        }""",
+        [base64.b64encode(image.read_bytes()).decode(), image.name],
+    )
+
+
+@pytest.mark.parametrize("name", ["retina.jpg", "chelsea.png"])
+def test_a_dropped_photograph_gets_the_answer_of_python(
+    opened: Open, served: Served, model: Artifact, gate: Artifact, name: str
+):
+    page = opened(served.url)
+    drop(page, PHOTOGRAPHS / name)
+    expected = answer_of(model, PHOTOGRAPHS / name)
+    assert shown(page) == pytest.approx(expected, abs=6e-4)  # it is shown in tenths of a per cent
+    warned = page.locator("#doubt [role=alert]").count() == 1
+    assert warned == (answer_of(gate, PHOTOGRAPHS / name) < 0.5)
+    assert "LiteRT.js" in page.inner_text("#took") and "ms" in page.inner_text("#took")
+    assert page.is_visible("#notice") and "Not for clinical use" in page.inner_text("#notice")
+
+
+def test_the_gate_warns_of_one_photograph_and_not_of_the_other(gate: Artifact):
+    answers = [answer_of(gate, PHOTOGRAPHS / name) for name in ("retina.jpg", "chelsea.png")]
+    assert min(answers) < 0.5 <= max(answers), "the tests above would see one case alone"
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photograph_is_turned_upright_as_in_python(
+    opened: Open, served: Served, model: Artifact, tmp_path: Path, orientation: int
+):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = tmp_path / "turned.png"  # without loss: only resizing is left
+    Image.open(PHOTOGRAPHS / "coffee.png").save(image, exif=exif)
+    page = opened(served.url)
+    page.set_input_files("#file", image)
+    assert shown(page) == pytest.approx(answer_of(model, image), abs=6e-4)
+
+
+def test_transparency_is_laid_over_black_as_in_python(
+    opened: Open, served: Served, model: Artifact, tmp_path: Path
+):
+    photograph = Image.open(PHOTOGRAPHS / "chelsea.png").convert("RGB")
+    photograph.putalpha(Image.linear_gradient("L").resize(photograph.size))
+    photograph.save(tmp_path / "fading.png")
+    page = opened(served.url)
+    page.set_input_files("#file", tmp_path / "fading.png")
+    expected = answer_of(model, tmp_path / "fading.png")
+    assert shown(page) == pytest.approx(expected, abs=0.005)
+
+
+def test_forty_megapixels_are_answered_and_leave_the_page_alive(
+    opened: Open, served: Served, model: Artifact, tmp_path: Path
+):
+    image = tmp_path / "large.jpg"
+    Image.open(PHOTOGRAPHS / "retina.jpg").resize((8000, 5000)).save(image, quality=90)
+    page = opened(served.url)
+    page.wait_for_selector("#status:has-text('Ready')")
+    page.set_input_files("#file", image)
+    page.click("#benchmark-tab")  # answers while the image is being read
+    assert page.is_visible("#study")
+    page.click("#diagnose-tab")
+    assert shown(page) == pytest.approx(answer_of(model, image), abs=6e-4)
+    assert "8000 × 5000" in str(page.get_attribute("#preview", "aria-label"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("damaged.jpg", b"\xff\xd8\xff\xe0 this is no photograph", "damaged"),
+        ("empty.png", b"", "damaged"),
+        ("cut.jpg", (PHOTOGRAPHS / "retina.jpg").read_bytes()[:100_000], "damaged"),
+        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, "HEIC"),
+    ],
+    ids=["damaged", "empty", "cut", "heic"],
+)
+def test_a_file_that_cannot_be_read_is_one_clear_sentence(
+    opened: Open, served: Served, tmp_path: Path, name: str, content: bytes, said: str
+):
+    page = opened(served.url)
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+    page.wait_for_selector(ANSWERED)
+    (tmp_path / name).write_bytes(content)
+    page.set_input_files("#file", tmp_path / name)
+    assert said in page.inner_text("#problem [role=alert]")
+    assert not page.locator(ANSWERED).count(), "an old answer stands beside a new file"
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")  # and it goes on
+    page.wait_for_selector(ANSWERED)
+
+
+def test_after_one_visit_it_works_without_a_server(
+    opened: Open, serving: Serving, site: Artifact, model: Artifact
+):
+    with serving(site.path) as once:
+        page = opened(once.url)
+        page.wait_for_selector("#offline:not([hidden])")
+        assert once.stop() == 0
+        page.reload()
+        drop(page, PHOTOGRAPHS / "chelsea.png")
+        expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
+        assert shown(page) == pytest.approx(expected, abs=6e-4)
+        assert "threads" in page.inner_text("#took") or "1 thread" in page.inner_text("#took")
+
+
+def test_without_isolation_it_answers_on_one_thread(
+    opened: Open, serving: Serving, site: Artifact, model: Artifact, tmp_path: Path
+):
+    copy = shutil.copytree(site.path, tmp_path / "site")
+    lines = (copy / "_headers").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "Cross-Origin-" not in line]
+    (copy / "_headers").write_text("".join(kept))
+    with serving(copy) as plain:
+        page = opened(plain.url)
+        page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+        expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
+        assert shown(page) == pytest.approx(expected, abs=6e-4)
+        assert page.inner_text("#took").endswith("WebAssembly, 1 thread")
+
+
+def test_nothing_is_asked_of_anybody_else_and_nothing_could_be(opened: Open, served: Served):
+    page = opened("about:blank")
+    asked: list[tuple[str, str]] = []
+    page.on("request", lambda request: asked.append((request.method, request.url)))
+    page.goto(served.url)
+    page.set_input_files("#file", PHOTOGRAPHS / "retina.jpg")
+    page.wait_for_selector(ANSWERED)
+    assert all(method == "GET" and url.startswith(served.url) for method, url in asked)
+    refused = page.evaluate(
+        """() => new Promise((resolve) => {
+            const tell = (event) => resolve(event.violatedDirective);
+            addEventListener('securitypolicyviolation', tell);
+            fetch('http://127.0.0.1:9/', { method: 'POST', body: 'pixels' }).catch(() => {});
+        })"""
+    )
+    assert refused == "connect-src"
+
+
+def test_it_speaks_the_language_of_the_visitor_and_can_be_switched(opened: Open, served: Served):
+    page = opened(served.url, locale="es-ES")
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+    page.wait_for_selector(ANSWERED)
+    assert "No para uso clínico" in page.inner_text("#notice")
+    assert "Probabilidad de square" in page.inner_text("#answer")
+    page.select_option("#language", "en")
+    page.wait_for_selector("text=Probability of square")
+    assert page.get_attribute("html", "lang") == "en"
+
+
+def test_tabs_answer_to_the_keyboard_and_the_benchmark_runs(opened: Open, served: Served):
+    page = opened(served.url)
+    page.wait_for_selector("#status:has-text('Ready')")
+    page.focus("#diagnose-tab")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "benchmark-tab"
+    assert page.is_visible("#benchmark") and not page.is_visible("#diagnose")
+    page.select_option("#repeats", "10")
+    page.focus("#run")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#progress:has-text('Measured 3 models')")
+    rows = page.locator("#times tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == ["as it is", "float16", "gate"]
+    page.click("#diagnose-tab")
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+    page.wait_for_selector(ANSWERED)  # the model was put away, and is opened again
+
+
+def test_another_model_answers_to_the_same_image(opened: Open, served: Served, model: Artifact):
+    page = opened(served.url)
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+    expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
+    assert shown(page) == pytest.approx(expected, abs=6e-4)
+    for place in ("1", "0"):
+        page.select_option("#model", place)
+        assert shown(page) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1280, 900)])
+def test_it_fits_the_screen_and_every_control_can_be_hit_and_is_named(
+    opened: Open, served: Served, width: int, height: int
+):
+    page = opened(served.url, viewport={"width": width, "height": height})
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+    page.wait_for_selector(ANSWERED)
+    for tab in ("#diagnose-tab", "#benchmark-tab"):
+        page.click(tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for control in page.locator("button:visible, select:visible, label.button:visible").all():
+            assert control.bounding_box()["height"] >= 44
+        named = page.locator(":is(button, select):visible").evaluate_all(
+            "all => all.map(({ labels, textContent }) => labels[0]?.textContent ?? textContent)"
+        )
+        assert all(name.strip() for name in named)
+
+
+def test_a_picture_pasted_is_taken(opened: Open, served: Served, model: Artifact):
+    page = opened(served.url)
+    buffer = BytesIO()
+    Image.open(PHOTOGRAPHS / "chelsea.png").save(buffer, "png")
+    page.evaluate(
+        """(text) => {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], 'pasted.png'));
+            dispatchEvent(new ClipboardEvent('paste', { clipboardData }));
+        }""",
+        base64.b64encode(buffer.getvalue()).decode(),
+    )
+    expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
+    assert shown(page) == pytest.approx(expected, abs=6e-4)
+
+
+def test_a_photograph_is_taken_with_the_camera(opened: Open, served: Served):
+    page = opened(served.url, permissions=["camera"])
+    page.click("#camera")
+    page.wait_for_selector("#shoot:visible")
+    assert page.evaluate("document.activeElement.id") == "shoot"
+    page.keyboard.press("Enter")
+    assert 0 <= shown(page) <= 1
+    assert not page.is_visible("#viewfinder")
+    assert page.evaluate("document.getElementById('video').srcObject.active") is False
+
+
+def test_a_new_version_is_shown_once_the_old_one_is_closed(
+    opened: Open, serving: Serving, site: Artifact, tmp_path: Path
+):
+    copy = shutil.copytree(site.path, tmp_path / "site")
+    with serving(copy) as served:
+        old = opened(served.url)
+        old.wait_for_selector("#offline:not([hidden])")
+        for name, before, after in [
+            ("site.json", '"title": "Shapes"', '"title": "Other shapes"'),
+            ("precache.js", '"version": "', '"version": "new-'),
+        ]:
+            text = (copy / name).read_text()
+            assert before in text
+            (copy / name).write_text(text.replace(before, after))
+        visit(old.context, served.url).close()
+        old.close()
+        for _ in range(60):
+            page = visit(old.context, served.url)
+            if page.title() == "Other shapes":
+                return
+            page.close()
+        pytest.fail("the old version is still shown")
+
+
+def visit(context: Any, url: str) -> Any:
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#offline:not([hidden])", timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+    return page
