@@ -65,7 +65,9 @@ class Cost(_Figures):
     parameters: int | None
     macs: int | None
     latency: Latency
-    peak_memory_bytes: int = Field(description="Resident memory of the process that ran it.")
+    peak_memory_bytes: int | None = Field(
+        description="Resident memory of the process that ran it, where the system tells."
+    )
 
 
 class Download(_Figures):

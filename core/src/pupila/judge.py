@@ -227,7 +227,7 @@ def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[flo
     return times + model.latency_ms(image, more) if more > 0 else times
 
 
-def _cost(artifact: Artifact, latency: Latency, memory: int) -> Cost:
+def _cost(artifact: Artifact, latency: Latency, memory: int | None) -> Cost:
     return Cost(
         size_bytes=artifact.size_bytes,
         gzip_bytes=artifact.gzip_bytes(),

@@ -200,8 +200,8 @@ class OpenModel(Protocol):
         """Time `repeats` single-image inferences, after a warm-up, in milliseconds each."""
         ...
 
-    def peak_memory_bytes(self) -> int:
-        """Largest resident memory so far of the process that computes."""
+    def peak_memory_bytes(self) -> int | None:
+        """Largest resident memory so far of what computes; None where it is not to be known."""
         ...
 
     def close(self) -> None: ...

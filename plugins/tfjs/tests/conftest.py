@@ -119,7 +119,7 @@ def images() -> NDArray[np.uint8]:
 def javascript() -> None:
     """Skip, saying why, where the JavaScript packages were not installed."""
     try:
-        nodejs.installed_packages()
+        nodejs.PACKAGES.installed()
     except PupilaError as error:
         pytest.skip(str(error))
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila import PupilaError
+from pupila import PupilaError, npm
+from pupila.npm import Packages
 from pupila_tfjs import nodejs, runner
 from pupila_tfjs.graph import flatten_biases
 from pupila_tfjs.runner import TfjsModel
@@ -154,7 +155,7 @@ def temporary_files(monkeypatch: pytest.MonkeyPatch) -> list[IO[bytes]]:
 @pytest.fixture
 def other_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let Node run another script, which notes its process id in the file `pid` of its model."""
-    packages = nodejs.installed_packages()
+    packages = nodejs.PACKAGES.installed()
 
     def use(body: str) -> None:
         (tmp_path / "runner.mjs").write_text(
@@ -162,7 +163,7 @@ def other_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             "writeFileSync(process.argv[3] + '/pid', String(process.pid));\n" + body
         )
         monkeypatch.setattr(nodejs, "SCRIPTS", tmp_path)
-        monkeypatch.setattr(nodejs, "installed_packages", lambda: packages)
+        monkeypatch.setattr(Packages, "installed", lambda _: packages)
 
     return use
 
@@ -180,7 +181,7 @@ def test_a_node_that_does_not_start_is_told_and_leaves_no_file_open(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(nodejs, "binary", lambda: tmp_path / "no_node")
+    monkeypatch.setattr(npm, "node", lambda: tmp_path / "no_node")
     with pytest.raises(PupilaError, match=r"Node does not start: .*no_node"):
         TfjsModel(mean_colour_model)
     assert [file.closed for file in temporary_files] == [True]

@@ -48,9 +48,9 @@ def difference(value: float) -> str:
     return f"{float(f'{value:.2g}'):.6f}".rstrip("0").rstrip(".") if math.isfinite(value) else NONE
 
 
-def size(size_bytes: int) -> str:
-    """Write bytes in decimal units: `837 KB`, `59.4 MB`."""
-    return _scaled(size_bytes, _DECIMAL_UNITS)
+def size(size_bytes: int | None) -> str:
+    """Write bytes in decimal units: `837 KB`, `59.4 MB`; None as a dash."""
+    return NONE if size_bytes is None else _scaled(size_bytes, _DECIMAL_UNITS)
 
 
 def round_size(size_bytes: int) -> str:

@@ -1,0 +1,29 @@
+"""Runs models in a real browser, with LiteRT.js and TensorFlow.js."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pupila import Runner, hookimpl
+
+
+@hookimpl
+def pupila_runners() -> Iterable[Runner]:
+    """Yield the runtimes of browsers: each is tried where a recipe names it, none judges."""
+    yield _runner("litertjs-wasm", "tflite", "LiteRT.js in Chromium, on WebAssembly", threaded=True)
+    yield _runner("litertjs-webgpu", "tflite", "LiteRT.js in Chromium, on WebGPU")
+    yield _runner("tfjs-wasm", "tfjs", "TF.js in Chromium, on WebAssembly", threaded=True)
+    yield _runner("tfjs-webgl", "tfjs", "TF.js in Chromium, on WebGL")
+    yield _runner("tfjs-webgpu", "tfjs", "TF.js in Chromium, on WebGPU")
+    yield _runner("tfjs-cpu", "tfjs", "TF.js in Chromium, in plain JavaScript")
+
+
+def _runner(name: str, format: str, summary: str, *, threaded: bool = False) -> Runner:
+    return Runner(
+        name=name,
+        summary=summary,
+        format=format,
+        implementation=f"pupila_web.runner:open_{name.replace('-', '_')}",
+        judges=False,
+        threaded=threaded,
+    )

@@ -1,0 +1,189 @@
+"""A headless Chromium with one page of ours in it, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+
+from pupila import PupilaError
+from pupila_web.server import HOST
+
+T = TypeVar("T")
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS = (
+    # nobody but our own server is asked for anything
+    f"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {HOST}",
+    "--disable-quic",
+    # on Linux, Chromium has WebGPU only so
+    "--enable-unsafe-webgpu",
+)
+"""Beside Playwright's own, which turn off what Chromium does in the background, and let software
+play a graphics card where there is none; the page names it."""
+
+_STOP_SECONDS = 10
+_ERROR_START = re.compile(r"^[\w.]+: (\w*Error: )?")
+_SAID = re.compile(r"^\s*- \[pid=\d+\]\[err\] (.+)$", re.MULTILINE)
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+
+
+class OpenedPage:
+    """A page in a Chromium of its own, whose profile is new: nothing is in its cache.
+
+    Playwright is bound to one thread, which must run no event loop, so each page has its own.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Start Chromium and load `url`.
+
+        Raises:
+            PupilaError: there is no Chromium, or it does not start.
+        """
+        self._process_id: int | None = None
+        self._crashed = False
+        self._owned = ExitStack()
+        self._thread = ThreadPoolExecutor(1, "browser")
+        with ExitStack() as undone:
+            undone.callback(self.close)
+            self._browser = self._do(self._start)
+            (self._process_id,) = self.processes("browser")
+            self._page = self._do(self._browser.new_page)
+            self._page.on("crash", self._end)
+            self._do(lambda: self._page.goto(url))
+            undone.pop_all()
+
+    @property
+    def version(self) -> str:
+        """Of Chromium: `"156.0.8078.79"`."""
+        return self._do(lambda: self._browser.version)
+
+    @property
+    def process_id(self) -> int | None:
+        """Of Chromium's main process; None before it has started."""
+        return self._process_id
+
+    def call(self, function: str, *arguments: Any, seconds: float | None = None) -> Any:
+        """Call a JavaScript function, which is given a list, and return what it promises.
+
+        Raises:
+            RuntimeError: it threw, or the browser died; the message is theirs.
+            TimeoutError: there was no answer within `seconds`.
+        """
+        return self._do(lambda: self._page.evaluate(function, list(arguments)), seconds)
+
+    def peak_memory_bytes(self, *, with_gpu: bool) -> int | None:
+        """Return the largest resident memory so far of the process that computes.
+
+        That is the page's own process, JavaScript's heap and WebAssembly's memory included, and for
+        a graphics card's sake Chromium's GPU process too. None where there is no `/proc`.
+        """
+        kinds = ("renderer", "GPU") if with_gpu else ("renderer",)
+        # Chromium keeps a spare renderer, which is smaller
+        peaks = [max(map(_peak_bytes, self.processes(kind)), default=0) for kind in kinds]
+        return sum(peaks) or None
+
+    def processes(self, kind: str) -> list[int]:
+        """Return the ids of Chromium's processes of one kind: `browser`, `renderer`, `GPU`."""
+        return self._do(lambda: _processes(self._browser, kind))
+
+    def close(self) -> None:
+        """Stop Chromium; where it does not answer within ten seconds, kill it."""
+        closing = self._thread.submit(self._owned.close)
+        try:
+            closing.result(_STOP_SECONDS)
+        except TimeoutError:
+            self._kill()
+        except Error:  # it is gone already
+            pass
+        self._thread.shutdown()
+
+    def _do(self, work: Callable[[], T], seconds: float | None = None) -> T:
+        try:
+            return self._thread.submit(work).result(seconds)
+        except Error as error:
+            what = "the page crashed; was there enough memory?" if self._crashed else None
+            raise RuntimeError(what or _first_line(error)) from None
+
+    def _end(self, _: Page) -> None:
+        """End Chromium after its page: else Playwright waits for an answer for ever."""
+        self._crashed = True
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process_id:
+            with suppress(ProcessLookupError):
+                os.kill(self._process_id, signal.SIGKILL)
+
+    def _start(self) -> Browser:
+        playwright = self._owned.enter_context(sync_playwright())
+        browser = _launched(playwright)
+        self._owned.callback(browser.close)
+        return browser
+
+
+def chromium(own: Path) -> Path:
+    """Return the program `PUPILA_CHROMIUM` names, else one on the path, else `own`: Playwright's.
+
+    Raises:
+        PupilaError: none of them is there.
+    """
+    named = os.environ.get("PUPILA_CHROMIUM")
+    for program in [named] if named else [*_NAMES, str(own)]:
+        if found := shutil.which(program):
+            return Path(found)
+    where = f"at {named!r}, which PUPILA_CHROMIUM names" if named else "on this machine"
+    raise PupilaError(
+        f"There is no Chromium {where}. Install it (Debian: `apt-get install chromium`; elsewhere: "
+        f"`playwright install chromium`), or set PUPILA_CHROMIUM to the program."
+    )
+
+
+def _launched(playwright: Playwright) -> Browser:
+    program = chromium(Path(playwright.chromium.executable_path))
+    try:
+        return playwright.chromium.launch(
+            executable_path=program,
+            args=list(_ARGUMENTS),
+            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
+        )
+    except Error as error:
+        raise PupilaError(
+            f"{str(program)!r} does not start: {_reason(error)}. Expected Chromium or Chrome: set "
+            f"PUPILA_CHROMIUM to another."
+        ) from None
+
+
+def _reason(error: Error) -> str:
+    """Return the last line that the program wrote, or else what Playwright says."""
+    said = _SAID.findall(error.message)
+    return said[-1] if said else _first_line(error)
+
+
+def _first_line(error: Error) -> str:
+    return _ERROR_START.sub("", error.message.splitlines()[0])
+
+
+def _processes(browser: Browser, kind: str) -> list[int]:
+    session = browser.new_browser_cdp_session()
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return [process["id"] for process in found if process["type"] == kind]
+
+
+def _peak_bytes(process_id: int) -> int:
+    """Return Linux' `VmHWM` of a process, 0 where there is none to read."""
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text()
+    except OSError:
+        return 0
+    peak = _PEAK.search(status)
+    return int(peak[1]) * 1024 if peak else 0

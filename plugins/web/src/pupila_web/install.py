@@ -1,0 +1,14 @@
+"""Makes the pages that run models in a browser: `python -m pupila_web.install`.
+
+It downloads the JavaScript packages of `js/package-lock.json` and builds the pages with Vite.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pupila import npm
+from pupila_web import pages
+
+if __name__ == "__main__":
+    sys.exit(npm.main(pages.PAGES.build))

@@ -1,0 +1,82 @@
+/** LiteRT.js: `.tflite` on WebAssembly (XNNPACK), or on WebGPU. */
+
+import { Tensor, loadAndCompile, loadLiteRt, supportsFeature } from '@litertjs/core';
+import type { CompiledModel } from '@litertjs/core';
+import { version } from '@litertjs/core/package.json';
+
+import { webgpuAdapter } from './adapter';
+import { listenForErrors, loggedError } from './litert_log';
+import type { Loaded, Request } from './runtime';
+
+const BUILDS = new URL('../litert/', document.baseURI).href;
+
+export async function open(request: Request): Promise<Loaded> {
+  listenForErrors();
+  try {
+    return await (request.backend === 'webgpu' ? openOnWebgpu(request) : openOnWasm(request));
+  } catch (error) {
+    throw loggedError() ?? error;
+  }
+}
+
+async function openOnWasm(request: Request): Promise<Loaded> {
+  const threads = crossOriginIsolated ? request.threads : 1;
+  await loadLiteRt(BUILDS, { threads: threads > 1 });
+  const options = { accelerator: 'wasm', cpuOptions: { numThreads: threads } } as const;
+  const model = await loadAndCompile(await modelBytes(), options);
+  return loaded(model, request, { backend: 'wasm', threads });
+}
+
+/** Operators that WebGPU lacks run on WebAssembly, which needs JSPI: a page cannot wait without. */
+async function openOnWebgpu(request: Request): Promise<Loaded> {
+  const adapter = await webgpuAdapter();
+  await loadLiteRt(BUILDS, { jspi: await supportsFeature('jspi') });
+  const model = await loadAndCompile(await modelBytes(), {
+    accelerator: 'webgpu',
+    gpuOptions: { precision: 'fp32' },
+  });
+  const whole = model.isFullyAccelerated && model.options.accelerator === 'webgpu';
+  const backend = whole ? 'webgpu' : 'webgpu for some operators, wasm for the others';
+  return loaded(model, request, { backend, threads: 1, adapter });
+}
+
+async function modelBytes(): Promise<Uint8Array> {
+  const response = await fetch('../model/model.tflite');
+  if (!response.ok) throw new Error(`the model is not served: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+type Told = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
+
+function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
+  const shape = [1, ...size, 3];
+  refuseOtherBorders(model, shape);
+  let image: Tensor | undefined;
+  return {
+    version: `LiteRT.js ${version}`,
+    ...told,
+    load(pixels) {
+      image?.delete();
+      image = new Tensor(new Float32Array(pixels), shape);
+    },
+    async answer() {
+      if (!image) throw new Error('no image was loaded');
+      const [output] = await model.run([image]);
+      const error = loggedError();
+      if (error) throw error;
+      if (!output) throw new Error('the model has no output');
+      const values = await output.data();
+      output.delete();
+      return Float32Array.from(values);
+    },
+  };
+}
+
+function refuseOtherBorders(model: CompiledModel, shape: readonly number[]): void {
+  const borders = [...model.getInputDetails(), ...model.getOutputDetails()];
+  const other = borders.find((border) => border.dtype !== 'float32');
+  if (other) throw new Error(`Element type ${other.dtype.toUpperCase()} is not supported.`);
+  const [input] = borders;
+  if (String(input?.shape) !== String(shape))
+    throw new Error(`its input has shape [${input?.shape}], but [${shape}] is expected`);
+}

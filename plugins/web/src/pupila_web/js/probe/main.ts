@@ -1,0 +1,102 @@
+/**
+ * The page that the browser runner opens, with `?runtime=…&backend=…&threads=…&height=…&width=…`.
+ *
+ * It loads the model in `../model/` at once; `probe.opened` tells how that went. Times are in
+ * milliseconds, and images are fetched as raw bytes, RGB, one after another.
+ */
+
+import type { Loaded, Request } from './runtime';
+
+const UNTIMED_RUNS = 3;
+
+interface Opened {
+  readonly version: string;
+  readonly backend: string;
+  readonly threads: number;
+  readonly adapter: string | null;
+  readonly isolated: boolean;
+  readonly columns: number;
+  readonly coldStartMs: number;
+  readonly firstInferenceMs: number;
+}
+
+const RUNTIMES: Record<string, () => Promise<{ open(request: Request): Promise<Loaded> }>> = {
+  litert: () => import('./litert'),
+  tfjs: () => import('./tfjs'),
+};
+
+const query = new URLSearchParams(location.search);
+const size = [Number(query.get('height')), Number(query.get('width'))] as const;
+const imageBytes = size[0] * size[1] * 3;
+
+async function load(): Promise<Loaded> {
+  const name = query.get('runtime') ?? '';
+  const runtime = await RUNTIMES[name]?.();
+  if (!runtime) throw new Error(`there is no runtime ${name}`);
+  return runtime.open({
+    backend: query.get('backend') ?? '',
+    threads: Number(query.get('threads')),
+    size,
+  });
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
+  const start = performance.now();
+  const result = await work();
+  return [performance.now() - start, result];
+}
+
+/** `performance.now()` counts from the moment that the browser began to open this page. */
+async function open(model: Loaded): Promise<Opened> {
+  const coldStartMs = performance.now();
+  const { version, backend, threads, adapter = null } = model;
+  model.load(new Uint8Array(imageBytes));
+  const [firstInferenceMs, { length: columns }] = await timed(() => model.answer());
+  const isolated = crossOriginIsolated;
+  return { version, backend, threads, adapter, isolated, columns, coldStartMs, firstInferenceMs };
+}
+
+async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Answer the images of a file, one row of numbers for each. */
+async function predict(url: string): Promise<number[][]> {
+  const [model, pixels] = [await loading, await fetched(url)];
+  const rows: number[][] = [];
+  for (let start = 0; start < pixels.length; start += imageBytes) {
+    model.load(pixels.subarray(start, start + imageBytes));
+    rows.push(Array.from(await model.answer()));
+  }
+  return rows;
+}
+
+/** Time `repeats` answers to one image, its read-back included, after three that do not count. */
+async function time(url: string, repeats: number): Promise<number[]> {
+  const model = await loading;
+  model.load(await fetched(url));
+  const times: number[] = [];
+  for (let run = 0; run < UNTIMED_RUNS + repeats; run++) {
+    const [took] = await timed(() => model.answer());
+    if (run >= UNTIMED_RUNS) times.push(took);
+  }
+  return times;
+}
+
+/** Errors in threads, or out of callbacks, would otherwise leave the page waiting for ever. */
+const uncaught = new Promise<never>((_, reject) => {
+  addEventListener('error', (event) => reject(new Error(event.message)));
+  addEventListener('unhandledrejection', (event) => reject(event.reason));
+});
+
+const loading = load();
+const opened = Promise.race([loading.then(open), uncaught]);
+const probe = { opened, predict, time };
+
+declare global {
+  interface Window {
+    probe: typeof probe;
+  }
+}
+window.probe = probe;

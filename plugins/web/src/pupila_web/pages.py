@@ -1,0 +1,13 @@
+"""Our pages: sources in `js/`, and what Vite builds from them, once, into the user's cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pupila.npm import Packages
+from pupila.pages import Pages
+
+SOURCES = Path(__file__).parent / "js"
+PAGES = Pages(
+    Packages(SOURCES, title="the browser runtimes", command="python -m pupila_web.install")
+)

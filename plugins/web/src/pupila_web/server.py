@@ -1,0 +1,128 @@
+"""Serves our pages, one model and the images of the moment to a browser on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+HOST = "127.0.0.1"
+
+_ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Browsers share memory between threads only in a page that comes with these."""
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+}
+
+
+class Server:
+    """An HTTP server on a free loopback port, until it is closed.
+
+    It serves the files that it was given and nothing else: a request is looked up by its whole
+    path, never resolved against a folder.
+    """
+
+    def __init__(self, files: Mapping[str, Path], *, isolated: bool = True) -> None:
+        """Serve each file under its path, such as `"/model/model.json"`."""
+        self.files = dict(files)
+        self.images = b""
+        """What `/images.bin` answers: pixels, RGB, one image after another."""
+        self.headers = _ISOLATION if isolated else {}
+        self._served: set[str] = set()
+        self._http = _Http((HOST, 0), partial(_Handler, self))
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def origin(self) -> str:
+        """Such as `"http://127.0.0.1:43210"`."""
+        return f"http://{HOST}:{self._http.server_port}"
+
+    @property
+    def downloaded(self) -> list[str]:
+        """Paths of the files that were asked for so far, in order of name."""
+        return sorted(self._served)
+
+    def open(self, path: str) -> IO[bytes] | None:
+        """Open what lies at a path, None where nothing does."""
+        if path == "/images.bin":
+            return BytesIO(self.images)
+        file = self.files.get(path)
+        if file is None:
+            return None
+        self._served.add(path)
+        return file.open("rb")
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+class _Http(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that breaks off: it was closed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, server: Server, *request: Any) -> None:
+        self._files = server
+        super().__init__(*request)
+
+    def do_GET(self) -> None:
+        """Answer one request.
+
+        Not with `Cache-Control: no-store`: TF.js reads no weight file before the first byte of all
+        has come, Chromium has six connections, and what it may not cache waits in them, for ever.
+        """
+        path = unquote(urlsplit(self.path).path)
+        content = self._files.open(path)
+        if content is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        with content:
+            self._send_headers(path, content.seek(0, SEEK_END))
+            content.seek(0)
+            shutil.copyfileobj(content, self.wfile)
+
+    def _send_headers(self, path: str, length: int) -> None:
+        self.send_response(HTTPStatus.OK)
+        kind = _TYPES.get(Path(path).suffix, "application/octet-stream")
+        for name, value in {**self._files.headers, "Content-Type": kind}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the requests are our own."""
+
+
+def files_below(folder: Path, prefix: str) -> dict[str, Path]:
+    """Return every file of a folder under its path on the server."""
+    return {
+        f"{prefix}/{file.relative_to(folder).as_posix()}": file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }

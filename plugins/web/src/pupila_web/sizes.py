@@ -1,0 +1,53 @@
+"""What files weigh when a server sends them compressed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import brotli
+
+from pupila.digest import digest_file
+from pupila.evaluation import Download
+from pupila.npm import cache_folder
+from pupila.store import write_atomically
+
+_GZIP_LEVEL = 9
+_BROTLI_QUALITY = 11
+_LARGE_BYTES = 10_000_000
+_LARGE_BROTLI_QUALITY = 9
+"""For files above that size. On the first 8 MB of a VGG16's weights, quality 11 took 29 s and gave
+7.37 MB, quality 9 took 0.3 s and gave 7.43."""
+
+
+def download(files: Iterable[Path]) -> Download:
+    """Return what these files weigh together, each compressed by itself.
+
+    gzip is at level 9, brotli at quality 11, or 9 above 10 MB. What a file came to is remembered by
+    its digest, as the code of a runtime takes half a minute.
+    """
+    weights = [_weight(file) for file in files]
+    return Download(
+        size_bytes=sum(weight["size"] for weight in weights),
+        gzip_bytes=sum(weight["gzip"] for weight in weights),
+        brotli_bytes=sum(weight["brotli"] for weight in weights),
+    )
+
+
+def _weight(file: Path) -> dict[str, int]:
+    memory = cache_folder() / "sizes" / f"{digest_file(file)}.json"
+    if not memory.exists():
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory, json.dumps(_compressed(file.read_bytes())).encode())
+    return json.loads(memory.read_text())
+
+
+def _compressed(content: bytes) -> dict[str, int]:
+    quality = _BROTLI_QUALITY if len(content) <= _LARGE_BYTES else _LARGE_BROTLI_QUALITY
+    return {
+        "size": len(content),
+        "gzip": len(gzip.compress(content, _GZIP_LEVEL)),
+        "brotli": len(brotli.compress(content, quality=quality)),
+    }

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import threading
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pupila import Artifact, OpenModel, PupilaError
+from pupila.plugin import OpenPage
+from pupila.predictions import open_model
+from pupila.testing import ignore_progress
+from pupila_web import browser as browser_module
+from pupila_web import runner
+from pupila_web.runner import BrowserModel, Browsing
+
+TFLITE, TFJS = ("export-tflite",), ("export-tfjs",)
+INT8 = ("export-tflite", "quantize-int8")
+WASM = Browsing("litert", "wasm")
+
+
+@pytest.fixture(scope="module")
+def judged(made, images):
+    """What LiteRT, outside of any browser, answers to the images."""
+    with closing(open_model(made(*TFLITE))) as own:
+        return own.predict(images, ignore_progress)
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "runtime"),
+    [
+        ("litertjs-wasm", 1, r"LiteRT\.js 2\.5\.\d, wasm, 1 thread, Chromium \d+\.[\d.]+"),
+        ("litertjs-wasm", 2, r"LiteRT\.js 2\.5\.\d, wasm, 2 threads, Chromium \d+\.[\d.]+"),
+        ("litertjs-webgpu", 1, r"LiteRT\.js 2\.5\.\d, webgpu on .+, Chromium \d+\.[\d.]+"),
+        ("tfjs-wasm", 1, r"TF\.js 4\.22\.0, wasm \(SIMD\), 1 thread, Chromium \d+\.[\d.]+"),
+        ("tfjs-webgl", 1, r"TF\.js 4\.22\.0, webgl on .+, Chromium \d+\.[\d.]+"),
+        ("tfjs-cpu", 1, r"TF\.js 4\.22\.0, cpu \(plain JavaScript\), Chromium \d+\.[\d.]+"),
+        pytest.param(
+            *("tfjs-webgpu", 1, r"TF\.js 4\.22\.0, webgpu on .+, Chromium \d+\.[\d.]+"),
+            marks=pytest.mark.slow,  # it compiles its shaders in software, where it has to
+        ),
+    ],
+)
+def test_a_browser_answers_as_the_runtime_that_judges(seen, judged, name, threads, runtime):
+    found = seen(name, threads)
+    assert re.fullmatch(runtime, found.runtime)
+    assert found.threads == threads
+    assert found.answers.dtype == np.float32
+    np.testing.assert_allclose(found.answers, judged, atol=1e-4)
+    assert np.ptp(judged[:, 0]) > 0.01  # the images do differ for this network
+
+
+@pytest.mark.parametrize("name", ["litertjs-webgpu", "tfjs-webgl"])
+def test_software_that_plays_a_graphics_card_is_named(seen, name):
+    runtime = seen(name, 1).runtime
+    emulated = re.search("swiftshader|llvmpipe", runtime, re.IGNORECASE)
+    assert bool(emulated) == (" on software (" in runtime)
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "code"),
+    [
+        ("litertjs-wasm", 1, ["litert_wasm_internal.wasm"]),
+        ("litertjs-wasm", 2, ["litert_wasm_threaded_internal.wasm"]),
+        ("litertjs-webgpu", 1, ["litert_wasm_jspi_internal.wasm"]),
+        ("tfjs-wasm", 1, ["tfjs-backend-wasm-simd-….wasm"]),
+        ("tfjs-wasm", 2, ["tfjs-backend-wasm-threaded-simd-….wasm"]),
+        ("tfjs-webgl", 1, []),
+        ("tfjs-cpu", 1, []),
+    ],
+)
+def test_only_what_a_runtime_needs_is_fetched(seen, name, threads, code):
+    wasm = [file for file in seen(name, threads).downloaded if file.endswith(".wasm")]
+    assert [re.sub(r"-[\w-]{8}\.wasm$", "-….wasm", file) for file in wasm] == code
+
+
+def test_threads_of_tfjs_are_what_it_says_it_takes(seen, judged):
+    found = seen("tfjs-wasm", 2)
+    assert found.threads == min(2, max(1, (os.cpu_count() or 1) // 2))  # half of the cores at most
+    assert f"{found.threads} thread" in found.runtime
+    np.testing.assert_allclose(found.answers, judged, atol=1e-4)
+
+
+def test_int8_with_float_borders_gives_the_same_labels(opened, made, images):
+    artifact = made(*INT8)
+    with closing(open_model(artifact)) as own:
+        expected = own.predict(images, ignore_progress)
+    with opened("litertjs-wasm", artifact, 2) as model:
+        answers = model.predict(images, ignore_progress)
+    np.testing.assert_array_equal(answers.argmax(axis=1), expected.argmax(axis=1))
+    np.testing.assert_allclose(answers, expected, atol=0.05)
+
+
+def test_integer_borders_are_refused_with_the_reason_and_the_way_out(opened, made):
+    artifact = made(*INT8, borders="int8")
+    with (
+        pytest.raises(
+            PupilaError,
+            match=r"does not run in LiteRT\.js on wasm: Element type INT8 is not supported\. "
+            r"LiteRT\.js takes only float32 .* `borders: float`",
+        ),
+        opened("litertjs-wasm", artifact),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("steps", "name", "reason"),
+    [
+        (TFLITE, "litertjs-wasm", "Failed to load model"),
+        (TFJS, "tfjs-wasm", "Failed to parse model JSON"),
+    ],
+)
+def test_a_damaged_model_is_refused_by_name(opened, made, tmp_path, steps, name, reason):
+    whole = made(*steps)
+    damaged = Artifact(tmp_path / "damaged", whole.digest, whole.record)
+    shutil.copytree(whole.path, damaged.path)
+    main = damaged.path / ("model.json" if steps == TFJS else "model.tflite")
+    main.write_bytes(main.read_bytes()[: main.stat().st_size // 2])
+    with (
+        pytest.raises(PupilaError, match=rf"damaged' does not run in .*{reason}.*Export the model"),
+        opened(name, damaged),
+    ):
+        pass
+
+
+def test_an_operator_that_litertjs_lacks_is_named(opened, made, tmp_path):
+    module: Any = tf.Module()
+    module.function = tf.function(
+        lambda image: tf.linalg.det(tf.matmul(image[..., 0], image[..., 1]))[:, None],
+        input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32)],
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.function.get_concrete_function()], module
+    )
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+        tf.lite.OpsSet.SELECT_TF_OPS,
+    ]
+    (tmp_path / "model.tflite").write_bytes(converter.convert())
+    artifact = Artifact(tmp_path, "", made(*TFLITE).record)
+    with (
+        pytest.raises(PupilaError, match=r"FlexMatrixDeterminant.*name another runtime"),
+        opened("litertjs-wasm", artifact),
+    ):
+        pass
+
+
+def test_a_model_in_more_files_than_a_browser_has_connections_is_read(opened, made, tmp_path):
+    files = 10
+    whole = made(*TFJS)
+    shutil.copytree(whole.path, tmp_path / "model")
+    model_json = tmp_path / "model" / "model.json"
+    model = json.loads(model_json.read_text())
+    (group,) = model["weightsManifest"]
+    ballast = 4_000_000 * files  # so much that no buffer between the two takes a file
+    group["weights"].append({"name": "ballast", "shape": [ballast // 4], "dtype": "float32"})
+    content = b"".join((tmp_path / "model" / name).read_bytes() for name in group["paths"])
+    content += bytes(ballast)
+    group["paths"] = [f"part{number}.bin" for number in range(files)]
+    step = math.ceil(len(content) / files)
+    for number, name in enumerate(group["paths"]):
+        part = content[number * step : (number + 1) * step]
+        (tmp_path / "model" / name).write_bytes(part)
+    model_json.write_text(json.dumps(model))
+    names = dict.fromkeys(["model.json", *group["paths"]], "")
+    record = whole.record.model_copy(update={"files": names})
+    with opened("tfjs-cpu", Artifact(tmp_path / "model", "", record)) as split:
+        assert len([path for path in split._server.downloaded if "part" in path]) == files
+
+
+def test_another_input_than_the_contract_says_is_refused(opened, made):
+    artifact = made(*TFLITE)
+    other = artifact.record.input.model_copy(update={"width": 99})
+    wrong = Artifact(
+        artifact.path, artifact.digest, artifact.record.model_copy(update={"input": other})
+    )
+    with (
+        pytest.raises(PupilaError, match=r"has shape \[1,32,32,3\], but \[1,32,99,3\] is expected"),
+        opened("litertjs-wasm", wrong),
+    ):
+        pass
+
+
+def test_a_page_that_is_not_isolated_has_no_threads_and_says_so(browser, made, images):
+    artifact = made(*TFLITE)
+    with closing(BrowserModel(artifact, WASM, 2, isolated=False)) as model:
+        assert model.threads == 1
+        assert "wasm, 1 thread (the page is not isolated), Chromium" in model.runtime
+        assert model.predict(images, ignore_progress).shape == (len(images), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "backend"),
+    [("tfjs-webgl", TFJS, "WebGL 2"), ("litertjs-webgpu", TFLITE, "WebGPU")],
+)
+def test_a_missing_backend_is_named(opened, made, monkeypatch, name, steps, backend):
+    without = ("--disable-3d-apis", "--disable-gpu", "--disable-software-rasterizer")
+    kept = [each for each in browser_module._ARGUMENTS if "webgpu" not in each]
+    monkeypatch.setattr(browser_module, "_ARGUMENTS", (*kept, *without))
+    with (
+        pytest.raises(PupilaError, match=rf"{backend} is not to be had .*Name another runtime"),
+        opened(name, made(*steps)),
+    ):
+        pass
+
+
+def test_what_opening_took_is_told(opened, made):
+    artifact = made(*TFJS)
+    with opened("tfjs-cpu", artifact) as model:
+        assert isinstance(model, OpenPage)
+        startup = model.startup()
+    assert 50 < startup.cold_start_ms < 60_000
+    assert 0 < startup.first_inference_ms < 60_000
+    assert startup.model.size_bytes == artifact.size_bytes
+    runtime = startup.runtime
+    assert 100_000 < runtime.brotli_bytes < runtime.gzip_bytes < runtime.size_bytes < 2_000_000
+
+
+def test_latency_has_one_positive_time_for_each_repeat(opened, made, images):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        times = model.latency_ms(images[0], 7)
+    assert len(times) == 7
+    assert all(0 < time < 1000 for time in times)
+
+
+def test_progress_is_told_for_each_part_that_is_sent(opened, made, images, monkeypatch):
+    monkeypatch.setattr(runner, "_CHUNK_BYTES", images[0].size * 4)
+    seen: list[tuple[int, int, str]] = []
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        answers = model.predict(images, lambda done, total, what: seen.append((done, total, what)))
+        whole = model.predict(images[4:], ignore_progress)
+    assert seen == [(4, 6, "images"), (6, 6, "images")]
+    np.testing.assert_array_equal(answers[4:], whole)
+
+
+def test_memory_is_that_of_the_page_alone(opened, made):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        assert 50e6 < model.peak_memory_bytes() < 1e9
+
+
+def test_two_models_are_open_at_once(opened, made, images):
+    with opened("litertjs-wasm", made(*TFLITE)) as one, opened("tfjs-cpu", made(*TFJS)) as other:
+        open_models: list[OpenModel] = [one, other]
+        answers = [model.predict(images, ignore_progress) for model in open_models]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
+
+
+def test_closing_ends_chromium_and_the_server(opened, made):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        process_id, address = model.process_id, urlsplit(model._server.origin)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.hostname, address.port)).close()
+
+
+def test_a_killed_chromium_is_told(opened, made, images):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        os.kill(model.process_id, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match=r"(closed|crashed)"):
+            model.predict(images, ignore_progress)
+
+
+def test_a_page_that_dies_while_it_computes_is_told(opened, made, images):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        for process in model._page.processes("renderer"):
+            threading.Timer(2, os.kill, (process, signal.SIGKILL)).start()
+        with pytest.raises(RuntimeError, match="page crashed"):
+            model.latency_ms(images[0], 1_000_000)
+
+
+def test_a_page_that_hangs_is_given_up_and_killed(opened, made, monkeypatch):
+    monkeypatch.setattr(runner, "_OPEN_SECONDS", 0.01)
+    monkeypatch.setattr(browser_module, "_STOP_SECONDS", 0.01)
+    with (
+        pytest.raises(PupilaError, match=r"was not ready after 0\.01 seconds"),
+        opened("tfjs-webgl", made(*TFJS)),
+    ):
+        pass
+
+
+def test_nothing_outside_this_machine_can_be_asked(opened, made):
+    with opened("tfjs-cpu", made(*TFJS)) as model:
+        call = model._page.call
+        assert call("([url]) => fetch(url).then((answer) => answer.status)", "./index.html") == 200
+        with pytest.raises(RuntimeError, match="Failed to fetch"):
+            call("() => fetch('http://example.com/', {mode: 'no-cors'})")
+
+
+def test_an_exception_in_the_page_is_told_and_the_model_goes_on(opened, made, images):
+    with opened("litertjs-wasm", made(*TFLITE)) as model:
+        with pytest.raises(RuntimeError, match="Number of elements"):
+            model.predict(images[:1, :3], ignore_progress)
+        assert model.predict(images, ignore_progress).shape == (len(images), 2)
