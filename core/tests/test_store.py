@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pupila.artifact import RECORD_NAME, Artifact, Origin, Record
 from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
-from pupila.store import Store, write_atomically
+from pupila.store import Store, digest_of, write_atomically
 
 FIELDS: dict[str, Any] = {
     "format": "keras",
@@ -59,6 +59,16 @@ def test_gzipped_bytes_are_counted_file_by_file(store: Store):
     expected = sum(len(gzip.compress(bytes(size), 6)) for size in (5000, 3000))
     assert made.gzip_bytes() == expected
     assert made.gzip_bytes() < made.size_bytes / 20
+
+
+def test_a_field_of_a_later_version_leaves_the_digest_as_it_was(store: Store):
+    class Later(Record):
+        rounds: int | None = None
+
+    record = add(store, {"a.bin": b"1"}).record
+    later = Later.model_validate(record.model_dump())
+    assert digest_of(later) == digest_of(record)
+    assert digest_of(later.model_copy(update={"rounds": 3})) != digest_of(record)
 
 
 def test_of_files_that_only_help_to_build_the_size_does_not_count(store: Store):

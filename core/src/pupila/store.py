@@ -70,7 +70,7 @@ class Store:
             )
         text = Record(files=files, **fields).model_dump_json(indent=2)
         record = Record.model_validate_json(text)  # as every later reader will see it
-        digest = digest_json(record.model_dump(mode="json"))
+        digest = digest_of(record)
         target = self._objects / digest
         if target.exists() and not self._is_whole(digest):
             target.rename(self._incoming / uuid4().hex)  # swept later
@@ -98,7 +98,7 @@ class Store:
             raise PupilaError(f"No artifact {digest!r} in {self.root}.") from None
         except ValueError:
             raise PupilaError(f"{path / RECORD_NAME} was altered: it is no record.") from None
-        if digest_json(record.model_dump(mode="json")) != digest:
+        if digest_of(record) != digest:
             raise PupilaError(f"{path / RECORD_NAME} was altered: its digest is not its name.")
         for name, expected in record.files.items():
             file = path / name
@@ -123,6 +123,15 @@ class Store:
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
+
+
+def digest_of(record: Record) -> str:
+    """Return the digest of an artifact's record, by which the artifact is named.
+
+    Fields at their defaults have no part in it: those of later versions leave older artifacts as
+    they are.
+    """
+    return digest_json(record.model_dump(mode="json", exclude_defaults=True))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
