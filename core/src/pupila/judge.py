@@ -139,6 +139,12 @@ def attempt(
         latency = _latency(model, images[0], latency_repeats)
         answers = artifact.record.output.probabilities(model.predict(images, progress))
         name, memory = model.runtime, model.peak_memory_bytes()
+    unfit = int((~np.isfinite(answers)).any(axis=-1).sum())
+    if unfit:
+        raise PupilaError(
+            f"{name} answers with numbers that are NaN or infinite to {unfit} of {len(images)} "
+            f"images: the model does not compute there as it should."
+        )
     columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
     other = source if runner == own else artifact
     return Trial(

@@ -228,3 +228,6 @@ class Runner(Plugin):
     recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether it can compute with several threads."""
+    environment: Callable[[], str] | None = None
+    """Tells what else answers and times depend on, a browser's version say: another one is tried
+    anew."""

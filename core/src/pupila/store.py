@@ -99,7 +99,10 @@ class Store:
         except ValueError:
             raise PupilaError(f"{path / RECORD_NAME} was altered: it is no record.") from None
         if digest_of(record) != digest:
-            raise PupilaError(f"{path / RECORD_NAME} was altered: its digest is not its name.")
+            raise PupilaError(
+                f"{path / RECORD_NAME} was altered, or written by a version that named artifacts "
+                f"otherwise: its digest is not its name. Run again to have it remade."
+            )
         for name, expected in record.files.items():
             file = path / name
             if not file.exists() or digest_file(file) != expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -170,6 +171,8 @@ def attempt(
         identity=[
             *_code(installed().origin(runner)),
             *_code(installed().origin(own)),
+            runner.environment and runner.environment(),
+            threads or os.cpu_count(),
             version("pupila-core"),
             images.fingerprint,
             arguments,

@@ -204,7 +204,9 @@ def serve(
     site: Annotated[
         str, typer.Argument(help="Folder of a site, or its digest.", show_default=False)
     ],
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+    ] = 8000,
     workspace: WorkspaceFolder = _HERE,
 ) -> None:
     """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""

@@ -198,7 +198,10 @@ class _Checker:
         if recipe is not None:
             self._check_sweep(recipe, steps)
             self._check_runtimes(recipe)
-        self._check_formats(order, {each.name: each.format for each in teachers}, steps)
+        formats = {each.name: each.format for each in teachers}
+        self._check_formats(order, formats, steps)
+        if recipe is not None and not self.problems:
+            self._check_uses(recipe, formats)
         if self.problems or recipe is None or data is None:
             raise RecipeError(self.problems)
         planned = tuple(steps[name] for name in order)
@@ -352,6 +355,17 @@ class _Checker:
                 self.registry.runtime(name)
             except PupilaError as error:
                 self._problem(("evaluate", "runtimes", number), str(error))
+
+    def _check_uses(self, recipe: Recipe, formats: dict[str, str]) -> None:
+        """A runtime in which nothing would be tried must not be taken for one that was."""
+        for number, name in enumerate(recipe.evaluate.runtimes):
+            runner = self.registry.runtime(name)
+            if runner.format not in formats.values():
+                self._problem(
+                    ("evaluate", "runtimes", number),
+                    f"{name} runs {runner.format}, and no teacher or step has that format: add an "
+                    f"export to {runner.format}, or leave {name} out.",
+                )
 
     def _check_sweep(self, recipe: Recipe, steps: dict[str, PlannedStep]) -> None:
         """Every value of every axis must be one that its setting can have, and there once."""

@@ -145,7 +145,10 @@ class EvaluateSection(_Section):
         "cores.",
     )
     probe_images: int = Field(
-        default=50, ge=1, description="Test images that it is tried on, spread over all of them."
+        default=50,
+        ge=1,
+        le=1000,
+        description="Test images that it is tried on, spread over all of them.",
     )
     agreement: float = Field(
         default=0.97,

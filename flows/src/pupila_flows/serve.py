@@ -44,7 +44,7 @@ def read_headers(site: Path) -> dict[str, str]:
     Raises:
         PupilaError: a line is no header, or the headers are of other files.
     """
-    first, *lines = (site / HEADERS).read_text().splitlines()
+    first, *lines = (site / HEADERS).read_text().splitlines() or [""]
     headers = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
     if first != "/*" or len(headers) != len(lines):
         raise PupilaError(

@@ -25,7 +25,8 @@ def _row(entry: Entry) -> dict[str, str]:
         return row | _measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
         return row | {"runtime": entry.error or "not judged"}
-    return row | evaluation_row(entry.evaluation)
+    failed = {"failure": entry.error} if entry.error else {}
+    return row | evaluation_row(entry.evaluation) | failed
 
 
 def evaluation_row(evaluation: Evaluation) -> dict[str, str]:

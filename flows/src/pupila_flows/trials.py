@@ -42,7 +42,7 @@ def failure(trial: Trial, section: EvaluateSection) -> str | None:
             f"{found.labels.value:.3f} of {trial.images} images are given the same class as by "
             f"{found.reference}; `evaluate.agreement` asks for {section.agreement!r}."
         )
-    if found.largest_difference > section.difference:
+    if not found.largest_difference <= section.difference:
         return (
             f"a probability is {found.largest_difference:.3f} from that of {found.reference}; "
             f"`evaluate.difference` allows {section.difference!r}."

@@ -57,7 +57,7 @@ def test_it_tells_that_its_speed_is_that_of_this_computer(exported: Exported):
         times = model.latency_ms(np.zeros((64, 64, 3), np.uint8), repeats=3)
         assert len(times) == 3
         assert min(times) > 0
-        assert model.peak_memory_bytes() > 2**20
+        assert (model.peak_memory_bytes() or 0) > 2**20
 
 
 def test_an_artifact_that_no_longer_fits_its_arena_is_refused(exported: Exported):

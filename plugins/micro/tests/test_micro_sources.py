@@ -57,6 +57,7 @@ needs_compiler = pytest.mark.skipif(
         ("CUMSUM", "AddCumSum"),
         ("DEPTHWISE_CONV_2D", "AddDepthwiseConv2D"),
         ("FULLY_CONNECTED", "AddFullyConnected"),
+        ("BATCH_MATMUL", "AddBatchMatMul"),
         ("HARD_SWISH", "AddHardSwish"),
         ("L2_POOL_2D", "AddL2Pool2D"),
         ("PADV2", "AddPadV2"),

@@ -205,12 +205,11 @@ def _state(entry: Entry) -> str:
     """Say the size and accuracy, or what became of it, and whether it was cached."""
     if entry.error:
         return "failed"
-    words = (
-        ["not judged"]
-        if entry.evaluation is None
-        else [
-            formats.size(entry.evaluation.cost.size_bytes),
-            formats.percent(entry.evaluation.metrics.accuracy.value),
-        ]
-    )
+    if entry.evaluation:
+        accuracy = formats.percent(entry.evaluation.metrics.accuracy.value)
+        words = [formats.size(entry.evaluation.cost.size_bytes), accuracy]
+    elif entry.measurement:
+        words = [formats.size(entry.measurement.cost.size_bytes), "untrained"]
+    else:
+        words = ["not judged"]
     return " · ".join([*words, *(["cached"] if entry.cached else [])])

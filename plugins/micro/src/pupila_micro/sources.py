@@ -16,6 +16,7 @@ from pupila_micro.border import Border
 
 _VALUES_OF_A_LINE = 24
 _METHODS = {
+    "BATCH_MATMUL": "AddBatchMatMul",
     "CUMSUM": "AddCumSum",
     "PADV2": "AddPadV2",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",

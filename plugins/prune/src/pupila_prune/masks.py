@@ -41,7 +41,7 @@ def within_layers(scores: Scores, sparsity: float) -> Masks:
 def among_all(scores: Scores, sparsity: float) -> Masks:
     """Cut what is worth least, whatever kernel it is in."""
     joined = np.concatenate([each.ravel() for each in scores])
-    kept = _without_lowest(joined, round(sparsity * joined.size))
+    kept = _without_lowest(joined, min(round(sparsity * joined.size), joined.size - 1))
     ends = np.cumsum([each.size for each in scores])[:-1]
     parts = np.split(kept, ends)
     return [part.reshape(each.shape) for part, each in zip(parts, scores, strict=True)]

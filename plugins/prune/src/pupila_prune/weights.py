@@ -49,7 +49,7 @@ class Weights:
         self._cut, self._final = cut, config.sparsity
         self._is_patterned = isinstance(config, MagnitudePruning) and config.pattern is not None
         self._initial = sparsity(model)
-        if self._initial >= self._final:
+        if self._initial >= self._final and not self._is_patterned:
             raise PupilaError(
                 f"Of the model's kernels {self._initial:.4g} are 0 already, and `sparsity` is "
                 f"{self._final:.4g}: nothing is to be cut. Raise `sparsity`, or leave the step out."

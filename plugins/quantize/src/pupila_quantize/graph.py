@@ -99,9 +99,11 @@ def _refuse_size(graph: Any, technique: str, picture: tuple[int, ...]) -> None:
 def _refuse_no_numbers(model: Any) -> None:
     for tensor in _tensors(model.Subgraphs(0)):
         if _type(tensor) != "float32" or tensor.ShapeLength() == 0:
-            continue  # a lone number may be infinite on purpose, as what fills up a maximum
+            continue
         values = _constant(model, tensor).view("<f4")
-        if len(values) > 1 and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        if len(values) == 1 and np.isinf(values[0]):
+            continue  # on purpose, as what fills up a maximum
+        if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
             raise PupilaError(
                 f"The flatbuffer has weights that are no numbers (NaN or infinite) in "
                 f"{tensor.Name().decode()!r}: train the model again, or take an earlier checkpoint."

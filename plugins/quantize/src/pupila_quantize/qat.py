@@ -71,7 +71,10 @@ def qat(step: Step[Qat]) -> Product:
     measured |= structure.told(made.model)
     measured["output_only_layers"] = made.output_only
     measured["float_operators"] = float_operators(target)
-    return Product.like(artifact, format="tflite", untrained=False, measured=measured)
+    kept = artifact.record.sparsity and measured["sparsity"]
+    return Product.like(
+        artifact, format="tflite", untrained=False, sparsity=kept, measured=measured
+    )
 
 
 def _quantised(artifact: Artifact) -> Quantised:

@@ -136,6 +136,11 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
             there are too few training images.
     """
+    if step.inputs[0].record.untrained:
+        raise PupilaError(
+            "quantize-mixed chooses layers by the accuracy that they cost, and this model's "
+            "weights are random: train it first, or use quantize-int8."
+        )
     config, source = step.config, _float_flatbuffer(step, "quantize-mixed")
     rows, images = _calibration_images(step)
     with _quiet():

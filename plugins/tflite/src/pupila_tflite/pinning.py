@@ -32,5 +32,5 @@ def _threads() -> list[int]:
 
 
 def _pin(thread: int, cores: set[int] | list[int]) -> None:
-    with suppress(ProcessLookupError):  # it has ended meanwhile
+    with suppress(OSError):  # it has ended meanwhile, or a container does not allow it
         os.sched_setaffinity(thread, cores)

@@ -26,4 +26,11 @@ def _runner(name: str, format: str, summary: str, *, threaded: bool = False) -> 
         implementation=f"pupila_web.runner:open_{name.replace('-', '_')}",
         judges=False,
         threaded=threaded,
+        environment=_browser,
     )
+
+
+def _browser() -> str:
+    from pupila_web.browser import browser_version
+
+    return browser_version()

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -145,6 +146,16 @@ def chromium(own: Path) -> Path:
         f"There is no Chromium {where}. Install it (Debian: `apt-get install chromium`; elsewhere: "
         f"`playwright install chromium`), or set PUPILA_CHROMIUM to the program."
     )
+
+
+def browser_version() -> str:
+    """Return what the browser that would be started says of itself: `"Chromium 156.0.8078.79"`."""
+    try:
+        program = chromium(Path())
+    except PupilaError:
+        return "Playwright's own, or none"
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def _launched(playwright: Playwright) -> Browser:

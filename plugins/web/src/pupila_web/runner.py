@@ -22,6 +22,7 @@ _CHUNK_BYTES = 2_000_000
 """Of images that the page fetches at a time: bounds its memory, and lets progress be told."""
 
 _OPEN_SECONDS = 600
+_ANSWER_SECONDS = 900
 _MODEL = "/model"
 
 _ADVICE = {
@@ -214,7 +215,14 @@ class BrowserModel:
 
     def _ask(self, images: NDArray[np.uint8], function: str, *arguments: Any) -> Any:
         self._server.images = images.tobytes()
-        return self._page.call(function, f"{self._server.origin}/images.bin", *arguments)
+        url = f"{self._server.origin}/images.bin"
+        try:
+            return self._page.call(function, url, *arguments, seconds=_ANSWER_SECONDS)
+        except TimeoutError:
+            raise PupilaError(
+                f"{self._browsing.title} did not answer to {len(images)} images within "
+                f"{_ANSWER_SECONDS} seconds: name another runtime."
+            ) from None
 
     def _told_threads(self) -> str:
         count = f"{self.threads} thread{'s' if self.threads > 1 else ''}"

@@ -83,7 +83,10 @@ def _candidates(result: RunResult) -> list[Trials]:
     pupils = [
         each
         for each in trials(result.entries)
-        if role[each.name] == "pupil" and each.first.settings and each.validation
+        if role[each.name] == "pupil"
+        and each.first.settings
+        and each.validation
+        and not any(judged.entry.error for judged in each.judged)
     ]
     most = max((len(each.judged) for each in pupils), default=0)
     return [each for each in pupils if len(each.judged) == most]

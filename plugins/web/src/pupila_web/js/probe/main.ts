@@ -62,7 +62,7 @@ async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /** Answer the images of a file, one row of numbers for each. */
-async function predict(url: string): Promise<number[][]> {
+async function answers(url: string): Promise<number[][]> {
   const [model, pixels] = [await loading, await fetched(url)];
   const rows: number[][] = [];
   for (let start = 0; start < pixels.length; start += imageBytes) {
@@ -73,15 +73,15 @@ async function predict(url: string): Promise<number[][]> {
 }
 
 /** Time `repeats` answers to one image, its read-back included, after three that do not count. */
-async function time(url: string, repeats: number): Promise<number[]> {
+async function times(url: string, repeats: number): Promise<number[]> {
   const model = await loading;
   model.load(await fetched(url));
-  const times: number[] = [];
+  const found: number[] = [];
   for (let run = 0; run < UNTIMED_RUNS + repeats; run++) {
     const [took] = await timed(() => model.answer());
-    if (run >= UNTIMED_RUNS) times.push(took);
+    if (run >= UNTIMED_RUNS) found.push(took);
   }
-  return times;
+  return found;
 }
 
 /** Errors in threads, or out of callbacks, would otherwise leave the page waiting for ever. */
@@ -92,7 +92,11 @@ const uncaught = new Promise<never>((_, reject) => {
 
 const loading = load();
 const opened = Promise.race([loading.then(open), uncaught]);
-const probe = { opened, predict, time };
+const probe = {
+  opened,
+  predict: (url: string) => Promise.race([answers(url), uncaught]),
+  time: (url: string, repeats: number) => Promise.race([times(url, repeats), uncaught]),
+};
 
 declare global {
   interface Window {
