@@ -16,7 +16,7 @@ from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.digest import digest_file
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation
+from pupila.evaluation import Evaluation, Trial
 from pupila.plugin import Product
 from pupila.predictions import Predictions
 from pupila.registry import installed
@@ -41,6 +41,14 @@ def pupila_runners():
         implementation=f"{__name__}:Opened",
         format="colour",
     )
+    for name in ("bright", "broken"):
+        yield Runner(
+            name=name,
+            summary="Where it runs otherwise",
+            implementation=f"{__name__}:{name.capitalize()}",
+            format="colour",
+            judges=False,
+        )
 
 
 class Opened:
@@ -70,6 +78,22 @@ class Opened:
 
     def close(self):
         pass
+
+
+class Bright(Opened):
+    runtime = "numpy, a step brighter"
+
+    def predict(self, images, progress):
+        return super().predict(images + np.uint8(1), progress)
+
+
+class Broken(Opened):
+    runtime = "numpy, one core, broken"
+
+    def predict(self, images, progress):
+        answers = super().predict(images, progress)
+        answers[0] = np.nan
+        return answers
 """
 """A real runtime of three weights per class, which can say that it took longer than it did."""
 
@@ -129,6 +153,43 @@ def evaluate(
     return judge.evaluate(
         artifact, dataset, predictions=predictions, progress=ignore_progress, **settings | changes
     )
+
+
+def attempt(
+    artifact: Artifact, runtime: str, dataset: Dataset, predictions: Predictions, **changes: Any
+) -> Trial:
+    test = dataset.select("test")
+    return judge.attempt(
+        artifact, runtime, test, predictions=predictions, progress=ignore_progress, **changes
+    )
+
+
+def test_in_another_runtime_it_is_held_against_its_own(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    trial = attempt(model(store), "bright", dataset, predictions, threads=3, latency_repeats=5)
+    assert trial.agreement and trial.agreement.reference == "colour"
+    assert 0 < trial.agreement.largest_difference < 0.05
+    assert (trial.runtime, trial.images) == ("numpy, a step brighter", len(dataset.select("test")))
+    assert (trial.latency.repeats, trial.latency.threads, trial.startup) == (5, 3, None)
+
+
+def test_in_its_own_runtime_it_is_held_against_its_source(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    artifact, source = model(store), model(store, classes=CLASSES[::-1])
+    alone = attempt(artifact, "colour", dataset, predictions)
+    beside = attempt(artifact, "colour", dataset, predictions, source=source)
+    assert alone.agreement is None
+    assert beside.agreement and beside.agreement.reference == "its source (colour)"
+    assert beside.agreement.largest_difference > 0.1  # the same weights, of the other classes
+
+
+def test_a_runtime_that_answers_what_is_no_number_is_told(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    with pytest.raises(PupilaError, match=r"broken answers with .* to 1 of \d+ images"):
+        attempt(model(store), "broken", dataset, predictions)
 
 
 def test_an_artifact_is_judged_through_its_runtime(

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pupila.contract import OutputContract
 from pupila.errors import PupilaError
-from pupila.plugin import Config, Exporter, Loader, Technique
+from pupila.plugin import Config, Exporter, Loader, Runner, Technique
 from pupila.registry import Registered, Registry
 from pupila_flows.plan import Plan, RecipeError, read_plan
 
@@ -58,6 +58,8 @@ def _registry() -> Registry:
             accepts=frozenset({"keras"}),
             produces="tflite",
         ),
+        Runner(name="litert", summary="-", implementation="-", format="tflite"),
+        Runner(name="tfjs-wasm", summary="-", implementation="-", format="tfjs", judges=False),
         Loader(
             name="keras",
             summary="Keras",
@@ -141,6 +143,12 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
             ("name: good", "name: good\nevaluate: {runtimes: [kears]}"),
             2,
             ["No runtime named 'kears'"],
+        ),
+        (("name: good", "name: good\nevaluate: {runtimes: [litrt]}"), 2, ["mean 'litert'?"]),
+        (
+            ("name: good", "name: good\nevaluate: {runtimes: [litert, tfjs-wasm]}"),
+            2,
+            ["tfjs-wasm runs tfjs, and no teacher or step has that format"],
         ),
         (("name: good", "name: [good"), 2, ["not valid YAML"]),
         (("use: distill", "retries: -1, use: distill"), 6, ["retries is -1: must be greater"]),

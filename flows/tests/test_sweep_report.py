@@ -114,6 +114,18 @@ def test_the_point_that_validation_chooses_is_marked_and_said(drawn: tuple[RunRe
     assert "Beside its control:" in page
 
 
+def test_a_point_that_fails_in_another_runtime_is_not_chosen(tmp_path: Path):
+    result = _sweep(tmp_path, _nodes())
+    entries = [
+        entry.model_copy(update={"error": "tfjs-wasm: it does not run"})
+        if entry.name == "pupil[alpha=0.1, temperature=4]"
+        else entry
+        for entry in result.entries
+    ]
+    best = best_point(result.model_copy(update={"entries": tuple(entries)}))
+    assert best is not None and best.name != "pupil[alpha=0.1, temperature=4]"
+
+
 def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):
     nodes = [
         replace(node, judged=False, error="out of memory")
