@@ -124,6 +124,7 @@ def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder
     assert len(_predictions(folder) - before) == 3 * len(made)
 
 
+@pytest.mark.long
 def test_a_plain_run_of_the_recipe_takes_its_settings_as_they_are_written(folder: Path):
     told = _pupila(folder, "run", "recipe.yaml")
     result = _result(folder)

@@ -277,7 +277,7 @@ class KilledError(Exception):
         (distill, Distillation, "conv-32-64-8"),
         (distill_oracle, OracleDistillation, "conv-32-64-8"),
         (distill, ConsistentDistillation, "conv-32-64-8"),
-        pytest.param(distill, Distillation, "mobile-xs", marks=pytest.mark.slow),
+        pytest.param(distill, Distillation, "mobile-xs", marks=pytest.mark.long),
     ],
 )
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique, kind, student):

@@ -34,8 +34,8 @@ Exported = Callable[..., Ran]
     [
         ("mobile-xs", "int8", 0, 49_152),
         ("mobile-xs", "float", 2, 61_440),
-        pytest.param("mobile-s", "int8", 0, 122_880, marks=pytest.mark.slow),
-        pytest.param("conv-32-64-8", "int8", 0, 153_760, marks=pytest.mark.slow),
+        pytest.param("mobile-s", "int8", 0, 122_880, marks=pytest.mark.long),
+        pytest.param("conv-32-64-8", "int8", 0, 153_760, marks=pytest.mark.long),
     ],
 )
 def test_a_student_answers_as_in_litert(

@@ -74,7 +74,7 @@ def test_operators_are_registered_by_the_names_of_the_resolver(operator: str, na
 
 
 @needs_compiler
-@pytest.mark.parametrize("borders", ["int8", "float"])
+@pytest.mark.parametrize("borders", ["int8", pytest.param("float", marks=pytest.mark.long)])
 def test_a_program_finds_the_model_in_the_sources(
     exported: Callable[..., Ran], tmp_path: Path, borders: str
 ):

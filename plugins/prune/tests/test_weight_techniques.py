@@ -53,10 +53,12 @@ class TestPruneMagnitudeKeepsTheContract(_Contract):
     plugin, config = "prune-magnitude", QUICK | ROUNDS
 
 
+@pytest.mark.long
 class TestPruneObdKeepsTheContract(_Contract):
     plugin, config = "prune-obd", QUICK | ROUNDS
 
 
+@pytest.mark.long
 class TestPruneSynflowKeepsTheContract(_Contract):
     plugin, config = "prune-synflow", QUICK | ROUNDS
 
@@ -212,7 +214,13 @@ def test_other_answers_than_softmax_are_kept(technique, kind, colours, models, s
     assert product.measured["validation_accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("technique", [*UNSTRUCTURED, "cluster"])
+@pytest.mark.parametrize(
+    "technique",
+    [
+        pytest.param(name, marks=() if name == "prune-magnitude" else pytest.mark.long)
+        for name in (*UNSTRUCTURED, "cluster")
+    ],
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(technique, artifact, step_on, tmp_path):
     changes = {} if technique == "cluster" else ROUNDS
     config = config_of(technique, epochs=3, **changes)

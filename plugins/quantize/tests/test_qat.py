@@ -248,7 +248,14 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(training):
     assert (found[0] == found[1]).all()
 
 
-@pytest.mark.parametrize("changes", [{"alpha": 0.9}, {"learning_rate": 1e-3}, {"temperature": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha": 0.9},
+        pytest.param({"learning_rate": 1e-3}, marks=pytest.mark.long),
+        pytest.param({"temperature": 1}, marks=pytest.mark.long),
+    ],
+)
 def test_a_checkpoint_of_other_settings_is_ignored(training, changes):
     qat(training(epochs=1))
     measured = qat(training(epochs=1, **changes)).measured

@@ -166,7 +166,14 @@ def test_what_is_clustered_before_training_is_so_in_the_file(trained):
     assert packed_size(path) < 0.9 * packed_size(other)
 
 
-@pytest.mark.parametrize("name", ["quantize-int8", "quantize-int4", "quantize-dynamic"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quantize-int4",
+        pytest.param("quantize-int8", marks=pytest.mark.long),
+        pytest.param("quantize-dynamic", marks=pytest.mark.long),
+    ],
+)
 def test_forms_after_training_store_zeros_as_zeros(name, dataset, tmp_path):
     store = Store(tmp_path / "store")
     export, plugin = installed().step("export-tflite"), installed().step(name)
