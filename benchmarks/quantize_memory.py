@@ -13,8 +13,8 @@ converter starts from a SavedModel each time. Both sums are therefore shown: the
 with what must come before it. `variants` is one process that exports once and then makes float16,
 dynamic, int8 and int4 of it, each part with its time.
 
-Seen on two cores: `quantize-int8` 4.8 s and 1.9 GB; the converter 24 s and 8.1 GB. With the export
-before it, 26 s against 31 s: what is saved is memory, and the second and third form.
+Seen on two cores: `quantize-int8` 5.8 s and 1.9 GB; the converter 26 s and 8.1 GB. With the export
+before it, 28 s against 33 s: what is saved is memory, and the second and third form.
 """
 
 from __future__ import annotations
