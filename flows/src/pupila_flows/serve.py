@@ -60,10 +60,9 @@ def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
     Raises:
         PupilaError: the port is taken, or `_headers` cannot be read.
     """
-    with open_server(site, port) as server:
+    with open_server(site, port) as server, suppress(KeyboardInterrupt):
         say(f"http://{HOST}:{server.server_port}/")
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
 
 
 def open_server(site: Path, port: int) -> ThreadingHTTPServer:

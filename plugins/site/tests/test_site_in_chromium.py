@@ -286,7 +286,7 @@ def test_a_photograph_is_taken_with_the_camera(opened: Open, served: Served):
     page = opened(served.url, permissions=["camera"])
     page.click("#camera")
     page.wait_for_selector("#shoot:visible")
-    page.wait_for_function("document.activeElement.id === 'shoot'")
+    page.wait_for_selector("#shoot:focus")
     page.keyboard.press("Enter")
     assert 0 <= shown(page) <= 1
     assert not page.is_visible("#viewfinder")
