@@ -10,6 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from pupila.errors import PupilaError
 from pupila_flows.workspace import Workspace
@@ -91,9 +92,9 @@ class _Handler(SimpleHTTPRequestHandler):
         ".tflite": "application/octet-stream",
     }
 
-    def __init__(self, headers: dict[str, str], *request: object, directory: str) -> None:
+    def __init__(self, headers: dict[str, str], *request: Any, directory: str) -> None:
         self._site_headers = headers
-        super().__init__(*request, directory=directory)  # type: ignore[arg-type]
+        super().__init__(*request, directory=directory)
 
     def end_headers(self) -> None:
         for name, value in self._site_headers.items():

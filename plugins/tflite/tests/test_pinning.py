@@ -33,9 +33,8 @@ def other_thread():
 def test_all_threads_stay_on_one_core_and_are_free_again_after(other_thread):
     before = os.sched_getaffinity(0)
     with pytest.raises(RuntimeError), pinned(1):
-        mine, theirs = os.sched_getaffinity(0), os.sched_getaffinity(other_thread)
+        assert os.sched_getaffinity(0) == os.sched_getaffinity(other_thread) == {min(before)}
         raise RuntimeError
-    assert mine == theirs == {min(before)}
     assert os.sched_getaffinity(0) == os.sched_getaffinity(other_thread) == before
 
 
