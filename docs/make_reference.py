@@ -24,7 +24,8 @@ def reference(registry: Registry) -> str:
     for plugin in registry.all(StepPlugin):
         parts += ["", f"## {plugin.kind} `{plugin.name}`", "", f"{plugin.summary}.", ""]
         takes = ", ".join(f"`{name}`" for name in sorted(plugin.accepts)) or "no model"
-        parts += [f"Takes {takes}; gives `{plugin.produces}`.", ""]
+        gives = f"`{plugin.produces}`" if plugin.produces else "the same"
+        parts += [f"Takes {takes}; gives {gives}.", ""]
         parts += _fields(plugin.config, "") or ["It has no settings."]
     parts += ["", "## Students", "", *_listed(registry, Student)]
     parts += ["", "## Loaders", "", *_listed(registry, Loader)]

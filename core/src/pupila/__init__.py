@@ -3,7 +3,7 @@
 What a plugin author needs is importable from here.
 """
 
-from pupila.artifact import Artifact
+from pupila.artifact import Artifact, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
@@ -41,6 +41,7 @@ __all__ = [
     "Step",
     "Student",
     "Technique",
+    "Threshold",
     "hookimpl",
     "installed",
 ]

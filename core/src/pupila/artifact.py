@@ -29,6 +29,16 @@ class Origin(BaseModel):
     source: str | None = Field(default=None, description="SHA-256 of the imported model file.")
 
 
+class Threshold(BaseModel):
+    """Where a model's answer turns: an image is called `positive` from this probability on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positive: str = Field(description="Class whose probability is compared.")
+    value: float = Field(ge=0, le=1, description="Probability from which on it is answered.")
+    chosen_on: str = Field(description="What it was chosen on and for, in words.")
+
+
 class Record(BaseModel):
     """The content of `artifact.json`."""
 
@@ -50,6 +60,9 @@ class Record(BaseModel):
     shipped: str | None = Field(
         default=None,
         description="Name of the one file that a device gets, where others only help to build.",
+    )
+    threshold: Threshold | None = Field(
+        default=None, description="Operating threshold that ships with the model, where one does."
     )
     measured: dict[str, Any] = Field(
         default_factory=dict, description="What the plugin measured while it made the artifact."

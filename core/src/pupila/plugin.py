@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from pupila.artifact import Artifact
+from pupila.artifact import Artifact, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.evaluation import Startup
@@ -87,6 +87,8 @@ class Product:
     """Whether the weights are random: size and speed are measured, answers are not judged."""
     shipped: str | None = None
     """Name of the one file that a device gets, where others only help to build."""
+    threshold: Threshold | None = None
+    """Operating threshold; it is of these very files, so another form of a model has none."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
     """What was measured in the making, as JSON. A sentence under `warning` the report shows."""
 
@@ -119,6 +121,7 @@ class StepPlugin(Plugin):
     accepts: frozenset[str]
     """Formats of the inputs; empty with `max_inputs=0`."""
     produces: str
+    """Format of what it makes; empty where that is the format of its one input."""
     config: type[Config] = Config
     min_inputs: int = 1
     max_inputs: int | None = 1

@@ -435,7 +435,8 @@ class _Checker:
             step = steps.get(name)
             if step is None:
                 continue
-            formats[name] = step.plugin.produces
+            given = [formats.get(each, "") for each in step.section.inputs]
+            formats[name] = step.plugin.produces or (given[0] if given else "")
             if not step.plugin.accepts:
                 continue  # it takes no input, which was told where one was given
             for each in step.section.inputs:

@@ -110,7 +110,7 @@ def plugin_rows(registry: Registry) -> list[dict[str, str]]:
 def _formats(plugin: Plugin) -> dict[str, str]:
     """Return the formats that a plugin takes and gives."""
     if isinstance(plugin, StepPlugin):
-        return {"takes": ", ".join(sorted(plugin.accepts)), "gives": plugin.produces}
+        return {"takes": ", ".join(sorted(plugin.accepts)), "gives": plugin.produces or "the same"}
     if isinstance(plugin, Loader):
         return {"takes": "file", "gives": plugin.produces}
     if isinstance(plugin, Runner):

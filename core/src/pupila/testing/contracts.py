@@ -130,7 +130,7 @@ class _StepContract:
 
     def test_it_can_be_given_inputs_it_accepts(self) -> None:
         plugin = _descriptor(type(self))
-        assert plugin.produces
+        assert plugin.produces or (plugin.min_inputs, plugin.max_inputs) == (1, 1)
         assert plugin.accepts or plugin.max_inputs == 0, "it takes inputs of no format"
         assert plugin.max_inputs is None or 0 <= plugin.min_inputs <= plugin.max_inputs
 
@@ -160,7 +160,7 @@ class _StepContract:
         assert callable(_descriptor(type(self)).load())
 
     def test_it_makes_the_format_that_it_declares(self, ran: tuple[Ran, Ran]) -> None:
-        assert ran[0].product.format == _descriptor(type(self)).produces
+        assert _descriptor(type(self)).produces in ("", ran[0].product.format)
 
     def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
         assert store.open(ran[0].artifact.digest) == ran[0].artifact
