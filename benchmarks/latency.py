@@ -13,7 +13,7 @@ the smallest and the largest.
 from __future__ import annotations
 
 import argparse
-import platform
+import os
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from pupila import Artifact, Dataset, InputContract, installed, keras_files
+from pupila.judge import cpu_name
 from pupila.predictions import open_model
 from pupila.store import Store
 from pupila.testing import CLASSES, draw_images, read_images, run_step, store_model
@@ -94,21 +95,13 @@ def time_forms(name: str, made: tuple[Artifact, Artifact], threads: int, rounds:
     )
 
 
-def processor() -> str:
-    """Name the processor, as far as the system does."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{named[0]}, {len(named)} cores" if named else platform.processor()
-
-
 def main() -> None:
     """Read the command line, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", default=MODELS, help="of keras.applications")
     arguments = parser.parse_args()
-    print(f"{processor()}\n")
+    print(f"{cpu_name()}, {os.cpu_count()} cores\n")
     print("| net | threads | float32, ms | int8, ms | times as fast | of the rounds |")
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
