@@ -18,8 +18,8 @@ _GZIP_LEVEL = 9
 _BROTLI_QUALITY = 11
 _LARGE_BYTES = 10_000_000
 _LARGE_BROTLI_QUALITY = 9
-"""For files of more than that together. On the first 8 MB of a VGG16's weights, quality 11 took 29 s
-and gave 7.37 MB, quality 9 took 0.3 s and gave 7.43."""
+"""For files of more than that together. On the first 8 MB of a VGG16's weights, quality 11 took
+29 s and gave 7.37 MB, quality 9 took 0.3 s and gave 7.43."""
 
 
 def download(files: Iterable[Path]) -> Download:
