@@ -101,6 +101,24 @@ def squeezed(keras: Any) -> Any:
     return classifier(keras, image, layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x)))
 
 
+def residual(keras: Any) -> Any:
+    """Two branches of convolutions that nothing shifts, as before any training, and their sum."""
+    layers = keras.layers
+    image = keras.Input((SIDE, SIDE, 3))
+
+    def normalized(tensor: Any, size: int) -> Any:
+        return layers.BatchNormalization(axis=3)(layers.Conv2D(8, size, padding="same")(tensor))
+
+    branch = normalized(layers.ReLU()(normalized(image, 3)), 1)
+    x = layers.Activation("relu")(layers.Add()([normalized(image, 1), branch]))
+    model = classifier(keras, image, layers.GlobalAveragePooling2D()(x))
+    for layer in model.layers[:-1]:
+        for weight in layer.weights:
+            if weight.name in ("bias", "beta", "moving_mean"):
+                weight.assign(0 * weight)
+    return model
+
+
 def answers(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray[np.float32]]:
     model = open_model(artifact, threads=1)
     try:
@@ -129,13 +147,16 @@ def test_each_weight_type_shrinks_the_shards_and_answers_as_keras_does(
     assert shards <= largest_part * 4 * keras_files.parameters(model)
 
 
-@pytest.mark.parametrize(("build", "wide_biases"), [(nested, 3), (squeezed, 0)])
+@pytest.mark.parametrize(
+    ("build", "wide_biases", "sums"), [(nested, 3, 0), (squeezed, 0, 0), (residual, 0, 1)]
+)
 def test_a_model_runs_on_wasm_as_in_keras(
-    keras: Any, export_model: ExportModel, build: Callable[[Any], Any], wide_biases: int
+    keras: Any, export_model: ExportModel, build: Callable[[Any], Any], wide_biases: int, sums: int
 ):
     model = build(keras)
     artifact = export_model(model, "float32")
-    assert artifact.record.measured == {"flattened_biases": wide_biases}
+    mended = {"flattened_biases": wide_biases, "separated_sums": sums}
+    assert artifact.record.measured == mended
     runtime, found = answers(artifact, batch())
     assert "wasm backend" in runtime
     np.testing.assert_allclose(found, predictions(model, batch()), atol=1e-5)

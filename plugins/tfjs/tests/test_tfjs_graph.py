@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pupila_tfjs.graph import flatten_biases
+from pupila_tfjs.graph import flatten_biases, separate_sums
 
 
 def weight(model_json: Path, name: str) -> dict[str, Any]:
@@ -41,4 +41,11 @@ def test_a_model_without_convolutions_is_left_as_it_was(mean_colour_model: Path)
     model_json = mean_colour_model / "model.json"
     before = json.loads(model_json.read_text())
     assert flatten_biases(model_json) == 0
+    assert json.loads(model_json.read_text()) == before
+
+
+def test_a_constant_bias_stays_in_its_convolution(wide_bias_model: Path):
+    model_json = wide_bias_model / "model.json"
+    before = json.loads(model_json.read_text())
+    assert separate_sums(model_json) == 0
     assert json.loads(model_json.read_text()) == before

@@ -9,7 +9,7 @@ from typing import Any
 from pupila import InputContract, Product, Step, keras_files
 from pupila_tfjs import ExportTfjs
 from pupila_tfjs.converter import convert
-from pupila_tfjs.graph import flatten_biases
+from pupila_tfjs.graph import flatten_biases, separate_sums
 
 _STAGES = 2
 
@@ -26,9 +26,10 @@ def export(step: Step[ExportTfjs]) -> Product:
         _save(keras_files.load(artifact), artifact.record.input, saved_model)
         step.progress(1, _STAGES, "stages")
         convert(saved_model, step.output, step.config.weights)
-    flattened = flatten_biases(step.output / "model.json")
+    graph = step.output / "model.json"
+    mended = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
     step.progress(2, _STAGES, "stages")
-    return Product.like(artifact, format="tfjs", measured={"flattened_biases": flattened})
+    return Product.like(artifact, format="tfjs", measured=mended)
 
 
 def _save(model: Any, contract: InputContract, folder: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
-_FUSED_CONVOLUTIONS = frozenset({"_FusedConv2D", "FusedDepthwiseConv2dNative"})
 _BIAS = 2
 """Position of the bias among a fused convolution's inputs, after the image and the kernel."""
+_PLAIN = {"_FusedConv2D": "Conv2D", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
+_OF_CONVOLUTIONS = frozenset({"T", "strides", "dilations", "padding", "data_format"})
+_ACTIVATIONS = frozenset({"Relu", "Relu6", "Elu"})
+"""Those that are an operator of the same name and need nothing else."""
 
 
 def flatten_biases(model_json: Path) -> int:
@@ -34,10 +38,55 @@ def flatten_biases(model_json: Path) -> int:
     return len(wide)
 
 
+def separate_sums(model_json: Path) -> int:
+    """Take fused convolutions that add a feature map apart again; return how many there were.
+
+    The converter makes a bias of whatever is added to a convolution that has none. In a residual
+    net whose batch normalisation shifts nothing, as before any training, that is the shortcut, and
+    the WebAssembly backend refuses a map in a bias' place. Such a convolution becomes one without a
+    bias, a sum, and the activation, which bears the name that others know.
+    """
+    model = json.loads(model_json.read_text())
+    nodes: list[dict[str, Any]] = model["modelTopology"]["node"]
+    constants = {node["name"] for node in nodes if node["op"] == "Const"}
+    apart = [_apart(node) if _adds_a_map(node, constants) else [node] for node in nodes]
+    model["modelTopology"]["node"] = [node for parts in apart for node in parts]
+    model_json.write_text(json.dumps(model, separators=(",", ":")))
+    return sum(len(parts) > 1 for parts in apart)
+
+
+def _adds_a_map(node: dict[str, Any], constants: set[str]) -> bool:
+    bias = _bias(node)
+    if bias is None or bias in constants:
+        return False
+    return set(_fused(node)) <= {"BiasAdd", *_ACTIVATIONS}
+
+
+def _fused(node: dict[str, Any]) -> list[str]:
+    """Return what a fused convolution does after it convolved, in order."""
+    return [b64decode(name).decode() for name in node["attr"]["fused_ops"]["list"]["s"]]
+
+
+def _apart(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the operators that a fused convolution stands for; the last one has its name."""
+    name, kind = node["name"], {"T": node["attr"]["T"]}
+    kept = {key: value for key, value in node["attr"].items() if key in _OF_CONVOLUTIONS}
+    image, kernel, added = node["input"][: _BIAS + 1]
+    parts = [{"op": _PLAIN[node["op"]], "input": [image, kernel], "attr": kept}]
+    parts += [{"op": "AddV2", "input": [f"{name}/part_0", added], "attr": kind}]
+    for number, activation in enumerate(_fused(node)[1:], start=1):
+        parts += [{"op": activation, "input": [f"{name}/part_{number}"], "attr": kind}]
+    last = len(parts) - 1
+    return [
+        part | {"name": f"{name}/part_{number}" if number < last else name}
+        for number, part in enumerate(parts)
+    ]
+
+
 def _bias(node: dict[str, Any]) -> str | None:
     """Return the name of a fused convolution's bias, None for any other node."""
     inputs = node.get("input", [])
-    fused = node["op"] in _FUSED_CONVOLUTIONS and len(inputs) > _BIAS
+    fused = node["op"] in _PLAIN and len(inputs) > _BIAS
     return inputs[_BIAS] if fused else None
 
 
