@@ -115,6 +115,10 @@ def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_ot
     assert {name for name, entry in entries.items() if entry.error} == {"tflite", "tfjs"}
     assert "litert: a probability is" in str(entries["tflite"].error)
     assert "`evaluate.difference` allows 0.0" in done.stderr
+    assert _pupila(folder, "run", "tried.yaml").returncode == 1
+    assert {name: entry.tried for name, entry in _entries(folder).items()} == {
+        name: entry.tried for name, entry in entries.items()
+    }, "what was tried before is remembered"
 
 
 def test_exports_answer_as_the_pupil_they_were_made_from(folder: Path):

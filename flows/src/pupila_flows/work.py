@@ -64,7 +64,7 @@ _session: ContextVar[Session] = ContextVar("session")
 
 
 _FILES = ("probabilities", "data_docs", "report", "images", "teacher")
-"""Fields of a remembered value that hold paths."""
+"""Fields of a remembered value that hold paths; `images` of a trial is a number instead."""
 
 
 @contextmanager
@@ -133,5 +133,5 @@ def _intact(workspace: Workspace, value: dict[str, Any]) -> bool:
             workspace.store.open(value["artifact"])
     except PupilaError:
         return False
-    files = (value[name] for name in _FILES if value.get(name))
+    files = (value[name] for name in _FILES if isinstance(value.get(name), str))
     return all(Path(file).exists() for file in files)
