@@ -12,6 +12,10 @@ from pupila.digest import digest_json, digest_tree
 from pupila.errors import PupilaError
 from pupila.npm import Packages, appearing, cache_folder, node
 
+LITERT_LOG = Path(__file__).parent / "litert_log.ts"
+"""Tells a page of the models that LiteRT.js cannot run, and answers for all the same."""
+
+_SHARED = "shared"
 _NOT_SOURCES = ("node_modules", "dist")
 _VITE = ("vite", "bin/vite.js", "build", "--logLevel=error")
 
@@ -23,6 +27,8 @@ class Pages:
     packages: Packages
     checks: Sequence[Sequence[str]] = (("typescript", "bin/tsc"),)
     """What must pass before: a package, a program of it, and its arguments."""
+    shared: Sequence[Path] = ()
+    """Sources that lie elsewhere; they are built as `shared/` of the project."""
 
     @property
     def folder(self) -> Path:
@@ -31,6 +37,7 @@ class Pages:
             part for part in self.packages.project.iterdir() if part.name not in _NOT_SOURCES
         )
         digests = {part.name: digest_tree(part) for part in sources}
+        digests |= {f"{_SHARED}/{file.name}": digest_tree(file) for file in self.shared}
         return cache_folder() / f"{digest_json(digests)[:16]}-pages"
 
     def built(self) -> Path:
@@ -63,6 +70,9 @@ class Pages:
         copy = draft.parent / "sources"
         ignored = shutil.ignore_patterns(*_NOT_SOURCES)
         shutil.copytree(self.packages.project, copy, ignore=ignored)
+        for file in self.shared:
+            (copy / _SHARED).mkdir(exist_ok=True)
+            shutil.copy(file, copy / _SHARED)
         (copy / "node_modules").symlink_to(packages / "node_modules", target_is_directory=True)
         for package, program, *arguments in (*self.checks, _VITE):
             self._run(copy, [f"node_modules/{package}/{program}", *arguments])

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pupila import InputContract, OutputContract
+from pupila.border import Border
 from pupila.contract import OutputKind
 from pupila.testing import Ran
-from pupila_micro.border import Border
 from pupila_micro.sources import Facts, method, write_sources
 
 # Prints what the sources say, and what they register, as a program for a microcontroller sees it.

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from pupila import Artifact, Dataset, InputContract, PupilaError
+from pupila import Artifact, Dataset, InputContract
+from pupila.artifact import Threshold
 from pupila.registry import installed
 from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact, read_images, run_step
+from pupila.testing import draw_images, keras_artifact, read_images, run_step, skip_without
 from pupila_site import page
 
 INPUT = InputContract(height=48, width=64)
@@ -33,10 +34,8 @@ _ARGUMENTS = (
 @pytest.fixture(scope="session")
 def built() -> Path:
     """Skip, saying why, where the page was not built."""
-    try:
-        return page.PAGES.built()
-    except PupilaError as error:
-        pytest.skip(str(error))
+    skip_without(page.PAGES)
+    return page.PAGES.built()
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +73,18 @@ def model(store: Store, run: Made) -> Artifact:
 @pytest.fixture(scope="session")
 def gate(store: Store, run: Made) -> Artifact:
     return run("export-tflite", keras_artifact(store, ("fundus", "other"), seed=5))
+
+
+@pytest.fixture(scope="session")
+def strict_gate(store: Store, gate: Artifact) -> Artifact:
+    """Return the gate with a threshold that no photograph reaches."""
+    with store.draft() as folder:
+        shutil.copy(gate.file(".tflite"), folder)
+        fields = dict(gate.record) | {
+            "threshold": Threshold(positive="fundus", value=1, chosen_on="nothing")
+        }
+        del fields["files"]
+        return store.add(folder, **fields)
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,17 @@ def test_models_lie_in_the_site_as_they_were(
     for artifact, entry in zip((model, gate), entries, strict=True):
         assert (site.path / entry["file"]).read_bytes() == artifact.file(".tflite").read_bytes()
     assert [entry["name"] for entry in said["models"]] == ["as it is", "float16"]
-    assert said["gate"]["accepts"] == "fundus"
+    assert (said["gate"]["accepts"], said["gate"]["threshold"]) == ("fundus", 0.5)
     assert site.record.measured["models"] == said["models"]
+
+
+def test_the_threshold_of_a_gate_is_that_which_it_ships(
+    built: Path, model: Artifact, strict_gate: Artifact, run: Made
+):
+    for accepts, threshold in (("fundus", 1), ("other", 0.5)):
+        made = run("site", model, strict_gate, gate=accepts)
+        said = json.loads((made.path / "site.json").read_text())
+        assert said["gate"]["threshold"] == threshold
 
 
 def test_every_file_is_kept_for_offline_use(site: Artifact):

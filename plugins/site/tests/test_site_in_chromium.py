@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pupila import Artifact
+from pupila import Artifact, InputContract
 from pupila.images import decode, resize
 from pupila.predictions import open_model
-from pupila.testing import ignore_progress
+from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +96,54 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
 def test_the_gate_warns_of_one_photograph_and_not_of_the_other(gate: Artifact):
     answers = [answer_of(gate, PHOTOGRAPHS / name) for name in ("retina.jpg", "chelsea.png")]
     assert min(answers) < 0.5 <= max(answers), "the tests above would see one case alone"
+
+
+def test_the_gate_warns_below_the_threshold_that_it_ships(
+    opened: Open, serving: Serving, run: Any, model: Artifact, strict_gate: Artifact
+):
+    site = run("site", model, strict_gate, gate="fundus")
+    with serving(site.path) as served:
+        page = opened(served.url)
+        for name in ("retina.jpg", "chelsea.png"):
+            drop(page, PHOTOGRAPHS / name)
+            page.wait_for_selector(f"#doubt:has-text('{_percent(strict_gate, name)}, below 100%')")
+
+
+def _percent(gate: Artifact, name: str) -> str:
+    return f"{100 * answer_of(gate, PHOTOGRAPHS / name):.1f}".removesuffix(".0") + "%"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-GB", "an operation that the runtime of this page lacks"),
+        ("es-ES", "una operación que falta"),
+    ],
+)
+@pytest.mark.parametrize("part", ["models", "gate"])
+def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
+    opened: Open,
+    serving: Serving,
+    site: Artifact,
+    tmp_path: Path,
+    part: str,
+    language: str,
+    said: str,
+):
+    copy = shutil.copytree(site.path, tmp_path / "site")
+    entry = json.loads((copy / "site.json").read_text())[part]
+    entry = entry[0] if part == "models" else entry
+    size = InputContract(height=entry["height"], width=entry["width"])
+    content = flatbuffer_with_lacking_operator(size, len(entry["classes"]))
+    (copy / entry["file"]).write_bytes(content)
+    with serving(copy) as served:
+        page = opened(served.url, locale=language)
+        page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
+        problem = page.wait_for_selector("#problem [role=alert]").inner_text()
+        assert said in problem and "FlexMatrixDeterminant" in problem
+        assert not page.locator(ANSWERED).count()
+        page.select_option("#model", "1")
+        page.wait_for_selector(ANSWERED if part == "models" else f"#problem:has-text('{said}')")
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

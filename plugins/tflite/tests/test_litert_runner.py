@@ -13,7 +13,6 @@ import tensorflow as tf
 from pupila import PupilaError
 from pupila.predictions import open_model
 from pupila.testing import ignore_progress
-from pupila_tflite.border import Border
 from pupila_tflite.runner import LiteRTModel
 
 
@@ -45,24 +44,6 @@ def test_integer_borders_look_like_float_ones(dtype, integer_flatbuffer, keras_m
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, expected, atol=0.05)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=0.02)
-
-
-@pytest.mark.parametrize(
-    ("border", "real", "stored"),
-    [
-        (("int8", 1.0, -128), [0.0, 255.0, 300.0, -9.0], [-128, 127, 127, -128]),
-        (("uint8", 1.0, 0), [0.0, 254.6, 300.0, -9.0], [0, 255, 255, 0]),
-        (("int8", 0.5, 3), [0.0, 1.0, -1.5, 0.26], [3, 5, 0, 4]),
-        (("uint8", 0.0, 0), [0.0, 7.0, 255.0], [0, 7, 255]),
-        (("float32", 0.0, 0), [0.0, 7.5, 255.0], [0.0, 7.5, 255.0]),
-    ],
-)
-def test_a_border_stores_values_by_its_scale(border, real, stored):
-    dtype, scale, zero_point = border
-    end = Border(0, (1, len(real)), np.dtype(dtype), scale, zero_point)
-    np.testing.assert_array_equal(end.stored(np.array(real, np.float32)), stored)
-    expected = (np.array(stored, np.float32) - zero_point) * scale if scale else stored
-    np.testing.assert_allclose(end.real(np.array(stored, dtype)), expected)
 
 
 def test_progress_counts_the_images(exported, images):

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from pupila import OutputContract, PupilaError
+from pupila.border import Border
 from pupila.registry import installed
-from pupila_tflite.border import Border
 from pupila_tflite.loader import _check_range, load
 from pupila_tflite.probes import ignore_progress
 from pupila_tflite.runner import LiteRTModel
@@ -176,7 +176,7 @@ def test_a_quantised_input_of_scaled_pixels_is_refused_with_its_range(lowest, fo
     ],
 )
 def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
-    _check_range(Path("given.tflite"), Border(0, (1, 8, 6, 3), np.dtype(dtype), scale, zero_point))
+    _check_range(Path("given.tflite"), Border((1, 8, 6, 3), np.dtype(dtype), scale, zero_point))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
     ],
 )
 def test_a_range_that_is_plainly_another_is_refused(dtype, scale, zero_point, found):
-    border = Border(0, (1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
+    border = Border((1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
     with pytest.raises(PupilaError, match=rf"given\.tflite.*{found}\. Expected raw RGB"):
         _check_range(Path("given.tflite"), border)
 

@@ -17,7 +17,14 @@ from playwright.sync_api import sync_playwright
 from pupila import Artifact, Dataset, PupilaError
 from pupila.registry import installed
 from pupila.store import Store
-from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images, run_step
+from pupila.testing import (
+    draw_images,
+    ignore_progress,
+    keras_artifact,
+    read_images,
+    run_step,
+    skip_without,
+)
 from pupila_web import pages, pupila_runners
 from pupila_web.browser import chromium
 from pupila_web.runner import BrowserModel
@@ -26,8 +33,8 @@ from pupila_web.runner import BrowserModel
 @pytest.fixture(scope="session")
 def browser() -> Path:
     """Skip, saying why, where there is no Chromium or the pages were not built."""
+    skip_without(pages.PAGES)
     try:
-        pages.PAGES.built()
         with sync_playwright() as playwright:
             return chromium(Path(playwright.chromium.executable_path))
     except PupilaError as error:

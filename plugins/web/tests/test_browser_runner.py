@@ -9,17 +9,15 @@ import signal
 import socket
 import threading
 from contextlib import closing
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from pupila import Artifact, OpenModel, PupilaError
 from pupila.plugin import OpenPage
 from pupila.predictions import open_model
-from pupila.testing import ignore_progress
+from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 from pupila_web import browser as browser_module
 from pupila_web import runner
 from pupila_web.runner import BrowserModel, Browsing
@@ -135,20 +133,10 @@ def test_a_damaged_model_is_refused_by_name(opened, made, tmp_path, steps, name,
 
 
 def test_an_operator_that_litertjs_lacks_is_named(opened, made, tmp_path):
-    module: Any = tf.Module()
-    module.function = tf.function(
-        lambda image: tf.linalg.det(tf.matmul(image[..., 0], image[..., 1]))[:, None],
-        input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32)],
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [module.function.get_concrete_function()], module
-    )
-    converter.target_spec.supported_ops = [
-        tf.lite.OpsSet.TFLITE_BUILTINS,
-        tf.lite.OpsSet.SELECT_TF_OPS,
-    ]
-    (tmp_path / "model.tflite").write_bytes(converter.convert())
-    artifact = Artifact(tmp_path, "", made(*TFLITE).record)
+    record = made(*TFLITE).record
+    content = flatbuffer_with_lacking_operator(record.input, record.output.columns)
+    (tmp_path / "model.tflite").write_bytes(content)
+    artifact = Artifact(tmp_path, "", record)
     with (
         pytest.raises(PupilaError, match=r"FlexMatrixDeterminant.*name another runtime"),
         opened("litertjs-wasm", artifact),

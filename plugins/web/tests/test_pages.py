@@ -60,6 +60,16 @@ def test_other_sources_are_another_build(tmp_path: Path):
     assert pages_of(pages.SOURCES).folder == pages.PAGES.folder
 
 
+def test_shared_sources_are_a_part_of_the_build(tmp_path: Path):
+    other = tmp_path / "litert_log.ts"
+    other.write_text("export {};\n")
+    (shared,) = pages.PAGES.shared
+    assert not (pages.SOURCES / "shared").exists()
+    assert replace(pages.PAGES, shared=(other,)).folder != pages.PAGES.folder
+    other.write_bytes(shared.read_bytes())
+    assert replace(pages.PAGES, shared=(other,)).folder == pages.PAGES.folder
+
+
 def test_the_lock_file_names_no_registry():
     lock = (pages.SOURCES / "package-lock.json").read_text()
     assert '"resolved"' not in lock

@@ -29,6 +29,7 @@ import pytest
 # before the contracts are imported: a failed promise then shows what was compared
 pytest.register_assert_rewrite("pupila.testing.contracts")
 
+from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
 from pupila.testing.steps import (  # noqa: E402
@@ -58,12 +59,14 @@ __all__ = [
     "draw_colours",
     "draw_images",
     "finish_after_kill",
+    "flatbuffer_with_lacking_operator",
     "ignore_progress",
     "keras_artifact",
     "keras_model",
     "plugin_installed",
     "read_images",
     "run_step",
+    "skip_without",
     "step_for",
     "store_model",
     "write_distribution",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress
+from pupila.border import Border
 from pupila.memory import peak_memory_bytes
 from pupila_micro.arena import check_arena
-from pupila_micro.border import Border
 from pupila_micro.interpreter import NAME, runtime
 
 _WARM_UP_RUNS = 5

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 
 from pupila import Artifact, PupilaError
+from pupila.border import borders_of
 
 
 def check_border(artifact: Artifact) -> None:
@@ -15,18 +14,15 @@ def check_border(artifact: Artifact) -> None:
     Raises:
         PupilaError: it does not, and what to do.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = cast("Any", Interpreter(model_path=str(artifact.file(".tflite"))))
-    borders = [*interpreter.get_input_details(), *interpreter.get_output_details()]
-    other = next((each["dtype"] for each in borders if each["dtype"] != np.float32), None)
+    borders = borders_of(artifact.file(".tflite"))
+    other = next((each.dtype for each in borders if each.dtype != np.float32), None)
     if other is not None:
         raise PupilaError(
-            f"Model {artifact.digest[:12]!r} takes or gives {np.dtype(other).name}, and browsers "
+            f"Model {artifact.digest[:12]!r} takes or gives {other.name}, and browsers "
             f"run models with float32 at both ends only. Quantise it with `borders: float`: what "
             f"is inside stays as it is."
         )
-    batch = int(borders[0]["shape_signature"][0])
+    batch = borders[0].shape[0]
     if batch != 1:
         raise PupilaError(
             f"Model {artifact.digest[:12]!r} takes a batch of {batch} images, and browsers run "

@@ -38,7 +38,7 @@ def export(step: Step[Site]) -> Product:
     for done, (artifact, name) in enumerate(zip(models, names, strict=False), start=1):
         entries.append(_model(artifact, name, step.output) | _diagnosis(artifact, step))
         step.progress(done, len(models), "models")
-    gate_entry = gate and _model(gate, names[-1], step.output) | {"accepts": step.config.gate}
+    gate_entry = gate and _model(gate, names[-1], step.output) | _gate(gate, step.config)
     shutil.copytree(built, step.output, dirs_exist_ok=True)
     site = {"title": step.config.title, "models": entries, "gate": gate_entry}
     _write_json(step.output / "site.json", site | {"study": study.table()})
@@ -82,6 +82,12 @@ def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
         "kind": record.output.kind,
         "classes": list(record.output.classes),
     }
+
+
+def _gate(artifact: Artifact, config: Site) -> dict[str, Any]:
+    """Say what a gate accepts, and from which probability on: it ships that, or it is one half."""
+    accepts = str(config.gate)
+    return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
 
 
 def _diagnosis(artifact: Artifact, step: Step[Site]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pupila.npm import Packages
-from pupila.pages import Pages
+from pupila.pages import LITERT_LOG, Pages
 
 SOURCES = Path(__file__).parent / "app"
 PAGES = Pages(
@@ -17,4 +17,5 @@ PAGES = Pages(
         ("typescript", "bin/tsc"),
         ("typescript", "bin/tsc", "--project", "tsconfig.workers.json"),
     ),
+    shared=(LITERT_LOG,),
 )

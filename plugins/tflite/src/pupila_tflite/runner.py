@@ -12,8 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, PupilaError
+from pupila.border import Border
 from pupila.memory import peak_memory_bytes
-from pupila_tflite.border import Border
 from pupila_tflite.pinning import pinned
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pupila.npm import Packages
-from pupila.pages import Pages
+from pupila.pages import LITERT_LOG, Pages
 
 SOURCES = Path(__file__).parent / "js"
 PAGES = Pages(
-    Packages(SOURCES, title="the browser runtimes", command="python -m pupila_web.install")
+    Packages(SOURCES, title="the browser runtimes", command="python -m pupila_web.install"),
+    shared=(LITERT_LOG,),
 )

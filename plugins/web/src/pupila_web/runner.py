@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,60 +53,29 @@ class Browsing:
         return self.backend in ("webgl", "webgpu")
 
 
-def open_litertjs_wasm(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tflite` in LiteRT.js, on WebAssembly with `threads` threads.
-
-    Raises:
-        PupilaError: there is no Chromium, or the model does not run there; with the reason.
-    """
-    return BrowserModel(artifact, Browsing("litert", "wasm"), threads)
-
-
-def open_litertjs_webgpu(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tflite` in LiteRT.js, on WebGPU.
-
-    Raises:
-        PupilaError: there is no Chromium or no WebGPU, or the model does not run there.
-    """
-    return BrowserModel(artifact, Browsing("litert", "webgpu"), threads)
-
-
-def open_tfjs_wasm(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tfjs` in TF.js, on WebAssembly.
+def _open(
+    runtime: Literal["litert", "tfjs"],
+    backend: Literal["wasm", "webgl", "webgpu", "cpu"],
+    artifact: Artifact,
+    threads: int,
+) -> BrowserModel:
+    """Open an artifact of the runtime's format; but for WebAssembly, `threads` is not heeded.
 
     TF.js takes as many threads as half of the logical cores at most, whatever `threads` is.
 
     Raises:
-        PupilaError: there is no Chromium, or the model does not run there; with the reason.
+        PupilaError: there is no Chromium, or it lacks the backend, or the model does not run there;
+            with the reason.
     """
-    return BrowserModel(artifact, Browsing("tfjs", "wasm"), threads)
+    return BrowserModel(artifact, Browsing(runtime, backend), threads)
 
 
-def open_tfjs_webgl(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tfjs` in TF.js, on WebGL.
-
-    Raises:
-        PupilaError: there is no Chromium or no WebGL, or the model does not run there.
-    """
-    return BrowserModel(artifact, Browsing("tfjs", "webgl"), threads)
-
-
-def open_tfjs_webgpu(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tfjs` in TF.js, on WebGPU.
-
-    Raises:
-        PupilaError: there is no Chromium or no WebGPU, or the model does not run there.
-    """
-    return BrowserModel(artifact, Browsing("tfjs", "webgpu"), threads)
-
-
-def open_tfjs_cpu(artifact: Artifact, threads: int) -> BrowserModel:
-    """Open an artifact of format `tfjs` in TF.js, in plain JavaScript.
-
-    Raises:
-        PupilaError: there is no Chromium, or the model does not run there; with the reason.
-    """
-    return BrowserModel(artifact, Browsing("tfjs", "cpu"), threads)
+open_litertjs_wasm = partial(_open, "litert", "wasm")
+open_litertjs_webgpu = partial(_open, "litert", "webgpu")
+open_tfjs_wasm = partial(_open, "tfjs", "wasm")
+open_tfjs_webgl = partial(_open, "tfjs", "webgl")
+open_tfjs_webgpu = partial(_open, "tfjs", "webgpu")
+open_tfjs_cpu = partial(_open, "tfjs", "cpu")
 
 
 class BrowserModel:

@@ -1,6 +1,7 @@
 /** The second tab: how fast the models are here, and how fast the study's were. */
 
 import { element, made, painted } from './dom';
+import { sentence } from './failure';
 import type { Model, Workbench } from './model';
 import { runtimeName } from './result';
 import type { ModelEntry, Site } from './site';
@@ -34,7 +35,7 @@ export function startBenchmark(site: Site, bench: Workbench): void {
       }
       say(`${text('measured', { count: timed.length })} ${runtimeName(await bench.runtime)}.`);
     } catch (error) {
-      say(text('notLoaded', { reason: error instanceof Error ? error.message : String(error) }));
+      say(sentence(error));
     }
     button.disabled = false;
   });

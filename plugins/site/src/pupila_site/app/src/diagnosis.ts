@@ -1,7 +1,8 @@
 /** The first tab: an image goes in, an answer comes out. */
 
-import { type Picture, Unreadable, decode } from './decoding';
+import { type Picture, decode } from './decoding';
 import { element, made, painted } from './dom';
+import { sentence } from './failure';
 import { startIntake } from './intake';
 import { Model, type Workbench } from './model';
 import { type Result, nameImage, showPreview, showResult } from './result';
@@ -71,11 +72,6 @@ async function asked(
   const doubted = gateModel && gate && (await gateModel.ask(gatePixels!, gate.accepts));
   const doubt = doubted && gate && { gate, probability: doubted.probability };
   return { entry, ...found, decodedMs, doubt };
-}
-
-function sentence(error: unknown): string {
-  if (error instanceof Unreadable) return text(error.problem);
-  return text('notLoaded', { reason: error instanceof Error ? error.message : String(error) });
 }
 
 let said = () => text('loading');

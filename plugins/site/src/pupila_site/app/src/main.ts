@@ -1,6 +1,7 @@
 /** Starts the page: language, tabs, the runtime, and the worker that keeps it for offline use. */
 
 import './style.css';
+import { listenForErrors } from '../shared/litert_log';
 import { startBenchmark } from './benchmark';
 import { startDiagnosis } from './diagnosis';
 import { element, translateDocument } from './dom';
@@ -9,6 +10,7 @@ import { readSite } from './site';
 import { startTabs } from './tabs';
 import { type Language, inEveryLanguage, language, switchTo, text } from './texts';
 
+listenForErrors();
 const site = await readSite();
 const bench = new Workbench(startRuntime());
 

@@ -9,6 +9,7 @@ import {
 } from '@litertjs/core';
 import packageJson from '@litertjs/core/package.json';
 
+import { heeding } from '../shared/litert_log';
 import type { ModelEntry } from './site';
 
 const MOST_THREADS = 4;
@@ -44,20 +45,29 @@ export class Model {
   /** Fetch, compile, and answer to a black image, so that the next answer is as quick as any. */
   static async open(entry: ModelEntry, threads: number): Promise<Model> {
     const start = performance.now();
-    const compiled = await loadAndCompile(await fetched(entry.file), {
-      accelerator: 'wasm',
-      cpuOptions: { numThreads: threads },
-    });
-    const cold = new Model(entry, compiled, 0);
-    await cold.probabilities(new Uint8Array(entry.width * entry.height * 3));
-    return new Model(entry, compiled, performance.now() - start);
+    const bytes = await fetched(entry.file);
+    const opened: CompiledModel[] = [];
+    const load = async () => {
+      const options = { accelerator: 'wasm', cpuOptions: { numThreads: threads } } as const;
+      const compiled = await loadAndCompile(bytes, options);
+      opened.push(compiled);
+      const cold = new Model(entry, compiled, 0);
+      await cold.probabilities(new Uint8Array(entry.width * entry.height * 3));
+      return new Model(entry, compiled, performance.now() - start);
+    };
+    try {
+      return await heeding(load);
+    } catch (error) {
+      for (const compiled of opened) compiled.delete(); // no one will ask it
+      throw error;
+    }
   }
 
   /** Answer to RGB pixels of the model's size: one probability for each class. */
   async probabilities(pixels: Uint8Array): Promise<readonly number[]> {
     const { height, width, kind } = this.entry;
     const image = new Tensor(new Float32Array(pixels), [1, height, width, 3]);
-    const [output] = await this.compiled.run([image]);
+    const [output] = await heeding(() => this.compiled.run([image]));
     if (!output) throw new Error(`${this.entry.file} has no output`);
     const values = [...(await output.data())];
     image.delete();

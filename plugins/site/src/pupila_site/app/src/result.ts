@@ -6,8 +6,6 @@ import type { Runtime } from './model';
 import type { Diagnosis, Gate } from './site';
 import { decimal, percent, text } from './texts';
 
-const GATE_THRESHOLD = 0.5;
-
 export interface Result {
   readonly entry: Diagnosis;
   readonly probability: number;
@@ -77,7 +75,8 @@ function meter(entry: Diagnosis, probability: number): HTMLElement {
 function showDoubt(doubt: Result['doubt']): void {
   const place = element('doubt');
   place.replaceChildren();
-  if (!doubt || doubt.probability >= GATE_THRESHOLD) return;
-  const values = { accepts: doubt.gate.accepts, probability: percent(doubt.probability) };
-  place.append(made('p', text('gate', values), { role: 'alert', class: 'warning' }));
+  if (!doubt || doubt.probability >= doubt.gate.threshold) return;
+  const { accepts, threshold } = doubt.gate;
+  const shares = { probability: percent(doubt.probability), threshold: percent(threshold) };
+  place.append(made('p', text('gate', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
 }

@@ -23,6 +23,8 @@ export interface Diagnosis extends ModelEntry {
 export interface Gate extends ModelEntry {
   /** The class of images that a diagnosis is meant for. */
   readonly accepts: string;
+  /** The page warns below this probability of it. */
+  readonly threshold: number;
 }
 
 export interface Study {

@@ -5,18 +5,14 @@ import type { CompiledModel } from '@litertjs/core';
 import { version } from '@litertjs/core/package.json';
 
 import { webgpuAdapter } from './adapter';
-import { listenForErrors, loggedError } from './litert_log';
+import { heeding, listenForErrors } from '../shared/litert_log';
 import type { Loaded, Request } from './runtime';
 
 const BUILDS = new URL('../litert/', document.baseURI).href;
 
 export async function open(request: Request): Promise<Loaded> {
   listenForErrors();
-  try {
-    return await (request.backend === 'webgpu' ? openOnWebgpu(request) : openOnWasm(request));
-  } catch (error) {
-    throw loggedError() ?? error;
-  }
+  return heeding(() => (request.backend === 'webgpu' ? openOnWebgpu(request) : openOnWasm(request)));
 }
 
 async function openOnWasm(request: Request): Promise<Loaded> {
@@ -60,10 +56,9 @@ function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
       image = new Tensor(new Float32Array(pixels), shape);
     },
     async answer() {
-      if (!image) throw new Error('no image was loaded');
-      const [output] = await model.run([image]);
-      const error = loggedError();
-      if (error) throw error;
+      const loaded = image;
+      if (!loaded) throw new Error('no image was loaded');
+      const [output] = await heeding(() => model.run([loaded]));
       if (!output) throw new Error('the model has no output');
       const values = await output.data();
       output.delete();

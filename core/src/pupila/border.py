@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +15,29 @@ from numpy.typing import NDArray
 class Border:
     """An input or output tensor: `real = scale * (stored - zero_point)` where it is quantised."""
 
-    index: int
-    """Of the tensor, for the interpreter."""
     shape: tuple[int, ...]
     """As in the file; -1 where the file leaves it open."""
     dtype: np.dtype[Any]
     scale: float
     """0 where the tensor is not quantised: its numbers are then the values themselves."""
     zero_point: int
+    index: int = 0
+    """Of the tensor, for LiteRT's interpreter; TFLite Micro's has none."""
 
     @classmethod
     def of(cls, detail: dict[str, Any]) -> Border:
-        """Read one entry of the interpreter's `get_input_details` or `get_output_details`."""
-        scale, zero_point = detail["quantization"]
-        shape = tuple(int(length) for length in detail["shape_signature"])
-        return cls(detail["index"], shape, np.dtype(detail["dtype"]), float(scale), zero_point)
+        """Read one entry of `get_input_details` or `get_output_details`, LiteRT's or Micro's."""
+        shape = detail["shape_signature"] if "shape_signature" in detail else detail["shape"]
+        steps = detail["quantization_parameters"]
+        scales, zero_points = steps["scales"], steps["zero_points"]
+        scale, zero_point = (scales[0], zero_points[0]) if len(scales) else (0, 0)
+        return cls(
+            tuple(int(length) for length in shape),
+            np.dtype(detail["dtype"]),
+            float(scale),
+            int(zero_point),
+            int(detail.get("index", 0)),
+        )
 
     @property
     def values(self) -> int:
@@ -53,3 +63,11 @@ class Border:
         """Turn what the tensor holds into real values."""
         values = stored.astype(np.float32)
         return (values - self.zero_point) * np.float32(self.scale) if self.scale else values
+
+
+def borders_of(flatbuffer: Path) -> list[Border]:
+    """Return the inputs of a `.tflite` file that LiteRT runs, and after them its outputs."""
+    litert: Any = import_module("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(model_path=str(flatbuffer))
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    return [Border.of(detail) for detail in details]

@@ -1,0 +1,46 @@
+"""What tests of pages in a browser need: Chromium, and a model that no browser can run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pupila.contract import InputContract
+from pupila.errors import PupilaError
+from pupila.keras_files import import_keras
+from pupila.pages import Pages
+
+
+def skip_without(pages: Pages) -> None:
+    """Skip a test, saying why, where pages were not built."""
+    import pytest
+
+    try:
+        pages.built()
+    except PupilaError as error:
+        pytest.skip(str(error))
+
+
+def flatbuffer_with_lacking_operator(input: InputContract, classes: int) -> bytes:
+    """Return a `.tflite` model with an operator that LiteRT.js has not: a determinant.
+
+    It takes one image, float32 `(1, height, width, 3)`, and gives `(1, classes)`.
+    """
+    import_keras()
+    import tensorflow
+
+    tf: Any = tensorflow
+
+    def answer(image: Any) -> Any:
+        squares = tf.matmul(image[..., 0], image[..., 1], transpose_b=True)
+        return tf.stack([tf.linalg.det(squares)] * classes, axis=1)
+
+    module = tf.Module()
+    signature = [tf.TensorSpec((1, *input.shape), tf.float32)]
+    module.answer = tf.function(answer, input_signature=signature)
+    concrete = [module.answer.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, module)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+        tf.lite.OpsSet.SELECT_TF_OPS,
+    ]
+    return converter.convert()
