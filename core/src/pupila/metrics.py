@@ -237,6 +237,25 @@ def threshold_at(scores: Floats, is_positive: NDArray[np.bool_], specificity: fl
     return (rejected + float(above.min())) / 2 if len(above) else float(np.nextafter(rejected, 2))
 
 
+def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: float) -> float:
+    """Return the threshold of the best specificity at a sensitivity not below the one wanted.
+
+    An image counts as positive where its score is at least the threshold. Of the thresholds that
+    do the same on these images, it is the one in the middle; where none lies lower, the highest.
+    There need not be any other image than positive ones.
+
+    Raises:
+        PupilaError: `sensitivity` is not above 0 and at most 1.
+    """
+    if not 0 < sensitivity <= 1:
+        raise PupilaError(f"Sensitivity {sensitivity!r} cannot be had: give one in (0, 1].")
+    positives = np.sort(scores[is_positive])
+    missed = int((1 - sensitivity) * len(positives) + 1e-9)  # as in `threshold_at`
+    accepted = float(positives[missed])
+    below = scores[scores < accepted]
+    return (accepted + float(below.max())) / 2 if len(below) else accepted
+
+
 def operating_point(
     scores: Floats, is_positive: NDArray[np.bool_], threshold: float, chosen_on: str
 ) -> OperatingPoint:

@@ -6,7 +6,7 @@ import pytest
 from pupila import InputContract, PupilaError, Student, installed
 from pupila.keras_files import macs, parameters
 
-STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "residual-m"]
+STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "conv-64-64-128", "residual-m"]
 
 
 def built(name, height=64, width=64, classes=2):
@@ -20,7 +20,13 @@ def test_the_students_are_found_by_name():
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("mobile-xs", 0.129), ("mobile-s", 0.390), ("conv-32-64-8", 0.480), ("residual-m", 2.800)],
+    [
+        ("mobile-xs", 0.129),
+        ("mobile-s", 0.390),
+        ("conv-32-64-8", 0.480),
+        ("conv-64-64-128", 0.915),
+        ("residual-m", 2.800),
+    ],
 )
 def test_a_student_has_the_parameters_that_its_summary_tells(name, millions):
     student = installed().student(name)

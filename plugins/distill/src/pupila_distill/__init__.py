@@ -120,6 +120,12 @@ def pupila_students() -> Iterator[Student]:
         size=128,
     )
     yield Student(
+        name="conv-64-64-128",
+        summary="0.92 M parameters at 224 px: three convolutions, the study's gate",
+        implementation="pupila_distill.students:conv_64_64_128",
+        size=224,
+    )
+    yield Student(
         name="residual-m",
         summary="2.8 M parameters: 3x3 convolutions with shortcuts",
         implementation="pupila_distill.students:residual_m",

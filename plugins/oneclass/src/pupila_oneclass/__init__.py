@@ -1,0 +1,28 @@
+"""Learns what one class looks like from its images alone.
+
+This module only describes: Keras is imported in the process that trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila import Technique, hookimpl
+from pupila_oneclass.config import OneClass
+
+
+@hookimpl
+def pupila_techniques() -> Iterator[Technique]:
+    """Yield what learns from one class."""
+    yield Technique(
+        name="one-class",
+        summary="Tell one class from anything else, by its images alone (Oza and Patel 2019)",
+        implementation="pupila_oneclass.technique:one_class",
+        config=OneClass,
+        accepts=frozenset({"keras"}),
+        produces="keras",
+        min_inputs=0,
+        needs_data=True,
+        seeded=True,
+        features_only=True,
+    )

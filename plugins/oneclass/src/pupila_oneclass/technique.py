@@ -1,0 +1,180 @@
+"""The technique `one-class`: features, a classifier trained on them, and what it answers.
+
+With a frozen teacher the features of each view are computed once and kept, so that training takes
+seconds, and so does another run with other settings. Where the teacher's last stage is trained too,
+or a student, pictures are rendered anew in each epoch.
+
+Images of other classes are never learned from, nor do they choose an epoch, a threshold or a scale.
+Where the validation split has any they are measured, beside `pupila_oneclass.baselines`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold
+from pupila.digest import digest_json
+from pupila.keras_files import import_keras, load, macs, parameters, save
+from pupila.metrics import Floats, proportion
+from pupila.training.batches import Images
+from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import fit
+from pupila.training.targets import labels_of
+from pupila.views import AS_IS, Augmentation
+from pupila_oneclass.baselines import compared
+from pupila_oneclass.config import OneClass
+from pupila_oneclass.extractor import extractor, unfreeze_last_stage
+from pupila_oneclass.features import Features, computed, kept
+from pupila_oneclass.head import CLASSES, Calibration, Head, loss
+from pupila_oneclass.splits import Splits, splits_of
+
+keras = import_keras()
+
+
+def one_class(step: Step[OneClass]) -> Product:
+    """Train a classifier that tells one class from anything else, on images of it alone.
+
+    Raises:
+        PupilaError: the class is none of the data's two, lacks images, or there are no features to
+            be had; or the loss is no longer a number.
+    """
+    config = step.config
+    config.check_inputs(len(step.inputs))
+    splits = splits_of(step)
+    keras.utils.set_random_seed(step.seed)
+    net, head = _net(step), Head(config.hidden)
+    course = (
+        _fit_head(step, splits, net, head) if _frozen(step) else _fit_all(step, splits, net, head)
+    )
+    train, judged = _features(step, splits, net)
+    scores = head.scores(judged, splits.column)
+    told = _calibrated(head, scores[splits.is_positive], splits, config)
+    told |= compared(scores, train, judged, splits.is_positive, config.accept)
+    model = head.answering(net.inputs[0], net.outputs[0], net.name)
+    save(model, step.output)
+    return Product(
+        format="keras",
+        input=_input(step),
+        output=OutputContract(kind="softmax", classes=splits.judged.classes),
+        parameters=parameters(model),
+        macs=macs(model),
+        threshold=_threshold(config, splits),
+        measured=_measured(course, splits, train.shape[1]) | told,
+    )
+
+
+def _input(step: Step[OneClass]) -> InputContract:
+    return step.inputs[0].record.input if step.inputs else step.config.student_input
+
+
+def _frozen(step: Step[OneClass]) -> bool:
+    return bool(step.inputs) and not step.config.fine_tune
+
+
+def _net(step: Step[OneClass]) -> Any:
+    """Return what gives features `(batch, columns)` of pictures; trainable where it is trained."""
+    config = step.config
+    if not step.inputs:
+        student = config.architecture.load()(config.student_input, CLASSES)
+        return extractor(student, CLASSES)
+    (teacher,) = step.inputs
+    net = extractor(load(teacher), teacher.record.output.columns, config.layer)
+    if config.fine_tune:
+        unfreeze_last_stage(net)
+    return net
+
+
+def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Course:
+    """Train the classifier on features that are kept."""
+    augmentation = step.config.augmentation
+    views = kept(step, splits.train, augmentation, net)
+    judged = kept(step, splits.judged, AS_IS, net)[0][splits.is_positive]
+    train = _images(step, splits.train, augmentation)
+    validation = _images(step, splits.validation, AS_IS)
+    given = keras.Input((judged.shape[1],), name="features")
+    model = head.trained(given, given, step.config.sigma)
+    return _fit(
+        step,
+        model,
+        Features(**vars(train), features=views),
+        Features(**vars(validation), features=[judged]),
+        splits,
+    )
+
+
+def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Course:
+    """Train the classifier on pictures, and of the net before it what is trainable."""
+    model = head.trained(net.inputs[0], net.outputs[0], step.config.sigma)
+    train = _images(step, splits.train, step.config.augmentation)
+    return _fit(step, model, train, _images(step, splits.validation, AS_IS), splits)
+
+
+def _fit(
+    step: Step[OneClass], model: Any, images: Images, validation: Images, splits: Splits
+) -> Course:
+    data = [splits.train.fingerprint, splits.validation.fingerprint]
+    teachers = [artifact.digest for artifact in step.inputs]
+    key = digest_json([step.config.model_dump(), step.seed, data, teachers])
+    checkpoint = Checkpoint(step.scratch / "training.npz", key)
+    return fit(model, loss, images, validation, step.config, step.seed, checkpoint, step.progress)
+
+
+def _images(step: Step[OneClass], images: Dataset, augmentation: Augmentation) -> Images:
+    """Take images of the class; whatever its view, an image is of it."""
+    targets = [labels_of(images)] * augmentation.views
+    return Images.of(images, _input(step), targets, augmentation)
+
+
+def _features(
+    step: Step[OneClass], splits: Splits, net: Any
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return features of the training images of the class, and of all validation images."""
+    train, judged = (
+        np.asarray(kept(step, images, AS_IS, net)[0])
+        if _frozen(step)
+        else computed(step, images, _input(step), net)
+        for images in (splits.train, splits.judged)
+    )
+    return train, judged
+
+
+def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> dict[str, Any]:
+    """Give answers their meaning by the scores of the class's validation images; tell of it.
+
+    Of these images that part is accepted which was asked for, as it was they that chose.
+    """
+    calibration = Calibration.of(own, config.accept, config.positive)
+    head.calibrate(calibration, splits.column)
+    accepted = int((own >= calibration.threshold).sum())
+    return {
+        "logit_threshold": round(calibration.threshold, 4),
+        "logit_scale": round(calibration.scale, 4),
+        "validation_accepted": proportion(accepted, len(own)).model_dump(),
+    }
+
+
+def _threshold(config: OneClass, splits: Splits) -> Threshold:
+    chosen_on = (
+        f"{len(splits.validation)} {config.positive} validation images alone, "
+        f"to accept {config.accept:g} of them"
+    )
+    return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on)
+
+
+def _measured(course: Course, splits: Splits, columns: int) -> dict[str, Any]:
+    """What to tell about the training; epochs are counted from 1."""
+    return {
+        "images": len(splits.train),
+        "validation_images": len(splits.validation),
+        "features": columns,
+        "best_epoch": course.best_epoch + 1,
+        "epochs": len(course.history),
+        "history": {
+            shown: [round(figures[name], 4) for figures in course.history]
+            for name, shown in (("loss", "loss"), ("val_loss", "validation_loss"))
+        },
+        "seconds": round(course.seconds, 2),
+    }

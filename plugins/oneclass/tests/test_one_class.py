@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pupila import Dataset, PupilaError, keras_files
+from pupila.testing import (
+    INPUT,
+    TechniqueContract,
+    finish_after_kill,
+    store_model,
+)
+from pupila_oneclass.config import OneClass
+from pupila_oneclass.technique import one_class
+
+QUICK = {
+    "positive": "square",
+    "epochs": 3,
+    "batch_size": 8,
+    "hidden": 16,
+    "augmentation": {"views": 2},
+}
+
+
+class TestOneClassKeepsTheContract(TechniqueContract):
+    plugin = "one-class"
+    config = QUICK
+
+
+class TestOneClassFromRandomWeightsKeepsTheContract(TechniqueContract):
+    plugin = "one-class"
+    config = QUICK | {"student": "conv-32-64-8", "size": 32}
+
+    @classmethod
+    def make_inputs(cls, store, folder):
+        return ()
+
+
+def written(step):
+    """Return the model that a step wrote."""
+    keras = keras_files.import_keras()
+    return keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
+
+
+def answers(step, images):
+    pixels = np.asarray(images.pixels(INPUT), np.float32)
+    return written(step).predict(pixels, verbose=0)
+
+
+def relabelled(images, change):
+    """Return a dataset with another frame."""
+    frame = images.frame.copy()
+    change(frame)
+    return Dataset.of(frame, sorted(set(frame["label"])), images.cache)
+
+
+def test_the_answer_is_one_half_where_the_accepted_part_ends_and_accept_in_the_middle(
+    step_on, colours
+):
+    step = step_on(accept=0.8)
+    product = one_class(step)
+    validation = colours.select("validation")
+    blue = answers(step, validation)[validation.labels == 0, 0]
+    assert len(blue) == 12
+    assert (blue >= 0.5).sum() == 10
+    middle = np.median(np.log(blue / (1 - blue)))
+    assert middle == pytest.approx(np.log(0.8 / 0.2), abs=1e-3)
+    assert product.measured["validation_accepted"]["value"] == pytest.approx(10 / 12)
+
+
+def test_it_ships_a_threshold_that_says_what_chose_it(step_on):
+    threshold = one_class(step_on()).threshold
+    assert threshold is not None
+    assert (threshold.positive, threshold.value) == ("blue", 0.5)
+    assert threshold.chosen_on == "12 blue validation images alone, to accept 0.99 of them"
+
+
+def test_either_class_may_be_the_one_that_is_learned(step_on, colours):
+    step = step_on(positive="red", epochs=10, learning_rate=0.01)
+    product = one_class(step)
+    tested = colours.select("test")
+    red = answers(step, tested)[:, 1]
+    assert product.output.classes == ("blue", "red")
+    assert red[tested.labels == 1].mean() > red[tested.labels == 0].mean() + 0.3
+
+
+def test_images_of_other_classes_change_nothing_but_what_is_measured(step_on, colours):
+    def leave_blue(frame):
+        others = (frame["label"] == "red") & (frame["split"] != "test")
+        frame.drop(frame.index[others], inplace=True)
+
+    whole, alone = step_on("whole"), step_on("alone", images=relabelled(colours, leave_blue))
+    seen, unseen = one_class(whole), one_class(alone)
+    for one, other in zip(written(whole).get_weights(), written(alone).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "auc" in seen.measured["on_validation"]["one-class CNN"]
+    assert list(unseen.measured["on_validation"]["one-class CNN"]) == ["accepted"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"fine_tune": True},
+        {"layer": "dense"},
+        {"inputs": (), "student": "conv-32-64-8", "size": 32},
+    ],
+    ids=["frozen", "fine-tuned", "a dense layer", "a student"],
+)
+def test_the_loss_falls_whatever_the_features_are(step_on, changes):
+    measured = one_class(step_on(epochs=4, learning_rate=0.01, **changes)).measured
+    losses = measured["history"]["loss"]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+
+
+def test_a_frozen_teacher_stays_as_it_is_and_a_fine_tuned_one_changes_its_last_stage(step_on):
+    frozen, tuned = step_on("frozen"), step_on("tuned", fine_tune=True, learning_rate=0.05)
+    one_class(frozen)
+    one_class(tuned)
+    before, after = written(frozen), written(tuned)
+
+    def changed(name):
+        pairs = zip(
+            before.get_layer(name).get_weights(), after.get_layer(name).get_weights(), strict=True
+        )
+        return any(not np.array_equal(one, other) for one, other in pairs)
+
+    assert [changed(name) for name in ("conv", "norm", "last_conv")] == [False, False, True]
+
+
+def test_features_are_computed_once_whatever_the_settings_of_the_classifier(step_on, monkeypatch):
+    one_class(step_on("first"))
+
+    def refuse(*_):
+        raise AssertionError("the teacher was opened again")
+
+    monkeypatch.setattr("pupila_oneclass.features._computing", refuse)
+    one_class(step_on("second", hidden=8, sigma=0.1, accept=0.9))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        pytest.param({"inputs": (), "student": "conv-32-64-8", "size": 32}, marks=pytest.mark.slow),
+    ],
+    ids=["head", "student"],
+)
+def test_a_killed_run_goes_on_and_comes_to_the_same_weights(step_on, changes):
+    whole, killed = step_on("whole", **changes), step_on("killed", **changes)
+    one_class(whole)
+    finish_after_kill(lambda progress: one_class(replace(killed, progress=progress)))
+    for one, other in zip(written(whole).get_weights(), written(killed).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_seed_gives_another_classifier(step_on):
+    first, second = step_on("first", seed=0), step_on("second", seed=1)
+    one_class(first)
+    one_class(second)
+    one, other = (written(each).get_layer("one_class_hidden").kernel for each in (first, second))
+    assert not np.allclose(np.asarray(one), np.asarray(other))
+
+
+def test_it_is_measured_beside_the_baselines(step_on):
+    measured = one_class(step_on()).measured
+    told = measured["on_validation"]
+    assert set(told) == {
+        "one-class CNN",
+        "one-class SVM",
+        "Mahalanobis distance",
+        "nearest neighbour",
+    }
+    for figures in told.values():
+        assert 0 <= figures["auc"]["low"] <= figures["auc"]["value"] <= figures["auc"]["high"] <= 1
+        assert figures["accepted"]["value"] == 1
+        assert 0 <= figures["accepted_of_others"]["value"] <= 1
+
+
+def no_blue_to(split):
+    def drop(frame):
+        frame.drop(
+            frame.index[(frame["label"] == "blue") & (frame["split"] == split)], inplace=True
+        )
+
+    return drop
+
+
+def one_blue(frame):
+    rows = frame.index[(frame["label"] == "blue") & (frame["split"] == "validation")]
+    frame.drop(rows[1:], inplace=True)
+
+
+def third_class(frame):
+    frame.loc[frame.index[frame["label"] == "red"][:4], "label"] = "green"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (no_blue_to("train"), "no training image of 'blue'"),
+        (no_blue_to("validation"), "no validation image of 'blue'"),
+        (one_blue, r"images of 'blue' are answered alike \(1 in all\)"),
+        (third_class, r"3 classes, \['blue', 'green', 'red'\].*label all but 'blue' alike"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_refused(step_on, colours, change, message):
+    with pytest.raises(PupilaError, match=message):
+        one_class(step_on(images=relabelled(colours, change)))
+
+
+def test_an_unknown_class_is_refused_with_the_nearest(step_on):
+    with pytest.raises(PupilaError, match=r"'blu', but .*\['blue', 'red'\].*mean 'blue'"):
+        one_class(step_on(positive="blu"))
+
+
+def test_features_that_are_no_numbers_are_refused(step_on, store, teacher):
+    model = keras_files.load(teacher)
+    kernel, bias = model.get_layer("last_conv").get_weights()
+    model.get_layer("last_conv").set_weights([kernel, bias + np.inf])
+    broken = store_model(store, model, ("happy", "sad"))
+    with pytest.raises(PupilaError, match="NaN or infinite to 12 of 12 images"):
+        one_class(step_on(inputs=[broken]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"student": "mobile-xx"}, "mobile-xs"),
+        ({"size": 64}, "`size` is 64, but it is of a `student`"),
+        ({"student": "mobile-xs", "layer": "pool"}, "`layer` is 'pool', but it is of a teacher"),
+        ({"student": "mobile-xs", "fine_tune": True}, "`fine_tune` is True"),
+        ({"accept": 1}, "less than 1"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        OneClass.model_validate({"positive": "blue"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "message"),
+    [
+        ({}, 0, "nothing to take features from"),
+        ({"student": "mobile-xs"}, 1, "leave the other out"),
+    ],
+)
+def test_features_come_from_a_teacher_or_a_student_and_not_from_both(settings, count, message):
+    with pytest.raises(PupilaError, match=message):
+        OneClass.model_validate({"positive": "blue"} | settings).check_inputs(count)

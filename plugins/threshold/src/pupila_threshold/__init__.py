@@ -1,0 +1,66 @@
+"""Ships a model with its operating threshold, chosen on the validation images.
+
+This module only describes: what chooses is imported in the process that runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pupila import Config, Technique, hookimpl
+
+_SENSITIVITY = 0.95
+"""What is wanted where a recipe names neither."""
+
+
+class Operating(Config):
+    """From which probability on an image is called positive."""
+
+    positive: str = Field(description="Class whose probability is compared with the threshold.")
+    sensitivity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least fraction of the positive validation images that is to be found; 0.95 "
+        "where neither this nor `specificity` is given.",
+    )
+    specificity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least fraction of the other validation images that is not to be called "
+        "positive.",
+    )
+
+    @model_validator(mode="after")
+    def _wants_one(self) -> Self:
+        if self.sensitivity is not None and self.specificity is not None:
+            raise ValueError(
+                f"`sensitivity` is {self.sensitivity!r} and `specificity` {self.specificity!r}: "
+                f"one threshold cannot promise both, so leave one out"
+            )
+        return self
+
+    @property
+    def wanted(self) -> tuple[str, float]:
+        """Name of the figure that is to be reached, and how much of it."""
+        if self.specificity is not None:
+            return "specificity", self.specificity
+        return "sensitivity", _SENSITIVITY if self.sensitivity is None else self.sensitivity
+
+
+@hookimpl
+def pupila_techniques() -> Iterator[Technique]:
+    """Yield what chooses a threshold."""
+    yield Technique(
+        name="threshold",
+        summary="Ship the model with a threshold chosen on the validation images",
+        implementation="pupila_threshold.technique:threshold",
+        config=Operating,
+        accepts=frozenset({"keras", "savedmodel", "tflite", "tfjs", "tflite-micro"}),
+        produces="",
+        needs_data=True,
+    )

@@ -1,0 +1,104 @@
+"""Chooses the operating threshold of one model's very files, by what they answer.
+
+The files stay as they are. A quantised model's probabilities are not those of the model that it
+was made from, so this is the last step before one is shipped, and not an earlier one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Artifact, Dataset, Product, PupilaError, Step, Threshold
+from pupila.errors import nearest
+from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
+from pupila_threshold import Operating
+
+
+def threshold(step: Step[Operating]) -> Product:
+    """Copy a model and give it the threshold that its settings ask for.
+
+    The model answers in the runtime of its format. What the threshold comes to on the images that
+    chose it is told in `measured`: it is optimistic, as other images did not choose.
+
+    Raises:
+        PupilaError: there is no such class, no validation image of it or of any other, or none of
+            it that is found with such a specificity.
+    """
+    (model,), config = step.inputs, step.config
+    images = _validation(step)
+    column = _column(config.positive, images)
+    answers = step.predictions.of(model, images, step.progress)
+    probabilities, truth = checked(answers, images.labels, images.classes, what="validation")
+    scores, is_positive = np.clip(probabilities[:, column], 0, 1), truth == column
+    _check_both_sides(is_positive, config.positive)
+    value = _chosen(scores, is_positive, config)
+    _copy(model, step.output)
+    return Product.like(
+        model,
+        format=model.format,
+        shipped=model.record.shipped,
+        threshold=Threshold(
+            positive=config.positive, value=value, chosen_on=_in_words(is_positive, config)
+        ),
+        measured=operating_point(scores, is_positive, value, "validation").model_dump(),
+    )
+
+
+def _validation(step: Step[Operating]) -> Dataset:
+    if step.dataset is None:
+        raise ValueError("needs_data was declared, but the step was given no dataset")
+    return step.dataset.select("validation")
+
+
+def _column(positive: str, images: Dataset) -> int:
+    if positive not in images.classes:
+        raise PupilaError(
+            f"`positive` is {positive!r}, but the data has the classes {list(images.classes)}: "
+            f"name one of them.{nearest(positive, images.classes)}"
+        )
+    return images.classes.index(positive)
+
+
+def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
+    if is_positive.all() or not is_positive.any():
+        raise PupilaError(
+            f"A threshold cannot be chosen: of {len(is_positive)} validation images "
+            f"{int(is_positive.sum())} are {positive!r}. Give validation images of it and of "
+            f"another class."
+        )
+
+
+def _chosen(scores: Floats, is_positive: NDArray[np.bool_], config: Operating) -> float:
+    name, wanted = config.wanted
+    if name == "sensitivity":
+        return threshold_for(scores, is_positive, wanted)
+    value = threshold_at(scores, is_positive, wanted)
+    if not (scores[is_positive] >= value).any():
+        raise PupilaError(
+            f"With a specificity of {wanted!r} none of the {int(is_positive.sum())} validation "
+            f"images of {config.positive!r} is found: others have a probability of up to "
+            f"{float(scores[~is_positive].max()):.4g}. Lower `specificity`, ask for a "
+            f"`sensitivity`, or give a better model."
+        )
+    return value
+
+
+def _in_words(is_positive: NDArray[np.bool_], config: Operating) -> str:
+    name, wanted = config.wanted
+    positives, others = int(is_positive.sum()), int((~is_positive).sum())
+    return (
+        f"{positives} {config.positive} and {others} other validation images, "
+        f"for a {name} of {wanted:g}"
+    )
+
+
+def _copy(model: Artifact, output: Path) -> None:
+    """Copy the model's own files, some of which may lie in folders."""
+    for name in model.record.files:
+        target = output / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model.path / name, target)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pupila import Dataset, PupilaError, installed, keras_files, predictions
+from pupila.metrics import threshold_for
+from pupila.store import Store
+from pupila.testing import (
+    TechniqueContract,
+    draw_colours,
+    ignore_progress,
+    read_images,
+    run_step,
+    store_model,
+)
+from pupila_threshold import Operating
+
+SETTINGS = {"positive": "triangle"}
+
+
+class TestThresholdKeepsTheContract(TechniqueContract):
+    plugin = "threshold"
+    config = SETTINGS
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colours")
+    return read_images(draw_colours(folder / "images"), folder / "cache")
+
+
+BLUE = np.array([[-8, 8], [0, 0], [8, -8]])
+"""Weights of a net that answers "blue" by how much more of it there is than of red."""
+
+GREEN = np.array([[0, 0], [8, -8], [0, 0]])
+"""Weights of one that looks at what does not tell the two apart."""
+
+
+def seeing(store, weights):
+    """Store a net that weighs the mean colours of a picture, one column for each class."""
+    keras = keras_files.import_keras()
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
+    model = keras.Model(image, x)
+    model.set_weights([weights, np.array([1, 0])])
+    return store_model(store, model, ("blue", "red"))
+
+
+@pytest.fixture(scope="module")
+def model(store):
+    return seeing(store, BLUE)
+
+
+@pytest.fixture
+def run(store, colours, tmp_path):
+    """Return a function that runs the technique on an artifact."""
+
+    def ran(artifact, images=colours, **settings):
+        plugin = installed().step("threshold")
+        config = Operating.model_validate({"positive": "blue"} | settings)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        return run_step(plugin, config, [artifact], folder, store=store, dataset=images).artifact
+
+    return ran
+
+
+def probabilities(artifact, images, tmp_path):
+    kept = predictions.Predictions(tmp_path / "kept")
+    return kept.of(artifact, images, ignore_progress)[:, images.classes.index("blue")]
+
+
+def test_the_files_are_those_of_the_input_and_the_threshold_is_new(run, model):
+    made = run(model)
+    assert made.record.files == model.record.files
+    assert made.record.format == model.record.format
+    assert (made.record.parameters, made.record.macs) == (
+        model.record.parameters,
+        model.record.macs,
+    )
+    assert model.record.threshold is None
+    assert made.record.threshold.positive == "blue"
+    assert made.record.threshold.chosen_on == (
+        "12 blue and 12 other validation images, for a sensitivity of 0.95"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "found", "rejected"),
+    [
+        ({"sensitivity": 1}, 12, 0),
+        ({"sensitivity": 0.75}, 9, 0),
+        ({"specificity": 0.75}, 0, 9),
+        ({"specificity": 0.5}, 0, 6),
+    ],
+    ids=str,
+)
+def test_the_figure_that_was_asked_for_is_reached(
+    run, store, colours, tmp_path, settings, found, rejected
+):
+    model = seeing(store, GREEN)
+    made = run(model, **settings)
+    images = colours.select("validation")
+    called = probabilities(made, images, tmp_path) >= made.record.threshold.value
+    blue = images.labels == images.classes.index("blue")
+    if "sensitivity" in settings:
+        assert called[blue].sum() == found
+    else:
+        assert (~called[~blue]).sum() == rejected
+
+
+def test_it_tells_what_the_threshold_comes_to_on_the_images_that_chose_it(run, model):
+    measured = run(model).record.measured
+    assert measured["sensitivity"]["value"] == 1
+    assert measured["specificity"]["value"] == 1
+    assert measured["chosen_on"] == "validation"
+
+
+def test_between_classes_that_are_apart_the_threshold_is_in_the_middle(
+    run, model, colours, tmp_path
+):
+    images = colours.select("validation")
+    scores = probabilities(model, images, tmp_path)
+    blue = images.labels == images.classes.index("blue")
+    middle = (scores[blue].min() + scores[~blue].max()) / 2
+    for settings in ({"sensitivity": 1}, {"specificity": 1}):
+        assert run(model, **settings).record.threshold.value == pytest.approx(middle)
+
+
+def test_another_format_keeps_its_own(run, store, model, tmp_path):
+    plugin = installed().step("export-tflite")
+    exported = run_step(plugin, plugin.config(), [model], tmp_path / "x", store=store).artifact
+    made = run(exported)
+    assert made.format == exported.format
+    assert made.record.files == exported.record.files
+    assert made.record.threshold.value == pytest.approx(run(model).record.threshold.value, abs=0.01)
+
+
+def test_the_one_file_that_a_device_gets_stays_the_one(run, model):
+    shipped = replace(
+        model, record=model.record.model_copy(update={"shipped": keras_files.MODEL_NAME})
+    )
+    assert run(shipped).record.shipped == keras_files.MODEL_NAME
+
+
+@pytest.mark.parametrize("absent", ["blue", "red"])
+def test_a_class_without_validation_images_is_refused(run, model, colours, absent):
+    frame = colours.frame
+    gone = (frame["label"] == absent) & (frame["split"] == "validation")
+    images = Dataset.of(frame[~gone], colours.classes, colours.cache)
+    with pytest.raises(PupilaError, match=r"of 12 validation images (0|12) are 'blue'"):
+        run(model, images)
+
+
+def test_an_unknown_class_is_refused_with_the_nearest(run, model):
+    with pytest.raises(PupilaError, match=r"'bleu', but .*\['blue', 'red'\].*mean 'blue'"):
+        run(model, positive="bleu")
+
+
+@pytest.mark.parametrize("gain", [0.2, 1000])
+def test_a_specificity_with_which_nothing_is_found_is_refused(run, store, gain):
+    reversed_model = seeing(store, -gain * BLUE)
+    with pytest.raises(PupilaError, match=r"specificity of 1\.0 none of the 12 .*'blue' is found"):
+        run(reversed_model, specificity=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sensitivity": 0.9, "specificity": 0.9}, "leave one out"),
+        ({"sensitivity": 0}, "greater than 0"),
+        ({"specificity": 1.1}, "less than or equal to 1"),
+    ],
+)
+def test_settings_that_promise_too_much_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        Operating.model_validate({"positive": "blue"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "threshold"),
+    [(1, 0.45), (0.99, 0.45), (0.75, 0.65), (0.5, 0.75), (0.25, 0.85)],
+)
+def test_a_threshold_for_a_sensitivity_lies_between_the_scores_that_it_parts(
+    sensitivity, threshold
+):
+    scores = np.array([0.5, 0.7, 0.8, 0.9, 0.1, 0.4, 0.6])
+    is_positive = np.array([True] * 4 + [False] * 3)
+    assert threshold_for(scores, is_positive, sensitivity) == pytest.approx(threshold)
+
+
+def test_without_lower_scores_a_threshold_is_the_lowest_positive_score():
+    assert threshold_for(np.array([0.3, 0.2]), np.array([True, True]), 1) == 0.2
+
+
+def test_no_threshold_has_a_sensitivity_of_nothing():
+    with pytest.raises(PupilaError, match=r"Sensitivity 0 cannot be had"):
+        threshold_for(np.array([0.3]), np.array([True]), 0)
