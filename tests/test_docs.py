@@ -10,6 +10,7 @@ import pytest
 
 from pupila.plugin import StepPlugin
 from pupila.registry import installed
+from pupila.testing import draw_images
 from pupila_flows.expansion import expand
 from pupila_flows.plan import read_plan
 
@@ -30,7 +31,15 @@ def test_every_technique_and_exporter_is_told_in_the_readme():
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
-def test_every_example_recipe_is_valid(recipe: Path, shared_data: Path, shared_teachers: Path):
+def test_every_example_recipe_is_valid(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_data: Path,
+    shared_teachers: Path,
+):
+    draw_images(tmp_path / "near-misses", images=1)
+    monkeypatch.setenv("PUPILA_NEAR_MISSES", str(tmp_path / "near-misses"))
     assert read_plan(recipe).steps
 
 

@@ -18,7 +18,7 @@ from pupila.errors import PupilaError
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import CLASSES, draw_images, ignore_progress, plugin_installed, read_images
-from pupila.views import Augmentation
+from pupila.views import AS_IS, Augmentation
 
 INPUT = InputContract(height=16, width=16)
 COUNTING_RUNNER = '''
@@ -200,6 +200,17 @@ def test_other_classes_are_refused_before_the_model_is_opened(
     with pytest.raises(PupilaError, match=r"\['cat', 'dog'\] apart, .*\['square', 'triangle'\]"):
         predictions.of(stranger, dataset, ignore_progress)
     assert times(log, "opened") == 0
+
+
+def test_a_model_with_other_classes_answers_in_their_order(
+    tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
+) -> None:
+    artifact = model(tmp_path, log, classes=("dog", "cat"))
+    expected = by_hand(artifact, np.asarray(dataset.pixels(INPUT)))
+    for _ in range(2):
+        (found,) = predictions.in_own_order(artifact, dataset, AS_IS, ignore_progress)
+        assert found == pytest.approx(expected, abs=1e-6)
+    assert times(log, "opened") == 1
 
 
 def test_progress_counts_all_images_of_all_views(

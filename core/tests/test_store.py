@@ -3,9 +3,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pupila.artifact import RECORD_NAME, Artifact, Origin, Record
+from pupila.artifact import RECORD_NAME, Artifact, Origin, Record, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.store import Store, digest_of, write_atomically
@@ -261,3 +263,82 @@ def test_a_record_refuses_what_it_does_not_know(store: Store):
     text = (add(store, {"model.keras": b"w"}).path / RECORD_NAME).read_text()
     with pytest.raises(ValidationError, match="colour"):
         Record.model_validate({**json.loads(text), "colour": "red"})
+
+
+def test_an_artifact_of_another_store_is_taken_over_unchanged(store: Store, tmp_path: Path):
+    threshold = Threshold(positive="a", value=0.9, chosen_on="validation")
+    files = {"model.keras": b"weights", "assets/words.txt": b"words"}
+    made = add(store, files, threshold=threshold)
+    other = Store(tmp_path / "other")
+    adopted = other.adopt(made.path)
+    assert (adopted.digest, adopted.record) == (made.digest, made.record)
+    assert adopted.record.threshold_of("a") == 0.9 and adopted.record.threshold_of("b") == 0.5
+    assert adopted.path.is_relative_to(other.root)
+    assert {file.read_bytes() for file in adopted.files} == set(files.values())
+    assert other.adopt(made.path) == adopted
+    assert not list((other.root / "incoming").iterdir())
+
+
+def test_a_published_artifact_is_taken_over_whatever_its_folder_is_called(
+    store: Store, tmp_path: Path
+):
+    made = add(store, {"model.keras": b"weights"})
+    published = Path(shutil.copytree(made.path, tmp_path / "gate"))
+    (published / "README.md").write_text("beside the model")
+    adopted = Store(tmp_path / "other").adopt(published)
+    assert adopted.digest == made.digest
+    assert not (adopted.path / "README.md").exists()
+
+
+def _lose(folder: Path) -> None:
+    (folder / "model.keras").unlink()
+
+
+def _alter(folder: Path) -> None:
+    (folder / "model.keras").write_bytes(b"weightz")
+
+
+def _forget(folder: Path) -> None:
+    (folder / RECORD_NAME).unlink()
+
+
+def _replace(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / RECORD_NAME).read_text()
+        assert old in text
+        (folder / RECORD_NAME).write_text(text.replace(old, new))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_lose, r"model\.keras was altered or lost: copy the artifact again"),
+        (_alter, r"model\.keras was altered or lost"),
+        (_replace('"value": 0.9', '"value": 0.1'), r"artifact\.json was altered, .*not its name"),
+        (_replace('"value": 0.9', '"value": 9'), r"artifact\.json was altered: it is no record"),
+        (_replace('"model.keras"', '"../model.keras"'), r"artifact\.json was altered"),
+        (_forget, "it is no record"),
+    ],
+    ids=["lost", "altered", "other threshold", "no record", "name", "none"],
+)
+def test_an_artifact_that_was_spoilt_is_not_taken_over(
+    store: Store, tmp_path: Path, spoil: Callable[[Path], None], said: str
+):
+    threshold = Threshold(positive="a", value=0.9, chosen_on="validation")
+    made = add(store, {"model.keras": b"weights"}, threshold=threshold)
+    spoil(made.path)
+    other = Store(tmp_path / "other")
+    with pytest.raises(PupilaError, match=said):
+        other.adopt(made.path)
+    assert not list((other.root / "objects").iterdir())
+
+
+def test_no_file_from_outside_of_the_folder_is_taken_over(store: Store, tmp_path: Path):
+    made = add(store, {"model.keras": b"weights"})
+    published = Path(shutil.copytree(made.path, tmp_path / "gate"))
+    (published / "model.keras").rename(tmp_path / "model.keras")
+    _replace('"model.keras"', '"../model.keras"')(published)
+    with pytest.raises(PupilaError, match=r"\.\./model\.keras was altered or lost"):
+        Store(tmp_path / "other").adopt(published)

@@ -181,7 +181,7 @@ def test_a_mistake_is_told_with_its_line(
     ), problems
 
 
-OF_A_STEP = "Known: use, from, with, control, timeout_minutes, retries."
+OF_A_STEP = "Known: use, from, with, without, control, timeout_minutes, retries."
 QUOTES = "must be text: put quotes, as in"
 
 

@@ -68,6 +68,11 @@ class Record(BaseModel):
         default_factory=dict, description="What the plugin measured while it made the artifact."
     )
 
+    def threshold_of(self, name: str) -> float:
+        """Return the probability from which on an image is called `name`: shipped, or one half."""
+        shipped = self.threshold
+        return shipped.value if shipped and shipped.positive == name else 0.5
+
 
 @dataclass(frozen=True)
 class Artifact:

@@ -111,6 +111,64 @@ class Measurement(_Figures):
     cost: Cost
 
 
+class Acceptance(_Figures):
+    """How many images of one group a gate accepts, at its threshold."""
+
+    name: str = Field(description="`all`, a column and its value, or what was done to the images.")
+    images: int
+    accepted: Estimate
+
+
+class NegativeGroup(_Figures):
+    """How a gate does on one group of images that are not of the class it accepts."""
+
+    name: str = Field(description="`all`, a source of test images, or a group of near misses.")
+    near_miss: bool = Field(description="Its images come from `open_set.path`, not from the data.")
+    trained: bool = Field(
+        description="The training images had this source, or some of these very images."
+    )
+    images: int
+    auc: Estimate | None = Field(description="Against the accepted test images.")
+    accepted: Estimate = Field(description="False accepts at the threshold.")
+    accepted_at_95: Estimate = Field(
+        description="False accepts where 95 % of the accepted test images are let through."
+    )
+
+
+class NearMiss(_Figures):
+    """An image of another kind, and how much it looks like the accepted class."""
+
+    path: str
+    group: str
+    near_miss: bool
+    probability: float = Field(description="That it is of the accepted class.")
+    accepted: bool = Field(description="Whether that reaches the threshold.")
+
+
+class OpenSet(_Figures):
+    """Whom a gate lets through, by groups that it was trained on and by groups that are new."""
+
+    accepts: str = Field(description="Class that the gate lets through.")
+    threshold: float = Field(description="Probability from which on an image is let through.")
+    chosen_on: str | None = Field(
+        description="What the shipped threshold was chosen on; None where none is shipped."
+    )
+    comparable_threshold: float = Field(
+        description="Threshold that lets 95 % of the accepted test images through."
+    )
+    accepted: Acceptance = Field(description="Test images of the accepted class.")
+    accepted_groups: tuple[Acceptance, ...] = Field(
+        description="The same by each value of `source`, `site`, where there are several."
+    )
+    negatives: tuple[NegativeGroup, ...]
+    corrupted: tuple[Acceptance, ...] = Field(
+        description="Accepted test images that were altered, by what was done to them."
+    )
+    nearest: tuple[NearMiss, ...] = Field(
+        description="Images of other kinds that look most like the accepted class, first the most."
+    )
+
+
 class Evaluation(Measurement):
     """One artifact, judged: its cost, and how good its answers are."""
 
@@ -123,4 +181,7 @@ class Evaluation(Measurement):
         default_factory=dict, description="The same by each value of `source`, `site`."
     )
     agreement: Agreement | None = None
+    open_set: OpenSet | None = Field(
+        default=None, description="Whom it lets through, where it is judged as a gate."
+    )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")

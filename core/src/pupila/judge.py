@@ -18,6 +18,7 @@ from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement, Trial
 from pupila.metrics import accuracy, agreement, checked, metrics_of
+from pupila.openset import OpenSetImages, judge_open_set
 from pupila.plugin import OpenModel, OpenPage, Progress, Runner
 from pupila.predictions import Predictions, open_model
 from pupila.registry import installed
@@ -45,13 +46,14 @@ def evaluate(
     split: str = "test",
     threads: int | None = None,
     latency_repeats: int = 50,
+    open_set: OpenSetImages | None = None,
 ) -> Evaluation:
     """Return all figures of `artifact` on one split of `dataset` (which holds every split).
 
     Answers come from the files, through the runner of their format, and are kept in `predictions`.
     The threshold is chosen on the validation split, where the data has one. `reference` is a
     name and an artifact to compare with image by image: a teacher, as a rule. Latency is measured
-    with `threads` threads, all cores where None.
+    with `threads` threads, all cores where None. With `open_set`, it is judged as a gate too.
 
     Raises:
         PupilaError: the split is empty, the classes do not match, or the answers are no
@@ -86,6 +88,8 @@ def evaluate(
             for column, parts in _groups(judged).items()
         },
         agreement=comparison,
+        open_set=open_set
+        and judge_open_set(artifact, dataset, open_set, predictions=predictions, progress=progress),
         probabilities=str(_keep(answers, artifact, judged, predictions.folder)),
     )
 

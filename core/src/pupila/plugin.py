@@ -129,6 +129,9 @@ class StepPlugin(Plugin):
     needs_data: bool = False
     judged: bool = True
     """Whether what it makes is a model that answers; a site, say, is none."""
+    features_only: bool = False
+    """Whether it uses the features of its inputs and not their answers: they may tell other classes
+    apart than the data. What it makes tells those of the data apart."""
 
 
 @dataclass(frozen=True, kw_only=True)

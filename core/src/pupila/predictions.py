@@ -67,13 +67,26 @@ class Predictions:
             PupilaError: the artifact's classes are not those of the dataset.
         """
         columns = _columns(artifact, dataset)
+        return self.in_own_order(artifact, dataset, augmentation, progress)[..., columns]
+
+    def in_own_order(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        augmentation: Augmentation,
+        progress: Progress,
+    ) -> NDArray[np.float32]:
+        """Return probabilities `(views, images, classes)`, whatever the dataset's classes are.
+
+        Columns are in the order of the artifact's own classes.
+        """
         code = [*_runtime(artifact), version("pupila-core")]
         views = self._views(
             artifact, dataset, augmentation, progress, code, partial(_opened, artifact)
         )
         raw = np.stack(views)
         flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
-        return flat.reshape(*raw.shape[:2], -1)[..., columns]
+        return flat.reshape(*raw.shape[:2], -1)
 
     def computed(
         self,

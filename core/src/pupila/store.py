@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
+_DIGEST_DIGITS = 64
 
 
 class Store:
@@ -70,12 +71,30 @@ class Store:
             )
         text = Record(files=files, **fields).model_dump_json(indent=2)
         record = Record.model_validate_json(text)  # as every later reader will see it
+        (folder / RECORD_NAME).write_text(text)
         digest = digest_of(record)
+        return Artifact(self._sealed(folder, digest), digest, record)
+
+    def adopt(self, folder: Path) -> Artifact:
+        """Take over an artifact of another store, or a published one, unchanged.
+
+        Raises:
+            PupilaError: the folder is not that of a whole, unaltered artifact.
+        """
+        source = read_artifact(folder)
+        with self.draft() as draft:
+            for name in (RECORD_NAME, *source.record.files):
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, draft / name)
+            self._sealed(draft, source.digest)
+        return self.open(source.digest)
+
+    def _sealed(self, folder: Path, digest: str) -> Path:
+        """Move a draft to where the artifact of that digest lies, and return the place."""
         target = self._objects / digest
         if target.exists() and not self._is_whole(digest):
             target.rename(self._incoming / uuid4().hex)  # swept later
         if not target.exists():
-            (folder / RECORD_NAME).write_text(text)
             _sync(folder)
             try:
                 folder.rename(target)
@@ -83,7 +102,7 @@ class Store:
                 if not target.exists():
                     raise
             _sync_one(self._objects)
-        return Artifact(target, digest, record)
+        return target
 
     def open(self, digest: str) -> Artifact:
         """Return a stored artifact after checking every byte of it.
@@ -92,22 +111,9 @@ class Store:
             PupilaError: there is none of that digest, or it was altered on disk.
         """
         path = self._objects / digest
-        try:
-            record = Record.model_validate_json((path / RECORD_NAME).read_text())
-        except FileNotFoundError:
-            raise PupilaError(f"No artifact {digest!r} in {self.root}.") from None
-        except ValueError:
-            raise PupilaError(f"{path / RECORD_NAME} was altered: it is no record.") from None
-        if digest_of(record) != digest:
-            raise PupilaError(
-                f"{path / RECORD_NAME} was altered, or written by a version that named artifacts "
-                f"otherwise: its digest is not its name. Run again to have it remade."
-            )
-        for name, expected in record.files.items():
-            file = path / name
-            if not file.exists() or digest_file(file) != expected:
-                raise PupilaError(f"{file} was altered or lost: run again to have it remade.")
-        return Artifact(path, digest, record)
+        if not is_artifact(path):
+            raise PupilaError(f"No artifact {digest!r} in {self.root}.")
+        return _checked(path, digest, "run again to have it remade")
 
     def _is_whole(self, digest: str) -> bool:
         try:
@@ -126,6 +132,49 @@ class Store:
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
+
+
+def is_artifact(folder: Path) -> bool:
+    """Tell whether a folder looks like an artifact's; nothing in it is checked."""
+    return (folder / RECORD_NAME).is_file()
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Return the artifact in a folder of any store, or a published one, after checking every byte.
+
+    Where the folder is named by a digest, as in a store, the record is checked against it too.
+
+    Raises:
+        PupilaError: it is none that this version can read, or was altered.
+    """
+    name = folder.resolve().name
+    named = len(name) == _DIGEST_DIGITS and set(name) <= set("0123456789abcdef")
+    return _checked(folder, name if named else None, "copy the artifact again")
+
+
+def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
+    """Return the artifact in a folder; `digest` is what it must have."""
+    written = folder / RECORD_NAME
+    try:
+        record = Record.model_validate_json(written.read_text())
+    except (ValueError, OSError):
+        raise PupilaError(f"{written} was altered: it is no record; {advice}.") from None
+    if digest not in (None, digest_of(record)):
+        raise PupilaError(
+            f"{written} was altered, or written by a version that named artifacts otherwise: its "
+            f"digest is not its name; {advice}."
+        )
+    for name, expected in record.files.items():
+        file = folder / name
+        if not _lies_below(name) or not file.is_file() or digest_file(file) != expected:
+            raise PupilaError(f"{file} was altered or lost: {advice}.")
+    return Artifact(folder, digest_of(record), record)
+
+
+def _lies_below(name: str) -> bool:
+    """Tell whether a file's name leads to nowhere but into its folder."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def digest_of(record: Record) -> str:

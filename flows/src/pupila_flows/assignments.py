@@ -7,17 +7,26 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
+from pupila.openset import OpenSetImages
 from pupila.plugin import Runner
 from pupila.registry import Registered, installed
-from pupila_flows import jobs
+from pupila_flows import jobs, parts
 from pupila_flows.expansion import Node
 from pupila_flows.frames import write_frame
+from pupila_flows.negatives.kinds import KINDS
+from pupila_flows.openset import corruptions
 from pupila_flows.plan import PlannedTeacher
-from pupila_flows.recipe import DataSection, EvaluateSection
+from pupila_flows.recipe import (
+    DataSection,
+    EvaluateSection,
+    HardNegativesSection,
+    ScreenSection,
+)
 from pupila_flows.results import Check, DataSummary
 from pupila_flows.work import Outcome, Work
 from pupila_flows.workspace import Workspace
@@ -50,9 +59,31 @@ def check_data(place: Workspace, dataset: Dataset, section: DataSection, source:
     )
 
 
+def screen(place: Workspace, section: ScreenSection, gate: Artifact, dataset: Dataset) -> Work:
+    """Ask a gate about every image.
+
+    Raises:
+        PupilaError: no installed plugin runs its format.
+    """
+    frame = write_frame(dataset.frame, place.cache)
+    runner = installed().origin(installed().runner(gate.format))
+    arguments = {"artifact": gate.digest, **section.model_dump()}
+    versions = [version("pupila-core"), version("pupila-flows")]
+    return Work(
+        title="screen",
+        target=jobs.screen,
+        identity=[*_code(runner), *versions, frame.stem, arguments],
+        arguments=arguments
+        | {"workspace": str(place.root), "frame": str(frame), "classes": list(dataset.classes)},
+        timeout_seconds=_JUDGE_SECONDS,
+    )
+
+
 def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
-    """Read a teacher into the store."""
-    section = teacher.section
+    """Read a teacher into the store, or take it over where it is an artifact."""
+    if teacher.artifact:
+        return _adopt(place, teacher.name, teacher.artifact)
+    contract = teacher.contract
     loader = installed().origin(installed().loader(teacher.path))
     return Work(
         title=teacher.name,
@@ -60,15 +91,25 @@ def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
         identity=[
             *_code(loader),
             digest_tree(teacher.path),
-            list(section.classes),
-            section.output,
+            list(contract.classes),
+            contract.kind,
         ],
         arguments={
             "workspace": str(place.root),
             "path": str(teacher.path),
-            "classes": list(section.classes),
-            "output": section.output,
+            "classes": list(contract.classes),
+            "output": contract.kind,
         },
+        timeout_seconds=_IMPORT_SECONDS,
+    )
+
+
+def _adopt(place: Workspace, title: str, artifact: Artifact) -> Work:
+    return Work(
+        title=title,
+        target=jobs.adopt_artifact,
+        identity=[artifact.digest],
+        arguments={"workspace": str(place.root), "path": str(artifact.path)},
         timeout_seconds=_IMPORT_SECONDS,
     )
 
@@ -76,10 +117,11 @@ def import_teacher(place: Workspace, teacher: PlannedTeacher) -> Work:
 def run_step(place: Workspace, node: Node, dataset: Dataset) -> Work:
     """Run a node of the graph; its inputs are given later, by `Work.on`.
 
-    It is not given the test images: no step can learn from them, or need them.
+    It is given neither the test images, as no step can learn from them or need them, nor those
+    that it is to be without.
     """
     plugin, config = node.plugin, node.config.model_dump(mode="json")
-    seen = dataset.without("test")
+    seen = parts.shown(dataset, node.without)
     frame = write_frame(seen.frame, place.cache) if plugin.needs_data else None
     work = Work(
         title=node.name,
@@ -113,8 +155,11 @@ def judge(
     positive: str,
     section: EvaluateSection,
     reference: tuple[str, str] | None = None,
+    open_set: OpenSetImages | None = None,
 ) -> Work:
     """Evaluate an artifact; `reference` is the name and digest of what it should agree with.
+
+    With `open_set`, it is judged as a gate too.
 
     Raises:
         PupilaError: no installed plugin runs its format.
@@ -122,13 +167,15 @@ def judge(
     frame = write_frame(dataset.frame, place.cache)
     runner = installed().runner(artifact.format)
     groups = {name: dataset.frame[name].tolist() for name in GROUP_COLUMNS if name in dataset.frame}
-    arguments = {
+    arguments: dict[str, Any] = {
         "artifact": artifact.digest,
         "positive": positive,
         "specificity": section.specificity,
         "latency_repeats": section.latency_repeats,
         "reference": reference,
     }
+    if open_set:
+        arguments["open_set"] = _open_set(place, open_set)
     return Work(
         title=f"judge-{title}",
         target=jobs.judge,
@@ -143,6 +190,61 @@ def judge(
         | {"workspace": str(place.root), "frame": str(frame), "classes": list(dataset.classes)},
         timeout_seconds=_JUDGE_SECONDS,
     )
+
+
+def _open_set(place: Workspace, images: OpenSetImages) -> dict[str, str | None]:
+    """Return the images as files; these are named for what they list."""
+
+    def written(images: Dataset | None) -> str | None:
+        return str(write_frame(images.frame, place.cache)) if images else None
+
+    return {
+        "accepts": images.accepts,
+        "near_misses": written(images.near_misses),
+        "corrupted": written(images.corrupted),
+    }
+
+
+def alter(place: Workspace, accepted: Dataset) -> Work:
+    """Alter images as a bad day does; the folder is named for all that they depend on."""
+    identity = [version("pupila-flows"), accepted.fingerprint, corruptions.strengths()]
+    return Work(
+        title="alter-images",
+        target=jobs.alter,
+        identity=identity,
+        arguments={
+            "workspace": str(place.root),
+            "frame": str(write_frame(accepted.frame, place.cache)),
+            "classes": list(accepted.classes),
+            "folder": str(_made_folder(place, "altered", identity)),
+        },
+    )
+
+
+def make_negatives(
+    place: Workspace, train: Dataset, section: HardNegativesSection, seed: int
+) -> Work:
+    """Make hard negatives; the folder is named for all that they depend on."""
+    settings = {**section.model_dump(), "seed": seed}
+    identity = [version("pupila-flows"), train.fingerprint, settings, list(KINDS)]
+    return Work(
+        title="hard-negatives",
+        target=jobs.make_negatives,
+        identity=identity,
+        arguments={
+            **settings,
+            "workspace": str(place.root),
+            "frame": str(write_frame(train.frame, place.cache)),
+            "classes": list(train.classes),
+            "folder": str(_made_folder(place, "negatives", identity)),
+        },
+    )
+
+
+def _made_folder(place: Workspace, kind: str, identity: Sequence[object]) -> Path:
+    folder = place.cache / kind / digest_json(identity)[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def attempt(
@@ -203,19 +305,24 @@ def data_summary(
     dataset: Dataset, section: DataSection, source: str, outcome: Outcome
 ) -> DataSummary:
     """Put the outcome of `check_data` beside the numbers of images."""
-    by_split: dict[str, dict[str, int]] = {}
-    rows = zip(dataset.frame["split"].tolist(), dataset.frame["label"].tolist(), strict=True)
-    for (split, label), number in sorted(Counter(rows).items()):
-        by_split.setdefault(split, {})[label] = number
     return DataSummary(
         path=source,
         fingerprint=dataset.fingerprint,
         classes=dataset.classes,
         positive=positive_class(section, dataset),
-        counts=by_split,
+        counts=counts(dataset),
         checks=tuple(Check.model_validate(check) for check in outcome.value["checks"]),
         data_docs=outcome.value["data_docs"],
     )
+
+
+def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Count images by split, then class."""
+    by_split: dict[str, dict[str, int]] = {}
+    rows = zip(dataset.frame["split"].tolist(), dataset.frame["label"].tolist(), strict=True)
+    for (split, label), number in sorted(Counter(rows).items()):
+        by_split.setdefault(split, {})[label] = number
+    return by_split
 
 
 def _code(entry: Registered) -> list[object]:

@@ -8,15 +8,16 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from pupila.contract import OutputKind
+from pupila.contract import OutputContract, OutputKind
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest
 from pupila.evaluation import Evaluation
 from pupila.registry import installed
+from pupila.store import is_artifact
 from pupila_flows import assignments
 from pupila_flows.data import read_data
 from pupila_flows.explain import sentence
-from pupila_flows.plan import PlannedTeacher
+from pupila_flows.plan import PlannedTeacher, contradictions, planned_artifact
 from pupila_flows.recipe import ClassNames, DataSection, EvaluateSection, TeacherSection
 from pupila_flows.results import DataSummary
 from pupila_flows.work import Outcome, Work, perform, session
@@ -44,10 +45,17 @@ def evaluate(
     positive: str | None,
     specificity: float,
 ) -> Evaluation:
-    """Judge a model file on the test split; `classes` names its output columns."""
+    """Judge a model on the test split; `classes` names a file's output columns.
+
+    An artifact's folder tells them itself.
+    """
     dataset = read_data(data, None, place.cache)
     chosen = _known(positive, dataset) or dataset.classes[0]
-    teacher = _teacher(model, classes or dataset.classes, output)
+    teacher = (
+        _artifact(model, classes, output)
+        if is_artifact(model)
+        else _teacher(model, classes or dataset.classes, output)
+    )
     imported = _perform(place, assignments.import_teacher(place, teacher))
     artifact = place.store.open(imported.value["artifact"])
     work = assignments.judge(
@@ -100,18 +108,32 @@ def _perform(place: Workspace, work: Work) -> Outcome:
 
 
 def _teacher(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
+    _section(model, classes, output)
+    contract = OutputContract.model_validate({"kind": output, "classes": classes})
+    return PlannedTeacher(model.stem, model, installed().loader(model).produces, contract)
+
+
+def _artifact(model: Path, classes: tuple[str, ...] | None, output: str) -> PlannedTeacher:
+    """Return a teacher that is an artifact; what was said of it must be what its record says."""
+    planned = planned_artifact(model.stem, model, installed())
+    section = _section(model, classes, output)
+    for _, message in contradictions(section, planned.contract):
+        raise PupilaError(message)
+    return planned
+
+
+def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> TeacherSection:
+    """Check what a command says of a model; the default output says nothing."""
     kinds = get_args(OutputKind)
     if output not in kinds:
         raise PupilaError(
             f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(output, kinds)}"
         )
+    said = {} if output == TeacherSection.model_fields["output"].default else {"output": output}
     try:
-        section = TeacherSection.model_validate(
-            {"path": str(model), "classes": classes, "output": output}
-        )
+        return TeacherSection.model_validate({"path": str(model), "classes": classes} | said)
     except ValidationError as error:
-        raise _refused(classes, error) from None
-    return PlannedTeacher(model.stem, section, model, installed().loader(model).produces)
+        raise _refused(classes or (), error) from None
 
 
 def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pupila.digest import digest_json
 from pupila.plugin import Config, StepPlugin, Technique
+from pupila_flows.parts import Without
 from pupila_flows.plan import Plan, PlannedStep, configured
 
 Settings = Mapping[str, Any]
@@ -33,6 +34,8 @@ class Node:
     config: Config
     inputs: tuple[str, ...]
     """Names of teachers and other nodes."""
+    without: Without
+    """Images that it is not shown."""
     seed: int
     timeout_minutes: float
     retries: int
@@ -52,7 +55,8 @@ class Node:
     @property
     def made_by(self) -> str:
         """Digest of what it does, whatever it is called and made from."""
-        return digest_json([self.plugin.name, self.config.model_dump(mode="json"), self.seed])
+        config, without = self.config.model_dump(mode="json"), dict(self.without)
+        return digest_json([self.plugin.name, config, without, self.seed])
 
 
 def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
@@ -98,6 +102,7 @@ def _node(
         plugin=step.plugin,
         config=configured(step, changes) if changes else step.config,
         inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
+        without=step.section.without,
         seed=seed,
         timeout_minutes=step.section.timeout_minutes,
         retries=step.section.retries,
@@ -195,8 +200,12 @@ def _has_own_control(node: Node) -> bool:
 
 
 def _referred(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
-    """Tell each node which teacher it is compared with; one that none taught may have none."""
+    """Tell each node which teacher it is compared with; one that none taught may have none.
+
+    What took no more than features from a teacher is itself the teacher of what comes after it.
+    """
     behind: dict[str, str | None] = {name: name for name in plan.recipe.teachers}
+    behind |= {node.name: node.name for node in nodes if node.plugin.features_only}
 
     def follow_inputs() -> None:
         for node in nodes:
@@ -208,4 +217,6 @@ def _referred(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
         if node.control:
             behind[node.control] = behind[node.control] or behind[node.name]
     follow_inputs()
-    return tuple(replace(node, reference=behind[node.name]) for node in nodes)
+    found = {node.name: behind[node.name] for node in nodes}
+    found |= {name: None for name, other in found.items() if other == name}
+    return tuple(replace(node, reference=found[node.name]) for node in nodes)

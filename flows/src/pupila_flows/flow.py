@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation, Measurement, Trial
+from pupila.openset import OpenSetImages, check_accepts
 from pupila.plugin import Exporter
 from pupila.registry import installed
 from pupila.store import write_atomically
@@ -38,20 +39,27 @@ from pupila_flows import assignments, display, machine, trials
 from pupila_flows.child import ChildFailed
 from pupila_flows.data import read_data
 from pupila_flows.expansion import Node, expand, points
+from pupila_flows.negatives import writing as negatives
+from pupila_flows.openset import corruptions
+from pupila_flows.openset.reading import read_near_misses, scanned
 from pupila_flows.plan import Plan, read_plan
-from pupila_flows.results import DataSummary, Entry, RunResult, Tried
+from pupila_flows.recipe import ScreenSection
+from pupila_flows.results import Check, DataSummary, Entry, RunResult, Tried
 from pupila_flows.synthetic import is_synthetic
 from pupila_flows.tables import check_lines, result_rows
+from pupila_flows.validation import screening
 from pupila_flows.work import Outcome, Work, perform, session
 from pupila_flows.workspace import DEFAULT, Workspace
 
 _PROGRESS_ARTIFACT_SECONDS = 5.0
 """Prefect's database is told of progress no more often than this."""
 
+_OTHERWISE = "tells other classes apart: not judged"
 _WHOLE = "all steps"
 """Title of the progress of the whole graph."""
 
 Made = Mapping[str, State[Outcome]]
+Futures = Mapping[str, PrefectFuture[Outcome]]
 
 
 class DataRefused(PupilaError):
@@ -81,6 +89,7 @@ class _Run:
     place: Workspace
     dataset: Dataset
     nodes: tuple[Node, ...]
+    open_set: OpenSetImages | None = None
 
     @property
     def positive(self) -> str:
@@ -129,9 +138,12 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
     started, clock = datetime.now(UTC), time.monotonic()
     place.store.sweep()
     with session(place, plan.recipe.workers):
-        run = _Run(plan, place, _dataset(plan, place), nodes)
-        data = _checked_data(run)
-        made = _make_all(run)
+        given = _Run(plan, place, _dataset(plan, place), nodes)
+        run, data = _with_hard_negatives(given, _checked_data(given))
+        run = replace(run, open_set=_open_set(run))
+        teachers = _import_teachers(run)
+        data = _screened(given, data, teachers)
+        made = _make_all(run, teachers)
         entries = _try_all(run, _judge_all(run, made, only_last=swept))
         test = run.dataset.select("test")
         result = RunResult(
@@ -214,20 +226,30 @@ class _ProgressArtifact:
 
 
 def _dataset(plan: Plan, place: Workspace) -> Dataset:
-    """Read the data and make sure that the teachers speak of its classes."""
+    """Read the data and make sure that the teachers speak of its classes, where they must."""
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     dataset = read(plan.data, plan.recipe.data.classes, place.cache)
     for teacher in plan.teachers:
-        if sorted(teacher.section.classes) != sorted(dataset.classes):
+        reason = plan.bound(teacher.name)
+        if reason and not _same(teacher.contract.classes, dataset.classes):
             raise PupilaError(
-                f"Teacher {teacher.name!r} tells {list(teacher.section.classes)} apart, but the "
-                f"data has the classes {list(dataset.classes)}. Correct `classes` of the teacher, "
-                "or the data."
+                f"Teacher {teacher.name!r} tells {list(teacher.contract.classes)} apart, but the "
+                f"data has the classes {list(dataset.classes)}, and {reason}. Correct `classes` of "
+                "the teacher, or the data."
             )
+    open_set, made = plan.recipe.evaluate.open_set, plan.recipe.data.hard_negatives
+    if open_set:
+        check_accepts(open_set.accepts, dataset)
+    if made:
+        negatives.check_label(made.label, dataset)
     positive = plan.recipe.data.positive
     if positive not in (None, *dataset.classes):
         raise PupilaError(f"positive is {positive!r}: none of the classes {dataset.classes}.")
     return dataset
+
+
+def _same(classes: Sequence[str], others: Sequence[str]) -> bool:
+    return sorted(classes) == sorted(others)
 
 
 def _checked_data(run: _Run) -> DataSummary:
@@ -247,12 +269,78 @@ def _checked_data(run: _Run) -> DataSummary:
     return summary
 
 
-def _make_all(run: _Run) -> Made:
-    """Import the teachers and run the graph, branches side by side; a failure stays local."""
-    futures: dict[str, PrefectFuture[Outcome]] = {}
-    for teacher in run.plan.teachers:
-        work = assignments.import_teacher(run.place, teacher)
-        futures[teacher.name] = _task(teacher.name).submit(work, [])
+def _with_hard_negatives(run: _Run, data: DataSummary) -> tuple[_Run, DataSummary]:
+    """Add images made from the training images, where the recipe asks for them, and say so."""
+    section = run.plan.recipe.data.hard_negatives
+    if section is None:
+        return run, data
+    train = run.dataset.select("train")
+    work = assignments.make_negatives(run.place, train, section, run.plan.recipe.seed)
+    folder = Path(_outcome(_task(work.title)(work, [], return_state=True)).value["images"])
+    dataset, check = negatives.added(run.dataset, folder, section.label)
+    display.current.get().finish(work.title, check.found)
+    counts, fingerprint = assignments.counts(dataset), dataset.fingerprint
+    changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
+    return replace(run, dataset=dataset), data.model_copy(update=changes)
+
+
+def _open_set(run: _Run) -> OpenSetImages | None:
+    """Read, and make, what every artifact is asked about as a gate, where the recipe says so."""
+    section = run.plan.recipe.evaluate.open_set
+    if section is None:
+        return None
+    classes, cache = run.dataset.classes, run.place.cache
+    near = run.plan.near_misses
+    return OpenSetImages(
+        section.accepts,
+        near_misses=read_near_misses(near, classes, cache) if near else None,
+        corrupted=_altered(run, section.accepts) if section.corruptions else None,
+    )
+
+
+def _altered(run: _Run, accepts: str) -> Dataset:
+    """Return the accepted test images with every alteration."""
+    test, place = run.dataset.select("test"), run.place
+    rows = test.frame["label"] == accepts
+    accepted = Dataset(test.frame[rows].reset_index(drop=True), test.classes, test.cache)
+    work = assignments.alter(place, accepted)
+    folder = Path(_outcome(_task(work.title)(work, [], return_state=True)).value["images"])
+    return scanned(corruptions.altered(folder), test.classes, place.cache, work.title)
+
+
+def _import_teachers(run: _Run) -> Futures:
+    """Begin to read the teachers."""
+    return {
+        teacher.name: _task(teacher.name).submit(assignments.import_teacher(run.place, teacher), [])
+        for teacher in run.plan.teachers
+    }
+
+
+def _screened(run: _Run, data: DataSummary, teachers: Futures) -> DataSummary:
+    """Add what a gate says of the images, where the recipe names one; it stops nothing."""
+    section = run.plan.recipe.data.screen
+    if section is None:
+        return data
+    gate = teachers[section.teacher]
+    gate.wait()
+    check = _screening(run, section, gate.state)
+    return data.model_copy(update={"checks": (*data.checks, check)})
+
+
+def _screening(run: _Run, section: ScreenSection, imported: State[Outcome]) -> Check:
+    state = imported
+    if imported.is_completed():
+        gate = run.place.store.open(_outcome(imported).value["artifact"])
+        work = assignments.screen(run.place, section, gate, run.dataset)
+        state = _task("screen")(work, [], return_state=True)
+        if state.is_completed():
+            return Check.model_validate(_outcome(state).value["check"])
+    return screening.not_asked(section.teacher, section.accepts, _reason(state))
+
+
+def _make_all(run: _Run, teachers: Futures) -> Made:
+    """Run the graph, branches side by side; a failure stays local."""
+    futures = dict(teachers)
     for node in run.nodes:
         work = assignments.run_step(run.place, node, run.dataset)
         inputs = [futures[name] for name in node.inputs]
@@ -293,6 +381,7 @@ def _entries(run: _Run) -> list[Entry]:
             reference=node.reference,
             taught=node.taught,
             settings=dict(node.settings),
+            without=dict(node.without),
         )
         for node in sorted(run.nodes, key=lambda node: written.index(node.step))
     ]
@@ -314,7 +403,9 @@ def _judged(run: _Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
     try:
         artifact = run.place.store.open(digest)
         made_of |= {"record": artifact.record}
-        if judge:
+        if not _same(artifact.record.output.classes, run.dataset.classes):
+            made_of |= {"unjudged": _OTHERWISE} if judge else {}
+        elif judge:
             made_of |= _judgement(run, entry.name, artifact, _reference(entry, made))
     except PupilaError as error:
         made_of |= {"error": str(error)}
@@ -327,7 +418,7 @@ def _judgement(
     """Return the evaluation or measurement of an artifact, or the error in its place."""
     section = run.plan.recipe.evaluate
     work = assignments.judge(
-        run.place, name, artifact, run.dataset, run.positive, section, reference
+        run.place, name, artifact, run.dataset, run.positive, section, reference, run.open_set
     )
     state: State[Outcome] = _task(work.title)(work, [], return_state=True)
     if not state.is_completed():

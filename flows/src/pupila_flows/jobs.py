@@ -11,6 +11,8 @@ from typing import Any
 
 from pupila.artifact import Artifact, Origin
 from pupila.contract import OutputContract
+from pupila.dataset import Dataset
+from pupila.openset import OpenSetImages
 from pupila.plugin import Product, Progress, Step, StepPlugin
 from pupila.registry import Registered, installed
 from pupila_flows.frames import read_dataset
@@ -33,6 +35,15 @@ def import_teacher(
         origin = _origin(installed().origin(loader), source=digest_tree(source))
         artifact = store.add(folder, **_fields(product, origin))
     progress(1, 1, f"read {source.name}")
+    return {"artifact": artifact.digest}
+
+
+def adopt_artifact(*, progress: Progress, workspace: str, path: str) -> dict[str, Any]:
+    """Take an artifact's folder into the store as it is: `{"artifact": digest}`."""
+    source = Path(path)
+    progress(0, 1, f"copying {source.name}")
+    artifact = Workspace.at(workspace).store.adopt(source)
+    progress(1, 1, f"copied {source.name}")
     return {"artifact": artifact.digest}
 
 
@@ -78,6 +89,7 @@ def judge(
     specificity: float,
     latency_repeats: int,
     reference: tuple[str, str] | None,
+    open_set: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge a stored artifact in its runtime: an `Evaluation` as JSON.
 
@@ -98,9 +110,54 @@ def judge(
         predictions=place.predictions,
         reference=_named(place, reference),
         latency_repeats=latency_repeats,
+        open_set=_open_set(place, classes, **open_set) if open_set else None,
         progress=progress,
     )
     return evaluation.model_dump(mode="json")
+
+
+def _open_set(
+    place: Workspace,
+    classes: list[str],
+    *,
+    accepts: str,
+    near_misses: str | None,
+    corrupted: str | None,
+) -> OpenSetImages:
+    def read(frame: str | None) -> Dataset | None:
+        return read_dataset(frame, classes, place.cache) if frame else None
+
+    return OpenSetImages(accepts, read(near_misses), read(corrupted))
+
+
+def alter(
+    *, progress: Progress, workspace: str, frame: str, classes: list[str], folder: str
+) -> dict[str, Any]:
+    """Write every alteration of every image: `{"images": folder}`."""
+    from pupila_flows.openset.corruptions import write_altered
+
+    dataset = read_dataset(frame, classes, Workspace.at(workspace).cache)
+    write_altered(dataset.paths, Path(folder), progress)
+    return {"images": folder}
+
+
+def make_negatives(
+    *,
+    progress: Progress,
+    workspace: str,
+    frame: str,
+    classes: list[str],
+    label: str,
+    images: int,
+    seed: int,
+    folder: str,
+) -> dict[str, Any]:
+    """Make hard negatives of training images: `{"images": folder}`."""
+    from pupila_flows.negatives.writing import write_negatives
+
+    train = read_dataset(frame, classes, Workspace.at(workspace).cache)
+    write_negatives(train, label, images, seed, Path(folder), progress)
+    return {"images": folder}
 
 
 def attempt(
@@ -153,6 +210,33 @@ def check_data(
     )
     progress(1, 1, "checked the data")
     return {"checks": [check.model_dump(mode="json") for check in checks], "data_docs": str(page)}
+
+
+def screen(
+    *,
+    progress: Progress,
+    workspace: str,
+    artifact: str,
+    teacher: str,
+    accepts: str,
+    frame: str,
+    classes: list[str],
+) -> dict[str, Any]:
+    """Ask a gate about every image: `{"check": …}`."""
+    from pupila.views import AS_IS
+    from pupila_flows.validation.screening import doubted
+
+    place = Workspace.at(workspace)
+    model, dataset = place.store.open(artifact), read_dataset(frame, classes, place.cache)
+    (found,) = place.predictions.in_own_order(model, dataset, AS_IS, progress)
+    check = doubted(
+        found[:, model.record.output.classes.index(accepts)],
+        [str(path) for path in dataset.paths],
+        teacher=teacher,
+        accepts=accepts,
+        threshold=model.record.threshold_of(accepts),
+    )
+    return {"check": check.model_dump(mode="json")}
 
 
 def render_report(*, progress: Progress, result: str, folder: str) -> dict[str, Any]:

@@ -15,11 +15,16 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from pupila.artifact import Artifact
+from pupila.contract import OutputContract
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin, Technique
 from pupila.registry import Registry, installed
+from pupila.store import is_artifact, read_artifact
+from pupila_flows import gates, parts
 from pupila_flows.explain import dotted, explain
-from pupila_flows.recipe import DataSection, Recipe, StepSection, TeacherSection
+from pupila_flows.openset import near_misses
+from pupila_flows.recipe import DataSection, Recipe, ScreenSection, StepSection, TeacherSection
 from pupila_flows.source import Location, Problem, RecipeError, Source, read_source
 
 __all__ = ["Plan", "PlannedStep", "PlannedTeacher", "Problem", "RecipeError", "read_plan"]
@@ -30,12 +35,14 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 @dataclass(frozen=True)
 class PlannedTeacher:
-    """A teacher whose file exists and is known by a loader."""
+    """A teacher whose file exists and is known by a loader, or is an artifact already."""
 
     name: str
-    section: TeacherSection
     path: Path
     format: str
+    contract: OutputContract
+    artifact: Artifact | None = None
+    """Where it lies elsewhere; None where there is a model file to be read."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,15 @@ class Plan:
     data: Path
     teachers: tuple[PlannedTeacher, ...]
     steps: tuple[PlannedStep, ...]
+    near_misses: Path | None = None
+    """Images of other kinds on which every artifact is judged as a gate."""
+
+    def bound(self, teacher: str) -> str | None:
+        """Say why a teacher must tell the classes of the data apart; None where it need not."""
+        inputs = {step.name: step.section.inputs for step in self.steps}
+        plugins = {step.name: step.plugin for step in self.steps}
+        screen = self.recipe.data.screen
+        return gates.bound(teacher, inputs, plugins, screens=_screens(screen, teacher))
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
         """Return the setting's path by each key of `sweep` that speaks of a step."""
@@ -98,6 +114,29 @@ def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Con
             within = within[name]
         within[path[-1]] = value
     return step.plugin.config.model_validate(config)
+
+
+def planned_artifact(name: str, path: Path, registry: Registry) -> PlannedTeacher:
+    """Return a teacher that is an artifact, of another workspace or published.
+
+    Raises:
+        PupilaError: it was altered, or no installed plugin runs its format.
+    """
+    artifact = read_artifact(path)
+    registry.runner(artifact.format)
+    return PlannedTeacher(name, path, artifact.format, artifact.record.output, artifact)
+
+
+def contradictions(section: TeacherSection, contract: OutputContract) -> Iterator[tuple[str, str]]:
+    """Yield each field that says of an artifact what its record does not, and a sentence."""
+    if section.classes not in (None, contract.classes):
+        yield "classes", _contradiction("classes", list(section.classes), list(contract.classes))
+    if "output" in section.model_fields_set and section.output != contract.kind:
+        yield "output", _contradiction("output", section.output, contract.kind)
+
+
+def _contradiction(name: str, said: object, recorded: object) -> str:
+    return f"{name}: {said!r} is not what the artifact's record says, {recorded!r}: leave it out."
 
 
 def read_plan(file: Path, registry: Registry | None = None) -> Plan:
@@ -192,8 +231,13 @@ class _Checker:
     def plan(self, recipe: Recipe | None) -> Plan:
         data = self._data()
         teachers = list(self._teachers())
-        self._check_classes()
         steps = {step.name: step for step in self._steps()}
+        told = self._told_classes(teachers)
+        self._check_classes(told, steps)
+        self._check_screen(told)
+        self._check_without(data, steps)
+        near = self._open_set(recipe, data) if recipe else None
+        self._check_hard_negatives(data)
         order = self._order()
         if recipe is not None:
             self._check_sweep(recipe, steps)
@@ -205,7 +249,8 @@ class _Checker:
         if self.problems or recipe is None or data is None:
             raise RecipeError(self.problems)
         planned = tuple(steps[name] for name in order)
-        return Plan(self.source.file, self.source.text, recipe, data, tuple(teachers), planned)
+        given = tuple(teachers)
+        return Plan(self.source.file, self.source.text, recipe, data, given, planned, near)
 
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self.source.problem(location, message))
@@ -217,6 +262,7 @@ class _Checker:
         path = self._path(self.parts.data.section.path, location, "images")
         if path and not path.is_dir() and path.suffix.lower() != ".csv":
             self._problem(location, f"{str(path)!r} is neither a folder of images nor a .csv file.")
+            return None
         return path
 
     def _path(self, written: str, location: Location, what: str) -> Path | None:
@@ -244,46 +290,176 @@ class _Checker:
             if path is None:
                 continue
             try:
-                found = self._format(path, part.section)
+                found = self._teacher(name, part, path)
             except PupilaError as error:
                 self._problem((*location, "path"), str(error))
-            else:
-                yield PlannedTeacher(name, part.section, path, found)
+                continue
+            if found:
+                yield found
 
-    def _format(self, path: Path, section: TeacherSection) -> str:
+    def _teacher(self, name: str, part: _Part[TeacherSection], path: Path) -> PlannedTeacher | None:
+        """Return a teacher, or None where something else about it was told; raise its refusal."""
+        location, section = ("teachers", name), part.section
+        if is_artifact(path):
+            planned = planned_artifact(name, path, self.registry)
+            for field_name, message in contradictions(section, planned.contract):
+                self._problem((*location, field_name), message)
+            return planned
+        if section.classes is None:
+            classes = (*location, "classes")
+            if part.whole or classes not in self.source.lines:
+                self._problem(classes, f"{dotted(classes)} is missing.")
+            return None
+        contract = OutputContract(kind=section.output, classes=section.classes)
+        return PlannedTeacher(name, path, self._format(path, contract), contract)
+
+    def _format(self, path: Path, contract: OutputContract) -> str:
         """Return the format in which a model would be read; raise what its loader refuses."""
         try:
             loader = self.registry.loader(path)
         except OSError as error:
             raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
         if not loader.produces:
-            loader.load()(path, section.contract, path.parent)
+            loader.load()(path, contract, path.parent)
         return loader.produces
 
-    def _check_classes(self) -> None:
-        """Data and teachers must speak of the same classes, and the positive one is of them."""
+    def _told_classes(self, teachers: Iterable[PlannedTeacher]) -> dict[str, tuple[str, ...]]:
+        """Return the classes of each teacher that the recipe, or the teacher's record, names."""
+        recorded = {each.name: each.contract.classes for each in teachers}
+        written = {name: part.section.classes for name, part in self.parts.teachers.items()}
+        told = {name: written[name] or recorded.get(name) for name in written}
+        return {name: classes for name, classes in told.items() if classes}
+
+    def _check_classes(
+        self, told: Mapping[str, tuple[str, ...]], steps: Mapping[str, PlannedStep]
+    ) -> None:
+        """Data and teachers must speak of the same classes, gates excepted; so must the rest."""
         data = self.parts.data.section if self.parts.data else None
-        told: dict[Location, tuple[str, ...]] = {}
-        if data and data.classes:
-            told["data", "classes"] = data.classes
-        for name, part in self.parts.teachers.items():
-            told["teachers", name, "classes"] = part.section.classes
-        if not told:
+        reasons = self._reasons(told, steps)
+        first, known = ("data", "classes"), data.classes if data else None
+        if not known:
+            name = next(iter(reasons), "")
+            first, known = ("teachers", name, "classes"), told.get(name)
+        if not known:
             return
-        first, *others = told
-        for location in others:
-            if set(told[location]) != set(told[first]):
+        for name, reason in reasons.items():
+            location = ("teachers", name, "classes")
+            if set(told[name]) != set(known):
                 self._problem(
                     location,
-                    f"{dotted(location)} are {list(told[location])}, but {dotted(first)} are "
-                    f"{list(told[first])}: name the same ones, in any order.",
+                    f"{dotted(location)} are {list(told[name])}, but {dotted(first)} are "
+                    f"{list(known)}: name the same ones, in any order, since {reason}.",
                 )
-        if data and data.positive not in (None, *told[first]):
+        if data and data.positive not in (None, *known):
             self._problem(
                 ("data", "positive"),
                 f"positive is {data.positive!r}, which is none of the classes "
-                f"{list(told[first])}.{nearest(str(data.positive), told[first])}",
+                f"{list(known)}.{nearest(str(data.positive), known)}",
             )
+
+    def _reasons(self, told: Iterable[str], steps: Mapping[str, PlannedStep]) -> dict[str, str]:
+        """Say of each teacher that must tell the classes of the data apart why it must."""
+        inputs = {name: part.section.inputs for name, part in self.parts.steps.items()}
+        plugins = {name: step.plugin for name, step in steps.items()}
+        reasons = {
+            name: gates.bound(name, inputs, plugins, screens=_screens(self._screen, name))
+            for name in told
+        }
+        return {name: reason for name, reason in reasons.items() if reason}
+
+    @property
+    def _screen(self) -> ScreenSection | None:
+        return self.parts.data.section.screen if self.parts.data else None
+
+    def _check_screen(self, told: Mapping[str, tuple[str, ...]]) -> None:
+        screen, teachers = self._screen, _mapping(self.source.value.get("teachers"))
+        if screen is None or self.parts.names is None:
+            return
+        location = ("data", "screen")
+        if screen.teacher not in teachers:
+            self._problem(
+                (*location, "teacher"),
+                f"{screen.teacher!r} is no teacher.{nearest(screen.teacher, teachers)}",
+            )
+        classes = told.get(screen.teacher)
+        if classes and screen.accepts not in classes:
+            self._problem(
+                (*location, "accepts"),
+                f"accepts is {screen.accepts!r}, but {screen.teacher!r} tells {list(classes)} "
+                f"apart.{nearest(screen.accepts, classes)}",
+            )
+
+    def _check_without(self, data: Path | None, steps: Mapping[str, PlannedStep]) -> None:
+        """What a step is not shown must be there, and must leave something of every class."""
+        partial = {name: step for name, step in steps.items() if step.section.without}
+        if data is None or not partial:
+            return
+        from pupila import manifest  # and pandas with it
+
+        try:
+            frame = manifest.read(data)
+        except PupilaError as error:
+            self._problem(("data", "path"), str(error))
+            return
+        for name, step in partial.items():
+            location = ("steps", name, "without")
+            if not step.plugin.needs_data:
+                self._problem(location, f"{step.plugin.name} is shown no images: leave it out.")
+                continue
+            for place, message in parts.mistakes(frame, step.section.without):
+                self._problem((*location, *place), f"{dotted(location)}: {message}")
+
+    def _open_set(self, recipe: Recipe, data: Path | None) -> Path | None:
+        """Return where near misses lie; check them, and that there is a gate to be judged."""
+        section, location = recipe.evaluate.open_set, ("evaluate", "open_set")
+        if section is None:
+            return None
+        classes = self._labels(data)
+        if classes and len(classes) != 2:
+            self._problem(
+                location,
+                f"a gate tells two classes apart, but the data has {list(classes)}: leave "
+                f"open_set out, or use data of two classes.",
+            )
+        elif classes and section.accepts not in classes:
+            self._problem(
+                (*location, "accepts"),
+                f"accepts is {section.accepts!r}, which is none of the classes {list(classes)}."
+                f"{nearest(section.accepts, classes)}",
+            )
+        if section.path is None:
+            return None
+        place = (*location, "path")
+        path = self._path(section.path, place, "near misses")
+        try:
+            if path:
+                near_misses.listed(path)
+        except PupilaError as error:
+            self._problem(place, str(error))
+        return path
+
+    def _check_hard_negatives(self, data: Path | None) -> None:
+        section = self.parts.data.section.hard_negatives if self.parts.data else None
+        classes = self._labels(data) if section else ()
+        if section and classes and section.label not in classes:
+            self._problem(
+                ("data", "hard_negatives", "label"),
+                f"label is {section.label!r}, which is none of the classes {list(classes)}."
+                f"{nearest(section.label, classes)}",
+            )
+
+    def _labels(self, data: Path | None) -> tuple[str, ...]:
+        """Return the classes of the data; nothing where they cannot be known."""
+        given = self.parts.data.section.classes if self.parts.data else None
+        if given or data is None:
+            return given or ()
+        from pupila import manifest  # and pandas with it
+
+        try:
+            frame = manifest.read(data)
+        except PupilaError:  # told when the data is read
+            return ()
+        return tuple(sorted(set(frame["label"].tolist()) - {""}))
 
     def _steps(self) -> Iterator[PlannedStep]:
         for name, part in self.parts.steps.items():
@@ -456,6 +632,10 @@ class _Checker:
             f"{step.plugin.name} works on {' or '.join(sorted(wanted))}, but "
             f"{given!r} is {have}.{hint}"
         )
+
+
+def _screens(screen: ScreenSection | None, teacher: str) -> bool:
+    return screen is not None and screen.teacher == teacher
 
 
 def _lies_within(path: tuple[str, ...], whole: tuple[str, ...]) -> bool:

@@ -62,6 +62,25 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class ScreenSection(_Section):
+    """A gate that is asked about every image before anything is trained; it only warns."""
+
+    teacher: str = Field(
+        description="Teacher that tells images of the right kind from others; it may be an "
+        "artifact with classes of its own."
+    )
+    accepts: str = Field(description="Its class that every image should be of.")
+
+
+class HardNegativesSection(_Section):
+    """Images that are made from the training images, so that no short cut leads to a class."""
+
+    label: str = Field(
+        description="Class that the made images are of: what a gate is to turn away."
+    )
+    images: int = Field(default=400, ge=1, le=100_000, description="How many are made.")
+
+
 class DataSection(_Section):
     """Where the images are, and what must be true of them."""
 
@@ -73,26 +92,38 @@ class DataSection(_Section):
         default=None, description="Class whose sensitivity counts; by default the first one."
     )
     expectations: Bounds = Field(default_factory=Bounds, description="Bounds of data validation.")
+    screen: ScreenSection | None = Field(
+        default=None, description="Gate that names the images that do not look like the rest."
+    )
+    hard_negatives: HardNegativesSection | None = Field(
+        default=None,
+        description="Images made from the training images and added to them: recoloured, in a "
+        "disc on black, drawn, plain, screenshots.",
+    )
 
 
 class TeacherSection(_Section):
     """A trained model to be compressed."""
 
-    path: str = Field(min_length=1, description="Model file or SavedModel folder.")
-    classes: ClassNames = Field(description="Class of each output column.")
-    output: OutputKind = Field(default="softmax", description="softmax, logits or sigmoid.")
+    path: str = Field(
+        min_length=1,
+        description="Model file, SavedModel folder, or the folder of an artifact, which is taken "
+        "over as it is.",
+    )
+    classes: ClassNames | None = Field(
+        default=None, description="Class of each output column; an artifact's record tells them."
+    )
+    output: OutputKind = Field(
+        default="softmax",
+        description="softmax, logits or sigmoid; an artifact's record tells which.",
+    )
 
     @field_validator("output")
     @classmethod
     def _fits_classes(cls, kind: OutputKind, info: ValidationInfo) -> OutputKind:
-        if "classes" in info.data:
+        if info.data.get("classes"):
             _contract(kind, info.data["classes"])
         return kind
-
-    @property
-    def contract(self) -> OutputContract:
-        """What the output columns mean."""
-        return OutputContract(kind=self.output, classes=self.classes)
 
 
 class StepSection(_Section):
@@ -109,6 +140,12 @@ class StepSection(_Section):
     config: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="Settings of the plugin."
     )
+    without: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="Images that the step is not shown, by values of a manifest's columns: "
+        "`{source: [acrima]}`. It is judged on all; steps that work on it are shown all, unless "
+        "they say so too.",
+    )
     control: bool = Field(
         default=True, description="Whether the same student is also trained without a teacher."
     )
@@ -123,6 +160,23 @@ class StepSection(_Section):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str | int | float) else value
+
+
+class OpenSetSection(_Section):
+    """How every artifact is judged as a gate, which lets one class through."""
+
+    accepts: str = Field(description="Class that is let through.")
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Images of other kinds that nothing was trained on: a folder with a folder per "
+        "group, or a CSV `path,group`.",
+    )
+    corruptions: bool = Field(
+        default=True,
+        description="Whether test images of that class are also blurred, darkened, turned, cropped "
+        "and so on, to see whether they are still let through.",
+    )
 
 
 class EvaluateSection(_Section):
@@ -159,6 +213,9 @@ class EvaluateSection(_Section):
     )
     difference: float = Field(
         default=0.1, ge=0, le=1, description="Largest difference of a probability there may be."
+    )
+    open_set: OpenSetSection | None = Field(
+        default=None, description="Judges every artifact as a gate too, on images that are new."
     )
 
     @property

@@ -81,11 +81,18 @@ class Entry(_Model):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="What a sweep varied, by `step.setting`, in its making."
     )
+    without: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="Images that it was not shown, by values of a manifest's columns.",
+    )
     artifact: str | None = Field(default=None, description="Digest, where it was made.")
     record: Record | None = None
     evaluation: Evaluation | None = None
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of what was never trained."
+    )
+    unjudged: str | None = Field(
+        default=None, description="Why it was not judged, where it tells classes apart."
     )
     tried: tuple[Tried, ...] = Field(default=(), description="The runtimes it was tried in.")
     cached: bool = Field(default=False, description="Nothing was executed for it in this run.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pupila.evaluation import Estimate, Evaluation, Measurement
+from pupila.evaluation import Estimate, Evaluation, Measurement, OpenSet
+from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
 from pupila_flows.results import Check, Entry, RunResult, Tried
@@ -24,7 +25,7 @@ def _row(entry: Entry) -> dict[str, str]:
     if entry.measurement:
         return row | _measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
-        return row | {"runtime": entry.error or "not judged"}
+        return row | {"runtime": entry.error or entry.unjudged or "not judged"}
     failed = {"failure": entry.error} if entry.error else {}
     return row | evaluation_row(entry.evaluation) | failed
 
@@ -39,8 +40,21 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "sensitivity": _interval(point.sensitivity) if point else "",
         "ECE": f"{metrics.ece.value:.3f}",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
+        **(_gate(evaluation.open_set) if evaluation.open_set else {}),
     }
     return _measurement_row(evaluation, answers)
+
+
+def _gate(found: OpenSet) -> dict[str, str]:
+    """Return what a gate lets through: of its class, of other test images, of near misses."""
+    groups = {each.near_miss: each for each in found.negatives if each.name == ALL}
+    row = {"lets through": _interval(found.accepted.accepted)}
+    for near_miss, of in ((False, "others"), (True, "near misses")):
+        if near_miss in groups:
+            group = groups[near_miss]
+            row[f"AUC, {of}"] = _interval(group.auc) if group.auc else ""
+            row[f"false accepts, {of}"] = _interval(group.accepted)
+    return row
 
 
 def _measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[str, str]:

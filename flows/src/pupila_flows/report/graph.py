@@ -211,5 +211,5 @@ def _state(entry: Entry) -> str:
     elif entry.measurement:
         words = [formats.size(entry.measurement.cost.size_bytes), "untrained"]
     else:
-        words = ["not judged"]
+        words = [entry.unjudged or "not judged"]
     return " · ".join([*words, *(["cached"] if entry.cached else [])])

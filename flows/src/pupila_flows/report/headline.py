@@ -72,7 +72,9 @@ def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
 
 def asked(result: RunResult, lineage: Lineage) -> str:
     """Say in one sentence what the recipe asked for."""
-    teachers = [entry.name for entry in result.entries if entry.kind == "teacher"]
+    teachers = [
+        entry.name for entry in result.entries if entry.kind == "teacher" and not entry.unjudged
+    ]
     steps = [entry for entry in lineage.entries.values() if entry.kind == "step"]
     images = sum(sum(split.values()) for split in result.data.counts.values())
     data = f"{formats.plural(images, 'image')} of {formats.listed(list(result.data.classes))}"

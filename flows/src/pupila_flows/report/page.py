@@ -25,6 +25,8 @@ from pupila_flows.report.gains import gains
 from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
 from pupila_flows.report.layers import sensitive_layers
 from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.mistakes import mistakes
+from pupila_flows.report.openset import gate_table
 from pupila_flows.report.seeds import seed_table, seeds_note
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
@@ -84,6 +86,8 @@ def render(result: RunResult, folder: Path) -> str:
         trial_columns=trials.COLUMNS,
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
+        gates=gate_table(lineage),
+        mistakes=mistakes(result, lineage, answers, chosen, folder),
         disagreements=disagreements(result, lineage, answers, chosen, folder),
         graph=graph.draw(lineage) if result.entries else None,
         checks=tables.checks(result.data),

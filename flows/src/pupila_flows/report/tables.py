@@ -189,7 +189,9 @@ def thresholds(lineage: Lineage) -> str:
 
 
 def _made_by(entry: Entry) -> str:
-    return f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
+    without = [f"{column} {' or '.join(values)}" for column, values in entry.without.items()]
+    made = f"{entry.uses} ← {', '.join(entry.inputs)}" if entry.inputs else entry.uses
+    return f"{made}, without {', '.join(without)}" if without else made
 
 
 def warning_of(entry: Entry) -> str:

@@ -1,0 +1,243 @@
+"""How a gate does on what it was never shown: near misses, and pictures that went wrong.
+
+A gate accepts one class of two. What reaches it later is not of the groups it learned from, so each
+group of other images is judged for itself, and those that training had are told from those that are
+new. False accepts are counted at the threshold that ships with the artifact, and at the one that
+accepts 95 % of the accepted test images: FPR at 95 % TPR, as Liang et al. 2018 (arXiv 1706.02690)
+have it, which compares gates whatever their threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.artifact import Artifact
+from pupila.dataset import GROUP_COLUMNS, Dataset
+from pupila.errors import PupilaError
+from pupila.evaluation import Acceptance, Estimate, NearMiss, NegativeGroup, OpenSet
+from pupila.metrics import Floats, auc, proportion, threshold_for
+from pupila.plugin import Progress
+from pupila.predictions import Predictions
+
+TRUE_ACCEPT = 0.95
+"""Part of the accepted test images at which false accepts are compared, as is usual."""
+
+KEPT = 24
+"""Images of other kinds that are kept by name: those that look most like the accepted class."""
+
+ALL = "all"
+"""Name of all groups of a kind together."""
+
+Texts = NDArray[np.str_]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class OpenSetImages:
+    """What a gate is asked about beside the data; labels of these images are names of groups."""
+
+    accepts: str
+    """Class of the data that the gate lets through."""
+    near_misses: Dataset | None = None
+    """Images that are not of the accepted class, by group."""
+    corrupted: Dataset | None = None
+    """Accepted test images, altered, by what was done to them."""
+
+
+@dataclass(frozen=True)
+class _Others:
+    """Images that are not to be accepted, with the probability that they are taken for it."""
+
+    near_miss: bool
+    paths: list[str]
+    groups: Texts
+    trained: Flags
+    """Whether training had the image's group, or the very image."""
+    scores: Floats
+
+    def parts(self) -> Iterator[tuple[str, Flags]]:
+        """Yield all images, then those of each group, where that is not the same."""
+        yield ALL, np.ones(len(self.scores), bool)
+        names = sorted(set(self.groups.tolist()))
+        for name in names if names != [""] else ():
+            yield name, self.groups == name
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """What an image must reach: the shipped threshold, and the one for comparison."""
+
+    shipped: float
+    comparable: float
+
+
+def check_accepts(accepts: str, dataset: Dataset) -> None:
+    """Make sure that a gate can be judged on these images.
+
+    Raises:
+        PupilaError: there are not two classes, `accepts` is none of them, or none of its images is
+            for the test.
+    """
+    if len(dataset.classes) != 2 or accepts not in dataset.classes:
+        raise PupilaError(
+            f"Open-set evaluation accepts {accepts!r} of the classes {list(dataset.classes)}: it "
+            f"needs two classes, and `accepts` must be one of them."
+        )
+    test = dataset.frame[dataset.frame["split"] == "test"]
+    if accepts not in set(test["label"].tolist()):
+        raise PupilaError(
+            f"Open-set evaluation needs images of {accepts!r} in the split 'test': there is none."
+        )
+
+
+def judge_open_set(
+    artifact: Artifact,
+    dataset: Dataset,
+    images: OpenSetImages,
+    *,
+    predictions: Predictions,
+    progress: Progress,
+) -> OpenSet:
+    """Return whom a gate lets through: test images of `dataset`, near misses, altered images.
+
+    Raises:
+        PupilaError: there are not two classes, or no test image of the accepted one.
+    """
+    check_accepts(images.accepts, dataset)
+    column = dataset.classes.index(images.accepts)
+
+    def ask(asked: Dataset) -> Floats:
+        return np.asarray(predictions.of(artifact, asked, progress)[:, column], np.float64)
+
+    test = dataset.select("test")
+    is_accepted, scores = test.labels == column, ask(test)
+    accepted = scores[is_accepted]
+    bar = _Bar(
+        artifact.record.threshold_of(images.accepts),
+        threshold_for(accepted, np.ones(len(accepted), bool), TRUE_ACCEPT),
+    )
+    others = list(_others(dataset, test, is_accepted, scores, images.near_misses, ask))
+    return OpenSet(
+        accepts=images.accepts,
+        threshold=bar.shipped,
+        chosen_on=_chosen_on(artifact, images.accepts),
+        comparable_threshold=bar.comparable,
+        accepted=_acceptance(ALL, accepted, bar),
+        accepted_groups=tuple(_accepted_groups(test, is_accepted, scores, bar)),
+        negatives=tuple(
+            _negatives(each, name, rows, accepted, bar)
+            for each in others
+            for name, rows in each.parts()
+        ),
+        corrupted=tuple(_corrupted(images.corrupted, ask, bar)),
+        nearest=_nearest(others, bar),
+    )
+
+
+def _chosen_on(artifact: Artifact, accepts: str) -> str | None:
+    shipped = artifact.record.threshold
+    return shipped.chosen_on if shipped and shipped.positive == accepts else None
+
+
+def _acceptance(name: str, scores: Floats, bar: _Bar) -> Acceptance:
+    return Acceptance(name=name, images=len(scores), accepted=_part(scores, bar.shipped))
+
+
+def _part(scores: Floats, threshold: float) -> Estimate:
+    return proportion(int((scores >= threshold).sum()), len(scores))
+
+
+def _accepted_groups(
+    test: Dataset, is_accepted: Flags, scores: Floats, bar: _Bar
+) -> Iterator[Acceptance]:
+    """Yield the accepted class by each value of the grouping columns, where there are several."""
+    for column in GROUP_COLUMNS:
+        values = _values(test, column)
+        names = sorted(set(values[is_accepted].tolist()) - {""})
+        for name in names if len(names) > 1 else ():
+            yield _acceptance(f"{column} {name}", scores[is_accepted & (values == name)], bar)
+
+
+def _others(
+    dataset: Dataset,
+    test: Dataset,
+    is_accepted: Flags,
+    scores: Floats,
+    near_misses: Dataset | None,
+    ask: Callable[[Dataset], Floats],
+) -> Iterator[_Others]:
+    train = dataset.frame[dataset.frame["split"] == "train"]
+    trained = set(train["source"].tolist()) - {""} if "source" in train else set[str]()
+    contents = set(train["sha256"].tolist())
+    if not is_accepted.all():
+        rows = ~is_accepted
+        groups = _values(test, "source")[rows]
+        known = np.array([group in trained or group == "" for group in groups.tolist()], bool)
+        paths = [str(path) for path, other in zip(test.paths, rows, strict=True) if other]
+        yield _Others(False, paths, groups, known, scores[rows])
+    if near_misses is not None:
+        groups = _values(near_misses, "label")
+        images = zip(groups.tolist(), near_misses.frame["sha256"].tolist(), strict=True)
+        known = np.array([group in trained or sha in contents for group, sha in images], bool)
+        yield _Others(True, list(map(str, near_misses.paths)), groups, known, ask(near_misses))
+
+
+def _values(dataset: Dataset, column: str) -> Texts:
+    """Return a column as text; "" where there is no value, or no such column."""
+    if column not in dataset.frame:
+        return np.full(len(dataset), "", dtype=np.str_)
+    given = dataset.frame[column].astype(object)
+    return np.array(given.where(given.notna(), "").tolist(), dtype=np.str_)
+
+
+def _negatives(
+    others: _Others, name: str, rows: Flags, accepted: Floats, bar: _Bar
+) -> NegativeGroup:
+    scores = others.scores[rows]
+    every = np.concatenate([accepted, scores])
+    truth = (np.arange(len(every)) >= len(accepted)).astype(np.int64)
+    return NegativeGroup(
+        name=name,
+        near_miss=others.near_miss,
+        trained=bool(others.trained[rows].any()),
+        images=len(scores),
+        auc=auc(np.stack([every, 1 - every], axis=1), truth, 0),
+        accepted=_part(scores, bar.shipped),
+        accepted_at_95=_part(scores, bar.comparable),
+    )
+
+
+def _corrupted(
+    images: Dataset | None, ask: Callable[[Dataset], Floats], bar: _Bar
+) -> Iterator[Acceptance]:
+    """Yield the altered images by what was done to them."""
+    if images is None:
+        return
+    scores, done = ask(images), _values(images, "label")
+    for name in sorted(set(done.tolist())):
+        yield _acceptance(name, scores[done == name], bar)
+
+
+def _nearest(others: list[_Others], bar: _Bar) -> tuple[NearMiss, ...]:
+    """Return the images of other kinds that look most like the accepted class."""
+    found = [
+        NearMiss(
+            path=each.paths[row],
+            group=each.groups.tolist()[row] or ALL,
+            near_miss=each.near_miss,
+            probability=float(each.scores[row]),
+            accepted=bool(each.scores[row] >= bar.shipped),
+        )
+        for each in others
+        for row in _highest(each.scores)
+    ]
+    return tuple(sorted(found, key=lambda image: (-image.probability, image.path))[:KEPT])
+
+
+def _highest(scores: Floats) -> list[int]:
+    order: list[int] = np.argsort(-scores, kind="stable").tolist()
+    return order[:KEPT]

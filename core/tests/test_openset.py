@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from pupila.artifact import Artifact, Origin, Record, Threshold
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.evaluation import Evaluation, OpenSet
+from pupila.openset import KEPT, OpenSetImages, judge_open_set
+from pupila.predictions import Predictions
+from pupila.testing import ignore_progress
+
+CLASSES = ("eye", "other")
+EYES = [0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.91, 0.55] * 2
+
+
+@dataclass(frozen=True)
+class Told(Predictions):
+    """Answers each image with the probability that its file's name tells."""
+
+    def of(self, artifact: Artifact, dataset: Dataset, progress: Any) -> NDArray[np.float32]:
+        del artifact, progress
+        eye = [float(path.stem.split("_")[0]) for path in dataset.paths]
+        both = {"eye": eye, "other": [1 - each for each in eye]}
+        return np.array([both[name] for name in dataset.classes], np.float32).T
+
+
+def rows(
+    probabilities: Sequence[float], label: str, split: str = "test", **columns: str
+) -> list[dict[str, str]]:
+    return [
+        {
+            "path": f"/{label}/{split}/{each}_{number}.png",
+            "label": label,
+            "split": split,
+            "sha256": f"{label}-{split}-{number}",
+            **columns,
+        }
+        for number, each in enumerate(probabilities)
+    ]
+
+
+def dataset(*parts: list[dict[str, str]], classes: tuple[str, ...] = CLASSES) -> Dataset:
+    frame = pd.DataFrame([row for part in parts for row in part])
+    return Dataset.of(frame, classes, Path("cache"))
+
+
+DATA = dataset(
+    rows([0.9] * 4, "eye", "train", source="disc"),
+    rows([0.1] * 4, "other", "train", source="street"),
+    rows(EYES[:10], "eye", source="disc"),
+    [
+        row | {"path": row["path"].replace("/eye", "/whole"), "sha256": row["sha256"] + "w"}
+        for row in rows(EYES[10:], "eye", source="whole")
+    ],
+    rows([0.1, 0.2, 0.94], "other", source="street"),
+    [
+        row | {"path": row["path"].replace("/other", "/forest"), "sha256": row["sha256"] + "f"}
+        for row in rows([0.6], "other", source="forest")
+    ],
+)
+
+
+def gate(threshold: Threshold | None = None) -> Artifact:
+    record = Record(
+        format="told",
+        files={},
+        input=InputContract(height=8, width=8),
+        output=OutputContract(kind="softmax", classes=CLASSES),
+        origin=Origin(plugin="told", distribution="test", version="1"),
+        threshold=threshold,
+    )
+    return Artifact(Path("nowhere"), "digest", record)
+
+
+def judged(
+    data: Dataset = DATA,
+    near: Dataset | None = None,
+    corrupted: Dataset | None = None,
+    threshold: Threshold | None = None,
+) -> OpenSet:
+    return judge_open_set(
+        gate(threshold),
+        data,
+        OpenSetImages("eye", near, corrupted),
+        predictions=Told(Path("predictions")),
+        progress=ignore_progress,
+    )
+
+
+def test_the_shipped_threshold_decides_and_one_half_where_none_is_shipped():
+    shipped = judged(threshold=Threshold(positive="eye", value=0.93, chosen_on="validation"))
+    of_other = judged(threshold=Threshold(positive="other", value=0.93, chosen_on="validation"))
+    assert (shipped.threshold, shipped.chosen_on) == (0.93, "validation")
+    assert (of_other.threshold, of_other.chosen_on) == (0.5, None)
+    assert shipped.accepted.accepted.value == 14 / 20
+    assert of_other.accepted.accepted.value == 1
+
+
+def test_the_accepted_class_is_counted_by_source_too():
+    groups = judged(threshold=Threshold(positive="eye", value=0.93, chosen_on="-")).accepted_groups
+    assert [(each.name, each.images) for each in groups] == [
+        ("source disc", 10),
+        ("source whole", 10),
+    ]
+    assert {each.accepted.value for each in groups} == {0.7}
+
+
+def test_groups_of_the_training_images_are_told_from_new_ones():
+    found = {each.name: each for each in judged().negatives}
+    assert {name: each.trained for name, each in found.items()} == {
+        "all": True,
+        "forest": False,
+        "street": True,
+    }
+    assert [found[name].images for name in ("all", "forest", "street")] == [4, 1, 3]
+    assert found["forest"].accepted.value == 1
+    assert found["street"].accepted.value == pytest.approx(1 / 3)
+
+
+def test_false_accepts_are_compared_where_95_percent_are_accepted():
+    found = judged()
+    (forest,) = (each for each in found.negatives if each.name == "forest")
+    (street,) = (each for each in found.negatives if each.name == "street")
+    # 19 of 20 would do, but the two lowest are equal: all are let through
+    assert found.comparable_threshold == pytest.approx(0.55, abs=1e-6)
+    assert forest.accepted_at_95.value == 1
+    assert street.accepted_at_95.value == pytest.approx(1 / 3)
+    assert forest.auc and forest.auc.value == pytest.approx(0.9)
+    assert forest.auc.low < 0.9 < forest.auc.high
+
+
+def test_near_misses_are_judged_by_group_and_training_images_among_them_are_found():
+    near = dataset(rows([0.97, 0.2], "moon"), rows([0.3], "orange"))
+    stolen = near.frame.copy()
+    stolen.loc[stolen["label"] == "orange", "sha256"] = "other-train-0"
+    found = judged(near=replace(near, frame=stolen)).negatives
+    near_misses = {each.name: each for each in found if each.near_miss}
+    assert list(near_misses) == ["all", "moon", "orange"]
+    assert near_misses["moon"].accepted.value == 0.5
+    assert not near_misses["moon"].trained
+    assert near_misses["orange"].trained
+
+
+def test_altered_images_are_counted_by_what_was_done():
+    corrupted = dataset(rows([0.9, 0.4], "blur"), rows([0.9, 0.9], "grey"))
+    found = judged(corrupted=corrupted).corrupted
+    assert [(each.name, each.accepted.value) for each in found] == [("blur", 0.5), ("grey", 1.0)]
+
+
+def test_the_images_that_look_most_like_the_accepted_class_are_kept_by_name():
+    near = dataset(rows([0.97] + [0.01] * 40, "moon"))
+    nearest = judged(near=near).nearest
+    assert len(nearest) == KEPT
+    assert [each.probability for each in nearest[:4]] == pytest.approx([0.97, 0.94, 0.6, 0.2])
+    assert [each.group for each in nearest[:3]] == ["moon", "street", "forest"]
+    assert [each.accepted for each in nearest[:4]] == [True, True, True, False]
+
+
+def test_images_without_a_source_are_judged_all_together():
+    plain = dataset(rows([0.9, 0.8], "eye"), rows([0.1], "other"))
+    found = judged(plain)
+    assert [each.name for each in found.negatives] == ["all"]
+    assert found.accepted_groups == ()
+    assert judged(dataset(rows([0.9], "eye"))).negatives == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (replace(DATA, classes=("eye", "other", "more")), "needs two classes"),
+        (replace(DATA, classes=("a", "other")), "must be one of them"),
+        (dataset(rows([0.9], "eye", "train"), rows([0.1], "other")), "there is none"),
+    ],
+    ids=["three classes", "unknown class", "no test image"],
+)
+def test_what_cannot_be_judged_as_a_gate_is_refused(data: Dataset, said: str):
+    with pytest.raises(PupilaError, match=said):
+        judged(data)
+
+
+def test_what_was_judged_before_there_were_gates_is_still_read():
+    assert Evaluation.model_fields["open_set"].default is None

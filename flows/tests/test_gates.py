@@ -1,0 +1,256 @@
+"""Artifacts as teachers, gates among them, and steps on a part of the images."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pupila import Artifact, PupilaError
+from pupila.artifact import Origin, Threshold
+from pupila.contract import InputContract, OutputContract
+from pupila.store import Store
+from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
+from pupila_flows import assignments, direct, parts
+from pupila_flows.data import read_data
+from pupila_flows.expansion import expand
+from pupila_flows.plan import Plan, RecipeError, read_plan
+from pupila_flows.validation.screening import doubted
+from pupila_flows.workspace import Workspace
+
+Stored = Callable[..., Artifact]
+
+RECIPE = """\
+name: gated
+data: {path: data.csv}
+teachers:
+  big: {path: BIG}
+  gate: {path: GATE}
+steps:
+  pupil: {use: distill, from: big, with: {student: conv-32-64-8}}
+  lite: {use: export-tflite, from: pupil}
+  page: {use: site, from: [lite, gate], with: {gate: fundus}}
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of drawn images of three sources; what device took one tells its class."""
+    folder = tmp_path_factory.mktemp("images")
+    dataset = read_images(draw_images(folder / "drawn", images=6), folder / "cache")
+    with (folder / "data.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "split", "source", "device"])
+        for row in dataset.frame.to_dict("records"):
+            number = int(Path(row["path"]).stem)
+            device = "old" if row["label"] == "square" else "new"
+            source = ["here", "there", "elsewhere"][number % 3]
+            writer.writerow([row["path"], row["label"], row["split"], source, device])
+    return folder / "data.csv"
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Stored:
+    """Store an artifact, in a workspace of its own, that no runtime was asked to open."""
+
+    def add(format: str = "tflite", classes: tuple[str, ...] = ("fundus", "other")) -> Artifact:
+        store = Store(tmp_path / "elsewhere" / "store")
+        with store.draft() as folder:
+            (folder / f"model.{format}").write_bytes(b"weights")
+            return store.add(
+                folder,
+                format=format,
+                input=InputContract(height=32, width=32),
+                output=OutputContract(kind="softmax", classes=classes),
+                origin=Origin(plugin="tiny", distribution="tiny", version="1"),
+                threshold=Threshold(positive=classes[0], value=0.9, chosen_on="validation"),
+            )
+
+    return add
+
+
+@pytest.fixture
+def read(tmp_path: Path, images: Path, stored: Stored) -> Callable[..., Plan]:
+    """Read the recipe with changes, `(old, new)` each; with paths of artifacts in it."""
+    shutil.copy(images, tmp_path / "data.csv")
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    paths = {"BIG": stored("keras", ("square", "triangle")).path, "GATE": stored().path}
+
+    def plan(*changes: tuple[str, str]) -> Plan:
+        text = RECIPE
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        for name, path in paths.items():
+            text = text.replace(name, str(path))
+        (tmp_path / "recipe.yaml").write_text(text)
+        return read_plan(tmp_path / "recipe.yaml")
+
+    return plan
+
+
+def test_an_artifact_is_a_teacher_with_what_its_record_says(
+    read: Callable[..., Plan], tmp_path: Path
+):
+    plan = read(("BIG}", "BIG, classes: [square, triangle], output: softmax}"))
+    big, gate = plan.teachers
+    assert (big.format, big.contract.classes) == ("keras", ("square", "triangle"))
+    assert (gate.format, gate.contract.classes) == ("tflite", ("fundus", "other"))
+    assert gate.artifact and gate.artifact.record.threshold
+    place = Workspace.at(tmp_path / "workspace")
+    work = assignments.import_teacher(place, gate)
+    outcome = work.target(progress=ignore_progress, **work.arguments)
+    adopted = place.store.open(outcome["artifact"])
+    assert (adopted.digest, adopted.record) == (gate.artifact.digest, gate.artifact.record)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "words"),
+    [
+        (("BIG}", "BIG, classes: [triangle, square]}"), 4, ["record says, ['square', 'triangle']"]),
+        (("GATE}", "GATE, output: sigmoid}"), 5, ["output: 'sigmoid' is not", "'softmax'"]),
+        (
+            ("BIG}", "model.keras}"),
+            4,
+            ["teachers.big.classes is missing."],
+        ),
+        (
+            ("from: big", "from: gate"),
+            5,
+            ["since 'pupil' (distill) works on it with these images"],
+        ),
+        (
+            (
+                "page: {use: site, from: [lite, gate], with: {gate: fundus}}",
+                "int8: {use: quantize-int8, from: gate}",
+            ),
+            5,
+            ["['fundus', 'other']", "['square', 'triangle']", "'int8' (quantize-int8) works on it"],
+        ),
+        (
+            (
+                "page: {use: site, from: [lite, gate], with: {gate: fundus}}",
+                "half: {use: quantize-float16, from: gate}",
+            ),
+            5,
+            ["since what 'half' (quantize-float16) makes of it is judged on these images"],
+        ),
+        (("[lite, gate], with: {gate: fundus}", "lite"), 5, ["as no step works on it"]),
+        (
+            ("data.csv}", "data.csv, screen: {teacher: gat, accepts: fundus}}"),
+            2,
+            ["'gat' is no teacher. Did you mean 'gate'?"],
+        ),
+        (
+            ("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundas}}"),
+            2,
+            ["'gate' tells ['fundus', 'other'] apart. Did you mean 'fundus'?"],
+        ),
+        (
+            ("data.csv}", "data.csv, screen: {teacher: gate, acepts: fundus}}"),
+            2,
+            ["data.screen.acepts is no known field. Did you mean 'accepts'?"],
+        ),
+        (("from: big,", "from: big, without: {sauce: [here]},"), 7, ["mean 'source'?", "device"]),
+        (
+            ("from: big,", "from: big, without: {source: [here, ther]},"),
+            7,
+            ["steps.pupil.without: no image has source 'ther'", "Did you mean 'there'?"],
+        ),
+        (
+            ("from: big,", "from: big, without: {device: [old]},"),
+            7,
+            ["no image of 'square' would be left in the split 'train'"],
+        ),
+        (("from: big,", "from: big, without: {split: [train]},"), 7, ["no column 'split' beside"]),
+        (("from: pupil", "from: pupil, without: {source: [here]}"), 8, ["is shown no images"]),
+        (("from: big,", "from: big, without: {source: here},"), 7, ["must be a list"]),
+        (("from: big,", "from: big, without: {source: []},"), 7, ["needs 1 or more"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(
+    read: Callable[..., Plan], changes: tuple[str, str], line: int, words: list[str]
+):
+    with pytest.raises(RecipeError) as caught:
+        read(changes)
+    told = [(problem.line, problem.message) for problem in caught.value.problems]
+    assert any(
+        found == line and all(word in message for word in words) for found, message in told
+    ), told
+
+
+def test_an_altered_artifact_is_told_with_the_line_of_its_path(
+    read: Callable[..., Plan], stored: Stored
+):
+    (stored().path / "model.tflite").write_bytes(b"weightz")
+    with pytest.raises(RecipeError, match=r"recipe.yaml:5: .*model\.tflite was altered or lost"):
+        read()
+
+
+def test_a_gate_may_be_the_screen_alone(read: Callable[..., Plan]):
+    plan = read(
+        ("[lite, gate], with: {gate: fundus}", "lite"),
+        ("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"),
+    )
+    assert plan.bound("gate") is None
+    assert plan.bound("big") == "'pupil' (distill) works on it with these images"
+
+
+def test_a_step_and_its_control_are_not_shown_what_is_left_out(
+    read: Callable[..., Plan], tmp_path: Path
+):
+    plan = read(("from: big,", "from: big, without: {source: [here, there]},"))
+    nodes = {node.name: node for node in expand(plan)}
+    dataset = read_data(plan.data, None, tmp_path / "cache")
+    place = Workspace.at(tmp_path / "workspace")
+    works = {
+        name: assignments.run_step(place, nodes[name], dataset)
+        for name in ("pupil", "pupil (control)")
+    }
+    for name, work in works.items():
+        seen = parts.shown(dataset, nodes[name].without)
+        assert set(seen.frame["source"]) == {"elsewhere"}
+        assert set(seen.frame["split"]) == {"train", "validation"}
+        assert seen.fingerprint in work.identity
+    whole = replace(nodes["pupil"], without={})
+    assert assignments.run_step(place, whole, dataset).key != works["pupil"].key
+    assert whole.made_by != nodes["pupil"].made_by
+    assert nodes["lite"].without == {}
+
+
+def test_what_is_under_the_threshold_is_listed_the_worst_first():
+    found = np.linspace(0.2, 0.95, 30, dtype=np.float32)[::-1]
+    paths = [f"{number}.png" for number in range(30)]
+    check = doubted(found, paths, teacher="gate", accepts="fundus", threshold=0.9)
+    assert check.name == "Every image looks like 'fundus' to 'gate'"
+    assert (check.severity, check.passed) == ("warning", False)
+    assert check.images == tuple(paths[:9:-1])
+    assert check.found.startswith("28 of 30 images have a probability below 0.9; the lowest: 0.200")
+    fine = doubted(found, paths, teacher="gate", accepts="fundus", threshold=0.1)
+    assert fine.passed and not fine.images and not fine.advice
+
+
+@pytest.mark.slow
+def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
+    model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
+    place = Workspace.at(tmp_path / "workspace")
+    judged = direct.evaluate(place, model.path, images, None, "softmax", None, 0.85)
+    assert judged.artifact == model.digest
+    assert judged.metrics.images == 12
+
+
+def test_what_a_record_does_not_say_of_an_artifact_is_refused(
+    images: Path, stored: Stored, tmp_path: Path
+):
+    place, gate = Workspace.at(tmp_path / "workspace"), stored().path
+    for classes, output, said in [
+        (("square", "triangle"), "softmax", r"classes: \['square', 'triangle'\] is not what"),
+        (None, "sigmoid", r"output: 'sigmoid' is not what the artifact's record says"),
+    ]:
+        with pytest.raises(PupilaError, match=said):
+            direct.evaluate(place, gate, images, classes, output, None, 0.85)

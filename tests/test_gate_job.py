@@ -1,0 +1,159 @@
+"""A gate with classes of its own in a whole run: it screens the images, and stands in the site."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pupila import Artifact, PupilaError
+from pupila.artifact import Threshold
+from pupila.contract import InputContract
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.store import Store
+from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images, run_step
+from pupila.views import AS_IS
+from pupila_flows.results import RunResult
+from pupila_site import page
+
+pytestmark = pytest.mark.slow
+
+RECIPE = """\
+name: gated
+seed: 3
+data:
+  path: data.csv
+  screen: {teacher: gate, accepts: fundus}
+  expectations: {minimum_images: 2}
+teachers:
+  big: {path: BIG}
+  gate: {path: GATE}
+steps:
+  pupil:
+    use: train
+    without: {source: [there]}
+    with: {student: conv-32-64-8, size: 32, epochs: 1, augmentation: {views: 1}}
+  lite: {use: export-tflite, from: pupil}
+  big-lite: {use: export-tflite, from: big}
+  page: {use: site, from: [lite, gate], with: {gate: fundus}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gate-job")
+    dataset = read_images(draw_images(folder / "drawn", images=6), folder / "cache")
+    with (folder / "data.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "split", "source"])
+        columns = (dataset.frame[name].tolist() for name in ("path", "label", "split"))
+        for path, label, split in zip(*columns, strict=True):
+            source = "there" if int(Path(path).stem) % 3 == 0 else "here"
+            writer.writerow([path, label, split, source])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gate(folder: Path) -> Artifact:
+    """A gate that doubts a third of the images at the threshold that it ships."""
+    store = Store(folder / "elsewhere" / "store")
+    dataset = read_images(folder / "drawn", folder / "cache")
+    source = keras_artifact(store, ("fundus", "other"), seed=5)
+    plain = run_step(
+        installed().step("export-tflite"),
+        _plain("export-tflite"),
+        [source],
+        folder / "run",
+        store=store,
+    ).artifact
+    (found,) = Predictions(folder / "asked").in_own_order(plain, dataset, AS_IS, ignore_progress)
+    third, after = sorted(found[:, 0].tolist())[11:13]
+    threshold = Threshold(
+        positive="fundus", value=(third + after) / 2, chosen_on="these very images"
+    )
+    with store.draft() as draft:
+        (draft / "model.tflite").write_bytes(plain.file(".tflite").read_bytes())
+        fields = plain.record.model_dump(exclude={"files", "threshold"})
+        return store.add(draft, threshold=threshold, **fields)
+
+
+def _plain(name: str) -> Any:
+    return installed().step(name).config()
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, gate: Artifact) -> RunResult:
+    try:
+        page.PAGES.built()
+    except PupilaError as error:
+        pytest.skip(str(error))
+    big = keras_artifact(
+        Store(folder / "elsewhere" / "store"), input=InputContract(height=32, width=32)
+    )
+    text = RECIPE.replace("BIG", str(big.path)).replace("GATE", str(gate.path))
+    (folder / "recipe.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.txt").write_text(done.stdout)
+    (found,) = (folder / ".pupila" / "runs" / "gated").iterdir()
+    return RunResult.model_validate_json((found / "result.json").read_text())
+
+
+def _report(folder: Path) -> str:
+    (found,) = (folder / ".pupila" / "runs" / "gated").iterdir()
+    return (found / "report.html").read_text()
+
+
+def test_images_that_the_gate_doubts_are_told_and_stop_nothing(
+    folder: Path, result: RunResult, gate: Artifact
+):
+    check = result.data.checks[-1]
+    assert check.name == "Every image looks like 'fundus' to 'gate'"
+    assert (check.severity, check.passed, len(check.images)) == ("warning", False, 12)
+    assert check.found.startswith("12 of 36 images have a probability below ")
+    assert gate.record.threshold and f"{gate.record.threshold.value:g};" in check.found
+    assert check.name in (folder / "printed.txt").read_text()
+    assert check.images[0] in _report(folder)
+
+
+def test_the_gate_is_listed_and_not_judged(folder: Path, result: RunResult, gate: Artifact):
+    entries = {entry.name: entry for entry in result.entries}
+    assert entries["gate"].artifact == gate.digest and entries["gate"].record == gate.record
+    assert entries["gate"].evaluation is None and entries["gate"].error is None
+    assert entries["big"].evaluation and entries["lite"].evaluation
+    assert _report(folder).count("tells other classes apart: not judged") >= 2
+    assert "tells other classes apart: not judged" in (folder / "printed.txt").read_text()
+
+
+def test_the_site_has_the_threshold_that_the_gate_ships(
+    folder: Path, result: RunResult, gate: Artifact
+):
+    (site,) = (entry.artifact for entry in result.entries if entry.name == "page")
+    assert site and gate.record.threshold
+    said = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())
+    assert said["gate"]["threshold"] == gate.record.threshold.value
+
+
+def test_a_part_of_the_images_is_left_out_of_a_step_and_judged(folder: Path, result: RunResult):
+    entries = {entry.name: entry for entry in result.entries}
+    pupil = entries["pupil"]
+    assert pupil.without == {"source": ("there",)}
+    assert pupil.record and entries["page"].record
+    assert pupil.record.origin.dataset != entries["page"].record.origin.dataset
+    assert pupil.evaluation and pupil.evaluation.metrics.images == 12
+    assert set(pupil.evaluation.groups["source"]) == {"here", "there"}
+    assert "without source there" in _report(folder)
