@@ -1,0 +1,35 @@
+"""Search for small architectures by evolution, each candidate taught by the same teachers.
+
+This module only describes: Keras is imported in the processes that train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila import Technique, hookimpl
+from pupila_search.config import Pick, Search
+
+
+@hookimpl
+def pupila_techniques() -> Iterator[Technique]:
+    """Yield the search, and what takes another model of its front."""
+    yield Technique(
+        name="search",
+        summary="Search for a small architecture by evolution, taught by large models",
+        implementation="pupila_search.techniques:search",
+        config=Search,
+        accepts=frozenset({"keras", "savedmodel", "tflite"}),
+        produces="keras",
+        max_inputs=None,
+        needs_data=True,
+        seeded=True,
+    )
+    yield Technique(
+        name="search-pick",
+        summary="Take a model by name from the front that a search has found",
+        implementation="pupila_search.techniques:pick",
+        config=Pick,
+        accepts=frozenset({"keras"}),
+        produces="keras",
+    )

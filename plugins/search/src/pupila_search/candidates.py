@@ -1,0 +1,135 @@
+"""Candidates on disk: genome, parents, seed, what each stage of training gave, and weights.
+
+Weights are written before figures, both by rename: a stage without figures is trained again, and
+one with figures never is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pupila.store import write_atomically
+from pupila_search.genome import Genome
+from pupila_search.morphism import Weights
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one stage of training gave."""
+
+    stage: str
+    epochs: int
+    validation_loss: float
+    validation_accuracy: float
+    low: float
+    """Of the 95 % interval of the accuracy."""
+    high: float
+    latency_ms: float
+    seconds: float
+    """Spent in this stage."""
+    ended_seconds: float
+    """On the clock of the search."""
+
+
+@dataclass
+class Candidate:
+    """A genome that is tried, and how far it got."""
+
+    number: int
+    genome: Genome
+    parents: tuple[int, ...]
+    change: str
+    preserved: bool
+    born: int
+    """Generation."""
+    seed: int
+    bytes: int
+    """Of the int8 file, as estimated."""
+    macs: int
+    folder: Path
+    stages: list[Figures] = field(default_factory=list[Figures])
+    failed: str | None = None
+    """Why it could not be trained."""
+
+    @property
+    def name(self) -> str:
+        return f"c{self.number}"
+
+    @property
+    def figures(self) -> Figures:
+        """Of the stage with the lowest loss on the validation images."""
+        return min(self.stages, key=lambda each: each.validation_loss)
+
+    def objective(self, name: str) -> float:
+        """Return what is to be small."""
+        measured = {"loss": self.figures.validation_loss, "latency": self.figures.latency_ms}
+        return (measured | {"bytes": self.bytes, "macs": self.macs})[name]
+
+    def weights(self) -> Weights:
+        """Return the weights after the stage that `figures` tells of."""
+        return read_weights(self.weights_path(self.figures.stage))
+
+    def weights_path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.npz"
+
+    def keep(self, weights: Weights) -> None:
+        """Write what it starts from."""
+        write_weights(self.weights_path("start"), weights)
+        told = {
+            "genome": self.genome.model_dump(mode="json"),
+            "parents": self.parents,
+            "change": self.change,
+            "preserved": self.preserved,
+            "born": self.born,
+            "seed": self.seed,
+            "bytes": self.bytes,
+            "macs": self.macs,
+        }
+        write_atomically(self.folder / "candidate.json", json.dumps(told).encode())
+
+    def recall(self, stage: str) -> bool:
+        """Take over what a stage gave, if it was trained before; tell whether it was."""
+        path = self.folder / f"{stage}.json"
+        if not path.exists():
+            return False
+        stored = json.loads(path.read_text())
+        if "failed" in stored:
+            self.failed = stored["failed"]
+        elif all(each.stage != stage for each in self.stages):
+            self.stages.append(Figures(**stored))
+        return True
+
+    def fail(self, stage: str, reason: str) -> None:
+        """Mark it as failed, for good."""
+        self.failed = reason
+        write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
+
+    def pass_stage(self, figures: Figures) -> None:
+        """Keep what a stage gave."""
+        write_atomically(self._path(figures.stage), json.dumps(asdict(figures)).encode())
+        self.stages.append(figures)
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.json"
+
+
+def write_weights(path: Path, weights: Weights) -> None:
+    """Write weights by layer name."""
+    stream = io.BytesIO()
+    arrays = {f"{name}/{n}": each for name, of in weights.items() for n, each in enumerate(of)}
+    np.savez(stream, **arrays)
+    write_atomically(path, stream.getvalue())
+
+
+def read_weights(path: Path) -> Weights:
+    """Return what `write_weights` wrote."""
+    weights: Weights = {}
+    with np.load(path) as stored:
+        for key in stored.files:  # in the order in which they were written
+            weights.setdefault(key.rpartition("/")[0], []).append(stored[key])
+    return weights

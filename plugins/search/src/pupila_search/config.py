@@ -1,0 +1,148 @@
+"""Settings of `search` and `search-pick`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pupila import InputContract
+from pupila.plugin import Config
+from pupila.training.schedule import Schedule
+from pupila.views import Augmentation
+from pupila_search.genome import Space
+
+Objective = Literal["loss", "bytes", "latency", "macs"]
+
+_OF_THE_STUDY = {
+    "epochs": (5,),
+    "alpha": 0.5,
+    "temperature": 10.0,
+    "population": 5,
+    "children": 3,
+    "finalists": 0,
+    "learning_rate": 1e-3,
+    "maximum_bytes": None,
+    "maximum_macs": None,
+}
+"""What `append` has where a recipe says nothing: five students, three changed in each round."""
+
+
+class Search(Config):
+    """What is searched, how candidates are taught, and for how long."""
+
+    strategy: Literal["evolve", "append"] = Field(
+        default="evolve",
+        description="evolve: mutation and crossover of many kinds of block; append: one "
+        "convolution at a time, with the study's own settings where none are given.",
+    )
+    minutes: float | None = Field(
+        default=30.0,
+        gt=0,
+        description="Minutes after which no further training starts; with null only `trainings` "
+        "ends the search.",
+    )
+    trainings: int | None = Field(
+        default=None, ge=1, description="Candidates that are trained at most."
+    )
+    target: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Validation accuracy within `maximum_bytes` that ends the search when reached.",
+    )
+    maximum_bytes: int | None = Field(
+        default=200_000,
+        ge=1,
+        description="Largest int8 file, as estimated: evolve draws no larger genome, and no larger "
+        "one is chosen.",
+    )
+    maximum_macs: int | None = Field(
+        default=30_000_000,
+        ge=1,
+        description="Most multiply-accumulates of a candidate, which bounds the time of training.",
+    )
+    size: int = Field(default=96, ge=16, description="Rows and columns of the input in pixels.")
+    objectives: tuple[Objective, ...] = Field(
+        default=("loss", "bytes", "latency"),
+        min_length=1,
+        description="What is to be small, on the validation images or of the model. Latency is "
+        "measured, so that a search with it is never quite the same twice; macs stands for it.",
+    )
+    epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(4, 12),
+        min_length=1,
+        description="Passes over the images in each stage: after each the better half goes on.",
+    )
+    population: int = Field(default=8, ge=2, description="Candidates that breed.")
+    children: int = Field(default=8, ge=1, description="Candidates of each further generation.")
+    crossover: float = Field(
+        default=0.25, ge=0, le=1, description="Part of the children that have two parents."
+    )
+    oldest: int = Field(
+        default=6, ge=1, description="Generations after which a candidate no longer breeds."
+    )
+    finalists: int = Field(
+        default=3, ge=0, description="Best candidates that are fine-tuned at the end."
+    )
+    tuning_epochs: int = Field(
+        default=10,
+        ge=1,
+        description="Passes with the first blocks frozen, and again with all of them trained, at a "
+        "tenth of the rate.",
+    )
+    workers: int = Field(default=2, ge=1, description="Candidates that are trained side by side.")
+    alpha: float = Field(
+        default=0.1, ge=0, le=1, description="Weight of the labels; the teachers have the rest."
+    )
+    temperature: float = Field(
+        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
+    )
+    batch_size: int = Field(default=32, ge=1, description="Images of one training step.")
+    learning_rate: float = Field(
+        default=4e-3,
+        gt=0,
+        le=1,
+        description="Highest rate of AdamW in each stage, which falls to 0 by a cosine.",
+    )
+    augmentation: Augmentation = Field(
+        default=Augmentation(views=4), description="How far the views of an image may be from it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_study(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("strategy") == "append":
+            return _OF_THE_STUDY | given
+        return given
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.minutes is None and self.trainings is None:
+            raise ValueError("`minutes` and `trainings` are both null: give one, or no end comes")
+        return self
+
+    @property
+    def input(self) -> InputContract:
+        """What candidates are given."""
+        return InputContract(height=self.size, width=self.size)
+
+    def smallest_bytes(self, classes: int) -> int:
+        """Return the bytes of the smallest int8 file that can come of a search."""
+        return Space(self.input, classes).smallest_bytes
+
+    def schedule(self, epochs: int, learning_rate: float) -> Schedule:
+        """Return how long, and at which rate, one stage is trained."""
+        return Schedule(
+            epochs=epochs,
+            batch_size=self.batch_size,
+            learning_rate=learning_rate,
+            patience=None,
+            augmentation=self.augmentation,
+        )
+
+
+class Pick(Config):
+    """Which model of a search is taken."""
+
+    pick: str = Field(description="Name of a model of the front, as the report gives it: c12.")

@@ -1,0 +1,229 @@
+"""Genomes: architectures as lists of blocks, each with a historical mark.
+
+Stanley and Miikkulainen 2002, "Evolving neural networks through augmenting topologies", section
+3.2: a gene keeps the number that it was given when it first appeared, so that genes of one origin
+are found in any two genomes. Here a gene is a block of convolutions.
+
+A genome is data alone. `pupila_search.building` makes a model of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pupila import InputContract
+
+Kind = Literal["convolution", "separable", "inverted"]
+Activation = Literal["relu", "relu6"]
+Pooling = Literal["none", "max", "average"]
+
+KINDS: tuple[Kind, ...] = ("convolution", "separable", "inverted")
+KERNELS = (3, 5)
+
+_CHANNEL_BYTES = 26
+_LAYER_BYTES = 632
+_FILE_BYTES = 1240
+"""Of the int8 flatbuffers that ai-edge-quantizer 0.10 writes, beside one byte for each entry of a
+kernel: fitted to eight files of 2 to 18 layers (a channel's bias and scales, a layer's tensors and
+operators, what every file has). The estimate was within 1 % of seven, and 5 % under the smallest,
+of 3.6 kB."""
+
+
+class _Gene(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Block(_Gene):
+    """One block: a convolution, depthwise and pointwise ones, or an inverted residual."""
+
+    mark: int = Field(ge=0, description="Number given when it first appeared.")
+    kind: Kind
+    filters: int = Field(ge=1, description="Channels that it gives.")
+    kernel: Literal[3, 5] = 3
+    stride: Literal[1, 2] = 1
+    normalised: bool = Field(default=True, description="Whether convolutions are normalised.")
+    activation: Activation = "relu6"
+    pooling: Pooling = Field(default="none", description="Of 2 x 2, after the block.")
+    hidden: int = Field(default=0, ge=0, description="Channels inside an inverted residual.")
+    squeeze: int = Field(default=0, ge=0, description="Channels of squeeze-excitation; 0: none.")
+    shortcut: bool = Field(default=False, description="Whether the input is added.")
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> Self:
+        inverted = self.kind == "inverted"
+        if inverted != (self.hidden > 0) or (inverted and not self.normalised):
+            raise ValueError(f"a block {self.kind!r} cannot have `hidden` {self.hidden!r} channels")
+        if not inverted and (self.squeeze or self.shortcut):
+            raise ValueError(f"a block {self.kind!r} has neither `squeeze` nor `shortcut`")
+        if self.shortcut and (self.stride > 1 or self.pooling != "none"):
+            raise ValueError("a block with a `shortcut` keeps the size of its input")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Prefix of its layers' names: unique in a genome, the same in its children."""
+        return f"block_{self.mark}"
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it may give negative values."""
+        return self.kind == "inverted"
+
+    def side_after(self, side: int) -> int:
+        """Return the pixels of a side that are left of `side`."""
+        side = -(-side // self.stride)
+        return side if self.pooling == "none" else side // 2
+
+
+class Head(_Gene):
+    """What turns the last feature map into logits."""
+
+    flatten: bool = Field(default=False, description="Read every position, not their mean.")
+    units: int = Field(default=0, ge=0, description="Units of a dense layer between; 0: none.")
+
+
+class Genome(_Gene):
+    """An architecture. `model_dump_json` and `model_validate_json` give it back exactly."""
+
+    blocks: tuple[Block, ...] = Field(min_length=1)
+    head: Head = Head()
+
+    @model_validator(mode="after")
+    def _marks_each_block_once(self) -> Self:
+        marks = [block.mark for block in self.blocks]
+        if len(set(marks)) < len(marks):
+            raise ValueError(f"marks tell blocks apart, but these are {marks}")
+        return self
+
+    @property
+    def structure(self) -> str:
+        """What is built of it, whatever the history: equal for equal architectures."""
+        plain = [block.model_dump_json(exclude={"mark"}) for block in self.blocks]
+        return "\n".join([*plain, self.head.model_dump_json()])
+
+    def channels_into(self, index: int) -> int:
+        """Return how many channels block `index` is given; `len(blocks)` is the head."""
+        return self.blocks[index - 1].filters if index else 3
+
+    def with_blocks(self, blocks: list[Block]) -> Genome:
+        """Return it with other blocks; shortcuts that do not fit any more are left out."""
+        fitting: list[Block] = []
+        for block in blocks:
+            given = fitting[-1].filters if fitting else 3
+            fits = block.stride == 1 and block.pooling == "none" and block.filters == given
+            fitting.append(block.model_copy(update={"shortcut": block.shortcut and fits}))
+        return Genome(blocks=tuple(fitting), head=self.head)
+
+    def tied_to(self, index: int) -> range:
+        """Return the blocks whose outputs are added up: they have equally many filters."""
+        first = last = index
+        while self.blocks[first].shortcut:
+            first -= 1
+        while last + 1 < len(self.blocks) and self.blocks[last + 1].shortcut:
+            last += 1
+        return range(first, last + 1)
+
+
+@dataclass(frozen=True)
+class LayerSize:
+    """A convolution or dense layer, its normalisation folded into it."""
+
+    entries: int
+    """Of the kernel."""
+    channels: int
+    positions: int
+    """At which the kernel is used."""
+
+
+def layer_sizes(genome: Genome, input: InputContract, classes: int) -> Iterator[LayerSize]:
+    """Yield the layers with weights, from the picture to the logits."""
+    rows, columns, given = input.height, input.width, 3
+    for block in genome.blocks:
+        into = rows * columns
+        out = -(-rows // block.stride) * -(-columns // block.stride)
+        yield from _sizes_in(block, given, into, out)
+        rows, columns = block.side_after(rows), block.side_after(columns)
+        given = block.filters
+    features = given * rows * columns if genome.head.flatten else given
+    for units in filter(None, (genome.head.units, classes)):
+        yield LayerSize(features * units, units, 1)
+        features = units
+
+
+def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSize]:
+    area, filters, hidden = block.kernel**2, block.filters, block.hidden
+    if block.kind == "convolution":
+        yield LayerSize(area * given * filters, filters, out)
+        return
+    if block.kind == "separable":
+        yield LayerSize(area * given, given, out)
+        yield LayerSize(given * filters, filters, out)
+        return
+    yield LayerSize(given * hidden, hidden, into)
+    yield LayerSize(area * hidden, hidden, out)
+    if block.squeeze:
+        yield LayerSize(hidden * block.squeeze, block.squeeze, 1)
+        yield LayerSize(block.squeeze * hidden, hidden, 1)
+    yield LayerSize(hidden * filters, filters, out)
+
+
+def int8_bytes(genome: Genome, input: InputContract, classes: int) -> int:
+    """Estimate the bytes of the int8 flatbuffer, without building anything."""
+    sizes = list(layer_sizes(genome, input, classes))
+    entries = sum(each.entries for each in sizes)
+    channels = sum(each.channels for each in sizes)
+    return entries + _CHANNEL_BYTES * channels + _LAYER_BYTES * len(sizes) + _FILE_BYTES
+
+
+def macs(genome: Genome, input: InputContract, classes: int) -> int:
+    """Return the multiply-accumulates of one picture."""
+    return sum(each.entries * each.positions for each in layer_sizes(genome, input, classes))
+
+
+def positions_left(genome: Genome, input: InputContract) -> tuple[int, int]:
+    """Return rows and columns of the last feature map."""
+    rows, columns = input.height, input.width
+    for block in genome.blocks:
+        rows, columns = block.side_after(rows), block.side_after(columns)
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which genomes may be searched."""
+
+    input: InputContract
+    classes: int
+    maximum_bytes: int | None = None
+    """Of the int8 file, as estimated."""
+    maximum_macs: int | None = None
+    most_blocks: int = 16
+    fewest_filters: int = 8
+    most_filters: int = 512
+
+    def fault(self, genome: Genome) -> str:
+        """Say why a genome is outside; an empty string where it is not."""
+        filters = [block.filters for block in genome.blocks]
+        if len(filters) > self.most_blocks:
+            return f"{len(filters)} blocks, more than {self.most_blocks}"
+        if min(filters) < self.fewest_filters or max(filters) > self.most_filters:
+            return f"{filters} filters, not {self.fewest_filters} to {self.most_filters}"
+        if min(positions_left(genome, self.input)) < 1:
+            return "nothing is left of the picture"
+        size = int8_bytes(genome, self.input, self.classes)
+        if self.maximum_bytes and size > self.maximum_bytes:
+            return f"{size} bytes, more than {self.maximum_bytes}"
+        work = macs(genome, self.input, self.classes)
+        if self.maximum_macs and work > self.maximum_macs:
+            return f"{work} multiply-accumulates, more than {self.maximum_macs}"
+        return ""
+
+    @property
+    def smallest_bytes(self) -> int:
+        """Bytes of the smallest genome that there is."""
+        block = Block(mark=0, kind="convolution", filters=self.fewest_filters)
+        return int8_bytes(Genome(blocks=(block,)), self.input, self.classes)

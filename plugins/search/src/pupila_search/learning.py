@@ -1,0 +1,131 @@
+"""Trains one stage of one candidate; this is what workers do."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pupila.digest import digest_json
+from pupila.keras_files import import_keras
+from pupila.metrics import proportion
+from pupila.training.batches import Images
+from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import fit
+from pupila.training.loss import distillation_loss
+from pupila.training.schedule import Schedule
+from pupila_search.building import build, freeze_first, load, weights_of
+from pupila_search.candidates import Figures, read_weights, write_weights
+from pupila_search.genome import Genome
+from pupila_search.latency import latency_ms
+from pupila_search.lesson import Lesson
+
+keras = import_keras()
+
+_WATCH_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stage of one candidate."""
+
+    genome: Genome
+    folder: Path
+    stage: str
+    source: Path
+    """Weights to start from."""
+    schedule: Schedule
+    seed: int
+    frozen: bool = False
+    """Whether the first half of the blocks stays as it is."""
+    latency_ms: float | None = None
+    """As measured before."""
+
+
+def begin(lesson: Lesson, parent: int, threads: int) -> None:
+    """Prepare a worker, which ends when the process `parent` has."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    _held.append(lesson)
+
+
+_held: list[Lesson] = []
+"""Of the worker that this process is: its one lesson."""
+
+
+def learn(task: Task) -> Figures:
+    """Train a stage, write the weights of its best epoch, and return what it gave.
+
+    `ended_seconds` is left to whoever has the clock. A stage that was killed goes on after the last
+    epoch that it ended.
+
+    Raises:
+        PupilaError: the loss is no longer a number.
+    """
+    lesson, started = _held[-1], time.monotonic()
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(task.seed)
+    model = build(task.genome, lesson.config.input, len(lesson.train.classes))
+    load(model, read_weights(task.source))
+    latency = task.latency_ms or latency_ms(model)
+    if task.frozen:
+        freeze_first(model, task.genome)
+    course = _fitted(model, task, lesson)
+    write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
+    (task.folder / "training.npz").unlink(missing_ok=True)
+    return _figures(task, course, len(lesson.validation), latency, time.monotonic() - started)
+
+
+def _fitted(model: Any, task: Task, lesson: Lesson) -> Course:
+    config, (images, judged) = lesson.config, _images(lesson.digest)
+    told = [task.genome.model_dump(mode="json"), task.stage, task.schedule.model_dump(), task.seed]
+    return fit(
+        model,
+        distillation_loss(config.alpha, config.temperature),
+        images,
+        judged,
+        task.schedule,
+        task.seed,
+        Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told])),
+        _untold,
+    )
+
+
+@cache
+def _images(digest: str) -> tuple[Images, Images]:
+    """Open the pictures once in a worker's life."""
+    (lesson,) = (each for each in _held[-1:] if each.digest == digest)
+    return lesson.images(), lesson.judged()
+
+
+def _figures(task: Task, course: Course, images: int, latency: float, seconds: float) -> Figures:
+    best = course.history[course.best_epoch]
+    accuracy = proportion(round(best["val_accuracy"] * images), images)
+    return Figures(
+        stage=task.stage,
+        epochs=len(course.history),
+        validation_loss=best["val_loss"],
+        validation_accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        latency_ms=latency,
+        seconds=seconds,
+        ended_seconds=0.0,
+    )
+
+
+def _untold(done: int, total: int, what: str) -> None:
+    """Leave it to the search to tell its progress."""
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent was killed: it would train on for no one."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)

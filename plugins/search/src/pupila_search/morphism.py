@@ -1,0 +1,292 @@
+"""Changes of a genome after which the child computes what its parent did.
+
+Chen et al. 2016, "Net2Net" (ICLR), and Wei et al. 2016, "Network morphism" (ICML):
+
+* wider (Net2Net, section 2.2): a channel is given copies, and what reads it is split among them.
+  With equal parts, as in the paper, copies stay equal for ever under an optimizer such as AdamW,
+  which is why the paper adds noise. Here the parts differ at random, entry by entry, and add up
+  to the whole: nothing is lost, and copies learn different things.
+* deeper (section 2.3): an identity is put in. Of a convolution it is a kernel that is 1 at its
+  centre, without normalisation, which would not be an identity in training; it passes only what
+  its activation lets through, so it does not follow a block that gives negative values. An
+  inverted residual adds 0: its last normalisation has a gain of 0.
+* larger kernels (Network morphism, section 3.4): zeros around the old one.
+
+All is numpy: weights are arrays by layer name, as `pupila_search.building` names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from pupila import InputContract
+from pupila_search.genome import KERNELS, Block, Genome, Kind, positions_left
+
+Weights = dict[str, list[NDArray[Any]]]
+
+_APART = 0.5
+"""Standard deviation by which the parts of copies differ, relative to that of the kernel."""
+
+
+_FIRST = {"convolution": "conv", "separable": "point", "inverted": "expand"}
+"""Layer of a block that mixes the channels of its input."""
+
+_LAST = {"convolution": "conv", "separable": "point", "inverted": "project"}
+"""Layer of a block that gives its output."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A genome with the weights it starts from."""
+
+    genome: Genome
+    weights: Weights
+    """May lack layers, or have other sizes: what fits is taken, the rest is drawn anew."""
+    preserved: bool
+    """Whether it computes what its parent did."""
+    change: str
+    """In words."""
+
+
+def widen(
+    genome: Genome,
+    weights: Weights,
+    index: int,
+    filters: int,
+    input: InputContract,
+    random: Generator,
+) -> Child:
+    """Give block `index`, and those whose outputs are added to its own, more filters."""
+    tied = genome.tied_to(index)
+    copied = _copies(genome.blocks[index].filters, filters, random)
+    wider = dict(weights)
+    for place in tied:
+        _copy_outputs(wider, _last_layer(genome.blocks[place]), copied)
+        _split_readers(wider, genome, place + 1, copied, input, random)
+    blocks = list(genome.blocks)
+    for place in tied:
+        blocks[place] = blocks[place].model_copy(update={"filters": filters})
+    named = ", ".join(genome.blocks[place].name for place in tied)
+    return Child(genome.with_blocks(blocks), wider, True, f"widen {named} to {filters}")
+
+
+def widen_hidden(
+    genome: Genome, weights: Weights, index: int, hidden: int, random: Generator
+) -> Child:
+    """Give an inverted residual more channels inside."""
+    block, wider = genome.blocks[index], dict(weights)
+    copied = _copies(block.hidden, hidden, random)
+    _copy_outputs(wider, f"{block.name}_expand", copied)
+    _copy_channels(wider, f"{block.name}_depth", copied)
+    if block.squeeze:
+        _split_inputs(wider, f"{block.name}_reduce", copied, random)
+        _copy_outputs(wider, f"{block.name}_excite", copied)
+    _split_inputs(wider, f"{block.name}_project", copied, random)
+    changed = _changed(genome, index, hidden=hidden)
+    return Child(changed, wider, True, f"expand {block.name} to {hidden}")
+
+
+def deepen(
+    genome: Genome, weights: Weights, index: int, kind: Kind, mark: int, random: Generator
+) -> Child:
+    """Put a block that changes nothing behind block `index`.
+
+    Raises:
+        ValueError: a block of this kind would change something there.
+    """
+    before = genome.blocks[index]
+    if kind != "inverted" and before.is_linear:
+        raise ValueError(f"a block {kind!r} would cut off the negative values of {before.name}")
+    block = _identity(before, kind, mark)
+    blocks = list(genome.blocks)
+    blocks.insert(index + 1, block)
+    added = _identity_weights(block, before.filters, random)
+    changed = genome.with_blocks(blocks)
+    return Child(changed, weights | added, True, f"{kind} behind {before.name}")
+
+
+def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
+    """Give a block the next larger kernel."""
+    block, grown = genome.blocks[index], dict(weights)
+    size = KERNELS[KERNELS.index(block.kernel) + 1]
+    name = f"{block.name}_{'conv' if block.kind == 'convolution' else 'depth'}"
+    margin = (size - block.kernel) // 2
+    kernel, *others = weights[name]
+    grown[name] = [np.pad(kernel, [(margin, margin)] * 2 + [(0, 0)] * 2), *others]
+    changed = _changed(genome, index, kernel=size)
+    return Child(changed, grown, True, f"kernel of {block.name} to {size}")
+
+
+def fitted(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+    """Put as much of an old array into a new one as both have.
+
+    Kernels keep their centre, and channels their order.
+    """
+    if old.shape == new.shape:
+        return old
+    if old.ndim != new.ndim:
+        return new
+    result = new.copy()
+    areas = [
+        _overlap(was, now, centred=old.ndim == 4 and axis < 2)
+        for axis, (was, now) in enumerate(zip(old.shape, new.shape, strict=True))
+    ]
+    result[tuple(now for _, now in areas)] = old[tuple(was for was, _ in areas)]
+    return result
+
+
+def _overlap(old: int, new: int, centred: bool) -> tuple[slice, slice]:
+    common = min(old, new)
+    starts = ((old - common) // 2, (new - common) // 2) if centred else (0, 0)
+    first, second = (slice(start, start + common) for start in starts)
+    return first, second
+
+
+def _changed(genome: Genome, index: int, **fields: Any) -> Genome:
+    blocks = list(genome.blocks)
+    blocks[index] = blocks[index].model_copy(update=fields)
+    return genome.with_blocks(blocks)
+
+
+def _copies(old: int, new: int, random: Generator) -> NDArray[np.int64]:
+    """Return which old channel each new one `(new,)` is a copy of; the old ones come first."""
+    if new <= old:
+        raise ValueError(f"{new} channels are no more than {old}")
+    return np.concatenate([np.arange(old), random.integers(0, old, new - old)])
+
+
+def _last_layer(block: Block) -> str:
+    return f"{block.name}_{_LAST[block.kind]}"
+
+
+def _split_readers(
+    weights: Weights,
+    genome: Genome,
+    index: int,
+    copied: NDArray[np.int64],
+    input: InputContract,
+    random: Generator,
+) -> None:
+    """Split what block `index`, or the head, reads among copies of its input channels."""
+    if index == len(genome.blocks):
+        _split_head(weights, genome, copied, input, random)
+        return
+    block = genome.blocks[index]
+    if block.kind == "separable":
+        _copy_channels(weights, f"{block.name}_depth", copied)
+    _split_inputs(weights, f"{block.name}_{_FIRST[block.kind]}", copied, random)
+
+
+def _split_head(
+    weights: Weights,
+    genome: Genome,
+    copied: NDArray[np.int64],
+    input: InputContract,
+    random: Generator,
+) -> None:
+    name = "head_dense" if genome.head.units else "logits"
+    kernel, *others = weights[name]
+    rows, columns = positions_left(genome, input) if genome.head.flatten else (1, 1)
+    by_position = kernel.reshape(rows * columns, -1, kernel.shape[-1])
+    split = _split(by_position, 1, copied, random)
+    weights[name] = [split.reshape(-1, kernel.shape[-1]), *others]
+
+
+def _copy_outputs(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:
+    """Copy output channels: of the kernel, of a bias, and of the normalisation behind."""
+    for each in _with_norm(weights, name):
+        weights[each] = [array[..., copied] for array in weights[each]]
+
+
+def _copy_channels(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:
+    """Copy the channels of a depthwise kernel `(rows, columns, channels, 1)`."""
+    for each in _with_norm(weights, name):
+        weights[each] = [
+            array[:, :, copied] if array.ndim == 4 else array[copied] for array in weights[each]
+        ]
+
+
+def _split_inputs(
+    weights: Weights, name: str, copied: NDArray[np.int64], random: Generator
+) -> None:
+    kernel, *others = weights[name]
+    weights[name] = [_split(kernel, 2, copied, random), *others]
+
+
+def _with_norm(weights: Weights, name: str) -> Iterator[str]:
+    yield name
+    if f"{name}_norm" in weights:
+        yield f"{name}_norm"
+
+
+def _split(
+    kernel: NDArray[Any], axis: int, copied: NDArray[np.int64], random: Generator
+) -> NDArray[Any]:
+    """Share what a channel is worth among its copies: unequal parts that add up to the whole."""
+    counts = np.bincount(copied)
+    whole = np.moveaxis(kernel, axis, 0).astype(np.float64)
+    apart = random.normal(0, _APART * kernel.std(), (len(copied), *whole.shape[1:]))
+    sums = np.zeros_like(whole)
+    np.add.at(sums, copied, apart)
+    share = counts.reshape(-1, *[1] * (whole.ndim - 1))
+    parts = (whole / share)[copied] + apart - (sums / share)[copied]
+    return np.moveaxis(parts, 0, axis).astype(kernel.dtype)
+
+
+def _identity(before: Block, kind: Kind, mark: int) -> Block:
+    if kind == "inverted":
+        return Block(
+            mark=mark, kind=kind, filters=before.filters, hidden=2 * before.filters, shortcut=True
+        )
+    return Block(
+        mark=mark,
+        kind=kind,
+        filters=before.filters,
+        normalised=False,
+        activation=before.activation,
+    )
+
+
+def _identity_weights(block: Block, channels: int, random: Generator) -> Weights:
+    if block.kind == "convolution":
+        kernel = _centred(np.eye(channels), block.kernel)
+        return {f"{block.name}_conv": [kernel, _zeros(channels)]}
+    if block.kind == "separable":
+        depth = _centred(np.ones((channels, 1)), block.kernel)
+        return {
+            f"{block.name}_depth": [depth, _zeros(channels)],
+            f"{block.name}_point": [_centred(np.eye(channels), 1), _zeros(channels)],
+        }
+    last = [_zeros(channels), _zeros(channels), _zeros(channels), _zeros(channels) + 1]
+    return {f"{block.name}_project_norm": last} | _drawn_inside(block, channels, random)
+
+
+def _drawn_inside(block: Block, channels: int, random: Generator) -> Weights:
+    """Draw the convolutions of an inverted residual: He et al. 2015, equation 10."""
+
+    def drawn(*shape: int, reads: int) -> NDArray[np.float32]:
+        return random.normal(0, np.sqrt(2 / reads), shape).astype(np.float32)
+
+    size, hidden = block.kernel, block.hidden
+    return {
+        f"{block.name}_expand": [drawn(1, 1, channels, hidden, reads=channels)],
+        f"{block.name}_depth": [drawn(size, size, hidden, 1, reads=size * size)],
+        f"{block.name}_project": [drawn(1, 1, hidden, channels, reads=hidden)],
+    }
+
+
+def _centred(matrix: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """Return a kernel `(size, size, …)` that is `matrix` at its centre and 0 elsewhere."""
+    kernel = np.zeros((size, size, *matrix.shape), np.float32)
+    kernel[size // 2, size // 2] = matrix
+    return kernel
+
+
+def _zeros(channels: int) -> NDArray[np.float32]:
+    return np.zeros(channels, np.float32)

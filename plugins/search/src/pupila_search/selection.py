@@ -1,0 +1,57 @@
+"""Which candidates go on: non-dominated sorting with crowding.
+
+Deb, Pratap, Agarwal and Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm:
+NSGA-II", sections III A (fronts) and III B (crowding). All objectives are to be small. The young
+ones alone breed (Real et al. 2019, "Regularized evolution for image classifier architecture
+search"): on a hundred validation images some are best by luck, and luck is not inherited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def fronts(objectives: ArrayLike) -> list[list[int]]:
+    """Sort `(candidates, objectives)` into fronts: none in the first is dominated by any."""
+    values = np.asarray(objectives, np.float64)
+    dominates = (values[:, np.newaxis] <= values).all(-1) & (values[:, np.newaxis] < values).any(-1)
+    left, found = np.ones(len(values), bool), list[list[int]]()
+    while left.any():
+        beaten = dominates[left].any(axis=0)
+        front = np.flatnonzero(left & ~beaten)
+        found.append(front.tolist())
+        left[front] = False
+    return found
+
+
+def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
+    """Return how far the neighbours of each of a front are from one another, `(candidates,)`.
+
+    The extremes of an objective are infinitely far from the next.
+    """
+    values = np.asarray(objectives, np.float64)
+    distances = np.zeros(len(values))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        width = column[order[-1]] - column[order[0]]
+        distances[order[[0, -1]]] = np.inf
+        if width > 0:
+            distances[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / width
+    return distances
+
+
+def ranked(objectives: ArrayLike) -> list[int]:
+    """Return candidates, best first: by front, then the least crowded."""
+    values, order = np.asarray(objectives, np.float64), list[int]()
+    for front in fronts(values):
+        apart = crowding(values[front])
+        order += [front[place] for place in np.argsort(-apart, kind="stable")]
+    return order
+
+
+def tournament(order: Sequence[int], random: np.random.Generator) -> int:
+    """Draw two candidates and return the better one: the earlier in `order`."""
+    return order[int(random.integers(0, len(order), 2).min())]

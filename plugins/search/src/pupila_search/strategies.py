@@ -1,0 +1,118 @@
+"""The two searches: evolution, and the study's appending of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pupila_search.candidates import Candidate
+from pupila_search.genome import Genome
+from pupila_search.laboratory import Laboratory
+from pupila_search.morphism import Child
+from pupila_search.selection import ranked, tournament
+from pupila_search.variation import Appending, Marks, Parent, Variation
+
+
+def evolve(laboratory: Laboratory, seed: int) -> None:
+    """Breed generations until the budget is spent.
+
+    Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
+    best arm identification and hyperparameter optimization", algorithm 1): all for a few epochs,
+    the better half by loss for more. Of parents and children those breed that NSGA-II ranks first,
+    and that are not too old (see `pupila_search.selection`).
+
+    Raises:
+        PupilaError: the space has no valid child.
+        OSError: the disk is full.
+    """
+    config = laboratory.config
+    variation = Variation(laboratory.space, np.random.default_rng(seed), Marks())
+    fresh = [_first(variation.initial()) for _ in range(_room(laboratory, config.population))]
+    population = _halved(laboratory, [laboratory.admit(each, (), 0) for each in fresh])
+    generation = 1
+    while laboratory.goes_on() and population:
+        born: list[Candidate] = []
+        for _ in range(_room(laboratory, config.children)):
+            child, parents = _bred(laboratory, variation, population)
+            born.append(laboratory.admit(child, parents, generation))
+        young = [each for each in population if generation - each.born < config.oldest]
+        together = young + _halved(laboratory, born)
+        population = _best(laboratory, together or population)[: config.population]
+        generation += 1
+
+
+def append(laboratory: Laboratory, seed: int) -> None:
+    """Let students grow by a block at a time, as the study did.
+
+    Equal students are trained; in each round as many as `children` are picked at random and get a
+    block appended, and the most accurate of all go on.
+
+    Raises:
+        PupilaError: the first student is too large already.
+        OSError: the disk is full.
+    """
+    config, random = laboratory.config, np.random.default_rng(seed)
+    appending = Appending(laboratory.space, random, Marks())
+    first = _first(appending.initial())
+    count = _room(laboratory, config.population)
+    students = laboratory.learn([laboratory.admit(first, (), 0) for _ in range(count)], 0)
+    generation = 1
+    while laboratory.goes_on() and students:
+        count = min(_room(laboratory, config.children), len(students))
+        chosen = [students[place] for place in random.permutation(len(students))[:count]]
+        grown = [(appending.appended(_parent(each)), each) for each in chosen]
+        fitting = [(child, each) for child, each in grown if child is not None]
+        if not fitting:
+            break
+        born = [laboratory.admit(child, (each,), generation) for child, each in fitting]
+        together = students + laboratory.learn(born, 0)
+        by_accuracy = sorted(together, key=lambda each: -each.figures.validation_accuracy)
+        students = by_accuracy[: config.population]
+        generation += 1
+
+
+STRATEGIES = {"evolve": evolve, "append": append}
+
+
+def _room(laboratory: Laboratory, wanted: int) -> int:
+    """Return how many candidates the budget of trainings has room for."""
+    most = laboratory.config.trainings
+    return wanted if most is None else min(wanted, most - len(laboratory.candidates))
+
+
+def _first(genome: Genome) -> Child:
+    return Child(genome, {}, False, "initial")
+
+
+def _parent(candidate: Candidate) -> Parent:
+    return Parent(candidate.genome, candidate.weights())
+
+
+def _bred(
+    laboratory: Laboratory, variation: Variation, population: Sequence[Candidate]
+) -> tuple[Child, list[Candidate]]:
+    """Return a child of one or two of the population."""
+    order, random = list(range(len(population))), variation.random
+    first = population[tournament(order, random)]
+    second = population[tournament(order, random)]
+    if first is not second and random.random() < laboratory.config.crossover:
+        return variation.crossed(_parent(first), _parent(second)), [first, second]
+    return variation.mutated(_parent(first)), [first]
+
+
+def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Train the stages, each of the better half of those before; return all that were trained."""
+    going_on = list(candidates)
+    for stage in range(len(laboratory.config.epochs)):
+        passed = laboratory.learn(going_on, stage)
+        by_loss = sorted(passed, key=lambda each: each.stages[-1].validation_loss)
+        going_on = by_loss[: -(-len(by_loss) // 2)]
+    return [each for each in candidates if each.stages and each.failed is None]
+
+
+def _best(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Order candidates as NSGA-II does."""
+    names = laboratory.config.objectives
+    values = [[each.objective(name) for name in names] for each in candidates]
+    return [candidates[place] for place in ranked(values)]

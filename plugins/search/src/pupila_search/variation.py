@@ -1,0 +1,329 @@
+"""Draws genomes: random ones to begin with, changed ones, and crosses of two.
+
+A heuristic prior lets filters grow with depth, as the study proposes: new blocks have as many
+filters as the one before, or more, the deep blocks are widened and the early ones narrowed most.
+
+Every draw comes from one numpy generator, which is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.random import Generator
+
+from pupila import PupilaError
+from pupila_search.genome import KERNELS, KINDS, Block, Genome, Head, Kind, Pooling, Space
+from pupila_search.morphism import Child, Weights, deepen, grow_kernel, widen, widen_hidden
+
+_STEP = 8
+"""Filters are multiples of it: an int8 kernel of XNNPACK works on as many at once."""
+
+_ATTEMPTS = 200
+_SHRINK, _GROW = 0.7, (1.25, 1.5, 2.0)
+_EXPANSIONS = (2, 3, 4)
+_DEEPEST_START = 7
+
+
+@dataclass
+class Marks:
+    """Gives each new block its historical mark.
+
+    The same kind of block behind the same one is one innovation, whoever has it first (Stanley and
+    Miikkulainen 2002, section 3.2), unless the genome has that mark already.
+    """
+
+    known: dict[tuple[int, Kind], list[int]] = field(default_factory=dict[Any, Any])
+    count: int = 0
+
+    def of(self, genome: Genome | None, behind: int, kind: Kind) -> int:
+        """Return the mark of a block `kind` behind that of mark `behind`; -1 is the picture."""
+        taken = {block.mark for block in genome.blocks} if genome else set[int]()
+        marks = self.known.setdefault((behind, kind), [])
+        for mark in marks:
+            if mark not in taken:
+                return mark
+        marks.append(self.count)
+        self.count += 1
+        return marks[-1]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A genome and what it has learned."""
+
+    genome: Genome
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Draws within a space, by one generator and with one history of marks."""
+
+    space: Space
+    random: Generator
+    marks: Marks
+
+    def initial(self) -> Genome:
+        """Draw a genome to begin with.
+
+        Raises:
+            PupilaError: none that was drawn is in the space.
+        """
+        return self._within(self._drawn)
+
+    def mutated(self, parent: Parent) -> Child:
+        """Change one thing.
+
+        Raises:
+            PupilaError: nothing that was tried is in the space.
+        """
+
+        def draw() -> Child | None:
+            change = self._choice(_CHANGES)
+            return change(self, parent)
+
+        return self._within(draw)
+
+    def crossed(self, first: Parent, second: Parent) -> Child:
+        """Cross two genomes, aligned by their marks.
+
+        Of blocks that both have, either's is taken by chance; what only one has comes from the
+        first, which is to be the fitter one (Stanley and Miikkulainen 2002, figure 4). A cross
+        that is not in the space is replaced by a mutation of the first.
+        """
+        others = {block.mark: block for block in second.genome.blocks}
+        shared = [each.mark for each in first.genome.blocks if each.mark in others]
+        taken = {mark for mark in shared if self.random.random() < 0.5}
+        blocks = [others[each.mark] if each.mark in taken else each for each in first.genome.blocks]
+        genome = first.genome.with_blocks(blocks)
+        if self.space.fault(genome) or genome.structure == first.genome.structure:
+            return self.mutated(first)
+        names = tuple(f"{others[mark].name}_" for mark in taken)
+        learned = {name: of for name, of in second.weights.items() if name.startswith(names)}
+        return Child(genome, first.weights | learned, False, "cross")
+
+    def _within(self, draw: Callable[[], Any]) -> Any:
+        """Draw until the space has it."""
+        faults: list[str] = []
+        for _ in range(_ATTEMPTS):
+            drawn = draw()
+            if drawn is None:
+                continue
+            fault = self.space.fault(getattr(drawn, "genome", drawn))
+            if not fault:
+                return drawn
+            faults.append(fault)
+        last = faults[-1] if faults else "no change could be made"
+        raise PupilaError(
+            f"The search space has no valid child: {_ATTEMPTS} were drawn, the last with {last}. "
+            f"Raise `maximum_bytes` ({self.space.maximum_bytes!r}), `maximum_macs` "
+            f"({self.space.maximum_macs!r}) or `size` ({self.space.input.height!r})."
+        )
+
+    def _drawn(self) -> Genome:
+        """Draw a stem of stride 2 and some blocks, the picture halved by about every other one."""
+        mark = self.marks.of(None, -1, "convolution")
+        blocks = [Block(mark=mark, kind="convolution", filters=self._choice((8, 16)), stride=2)]
+        side = min(self.space.input.shape[:2]) // 2
+        for _ in range(int(self.random.integers(2, _DEEPEST_START))):
+            halve = side > 4 and self.random.random() < 0.6
+            filters = _stepped(blocks[-1].filters * self._choice((1.0, *_GROW)))
+            genome = Genome(blocks=tuple(blocks))
+            blocks.append(self._new_block(genome, len(blocks), filters, halve))
+            side = blocks[-1].side_after(side)
+        return Genome(blocks=tuple(blocks))
+
+    def _new_block(self, genome: Genome, index: int, filters: int, halve: bool) -> Block:
+        """Draw a block to stand at `index`."""
+        kind = self._choice(KINDS)
+        before, given = genome.blocks[index - 1], genome.channels_into(index)
+        pool: Pooling = self._choice(("max", "average"))
+        pooled = halve and self.random.random() < 0.3
+        inverted = kind == "inverted"
+        hidden = _stepped(given * self._choice(_EXPANSIONS)) if inverted else 0
+        squeezed = inverted and self.random.random() < 0.25
+        return Block(
+            mark=self.marks.of(genome, before.mark, kind),
+            kind=kind,
+            filters=filters,
+            kernel=self._choice(KERNELS),
+            stride=2 if halve and not pooled else 1,
+            pooling=pool if pooled else "none",
+            hidden=hidden,
+            squeeze=_stepped(hidden / 4) if squeezed else 0,
+            shortcut=inverted and not halve and filters == given,
+        )
+
+    def _insert(self, parent: Parent) -> Child | None:
+        """Put in a block of any kind, which need not pass on what it is given."""
+        genome = parent.genome
+        index = int(self.random.integers(1, len(genome.blocks) + 1))
+        filters = genome.channels_into(index)
+        block = self._new_block(genome, index, filters, self.random.random() < 0.25)
+        blocks = [*genome.blocks[:index], block, *genome.blocks[index:]]
+        return _inherited(parent, genome.with_blocks(blocks), f"insert {block.kind} {block.name}")
+
+    def _deepen(self, parent: Parent) -> Child | None:
+        index = int(self.random.integers(len(parent.genome.blocks)))
+        before = parent.genome.blocks[index]
+        kind: Kind = "inverted" if before.is_linear else self._choice(KINDS)
+        mark = self.marks.of(parent.genome, before.mark, kind)
+        return deepen(parent.genome, parent.weights, index, kind, mark, self.random)
+
+    def _remove(self, parent: Parent) -> Child | None:
+        genome = parent.genome
+        if len(genome.blocks) == 1:
+            return None
+        index = int(self.random.integers(1, len(genome.blocks)))
+        blocks = [each for place, each in enumerate(genome.blocks) if place != index]
+        name = genome.blocks[index].name
+        return _inherited(parent, genome.with_blocks(blocks), f"remove {name}")
+
+    def _widen(self, parent: Parent) -> Child | None:
+        index = self._deep(len(parent.genome.blocks))
+        filters = _stepped(parent.genome.blocks[index].filters * self._choice(_GROW))
+        if filters <= parent.genome.blocks[index].filters:
+            return None
+        return widen(parent.genome, parent.weights, index, filters, self.space.input, self.random)
+
+    def _expand(self, parent: Parent) -> Child | None:
+        inverted = [n for n, each in enumerate(parent.genome.blocks) if each.kind == "inverted"]
+        if not inverted:
+            return None
+        index = self._choice(inverted)
+        hidden = _stepped(parent.genome.blocks[index].hidden * self._choice(_GROW))
+        if hidden <= parent.genome.blocks[index].hidden:
+            return None
+        return widen_hidden(parent.genome, parent.weights, index, hidden, self.random)
+
+    def _narrow(self, parent: Parent) -> Child | None:
+        """Leave out filters of an early block rather than of a deep one."""
+        genome = parent.genome
+        index = len(genome.blocks) - 1 - self._deep(len(genome.blocks))
+        filters = _stepped(genome.blocks[index].filters * _SHRINK)
+        tied, blocks = genome.tied_to(index), list(genome.blocks)
+        if filters >= blocks[index].filters:
+            return None
+        for place in tied:
+            blocks[place] = blocks[place].model_copy(update={"filters": filters})
+        name = genome.blocks[index].name
+        return _inherited(parent, genome.with_blocks(blocks), f"narrow {name} to {filters}")
+
+    def _grow_kernel(self, parent: Parent) -> Child | None:
+        small = [n for n, each in enumerate(parent.genome.blocks) if each.kernel < KERNELS[-1]]
+        return grow_kernel(parent.genome, parent.weights, self._choice(small)) if small else None
+
+    def _swap(self, parent: Parent) -> Child | None:
+        """Give a gene of one block another value, or the head another form."""
+        genome = parent.genome
+        index = int(self.random.integers(len(genome.blocks) + 1))
+        if index == len(genome.blocks):
+            units = self._choice([each for each in (0, 16, 32) if each != genome.head.units])
+            head = genome.head.model_copy(update={"units": units})
+            changed = genome.model_copy(update={"head": head})
+            return _inherited(parent, changed, f"head of {units} units")
+        block, (name, value) = genome.blocks[index], self._choice(_swaps(genome.blocks[index]))
+        blocks = list(genome.blocks)
+        blocks[index] = block.model_copy(update={name: value})
+        return _inherited(parent, genome.with_blocks(blocks), f"{name} of {block.name} to {value}")
+
+    def _deep(self, count: int) -> int:
+        """Draw a place of a block, the deeper the likelier."""
+        depth = np.arange(1, count + 1)
+        return int(self.random.choice(count, p=depth / depth.sum()))
+
+    def _choice(self, values: Sequence[Any]) -> Any:
+        return values[int(self.random.integers(len(values)))]
+
+
+def _swaps(block: Block) -> list[tuple[str, Any]]:
+    """Return the genes that a block may have otherwise: each with its other value."""
+    swaps: list[tuple[str, Any]] = [("stride", 3 - block.stride)]
+    if block.stride == 1:
+        swaps += [("pooling", each) for each in get_args(Pooling) if each != block.pooling]
+    if block.kind != "inverted":
+        swaps.append(("normalised", not block.normalised))
+        swaps.append(("activation", "relu" if block.activation == "relu6" else "relu6"))
+    else:
+        swaps.append(("squeeze", 0 if block.squeeze else _stepped(block.hidden / 4)))
+    return swaps
+
+
+def _inherited(parent: Parent, genome: Genome, change: str) -> Child:
+    """Return a child that takes of its parent's weights what fits, and computes otherwise."""
+    return Child(genome, parent.weights, False, change)
+
+
+def _stepped(filters: float) -> int:
+    """Round to the next multiple that there is, up."""
+    return max(_STEP, int(-(-filters // _STEP)) * _STEP)
+
+
+Change = Callable[[Variation, Parent], Child | None]
+
+_CHANGES: tuple[Change, ...] = (
+    Variation._insert,
+    Variation._deepen,
+    Variation._remove,
+    Variation._widen,
+    Variation._expand,
+    Variation._narrow,
+    Variation._grow_kernel,
+    Variation._swap,
+)
+
+
+@dataclass(frozen=True)
+class Appending:
+    """The study's one change: a convolution, appended as the last, and a new head.
+
+    Conv 3 x 3 with 16 to 512 filters, powers of two, by chance a batch normalisation, and pooling.
+    """
+
+    space: Space
+    random: Generator
+    marks: Marks
+
+    def initial(self) -> Genome:
+        """Return the student that all begin with: Conv 16, pooling and Dense 16.
+
+        Raises:
+            PupilaError: it is not in the space.
+        """
+        block = Block(
+            mark=self.marks.of(None, -1, "convolution"),
+            kind="convolution",
+            filters=16,
+            normalised=False,
+            activation="relu",
+            pooling="max",
+        )
+        genome = Genome(blocks=(block,), head=Head(flatten=True, units=16))
+        fault = self.space.fault(genome)
+        if fault:
+            raise PupilaError(
+                f"The search space has no valid child: the first student of `append` has {fault}. "
+                f"Raise `size` ({self.space.input.height!r}), or use the strategy `evolve`."
+            )
+        return genome
+
+    def appended(self, parent: Parent) -> Child | None:
+        """Append a block; None where the picture cannot be halved again."""
+        genome = parent.genome
+        block = Block(
+            mark=self.marks.of(genome, genome.blocks[-1].mark, "convolution"),
+            kind="convolution",
+            filters=int(2 ** self.random.integers(4, 10)),
+            normalised=bool(self.random.random() < 0.5),
+            activation="relu",
+            pooling="max",
+        )
+        longer = Genome(blocks=(*genome.blocks, block), head=genome.head)
+        if self.space.fault(longer):
+            return None
+        kept = {name: of for name, of in parent.weights.items() if name.startswith("block_")}
+        return Child(longer, kept, False, f"append {block.name}, {block.filters} filters")

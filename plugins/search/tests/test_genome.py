@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from pupila import InputContract, installed, keras_files
+from pupila.store import Store
+from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila_search.building import build
+from pupila_search.genome import Block, Genome, Head, Space, int8_bytes, macs, positions_left
+
+INPUT = InputContract(height=32, width=32)
+
+SIMPLE = Genome(blocks=(Block(mark=0, kind="convolution", filters=16),))
+STUDY = Genome(
+    blocks=(
+        Block(mark=0, kind="convolution", filters=16, normalised=False, pooling="max"),
+        Block(mark=4, kind="convolution", filters=64, pooling="max", activation="relu"),
+    ),
+    head=Head(flatten=True, units=16),
+)
+MIXED = Genome(
+    blocks=(
+        Block(mark=3, kind="convolution", filters=16, kernel=5, stride=2),
+        Block(mark=1, kind="separable", filters=32, pooling="average"),
+        Block(mark=7, kind="inverted", filters=32, hidden=64, squeeze=8, shortcut=True),
+        Block(mark=2, kind="inverted", filters=48, hidden=96, stride=2, kernel=5),
+    ),
+    head=Head(units=8),
+)
+GENOMES = {"simple": SIMPLE, "study": STUDY, "mixed": MIXED}
+
+
+@pytest.mark.parametrize("genome", GENOMES.values(), ids=GENOMES)
+def test_a_genome_survives_json_exactly(genome):
+    assert Genome.model_validate_json(genome.model_dump_json()) == genome
+
+
+@pytest.mark.parametrize("genome", GENOMES.values(), ids=GENOMES)
+def test_parameters_work_and_sides_are_known_before_anything_is_built(genome):
+    model = build(genome, INPUT, 2)
+    assert macs(genome, INPUT, 2) == keras_files.macs(model)
+    maps = [each for each in model.layers if len(each.output.shape) == 4 and each.output.shape[1]]
+    sides = [tuple(each.output.shape[1:3]) for each in maps if "squeeze" not in each.name]
+    assert positions_left(genome, INPUT) == sides[-1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "separable", "hidden": 8}, "hidden"),
+        ({"kind": "inverted"}, "hidden"),
+        ({"kind": "convolution", "shortcut": True}, "shortcut"),
+        ({"kind": "inverted", "hidden": 8, "stride": 2, "shortcut": True}, "keeps the size"),
+        ({"kind": "convolution", "kernel": 4}, "kernel"),
+    ],
+)
+def test_a_block_that_cannot_be_is_refused(fields, said):
+    with pytest.raises(ValidationError, match=said):
+        Block(mark=0, filters=8, **fields)
+
+
+def test_two_blocks_of_one_mark_are_refused():
+    block = SIMPLE.blocks[0]
+    with pytest.raises(ValidationError, match="marks tell blocks apart"):
+        Genome(blocks=(block, block))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({}, ""),
+        ({"maximum_bytes": 1000}, "bytes, more than 1000"),
+        ({"maximum_macs": 1000}, "multiply-accumulates"),
+        ({"most_blocks": 1}, "4 blocks"),
+        ({"fewest_filters": 32}, "filters, not 32 to 512"),
+        ({"input": InputContract(height=2, width=2)}, "nothing is left"),
+    ],
+)
+def test_a_space_says_why_a_genome_is_outside(limits, said):
+    space = Space(**({"input": INPUT, "classes": 2} | limits))
+    fault = space.fault(MIXED)
+    assert said in fault and bool(said) == bool(fault)
+
+
+def test_shortcuts_that_no_longer_fit_are_left_out():
+    blocks = list(MIXED.blocks)
+    del blocks[1]
+    assert [each.shortcut for each in MIXED.with_blocks(blocks).blocks] == [False, False, False]
+
+
+def test_history_is_no_part_of_the_structure():
+    other = MIXED.with_blocks(
+        [each.model_copy(update={"mark": 9 - each.mark}) for each in MIXED.blocks]
+    )
+    assert other != MIXED and other.structure == MIXED.structure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("genome", GENOMES.values(), ids=GENOMES)
+def test_the_estimated_size_is_that_of_an_exported_int8_file(genome, tmp_path):
+    store = Store(tmp_path / "store")
+    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    artifact = store_model(store, build(genome, INPUT, 2), dataset.classes, "logits")
+    for name in ("export-tflite", "quantize-int8"):
+        plugin = installed().step(name)
+        ran = run_step(
+            plugin, plugin.config(), [artifact], tmp_path / name, store=store, dataset=dataset
+        )
+        artifact = ran.artifact
+    assert int8_bytes(genome, INPUT, 2) == pytest.approx(artifact.size_bytes, rel=0.1)

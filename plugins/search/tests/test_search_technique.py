@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pupila import PupilaError, installed, keras_files
+from pupila.store import Store
+from pupila.testing import (
+    TechniqueContract,
+    draw_colours,
+    keras_artifact,
+    read_images,
+    run_step,
+    step_for,
+)
+from pupila_search.config import Search
+from pupila_search.genome import Genome
+from pupila_search.techniques import search
+from pupila_search.workers import Workers
+
+QUICK = {
+    "size": 16,
+    "minutes": None,
+    "trainings": 5,
+    "epochs": (1, 1),
+    "population": 3,
+    "children": 2,
+    "finalists": 1,
+    "tuning_epochs": 1,
+    "workers": 1,
+    "objectives": ("loss", "bytes", "macs"),
+    "batch_size": 8,
+    "augmentation": {"views": 2},
+}
+
+FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def ran(name, settings, inputs, folder, store, dataset):
+    plugin = installed().step(name)
+    config = plugin.config.model_validate(settings)
+    return run_step(plugin, config, inputs, folder, store=store, dataset=dataset)
+
+
+@pytest.mark.slow
+class TestSearch(TechniqueContract):
+    plugin = "search"
+    config = FEW | {"population": 2, "children": 1}
+
+
+@pytest.mark.slow
+def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dataset):
+    teachers = [keras_artifact(store, dataset.classes, seed=seed) for seed in (0, 1)]
+    settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
+    found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
+    measured = found.product.measured
+    names = [each["name"] for each in measured["candidates"]]
+    assert names == ["c0", "c1", "c2", "c3", "c4"]
+    assert measured["chosen"] in names and measured["failed"] == 0
+    assert len(measured["teachers"]) == 2
+    for each in measured["front"]:
+        Genome.model_validate(each["genome"])
+        assert each["latency_ms"] > 0
+        figures = each["validation_accuracy"]
+        assert figures["low"] <= figures["value"] <= figures["high"]
+    course = [each["validation_accuracy"] for each in measured["history"]]
+    assert course == sorted(course)
+    assert any("best: c" in what for _, _, what in found.progress)
+    assert measured["family"][-1]["name"] == measured["chosen"]
+
+    front = measured["front"][-1]["name"]
+    picked = ran("search-pick", {"pick": front}, [found.artifact], tmp_path / "p", store, dataset)
+    assert keras_files.load(picked.artifact).name == front
+    assert picked.product.measured["picked"]["name"] == front
+    assert found.artifact.size_bytes < sum(each.stat().st_size for each in found.artifact.files)
+    with pytest.raises(PupilaError, match=r"'c99'.*front of the input has: c\d"):
+        ran("search-pick", {"pick": "c99"}, [found.artifact], tmp_path / "q", store, dataset)
+    with pytest.raises(PupilaError, match="not made by `search`"):
+        ran("search-pick", {"pick": "c0"}, teachers[:1], tmp_path / "r", store, dataset)
+
+
+_SEARCH = """
+import json, sys
+from pathlib import Path
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import keras_artifact, read_images, step_for
+from pupila_search.config import Search
+from pupila_search.techniques import search
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    dataset = read_images(folder.parent / "images", folder.parent / "cache")
+    teacher = keras_artifact(Store(folder / "store"), dataset.classes)
+    config = Search.model_validate_json(sys.argv[2])
+    step = step_for(config, [teacher], folder, dataset=dataset, seed=3)
+    print(json.dumps(search(step).measured))
+"""
+
+
+def started(folder: Path, config: Search) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    script = folder.parent / "one_search.py"
+    script.write_text(_SEARCH)
+    return subprocess.Popen(
+        [sys.executable, script, folder, config.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_and_trains_nothing_twice(tmp_path, dataset):
+    config = Search.model_validate(FEW)
+    killed = started(tmp_path / "search", config)
+    scratch = tmp_path / "search" / "scratch"
+    while len(list(scratch.glob("*/*/stage-0.json"))) < 2:
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    before = {path: path.stat().st_mtime_ns for path in scratch.glob("*/0000[01]/*.*")}
+    assert len(before) == 8  # of both: what it is, its first weights, figures, weights
+    told, _ = started(tmp_path / "search", config).communicate(timeout=900)
+    measured = json.loads(told.splitlines()[-1])
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert [each["name"] for each in measured["candidates"]] == ["c0", "c1", "c2"]
+    assert measured["stages_trained"] == 3 and measured["failed"] == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_takes_only_its_candidate_along(tmp_path, store, dataset, monkeypatch):
+    config = Search.model_validate(FEW)
+    real, killed = Workers.train, []
+
+    def train(self, tasks, may_start):
+        for task in tasks:
+            if task.folder.name == "00001" and not killed:
+                killed.append(task)
+                (task.folder / "start.npz").unlink()
+                os.mkfifo(task.folder / "start.npz")  # whoever reads it waits
+                kill_the_reader(task.folder / "start.npz")
+        return real(self, tasks, may_start)
+
+    monkeypatch.setattr(Workers, "train", train)
+    step = step_for(config, [keras_artifact(store, dataset.classes)], tmp_path, dataset=dataset)
+    product = search(step)
+    failed = [each for each in product.measured["candidates"] if "failed" in each]
+    assert [each["name"] for each in failed] == ["c1"]
+    assert "worker died" in failed[0]["failed"]
+    assert product.measured["stages_trained"] == 2
+
+
+def kill_the_reader(fifo: Path) -> None:
+    """Kill the process that opens a pipe for reading, as soon as one does."""
+
+    def wait() -> None:
+        with fifo.open("wb"):
+            for place in Path("/proc").glob("[0-9]*/fd/*"):
+                try:
+                    reads = place.readlink() == fifo and int(place.parts[2]) != os.getpid()
+                except OSError:
+                    continue
+                if reads:
+                    os.kill(int(place.parts[2]), signal.SIGKILL)
+                    return
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@pytest.mark.slow
+def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
+    settings = QUICK | {"strategy": "append", "size": 32, "epochs": (1,), "finalists": 0}
+    settings |= {"trainings": 6}
+    teacher = keras_artifact(store, dataset.classes)
+    measured = ran(
+        "search", settings, [teacher], tmp_path / "search", store, dataset
+    ).product.measured
+    changes = [each["change"] for each in measured["family"]]
+    assert changes[0] == "initial" and all(each.startswith("append") for each in changes[1:])
+    assert len(measured["candidates"]) == 6
+
+
+def test_an_impossible_budget_says_what_is_possible(tmp_path, dataset):
+    config = Search.model_validate(QUICK | {"maximum_bytes": 900})
+    with pytest.raises(PupilaError, match=r"900.*smallest model.*\d{4} bytes"):
+        search(step_for(config, [], tmp_path, dataset=dataset))
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, store, dataset, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pupila_search.candidates.write_atomically", full)
+    config = Search.model_validate(QUICK)
+    step = step_for(config, [keras_artifact(store, dataset.classes)], tmp_path, dataset=dataset)
+    with pytest.raises(PupilaError, match=r"disk is full.*goes on after its last candidate"):
+        search(step)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"minutes": None}, "both null"),
+        ({"objectives": ("speed",)}, "objectives"),
+        ({"strategy": "random"}, "strategy"),
+        ({"epochs": ()}, "epochs"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, said):
+    with pytest.raises(ValidationError, match=said):
+        Search.model_validate(settings)
+
+
+def test_appending_has_the_settings_of_the_study_where_none_are_given():
+    config = Search.model_validate({"strategy": "append", "children": 4})
+    assert (config.population, config.children, config.epochs) == (5, 4, (5,))
+    assert (config.alpha, config.temperature) == (0.5, 10)
+    assert Search.model_validate_json(config.model_dump_json()) == config

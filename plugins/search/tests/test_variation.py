@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import InputContract, PupilaError
+from pupila.testing.nested import pictures
+from pupila_search.building import build, load, weights_of
+from pupila_search.genome import Block, Genome, Space
+from pupila_search.variation import Appending, Marks, Parent, Variation
+
+INPUT = InputContract(height=32, width=32)
+
+
+def variation(seed=0, **limits):
+    space = Space(INPUT, 2, **({"maximum_bytes": 200_000} | limits))
+    return Variation(space, np.random.default_rng(seed), Marks())
+
+
+def parent_of(genome):
+    return Parent(genome, weights_of(build(genome, INPUT, 2)))
+
+
+def test_initial_genomes_are_valid_and_differ():
+    drawing = variation()
+    genomes = [drawing.initial() for _ in range(30)]
+    assert not any(drawing.space.fault(each) for each in genomes)
+    assert len({each.structure for each in genomes}) > 20
+
+
+def test_one_seed_draws_one_sequence():
+    drawing, other = variation(5), variation(5)
+    assert [drawing.initial() for _ in range(5)] == [other.initial() for _ in range(5)]
+    assert drawing.random.random() == other.random.random()
+
+
+def test_a_line_of_descent_stays_valid_and_computes_what_it_claims():
+    drawing = variation(3)
+    genome = drawing.initial()
+    parent, preserved, images = parent_of(genome), 0, pictures(images=2)
+    model = build(genome, INPUT, 2)
+    load(model, parent.weights)
+    for _ in range(15):
+        child = drawing.mutated(parent)
+        assert drawing.space.fault(child.genome) == ""
+        after = build(child.genome, INPUT, 2)
+        load(after, child.weights)
+        if child.preserved:
+            preserved += 1
+            was, now = (np.asarray(each(images, training=False)) for each in (model, after))
+            assert np.abs(was - now).max() <= 1e-4 * np.abs(was).max(), child.change
+        parent, model = Parent(child.genome, weights_of(after)), after
+    assert preserved >= 3
+
+
+def test_every_change_comes_up():
+    drawing = variation(1)
+    parent = parent_of(drawing.initial())
+    words = {drawing.mutated(parent).change.split()[0] for _ in range(150)}
+    assert {"insert", "remove", "widen", "narrow", "kernel", "stride"} <= words
+
+
+def test_one_innovation_has_one_mark_in_all_genomes():
+    marks = Marks()
+    first = marks.of(None, -1, "convolution")
+    one = Genome(blocks=(Block(mark=first, kind="convolution", filters=8),))
+    behind = marks.of(one, first, "separable")
+    assert marks.of(one, first, "separable") == behind
+    longer = Genome(blocks=(*one.blocks, Block(mark=behind, kind="separable", filters=8)))
+    assert marks.of(longer, first, "separable") not in (first, behind)
+    assert marks.of(one, first, "convolution") not in (first, behind)
+
+
+def test_a_cross_is_aligned_by_marks():
+    def genome(*blocks):
+        return Genome(blocks=tuple(Block(mark=m, kind="convolution", filters=f) for m, f in blocks))
+
+    first = parent_of(genome((0, 8), (1, 16), (5, 24)))
+    second = parent_of(genome((0, 32), (2, 40), (1, 48)))
+    for seed in range(10):
+        child = variation(seed).crossed(first, second)
+        if child.change == "cross":
+            assert [each.mark for each in child.genome.blocks] == [0, 1, 5]
+            assert child.genome.blocks[0].filters in (8, 32)
+            assert child.genome.blocks[1].filters in (16, 48)
+            assert child.genome.blocks[2].filters == 24
+            kernel = child.weights["block_0_conv"][0]
+            assert kernel.shape[-1] == child.genome.blocks[0].filters
+            load(build(child.genome, INPUT, 2), child.weights)
+            return
+    raise AssertionError("no cross in ten seeds")
+
+
+def test_a_space_without_a_valid_child_is_told():
+    with pytest.raises(PupilaError, match=r"no valid child.*maximum_bytes.*3000"):
+        variation(maximum_bytes=3000).initial()
+
+
+def test_appending_is_what_the_study_did():
+    drawing = Appending(Space(INPUT, 2), np.random.default_rng(0), Marks())
+    parent = parent_of(drawing.initial())
+    drawn = [drawing.appended(parent) for _ in range(30)]
+    children = [each for each in drawn if each]
+    assert len(children) == len(drawn)
+    last = [child.genome.blocks[-1] for child in children]
+    assert {each.filters for each in last} <= {16, 32, 64, 128, 256, 512}
+    assert {each.normalised for each in last} == {True, False}
+    assert all(each.pooling == "max" and each.kernel == 3 for each in last)
+    assert all("block_0_conv" in child.weights for child in children)
+    assert all("logits" not in child.weights for child in children)
