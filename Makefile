@@ -4,7 +4,7 @@ PACKAGES := core flows $(sort $(wildcard plugins/*))
 BIN := .venv/bin
 READY := .venv/.ready
 # What runs in Node and browsers: installed and built once for each state of these.
-PAGES := $(shell git ls-files 'plugins/*package-lock.json' 'plugins/*.ts' 'plugins/*.css' 'plugins/*.html')
+PAGES := $(shell git ls-files 'plugins/*package-lock.json' 'plugins/*.ts' 'plugins/*.css' 'plugins/*.html' 'core/*.ts')
 
 # Real images and teachers beside the checkout are used where they are.
 BESIDE := $(abspath ../shared)

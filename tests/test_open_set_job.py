@@ -119,6 +119,7 @@ def test_the_threshold_that_ships_is_the_one_that_decides(first: tuple[RunResult
     assert chosen.open_set.chosen_on == record.threshold.chosen_on
 
 
+@pytest.mark.long
 def test_only_the_judgement_is_made_again_when_the_near_misses_change(
     folder: Path, first: tuple[RunResult, str]
 ):

@@ -130,7 +130,7 @@ def started(folder: Path, config: Search) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_search_goes_on_and_trains_nothing_twice(tmp_path, dataset):
     config = Search.model_validate(FEW)
     killed = started(tmp_path / "search", config)
@@ -189,7 +189,7 @@ def kill_the_reader(fifo: Path) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
     settings = QUICK | {"strategy": "append", "size": 32, "epochs": (1,), "finalists": 0}
     settings |= {"trainings": 6}
