@@ -109,6 +109,7 @@ def result(folder: Path, gate: Artifact) -> RunResult:
     )
     assert done.returncode == 0, done.stderr
     (folder / "printed.txt").write_text(done.stdout)
+    (folder / "progress.txt").write_text(done.stderr)
     (found,) = (folder / ".pupila" / "runs" / "gated").iterdir()
     return RunResult.model_validate_json((found / "result.json").read_text())
 
@@ -128,6 +129,14 @@ def test_images_that_the_gate_doubts_are_told_and_stop_nothing(
     assert gate.record.threshold and f"{gate.record.threshold.value:g};" in check.found
     assert check.name in (folder / "printed.txt").read_text()
     assert check.images[0] in _report(folder)
+
+
+def test_what_the_gate_doubts_is_told_before_anything_is_trained(folder: Path, result: RunResult):
+    progress = (folder / "progress.txt").read_text()
+    check = result.data.checks[-1]
+    told, trained = progress.index(check.name), progress.index("pupil done")
+    assert told < trained
+    assert Path(check.images[0]).name in progress[told:trained]
 
 
 def test_the_gate_is_listed_and_not_judged(folder: Path, result: RunResult, gate: Artifact):

@@ -139,6 +139,30 @@ def test_false_accepts_are_compared_where_95_percent_are_accepted():
     assert forest.auc.low < 0.9 < forest.auc.high
 
 
+def test_no_false_accept_is_counted_that_a_gate_at_95_percent_need_not_make():
+    found = judged(
+        dataset(
+            rows([0.99] * 95, "eye"), rows([0.1] * 5, "eye", number="5"), rows([0.7] * 10, "other")
+        )
+    )
+    assert found.comparable_threshold == pytest.approx(0.99, abs=1e-6)
+    assert [each.accepted_at_95.value for each in found.negatives] == [0]
+    assert [each.accepted.value for each in found.negatives] == [1]
+
+
+def test_images_from_which_a_teachers_answers_are_learned_are_of_the_training():
+    unlabelled = rows([0.1], "", "unlabelled", source="forest")
+    near = dataset(rows([0.3], "moon"), rows([0.3], "orange"))
+    near.frame["sha256"] = ["moon", "-unlabelled-0"]
+    more = Dataset.of(
+        pd.concat([DATA.frame, pd.DataFrame(unlabelled)], ignore_index=True), CLASSES, DATA.cache
+    )
+    found = {(each.near_miss, each.name): each for each in judged(more, near).negatives}
+    assert found[False, "forest"].trained
+    assert not found[True, "moon"].trained
+    assert found[True, "orange"].trained
+
+
 def test_near_misses_are_judged_by_group_and_training_images_among_them_are_found():
     near = dataset(rows([0.97, 0.2], "moon"), rows([0.3], "orange"))
     stolen = near.frame.copy()
@@ -158,12 +182,18 @@ def test_altered_images_are_counted_by_what_was_done():
 
 
 def test_the_images_that_look_most_like_the_accepted_class_are_kept_by_name():
-    near = dataset(rows([0.97] + [0.01] * 40, "moon"))
+    near = dataset(rows([0.97] + [0.01] * 40, "moon"), rows([0.6], "orange"))
     nearest = judged(near=near).nearest
     assert len(nearest) == KEPT
-    assert [each.probability for each in nearest[:4]] == pytest.approx([0.97, 0.94, 0.6, 0.2])
-    assert [each.group for each in nearest[:3]] == ["moon", "street", "forest"]
-    assert [each.accepted for each in nearest[:4]] == [True, True, True, False]
+    assert [each.probability for each in nearest[:3]] == pytest.approx([0.97, 0.6, 0.01])
+    assert [each.group for each in nearest[:3]] == ["moon", "orange", "moon"]
+    assert [each.accepted for each in nearest[:3]] == [True, True, False]
+
+
+def test_a_near_miss_that_is_let_through_is_kept_whatever_the_test_images_look_like():
+    likely = dataset(rows([0.9], "eye"), rows([0.99] * 2 * KEPT, "other"))
+    (kept,) = judged(likely, near=dataset(rows([0.6], "moon"))).nearest
+    assert (kept.group, kept.near_miss, kept.accepted) == ("moon", True, True)
 
 
 def test_images_without_a_source_are_judged_all_together():
@@ -174,19 +204,70 @@ def test_images_without_a_source_are_judged_all_together():
     assert judged(dataset(rows([0.9], "eye"))).negatives == ()
 
 
+def test_test_images_without_a_source_are_named_so_where_others_have_one():
+    some = dataset(
+        rows([0.9], "eye"),
+        rows([0.1] * 2, "other", source="street"),
+        rows([0.2], "other", source=""),
+    )
+    found = {each.name: each for each in judged(some).negatives}
+    assert {name: each.images for name, each in found.items()} == {
+        "all": 3,
+        "no source": 1,
+        "street": 2,
+    }
+    assert found["no source"].trained  # that it was not cannot be known
+
+
+@pytest.mark.parametrize("answer", ["nan", "1.7"])
+@pytest.mark.parametrize("what", ["test", "near-miss", "altered"])
+def test_a_probability_that_is_none_is_refused(answer: str, what: str):
+    def images(name: str) -> Dataset:
+        broken = rows([float(answer)], "other") if name == what else []
+        return dataset(rows([0.9], "eye"), rows([0.1], "other", source="a"), broken)
+
+    said = f"1 of 3 {what} images have a probability outside 0..1, .*'eye': {answer}"
+    with pytest.raises(PupilaError, match=said):
+        judged(images("test"), images("near-miss"), images("altered"))
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
         (replace(DATA, classes=("eye", "other", "more")), "needs two classes"),
         (replace(DATA, classes=("a", "other")), "must be one of them"),
         (dataset(rows([0.9], "eye", "train"), rows([0.1], "other")), "there is none"),
+        (
+            dataset(rows([0.9], "eye", source="a"), rows([0.1], "other", source="all")),
+            "have the source 'all', .* rename it",
+        ),
     ],
-    ids=["three classes", "unknown class", "no test image"],
+    ids=["three classes", "unknown class", "no test image", "a source of the name of all"],
 )
 def test_what_cannot_be_judged_as_a_gate_is_refused(data: Dataset, said: str):
     with pytest.raises(PupilaError, match=said):
         judged(data)
 
 
+MOST = '{"value": 0.9, "low": 0.8, "high": 1.0, "method": "Wilson 1927"}'
+BEFORE = f"""{{
+    "artifact": "0a1b", "format": "keras", "runtime": "keras 3.12", "cpu": "a CPU",
+    "cost": {{
+        "size_bytes": 9, "gzip_bytes": 8, "parameters": 7, "macs": 6,
+        "latency": {{"median_ms": 1.0, "p95_ms": 2.0, "repeats": 5, "threads": 1}},
+        "peak_memory_bytes": null
+    }},
+    "split": "test",
+    "metrics": {{
+        "images": 10, "accuracy": {MOST}, "auc": null, "confusion": [[5, 0], [1, 4]],
+        "ece": {MOST}, "brier": {MOST}
+    }},
+    "validation": null, "groups": {{}}, "agreement": null, "probabilities": "p.npy"
+}}"""
+"""An evaluation as it was written before artifacts were judged as gates."""
+
+
 def test_what_was_judged_before_there_were_gates_is_still_read():
-    assert Evaluation.model_fields["open_set"].default is None
+    read = Evaluation.model_validate_json(BEFORE)
+    assert read.open_set is None
+    assert read.metrics.accuracy.value == 0.9

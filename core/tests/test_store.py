@@ -342,3 +342,10 @@ def test_no_file_from_outside_of_the_folder_is_taken_over(store: Store, tmp_path
     _replace('"model.keras"', '"../model.keras"')(published)
     with pytest.raises(PupilaError, match=r"\.\./model\.keras was altered or lost"):
         Store(tmp_path / "other").adopt(published)
+
+
+@pytest.mark.parametrize("name", ["../../x", "other.keras", ""])
+def test_what_is_shipped_is_one_of_the_files(store: Store, name: str):
+    with pytest.raises(ValidationError, match=r"but the files are \['model\.keras'\]"):
+        add(store, {"model.keras": b"weights"}, shipped=name)
+    assert add(store, {"model.keras": b"weights"}, shipped="model.keras").size_bytes == 7

@@ -7,20 +7,24 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
+from prefect.states import Completed
 
-from pupila import Artifact, PupilaError
+from pupila import Artifact, PupilaError, manifest
 from pupila.artifact import Origin, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
-from pupila_flows import assignments, direct, parts
+from pupila_flows import assignments, direct, display, flow, parts
 from pupila_flows.data import read_data
 from pupila_flows.expansion import expand
 from pupila_flows.plan import Plan, RecipeError, read_plan
 from pupila_flows.validation.screening import doubted
+from pupila_flows.work import Outcome
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[..., Artifact]
@@ -36,6 +40,9 @@ steps:
   lite: {use: export-tflite, from: pupil}
   page: {use: site, from: [lite, gate], with: {gate: fundus}}
 """
+
+POSITIVE = "with: {positive"
+SET = f"set: {{use: threshold, from: lite, {POSITIVE}"
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +178,30 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (("from: pupil", "from: pupil, without: {source: [here]}"), 8, ["is shown no images"]),
         (("from: big,", "from: big, without: {source: here},"), 7, ["must be a list"]),
         (("from: big,", "from: big, without: {source: []},"), 7, ["needs 1 or more"]),
+        (
+            ("gate: fundus}}", "gate: fundus, positive: sqare}}"),
+            9,
+            ["'sqare' is none of ['square', 'triangle']. Did you mean 'square'?"],
+        ),
+        (
+            ("  page:", f"  {SET}: sqare}}}}\n  page:"),
+            9,
+            ["`positive` is 'sqare', but the data has", "Did you mean 'square'?"],
+        ),
+        (
+            ("  page:", f"  one: {{use: one-class, from: big, {POSITIVE}: triangel}}}}\n  page:"),
+            9,
+            ["`positive` is 'triangel', but the data has", "Did you mean 'triangle'?"],
+        ),
+        (
+            (
+                RECIPE[RECIPE.index("data:") :],
+                RECIPE[RECIPE.index("data:") :].replace("csv}", "csv, classes: [square, a, b]}")
+                + f"  one: {{use: one-class, from: big, {POSITIVE}: square}}}}\n",
+            ),
+            10,
+            ["The data has 3 classes, ['square', 'a', 'b']", "label all but 'square' alike"],
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_line(
@@ -182,6 +213,39 @@ def test_a_mistake_is_told_with_its_line(
     assert any(
         found == line and all(word in message for word in words) for found, message in told
     ), told
+
+
+def test_a_value_of_a_sweep_that_is_no_class_is_told(read: Callable[..., Plan]):
+    with pytest.raises(RecipeError, match=r"recipe.yaml:2: .*'triangel'.*mean 'triangle'"):
+        read(
+            ("  page:", f"  {SET}: square}}}}\n  page:"),
+            ("name: gated", "name: gated\nsweep: {set.positive: [square, triangel]}"),
+        )
+
+
+def test_the_data_is_read_once_and_only_where_a_setting_speaks_of_it(
+    read: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Path] = []
+
+    def counted(path: Path) -> pd.DataFrame:
+        asked.append(path)
+        return whole(path)
+
+    whole = manifest.read
+    monkeypatch.setattr(manifest, "read", counted)
+    screen = ", screen: {teacher: gate, accepts: fundus}}"
+    read(
+        ("  page: {use: site, from: [lite, gate], with: {gate: fundus}}\n", ""),
+        ("csv}", f"csv{screen}"),
+    )
+    assert not asked
+    read(
+        ("from: big,", "from: big, without: {source: [here]},"),
+        ("data.csv}", "data.csv, hard_negatives: {label: square, images: 10}}"),
+        ("  page:", f"  {SET}: square}}}}\n  page:"),
+    )
+    assert len(asked) == 1
 
 
 def test_an_altered_artifact_is_told_with_the_line_of_its_path(
@@ -233,6 +297,47 @@ def test_what_is_under_the_threshold_is_listed_the_worst_first():
     assert check.found.startswith("28 of 30 images have a probability below 0.9; the lowest: 0.200")
     fine = doubted(found, paths, teacher="gate", accepts="fundus", threshold=0.1)
     assert fine.passed and not fine.images and not fine.advice
+
+
+class _Told(display.Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def finish(self, title: str, outcome: str) -> None:
+        self.lines.append((title, outcome))
+
+
+class _Imported:
+    """A teacher that was read, into a store from which its artifact has gone."""
+
+    state = Completed(data=Outcome({"artifact": "0" * 64}))
+
+    def wait(self) -> None: ...
+
+
+def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
+    read: Callable[..., Plan], tmp_path: Path
+):
+    plan = read(("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"))
+    dataset = read_data(plan.data, None, tmp_path / "cache")
+    place = Workspace.at(tmp_path / "workspace")
+    run: Any = flow._Run(plan, place, dataset, expand(plan))  # pyright: ignore[reportPrivateUsage]
+    data = assignments.data_summary(
+        dataset, plan.recipe.data, "data.csv", Outcome({"checks": [], "data_docs": None})
+    )
+    told, teachers = _Told(), cast("Any", {"gate": _Imported()})
+    token = display.current.set(told)
+    try:
+        found = flow._screened(run, data, teachers)  # pyright: ignore[reportPrivateUsage]
+    finally:
+        display.current.reset(token)
+    (check,) = found.checks
+    assert (check.severity, check.passed) == ("warning", False)
+    assert check.found.startswith("'gate' was not asked: No artifact '000")
+    ((title, said),) = told.lines
+    assert title == "screen" and check.name in said and "was not asked" in said
 
 
 @pytest.mark.slow

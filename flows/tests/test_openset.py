@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from sample_runs import TWELVE, sample_run
 
 from pupila import PupilaError, manifest
@@ -21,16 +25,22 @@ from pupila.evaluation import (
     OpenSet,
 )
 from pupila.metrics import proportion
+from pupila.openset import OpenSetImages
+from pupila_flows import assignments, parts
 from pupila_flows.frames import read_dataset, write_frame
+from pupila_flows.made import whole
 from pupila_flows.negatives.kinds import KINDS
 from pupila_flows.negatives.writing import added, check_label, write_negatives, written
-from pupila_flows.openset import near_misses
+from pupila_flows.openset import corruptions, near_misses
 from pupila_flows.openset.corruptions import ALTERATIONS, altered, write_altered
 from pupila_flows.openset.reading import read_near_misses
 from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.recipe import EvaluateSection, HardNegativesSection, OpenSetSection
 from pupila_flows.report import write_report
 from pupila_flows.results import Entry, RunResult
 from pupila_flows.tables import result_rows
+from pupila_flows.work import Work
+from pupila_flows.workspace import Workspace
 
 
 def _silent(done: int, total: int, what: str) -> None:
@@ -100,6 +110,11 @@ def _empty_group(root: Path) -> Path:
     return root
 
 
+def _named_all(root: Path) -> Path:
+    picture(root / "all" / "a.png", (1, 2, 3))
+    return root
+
+
 def _nothing(root: Path) -> Path:
     root.mkdir()
     return root
@@ -111,6 +126,7 @@ def _nothing(root: Path) -> Path:
         (_loose, "1 images lie directly .* of no group"),
         (_empty_group, "orange' has no image"),
         (_nothing, "has no images: expected a folder"),
+        (_named_all, "has a group 'all', which is the name of all groups together: rename it"),
     ],
 )
 def test_near_misses_in_no_groups_are_refused(
@@ -127,6 +143,12 @@ def test_near_misses_in_no_groups_are_refused(
         ("path,group\na.png,\n", "line 2: 'a.png' has no group"),
         ("path,group\nb.png,moon\n", "line 2: there is no file 'b.png'"),
         ("path,group\n", "has no images"),
+        ("path,group\na.png,all\n", "has a group 'all'"),
+        ("path,group\n" + "b" * 300 + ".png,moon\n", "line 2: there is no file 'bbb"),
+        (
+            "path,group\na.png,moon\n./a.png,orange\n",
+            "line 3: './a.png' is listed a second time, after line 2",
+        ),
     ],
 )
 def test_a_csv_of_near_misses_says_what_is_wrong_with_it(tmp_path: Path, text: str, said: str):
@@ -139,6 +161,30 @@ def test_a_csv_of_near_misses_says_what_is_wrong_with_it(tmp_path: Path, text: s
 def test_a_file_that_is_no_csv_is_refused(tmp_path: Path):
     with pytest.raises(PupilaError, match="is no CSV in UTF-8"):
         near_misses.listed(picture(tmp_path / "a.png", (200, 120, 20)))
+
+
+@pytest.mark.parametrize("closed", ["", "moon", "moon/deep"])
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+):
+    picture(tmp_path / "near" / "moon" / "deep" / "a.png", (1, 2, 3))
+    picture(tmp_path / "near" / "moon" / "b.png", (1, 2, 3))
+    listed, refused = Path.iterdir, tmp_path / "near" / closed
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder == refused:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(PupilaError, match=f"'{refused}' cannot be read: Permission denied"):
+        near_misses.listed(tmp_path / "near")
+
+
+def test_hidden_files_and_folders_are_no_near_misses(tmp_path: Path):
+    for name in ("moon/a.png", "moon/._a.png", "moon/.trash/b.png", ".trash/c.png"):
+        picture(tmp_path / name, (1, 2, 3))
+    assert near_misses.listed(tmp_path) == [(str(tmp_path / "moon" / "a.png"), "moon")]
 
 
 def test_an_unreadable_near_miss_is_named(tmp_path: Path):
@@ -162,6 +208,108 @@ def test_every_image_is_altered_in_every_way(tmp_path: Path):
     before = {file: Path(file).read_bytes() for file, _, _ in found}
     write_altered(paths, tmp_path / "altered", _silent)
     assert before == {file: Path(file).read_bytes() for file, _, _ in altered(tmp_path / "altered")}
+
+
+def test_every_alteration_but_one_is_hardly_compressed(tmp_path: Path):
+    path = picture(tmp_path / "a.png", (190, 80, 30))
+    write_altered([path], tmp_path / "altered", _silent)
+    tables: dict[str, object] = {}
+    for file, name, _ in altered(tmp_path / "altered"):
+        with Image.open(file) as image:
+            assert isinstance(image, JpegImageFile)
+            tables[name] = image.quantization
+    for quality in (10, 95):
+        Image.open(path).save(tmp_path / f"{quality}.jpg", quality=quality)
+        with Image.open(tmp_path / f"{quality}.jpg") as image:
+            assert isinstance(image, JpegImageFile)
+            tables[str(quality)] = image.quantization
+    assert tables["10"] != tables["95"]
+    low = {name for name, table in tables.items() if table == tables["10"]}
+    assert low == {"10", "JPEG quality 10"}
+    assert all(tables[name] == tables["95"] for name in set(tables) - low)
+
+
+def test_all_that_decides_how_altered_images_are_written_is_in_their_key(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    before = corruptions.strengths()
+    for name in ("_BLUR_PART", "_DARK", "_LOW_QUALITY", "_QUALITY", "_SUBSAMPLING"):
+        with monkeypatch.context() as changed:
+            changed.setattr(corruptions, name, 7)
+            assert corruptions.strengths() != before, name
+
+
+# Folders of made images ----------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_finished_is_not_there_and_leaves_nothing(tmp_path: Path):
+    picture(tmp_path / ".made-0123" / "0" / "a.png", (1, 2, 3))  # of a process that was killed
+    picture(tmp_path / ".other-0123" / "0" / "a.png", (1, 2, 3))
+    with pytest.raises(ValueError, match="amid"), whole(tmp_path / "made") as draft:
+        (draft / "a").write_text("a")
+        raise ValueError("amid")
+    assert [each.name for each in tmp_path.iterdir()] == [".other-0123"]
+    with whole(tmp_path / "made") as draft:
+        (draft / "a").write_text("a")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other-0123", "made"]
+
+
+@pytest.mark.parametrize("kind", ["negatives", "altered"])
+def test_made_images_are_made_again_where_one_is_lost(data: Path, kind: str):
+    dataset = scanned(data)
+    place = Workspace.at(data.parent / "workspace")
+
+    def planned() -> Work:
+        if kind == "altered":
+            return assignments.alter(place, dataset.select("test"))
+        section = HardNegativesSection(label="other", images=6)
+        return assignments.make_negatives(place, dataset.select("train"), section, seed=7)
+
+    work = planned()
+    folder = Path(work.target(progress=_silent, **work.arguments)["images"])
+    assert version("pillow") in work.identity
+    assert planned().key == work.key and folder.exists()
+    next(folder.glob("*/*")).unlink()
+    assert planned().key == work.key and not folder.exists()
+
+
+def test_a_hard_negative_that_cannot_be_read_is_told(data: Path):
+    dataset, folder = scanned(data), data.parent / "made"
+    write_negatives(dataset.select("train"), "other", 5, 7, folder, _silent)
+    (folder / "disc" / "00002.jpg").write_bytes(b"no image")
+    with pytest.raises(PupilaError, match=r"1 of the 5 hard negatives .*00002\.jpg.*made again"):
+        added(dataset, folder, "other", 7)
+
+
+def test_a_gate_is_judged_once_wherever_the_workspace_lies(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dataset = scanned(data)
+    runner = SimpleNamespace(plugin=SimpleNamespace(name="a"), distribution="a", version="1")
+
+    def same(asked: object) -> SimpleNamespace:
+        del asked
+        return runner
+
+    registry = SimpleNamespace(runner=same, origin=same)
+    monkeypatch.setattr(assignments, "installed", lambda: registry)
+    section = EvaluateSection(open_set=OpenSetSection(accepts="eye"))
+    artifact: Any = SimpleNamespace(format="keras", digest="0a1b")
+
+    def key(place: str, accepts: str) -> str:
+        near = OpenSetImages(accepts, dataset.select("test"))
+        where = Workspace.at(data.parent / place)
+        return assignments.judge(
+            where,
+            "a",
+            artifact,
+            dataset,
+            "eye",
+            section,
+            open_set=near,
+        ).key
+
+    assert key("here", "eye") == key("there", "eye") != key("here", "other")
 
 
 Pixels = NDArray[np.float64]
@@ -221,7 +369,7 @@ def test_hard_negatives_are_training_images_of_every_kind(data: Path):
     dataset = scanned(data)
     folder = data.parent / "made"
     write_negatives(dataset.select("train"), "other", 12, 7, folder, _silent)
-    both, check = added(dataset, folder, "other")
+    both, check = added(dataset, folder, "other", 7)
     made = both.frame[both.frame["source"].astype("str").str.startswith("made-")]
     assert len(both) == len(dataset) + 12
     assert set(made["split"]) == {"train"} and set(made["label"]) == {"other"}
@@ -234,12 +382,49 @@ def test_hard_negatives_are_training_images_of_every_kind(data: Path):
 def test_the_rest_of_the_data_stays_as_it_was_and_all_of_it_can_be_handed_on(data: Path):
     dataset = scanned(data)
     write_negatives(dataset.select("train"), "other", 5, 7, data.parent / "made", _silent)
-    both, _ = added(dataset, data.parent / "made", "other")
+    both, _ = added(dataset, data.parent / "made", "other", 7)
     for split in ("validation", "test"):
         assert both.select(split).fingerprint == dataset.select(split).fingerprint
     assert both.fingerprint != dataset.fingerprint
     file = write_frame(both.frame, data.parent)
     assert read_dataset(file, list(both.classes), both.cache).fingerprint == both.fingerprint
+
+
+def test_a_hard_negative_knows_the_two_images_that_it_was_made_from(data: Path):
+    dataset, folder = scanned(data), data.parent / "made"
+    write_negatives(dataset.select("train"), "other", 10, 7, folder, _silent)
+    both, _ = added(dataset, folder, "other", 7)
+    path_of = dict(zip(dataset.frame["sha256"], dataset.paths, strict=True))
+    made = both.frame[both.frame["source"] == "made-recoloured"].to_dict("records")
+    assert len(made) == 2
+    for row in made:
+        parents = (Image.open(path_of[sha]) for sha in row["made_from"].split())
+        own, other = (np.asarray(each, np.float32) for each in parents)
+        again = KINDS["recoloured"](own, other, np.random.default_rng(0))
+        found = np.asarray(Image.open(row["path"]), np.float32)
+        grey = [np.clip(each, 0, 255).mean(axis=2).ravel() for each in (again, found)]
+        assert np.corrcoef(*grey)[0, 1] > 0.7  # the noise of every image is its own
+
+
+def test_what_was_made_from_an_image_that_is_left_out_is_left_out_too(data: Path):
+    dataset, folder = scanned(data), data.parent / "made"
+    write_negatives(dataset.select("train"), "other", 40, 7, folder, _silent)
+    both, _ = added(dataset, folder, "other", 7)
+    whole_discs = dataset.frame[dataset.frame["source"] == "disc"]["sha256"].tolist()
+    for shown in (
+        parts.shown(both, {"source": ("disc",)}),
+        parts.shown(
+            read_dataset(write_frame(both.frame, data.parent), list(both.classes), both.cache),
+            {"source": ("disc",)},
+        ),
+    ):
+        made = shown.frame[shown.frame["made_from"] != ""]
+        assert 0 < len(made) < 40
+        parents = {sha for each in made["made_from"] for sha in each.split()}
+        assert parents.isdisjoint(whole_discs)
+        left = both.frame[both.frame["made_from"] != ""]["made_from"]
+        assert len(made) == sum(set(each.split()).isdisjoint(whole_discs) for each in left)
+    assert len(parts.shown(both, {})) == len(both.without("test"))
 
 
 def test_the_seed_makes_the_images_and_another_makes_others(data: Path):
@@ -254,7 +439,7 @@ def test_the_seed_makes_the_images_and_another_makes_others(data: Path):
 def test_recoloured_images_have_the_colours_of_the_other_class(data: Path):
     dataset = scanned(data)
     write_negatives(dataset.select("train"), "other", 5, 7, data.parent / "made", _silent)
-    both, _ = added(dataset, data.parent / "made", "other")
+    both, _ = added(dataset, data.parent / "made", "other", 7)
     (row,) = both.frame[both.frame["source"] == "made-recoloured"].to_dict("records")
     assert (row["mean_red"], row["mean_green"]) == (
         pytest.approx(190, abs=8),
@@ -385,10 +570,22 @@ def test_the_report_shows_whom_each_artifact_lets_through(tmp_path: Path):
     )
     assert section.count(">new</span>") == 2  # once in the words above the table
     assert section.count(">in training</span>") == 1
+    assert "are discs, plain images and screens among others" in section
     assert "98.0 %" in section and "40.0 %" in section and "0.875" in section
     worst = page[page.index('id="mistakes"') : page.index('id="disagreements"')]
     assert worst.count("moon.png, truth moon") == 2
     assert "0.991" in worst
+    assert worst.count("3 of 12, 1 shown.") == 2
+
+
+@pytest.mark.parametrize(("accepted", "said"), [(0, True), (3, False)])
+def test_that_no_near_miss_is_let_through_is_said_of_all_of_them(
+    tmp_path: Path, accepted: int, said: bool
+):
+    run = gated(sample_run(tmp_path, TWELVE), gate(None, accepted))
+    page = write_report(run, tmp_path).read_text()
+    assert ("It lets no near miss through." in page) is said
+    assert ("3 of 12, 0 shown." in page) is not said
 
 
 def test_a_run_without_gates_has_the_mistakes_and_no_open_set(tmp_path: Path):

@@ -28,6 +28,7 @@ from sample_runs import (
 )
 
 from pupila import PupilaError
+from pupila.artifact import Threshold
 from pupila.evaluation import Download, Estimate, Latency, Measurement, Startup, Trial
 from pupila.metrics import agreement
 from pupila_flows.report import answers, figures, formats, graph, write_report
@@ -671,3 +672,39 @@ def test_a_pupil_without_a_teacher_of_the_run_is_not_set_against_one(tmp_path: P
     assert lineage.reference(lineage.entries["evolved"]) is None
     assert headline(result, lineage, answers.read_answers(result, tmp_path)).teacher is None
     assert "smaller than" not in read(result, tmp_path).text
+
+
+def test_what_was_not_shown_all_images_is_not_put_forward_nor_what_was_made_from_it(
+    tmp_path: Path,
+) -> None:
+    nodes = [
+        VGG,
+        Node("whole", "distill", ("vgg16",), 0.0, "keras", 2_000_000),
+        Node("part", "distill", ("vgg16",), 0.0, "keras", 1_000_000),
+        Node("part-lite", "export-tflite", ("part",), 0.0, "tflite", 500_000),
+    ]
+    result = _changed(sample_run(tmp_path, nodes), "part", without={"source": ("acrima",)})
+    verdict = headline(result, Lineage.of(result.entries), answers.read_answers(result, tmp_path))
+    assert verdict.keeps and verdict.pupil and verdict.pupil.name == "whole"
+
+
+def test_of_two_of_one_size_the_one_that_ships_a_threshold_is_put_forward(tmp_path: Path) -> None:
+    nodes = [VGG, *(Node(each, "distill", ("vgg16",), 0.0) for each in ("plain", "set", "other"))]
+    result = sample_run(tmp_path, nodes)
+    record = result.entries[2].record
+    assert record
+    threshold = Threshold(positive="glaucoma", value=0.3, chosen_on="validation")
+    result = _changed(result, "set", record=record.model_copy(update={"threshold": threshold}))
+    verdict = headline(result, Lineage.of(result.entries), answers.read_answers(result, tmp_path))
+    assert verdict.pupil and verdict.pupil.name == "set"
+
+
+def _changed(result: RunResult, name: str, **changes: Any) -> RunResult:
+    entries = (
+        each.model_copy(update=changes) if each.name == name else each for each in result.entries
+    )
+    return result.model_copy(update={"entries": tuple(entries)})
+
+
+def test_it_is_said_which_figures_no_threshold_changes(page: _Page) -> None:
+    assert "of the most probable class, whatever threshold a model ships" in page.text

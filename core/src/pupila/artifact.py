@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila.contract import InputContract, OutputContract
 
@@ -67,6 +67,15 @@ class Record(BaseModel):
     measured: dict[str, Any] = Field(
         default_factory=dict, description="What the plugin measured while it made the artifact."
     )
+
+    @model_validator(mode="after")
+    def _ships_one_of_its_files(self) -> Self:
+        if self.shipped not in (None, *self.files):
+            raise ValueError(
+                f"shipped is {self.shipped!r}, but the files are {list(self.files)}: name one of "
+                f"them"
+            )
+        return self
 
     def threshold_of(self, name: str) -> float:
         """Return the probability from which on an image is called `name`: shipped, or one half."""

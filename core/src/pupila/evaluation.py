@@ -122,10 +122,13 @@ class Acceptance(_Figures):
 class NegativeGroup(_Figures):
     """How a gate does on one group of images that are not of the class it accepts."""
 
-    name: str = Field(description="`all`, a source of test images, or a group of near misses.")
+    name: str = Field(
+        description="`all`, a source of test images (`no source`), or a group of near misses."
+    )
     near_miss: bool = Field(description="Its images come from `open_set.path`, not from the data.")
     trained: bool = Field(
-        description="The training images had this source, or some of these very images."
+        description="The training images, unlabelled ones too, had this source, or some of these "
+        "very images."
     )
     images: int
     auc: Estimate | None = Field(description="Against the accepted test images.")
@@ -136,11 +139,11 @@ class NegativeGroup(_Figures):
 
 
 class NearMiss(_Figures):
-    """An image of another kind, and how much it looks like the accepted class."""
+    """A near miss, and how much it looks like the accepted class."""
 
     path: str
     group: str
-    near_miss: bool
+    near_miss: bool = Field(description="True; of results made before, test images have false.")
     probability: float = Field(description="That it is of the accepted class.")
     accepted: bool = Field(description="Whether that reaches the threshold.")
 
@@ -154,7 +157,7 @@ class OpenSet(_Figures):
         description="What the shipped threshold was chosen on; None where none is shipped."
     )
     comparable_threshold: float = Field(
-        description="Threshold that lets 95 % of the accepted test images through."
+        description="Highest threshold that lets 95 % of the accepted test images through."
     )
     accepted: Acceptance = Field(description="Test images of the accepted class.")
     accepted_groups: tuple[Acceptance, ...] = Field(
@@ -165,7 +168,7 @@ class OpenSet(_Figures):
         description="Accepted test images that were altered, by what was done to them."
     )
     nearest: tuple[NearMiss, ...] = Field(
-        description="Images of other kinds that look most like the accepted class, first the most."
+        description="Near misses that look most like the accepted class, first the most."
     )
 
 

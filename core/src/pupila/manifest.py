@@ -19,7 +19,7 @@ from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, nearest
 from pupila.scanning import MEASURED, scan
 
-__all__ = ["read", "scan"]
+__all__ = ["is_file", "is_image", "read", "scan"]
 
 COLUMNS = ("path", "label", "split")
 _SPLIT_OF = {
@@ -73,7 +73,7 @@ def _read_folder(root: Path) -> pd.DataFrame:
         split = _SPLIT_OF[split_folder.name]
         for label, folder in _folders_by_label(split_folder):
             for file in _files(folder):
-                if not _is_image(file):
+                if not is_image(file):
                     ignored += 1
                     continue
                 columns["path"].append(file)
@@ -137,7 +137,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _count_images(folder: Path) -> int:
-    return sum(1 for each in folder.iterdir() if _is_image(each.name) and each.is_file())
+    return sum(1 for each in folder.iterdir() if is_image(each.name) and each.is_file())
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _files(folder: Path) -> Iterator[str]:
             yield os.path.join(parent, name)  # noqa: PTH118  a Path for each of many files is slow
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Tell by the suffix; `._x.jpg`, macOS' shadow of a file on foreign disks, is none."""
     base = os.path.basename(name)  # noqa: PTH119  as above
     return not base.startswith(".") and os.path.splitext(base)[1].lower() in _suffixes()  # noqa: PTH122
@@ -175,7 +175,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     missing: list[tuple[int, str]] = []
     for line, row in rows:
         values = _checked_values(path, line, header, row)
-        if not _is_file(values["path"]):
+        if not is_file(values["path"]):
             missing.append((line, row[header.index("path")]))
         earlier = line_of.setdefault(values["path"], line)
         if earlier != line:
@@ -277,7 +277,8 @@ def _checked_label(place: str, split: str, label: str) -> str:
     return label if given else ""
 
 
-def _is_file(path: str) -> bool:
+def is_file(path: str) -> bool:
+    """Tell whether a file is there and may be looked for."""
     try:
         return Path(path).is_file()
     except OSError:  # the name is too long for a file, or lies in a folder that may not be read

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
-from pupila.dataset import GROUP_COLUMNS, Dataset
+from pupila.dataset import GROUP_COLUMNS, UNLABELLED, Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Acceptance, Estimate, NearMiss, NegativeGroup, OpenSet
-from pupila.metrics import Floats, auc, proportion, threshold_for
+from pupila.metrics import Floats, auc, checked, proportion
 from pupila.plugin import Progress
 from pupila.predictions import Predictions
 
@@ -27,13 +27,18 @@ TRUE_ACCEPT = 0.95
 """Part of the accepted test images at which false accepts are compared, as is usual."""
 
 KEPT = 24
-"""Images of other kinds that are kept by name: those that look most like the accepted class."""
+"""Near misses that are kept by name: those that look most like the accepted class."""
 
 ALL = "all"
 """Name of all groups of a kind together."""
 
+NO_SOURCE = "no source"
+"""Name of the test images without a source, where others have one."""
+
 Texts = NDArray[np.str_]
 Flags = NDArray[np.bool_]
+_Ask = Callable[[Dataset, str], Floats]
+"""Returns the probabilities of the accepted class; the text names the images in errors."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class _Others:
         yield ALL, np.ones(len(self.scores), bool)
         names = sorted(set(self.groups.tolist()))
         for name in names if names != [""] else ():
-            yield name, self.groups == name
+            yield name or NO_SOURCE, self.groups == name
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     """Make sure that a gate can be judged on these images.
 
     Raises:
-        PupilaError: there are not two classes, `accepts` is none of them, or none of its images is
-            for the test.
+        PupilaError: there are not two classes, `accepts` is none of them, none of its images is
+            for the test, or a source of the others has the name that stands for all.
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(
@@ -91,6 +96,11 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     if accepts not in set(test["label"].tolist()):
         raise PupilaError(
             f"Open-set evaluation needs images of {accepts!r} in the split 'test': there is none."
+        )
+    if "source" in test and ALL in set(test["source"][test["label"] != accepts].tolist()):
+        raise PupilaError(
+            f"Test images have the source {ALL!r}, which open-set evaluation calls all sources "
+            f"together: rename it."
         )
 
 
@@ -105,21 +115,21 @@ def judge_open_set(
     """Return whom a gate lets through: test images of `dataset`, near misses, altered images.
 
     Raises:
-        PupilaError: there are not two classes, or no test image of the accepted one.
+        PupilaError: there are not two classes, no test image of the accepted one, or a
+            probability that is none.
     """
     check_accepts(images.accepts, dataset)
     column = dataset.classes.index(images.accepts)
 
-    def ask(asked: Dataset) -> Floats:
-        return np.asarray(predictions.of(artifact, asked, progress)[:, column], np.float64)
+    def ask(asked: Dataset, what: str) -> Floats:
+        answers = predictions.of(artifact, asked, progress)
+        unknown = np.zeros(len(asked), np.int64)  # near misses are of no class
+        return checked(answers, unknown, dataset.classes, what)[0][:, column]
 
     test = dataset.select("test")
-    is_accepted, scores = test.labels == column, ask(test)
+    is_accepted, scores = test.labels == column, ask(test, "test")
     accepted = scores[is_accepted]
-    bar = _Bar(
-        artifact.record.threshold_of(images.accepts),
-        threshold_for(accepted, np.ones(len(accepted), bool), TRUE_ACCEPT),
-    )
+    bar = _Bar(artifact.record.threshold_of(images.accepts), _comparable(accepted))
     others = list(_others(dataset, test, is_accepted, scores, images.near_misses, ask))
     return OpenSet(
         accepts=images.accepts,
@@ -136,6 +146,15 @@ def judge_open_set(
         corrupted=tuple(_corrupted(images.corrupted, ask, bar)),
         nearest=_nearest(others, bar),
     )
+
+
+def _comparable(accepted: Floats) -> float:
+    """Return the highest score that lets enough through: one of them has it.
+
+    A threshold between two of them would count false accepts that no such gate needs.
+    """
+    missed = int((1 - TRUE_ACCEPT) * len(accepted) + 1e-9)  # 1 - 0.95 may be a little under 0.05
+    return float(np.sort(accepted)[missed])
 
 
 def _chosen_on(artifact: Artifact, accepts: str) -> str | None:
@@ -168,9 +187,9 @@ def _others(
     is_accepted: Flags,
     scores: Floats,
     near_misses: Dataset | None,
-    ask: Callable[[Dataset], Floats],
+    ask: _Ask,
 ) -> Iterator[_Others]:
-    train = dataset.frame[dataset.frame["split"] == "train"]
+    train = dataset.frame[dataset.frame["split"].isin(["train", UNLABELLED])]
     trained = set(train["source"].tolist()) - {""} if "source" in train else set[str]()
     contents = set(train["sha256"].tolist())
     if not is_accepted.all():
@@ -183,7 +202,8 @@ def _others(
         groups = _values(near_misses, "label")
         images = zip(groups.tolist(), near_misses.frame["sha256"].tolist(), strict=True)
         known = np.array([group in trained or sha in contents for group, sha in images], bool)
-        yield _Others(True, list(map(str, near_misses.paths)), groups, known, ask(near_misses))
+        paths = list(map(str, near_misses.paths))
+        yield _Others(True, paths, groups, known, ask(near_misses, "near-miss"))
 
 
 def _values(dataset: Dataset, column: str) -> Texts:
@@ -211,31 +231,30 @@ def _negatives(
     )
 
 
-def _corrupted(
-    images: Dataset | None, ask: Callable[[Dataset], Floats], bar: _Bar
-) -> Iterator[Acceptance]:
+def _corrupted(images: Dataset | None, ask: _Ask, bar: _Bar) -> Iterator[Acceptance]:
     """Yield the altered images by what was done to them."""
     if images is None:
         return
-    scores, done = ask(images), _values(images, "label")
+    scores, done = ask(images, "altered"), _values(images, "label")
     for name in sorted(set(done.tolist())):
         yield _acceptance(name, scores[done == name], bar)
 
 
 def _nearest(others: list[_Others], bar: _Bar) -> tuple[NearMiss, ...]:
-    """Return the images of other kinds that look most like the accepted class."""
+    """Return the near misses that look most like the accepted class."""
     found = [
         NearMiss(
             path=each.paths[row],
-            group=each.groups.tolist()[row] or ALL,
+            group=each.groups.tolist()[row],
             near_miss=each.near_miss,
             probability=float(each.scores[row]),
             accepted=bool(each.scores[row] >= bar.shipped),
         )
         for each in others
+        if each.near_miss
         for row in _highest(each.scores)
     ]
-    return tuple(sorted(found, key=lambda image: (-image.probability, image.path))[:KEPT])
+    return tuple(sorted(found, key=lambda image: (-image.probability, image.path)))
 
 
 def _highest(scores: Floats) -> list[int]:

@@ -31,11 +31,18 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def uses(self) -> Sequence[Plugin]:
-        """Return the other plugins that these settings name: a new version of one remakes."""
+        """Return the other plugins that a result depends on: a new version of one remakes."""
         return ()
 
     def check_inputs(self, count: int) -> None:
         """Make sure that these settings fit a step of `count` inputs; asked before a run.
+
+        Raises:
+            PupilaError: they do not.
+        """
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Make sure that these settings fit data of these classes; asked before a run.
 
         Raises:
             PupilaError: they do not.

@@ -15,7 +15,7 @@ from pupila.digest import digest_json, digest_tree
 from pupila.openset import OpenSetImages
 from pupila.plugin import Runner
 from pupila.registry import Registered, installed
-from pupila_flows import jobs, parts
+from pupila_flows import jobs, made, parts
 from pupila_flows.expansion import Node
 from pupila_flows.frames import write_frame
 from pupila_flows.negatives.kinds import KINDS
@@ -174,8 +174,7 @@ def judge(
         "latency_repeats": section.latency_repeats,
         "reference": reference,
     }
-    if open_set:
-        arguments["open_set"] = _open_set(place, open_set)
+    asked = {"open_set": _open_set(place, open_set)} if open_set else {}
     return Work(
         title=f"judge-{title}",
         target=jobs.judge,
@@ -184,9 +183,10 @@ def judge(
             version("pupila-core"),
             dataset.fingerprint,
             digest_json(groups),
-            arguments,
+            arguments | {name: _wherever(images) for name, images in asked.items()},
         ],
         arguments=arguments
+        | asked
         | {"workspace": str(place.root), "frame": str(frame), "classes": list(dataset.classes)},
         timeout_seconds=_JUDGE_SECONDS,
     )
@@ -205,9 +205,17 @@ def _open_set(place: Workspace, images: OpenSetImages) -> dict[str, str | None]:
     }
 
 
+def _wherever(images: dict[str, str | None]) -> dict[str, str | None]:
+    """Return the same with names of files for their paths: a workspace may be moved."""
+    files = {name: path and Path(path).stem for name, path in images.items()}
+    return files | {"accepts": images["accepts"]}
+
+
 def alter(place: Workspace, accepted: Dataset) -> Work:
     """Alter images as a bad day does; the folder is named for all that they depend on."""
-    identity = [version("pupila-flows"), accepted.fingerprint, corruptions.strengths()]
+    versions = [version("pupila-flows"), version("pillow")]
+    identity = [*versions, accepted.fingerprint, corruptions.strengths()]
+    folder = _made_folder(place, "altered", identity, len(corruptions.ALTERATIONS) * len(accepted))
     return Work(
         title="alter-images",
         target=jobs.alter,
@@ -216,7 +224,7 @@ def alter(place: Workspace, accepted: Dataset) -> Work:
             "workspace": str(place.root),
             "frame": str(write_frame(accepted.frame, place.cache)),
             "classes": list(accepted.classes),
-            "folder": str(_made_folder(place, "altered", identity)),
+            "folder": str(folder),
         },
     )
 
@@ -226,7 +234,8 @@ def make_negatives(
 ) -> Work:
     """Make hard negatives; the folder is named for all that they depend on."""
     settings = {**section.model_dump(), "seed": seed}
-    identity = [version("pupila-flows"), train.fingerprint, settings, list(KINDS)]
+    versions = [version("pupila-flows"), version("pillow")]
+    identity = [*versions, train.fingerprint, settings, list(KINDS)]
     return Work(
         title="hard-negatives",
         target=jobs.make_negatives,
@@ -236,14 +245,16 @@ def make_negatives(
             "workspace": str(place.root),
             "frame": str(write_frame(train.frame, place.cache)),
             "classes": list(train.classes),
-            "folder": str(_made_folder(place, "negatives", identity)),
+            "folder": str(_made_folder(place, "negatives", identity, section.images)),
         },
     )
 
 
-def _made_folder(place: Workspace, kind: str, identity: Sequence[object]) -> Path:
+def _made_folder(place: Workspace, kind: str, identity: Sequence[object], files: int) -> Path:
+    """Return where made images lie; where some are lost, all are made again."""
     folder = place.cache / kind / digest_json(identity)[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
+    made.discard_unless(folder, files)
     return folder
 
 

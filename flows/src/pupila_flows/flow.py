@@ -26,6 +26,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
+from rich.markup import escape
 
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
@@ -277,7 +278,8 @@ def _with_hard_negatives(run: _Run, data: DataSummary) -> tuple[_Run, DataSummar
     train = run.dataset.select("train")
     work = assignments.make_negatives(run.place, train, section, run.plan.recipe.seed)
     folder = Path(_outcome(_task(work.title)(work, [], return_state=True)).value["images"])
-    dataset, check = negatives.added(run.dataset, folder, section.label)
+    seed = run.plan.recipe.seed
+    dataset, check = negatives.added(run.dataset, folder, section.label, seed)
     display.current.get().finish(work.title, check.found)
     counts, fingerprint = assignments.counts(dataset), dataset.fingerprint
     changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
@@ -324,17 +326,21 @@ def _screened(run: _Run, data: DataSummary, teachers: Futures) -> DataSummary:
     gate = teachers[section.teacher]
     gate.wait()
     check = _screening(run, section, gate.state)
+    display.current.get().finish("screen", escape("\n".join(check_lines(check))))
     return data.model_copy(update={"checks": (*data.checks, check)})
 
 
 def _screening(run: _Run, section: ScreenSection, imported: State[Outcome]) -> Check:
-    state = imported
-    if imported.is_completed():
+    if not imported.is_completed():
+        return screening.not_asked(section.teacher, section.accepts, _reason(imported))
+    try:
         gate = run.place.store.open(_outcome(imported).value["artifact"])
         work = assignments.screen(run.place, section, gate, run.dataset)
-        state = _task("screen")(work, [], return_state=True)
-        if state.is_completed():
-            return Check.model_validate(_outcome(state).value["check"])
+    except PupilaError as error:
+        return screening.not_asked(section.teacher, section.accepts, str(error))
+    state = _task("screen")(work, [], return_state=True)
+    if state.is_completed():
+        return Check.model_validate(_outcome(state).value["check"])
     return screening.not_asked(section.teacher, section.accepts, _reason(state))
 
 

@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 Without = Mapping[str, tuple[str, ...]]
 """Values by column of the manifest: images that have one of them are left out."""
 
+MADE_FROM = "made_from"
+"""Column of made images: SHA-256s of what each was made from, with a space between."""
+
 _OF_EVERY_MANIFEST = ("path", "label", "split")
 _SHOWN_VALUES = 10
 
 
 def shown(dataset: Dataset, without: Without) -> Dataset:
-    """Return the images that a step is shown: all but those for the test and those left out."""
+    """Return the images that a step is shown: all but those for the test and those left out.
+
+    What was made from an image that is left out is left out too.
+    """
     seen = dataset.without("test")
-    kept = seen.frame[~_left_out(seen.frame, without)].reset_index(drop=True)
+    out = _left_out(seen.frame, without)
+    kept = seen.frame[~(out | _made_of(seen.frame, out))].reset_index(drop=True)
     return Dataset(kept, dataset.classes, dataset.cache)
 
 
@@ -68,3 +75,11 @@ def _left_out(frame: pd.DataFrame, without: Without) -> pd.Series[bool]:
     for column, values in without.items():
         out |= frame[column].astype("str").isin(list(values))
     return out
+
+
+def _made_of(frame: pd.DataFrame, out: pd.Series[bool]) -> pd.Series[bool]:
+    """Tell which images were made from one that is left out."""
+    gone = set(frame["sha256"][out].tolist())
+    if not gone or MADE_FROM not in frame:
+        return frame["split"].isin([])
+    return frame[MADE_FROM].map(lambda parents: not gone.isdisjoint(str(parents).split()))

@@ -9,9 +9,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,6 +27,9 @@ from pupila_flows.explain import dotted, explain
 from pupila_flows.openset import near_misses
 from pupila_flows.recipe import DataSection, Recipe, ScreenSection, StepSection, TeacherSection
 from pupila_flows.source import Location, Problem, RecipeError, Source, read_source
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Plan", "PlannedStep", "PlannedTeacher", "Problem", "RecipeError", "read_plan"]
 
@@ -229,15 +233,15 @@ class _Checker:
     """Steps whose settings and inputs were already told not to fit."""
 
     def plan(self, recipe: Recipe | None) -> Plan:
-        data = self._data()
+        data = self._data
         teachers = list(self._teachers())
         steps = {step.name: step for step in self._steps()}
         told = self._told_classes(teachers)
         self._check_classes(told, steps)
         self._check_screen(told)
-        self._check_without(data, steps)
-        near = self._open_set(recipe, data) if recipe else None
-        self._check_hard_negatives(data)
+        self._check_without(steps)
+        near = self._open_set(recipe) if recipe else None
+        self._check_hard_negatives()
         order = self._order()
         if recipe is not None:
             self._check_sweep(recipe, steps)
@@ -255,7 +259,9 @@ class _Checker:
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self.source.problem(location, message))
 
+    @cached_property
     def _data(self) -> Path | None:
+        """Path of the data; None, and a problem, where there is nothing to be read."""
         if self.parts.data is None:
             return None
         location = ("data", "path")
@@ -264,6 +270,27 @@ class _Checker:
             self._problem(location, f"{str(path)!r} is neither a folder of images nor a .csv file.")
             return None
         return path
+
+    @cached_property
+    def _manifest(self) -> pd.DataFrame | None:
+        """What the data lists; None where it cannot be read, and a problem where it is there."""
+        if self._data is None:
+            return None
+        from pupila import manifest  # and pandas with it
+
+        try:
+            return manifest.read(self._data)
+        except PupilaError as error:
+            self._problem(("data", "path"), str(error))
+            return None
+
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        """Classes of the data; none where they cannot be known."""
+        given = self.parts.data.section.classes if self.parts.data else None
+        if given or self._manifest is None:
+            return given or ()
+        return tuple(sorted(set(self._manifest["label"].tolist()) - {""}))
 
     def _path(self, written: str, location: Location, what: str) -> Path | None:
         """Return a path at which there is something; None, and a problem, where there is not."""
@@ -389,32 +416,25 @@ class _Checker:
                 f"apart.{nearest(screen.accepts, classes)}",
             )
 
-    def _check_without(self, data: Path | None, steps: Mapping[str, PlannedStep]) -> None:
+    def _check_without(self, steps: Mapping[str, PlannedStep]) -> None:
         """What a step is not shown must be there, and must leave something of every class."""
         partial = {name: step for name, step in steps.items() if step.section.without}
-        if data is None or not partial:
-            return
-        from pupila import manifest  # and pandas with it
-
-        try:
-            frame = manifest.read(data)
-        except PupilaError as error:
-            self._problem(("data", "path"), str(error))
+        if not partial or self._manifest is None:
             return
         for name, step in partial.items():
             location = ("steps", name, "without")
             if not step.plugin.needs_data:
                 self._problem(location, f"{step.plugin.name} is shown no images: leave it out.")
                 continue
-            for place, message in parts.mistakes(frame, step.section.without):
+            for place, message in parts.mistakes(self._manifest, step.section.without):
                 self._problem((*location, *place), f"{dotted(location)}: {message}")
 
-    def _open_set(self, recipe: Recipe, data: Path | None) -> Path | None:
+    def _open_set(self, recipe: Recipe) -> Path | None:
         """Return where near misses lie; check them, and that there is a gate to be judged."""
         section, location = recipe.evaluate.open_set, ("evaluate", "open_set")
         if section is None:
             return None
-        classes = self._labels(data)
+        classes = self._labels
         if classes and len(classes) != 2:
             self._problem(
                 location,
@@ -438,28 +458,15 @@ class _Checker:
             self._problem(place, str(error))
         return path
 
-    def _check_hard_negatives(self, data: Path | None) -> None:
+    def _check_hard_negatives(self) -> None:
         section = self.parts.data.section.hard_negatives if self.parts.data else None
-        classes = self._labels(data) if section else ()
+        classes = self._labels if section else ()
         if section and classes and section.label not in classes:
             self._problem(
                 ("data", "hard_negatives", "label"),
                 f"label is {section.label!r}, which is none of the classes {list(classes)}."
                 f"{nearest(section.label, classes)}",
             )
-
-    def _labels(self, data: Path | None) -> tuple[str, ...]:
-        """Return the classes of the data; nothing where they cannot be known."""
-        given = self.parts.data.section.classes if self.parts.data else None
-        if given or data is None:
-            return given or ()
-        from pupila import manifest  # and pandas with it
-
-        try:
-            frame = manifest.read(data)
-        except PupilaError:  # told when the data is read
-            return ()
-        return tuple(sorted(set(frame["label"].tolist()) - {""}))
 
     def _steps(self) -> Iterator[PlannedStep]:
         for name, part in self.parts.steps.items():
@@ -472,8 +479,9 @@ class _Checker:
             counted = part.says("inputs") and self._has_its_count(location, section, plugin)
             control = self._control(location, section, plugin)
             config = self._config(location, part, plugin)
+            speaks = config and self._speaks((*location, "with"), config)
             fits = counted and config and self._fits((*location, "with"), config, section)
-            if not fits:
+            if not (speaks and fits):
                 self.misfits.add(name)
             if config:
                 yield PlannedStep(name, section, plugin, config, control)
@@ -494,6 +502,17 @@ class _Checker:
         """Tell whether settings fit the number of inputs."""
         try:
             config.check_inputs(len(section.inputs))
+        except PupilaError as error:
+            self._problem(location, str(error))
+            return False
+        return True
+
+    def _speaks(self, location: Location, config: Config) -> bool:
+        """Tell whether settings speak of the data's classes, where these are known."""
+        if type(config).check_classes is Config.check_classes or not self._labels:
+            return True  # and where no setting asks, the data need not be read
+        try:
+            config.check_classes(self._labels)
         except PupilaError as error:
             self._problem(location, str(error))
             return False
@@ -576,6 +595,7 @@ class _Checker:
                 continue
             if step.name not in self.misfits:
                 self._fits(where, config, step.section)
+                self._speaks(where, config)
             made = config.model_dump_json()
             if made in known:
                 same = f"{value!r} comes to the same setting as {known[made]!r}: name one of them."

@@ -252,3 +252,18 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
 def test_features_come_from_a_teacher_or_a_student_and_not_from_both(settings, count, message):
     with pytest.raises(PupilaError, match=message):
         OneClass.model_validate({"positive": "blue"} | settings).check_inputs(count)
+
+
+def test_the_baselines_are_given_features_that_are_normalised(step_on, monkeypatch):
+    given = []
+
+    def compared(learner, train, asked, is_positive, accept):
+        given.extend([train, asked])
+        return {}
+
+    monkeypatch.setattr("pupila_oneclass.technique.compared", compared)
+    one_class(step_on())
+    assert [each.shape for each in given] == [(12, 16), (24, 16)]
+    for each in given:
+        np.testing.assert_allclose(each.mean(axis=1), 0, atol=1e-5)
+        np.testing.assert_allclose(each.std(axis=1), 1, atol=1e-2)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pupila import Artifact, Dataset, PupilaError
+from pupila.artifact import Threshold
 from pupila.judge import evaluate
 from pupila.predictions import Predictions
 from pupila.registry import installed
@@ -71,6 +74,32 @@ def test_the_threshold_of_a_gate_is_that_which_it_ships(
         made = run("site", model, strict_gate, gate=accepts)
         said = json.loads((made.path / "site.json").read_text())
         assert said["gate"]["threshold"] == threshold
+
+
+def test_a_model_that_ships_a_threshold_of_the_positive_class_keeps_it(
+    built: Path, model: Artifact, dataset: Dataset, store: Store, run: Made, tmp_path: Path
+):
+    probabilities = Predictions(tmp_path).of(model, dataset.select("validation"), ignore_progress)
+    value = float(np.sort(probabilities[:, 0])[3:5].mean())
+    with store.draft() as folder:
+        shutil.copy(model.file(".tflite"), folder)
+        threshold = Threshold(positive="square", value=value, chosen_on="nothing")
+        fields = dict(model.record) | {"threshold": threshold}
+        del fields["files"]
+        shipping = store.add(folder, **fields)
+    told, unset, other = (
+        run("site", artifact, positive=positive).record.measured["models"][0]
+        for artifact, positive in (
+            (shipping, "square"),
+            (model, "square"),
+            (shipping, "triangle"),
+        )
+    )
+    called, squares = probabilities[:, 0] >= value, dataset.select("validation").labels == 0
+    assert told["threshold"] == value != unset["threshold"]
+    assert told["sensitivity"] == pytest.approx(called[squares].mean())
+    assert told["specificity"] == pytest.approx((~called[~squares]).mean())
+    assert other["threshold"] != value and other["specificity"] >= 0.85
 
 
 def test_every_file_is_kept_for_offline_use(site: Artifact):
@@ -160,3 +189,7 @@ def test_a_site_for_data_without_validation_images_is_refused(
             store=store,
             dataset=dataset.without("validation"),
         )
+
+
+def test_another_version_of_the_runtime_makes_a_site_anew():
+    assert [each.format for each in Site().uses()] == ["tflite"]

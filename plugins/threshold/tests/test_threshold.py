@@ -206,3 +206,13 @@ def test_without_lower_scores_a_threshold_is_the_lowest_positive_score():
 def test_no_threshold_has_a_sensitivity_of_nothing():
     with pytest.raises(PupilaError, match=r"Sensitivity 0 cannot be had"):
         threshold_for(np.array([0.3]), np.array([True]), 0)
+
+
+def test_another_version_of_any_runtime_that_may_answer_chooses_anew():
+    used = Operating(positive="blue").uses()
+    assert {"keras", "tflite"} <= {each.format for each in used} <= technique().accepts
+    assert all(each.judges for each in used)
+
+
+def technique():
+    return installed().step("threshold")

@@ -7,15 +7,14 @@ software makes: turned, mirrored, cropped, grey.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from pupila.images import decode
 from pupila.plugin import Progress
+from pupila_flows.made import whole
 
 _BLUR_PART = 0.02
 """Standard deviation of the blur, of the shorter side: 4.5 of 224 pixels, vessels are gone."""
@@ -31,6 +30,8 @@ _LOW_QUALITY = 10
 """JPEG quality at which blocks of 8 pixels show."""
 _QUALITY = 95
 """JPEG quality of all others: what is measured is the alteration."""
+_SUBSAMPLING = 0
+"""Colours are kept at every pixel."""
 
 Alteration = Callable[[Image.Image], Image.Image]
 
@@ -84,23 +85,25 @@ ALTERATIONS: dict[str, Alteration] = {
 
 def strengths() -> list[object]:
     """Return all that the altered images depend on beside the images."""
-    return [list(ALTERATIONS), _BLUR_PART, _DARK, _BRIGHT, _TILT_DEGREES, _CROP_PART, _LOW_QUALITY]
+    of_pixels = [_BLUR_PART, _DARK, _BRIGHT, _TILT_DEGREES, _CROP_PART]
+    return [list(ALTERATIONS), *of_pixels, _LOW_QUALITY, _QUALITY, _SUBSAMPLING]
 
 
 def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> None:
     """Write every alteration of every image; the folder appears whole or not at all."""
-    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    for number in range(len(ALTERATIONS)):
-        (draft / str(number)).mkdir(parents=True)
-    for row, path in enumerate(paths):
-        image = decode(path)
-        for number, (name, alter) in enumerate(ALTERATIONS.items()):
-            quality = _LOW_QUALITY if name == "JPEG quality 10" else _QUALITY
-            file = draft / str(number) / f"{row:05}-{path.stem}.jpg"
-            alter(image).save(file, quality=quality, subsampling=0)
-        progress(row + 1, len(paths), "images altered")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with whole(folder) as draft:
+        for number in range(len(ALTERATIONS)):
+            (draft / str(number)).mkdir()
+        for row, path in enumerate(paths):
+            _write_each(decode(path), draft, f"{row:05}-{path.stem}.jpg")
+            progress(row + 1, len(paths), "images altered")
+
+
+def _write_each(image: Image.Image, folder: Path, file_name: str) -> None:
+    for number, (name, alter) in enumerate(ALTERATIONS.items()):
+        quality = _LOW_QUALITY if name == "JPEG quality 10" else _QUALITY
+        file = folder / str(number) / file_name
+        alter(image).save(file, quality=quality, subsampling=_SUBSAMPLING)
 
 
 def altered(folder: Path) -> list[tuple[str, str, str]]:

@@ -39,19 +39,21 @@ class Headline:
 def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
     """Choose the smallest pupil shown to keep its teacher's accuracy, and say so.
 
-    Without one, it is the smallest that comes near on these images, else the nearest.
+    Without one, it is the smallest that comes near on these images, else the nearest. What was not
+    shown all images, or was made from such a step, is there to be compared with and is not chosen;
+    of two of one size it is the one that ships a threshold.
     """
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
-        if (teacher := lineage.reference(pupil.entry))
+        if (teacher := lineage.reference(pupil.entry)) and not lineage.is_partial(pupil.entry)
     ]
     if not pairs:
         return _without_pupils(result, lineage)
     keeping = [pair for pair in pairs if keeps_accuracy(*pair, answers)]
     near = [pair for pair in pairs if _change(*pair) >= -NEAR]
     if keeping or near:
-        pupil, teacher = min(keeping or near, key=lambda pair: pair[0].size_bytes)
+        pupil, teacher = min(keeping or near, key=lambda pair: _size(pair[0]))
         title = _put_forward(pupil, teacher, keeps=bool(keeping))
     else:
         pupil, teacher = max(pairs, key=lambda pair: _change(*pair))
@@ -81,8 +83,8 @@ def asked(result: RunResult, lineage: Lineage) -> str:
     if not steps:
         return f"Judge {formats.listed(teachers)} on {data}."
     plugins = formats.listed(list(dict.fromkeys(step.uses for step in steps)))
-    whom = formats.listed(teachers) or "no teacher"
-    return f"Make {whom} smaller in {formats.plural(len(steps), 'step')} ({plugins}), on {data}."
+    goal = f"Make {formats.listed(teachers)} smaller" if teachers else "Make models"
+    return f"{goal} in {formats.plural(len(steps), 'step')} ({plugins}), on {data}."
 
 
 def keeps_accuracy(pupil: Judged, teacher: Judged, answers: Answers) -> bool:
@@ -101,6 +103,11 @@ def _put_forward(pupil: Judged, teacher: Judged, *, keeps: bool) -> str:
         f"{smaller} {teacher.name} and loses {lost} accuracy here; more images are needed to show "
         f"that it keeps within {_POINTS}"
     )
+
+
+def _size(pupil: Judged) -> tuple[int, bool]:
+    record = pupil.entry.record
+    return pupil.size_bytes, record is None or record.threshold is None
 
 
 def _sentence(pupil: Judged, teacher: Judged, difference: Estimate | None) -> str:

@@ -43,6 +43,10 @@ class Lineage:
         """True for a step that no teacher had a part in."""
         return entry.kind == "step" and not entry.taught
 
+    def is_partial(self, entry: Entry) -> bool:
+        """True for a step that was not shown all images, and for what was made from one."""
+        return bool(entry.without) or any(self.is_partial(each) for each in self.parents(entry))
+
     def is_final(self, entry: Entry) -> bool:
         """True where nothing was made from it."""
         return all(entry.name not in other.inputs for other in self.entries.values())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pupila.evaluation import NegativeGroup
+from pupila.openset import ALL
 from pupila_flows.report.answers import Answers, located
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.thumbnails import thumbnail
@@ -42,8 +44,11 @@ class Mistakes:
     shown: tuple[Mistake, ...]
     accepts: str
     """Class that it lets through as a gate; empty where it was shown no near misses."""
+    near_misses: int
+    accepted: int
+    """How many of the near misses it takes for that class."""
     let_through: tuple[Mistake, ...]
-    """Near misses that it takes for that class; their truth is their group."""
+    """Those of them that are shown; their truth is their group."""
 
 
 def mistakes(
@@ -66,12 +71,15 @@ def _of(result: RunResult, answers: Answers, judged: Judged, folder: Path) -> Mi
     wrong = np.flatnonzero(~answers.correct(judged.name))
     worst: list[int] = wrong[np.argsort(-probabilities[wrong], kind="stable")].tolist()
     gate = judged.evaluation.open_set
+    near = _near_misses(judged)
     return Mistakes(
         name=judged.name,
         wrong=len(worst),
         images=len(answers.labels),
         shown=tuple(_mistake(result, answers, judged, r, folder) for r in worst[:_IMAGES_EACH]),
-        accepts=gate.accepts if gate and any(each.near_miss for each in gate.negatives) else "",
+        accepts=gate.accepts if gate and near else "",
+        near_misses=near.images if near else 0,
+        accepted=round(near.images * near.accepted.value) if near else 0,
         let_through=_let_through(judged, folder),
     )
 
@@ -87,6 +95,13 @@ def _mistake(
         answer=result.data.classes[answer],
         probability=float(answers.probabilities[judged.name][row, answer]),
     )
+
+
+def _near_misses(judged: Judged) -> NegativeGroup | None:
+    """Return all near misses together; None where it was shown none."""
+    gate = judged.evaluation.open_set
+    together = (each for each in gate.negatives if each.near_miss) if gate else ()
+    return next((each for each in together if each.name == ALL), None)
 
 
 def _let_through(judged: Judged, folder: Path) -> tuple[Mistake, ...]:

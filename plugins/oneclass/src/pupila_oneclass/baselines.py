@@ -6,8 +6,9 @@
   well-conditioned estimator for large-dimensional covariance matrices".
 * Cosine similarity with the nearest training image.
 
-They learn from the training images of the class alone, as the learner does, and their thresholds
-come from its validation images in the same way. They only measure: nothing is chosen by them.
+They are given features normalised image by image and learn from the training images of the class
+alone, as the learner does, and their thresholds come from its validation images in the same way.
+They only measure: nothing is chosen by them.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def compared(
 ) -> dict[str, Any]:
     """Tell how the learner and the baselines do on the validation images.
 
-    `learner` are its scores of them `(images,)`, `asked` their features, `train` those of the
-    training images of the class. Under `warning` stands which baseline is clearly better: the
-    intervals of the two areas under the ROC curve do not meet.
+    `learner` are its scores of them `(images,)`, `asked` their features, normalised as for the
+    learner, and `train` those of the training images of the class. Under `warning` stands which
+    baseline is clearly better: the intervals of the two areas under the ROC curve do not meet.
     """
     scores = {LEARNER: learner} | {
         name: method(train, asked, 1 - accept)

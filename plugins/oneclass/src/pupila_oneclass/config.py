@@ -8,8 +8,12 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from pupila import InputContract, PupilaError, Student, installed
+from pupila.errors import nearest
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
+
+CLASSES = 2
+"""The class that is learned, and anything else."""
 
 
 class OneClass(Schedule):
@@ -94,6 +98,18 @@ class OneClass(Schedule):
             raise PupilaError(
                 "There is nothing to take features from: name a teacher in `from`, or a `student` "
                 "that is trained from random weights."
+            )
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        if self.positive not in classes:
+            raise PupilaError(
+                f"`positive` is {self.positive!r}, but the data has the classes {list(classes)}: "
+                f"name one of them.{nearest(self.positive, classes)}"
+            )
+        if len(classes) != CLASSES:
+            raise PupilaError(
+                f"The data has {len(classes)} classes, {list(classes)}, where one class is told "
+                f"from anything else: label all but {self.positive!r} alike, so that there are two."
             )
 
     def uses(self) -> Sequence[Plugin]:

@@ -41,16 +41,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pupila import PupilaError
 from pupila.keras_files import import_keras
 from pupila.metrics import Floats, threshold_for
 from pupila.training.loss import label_loss
+from pupila_oneclass.config import CLASSES
 
 keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
-CLASSES = 2
 _EPSILON = 1e-5
 """That of the instance normalisation in the authors' code, PyTorch's."""
 
@@ -101,9 +102,13 @@ class Head:
         probabilities = layers.Softmax(name="one_class_probabilities")(logits)
         return keras.Model(given, probabilities, name=name)
 
-    def scores(self, features: Any, column: int) -> Floats:
-        """Return z of features `(images, columns)`: how much likelier the class in `column` is."""
-        logits = np.asarray(self.logits(self.normalise(ops.convert_to_tensor(features))))
+    def normalised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return h of features `(images, columns)`."""
+        return np.asarray(self.normalise(ops.convert_to_tensor(features)))
+
+    def scores(self, normalised: NDArray[np.float32], column: int) -> Floats:
+        """Return z of h `(images, columns)`: how much likelier the class in `column` is."""
+        logits = np.asarray(self.logits(ops.convert_to_tensor(normalised)))
         return (logits[:, column] - logits[:, 1 - column]).astype(np.float64)
 
     def calibrate(self, calibration: Calibration, column: int) -> None:

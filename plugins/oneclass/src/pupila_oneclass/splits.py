@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, PupilaError, Step
-from pupila.errors import nearest
 from pupila_oneclass.config import OneClass
-from pupila_oneclass.head import CLASSES
 
 
 @dataclass(frozen=True)
@@ -41,23 +39,10 @@ def splits_of(step: Step[OneClass]) -> Splits:
     if step.dataset is None:
         raise ValueError("needs_data was declared, but the step was given no dataset")
     judged = step.dataset.select("validation")
-    column = _column(step.config.positive, judged.classes)
+    step.config.check_classes(judged.classes)
+    column = judged.classes.index(step.config.positive)
     train = _of_class(step.dataset.select("train"), column, "training")
     return Splits(train, _of_class(judged, column, "validation"), judged, column)
-
-
-def _column(positive: str, classes: tuple[str, ...]) -> int:
-    if positive not in classes:
-        raise PupilaError(
-            f"`positive` is {positive!r}, but the data has the classes {list(classes)}: name one "
-            f"of them.{nearest(positive, classes)}"
-        )
-    if len(classes) != CLASSES:
-        raise PupilaError(
-            f"The data has {len(classes)} classes, {list(classes)}, where one class is told from "
-            f"anything else: label all but {positive!r} alike, so that there are two."
-        )
-    return classes.index(positive)
 
 
 def _of_class(images: Dataset, column: int, what: str) -> Dataset:

@@ -25,10 +25,10 @@ from pupila.training.fitting import fit
 from pupila.training.targets import labels_of
 from pupila.views import AS_IS, Augmentation
 from pupila_oneclass.baselines import compared
-from pupila_oneclass.config import OneClass
+from pupila_oneclass.config import CLASSES, OneClass
 from pupila_oneclass.extractor import extractor, unfreeze_last_stage
 from pupila_oneclass.features import Features, computed, kept
-from pupila_oneclass.head import CLASSES, Calibration, Head, loss
+from pupila_oneclass.head import Calibration, Head, loss
 from pupila_oneclass.splits import Splits, splits_of
 
 keras = import_keras()
@@ -49,7 +49,7 @@ def one_class(step: Step[OneClass]) -> Product:
     course = (
         _fit_head(step, splits, net, head) if _frozen(step) else _fit_all(step, splits, net, head)
     )
-    train, judged = _features(step, splits, net)
+    train, judged = (head.normalised(each) for each in _features(step, splits, net))
     scores = head.scores(judged, splits.column)
     told = _calibrated(head, scores[splits.is_positive], splits, config)
     told |= compared(scores, train, judged, splits.is_positive, config.accept)

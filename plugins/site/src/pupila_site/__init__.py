@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from pupila import Config, Exporter, PupilaError, hookimpl
+from pupila import Config, Exporter, PupilaError, Runner, hookimpl, installed
+from pupila.errors import nearest
 
 
 class Site(Config):
@@ -27,7 +28,8 @@ class Site(Config):
         default=0.85,
         gt=0,
         lt=1,
-        description="Specificity on the validation images at which the threshold is chosen.",
+        description="Specificity on the validation images at which the threshold of a model that "
+        "ships none is chosen.",
     )
     gate: str | None = Field(
         default=None,
@@ -49,6 +51,19 @@ class Site(Config):
                 f"`names` has {len(self.names)} names, {list(self.names)}, for {count} inputs: "
                 f"give one for each, in the same order."
             )
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Make sure that the positive class is one of the data's."""
+        if self.positive not in (None, *classes):
+            raise PupilaError(
+                f"The positive class {self.positive!r} is none of {list(classes)}."
+                f"{nearest(str(self.positive), classes)}"
+            )
+
+    def uses(self) -> Sequence[Runner]:
+        """Return what answers: thresholds and their figures depend on it."""
+        runners = installed().all(Runner)
+        return [each for each in runners if each.judges and each.format == "tflite"]
 
 
 @hookimpl

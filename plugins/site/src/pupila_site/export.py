@@ -23,7 +23,8 @@ _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
 def export(step: Step[Site]) -> Product:
     """Write a site that answers with each model's probability against its threshold.
 
-    The threshold is chosen on the validation images, as in an evaluation.
+    That is the one that a model ships, where it is of the positive class; else it is chosen on the
+    validation images, as in an evaluation.
 
     Raises:
         PupilaError: the page was not built, a model is not for browsers, the validation images
@@ -93,6 +94,7 @@ def _gate(artifact: Artifact, config: Site) -> dict[str, Any]:
 def _diagnosis(artifact: Artifact, step: Step[Site]) -> dict[str, Any]:
     assert step.dataset is not None  # noqa: S101 - the descriptor says `needs_data`
     images = step.dataset.select("validation")
+    step.config.check_classes(images.classes)
     positive = step.config.positive or images.classes[0]
     point = _operating_point(artifact, images, positive, step)
     return {
@@ -107,11 +109,6 @@ def _diagnosis(artifact: Artifact, step: Step[Site]) -> dict[str, Any]:
 def _operating_point(
     artifact: Artifact, images: Dataset, positive: str, step: Step[Site]
 ) -> OperatingPoint:
-    if positive not in images.classes:
-        raise PupilaError(
-            f"The positive class {positive!r} is none of {list(images.classes)}."
-            f"{nearest(positive, images.classes)}"
-        )
     column = images.classes.index(positive)
     answers = step.predictions.of(artifact, images, step.progress)
     scores, truth = checked(answers, images.labels, images.classes, what="validation")
@@ -121,7 +118,12 @@ def _operating_point(
             f"A threshold cannot be chosen: of {len(truth)} validation images "
             f"{int(is_positive.sum())} are {positive!r}. Give images of other classes and of it."
         )
-    threshold = threshold_at(scores[:, column], is_positive, step.config.specificity)
+    shipped = artifact.record.threshold
+    threshold = (
+        shipped.value
+        if shipped and shipped.positive == positive
+        else threshold_at(scores[:, column], is_positive, step.config.specificity)
+    )
     return operating_point(scores[:, column], is_positive, threshold, "validation")
 
 

@@ -5,15 +5,18 @@ This module only describes: what chooses is imported in the process that runs it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from pupila import Config, Technique, hookimpl
+from pupila import Config, PupilaError, Runner, Technique, hookimpl, installed
+from pupila.errors import nearest
 
 _SENSITIVITY = 0.95
 """What is wanted where a recipe names neither."""
+
+_FORMATS = frozenset({"keras", "savedmodel", "tflite", "tfjs", "tflite-micro"})
 
 
 class Operating(Config):
@@ -44,6 +47,18 @@ class Operating(Config):
             )
         return self
 
+    def check_classes(self, classes: Sequence[str]) -> None:
+        if self.positive not in classes:
+            raise PupilaError(
+                f"`positive` is {self.positive!r}, but the data has the classes {list(classes)}: "
+                f"name one of them.{nearest(self.positive, classes)}"
+            )
+
+    def uses(self) -> Sequence[Runner]:
+        """Return the runtimes that may answer: what is chosen depends on them."""
+        runners = installed().all(Runner)
+        return [each for each in runners if each.judges and each.format in _FORMATS]
+
     @property
     def wanted(self) -> tuple[str, float]:
         """Name of the figure that is to be reached, and how much of it."""
@@ -60,7 +75,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Ship the model with a threshold chosen on the validation images",
         implementation="pupila_threshold.technique:threshold",
         config=Operating,
-        accepts=frozenset({"keras", "savedmodel", "tflite", "tfjs", "tflite-micro"}),
+        accepts=_FORMATS,
         produces="",
         needs_data=True,
     )

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step, Threshold
-from pupila.errors import nearest
 from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
 from pupila_threshold import Operating
 
@@ -30,7 +29,8 @@ def threshold(step: Step[Operating]) -> Product:
     """
     (model,), config = step.inputs, step.config
     images = _validation(step)
-    column = _column(config.positive, images)
+    config.check_classes(images.classes)
+    column = images.classes.index(config.positive)
     answers = step.predictions.of(model, images, step.progress)
     probabilities, truth = checked(answers, images.labels, images.classes, what="validation")
     scores, is_positive = np.clip(probabilities[:, column], 0, 1), truth == column
@@ -52,15 +52,6 @@ def _validation(step: Step[Operating]) -> Dataset:
     if step.dataset is None:
         raise ValueError("needs_data was declared, but the step was given no dataset")
     return step.dataset.select("validation")
-
-
-def _column(positive: str, images: Dataset) -> int:
-    if positive not in images.classes:
-        raise PupilaError(
-            f"`positive` is {positive!r}, but the data has the classes {list(images.classes)}: "
-            f"name one of them.{nearest(positive, images.classes)}"
-        )
-    return images.classes.index(positive)
 
 
 def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
