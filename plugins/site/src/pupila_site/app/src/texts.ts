@@ -24,7 +24,7 @@ const english = {
   above: 'At or above the threshold of {threshold}',
   below: 'Below the threshold of {threshold}',
   thresholdNote:
-    'The threshold was chosen on {images} validation images, where it has a sensitivity of {sensitivity} and a specificity of {specificity}.',
+    'The threshold has a sensitivity of {sensitivity} and a specificity of {specificity} on {images} validation images.',
   took: '{model} ms for the model, {decode} ms to read and resize the image',
   runtimeThreads: '{version}, WebAssembly, {threads} threads',
   runtimeOne: '{version}, WebAssembly, 1 thread',
@@ -81,7 +81,7 @@ const spanish: Texts = {
   above: 'En el umbral de {threshold} o por encima',
   below: 'Por debajo del umbral de {threshold}',
   thresholdNote:
-    'El umbral se eligió con {images} imágenes de validación, en las que tiene una sensibilidad de {sensitivity} y una especificidad de {specificity}.',
+    'El umbral tiene una sensibilidad de {sensitivity} y una especificidad de {specificity} con {images} imágenes de validación.',
   took: '{model} ms para el modelo, {decode} ms para leer y redimensionar la imagen',
   runtimeThreads: '{version}, WebAssembly, {threads} hilos',
   runtimeOne: '{version}, WebAssembly, 1 hilo',
