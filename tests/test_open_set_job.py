@@ -16,7 +16,7 @@ from pupila.testing import draw_images
 from pupila_flows.openset.corruptions import ALTERATIONS
 from pupila_flows.results import Entry, RunResult
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RECIPE = """\
 name: guarded
@@ -119,7 +119,6 @@ def test_the_threshold_that_ships_is_the_one_that_decides(first: tuple[RunResult
     assert chosen.open_set.chosen_on == record.threshold.chosen_on
 
 
-@pytest.mark.long
 def test_only_the_judgement_is_made_again_when_the_near_misses_change(
     folder: Path, first: tuple[RunResult, str]
 ):

@@ -94,9 +94,9 @@ def imported(source, folder):
     ("name", "columns"),
     [
         ("efficientnet_lite0.keras", 1280),
-        ("squeezenet.keras", 512),
-        ("xception_nested.keras", 2048),
-        ("vgg16_nested.h5", 512),
+        pytest.param("squeezenet.keras", 512, marks=pytest.mark.long),
+        pytest.param("xception_nested.keras", 2048, marks=pytest.mark.long),
+        pytest.param("vgg16_nested.h5", 512, marks=pytest.mark.long),
     ],
 )
 def test_a_real_teacher_tells_fundus_photographs_that_it_never_saw_from_other_things(

@@ -146,7 +146,7 @@ def test_features_are_computed_once_whatever_the_settings_of_the_classifier(step
     "changes",
     [
         {},
-        pytest.param({"inputs": (), "student": "conv-32-64-8", "size": 32}, marks=pytest.mark.slow),
+        pytest.param({"inputs": (), "student": "conv-32-64-8", "size": 32}, marks=pytest.mark.long),
     ],
     ids=["head", "student"],
 )

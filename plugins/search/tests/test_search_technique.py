@@ -62,7 +62,7 @@ def ran(name, settings, inputs, folder, store, dataset):
     return run_step(plugin, config, inputs, folder, store=store, dataset=dataset)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestSearch(TechniqueContract):
     plugin = "search"
     config = FEW | {"population": 2, "children": 1}
@@ -149,7 +149,7 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(tmp_path, dataset):
     assert measured["stages_trained"] == 3 and measured["failed"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_dies_takes_only_its_candidate_along(tmp_path, store, dataset, monkeypatch):
     config = Search.model_validate(FEW)
     real, killed = Workers.train, []
