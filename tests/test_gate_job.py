@@ -23,7 +23,7 @@ from pupila.views import AS_IS
 from pupila_flows.results import RunResult
 from pupila_site import page
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 RECIPE = """\
 name: gated

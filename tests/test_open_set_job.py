@@ -16,7 +16,7 @@ from pupila.testing import draw_images
 from pupila_flows.openset.corruptions import ALTERATIONS
 from pupila_flows.results import Entry, RunResult
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 RECIPE = """\
 name: guarded

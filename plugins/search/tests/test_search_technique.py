@@ -68,7 +68,7 @@ class TestSearch(TechniqueContract):
     config = FEW | {"population": 2, "children": 1}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dataset):
     teachers = [keras_artifact(store, dataset.classes, seed=seed) for seed in (0, 1)]
     settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
