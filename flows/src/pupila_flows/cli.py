@@ -227,7 +227,8 @@ def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) 
     place = Workspace.at(workspace)
     place.configure_prefect()
     with _working(as_json), logged_to(place.root / "logs" / "prefect.log"):
-        from pupila_flows.flow import DataRefused, RunFailed, compress, sweep
+        from pupila_flows.flow import RunFailed, compress, sweep
+        from pupila_flows.preparation import DataRefused
 
         flow = sweep if sweeps else compress
         try:

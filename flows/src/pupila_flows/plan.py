@@ -22,7 +22,7 @@ from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin, Technique
 from pupila.registry import Registry, installed
 from pupila.store import is_artifact, read_artifact
-from pupila_flows import gates, parts
+from pupila_flows import other_classes, parts
 from pupila_flows.explain import dotted, explain
 from pupila_flows.openset import near_misses
 from pupila_flows.recipe import DataSection, Recipe, ScreenSection, StepSection, TeacherSection
@@ -79,7 +79,7 @@ class Plan:
         inputs = {step.name: step.section.inputs for step in self.steps}
         plugins = {step.name: step.plugin for step in self.steps}
         screen = self.recipe.data.screen
-        return gates.bound(teacher, inputs, plugins, screens=_screens(screen, teacher))
+        return other_classes.bound(teacher, inputs, plugins, screens=_screens(screen, teacher))
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
         """Return the setting's path by each key of `sweep` that speaks of a step."""
@@ -389,7 +389,7 @@ class _Checker:
         inputs = {name: part.section.inputs for name, part in self.parts.steps.items()}
         plugins = {name: step.plugin for name, step in steps.items()}
         reasons = {
-            name: gates.bound(name, inputs, plugins, screens=_screens(self._screen, name))
+            name: other_classes.bound(name, inputs, plugins, screens=_screens(self._screen, name))
             for name in told
         }
         return {name: reason for name, reason in reasons.items() if reason}

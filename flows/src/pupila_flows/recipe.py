@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from pupila.contract import OutputContract, OutputKind
+from pupila_flows.section import Section
 from pupila_flows.validation.bounds import Bounds
 
 
@@ -58,11 +59,7 @@ ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_tol
 _LAST_SEED = 2**32 - 1
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ScreenSection(_Section):
+class ScreenSection(Section):
     """A gate that is asked about every image before anything is trained; it only warns."""
 
     teacher: str = Field(
@@ -72,7 +69,7 @@ class ScreenSection(_Section):
     accepts: str = Field(description="Its class that every image should be of.")
 
 
-class HardNegativesSection(_Section):
+class HardNegativesSection(Section):
     """Images that are made from the training images, so that no short cut leads to a class."""
 
     label: str = Field(
@@ -81,7 +78,7 @@ class HardNegativesSection(_Section):
     images: int = Field(default=400, ge=1, le=100_000, description="How many are made.")
 
 
-class DataSection(_Section):
+class DataSection(Section):
     """Where the images are, and what must be true of them."""
 
     path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
@@ -102,7 +99,7 @@ class DataSection(_Section):
     )
 
 
-class TeacherSection(_Section):
+class TeacherSection(Section):
     """A trained model to be compressed."""
 
     path: str = Field(
@@ -126,7 +123,7 @@ class TeacherSection(_Section):
         return kind
 
 
-class StepSection(_Section):
+class StepSection(Section):
     """One node of the graph: a plugin, what it works on, and its settings."""
 
     model_config = ConfigDict(
@@ -162,7 +159,7 @@ class StepSection(_Section):
         return (value,) if isinstance(value, str | int | float) else value
 
 
-class OpenSetSection(_Section):
+class OpenSetSection(Section):
     """How every artifact is judged as a gate, which lets one class through."""
 
     accepts: str = Field(description="Class that is let through.")
@@ -179,7 +176,7 @@ class OpenSetSection(_Section):
     )
 
 
-class EvaluateSection(_Section):
+class EvaluateSection(Section):
     """How every artifact is judged."""
 
     specificity: float = Field(
@@ -224,7 +221,7 @@ class EvaluateSection(_Section):
         return bool(self.runtimes or self.threads)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole run: data, teachers, and a graph of steps."""
 
     name: Annotated[str, AfterValidator(_recipe_name)] = Field(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
-from pupila.evaluation import Evaluation, Measurement, Trial
+from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
 
 
 class _Model(BaseModel):
@@ -100,6 +100,68 @@ class Entry(_Model):
     error: str | None = Field(default=None, description="Why there is no artifact or judgement.")
 
 
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+
+class Finding(_Model):
+    """One condition of the gate, asked of one artifact."""
+
+    condition: str = Field(
+        description="accuracy, auc, sensitivity, agreement, size, latency, …: a name of the recipe."
+    )
+    against: str | None = Field(
+        default=None, description="A teacher's name, or `published`; None where a limit is set."
+    )
+    group: str | None = Field(
+        default=None, description="`site = North` where only those test images count."
+    )
+    verdict: Verdict
+    value: float = Field(description="Of the artifact; fractions are 0..1, or bytes, or ms.")
+    other: float | None = Field(default=None, description="Of what it is compared with.")
+    difference: Estimate | None = Field(default=None, description="Paired: `value` - `other`.")
+    limit: float = Field(description="The margin, or the limit, that the recipe sets.")
+    p_value: float | None = Field(default=None, description="Of a difference at the margin.")
+    adjusted: float | None = Field(default=None, description="The same after Holm 1979.")
+    needs_images: int | None = Field(
+        default=None, description="Test images that would decide it, where it is inconclusive."
+    )
+    images: tuple[str, ...] = Field(
+        default=(), description="Test images that only the artifact gets wrong, worst first."
+    )
+    text: str = Field(description="What was found, in one sentence.")
+    advice: str = Field(default="", description="What to try, where it did not pass.")
+
+
+class ArtifactVerdict(_Model):
+    """What the gate says of one entry's artifact: the worst of its findings."""
+
+    entry: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+class GateResult(_Model):
+    """What the gate says of a run: the worst of its artifacts."""
+
+    verdict: Verdict
+    artifacts: tuple[ArtifactVerdict, ...]
+    published: str | None = Field(
+        default=None, description="What was published before and compared with: `version 2`."
+    )
+
+
+class Publication(_Model):
+    """What became of a run's artifacts in the registry."""
+
+    registry: str = Field(description="Address of the registry.")
+    name: str = Field(description="What its versions are versions of.")
+    version: int | None = Field(description="None where nothing was published.")
+    reason: str = Field(description="Why it was published, or was not, in one sentence.")
+    overridden_by: str | None = Field(
+        default=None, description="Who published it though the gate did not pass."
+    )
+
+
 class RunResult(_Model):
     """A whole run."""
 
@@ -116,6 +178,10 @@ class RunResult(_Model):
         default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
     )
     specificity: float = Field(description="Specificity at which sensitivity is reported.")
+    gate: GateResult | None = Field(default=None, description="None where the recipe has no gate.")
+    publication: Publication | None = Field(
+        default=None, description="None where the recipe publishes nothing."
+    )
     machine: str = Field(description="Processor, cores, memory, operating system.")
     versions: dict[str, str] = Field(description="Distributions that took part.")
     test_images: tuple[str, ...] = Field(

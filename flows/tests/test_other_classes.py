@@ -19,10 +19,11 @@ from pupila.artifact import Origin, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
-from pupila_flows import assignments, direct, display, flow, parts
+from pupila_flows import assignments, direct, display, parts, preparation
 from pupila_flows.data import read_data
 from pupila_flows.expansion import expand
 from pupila_flows.plan import Plan, RecipeError, read_plan
+from pupila_flows.run import Run
 from pupila_flows.validation.screening import doubted
 from pupila_flows.work import Outcome
 from pupila_flows.workspace import Workspace
@@ -323,14 +324,14 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
     plan = read(("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"))
     dataset = read_data(plan.data, None, tmp_path / "cache")
     place = Workspace.at(tmp_path / "workspace")
-    run: Any = flow._Run(plan, place, dataset, expand(plan))  # pyright: ignore[reportPrivateUsage]
+    run = Run(plan, place, dataset, expand(plan))
     data = assignments.data_summary(
         dataset, plan.recipe.data, "data.csv", Outcome({"checks": [], "data_docs": None})
     )
     told, teachers = _Told(), cast("Any", {"gate": _Imported()})
     token = display.current.set(told)
     try:
-        found = flow._screened(run, data, teachers)  # pyright: ignore[reportPrivateUsage]
+        found = preparation.screened(run, data, teachers)
     finally:
         display.current.reset(token)
     (check,) = found.checks
