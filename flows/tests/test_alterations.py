@@ -1,0 +1,151 @@
+"""Altered images: what a bad day does to a picture that a gate should let through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import picture, red_and_green, scanned
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from pupila.testing import ignore_progress
+from pupila_flows import assignments
+from pupila_flows.made import whole
+from pupila_flows.openset import corruptions
+from pupila_flows.openset.corruptions import ALTERATIONS, altered, write_altered
+from pupila_flows.recipe import HardNegativesSection
+from pupila_flows.work import Work
+from pupila_flows.workspace import Workspace
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return red_and_green(tmp_path)
+
+
+def test_every_image_is_altered_in_every_way(tmp_path: Path):
+    paths = [picture(tmp_path / f"{n}.png", (190, 80, 30), seed=n) for n in range(2)]
+    write_altered(paths, tmp_path / "altered", ignore_progress)
+    found = altered(tmp_path / "altered")
+    assert [name for _, name, _ in found] == [name for name in ALTERATIONS for _ in paths]
+    sizes = {name: Image.open(file).size for file, name, _ in found}
+    assert sizes["rotated 90°"] == (48, 56) and sizes["cropped to 60 %"] == (34, 28)
+    assert {sizes[name] for name in ("blur", "dark", "grey", "mirrored")} == {(56, 48)}
+    before = {file: Path(file).read_bytes() for file, _, _ in found}
+    write_altered(paths, tmp_path / "altered", ignore_progress)
+    assert before == {file: Path(file).read_bytes() for file, _, _ in altered(tmp_path / "altered")}
+
+
+def test_every_alteration_but_one_is_hardly_compressed(tmp_path: Path):
+    path = picture(tmp_path / "a.png", (190, 80, 30))
+    write_altered([path], tmp_path / "altered", ignore_progress)
+    tables: dict[str, object] = {}
+    for file, name, _ in altered(tmp_path / "altered"):
+        with Image.open(file) as image:
+            assert isinstance(image, JpegImageFile)
+            tables[name] = image.quantization
+    for quality in (10, 95):
+        Image.open(path).save(tmp_path / f"{quality}.jpg", quality=quality)
+        with Image.open(tmp_path / f"{quality}.jpg") as image:
+            assert isinstance(image, JpegImageFile)
+            tables[str(quality)] = image.quantization
+    assert tables["10"] != tables["95"]
+    low = {name for name, table in tables.items() if table == tables["10"]}
+    assert low == {"10", "JPEG quality 10"}
+    assert all(tables[name] == tables["95"] for name in set(tables) - low)
+
+
+def test_all_that_decides_how_altered_images_are_written_is_in_their_key(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    before = corruptions.strengths()
+    for name in ("_BLUR_PART", "_DARK", "_LOW_QUALITY", "_QUALITY", "_SUBSAMPLING"):
+        with monkeypatch.context() as changed:
+            changed.setattr(corruptions, name, 7)
+            assert corruptions.strengths() != before, name
+
+
+def test_a_folder_that_is_not_finished_is_not_there_and_leaves_nothing(tmp_path: Path):
+    picture(tmp_path / ".made-0123" / "0" / "a.png", (1, 2, 3))  # of a process that was killed
+    picture(tmp_path / ".other-0123" / "0" / "a.png", (1, 2, 3))
+    with pytest.raises(ValueError, match="amid"), whole(tmp_path / "made") as draft:
+        (draft / "a").write_text("a")
+        raise ValueError("amid")
+    assert [each.name for each in tmp_path.iterdir()] == [".other-0123"]
+    with whole(tmp_path / "made") as draft:
+        (draft / "a").write_text("a")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other-0123", "made"]
+
+
+@pytest.mark.parametrize("kind", ["negatives", "altered"])
+def test_made_images_are_made_again_where_one_is_lost(data: Path, kind: str):
+    dataset = scanned(data)
+    place = Workspace.at(data.parent / "workspace")
+
+    def planned() -> Work:
+        if kind == "altered":
+            return assignments.alter(place, dataset.select("test"))
+        section = HardNegativesSection(label="other", images=6)
+        return assignments.make_negatives(place, dataset.select("train"), section, seed=7)
+
+    work = planned()
+    folder = Path(work.target(progress=ignore_progress, **work.arguments)["images"])
+    assert version("pillow") in work.identity
+    assert planned().key == work.key and folder.exists()
+    next(folder.glob("*/*")).unlink()
+    assert planned().key == work.key and not folder.exists()
+
+
+Pixels = NDArray[np.float64]
+
+
+def _is_darker(was: Pixels, now: Pixels) -> bool:
+    return abs(now.mean() / was.mean() - 0.35) < 0.02
+
+
+def _is_brighter(was: Pixels, now: Pixels) -> bool:
+    return bool(now.mean() > 1.4 * was.mean())
+
+
+def _is_smoother(was: Pixels, now: Pixels) -> bool:
+    return bool((now.std(axis=(0, 1)) < 0.6 * was.std(axis=(0, 1))).all())
+
+
+def _is_grey(was: Pixels, now: Pixels) -> bool:
+    return was.shape == now.shape and bool((np.ptp(now, axis=2) == 0).all())
+
+
+def _is_mirrored(was: Pixels, now: Pixels) -> bool:
+    return np.array_equal(was[:, ::-1], now)
+
+
+def _is_turned(was: Pixels, now: Pixels) -> bool:
+    return np.array_equal(np.rot90(was), now)
+
+
+def _is_tilted(was: Pixels, now: Pixels) -> bool:
+    return was.shape == now.shape and bool(was[0, 0].any()) and not now[0, 0].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("blur", _is_smoother),
+        ("dark", _is_darker),
+        ("overexposed", _is_brighter),
+        ("grey", _is_grey),
+        ("mirrored", _is_mirrored),
+        ("rotated 90°", _is_turned),
+        ("rotated 15°", _is_tilted),
+    ],
+)
+def test_an_alteration_does_what_it_says(
+    tmp_path: Path, name: str, holds: Callable[[Pixels, Pixels], bool]
+):
+    image = Image.open(picture(tmp_path / "a.png", (120, 80, 50)))
+    assert holds(np.asarray(image, np.float64), np.asarray(ALTERATIONS[name](image), np.float64))

@@ -1,0 +1,100 @@
+"""A recipe that judges artifacts as gates, and the work that comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pictures import picture, red_and_green, scanned
+
+from pupila.openset import OpenSetImages
+from pupila_flows import assignments
+from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.recipe import EvaluateSection, OpenSetSection
+from pupila_flows.workspace import Workspace
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return red_and_green(tmp_path)
+
+
+def test_a_gate_is_judged_once_wherever_the_workspace_lies(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dataset = scanned(data)
+    runner = SimpleNamespace(plugin=SimpleNamespace(name="a"), distribution="a", version="1")
+
+    def same(asked: object) -> SimpleNamespace:
+        del asked
+        return runner
+
+    registry = SimpleNamespace(runner=same, origin=same)
+    monkeypatch.setattr(assignments, "installed", lambda: registry)
+    section = EvaluateSection(open_set=OpenSetSection(accepts="eye"))
+    artifact: Any = SimpleNamespace(format="keras", digest="0a1b")
+
+    def key(place: str, accepts: str) -> str:
+        near = OpenSetImages(accepts, dataset.select("test"))
+        where = Workspace.at(data.parent / place)
+        return assignments.judge(
+            where,
+            "a",
+            artifact,
+            dataset,
+            "eye",
+            section,
+            open_set=near,
+        ).key
+
+    assert key("here", "eye") == key("there", "eye") != key("here", "other")
+
+
+RECIPE = """\
+name: gate
+data:
+  path: data.csv
+  hard_negatives: {{label: {label}}}
+steps:
+  pupil: {{use: train}}
+evaluate:
+  open_set:
+    accepts: {accepts}
+    path: {path}
+"""
+
+
+def _problems(data: Path, **changes: str) -> list[str]:
+    file = data.parent / "recipe.yaml"
+    file.write_text(RECIPE.format(**{"label": "other", "accepts": "eye", "path": "near"} | changes))
+    try:
+        plan = read_plan(file)
+    except RecipeError as error:
+        return [f"{each.line}: {each.message}" for each in error.problems]
+    assert plan.near_misses == data.parent / "near"
+    return []
+
+
+def test_a_gate_and_its_hard_negatives_are_checked_before_anything_runs(data: Path):
+    picture(data.parent / "near" / "moon" / "a.png", (1, 2, 3))
+    (data.parent / "empty").mkdir()
+    assert _problems(data) == []
+    for changes, said in (
+        ({"accepts": "eyes"}, ["9: accepts is 'eyes', which is none of the classes"]),
+        ({"label": "others"}, ["4: label is 'others', which is none of the classes"]),
+        ({"path": "nearr"}, ["10: no near misses at"]),
+        ({"path": "empty"}, ["10: "]),
+    ):
+        found = _problems(data, **changes)
+        assert len(found) == 1
+        assert found[0].startswith(said[0])
+
+
+def test_a_gate_needs_two_classes(data: Path):
+    picture(data.parent / "near" / "moon" / "a.png", (1, 2, 3))
+    text = data.read_text() + "\neye-train-0.png,third,train,x,p"
+    data.write_text(text.replace("eye-train-0.png,eye,train,whole,peye-train-0.png\n", ""))
+    (found,) = _problems(data)
+    assert "a gate tells two classes apart, but the data has ['eye', 'other', 'third']" in found
