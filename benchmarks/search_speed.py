@@ -3,7 +3,7 @@
     python benchmarks/search_speed.py speed [--data DATA] [--teachers TEACHERS] [--images 64]
         [--candidates 8] [--live 2] [--size 224]
     python benchmarks/search_speed.py quality [--data DATA] [--teachers TEACHERS] [--minutes 10]
-        [--seeds 3] [--size 96]
+        [--seeds 3] [--size 64]
 
 DATA (or PUPILA_DATA) holds `glaucoma.csv`, TEACHERS (or PUPILA_TEACHERS) the five teachers.
 
@@ -242,7 +242,7 @@ def compare_quality(
     for seed in range(1, options.seeds + 1):
         for strategy in ("append", "evolve"):
             config = Search.model_validate(
-                {"strategy": strategy, "minutes": options.minutes, "size": options.size or 96}
+                {"strategy": strategy, "minutes": options.minutes, "size": options.size or 64}
             )
             product = run_search(config, dataset, teachers, folder, seed)
             told = product.measured

@@ -225,7 +225,8 @@ QUOTES = "must be text: put quotes, as in"
             ("teachers:", "teacher:"),
             3,
             "teacher is no known field. Did you mean 'teachers'? "
-            "Known: name, seed, repeat, workers, data, teachers, steps, evaluate, sweep.",
+            "Known: name, seed, repeat, workers, runner, data, teachers, steps, "
+            "evaluate, gate, publish, sweep.",
         ),
         (
             ("from: small", "form: small"),

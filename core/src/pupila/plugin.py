@@ -50,7 +50,11 @@ class Config(BaseModel):
 
 
 class Progress(Protocol):
-    """Told how far a long step is; `done` out of `total`, in units that `what` names."""
+    """Told how far a long step is; `done` out of `total`, in units that `what` names.
+
+    A terminal shows the first line of `what`; below it may stand Markdown, such as a table of what
+    was found so far, which is shown on Prefect's page too.
+    """
 
     def __call__(self, done: int, total: int, what: str) -> None: ...
 

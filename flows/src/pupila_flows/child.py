@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from pupila.errors import PupilaError
 from pupila.plugin import Progress
+from pupila_flows import locks
 
 _GRACE_SECONDS = 5.0
 _LOG_TAIL_LINES = 12
@@ -85,11 +86,13 @@ def call(
     progress: Progress,
     timeout_seconds: float | None = None,
     children: Children | None = None,
+    alone: Path | None = None,
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
     `target` is a module-level function; arguments and answer are JSON values. The process is one
-    of `children` for as long as it lives.
+    of `children` for as long as it lives, and all that time holds the file `alone` locked: one that
+    begins before another has ended, whoever started that, waits for it.
 
     Raises:
         PupilaError: the function raised one.
@@ -101,6 +104,7 @@ def call(
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
     # -P: what lies in the user's folder must not stand in for a module of ours
     program = [sys.executable, "-P", "-m", __name__, f"{target.__module__}:{target.__name__}"]
+    program += [str(alone)] if alone else []
     try:
         with log.open("ab") as output:
             process = family.start(program, output, writer, environment)
@@ -188,6 +192,8 @@ def main() -> None:
     arguments = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
+    for alone in sys.argv[2:]:
+        locks.hold(Path(alone))
     try:
         function = getattr(import_module(module), name)
         answer = {"result": function(progress=_Reporter(answer_to), **arguments)}

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila.errors import PupilaError
+from pupila_flows.commands import registry, station, teacher
+from pupila_flows.commands.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.commands.printing import print_table
+from pupila_flows.commands.working import working
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from pupila_flows.changes import Changes
     from pupila_flows.results import Check, RunResult
 
 app = typer.Typer(
@@ -28,16 +27,12 @@ app = typer.Typer(
     help="Turn large image classifiers into small ones, and prove that they are good enough.",
 )
 
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
 DataPath = Annotated[
     Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
 ]
-WorkspaceFolder = Annotated[
-    Path,
-    typer.Option("--workspace", "-w", envvar="PUPILA_WORKSPACE", help="Folder of all results."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-_HERE = Path(".pupila")
+app.add_typer(teacher.app, name="teacher")
+app.add_typer(station.app, name="station")
+registry.add_to(app)
 
 
 def main() -> None:
@@ -50,7 +45,7 @@ def main() -> None:
 
 
 @app.command()
-def demo(workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     """Compress a teacher from start to end.
 
     Real images and teachers are taken from PUPILA_DATA and PUPILA_TEACHERS where both are set;
@@ -60,18 +55,25 @@ def demo(workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
-    with _working(as_json):
+    with working(as_json):
         recipe = demo.prepare(place)
     _run(recipe, place.root, as_json)
 
 
 @app.command()
-def check(recipe: RecipeFile, as_json: AsJson = False) -> None:
+def check(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
     """Find every mistake in a recipe, without running anything."""
     from pupila_flows.plan import RecipeError, read_plan
+    from pupila_flows.shelf import Shelf
 
     try:
-        plan = read_plan(recipe)
+        changes = _changes(recipe, settings)
+        plan = read_plan(recipe, changes=changes, shelf=Shelf.of(workspace.resolve()))
     except RecipeError as error:
         if not as_json:
             raise
@@ -83,19 +85,30 @@ def check(recipe: RecipeFile, as_json: AsJson = False) -> None:
         print(json.dumps({"valid": True, "steps": steps}))
     else:
         _warn_of_broken_plugins()
+        registry.warn_without_gate(plan)
         print(f"{recipe} is valid; it would run: {', '.join(steps)}")
 
 
 @app.command()
-def run(recipe: RecipeFile, workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+def run(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
     """Run a recipe: check the data, make, judge and report every model."""
-    _run(recipe, workspace, as_json)
+    _run(recipe, workspace, as_json, settings)
 
 
 @app.command()
-def sweep(recipe: RecipeFile, workspace: WorkspaceFolder = _HERE, as_json: AsJson = False) -> None:
+def sweep(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
     """Run a recipe with every combination of the values in its `sweep`, and compare them."""
-    _run(recipe, workspace, as_json, sweeps=True)
+    _run(recipe, workspace, as_json, settings, sweeps=True)
 
 
 @app.command()
@@ -107,14 +120,14 @@ def validate(
     positive: Annotated[
         str | None, typer.Option(help="Class that counts as positive; by default the first.")
     ] = None,
-    workspace: WorkspaceFolder = _HERE,
+    workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset as a run would, and build its Data Docs."""
     from pupila_flows import direct
     from pupila_flows.workspace import Workspace
 
-    with _working(as_json):
+    with working(as_json):
         summary = direct.validate(
             Workspace.at(workspace), data, direct.parse_classes(classes), positive
         )
@@ -141,7 +154,7 @@ def evaluate(
     specificity: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Where sensitivity is reported.")
     ] = 0.85,
-    workspace: WorkspaceFolder = _HERE,
+    workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Judge one model on the test split of a dataset, in its own runtime."""
@@ -149,7 +162,7 @@ def evaluate(
     from pupila_flows.tables import evaluation_row
     from pupila_flows.workspace import Workspace
 
-    with _working(as_json):
+    with working(as_json):
         judged = direct.evaluate(
             Workspace.at(workspace),
             model,
@@ -162,7 +175,7 @@ def evaluate(
     if as_json:
         print(judged.model_dump_json())
     else:
-        _print_table([{"name": model.name} | evaluation_row(judged)])
+        print_table([{"name": model.name} | evaluation_row(judged)])
         _say_if_synthetic(data)
 
 
@@ -177,7 +190,7 @@ def plugins(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"plugins": rows, "broken": list(map(str, registry.broken))}))
         return
-    _print_table(rows)
+    print_table(rows)
     _warn_of_broken_plugins()
 
 
@@ -187,14 +200,14 @@ def report(
         Path | None,
         typer.Argument(help="Folder of a run; by default the latest.", show_default=False),
     ] = None,
-    workspace: WorkspaceFolder = _HERE,
+    workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Draw the report of a past run again, and say where it is."""
     from pupila_flows import direct
     from pupila_flows.workspace import Workspace
 
-    with _working(as_json):
+    with working(as_json):
         page = direct.report(Workspace.at(workspace), run)
     print(json.dumps({"report": str(page)}) if as_json else page)
 
@@ -207,7 +220,7 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
     ] = 8000,
-    workspace: WorkspaceFolder = _HERE,
+    workspace: WorkspaceFolder = HERE,
 ) -> None:
     """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
     from pupila_flows import serve
@@ -215,24 +228,43 @@ def serve(
     serve.serve(serve.find_site(site, workspace), port, partial(print, flush=True))
 
 
-def _run(recipe: Path, workspace: Path, as_json: bool, *, sweeps: bool = False) -> None:
+def _changes(recipe: Path, settings: list[str] | None) -> Changes:
+    """Return what `--set` changes in a recipe."""
+    from pupila_flows.changes import Changes, parse_changes
+    from pupila_flows.source import read_source
+
+    return parse_changes(settings, read_source(recipe)) if settings else Changes()
+
+
+def _run(
+    recipe: Path,
+    workspace: Path,
+    as_json: bool,
+    settings: list[str] | None = None,
+    *,
+    sweeps: bool = False,
+) -> None:
     """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
     from pupila_flows.plan import read_plan
     from pupila_flows.quiet import logged_to
     from pupila_flows.results import RunResult
+    from pupila_flows.shelf import Shelf
     from pupila_flows.workspace import Workspace
 
-    read_plan(recipe)  # a mistake is told before Prefect is even imported
-    _warn_of_broken_plugins()
+    changes = _changes(recipe, settings)
     place = Workspace.at(workspace)
+    # a mistake is told before Prefect is even imported
+    plan = read_plan(recipe, changes=changes, shelf=Shelf.of(place.root))
+    _warn_of_broken_plugins()
+    registry.warn_without_gate(plan)
     place.configure_prefect()
-    with _working(as_json), logged_to(place.root / "logs" / "prefect.log"):
+    with working(as_json), logged_to(place.root / "logs" / "prefect.log"):
         from pupila_flows.flow import RunFailed, compress, sweep
         from pupila_flows.preparation import DataRefused
 
         flow = sweep if sweeps else compress
         try:
-            path, failed = Path(flow(str(recipe.resolve()), str(place.root))), False
+            path, failed = Path(flow(str(recipe.resolve()), str(place.root), changes)), False
         except RunFailed as failure:
             path, failed = failure.result, True
         except DataRefused as refused:
@@ -251,13 +283,14 @@ def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.teaching import gain_rows, seed_rows
 
     _print_checks([check for check in result.data.checks if not check.passed])
-    _print_table(result_rows(result))
-    _print_table(trial_rows(result))
-    _print_table(seed_rows(result, path.parent))
-    _print_table(gain_rows(result, path.parent))
+    print_table(result_rows(result))
+    print_table(trial_rows(result))
+    print_table(seed_rows(result, path.parent))
+    print_table(gain_rows(result, path.parent))
     for entry in result.entries:
         if entry.error:
             print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
+    _print_gate(result)
     _say_if_synthetic(Path(result.data.path))
     print(f"Figures: {path}")
     report = path.with_name("report.html")
@@ -265,6 +298,17 @@ def _print_result(result: RunResult, path: Path) -> None:
     for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
         if result.sweep and report.exists():
             print(f"{kind + ':':8} {path.with_name(name)}")
+    if result.publication:
+        registry.tell_publication(result.publication)
+
+
+def _print_gate(result: RunResult) -> None:
+    from pupila_flows.gate.lines import gate_lines, gate_rows
+
+    if result.gate is not None:
+        print_table(gate_rows(result.gate))
+    if not result.sweep:
+        print(*gate_lines(result), sep="\n")
 
 
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
@@ -272,57 +316,6 @@ def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
 
     for each in checks:
         print(*check_lines(each), sep="\n")
-
-
-def _print_table(rows: list[dict[str, str]]) -> None:
-    from rich.table import Table
-
-    if not rows:
-        return
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(row.get(name, "") for name in columns))
-    _console().print(table, markup=False, highlight=False)
-
-
-def _console() -> Console:
-    """A console that wraps nothing when its output goes to a file or another program."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=240)
-
-
-@contextmanager
-def _working(as_json: bool) -> Generator[None]:
-    """Show progress on standard error, nothing for programs; end well when stopped or broken."""
-    from rich.console import Console
-
-    from pupila_flows.child import ChildFailed
-    from pupila_flows.display import Terminal
-
-    shown = nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
-    try:
-        with shown:
-            yield
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
-        _leave(130)
-    except ChildFailed as failure:
-        print(f"error: {failure}", file=sys.stderr)
-        sys.exit(1)
-
-
-def _leave(code: int) -> None:
-    """End at once, after what is registered to be done at the end.
-
-    Prefect's threads would first tell of every task to a temporary server that has gone: seven
-    seconds each.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - as multiprocessing does
-    os._exit(code)
 
 
 def _say_if_synthetic(data: Path) -> None:

@@ -55,7 +55,8 @@ class Terminal:
     def update(self, title: str, done: int, total: int, what: str) -> None:
         if title not in self._tasks:
             self._tasks[title] = self._bars.add_task(escape(title), what="")
-        self._bars.update(self._tasks[title], completed=done, total=total, what=escape(what))
+        line = escape(what.partition("\n")[0])
+        self._bars.update(self._tasks[title], completed=done, total=total, what=line)
 
     def finish(self, title: str, outcome: str) -> None:
         if title in self._tasks:

@@ -1,4 +1,4 @@
-"""The flow: data → checks → teachers → the graph of steps → judgement → report.
+"""The flow: data → checks → teachers → the graph of steps → judgement → report → registry.
 
 Every arrow is a Prefect task; the work itself happens in child processes (`pupila_flows.work`).
 """
@@ -20,7 +20,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows import assignments, display, machine
+from pupila_flows.changes import Changes
 from pupila_flows.expansion import Node, expand, points
+from pupila_flows.gate import asking
 from pupila_flows.judgement import judge_all, try_all
 from pupila_flows.plan import Plan, read_plan
 from pupila_flows.preparation import (
@@ -30,8 +32,10 @@ from pupila_flows.preparation import (
     screened,
     with_hard_negatives,
 )
+from pupila_flows.registry.stage import publish_run
 from pupila_flows.results import RunResult
 from pupila_flows.run import Run
+from pupila_flows.shelf import Shelf
 from pupila_flows.synthetic import is_synthetic
 from pupila_flows.tables import result_rows
 from pupila_flows.tasks import Futures, Made, outcome_of, reason_of, task_for
@@ -52,45 +56,54 @@ class RunFailed(RuntimeError):
 
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
 """They only wait for child processes; how many of those run at once is the recipe's `workers`."""
+_AS_WRITTEN = Changes()
 
 
 @flow(name="compress", task_runner=_THREADS)
-def compress(recipe: str, workspace: str = DEFAULT) -> str:
+def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
     """Make, judge and report every model of a recipe, and return the path of `result.json`.
 
     Args:
         recipe: Path of the recipe file.
         workspace: Folder for artifacts, caches, logs and reports.
+        changes: What this run does otherwise than the recipe says.
 
     Raises:
         PupilaError: the recipe or the data is not as it must be; nothing was trained.
         RunFailed: a step failed, or a judgement, or the report; what did not is kept.
     """
-    plan = read_plan(Path(recipe))
-    return _run(plan, expand(plan), Workspace.at(workspace))
+    place = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
+    return _run(plan, expand(plan), place)
 
 
 @flow(name="sweep", task_runner=_THREADS)
-def sweep(recipe: str, workspace: str = DEFAULT) -> str:
+def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
     """Run a recipe with every combination of the values in its `sweep`; see `compress`.
 
     Only what comes last of each branch is judged, and its control. Teachers, and whatever no value
     touches, run once; nothing that an earlier run or sweep has made is made again.
+
+    Args:
+        recipe: Path of the recipe file.
+        workspace: Folder for artifacts, caches, logs and reports.
+        changes: What this run does otherwise than the recipe says.
     """
-    plan = read_plan(Path(recipe))
+    place = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
     if not plan.recipe.sweep:
         example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
         raise PupilaError(
             f"{recipe!r} names no values to try: give it a section like `{example}`, "
             "or use `pupila run`."
         )
-    return _run(plan, expand(plan, points(plan)), Workspace.at(workspace), swept=True)
+    return _run(plan, expand(plan, points(plan)), place, swept=True)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool = False) -> str:
     started, clock = datetime.now(UTC), time.monotonic()
     place.store.sweep()
-    with session(place, plan.recipe.workers):
+    with session(place, plan.recipe.workers, plan.address, plan.reads):
         given = Run(plan, place, read_dataset(plan, place), nodes)
         run, data = with_hard_negatives(given, checked_data(given))
         run = replace(run, open_set=open_set_of(run))
@@ -98,6 +111,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
         data = screened(given, data, teachers)
         made = _make_all(run, teachers)
         entries = try_all(run, judge_all(run, made, only_last=swept))
+        gate, objections = (None, []) if swept else asking.ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -111,6 +125,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
             entries=tuple(entries),
             sweep=plan.recipe.sweep if swept else {},
             specificity=plan.recipe.evaluate.specificity,
+            gate=gate,
             machine=machine.describe(),
             versions=machine.versions(),
             test_images=tuple(map(str, test.paths)),
@@ -118,7 +133,9 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
+        failures += objections
         failures += _report(result, path)
+        failures += [] if swept else publish_run(run, path)
     if failures:
         raise RunFailed(path, failures)
     return str(path)
@@ -164,6 +181,7 @@ def _report(result: RunResult, path: Path) -> list[str]:
         result.recipe_text,
         result.data.model_dump(mode="json"),
         result.synthetic,
+        result.gate and result.gate.model_dump(mode="json"),
     ]
     work = assignments.render_report(path, path.parent, judged)
     state: State[Outcome] = task_for("report")(work, [], return_state=True)

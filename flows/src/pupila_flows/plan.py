@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -22,10 +23,14 @@ from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin, Technique
 from pupila.registry import Registry, installed
 from pupila.store import is_artifact, read_artifact
-from pupila_flows import other_classes, parts
+from pupila_flows import other_classes, parts, variables
+from pupila_flows.changes import Changes, changed
 from pupila_flows.explain import dotted, explain
+from pupila_flows.gate import checks
 from pupila_flows.openset import near_misses
 from pupila_flows.recipe import DataSection, Recipe, ScreenSection, StepSection, TeacherSection
+from pupila_flows.registry.addresses import check_address, resolved
+from pupila_flows.shelf import PREFIX, Shelf, ShelvedTeacher
 from pupila_flows.source import Location, Problem, RecipeError, Source, read_source
 
 if TYPE_CHECKING:
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "PlannedStep", "PlannedTeacher", "Problem", "RecipeError", "read_plan"]
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+_ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,10 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     near_misses: Path | None = None
     """Images of other kinds on which every artifact is judged as a gate."""
+    address: str | None = None
+    """Scheduler of the cluster that steps run on; None where they run on this machine."""
+    registry: str | None = None
+    """Where `publish` says that it publishes to; None where it says nothing, or there is none."""
 
     def bound(self, teacher: str) -> str | None:
         """Say why a teacher must tell the classes of the data apart; None where it need not."""
@@ -80,6 +89,11 @@ class Plan:
         plugins = {step.name: step.plugin for step in self.steps}
         screen = self.recipe.data.screen
         return other_classes.bound(teacher, inputs, plugins, screens=_screens(screen, teacher))
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """What every machine that a step runs on must see."""
+        return self.data, *(teacher.path for teacher in self.teachers)
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
         """Return the setting's path by each key of `sweep` that speaks of a step."""
@@ -131,35 +145,49 @@ def planned_artifact(name: str, path: Path, registry: Registry) -> PlannedTeache
     return PlannedTeacher(name, path, artifact.format, artifact.record.output, artifact)
 
 
-def contradictions(section: TeacherSection, contract: OutputContract) -> Iterator[tuple[str, str]]:
-    """Yield each field that says of an artifact what its record does not, and a sentence."""
+def contradictions(
+    section: TeacherSection, contract: OutputContract, whose: str = "the artifact's"
+) -> Iterator[tuple[str, str]]:
+    """Yield each field that says of a model what a record of it does not, and a sentence."""
+    said: dict[str, tuple[object, object]] = {}
     if section.classes not in (None, contract.classes):
-        yield "classes", _contradiction("classes", list(section.classes), list(contract.classes))
+        said["classes"] = list(section.classes), list(contract.classes)
     if "output" in section.model_fields_set and section.output != contract.kind:
-        yield "output", _contradiction("output", section.output, contract.kind)
+        said["output"] = section.output, contract.kind
+    for name, (given, recorded) in said.items():
+        reason = f"{given!r} is not what {whose} record says, {recorded!r}"
+        yield name, f"{name}: {reason}: leave it out."
 
 
-def _contradiction(name: str, said: object, recorded: object) -> str:
-    return f"{name}: {said!r} is not what the artifact's record says, {recorded!r}: leave it out."
-
-
-def read_plan(file: Path, registry: Registry | None = None) -> Plan:
+def read_plan(
+    file: Path,
+    registry: Registry | None = None,
+    changes: Changes | None = None,
+    shelf: Shelf | None = None,
+) -> Plan:
     """Read and check a recipe file.
 
     Paths in it are relative to its folder; `${NAME}` and `${NAME:-default}` stand for environment
     variables.
+
+    Args:
+        file: The recipe.
+        registry: The plugins that there are; by default those installed.
+        changes: What one run does otherwise than the file says.
+        shelf: Where the teachers lie that the recipe takes from a shelf.
 
     Raises:
         RecipeError: with every mistake found.
         PupilaError: there is no such file.
     """
     source = read_source(file)
+    source = changed(source, changes) if changes else source
     recipe, problems = None, list[Problem]()
     try:
         recipe = Recipe.model_validate(source.value)
     except ValidationError as error:
         problems = explain(error, source, Recipe)
-    checker = _Checker(source, _Parts.of(source.value), registry or installed(), problems)
+    checker = _Checker(source, _Parts.of(source.value), registry or installed(), shelf, problems)
     return checker.plan(recipe)
 
 
@@ -228,6 +256,7 @@ class _Checker:
     source: Source
     parts: _Parts
     registry: Registry
+    shelf: Shelf | None
     problems: list[Problem]
     misfits: set[str] = field(default_factory=set[str])
     """Steps whose settings and inputs were already told not to fit."""
@@ -241,11 +270,14 @@ class _Checker:
         self._check_screen(told)
         self._check_without(steps)
         near = self._open_set(recipe) if recipe else None
+        address = self._address(recipe) if recipe else None
+        to = self._publish(recipe) if recipe else None
         self._check_hard_negatives()
         order = self._order()
         if recipe is not None:
             self._check_sweep(recipe, steps)
             self._check_runtimes(recipe)
+            self._check_gate(recipe, steps)
         formats = {each.name: each.format for each in teachers}
         self._check_formats(order, formats, steps)
         if recipe is not None and not self.problems:
@@ -254,7 +286,9 @@ class _Checker:
             raise RecipeError(self.problems)
         planned = tuple(steps[name] for name in order)
         given = tuple(teachers)
-        return Plan(self.source.file, self.source.text, recipe, data, given, planned, near)
+        return Plan(
+            self.source.file, self.source.text, recipe, data, given, planned, near, address, to
+        )
 
     def _problem(self, location: Location, message: str) -> None:
         self.problems.append(self.source.problem(location, message))
@@ -294,42 +328,109 @@ class _Checker:
 
     def _path(self, written: str, location: Location, what: str) -> Path | None:
         """Return a path at which there is something; None, and a problem, where there is not."""
-        unset = _unset(written)
+        expanded = self._expanded(written, location)
+        if expanded is None:
+            return None
+        path = self.source.file.parent / expanded
+        reason = _unreadable(path, what)
+        if reason:
+            self._problem(location, reason)
+        return None if reason else path
+
+    def _expanded(self, written: str, location: Location) -> str | None:
+        """Return a text with the values of its variables; None, and a problem, without one."""
+        unset = variables.unset(written)
         for name, state in unset.items():
             self._problem(
                 location,
                 f"environment variable {name} is {state}: set it, or write ${{{name}:-default}}.",
             )
-        if unset:
+        return None if unset else variables.expanded(written)
+
+    def _address(self, recipe: Recipe) -> str | None:
+        """Return the address of the cluster, which is not asked here."""
+        if recipe.runner is None:
             return None
-        path = self.source.file.parent / _expand(written)
-        reason = _unreadable(path, what)
-        if reason:
-            self._problem(location, reason)
-        return None if reason else path
+        if find_spec("distributed") is None:
+            self._problem(
+                ("runner", "use"),
+                "Dask is not installed: `pip install 'pupila-flows[dask]'`, here and there.",
+            )
+        location = ("runner", "address")
+        address = self._expanded(recipe.runner.address, location)
+        if address is not None and not _ADDRESS.fullmatch(address):
+            self._problem(
+                location, f"address is {address!r}: give that of a scheduler, like tcp://host:8786."
+            )
+        return address
+
+    def _publish(self, recipe: Recipe) -> str | None:
+        """Return the registry that the recipe names; it is not asked here."""
+        section = recipe.publish
+        if section is None:
+            return None
+        for number, name in enumerate(section.artifacts):
+            if name not in recipe.steps:
+                self._problem(
+                    ("publish", "artifacts", number),
+                    f"{name!r} is no step: only what a step made is published."
+                    f"{nearest(name, recipe.steps)}",
+                )
+        expanded = self._expanded(section.to, ("publish", "to")) if section.to else None
+        if expanded is None:
+            return None
+        try:
+            check_address(expanded)
+        except PupilaError as error:
+            self._problem(("publish", "to"), str(error))
+        return resolved(expanded, self.source.file.parent.resolve())
 
     def _teachers(self) -> Iterator[PlannedTeacher]:
         for name, part in self.parts.teachers.items():
             location = ("teachers", name)
             if name in self.parts.steps:
                 self._problem(location, f"a teacher and a step are both named {name!r}.")
-            path = self._path(part.section.path, (*location, "path"), "model")
-            if path is None:
-                continue
             try:
-                found = self._teacher(name, part, path)
+                shelved = self._shelved(part.section.path)
+                path = (
+                    shelved.path
+                    if shelved
+                    else self._path(part.section.path, (*location, "path"), "model")
+                )
+                if path is None:
+                    continue
+                found = self._teacher(name, part, path, shelved and shelved.record.contract)
             except PupilaError as error:
                 self._problem((*location, "path"), str(error))
                 continue
             if found:
                 yield found
 
-    def _teacher(self, name: str, part: _Part[TeacherSection], path: Path) -> PlannedTeacher | None:
+    def _shelved(self, path: str) -> ShelvedTeacher | None:
+        """Return the teacher of a path like `shelf:big`; None for another; raise its refusal."""
+        if not path.startswith(PREFIX):
+            return None
+        if self.shelf is None:
+            raise PupilaError(f"{path!r} lies on the shelf of a workspace, and none was named.")
+        return self.shelf.current(path.removeprefix(PREFIX))
+
+    def _teacher(
+        self,
+        name: str,
+        part: _Part[TeacherSection],
+        path: Path,
+        recorded: OutputContract | None,
+    ) -> PlannedTeacher | None:
         """Return a teacher, or None where something else about it was told; raise its refusal."""
         location, section = ("teachers", name), part.section
-        if is_artifact(path):
-            planned = planned_artifact(name, path, self.registry)
-            for field_name, message in contradictions(section, planned.contract):
+        if recorded or is_artifact(path):
+            planned = (
+                planned_artifact(name, path, self.registry)
+                if is_artifact(path) or recorded is None
+                else PlannedTeacher(name, path, self._format(path, recorded), recorded)
+            )
+            whose = "the shelf's" if recorded else "the artifact's"
+            for field_name, message in contradictions(section, planned.contract, whose):
                 self._problem((*location, field_name), message)
             return planned
         if section.classes is None:
@@ -551,6 +652,20 @@ class _Checker:
             except PupilaError as error:
                 self._problem(("evaluate", "runtimes", number), str(error))
 
+    def _check_gate(self, recipe: Recipe, steps: Mapping[str, PlannedStep]) -> None:
+        if recipe.gate is None:
+            return
+        manifest = self._manifest if recipe.gate.by else None
+        for place, message in checks.mistakes(
+            recipe.gate,
+            recipe.steps,
+            {name: step.plugin for name, step in steps.items()},
+            {name: step.inputs for name, step in recipe.steps.items()},
+            None if manifest is None else list(manifest.columns),
+            publishes=recipe.publish is not None,
+        ):
+            self._problem(("gate", *place), message)
+
     def _check_uses(self, recipe: Recipe, formats: dict[str, str]) -> None:
         """A runtime in which nothing would be tried must not be taken for one that was."""
         for number, name in enumerate(recipe.evaluate.runtimes):
@@ -660,20 +775,6 @@ def _screens(screen: ScreenSection | None, teacher: str) -> bool:
 
 def _lies_within(path: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     return path[: len(whole)] == whole
-
-
-def _unset(text: str) -> dict[str, str]:
-    """Return the variables of a path that have neither value nor default, and what they are."""
-    found = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
-    return {
-        name: "empty" if name in os.environ else "not set"
-        for name in found
-        if not os.environ.get(name)
-    }
-
-
-def _expand(text: str) -> str:
-    return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or (match[2] or ""), text)
 
 
 def _unreadable(path: Path, what: str) -> str | None:

@@ -6,11 +6,12 @@ The sentences of the fields are the reference in the docs and the form in the Pr
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -19,6 +20,8 @@ from pydantic import (
 )
 
 from pupila.contract import OutputContract, OutputKind
+from pupila_flows.gate.section import GateSection
+from pupila_flows.registry.section import PublishSection
 from pupila_flows.section import Section
 from pupila_flows.validation.bounds import Bounds
 
@@ -105,14 +108,16 @@ class TeacherSection(Section):
     path: str = Field(
         min_length=1,
         description="Model file, SavedModel folder, or the folder of an artifact, which is taken "
-        "over as it is.",
+        "over as it is; `shelf:NAME` is the latest that `pupila teacher add` was given.",
     )
     classes: ClassNames | None = Field(
-        default=None, description="Class of each output column; an artifact's record tells them."
+        default=None,
+        description="Class of each output column; the record of an artifact, or of a teacher from "
+        "the shelf, tells them.",
     )
     output: OutputKind = Field(
         default="softmax",
-        description="softmax, logits or sigmoid; an artifact's record tells which.",
+        description="softmax, logits or sigmoid; a record tells which.",
     )
 
     @field_validator("output")
@@ -123,6 +128,10 @@ class TeacherSection(Section):
         return kind
 
 
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str | int | float) else value
+
+
 class StepSection(Section):
     """One node of the graph: a plugin, what it works on, and its settings."""
 
@@ -131,7 +140,7 @@ class StepSection(Section):
     )
 
     use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
-    inputs: tuple[str, ...] = Field(
+    inputs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
         default=(), alias="from", description="Teachers or steps that it works on, in order."
     )
     config: dict[str, Any] = Field(
@@ -152,11 +161,6 @@ class StepSection(Section):
     retries: int = Field(
         default=1, ge=0, description="Times it is tried again after a crash, from its checkpoint."
     )
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str | int | float) else value
 
 
 class OpenSetSection(Section):
@@ -221,6 +225,16 @@ class EvaluateSection(Section):
         return bool(self.runtimes or self.threads)
 
 
+class RunnerSection(Section):
+    """The machines on which teachers are read and steps run, where it is not this one."""
+
+    use: Literal["dask"] = Field(
+        description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
+        "teachers under the same paths."
+    )
+    address: str = Field(description="Address of its scheduler, like `tcp://host:8786`.")
+
+
 class Recipe(Section):
     """A whole run: data, teachers, and a graph of steps."""
 
@@ -237,6 +251,9 @@ class Recipe(Section):
         description="Number of seeds that each training is run with: `seed` and those after it.",
     )
     workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
+    runner: RunnerSection | None = Field(
+        default=None, description="Other machines for the steps; judging stays on this one."
+    )
     data: DataSection = Field(description="The images, and what must be true of them.")
     teachers: dict[NodeName, TeacherSection] = Field(
         default_factory=dict[str, TeacherSection], description="Trained models by name."
@@ -244,6 +261,16 @@ class Recipe(Section):
     steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
     evaluate: EvaluateSection = Field(
         default_factory=EvaluateSection, description="How every artifact is judged."
+    )
+    gate: GateSection | None = Field(
+        default=None,
+        description="What every exported artifact must show before it is published; without a gate "
+        "nothing is published.",
+    )
+    publish: PublishSection | None = Field(
+        default=None,
+        description="Publishes what passed the gate as a new version of a registry; without a gate "
+        "nothing is published.",
     )
     sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         default_factory=dict[str, tuple[Any, ...]],

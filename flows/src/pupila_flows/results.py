@@ -119,6 +119,9 @@ class Finding(_Model):
     value: float = Field(description="Of the artifact; fractions are 0..1, or bytes, or ms.")
     other: float | None = Field(default=None, description="Of what it is compared with.")
     difference: Estimate | None = Field(default=None, description="Paired: `value` - `other`.")
+    interval: Estimate | None = Field(
+        default=None, description="Of `value`, where it is held against a limit."
+    )
     limit: float = Field(description="The margin, or the limit, that the recipe sets.")
     p_value: float | None = Field(default=None, description="Of a difference at the margin.")
     adjusted: float | None = Field(default=None, description="The same after Holm 1979.")
@@ -126,7 +129,9 @@ class Finding(_Model):
         default=None, description="Test images that would decide it, where it is inconclusive."
     )
     images: tuple[str, ...] = Field(
-        default=(), description="Test images that only the artifact gets wrong, worst first."
+        default=(),
+        description="Test images that only the artifact gets wrong, or answers otherwise than the "
+        "teacher, worst first.",
     )
     text: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to try, where it did not pass.")
@@ -137,6 +142,7 @@ class ArtifactVerdict(_Model):
 
     entry: str
     verdict: Verdict
+    made: str = Field(default="", description="What was tried: how it was made, in words.")
     findings: tuple[Finding, ...]
 
 
@@ -148,6 +154,13 @@ class GateResult(_Model):
     published: str | None = Field(
         default=None, description="What was published before and compared with: `version 2`."
     )
+    reason: str | None = Field(
+        default=None, description="Why nothing was judged, where nothing was."
+    )
+    best: str | None = Field(
+        default=None,
+        description="Where none passed, the entry that came nearest; its artifact is kept.",
+    )
 
 
 class Publication(_Model):
@@ -155,7 +168,13 @@ class Publication(_Model):
 
     registry: str = Field(description="Address of the registry.")
     name: str = Field(description="What its versions are versions of.")
-    version: int | None = Field(description="None where nothing was published.")
+    outcome: Literal["published", "unchanged", "withheld"] = Field(
+        description="A new version is current; the current one holds these artifacts already; or "
+        "nothing was published."
+    )
+    version: int | None = Field(
+        description="The version that is current and holds the artifacts; None where withheld."
+    )
     reason: str = Field(description="Why it was published, or was not, in one sentence.")
     overridden_by: str | None = Field(
         default=None, description="Who published it though the gate did not pass."

@@ -53,12 +53,24 @@ class Source:
     """Line of every key and item."""
     scalars: dict[Location, str]
     """Every value that is neither list nor mapping, as it is written."""
+    changed: frozenset[Location] = frozenset()
+    """What stands otherwise in the file, and was changed for one run."""
 
     def problem(self, location: Location, message: str) -> Problem:
         """Return a problem on the line of a location, or of the nearest part that is written."""
+        if self._is_changed(location):
+            message += " This run's changes say so, not the file."
         while location and location not in self.lines:
             location = location[:-1]
         return Problem(self.file, self.lines.get(location, 1), message)
+
+    def _is_changed(self, location: Location) -> bool:
+        """Tell whether a location lies in what was changed, or was made by that alone."""
+        new = location not in self.lines
+        return any(
+            location[: len(each)] == each or (new and each[: len(location)] == location)
+            for each in self.changed
+        )
 
 
 def read_source(file: Path) -> Source:

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
 from prefect.tasks import Task
@@ -51,15 +52,21 @@ def task_for(name: str, retries: int = 1) -> Any:
 
 
 class _ProgressArtifact:
-    """A Prefect progress artifact, for work that takes long enough to be looked at."""
+    """A Prefect progress artifact, for work that takes long enough to be looked at.
+
+    Its description is all that the work tells, in Markdown: the first line and what is below it.
+    """
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._last = time.monotonic()
+        self._below = ""
         self._artifact: Any = None
 
     def __call__(self, done: int, total: int, what: str) -> None:
+        _heed_pause()
         now = time.monotonic()
+        self._below = what.partition("\n")[2]
         if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
             return
         self._last = now
@@ -68,7 +75,7 @@ class _ProgressArtifact:
     def finish(self) -> None:
         """Show that the work is done, where any progress was shown."""
         if self._artifact is not None:
-            self._tell(100, f"{self._title}: done")
+            self._tell(100, f"{self._title}: done\n{self._below}".rstrip())
 
     def _tell(self, percent: float, text: str) -> None:
         try:
@@ -78,6 +85,16 @@ class _ProgressArtifact:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
         except Exception:  # a server that does not answer must not cost hours of training
             logging.getLogger(__name__).warning("Prefect was not told: %s", text, exc_info=True)
+
+
+def _heed_pause() -> None:
+    """End the work under way where its run was paused in the UI; resumed, it goes on from there.
+
+    Prefect itself would wait for the end of it, and let another run train meanwhile.
+    """
+    run = FlowRunContext.get()
+    if run:
+        run.flow_run_suspension_request.raise_if_requested()
 
 
 def outcome_of(state: State[Outcome]) -> Outcome:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from filelock import FileLock
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.plugin import Progress
-from pupila_flows import child, display
+from pupila_flows import child, cluster, display
+from pupila_flows.errand import Errand
 from pupila_flows.workspace import Workspace
 
 
@@ -58,6 +59,8 @@ class Session:
     workspace: Workspace
     slots: threading.Semaphore
     children: child.Children
+    elsewhere: cluster.Cluster | None
+    """Where steps run; None where they run here."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -68,15 +71,25 @@ _FILES = ("probabilities", "data_docs", "report", "images", "teacher")
 
 
 @contextmanager
-def session(workspace: Workspace, workers: int) -> Generator[None]:
-    """Make a session current for as long as the block lasts; its processes end with it."""
-    children = child.Children()
-    token = _session.set(Session(workspace, threading.BoundedSemaphore(workers), children))
-    try:
-        yield
-    finally:
-        children.end()
-        _session.reset(token)
+def session(
+    workspace: Workspace, workers: int, address: str | None = None, reads: Sequence[Path] = ()
+) -> Generator[None]:
+    """Make a session current for as long as the block lasts; its processes end with it.
+
+    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`.
+
+    Raises:
+        PupilaError: the cluster cannot be reached, or its workers cannot do our steps.
+    """
+    children, slots = child.Children(), threading.BoundedSemaphore(workers)
+    joined = cluster.joined(workspace, address, reads) if address else nullcontext()
+    with joined as there:
+        token = _session.set(Session(workspace, slots, children, there))
+        try:
+            yield
+        finally:
+            children.end()
+            _session.reset(token)
 
 
 def perform(work: Work, told: Progress | None = None) -> Outcome:
@@ -113,9 +126,7 @@ def _done(work: Work, here: Session, shown: display.Display, told: Progress | No
     log = here.workspace.log(work.title, work.key)
     shown.update(work.title, 0, 1, "starting")
     try:
-        value = child.call(
-            work.target, work.arguments, log, progress, work.timeout_seconds, here.children
-        )
+        value = _answer(work, here, log, progress)
     except (PupilaError, child.ChildFailed):
         shown.finish(work.title, "[red]failed[/]")
         raise
@@ -124,6 +135,15 @@ def _done(work: Work, here: Session, shown: display.Display, told: Progress | No
     here.workspace.clear_scratch(work.key)
     shown.finish(work.title, f"[green]done[/] [dim]in {seconds:.0f} s[/]")
     return Outcome(value, seconds=seconds)
+
+
+def _answer(work: Work, here: Session, log: Path, progress: Progress) -> dict[str, Any]:
+    """Have the work done where it is to be done."""
+    wanted, alone = here.workspace.lock(work.key), here.workspace.lock(f"{work.key}-try")
+    errand = Errand(work.target, work.arguments, log, work.timeout_seconds, wanted, alone)
+    if here.elsewhere and work.target in cluster.MOVABLE:
+        return here.elsewhere.call(errand, progress)
+    return errand.run(progress, here.children)
 
 
 def _intact(workspace: Workspace, value: dict[str, Any]) -> bool:

@@ -20,7 +20,10 @@ _TITLE_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths below `root`; all but `store` and `runs` may be deleted at any time."""
+    """Paths below `root`.
+
+    All but `store`, `runs`, `registry`, `teachers` and `station` may be deleted at any time.
+    """
 
     root: Path
 

@@ -30,6 +30,7 @@ from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint
 from pupila.training.fitting import fit
 from pupila.training.loss import distillation_loss, label_loss
+from pupila.training.oracle import oracle_loss
 from pupila.training.targets import labels_of_views, one_hot, softened_mean
 from pupila.views import Augmentation
 from pupila_distill import techniques
@@ -40,7 +41,6 @@ from pupila_distill.config import (
     Training,
 )
 from pupila_distill.lesson import teach
-from pupila_distill.oracle import oracle_loss
 from pupila_distill.techniques import distill, distill_oracle, train
 
 INPUT = InputContract(height=32, width=32)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from pupila.training.loss import accuracy, keras
+from pupila.training.oracle import oracle_loss, oracle_targets, right, taught_by
 from pupila.training.targets import one_hot
-from pupila_distill.oracle import oracle_loss, oracle_targets, right, taught_by
 
 # Images: all teachers right; the first alone; the third alone; none; none, unlabelled.
 LABELS = np.concatenate([one_hot(np.array([0, 1, 0, 1]), 2), np.zeros((1, 2), np.float32)])

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -18,10 +19,10 @@ from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
     draw_colours,
-    keras_artifact,
     read_images,
     run_step,
     step_for,
+    store_model,
 )
 from pupila_search.config import Search
 from pupila_search.genome import Genome
@@ -46,6 +47,18 @@ QUICK = {
 FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
 
 
+def colour_teacher(store, slope=8.0):
+    """A teacher that compares mean blue with mean red; with slope 0 it knows nothing."""
+    keras = keras_files.import_keras()
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
+    model = keras.Model(image, x)
+    model.set_weights([np.array([[-1, 1], [0, 0], [1, -1]]) * slope, np.zeros(2)])
+    return store_model(store, model, ("blue", "red"))
+
+
 @pytest.fixture
 def dataset(tmp_path):
     return read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
@@ -67,10 +80,18 @@ class TestSearch(TechniqueContract):
     plugin = "search"
     config = FEW | {"population": 2, "children": 1}
 
+    @classmethod
+    def make_dataset(cls, folder):
+        return read_images(draw_colours(folder / "images"), folder / "cache")
+
+    @classmethod
+    def make_inputs(cls, store, folder):
+        return (colour_teacher(store),)
+
 
 @pytest.mark.long
 def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dataset):
-    teachers = [keras_artifact(store, dataset.classes, seed=seed) for seed in (0, 1)]
+    teachers = [colour_teacher(store, slope) for slope in (8.0, 4.0)]
     settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
     measured = found.product.measured
@@ -104,14 +125,14 @@ import json, sys
 from pathlib import Path
 from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila.testing import keras_artifact, read_images, step_for
+from pupila.testing import read_images, step_for
 from pupila_search.config import Search
 from pupila_search.techniques import search
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     dataset = read_images(folder.parent / "images", folder.parent / "cache")
-    teacher = keras_artifact(Store(folder / "store"), dataset.classes)
+    teacher = Store(folder / "store").open(sys.argv[3])
     config = Search.model_validate_json(sys.argv[2])
     step = step_for(config, [teacher], folder, dataset=dataset, seed=3)
     print(json.dumps(search(step).measured))
@@ -120,10 +141,11 @@ if __name__ == "__main__":
 
 def started(folder: Path, config: Search) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
+    teacher = colour_teacher(Store(folder / "store"))
     script = folder.parent / "one_search.py"
     script.write_text(_SEARCH)
     return subprocess.Popen(
-        [sys.executable, script, folder, config.model_dump_json()],
+        [sys.executable, script, folder, config.model_dump_json(), teacher.digest],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -164,7 +186,7 @@ def test_a_worker_that_dies_takes_only_its_candidate_along(tmp_path, store, data
         return real(self, tasks, may_start)
 
     monkeypatch.setattr(Workers, "train", train)
-    step = step_for(config, [keras_artifact(store, dataset.classes)], tmp_path, dataset=dataset)
+    step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
     product = search(step)
     failed = [each for each in product.measured["candidates"] if "failed" in each]
     assert [each["name"] for each in failed] == ["c1"]
@@ -193,13 +215,29 @@ def kill_the_reader(fifo: Path) -> None:
 def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
     settings = QUICK | {"strategy": "append", "size": 32, "epochs": (1,), "finalists": 0}
     settings |= {"trainings": 6}
-    teacher = keras_artifact(store, dataset.classes)
+    teacher = colour_teacher(store)
     measured = ran(
         "search", settings, [teacher], tmp_path / "search", store, dataset
     ).product.measured
     changes = [each["change"] for each in measured["family"]]
     assert changes[0] == "initial" and all(each.startswith("append") for each in changes[1:])
     assert len(measured["candidates"]) == 6
+
+
+@pytest.mark.long
+def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
+    settings = QUICK | {"lesson": "oracle", "trainings": 3, "epochs": (2,), "finalists": 1}
+    teachers = [colour_teacher(store, slope) for slope in (8.0, 4.0)]
+    found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
+    stages = [each["stage"] for each in found.product.measured["front"]]
+    assert found.product.measured["failed"] == 0 and stages
+
+
+def test_a_teacher_at_chance_level_is_refused(tmp_path, store, dataset):
+    config = Search.model_validate(QUICK)
+    teachers = [colour_teacher(store), colour_teacher(store, slope=0.0)]
+    with pytest.raises(PupilaError, match=r"Teacher 2 of 2.*not shown to be better than chance"):
+        search(step_for(config, teachers, tmp_path, dataset=dataset))
 
 
 def test_an_impossible_budget_says_what_is_possible(tmp_path, dataset):
@@ -214,7 +252,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, store, dataset, monke
 
     monkeypatch.setattr("pupila_search.candidates.write_atomically", full)
     config = Search.model_validate(QUICK)
-    step = step_for(config, [keras_artifact(store, dataset.classes)], tmp_path, dataset=dataset)
+    step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
     with pytest.raises(PupilaError, match=r"disk is full.*goes on after its last candidate"):
         search(step)
 

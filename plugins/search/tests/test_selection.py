@@ -33,6 +33,13 @@ def test_extremes_are_kept_and_the_crowded_come_last():
     assert set(ranked(points)[:3]) == {0, 4, 3}
 
 
+def test_what_was_not_measured_counts_as_the_worst_that_was():
+    points = [(0, 10, 3), (1, 9, np.inf), (5, 5, np.inf), (10, 0, 1)]
+    known = [(*point[:2], min(point[2], 3)) for point in points]
+    assert crowding(points).tolist() == crowding(known).tolist()
+    assert crowding([(1, np.inf), (2, np.inf), (3, np.inf)]).tolist() == [np.inf, 1, np.inf]
+
+
 def test_equal_candidates_are_no_error():
     assert sorted(ranked([(1, 1)] * 3)) == [0, 1, 2]
     assert ranked([(1, 1)]) == [0]

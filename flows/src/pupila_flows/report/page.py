@@ -12,6 +12,7 @@ from pupila_flows.report import (
     controls,
     figures,
     formats,
+    gate,
     graph,
     scatter,
     tables,
@@ -27,6 +28,7 @@ from pupila_flows.report.layers import sensitive_layers
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.mistakes import mistakes
 from pupila_flows.report.openset import gate_table
+from pupila_flows.report.search import searches
 from pupila_flows.report.seeds import seed_table, seeds_note
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
@@ -78,6 +80,7 @@ def render(result: RunResult, folder: Path) -> str:
         panels=teachers.panels(lineage),
         curves=pruning_curves(lineage),
         layers=sensitive_layers(lineage),
+        searches=searches(lineage),
         judged=lineage.judged(),
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),
@@ -87,6 +90,8 @@ def render(result: RunResult, folder: Path) -> str:
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         gates=gate_table(lineage),
+        release=gate.panels(result, answers, folder),
+        release_words=gate.WORDS,
         mistakes=mistakes(result, lineage, answers, chosen, folder),
         disagreements=disagreements(result, lineage, answers, chosen, folder),
         graph=graph.draw(lineage) if result.entries else None,

@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 
 from pupila_flows.report import formats
 
+_SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
+
 
 def fill(template: str, **values: Any) -> str:
     """Return a page with the style sheet inside."""
@@ -21,7 +23,7 @@ def fill(template: str, **values: Any) -> str:
             formats=formats,
             json=_json,
             breakable=_breakable,
-            style=Markup(style_sheet("style.css") + style_sheet("sweep.css")),  # noqa: S704 - ours
+            style=Markup("".join(map(style_sheet, _SHEETS))),  # noqa: S704 - ours
             **values,
         )
     )

@@ -49,10 +49,10 @@ from pupila import Artifact, Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras, load
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.teacher import ask, check_teacher, name_of
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.stages import Size, size_of, with_stages
-from pupila_distill.teacher import ask, check_teacher, name_of
 
 keras = import_keras()
 ops = keras.ops

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from pupila import Product, Step
 from pupila.training.loss import distillation_loss, label_loss
+from pupila.training.oracle import oracle_loss, oracle_targets, taught_by
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.teacher import ask
 from pupila_distill.config import Distillation, OracleDistillation, Training
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
-from pupila_distill.oracle import oracle_loss, oracle_targets, taught_by
-from pupila_distill.teacher import ask
 
 
 def distill(step: Step[Distillation]) -> Product:
@@ -51,7 +51,7 @@ def distill(step: Step[Distillation]) -> Product:
 def distill_oracle(step: Step[OracleDistillation]) -> Product:
     """Train a student on those teachers that are right, and on the label where none is.
 
-    Kang et al. 2020; see `pupila_distill.oracle` for the equation. Of one teacher, only what it
+    Kang et al. 2020; see `pupila.training.oracle` for the equation. Of one teacher, only what it
     has right is learned.
 
     Raises:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class Figures:
     low: float
     """Of the 95 % interval of the accuracy."""
     high: float
-    latency_ms: float
+    latency_ms: float | None
+    """None where the candidate did not get far enough to be measured."""
     seconds: float
     """Spent in this stage."""
     ended_seconds: float
@@ -65,10 +67,21 @@ class Candidate:
         """Of the stage with the lowest loss on the validation images."""
         return min(self.stages, key=lambda each: each.validation_loss)
 
+    @property
+    def latency_ms(self) -> float | None:
+        """As measured after whichever stage."""
+        return next((each.latency_ms for each in self.stages if each.latency_ms), None)
+
     def objective(self, name: str) -> float:
         """Return what is to be small."""
-        measured = {"loss": self.figures.validation_loss, "latency": self.figures.latency_ms}
-        return (measured | {"bytes": self.bytes, "macs": self.macs})[name]
+        latency = self.latency_ms
+        values = {
+            "loss": self.figures.validation_loss,
+            "bytes": self.bytes,
+            "macs": self.macs,
+            "latency": math.inf if latency is None else latency,
+        }
+        return values[name]
 
     def weights(self) -> Weights:
         """Return the weights after the stage that `figures` tells of."""

@@ -24,6 +24,7 @@ _OF_THE_STUDY = {
     "learning_rate": 1e-3,
     "maximum_bytes": None,
     "maximum_macs": None,
+    "objectives": ("loss", "bytes", "macs"),
 }
 """What `append` has where a recipe says nothing: five students, three changed in each round."""
 
@@ -58,11 +59,11 @@ class Search(Config):
         "one is chosen.",
     )
     maximum_macs: int | None = Field(
-        default=30_000_000,
+        default=15_000_000,
         ge=1,
         description="Most multiply-accumulates of a candidate, which bounds the time of training.",
     )
-    size: int = Field(default=96, ge=16, description="Rows and columns of the input in pixels.")
+    size: int = Field(default=64, ge=16, description="Rows and columns of the input in pixels.")
     objectives: tuple[Objective, ...] = Field(
         default=("loss", "bytes", "latency"),
         min_length=1,
@@ -90,6 +91,11 @@ class Search(Config):
         ge=1,
         description="Passes with the first blocks frozen, and again with all of them trained, at a "
         "tenth of the rate.",
+    )
+    lesson: Literal["plain", "oracle"] = Field(
+        default="plain",
+        description="plain: the mean of all teachers; oracle: image by image, of those alone that "
+        "are right, and the label where none is (Kang et al. 2020).",
     )
     workers: int = Field(default=2, ge=1, description="Candidates that are trained side by side.")
     alpha: float = Field(

@@ -22,10 +22,12 @@ from pupila_search.learning import Task
 from pupila_search.lesson import Lesson
 from pupila_search.morphism import Child
 from pupila_search.selection import fronts
+from pupila_search.standing import standing
 from pupila_search.workers import Workers
 
 _TUNING_RATE = 0.1
-_SHOWN = 3
+_INHERITED_RATE = 0.5
+"""Part of the rate for a child that computes what its parent did, so as not to undo it."""
 
 _APART, _SEEDS = 100_003, 2**32
 """Candidates of two searches have different seeds, of which Keras takes 32 bits."""
@@ -90,7 +92,12 @@ class Laboratory:
         Raises:
             OSError: the disk is full.
         """
-        schedule = self.config.schedule(self.config.epochs[stage], self.config.learning_rate)
+        epochs = self.config.epochs[stage]
+
+        def schedule(candidate: Candidate) -> Schedule:
+            part = _INHERITED_RATE if candidate.preserved else 1.0
+            return self.config.schedule(epochs, part * self.config.learning_rate)
+
         return self._train(candidates, f"stage-{stage}", schedule, self._in_time)
 
     def tune(self, candidates: Sequence[Candidate]) -> None:
@@ -102,7 +109,7 @@ class Laboratory:
         rate = _TUNING_RATE * self.config.learning_rate
         schedule = self.config.schedule(self.config.tuning_epochs, rate)
         for stage in ("tune-last", "tune-all"):
-            self._train(candidates, stage, schedule, lambda: True)
+            self._train(candidates, stage, lambda _: schedule, lambda: True)
 
     def _in_time(self) -> bool:
         minutes = self.config.minutes
@@ -114,17 +121,21 @@ class Laboratory:
         self,
         candidates: Sequence[Candidate],
         stage: str,
-        schedule: Schedule,
+        schedule: Callable[[Candidate], Schedule],
         may_start: Callable[[], bool],
     ) -> list[Candidate]:
         missing = [each for each in candidates if not each.recall(stage)]
         self._set_clock()
-        tasks = [_task(each, stage, schedule) for each in missing]
+        tasks = [_task(each, stage, schedule(each), self._is_last(stage)) for each in missing]
         for place, came in self._pool.train(tasks, may_start):
             self._note(missing[place], stage, came)
             self._tell()
         done = [each for each in candidates if each.stages and each.stages[-1].stage == stage]
         return [each for each in done if each.failed is None]
+
+    def _is_last(self, stage: str) -> bool:
+        """Tell whether none but those of fine-tuning come after a stage."""
+        return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
     def _note(self, candidate: Candidate, stage: str, came: Figures | Exception) -> None:
         if isinstance(came, Figures):
@@ -155,8 +166,11 @@ class Laboratory:
         )
 
     def front(self) -> list[Candidate]:
-        """Return those that none is better than in every objective, the most accurate first."""
-        tried = self.tried
+        """Return those that none is better than in every objective, the most accurate first.
+
+        Of those that passed all stages; of all, as long as none did.
+        """
+        tried = [each for each in self.tried if each.latency_ms] or self.tried
         if not tried:
             return []
         values = [[each.objective(name) for name in self.config.objectives] for each in tried]
@@ -164,20 +178,16 @@ class Laboratory:
         return sorted(first, key=lambda each: each.figures.validation_loss)
 
     def _tell(self) -> None:
-        shown = ", ".join(
-            f"{each.name} {each.figures.validation_accuracy:.3f} in {each.bytes / 1000:.0f} kB"
-            for each in self.affordable()[:_SHOWN]
-        )
-        done, total = len(self.tried), self.config.trainings
+        tried, total = len(self.tried), self.config.trainings
+        best = next(iter(self.affordable()), None)
+        told = standing(tried, self.front(), best)
         if total is None:
             total = round(60 * (self.config.minutes or 0))
-            done = min(round(self.spent_seconds()), total)
-            self._progress(done, total, f"seconds, {len(self.tried)} candidates, best: {shown}")
-            return
-        self._progress(min(done, total), total, f"candidates, best: {shown}")
+            tried = round(self.spent_seconds())
+        self._progress(min(tried, total), total, told)
 
 
-def _task(candidate: Candidate, stage: str, schedule: Schedule) -> Task:
+def _task(candidate: Candidate, stage: str, schedule: Schedule, last: bool) -> Task:
     before = candidate.stages[-1].stage if candidate.stages else "start"
     return Task(
         genome=candidate.genome,
@@ -187,5 +197,6 @@ def _task(candidate: Candidate, stage: str, schedule: Schedule) -> Task:
         schedule=schedule,
         seed=candidate.seed,
         frozen=stage == "tune-last",
-        latency_ms=candidate.stages[0].latency_ms if candidate.stages else None,
+        latency_ms=candidate.latency_ms,
+        last=last,
     )

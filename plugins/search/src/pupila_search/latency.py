@@ -35,4 +35,6 @@ def _flatbuffer(model: Any) -> bytes:
     picture = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
     answer = tf.function(lambda image: model(image, training=False))
     concrete = answer.get_concrete_function(picture)
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], model).convert()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    converter.experimental_lower_to_saved_model = False  # not by way of the disk
+    return converter.convert()

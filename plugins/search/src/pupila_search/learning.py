@@ -13,16 +13,16 @@ from typing import Any
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras
 from pupila.metrics import proportion
-from pupila.training.batches import Images
+from pupila.training.batches import Images, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course
-from pupila.training.fitting import fit
-from pupila.training.loss import distillation_loss
+from pupila.training.fitting import train
 from pupila.training.schedule import Schedule
 from pupila_search.building import build, freeze_first, load, weights_of
 from pupila_search.candidates import Figures, read_weights, write_weights
 from pupila_search.genome import Genome
 from pupila_search.latency import latency_ms
 from pupila_search.lesson import Lesson
+from pupila_search.trainee import Trainee
 
 keras = import_keras()
 
@@ -44,6 +44,8 @@ class Task:
     """Whether the first half of the blocks stays as it is."""
     latency_ms: float | None = None
     """As measured before."""
+    last: bool = True
+    """Whether no other stage follows: only then is it worth measuring the latency."""
 
 
 def begin(lesson: Lesson, parent: int, threads: int) -> None:
@@ -52,6 +54,7 @@ def begin(lesson: Lesson, parent: int, threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     _held.append(lesson)
 
 
@@ -73,7 +76,7 @@ def learn(task: Task) -> Figures:
     keras.utils.set_random_seed(task.seed)
     model = build(task.genome, lesson.config.input, len(lesson.train.classes))
     load(model, read_weights(task.source))
-    latency = task.latency_ms or latency_ms(model)
+    latency = task.latency_ms or (latency_ms(model) if task.last else None)
     if task.frozen:
         freeze_first(model, task.genome)
     course = _fitted(model, task, lesson)
@@ -83,16 +86,19 @@ def learn(task: Task) -> Figures:
 
 
 def _fitted(model: Any, task: Task, lesson: Lesson) -> Course:
-    config, (images, judged) = lesson.config, _images(lesson.digest)
+    images, judged = _images(lesson.digest)
+    steps = len(epoch_batches(images, 0, task.seed, task.schedule.batch_size))
+    trainee = Trainee(model, lesson.loss, images, task.schedule, steps)
     told = [task.genome.model_dump(mode="json"), task.stage, task.schedule.model_dump(), task.seed]
-    return fit(
-        model,
-        distillation_loss(config.alpha, config.temperature),
+    checkpoint = Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told]))
+    return train(
+        trainee,
+        trainee.one_epoch,
         images,
         judged,
         task.schedule,
         task.seed,
-        Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told])),
+        checkpoint,
         _untold,
     )
 
@@ -104,7 +110,9 @@ def _images(digest: str) -> tuple[Images, Images]:
     return lesson.images(), lesson.judged()
 
 
-def _figures(task: Task, course: Course, images: int, latency: float, seconds: float) -> Figures:
+def _figures(
+    task: Task, course: Course, images: int, latency: float | None, seconds: float
+) -> Figures:
     best = course.history[course.best_epoch]
     accuracy = proportion(round(best["val_accuracy"] * images), images)
     return Figures(

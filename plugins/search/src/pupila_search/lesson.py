@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, PupilaError, Step
+from pupila import Dataset, Step
 from pupila.arrays import write_rows
 from pupila.digest import digest_json
-from pupila.metrics import accuracy, checked
 from pupila.training.batches import Images
+from pupila.training.loss import Loss, distillation_loss
+from pupila.training.oracle import oracle_loss, oracle_targets
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.teacher import ask
 from pupila.views import AS_IS
 from pupila_search.config import Search
+
+_KEPT_BYTES = 2 * 1024**3
+"""Views are rendered once, unless they take more room than this: each candidate then renders its
+own, which takes about as long as to learn from them."""
+
+_CHUNK_IMAGES = 128
+
+
+@dataclass(frozen=True)
+class _Rendered(Images):
+    """Images whose views lie on disk."""
+
+    pictures: Sequence[NDArray[np.uint8]]
+
+    def view(self, rows: NDArray[np.int64], number: int) -> NDArray[np.uint8]:
+        return self.pictures[number][rows]
 
 
 @dataclass(frozen=True)
@@ -33,11 +53,22 @@ class Lesson:
     """Of all that determines what a candidate learns, beside its genome and seed."""
     teachers: list[dict[str, Any]]
     """What is told of them."""
+    pictures: tuple[Path, ...] = ()
+    """Arrays `(images, height, width, 3)` of each view; empty where they are too large to keep."""
+
+    @property
+    def loss(self) -> Loss:
+        """On the targets and a candidate's logits."""
+        of = oracle_loss if self.config.lesson == "oracle" else distillation_loss
+        return of(self.config.alpha, self.config.temperature)
 
     def images(self) -> Images:
         """Open what candidates are trained on."""
         targets = [_opened(path) for path in self.targets]
-        return Images.of(self.train, self.config.input, targets, self.config.augmentation)
+        images = Images.of(self.train, self.config.input, targets, self.config.augmentation)
+        if not self.pictures:
+            return images
+        return _Rendered(**vars(images), pictures=[_opened(path) for path in self.pictures])
 
     def judged(self) -> Images:
         """Open the validation images."""
@@ -49,35 +80,57 @@ def lesson_of(step: Step[Search]) -> Lesson:
     """Ask each teacher once per view of each image, and write what is to be answered.
 
     Raises:
-        PupilaError: a teacher answers what is no number.
+        PupilaError: a teacher is no better than chance, or answers what is no number.
     """
     if step.dataset is None:
         raise ValueError("needs_data was declared, but the step was given no dataset")
     config = step.config
     train, validation = step.dataset.select("train"), step.dataset.select("validation")
-    judged = [step.predictions.of(each, validation, step.progress) for each in step.inputs]
-    views = [
-        step.predictions.of_views(each, train, config.augmentation, step.progress)
-        for each in step.inputs
-    ]
-    _check(judged + views)
+    answers = ask(step, train, validation)
     digest = _digest(step, train, validation)
     labels = labels_of_views(train, config.augmentation)
+    by_view = zip(labels, np.stack(answers.views, axis=1), strict=True)
     targets = tuple(
-        _written(step, f"view-{number}", packed(each, _mean(config, [of[number] for of in views])))
-        for number, each in enumerate(labels)
+        _written(step, f"view-{number}", _targets(config, each, list(given)))
+        for number, (each, given) in enumerate(by_view)
     )
-    told = [
-        {"digest": each.digest[:12], "validation_accuracy": _standing(answers, validation)}
-        for each, answers in zip(step.inputs, judged, strict=True)
-    ]
-    last = packed(labels_of(validation), _mean(config, judged))
-    last_path = _written(step, "validation", last)
-    return Lesson(config, train, validation, targets, last_path, digest, told)
+    last = _targets(config, labels_of(validation), answers.validation)
+    return Lesson(
+        config,
+        train,
+        validation,
+        targets,
+        _written(step, "validation", last),
+        digest,
+        answers.measured["teachers"],
+        _pictures(step, train, targets),
+    )
 
 
-def _mean(config: Search, answers: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return softened_mean(answers, [1.0] * len(answers), config.temperature)
+def _targets(
+    config: Search, labels: NDArray[np.float32], answers: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    if config.lesson == "oracle":
+        return oracle_targets(labels, answers, config.temperature)
+    return packed(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
+
+
+def _pictures(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:
+    """Render the views, if there is room for them."""
+    config = step.config
+    if len(train) * len(targets) * math.prod(config.input.shape) > _KEPT_BYTES:
+        return ()
+    images = Images.of(train, config.input, [], config.augmentation)
+    paths = tuple(step.scratch / "targets" / f"pictures-{n}.npy" for n in range(len(targets)))
+    for number, path in enumerate(paths):
+        write_rows(path, len(train), _views(images, number))
+    return paths
+
+
+def _views(images: Images, number: int) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(images), _CHUNK_IMAGES):
+        rows = np.arange(start, min(start + _CHUNK_IMAGES, len(images)))
+        yield images.view(rows, number)
 
 
 def _written(step: Step[Search], name: str, targets: NDArray[np.float32]) -> Path:
@@ -87,23 +140,8 @@ def _written(step: Step[Search], name: str, targets: NDArray[np.float32]) -> Pat
     return path
 
 
-def _opened(path: Path) -> NDArray[np.float32]:
+def _opened(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="r")
-
-
-def _standing(answers: NDArray[np.float32], validation: Dataset) -> dict[str, Any]:
-    scores, labels = checked(answers, validation.labels, validation.classes, "validation")
-    return accuracy(scores, labels).model_dump()
-
-
-def _check(answers: list[NDArray[np.float32]]) -> None:
-    teachers = len(answers) // 2
-    for number, each in enumerate(answers):
-        if not np.isfinite(each).all():
-            raise PupilaError(
-                f"Teacher {number % teachers + 1} of {teachers} in `from` gives answers that are "
-                f"no numbers. Check it for overflow, or leave it out of `from`."
-            )
 
 
 def _digest(step: Step[Search], train: Dataset, validation: Dataset) -> str:

@@ -30,11 +30,13 @@ def fronts(objectives: ArrayLike) -> list[list[int]]:
 def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
     """Return how far the neighbours of each of a front are from one another, `(candidates,)`.
 
-    The extremes of an objective are infinitely far from the next.
+    The extremes of an objective are infinitely far from the next. What was not measured, infinite,
+    counts as the worst that was.
     """
     values = np.asarray(objectives, np.float64)
     distances = np.zeros(len(values))
-    for column in values.T:
+    for measured in values.T:
+        column = np.minimum(measured, measured[np.isfinite(measured)].max(initial=0.0))
         order = np.argsort(column, kind="stable")
         width = column[order[-1]] - column[order[0]]
         distances[order[[0, -1]]] = np.inf

@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from pupila_search.candidates import Candidate
+from pupila_search.genome import Genome, Space, layer_sizes, positions_left
 from pupila_search.laboratory import Laboratory
 from pupila_search.lesson import Lesson
 
 _RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
+_TAKEN_WITH = {"use": "search-pick", "setting": "pick"}
+"""The technique that takes another model of the front, and the setting that names it."""
 
 
 def measured_of(
@@ -35,7 +38,9 @@ def measured_of(
         ],
         "validation_accuracy": chosen.figures.validation_accuracy,
         "validation_images": len(lesson.validation),
-        "front": [_portrait(each) for each in front],
+        "chosen_model": _portrait(chosen, laboratory.space),
+        "front": [_portrait(each, laboratory.space) for each in front],
+        "taken_with": _TAKEN_WITH,
         "family": [_kinship(each) for each in family(chosen, laboratory.candidates)],
         "candidates": [_brief(each) for each in laboratory.candidates],
         "history": history(laboratory),
@@ -74,15 +79,38 @@ def history(laboratory: Laboratory) -> list[dict[str, Any]]:
     return steps
 
 
-def _portrait(candidate: Candidate) -> dict[str, Any]:
+def sizes(genome: Genome, space: Space) -> list[dict[str, int]]:
+    """Return what each block gives, and what is learned in it; the last is the head.
+
+    Parameters are those of the exported file, where normalisation is folded into the convolution.
+    """
+    head = 2 if genome.head.units else 1
+    told: list[dict[str, int]] = []
+    before = 0
+    for place, block in enumerate(genome.blocks, start=1):
+        part = Genome(blocks=genome.blocks[:place], head=genome.head)
+        layers = list(layer_sizes(part, space.input, space.classes))[:-head]
+        learned = sum(each.entries + each.channels for each in layers)
+        rows, columns = positions_left(part, space.input)
+        size = {"rows": rows, "columns": columns, "channels": block.filters}
+        told.append(size | {"parameters": learned - before})
+        before = learned
+    last = list(layer_sizes(genome, space.input, space.classes))[-head:]
+    learned = sum(each.entries + each.channels for each in last)
+    return [*told, {"rows": 1, "columns": 1, "channels": space.classes, "parameters": learned}]
+
+
+def _portrait(candidate: Candidate, space: Space) -> dict[str, Any]:
     figures = asdict(candidate.figures)
     return _kinship(candidate) | {
         "genome": candidate.genome.model_dump(mode="json"),
+        "sizes": sizes(candidate.genome, space),
         "bytes": candidate.bytes,
         "macs": candidate.macs,
         "seed": candidate.seed,
         "epochs": sum(each.epochs for each in candidate.stages),
-        **{name: figures[name] for name in ("stage", "validation_loss", "latency_ms")},
+        **{name: figures[name] for name in ("stage", "validation_loss")},
+        "latency_ms": candidate.latency_ms,
         "validation_accuracy": {
             "value": candidate.figures.validation_accuracy,
             "low": candidate.figures.low,
@@ -102,7 +130,13 @@ def _kinship(candidate: Candidate) -> dict[str, Any]:
 
 
 def _brief(candidate: Candidate) -> dict[str, Any]:
-    told = {"name": candidate.name, "bytes": candidate.bytes, "generation": candidate.born}
+    told: dict[str, Any] = {
+        "name": candidate.name,
+        "bytes": candidate.bytes,
+        "generation": candidate.born,
+    }
+    if candidate.stages:
+        told["seconds"] = candidate.stages[-1].ended_seconds
     if candidate.failed:
         return told | {"failed": candidate.failed}
     if not candidate.stages:
@@ -111,6 +145,6 @@ def _brief(candidate: Candidate) -> dict[str, Any]:
     return told | {
         "validation_accuracy": figures.validation_accuracy,
         "validation_loss": round(figures.validation_loss, 4),
-        "latency_ms": figures.latency_ms,
+        "latency_ms": candidate.latency_ms,
         "stages": len(candidate.stages),
     }

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, PupilaError, Step
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.metrics import accuracy, auc, checked
+from pupila.plugin import Step
 
 _SHOWN_DIGITS = 12
 
@@ -98,7 +101,7 @@ def disagreement(answers: list[NDArray[np.float32]]) -> dict[str, Any]:
     if len(answers) < 2:
         return {}
     given = np.stack([each.argmax(axis=-1) for each in answers])
-    same = (given[:, np.newaxis] == given[np.newaxis]).mean(axis=-1)
+    same: NDArray[np.float64] = (given[:, np.newaxis] == given[np.newaxis]).mean(axis=-1)
     return {
         "agreement": np.round(same, 4).tolist(),
         "teachers_disagree": round(float((given != given[0]).any(axis=0).mean()), 4),
@@ -120,8 +123,9 @@ def _views(step: Step[Any], number: int, images: Dataset) -> NDArray[np.float32]
     broken = ~np.isfinite(answers).all(axis=-1)
     if broken.any():
         view, row = (int(place) for place in np.argwhere(broken)[0])
+        given = [float(each) for each in answers[view, row]]
         raise PupilaError(
-            f"{name_of(step, number)} answers {answers[view, row].tolist()!r} to view {view} of "
+            f"{name_of(step, number)} answers {given!r} to view {view} of "
             f"{images.paths[row].name!r}, where probabilities were expected. Check it for "
             f"overflow, or leave it out of `from`."
         )

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pupila.errors import PupilaError
+from pupila.metrics import auc
+from pupila.noninferiority import (
+    LEVEL,
+    POWER,
+    PairedAreas,
+    check_limit,
+    compare_areas,
+    compare_proportions,
+    critical_score,
+    exact_p_value,
+    holm,
+    images_needed,
+    power,
+    score,
+)
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def paired(gained: int, lost: int, images: int) -> tuple[Bools, Bools]:
+    """Answers of a new and a reference classifier that are otherwise right."""
+    new, reference = np.ones(images, np.bool_), np.ones(images, np.bool_)
+    reference[:gained] = False
+    new[gained : gained + lost] = False
+    return new, reference
+
+
+def drawn(
+    random: np.random.Generator, runs: int, images: int, discordance: float, difference: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw numbers of gained and of lost images."""
+    rates = [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
+    counts = random.multinomial(images, rates, runs)
+    return counts[:, 0], counts[:, 1]
+
+
+def binormal(
+    random: np.random.Generator, areas: tuple[float, float], images: int, correlation: float
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Draw probabilities of two classifiers with those true areas, and labels, half and half."""
+    quantile = import_module("scipy.stats").norm.ppf
+    labels = np.arange(images) % 2
+    covariance = [[1, correlation], [correlation, 1]]
+    scores = random.multivariate_normal([0, 0], covariance, images)
+    scores[labels == 0] += np.sqrt(2) * np.array([quantile(each) for each in areas])
+    first, second = (1 / (1 + np.exp(-scores))).T
+    return np.stack([first, 1 - first], 1), np.stack([second, 1 - second], 1), labels
+
+
+@pytest.mark.parametrize("null", [-0.2, -0.05, 0.0, 0.1])
+@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (0, 3), (4, 1), (5, 5), (10, 1)])
+def test_the_p_value_is_what_counting_every_outcome_gives(gained: int, lost: int, null: float):
+    images, multinomial = 12, import_module("scipy.stats").multinomial
+    outcomes = np.array([(g, k) for g, k in product(range(13), repeat=2) if g + k <= images])
+    scores = score(outcomes[:, 0], outcomes[:, 1], images, null)
+    extreme = outcomes[scores >= float(score(gained, lost, images, null)) - 1e-9]
+    counts = np.column_stack([extreme, images - extreme.sum(axis=1)])
+    largest = max(
+        multinomial.pmf(counts, images, [(d + null) / 2, (d - null) / 2, 1 - d]).sum()
+        for d in np.linspace(abs(null) + 1e-12, 1 - 1e-12, 300)
+    )
+    assert exact_p_value(gained, lost, images, null) == pytest.approx(largest, abs=2e-4)
+
+
+def test_the_score_without_a_margin_is_that_of_mcnemar():
+    assert float(score(9, 4, 100, 0.0)) == pytest.approx((9 - 4) / np.sqrt(9 + 4))
+
+
+@pytest.mark.parametrize(("gained", "lost", "null"), [(1, 3, -0.05), (5, 2, 0.1), (0, 4, -0.2)])
+def test_the_score_has_the_variance_that_is_likeliest_at_the_margin(
+    gained: int, lost: int, null: float
+):
+    images, gone = 44, np.linspace(max(0, -null), (1 - null) / 2, 2_000_001)[1:-1]
+    likelihood = (
+        gained * np.log(gone + null)
+        + lost * np.log(gone)
+        + (images - gained - lost) * np.log(1 - 2 * gone - null)
+    )
+    rate = gone[likelihood.argmax()]
+    expected = (gained - lost - images * null) / np.sqrt(images * (2 * rate + null - null**2))
+    assert float(score(gained, lost, images, null)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("images", [10, 40, 107, 400])
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1])
+def test_a_false_pass_at_the_margin_is_never_likelier_than_the_level(images: int, margin: float):
+    discordances = np.linspace(margin, 1, 25)
+    largest = max(power(images, margin, each, -margin) for each in discordances)
+    assert largest <= LEVEL + 1e-9
+    assert largest > 0.4 * LEVEL or images * margin < 3  # nor is it far below, where it can pass
+
+
+@pytest.mark.parametrize(
+    ("images", "margin", "discordance"),
+    [(107, 0.05, 0.05), (107, 0.05, 0.3), (400, 0.03, 0.03), (400, 0.03, 0.1), (900, 0.02, 0.15)],
+)
+def test_simulated_runs_pass_falsely_as_seldom_and_rightly_as_often_as_computed(
+    images: int, margin: float, discordance: float
+):
+    random, runs = np.random.default_rng(7), 100_000
+    critical = critical_score(images, margin)
+    for difference in (-margin, 0.0):
+        gained, lost = drawn(random, runs, images, discordance, difference)
+        passed = float((score(gained, lost, images, -margin) >= critical - 1e-9).mean())
+        assert passed == pytest.approx(power(images, margin, discordance, difference), abs=0.006)
+        assert difference == 0.0 or passed <= LEVEL + 3 * np.sqrt(LEVEL / runs)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "images", "margin"),
+    [
+        (0, 0, 107, 0.05),
+        (1, 4, 107, 0.05),
+        (3, 9, 107, 0.03),
+        (0, 30, 107, 0.05),
+        (20, 22, 400, 0.03),
+        (0, 0, 900, 0.05),
+    ],
+)
+def test_test_interval_and_critical_score_say_the_same(
+    gained: int, lost: int, images: int, margin: float
+):
+    found = compare_proportions(*paired(gained, lost, images), margin)
+    interval = found.difference
+    assert interval.low <= interval.value == (gained - lost) / images <= interval.high
+    assert found.shown == (interval.low >= -margin)
+    assert found.worse == (interval.high <= -margin)
+    scored = float(score(gained, lost, images, -margin))
+    assert found.shown == (scored >= critical_score(images, margin))
+    assert exact_p_value(gained, lost, images, interval.low) <= LEVEL
+    assert exact_p_value(gained, lost, images, interval.low + 2e-4) > LEVEL
+
+
+def test_the_interval_of_swapped_classifiers_is_the_same_turned_round():
+    new, reference = paired(3, 9, 107)
+    one = compare_proportions(new, reference, 0.05).difference
+    other = compare_proportions(reference, new, 0.05).difference
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("margin", "each", "images"),
+    [(0.03, 1, 100), (0.03, 2, 40), (0.05, 1, 40), (0.05, 4, 40), (0.1, 2, 40)],
+)
+def test_the_images_that_are_asked_for_give_the_power(margin: float, each: int, images: int):
+    wanted = images_needed(each, each, images, margin)
+    assert wanted is not None
+    assert wanted > images
+    assert POWER - 0.01 <= power(wanted, margin, 2 * each / images) <= POWER + 0.05
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "margin", "wanted"),
+    [
+        (2, 2, 0.05, range(150, 250)),
+        (6, 2, 0.05, range(250, 400)),  # a gain is not counted on
+        (0, 4, 0.05, range(3_000, 6_000)),
+        (0, 5, 0.05, None),
+        (0, 6, 0.05, range(3_000, 9_000)),  # that it is worse would be shown
+    ],
+)
+def test_more_images_are_asked_for_the_nearer_the_margin(
+    gained: int, lost: int, margin: float, wanted: range | None
+):
+    found = images_needed(gained, lost, 100, margin)
+    assert found is None if wanted is None else found in wanted
+
+
+def test_the_difference_of_areas_is_that_of_the_metrics():
+    new, reference, labels = binormal(np.random.default_rng(1), (0.9, 0.93), 107, 0.6)
+    found = compare_areas(new, reference, labels, [0], 0.05)
+    areas = [auc(each, labels, 0) for each in (new, reference)]
+    assert areas[0] and areas[1]
+    assert found.difference.value == pytest.approx(areas[0].value - areas[1].value)
+    assert found.difference.low < found.difference.value < found.difference.high
+
+
+def test_the_variance_of_areas_is_delongs_where_there_are_images_enough():
+    """Against placements counted pair by pair (DeLong et al. 1988, equations 4 to 6)."""
+    new, reference, labels = binormal(np.random.default_rng(2), (0.8, 0.8), 900, 0.2)
+    above, other = (
+        (each[labels == 0, 0][:, None] > each[labels == 1, 0]).astype(np.float64)
+        for each in (new, reference)
+    )
+    apart = above - other
+    variance = sum(np.var(apart.mean(axis=axis), ddof=1) / 450 for axis in (0, 1))
+    found = compare_areas(new, reference, labels, [0], 0.001).difference
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
+
+
+def test_of_several_classes_the_mean_area_is_compared():
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 4, 300)
+    new, reference = (random.random((300, 4)) + 0.3 * np.eye(4)[labels] for _ in range(2))
+    found = compare_areas(new, reference, labels, range(4), 0.05)
+    areas = [auc(each, labels, 0) for each in (new, reference)]
+    assert areas[0] and areas[1]
+    assert found.difference.value == pytest.approx(areas[0].value - areas[1].value)
+    assert found.difference.low < found.difference.value < found.difference.high
+
+
+@pytest.mark.parametrize(
+    ("images", "margin", "passes"), [(60, 0.05, False), (107, 0.02, False), (600, 0.02, True)]
+)
+def test_two_that_make_no_mistake_pass_only_with_images_enough(
+    images: int, margin: float, passes: bool
+):
+    labels = np.arange(images) % 2
+    certain = np.eye(2)[labels]
+    assert compare_areas(certain, certain, labels, [0], margin).shown == passes
+
+
+@pytest.mark.parametrize(
+    ("areas", "images", "correlation"),
+    [((0.979, 0.999), 107, 0.7), ((0.92, 0.97), 60, 0.3)],
+)
+def test_areas_at_the_margin_seldom_pass(
+    areas: tuple[float, float], images: int, correlation: float
+):
+    random, runs, margin = np.random.default_rng(11), 250, areas[1] - areas[0]
+    passed = sum(
+        PairedAreas.of(*binormal(random, areas, images, correlation), [0]).p_value(-margin) <= LEVEL
+        for _ in range(runs)
+    )
+    assert passed / runs <= LEVEL + 2 * np.sqrt(LEVEL / runs)
+
+
+@pytest.mark.parametrize(("images", "margin"), [(100, 0.04), (160, 0.05)])
+def test_a_loss_that_comes_from_few_images_seldom_passes_for_none(images: int, margin: float):
+    random, runs, passed = np.random.default_rng(5), 400, 0
+    for _ in range(runs):
+        _, reference, labels = binormal(random, (0.97, 0.97), images, 0.5)
+        new = reference.copy()
+        new[(labels == 0) & (random.random(images) < margin / 0.97)] = [0, 1]
+        passed += PairedAreas.of(new, reference, labels, [0]).p_value(-margin) <= LEVEL
+    assert passed / runs <= LEVEL + 2 * np.sqrt(LEVEL / runs)
+
+
+@pytest.mark.parametrize(
+    ("hits", "images", "limit", "shown", "worse"),
+    [(107, 107, 0.95, True, False), (104, 107, 0.95, False, False), (80, 107, 0.95, False, True)],
+)
+def test_a_part_is_held_against_its_limit(
+    hits: int, images: int, limit: float, shown: bool, worse: bool
+):
+    found = check_limit(hits, images, limit)
+    assert (found.shown, found.worse) == (shown, worse)
+    beta = import_module("scipy.stats").beta
+    low, high = beta.ppf(0.025, hits, images - hits + 1), beta.ppf(0.975, hits + 1, images - hits)
+    assert found.part.low == pytest.approx(low, abs=2e-4)
+    assert found.part.high == pytest.approx(1.0 if hits == images else high, abs=2e-4)
+
+
+def test_holms_values_are_those_worked_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: compare_proportions([True], [True, False], 0.1), "shapes (1,) and (2,)"),
+        (lambda: compare_proportions([], [], 0.1), "at least one"),
+        (lambda: compare_proportions([True], [True], 0), "margin of 0"),
+        (lambda: compare_areas(np.ones((2, 2)), np.ones((2, 2)), [0, 0], [0], 0.1), "[2, 0]"),
+        (lambda: compare_areas(np.ones((2, 2)), np.ones((3, 2)), [0, 1], [0], 0.1), "(3, 2)"),
+        (lambda: check_limit(3, 2, 0.9), "3 of 2 images"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(call, words: str):  # pyright: ignore
+    with pytest.raises(PupilaError) as caught:
+        call()
+    assert words in str(caught.value)

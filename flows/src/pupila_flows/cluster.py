@@ -1,0 +1,241 @@
+"""Steps on a Dask cluster: a worker there starts the child process that would be started here.
+
+Workers must see the workspace, the images and the teachers under the same paths, on a file system
+whose locks hold across machines. So nothing but arguments, progress and digests goes through Dask,
+and these say who may work:
+
+* who waits for an answer holds the lock of the step; a worker that finds it free ends its child;
+* the child holds a lock of its own as long as it lives: a try begins when the one before is gone.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pupila.errors import PupilaError
+from pupila.plugin import Progress
+from pupila_flows import child, jobs, locks
+from pupila_flows.admission import Admission, admission
+from pupila_flows.errand import Errand
+from pupila_flows.workspace import Workspace
+
+MOVABLE = frozenset({jobs.import_teacher, jobs.adopt_artifact, jobs.run_step})
+"""What may be done elsewhere. A judgement may not: its latencies are of the machine it names."""
+
+_CONNECT_SECONDS = 5.0
+_FIRST_WORKER_SECONDS = 30.0
+"""Of a cluster that has just been started."""
+_NO_WORKER_SECONDS = 60.0
+"""Dask's nanny starts a lost worker again within seconds."""
+_LOOK_SECONDS = 5.0
+_WATCH_SECONDS = 1.0
+
+
+class Cluster:
+    """A connection to a Dask scheduler whose workers were admitted."""
+
+    def __init__(self, client: Any, address: str, admitted: Admission) -> None:
+        self._client = client
+        self._address = address
+        self._admission = admitted
+        self._topic = f"pupila-{uuid4().hex}"
+        self._told = dict[str, queue.SimpleQueue[Any]]()
+        client.subscribe_topic(self._topic, self._hear)
+
+    def _hear(self, event: tuple[float, list[Any]]) -> None:
+        """Take a message of a worker, in Dask's own thread, to where its errand is waited for."""
+        name, *progress = event[1]
+        told = self._told.get(name)
+        if told is not None:  # of a try that nobody waits for any more
+            told.put(progress)
+
+    def call(self, errand: Errand, progress: Progress) -> dict[str, Any]:
+        """Have a worker run an errand, another one when it is lost, and return the answer.
+
+        Raises:
+            PupilaError: the function raised one, the worker is not fit, or the run was stopped.
+            ChildFailed: its process crashed, or the cluster was lost.
+        """
+        name = f"{errand.log.stem}-{uuid4().hex}"
+        self._told[name] = queue.SimpleQueue()
+        progress(0, 1, "waiting for a worker")
+        try:
+            future = self._submitted(name, errand)
+            try:
+                self._follow(future, self._told[name], progress)
+                return self._answer(future)
+            finally:
+                future.release()
+        finally:
+            del self._told[name]
+
+    def _submitted(self, name: str, errand: Errand) -> Any:
+        arguments = errand, self._admission, self._topic, name
+        try:
+            return self._client.submit(attempt, *arguments, key=name, pure=False)
+        except Exception as error:  # Dask has no class of its own for a closed connection
+            raise PupilaError(f"The connection to {self._address} was closed: {error}") from error
+
+    def _follow(self, future: Any, told: queue.SimpleQueue[Any], progress: Progress) -> None:
+        """Pass progress on until there is an answer.
+
+        Raises:
+            ChildFailed: there has been no worker for too long.
+        """
+
+        def wake(future: Any) -> None:
+            del future
+            told.put(None)
+
+        future.add_done_callback(wake)
+        last_seen = looked = time.monotonic()
+        while not future.done():
+            with suppress(queue.Empty):
+                message = told.get(timeout=_WATCH_SECONDS)
+                if message is not None:
+                    progress(*message)
+            now = time.monotonic()
+            if now - looked < _LOOK_SECONDS:
+                continue
+            looked = now
+            if _workers(self._client):
+                last_seen = now
+            elif now - last_seen > _NO_WORKER_SECONDS:
+                raise child.ChildFailed(
+                    f"the cluster at {self._address} has had no worker for "
+                    f"{_NO_WORKER_SECONDS:.0f} s: start one"
+                )
+
+    def _answer(self, future: Any) -> dict[str, Any]:
+        try:
+            return future.result()
+        except (PupilaError, child.ChildFailed):
+            raise
+        except Exception as error:  # a lost scheduler, too many lost workers, a defect there
+            raise child.ChildFailed(
+                f"the cluster at {self._address} gave no answer: {type(error).__name__}: {error}"
+            ) from error
+
+
+@contextmanager
+def joined(place: Workspace, address: str, reads: Sequence[Path] = ()) -> Generator[Cluster]:
+    """Connect to a scheduler for as long as the block lasts.
+
+    Its workers must see the workspace and what lies at `reads`.
+
+    Raises:
+        PupilaError: nobody listens there, no worker comes, or one is not fit.
+    """
+    with admission(place, reads) as admitted, _connected(address) as client:
+        _check(client, address, admitted)
+        yield Cluster(client, address, admitted)
+
+
+@contextmanager
+def _connected(address: str) -> Generator[Any]:
+    dask: Any = import_module("distributed")
+    try:
+        client = dask.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise PupilaError(
+            f"No Dask scheduler answers at {address!r} within {_CONNECT_SECONDS:.0f} s "
+            f"({error}): start one with `dask scheduler`, or correct `runner: address`."
+        ) from None
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _check(client: Any, address: str, admitted: Admission) -> None:
+    """Make sure that there are workers, and that each can do our steps."""
+    try:
+        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+    except TimeoutError:
+        raise PupilaError(
+            f"The Dask scheduler at {address!r} has no worker: start some with "
+            f"`dask worker {address} --nthreads 1`."
+        ) from None
+    answers: dict[str, Any] = client.run(_fault, admitted, on_error="return")
+    faults = [
+        f"Worker {worker} of {address!r}: {_without_us(found)}"
+        for worker, found in sorted(answers.items())
+        if found is not None
+    ]
+    if faults:
+        raise PupilaError("\n".join(faults))
+
+
+def _without_us(found: str | Exception) -> str:
+    """Return what a worker says of itself, or why it could not even be asked."""
+    if isinstance(found, str):
+        return found
+    return (
+        f"cannot be asked ({found}): install the same version of Pupila there, and start its "
+        "worker again."
+    )
+
+
+def _fault(admitted: Admission) -> str | None:
+    """Be asked, as a worker."""
+    return admitted.fault()
+
+
+def _workers(client: Any) -> int:
+    """Return the number of workers; 0 where the scheduler does not answer."""
+    try:
+        return len(client.nthreads())
+    except Exception:  # Dask has no class of its own for a closed connection
+        return 0
+
+
+def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[str, Any]:
+    """Be the worker: run an errand in a child process, as long as someone waits for its answer.
+
+    Raises:
+        PupilaError: the function raised one, or this worker, which came later, is not fit.
+        ChildFailed: its process crashed.
+    """
+    fault = admitted.fault()
+    if fault:
+        raise PupilaError(fault)
+    dask: Any = import_module("distributed")
+    worker = dask.get_worker()
+
+    def progress(done: int, total: int, what: str) -> None:
+        worker.log_event(topic, [name, done, total, what])
+
+    progress(0, 1, f"starting on {socket.gethostname()}")
+    with errand.log.open("a") as log:
+        print(f"on {socket.gethostname()}, worker {worker.address}", file=log)
+    children = child.Children()
+    with _ended_when_unwanted(errand.wanted, children):
+        return errand.run(progress, children)
+
+
+@contextmanager
+def _ended_when_unwanted(wanted: Path, children: child.Children) -> Generator[None]:
+    """End the children as soon as nobody waits for them: after Ctrl-C, or a machine's end."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_SECONDS):
+            with suppress(OSError):  # a file system that stalls says nothing of who waits
+                if not locks.is_held(wanted):
+                    children.end()
+                    over.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

@@ -1,0 +1,1 @@
+"""The release gate: is each exported artifact good enough to be published?"""

@@ -1,0 +1,5 @@
+"""The registry: versions of published artifacts, with what proves them."""
+
+from pupila_flows.registry.versions import Registry, Version, open_registry
+
+__all__ = ["Registry", "Version", "open_registry"]

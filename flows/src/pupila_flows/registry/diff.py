@@ -1,0 +1,135 @@
+"""What changed between two versions of a name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pupila_flows.registry.manifest import RESULT, Manifest
+from pupila_flows.registry.versions import Registry, Version, folder_of
+from pupila_flows.report import formats
+from pupila_flows.results import Entry, RunResult
+from pupila_flows.tables import evaluation_row
+
+_SAME_MACHINE = "runtime"
+"""Column of `evaluation_row` that tells where it ran, and no figure."""
+
+
+class Change(BaseModel):
+    """One thing that is not the same in both versions."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str = Field(description="`teacher vgg16`, `int8: accuracy`, …")
+    before: str
+    after: str
+
+
+class Difference(BaseModel):
+    """All that changed from one version to another."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    before: int
+    after: int
+    recipe: tuple[str, ...] = Field(description="A unified diff of the recipes, line by line.")
+    changes: tuple[Change, ...]
+
+
+def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
+    """Return what changed from one version to another.
+
+    Raises:
+        PupilaError: there is no such version.
+    """
+    old, new = registry.version(name, before), registry.version(name, after)
+    first, second = old.manifest, new.manifest
+    lines = difflib.unified_diff(
+        first.run.recipe.splitlines(),
+        second.run.recipe.splitlines(),
+        old.title,
+        new.title,
+        lineterm="",
+        n=1,
+    )
+    told: tuple[Callable[[Manifest], Mapping[str, str]], ...] = (
+        _teachers,
+        _data,
+        _run,
+        _artifacts,
+        _verdicts,
+    )
+    changes = [change for tell in told for change in _changes(tell(first), tell(second))]
+    changes += _changes(_figures(registry, old), _figures(registry, new))
+    return Difference(
+        name=name, before=before, after=after, recipe=tuple(lines), changes=tuple(changes)
+    )
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Change]:
+    for what in dict.fromkeys([*before, *after]):
+        old, new = before.get(what, formats.NONE), after.get(what, formats.NONE)
+        if old != new:
+            yield Change(what=what, before=old, after=new)
+
+
+def _teachers(manifest: Manifest) -> dict[str, str]:
+    return {
+        f"teacher {link.entry}": link.record.origin.source or digest
+        for digest, link in manifest.chain.items()
+        if link.kind == "teacher"
+    }
+
+
+def _data(manifest: Manifest) -> dict[str, str]:
+    data = manifest.data
+    counted = {
+        f"images {split}/{label}": str(number)
+        for split, labels in data.counts.items()
+        for label, number in labels.items()
+    }
+    return {"data fingerprint": data.fingerprint, **counted}
+
+
+def _run(manifest: Manifest) -> dict[str, str]:
+    run = manifest.run
+    versions = {f"version of {name}": version for name, version in run.versions.items()}
+    return {"seed": str(run.seed), "machine": run.machine, **versions}
+
+
+def _artifacts(manifest: Manifest) -> dict[str, str]:
+    return {f"artifact {entry}": digest for entry, digest in manifest.artifacts.items()}
+
+
+def _verdicts(manifest: Manifest) -> dict[str, str]:
+    gate, own = manifest.gate, manifest.override
+    told = {f"verdict on {each.entry}": each.verdict for each in gate.artifacts} if gate else {}
+    verdict = gate.verdict if gate else "no gate"
+    return told | {"gate": verdict, "override by": own.by if own else formats.NONE}
+
+
+def _figures(registry: Registry, version: Version) -> dict[str, str]:
+    """Return the figures of each published artifact, with intervals, as the run had them."""
+    content = registry.storage.read(f"{folder_of(version.name, version.number)}/{RESULT}")
+    try:
+        result = RunResult.model_validate_json(content or b"")
+    except ValidationError:
+        return {}  # written by another version of Pupila: what the manifest tells is told
+    return {
+        f"{entry.name}: {figure}": value
+        for entry in result.entries
+        if entry.name in version.artifacts
+        for figure, value in _row(entry).items()
+    }
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    if entry.evaluation is None:
+        return {}
+    row = evaluation_row(entry.evaluation)
+    row.pop(_SAME_MACHINE)
+    return row | {"bytes": str(entry.evaluation.cost.size_bytes)}

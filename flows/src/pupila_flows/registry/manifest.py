@@ -1,0 +1,92 @@
+"""What a published version says of itself: `manifest.json`, written after all its other files."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.artifact import Record
+from pupila_flows.results import GateResult
+
+MANIFEST = "manifest.json"
+CARD, CARD_PAGE = "card.md", "card.html"
+RESULT, RECIPE, REPORT = "result.json", "recipe.yaml", "report.html"
+ARTIFACTS = "artifacts"
+"""Folder with a whole artifact per entry."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PublishedFile(_Model):
+    """One file of a version."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Override(_Model):
+    """Who published a version though its gate did not pass, and why."""
+
+    version: int
+    by: str = Field(description="Name of who answers for it.")
+    reason: str
+    at: str = Field(description="ISO 8601, UTC.")
+    gate: str = Field(description="What the gate had said: fail, inconclusive, or `no gate`.")
+
+
+class Link(_Model):
+    """One artifact of the chain that leads from a teacher to what is published."""
+
+    entry: str = Field(description="Name of the teacher or step in the recipe.")
+    kind: str = Field(description="teacher or step.")
+    uses: str = Field(description="Plugin, or file of the teacher.")
+    record: Record = Field(description="As in `artifact.json`; its digest names the artifact.")
+
+
+class RunFacts(_Model):
+    """The run that made a version."""
+
+    recipe: str = Field(description="Text of the recipe.")
+    started: str = Field(description="ISO 8601, UTC.")
+    seconds: float
+    seed: int
+    synthetic: bool
+    machine: str
+    versions: dict[str, str] = Field(description="Python, plugins and libraries that took part.")
+
+
+class DataFacts(_Model):
+    """The data of that run."""
+
+    name: str = Field(description="Last part of its path.")
+    fingerprint: str
+    classes: tuple[str, ...]
+    positive: str
+    counts: dict[str, dict[str, int]] = Field(description="Images by split, then class.")
+
+
+class Manifest(_Model):
+    """The provenance of one version, complete enough to be checked offline."""
+
+    layout: int = Field(default=1, description="Of this file, for programs that read it.")
+    name: str
+    version: int
+    published: str = Field(description="ISO 8601, UTC.")
+    by: str = Field(description="User and host.")
+    artifacts: dict[str, str] = Field(description="Digest of each published artifact, by entry.")
+    run: RunFacts
+    data: DataFacts
+    gate: GateResult | None
+    overrides: tuple[Override, ...] = Field(
+        description="Of this version and of all before it, oldest first."
+    )
+    chain: dict[str, Link] = Field(
+        description="By digest: what is published, and all that it was made from."
+    )
+    files: dict[str, PublishedFile] = Field(description="Every other file of the version.")
+
+    @property
+    def override(self) -> Override | None:
+        """The override by which this very version was published."""
+        return next((each for each in self.overrides if each.version == self.version), None)

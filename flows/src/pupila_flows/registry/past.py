@@ -1,0 +1,70 @@
+"""Publishing a run that has ended, from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+from pupila_flows import variables
+from pupila_flows.registry.addresses import default_address, resolved
+from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.release import Withheld, release_of, section_in
+from pupila_flows.registry.section import PublishSection
+from pupila_flows.registry.versions import open_registry
+from pupila_flows.results import Publication, RunResult
+from pupila_flows.workspace import Workspace
+
+
+def publish_past(
+    place: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
+) -> Publication:
+    """Publish a run from its folder, to `address` or to where its recipe says.
+
+    What becomes of it is written into its `result.json`, as a run does.
+
+    Raises:
+        PupilaError: there is no such run, or its artifacts are not in the workspace.
+    """
+    file = run / "result.json"
+    result = _read(file)
+    section = section_in(result.recipe_text)
+    registry = open_registry(address or _named(section, result) or default_address(place.root))
+    try:
+        publication = publish(registry, release_of(result, run, section, place.store, override))
+    except Withheld as reason:
+        return Publication(
+            registry=registry.storage.url,
+            name=section.name or result.name,
+            outcome="withheld",
+            version=None,
+            reason=str(reason),
+        )
+    told = result.model_copy(update={"publication": publication})
+    write_atomically(file, told.model_dump_json(indent=2).encode())
+    return publication
+
+
+def _read(file: Path) -> RunResult:
+    try:
+        return RunResult.model_validate_json(file.read_text())
+    except (OSError, ValidationError):
+        raise PupilaError(
+            f"No result of a run in {str(file)!r} that can be read: give the folder of a finished "
+            f"run, as `pupila run` names it under `Figures`."
+        ) from None
+
+
+def _named(section: PublishSection, result: RunResult) -> str | None:
+    """Return the registry that the run's recipe names, with today's variables."""
+    if section.to is None:
+        return None
+    unset = variables.unset(section.to)
+    if unset:
+        raise PupilaError(
+            f"The recipe of that run publishes to {section.to!r}, and {next(iter(unset))} is not "
+            f"set: set it, or name the registry with --registry."
+        )
+    return resolved(variables.expanded(section.to), Path(result.recipe_path).parent)

@@ -1,0 +1,212 @@
+"""Publishing: a version is written as a whole, and only then made current."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pupila.artifact import RECORD_NAME, Artifact
+from pupila_flows.registry import card, provenance
+from pupila_flows.registry.events import Event, append, now, whoever, withdrawn
+from pupila_flows.registry.manifest import (
+    ARTIFACTS,
+    CARD,
+    CARD_PAGE,
+    MANIFEST,
+    RECIPE,
+    REPORT,
+    RESULT,
+    Manifest,
+    Override,
+)
+from pupila_flows.registry.section import PublishSection
+from pupila_flows.registry.storage import Storage
+from pupila_flows.registry.versions import Registry, Version, folder_of, read_version
+from pupila_flows.results import Publication, RunResult
+
+
+@dataclass(frozen=True)
+class Release:
+    """A run, and those of its artifacts that are to be published."""
+
+    name: str
+    result: RunResult
+    folder: Path
+    """Of the run: `report.html` is taken from there."""
+    section: PublishSection
+    artifacts: Mapping[str, Artifact]
+    override: tuple[str, str] | None = None
+    """Who publishes it whatever the gate said, and why."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {entry: artifact.digest for entry, artifact in self.artifacts.items()}
+
+
+def publish(registry: Registry, release: Release) -> Publication:
+    """Publish a release as a new version, unless what it holds is current or must not be.
+
+    Of several publishers at once one wins: the others see that what their gate compared with is
+    current no more, and stand back. A killed one leaves nothing that a reader sees.
+
+    Raises:
+        PupilaError: the registry cannot be read or written.
+    """
+    written: Version | None = None
+    while True:
+        events = registry.events(release.name)
+        current = registry.version(release.name, events[-1].version) if events else None
+        settled = _settled(registry, release, current, events, written)
+        if settled:
+            return settled
+        if written is None:
+            written = _write(registry, release, events)
+            continue  # that took long: what happened meanwhile is looked at
+        event = _event(release, written, current, events)
+        if append(registry.storage, release.name, event):
+            registry.point(release.name)
+            return _published(registry, release, written, current)
+
+
+def _settled(
+    registry: Registry,
+    release: Release,
+    current: Version | None,
+    events: Sequence[Event],
+    written: Version | None,
+) -> Publication | None:
+    """Say what comes of a release without another move of the pointer; None where it is to move."""
+    place = {"registry": registry.storage.url, "name": release.name}
+    left = f" Its files are kept as version {written.number}." if written else ""
+    if current and current.artifacts == release.digests:
+        reason = f"Version {current.number} is current and holds these very artifacts already."
+        return Publication(
+            **place, outcome="unchanged", version=current.number, reason=f"{reason}{left}"
+        )
+    reason = None if release.override else _objection(registry, release, current, events)
+    if reason is None:
+        return None
+    return Publication(**place, outcome="withheld", version=None, reason=f"{reason}{left}")
+
+
+def _objection(
+    registry: Registry, release: Release, current: Version | None, events: Sequence[Event]
+) -> str | None:
+    """Say why a release that passed its gate must not become current all the same."""
+    compared = release.result.gate.published if release.result.gate else None
+    have = current.title if current else None
+    if compared != have:
+        return (
+            f"Nothing is published: the gate compared with {compared or 'nothing'}, and "
+            f"{have or 'nothing'} is current now: run the recipe again."
+        )
+    for number, rollback in withdrawn(events).items():
+        if registry.version(release.name, number).artifacts == release.digests:
+            return (
+                f"Nothing is published: these very artifacts were version {number}, from which "
+                f"{rollback.by} rolled back ({rollback.reason}). Publish the run with --override "
+                f"if that is over."
+            )
+    return None
+
+
+def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Version:
+    """Write all files of a new version; nothing points at it yet."""
+    storage, name = registry.storage, release.name
+    with storage.draft(f"{name}/staging") as draft:
+        _gather(release, draft)
+        number = _claim(storage, name)
+        overrides = [event.override for event in events if event.override]
+        if release.override:
+            overrides.append(_override(release, number, *release.override))
+        chain = provenance.chain_of(release.result, release.digests)
+        text = card.write_card(
+            name, number, release.result, release.section, chain, release.digests, overrides
+        )
+        (draft / CARD).write_text(text)
+        (draft / CARD_PAGE).write_text(card.card_page(text, f"{name}, version {number}"))
+        manifest = Manifest(
+            name=name,
+            version=number,
+            published=now(),
+            by=whoever(),
+            artifacts=release.digests,
+            run=provenance.run_facts(release.result),
+            data=provenance.data_facts(release.result),
+            gate=release.result.gate,
+            overrides=tuple(overrides),
+            chain=chain,
+            files=provenance.files_of(draft),
+        )
+        content = manifest.model_dump_json(indent=2).encode()
+        (draft / MANIFEST).write_bytes(content)
+        storage.place(draft, folder_of(name, number), last=MANIFEST)
+    return read_version(content, registry.storage.url)
+
+
+def _gather(release: Release, draft: Path) -> None:
+    """Copy what a run made into an empty folder."""
+    for entry, artifact in release.artifacts.items():
+        for name in (RECORD_NAME, *artifact.record.files):
+            copy = draft / ARTIFACTS / entry / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(artifact.path / name, copy)
+    data, recipe = Path(release.result.data.path), Path(release.result.recipe_path)
+    here = [data, data.parent, recipe.parent, *release.folder.resolve().parents[:3]]
+    (draft / RESULT).write_text(provenance.portable(release.result, here))
+    (draft / RECIPE).write_text(release.result.recipe_text)
+    report = release.folder / REPORT
+    if report.exists():
+        shutil.copyfile(report, draft / REPORT)
+
+
+def _claim(storage: Storage, name: str) -> int:
+    """Return a number that no other version has or will have; a killed publisher's is lost."""
+    taken = (file.partition(".")[0] for file in storage.children(f"{name}/numbers"))
+    number = max((int(each) for each in taken if each.isdecimal()), default=0) + 1
+    content = f'{{"by": "{whoever()}", "at": "{now()}", "id": "{uuid4()}"}}\n'.encode()
+    while not storage.create(f"{name}/numbers/{number:06d}.json", content):
+        number += 1
+    return number
+
+
+def _override(release: Release, number: int, by: str, reason: str) -> Override:
+    gate = release.result.gate
+    verdict = gate.verdict if gate else "no gate"
+    return Override(version=number, by=by, reason=reason, at=now(), gate=verdict)
+
+
+def _event(
+    release: Release, written: Version, current: Version | None, events: Sequence[Event]
+) -> Event:
+    by, reason = release.override or (whoever(), "It passed the gate.")
+    return Event(
+        number=events[-1].number + 1 if events else 1,
+        kind="publish",
+        version=written.number,
+        previous=current.number if current else None,
+        at=now(),
+        by=by,
+        reason=reason,
+        manifest=written.sha256,
+        override=written.manifest.override,
+    )
+
+
+def _published(
+    registry: Registry, release: Release, written: Version, before: Version | None
+) -> Publication:
+    after = f", after {before.title}" if before else ", the first"
+    by = release.override[0] if release.override else None
+    why = f"by an override of {by}: {release.override[1]}" if release.override else "as it passed"
+    return Publication(
+        registry=registry.storage.url,
+        name=release.name,
+        outcome="published",
+        version=written.number,
+        reason=f"Version {written.number} is current now{after}, {why}.",
+        overridden_by=by,
+    )

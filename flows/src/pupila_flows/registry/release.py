@@ -1,0 +1,118 @@
+"""Which artifacts of a run are to be published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import ValidationError
+
+from pupila.errors import PupilaError, nearest
+from pupila.store import Store
+from pupila_flows.explain import sentence
+from pupila_flows.registry.publishing import Release
+from pupila_flows.registry.section import NO_GATE, PublishSection
+from pupila_flows.results import Entry, RunResult
+
+
+class Withheld(PupilaError):
+    """A run of which nothing is published; the message says why, in one sentence."""
+
+
+def section_in(recipe_text: str) -> PublishSection:
+    """Return the section `publish` of a recipe that ran; an empty one where it has none."""
+    try:
+        return PublishSection.model_validate(_mapping(recipe_text).get("publish") or {})
+    except ValidationError as error:
+        reason = sentence(error.errors()[0])
+        raise PupilaError(f"The recipe of that run says of `publish`: {reason}.") from None
+
+
+def _mapping(recipe_text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", yaml.safe_load(recipe_text) or {})
+
+
+def release_of(
+    result: RunResult,
+    folder: Path,
+    section: PublishSection,
+    store: Store,
+    override: tuple[str, str] | None = None,
+) -> Release:
+    """Return what of a run is to be published.
+
+    Without `override`, a name and a reason, that is what passed its gate and nothing else.
+
+    Raises:
+        Withheld: the gate did not pass it, or there was none.
+        PupilaError: an artifact was not made, or is in the store no more.
+    """
+    names = section.artifacts or _judged(result) or _ends(result)
+    entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}
+    if override is None:
+        _demand_pass(result, names, entries)
+    artifacts = {name: store.open(_digest(name, entries)) for name in names}
+    if not artifacts:
+        raise PupilaError(f"The run in {str(folder)!r} made no artifact: there is none to publish.")
+    name = section.name or result.name
+    return Release(name, result, folder, section, artifacts, override)
+
+
+def _judged(result: RunResult) -> tuple[str, ...]:
+    gate = result.gate
+    return tuple(verdict.entry for verdict in gate.artifacts) if gate else ()
+
+
+def _ends(result: RunResult) -> tuple[str, ...]:
+    """Return the steps with an artifact from which nothing else was made, but no controls."""
+    inner = {name for entry in result.entries for name in entry.inputs}
+    controls = {entry.control for entry in result.entries}
+    return tuple(
+        entry.name
+        for entry in result.entries
+        if entry.kind == "step"
+        and entry.artifact
+        and entry.name not in inner | controls
+        and entry.repeats is None
+    )
+
+
+def _demand_pass(result: RunResult, names: tuple[str, ...], entries: Mapping[str, Entry]) -> None:
+    gate = result.gate
+    if gate is None and "gate" in _mapping(result.recipe_text):
+        raise Withheld("Nothing is published: the gate could not be asked.")
+    if gate is None:
+        raise Withheld(NO_GATE)
+    if gate.verdict != "pass":
+        failed = [f"{each.entry}: {each.verdict}" for each in gate.artifacts]
+        raise Withheld(f"Nothing is published: the gate says {gate.verdict} ({', '.join(failed)}).")
+    passed = {each.entry for each in gate.artifacts if each.verdict == "pass"}
+    unproven = [name for name in names if not _proven(name, passed, entries)]
+    if unproven:
+        raise Withheld(
+            f"Nothing is published: `publish.artifacts` names {unproven[0]!r}, which the gate did "
+            f"not judge: name it in `gate.judges`, or leave it out."
+        )
+
+
+def _proven(name: str, passed: set[str], entries: Mapping[str, Entry]) -> bool:
+    """Tell whether an artifact passed, or answers nothing itself and is made of what passed."""
+    if name in passed:
+        return True
+    entry = entries.get(name)
+    if entry is None or entry.evaluation or not entry.inputs:
+        return False
+    return all(_proven(each, passed, entries) for each in entry.inputs)
+
+
+def _digest(name: str, entries: Mapping[str, Entry]) -> str:
+    entry = entries.get(name)
+    if entry is None or entry.artifact is None:
+        raise PupilaError(
+            f"The run has no artifact of the step {name!r}: it has "
+            f"{', '.join(each.name for each in entries.values() if each.artifact)}."
+            f"{nearest(name, entries)}"
+        )
+    return entry.artifact

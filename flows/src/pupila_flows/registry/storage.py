@@ -1,0 +1,301 @@
+"""Files below one root, here or on any file system of fsspec: each is there as a whole, or not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+from pupila_flows.registry.addresses import check_address, is_url
+
+_BLOCK_BYTES = 1 << 20
+_ABANDONED_SECONDS = 7 * 24 * 3600
+_PARTIAL = ".partial-"
+"""First part of the name of a file that is being written, as in `write_atomically`."""
+
+
+class Storage(ABC):
+    """Files by name, `/` between its parts; what fails is told as a `PupilaError`."""
+
+    url: str
+
+    @abstractmethod
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, or None where there is none of that name."""
+
+    @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file that is not there yet; False where it is: of two writers, one wins.
+
+        Each writer's content must be its own: one that finds it there takes it for written.
+        """
+
+    @abstractmethod
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file; a reader sees the old content or the new."""
+
+    @abstractmethod
+    def children(self, folder: str) -> list[str]:
+        """Return the names of what lies in a folder, sorted; none where there is no folder."""
+
+    @abstractmethod
+    def files(self, folder: str) -> dict[str, int]:
+        """Return the bytes of every file below a folder by its name relative to that."""
+
+    @abstractmethod
+    def draft(self, folder: str) -> AbstractContextManager[Path]:
+        """Yield an empty local folder, from which `place` takes; it is removed afterwards."""
+
+    @abstractmethod
+    def place(self, draft: Path, folder: str, last: str) -> None:
+        """Move a draft to a folder that is not there yet; the file `last` appears last."""
+
+    def download(self, folder: str, target: Path) -> None:
+        """Copy every file below a folder into a local one."""
+        for name in self.files(folder):
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with self._told(), self._open(f"{folder}/{name}") as source, copy.open("wb") as written:
+                shutil.copyfileobj(source, written)
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file, which is never in memory as a whole."""
+        state = hashlib.sha256()
+        with self._told(), self._open(name) as source:
+            while block := source.read(_BLOCK_BYTES):
+                state.update(block)
+        return state.hexdigest()
+
+    @abstractmethod
+    def _open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+
+    @abstractmethod
+    def _told(self) -> AbstractContextManager[None]:
+        """Tell what this kind of storage refuses as a user's error."""
+
+
+def open_storage(address: str) -> Storage:
+    """Return the files below a folder or a URL; nothing is made there.
+
+    Raises:
+        PupilaError: no installed package opens such a URL.
+    """
+    check_address(address)
+    if not is_url(address):
+        return LocalStorage(Path(address))
+    filesystem, root = _opened(address)
+    if "file" in filesystem.protocol:  # a name, or several
+        return LocalStorage(Path(root))
+    return RemoteStorage(address.rstrip("/"), filesystem, root.rstrip("/"))
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path there."""
+    from fsspec.core import url_to_fs  # pyright: ignore - fsspec has no types
+
+    with _told(address, Exception):
+        filesystem, root = url_to_fs(address)  # pyright: ignore - see above
+        return filesystem, str(root)  # pyright: ignore - see above
+
+
+@contextmanager
+def _told(url: str, errors: type[Exception] = OSError) -> Generator[None]:
+    """Tell what a file system refuses as a user's error that names the place."""
+    try:
+        yield
+    except (PupilaError, FileExistsError, FileNotFoundError):
+        raise
+    except errors as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise PupilaError(
+            f"The registry {url!r} could not be read or written: {reason or type(error).__name__}. "
+            f"Nothing half-written is visible there; mend that and repeat the command."
+        ) from error
+
+
+class LocalStorage(Storage):
+    """Files in a folder: on disk before they are seen, and seen by rename or link."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self.url = str(self._root)
+
+    def _told(self) -> AbstractContextManager[None]:
+        return _told(self.url)
+
+    def _open(self, name: str) -> IO[bytes]:
+        return self.path(name).open("rb")
+
+    def path(self, name: str) -> Path:
+        """Return where a file or folder lies."""
+        return self._root / name
+
+    def read(self, name: str) -> bytes | None:
+        with self._told():
+            try:
+                return self.path(name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def create(self, name: str, content: bytes) -> bool:
+        path = self.path(name)
+        unfinished = path.with_name(f"{_PARTIAL}{uuid4().hex}")
+        with self._told():
+            try:
+                write_atomically(unfinished, content)
+                os.link(unfinished, path)  # unlike a rename, it fails where there is one already
+            except FileExistsError:
+                return False
+            finally:
+                unfinished.unlink(missing_ok=True)
+            _sync(path.parent)
+        return True
+
+    def replace(self, name: str, content: bytes) -> None:
+        with self._told():
+            write_atomically(self.path(name), content)
+
+    def children(self, folder: str) -> list[str]:
+        with self._told():
+            try:
+                found = [path.name for path in self.path(folder).iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(name for name in found if not name.startswith(_PARTIAL))
+
+    def files(self, folder: str) -> dict[str, int]:
+        root = self.path(folder)
+        with self._told():
+            return {
+                path.relative_to(root).as_posix(): path.stat().st_size
+                for path in sorted(root.rglob("*"))
+                if path.is_file()
+            }
+
+    @contextmanager
+    def draft(self, folder: str) -> Generator[Path]:
+        drafts = self.path(folder)
+        draft = drafts / uuid4().hex
+        with self._told():
+            draft.mkdir(parents=True)
+            _sweep(drafts)
+        try:
+            with self._told():
+                yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def place(self, draft: Path, folder: str, last: str) -> None:
+        del last  # all of it appears at once
+        target = self.path(folder)
+        with self._told():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for path in [*draft.rglob("*"), draft]:
+                _sync(path)
+            draft.rename(target)
+            for above in target.parents[: len(Path(folder).parts)]:
+                _sync(above)
+
+
+class RemoteStorage(Storage):
+    """Files of an fsspec file system: object stores show a file as a whole, once it is written."""
+
+    def __init__(self, url: str, filesystem: Any, root: str) -> None:
+        self.url = url
+        self._filesystem = filesystem
+        self._root = root
+
+    def _told(self) -> AbstractContextManager[None]:
+        return _told(
+            self.url, Exception
+        )  # each file system has its own: no credentials, no network
+
+    def _open(self, name: str) -> IO[bytes]:
+        return self._filesystem.open(self._path(name), "rb")
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    def read(self, name: str) -> bytes | None:
+        with self._told():
+            try:
+                return self._filesystem.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+
+    def create(self, name: str, content: bytes) -> bool:
+        try:
+            with self._told():
+                self._filesystem.pipe_file(self._path(name), content, mode="create")
+        except (FileExistsError, PupilaError):
+            # servers tell it in various ways, and a try whose answer was lost is made again
+            there = self.read(name)
+            if there is None:
+                raise
+            return there == content
+        return True
+
+    def replace(self, name: str, content: bytes) -> None:
+        with self._told():
+            self._filesystem.pipe_file(self._path(name), content)
+
+    def children(self, folder: str) -> list[str]:
+        with self._told():
+            self._filesystem.invalidate_cache()  # others write there too
+            try:
+                found: list[str] = self._filesystem.ls(self._path(folder), detail=False)
+            except FileNotFoundError:
+                return []
+        names = {path.rstrip("/").rpartition("/")[2] for path in found}
+        return sorted(names - {"", folder.rpartition("/")[2]})
+
+    def files(self, folder: str) -> dict[str, int]:
+        with self._told():
+            self._filesystem.invalidate_cache()
+            found: dict[str, dict[str, Any]] = self._filesystem.find(
+                self._path(folder), detail=True
+            )
+        start = f"{self._path(folder).lstrip('/')}/"
+        return {
+            path.lstrip("/").removeprefix(start): int(info["size"])
+            for path, info in sorted(found.items())
+        }
+
+    @contextmanager
+    def draft(self, folder: str) -> Generator[Path]:
+        del folder
+        with tempfile.TemporaryDirectory(prefix="pupila-") as draft, _told(self.url):
+            yield Path(draft)
+
+    def place(self, draft: Path, folder: str, last: str) -> None:
+        names = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()]
+        with self._told():
+            for name in sorted(names, key=lambda name: (name == last, name)):
+                self._filesystem.put_file(str(draft / name), self._path(f"{folder}/{name}"))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(drafts: Path) -> None:
+    """Remove what killed publishers left: drafts that nobody touched for a week."""
+    for draft in drafts.iterdir():
+        with suppress(FileNotFoundError):  # placed or removed by its owner meanwhile
+            if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)

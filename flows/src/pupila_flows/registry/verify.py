@@ -1,0 +1,145 @@
+"""Checks offline that a version is what was published, to the last byte and the first teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.artifact import RECORD_NAME
+from pupila.errors import PupilaError
+from pupila.store import digest_of, is_artifact, read_artifact
+from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, RECIPE, Manifest
+from pupila_flows.registry.provenance import inputs_of
+from pupila_flows.registry.storage import LocalStorage, Storage
+from pupila_flows.registry.versions import Registry, Version, folder_of, read_version
+
+
+class Verification(BaseModel):
+    """What came of a check."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: str
+    manifest: str | None = Field(description="SHA-256 of the manifest; None of a lone artifact.")
+    files: int = Field(description="Files that were read.")
+    problems: tuple[str, ...] = Field(description="One sentence each; none where all is well.")
+
+
+def verify_version(registry: Registry, name: str, number: int | None) -> Verification:
+    """Check a version by its name, the current one where `number` is None, and its events.
+
+    Raises:
+        PupilaError: there is none.
+    """
+    events = registry.events(name)
+    if number is None and not events:
+        raise registry.unknown(name)
+    version = registry.version(name, number or events[-1].version)
+    found = _checked(registry.storage, folder_of(name, version.number), version)
+    noted = {each.manifest for each in events if each.version == version.number}
+    if noted - {version.sha256}:
+        problem = f"{MANIFEST}: it is not the one that was made current: its SHA-256 differs."
+        return found.model_copy(update={"problems": (problem, *found.problems)})
+    return found
+
+
+def is_folder(what: str) -> bool:
+    """Tell whether a text is meant as a folder, and not as a name in the registry."""
+    folder = Path(what)
+    return "/" in what or (folder / MANIFEST).is_file() or is_artifact(folder)
+
+
+def verify_folder(folder: Path) -> Verification:
+    """Check the folder of a version wherever it lies, or that of an artifact.
+
+    Raises:
+        PupilaError: it is neither.
+    """
+    storage = LocalStorage(folder)
+    content = storage.read(MANIFEST)
+    if content is not None:
+        return _checked(storage, "", read_version(content, storage.url))
+    if not is_artifact(folder):
+        raise PupilaError(
+            f"{str(folder)!r} is neither a published version nor an artifact: it has no "
+            f"{MANIFEST}, and no {RECORD_NAME}. Give such a folder, or a name in the registry."
+        )
+    return _artifact(storage, folder)
+
+
+def _artifact(storage: LocalStorage, folder: Path) -> Verification:
+    """Check a lone artifact against its own record."""
+    present = storage.files("")
+    try:
+        record = read_artifact(folder).record
+    except PupilaError as error:
+        problems = (str(error),)
+    else:
+        more = sorted(present.keys() - record.files.keys() - {RECORD_NAME})
+        problems = tuple(f"{name}: it is not in {RECORD_NAME}." for name in more)
+    return Verification(place=storage.url, manifest=None, files=len(present), problems=problems)
+
+
+def _checked(storage: Storage, folder: str, version: Version) -> Verification:
+    problems = [*_files(storage, folder, version.manifest), *_facts(storage, folder, version)]
+    return Verification(
+        place=f"{storage.url}/{folder}".rstrip("/"),
+        manifest=version.sha256,
+        files=len(version.manifest.files) + 1,
+        problems=tuple(problems),
+    )
+
+
+def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
+    """Tell of every file that is not as the manifest says, is missing, or is one too many."""
+    present = storage.files(folder)
+    for name, file in manifest.files.items():
+        if name not in present:
+            yield f"{name}: it is missing."
+        elif present[name] != file.size_bytes:
+            yield f"{name}: it has {present[name]} bytes, and {file.size_bytes} were published."
+        elif storage.digest(_within(folder, name)) != file.sha256:
+            yield f"{name}: it was altered: its SHA-256 is not that of the manifest."
+    for name in sorted(present.keys() - manifest.files.keys() - {MANIFEST}):
+        yield f"{name}: it is not in the manifest."
+
+
+def _facts(storage: Storage, folder: str, version: Version) -> Iterator[str]:
+    """Tell what of the provenance does not hold together."""
+    manifest = version.manifest
+    for digest, link in manifest.chain.items():
+        if digest_of(link.record) != digest:
+            yield f"{MANIFEST}: the record of {link.entry!r} has another digest than it says."
+        for missing in (each for each in inputs_of(link) if each not in manifest.chain):
+            yield (
+                f"{MANIFEST}: {link.entry!r} was made from {missing}, which is not described: the "
+                f"chain is broken."
+            )
+    for entry, digest in manifest.artifacts.items():
+        yield from _entry(entry, digest, manifest)
+    recipe = storage.read(_within(folder, RECIPE))
+    if recipe is not None and recipe.decode(errors="replace") != manifest.run.recipe:
+        yield f"{RECIPE}: it is not the recipe that the manifest holds."
+
+
+def _entry(entry: str, digest: str, manifest: Manifest) -> Iterator[str]:
+    """Tell where an artifact's files are not those of its record."""
+    link = manifest.chain.get(digest)
+    if link is None:
+        yield f"{MANIFEST}: the artifact {entry!r}, {digest}, is not described."
+        return
+    start = f"{ARTIFACTS}/{entry}/"
+    published = {
+        name.removeprefix(start): file.sha256
+        for name, file in manifest.files.items()
+        if name.startswith(start)
+    }
+    published.pop(RECORD_NAME, None)
+    if published != link.record.files:
+        yield f"{start}: its files are not those of the record of {entry!r}."
+
+
+def _within(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

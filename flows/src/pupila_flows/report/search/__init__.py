@@ -1,0 +1,5 @@
+"""What a search found: its front, the family of the chosen model, its course, and the forms."""
+
+from pupila_flows.report.search.page import searches
+
+__all__ = ["searches"]

@@ -1,0 +1,212 @@
+"""The part of the report on searches: a table of the front, and what is drawn of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pupila.evaluation import Estimate
+from pupila_flows.report import figures, formats
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.search import front
+from pupila_flows.report.search.course import course
+from pupila_flows.report.search.forms import form
+from pupila_flows.report.search.front import ROLES
+from pupila_flows.report.search.noted import Interval, Model, Search, read
+from pupila_flows.report.search.tree import tree
+from pupila_flows.results import Entry
+
+_OPEN = 5
+"""Forms that are seen at once; the rest are unfolded."""
+_NAMED = 8
+"""Names in a sentence; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of the front, in the table."""
+
+    name: str
+    role: str
+    words: str
+    accuracy: str
+    interval: str
+    bar: Markup
+    size: str
+    latency: str
+    macs: str
+    epochs: str
+    generation: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a model, drawn."""
+
+    name: str
+    words: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A candidate that could not be trained."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the report shows of one search."""
+
+    artifact: str
+    sentences: tuple[str, ...]
+    rows: tuple[Row, ...]
+    has_teachers: bool
+    panels: tuple[Markup, ...]
+    course: Markup | None
+    failures: tuple[Failure, ...]
+    failures_left_out: int
+    tree: Markup | None
+    ancestors: int
+    forms: tuple[Form, ...]
+    more_forms: tuple[Form, ...]
+    another: str
+    """Steps of a recipe that take another model; empty where that cannot be told."""
+
+
+def searches(lineage: Lineage) -> list[Found]:
+    """Return what there is to be shown of every search of a run."""
+    return [found for found in map(_found, lineage.entries.values()) if found]
+
+
+def _found(entry: Entry) -> Found | None:
+    search = read(entry.record.measured) if entry.record else None
+    if entry.record is None or search is None:
+        return None
+    teachers = _teachers(entry, search)
+    panels = [front.over_bytes(search, teachers), front.over_latency(search, teachers)]
+    forms = [
+        Form(each.name, _words(each), drawn)
+        for each in search.models
+        if (drawn := form(each, entry.record.input))
+    ]
+    failures = [Failure(each.name, each.failed or "") for each in search.failed]
+    return Found(
+        artifact=entry.name,
+        sentences=_sentences(search),
+        rows=_rows(search),
+        has_teachers=bool(teachers),
+        panels=tuple(each for each in panels if each),
+        course=course(search),
+        failures=tuple(failures[:_NAMED]),
+        failures_left_out=max(0, len(failures) - _NAMED),
+        tree=tree(search),
+        ancestors=len(search.family) - 1,
+        forms=tuple(forms[:_OPEN]),
+        more_forms=tuple(forms[_OPEN:]),
+        another=_another(entry, search),
+    )
+
+
+def _teachers(entry: Entry, search: Search) -> list[tuple[str, Interval]]:
+    """Return the teachers' accuracies by name, where there is one for each input of the step."""
+    if len(search.teachers) != len(entry.inputs):
+        return []
+    found = [each.validation_accuracy for each in search.teachers]
+    return list(zip(entry.inputs, found, strict=True))
+
+
+def _sentences(search: Search) -> tuple[str, ...]:
+    """Say what was chosen among how many, and what cannot be told apart from it."""
+    best = search.best
+    tried = [each for each in search.candidates if each.validation_accuracy is not None]
+    among = f" among {formats.plural(len(tried), 'candidate')}" if tried else ""
+    images = search.validation_images
+    on = f" on {formats.plural(images, 'validation image')}" if images else ""
+    first = f"{search.chosen} was chosen{among}"
+    if best:
+        accuracy = best.validation_accuracy
+        first += f": {formats.percent(accuracy.value)} ({_range(accuracy)}){on}"
+        first += f", {formats.size(best.bytes)} as int8"
+    if search.rule:
+        first += f". The rule: {search.rule}"
+    return (f"{first}.", _beside(search), _tied(search))
+
+
+def _beside(search: Search) -> str:
+    if any(each.name == search.chosen for each in search.front):
+        return ""
+    return (
+        f"{search.chosen} itself is not on the front, which goes by all that the search looked at, "
+        f"not by this rule."
+    )
+
+
+def _tied(search: Search) -> str:
+    names = {each.name for each in search.models}
+    shown = [each.name for each in search.models if each.name in search.tied]
+    others = len(search.tied - names)
+    told = shown[:_NAMED]
+    rest = len(shown) - len(told)
+    words = [*told, *([f"{rest} more of the front"] if rest else [])]
+    words += [f"{formats.plural(others, 'candidate')} beside the front"] if others else []
+    if not words:
+        return "Every other model can be told apart from it: their 95 % intervals end below."
+    listed, own = formats.listed(words), f"the accuracy of {search.chosen}"
+    why = f"95 % intervals reach {own}" if len(search.tied) > 1 else f"95 % interval reaches {own}"
+    return f"On these images {listed} cannot be told apart from it: the {why}."
+
+
+def _rows(search: Search) -> tuple[Row, ...]:
+    intervals = [each.validation_accuracy for each in search.models]
+    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
+    return tuple(_row(each, search, low, high) for each in search.models)
+
+
+def _row(model: Model, search: Search, low: float, high: float) -> Row:
+    role, accuracy = search.role(model.name), model.validation_accuracy
+    return Row(
+        name=model.name,
+        role=role,
+        words="" if role == "other" else ROLES[role],
+        accuracy=formats.percent(accuracy.value),
+        interval=_range(accuracy),
+        bar=figures.interval_bar(_estimate(accuracy), low, high),
+        size=formats.size(model.bytes),
+        latency=formats.NONE
+        if model.latency_ms is None
+        else formats.milliseconds(model.latency_ms),
+        macs=formats.count(model.macs),
+        epochs=formats.NONE if model.epochs is None else f"{model.epochs}",
+        generation=formats.NONE if model.generation is None else f"{model.generation}",
+    )
+
+
+def _words(model: Model) -> str:
+    size, accuracy = formats.size(model.bytes), formats.percent(model.validation_accuracy.value)
+    count = sum(each.parameters for each in model.sizes)
+    parameters = f", {formats.count(count)} parameters" if count else ""
+    return f"{accuracy}, {size}{parameters}"
+
+
+def _another(entry: Entry, search: Search) -> str:
+    """Write the steps that take another model: the smallest that is as good, or else the next."""
+    taken, others = search.taken_with, [each for each in search.front if each.name != search.chosen]
+    if taken is None or not others:
+        return ""
+    equal = [each for each in others if each.name in search.tied]
+    other = min(equal, key=lambda each: each.bytes) if equal else others[0]
+    step, _, _ = entry.name.partition("[")  # at a point of a sweep, that follows in brackets
+    settings = f"with: {{{taken.setting}: {other.name}}}"
+    return f"steps:\n  another: {{use: {taken.use}, from: {step}, {settings}}}\n"
+
+
+def _range(interval: Interval) -> str:
+    return formats.percent_interval(_estimate(interval))
+
+
+def _estimate(interval: Interval) -> Estimate:
+    return Estimate(**interval.model_dump(), method="")

@@ -1,0 +1,179 @@
+"""The shelf: teachers by name, so that a recipe gets the latest without being edited.
+
+Every version lies in a folder of its own, `NAME/NUMBER`, and is never changed; the file `current`
+names one of them, and is replaced atomically.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.contract import OutputContract, OutputKind
+from pupila.errors import PupilaError, nearest
+from pupila.store import write_atomically
+
+PREFIX = "shelf:"
+"""Before the name of a teacher, where a recipe would have a path."""
+_RECORD, _CURRENT, _MODEL, _DRAFT = "teacher.json", "current", "model", ".incoming-"
+
+
+class TeacherRecord(BaseModel):
+    """What is known of one version of a teacher."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    source: str = Field(description="Name of the file or folder that was given.")
+    sha256: str = Field(description="Digest of its bytes; of a folder, of names and bytes.")
+    added: str = Field(description="When it came onto the shelf, UTC.")
+    output: OutputKind = Field(description="softmax, logits or sigmoid.")
+    classes: tuple[str, ...] = Field(description="Class of each output column.")
+
+    @property
+    def contract(self) -> OutputContract:
+        return OutputContract(kind=self.output, classes=self.classes)
+
+
+@dataclass(frozen=True)
+class ShelvedTeacher:
+    """One version of a teacher."""
+
+    name: str
+    version: int
+    path: Path
+    """The model file, SavedModel folder, or folder of an artifact."""
+    record: TeacherRecord
+
+
+class Shelf:
+    """The teachers of a workspace, below `root`; nothing is made until one is added."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def of(cls, workspace: Path) -> Shelf:
+        """Return the shelf of the workspace at a folder."""
+        return cls(workspace / "teachers")
+
+    def names(self) -> list[str]:
+        """Names of all teachers that have a current version."""
+        return sorted(each.parent.name for each in self.root.glob(f"*/{_CURRENT}"))
+
+    def current(self, name: str) -> ShelvedTeacher:
+        """Return the version that runs use now.
+
+        Raises:
+            PupilaError: there is no such teacher.
+        """
+        try:
+            version = int((self.root / checked_name(name) / _CURRENT).read_text())
+        except FileNotFoundError:
+            known = self.names()
+            raise PupilaError(
+                f"No teacher {name!r} on the shelf {str(self.root)!r}.{nearest(name, known)} "
+                f"There: {', '.join(known) or 'none'}. `pupila teacher add FILE --name {name}` "
+                "puts it there."
+            ) from None
+        return self._read(name, version)
+
+    def versions(self, name: str) -> list[ShelvedTeacher]:
+        """Return all versions of a teacher, the oldest first."""
+        numbers = sorted(
+            int(record.parent.name) for record in (self.root / name).glob(f"[0-9]*/{_RECORD}")
+        )
+        return [self._read(name, number) for number in numbers]
+
+    def _read(self, name: str, version: int) -> ShelvedTeacher:
+        folder = self.root / name / str(version)
+        try:
+            record = TeacherRecord.model_validate_json((folder / _RECORD).read_text())
+        except (OSError, ValueError):
+            raise PupilaError(
+                f"{str(folder / _RECORD)!r} was lost or altered: add teacher {name!r} again."
+            ) from None
+        return ShelvedTeacher(name, version, folder / _MODEL / record.source, record)
+
+    @contextmanager
+    def locked(self, name: str) -> Generator[None]:
+        """Keep others from adding versions of a teacher while the block lasts."""
+        folder = self.root / checked_name(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            for left in folder.glob(f"{_DRAFT}*"):  # by one that was killed
+                _remove(left)
+            yield
+
+    @contextmanager
+    def draft(self, name: str, source: Path) -> Generator[Path]:
+        """Yield a copy of a model, which is gone after the block unless it was sealed."""
+        folder = self.root / name / f"{_DRAFT}{uuid4().hex}"
+        copy = folder / _MODEL / source.name
+        try:
+            copy.parent.mkdir(parents=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(source, copy)
+            yield copy
+        except OSError as error:
+            raise PupilaError(
+                f"{str(source)!r} could not be copied to {str(folder)!r}: {error.strerror}."
+            ) from None
+        finally:
+            _remove(folder)
+
+    def seal(self, name: str, copy: Path, record: TeacherRecord) -> ShelvedTeacher:
+        """Make a drafted copy the next version of a teacher, for ever; it isn't current yet."""
+        folder = copy.parent.parent
+        (folder / _RECORD).write_text(record.model_dump_json(indent=2))
+        for path in [*folder.rglob("*"), folder]:
+            _keep(path)
+        taken = [each.version for each in self.versions(name)]
+        version = max(taken, default=0) + 1
+        folder.rename(self.root / name / str(version))
+        return self._read(name, version)
+
+    def make_current(self, teacher: ShelvedTeacher) -> None:
+        """Let all runs that start from now on use this version."""
+        write_atomically(self.root / teacher.name / _CURRENT, f"{teacher.version}\n".encode())
+
+
+def checked_name(name: str) -> str:
+    """Return a teacher's name.
+
+    Raises:
+        PupilaError: it cannot be one.
+    """
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise PupilaError(
+            f"{name!r} cannot be a teacher's name: it must be at most 64 letters, digits, '.', '_' "
+            "and '-', the first a letter or digit."
+        )
+    return name
+
+
+def _keep(path: Path) -> None:
+    """Put a file or folder on disk; a file may not be written to any more."""
+    if path.is_file():
+        path.chmod(0o444)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,108 @@
+"""The deployments of a recipe, as plain values: what runs it, when, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pupila.errors import PupilaError, nearest
+from pupila_flows.events import resource_id
+from pupila_flows.plan import read_plan
+from pupila_flows.shelf import PREFIX, Shelf
+
+POOL = "pupila"
+TAG = "pupila-station"
+"""Deployments that bear it are a station's; one whose recipe is no longer named is removed."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """When the nightly runs begin."""
+
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One way in which a flow is started."""
+
+    name: str
+    flow: Literal["compress", "sweep"]
+    description: str
+    parameters: dict[str, str]
+    tags: tuple[str, ...]
+    night: Night | None = None
+    """When it is started by itself."""
+    teachers: tuple[str, ...] = ()
+    """Teachers that start it when they are retrained, as Prefect's triggers name them."""
+
+
+def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> list[Deployment]:
+    """Return the deployments of some recipes: by hand, every night, and after a retraining.
+
+    Raises:
+        PupilaError: two recipes have one name, or a time zone is none.
+        RecipeError: a recipe cannot run.
+    """
+    _check_timezone(night.timezone)
+    plans = [read_plan(each.resolve(), shelf=Shelf.of(workspace)) for each in recipes]
+    names = [plan.recipe.name for plan in plans]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise PupilaError(
+            f"Two recipes are named {twice!r}: their deployments would bear the same names. "
+            "Rename one."
+        )
+    found: list[Deployment] = []
+    for plan in plans:
+        name, parameters = plan.recipe.name, {"recipe": str(plan.file), "workspace": str(workspace)}
+        tags = (TAG, name)
+        found += [
+            Deployment(
+                f"{name}-on-demand", "compress", f"Run {name}, with any changes.", parameters, tags
+            ),
+            Deployment(
+                f"{name}-nightly",
+                "compress",
+                f"Remake what of {name} depends on new data or teachers; else do nothing.",
+                parameters,
+                (*tags, "nightly"),
+                night=night,
+            ),
+        ]
+        teachers = tuple(
+            resource_id(each.path.removeprefix(PREFIX))
+            for each in plan.recipe.teachers.values()
+            if each.path.startswith(PREFIX)
+        )
+        if teachers:
+            found.append(
+                Deployment(
+                    f"{name}-retrained",
+                    "compress",
+                    f"Remake what of {name} depends on a teacher that came onto the shelf.",
+                    parameters,
+                    (*tags, "retrained"),
+                    teachers=teachers,
+                )
+            )
+        if plan.recipe.sweep:
+            description = f"Run {name} with every combination of the values in its `sweep`."
+            found.append(Deployment(f"{name}-on-demand", "sweep", description, parameters, tags))
+    return found
+
+
+def _check_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from zoneinfo import available_timezones
+
+        raise PupilaError(
+            f"{name!r} is no time zone.{nearest(name, available_timezones())} "
+            "Give a name like 'Europe/Berlin'."
+        ) from None

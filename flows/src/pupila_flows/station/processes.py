@@ -1,0 +1,118 @@
+"""Programs that are kept running, and ended with all that they have started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from pupila.errors import PupilaError
+from pupila_flows.station.environment import MARK
+
+_AT_ONCE_SECONDS = 20.0
+_TOO_OFTEN = 3
+_GRACE_SECONDS = 20.0
+_TAIL_LINES = 15
+
+
+@dataclass
+class Kept:
+    """A program that is started again when it ends; what it prints goes into a log file."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    _process: subprocess.Popen[bytes] | None = None
+    _started: float = 0.0
+    _died_at_once: int = field(default=0)
+
+    def start(self) -> None:
+        """Start it, in a session of its own: Ctrl-C is for us to pass on."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(self.environment),
+                start_new_session=True,
+            )
+        self._started = time.monotonic()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def keep(self) -> bool:
+        """Start it again if it has ended, and tell whether it had.
+
+        Raises:
+            PupilaError: it ends at once, time after time.
+        """
+        if self.alive:
+            return False
+        at_once = time.monotonic() - self._started < _AT_ONCE_SECONDS
+        self._died_at_once = self._died_at_once + 1 if at_once else 0
+        if self._died_at_once >= _TOO_OFTEN:
+            raise PupilaError(
+                f"The {self.name} ends as soon as it is started. The end of its log, {self.log}:\n"
+                f"{self.tail()}"
+            )
+        self.start()
+        return True
+
+    def tail(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def end(self) -> None:
+        """Ask it to end, and wait until it has, or kill it."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def end_all(mark: str) -> int:
+    """Kill every process that bears a station's mark, and return how many there were.
+
+    A run whose worker was killed has lost its parent, but not its mark. Nothing is half-written
+    whenever a run is killed, and none has the time to tell a server that has gone.
+    """
+    found = list(_marked(mark))
+    for process in found:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(found, timeout=_GRACE_SECONDS)
+    return len(found)
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                yield process
+        except psutil.Error:  # it has ended, or is another user's
+            continue

@@ -1,0 +1,168 @@
+"""Tells a Prefect server of the work pool, the deployments and the automations.
+
+Needs Prefect, and its settings in the environment: a station runs it in a process of its own, with
+what is to be registered as JSON on standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pupila.errors import PupilaError
+from pupila_flows.events import RETRAINED
+from pupila_flows.station.deployments import POOL, TAG, Deployment, Night
+
+_AUTOMATIONS = Path(__file__).with_name("automations.yaml")
+
+
+def register(deployments: Iterable[Deployment], notify: str | None = None) -> None:
+    """Make the server that Prefect's settings name as these deployments need it.
+
+    The pool runs one flow at a time, whatever started it: two never train at once. What was
+    registered before is brought up to date.
+
+    Args:
+        deployments: Those that there are to be.
+        notify: The block that tells of a failed or late night, as `slack-webhook/my-channel`.
+
+    Raises:
+        PupilaError: there is no such block.
+    """
+    from prefect.client.orchestration import get_client
+
+    wanted = list(deployments)
+    with get_client(sync_client=True) as client:
+        _make_pool(client)
+        _forget(client, {(each.flow, each.name) for each in wanted})
+        actions = _actions(client, notify)
+        for each in wanted:
+            _deployment(each).apply()
+        _automate(client, actions)
+
+
+def as_json(deployments: Iterable[Deployment], notify: str | None) -> str:
+    """Return what `main` reads."""
+    return json.dumps({"deployments": [asdict(each) for each in deployments], "notify": notify})
+
+
+def _make_pool(client: Any) -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    pool = WorkPoolCreate(
+        name=POOL,
+        type="process",
+        description="One run at a time: nightly runs and others never train side by side.",
+        base_job_template=ProcessWorker.get_default_base_job_template(),
+        concurrency_limit=1,
+    )
+    try:
+        client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=1))
+
+
+def _forget(client: Any, wanted: set[tuple[str, str]]) -> None:
+    """Remove deployments of recipes that are no longer named; their past runs stay."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    for found in client.read_deployments(deployment_filter=tagged):
+        flow = client.read_flow(found.flow_id)
+        if (flow.name, found.name) not in wanted:
+            client.delete_deployment(found.id)
+
+
+def _deployment(spec: Deployment) -> Any:
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
+
+    from pupila_flows import flow
+
+    return RunnerDeployment.from_flow(
+        getattr(flow, spec.flow),
+        name=spec.name,
+        description=spec.description,
+        tags=list(spec.tags),
+        parameters=spec.parameters,
+        schedules=[Cron(spec.night.cron, timezone=spec.night.timezone)] if spec.night else [],
+        triggers=[_trigger(spec)] if spec.teachers else [],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+        ),
+        work_pool_name=POOL,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def _trigger(spec: Deployment) -> Any:
+    from prefect.events import DeploymentEventTrigger
+
+    return DeploymentEventTrigger(
+        name=f"{spec.name}: a teacher was retrained",
+        expect={RETRAINED},
+        match={"prefect.resource.id": list(spec.teachers)},  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _actions(client: Any, notify: str | None) -> list[dict[str, Any]]:
+    """Return what is done when a night went wrong."""
+    if notify is None:
+        return [{"type": "do-nothing"}]
+    from prefect.exceptions import ObjectNotFound
+
+    slug, _, name = notify.partition("/")
+    try:
+        block = client.read_block_document_by_name(name, slug)
+    except ObjectNotFound:
+        raise PupilaError(
+            f"There is no block {notify!r}: make one in the UI under Blocks, and give "
+            "`type/name`, as in `slack-webhook/my-channel`."
+        ) from None
+    run = "{{ flow_run.name }} of {{ deployment.name }}"
+    return [
+        {
+            "type": "send-notification",
+            "block_document_id": str(block.id),
+            "subject": f"Pupila: {run}: {{{{ flow_run.state.name }}}}",
+            "body": "{{ flow_run.state.message }}\n{{ flow_run.ui_url }}",
+        }
+    ]
+
+
+def _automate(client: Any, actions: list[dict[str, Any]]) -> None:
+    """Make the automations of the template, in place of those of the same names."""
+    from prefect.events.schemas.automations import AutomationCore
+
+    for given in yaml.safe_load(_AUTOMATIONS.read_text())["automations"]:
+        for old in client.read_automations_by_name(given["name"]):
+            client.delete_automation(old.id)
+        client.create_automation(AutomationCore.model_validate(given | {"actions": actions}))
+
+
+def main() -> None:
+    """Register what standard input names; a mistake is one message, and exit code 2."""
+    given = json.load(sys.stdin)
+    specs = [
+        Deployment(**each | {"night": Night(**each["night"]) if each["night"] else None})
+        for each in given["deployments"]
+    ]
+    try:
+        register(specs, given["notify"])
+    except PupilaError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Server, deployments and worker, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from pupila.errors import PupilaError
+from pupila_flows.station.address import (
+    Address,
+    StationRecord,
+    read_record,
+    record_file,
+    write_record,
+)
+from pupila_flows.station.api import Api
+from pupila_flows.station.deployments import POOL, Deployment
+from pupila_flows.station.environment import environment
+from pupila_flows.station.lost import take_up
+from pupila_flows.station.processes import Kept, end_all
+from pupila_flows.station.register import as_json
+from pupila_flows.workspace import Workspace
+
+Say = Callable[[str], None]
+
+_SERVER_SECONDS = 240.0
+_REGISTER_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Station:
+    """A running station."""
+
+    address: Address
+    api: Api
+    server: Kept
+    worker: Kept
+
+    def keep(self) -> list[str]:
+        """Start again what has died, and return what that was."""
+        return [each.name for each in (self.server, self.worker) if each.keep()]
+
+
+@contextmanager
+def running(
+    place: Workspace,
+    address: Address,
+    deployments: Sequence[Deployment],
+    *,
+    auth_file: Path | None = None,
+    notify: str | None = None,
+    say: Say = lambda text: None,
+) -> Generator[Station]:
+    """Keep a station up while the block lasts; afterwards none of its processes is left.
+
+    Its database lies in the workspace, so all that a server knows is there the next time.
+
+    Raises:
+        PupilaError: one is up already, the server does not start, or it refuses a deployment.
+    """
+    with _only_one(place):
+        mark = uuid4().hex
+        told = environment(place.root, address, mark)
+        server, worker = _server(place, address, told), _worker(place, told)
+        station = Station(address, Api(address.api, address.auth), server, worker)
+        record = StationRecord(
+            api=address.api, mark=mark, auth_file=str(auth_file.resolve()) if auth_file else None
+        )
+        write_record(place.root, record)
+        try:
+            say(f"starting the server at {address.root}")
+            server.start()
+            _wait_for(station)
+            say("registering the deployments")
+            _register(deployments, notify, told)
+            for name in take_up(station.api):
+                say(f"{name} was under way when the last station ended: it goes on")
+            worker.start()
+            yield station
+        finally:
+            worker.kill()
+            server.end()
+            end_all(mark)
+            record_file(place.root).unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(place: Workspace) -> Generator[None]:
+    """Keep others off the workspace's database, and end what one that was killed has left."""
+    folder = record_file(place.root).parent
+    folder.mkdir(exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            left = read_record(place.root)
+            if left:
+                end_all(left.mark)
+            yield
+    except Timeout:
+        left = read_record(place.root)
+        where = f" at {left.api.removesuffix('/api')}" if left else ""
+        raise PupilaError(
+            f"A station of this workspace is up already{where}: end it first, or give another "
+            "--workspace and --port."
+        ) from None
+
+
+def _server(place: Workspace, address: Address, told: dict[str, str]) -> Kept:
+    command = [*_PREFECT, "server", "start", "--host", address.host, "--port", str(address.port)]
+    return Kept("server", command, told, place.root / "logs" / "server.log")
+
+
+def _worker(place: Workspace, told: dict[str, str]) -> Kept:
+    command = [*_PREFECT, "worker", "start", "--pool", POOL, "--type", "process"]
+    command += ["--name", "station"]
+    return Kept("worker", command, told, place.root / "logs" / "worker.log")
+
+
+# -P: what lies in the user's folder must not stand in for a module of ours
+_PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
+
+
+def _wait_for(station: Station) -> None:
+    """Wait until the server answers.
+
+    Raises:
+        PupilaError: it has ended, or is silent for too long.
+    """
+    deadline = time.monotonic() + _SERVER_SECONDS
+    while not (station.server.alive and station.api.answers()):
+        if not station.server.alive or time.monotonic() > deadline:
+            what = "did not answer in time" if station.server.alive else "ended at once"
+            raise PupilaError(
+                f"The server {what}. The end of its log, {station.server.log}:\n"
+                f"{station.server.tail()}"
+            )
+        time.sleep(0.3)
+
+
+def _register(deployments: Sequence[Deployment], notify: str | None, told: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pupila_flows.station.register"],
+        input=as_json(deployments, notify),
+        env=told,
+        capture_output=True,
+        text=True,
+        timeout=_REGISTER_SECONDS,
+    )
+    if done.returncode:
+        raise PupilaError(done.stderr.strip() or "The deployments could not be registered.")

@@ -1,0 +1,428 @@
+"""Steps on the workers of a real Dask cluster: their answers, their deaths, and who may work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from dask_machines import Machines, machines, wait_until
+from filelock import FileLock
+from PIL import Image
+
+from pupila.errors import PupilaError
+from pupila_flows import child, cluster
+from pupila_flows.admission import admission
+from pupila_flows.errand import Errand
+from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.results import RunResult
+from pupila_flows.synthetic import write_images
+from pupila_flows.workspace import Workspace
+
+JOBS = """
+import json, os, time
+from pathlib import Path
+from pupila.errors import PupilaError
+
+def count(*, progress, folder, until):
+    at, diary = Path(folder) / "checkpoint", Path(folder) / "diary"
+    began = done = int(at.read_text()) if at.exists() else 0
+    while done < until:
+        done += 1
+        at.with_suffix(".new").write_text(str(done))
+        at.with_suffix(".new").rename(at)
+        with diary.open("a") as lines:
+            print(json.dumps([os.getpid(), os.getppid()]), file=lines)
+        progress(done, until, "counting")
+        time.sleep(0.25)
+    return {"began": began, "done": done}
+
+def refuse(*, progress):
+    raise PupilaError("classes is 'x'")
+
+def quit(*, progress):
+    os._exit(3)
+
+def sleep(*, progress, pause, pid_file):
+    with open(pid_file, "a") as lines:
+        print(os.getpid(), file=lines)
+    time.sleep(pause)
+    return {"until": time.time()}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
+    """A folder with functions that this process, the workers and their children can import."""
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "distant_jobs.py").write_text(JOBS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        patch.setenv("PYTHONPATH", str(folder))
+        yield folder
+    sys.modules.pop("distant_jobs", None)
+
+
+@pytest.fixture(scope="module")
+def place(folder: Path) -> Workspace:
+    return Workspace.at(folder / "workspace")
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> Generator[Machines]:
+    with machines(folder, "first", "second") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def there(pair: Machines, place: Workspace) -> Generator[cluster.Cluster]:
+    """A connection to two workers."""
+    with cluster.joined(place, pair.address) as joined:
+        wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
+        yield joined
+
+
+def _errand(place: Workspace, name: str, seconds: float | None = None, **arguments: Any) -> Errand:
+    """Return an errand that has a name of its own."""
+    target = getattr(__import__("distant_jobs"), name)
+    key = f"{name}-{time.monotonic_ns()}"
+    wanted, alone = place.lock(key), place.lock(f"{key}-try")
+    return Errand(target, arguments, place.log(name, key), seconds, wanted, alone)
+
+
+def _ignore(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+def _ask(there: cluster.Cluster, errand: Errand, told: list[int]) -> dict[str, Any]:
+    """Have an errand run as `work.perform` does, and note how far it got."""
+    with FileLock(errand.wanted):
+        return there.call(errand, lambda done, total, what: told.append(done))
+
+
+def _in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    return ThreadPoolExecutor(1).submit(job, *arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "seconds", "arguments", "error", "message"),
+    [
+        ("refuse", None, {}, PupilaError, "classes is 'x'"),
+        ("quit", None, {}, child.ChildFailed, "ended with code 3"),
+        ("sleep", 2, {"pause": 60}, child.ChildFailed, "stopped after 2 s, its time limit"),
+    ],
+)
+def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
+    there: cluster.Cluster,
+    place: Workspace,
+    name: str,
+    seconds: float | None,
+    arguments: dict[str, Any],
+    error: type[Exception],
+    message: str,
+):
+    given = arguments | ({"pid_file": str(place.root / "limited")} if arguments else {})
+    with pytest.raises(error, match=message):
+        _ask(there, _errand(place, name, seconds, **given), [])
+
+
+@pytest.mark.slow
+def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: cluster.Cluster, place: Workspace):
+    pids = place.root / "unwanted"
+    errand = _errand(place, "sleep", pause=60, pid_file=str(pids))
+    with FileLock(errand.wanted) as waiting:
+        asked = _in_thread(there.call, errand, _ignore)
+        wait_until(lambda: pids.exists() and pids.read_text() != "")
+        (pid,) = map(int, pids.read_text().split())
+        assert psutil.pid_exists(pid)
+        waiting.release()  # as the system does for a coordinator that is killed
+        wait_until(lambda: not psutil.pid_exists(pid))
+    with pytest.raises(child.ChildFailed):
+        asked.result(30)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_amid_a_step_costs_what_came_after_its_checkpoint(
+    pair: Machines, there: cluster.Cluster, place: Workspace, tmp_path: Path
+):
+    told, until = list[int](), 12
+    errand = _errand(place, "count", folder=str(tmp_path), until=until)
+    answer = _in_thread(_ask, there, errand, told)
+    wait_until(lambda: max(told, default=0) >= 3)
+    ((orphan, worker),) = _tries(tmp_path)
+    (name,) = [name for name, process in pair.workers.items() if process.pid == worker]
+    pair.kill(name)
+    wait_until(lambda: not psutil.pid_exists(orphan))
+    came = answer.result(60)
+    assert came["done"] == until and came["began"] >= 3
+    first, second = _tries(tmp_path)  # and neither wrote again after the other had begun
+    assert first == (orphan, worker) and second[1] != worker
+    lines = (tmp_path / "diary").read_text().splitlines()
+    assert len(lines) == until
+    (left,) = pair.workers.values()
+    assert second[1] == left.pid
+    logged = errand.log.read_text()
+    assert logged.count(", worker tcp://") == 2
+
+
+def _tries(folder: Path) -> list[tuple[int, int]]:
+    """Return child and worker of each try, in order of the diary, where they take turns."""
+    found: list[tuple[int, int]] = []
+    for line in (folder / "diary").read_text().splitlines():
+        pair = (json.loads(line)[0], json.loads(line)[1])
+        if not found or found[-1] != pair:
+            found.append(pair)
+    return found
+
+
+@pytest.mark.long
+def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(
+    folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "_NO_WORKER_SECONDS", 2.0)
+    with machines(tmp_path, "only") as alone, cluster.joined(place, alone.address) as there:
+        told = list[int]()
+        errand = _errand(place, "count", folder=str(tmp_path), until=1000)
+        asked = _in_thread(_ask, there, errand, told)
+        wait_until(lambda: max(told, default=0) >= 2)
+        alone.kill("only")
+        with pytest.raises(child.ChildFailed, match="has had no worker for 2 s: start one"):
+            asked.result(30)
+        other = _in_thread(_ask, there, errand, told)
+        alone.scheduler.kill()
+        with pytest.raises(child.ChildFailed, match="gave no answer: FutureCancelledError"):
+            other.result(30)
+
+
+def test_a_try_begins_when_the_one_before_it_is_gone(folder: Path, place: Workspace):
+    pids = place.root / "in-turn"
+    errand = _errand(place, "sleep", pause=1.0, pid_file=str(pids))
+    first = _in_thread(errand.run, _ignore, child.Children())
+    wait_until(lambda: pids.exists() and pids.read_text() != "")
+    began = time.time()
+    second = errand.run(_ignore, child.Children())
+    assert first.result()["until"] <= second["until"] - 1.0
+    assert began < first.result()["until"]
+    assert len(pids.read_text().split()) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "^$"),
+        ({"token": "another"}, "does not see the workspace '/.*workspace': mount it there"),
+        ({"sign": Path("/nowhere/cluster/x")}, "does not see the workspace '/nowhere'"),
+        ({"reads": (Path("/nowhere/images"),)}, "sees nothing at '/nowhere/images': mount it"),
+        ({"lock": Path("unlocked")}, r"found a locked file unlocked.*without `nolock`"),
+        ({"lock": Path("/nowhere/x.lock")}, "does not share the locks .*No such file"),
+        (
+            {"versions": {"python": "2.7.1", "pupila-next": "9"}},
+            r" pupila-next missing \(here 9\), .*python 3\S* \(here 2.7.1\), .*: install the same",
+        ),
+    ],
+)
+def test_a_worker_says_what_keeps_it_from_our_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+):
+    monkeypatch.chdir(tmp_path)
+    with admission(Workspace.at(tmp_path / "workspace"), [tmp_path]) as admitted:
+        fault = replace(admitted, **changes).fault()
+    assert re.search(message, fault or "") and (fault is None) == (message == "^$")
+
+
+@pytest.mark.long
+def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_path: Path):
+    place = Workspace.at(tmp_path / "workspace")
+    elsewhen = "import platform; platform.python_version = lambda: '3.9.1'"
+    unaware = "import sys; sys.modules['pupila_flows'] = None"
+    with machines(tmp_path) as strange:
+        strange.add("old", before=elsewhen)
+        strange.add("unaware", before=unaware)
+        for name in strange.workers:
+            wait_until(lambda log=tmp_path / f"{name}.log": "Registered" in log.read_text(), 60)
+        with pytest.raises(PupilaError) as caught, cluster.joined(place, strange.address):
+            pytest.fail("they were admitted")
+    first, second = sorted(str(caught.value).splitlines(), key=lambda line: "asked" in line)
+    assert re.match(r"Worker tcp://\S+ of 'tcp://.* has python 3.9.1 \(here 3.1\d", first)
+    assert re.match(
+        r"Worker tcp://\S+ of .* cannot be asked \(.*No module named 'pupila_flows", second
+    )
+    assert not list((place.root / "cluster").iterdir())
+
+
+def test_an_address_where_nobody_listens_is_told_in_seconds(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
+    with (
+        pytest.raises(PupilaError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:9' "),
+        cluster.joined(place, "tcp://127.0.0.1:9"),
+    ):
+        pytest.fail("it was reached")
+
+
+RECIPE = """\
+name: elsewhere
+runner: {{use: {use}, address: "{address}"}}
+data: {{path: images}}
+steps:
+  small: {{use: train, with: {{student: conv-32-64-8, size: 32, epochs: 1}}}}
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder beside `images`, where a recipe may lie."""
+    for label in ("circle", "square"):
+        file = tmp_path / "images" / "test" / label / "0.png"
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (40, 40), (len(label), 0, 0)).save(file)
+    return tmp_path
+
+
+def _recipe(folder: Path, use: str, address: str) -> Path:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.format(use=use, address=address))
+    return recipe
+
+
+@pytest.mark.parametrize("address", ["tcp://host:8786", "tls://[::1]:1", "${SOME_SCHEDULER}"])
+def test_a_recipe_names_the_scheduler(images: Path, monkeypatch: pytest.MonkeyPatch, address: str):
+    monkeypatch.setenv("SOME_SCHEDULER", "tcp://other:1")
+    plan = read_plan(_recipe(images, "dask", address))
+    assert plan.address == address.replace("${SOME_SCHEDULER}", "tcp://other:1")
+    assert plan.reads == (images / "images",)
+
+
+@pytest.mark.parametrize(
+    ("use", "address", "message"),
+    [
+        ("dask", "host:8786", "recipe.yaml:2: address is 'host:8786': give that of a scheduler"),
+        ("dask", "${NO_SCHEDULER}", "recipe.yaml:2: environment variable NO_SCHEDULER is not set"),
+        ("ray", "tcp://host:8786", "recipe.yaml:2: runner.use .*dask"),
+    ],
+)
+def test_a_runner_that_cannot_be_is_told_with_its_line(
+    images: Path, use: str, address: str, message: str
+):
+    with pytest.raises(RecipeError, match=message):
+        read_plan(_recipe(images, use, address))
+
+
+WHOLE = """\
+name: whole
+seed: 3
+runner: {{use: dask, address: "{address}"}}
+data: {{path: images, positive: glaucoma}}
+steps:
+  first:
+    use: train
+    with: {{student: conv-32-64-8, size: 48, epochs: 20, augmentation: {{views: 2}}}}
+  second:
+    use: train
+    with: {{student: conv-32-64-8, size: 32, epochs: 2}}
+  tflite: {{use: export-tflite, from: second}}
+"""
+
+
+@pytest.fixture
+def recipe(pair: Machines, tmp_path: Path) -> Path:
+    """A folder with images and a recipe for two workers that are alive."""
+    for number in range(2 - len(pair.workers)):
+        pair.add(f"{tmp_path.name}-{number}")
+    counts = {"train": 40, "validation": 12, "test": 12}
+    write_images(tmp_path / "images", counts, 5, _ignore)
+    (tmp_path / "recipe.yaml").write_text(WHOLE.format(address=pair.address))
+    return tmp_path
+
+
+@pytest.mark.long
+def test_a_run_goes_on_when_a_worker_is_killed_and_only_its_step_is_tried_again(
+    pair: Machines, recipe: Path
+):
+    with _running(recipe) as run:
+        key = _key_of_first(run, recipe)
+        wait_until(lambda: any(recipe.glob(f"workspace/scratch/{key}*/*")), 300)
+        pair.kill(_worker_of(pair, key))
+        output, errors = run.communicate(timeout=500)
+    assert run.returncode == 0, errors
+    entries = RunResult.model_validate_json(output).entries
+    assert all(entry.evaluation and not entry.error for entry in entries)
+    texts = {each.stem[:-13]: each.read_text() for each in recipe.glob("workspace/logs/*-*.log")}
+    tries = {title: text.count(", worker tcp://") for title, text in texts.items()}
+    made = {title: count for title, count in tries.items() if count}
+    assert made == {"first": 2, "second": 1, "tflite": 1}
+    assert tries["judge-first"] == 0  # its latencies are this machine's
+    with _running(recipe) as again:
+        output, errors = again.communicate(timeout=500)
+    assert all(entry.cached for entry in RunResult.model_validate_json(output).entries), errors
+
+
+@pytest.mark.long
+def test_ctrl_c_here_ends_the_children_there(pair: Machines, recipe: Path):
+    with _running(recipe) as run:
+        key = _key_of_first(run, recipe)
+        wait_until(lambda: _worker_of(pair, key) != "", 300)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=100)
+    assert run.returncode == 130 and errors.splitlines()[-1].startswith("stopped; "), errors
+    wait_until(lambda: _worker_of(pair, "") == "")
+
+
+@contextmanager
+def _running(folder: Path) -> Generator[subprocess.Popen[str]]:
+    """Run the recipe in a folder for as long as the block lasts."""
+    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml", "-w", "workspace", "--json"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
+    )
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _key_of_first(run: subprocess.Popen[str], folder: Path) -> str:
+    """Return the beginning of the key of the step `first`, once it has been begun."""
+    wait_until(
+        lambda: any(folder.glob("workspace/logs/first-*.log")) or run.poll() is not None, 300
+    )
+    assert run.poll() is None, run.stderr and run.stderr.read()
+    (log,) = folder.glob("workspace/logs/first-*.log")
+    return log.stem.removeprefix("first-")
+
+
+def _worker_of(pair: Machines, key: str) -> str:
+    """Return the name of the worker that has a child which does the work of a key, or nothing."""
+    for name, process in pair.workers.items():
+        for each in psutil.Process(process.pid).children():
+            command = each.cmdline()
+            if "pupila_flows.child" in command and key in command[-1]:
+                return name
+    return ""

@@ -1,0 +1,318 @@
+"""Deployments, and the station that serves them: one command, nothing left behind."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from pupila import PupilaError
+from pupila.testing import draw_images, keras_model
+from pupila_flows import flow
+from pupila_flows.events import RETRAINED, tell_retrained
+from pupila_flows.shelf import ShelvedTeacher, TeacherRecord
+from pupila_flows.shelving import shelve
+from pupila_flows.station.address import (
+    StationRecord,
+    checked_address,
+    known_api,
+    write_record,
+)
+from pupila_flows.station.api import Api
+from pupila_flows.station.deployments import POOL, Night, deployments_of
+from pupila_flows.station.environment import MARK, environment
+from pupila_flows.station.processes import Kept, end_all
+from pupila_flows.station.station import Station, running
+from pupila_flows.station.watch import Watch
+from pupila_flows.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+SHELVED = """\
+name: {name}
+data: {{path: images}}
+teachers:
+  teacher: {{path: "{teacher}", {classes}}}
+steps:
+  lite: {{use: export-tflite, from: teacher}}
+evaluate: {{latency_repeats: 5}}
+"""
+
+
+def _until(happened: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.at(tmp_path / "workspace")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Callable[..., Path]:
+    """Write a recipe, whose teacher is a file unless it comes from the shelf."""
+    draw_images(tmp_path / "images", images=8)
+    (tmp_path / "model.keras").write_bytes(b"PK")
+
+    def write(name: str, teacher: str = "model.keras", more: str = "") -> Path:
+        classes = "classes: [square, triangle]"
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(SHELVED.format(name=name, teacher=teacher, classes=classes) + more)
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
+def test_a_station_of_this_machine_alone_needs_no_password(host: str):
+    assert checked_address(host, 4200, None).auth is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.4", "hospital.example"])  # noqa: S104
+def test_nothing_listens_beyond_this_machine_without_authentication(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    with pytest.raises(PupilaError, match="--auth-file"):
+        checked_address(host, 4200, None)
+    secret = tmp_path / "secret"
+    secret.write_text("pupila:word\n")
+    secret.chmod(0o600)
+    address = checked_address(host, 4200, secret)
+    told = environment(tmp_path, address, "mark")
+    assert (
+        told["PREFECT_SERVER_API_AUTH_STRING"] == told["PREFECT_API_AUTH_STRING"] == "pupila:word"
+    )
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "other:word")
+    assert checked_address(host, 4200, None).auth == "other:word"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [("word", 0o600, "user:password"), ("a:b", 0o644, "chmod 600"), (":b", 0o600, "user:password")],
+)
+def test_an_auth_file_that_protects_nothing_is_refused(
+    tmp_path: Path, text: str, mode: int, said: str
+):
+    secret = tmp_path / "secret"
+    secret.write_text(text)
+    secret.chmod(mode)
+    with pytest.raises(PupilaError, match=said):
+        checked_address("192.168.0.4", 4200, secret)
+
+
+def test_a_command_finds_the_station_of_its_workspace_unless_the_user_names_another(
+    tmp_path: Path,
+):
+    secret = tmp_path / "secret"
+    secret.write_text("a:b")
+    secret.chmod(0o600)
+    assert known_api(tmp_path, {}) is None
+    api = "http://127.0.0.1:4300/api"
+    write_record(tmp_path, StationRecord(api=api, mark="m", auth_file=str(secret)))
+    found, named = known_api(tmp_path, {}), known_api(tmp_path, {"PREFECT_API_URL": "http://x/api"})
+    assert found and found.url == api
+    assert named and named.url == "http://x/api"
+
+
+def test_a_server_that_does_not_answer_is_named_and_the_teacher_kept(
+    place: Workspace, tmp_path: Path
+):
+    keras = tmp_path / "model.keras"
+    keras.write_bytes(b"PK")
+    record = TeacherRecord(
+        source=keras.name, sha256="0" * 64, added="", output="softmax", classes=("a", "b")
+    )
+    api = Api(f"http://127.0.0.1:{_free_port()}/api")
+    with pytest.raises(PupilaError, match="was not told of teacher 'big'"):
+        tell_retrained(api, ShelvedTeacher("big", 1, keras, record))
+
+
+def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Callable[..., Path]):
+    night = Night("30 1 * * *", "Europe/Berlin")
+    specs = deployments_of([recipe("one"), recipe("two")], place.root, night)
+    assert [(each.flow, each.name, each.night, each.teachers) for each in specs] == [
+        ("compress", "one-on-demand", None, ()),
+        ("compress", "one-nightly", night, ()),
+        ("compress", "two-on-demand", None, ()),
+        ("compress", "two-nightly", night, ()),
+    ]
+    assert all(Path(each.parameters["recipe"]).is_absolute() for each in specs)
+
+
+@pytest.mark.parametrize(
+    ("names", "timezone", "said"),
+    [
+        (["one", "one"], "UTC", "Two recipes are named 'one'"),
+        (["one"], "Europe/Berln", "Did you mean 'Europe/Berlin'?"),
+        (["one"], "", "is no time zone"),
+    ],
+)
+def test_what_cannot_be_deployed_is_told_before_anything_is_started(
+    place: Workspace, recipe: Callable[..., Path], names: list[str], timezone: str, said: str
+):
+    with pytest.raises(PupilaError, match=re.escape(said)):
+        deployments_of([recipe(name) for name in names], place.root, Night(timezone=timezone))
+
+
+def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_have():
+    text = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    found = {
+        (each["entrypoint"].rpartition(".")[2], each["name"]): each for each in text["deployments"]
+    }
+    assert found.keys() == {
+        ("compress", "on-demand"),
+        ("compress", "nightly"),
+        ("compress", "retrained"),
+        ("sweep", "on-demand"),
+    }
+    for (name, _), each in found.items():
+        assert each["entrypoint"] == f"pupila_flows.flow.{name}"
+        assert each["parameters"].keys() == inspect.signature(getattr(flow, name)).parameters.keys()
+        assert (ROOT / each["parameters"]["recipe"]).is_file()
+        assert each["work_pool"] == {"name": POOL}
+        assert each["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        assert each["description"].endswith(".")
+    assert found["compress", "nightly"]["schedules"][0].keys() == {"cron", "timezone", "active"}
+    (trigger,) = found["compress", "retrained"]["triggers"]
+    assert trigger["expect"] == [RETRAINED]
+
+
+def test_the_compose_file_listens_on_loopback_and_asks_for_a_password():
+    services = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())["services"]
+    assert [name for name, each in services.items() if "ports" in each] == ["server"]
+    (port,) = services["server"]["ports"]
+    assert port == "${PUPILA_LISTEN:-127.0.0.1:4200}:4200"
+    assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] == "${PREFECT_AUTH}"
+    for name in ("server", "worker", "deployments"):
+        assert "PREFECT_AUTH:?" in services[name]["environment"]["PREFECT_API_AUTH_STRING"]
+
+
+def _kept(tmp_path: Path, program: str, mark: str = "") -> Kept:
+    environment = os.environ | ({MARK: mark} if mark else {})
+    command = [sys.executable, "-c", program]
+    return Kept("sleeper", command, environment, tmp_path / "sleeper.log")
+
+
+def test_a_program_that_dies_is_started_again(tmp_path: Path):
+    kept = _kept(tmp_path, "import time; time.sleep(600)")
+    kept.start()
+    try:
+        first = kept.pid
+        assert first
+        assert not kept.keep()
+        os.kill(first, signal.SIGKILL)
+        _until(lambda: not kept.alive)
+        assert kept.keep()
+        assert kept.pid != first
+    finally:
+        kept.end()
+    assert not kept.alive
+
+
+def test_a_program_that_ends_at_once_is_given_up_with_the_end_of_its_log(tmp_path: Path):
+    kept = _kept(tmp_path, "print('the port is taken')")
+    kept.start()
+    with pytest.raises(PupilaError, match="the port is taken"):
+        for _ in range(9):
+            _until(lambda: not kept.alive)
+            kept.keep()
+
+
+def test_a_process_whose_parent_was_killed_is_ended_by_its_mark(tmp_path: Path):
+    told = tmp_path / "pid"
+    orphan = "import time; time.sleep(600)"
+    program = (
+        "import pathlib, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {orphan!r}], start_new_session=True)\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)"
+    )
+    mark = f"mark of {tmp_path.name}"
+    kept = _kept(tmp_path, program, mark)
+    kept.start()
+    _until(lambda: told.exists() and told.read_text() != "")
+    assert kept.pid
+    os.kill(kept.pid, signal.SIGKILL)
+    _until(lambda: not kept.alive)
+    child = psutil.Process(int(told.read_text()))
+    assert end_all(mark) == 1
+    with suppress(psutil.NoSuchProcess):
+        assert child.status() == psutil.STATUS_ZOMBIE
+    assert end_all(mark) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _completed(station: Station, deployment: str) -> Callable[[], bool]:
+    """Return whether the latest run of a deployment has completed; it must not fail."""
+    wanted = {
+        "deployments": {"name": {"any_": [deployment]}},
+        "flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}},
+        "sort": "EXPECTED_START_TIME_DESC",
+    }
+
+    def happened() -> bool:
+        station.keep()
+        runs: list[dict[str, Any]] = station.api.post("/flow_runs/filter", wanted)
+        assert not runs or runs[0]["state"]["type"] not in ("FAILED", "CRASHED"), runs[0]["state"]
+        return bool(runs) and runs[0]["state"]["type"] == "COMPLETED"
+
+    return happened
+
+
+@pytest.mark.long
+def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
+    place: Workspace, recipe: Callable[..., Path], tmp_path: Path
+):
+    for seed in (1, 2):
+        keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
+    shelve(place, "big", tmp_path / "1.keras", ("square", "triangle"))
+    secret = tmp_path / "secret"
+    secret.write_text("pupila:word")
+    secret.chmod(0o600)
+    address = checked_address("127.0.0.1", _free_port(), secret)
+    specs = deployments_of([recipe("small", "shelf:big")], place.root, Night())
+    with running(place, address, specs, auth_file=secret) as station:
+        assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
+        with pytest.raises(PupilaError, match="up already"), running(place, address, specs):
+            pass
+        with pytest.raises(OSError, match="401"):
+            Api(address.api).get("/work_pools/pupila")
+        found = station.api.get("/deployments/name/compress/small-on-demand")
+        wrong = {"parameters": found["parameters"] | {"changes": {"seed": -1}}}
+        with pytest.raises(OSError, match=r"409|422"):
+            station.api.post(f"/deployments/{found['id']}/create_flow_run", wrong)
+        watch = Watch(station.api)
+        given = {"parameters": found["parameters"] | {"changes": {"seed": 5}}}
+        station.api.post(f"/deployments/{found['id']}/create_flow_run", given)
+        _until(_completed(station, "small-on-demand"), 300)
+        assert any("Completed" in line for line in watch.news())
+        command = [sys.executable, "-m", "pupila_flows", "teacher", "add", "2.keras"]
+        command += ["--name", "big", "--workspace", str(place.root)]
+        unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+        added = subprocess.run(command, cwd=tmp_path, env=unset, capture_output=True, text=True)
+        assert "Prefect was told" in added.stdout, added.stderr
+        _until(_completed(station, "small-retrained"), 300)
+        mark = station.worker.environment[MARK]
+    assert end_all(mark) == 0
+    assert len(list((place.runs / "small").iterdir())) == 2

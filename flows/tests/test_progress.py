@@ -1,0 +1,96 @@
+"""What a long step tells while it runs: a line in the terminal, all of it on Prefect's page."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pupila_flows.display import Terminal
+
+SEARCH = """
+import time
+
+def search(*, progress, inputs=(), key=""):
+    for number in range(4):
+        table = f"| model | accuracy |\\n|---|---:|\\n| c{number} | 9{number}.0% |"
+        progress(number, 3, f"{number} candidates, best: c{number}\\n\\n{table}")
+        time.sleep(0.3)
+    return {"found": 3}
+"""
+
+RUN = """
+import json, sys
+
+from one_search import search
+from prefect import artifacts, flow
+from prefect.client.orchestration import get_client
+from prefect.testing.utilities import prefect_test_harness
+from pupila_flows import tasks
+from pupila_flows.work import Work, session
+from pupila_flows.workspace import Workspace
+
+seen = []
+
+def watched(artifact, **changes):
+    seen.append(changes["description"])
+    return artifacts.update_progress_artifact(artifact, **changes)
+
+tasks.update_progress_artifact = watched
+tasks._PROGRESS_ARTIFACT_SECONDS = 0.0
+
+@flow
+def run():
+    with session(Workspace.at(sys.argv[1]), 1):
+        state = tasks.task_for("found")(Work("found", search, {}, ["found"]), [])
+        return tasks.outcome_of(state).value
+
+if __name__ == "__main__":
+    with prefect_test_harness(server_startup_timeout=120):
+        value = run()
+        with get_client(sync_client=True) as client:
+            (artifact,) = client.read_artifacts()
+    print(json.dumps([value, seen, artifact.type, artifact.data, artifact.description]))
+"""
+
+
+def table(number: int) -> str:
+    return f"| model | accuracy |\n|---|---:|\n| c{number} | 9{number}.0% |"
+
+
+def test_a_terminal_shows_the_line_without_the_table() -> None:
+    shown = io.StringIO()
+    terminal = Terminal(Console(file=shown, force_terminal=True, width=120))
+    with terminal.shown():
+        terminal.update("found", 1, 3, f"1 candidates, best: c1\n\n{table(1)}")
+    assert "1 candidates, best: c1" in shown.getvalue()
+    assert "accuracy" not in shown.getvalue()
+
+
+@pytest.mark.long
+def test_prefect_shows_the_latest_table_and_keeps_it_when_the_step_is_done(tmp_path: Path) -> None:
+    (tmp_path / "one_search.py").write_text(SEARCH)
+    (tmp_path / "run.py").write_text(RUN)
+    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "run.py", tmp_path / "place"],
+        env=environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    value, seen, kind, percent, description = json.loads(done.stdout.splitlines()[-1])
+    assert value == {"found": 3}
+    told = [
+        f"found: {number} candidates, best: c{number}\n\n{table(number)}" for number in (1, 2, 3)
+    ]
+    assert seen[:-1] == told
+    assert (kind, percent) == ("progress", 100)
+    assert description == seen[-1] == f"found: done\n\n{table(3)}"

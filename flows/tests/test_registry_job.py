@@ -1,0 +1,75 @@
+"""Whole runs that publish: through the command line, from images to a version that is verified."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pupila.testing import draw_colours, keras_model
+
+pytestmark = pytest.mark.long
+
+RECIPE = """\
+name: colours
+data: {path: images}
+teachers:
+  big: {path: teacher.keras, classes: [blue, red]}
+steps:
+  tflite: {use: export-tflite, from: big}
+  float16: {use: quantize-float16, from: tflite}
+gate: {margins: {accuracy: 0.2}}
+publish: {licence: CC0-1.0}
+"""
+
+
+def _pupila(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
+    environment.pop("PUPILA_REGISTRY", None)
+    return subprocess.run(
+        [sys.executable, "-m", "pupila_flows", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def _publication(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return json.loads(done.stdout)["publication"]
+
+
+def test_what_passed_is_published_once_and_what_no_gate_judged_never(tmp_path: Path):
+    draw_colours(tmp_path / "images", images=60)
+    keras_model(2).save(tmp_path / "teacher.keras")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    first = _pupila(tmp_path, "run", "recipe.yaml", "--json")
+    assert first.returncode == 0, first.stderr
+    told = _publication(first)
+    assert (told["outcome"], told["version"]) == ("published", 1)
+    assert told["registry"] == str(tmp_path / ".pupila" / "registry")
+    verified = _pupila(tmp_path, "verify", "colours")
+    assert verified.returncode == 0, verified.stdout
+    chain = json.loads(_version(tmp_path, "manifest.json"))["chain"]
+    assert [link["entry"] for link in chain.values()] == ["float16", "tflite", "big"]
+    assert "Verdict: **pass**" in _version(tmp_path, "card.md")
+    again = _pupila(tmp_path, "run", "recipe.yaml", "--json")
+    assert again.returncode == 0, again.stderr
+    assert _publication(again)["outcome"] == "unchanged"
+    without = "\n".join(line for line in RECIPE.splitlines() if not line.startswith("gate"))
+    (tmp_path / "recipe.yaml").write_text(without)
+    open_ended = _pupila(tmp_path, "run", "recipe.yaml")
+    assert open_ended.returncode == 0, open_ended.stderr
+    assert open_ended.stderr.count("Nothing is published: the recipe has no gate") >= 2
+    history = json.loads(_pupila(tmp_path, "history", "colours", "--json").stdout)
+    assert [event["version"] for event in history["events"]] == [1]
+
+
+def _version(folder: Path, file: str) -> str:
+    return (folder / ".pupila/registry/colours/versions/000001" / file).read_text()

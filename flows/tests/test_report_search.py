@@ -1,0 +1,444 @@
+"""What the report draws of a search, from records whose figures are computed from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import yaml
+from sample_runs import HOSTILE, VGG, XCEPTION, Node, sample_run
+
+from pupila import installed, keras_files
+from pupila.artifact import Artifact
+from pupila.metrics import proportion
+from pupila.store import Store
+from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila_flows.report import write_report
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.search import axes, searches
+from pupila_flows.report.search.axes import Axis
+from pupila_flows.report.search.noted import Relative, read
+from pupila_flows.report.search.page import Found
+from pupila_flows.report.search.tree import lanes_of
+from pupila_flows.results import RunResult
+
+IMAGES = 107
+KINDS = ("convolution", "separable", "inverted")
+
+
+def record(
+    count: int = 40, seed: int = 3, failed: tuple[int, ...] = (5,), crossed: float = 0.25
+) -> dict[str, Any]:
+    """Return what a search of `count` candidates notes; that part of them has two parents."""
+    random = np.random.default_rng(seed)
+    models = [_model(number, random, crossed) for number in range(count)]
+    tried = [each for number, each in enumerate(models) if number not in failed]
+    chosen = max(tried, key=lambda each: each["validation_accuracy"]["value"])
+    best = chosen["validation_accuracy"]["value"]
+    return {
+        "chosen": chosen["name"],
+        "chosen_model": chosen,
+        "rule": "highest validation accuracy",
+        "tied": [
+            each["name"]
+            for each in tried
+            if each is not chosen and each["validation_accuracy"]["high"] >= best
+        ],
+        "validation_images": IMAGES,
+        "front": [each for each in tried if not _dominated(each, tried)],
+        "family": _family(chosen, models),
+        "candidates": [
+            _failed(each) if number in failed else _brief(each)
+            for number, each in enumerate(models)
+        ],
+        "history": _history(tried),
+        "seconds": models[-1]["seconds"],
+        "teachers": [{"digest": name, "validation_accuracy": _interval(104)} for name in "ab"],
+        "taken_with": {"use": "search-pick", "setting": "pick"},
+    }
+
+
+def _model(number: int, random: np.random.Generator, crosses: float) -> dict[str, Any]:
+    first = max(0, number - 9)
+    parents = random.choice(np.arange(first, number), min(number, 2), replace=False)
+    crossed = number > 3 and random.random() < crosses
+    named = [f"c{each}" for each in (parents if crossed else parents[:1])]
+    preserved = not crossed and bool(named) and random.random() < 0.5
+    right = min(IMAGES - 3, int(70 + 4 * np.sqrt(number) + random.integers(0, 12)))
+    blocks = [_block(place, random) for place in range(int(random.integers(2, 12)))]
+    return {
+        "name": f"c{number}",
+        "parents": named,
+        "change": "initial" if not named else "cross" if crossed else "widen block_1 to 48",
+        "preserved": preserved,
+        "generation": number // 6,
+        "genome": {"blocks": blocks, "head": {"flatten": False, "units": 16}},
+        "sizes": [
+            {"rows": side, "columns": side, "channels": each["filters"], "parameters": 1234}
+            for each, side in zip([*blocks, {"filters": 2}], _sides(blocks), strict=True)
+        ],
+        "bytes": int(4_000 * 1.06 ** (number + 6 * random.random())),
+        "macs": 100_000 * (number + 1),
+        "epochs": 3,
+        "latency_ms": 0.05 + 0.01 * number * random.random(),
+        "validation_loss": 0.4,
+        "validation_accuracy": _interval(right),
+        "seconds": 7.5 * (number + 1),
+    }
+
+
+def _block(mark: int, random: np.random.Generator) -> dict[str, Any]:
+    kind = KINDS[int(random.integers(3))]
+    return {
+        "mark": mark,
+        "kind": kind,
+        "filters": int(8 * (mark + 1)),
+        "kernel": 3,
+        "stride": 2 if mark == 0 else 1,
+        "normalised": True,
+        "activation": "relu6",
+        "pooling": "max" if mark == 1 else "none",
+        "hidden": 48 if kind == "inverted" else 0,
+        "squeeze": 12 if kind == "inverted" and mark % 2 else 0,
+        "shortcut": False,
+    }
+
+
+def _sides(blocks: list[dict[str, Any]]) -> list[int]:
+    """Return the side of what each block gives to a picture of 224 pixels, and of the head."""
+    halved = np.cumsum([each["stride"] == 2 or each["pooling"] != "none" for each in blocks])
+    return [224 >> int(times) for times in halved] + [1]
+
+
+def _interval(right: int) -> dict[str, float]:
+    return proportion(right, IMAGES).model_dump(exclude={"method"})
+
+
+def _brief(model: dict[str, Any]) -> dict[str, Any]:
+    kept = ("name", "bytes", "generation", "latency_ms", "seconds")
+    accuracy = {"validation_accuracy": model["validation_accuracy"]["value"]}
+    return {name: model[name] for name in kept} | accuracy
+
+
+def _failed(model: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": model["name"],
+        "bytes": model["bytes"],
+        "failed": "MemoryError: its worker died",
+    }
+
+
+def _dominated(model: Mapping[str, Any], others: list[dict[str, Any]]) -> bool:
+    value = model["validation_accuracy"]["value"]
+    return any(
+        each["validation_accuracy"]["value"] >= value
+        and each["bytes"] < model["bytes"]
+        and each["latency_ms"] < model["latency_ms"]
+        for each in others
+    )
+
+
+def _family(chosen: Mapping[str, Any], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    wanted = {chosen["name"]}
+    for each in reversed(models):
+        if each["name"] in wanted:
+            wanted.update(each["parents"])
+    return [each for each in models if each["name"] in wanted]
+
+
+def _history(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    reached: list[dict[str, Any]] = []
+    for each in tried:
+        value = each["validation_accuracy"]["value"]
+        if not reached or value > reached[-1]["validation_accuracy"]:
+            step = {"seconds": each["seconds"], "name": each["name"]}
+            reached.append(step | {"validation_accuracy": value})
+    return reached
+
+
+def run_of(measured: dict[str, Any], folder: Path) -> RunResult:
+    """Return a run of two teachers and a search, none of them judged."""
+    node = Node("found", "search", ("vgg16", "xception"), format="keras", measured=measured)
+    return sample_run(folder, [replace(each, judged=False) for each in (VGG, XCEPTION, node)])
+
+
+def found_in(measured: dict[str, Any], folder: Path) -> list[Found]:
+    return searches(Lineage.of(run_of(measured, folder).entries))
+
+
+def page_of(measured: dict[str, Any], folder: Path) -> str:
+    return write_report(run_of(measured, folder), folder).read_text()
+
+
+def test_a_search_is_drawn_whole_with_words_beside_the_pictures(tmp_path: Path) -> None:
+    measured = record()
+    (found,) = found_in(measured, tmp_path)
+    assert [row.name for row in found.rows if row.role == "chosen"] == [measured["chosen"]]
+    assert {row.name for row in found.rows} == {each["name"] for each in measured["front"]} | {
+        measured["chosen"]
+    }
+    for row in found.rows:
+        assert (row.words == "cannot be told apart from it") == (row.name in measured["tied"])
+    assert len(found.panels) == 2 and found.course and found.tree and found.has_teachers
+    assert [(each.name, each.reason) for each in found.failures] == [
+        ("c5", "MemoryError: its worker died")
+    ]
+    said = " ".join(found.sentences)
+    assert "among 39 candidates" in said and "cannot be told apart from it: the 95 %" in said
+    assert "not on the front" not in said
+    html = page_of(measured, tmp_path)
+    assert 'href="#search"' in html and 'id="search"' in html
+    for each in found.rows:
+        assert each.name in html and each.interval in html
+
+
+def test_every_picture_is_well_formed_and_every_point_has_a_title(tmp_path: Path) -> None:
+    (found,) = found_in(record(), tmp_path)
+    forms = [each.picture for each in (*found.forms, *found.more_forms)]
+    pictures = [*found.panels, *filter(None, (found.course, found.tree)), *forms]
+    for each in pictures:
+        root = ElementTree.fromstring(str(each))  # noqa: S314 - our own
+        assert root.get("aria-label") and root.get("role") == "img"
+        _, _, width, height = map(float, (root.get("viewBox") or "").split())
+        for text in root.iter("text"):
+            x, y = float(text.get("x", 0)), float(text.get("y", 0))
+            assert 0 <= x <= width and 0 <= y <= height
+        for group in root.findall("g"):
+            assert group.findtext("title")
+
+
+def test_the_front_stands_by_bytes_and_by_accuracy_with_its_intervals(tmp_path: Path) -> None:
+    measured = record()
+    (found,) = found_in(measured, tmp_path)
+    root = ElementTree.fromstring(str(found.panels[0]))  # noqa: S314 - our own
+    spots = [each for each in root.findall("g") if "model" in (each.get("class") or "")]
+    bars = {
+        (each.findtext("title") or "").partition(" ")[0]: [
+            float(line.get(name, 0))
+            for line in each.findall("line[@class='error']")[:1]
+            for name in ("x1", "y1", "y2")
+        ]
+        for each in spots
+    }
+    models = sorted(measured["front"], key=lambda each: each["bytes"])
+    places = [bars[each["name"]][0] for each in models]
+    assert places == sorted(places)
+    for each in measured["front"]:
+        _, low, high = bars[each["name"]]
+        assert low > high, "a lower accuracy stands lower"
+
+
+def test_a_chosen_model_that_is_not_on_the_front_is_drawn_with_it(tmp_path: Path) -> None:
+    measured = record()
+    chosen = measured["chosen"]
+    measured["front"] = [each for each in measured["front"] if each["name"] != chosen]
+    (found,) = found_in(measured, tmp_path)
+    assert found.rows[0].name == chosen and found.rows[0].role == "chosen"
+    assert f"{chosen} itself is not on the front" in " ".join(found.sentences)
+
+
+def test_models_that_are_not_tied_are_said_to_be_told_apart(tmp_path: Path) -> None:
+    (found,) = found_in(record() | {"tied": []}, tmp_path)
+    assert "Every other model can be told apart" in found.sentences[-1]
+
+
+def test_the_family_gives_each_ancestor_a_lane_that_none_other_stands_on() -> None:
+    family = [Relative.model_validate(each) for each in record(90, 8, crossed=0.6)["family"]]
+    assert len(family) > 15 and any(len(each.parents) == 2 for each in family)
+    lanes, row_of = lanes_of(family), {each.name: row for row, each in enumerate(family)}
+    for child in family:
+        for parent in child.parents:
+            between = family[row_of[parent] + 1 : row_of[child.name]]
+            assert all(lanes[each.name] != lanes[parent] for each in between)
+    assert max(lanes.values()) < len(family) / 2
+
+
+def test_the_family_tells_changes_and_whether_they_preserved_what_was_computed(
+    tmp_path: Path,
+) -> None:
+    measured = record(90, 8, crossed=0.6)
+    (found,) = found_in(measured, tmp_path)
+    tree = str(found.tree)
+    preserved = sum(each["preserved"] for each in measured["family"] if each["parents"])
+    assert tree.count("</title>") == len(measured["family"]) == found.ancestors + 1
+    assert tree.count(">computed the same<") == preserved
+    assert tree.count("edge same") == preserved
+    assert all(f">{each['change']}<" in tree for each in measured["family"])
+
+
+def test_the_course_rises_in_steps_and_marks_what_failed(tmp_path: Path) -> None:
+    measured = record(failed=(5, 17))
+    (found,) = found_in(measured, tmp_path)
+    root = ElementTree.fromstring(str(found.course))  # noqa: S314 - our own
+    (line,) = [each for each in root.iter("polyline") if each.get("class") == "best"]
+    points = [tuple(map(float, each.split(","))) for each in (line.get("points") or "").split()]
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
+    assert len([each for each in root.iter("g") if each.get("class") == "lost"]) == 2
+    assert len([each for each in root.iter("line") if each.get("class") == "rug"]) == 38
+
+
+def test_six_forms_and_more_are_folded_away(tmp_path: Path) -> None:
+    measured = record()
+    (found,) = found_in(measured, tmp_path)
+    assert len(found.forms) == 5 and len(found.more_forms) == len(found.rows) - 5 > 0
+    assert f"{len(found.more_forms)} more form" in page_of(measured, tmp_path)
+    best = next(each for each in found.forms if each.name == measured["chosen"])
+    for block in measured["chosen_model"]["genome"]["blocks"]:
+        assert f"block_{block['mark']}<" in best.picture
+        assert f">{block['kind']} 3 × 3<" in best.picture
+    assert best.picture.count("1.23\u00a0k parameters") == len(measured["chosen_model"]["sizes"])
+
+
+def test_another_model_is_taken_by_a_step_that_the_recipe_can_have(tmp_path: Path) -> None:
+    measured = record()
+    (found,) = found_in(measured, tmp_path)
+    step = yaml.safe_load(found.another)["steps"]["another"]
+    assert step["use"] == "search-pick" and step["from"] == "found"
+    (name,) = step["with"].values()
+    front = {each["name"]: each["bytes"] for each in measured["front"]}
+    equal = [front[each] for each in front if each in measured["tied"]]
+    assert name != measured["chosen"] and front[name] == min(equal)
+    plugin = installed().step("search-pick")
+    assert plugin.config.model_validate(step["with"]).model_dump() == {"pick": name}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"history": []}, "course"),
+        ({"seconds": None}, "course"),
+        ({"family": []}, "tree"),
+        ({"taken_with": None}, "another"),
+        ({"teachers": []}, "has_teachers"),
+        ({"rule": ""}, ""),
+        ({"chosen_model": None, "candidates": []}, ""),
+    ],
+)
+def test_what_was_not_noted_is_left_out_and_the_rest_stands(
+    changes: dict[str, Any], lost: str, tmp_path: Path
+) -> None:
+    measured = record() | changes
+    (found,) = found_in(measured, tmp_path)
+    assert found.rows and found.panels
+    assert not lost or not getattr(found, lost)
+    assert 'id="search"' in page_of(measured, tmp_path)
+
+
+def test_a_search_without_latencies_has_one_plot(tmp_path: Path) -> None:
+    measured = record()
+    for each in measured["front"]:
+        each["latency_ms"] = None
+    (found,) = found_in(measured, tmp_path)
+    assert len(found.panels) == 1 and all("–" in row.latency for row in found.rows[1:])
+
+
+def test_a_search_of_one_candidate_is_drawn(tmp_path: Path) -> None:
+    (found,) = found_in(record(1, failed=()), tmp_path)
+    assert len(found.rows) == 1 and not found.another and found.course and found.tree
+
+
+def test_candidates_without_a_time_stand_in_no_course(tmp_path: Path) -> None:
+    measured = record()
+    measured["candidates"][-1] = {"name": "c39", "bytes": 9000, "skipped": "no time was left"}
+    del measured["candidates"][-2]["seconds"]
+    (found,) = found_in(measured, tmp_path)
+    assert str(found.course).count('class="rug"') == 37 and found.panels
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"front": []},
+        {"front": "c1"},
+        {"front": [{"name": "c1"}]},
+        {"chosen": 7},
+        {"tied": 3},
+        {"history": [{"seconds": float("nan"), "validation_accuracy": 0.5}]},
+    ],
+)
+def test_a_record_of_another_form_is_left_out(changes: dict[str, Any], tmp_path: Path) -> None:
+    measured = record() | changes
+    assert read(measured) is None
+    assert 'id="search"' not in page_of(measured, tmp_path)
+
+
+def test_words_of_a_record_are_escaped(tmp_path: Path) -> None:
+    measured = record()
+    measured["rule"] = HOSTILE
+    measured["family"][-1]["change"] = HOSTILE
+    measured["candidates"][5]["failed"] = HOSTILE
+    measured["chosen_model"]["genome"]["blocks"][0]["kind"] = HOSTILE
+    html = page_of(measured, tmp_path)
+    assert "<script" not in html and html.count("&lt;script&gt;") > 3
+
+
+def test_places_are_moved_apart_as_little_as_can_be() -> None:
+    assert axes.apart([10, 50, 90], 20, 0, 100) == [10, 50, 90]
+    assert axes.apart([50, 50], 20, 0, 100) == [40, 60]
+    assert axes.apart([99, 98], 20, 0, 100) == [100, 80]
+    assert axes.apart([0, 0, 0], 80, 0, 100) == [0, 50, 100]
+    assert axes.apart([], 20, 0, 100) == []
+
+
+@pytest.mark.parametrize(
+    ("axis", "ticks"),
+    [
+        (Axis(0, 100, 0, 1), [0, 20, 40, 60, 80, 100]),
+        (Axis(0.87, 0.99, 0, 1), [0.88, 0.90, 0.92, 0.94, 0.96, 0.98]),
+        (Axis(0, 0.4, 0, 1), [0, 0.1, 0.2, 0.3, 0.4]),
+        (Axis(4e3, 6e4, 0, 1, logarithmic=True), [5e3, 1e4, 2e4, 5e4]),
+        (Axis(4e3, 6e8, 0, 1, logarithmic=True), [1e4, 1e5, 1e6, 1e7, 1e8]),
+        (Axis(2.1e3, 4.9e3, 0, 1, logarithmic=True), [3e3, 4e3]),
+    ],
+)
+def test_round_values_are_written_at_an_axis(axis: Axis, ticks: list[float]) -> None:
+    assert axis.ticks(6) == pytest.approx(ticks)
+    places = [axis.place(each) for each in ticks]
+    assert places == sorted(places) and min(places) >= 0 and max(places) <= 1
+
+
+def colour_teacher(store: Store) -> Artifact:
+    """A teacher that compares mean blue with mean red."""
+    keras: Any = keras_files.import_keras()
+    image = keras.Input((32, 32, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(mean))
+    model.set_weights([np.array([[-8.0, 8], [0, 0], [8, -8]]), np.zeros(2)])
+    return store_model(store, model, ("blue", "red"))
+
+
+@pytest.mark.long
+def test_what_a_real_search_notes_is_drawn(tmp_path: Path) -> None:
+    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    store = Store(tmp_path / "store")
+    plugin = installed().step("search")
+    config = plugin.config.model_validate(
+        {
+            "size": 16,
+            "minutes": None,
+            "trainings": 5,
+            "epochs": [1],
+            "population": 3,
+            "children": 2,
+            "finalists": 0,
+            "workers": 1,
+            "batch_size": 8,
+            "augmentation": {"views": 1},
+        }
+    )
+    ran = run_step(
+        plugin, config, [colour_teacher(store)], tmp_path / "search", store=store, dataset=dataset
+    )
+    measured = ran.artifact.record.measured
+    (found,) = found_in(dict(measured), tmp_path)
+    assert len(found.panels) == 2 and found.course and found.tree
+    assert len(found.forms) + len(found.more_forms) == len(found.rows)
+    assert all(each.words.endswith("parameters") for each in found.forms)
+    _, _, table = ran.progress[-1][2].partition("\n\n")
+    assert table.startswith("| model |") and f"| {measured['front'][0]['name']} |" in table

@@ -1,0 +1,207 @@
+"""Teachers by name: stored for ever, current only once a loader has read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pupila import Artifact, PupilaError
+from pupila.artifact import Origin
+from pupila.contract import InputContract, OutputContract
+from pupila.store import Store
+from pupila.testing import draw_images, keras_model
+from pupila_flows.cli import app
+from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.shelf import Shelf
+from pupila_flows.shelving import shelve
+from pupila_flows.workspace import Workspace
+
+Stored = Callable[[str], Artifact]
+
+RECIPE = """\
+name: shelved
+data: {path: images}
+teachers:
+  teacher: {path: "shelf:big"}
+steps:
+  lite: {use: export-tflite, from: teacher}
+"""
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Stored:
+    """Store an artifact with some bytes for weights, which no runtime was asked to open."""
+
+    def add(weights: str) -> Artifact:
+        store = Store(tmp_path / "elsewhere")
+        with store.draft() as folder:
+            (folder / "model.keras").write_text(weights)
+            return store.add(
+                folder,
+                format="keras",
+                input=InputContract(height=32, width=32),
+                output=OutputContract(kind="softmax", classes=("square", "triangle")),
+                origin=Origin(plugin="tiny", distribution="tiny", version="1"),
+            )
+
+    return add
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.at(tmp_path / "workspace")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    draw_images(tmp_path / "images", images=2)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(RECIPE)
+    return file
+
+
+def _run(place: Workspace, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["teacher", *arguments, "--workspace", str(place.root)])
+
+
+def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
+    place: Workspace, recipe: Path, stored: Stored
+):
+    shelf = Shelf.of(place.root)
+    for version, weights in enumerate(["first", "second"], start=1):
+        shelved = shelve(place, "big", stored(weights).path)
+        assert shelved.changed
+        assert (shelved.teacher.version, shelf.current("big")) == (version, shelved.teacher)
+        (teacher,) = read_plan(recipe, shelf=shelf).teachers
+        assert (teacher.path / "model.keras").read_text() == weights
+        assert teacher.contract.classes == ("square", "triangle")
+    assert [each.version for each in shelf.versions("big")] == [1, 2]
+
+
+def test_the_same_bytes_change_nothing_and_older_ones_come_back(place: Workspace, stored: Stored):
+    first, second = stored("first").path, stored("second").path
+    shelve(place, "big", first)
+    again = shelve(place, "big", first)
+    assert (again.changed, again.teacher.version) == (False, 1)
+    shelve(place, "big", second)
+    back = shelve(place, "big", first)
+    assert (back.changed, back.teacher.version) == (True, 1)
+    assert [each.version for each in Shelf.of(place.root).versions("big")] == [1, 2]
+
+
+def test_what_no_loader_reads_never_becomes_current(
+    place: Workspace, tmp_path: Path, stored: Stored
+):
+    good = shelve(place, "big", stored("first").path).teacher
+    (tmp_path / "notes.keras").write_text("no model")
+    with pytest.raises(PupilaError, match="no whole zip archive") as refused:
+        shelve(place, "big", tmp_path / "notes.keras", ("a", "b"))
+    assert str(tmp_path / "notes.keras") in str(refused.value)
+    altered = stored("second").path
+    (altered / "model.keras").write_text("altered")
+    with pytest.raises(PupilaError, match="altered"):
+        shelve(place, "big", altered)
+    shelf = Shelf.of(place.root)
+    assert shelf.current("big") == good
+    assert [each.name for each in (shelf.root / "big").iterdir() if each.is_dir()] == ["1"]
+
+
+@pytest.mark.long
+def test_a_model_file_is_read_by_its_loader_and_keeps_the_classes_it_had(
+    place: Workspace, tmp_path: Path
+):
+    for seed in (1, 2):
+        keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
+    with pytest.raises(PupilaError, match="--classes"):
+        shelve(place, "big", tmp_path / "1.keras")
+    shelve(place, "big", tmp_path / "1.keras", ("b", "a"))
+    later = shelve(place, "big", tmp_path / "2.keras").teacher
+    assert later.record.classes == ("b", "a")
+    assert later.path.read_bytes() == (tmp_path / "2.keras").read_bytes()
+    assert not later.path.stat().st_mode & 0o222, "it may be written to"
+    imported = [place.store.open(each.name) for each in (place.root / "store/objects").iterdir()]
+    assert {each.record.origin.source for each in imported} == {
+        each.record.sha256 for each in Shelf.of(place.root).versions("big")
+    }
+
+
+def test_a_draft_that_a_killed_process_left_is_removed(place: Workspace, stored: Stored):
+    left = Shelf.of(place.root).root / "big" / ".incoming-1"
+    left.mkdir(parents=True)
+    assert shelve(place, "big", stored("first").path).teacher.version == 1
+    assert not left.exists()
+
+
+def test_a_version_that_was_sealed_before_a_kill_is_used_by_the_next_try(
+    place: Workspace, stored: Stored
+):
+    shelved = shelve(place, "big", stored("first").path).teacher
+    (shelved.path.parents[2] / "current").unlink()
+    assert Shelf.of(place.root).names() == []
+    again = shelve(place, "big", stored("first").path)
+    assert (again.changed, again.teacher) == (True, shelved)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("shelf:big", "shelf:bgi", "No teacher 'bgi' on the shelf"),
+        ("shelf:big", "shelf:bgi", "Did you mean 'big'?"),
+        ("shelf:big", "shelf:../big", "cannot be a teacher's name"),
+        ('big"', 'big", classes: [a, b]', "is not what the shelf's record says"),
+        ('big"', 'big", output: sigmoid', "is not what the shelf's record says"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_shelf_is_refused(
+    place: Workspace, recipe: Path, tmp_path: Path, old: str, new: str, said: str
+):
+    (tmp_path / "big.keras").write_bytes(b"PK")
+    shelf = Shelf.of(place.root)
+    _put_unread(shelf, tmp_path / "big.keras")
+    recipe.write_text(RECIPE.replace(old, new))
+    with pytest.raises(RecipeError, match=said):
+        read_plan(recipe, shelf=shelf)
+
+
+def _put_unread(shelf: Shelf, source: Path) -> None:
+    """Put a file on the shelf that nobody has read."""
+    from pupila_flows.shelf import TeacherRecord
+
+    record = TeacherRecord(
+        source=source.name,
+        sha256="0" * 64,
+        added="2026-01-01T00:00:00+00:00",
+        output="softmax",
+        classes=("square", "triangle"),
+    )
+    with shelf.locked("big"), shelf.draft("big", source) as copy:
+        shelf.make_current(shelf.seal("big", copy, record))
+
+
+def test_a_recipe_without_a_workspace_has_no_shelf(recipe: Path):
+    with pytest.raises(RecipeError, match="lies on the shelf of a workspace"):
+        read_plan(recipe)
+
+
+def test_the_commands_say_what_changed_and_that_nobody_was_told(
+    place: Workspace, stored: Stored, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(place.root / "prefect"))
+    added = _run(place, "add", str(stored("first").path), "--name", "big")
+    assert "big, version 1 is what runs use from now on; no Prefect server" in added.stdout
+    again = _run(place, "add", str(stored("first").path), "--name", "big", "--json")
+    answer = json.loads(again.stdout)
+    assert (answer["changed"], answer["told"], answer["version"]) == (False, False, 1)
+    (listed,) = json.loads(_run(place, "list", "--json").stdout)["teachers"]
+    assert (listed["name"], listed["current"], listed["sha256"]) == ("big", True, answer["sha256"])
+
+
+@pytest.mark.parametrize("name", ["", "../big", "a b", "-x"])
+def test_a_name_that_could_lead_elsewhere_is_refused(place: Workspace, stored: Stored, name: str):
+    with pytest.raises(PupilaError, match="cannot be a teacher's name"):
+        shelve(place, name, stored("first").path)

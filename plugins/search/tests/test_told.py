@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import InputContract
+from pupila_search.building import build
+from pupila_search.candidates import Candidate, Figures
+from pupila_search.genome import Block, Genome, Head, Space
+from pupila_search.standing import standing
+from pupila_search.told import sizes
+from pupila_search.variation import Marks, Variation
+
+SPACE = Space(InputContract(height=48, width=32), 3)
+
+
+def learned(layer) -> int:
+    """Count what a layer keeps when normalisation is folded into the convolution before it."""
+    if type(layer).__name__ == "BatchNormalization":
+        return int(layer.beta.shape[0])
+    return layer.count_params()
+
+
+def drawn(seed: int) -> Genome:
+    return Variation(SPACE, np.random.default_rng(seed), Marks()).initial()
+
+
+@pytest.mark.parametrize(
+    "genome",
+    [
+        Genome(blocks=(Block(mark=0, kind="convolution", filters=8, normalised=False),)),
+        Genome(
+            blocks=(
+                Block(mark=0, kind="separable", filters=16, stride=2, pooling="max"),
+                Block(mark=1, kind="inverted", filters=16, hidden=32, squeeze=8, shortcut=True),
+            ),
+            head=Head(flatten=True, units=16),
+        ),
+        drawn(1),
+        drawn(2),
+    ],
+)
+def test_sizes_are_those_of_the_model_that_is_built(genome):
+    model = build(genome, SPACE.input, SPACE.classes)
+    told = sizes(genome, SPACE)
+    assert len(told) == len(genome.blocks) + 1
+    for block, size in zip(genome.blocks, told, strict=False):
+        layers = [each for each in model.layers if each.name.startswith(f"{block.name}_")]
+        shape = (size["rows"], size["columns"], size["channels"])
+        assert layers[-1].output.shape[1:] == shape
+        assert sum(map(learned, layers)) == size["parameters"]
+    heads = [each for each in model.layers if not each.name.startswith("block_")]
+    assert sum(map(learned, heads)) == told[-1]["parameters"]
+    assert told[-1]["channels"] == SPACE.classes
+
+
+def candidate(number: int, accuracy: float, latency_ms: float | None, folder) -> Candidate:
+    figures = Figures("stage-0", 1, 0.4, accuracy, accuracy - 0.05, 0.99, latency_ms, 1.0, 1.0)
+    return Candidate(number, drawn(1), (), "initial", False, 2, 7, 38_412, 1, folder, [figures])
+
+
+def test_a_search_says_its_best_in_a_line_and_its_front_in_a_table(tmp_path):
+    front = [candidate(3, 0.91, None, tmp_path), candidate(31, 0.953, 0.312, tmp_path)]
+    first, _, table = standing(40, front, front[1]).partition("\n\n")
+    assert first == "40 candidates, 2 on the front, best: c31 95.3% in 38 kB"
+    assert table.splitlines()[2:] == [
+        "| c31 | 2 | 95.3% | 90.3–99.0 | 38.4 kB | 0.31 ms |",
+        "| c3 | 2 | 91.0% | 86.0–99.0 | 38.4 kB | – |",
+    ]
+    assert "none within the bytes" in standing(1, front, None)
+    assert standing(0, [], None) == "0 candidates, 0 on the front, none within the bytes"
+    many = [candidate(number, 0.9, None, tmp_path) for number in range(15)]
+    assert standing(15, many, many[0]).endswith("\n\nand 3 more")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import InputContract
+from pupila.testing import draw_colours, read_images
+from pupila.training.batches import Images, all_in_order, epoch_batches
+from pupila.training.fitting import keras, optimizer
+from pupila.training.loss import label_loss
+from pupila.training.oracle import oracle_loss, oracle_targets
+from pupila.training.schedule import Schedule
+from pupila.training.targets import labels_of
+from pupila.views import AS_IS
+from pupila_search.building import build
+from pupila_search.genome import Block, Genome
+from pupila_search.trainee import Trainee
+
+GENOME = Genome(blocks=(Block(mark=0, kind="convolution", filters=8, stride=2),))
+SIZE = InputContract(height=16, width=16)
+SCHEDULE = Schedule(epochs=5, batch_size=8, learning_rate=2e-2, augmentation=AS_IS)
+
+
+@pytest.fixture
+def train(tmp_path):
+    return read_images(draw_colours(tmp_path / "images"), tmp_path / "cache").select("train")
+
+
+def images_of(train, targets):
+    return Images.of(train, SIZE, [targets], AS_IS)
+
+
+def trained(images, loss):
+    keras.utils.set_random_seed(0)
+    steps = len(epoch_batches(images, 0, 0, SCHEDULE.batch_size))
+    trainee = Trainee(build(GENOME, SIZE, 2), loss, images, SCHEDULE, steps)
+    judged = all_in_order(images, SCHEDULE.batch_size)
+    told = [
+        trainee.one_epoch(epoch_batches(images, epoch, 0, SCHEDULE.batch_size), judged)
+        for epoch in range(SCHEDULE.epochs)
+    ]
+    return trainee, told
+
+
+def test_a_candidate_learns_from_labels(train):
+    trainee, told = trained(images_of(train, labels_of(train)), label_loss)
+    assert told[-1]["val_loss"] < 0.7 * told[0]["val_loss"]
+    assert trainee.optimizer.variables[-1].numpy() == SCHEDULE.epochs * -(-len(train) // 8)
+
+
+def test_an_oracle_teaches_the_label_where_no_teacher_is_right(train):
+    labels = labels_of(train)
+    targets = oracle_targets(labels, [0.8 - 0.6 * labels], temperature=4)  # always wrong
+    _, told = trained(images_of(train, targets), oracle_loss(alpha=0, temperature=4))
+    assert told[-1]["val_loss"] < 0.7 * told[0]["val_loss"]
+
+
+def test_the_rate_is_that_of_the_common_optimizer(train):
+    images = images_of(train, labels_of(train))
+    trainee, _ = trained(images, label_loss)
+    steps = len(epoch_batches(images, 0, 0, SCHEDULE.batch_size))
+    common = optimizer(SCHEDULE, steps)._learning_rate
+    expected = [float(common(step)) for step in range(SCHEDULE.epochs * steps)]
+    found = [trainee.rate(step) for step in range(SCHEDULE.epochs * steps)]
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_the_first_step_moves_each_weight_by_the_rate(train):
+    """Algorithm 2: after one step, mean over root of square is the gradient's sign."""
+    images = images_of(train, labels_of(train))
+    keras.utils.set_random_seed(0)
+    trainee = Trainee(build(GENOME, SIZE, 2), label_loss, images, SCHEDULE, steps=1000)
+    before = [np.array(each) for each in trainee.trainable_variables]
+    batch = epoch_batches(images, 0, 0, len(images))
+    trainee.one_epoch(batch, all_in_order(images, 8))
+    rate = trainee.rate(0)
+    moved = np.concatenate(
+        [
+            np.ravel(np.array(now) - was * (1 - rate * 1e-3))
+            for now, was in zip(trainee.trainable_variables, before, strict=True)
+        ]
+    )
+    assert np.median(np.abs(moved)) == pytest.approx(rate, rel=0.02)
