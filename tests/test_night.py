@@ -56,8 +56,8 @@ publish:
   to: registry
   intended_use: To tell red pictures from green ones.
 """
-OF_LEFT = {"left", "left-pupil", "left-float", "left-int8"}
-OF_RIGHT = {"right", "right-pupil", "right-float"}
+OF_LEFT = {"left-pupil", "left-float", "left-int8"}
+OF_RIGHT = {"right-pupil", "right-float"}
 
 
 def write_pictures(folder: Path) -> None:
