@@ -1,0 +1,201 @@
+"""A small clinic: pictures of two colours, teachers on a shelf, a station that runs a recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pupila.keras_files import import_keras
+from pupila_flows.results import RunResult
+from pupila_flows.station.address import LOOPBACK, Address
+from pupila_flows.station.deployments import Night, deployments_of
+from pupila_flows.station.station import Station, running
+from pupila_flows.workspace import Workspace
+
+COLOURS = {"red": (170, 90, 80), "green": (90, 150, 80)}
+CLASSES = ("--classes", "green,red")
+COUNTS = {"train": 48, "validation": 24, "test": 60}
+RECIPE = """\
+name: clinic
+data:
+  path: images
+  positive: red
+teachers:
+  left: {path: "shelf:left"}
+  right: {path: "shelf:right"}
+steps:
+  left-pupil: &pupil
+    use: distill
+    from: left
+    control: false
+    with: {student: conv-32-64-8, size: 32, epochs: 12, augmentation: {views: 1}}
+  left-float: {use: export-tflite, from: left-pupil}
+  left-int8: {use: quantize-int8, from: left-float, with: {calibration_images: 24}}
+  right-pupil: {<<: *pupil, from: right}
+  right-float: {use: export-tflite, from: right-pupil}
+gate:
+  judges: [left-int8, right-float]
+  margins: {accuracy: 0.1}
+  published: {accuracy: 0.1}
+publish:
+  to: registry
+  intended_use: To tell red pictures from green ones.
+"""
+OF_LEFT = {"left-pupil", "left-float", "left-int8"}
+OF_RIGHT = {"right-pupil", "right-float"}
+
+
+def write_pictures(folder: Path) -> None:
+    """Draw noisy pictures of two colours."""
+    random = np.random.default_rng(0)
+    for split, count in COUNTS.items():
+        for label, colour in COLOURS.items():
+            (folder / split / label).mkdir(parents=True)
+            for number in range(count):
+                pixels = np.array(colour) + random.normal(0, 25, (40, 40, 3))
+                image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+                image.save(folder / split / label / f"{number:03}.png")
+
+
+def write_teacher(path: Path, sign: float) -> Path:
+    """Write a model that compares red with green; a negative `sign` takes one for the other."""
+    keras = import_keras()
+    image = keras.Input((32, 32, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    head = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(image, head(mean))
+    weights = np.array([[-1, 1], [1, -1], [0, 0]], np.float32) * 0.05 * sign
+    head.set_weights([weights, np.zeros(2, np.float32)])
+    model.save(path)
+    return path
+
+
+def pupila(
+    folder: Path, *arguments: str | Path, code: int | None = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would; `code` is how it must end, None for anyhow."""
+    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
+    done = subprocess.run(
+        [sys.executable, "-m", "pupila_flows", *map(str, arguments)],
+        cwd=folder,
+        env=environment | {"PREFECT_HOME": str(folder / "prefect")},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert code in (None, done.returncode), done.stdout + done.stderr
+    return done
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """A folder with images and recipe, and the station that runs it."""
+
+    folder: Path
+    station: Station
+
+    def pupila(self, *arguments: str | Path) -> str:
+        """Run the command line in the clinic's folder, and return what it says."""
+        return pupila(self.folder, *arguments).stdout
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Return what the server knows of a deployment."""
+        return self.station.api.get(f"/deployments/name/compress/{name}")
+
+    def start(self, name: str, **changes: Any) -> str:
+        """Start a deployment as the form of the UI does, and return the run's id."""
+        deployment = self.deployment(name)
+        parameters = deployment["parameters"] | {"changes": changes}
+        asked = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        run = self.station.api.post(f"/deployments/{deployment['id']}/create_flow_run", asked)
+        return run["id"]
+
+    def runs_of(self, name: str) -> set[str]:
+        """Return the ids of all runs of a deployment."""
+        wanted = {"flow_runs": {"deployment_id": {"any_": [self.deployment(name)["id"]]}}}
+        return {run["id"] for run in self.station.api.post("/flow_runs/filter", wanted)}
+
+    def retrained(self, file: str) -> str:
+        """Replace the teacher `left`, and return the run that this starts by itself."""
+        known = self.runs_of("clinic-retrained")
+        self.pupila("teacher", "add", file, "--name", "left")
+        for _ in range(120):
+            if new := self.runs_of("clinic-retrained") - known:
+                (run,) = new
+                return run
+            time.sleep(1)
+        raise TimeoutError("no run was started")
+
+    def end_of(self, run: str, seconds: float = 900) -> dict[str, Any]:
+        """Wait until a run has ended, and return its state."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.station.keep()
+            try:
+                state = self.station.api.get(f"/flow_runs/{run}")["state"]
+            except OSError:  # the server is being started again
+                state = {"type": "UNKNOWN"}
+            if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return state
+            time.sleep(1)
+        raise TimeoutError(f"{run} has not ended: {self.station.worker.tail()}")
+
+    def tasks(self, run: str) -> dict[str, str]:
+        """Return the state of every task of a run, by its name in the UI."""
+        wanted = {"flow_runs": {"id": {"any_": [run]}}, "limit": 200}
+        found = self.station.api.post("/task_runs/filter", wanted)
+        return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in found}
+
+    def latest(self) -> RunResult:
+        """Return the result of the last run."""
+        folder = max((self.folder / ".pupila" / "runs" / "clinic").iterdir())
+        return RunResult.model_validate_json((folder / "result.json").read_text())
+
+    def report(self) -> str:
+        """Return the report of the last run."""
+        folder = max((self.folder / ".pupila" / "runs" / "clinic").iterdir())
+        return (folder / "report.html").read_text()
+
+    def current(self) -> int:
+        """Return the number of the version that is published."""
+        return json.loads((self.folder / "registry" / "clinic" / "current.json").read_text())[
+            "version"
+        ]
+
+
+def prepare(folder: Path) -> None:
+    """Write images, recipe and three teachers: one, one retrained, and one that has it wrong."""
+    write_pictures(folder / "images")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    for name, sign in (("first", 1), ("right", 1.1), ("retrained", 1.4), ("worse", -1)):
+        write_teacher(folder / f"{name}.keras", sign)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[Clinic]:
+    """Put two teachers on the shelf, and keep a station up."""
+    place = Workspace.at(folder / ".pupila")
+    for name, file in (("left", "first"), ("right", "right")):
+        pupila(folder, "teacher", "add", f"{file}.keras", "--name", name, *CLASSES)
+    deployments = deployments_of([folder / "recipe.yaml"], place.root, Night())
+    with running(place, Address(LOOPBACK, free_port()), deployments) as station:
+        yield Clinic(folder, station)
