@@ -1,0 +1,95 @@
+"""What a run costs beside its steps: `pupila run` against the same calls, made one after another.
+
+    python benchmarks/orchestration.py [RECIPE] [--pairs 1]
+
+Both begin with an empty workspace and do the same: data read and checked, teachers read, every step
+run, every artifact judged. Directly, that is one process that calls one function after the other.
+`pupila run` adds Prefect, a process for each piece of work, keys, locks and checkpoints, the report,
+and runs branches side by side, as many as `--workers`. Prints both times and their ratio for each
+pair (limit: 1.10).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pupila.testing import ignore_progress
+from pupila_flows import assignments
+from pupila_flows.data import read_data
+from pupila_flows.expansion import expand
+from pupila_flows.plan import Plan, read_plan
+from pupila_flows.work import Work
+from pupila_flows.workspace import Workspace
+
+
+def main() -> None:
+    """Print the times of both and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    default = Path(__file__).parent.parent / "examples" / "glaucoma.yaml"
+    parser.add_argument("recipe", nargs="?", type=Path, default=default)
+    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--directly", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.directly:
+        run_directly(read_plan(options.recipe), Workspace.at(options.directly))
+        return
+    ratios: list[float] = []
+    for _ in range(options.pairs):
+        with tempfile.TemporaryDirectory() as folder:
+            alone, whole = Path(folder) / "alone", Path(folder) / "whole"
+            recipe = str(options.recipe.resolve())
+            directly = _seconds([__file__, recipe, "--directly", str(alone)])
+            ours = ["-m", "pupila_flows", "run", recipe, "--workspace", str(whole)]
+            run = _seconds([*ours, "--set", f"workers={options.workers}"])
+        ratios.append(run / directly)
+        print(f"directly {directly:.0f} s, pupila run {run:.0f} s: ratio {ratios[-1]:.2f}")
+    print(f"median ratio {statistics.median(ratios):.2f} (limit 1.10), {os.cpu_count()} cores")
+
+
+def run_directly(plan: Plan, place: Workspace) -> None:
+    """Do in this process all that a run of a plan does, one call after the other."""
+    section = plan.recipe.data
+    dataset = read_data(plan.data, section.classes, place.cache)
+    positive = assignments.positive_class(section, dataset)
+    _call(assignments.check_data(place, dataset, section, str(plan.data)))
+    made: dict[str, str] = {}
+    for teacher in plan.teachers:
+        made[teacher.name] = _call(assignments.import_teacher(place, teacher))["artifact"]
+    nodes = expand(plan)
+    for node in nodes:
+        work = assignments.run_step(place, node, dataset)
+        if node.inputs:
+            work = work.on([made[name] for name in node.inputs])
+        made[node.name] = _call(work)["artifact"]
+    compared = {node.name: node.reference for node in nodes}
+    for name, digest in made.items():
+        artifact, other = place.store.open(digest), compared.get(name)
+        reference = (other, made[other]) if other else None
+        _call(
+            assignments.judge(
+                place, name, artifact, dataset, positive, plan.recipe.evaluate, reference
+            )
+        )
+
+
+def _call(work: Work) -> dict[str, str]:
+    return work.target(progress=ignore_progress, **work.arguments)
+
+
+def _seconds(arguments: list[str]) -> float:
+    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    start = time.monotonic()
+    subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)
+    return time.monotonic() - start
+
+
+if __name__ == "__main__":
+    main()
