@@ -221,6 +221,7 @@ def test_two_that_make_no_mistake_pass_only_with_images_enough(
     assert compare_areas(certain, certain, labels, [0], margin).shown == passes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("areas", "images", "correlation"),
     [((0.979, 0.999), 107, 0.7), ((0.92, 0.97), 60, 0.3)],
@@ -236,6 +237,7 @@ def test_areas_at_the_margin_seldom_pass(
     assert passed / runs <= LEVEL + 2 * np.sqrt(LEVEL / runs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("images", "margin"), [(100, 0.04), (160, 0.05)])
 def test_a_loss_that_comes_from_few_images_seldom_passes_for_none(images: int, margin: float):
     random, runs, passed = np.random.default_rng(5), 400, 0

@@ -13,6 +13,7 @@ from pupila.artifact import Artifact, Origin
 from pupila.contract import InputContract, OutputContract
 from pupila.digest import digest_json
 from pupila.store import Store, write_atomically
+from pupila_flows.registry import Version
 from pupila_flows.registry.publishing import Release
 from pupila_flows.registry.release import release_of
 from pupila_flows.registry.section import PublishSection
@@ -21,10 +22,13 @@ from pupila_flows.workspace import Workspace
 
 INT8 = Node("int8", "quantize-int8", ("pupil",), 0.3, "tflite", 361_416, 1.7)
 NODES = [VGG, replace(PUPIL, inputs=("vgg16",), control=None), INT8]
+Images = tuple[str, ...]
 RECIPE = "name: clinic\npublish:\n  to: {to}\n  licence: CC-BY-4.0\n"
 
 
-def gate_of(verdict: Verdict, published: str | None = None, entry: str = "int8") -> GateResult:
+def gate_of(
+    verdict: Verdict, published: Version | None = None, entry: str = "int8", images: Images = ()
+) -> GateResult:
     """Return what a gate says that asked one thing."""
     finding = Finding(
         condition="accuracy",
@@ -33,10 +37,16 @@ def gate_of(verdict: Verdict, published: str | None = None, entry: str = "int8")
         value=0.93,
         other=0.94,
         limit=0.03,
+        images=images,
         text="accuracy is 1.0 points below that of vgg16, and 3 are allowed",
     )
     verdicts = (ArtifactVerdict(entry=entry, verdict=verdict, findings=(finding,)),)
-    return GateResult(verdict=verdict, artifacts=verdicts, published=published)
+    return GateResult(
+        verdict=verdict,
+        artifacts=verdicts,
+        published=published.title if published else None,
+        published_manifest=published.sha256 if published else None,
+    )
 
 
 def publishable_run(
@@ -45,14 +55,15 @@ def publishable_run(
     *,
     to: str = "registry",
     verdict: Verdict | None = "pass",
-    published: str | None = None,
+    published: Version | None = None,
 ) -> Path:
     """Write a run into the workspace `folder/.pupila`, and return the run's folder.
 
     `weights` are the bytes of its int8 model; `published` is what its gate compared with.
     """
     place = Workspace.at(folder / ".pupila")
-    run = place.runs / "clinic" / digest_json([weights.hex(), published])[:16]
+    compared = published.sha256 if published else None
+    run = place.runs / "clinic" / digest_json([weights.hex(), compared])[:16]
     run.mkdir(parents=True, exist_ok=True)
     sample = _sample()
     made: dict[str, Artifact] = {}
@@ -119,7 +130,7 @@ def release(
     folder: Path,
     weights: bytes = b"first",
     *,
-    published: str | None = None,
+    published: Version | None = None,
     verdict: Verdict | None = "pass",
     override: tuple[str, str] | None = None,
     section: PublishSection | None = None,

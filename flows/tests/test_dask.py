@@ -116,7 +116,7 @@ def _in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return ThreadPoolExecutor(1).submit(job, *arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "seconds", "arguments", "error", "message"),
     [
@@ -139,7 +139,7 @@ def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
         _ask(there, _errand(place, name, seconds, **given), [])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: cluster.Cluster, place: Workspace):
     pids = place.root / "unwanted"
     errand = _errand(place, "sleep", pause=60, pid_file=str(pids))
@@ -262,6 +262,28 @@ def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_pat
         r"Worker tcp://\S+ of .* cannot be asked \(.*No module named 'pupila_flows", second
     )
     assert not list((place.root / "cluster").iterdir())
+
+
+@pytest.mark.long
+def test_a_worker_that_comes_later_and_is_not_fit_fails_no_step_while_another_is(
+    folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(cluster, "_NO_WORKER_SECONDS", 0.5)
+    with machines(tmp_path, "good") as both, cluster.joined(place, both.address) as there:
+        both.add("old", before="import platform; platform.python_version = lambda: '3.9.1'")
+        wait_until(lambda: "Registered" in (tmp_path / "old.log").read_text())
+        good, folders = both.workers["good"].pid, [tmp_path / each for each in "ab"]
+        asked = list[Future[Any]]()
+        for each in folders:
+            each.mkdir()
+            errand = _errand(place, "count", folder=str(each), until=1)
+            asked.append(_in_thread(_ask, there, errand, list[int]()))
+        assert [each.result(60)["done"] for each in asked] == [1, 1]
+        assert [worker for each in folders for _, worker in _tries(each)] == [good, good]
+        both.kill("good")
+        with pytest.raises(PupilaError, match=r"Worker tcp://\S+ of .* has python 3.9.1"):
+            _ask(there, _errand(place, "count", folder=str(tmp_path), until=1), [])
 
 
 def test_an_address_where_nobody_listens_is_told_in_seconds(

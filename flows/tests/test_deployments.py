@@ -156,18 +156,20 @@ def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Calla
 
 
 @pytest.mark.parametrize(
-    ("names", "timezone", "said"),
+    ("names", "night", "said"),
     [
-        (["one", "one"], "UTC", "Two recipes are named 'one'"),
-        (["one"], "Europe/Berln", "Did you mean 'Europe/Berlin'?"),
-        (["one"], "", "is no time zone"),
+        (["one", "one"], Night(), "Two recipes are named 'one'"),
+        (["one"], Night(timezone="Europe/Berln"), "Did you mean 'Europe/Berlin'?"),
+        (["one"], Night(timezone=""), "is no time zone"),
+        (["one"], Night("61 2 * * *"), "'61 2 * * *' is no cron schedule: give minute, hour"),
+        (["one"], Night("at two"), "'at two' is no cron schedule"),
     ],
 )
 def test_what_cannot_be_deployed_is_told_before_anything_is_started(
-    place: Workspace, recipe: Callable[..., Path], names: list[str], timezone: str, said: str
+    place: Workspace, recipe: Callable[..., Path], names: list[str], night: Night, said: str
 ):
     with pytest.raises(PupilaError, match=re.escape(said)):
-        deployments_of([recipe(name) for name in names], place.root, Night(timezone=timezone))
+        deployments_of([recipe(name) for name in names], place.root, night)
 
 
 def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_have():

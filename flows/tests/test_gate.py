@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from publishable_runs import release
 from sample_runs import BINARY, SPECIFICITY, Node, sample_run
 
 from pupila import PupilaError
@@ -21,14 +23,24 @@ from pupila.evaluation import Cost, Evaluation, Latency
 from pupila.metrics import metrics_of
 from pupila.store import Store
 from pupila.testing import draw_images, keras_artifact
+from pupila_flows import assignments
+from pupila_flows.data import read_data
 from pupila_flows.gate.asking import judged_by, made_words, objections
 from pupila_flows.gate.decision import decide
+from pupila_flows.gate.incumbents import Incumbents
 from pupila_flows.gate.lines import NO_GATE, gate_lines, gate_rows
 from pupila_flows.gate.question import Case, Question, Side
 from pupila_flows.gate.section import GateSection, Limits, Margins
 from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.registry import open_registry
+from pupila_flows.registry.publishing import publish
 from pupila_flows.report import write_report
+from pupila_flows.report.answers import read_answers
+from pupila_flows.report.headline import headline
+from pupila_flows.report.lineage import Lineage
 from pupila_flows.results import Finding, GateResult, RunResult
+from pupila_flows.run import Run
+from pupila_flows.workspace import Workspace
 
 Floats = NDArray[np.float64]
 ACCURACY = Margins(accuracy=0.05)
@@ -92,7 +104,7 @@ def side(tmp_path: Path) -> Sides:
 
 
 def asked(
-    section: GateSection, artifact: Side | None, teacher: Side | None, **more: Side
+    section: GateSection, artifact: Side | None, teacher: Side | None, **more: Side | str
 ) -> Question:
     case = Case(entry="int8", made="quantize-int8 of float", artifact=artifact, teacher=teacher)
     return Question(
@@ -163,6 +175,57 @@ def test_what_is_published_has_margins_of_its_own(side: Sides):
     assert "of version 2 (published)" not in teacher.text
     assert "of version 2 (published)" in published.text
     assert found.published == "version 2"
+
+
+def test_what_is_the_very_artifact_that_is_published_is_not_compared_with_it(side: Sides):
+    same = side("vgg", answered(10))
+    section = GateSection(margins=ACCURACY, published=Margins(accuracy=0.001))
+    compared = decide(asked(section, same, same, incumbent=same))
+    assert compared.verdict == "inconclusive"
+    unchanged = decide(asked(section, same, same, standing="same"))
+    assert unchanged.verdict == "pass"
+    _, finding = unchanged.artifacts[0].findings
+    assert finding.text == ("int8 is the very artifact of version 2 (published): it loses nothing.")
+
+
+def test_what_has_no_counterpart_in_the_published_version_is_not_passed_unless_that_is_wanted(
+    side: Sides,
+):
+    same = side("vgg", answered(10))
+    renamed = asked(GateSection(margins=ACCURACY), same, same, standing="missing")
+    question = renamed.model_copy(update={"published_names": ("left-int8", "web")})
+    found = decide(question)
+    assert found.verdict == "inconclusive"
+    (told,) = objections(found)
+    assert "version 2 (published), which has no artifact of that name" in told
+    assert "it has left-int8, web" in told
+    assert "`published: {}`" in found.artifacts[0].findings[-1].advice
+    lifted = GateSection(margins=ACCURACY, published=Margins())
+    assert decide(question.model_copy(update={"section": lifted})).verdict == "pass"
+
+
+def test_an_artifact_of_which_nothing_was_asked_is_not_passed_and_that_is_told(side: Sides):
+    section = GateSection(margins=Margins(), published=Margins(accuracy=0.02))
+    found = decide(asked(section, side("int8", answered(0)), side("vgg", answered(0))))
+    assert found.verdict == "inconclusive"
+    assert objections(found) == [
+        "gate: int8: inconclusive: Nothing was asked of int8, so nothing is shown."
+    ]
+
+
+def test_images_without_a_value_are_a_group_and_a_column_without_any_is_not_passed(side: Sides):
+    section = GateSection(margins=Margins(accuracy=0.15), by=("site",))
+    question = asked(section, side("int8", answered(15, first=183)), side("vgg", answered(0)))
+    half = ("north",) * 180 + ("",) * 20
+    found = decide(question.model_copy(update={"columns": {"site": half}})).artifacts[0]
+    assert {each.group: each.verdict for each in found.findings} == {
+        None: "pass",
+        "site is not given": "fail",
+        "site = north": "pass",
+    }
+    empty = decide(question.model_copy(update={"columns": {"site": ("",) * IMAGES}}))
+    assert empty.verdict == "inconclusive"
+    assert "Groups by site cannot be asked: no test image has a value" in objections(empty)[0]
 
 
 def test_every_value_of_a_column_is_asked_for_itself(side: Sides):
@@ -376,7 +439,110 @@ def test_the_terminal_says_what_did_not_pass_and_what_to_try(told: RunResult):
     assert lines.startswith("Gate: FAIL")
     assert "  int8 (tried so): fail" in lines
     assert "    try: Of this run" in lines or "    try: No other step" in lines
-    assert gate_lines(told.model_copy(update={"gate": None})) == [NO_GATE]
+    plain = told.model_copy(update={"gate": None})
+    assert gate_lines(plain) == ["Gate: none in the recipe."]
+    publishing = plain.model_copy(update={"recipe_text": "name: night\npublish: {}\n"})
+    assert gate_lines(publishing) == [NO_GATE]
+
+
+def test_the_headline_says_what_the_gate_says(told: RunResult, tmp_path: Path):
+    def title(run: RunResult) -> str:
+        found = headline(run, Lineage.of(run.entries), read_answers(run, tmp_path))
+        assert (found.keeps, found.pupil is None) == (passes, False)
+        return found.title
+
+    assert told.gate
+    passes = True
+    assert title(told) == (
+        "float is about as large as vgg16 and passes the release gate; the run does not, for int8 "
+        "(fail)"
+    )
+    worst = told.gate.artifacts[1].model_copy(update={"entry": "float"})
+    gate = told.gate.model_copy(update={"artifacts": (worst,), "best": "float"})
+    passes = False
+    assert title(told.model_copy(update={"gate": gate})) == (
+        "Nothing passes the release gate; float comes nearest"
+    )
+    page = write_report(told, tmp_path).read_text()
+    assert "smallest that passes the gate" in page and "shown to lose at most 5" not in page
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that publishes as `clinic`; nothing of it was made."""
+    images = draw_images(tmp_path / "images", images=2)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: clinic\ndata: {path: images}\n"
+        "steps: {int8: {use: train, with: {student: conv-32-64-8}}}\n"
+        "gate: {}\npublish: {to: registry}\n"
+    )
+    place = Workspace.at(tmp_path / "empty")
+    return Run(read_plan(recipe), place, read_data(images, None, place.cache), ())
+
+
+def test_what_is_published_is_neither_fetched_nor_judged_where_it_is_the_artifact_itself(
+    run: Run, tmp_path: Path
+):
+    given = release(tmp_path)
+    (int8,) = (each for each in given.result.entries if each.name == "int8")
+    assert Incumbents.of(run, GateSection()).standing(int8) is None
+    publish(open_registry(str(tmp_path / "registry")), given)
+    incumbents = Incumbents.of(run, GateSection())
+    assert incumbents.standing(int8) == "same"
+    assert incumbents.of_entry(int8) is None
+    assert not list((run.place.store.root / "objects").iterdir())
+    assert incumbents.standing(int8.model_copy(update={"artifact": "another"})) is None
+    renamed = int8.model_copy(update={"name": "small"})
+    assert (incumbents.standing(renamed), incumbents.of_entry(renamed)) == ("missing", None)
+    assert replace(incumbents, named=("int8",)).standing(renamed) is None
+    lifted = Incumbents.of(run, GateSection(published=Margins()))
+    assert lifted.version and (lifted.standing(int8), lifted.standing(renamed)) == (None, None)
+
+
+def test_what_the_store_holds_already_is_not_fetched_again(tmp_path: Path):
+    given, registry = release(tmp_path), open_registry(str(tmp_path / "registry"))
+    publish(registry, given)
+    version = registry.current("clinic")
+    assert version
+    shutil.rmtree(tmp_path / "registry" / "clinic" / "versions" / "000001" / "artifacts")
+    store = Workspace.at(tmp_path / ".pupila").store
+    assert registry.fetch(version, "int8", store).digest == version.artifacts["int8"]
+    with pytest.raises(PupilaError):
+        registry.fetch(version, "int8", Store(tmp_path / "another"))
+
+
+def test_a_judgement_belongs_to_the_processor_that_it_was_timed_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    artifact = release(tmp_path).artifacts["int8"]
+
+    def key() -> str:
+        section = run.plan.recipe.evaluate
+        return assignments.judge(
+            run.place, "int8", artifact, run.dataset, run.positive, section
+        ).key
+
+    here = key()
+    assert key() == here
+    monkeypatch.setattr(assignments, "cpu_name", lambda: "another")
+    another = key()
+    monkeypatch.setattr(os, "cpu_count", lambda: 1024)
+    assert len({here, another, key()}) == 3
+
+
+def written(folder: Path, recipe: str) -> Path:
+    """Write a recipe, and the data and the teacher that it names."""
+    rows = [
+        f"{path.relative_to(folder)},{path.parent.name},{path.parent.parent.name},"
+        f"{'here' if path.stem == '0' else 'there'}"
+        for path in sorted(draw_images(folder / "images", images=2).rglob("*.png"))
+    ]
+    (folder / "images.csv").write_text("\n".join(["path,label,split,site", *rows]))
+    (folder / "model.keras").write_bytes(b"PK")
+    path = folder / "recipe.yaml"
+    path.write_text(recipe)
+    return path
 
 
 RECIPE = """\
@@ -388,6 +554,8 @@ steps:
   lite: {use: export-tflite, from: big}
   alone: {use: train, with: {student: conv-32-64-8}}
   page: {use: site, from: lite}
+  one: {use: one-class, from: big, with: {positive: square}}
+  after: {use: export-tflite, from: one}
 gate: GATE
 """
 
@@ -398,6 +566,8 @@ gate: GATE
         ("{}", None),
         ("{judges: [lite], by: [site], limits: {size_bytes: 9}}", None),
         ("{judges: [alone], margins: {}, limits: {accuracy: 0.9}}", None),
+        ("{judges: [after]}", None),
+        ("{judges: [one]}", "'one' has no teacher behind it to be compared with"),
         (
             "{judges: [lit]}",
             "'lit' is no step: the gate judges what a step made. Did you mean 'lite'?",
@@ -412,25 +582,68 @@ gate: GATE
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
         ("{by: [sit]}", "the data has no column 'sit' beside path, label and split; it has site."),
         ("{published: {accuracy: 0.1}}", "the recipe has no `publish`"),
+        ("{margins: {}, limits: {size_bytes: 9}, by: [site]}", "gate.by asks for the margins"),
     ],
 )
 def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: str | None):
-    rows = [
-        f"{path.relative_to(tmp_path)},{path.parent.name},{path.parent.parent.name},here"
-        for path in sorted(draw_images(tmp_path / "images", images=2).rglob("*.png"))
-    ]
-    (tmp_path / "images.csv").write_text("\n".join(["path,label,split,site", *rows]))
-    (tmp_path / "model.keras").write_bytes(b"PK")
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE.replace("GATE", gate))
+    recipe = written(tmp_path, RECIPE.replace("GATE", gate))
     if words is None:
         assert read_plan(recipe).recipe.gate
         return
     with pytest.raises(RecipeError) as caught:
         read_plan(recipe)
     (problem,) = caught.value.problems
-    assert problem.line == 9
+    assert problem.line == 11
     assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("gate", "artifacts", "line", "words"),
+    [
+        ("{}", "[page]", None, None),
+        ("{judges: [lite]}", "[lite, page]", None, None),
+        ("{margins: {}, limits: {size_bytes: 9}, published: {auc: 0.1}}", "[]", None, None),
+        (
+            "{margins: {}, published: {auc: 0.1}}",
+            "[]",
+            11,
+            "gate.published alone asks nothing of a first version",
+        ),
+        ("{judges: [after]}", "[after, lite]", 12, "'lite' would always be withheld"),
+        (
+            "{judges: [after]}",
+            "[after, page]",
+            12,
+            "'page' would always be withheld, as the gate does not judge 'lite'",
+        ),
+    ],
+)
+def test_a_recipe_that_could_never_publish_is_told_so(
+    tmp_path: Path, gate: str, artifacts: str, line: int | None, words: str | None
+):
+    recipe = written(
+        tmp_path, RECIPE.replace("GATE", gate) + f"publish: {{artifacts: {artifacts}}}"
+    )
+    if words is None:
+        assert read_plan(recipe).recipe.publish
+        return
+    with pytest.raises(RecipeError) as caught:
+        read_plan(recipe)
+    (problem,) = caught.value.problems
+    assert problem.line == line
+    assert words in problem.message
+
+
+def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_told(tmp_path: Path):
+    last = RECIPE.replace("  after: {use: export-tflite, from: one}\n", "").replace("GATE", "{}")
+    recipe = written(tmp_path, last)
+    with pytest.raises(RecipeError) as caught:
+        read_plan(recipe)
+    (problem,) = caught.value.problems
+    assert "'one', the last of its branch" in problem.message
+    partial = last.replace("from: big, with", "from: big, without: {site: [there]}, with")
+    recipe.write_text(partial)
+    assert read_plan(recipe).recipe.gate
 
 
 @pytest.mark.long
@@ -445,7 +658,10 @@ data: {{path: images}}
 teachers: {{big: {{path: {teacher.path}}}}}
 steps:
   lite: {{use: export-tflite, from: big}}
-gate: {{margins: {{accuracy: 0.6}}, limits: {{size_bytes: LIMIT}}}}
+gate:
+  margins: {{accuracy: 0.6}}
+  published: {{accuracy: 0.001}}
+  limits: {{size_bytes: LIMIT}}
 publish: {{}}
 """
 

@@ -10,20 +10,24 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
+from PIL import Image
 from publishable_runs import INT8, gate_of, publishable_run, read_run, release
 
 from pupila.errors import PupilaError
 from pupila.store import Store, read_artifact
-from pupila_flows.registry import Registry, open_registry
+from pupila_flows.registry import Registry, Version, open_registry
 from pupila_flows.registry.diff import diff
-from pupila_flows.registry.manifest import CARD, MANIFEST, RESULT
-from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.events import Event
+from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RESULT
+from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import Withheld, release_of
 from pupila_flows.registry.rollback import roll_back
 from pupila_flows.registry.section import PublishSection
 from pupila_flows.registry.verify import verify_folder, verify_version
-from pupila_flows.results import RunResult, Verdict
+from pupila_flows.report import write_report
+from pupila_flows.results import Check, Entry, RunResult, Verdict
 from pupila_flows.workspace import Workspace
 
 
@@ -70,7 +74,7 @@ def test_a_published_folder_is_an_artifact_that_a_recipe_can_name(folder: Regist
 
 def test_the_same_artifacts_once_more_make_no_version(registry: Registry, tmp_path: Path):
     publish(registry, release(tmp_path))
-    told = publish(registry, release(tmp_path, published="version 1"))
+    told = publish(registry, release(tmp_path, published=registry.current("clinic")))
     assert (told.outcome, told.version) == ("unchanged", 1)
     assert registry.numbers("clinic") == [1]
     assert len(registry.events("clinic")) == 1
@@ -117,14 +121,62 @@ def test_what_answers_nothing_itself_is_published_with_what_it_is_made_of(tmp_pa
     run = publishable_run(tmp_path)
     result = read_run(run)
     *others, last = result.entries
-    site = last.model_copy(update={"name": "site", "inputs": ("int8",), "evaluation": None})
+    changes = {"name": "site", "uses": "site", "inputs": ("int8",), "evaluation": None}
+    site = last.model_copy(update=changes)
     result = result.model_copy(update={"entries": (*others, last, site)})
     section = PublishSection(artifacts=("site",))
     store = Workspace.at(tmp_path / ".pupila").store
     assert list(release_of(result, run, section, store).artifacts) == ["site"]
+    broken = site.model_copy(update={"error": "the page does not open"})
+    spoilt = result.model_copy(update={"entries": (*others, last, broken)})
+    with pytest.raises(Withheld, match="'site' did not come out well: the page does not open"):
+        release_of(spoilt, run, section, store)
     failed = result.model_copy(update={"gate": gate_of("pass", entry="vgg16")})
     with pytest.raises(Withheld, match="names 'site', which the gate did not judge"):
         release_of(failed, run, section, store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"error": "it crashed."}, "'small' did not come out well: it crashed"),
+        ({"unjudged": "tells other classes apart"}, "'small' did not .*: tells other classes"),
+        ({}, "names 'small', which the gate did not judge"),
+    ],
+)
+def test_what_should_have_been_judged_and_was_not_is_not_published(
+    tmp_path: Path, changes: dict[str, str], words: str
+):
+    run = publishable_run(tmp_path)
+    result = read_run(run)
+    made_of = {"name": "small", "inputs": ("int8",), "evaluation": None}
+    small = result.entries[-1].model_copy(update=made_of | changes)
+    result = result.model_copy(update={"entries": (*result.entries, small)})
+    section = PublishSection(artifacts=("int8", "small"))
+    with pytest.raises(Withheld, match=words):
+        release_of(result, run, section, Workspace.at(tmp_path / ".pupila").store)
+
+
+def test_a_run_without_its_report_is_published_only_by_an_override(
+    registry: Registry, tmp_path: Path
+):
+    run, store = publishable_run(tmp_path), Workspace.at(tmp_path / ".pupila").store
+    (run / "report.html").unlink()
+    with pytest.raises(Withheld, match="Nothing is published: the report of the run was not drawn"):
+        release_of(read_run(run), run, PublishSection(), store)
+    signed = release_of(read_run(run), run, PublishSection(), store, ("R.", "seen by hand"))
+    assert publish(registry, signed).outcome == "published"
+
+
+def test_what_was_compared_with_the_same_number_of_another_registry_is_withheld(
+    registry: Registry, tmp_path: Path
+):
+    publish(registry, release(tmp_path))
+    staging = open_registry(str(tmp_path / "staging"))
+    publish(staging, release(tmp_path, b"other"))
+    told = publish(registry, release(tmp_path, b"second", published=staging.current("clinic")))
+    assert told.outcome == "withheld"
+    assert "compared with another version 1 than is current here" in told.reason
 
 
 def test_an_override_is_signed_in_the_card_of_every_version_from_then_on(
@@ -133,7 +185,7 @@ def test_an_override_is_signed_in_the_card_of_every_version_from_then_on(
     signed = ("R. Responsible", "Read side by side by two readers: no finding was lost.")
     told = publish(registry, release(tmp_path, verdict="inconclusive", override=signed))
     assert (told.outcome, told.overridden_by) == ("published", "R. Responsible")
-    publish(registry, release(tmp_path, b"second", published="version 1"))
+    publish(registry, release(tmp_path, b"second", published=registry.current("clinic")))
     assert registry.events("clinic")[0].override == registry.version("clinic", 1).manifest.override
     assert registry.version("clinic", 2).manifest.override is None
     for number in (1, 2):
@@ -156,7 +208,7 @@ def test_without_a_gate_an_override_publishes_the_ends_of_the_graph(
 def three(registry: Registry, tmp_path: Path) -> Registry:
     """A registry with three versions."""
     for number, weights in enumerate((b"first", b"second", b"third")):
-        before = f"version {number}" if number else None
+        before = registry.current("clinic")
         assert publish(registry, release(tmp_path, weights, published=before)).version == number + 1
     return registry
 
@@ -178,6 +230,7 @@ def test_a_rollback_goes_to_the_version_before_and_the_next_one_further(three: R
     [
         ("clinic", 3, "Version 3 of 'clinic' is current already"),
         ("clinic", 9, "'clinic' has no version 9 in .*: it has 1, 2, 3"),
+        ("clinic", 0, "'clinic' has no version 0 in .*: it has 1, 2, 3"),
         ("clinics", None, r"Nothing named 'clinics' was published .* Did you mean 'clinic'\?"),
     ],
 )
@@ -188,17 +241,80 @@ def test_a_rollback_to_nowhere_is_refused(three: Registry, name: str, to: int | 
 
 def test_what_was_rolled_back_from_comes_back_only_by_an_override(three: Registry, tmp_path: Path):
     roll_back(three, "clinic", None, "me", "it warned of nothing")
-    told = publish(three, release(tmp_path, b"third", published="version 2"))
+    second = three.current("clinic")
+    told = publish(three, release(tmp_path, b"third", published=second))
     assert told.outcome == "withheld"
-    assert "were version 3, from which me rolled back (it warned of nothing)" in told.reason
+    why = "version 3 held this very int8, and me rolled back from it (it warned of nothing)"
+    assert why in told.reason
     signed = ("R.", "the warning was mended elsewhere")
-    again = publish(three, release(tmp_path, b"third", published="version 2", override=signed))
+    again = publish(three, release(tmp_path, b"third", published=second, override=signed))
     assert (again.outcome, again.version) == ("published", 4)
+
+
+@pytest.fixture
+def pair(registry: Registry, tmp_path: Path) -> Registry:
+    """A registry whose second version, of two artifacts, was rolled back from."""
+    publish(registry, _two(tmp_path, b"first", None))
+    publish(registry, _two(tmp_path, b"bad", registry.current("clinic")))
+    roll_back(registry, "clinic", None, "me", "too slow")
+    return registry
+
+
+def _two(folder: Path, weights: bytes, published: Version | None) -> Release:
+    """Return a release of `int8`, which is of these bytes, and `pupil`, which never changes."""
+    run = publishable_run(folder, weights, published=published)
+    result, store = read_run(run), Workspace.at(folder / ".pupila").store
+    gate = gate_of("pass", published)
+    verdicts = (*gate.artifacts, gate.artifacts[0].model_copy(update={"entry": "pupil"}))
+    result = result.model_copy(update={"gate": gate.model_copy(update={"artifacts": verdicts})})
+    return release_of(result, run, PublishSection(), store)
+
+
+def test_one_artifact_of_several_comes_back_by_an_override_only(pair: Registry, tmp_path: Path):
+    current = pair.current("clinic")
+    told = publish(pair, release(tmp_path, b"bad", published=current))
+    assert told.outcome == "withheld"
+    assert "version 2 held this very int8, and me rolled back" in told.reason
+    assert publish(pair, _two(tmp_path, b"good", current)).outcome == "published"
+
+
+def test_a_withdrawn_version_that_somebody_removed_is_in_nobodys_way(tmp_path: Path):
+    registry = open_registry(str(tmp_path / "registry"))
+    publish(registry, release(tmp_path))
+    publish(registry, release(tmp_path, b"second", published=registry.current("clinic")))
+    roll_back(registry, "clinic", None, "me", "because")
+    shutil.rmtree(registry.place("clinic", 2))
+    told = publish(registry, release(tmp_path, b"third", published=registry.current("clinic")))
+    assert (told.outcome, told.version) == ("published", 3)
+
+
+def test_what_never_was_current_is_not_rolled_back_to(three: Registry, tmp_path: Path):
+    given = release(tmp_path, b"late", published=three.current("clinic"))
+    late = publish(_Overtaken(three, tmp_path), given)
+    assert late.outcome == "withheld" and three.numbers("clinic") == [1, 2, 3, 4, 5]
+    with pytest.raises(PupilaError, match=r"Version 4 .* never was current: .* 1, 2, 3, 5"):
+        roll_back(three, "clinic", 4, "me", "because")
+    assert roll_back(three, "clinic", 3, "me", "because").version == 3
+
+
+class _Overtaken(Registry):
+    """A registry in which another publishes while the first writes its files."""
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        super().__init__(registry.storage)
+        self._looks, self._folder = 0, folder
+
+    def events(self, name: str) -> list[Event]:
+        self._looks += 1
+        if self._looks == 2:
+            other = Registry(self.storage)
+            publish(other, release(self._folder, b"other", published=other.current(name)))
+        return super().events(name)
 
 
 def test_a_version_that_was_altered_is_not_rolled_back_to(folder: Registry, tmp_path: Path):
     publish(folder, release(tmp_path))
-    publish(folder, release(tmp_path, b"second", published="version 1"))
+    publish(folder, release(tmp_path, b"second", published=folder.current("clinic")))
     (Path(folder.place("clinic", 1)) / "artifacts/int8/model.tflite").write_bytes(b"fIrst")
     with pytest.raises(PupilaError, match=r"model\.tflite: it was altered"):
         roll_back(folder, "clinic", None, "me", "because")
@@ -217,7 +333,7 @@ def test_a_difference_tells_recipe_digests_and_figures(three: Registry, tmp_path
     found = diff(three, "clinic", 1, 2)
     assert found.recipe == ()
     assert [change.what for change in found.changes] == ["artifact int8"]
-    run = publishable_run(tmp_path, b"fourth", published="version 3")
+    run = publishable_run(tmp_path, b"fourth", published=three.current("clinic"))
     result = _changed(read_run(run))
     store = Workspace.at(tmp_path / ".pupila").store
     publish(three, release_of(result, run, PublishSection(artifacts=("int8",)), store))
@@ -322,9 +438,66 @@ def test_a_version_that_was_copied_elsewhere_is_checked_there(folder: Registry, 
 
 
 def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
-    publish(folder, release(tmp_path))
-    texts = [_read(folder, 1, name) for name in (RESULT, CARD, MANIFEST)]
-    assert [text for text in texts if str(tmp_path) in text] == []
+    here = tmp_path / "Dr. O'Hara & Söhne"
+    given = _well_travelled(here)
+    publish(folder, given)
+    version = Path(folder.place("clinic", 1))
+    texts = {name: _read(folder, 1, name) for name in (RESULT, CARD, CARD_PAGE, MANIFEST, REPORT)}
+    hidden = (str(tmp_path), "Hara", "S%C3%B6hne", "elsewhere")
+    assert [(name, each) for name, text in texts.items() for each in hidden if each in text] == []
+    assert verify_folder(version).problems == ()
+    told = RunResult.model_validate_json(texts[RESULT])
+    assert (told.data.path, told.recipe_path) == ("images", "recipe.yaml")
+    assert told.test_images[0] == "test/eye & lid 000.jpg"
+    assert told.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
+    assert told.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
+    assert told.gate and told.gate.artifacts[0].findings[0].images == ("test/eye & lid 001.jpg",)
+    assert told.entries[-1].record == given.result.entries[-1].record
+    assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
+    assert 'title="test/eye &amp; lid' in texts[REPORT]
+
+
+def _well_travelled(here: Path) -> Release:
+    """Return a release whose run names images here and elsewhere, and its own folders."""
+    run = publishable_run(here)
+    result = read_run(run)
+    images = [here / "images" / "test" / f"eye & lid {row:03d}.jpg" for row in range(107)]
+    for image in images:
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(image)
+    near = Check(
+        name="No image nearly repeats one of another split",
+        severity="warning",
+        passed=False,
+        found="/srv/elsewhere/far.jpg, near '/srv/elsewhere/more/other.jpg' (see s3://eyes/a/b).",
+        images=("/srv/elsewhere/far and wide/far.jpg", str(images[0])),
+    )
+    changes = {
+        "path": str(here / "images"),
+        "checks": (*result.data.checks, near),
+        "data_docs": str(here / "docs" / "index.html"),
+    }
+    result = result.model_copy(
+        update={
+            "data": result.data.model_copy(update=changes),
+            "test_images": tuple(map(str, images)),
+            "gate": gate_of("pass", images=(str(images[1]),)),
+            "entries": (_failing(result.entries[0], here), *result.entries[1:]),
+        }
+    )
+    (run / "result.json").write_text(result.model_dump_json())
+    for entry in result.entries:
+        assert entry.evaluation
+        kept = Path(entry.evaluation.probabilities)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, np.eye(2)[np.arange(107) % 2])
+    write_report(result, run)
+    store = Workspace.at(here / ".pupila").store
+    return release_of(result, run, PublishSection(artifacts=("int8",)), store)
+
+
+def _failing(entry: Entry, here: Path) -> Entry:
+    return entry.model_copy(update={"error": f"{here / 'logs' / 'judge.log'!s} tells more"})
 
 
 def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path):

@@ -13,6 +13,10 @@ from pupila.errors import PupilaError
 from pupila_flows.cli import app
 from pupila_flows.plan import RecipeError, read_plan
 from pupila_flows.registry import open_registry
+from pupila_flows.registry.addresses import default_address
+from pupila_flows.registry.stage import show
+from pupila_flows.station.address import Address
+from pupila_flows.station.environment import environment
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +38,9 @@ def _pupila(*arguments: str | Path, code: int = 0) -> str:
 
 def test_a_run_is_published_rolled_back_compared_and_verified(here: Path):
     first = publishable_run(here)
-    second = publishable_run(here, b"second", published="version 1")
     assert "Version 1 is current now, the first" in _pupila("publish", first)
+    current = open_registry("registry").current("clinic")
+    second = publishable_run(here, b"second", published=current)
     told = json.loads(_pupila("publish", second, "--json"))
     assert (told["outcome"], told["version"]) == ("published", 2)
     publication = read_run(second).publication
@@ -71,6 +76,74 @@ def test_the_registry_is_that_of_the_environment_else_of_the_workspace(
     _pupila("publish", run)
     assert open_registry("shared").names() == ["clinic"]
     assert "Current: version 1" in _pupila("history", "clinic")
+
+
+def test_what_is_published_already_ends_well_and_what_is_withheld_does_not(here: Path):
+    run = publishable_run(here)
+    _pupila("publish", run)
+    assert "holds these very artifacts already" in _pupila("publish", run)
+    assert _pupila("publish", publishable_run(here, b"second"), code=1) == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("rollback", "clinic", "--reason", "slow", "--to", "0"), ("verify", "clinic", "--version=0")],
+)
+def test_there_is_no_version_0_to_name(here: Path, arguments: tuple[str, ...]):
+    _pupila("publish", publishable_run(here))
+    _pupila(*arguments, "--registry", "registry", code=2)
+    assert len(open_registry("registry").events("clinic")) == 1
+
+
+def test_a_registry_in_the_home_folder_may_be_written_as_shells_do(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    _pupila("publish", publishable_run(here), "--registry", "~/shared")
+    assert open_registry(str(here / "home" / "shared")).names() == ["clinic"]
+    assert "Current: version 1" in _pupila("history", "clinic", "--registry", "~/shared")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("shared/eyes", "{here}/shared/eyes"),
+        ("~/eyes", "{here}/home/eyes"),
+        ("/srv/eyes", "/srv/eyes"),
+        ("s3://bucket/eyes", "s3://bucket/eyes"),
+        ("", None),
+    ],
+)
+def test_a_station_tells_its_flows_the_registry_as_seen_from_where_it_was_started(
+    here: Path, monkeypatch: pytest.MonkeyPatch, named: str, told: str | None
+):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("PUPILA_REGISTRY", named)
+    given = environment(here / ".pupila", Address("127.0.0.1", 4200, None), "mark")
+    monkeypatch.setenv("PUPILA_REGISTRY", given["PUPILA_REGISTRY"])
+    monkeypatch.chdir("/")  # as Prefect does: a flow runs in a temporary folder
+    fallback = str(here / ".pupila" / "registry")
+    assert default_address(here / ".pupila") == (told or fallback).format(here=here)
+
+
+def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
+    here: Path, caplog: pytest.LogCaptureFixture
+):
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        temporary_settings,
+    )
+
+    run = publishable_run(here)
+    _pupila("publish", run)
+    publication = read_run(run).publication
+    assert publication
+    with temporary_settings(
+        {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    ):
+        show(publication)
+    assert "Prefect was not told of: Version 1 is current now, the first" in caplog.text
 
 
 def test_a_run_that_did_not_pass_is_published_only_by_a_signed_override(here: Path):
@@ -131,6 +204,7 @@ def test_a_recipe_that_publishes_without_a_gate_is_warned_of_it(here: Path):
         ("{artifacts: [big]}", "'big' is no step: only what a step made is published"),
         ("{to: 's4://bucket'}", "the protocol 's4', which fsspec does not know"),
         ("{to: '${NOWHERE}/models'}", "environment variable NOWHERE is not set"),
+        ("{to: '${NOWHERE:-}'}", r"'\$\{NOWHERE:-\}' comes to an empty text: set its variables"),
         ("{name: My Models}", "publish.name is 'My Models': must be at most 64"),
         ("{licens: MIT}", "publish.licens is no known field. Did you mean 'licence'?"),
     ],

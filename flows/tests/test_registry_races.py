@@ -64,15 +64,15 @@ def _killed_at(touch: int, registry: Registry, given: Release) -> bool:
         os._exit(code)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_publisher_that_is_killed_anywhere_leaves_what_was_and_the_next_one_completes(
     tmp_path: Path,
 ):
-    zero, given = release(tmp_path, b"zero"), release(tmp_path, published="version 1")
-    touches = 0
+    zero, touches = release(tmp_path, b"zero"), 0
     while True:
         registry = open_registry(str(tmp_path / f"registry-{touches}"))
         publish(registry, zero)
+        given = release(tmp_path, published=registry.current("clinic"))
         touches += 1
         if not _killed_at(touches, registry, given):
             break
@@ -220,7 +220,8 @@ def test_a_full_disk_leaves_what_was_and_with_room_the_next_try_completes(
 ):
     registry = open_registry(str(small_disk / "registry"))
     publish(registry, release(tmp_path))
-    large = release(tmp_path, os.urandom(2_000_000), published="version 1")
+    current = registry.current("clinic")
+    large = release(tmp_path, os.urandom(2_000_000), published=current)
     with pytest.raises(PupilaError, match=r"No space left on device.*Nothing half-written"):
         publish(registry, large)
     _assert_whole(registry)

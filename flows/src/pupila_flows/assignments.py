@@ -12,6 +12,7 @@ from typing import Any
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
+from pupila.judge import cpu_name
 from pupila.openset import OpenSetImages
 from pupila.plugin import Runner
 from pupila.registry import Registered, installed
@@ -159,7 +160,8 @@ def judge(
 ) -> Work:
     """Evaluate an artifact; `reference` is the name and digest of what it should agree with.
 
-    With `open_set`, it is judged as a gate too.
+    With `open_set`, it is judged as a gate too. A time belongs to the processor that it was taken
+    on, so another one judges anew.
 
     Raises:
         PupilaError: no installed plugin runs its format.
@@ -180,6 +182,8 @@ def judge(
         target=jobs.judge,
         identity=[
             *_code(installed().origin(runner)),
+            cpu_name(),
+            os.cpu_count(),
             version("pupila-core"),
             dataset.fingerprint,
             digest_json(groups),
@@ -285,6 +289,7 @@ def attempt(
             *_code(installed().origin(runner)),
             *_code(installed().origin(own)),
             runner.environment and runner.environment(),
+            cpu_name(),
             threads or os.cpu_count(),
             version("pupila-core"),
             images.fingerprint,

@@ -49,6 +49,8 @@ class Cluster:
         self._admission = admitted
         self._topic = f"pupila-{uuid4().hex}"
         self._told = dict[str, queue.SimpleQueue[Any]]()
+        self._unfit = dict[str, str]()
+        """Workers that came later and cannot do our steps, with what keeps them from it."""
         client.subscribe_topic(self._topic, self._hear)
 
     def _hear(self, event: tuple[float, list[Any]]) -> None:
@@ -59,37 +61,73 @@ class Cluster:
             told.put(progress)
 
     def call(self, errand: Errand, progress: Progress) -> dict[str, Any]:
-        """Have a worker run an errand, another one when it is lost, and return the answer.
+        """Have a worker run an errand, another one when it is lost or not fit; return the answer.
 
         Raises:
-            PupilaError: the function raised one, the worker is not fit, or the run was stopped.
+            PupilaError: the function raised one, no fit worker is left, or the run was stopped.
             ChildFailed: its process crashed, or the cluster was lost.
         """
+        while True:
+            try:
+                return self._try(errand, progress, self._chosen())
+            except _Unfit as unfit:
+                self._unfit[unfit.worker] = unfit.fault
+            except _ChosenGone:
+                pass
+
+    def _chosen(self) -> list[str] | None:
+        """Return the workers that may be asked: None for any, as long as all were fit.
+
+        Raises:
+            PupilaError: none of those that there are is fit, and none has come for a while.
+        """
+        if not self._unfit:
+            return None
+        deadline = time.monotonic() + _NO_WORKER_SECONDS
+        while there := _workers(self._client):
+            fit = there - self._unfit.keys()
+            if fit:
+                return sorted(fit)
+            if time.monotonic() > deadline:
+                raise PupilaError(
+                    _named(self._address, {each: self._unfit[each] for each in there})
+                )
+            time.sleep(_WATCH_SECONDS)
+        return None
+
+    def _try(self, errand: Errand, progress: Progress, chosen: list[str] | None) -> dict[str, Any]:
         name = f"{errand.log.stem}-{uuid4().hex}"
         self._told[name] = queue.SimpleQueue()
         progress(0, 1, "waiting for a worker")
         try:
-            future = self._submitted(name, errand)
+            future = self._submitted(name, errand, chosen)
             try:
-                self._follow(future, self._told[name], progress)
+                self._follow(future, self._told[name], progress, chosen)
                 return self._answer(future)
             finally:
                 future.release()
         finally:
             del self._told[name]
 
-    def _submitted(self, name: str, errand: Errand) -> Any:
+    def _submitted(self, name: str, errand: Errand, chosen: list[str] | None) -> Any:
         arguments = errand, self._admission, self._topic, name
         try:
-            return self._client.submit(attempt, *arguments, key=name, pure=False)
+            return self._client.submit(attempt, *arguments, key=name, pure=False, workers=chosen)
         except Exception as error:  # Dask has no class of its own for a closed connection
             raise PupilaError(f"The connection to {self._address} was closed: {error}") from error
 
-    def _follow(self, future: Any, told: queue.SimpleQueue[Any], progress: Progress) -> None:
+    def _follow(
+        self,
+        future: Any,
+        told: queue.SimpleQueue[Any],
+        progress: Progress,
+        chosen: list[str] | None,
+    ) -> None:
         """Pass progress on until there is an answer.
 
         Raises:
             ChildFailed: there has been no worker for too long.
+            _ChosenGone: others may be there, but none of those that were chosen.
         """
 
         def wake(future: Any) -> None:
@@ -107,7 +145,10 @@ class Cluster:
             if now - looked < _LOOK_SECONDS:
                 continue
             looked = now
-            if _workers(self._client):
+            there = _workers(self._client)
+            if there and chosen and there.isdisjoint(chosen):
+                raise _ChosenGone
+            if there:
                 last_seen = now
             elif now - last_seen > _NO_WORKER_SECONDS:
                 raise child.ChildFailed(
@@ -118,12 +159,24 @@ class Cluster:
     def _answer(self, future: Any) -> dict[str, Any]:
         try:
             return future.result()
-        except (PupilaError, child.ChildFailed):
+        except (PupilaError, child.ChildFailed, _Unfit):
             raise
         except Exception as error:  # a lost scheduler, too many lost workers, a defect there
             raise child.ChildFailed(
                 f"the cluster at {self._address} gave no answer: {type(error).__name__}: {error}"
             ) from error
+
+
+class _ChosenGone(Exception):
+    """None of the workers that an errand may go to is there any more."""
+
+
+class _Unfit(Exception):
+    """A worker says that it cannot do our steps."""
+
+    def __init__(self, worker: str, fault: str) -> None:
+        super().__init__(worker, fault)
+        self.worker, self.fault = worker, fault
 
 
 @contextmanager
@@ -166,13 +219,14 @@ def _check(client: Any, address: str, admitted: Admission) -> None:
             f"`dask worker {address} --nthreads 1`."
         ) from None
     answers: dict[str, Any] = client.run(_fault, admitted, on_error="return")
-    faults = [
-        f"Worker {worker} of {address!r}: {_without_us(found)}"
-        for worker, found in sorted(answers.items())
-        if found is not None
-    ]
+    faults = {each: _without_us(found) for each, found in answers.items() if found is not None}
     if faults:
-        raise PupilaError("\n".join(faults))
+        raise PupilaError(_named(address, faults))
+
+
+def _named(address: str, faults: dict[str, str]) -> str:
+    lines = (f"Worker {each} of {address!r}: {fault}" for each, fault in sorted(faults.items()))
+    return "\n".join(lines)
 
 
 def _without_us(found: str | Exception) -> str:
@@ -190,26 +244,27 @@ def _fault(admitted: Admission) -> str | None:
     return admitted.fault()
 
 
-def _workers(client: Any) -> int:
-    """Return the number of workers; 0 where the scheduler does not answer."""
+def _workers(client: Any) -> set[str]:
+    """Return the addresses of workers; none where the scheduler does not answer."""
     try:
-        return len(client.nthreads())
+        return set(client.nthreads())
     except Exception:  # Dask has no class of its own for a closed connection
-        return 0
+        return set()
 
 
 def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[str, Any]:
     """Be the worker: run an errand in a child process, as long as someone waits for its answer.
 
     Raises:
-        PupilaError: the function raised one, or this worker, which came later, is not fit.
+        PupilaError: the function raised one.
         ChildFailed: its process crashed.
+        _Unfit: this worker, which came later, cannot do our steps.
     """
-    fault = admitted.fault()
-    if fault:
-        raise PupilaError(fault)
     dask: Any = import_module("distributed")
     worker = dask.get_worker()
+    fault = admitted.fault()
+    if fault:
+        raise _Unfit(worker.address, fault)
 
     def progress(done: int, total: int, what: str) -> None:
         worker.log_event(topic, [name, done, total, what])

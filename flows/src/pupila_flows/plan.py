@@ -379,6 +379,12 @@ class _Checker:
         expanded = self._expanded(section.to, ("publish", "to")) if section.to else None
         if expanded is None:
             return None
+        if not expanded.strip():
+            self._problem(
+                ("publish", "to"),
+                f"{section.to!r} comes to an empty text: set its variables, or leave `to` out.",
+            )
+            return None
         try:
             check_address(expanded)
         except PupilaError as error:
@@ -656,15 +662,20 @@ class _Checker:
         if recipe.gate is None:
             return
         manifest = self._manifest if recipe.gate.by else None
+        plugins = {name: step.plugin for name, step in steps.items()}
+        inputs = {name: step.inputs for name, step in recipe.steps.items()}
         for place, message in checks.mistakes(
             recipe.gate,
-            recipe.steps,
-            {name: step.plugin for name, step in steps.items()},
-            {name: step.inputs for name, step in recipe.steps.items()},
+            plugins,
+            inputs,
             None if manifest is None else list(manifest.columns),
+            partial={name for name, step in recipe.steps.items() if step.without},
             publishes=recipe.publish is not None,
         ):
             self._problem(("gate", *place), message)
+        named = recipe.publish.artifacts if recipe.publish else ()
+        for number, message in checks.withheld(recipe.gate, named, plugins, inputs):
+            self._problem(("publish", "artifacts", number), message)
 
     def _check_uses(self, recipe: Recipe, formats: dict[str, str]) -> None:
         """A runtime in which nothing would be tried must not be taken for one that was."""

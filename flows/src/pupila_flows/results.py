@@ -154,6 +154,9 @@ class GateResult(_Model):
     published: str | None = Field(
         default=None, description="What was published before and compared with: `version 2`."
     )
+    published_manifest: str | None = Field(
+        default=None, description="SHA-256 of that version's manifest, which no other version has."
+    )
     reason: str | None = Field(
         default=None, description="Why nothing was judged, where nothing was."
     )

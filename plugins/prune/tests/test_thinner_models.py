@@ -209,12 +209,12 @@ MODELS = [
     application("VGG16", 32),
     application("ResNet50", 32),
     application("MobileNetV2", 32),
-    application("Xception", 71, pytest.mark.slow),
-    application("InceptionV3", 75, pytest.mark.slow),
-    application("DenseNet121", 32, pytest.mark.slow),
-    application("EfficientNetB0", 32, pytest.mark.slow),
-    application("MobileNetV3Small", 32, pytest.mark.slow),
-    application("NASNetMobile", 32, pytest.mark.slow),
+    application("Xception", 71, pytest.mark.long),
+    application("InceptionV3", 75, pytest.mark.long),
+    application("DenseNet121", 32, pytest.mark.long),
+    application("EfficientNetB0", 32, pytest.mark.long),
+    application("MobileNetV3Small", 32, pytest.mark.long),
+    application("NASNetMobile", 32, pytest.mark.long),
 ]
 
 

@@ -59,10 +59,10 @@ def small(head=lambda image: image, body=lambda x: x):
         ("VGG19", 32),
         ("MobileNetV2", 32),
         ("ResNet50", 32),
-        pytest.param("InceptionV3", 75, marks=pytest.mark.slow),
-        pytest.param("Xception", 71, marks=pytest.mark.slow),
-        pytest.param("DenseNet121", 32, marks=pytest.mark.slow),
-        pytest.param("EfficientNetB0", 32, marks=pytest.mark.slow),
+        pytest.param("InceptionV3", 75, marks=pytest.mark.long),
+        pytest.param("Xception", 71, marks=pytest.mark.long),
+        pytest.param("DenseNet121", 32, marks=pytest.mark.long),
+        pytest.param("EfficientNetB0", 32, marks=pytest.mark.long),
     ],
 )
 def test_a_nested_model_becomes_one_flat_one_of_the_same_answers(name, side):

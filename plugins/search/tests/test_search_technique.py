@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pupila.testing import (
 )
 from pupila_search.config import Search
 from pupila_search.genome import Genome
+from pupila_search.lesson import lesson_of
 from pupila_search.techniques import search
 from pupila_search.workers import Workers
 
@@ -254,6 +256,32 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, store, dataset, monke
     config = Search.model_validate(QUICK)
     step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
     with pytest.raises(PupilaError, match=r"disk is full.*goes on after its last candidate"):
+        search(step)
+
+
+def test_views_are_kept_only_where_they_take_no_more_than_half_of_the_free_disk(
+    tmp_path, store, dataset, monkeypatch
+):
+    config = Search.model_validate(QUICK)
+    needed = len(dataset.select("train")) * config.augmentation.views * 16 * 16 * 3
+    for free, kept in ((2 * needed, config.augmentation.views), (2 * needed - 2, 0)):
+        usage = shutil.disk_usage(tmp_path)._replace(free=free)
+        folder = tmp_path / str(free)
+        folder.mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+            lesson = lesson_of(step_for(config, [colour_teacher(store)], folder, dataset=dataset))
+        assert len(lesson.pictures) == kept
+
+
+def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, dataset, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pupila_search.lesson.write_rows", full)
+    config = Search.model_validate(QUICK)
+    step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
+    with pytest.raises(PupilaError, match=r"disk is full: .*the teachers' answers"):
         search(step)
 
 

@@ -117,7 +117,9 @@ def rollback(
     ],
     to: Annotated[
         int | None,
-        typer.Option(help="Version; by default the one before the current.", show_default=False),
+        typer.Option(
+            min=1, help="Version; by default the one before the current.", show_default=False
+        ),
     ] = None,
     by: Annotated[
         str | None, typer.Option(help="Who; by default user and host.", show_default=False)
@@ -166,7 +168,7 @@ def verify(
         ),
     ],
     version: Annotated[
-        int | None, typer.Option(help="Version of the name; by default the current.")
+        int | None, typer.Option(min=1, help="Version of the name; by default the current.")
     ] = None,
     registry: Address = None,
     workspace: WorkspaceFolder = HERE,
@@ -192,8 +194,11 @@ def verify(
 
 def _open(registry: str | None, workspace: Path) -> Registry:
     from pupila_flows.registry import open_registry
+    from pupila_flows.registry.addresses import resolved
 
-    return open_registry(registry or str(workspace / "registry"))
+    return open_registry(
+        resolved(registry, Path.cwd()) if registry else str(workspace / "registry")
+    )
 
 
 def _signed(override: bool, by: str | None, reason: str | None) -> tuple[str, str] | None:

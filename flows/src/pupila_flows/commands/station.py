@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -62,6 +61,7 @@ def up(
     """Bring up server, deployments and a worker, until Ctrl-C."""
     from pupila_flows.station.address import checked_address
     from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.signals import heed
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
 
@@ -69,8 +69,7 @@ def up(
     address = checked_address(host, port, auth_file)
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     say = partial(print, flush=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager sends the second
-        signal.signal(number, signal.default_int_handler)
+    heed()
     try:
         with running(
             place, address, deployments, auth_file=auth_file, notify=notify, say=say
@@ -92,21 +91,54 @@ def deploy(
     """Register the deployments with a server that is up already: that of PREFECT_API_URL."""
     import os
 
-    from pupila.errors import PupilaError
     from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.loopback import unproxied
     from pupila_flows.station.register import register
     from pupila_flows.workspace import Workspace
 
-    if not os.environ.get("PREFECT_API_URL"):
-        raise PupilaError(
-            "PREFECT_API_URL is not set: name the API of a Prefect server, as in "
-            "http://127.0.0.1:4200/api, or use `pupila station up`, which brings one."
-        )
+    _named_api()
+    os.environ.update(unproxied(os.environ))
     place = Workspace.at(workspace)
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     register(deployments, notify)
     for each in deployments:
         print(f"{each.flow}/{each.name}")
+    if not deployments:
+        print("No --recipe was given: the deployments registered before stay.")
+
+
+@app.command()
+def work() -> None:
+    """Run a worker of a server that is up already, and take up what the last one left.
+
+    For machines or containers that end with their worker, so that a run which was under way is dead
+    with it: it goes on from its checkpoint. The server is that of PREFECT_API_URL.
+    """
+    import os
+    import socket
+
+    from pupila_flows.station.api import Api
+    from pupila_flows.station.loopback import unproxied
+    from pupila_flows.station.worker import take_up_the_last, worker_command
+
+    api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
+    take_up_the_last(api, partial(print, flush=True))
+    command = worker_command(socket.gethostname())
+    os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
+
+
+def _named_api() -> str:
+    import os
+
+    from pupila.errors import PupilaError
+
+    named = os.environ.get("PREFECT_API_URL")
+    if not named:
+        raise PupilaError(
+            "PREFECT_API_URL is not set: name the API of a Prefect server, as in "
+            "http://127.0.0.1:4200/api, or use `pupila station up`, which brings one."
+        )
+    return named
 
 
 def _introduce(

@@ -90,7 +90,15 @@ def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
     from pupila_flows.events import tell_retrained
     from pupila_flows.station.address import known_api
 
-    api = known_api(workspace, os.environ)
+    try:
+        api = known_api(workspace, os.environ)
+    except PupilaError as error:
+        print(
+            f"warning: {error} The teacher is on the shelf; start the deployment that depends on "
+            "it by hand.",
+            file=sys.stderr,
+        )
+        return False
     if api is None:
         return False
     try:

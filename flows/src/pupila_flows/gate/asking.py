@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation
 from pupila.plugin import Progress
 from pupila.registry import installed
-from pupila_flows import assignments
+from pupila_flows.gate.incumbents import Incumbents
 from pupila_flows.gate.question import Case, Question, Side
 from pupila_flows.gate.section import GateSection
-from pupila_flows.registry import Version, open_registry
-from pupila_flows.registry.addresses import default_address
 from pupila_flows.results import Entry, GateResult
 from pupila_flows.run import Run
 from pupila_flows.tasks import outcome_of, reason_of, task_for
@@ -92,7 +88,7 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
     """Put together all that the verdict depends on; raise what keeps it from being asked."""
     by_name = {entry.name: entry for entry in entries}
     asked = judged_by(section, entries)
-    incumbents = _Incumbents.of(run)
+    incumbents = Incumbents.of(run, section)
     test = run.dataset.select("test")
     others = [entry for entry in entries if entry.taught and entry.repeats is None]
     return Question(
@@ -100,6 +96,8 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
         cases=tuple(_case(entry, by_name, incumbents) for entry in asked),
         rivals=tuple(side for entry in others if (side := _side(entry))),
         published=incumbents.version.title if incumbents.version else None,
+        published_manifest=incumbents.version.sha256 if incumbents.version else None,
+        published_names=tuple(incumbents.version.artifacts) if incumbents.version else (),
         classes=run.dataset.classes,
         positive=run.positive,
         images=tuple(map(str, test.paths)),
@@ -114,7 +112,7 @@ def _values(images: Dataset, column: str) -> tuple[str, ...]:
     return tuple(map(str, given.where(given.notna(), "").tolist()))
 
 
-def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: _Incumbents) -> Case:
+def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) -> Case:
     teacher = entries.get(entry.reference) if entry.reference else None
     return Case(
         entry=entry.name,
@@ -122,7 +120,8 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: _Incumbents) -
         error=entry.error or (entry.unjudged if entry.evaluation is None else None),
         artifact=_side(entry),
         teacher=_side(teacher) if teacher else None,
-        incumbent=incumbents.of_entry(entry.name),
+        incumbent=incumbents.of_entry(entry),
+        standing=incumbents.standing(entry),
     )
 
 
@@ -141,52 +140,6 @@ def made_words(entry: Entry, entries: Mapping[str, Entry]) -> str:
     steps = [entries[name] for name in entry.inputs if name in entries]
     before = [made_words(each, entries) for each in steps if each.kind == "step"]
     return ": ".join([made, *before[:1]])
-
-
-@dataclass(frozen=True)
-class _Incumbents:
-    """What is published now, to be judged on the test images of a run."""
-
-    run: Run
-    address: str
-    version: Version | None
-
-    @classmethod
-    def of(cls, run: Run) -> _Incumbents:
-        section = run.plan.recipe.publish
-        if section is None:
-            return cls(run, "", None)
-        address = run.plan.registry or default_address(run.place.root)
-        current = open_registry(address).current(section.name or run.plan.recipe.name)
-        return cls(run, address, current)
-
-    def of_entry(self, entry: str) -> Side | None:
-        """Return what is published under the name of an entry, judged; None where nothing is.
-
-        Raises:
-            PupilaError: it cannot be had, or judged.
-        """
-        if self.version is None or entry not in self.version.artifacts:
-            return None
-        run = self.run
-        artifact = open_registry(self.address).fetch(self.version, entry, run.place.store)
-        work = assignments.judge(
-            run.place,
-            f"published-{entry}",
-            artifact,
-            run.dataset,
-            run.positive,
-            run.plan.recipe.evaluate,
-        )
-        state = task_for(work.title)(work, [], return_state=True)
-        if not state.is_completed():
-            raise PupilaError(
-                f"{entry!r} of {self.version.title}, which is published, cannot be judged: "
-                f"{reason_of(state)}"
-            )
-        evaluation = Evaluation.model_validate(outcome_of(state).value)
-        threshold = artifact.record.threshold
-        return Side(name=self.version.title, evaluation=evaluation, threshold=threshold)
 
 
 def _work(question: Question) -> Work:

@@ -14,24 +14,45 @@ _OF_EVERY_MANIFEST = ("path", "label", "split")
 
 def mistakes(
     section: GateSection,
-    names: Collection[str],
     plugins: Mapping[str, StepPlugin],
     inputs: Mapping[str, Sequence[str]],
     columns: Sequence[str] | None,
     *,
+    partial: Collection[str],
     publishes: bool,
 ) -> Iterator[tuple[Location, str]]:
     """Yield what is wrong, and where in the section.
 
-    `names` are those of all steps, `plugins` of those whose plugin is known, `inputs` what they
-    work on; `columns` are the manifest's, None where it cannot be read.
+    `inputs` are what each step works on, `plugins` those of the steps whose plugin is known;
+    `partial` are not shown all images; `columns` are the manifest's, None where it cannot be read.
     """
+    alone = section.margins.asked or section.limits.asked
     if not section.asks:
         yield (), "gate asks nothing: give `margins` or `limits`, or leave both out for margins."
+    elif not alone:
+        yield (
+            ("published",),
+            "gate.published alone asks nothing of a first version, with which there is nothing to "
+            "compare: give `margins` or `limits` too.",
+        )
+    if section.by and not (section.margins.asked or section.against_published.asked):
+        yield (
+            ("by",),
+            "gate.by asks for the margins in each group, and there are none: give `margins`, or "
+            "leave `by` out.",
+        )
     for number, name in enumerate(section.judges):
-        told = _judged(name, section, names, plugins, inputs)
+        told = _judged(name, section, plugins, inputs)
         if told:
             yield ("judges", number), told
+    if not section.judges and _compares(section):
+        for name in _teachers_at_the_end(plugins, inputs, partial):
+            yield (
+                (),
+                f"gate judges {name!r}, the last of its branch, and it has no teacher to be "
+                f"compared with: {plugins[name].name} takes no more than features from one. Name "
+                f"other steps in `judges`, or ask only for limits (`margins: {{}}`).",
+            )
     if section.published is not None and not publishes:
         yield (
             ("published",),
@@ -52,17 +73,15 @@ def mistakes(
 def _judged(
     name: str,
     section: GateSection,
-    names: Collection[str],
     plugins: Mapping[str, StepPlugin],
     inputs: Mapping[str, Sequence[str]],
 ) -> str | None:
     """Say why a step cannot be asked; None where it can."""
-    if name not in names:
-        return f"{name!r} is no step: the gate judges what a step made.{nearest(name, names)}"
+    if name not in inputs:
+        return f"{name!r} is no step: the gate judges what a step made.{nearest(name, inputs)}"
     if name in plugins and not plugins[name].judged:
         return f"{name!r} uses {plugins[name].name}, whose artifacts are not judged: leave it out."
-    compares = section.margins.asked or section.limits.agreement is not None
-    if compares and not _has_teacher(name, inputs, set()):
+    if _compares(section) and not _is_compared(name, plugins, inputs):
         return (
             f"{name!r} has no teacher behind it to be compared with: leave it out, or ask only "
             f"for limits (`margins: {{}}`)."
@@ -70,9 +89,89 @@ def _judged(
     return None
 
 
-def _has_teacher(name: str, inputs: Mapping[str, Sequence[str]], seen: set[str]) -> bool:
-    """Tell whether anything that is no step lies behind a step; it is a teacher then."""
+def _compares(section: GateSection) -> bool:
+    """Tell whether anything is asked against a teacher."""
+    return bool(section.margins.asked) or section.limits.agreement is not None
+
+
+def _teachers_at_the_end(
+    plugins: Mapping[str, StepPlugin],
+    inputs: Mapping[str, Sequence[str]],
+    partial: Collection[str],
+) -> Iterator[str]:
+    """Yield steps that are judged by default, though there is no teacher to compare them with."""
+    inside = {each for name, plugin in plugins.items() if plugin.judged for each in inputs[name]}
+    for name, plugin in plugins.items():
+        taught = any(_has_teacher(each, plugins, inputs, set()) for each in inputs[name])
+        asked = plugin.judged and name not in inside and taught
+        if asked and _teaches(name, plugins) and not _is_partial(name, partial, inputs, set()):
+            yield name
+
+
+def _is_partial(
+    name: str, partial: Collection[str], inputs: Mapping[str, Sequence[str]], seen: set[str]
+) -> bool:
+    """Tell whether a step, or what it was made from, is not shown all images."""
+    if name in seen or name not in inputs:
+        return False
+    seen.add(name)
+    return name in partial or any(_is_partial(each, partial, inputs, seen) for each in inputs[name])
+
+
+def _is_compared(
+    name: str, plugins: Mapping[str, StepPlugin], inputs: Mapping[str, Sequence[str]]
+) -> bool:
+    """Tell whether a step has a teacher behind it, as `expansion` finds it."""
+    return not _teaches(name, plugins) and _has_teacher(name, plugins, inputs, set())
+
+
+def _teaches(name: str, plugins: Mapping[str, StepPlugin]) -> bool:
+    """Tell whether a step took no more than features from a teacher: it is one itself then."""
+    return name in plugins and plugins[name].features_only
+
+
+def _has_teacher(
+    name: str,
+    plugins: Mapping[str, StepPlugin],
+    inputs: Mapping[str, Sequence[str]],
+    seen: set[str],
+) -> bool:
+    """Tell whether a step is a teacher to others, or what is one lies behind it."""
+    if name not in inputs or _teaches(name, plugins):
+        return True
     if name in seen:
         return False
     seen.add(name)
-    return any(each not in inputs or _has_teacher(each, inputs, seen) for each in inputs[name])
+    return any(_has_teacher(each, plugins, inputs, seen) for each in inputs[name])
+
+
+def withheld(
+    section: GateSection,
+    artifacts: Sequence[str],
+    plugins: Mapping[str, StepPlugin],
+    inputs: Mapping[str, Sequence[str]],
+) -> Iterator[tuple[int, str]]:
+    """Yield which of `publish.artifacts` could never be published, as `gate.judges` is, and why."""
+    for number, name in enumerate(artifacts):
+        missing = _unproven(name, section.judges, plugins, inputs) if section.judges else None
+        if missing:
+            yield (
+                number,
+                f"{name!r} would always be withheld, as the gate does not judge {missing!r}: name "
+                f"that in `gate.judges`, or leave {name!r} out.",
+            )
+
+
+def _unproven(
+    name: str,
+    judges: Sequence[str],
+    plugins: Mapping[str, StepPlugin],
+    inputs: Mapping[str, Sequence[str]],
+) -> str | None:
+    """Return the judged step that is not asked: this one, or what a step like `site` is made of."""
+    if name in judges or name not in plugins:
+        return None
+    if plugins[name].judged:
+        return name
+    behind = (_unproven(each, judges, plugins, inputs) for each in inputs[name])
+    return next(filter(None, behind), None)

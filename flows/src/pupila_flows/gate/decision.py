@@ -25,9 +25,9 @@ from pupila.noninferiority import (
 )
 from pupila_flows.gate import words
 from pupila_flows.gate.question import Case, Question, Side, probabilities
+from pupila_flows.gate.words import PUBLISHED
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict
 
-PUBLISHED = "published"
 _NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."
 _IMAGES = 24
 """Test images that are named with a finding, at most."""
@@ -46,6 +46,7 @@ def decide(question: Question) -> GateResult:
         verdict=_worst([each.verdict for each in verdicts]),
         artifacts=verdicts,
         published=question.published,
+        published_manifest=question.published_manifest,
         reason=None if verdicts else _NOTHING,
         best=_nearest(question, verdicts),
     )
@@ -74,7 +75,7 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
 
 
 def _verdict(question: Question, case: Case) -> ArtifactVerdict:
-    findings = tuple(_findings(question, case))
+    findings = tuple(_findings(question, case)) or (words.nothing_asked(case.entry),)
     return ArtifactVerdict(
         entry=case.entry,
         verdict=_worst([each.verdict for each in findings]),
@@ -93,10 +94,24 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
     told = _Answers.of(question, case.artifact)
     if section.margins.asked:
         yield from _against(question, told, case.teacher, "the teacher", section.margins.asked)
-    if case.incumbent is not None:
-        margins = section.against_published.asked
-        yield from _against(question, told, case.incumbent, PUBLISHED, margins)
+    yield from _against_published(question, told, case)
+    yield from (
+        words.ungrouped(column) for column in section.by if not any(question.columns[column])
+    )
     yield from _limits(question, case, told)
+
+
+def _against_published(question: Question, told: _Answers, case: Case) -> Iterator[Finding]:
+    """Compare with what is published, unless it is that very artifact: then there is no loss."""
+    margins = question.section.against_published.asked
+    if not margins:
+        return
+    if case.incumbent is not None:
+        yield from _against(question, told, case.incumbent, PUBLISHED, margins)
+    elif case.standing == "same":
+        yield words.unchanged(case.entry, question)
+    elif case.standing == "missing":
+        yield words.unpublished(case.entry, question)
 
 
 @dataclass(frozen=True)
@@ -150,10 +165,12 @@ def _against(
 
 
 def _groups(question: Question) -> Iterator[tuple[str, Rows]]:
+    """Yield the images of each value; those without one are a group too, where any has one."""
     for column in question.section.by:
         values = np.array(question.columns[column])
-        for value in sorted(set(values.tolist()) - {""}):
-            yield f"{column} = {value}", np.flatnonzero(values == value)
+        for value in sorted(set(values.tolist())) if any(values) else ():
+            group = f"{column} = {value}" if value else f"{column} is not given"
+            yield group, np.flatnonzero(values == value)
 
 
 def _compared(

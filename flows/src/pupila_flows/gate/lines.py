@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import yaml
+
 from pupila_flows.gate.words import name_of
 from pupila_flows.results import Finding, GateResult, RunResult
 
 NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
+"""Where a recipe wants to publish."""
+UNASKED = "Gate: none in the recipe."
 
 
 def gate_rows(gate: GateResult) -> list[dict[str, str]]:
@@ -30,7 +34,7 @@ def gate_lines(result: RunResult) -> list[str]:
     """Say what the gate came to: each condition that was not met, and what to try."""
     gate = result.gate
     if gate is None:
-        return [NO_GATE]
+        return [NO_GATE if _publishes(result) else UNASKED]
     lines = [f"Gate: {gate.verdict.upper()}{f': {gate.reason}' if gate.reason else ''}"]
     for artifact in gate.artifacts:
         unmet = [each for each in artifact.findings if each.verdict != "pass"]
@@ -41,6 +45,11 @@ def gate_lines(result: RunResult) -> list[str]:
     if gate.best:
         lines.append(f"  {gate.best} came nearest; it is kept as an artifact, not published.")
     return lines
+
+
+def _publishes(result: RunResult) -> bool:
+    """Tell whether the recipe of a run has a section `publish`."""
+    return "publish" in (yaml.safe_load(result.recipe_text) or {})
 
 
 def _difference(finding: Finding) -> str:

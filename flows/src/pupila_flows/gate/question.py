@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,14 @@ class Case(_Model):
     error: str | None = Field(default=None, description="What went wrong with it in this run.")
     artifact: Side | None = Field(description="None where it was not judged.")
     teacher: Side | None = Field(description="What it is compared with; None where nothing is.")
-    incumbent: Side | None = Field(default=None, description="What is published now, if anything.")
+    incumbent: Side | None = Field(
+        default=None, description="What is published now under its name, where that is another."
+    )
+    standing: Literal["same", "missing"] | None = Field(
+        default=None,
+        description="Why it has no incumbent though something is published: it is that very "
+        "artifact, or there is none of its name.",
+    )
 
 
 class Question(_Model):
@@ -59,13 +66,19 @@ class Question(_Model):
         default=(), description="Steps of the run that were judged: what could be tried instead."
     )
     published: str | None = Field(default=None, description="What is published: `version 2`.")
+    published_manifest: str | None = Field(
+        default=None, description="SHA-256 of its manifest: a number is not unique to a registry."
+    )
+    published_names: tuple[str, ...] = Field(
+        default=(), description="Entries whose artifacts are published."
+    )
     classes: tuple[str, ...]
     positive: str
     images: tuple[str, ...] = Field(description="Paths of the test images.")
     labels: tuple[int, ...]
     columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Value of each test image, by column; an empty one is no group.",
+        description="Value of each test image, by column; empty where it has none.",
     )
 
     def identity(self) -> dict[str, Any]:

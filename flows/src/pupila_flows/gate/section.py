@@ -67,12 +67,13 @@ class GateSection(Section):
     )
     published: Margins | None = Field(
         default=None,
-        description="The same against what is published now; by default the same margins.",
+        description="The same against what is published now; by default the same margins. Written "
+        "as `{}`, nothing is compared with it.",
     )
     by: tuple[str, ...] = Field(
         default=(),
         description="Columns of the manifest: the margins hold for the test images of each value "
-        "too.",
+        "too, and for those without one.",
     )
     limits: Limits = Field(
         default_factory=Limits, description="Size, time, agreement and accuracy to keep to."

@@ -11,6 +11,11 @@ from pupila_flows.results import Finding
 
 RUNS = "runs"
 """Condition that every artifact must meet: it was made, judged, and ran where it was tried."""
+PUBLISHED = "published"
+"""What a finding is against."""
+_COMPARISON = "comparison"
+_GROUPS = "by"
+_ANYTHING = "anything"
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -20,6 +25,9 @@ _NAMES = {
     "size_bytes": "size",
     "latency_ms": "time per image",
     RUNS: "runs",
+    _COMPARISON: "comparison",
+    _GROUPS: "groups",
+    _ANYTHING: "any condition",
 }
 _OTHERS = 3
 """Other steps that an advice names, at most."""
@@ -39,6 +47,59 @@ def broken(entry: str, reason: str) -> Finding:
         limit=1.0,
         text=f"{entry} cannot be released: {reason}",
         advice="Mend that first: the log of the step tells more.",
+    )
+
+
+def unchanged(entry: str, question: Question) -> Finding:
+    """Return the finding that an artifact is the very one that is published."""
+    return Finding(
+        condition=_COMPARISON,
+        against=PUBLISHED,
+        verdict="pass",
+        value=1.0,
+        limit=1.0,
+        text=f"{entry} is the very artifact of {question.published} (published): it loses nothing.",
+    )
+
+
+def unpublished(entry: str, question: Question) -> Finding:
+    """Return the finding that the version that is current has nothing of an entry's name."""
+    names = ", ".join(question.published_names)
+    return Finding(
+        condition=_COMPARISON,
+        against=PUBLISHED,
+        verdict="inconclusive",
+        value=0.0,
+        limit=1.0,
+        text=f"{entry} could not be compared with {question.published} (published), which has no "
+        f"artifact of that name: it has {names}.",
+        advice="If the step was renamed, give it its old name. If it is new, write "
+        "`published: {}` into the gate for one run: nothing is compared with what is published.",
+    )
+
+
+def ungrouped(column: str) -> Finding:
+    """Return the finding that no test image has a value in a column of `by`."""
+    return Finding(
+        condition=_GROUPS,
+        group=column,
+        verdict="inconclusive",
+        value=0.0,
+        limit=1.0,
+        text=f"Groups by {column} cannot be asked: no test image has a value in that column.",
+        advice=f"Fill the column in for the test images, or leave `{column}` out of `by`.",
+    )
+
+
+def nothing_asked(entry: str) -> Finding:
+    """Return the finding that no condition of the gate could be asked of an artifact."""
+    return Finding(
+        condition=_ANYTHING,
+        verdict="inconclusive",
+        value=0.0,
+        limit=1.0,
+        text=f"Nothing was asked of {entry}, so nothing is shown.",
+        advice="Give the gate `margins` or `limits`.",
     )
 
 

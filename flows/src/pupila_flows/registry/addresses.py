@@ -16,7 +16,17 @@ _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
 
 def default_address(workspace: Path) -> str:
     """Return `$PUPILA_REGISTRY`, or the folder `registry` of the workspace."""
-    return os.environ.get(VARIABLE) or str(workspace / "registry")
+    return named_here() or str(workspace / "registry")
+
+
+def named_here() -> str | None:
+    """Return what `$PUPILA_REGISTRY` names, a path as seen from the current folder; None if unset.
+
+    A process that starts others elsewhere must hand them this: each flow of a station runs in a
+    temporary folder.
+    """
+    given = os.environ.get(VARIABLE)
+    return resolved(given, Path.cwd()) if given else None
 
 
 def resolved(address: str, folder: Path) -> str:

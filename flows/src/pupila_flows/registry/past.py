@@ -31,7 +31,8 @@ def publish_past(
     file = run / "result.json"
     result = _read(file)
     section = section_in(result.recipe_text)
-    registry = open_registry(address or _named(section, result) or default_address(place.root))
+    given = resolved(address, Path.cwd()) if address else _named(section, result)
+    registry = open_registry(given or default_address(place.root))
     try:
         publication = publish(registry, release_of(result, run, section, place.store, override))
     except Withheld as reason:
@@ -61,10 +62,11 @@ def _named(section: PublishSection, result: RunResult) -> str | None:
     """Return the registry that the run's recipe names, with today's variables."""
     if section.to is None:
         return None
-    unset = variables.unset(section.to)
-    if unset:
+    unset, expanded = variables.unset(section.to), variables.expanded(section.to)
+    if unset or not expanded.strip():
+        lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
         raise PupilaError(
-            f"The recipe of that run publishes to {section.to!r}, and {next(iter(unset))} is not "
-            f"set: set it, or name the registry with --registry."
+            f"The recipe of that run publishes to {section.to!r}, and {lacks}: set it, or name the "
+            f"registry with --registry."
         )
-    return resolved(variables.expanded(section.to), Path(result.recipe_path).parent)
+    return resolved(expanded, Path(result.recipe_path).parent)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pupila_flows.registry.manifest import DataFacts, Link, PublishedFile, RunFacts
@@ -76,12 +75,3 @@ def _file(path: Path) -> PublishedFile:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return PublishedFile(sha256=digest, size_bytes=path.stat().st_size)
-
-
-def portable(result: RunResult, folders: Iterable[Path]) -> str:
-    """Return a result as JSON in which paths are relative to the one of `folders` they lie in."""
-    text = result.model_dump_json(indent=2)
-    below_root = {str(each) for each in folders if each.is_absolute() and len(each.parts) > 2}
-    for folder in sorted(below_root, key=len, reverse=True):
-        text = text.replace(f"{json.dumps(folder)[1:-1]}/", "")
-    return text

@@ -22,9 +22,11 @@ from pupila_flows.registry.manifest import (
     Manifest,
     Override,
 )
+from pupila_flows.registry.portable import folders_of, portable_page, portable_result
 from pupila_flows.registry.section import PublishSection
 from pupila_flows.registry.storage import Storage
 from pupila_flows.registry.versions import Registry, Version, folder_of, read_version
+from pupila_flows.report import formats
 from pupila_flows.results import Publication, RunResult
 
 
@@ -96,35 +98,52 @@ def _objection(
     registry: Registry, release: Release, current: Version | None, events: Sequence[Event]
 ) -> str | None:
     """Say why a release that passed its gate must not become current all the same."""
-    compared = release.result.gate.published if release.result.gate else None
-    have = current.title if current else None
-    if compared != have:
+    compared = release.result.gate.published_manifest if release.result.gate else None
+    if compared != (current.sha256 if current else None):
         return (
-            f"Nothing is published: the gate compared with {compared or 'nothing'}, and "
-            f"{have or 'nothing'} is current now: run the recipe again."
+            f"Nothing is published: the gate compared with {_compared(release, current)}, and "
+            f"{current.title if current else 'nothing'} is current now: run the recipe again."
         )
     for number, rollback in withdrawn(events).items():
-        if registry.version(release.name, number).artifacts == release.digests:
+        again = _withdrawn_again(registry.find(release.name, number), release, current)
+        if again:
             return (
-                f"Nothing is published: these very artifacts were version {number}, from which "
-                f"{rollback.by} rolled back ({rollback.reason}). Publish the run with --override "
-                f"if that is over."
+                f"Nothing is published: version {number} held this very {formats.listed(again)}, "
+                f"and {rollback.by} rolled back from it ({rollback.reason}). Publish the run with "
+                f"--override if that is over."
             )
     return None
+
+
+def _compared(release: Release, current: Version | None) -> str:
+    """Say what the gate compared with; two registries may each have a version 2."""
+    title = release.result.gate.published if release.result.gate else None
+    if title and current and title == current.title:
+        return f"another {title} than is current here"
+    return title or "nothing"
+
+
+def _withdrawn_again(left: Version | None, release: Release, current: Version | None) -> list[str]:
+    """Return the entries of a release that a version held which was left, and none now current."""
+    fine = set(current.artifacts.values()) if current else set[str]()
+    gone = (set(left.artifacts.values()) if left else set[str]()) - fine
+    return [entry for entry, digest in release.digests.items() if digest in gone]
 
 
 def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Version:
     """Write all files of a new version; nothing points at it yet."""
     storage, name = registry.storage, release.name
+    folders = folders_of(release.result, release.folder)
+    result = portable_result(release.result, folders)
     with storage.draft(f"{name}/staging") as draft:
-        _gather(release, draft)
+        _gather(release, result, folders, draft)
         number = _claim(storage, name)
         overrides = [event.override for event in events if event.override]
         if release.override:
             overrides.append(_override(release, number, *release.override))
-        chain = provenance.chain_of(release.result, release.digests)
+        chain = provenance.chain_of(result, release.digests)
         text = card.write_card(
-            name, number, release.result, release.section, chain, release.digests, overrides
+            name, number, result, release.section, chain, release.digests, overrides
         )
         (draft / CARD).write_text(text)
         (draft / CARD_PAGE).write_text(card.card_page(text, f"{name}, version {number}"))
@@ -134,9 +153,9 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
             published=now(),
             by=whoever(),
             artifacts=release.digests,
-            run=provenance.run_facts(release.result),
-            data=provenance.data_facts(release.result),
-            gate=release.result.gate,
+            run=provenance.run_facts(result),
+            data=provenance.data_facts(result),
+            gate=result.gate,
             overrides=tuple(overrides),
             chain=chain,
             files=provenance.files_of(draft),
@@ -147,20 +166,18 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
     return read_version(content, registry.storage.url)
 
 
-def _gather(release: Release, draft: Path) -> None:
-    """Copy what a run made into an empty folder."""
+def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: Path) -> None:
+    """Copy what a run made into an empty folder, without the `folders` of this machine."""
     for entry, artifact in release.artifacts.items():
         for name in (RECORD_NAME, *artifact.record.files):
             copy = draft / ARTIFACTS / entry / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(artifact.path / name, copy)
-    data, recipe = Path(release.result.data.path), Path(release.result.recipe_path)
-    here = [data, data.parent, recipe.parent, *release.folder.resolve().parents[:3]]
-    (draft / RESULT).write_text(provenance.portable(release.result, here))
-    (draft / RECIPE).write_text(release.result.recipe_text)
+    (draft / RESULT).write_text(result.model_dump_json(indent=2))
+    (draft / RECIPE).write_text(result.recipe_text)
     report = release.folder / REPORT
     if report.exists():
-        shutil.copyfile(report, draft / REPORT)
+        (draft / REPORT).write_text(portable_page(report.read_text(), folders))
 
 
 def _claim(storage: Storage, name: str) -> int:

@@ -10,8 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from pupila.errors import PupilaError, nearest
+from pupila.registry import installed
 from pupila.store import Store
 from pupila_flows.explain import sentence
+from pupila_flows.registry.manifest import REPORT
 from pupila_flows.registry.publishing import Release
 from pupila_flows.registry.section import NO_GATE, PublishSection
 from pupila_flows.results import Entry, RunResult
@@ -46,13 +48,13 @@ def release_of(
     Without `override`, a name and a reason, that is what passed its gate and nothing else.
 
     Raises:
-        Withheld: the gate did not pass it, or there was none.
+        Withheld: the gate did not pass it, or there was none; or it has no report.
         PupilaError: an artifact was not made, or is in the store no more.
     """
     names = section.artifacts or _judged(result) or _ends(result)
     entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}
     if override is None:
-        _demand_pass(result, names, entries)
+        _demand_pass(result, folder, names, entries)
     artifacts = {name: store.open(_digest(name, entries)) for name in names}
     if not artifacts:
         raise PupilaError(f"The run in {str(folder)!r} made no artifact: there is none to publish.")
@@ -79,7 +81,9 @@ def _ends(result: RunResult) -> tuple[str, ...]:
     )
 
 
-def _demand_pass(result: RunResult, names: tuple[str, ...], entries: Mapping[str, Entry]) -> None:
+def _demand_pass(
+    result: RunResult, folder: Path, names: tuple[str, ...], entries: Mapping[str, Entry]
+) -> None:
     gate = result.gate
     if gate is None and "gate" in _mapping(result.recipe_text):
         raise Withheld("Nothing is published: the gate could not be asked.")
@@ -88,6 +92,9 @@ def _demand_pass(result: RunResult, names: tuple[str, ...], entries: Mapping[str
     if gate.verdict != "pass":
         failed = [f"{each.entry}: {each.verdict}" for each in gate.artifacts]
         raise Withheld(f"Nothing is published: the gate says {gate.verdict} ({', '.join(failed)}).")
+    for name in names:
+        if name in entries:
+            _demand_whole(entries[name])
     passed = {each.entry for each in gate.artifacts if each.verdict == "pass"}
     unproven = [name for name in names if not _proven(name, passed, entries)]
     if unproven:
@@ -95,6 +102,15 @@ def _demand_pass(result: RunResult, names: tuple[str, ...], entries: Mapping[str
             f"Nothing is published: `publish.artifacts` names {unproven[0]!r}, which the gate did "
             f"not judge: name it in `gate.judges`, or leave it out."
         )
+    if not (folder / REPORT).exists():
+        raise Withheld("Nothing is published: the report of the run was not drawn.")
+
+
+def _demand_whole(entry: Entry) -> None:
+    """Refuse an artifact with which something went wrong, or whose answers nobody looked at."""
+    reason = entry.error or entry.unjudged or (entry.measurement and "it was never trained")
+    if reason:
+        raise Withheld(f"Nothing is published: {entry.name!r} did not come out well: {reason}")
 
 
 def _proven(name: str, passed: set[str], entries: Mapping[str, Entry]) -> bool:
@@ -102,7 +118,7 @@ def _proven(name: str, passed: set[str], entries: Mapping[str, Entry]) -> bool:
     if name in passed:
         return True
     entry = entries.get(name)
-    if entry is None or entry.evaluation or not entry.inputs:
+    if entry is None or not entry.inputs or installed().step(entry.uses).judged:
         return False
     return all(_proven(each, passed, entries) for each in entry.inputs)
 

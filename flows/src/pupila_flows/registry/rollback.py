@@ -16,8 +16,8 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
     Nothing is deleted. What was rolled back from is published again only by an override.
 
     Raises:
-        PupilaError: there is no such version, it is current, it was altered, or another moved the
-            pointer at the same moment.
+        PupilaError: there is no such version, it is current or never was, it was altered, or
+            another moved the pointer at the same moment.
     """
     events = registry.events(name)
     if not events:
@@ -26,6 +26,7 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
     target = _before(events, name) if to is None else to
     if target == current:
         raise PupilaError(f"Version {target} of {name!r} is current already.")
+    _demand_past(registry, name, target, events)
     found = verify_version(registry, name, target)
     if found.problems:
         raise PupilaError(
@@ -49,6 +50,17 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
         )
     registry.point(name)
     return event
+
+
+def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Event]) -> None:
+    """Refuse a version that never was current: no publisher found it fit to be."""
+    registry.version(name, number)
+    past = sorted({event.version for event in events})
+    if number not in past:
+        raise PupilaError(
+            f"Version {number} of {name!r} never was current: its publisher came too late, or "
+            f"died. Name one that was: {', '.join(map(str, past))}."
+        )
 
 
 def _before(events: Sequence[Event], name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def publish_run(run: Run, path: Path) -> list[str]:
     told = result.model_copy(update={"publication": publication})
     write_atomically(path, told.model_dump_json(indent=2).encode())
     if publication.outcome == "published":
-        _show(publication)
+        show(publication)
     if publication.outcome != "withheld":
         return []
     get_run_logger().warning(publication.reason)
@@ -86,8 +87,17 @@ def publish_result(
     return {"publication": publication.model_dump(mode="json")}
 
 
+def show(publication: Publication) -> None:
+    """Show the card of a new version in the Prefect UI; what is published needs no server."""
+    try:
+        _show(publication)
+    except Exception:  # a server that does not answer must not end a run that has published
+        logging.getLogger(__name__).warning(
+            "Prefect was not told of: %s", publication.reason, exc_info=True
+        )
+
+
 def _show(publication: Publication) -> None:
-    """Show the card of a new version in the Prefect UI."""
     from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
     if publication.version is None:

@@ -34,9 +34,11 @@ def verify_version(registry: Registry, name: str, number: int | None) -> Verific
         PupilaError: there is none.
     """
     events = registry.events(name)
-    if number is None and not events:
-        raise registry.unknown(name)
-    version = registry.version(name, number or events[-1].version)
+    if number is None:
+        if not events:
+            raise registry.unknown(name)
+        number = events[-1].version
+    version = registry.version(name, number)
     found = _checked(registry.storage, folder_of(name, version.number), version)
     noted = {each.manifest for each in events if each.version == version.number}
     if noted - {version.sha256}:

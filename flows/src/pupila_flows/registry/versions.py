@@ -88,16 +88,25 @@ class Registry:
         Raises:
             PupilaError: there is none, or its manifest is none that this version can read.
         """
+        found = self.find(name, number)
+        if found:
+            return found
+        known = self.numbers(name)
+        if not known:
+            raise self.unknown(name)
+        raise PupilaError(
+            f"{name!r} has no version {number!r} in {self.storage.url}: it has "
+            f"{', '.join(map(str, known))}."
+        )
+
+    def find(self, name: str, number: int) -> Version | None:
+        """Return a version by its number; None where there is none.
+
+        Raises:
+            PupilaError: its manifest is none that this version can read.
+        """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
-        if content is None:
-            known = self.numbers(name)
-            if not known:
-                raise self.unknown(name)
-            raise PupilaError(
-                f"{name!r} has no version {number!r} in {self.storage.url}: it has "
-                f"{', '.join(map(str, known))}."
-            )
-        return read_version(content, self.place(name, number))
+        return None if content is None else read_version(content, self.place(name, number))
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of all whole versions; those that were never current too."""
@@ -126,7 +135,7 @@ class Registry:
         )
 
     def fetch(self, version: Version, entry: str, store: Store) -> Artifact:
-        """Take a published artifact over into a store, unchanged.
+        """Take a published artifact over into a store, unchanged, unless it is there already.
 
         Raises:
             PupilaError: the version has no such entry, or it was altered.
@@ -137,6 +146,8 @@ class Registry:
                 f"{version.title} of {version.name!r} has no artifact {entry!r}: it has "
                 f"{', '.join(version.artifacts)}.{nearest(entry, version.artifacts)}"
             )
+        with suppress(PupilaError):
+            return store.open(digest)
         with store.draft() as copy:
             folder = f"{folder_of(version.name, version.number)}/{ARTIFACTS}/{entry}"
             self.storage.download(folder, copy)

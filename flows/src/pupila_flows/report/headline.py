@@ -1,4 +1,4 @@
-"""The sentence on top: the smallest artifact shown to keep its teacher's accuracy, in figures."""
+"""The sentence on top: what the gate says; without one, the smallest that keeps its accuracy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pupila.evaluation import Estimate
 from pupila_flows.report import formats
 from pupila_flows.report.answers import Answers
 from pupila_flows.report.lineage import Judged, Lineage
-from pupila_flows.results import RunResult
+from pupila_flows.results import GateResult, RunResult
 
 MARGIN = 0.05
 """Largest loss of accuracy that still counts as keeping it: it must be shown to be no larger."""
@@ -21,6 +21,8 @@ KEEPS = (
     f"“Keeps” means here: shown to lose at most {_POINTS} of accuracy, that is, the 95 % interval "
     f"of the paired difference from the teacher begins no lower. It holds for images like these."
 )
+_PASSED = "smallest that passes the gate"
+_PASSES = "“Passes” means here: met every condition of the recipe’s release gate, below."
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,21 @@ class Headline:
     teacher: Judged | None = None
     difference: Estimate | None = None
     """Accuracy of the pupil less that of the teacher, on the same images."""
+    badge: str = BADGE
+    """What the pupil is, in a legend."""
+    meaning: str = KEEPS
+    """What the title's words mean."""
 
 
 def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
-    """Choose the smallest pupil shown to keep its teacher's accuracy, and say so.
+    """Say what the gate says; without a gate, which is the smallest pupil shown to keep accuracy.
 
-    Without one, it is the smallest that comes near on these images, else the nearest. What was not
-    shown all images, or was made from such a step, is there to be compared with and is not chosen;
-    of two of one size it is the one that ships a threshold.
+    Without such a pupil, it is the smallest that comes near on these images, else the nearest. What
+    was not shown all images, or was made from such a step, is there to be compared with and is not
+    chosen; of two of one size it is the one that ships a threshold.
     """
+    if result.gate:
+        return _by_gate(result.gate, lineage, answers)
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
@@ -69,6 +77,38 @@ def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
         pupil=pupil,
         teacher=teacher,
         difference=difference,
+    )
+
+
+def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
+    """Put the smallest forward that passed, else what came nearest."""
+    verdicts = {each.entry: each.verdict for each in gate.artifacts}
+    judged = {each.name: each for each in lineage.judged()}
+    passed = [judged[name] for name in judged if verdicts.get(name) == "pass"]
+    pupil = min(passed, key=_size) if passed else judged.get(gate.best or "")
+    teacher = lineage.reference(pupil.entry) if pupil else None
+    difference = answers.difference(pupil.name, teacher.name) if pupil and teacher else None
+    unmet = [f"{name} ({verdict})" for name, verdict in verdicts.items() if verdict != "pass"]
+    if pupil and passed:
+        smaller = (
+            f" is {formats.smaller(teacher.size_bytes, pupil.size_bytes)} {teacher.name} and"
+            if teacher
+            else ""
+        )
+        others = f"; the run does not, for {formats.listed(unmet)}" if unmet else ""
+        title = f"{pupil.name}{smaller} passes the release gate{others}"
+    else:
+        nearest = f"; {pupil.name} comes nearest" if pupil else ""
+        title = f"Nothing passes the release gate{nearest}"
+    return Headline(
+        title=title,
+        sentence=_sentence(pupil, teacher, difference) if pupil else gate.reason or "",
+        keeps=bool(passed),
+        pupil=pupil,
+        teacher=teacher,
+        difference=difference,
+        badge=_PASSED,
+        meaning=_PASSES,
     )
 
 
@@ -110,9 +150,10 @@ def _size(pupil: Judged) -> tuple[int, bool]:
     return pupil.size_bytes, record is None or record.threshold is None
 
 
-def _sentence(pupil: Judged, teacher: Judged, difference: Estimate | None) -> str:
+def _sentence(pupil: Judged, teacher: Judged | None, difference: Estimate | None) -> str:
     images = formats.plural(pupil.evaluation.metrics.images, "test image")
-    words = f"{_accuracy_words(pupil)}, against {_accuracy_words(teacher)}, on {images}"
+    against = f", against {_accuracy_words(teacher)}" if teacher else ""
+    words = f"{_accuracy_words(pupil)}{against}, on {images}"
     if difference is None:
         return f"{words}."
     points = f"{formats.points(difference.value)} points ({formats.points_interval(difference)})"

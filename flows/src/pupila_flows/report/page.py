@@ -23,7 +23,7 @@ from pupila_flows.report.answers import Answers, read_answers
 from pupila_flows.report.curves import pruning_curves
 from pupila_flows.report.disagreements import disagreements
 from pupila_flows.report.gains import gains
-from pupila_flows.report.headline import BADGE, KEEPS, asked, headline
+from pupila_flows.report.headline import asked, headline
 from pupila_flows.report.layers import sensitive_layers
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.mistakes import mistakes
@@ -66,8 +66,8 @@ def render(result: RunResult, folder: Path) -> str:
         asked=asked(result, lineage),
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
-        keeps=KEEPS,
-        badge=BADGE,
+        keeps=verdict.meaning,
+        badge=verdict.badge,
         shortcuts=tables.shortcuts(result.data),
         columns=tables.columns(result),
         rows=tables.results(lineage, chosen),

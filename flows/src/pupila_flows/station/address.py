@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
+import errno
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.station.api import Api
+from pupila_flows.station.loopback import is_loopback
 
 LOOPBACK = "127.0.0.1"
 _SECRET = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105 - its name
@@ -27,10 +29,15 @@ class Address:
     auth: str | None = None
 
     @property
+    def reached(self) -> str:
+        """The host, as this machine reaches it."""
+        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
+        return LOOPBACK if everywhere else self.host
+
+    @property
     def root(self) -> str:
         """Address of the UI, as this machine reaches it."""
-        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
-        return f"http://{LOOPBACK if everywhere else _bracketed(self.host)}:{self.port}"
+        return f"http://{_bracketed(self.reached)}:{self.port}"
 
     @property
     def api(self) -> str:
@@ -49,12 +56,36 @@ def checked_address(host: str, port: int, auth_file: Path | None) -> Address:
             f"{str(auth_file) if auth_file else _SECRET!r} must hold one line `user:password`, "
             "and does not."
         )
-    if not (auth or _is_loopback(host)):
+    if not (auth or is_loopback(host)):
         raise PupilaError(
             f"--host {host} would let other machines run what they like here: give --auth-file "
             f"with a file of one line `user:password`, or set {_SECRET}."
         )
     return Address(host, port, auth)
+
+
+def check_free(address: Address) -> None:
+    """Make sure that nobody listens at an address: who does would be taken for our server.
+
+    Raises:
+        PupilaError: the port is in use, or there is no such address here.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, where = found[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PupilaError(
+                f"Port {address.port} of {address.host!r} is in use, by another station or "
+                "program: give another --port."
+            ) from None
+        raise PupilaError(
+            f"Nothing can listen at {address.host!r}, port {address.port}: {error.strerror}. "
+            "Give another --host or --port."
+        ) from None
 
 
 def _read_auth(file: Path) -> str:
@@ -66,13 +97,6 @@ def _read_auth(file: Path) -> str:
     if others:
         raise PupilaError(f"{str(file)!r} may be read by others: `chmod 600 {file}`.")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _bracketed(host: str) -> str:

@@ -45,10 +45,11 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
     """Return the deployments of some recipes: by hand, every night, and after a retraining.
 
     Raises:
-        PupilaError: two recipes have one name, or a time zone is none.
+        PupilaError: two recipes have one name, or a time zone or cron schedule is none.
         RecipeError: a recipe cannot run.
     """
     _check_timezone(night.timezone)
+    _check_cron(night.cron)
     plans = [read_plan(each.resolve(), shelf=Shelf.of(workspace)) for each in recipes]
     names = [plan.recipe.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -105,4 +106,18 @@ def _check_timezone(name: str) -> None:
         raise PupilaError(
             f"{name!r} is no time zone.{nearest(name, available_timezones())} "
             "Give a name like 'Europe/Berlin'."
+        ) from None
+
+
+def _check_cron(cron: str) -> None:
+    if cron == Night.cron:
+        return
+    from prefect.client.schemas.schedules import CronSchedule  # takes seconds
+
+    try:
+        CronSchedule(cron=cron)
+    except ValueError:
+        raise PupilaError(
+            f"{cron!r} is no cron schedule: give minute, hour, day of month, month and day of "
+            f"week, as in {Night.cron!r}."
         ) from None

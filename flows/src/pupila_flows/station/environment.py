@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pupila_flows.registry.addresses import VARIABLE, named_here
 from pupila_flows.station.address import Address
+from pupila_flows.station.loopback import unproxied
 
 MARK = "PUPILA_STATION"
 """Every process of a station has it in its environment, and so do those that these start."""
@@ -20,10 +22,14 @@ def environment(workspace: Path, address: Address, mark: str) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        **unproxied(os.environ, address.reached),
     }
     if address.auth:
         fixed["PREFECT_SERVER_API_AUTH_STRING"] = address.auth
         fixed["PREFECT_API_AUTH_STRING"] = address.auth
+    registry = named_here()
+    if registry:
+        fixed[VARIABLE] = registry
     defaults = {
         "PREFECT_HOME": str(workspace / "station"),
         # pages of other sites may not talk to this server through the user's browser

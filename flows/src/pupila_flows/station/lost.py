@@ -8,10 +8,8 @@ from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL
 
 
-def take_up(api: Api) -> list[str]:
-    """Let runs whose processes are gone be run again, from their checkpoints; return their names.
-
-    One that was being cancelled is cancelled. To be called while no worker of the pool is up.
+def under_way(api: Api) -> list[dict[str, Any]]:
+    """Return the pool's runs that have begun and not ended.
 
     Raises:
         OSError: the server does not answer.
@@ -20,13 +18,24 @@ def take_up(api: Api) -> list[str]:
         "work_pools": {"name": {"any_": [POOL]}},
         "flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
     }
-    found: list[dict[str, Any]] = api.post("/flow_runs/filter", wanted)
+    return api.post("/flow_runs/filter", wanted)
+
+
+def take_up(api: Api) -> list[str]:
+    """Let runs whose processes are gone be run again, from their checkpoints; return their names.
+
+    One that was being cancelled is cancelled. To be called while no worker of the pool is up.
+
+    Raises:
+        OSError: the server does not answer.
+    """
+    found = under_way(api)
     for run in found:
         cancelled = run["state"]["type"] == "CANCELLING"
         state = {
             "type": "CANCELLED" if cancelled else "SCHEDULED",
             "name": "Cancelled" if cancelled else "AwaitingRetry",
-            "message": "Its station was ended while it was under way.",
+            "message": "Its worker was ended while it was under way.",
         }
         api.post(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
     return [run["name"] for run in found if run["state"]["type"] != "CANCELLING"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +28,56 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
     """Make the server that Prefect's settings name as these deployments need it.
 
     The pool runs one flow at a time, whatever started it: two never train at once. What was
-    registered before is brought up to date.
+    registered before is brought up to date; what is no longer wanted is removed last.
 
     Args:
-        deployments: Those that there are to be.
+        deployments: Those that there are to be; with none, those registered before stay.
         notify: The block that tells of a failed or late night, as `slack-webhook/my-channel`.
 
     Raises:
-        PupilaError: there is no such block.
+        PupilaError: there is no such block, or the server does not answer or refuses.
     """
     from prefect.client.orchestration import get_client
 
     wanted = list(deployments)
-    with get_client(sync_client=True) as client:
+    with _in_a_sentence(), get_client(sync_client=True) as client:
         _make_pool(client)
-        _forget(client, {(each.flow, each.name) for each in wanted})
         actions = _actions(client, notify)
         for each in wanted:
             _deployment(each).apply()
-        _automate(client, actions)
+        if wanted or notify:
+            _automate(client, actions)
+        if wanted:
+            _forget(client, {(each.flow, each.name) for each in wanted})
+
+
+@contextmanager
+def _in_a_sentence() -> Generator[None]:
+    """Tell a user what a server did that could not be registered with."""
+    import httpx
+    from prefect.deployments.runner import DeploymentApplyError
+    from prefect.settings import get_current_settings
+
+    try:
+        yield
+    except (httpx.HTTPError, DeploymentApplyError, RuntimeError) as error:
+        reason = error.__cause__ if isinstance(error.__cause__, httpx.HTTPError) else error
+        server = f"The Prefect server at {get_current_settings().api.url!r}"
+        if isinstance(reason, httpx.HTTPStatusError):
+            raise PupilaError(f"{server} {_refusal(reason.response.status_code, error)}") from error
+        if isinstance(reason, httpx.HTTPError):
+            raise PupilaError(
+                f"{server} does not answer ({reason}): start it, or correct PREFECT_API_URL."
+            ) from error
+        if not isinstance(error, DeploymentApplyError):  # a defect
+            raise
+        raise PupilaError(f"{server} refused a deployment: {error}") from error
+
+
+def _refusal(status: int, error: Exception) -> str:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return "asks for another password: set PREFECT_API_AUTH_STRING to its `user:password`."
+    return f"refused: {error}"
 
 
 def as_json(deployments: Iterable[Deployment], notify: str | None) -> str:
@@ -145,9 +178,10 @@ def _automate(client: Any, actions: list[dict[str, Any]]) -> None:
     from prefect.events.schemas.automations import AutomationCore
 
     for given in yaml.safe_load(_AUTOMATIONS.read_text())["automations"]:
-        for old in client.read_automations_by_name(given["name"]):
-            client.delete_automation(old.id)
+        before = client.read_automations_by_name(given["name"])
         client.create_automation(AutomationCore.model_validate(given | {"actions": actions}))
+        for old in before:
+            client.delete_automation(old.id)
 
 
 def main() -> None:

@@ -17,16 +17,19 @@ from pupila.errors import PupilaError
 from pupila_flows.station.address import (
     Address,
     StationRecord,
+    check_free,
     read_record,
     record_file,
     write_record,
 )
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import POOL, Deployment
+from pupila_flows.station.deployments import Deployment
 from pupila_flows.station.environment import environment
 from pupila_flows.station.lost import take_up
 from pupila_flows.station.processes import Kept, end_all
 from pupila_flows.station.register import as_json
+from pupila_flows.station.signals import undisturbed
+from pupila_flows.station.worker import PREFECT, worker_command
 from pupila_flows.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -64,9 +67,11 @@ def running(
     Its database lies in the workspace, so all that a server knows is there the next time.
 
     Raises:
-        PupilaError: one is up already, the server does not start, or it refuses a deployment.
+        PupilaError: one is up already, the port is in use, the server does not start, or it refuses
+            a deployment.
     """
     with _only_one(place):
+        check_free(address)
         mark = uuid4().hex
         told = environment(place.root, address, mark)
         server, worker = _server(place, address, told), _worker(place, told)
@@ -86,17 +91,19 @@ def running(
             worker.start()
             yield station
         finally:
-            worker.kill()
-            server.end()
-            end_all(mark)
-            record_file(place.root).unlink(missing_ok=True)
+            with undisturbed():
+                worker.kill()
+                server.end()
+                end_all(mark)
+                record_file(place.root).unlink(missing_ok=True)
 
 
 @contextmanager
 def _only_one(place: Workspace) -> Generator[None]:
     """Keep others off the workspace's database, and end what one that was killed has left."""
     folder = record_file(place.root).parent
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)  # what Prefect's database holds is for nobody else of this machine
     try:
         with FileLock(folder / ".lock", timeout=0):
             left = read_record(place.root)
@@ -113,18 +120,12 @@ def _only_one(place: Workspace) -> Generator[None]:
 
 
 def _server(place: Workspace, address: Address, told: dict[str, str]) -> Kept:
-    command = [*_PREFECT, "server", "start", "--host", address.host, "--port", str(address.port)]
+    command = [*PREFECT, "server", "start", "--host", address.host, "--port", str(address.port)]
     return Kept("server", command, told, place.root / "logs" / "server.log")
 
 
 def _worker(place: Workspace, told: dict[str, str]) -> Kept:
-    command = [*_PREFECT, "worker", "start", "--pool", POOL, "--type", "process"]
-    command += ["--name", "station"]
-    return Kept("worker", command, told, place.root / "logs" / "worker.log")
-
-
-# -P: what lies in the user's folder must not stand in for a module of ours
-_PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
+    return Kept("worker", worker_command("station"), told, place.root / "logs" / "worker.log")
 
 
 def _wait_for(station: Station) -> None:
@@ -145,13 +146,19 @@ def _wait_for(station: Station) -> None:
 
 
 def _register(deployments: Sequence[Deployment], notify: str | None, told: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pupila_flows.station.register"],
-        input=as_json(deployments, notify),
-        env=told,
-        capture_output=True,
-        text=True,
-        timeout=_REGISTER_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "pupila_flows.station.register"],
+            input=as_json(deployments, notify),
+            env=told,
+            capture_output=True,
+            text=True,
+            timeout=_REGISTER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise PupilaError(
+            f"The deployments were not registered within {_REGISTER_SECONDS:.0f} s: the machine is "
+            "busy, or the server hangs. Try again."
+        ) from None
     if done.returncode:
         raise PupilaError(done.stderr.strip() or "The deployments could not be registered.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
+from urllib.error import HTTPError
 
 from pupila_flows.station.api import Api
 
@@ -17,18 +19,23 @@ class Watch:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._since = datetime.now(UTC).isoformat()
+        self._began = datetime.now(UTC).isoformat()
         self._states: dict[str, str] = {}
+        self._since = self._began
         self._events: set[str] = set()
+        """Events of the moment `_since` that were told."""
         self._names: dict[str, str] = {}
 
-    def news(self) -> list[str]:
-        """Return a line for each thing that has happened since the last time.
+    def news(self) -> Iterator[str]:
+        """Yield a line for each thing that has happened since the last time.
+
+        What was not yet yielded when the server went away is yielded the next time.
 
         Raises:
             OSError: the server does not answer.
         """
-        return [*self._runs(), *self._fired()]
+        yield from self._runs()
+        yield from self._fired()
 
     def _runs(self) -> Iterator[str]:
         wanted = {
@@ -39,29 +46,47 @@ class Watch:
         for run in reversed(self._api.post("/flow_runs/filter", wanted)):
             known = self._states.get(run["id"])
             now = f"{run['state']['name']} {run['state']['timestamp']}"
-            if now == known or (known is None and run["state"]["timestamp"] < self._since):
+            if now == known or (known is None and run["state"]["timestamp"] < self._began):
                 continue
-            self._states[run["id"]] = now
             message = run["state"].get("message") or ""
             yield f"{self._title(run)}: {run['state']['name']}{f' - {message}' if message else ''}"
+            self._states[run["id"]] = now
 
     def _title(self, run: dict[str, Any]) -> str:
         deployment = run.get("deployment_id")
         if deployment and deployment not in self._names:
-            self._names[deployment] = self._api.get(f"/deployments/{deployment}")["name"]
+            self._names[deployment] = self._name(deployment)
         return f"{self._names.get(deployment or '', 'run')} {run['name']!r}"
 
+    def _name(self, deployment: str) -> str:
+        try:
+            return self._api.get(f"/deployments/{deployment}")["name"]
+        except HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return "run"  # of a deployment that has been deleted since
+
     def _fired(self) -> Iterator[str]:
-        """Yield automations that fired, those of the template among them."""
-        wanted = {
-            "filter": {
-                "event": {"name": [_FIRED]},
-                "occurred": {"since": self._since},
-                "order": "ASC",
-            },
-            "limit": _LIMIT,
-        }
-        for event in self._api.post("/events/filter", wanted)["events"]:
-            if event["id"] not in self._events:
-                self._events.add(event["id"])
+        """Yield automations that fired, those of the template among them, a page at a time."""
+        while True:
+            wanted = {
+                "filter": {
+                    "event": {"name": [_FIRED]},
+                    "occurred": {"since": self._since},
+                    "order": "ASC",
+                },
+                "limit": _LIMIT,
+            }
+            found = self._api.post("/events/filter", wanted)["events"]
+            news = [event for event in found if event["id"] not in self._events]
+            for event in news:
                 yield f"automation {event['resource'].get('prefect.resource.name')!r} fired"
+                self._note(event)
+            if len(found) < _LIMIT or not news:
+                return
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if event["occurred"] != self._since:
+            self._since = event["occurred"]
+            self._events.clear()
+        self._events.add(event["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from pupila_search.config import Search
 _KEPT_BYTES = 2 * 1024**3
 """Views are rendered once, unless they take more room than this: each candidate then renders its
 own, which takes about as long as to learn from them."""
+
+_FREE_PART = 0.5
+"""Of the free disk, which candidates need too, the part that views may take."""
 
 _CHUNK_IMAGES = 128
 
@@ -54,7 +58,7 @@ class Lesson:
     teachers: list[dict[str, Any]]
     """What is told of them."""
     pictures: tuple[Path, ...] = ()
-    """Arrays `(images, height, width, 3)` of each view; empty where they are too large to keep."""
+    """Arrays `(images, height, width, 3)` of each view; empty where there is no room for them."""
 
     @property
     def loss(self) -> Loss:
@@ -118,7 +122,8 @@ def _targets(
 def _pictures(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:
     """Render the views, if there is room for them."""
     config = step.config
-    if len(train) * len(targets) * math.prod(config.input.shape) > _KEPT_BYTES:
+    needed = len(train) * len(targets) * math.prod(config.input.shape)
+    if needed > min(_KEPT_BYTES, _FREE_PART * shutil.disk_usage(step.scratch).free):
         return ()
     images = Images.of(train, config.input, [], config.augmentation)
     paths = tuple(step.scratch / "targets" / f"pictures-{n}.npy" for n in range(len(targets)))

@@ -39,9 +39,10 @@ def search(step: Step[Search]) -> Product:
             has no valid child, or the disk is full.
     """
     config = step.config
-    lesson = _lesson(step)
+    with _room_on_disk(step.scratch, "the teachers' answers"):
+        lesson = _lesson(step)
     place = step.scratch / lesson.digest[:16]
-    with workers(config.workers, lesson) as pool, _room_on_disk(place):
+    with workers(config.workers, lesson) as pool, _room_on_disk(place, "another candidate"):
         laboratory = Laboratory(lesson, place, step.seed, pool, step.progress)
         STRATEGIES[config.strategy](laboratory, step.seed)
         laboratory.tune(laboratory.affordable()[: config.finalists])
@@ -91,7 +92,7 @@ def pick(step: Step[Pick]) -> Product:
 
 
 @contextmanager
-def _room_on_disk(place: Path) -> Generator[None]:
+def _room_on_disk(place: Path, what: str) -> Generator[None]:
     """Tell a user that the disk is full, and that nothing is lost."""
     try:
         yield
@@ -99,7 +100,7 @@ def _room_on_disk(place: Path) -> Generator[None]:
         if error.errno != errno.ENOSPC:
             raise
         raise PupilaError(
-            f"The disk is full: there is no room for another candidate in {str(place)!r}. Make "
+            f"The disk is full: there is no room for {what} in {str(place)!r}. Make "
             f"room and run again: the search goes on after its last candidate."
         ) from None
 
