@@ -4,7 +4,7 @@
 
 Both begin with an empty workspace and do the same: data read and checked, teachers read, every step
 run, every artifact judged. Directly, that is one process that calls one function after the other.
-`pupila run` adds Prefect, a process for each piece of work, keys, locks, checkpoints and the report,
+`pupila run` adds Prefect, a process for each piece of work, keys, locks, checkpoints, the report,
 and runs branches side by side, as many as `--workers`. Prints both times and their ratio for each
 pair (limit: 1.10).
 """
