@@ -153,8 +153,8 @@ class Clinic:
         raise TimeoutError(f"{run} has not ended: {self.station.worker.tail()}")
 
     def tasks(self, run: str) -> dict[str, str]:
-        """Return the state of every task of a run, by its name in the UI."""
-        wanted = {"flow_runs": {"id": {"any_": [run]}}, "limit": 200}
+        """Return the last state of every task of a run, by its name in the UI."""
+        wanted = {"flow_runs": {"id": {"any_": [run]}}, "sort": "EXPECTED_START_TIME_ASC"}
         found = self.station.api.post("/task_runs/filter", wanted)
         return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in found}
 

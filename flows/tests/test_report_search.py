@@ -39,7 +39,7 @@ def record(
     models = [_model(number, random, crossed) for number in range(count)]
     tried = [each for number, each in enumerate(models) if number not in failed]
     chosen = max(tried, key=lambda each: each["validation_accuracy"]["value"])
-    best = chosen["validation_accuracy"]["value"]
+    lowest = chosen["validation_accuracy"]["low"]
     return {
         "chosen": chosen["name"],
         "chosen_model": chosen,
@@ -47,7 +47,7 @@ def record(
         "tied": [
             each["name"]
             for each in tried
-            if each is not chosen and each["validation_accuracy"]["high"] >= best
+            if each is not chosen and each["validation_accuracy"]["high"] >= lowest
         ],
         "validation_images": IMAGES,
         "front": [each for each in tried if not _dominated(each, tried)],

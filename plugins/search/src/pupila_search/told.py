@@ -21,7 +21,7 @@ def measured_of(
 ) -> dict[str, Any]:
     """Return it as JSON; accuracies are 0..1 with 95 % intervals, bytes those of int8 files.
 
-    `tied` names the models within the bytes whose interval reaches the chosen one's accuracy: on
+    `tied` names the models within the bytes whose interval overlaps that of the chosen one: on
     these validation images they cannot be told apart from it.
     """
     tried = laboratory.tried
@@ -34,7 +34,7 @@ def measured_of(
         "tied": [
             each.name
             for each in laboratory.affordable()
-            if each is not chosen and each.figures.high >= chosen.figures.validation_accuracy
+            if each is not chosen and each.figures.high >= chosen.figures.low
         ],
         "validation_accuracy": chosen.figures.validation_accuracy,
         "validation_images": len(lesson.validation),

@@ -155,9 +155,10 @@ def _tied(search: Search) -> str:
     words += [f"{formats.plural(others, 'candidate')} beside the front"] if others else []
     if not words:
         return "Every other model can be told apart from it: their 95 % intervals end below."
-    listed, own = formats.listed(words), f"the accuracy of {search.chosen}"
-    why = f"95 % intervals reach {own}" if len(search.tied) > 1 else f"95 % interval reaches {own}"
-    return f"On these images {listed} cannot be told apart from it: the {why}."
+    return (
+        f"On these images {formats.listed(words)} cannot be told apart from it: the 95 % intervals "
+        "overlap."
+    )
 
 
 def _rows(search: Search) -> tuple[Row, ...]:
