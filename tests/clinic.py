@@ -156,7 +156,8 @@ class Clinic:
         """Return the last state of every task of a run, by its name in the UI."""
         wanted = {"flow_runs": {"id": {"any_": [run]}}, "sort": "EXPECTED_START_TIME_ASC"}
         found = self.station.api.post("/task_runs/filter", wanted)
-        return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in found}
+        begun = [task for task in found if task["state"]]
+        return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in begun}
 
     def latest(self) -> RunResult:
         """Return the result of the last run."""
