@@ -69,15 +69,15 @@ def write_pictures(folder: Path) -> None:
                 image.save(folder / split / label / f"{number:03}.png")
 
 
-def write_teacher(path: Path, sign: float) -> Path:
-    """Write a model that compares red with green; a negative `sign` takes one for the other."""
+def write_teacher(path: Path, sharpness: float, lean: float = 0) -> Path:
+    """Write a model that compares red with green; with a large `lean` it calls all green."""
     keras = import_keras()
     image = keras.Input((32, 32, 3))
     mean = keras.layers.GlobalAveragePooling2D()(image)
     head = keras.layers.Dense(2, activation="softmax")
     model = keras.Model(image, head(mean))
-    weights = np.array([[-1, 1], [1, -1], [0, 0]], np.float32) * 0.05 * sign
-    head.set_weights([weights, np.zeros(2, np.float32)])
+    weights = np.array([[-1, 1], [1, -1], [0, 0]], np.float32) * 0.05 * sharpness
+    head.set_weights([weights, np.array([lean, 0], np.float32)])
     model.save(path)
     return path
 
@@ -177,11 +177,12 @@ class Clinic:
 
 
 def prepare(folder: Path) -> None:
-    """Write images, recipe and three teachers: one, one retrained, and one that has it wrong."""
+    """Write images, recipe and three teachers: one, one retrained, and one that is worse."""
     write_pictures(folder / "images")
     (folder / "recipe.yaml").write_text(RECIPE)
-    for name, sign in (("first", 1), ("right", 1.1), ("retrained", 1.4), ("worse", -1)):
-        write_teacher(folder / f"{name}.keras", sign)
+    for name, sharpness in (("first", 1), ("right", 1.1), ("retrained", 1.4)):
+        write_teacher(folder / f"{name}.keras", sharpness)
+    write_teacher(folder / "worse.keras", 1, lean=12)
 
 
 def free_port() -> int:
