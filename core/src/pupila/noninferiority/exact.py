@@ -1,0 +1,130 @@
+"""The exact probability that Tango's score is high enough, over all there may be in truth."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pupila.noninferiority.comparison import TIE
+
+_DEVIATIONS = 9
+"""Counts farther out than this are left out: their probability is below 1e-18."""
+_BLOCK = 16
+"""Discordances that are looked at together."""
+
+Floats = NDArray[np.float64]
+
+
+def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Floats:
+    """Return Tango's score for a true difference of `null`; counts of any one shape.
+
+    Tango 1998, equations 3 and 4: `(g - l - n·null) / sqrt(n (2q + null (1 - null)))`, where `q` is
+    the most likely probability of a lost image if `null` is true.
+    """
+    won, gone = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
+    linear = (2 * images - won + gone) * null - won - gone
+    constant = -gone * null * (1 - null)
+    root = np.sqrt(np.maximum(linear**2 - 8 * images * constant, 0))
+    lost_rate = (root - linear) / (4 * images)
+    spread = np.sqrt(np.maximum(images * (2 * lost_rate + null * (1 - null)), 0))
+    excess = won - gone - images * null
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.abs(excess) < TIE, 0.0, excess / spread)
+
+
+def boundary_of(least: float, images: int, null: float) -> NDArray[np.int64]:
+    """Return how many of `d` discordant images must be gained for a score of `least`, by `d`.
+
+    One more discordant image asks for none or one more, since a gain raises the score and a loss
+    lowers it.
+    """
+    bounds = np.empty(images + 1, np.int64)
+    needed = 0
+    for discordant in range(images + 1):
+        if needed <= discordant and not _reaches(needed, discordant, images, null, least):
+            needed += 1
+        bounds[discordant] = needed
+    return bounds
+
+
+def _reaches(gained: int, discordant: int, images: int, null: float, least: float) -> bool:
+    """Tell whether `score` is at least `least`: the same formula, for single numbers."""
+    lost = discordant - gained
+    linear = (2 * images - gained + lost) * null - discordant
+    root = math.sqrt(max(linear * linear + 8 * images * lost * null * (1 - null), 0.0))
+    variance = images * ((root - linear) / (2 * images) + null * (1 - null))
+    excess = gained - lost - images * null
+    if abs(excess) < TIE:
+        return least <= TIE
+    if variance <= 0:
+        return excess > 0
+    return excess >= (least - TIE) * math.sqrt(variance)
+
+
+def largest(boundary: NDArray[np.int64], images: int, null: float) -> float:
+    """Return the largest probability of the region over all discordances, if `null` is true."""
+    least = math.asin(math.sqrt(abs(null)))  # where the variance of a proportion is the same
+    angles = np.linspace(least, math.pi / 2, 48 + 4 * math.isqrt(images))
+    step = float(angles[1] - angles[0])
+    found = _at_angles(boundary, images, angles, null)
+    peak = float(angles[int(found.argmax())])
+    near: Floats = np.clip(np.linspace(peak - step, peak + step, 33), least, math.pi / 2)
+    largest = max(found.max(), _at_angles(boundary, images, near, null).max())
+    return float(np.clip(largest, 0.0, 1.0))
+
+
+def _at_angles(boundary: NDArray[np.int64], images: int, angles: Floats, null: float) -> Floats:
+    discordances: Floats = np.clip(np.square(np.sin(angles)), max(abs(null), 1e-12), 1 - 1e-12)
+    blocks = [discordances[start : start + _BLOCK] for start in range(0, len(angles), _BLOCK)]
+    return np.concatenate([pass_probabilities(boundary, images, each, null) for each in blocks])
+
+
+def pass_probabilities(
+    boundary: NDArray[np.int64], images: int, discordances: Floats, difference: float
+) -> Floats:
+    """Return the probability that at least `boundary[d]` of `d` images are gained, by discordance.
+
+    `d` is binomial; of `d`, the gained are binomial with `r = (discordance + difference) / 2
+    discordance`. Their tail at `d + 1` is that at `d` and one term: `+ r P(k - 1)` where the bound
+    `k` stays, `- (1 - r) P(k)` where it grows by one. So one running sum gives all tails.
+    """
+    margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
+    first = max(0, math.floor((images * discordances - margin).min()))
+    last = min(images, math.ceil((images * discordances + margin).max()))
+    rate = (discordances + difference) / (2 * discordances)
+    counts = np.arange(first, last + 1)
+    weights = binomial(np.full_like(counts, images), counts, discordances)
+    stays = (np.diff(boundary[first : last + 1]) == 0)[:, None]
+    tops = boundary[first:last]
+    at = np.where(stays[:, 0], tops - 1, tops)
+    steps = binomial(counts[:-1], at, rate) * np.where(stays, rate, rate - 1)
+    kept = np.arange(int(boundary[first]), first + 1)
+    start = binomial(np.full_like(kept, first), kept, rate).sum(axis=0)
+    tails = start + np.concatenate([np.zeros((1, len(rate))), np.cumsum(steps, axis=0)])
+    return (weights * tails).sum(axis=0)
+
+
+def binomial(totals: NDArray[np.int64], hits: NDArray[np.int64], rates: Floats) -> Floats:
+    """Return probabilities `(counts, rates)` of so many hits; 0 for what cannot be."""
+    if not len(totals):
+        return np.zeros((0, len(rates)))
+    logs = _log_factorials(int(totals.max()))
+    possible = (hits >= 0) & (hits <= totals)
+    found = np.clip(hits, 0, totals)
+    missed = totals - found
+    ways = np.where(possible, logs[totals] - logs[found] - logs[missed], -np.inf)
+    inside = np.clip(rates, 1e-300, 1 - 1e-16)
+    powers = found[:, None] * np.log(inside) + missed[:, None] * np.log1p(-inside)
+    return np.exp(ways[:, None] + powers)
+
+
+def _log_factorials(most: int) -> Floats:
+    return _log_factorials_to(1 << most.bit_length())
+
+
+@lru_cache(maxsize=32)
+def _log_factorials_to(most: int) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])

@@ -1,0 +1,169 @@
+"""Accuracy and sensitivity: how many images each of two classifiers answers rightly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pupila.errors import PupilaError
+from pupila.evaluation import Estimate
+from pupila.noninferiority.comparison import (
+    LEVEL,
+    NARROW,
+    Z_LEVEL,
+    Comparison,
+    check_margin,
+    images_to_tell,
+    last_rejected,
+)
+from pupila.noninferiority.exact import (
+    boundary_of,
+    largest,
+    pass_probabilities,
+    score,
+)
+
+_FINE = 1e-6
+"""How exactly a critical score is found."""
+
+
+def compare_proportions(
+    new: ArrayLike, reference: ArrayLike, margin: float, *, family: int = 1
+) -> Comparison:
+    """Compare what is right in two sets of answers, `(images,)` each, true where right.
+
+    `family` is the number of figures that `holm` is to adjust together: the images that are asked
+    for would do for the strictest of them.
+
+    Raises:
+        PupilaError: they are not of the same images, there are none, or the margin cannot be.
+    """
+    ours, theirs = np.asarray(new, np.bool_), np.asarray(reference, np.bool_)
+    if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
+        raise PupilaError(
+            f"Answers of shapes {ours.shape!r} and {theirs.shape!r} cannot be compared: expected "
+            f"one for each of the same images, and at least one."
+        )
+    check_margin(margin)
+    images, gained, lost = len(ours), int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    p_value = exact_p_value(gained, lost, images, -margin)
+    worse = exact_p_value(lost, gained, images, margin) <= LEVEL
+    low, high = _exact_limits(gained, lost, images, -margin, shown=p_value <= LEVEL, worse=worse)
+    return Comparison(
+        new=float(ours.mean()),
+        reference=float(theirs.mean()),
+        difference=Estimate(
+            value=(gained - lost) / images,
+            low=low,
+            high=high,
+            method="exact unconditional, ordered by Tango's score (Sidik 2003)",
+        ),
+        p_value=p_value,
+        worse=worse,
+        needs_images=images_needed(gained, lost, images, margin, family=family),
+    )
+
+
+def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
+    """Return the probability of a score this high if the true difference is `null` or less.
+
+    It is the largest over all probabilities of a discordant image. Of differences below `null`
+    none gives more: the score grows with every image gained and falls with every image lost, which
+    is enough (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    """
+    return largest(
+        boundary_of(float(score(gained, lost, images, null)), images, null), images, null
+    )
+
+
+@lru_cache(maxsize=256)
+def critical_score(images: int, margin: float) -> float:
+    """Return the lowest score that passes: `score(…, -margin)` at or above it has p ≤ `LEVEL`."""
+    low, high = 0.0, 16.0
+    while high - low > _FINE:
+        middle = (low + high) / 2
+        passes = largest(boundary_of(middle, images, -margin), images, -margin) <= LEVEL
+        low, high = (low, middle) if passes else (middle, high)
+    return high
+
+
+def power(images: int, margin: float, discordance: float, difference: float = 0.0) -> float:
+    """Return the exact probability of a pass.
+
+    `discordance` is the probability that only one of both is right, `difference` what the new one
+    has more; of a difference of `-margin` it is the probability of a false pass.
+    """
+    boundary = boundary_of(critical_score(images, margin), images, -margin)
+    return float(pass_probabilities(boundary, images, np.array([discordance]), difference)[0])
+
+
+def images_needed(
+    gained: int, lost: int, images: int, margin: float, *, family: int = 1
+) -> int | None:
+    """Return with how many images the observed difference is told from the margin; None if none.
+
+    The discordance is the observed one. So is the difference, but a gain counts as none. Below the
+    margin, it is the number that would show that the new classifier is worse. Formula of the score
+    test, Nam 1997 (Biometrics 53:1422): `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
+    """
+    difference = min(0.0, (gained - lost) / images)
+    discordance = max((gained + lost) / images, -difference)
+    spreads = _spreads(discordance, difference, margin)
+    return images_to_tell(*spreads, difference + margin, images, family)
+
+
+def _spreads(discordance: float, difference: float, margin: float) -> tuple[float, float]:
+    """Return the deviation of one image's difference, at the margin and in truth."""
+    won, gone = (discordance + difference) / 2, (discordance - difference) / 2
+    linear = -(2 - won + gone) * margin - won - gone
+    lost_rate = (math.sqrt(max(linear**2 - 8 * gone * margin * (1 + margin), 0)) - linear) / 4
+    at_margin = 2 * lost_rate - margin * (1 + margin)
+    return math.sqrt(max(at_margin, 0)), math.sqrt(max(discordance - difference**2, 0))
+
+
+def _exact_limits(
+    gained: int, lost: int, images: int, at: float, *, shown: bool, worse: bool
+) -> tuple[float, float]:
+    """Return the ends of the interval, each on the side of `at` that the test there tells."""
+    low = _exact_limit(gained, lost, images, at, rejected=shown)
+    return low, -_exact_limit(lost, gained, images, -at, rejected=worse)
+
+
+def _exact_limit(gained: int, lost: int, images: int, at: float, *, rejected: bool) -> float:
+    """Return the lower end, which lies above `at` where that is rejected."""
+
+    def below(null: float) -> bool:
+        return exact_p_value(gained, lost, images, null) <= LEVEL
+
+    value = (gained - lost) / images
+    outer, inner = (at, value) if rejected else (-1.0, min(at, value))
+    guess = _score_limit(gained, lost, images)
+    if min(outer, inner) < guess < max(outer, inner):
+        outer, inner = _bracket(below, outer, inner, guess)
+    return last_rejected(below, outer, inner)
+
+
+def _score_limit(gained: int, lost: int, images: int) -> float:
+    """Return the lower end of Tango's interval, near which that of the exact test lies."""
+
+    def rejected(null: float) -> bool:
+        return float(score(gained, lost, images, null)) >= Z_LEVEL
+
+    return last_rejected(rejected, -1.0, (gained - lost) / images)
+
+
+def _bracket(
+    rejected: Callable[[float], bool], outer: float, inner: float, guess: float
+) -> tuple[float, float]:
+    """Return a rejected value and one nearer to `inner` that is not, both near `guess`."""
+    step, ahead = 8 * math.copysign(NARROW, inner - outer), rejected(guess)
+    while (outer < guess < inner) or (inner < guess < outer):
+        following = guess + step if ahead else guess - step
+        if rejected(following) != ahead:
+            return (guess, following) if ahead else (following, guess)
+        guess, step = following, 2 * step
+    return (guess - step / 2, inner) if ahead else (outer, guess + step / 2)

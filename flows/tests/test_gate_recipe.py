@@ -1,0 +1,147 @@
+"""What a recipe may ask of the gate, and which steps are asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sample_runs import sample_run
+
+from pupila.testing import draw_images
+from pupila_flows.gate.asking import judged_by, made_words
+from pupila_flows.gate.section import GateSection
+from pupila_flows.plan import RecipeError, read_plan
+
+
+def written(folder: Path, recipe: str) -> Path:
+    """Write a recipe, and the data and the teacher that it names."""
+    rows = [
+        f"{path.relative_to(folder)},{path.parent.name},{path.parent.parent.name},"
+        f"{'here' if path.stem == '0' else 'there'}"
+        for path in sorted(draw_images(folder / "images", images=2).rglob("*.png"))
+    ]
+    (folder / "images.csv").write_text("\n".join(["path,label,split,site", *rows]))
+    (folder / "model.keras").write_bytes(b"PK")
+    path = folder / "recipe.yaml"
+    path.write_text(recipe)
+    return path
+
+
+RECIPE = """\
+name: gated
+data: {path: images.csv}
+teachers:
+  big: {path: model.keras, classes: [square, triangle]}
+steps:
+  lite: {use: export-tflite, from: big}
+  alone: {use: train, with: {student: conv-32-64-8}}
+  page: {use: site, from: lite}
+  one: {use: one-class, from: big, with: {positive: square}}
+  after: {use: export-tflite, from: one}
+gate: GATE
+"""
+
+
+def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Path):
+    run = sample_run(tmp_path)
+    names = [each.name for each in judged_by(GateSection(), run.entries)]
+    assert names == [
+        "vgg16-int8",
+        "pupil-float16",
+        "pupil-dynamic",
+        "pupil-int8",
+        "pupil-int4",
+        "pupil-web",
+    ]
+    chosen = judged_by(GateSection(judges=("pupil-float",)), run.entries)
+    assert [each.name for each in chosen] == ["pupil-float"]
+    by_name = {each.name: each for each in run.entries}
+    assert made_words(by_name["pupil-int8"], by_name) == (
+        "quantize-int8 of pupil-float: export-tflite of pupil: distill of vgg16 and xception"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ("{}", None),
+        ("{judges: [lite], by: [site], limits: {size_bytes: 9}}", None),
+        ("{judges: [alone], margins: {}, limits: {accuracy: 0.9}}", None),
+        ("{judges: [after]}", None),
+        ("{judges: [one]}", "'one' has no teacher behind it to be compared with"),
+        (
+            "{judges: [lit]}",
+            "'lit' is no step: the gate judges what a step made. Did you mean 'lite'?",
+        ),
+        ("{judges: [page]}", "'page' uses site, whose artifacts are not judged"),
+        ("{judges: [alone]}", "'alone' has no teacher behind it to be compared with"),
+        ("{margins: {}}", "gate asks nothing"),
+        (
+            "{margins: {acuracy: 0.1}}",
+            "gate.margins.acuracy is no known field. Did you mean 'accuracy'?",
+        ),
+        ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
+        ("{by: [sit]}", "the data has no column 'sit' beside path, label and split; it has site."),
+        ("{published: {accuracy: 0.1}}", "the recipe has no `publish`"),
+        ("{margins: {}, limits: {size_bytes: 9}, by: [site]}", "gate.by asks for the margins"),
+    ],
+)
+def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: str | None):
+    recipe = written(tmp_path, RECIPE.replace("GATE", gate))
+    if words is None:
+        assert read_plan(recipe).recipe.gate
+        return
+    with pytest.raises(RecipeError) as caught:
+        read_plan(recipe)
+    (problem,) = caught.value.problems
+    assert problem.line == 11
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("gate", "artifacts", "line", "words"),
+    [
+        ("{}", "[page]", None, None),
+        ("{judges: [lite]}", "[lite, page]", None, None),
+        ("{margins: {}, limits: {size_bytes: 9}, published: {auc: 0.1}}", "[]", None, None),
+        (
+            "{margins: {}, published: {auc: 0.1}}",
+            "[]",
+            11,
+            "gate.published alone asks nothing of a first version",
+        ),
+        ("{judges: [after]}", "[after, lite]", 12, "'lite' would always be withheld"),
+        (
+            "{judges: [after]}",
+            "[after, page]",
+            12,
+            "'page' would always be withheld, as the gate does not judge 'lite'",
+        ),
+    ],
+)
+def test_a_recipe_that_could_never_publish_is_told_so(
+    tmp_path: Path, gate: str, artifacts: str, line: int | None, words: str | None
+):
+    recipe = written(
+        tmp_path, RECIPE.replace("GATE", gate) + f"publish: {{artifacts: {artifacts}}}"
+    )
+    if words is None:
+        assert read_plan(recipe).recipe.publish
+        return
+    with pytest.raises(RecipeError) as caught:
+        read_plan(recipe)
+    (problem,) = caught.value.problems
+    assert problem.line == line
+    assert words in problem.message
+
+
+def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_told(tmp_path: Path):
+    last = RECIPE.replace("  after: {use: export-tflite, from: one}\n", "").replace("GATE", "{}")
+    recipe = written(tmp_path, last)
+    with pytest.raises(RecipeError) as caught:
+        read_plan(recipe)
+    (problem,) = caught.value.problems
+    assert "'one', the last of its branch" in problem.message
+    partial = last.replace("from: big, with", "from: big, without: {site: [there]}, with")
+    recipe.write_text(partial)
+    assert read_plan(recipe).recipe.gate

@@ -1,0 +1,104 @@
+"""How the report, the headline and the terminal tell what the gate said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sample_runs import Node, sample_run
+
+from pupila.testing import draw_images
+from pupila_flows.gate.decision import decide
+from pupila_flows.gate.lines import NO_GATE, gate_lines, gate_rows
+from pupila_flows.gate.question import Case, Question, Side
+from pupila_flows.gate.section import GateSection, Limits, Margins
+from pupila_flows.report import write_report
+from pupila_flows.report.answers import read_answers
+from pupila_flows.report.headline import headline
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.results import RunResult
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> RunResult:
+    """A run with a gate, over images that are there."""
+    images = sorted(draw_images(tmp_path / "images", images=10).rglob("*.png"))
+    vgg = Node("vgg16", "keras-h5", (), 0.3, "keras")
+    nodes = [
+        vgg,
+        Node("float", "export-tflite", ("vgg16",), 0.01),
+        Node("int8", "quantize-int8", ("float",), 9.0),
+    ]
+    run = sample_run(tmp_path, nodes, images=images)
+    by_name = {
+        entry.name: Side(name=entry.name, evaluation=entry.evaluation)
+        for entry in run.entries
+        if entry.evaluation
+    }
+    question = Question(
+        section=GateSection(margins=Margins(accuracy=0.2), limits=Limits(size_bytes=5_000_000)),
+        cases=tuple(
+            Case(entry=name, made="tried so", artifact=by_name[name], teacher=by_name["vgg16"])
+            for name in ("float", "int8")
+        ),
+        classes=run.data.classes,
+        positive="glaucoma",
+        images=run.test_images,
+        labels=run.test_labels,
+    )
+    return run.model_copy(update={"gate": decide(question)})
+
+
+def test_the_report_shows_verdicts_intervals_and_pictures(told: RunResult, tmp_path: Path):
+    page = write_report(told, tmp_path).read_text()
+    gate = page[page.index('id="gate"') : page.index('id="results"')]
+    assert told.gate and [each.verdict for each in told.gate.artifacts] == ["pass", "fail"]
+    assert "✓ pass" in gate and "✗ fail" in gate
+    assert gate.count('class="forest pass"') == 3
+    assert gate.count('class="forest fail"') == 1
+    assert "tried so" in gate
+    assert "data:image/jpeg" in gate
+    assert (
+        'id="gate"'
+        not in write_report(
+            told.model_copy(update={"gate": None, "sweep": {"int8.x": (1,)}}), tmp_path
+        ).read_text()
+    )
+    without = write_report(told.model_copy(update={"gate": None}), tmp_path).read_text()
+    assert "nothing of this run may be published" in without
+
+
+def test_the_terminal_says_what_did_not_pass_and_what_to_try(told: RunResult):
+    assert told.gate
+    rows = gate_rows(told.gate)
+    assert [row["verdict"] for row in rows] == ["PASS", "", "FAIL", ""]
+    lines = "\n".join(gate_lines(told))
+    assert lines.startswith("Gate: FAIL")
+    assert "  int8 (tried so): fail" in lines
+    assert "    try: Of this run" in lines or "    try: No other step" in lines
+    plain = told.model_copy(update={"gate": None})
+    assert gate_lines(plain) == ["Gate: none in the recipe."]
+    publishing = plain.model_copy(update={"recipe_text": "name: night\npublish: {}\n"})
+    assert gate_lines(publishing) == [NO_GATE]
+
+
+def test_the_headline_says_what_the_gate_says(told: RunResult, tmp_path: Path):
+    def title(run: RunResult) -> str:
+        found = headline(run, Lineage.of(run.entries), read_answers(run, tmp_path))
+        assert (found.keeps, found.pupil is None) == (passes, False)
+        return found.title
+
+    assert told.gate
+    passes = True
+    assert title(told) == (
+        "float is about as large as vgg16 and passes the release gate; the run does not, for int8 "
+        "(fail)"
+    )
+    worst = told.gate.artifacts[1].model_copy(update={"entry": "float"})
+    gate = told.gate.model_copy(update={"artifacts": (worst,), "best": "float"})
+    passes = False
+    assert title(told.model_copy(update={"gate": gate})) == (
+        "Nothing passes the release gate; float comes nearest"
+    )
+    page = write_report(told, tmp_path).read_text()
+    assert "smallest that passes the gate" in page and "shown to lose at most 5" not in page
