@@ -39,6 +39,7 @@ from pupila_flows.shelf import Shelf
 from pupila_flows.synthetic import is_synthetic
 from pupila_flows.tables import result_rows
 from pupila_flows.tasks import Futures, Made, outcome_of, reason_of, task_for
+from pupila_flows.telling import telling
 from pupila_flows.work import Outcome, session
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -170,7 +171,8 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and tell Prefect."""
     path = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
-    create_table_artifact(result_rows(result), key=f"{result.name}-results")
+    with telling("the results"):
+        create_table_artifact(result_rows(result), key=f"{result.name}-results")
     return path
 
 
@@ -192,5 +194,6 @@ def _report(result: RunResult, path: Path) -> list[str]:
         link = path.with_name(drawn.name)
         if not link.exists():
             link.symlink_to(drawn)
-    create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
+    with telling("where the report is"):
+        create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
     return []

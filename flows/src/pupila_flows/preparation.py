@@ -25,6 +25,7 @@ from pupila_flows.results import Check, DataSummary
 from pupila_flows.run import Run, same_classes
 from pupila_flows.tables import check_lines
 from pupila_flows.tasks import Futures, outcome_of, reason_of, task_for
+from pupila_flows.telling import telling
 from pupila_flows.validation import screening
 from pupila_flows.work import Outcome
 from pupila_flows.workspace import Workspace
@@ -75,7 +76,8 @@ def checked_data(run: Run) -> DataSummary:
     outcome = outcome_of(task_for("check data")(work, [], return_state=True))
     summary = assignments.data_summary(run.dataset, section, source, outcome)
     if summary.data_docs:
-        create_link_artifact(Path(summary.data_docs).as_uri(), "Data Docs")
+        with telling("where the Data Docs are"):
+            create_link_artifact(Path(summary.data_docs).as_uri(), "Data Docs")
     if not summary.passed:
         raise DataRefused(summary)
     return summary

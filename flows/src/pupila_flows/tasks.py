@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from pupila_flows.child import ChildFailed
+from pupila_flows.telling import telling
 from pupila_flows.work import Outcome, Work, perform
 
 _PROGRESS_ARTIFACT_SECONDS = 5.0
@@ -78,13 +78,11 @@ class _ProgressArtifact:
             self._tell(100, f"{self._title}: done\n{self._below}".rstrip())
 
     def _tell(self, percent: float, text: str) -> None:
-        try:
+        with telling(text):
             if self._artifact is None:
                 self._artifact = create_progress_artifact(percent, description=text)
             else:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
-        except Exception:  # a server that does not answer must not cost hours of training
-            logging.getLogger(__name__).warning("Prefect was not told: %s", text, exc_info=True)
 
 
 def _heed_pause() -> None:

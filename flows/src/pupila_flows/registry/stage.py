@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pupila_flows.registry.section import PublishSection
 from pupila_flows.registry.versions import folder_of, open_registry
 from pupila_flows.results import Publication, RunResult
 from pupila_flows.run import Run
+from pupila_flows.telling import telling
 from pupila_flows.work import Work
 from pupila_flows.workspace import Workspace
 
@@ -89,12 +89,8 @@ def publish_result(
 
 def show(publication: Publication) -> None:
     """Show the card of a new version in the Prefect UI; what is published needs no server."""
-    try:
+    with telling(publication.reason):
         _show(publication)
-    except Exception:  # a server that does not answer must not end a run that has published
-        logging.getLogger(__name__).warning(
-            "Prefect was not told of: %s", publication.reason, exc_info=True
-        )
 
 
 def _show(publication: Publication) -> None:
