@@ -664,17 +664,18 @@ class _Checker:
         manifest = self._manifest if recipe.gate.by else None
         plugins = {name: step.plugin for name, step in steps.items()}
         inputs = {name: step.inputs for name, step in recipe.steps.items()}
+        partial = {name for name, step in recipe.steps.items() if step.without}
         for place, message in checks.mistakes(
             recipe.gate,
             plugins,
             inputs,
             None if manifest is None else list(manifest.columns),
-            partial={name for name, step in recipe.steps.items() if step.without},
+            partial=partial,
             publishes=recipe.publish is not None,
         ):
             self._problem(("gate", *place), message)
         named = recipe.publish.artifacts if recipe.publish else ()
-        for number, message in checks.withheld(recipe.gate, named, plugins, inputs):
+        for number, message in checks.withheld(recipe.gate, named, plugins, inputs, partial):
             self._problem(("publish", "artifacts", number), message)
 
     def _check_uses(self, recipe: Recipe, formats: dict[str, str]) -> None:

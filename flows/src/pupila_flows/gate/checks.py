@@ -100,11 +100,22 @@ def _teachers_at_the_end(
     partial: Collection[str],
 ) -> Iterator[str]:
     """Yield steps that are judged by default, though there is no teacher to compare them with."""
+    for name in _asked_by_default(plugins, inputs, partial):
+        if _teaches(name, plugins):
+            yield name
+
+
+def _asked_by_default(
+    plugins: Mapping[str, StepPlugin],
+    inputs: Mapping[str, Sequence[str]],
+    partial: Collection[str],
+) -> Iterator[str]:
+    """Yield the steps that are judged where `judges` names none; see `asking.judged_by`."""
     inside = {each for name, plugin in plugins.items() if plugin.judged for each in inputs[name]}
     for name, plugin in plugins.items():
         taught = any(_has_teacher(each, plugins, inputs, set()) for each in inputs[name])
-        asked = plugin.judged and name not in inside and taught
-        if asked and _teaches(name, plugins) and not _is_partial(name, partial, inputs, set()):
+        last = plugin.judged and name not in inside
+        if last and taught and not _is_partial(name, partial, inputs, set()):
             yield name
 
 
@@ -150,10 +161,12 @@ def withheld(
     artifacts: Sequence[str],
     plugins: Mapping[str, StepPlugin],
     inputs: Mapping[str, Sequence[str]],
+    partial: Collection[str],
 ) -> Iterator[tuple[int, str]]:
-    """Yield which of `publish.artifacts` could never be published, as `gate.judges` is, and why."""
+    """Yield which of `publish.artifacts` could never be published, as the gate is, and why."""
+    judges = section.judges or tuple(_asked_by_default(plugins, inputs, partial))
     for number, name in enumerate(artifacts):
-        missing = _unproven(name, section.judges, plugins, inputs) if section.judges else None
+        missing = _unproven(name, judges, plugins, inputs)
         if missing:
             yield (
                 number,
