@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import formats, svg
+from pupila_flows.report import axes, formats, svg
+from pupila_flows.report.axes import Axis
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,23 @@ def size_against_quality(spots: list[Spot], quality: str) -> Markup:
 
     Names stand above the plot in lanes, tied by a line to their points, so none hides another.
     """
-    low, high = _quality_range(spots)
-    scale = _LogScale.of([spot.size_bytes for spot in spots])
-    lanes = _lanes([(scale.place(spot.size_bytes), _label(spot)) for spot in spots])
+    sizes = [max(1, spot.size_bytes) for spot in spots]
+    across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)
+    lanes = _lanes([(across.place(spot.size_bytes), _label(spot)) for spot in spots])
     top = 14 + _LANE * (max(lanes) + 1)
-
-    def height(value: float) -> float:
-        return top + 8 + (_PLOT_HEIGHT - 16) * (high - value) / (high - low)
-
-    marks = [_plot_axes(scale, top, low, high, quality)]
+    ends = [end for spot in spots for end in (spot.quality.low, spot.quality.high)]
+    up = axes.of_accuracies(ends, top + _PLOT_HEIGHT - 8, top + 8)
+    marks = [_plot_axes(across, up, top, quality)]
     for spot, lane in sorted(zip(spots, lanes, strict=True), key=lambda pair: pair[0].style):
-        x = scale.place(spot.size_bytes)
-        marks.append(_spot(spot, x, height, top - 8 - _LANE * lane))
+        marks.append(_spot(spot, across.place(spot.size_bytes), up, top - 8 - _LANE * lane))
     label = f"{quality} over size of {formats.listed([spot.name for spot in spots])}"
     bottom = top + _PLOT_HEIGHT + 40
     return svg.picture(_PLOT_WIDTH, bottom, label, *marks, class_="scatter")
 
 
-def _spot(spot: Spot, x: float, height: Callable[[float], float], label_y: float) -> Markup:
+def _spot(spot: Spot, x: float, up: Axis, label_y: float) -> Markup:
     estimate = spot.quality
-    low, value, high = (height(each) for each in (estimate.low, estimate.value, estimate.high))
+    low, value, high = (up.place(each) for each in (estimate.low, estimate.value, estimate.high))
     interval = formats.score_interval(estimate)
     title = f"{spot.name}: {formats.score(estimate.value)} ({interval}), "
     return svg.element(
@@ -83,43 +79,23 @@ def _marker(x: float, y: float, style: str) -> Markup:
     return svg.element("circle", cx=x, cy=y, r=7 if style == "chosen" else 5.2, class_="mark")
 
 
-def _plot_axes(scale: _LogScale, top: float, low: float, high: float, quality: str) -> Markup:
+def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
     bottom = top + _PLOT_HEIGHT
     right = _PLOT_WIDTH - 10
     marks = [svg.line(_PLOT_LEFT, bottom, right, bottom, "axis")]
-    for value in _ticks(low, high):
-        y = top + 8 + (_PLOT_HEIGHT - 16) * (high - value) / (high - low)
+    for value in up.ticks(6):
+        y = up.place(value)
         marks.append(svg.line(_PLOT_LEFT, y, right, y, "grid"))
         marks.append(svg.text(_PLOT_LEFT - 6, y + 4, f"{value:.2f}", "tick", "end"))
-    for size_bytes in scale.ticks():
-        x = scale.place(size_bytes)
+    for size_bytes in across.ticks(9):
+        x = across.place(size_bytes)
         marks.append(svg.line(x, bottom, x, bottom + 5, "axis"))
-        marks.append(svg.text(x, bottom + 19, formats.round_size(size_bytes), "tick", "middle"))
+        marks.append(
+            svg.text(x, bottom + 19, formats.round_size(round(size_bytes)), "tick", "middle")
+        )
     marks.append(svg.text(_PLOT_LEFT, bottom + 36, "size on disk, logarithmic →", "tick"))
     marks.append(svg.text(4, top - 2, quality, "tick"))
     return Markup("").join(marks)
-
-
-@dataclass(frozen=True)
-class _LogScale:
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, sizes: list[int]) -> _LogScale:
-        smallest, largest = max(1, min(sizes)), max(1, *sizes)
-        return cls(math.log10(smallest / 1.6), math.log10(largest * 1.6))
-
-    def place(self, size_bytes: float) -> float:
-        part = (math.log10(max(1, size_bytes)) - self.low) / (self.high - self.low)
-        return _PLOT_LEFT + part * (_PLOT_WIDTH - _PLOT_LEFT - _PLOT_RIGHT)
-
-    def ticks(self) -> list[int]:
-        """Return the 1, 2, 5 of each decade; its 1 and 3 where there is more than one or two."""
-        steps = (1, 3) if self.high - self.low > 1.5 else (1, 2, 5)
-        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-        values = [step * 10**decade for decade in decades if decade >= 0 for step in steps]
-        return [value for value in values if self.low <= math.log10(value) <= self.high]
 
 
 def _lanes(labels: list[tuple[float, str]]) -> list[int]:
@@ -135,15 +111,3 @@ def _lanes(labels: list[tuple[float, str]]) -> list[int]:
         covered = [lanes[other] for other in order[:turn] if labels[other][0] <= end]
         lanes[row] = max(covered, default=-1) + 1
     return lanes
-
-
-def _quality_range(spots: list[Spot]) -> tuple[float, float]:
-    low = min(spot.quality.low for spot in spots)
-    high = max(spot.quality.high for spot in spots)
-    return max(0.0, low - 0.01), min(1.0, max(high, low + 0.02) + 0.005)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / step <= 6)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [number * step for number in range(first, last + 1)]

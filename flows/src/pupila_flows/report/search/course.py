@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from pupila_flows.report import formats, svg
-from pupila_flows.report.search import axes, names
-from pupila_flows.report.search.axes import Axis
+from pupila_flows.report import axes, formats, svg
+from pupila_flows.report.axes import Axis
+from pupila_flows.report.search import names
 from pupila_flows.report.search.front import accuracy_tick
 from pupila_flows.report.search.noted import Candidate, Reached, Search
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
-from pupila_flows.report import formats, svg
-from pupila_flows.report.search import axes, names
-from pupila_flows.report.search.axes import Axis
+from pupila_flows.report import axes, formats, svg
+from pupila_flows.report.axes import Axis
+from pupila_flows.report.search import names
 from pupila_flows.report.search.noted import Candidate, Interval, Model, Search
 
 _WIDTH, _HEIGHT = 620.0, 300.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pupila_flows.report import formats, svg
-from pupila_flows.report.search.axes import apart
+from pupila_flows.report.axes import apart
 
 _GAP, _CHARACTER, _CHARACTERS = 13.5, 6.0, 10
 _BEND, _ABOVE = 6.0, 10.0

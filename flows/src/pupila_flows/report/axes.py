@@ -1,4 +1,4 @@
-"""Axes of the plots of a search: where a value stands, and which values are written."""
+"""Axes of plots: where a value stands, and which values are written."""
 
 from __future__ import annotations
 
