@@ -1,8 +1,10 @@
-"""Where tests find real images and teachers; they skip, saying why, where there are none."""
+"""Where all tests find real images and teachers, skipping where there are none; and their haste."""
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,18 @@ def _located(variable: str, folder: str) -> Path:
     if not path.is_dir():
         pytest.skip(f"needs real files: set {variable}, or put them in {path}")
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _unburdened() -> Generator[None]:
+    """Leave what a file's tests leave behind out of the collections of garbage in later files.
+
+    Keras collects whenever a model is converted or a session cleared; among the graphs of a
+    thousand tests, each time takes seconds.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,7 @@ def test_every_model_is_made_and_judged_in_its_own_runtime(folder: Path):
     assert "TF.js" in runtimes["tfjs"]
 
 
+@pytest.mark.long
 def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_otherwise(
     folder: Path,
 ):
@@ -154,8 +155,10 @@ def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
 
 @pytest.mark.parametrize(
     ("split", "kept"),
-    [("train", {"teacher"}), ("test", set(NAMES))],
-    ids=["training image", "test image"],
+    [
+        pytest.param("train", {"teacher"}, marks=pytest.mark.long, id="training image"),
+        pytest.param("test", set(NAMES), id="test image"),
+    ],
 )
 def test_only_what_depends_on_a_changed_image_is_made_again(
     folder: Path, tmp_path: Path, split: str, kept: set[str]

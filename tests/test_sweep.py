@@ -112,6 +112,7 @@ def test_a_second_sweep_runs_no_teacher_and_trains_nothing(folder: Path):
     assert all(entry.cached for entry in _result(folder).entries)
 
 
+@pytest.mark.long
 def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder: Path):
     known = {entry.name for entry in _result(folder).entries}
     before = _predictions(folder)

@@ -116,7 +116,7 @@ def test_a_broken_package_beside_it_is_named_and_stops_nothing(path: Path):
     assert {"average-weights", "distill", "export-tflite"} <= set(listed["names"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recipe_runs_with_the_installed_plugin_beside_the_broken_one(path: Path, tmp_path: Path):
     counts = {"train": 30, "validation": 10, "test": 10}
     write_images(tmp_path / "images", counts, seed=1, progress=ignore_progress, size=64)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 _START_SECONDS = 60.0
 
@@ -39,6 +41,14 @@ class Machines:
         process = self.workers.pop(name)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+
+    def commands(self, name: str) -> list[list[str]]:
+        """Return the command line of each child that a worker has."""
+        found: list[list[str]] = []
+        for child in psutil.Process(self.workers[name].pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                found.append(child.cmdline())
+        return found
 
     def end(self) -> None:
         """End all of them."""
@@ -84,3 +94,28 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+@contextmanager
+def running(folder: Path) -> Generator[subprocess.Popen[str]]:
+    """Run the recipe in a folder for as long as the block lasts."""
+    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml", "-w", "workspace", "--json"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
+    )
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -11,14 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from dask_machines import Machines, machines, wait_until
+from dask_machines import Machines, machines, running, wait_until
 from filelock import FileLock
 from PIL import Image
 
@@ -376,7 +374,7 @@ def recipe(pair: Machines, tmp_path: Path) -> Path:
 def test_a_run_goes_on_when_a_worker_is_killed_and_only_its_step_is_tried_again(
     pair: Machines, recipe: Path
 ):
-    with _running(recipe) as run:
+    with running(recipe) as run:
         key = _key_of_first(run, recipe)
         wait_until(lambda: any(recipe.glob(f"workspace/scratch/{key}*/*")), 300)
         pair.kill(_worker_of(pair, key))
@@ -389,45 +387,20 @@ def test_a_run_goes_on_when_a_worker_is_killed_and_only_its_step_is_tried_again(
     made = {title: count for title, count in tries.items() if count}
     assert made == {"first": 2, "second": 1, "tflite": 1}
     assert tries["judge-first"] == 0  # its latencies are this machine's
-    with _running(recipe) as again:
+    with running(recipe) as again:
         output, errors = again.communicate(timeout=500)
     assert all(entry.cached for entry in RunResult.model_validate_json(output).entries), errors
 
 
 @pytest.mark.long
 def test_ctrl_c_here_ends_the_children_there(pair: Machines, recipe: Path):
-    with _running(recipe) as run:
+    with running(recipe) as run:
         key = _key_of_first(run, recipe)
         wait_until(lambda: _worker_of(pair, key) != "", 300)
         run.send_signal(signal.SIGINT)
         _, errors = run.communicate(timeout=100)
     assert run.returncode == 130 and errors.splitlines()[-1].startswith("stopped; "), errors
     wait_until(lambda: _worker_of(pair, "") == "")
-
-
-@contextmanager
-def _running(folder: Path) -> Generator[subprocess.Popen[str]]:
-    """Run the recipe in a folder for as long as the block lasts."""
-    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml", "-w", "workspace", "--json"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_heed_interrupts,
-    )
-    try:
-        yield run
-    finally:
-        run.kill()
-        run.wait()
-
-
-def _heed_interrupts() -> None:
-    """Undo what a shell does to programs that it starts in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _key_of_first(run: subprocess.Popen[str], folder: Path) -> str:
@@ -442,9 +415,8 @@ def _key_of_first(run: subprocess.Popen[str], folder: Path) -> str:
 
 def _worker_of(pair: Machines, key: str) -> str:
     """Return the name of the worker that has a child which does the work of a key, or nothing."""
-    for name, process in pair.workers.items():
-        for each in psutil.Process(process.pid).children():
-            command = each.cmdline()
+    for name in pair.workers:
+        for command in pair.commands(name):
             if "pupila_flows.child" in command and key in command[-1]:
                 return name
     return ""

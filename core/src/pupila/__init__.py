@@ -10,9 +10,11 @@ from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
 from pupila.plugin import (
     Config,
+    Crew,
     Exporter,
     Loader,
     OpenModel,
+    PartFailed,
     Product,
     Progress,
     Runner,
@@ -26,12 +28,14 @@ from pupila.registry import Registry, installed
 __all__ = [
     "Artifact",
     "Config",
+    "Crew",
     "Dataset",
     "Exporter",
     "InputContract",
     "Loader",
     "OpenModel",
     "OutputContract",
+    "PartFailed",
     "Predictions",
     "Product",
     "Progress",

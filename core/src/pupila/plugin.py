@@ -59,6 +59,31 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, what: str) -> None: ...
 
 
+class PartFailed(RuntimeError):
+    """The process that did a part of a step crashed or was killed; the message says which way."""
+
+
+class Crew(Protocol):
+    """Other machines, which do parts of a step; each part in a process of its own."""
+
+    def call(
+        self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return what `target(progress=…, **arguments)` returns on a machine that is free.
+
+        That machine sees the same files. `target` is a function of a module; arguments and answer
+        are JSON values. Threads may call side by side. A machine that is lost costs this part
+        alone, which another one begins anew: what it had written is there. Two tries of one `name`
+        never run at once.
+
+        Raises:
+            PupilaError: the function raised one, or no machine can do it.
+            PartFailed: the process of the part crashed.
+            RuntimeError: all machines were lost; the step may be tried again.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Step(Generic[ConfigT]):
     """All that a technique or exporter is given."""
@@ -78,6 +103,8 @@ class Step(Generic[ConfigT]):
     predictions: Predictions
     """Predictions of any artifact on any images, computed once and kept."""
     progress: Progress
+    crew: Crew | None = None
+    """Machines for parts of it, where its plugin `spreads` and the run has some."""
 
 
 _KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")
@@ -143,6 +170,8 @@ class StepPlugin(Plugin):
     features_only: bool = False
     """Whether it uses the features of its inputs and not their answers: they may tell other classes
     apart than the data. What it makes tells those of the data apart."""
+    spreads: bool = False
+    """Whether it has its work done in parts by `Step.crew` and itself mostly waits for them."""
 
 
 @dataclass(frozen=True, kw_only=True)

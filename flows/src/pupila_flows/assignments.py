@@ -144,6 +144,7 @@ def run_step(place: Workspace, node: Node, dataset: Dataset) -> Work:
             "classes": list(dataset.classes),
         },
         timeout_seconds=60 * node.timeout_minutes,
+        spreads=plugin.spreads,
     )
     return work.on([])
 

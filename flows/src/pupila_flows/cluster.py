@@ -23,13 +23,10 @@ from uuid import uuid4
 
 from pupila.errors import PupilaError
 from pupila.plugin import Progress
-from pupila_flows import child, jobs, locks
+from pupila_flows import child, locks
 from pupila_flows.admission import Admission, admission
 from pupila_flows.errand import Errand
 from pupila_flows.workspace import Workspace
-
-MOVABLE = frozenset({jobs.import_teacher, jobs.adopt_artifact, jobs.run_step})
-"""What may be done elsewhere. A judgement may not: its latencies are of the machine it names."""
 
 _CONNECT_SECONDS = 5.0
 _FIRST_WORKER_SECONDS = 30.0
@@ -45,8 +42,8 @@ class Cluster:
 
     def __init__(self, client: Any, address: str, admitted: Admission) -> None:
         self._client = client
-        self._address = address
-        self._admission = admitted
+        self.address = address
+        self.admission = admitted
         self._topic = f"pupila-{uuid4().hex}"
         self._told = dict[str, queue.SimpleQueue[Any]]()
         self._unfit = dict[str, str]()
@@ -60,12 +57,31 @@ class Cluster:
         if told is not None:  # of a try that nobody waits for any more
             told.put(progress)
 
+    def check(self) -> None:
+        """Make sure that there are workers, and that each can do our steps.
+
+        Raises:
+            PupilaError: no worker comes, or one is not fit.
+        """
+        try:
+            self._client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+        except TimeoutError:
+            raise PupilaError(
+                f"The Dask scheduler at {self.address!r} has no worker: start some with "
+                f"`dask worker {self.address} --nthreads 1`."
+            ) from None
+        answers: dict[str, Any] = self._client.run(_fault, self.admission, on_error="return")
+        faults = {each: _without_us(found) for each, found in answers.items() if found is not None}
+        if faults:
+            raise PupilaError(_named(self.address, faults))
+
     def call(self, errand: Errand, progress: Progress) -> dict[str, Any]:
         """Have a worker run an errand, another one when it is lost or not fit; return the answer.
 
         Raises:
             PupilaError: the function raised one, no fit worker is left, or the run was stopped.
-            ChildFailed: its process crashed, or the cluster was lost.
+            ChildFailed: its process crashed.
+            ClusterLost: so were all workers, or the scheduler.
         """
         while True:
             try:
@@ -89,9 +105,7 @@ class Cluster:
             if fit:
                 return sorted(fit)
             if time.monotonic() > deadline:
-                raise PupilaError(
-                    _named(self._address, {each: self._unfit[each] for each in there})
-                )
+                raise PupilaError(_named(self.address, {each: self._unfit[each] for each in there}))
             time.sleep(_WATCH_SECONDS)
         return None
 
@@ -110,11 +124,11 @@ class Cluster:
             del self._told[name]
 
     def _submitted(self, name: str, errand: Errand, chosen: list[str] | None) -> Any:
-        arguments = errand, self._admission, self._topic, name
+        arguments = errand, self.admission, self._topic, name
         try:
             return self._client.submit(attempt, *arguments, key=name, pure=False, workers=chosen)
         except Exception as error:  # Dask has no class of its own for a closed connection
-            raise PupilaError(f"The connection to {self._address} was closed: {error}") from error
+            raise PupilaError(f"The connection to {self.address} was closed: {error}") from error
 
     def _follow(
         self,
@@ -126,7 +140,7 @@ class Cluster:
         """Pass progress on until there is an answer.
 
         Raises:
-            ChildFailed: there has been no worker for too long.
+            ClusterLost: there has been no worker for too long.
             _ChosenGone: others may be there, but none of those that were chosen.
         """
 
@@ -151,8 +165,8 @@ class Cluster:
             if there:
                 last_seen = now
             elif now - last_seen > _NO_WORKER_SECONDS:
-                raise child.ChildFailed(
-                    f"the cluster at {self._address} has had no worker for "
+                raise ClusterLost(
+                    f"the cluster at {self.address} has had no worker for "
                     f"{_NO_WORKER_SECONDS:.0f} s: start one"
                 )
 
@@ -162,9 +176,13 @@ class Cluster:
         except (PupilaError, child.ChildFailed, _Unfit):
             raise
         except Exception as error:  # a lost scheduler, too many lost workers, a defect there
-            raise child.ChildFailed(
-                f"the cluster at {self._address} gave no answer: {type(error).__name__}: {error}"
+            raise ClusterLost(
+                f"the cluster at {self.address} gave no answer: {type(error).__name__}: {error}"
             ) from error
+
+
+class ClusterLost(child.ChildFailed):
+    """There is no answer, and nobody is left to give one."""
 
 
 class _ChosenGone(Exception):
@@ -188,13 +206,24 @@ def joined(place: Workspace, address: str, reads: Sequence[Path] = ()) -> Genera
     Raises:
         PupilaError: nobody listens there, no worker comes, or one is not fit.
     """
-    with admission(place, reads) as admitted, _connected(address) as client:
-        _check(client, address, admitted)
+    with admission(place, reads) as admitted, connected(address, admitted) as cluster:
+        cluster.check()
+        yield cluster
+
+
+@contextmanager
+def connected(address: str, admitted: Admission) -> Generator[Cluster]:
+    """Connect to a scheduler, whose workers were or will be checked by whoever has the sign.
+
+    Raises:
+        PupilaError: nobody listens there.
+    """
+    with _client(address) as client:
         yield Cluster(client, address, admitted)
 
 
 @contextmanager
-def _connected(address: str) -> Generator[Any]:
+def _client(address: str) -> Generator[Any]:
     dask: Any = import_module("distributed")
     try:
         client = dask.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -207,21 +236,6 @@ def _connected(address: str) -> Generator[Any]:
         yield client
     finally:
         client.close()
-
-
-def _check(client: Any, address: str, admitted: Admission) -> None:
-    """Make sure that there are workers, and that each can do our steps."""
-    try:
-        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
-    except TimeoutError:
-        raise PupilaError(
-            f"The Dask scheduler at {address!r} has no worker: start some with "
-            f"`dask worker {address} --nthreads 1`."
-        ) from None
-    answers: dict[str, Any] = client.run(_fault, admitted, on_error="return")
-    faults = {each: _without_us(found) for each, found in answers.items() if found is not None}
-    if faults:
-        raise PupilaError(_named(address, faults))
 
 
 def _named(address: str, faults: dict[str, str]) -> str:
@@ -272,6 +286,8 @@ def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[
     progress(0, 1, f"starting on {socket.gethostname()}")
     with errand.log.open("a") as log:
         print(f"on {socket.gethostname()}, worker {worker.address}", file=log)
+    if errand.waits:
+        dask.secede()
     children = child.Children()
     with _ended_when_unwanted(errand.wanted, children):
         return errand.run(progress, children)

@@ -23,6 +23,8 @@ class Errand:
     """File that whoever waits for the answer holds locked, for as long as they do."""
     alone: Path
     """File that the child holds locked for as long as it lives."""
+    waits: bool = False
+    """Whether it mostly waits for others: on a cluster it takes no worker's place."""
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
         """Make the call on this machine and return its answer.

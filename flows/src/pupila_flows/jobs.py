@@ -15,6 +15,7 @@ from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
 from pupila.plugin import Product, Progress, Step, StepPlugin
 from pupila.registry import Registered, installed
+from pupila_flows.crew import crew
 from pupila_flows.frames import read_dataset
 from pupila_flows.workspace import Workspace
 
@@ -58,11 +59,15 @@ def run_step(
     seed: int,
     frame: str | None,
     classes: list[str],
+    invitation: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Run a technique or exporter on stored artifacts: `{"artifact": digest}`."""
+    """Run a technique or exporter on stored artifacts: `{"artifact": digest}`.
+
+    With an `Invitation`, machines of a cluster do parts of it.
+    """
     place = Workspace.at(workspace)
     step_plugin = installed().step(plugin)
-    with place.store.draft() as folder:
+    with place.store.draft() as folder, crew(place, key, plugin, invitation) as machines:
         step = Step(
             config=step_plugin.config.model_validate(config),
             inputs=tuple(place.store.open(digest) for digest in inputs),
@@ -72,6 +77,7 @@ def run_step(
             dataset=read_dataset(frame, classes, place.cache) if frame else None,
             predictions=place.predictions,
             progress=progress,
+            crew=machines,
         )
         product: Product = step_plugin.load()(step)
         artifact = place.store.add(folder, **_fields(product, _step_origin(step_plugin, step)))

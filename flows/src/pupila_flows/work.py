@@ -16,7 +16,7 @@ from filelock import FileLock
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.plugin import Progress
-from pupila_flows import child, cluster, display
+from pupila_flows import child, cluster, crew, display, jobs
 from pupila_flows.errand import Errand
 from pupila_flows.workspace import Workspace
 
@@ -31,6 +31,8 @@ class Work:
     identity: list[Any]
     """JSON value of all that the result depends on, and nothing else."""
     timeout_seconds: float | None = None
+    spreads: bool = False
+    """Whether it has parts of it done elsewhere, where there is anyone."""
 
     @property
     def key(self) -> str:
@@ -62,6 +64,9 @@ class Session:
     elsewhere: cluster.Cluster | None
     """Where steps run; None where they run here."""
 
+
+_MOVABLE = frozenset({jobs.import_teacher, jobs.adopt_artifact, jobs.run_step})
+"""What may be done elsewhere. A judgement may not: its latencies are of the machine it names."""
 
 _session: ContextVar[Session] = ContextVar("session")
 
@@ -141,8 +146,9 @@ def _answer(work: Work, here: Session, log: Path, progress: Progress) -> dict[st
     """Have the work done where it is to be done."""
     wanted, alone = here.workspace.lock(work.key), here.workspace.lock(f"{work.key}-try")
     errand = Errand(work.target, work.arguments, log, work.timeout_seconds, wanted, alone)
-    if here.elsewhere and work.target in cluster.MOVABLE:
-        return here.elsewhere.call(errand, progress)
+    if here.elsewhere and work.target in _MOVABLE:
+        sent = crew.spread(errand, here.elsewhere) if work.spreads else errand
+        return here.elsewhere.call(sent, progress)
     return errand.run(progress, here.children)
 
 

@@ -18,13 +18,13 @@ from pupila import (
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
+    colour_teacher,
     draw_colours,
     finish_after_kill,
     ignore_progress,
     read_images,
     run_step,
     step_for,
-    store_model,
 )
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint
@@ -60,18 +60,6 @@ def with_unlabelled(dataset):
     tested = frame["split"] == "test"
     frame.loc[tested, ["split", "label"]] = ["unlabelled", ""]
     return Dataset.of(frame, dataset.classes, dataset.cache)
-
-
-def colour_teacher(store, sign=1.0, classes=CLASSES, bias=0.0):
-    """A teacher that compares mean blue with mean red; sure of nothing with sign 0."""
-    keras = keras_files.import_keras()
-    image = keras.Input(INPUT.shape, name="image")
-    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
-    model = keras.Model(image, x)
-    model.set_weights([np.array([[-8, 8], [0, 0], [8, -8]]) * sign, np.array([0, bias])])
-    return store_model(store, model, classes)
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +288,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique,
 )
 def test_a_checkpoint_of_other_settings_is_ignored(distilling, store, teacher, dataset, changes):
     given = {
-        "inputs": [teacher, colour_teacher(store, sign=0.1)],
+        "inputs": [teacher, colour_teacher(store, slope=0.1)],
         "images": with_unlabelled(dataset),
         "epochs": 1,
     }
@@ -342,19 +330,19 @@ def test_a_wrong_setting_is_refused_before_anything_runs(changes, said):
 
 
 def test_a_teacher_at_chance_level_is_refused(distilling, store):
-    constant = colour_teacher(store, sign=0)
+    constant = colour_teacher(store, slope=0)
     with pytest.raises(PupilaError, match=r"not shown to be better than chance: AUC 0\.500 "):
         distill(distilling(inputs=[constant]))
 
 
 def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, store):
-    reversed_teacher = colour_teacher(store, sign=-1)
+    reversed_teacher = colour_teacher(store, slope=-1)
     with pytest.raises(PupilaError, match=r"AUC 0\.000 .* declare classes: \['red', 'blue'\]"):
         distill(distilling(inputs=[reversed_teacher]))
 
 
 def test_a_reversed_teacher_with_the_right_order_declared_is_taken(distilling, store):
-    declared = colour_teacher(store, sign=-1, classes=("red", "blue"))
+    declared = colour_teacher(store, slope=-1, classes=("red", "blue"))
     (found,) = distill(distilling(inputs=[declared])).measured["teachers"]
     assert found["validation_accuracy"]["value"] == 1
 
@@ -397,9 +385,9 @@ def teachers(store, teacher, tmp_path_factory):
     """Three that agree in most: a Keras model, one with its columns reversed, and a TFLite file."""
     exporter = installed().step("export-tflite")
     folder = tmp_path_factory.mktemp("export")
-    unsure = colour_teacher(store, sign=0.1)
+    unsure = colour_teacher(store, slope=0.1)
     exported = run_step(exporter, exporter.config(), [unsure], folder, store=store).artifact
-    return [teacher, colour_teacher(store, sign=-0.5, classes=("red", "blue")), exported]
+    return [teacher, colour_teacher(store, slope=-0.5, classes=("red", "blue")), exported]
 
 
 @pytest.fixture(scope="module")
@@ -480,7 +468,7 @@ def test_weights_that_are_not_one_for_each_are_refused_before_a_teacher_runs(
 
 
 def test_it_is_told_which_teacher_is_refused(distilling, store, teacher):
-    constant = colour_teacher(store, sign=0)
+    constant = colour_teacher(store, slope=0)
     said = rf"^Teacher 2 of 2 in `from` \(keras, .*artifact {constant.digest[:12]}\) is not shown"
     with pytest.raises(PupilaError, match=said):
         distill(distilling(inputs=[teacher, constant]))

@@ -235,7 +235,7 @@ def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
     assert -np.log(of_truth).mean() == pytest.approx(lowest, abs=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(evolving):
     unbroken, broken = (evolving(name, epochs=4) for name in ("unbroken", "broken"))
     expected = distill_evolutionary(unbroken).measured

@@ -199,7 +199,9 @@ def test_clustering_keeps_the_zeros_of_a_pruning(artifact, models, step_on):
 
 
 @pytest.mark.parametrize("kind", ["logits", "sigmoid"])
-@pytest.mark.parametrize("technique", ["prune-obd", "cluster"])
+@pytest.mark.parametrize(
+    "technique", [pytest.param("prune-obd", marks=pytest.mark.long), "cluster"]
+)
 def test_other_answers_than_softmax_are_kept(technique, kind, colours, models, step_on):
     head = {"units": 1} if kind == "sigmoid" else {"activation": None}
     loss = {

@@ -329,7 +329,15 @@ def test_a_real_teacher_keeps_its_answers(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mobile-xs", "mobile-s", "conv-32-64-8", "residual-m"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobile-xs",
+        "conv-32-64-8",
+        pytest.param("mobile-s", marks=pytest.mark.long),
+        pytest.param("residual-m", marks=pytest.mark.long),
+    ],
+)
 def test_a_student_is_trained_and_exported(name, training, store):
     student = installed().student(name).load()(INPUT, 2)
     model = keras.Model(student.inputs, layers.Softmax()(student.outputs[0]))

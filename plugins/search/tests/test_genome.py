@@ -96,8 +96,14 @@ def test_history_is_no_part_of_the_structure():
     assert other != MIXED and other.structure == MIXED.structure
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("genome", GENOMES.values(), ids=GENOMES)
+@pytest.mark.parametrize(
+    "genome",
+    [
+        pytest.param(MIXED, marks=pytest.mark.slow, id="mixed"),
+        pytest.param(SIMPLE, marks=pytest.mark.long, id="simple"),
+        pytest.param(STUDY, marks=pytest.mark.long, id="study"),
+    ],
+)
 def test_the_estimated_size_is_that_of_an_exported_int8_file(genome, tmp_path):
     store = Store(tmp_path / "store")
     dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")

@@ -11,7 +11,6 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -19,11 +18,11 @@ from pupila import PupilaError, installed, keras_files
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
+    colour_teacher,
     draw_colours,
     read_images,
     run_step,
     step_for,
-    store_model,
 )
 from pupila_search.config import Search
 from pupila_search.genome import Genome
@@ -47,18 +46,6 @@ QUICK = {
 }
 
 FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
-
-
-def colour_teacher(store, slope=8.0):
-    """A teacher that compares mean blue with mean red; with slope 0 it knows nothing."""
-    keras = keras_files.import_keras()
-    image = keras.Input((32, 32, 3), name="image")
-    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
-    model = keras.Model(image, x)
-    model.set_weights([np.array([[-1, 1], [0, 0], [1, -1]]) * slope, np.zeros(2)])
-    return store_model(store, model, ("blue", "red"))
 
 
 @pytest.fixture
@@ -93,7 +80,7 @@ class TestSearch(TechniqueContract):
 
 @pytest.mark.long
 def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dataset):
-    teachers = [colour_teacher(store, slope) for slope in (8.0, 4.0)]
+    teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
     measured = found.product.measured
@@ -229,7 +216,7 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
 @pytest.mark.long
 def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
     settings = QUICK | {"lesson": "oracle", "trainings": 3, "epochs": (2,), "finalists": 1}
-    teachers = [colour_teacher(store, slope) for slope in (8.0, 4.0)]
+    teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
     stages = [each["stage"] for each in found.product.measured["front"]]
     assert found.product.measured["failed"] == 0 and stages

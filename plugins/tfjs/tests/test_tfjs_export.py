@@ -179,7 +179,10 @@ def test_an_operation_that_tfjs_lacks_is_named(keras: Any, export_model: ExportM
         export_model(model, "float32")
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0.keras", "squeezenet.keras"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("efficientnet_lite0.keras", marks=pytest.mark.long), "squeezenet.keras"],
+)
 def test_a_teacher_runs_on_wasm_as_in_keras(
     shared_teachers: Path, keras: Any, export_model: ExportModel, name: str
 ):

@@ -42,6 +42,7 @@ from pupila.testing.steps import (  # noqa: E402
 from pupila.testing.tiny import (  # noqa: E402
     CLASSES,
     INPUT,
+    colour_teacher,
     draw_colours,
     draw_images,
     keras_artifact,
@@ -56,6 +57,7 @@ __all__ = [
     "ExporterContract",
     "Ran",
     "TechniqueContract",
+    "colour_teacher",
     "draw_colours",
     "draw_images",
     "finish_after_kill",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
-from pupila.plugin import Product, Progress, Step, StepPlugin
+from pupila.plugin import Crew, Product, Progress, Step, StepPlugin
 from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.store import Store
@@ -34,6 +34,7 @@ def step_for(
     predictions: Predictions | None = None,
     seed: int = 0,
     progress: Progress = ignore_progress,
+    crew: Crew | None = None,
 ) -> Step[Any]:
     """Return what an implementation is called with.
 
@@ -53,6 +54,7 @@ def step_for(
         dataset=None if dataset is None else dataset.without("test"),
         predictions=predictions or Predictions(folder / "predictions"),
         progress=progress,
+        crew=crew,
     )
 
 

@@ -124,6 +124,27 @@ def keras_artifact(
     return store_model(store, keras_model(len(classes), input, seed), classes)
 
 
+def colour_teacher(
+    store: Store,
+    slope: float = 1.0,
+    classes: Sequence[str] = ("blue", "red"),
+    bias: float = 0.0,
+) -> Artifact:
+    """Store a model that compares mean blue with mean red, as in the images of `draw_colours`.
+
+    With a slope of 0 it knows nothing, below 0 it is wrong; `bias` is added for the second class.
+    """
+    keras = keras_files.import_keras()
+    image = keras.Input(INPUT.shape, name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(2, activation="softmax", name="answer")(x)
+    model = keras.Model(image, x)
+    kernel = np.array([[-8, 8], [0, 0], [8, -8]]) * slope
+    model.set_weights([kernel, np.array([0, bias])])
+    return store_model(store, model, classes)
+
+
 def store_model(
     store: Store, model: Any, classes: Sequence[str] = CLASSES, kind: OutputKind = "softmax"
 ) -> Artifact:

@@ -97,7 +97,11 @@ class Search(Config):
         description="plain: the mean of all teachers; oracle: image by image, of those alone that "
         "are right, and the label where none is (Kang et al. 2020).",
     )
-    workers: int = Field(default=2, ge=1, description="Candidates that are trained side by side.")
+    workers: int = Field(
+        default=2,
+        ge=1,
+        description="Candidates that are trained side by side, here or on a cluster.",
+    )
     alpha: float = Field(
         default=0.1, ge=0, le=1, description="Weight of the labels; the teachers have the rest."
     )

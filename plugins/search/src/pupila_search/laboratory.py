@@ -7,7 +7,6 @@ spent.
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -137,13 +136,11 @@ class Laboratory:
         """Tell whether none but those of fine-tuning come after a stage."""
         return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
-    def _note(self, candidate: Candidate, stage: str, came: Figures | Exception) -> None:
+    def _note(self, candidate: Candidate, stage: str, came: Figures | str) -> None:
         if isinstance(came, Figures):
             candidate.pass_stage(replace(came, ended_seconds=round(self.spent_seconds(), 2)))
-            return
-        if isinstance(came, OSError) and came.errno == errno.ENOSPC:
-            raise came
-        candidate.fail(stage, f"{type(came).__name__}: {came}")
+        else:
+            candidate.fail(stage, came)
 
     def _set_clock(self) -> None:
         """Go on from the time that the recalled trainings ended at."""

@@ -9,6 +9,13 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from pupila.keras_files import import_keras
+from pupila_search.building import build
+from pupila_search.genome import Genome
+from pupila_search.lesson import Lesson
+
+keras = import_keras()
+
 _WARM_UP_RUNS = 3
 _RUNS = 20
 
@@ -29,6 +36,12 @@ def latency_ms(model: Any) -> float:
         interpreter.invoke()
         times.append(1000 * (time.perf_counter() - started))
     return round(min(times[_WARM_UP_RUNS:]), 3)
+
+
+def latency_of(genome: Genome, lesson: Lesson) -> float:
+    """Return `latency_ms` of a genome's model, which need not be trained for that."""
+    keras.utils.clear_session()
+    return latency_ms(build(genome, lesson.config.input, len(lesson.train.classes)))
 
 
 def _flatbuffer(model: Any) -> bytes:

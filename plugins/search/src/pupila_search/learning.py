@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pickle
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras
 from pupila.metrics import proportion
+from pupila.plugin import Progress
+from pupila.store import write_atomically
 from pupila.training.batches import Images, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import train
@@ -29,9 +35,10 @@ keras = import_keras()
 _WATCH_SECONDS = 1
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(BaseModel):
     """One stage of one candidate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     genome: Genome
     folder: Path
@@ -83,6 +90,33 @@ def learn(task: Task) -> Figures:
     write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
     (task.folder / "training.npz").unlink(missing_ok=True)
     return _figures(task, course, len(lesson.validation), latency, time.monotonic() - started)
+
+
+def written(lesson: Lesson, folder: Path) -> Path:
+    """Write a lesson for machines that see the folder, and return where it is."""
+    path = folder / "lesson.pickle"
+    write_atomically(path, pickle.dumps(lesson))
+    return path
+
+
+def learn_elsewhere(*, progress: Progress, task: dict[str, Any], lesson: str) -> dict[str, Any]:
+    """Train a stage on another machine than the search's; return its figures as JSON.
+
+    Or `{"failed": reason}`, or `{"full": reason}` where the disk is.
+    """
+    progress(0, 1, "training")
+    _held.append(pickle.loads(Path(lesson).read_bytes()))  # noqa: S301 - the search wrote it
+    try:
+        return asdict(learn(Task.model_validate(task)))
+    except OSError as error:
+        return {"full" if error.errno == errno.ENOSPC else "failed": reason_of(error)}
+    except Exception as error:  # it is this candidate that cannot be trained
+        return {"failed": reason_of(error)}
+
+
+def reason_of(error: Exception) -> str:
+    """Say why a candidate could not be trained."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _fitted(model: Any, task: Task, lesson: Lesson) -> Course:

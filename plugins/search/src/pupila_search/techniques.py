@@ -42,7 +42,8 @@ def search(step: Step[Search]) -> Product:
     with _room_on_disk(step.scratch, "the teachers' answers"):
         lesson = _lesson(step)
     place = step.scratch / lesson.digest[:16]
-    with workers(config.workers, lesson) as pool, _room_on_disk(place, "another candidate"):
+    pool_of = workers(config.workers, lesson, step.crew, step.scratch / "targets")
+    with _room_on_disk(place, "another candidate"), pool_of as pool:
         laboratory = Laboratory(lesson, place, step.seed, pool, step.progress)
         STRATEGIES[config.strategy](laboratory, step.seed)
         laboratory.tune(laboratory.affordable()[: config.finalists])

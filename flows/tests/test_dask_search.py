@@ -1,0 +1,93 @@
+"""A search on a real Dask cluster: its candidates are trained by all workers, and one is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dask_machines import Machines, machines, running, wait_until
+
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours
+from pupila_flows.results import RunResult
+
+pytestmark = pytest.mark.long
+
+RECIPE = """\
+name: found
+seed: 3
+runner: {{use: dask, address: "{address}"}}
+data: {{path: images, positive: blue}}
+teachers: {{big: {{path: "{teacher}"}}}}
+steps:
+  small:
+    use: search
+    from: big
+    with:
+      size: 16
+      minutes: null
+      trainings: 6
+      epochs: [2, 3]
+      population: 4
+      children: 2
+      finalists: 1
+      tuning_epochs: 1
+      workers: 2
+      batch_size: 8
+      objectives: [loss, bytes, macs]
+      augmentation: {{views: 1}}
+"""
+
+
+def prepared(folder: Path, address: str) -> Path:
+    """Write images, a teacher and a recipe."""
+    folder.mkdir(exist_ok=True)
+    draw_colours(folder / "images")
+    teacher = colour_teacher(Store(folder / "teachers")).path
+    (folder / "recipe.yaml").write_text(RECIPE.format(address=address, teacher=teacher))
+    return folder
+
+
+def test_candidates_are_trained_by_all_workers_and_a_lost_one_costs_its_candidate_alone(
+    tmp_path: Path,
+):
+    with machines(tmp_path, "first", "second") as pair:
+        folder = prepared(tmp_path / "spread", pair.address)
+        wait_until(lambda: "Registered" in (tmp_path / "second.log").read_text())
+        with running(folder) as run:
+            wait_until(lambda: run.poll() is not None or len(_training(pair)) == 2, 300)
+            home = _home(pair)
+            (lost,) = pair.workers.keys() - {home}
+            amid = _training(pair)[lost]
+            pair.kill(lost)
+            output, errors = run.communicate(timeout=500)
+    assert run.returncode == 0, errors
+    entries = RunResult.model_validate_json(output).entries
+    (found,) = (each for each in entries if each.name == "small")
+    assert found.record and found.record.measured["failed"] == 0
+    told = {each.stem[:-13]: each.read_text() for each in folder.glob("workspace/logs/*.log")}
+    tries = {title: text.count(", worker tcp://") for title, text in told.items()}
+    assert tries["small"] == 1
+    parts = {title: count for title, count in tries.items() if title.startswith("search-0")}
+    assert len(parts) == 6
+    assert sum(parts.values()) == found.record.measured["stages_trained"] + 1
+    assert parts[f"search-{amid}"] > 1
+
+
+def _training(pair: Machines) -> dict[str, str]:
+    """Return the number of the candidate that a worker trains, by name of the worker."""
+    found: dict[str, str] = {}
+    for name in pair.workers:
+        for command in pair.commands(name):
+            alone = Path(command[-1])
+            if alone.parent.name == ".parts":
+                found[name] = alone.stem
+    return found
+
+
+def _home(pair: Machines) -> str:
+    """Return the name of the worker that has the search itself."""
+    for name in pair.workers:
+        if any("pupila_flows.jobs:run_step" in command for command in pair.commands(name)):
+            return name
+    raise AssertionError("no worker has the search")
