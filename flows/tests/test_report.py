@@ -228,6 +228,18 @@ def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> Non
     assert len(named) == 4, "a curve of each entry of the first seed, and of no other"
 
 
+def test_of_many_records_the_report_shows_a_few_and_says_where_the_others_are(
+    tmp_path: Path,
+) -> None:
+    noted = {
+        "candidates": [{"name": f"try-{number}"} for number in range(9)],
+        "loss": list(range(9)),
+    }
+    text = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=noted)]), tmp_path).text
+    assert "try-4" in text and "try-5" not in text and "… 4 more in artifact.json" in text
+    assert "7, 8" in " ".join(text.split())
+
+
 def test_how_often_teachers_disagree_is_shown_with_their_names(tmp_path: Path) -> None:
     noted = {
         "agreement": [[1, 0.93], [0.93, 1]],

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pupila_flows.report import formats
 
+_SHOWN_RECORDS = 5
 _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
 
 
@@ -51,4 +52,17 @@ def _breakable(name: str) -> Markup:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(_shortened(value), indent=2, ensure_ascii=False, default=str)
+
+
+def _shortened(value: Any) -> Any:
+    """Return the same with few of the records that a long list has; `artifact.json` has all."""
+    if isinstance(value, Mapping):
+        named = cast("Mapping[str, Any]", value)
+        return {name: _shortened(each) for name, each in named.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    listed = [_shortened(each) for each in cast("Sequence[Any]", value)]
+    if len(listed) <= _SHOWN_RECORDS or not isinstance(listed[0], dict):
+        return listed
+    return [*listed[:_SHOWN_RECORDS], f"… {len(listed) - _SHOWN_RECORDS} more in artifact.json"]
