@@ -37,6 +37,7 @@ from pupila.dataset import Dataset
 from pupila.plugin import Progress
 from pupila_flows import assignments
 from pupila_flows.admission import admission
+from pupila_flows.child import name_of
 from pupila_flows.cluster import Cluster, joined
 from pupila_flows.data import read_data
 from pupila_flows.errand import Errand
@@ -137,7 +138,7 @@ def _sent(place: Workspace, node: Node, dataset: Dataset) -> int:
     """Return the size of what goes to a worker for a step; progress comes back, and a digest."""
     work = assignments.run_step(place, node, dataset)
     paths = (place.log(work.title, work.key), 1.0, place.lock(work.key), place.lock(work.key))
-    errand = Errand(work.target, work.arguments, *paths)
+    errand = Errand(name_of(work.target), work.arguments, *paths)
     with admission(place, [place.root]) as admitted:
         return len(pickle.dumps((errand, admitted)))
 
@@ -164,7 +165,7 @@ def _errand(place: Workspace, seconds: float) -> Errand:
 
     key = f"wait-{time.monotonic_ns()}"
     wanted, alone = place.lock(key), place.lock(f"{key}-try")
-    return Errand(wait, {"seconds": seconds}, place.log("wait", key), None, wanted, alone)
+    return Errand(name_of(wait), {"seconds": seconds}, place.log("wait", key), None, wanted, alone)
 
 
 def _asked(cluster: Cluster, place: Workspace, seconds: float) -> None:

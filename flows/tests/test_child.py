@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -48,14 +47,11 @@ def sleep(*, progress, pid_file=None):
 
 
 @pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Functions of a module that both this process and a child can import."""
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Functions of a module that a child can import."""
     (tmp_path / "some_jobs.py").write_text(JOBS)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    sys.modules.pop("some_jobs", None)
-    module = __import__("some_jobs")
-    return lambda name: getattr(module, name)
+    return lambda name: f"some_jobs:{name}"
 
 
 def _ignore(done: int, total: int, what: str) -> None:
@@ -63,7 +59,7 @@ def _ignore(done: int, total: int, what: str) -> None:
 
 
 def test_the_answer_the_progress_and_the_log_come_back(
-    job: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     told: list[tuple[int, int, str]] = []
@@ -78,7 +74,7 @@ def test_the_answer_the_progress_and_the_log_come_back(
     assert "chatter" in log.read_text()
 
 
-def test_a_users_mistake_comes_back_as_it_was_raised(job: Callable[[str], Any], tmp_path: Path):
+def test_a_users_mistake_comes_back_as_it_was_raised(job: Callable[[str], str], tmp_path: Path):
     with pytest.raises(PupilaError, match="classes is 'x'"):
         child.call(job("refuse"), {}, tmp_path / "log", _ignore)
 
@@ -93,7 +89,7 @@ def test_a_users_mistake_comes_back_as_it_was_raised(job: Callable[[str], Any], 
     ],
 )
 def test_a_crash_says_what_happened_and_where_the_log_is(
-    job: Callable[[str], Any], tmp_path: Path, name: str, words: str
+    job: Callable[[str], str], tmp_path: Path, name: str, words: str
 ):
     with pytest.raises(child.ChildFailed) as caught:
         child.call(job(name), {}, tmp_path / "log", _ignore)
@@ -101,18 +97,18 @@ def test_a_crash_says_what_happened_and_where_the_log_is(
     assert str(tmp_path / "log") in str(caught.value)
 
 
-def test_a_child_that_takes_too_long_is_ended(job: Callable[[str], Any], tmp_path: Path):
+def test_a_child_that_takes_too_long_is_ended(job: Callable[[str], str], tmp_path: Path):
     pid_file = tmp_path / "pid"
     with pytest.raises(child.ChildFailed, match="time limit"):
         child.call(job("sleep"), {"pid_file": str(pid_file)}, tmp_path / "log", _ignore, 8)
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
 
-def test_a_child_dies_with_its_parent(job: Callable[[str], Any], tmp_path: Path):
+def test_a_child_dies_with_its_parent(job: Callable[[str], str], tmp_path: Path):
     pid_file = tmp_path / "pid"
     program = (
-        "from pathlib import Path; import some_jobs; from pupila_flows import child; "
-        f"child.call(some_jobs.sleep, {{'pid_file': {str(pid_file)!r}}}, "
+        "from pathlib import Path; from pupila_flows import child; "
+        f"child.call('some_jobs:sleep', {{'pid_file': {str(pid_file)!r}}}, "
         f"Path({str(tmp_path / 'log')!r}), lambda *_: None)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program])

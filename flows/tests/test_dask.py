@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from filelock import FileLock
 from PIL import Image
 
 from pupila.errors import PupilaError
+from pupila.plugin import PartFailed
 from pupila_flows import child, cluster
 from pupila_flows.admission import admission
+from pupila_flows.crew import Invitation, crew
 from pupila_flows.errand import Errand
 from pupila_flows.plan import RecipeError, read_plan
 from pupila_flows.results import RunResult
@@ -94,10 +97,10 @@ def there(pair: Machines, place: Workspace) -> Generator[cluster.Cluster]:
 
 def _errand(place: Workspace, name: str, seconds: float | None = None, **arguments: Any) -> Errand:
     """Return an errand that has a name of its own."""
-    target = getattr(__import__("distant_jobs"), name)
     key = f"{name}-{time.monotonic_ns()}"
     wanted, alone = place.lock(key), place.lock(f"{key}-try")
-    return Errand(target, arguments, place.log(name, key), seconds, wanted, alone)
+    log = place.log(name, key)
+    return Errand(f"distant_jobs:{name}", arguments, log, seconds, wanted, alone)
 
 
 def _ignore(done: int, total: int, what: str) -> None:
@@ -135,6 +138,58 @@ def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
     given = arguments | ({"pid_file": str(place.root / "limited")} if arguments else {})
     with pytest.raises(error, match=message):
         _ask(there, _errand(place, name, seconds, **given), [])
+
+
+@pytest.fixture
+def invitation(pair: Machines, there: cluster.Cluster) -> Invitation:
+    """What a step is told that two workers can do the parts of."""
+    for number in range(2 - len(pair.workers)):
+        pair.add(f"more-{time.monotonic_ns()}-{number}")
+    wait_until(lambda: len(there.workers()) == 2)
+    return Invitation(address=pair.address, admission=there.admission)
+
+
+@pytest.mark.long
+def test_a_part_that_crashed_is_tried_on_another_machine_before_it_counts_as_failed(
+    place: Workspace, invitation: Invitation
+):
+    jobs = import_module("distant_jobs")
+    with crew(place, "parts", "small", invitation.model_dump(mode="json")) as machines:
+        assert machines
+        with pytest.raises(PartFailed, match="ended with code 3"):
+            machines.call("one", jobs.quit, {})
+        with pytest.raises(PupilaError, match="classes is 'x'"):
+            machines.call("two", jobs.refuse, {})
+    told = place.log("small-one", "parts").read_text()
+    assert len(set(re.findall(r"worker (tcp://\S+)", told))) == 2
+    assert len(re.findall("worker tcp://", place.log("small-two", "parts").read_text())) == 1
+
+
+@pytest.mark.long
+def test_a_part_ends_when_its_step_has(place: Workspace, invitation: Invitation):
+    jobs, pids = import_module("distant_jobs"), place.root / "part"
+    with crew(place, "ended", "small", invitation.model_dump(mode="json")) as machines:
+        assert machines
+        asked = _in_thread(machines.call, "one", jobs.sleep, {"pause": 60, "pid_file": str(pids)})
+        wait_until(lambda: pids.exists() and pids.read_text() != "")
+        (pid,) = map(int, pids.read_text().split())
+    wait_until(lambda: not psutil.pid_exists(pid))
+    with pytest.raises((PartFailed, PupilaError, cluster.ClusterLost)):
+        asked.result(30)
+
+
+def never(*, progress: Any) -> dict[str, Any]:
+    """Not be called."""
+    raise AssertionError(progress)
+
+
+def test_a_step_that_no_longer_reaches_its_cluster_may_be_tried_again(place: Workspace):
+    with admission(place, []) as admitted:
+        invitation = Invitation(address="tcp://127.0.0.1:9", admission=admitted)
+        with crew(place, "alone", "small", invitation.model_dump(mode="json")) as machines:
+            assert machines
+            with pytest.raises(cluster.ClusterLost, match="No Dask scheduler answers"):
+                machines.call("one", never, {})
 
 
 @pytest.mark.long

@@ -48,18 +48,21 @@ def prepared(folder: Path, address: str) -> Path:
     return folder
 
 
-def test_candidates_are_trained_by_all_workers_and_a_lost_one_costs_its_candidate_alone(
-    tmp_path: Path,
+@pytest.mark.parametrize("lost", ["another worker", "the worker of the search"])
+def test_candidates_are_trained_by_all_workers_and_a_lost_one_costs_what_it_did_alone(
+    tmp_path: Path, lost: str
 ):
     with machines(tmp_path, "first", "second") as pair:
         folder = prepared(tmp_path / "spread", pair.address)
         wait_until(lambda: "Registered" in (tmp_path / "second.log").read_text())
         with running(folder) as run:
-            wait_until(lambda: run.poll() is not None or len(_training(pair)) == 2, 300)
+            seen: list[dict[str, str]] = []
+            wait_until(lambda: run.poll() is not None or _both_train(pair, seen), 300)
+            assert run.poll() is None, run.communicate()
             home = _home(pair)
-            (lost,) = pair.workers.keys() - {home}
-            amid = _training(pair)[lost]
-            pair.kill(lost)
+            (other,) = pair.workers.keys() - {home}
+            killed = other if lost == "another worker" else home
+            pair.kill(killed)
             output, errors = run.communicate(timeout=500)
     assert run.returncode == 0, errors
     entries = RunResult.model_validate_json(output).entries
@@ -67,11 +70,18 @@ def test_candidates_are_trained_by_all_workers_and_a_lost_one_costs_its_candidat
     assert found.record and found.record.measured["failed"] == 0
     told = {each.stem[:-13]: each.read_text() for each in folder.glob("workspace/logs/*.log")}
     tries = {title: text.count(", worker tcp://") for title, text in told.items()}
-    assert tries["small"] == 1
+    assert tries["small"] == (1 if killed == other else 2)
     parts = {title: count for title, count in tries.items() if title.startswith("search-0")}
     assert len(parts) == 6
-    assert sum(parts.values()) == found.record.measured["stages_trained"] + 1
-    assert parts[f"search-{amid}"] > 1
+    ended = 1 if killed == other else 2  # with the search itself, both that were under way
+    assert sum(parts.values()) == found.record.measured["stages_trained"] + ended
+    assert parts[f"search-{seen[-1][killed]}"] > 1
+
+
+def _both_train(pair: Machines, seen: list[dict[str, str]]) -> bool:
+    """Note what workers train, and tell whether both do."""
+    seen.append(_training(pair))
+    return len(seen[-1]) == 2
 
 
 def _training(pair: Machines) -> dict[str, str]:

@@ -261,7 +261,7 @@ def test_in_a_sweep_a_control_goes_through_the_steps_of_its_pupil(tmp_path: Path
     assert control.inputs == ("pupil (control)[epochs=2]#8",)
     assert (control.taught, control.seed) == (False, 8)
     assert control.repeats == "lite (control)[epochs=2]"
-    assert control.reference == "big"
+    assert control.teachers == ("big",)
     for alpha in (0, 0.5):
         assert nodes[f"lite[alpha={alpha}, epochs=2]#8"].control == control.name
     assert nodes["longer-lite"].control == "longer-lite (control)"
@@ -340,10 +340,10 @@ def test_a_pupil_of_a_pupil_keeps_its_own_control(tmp_path: Path, teachers: str)
     nodes = _named(expand(_plan(tmp_path, steps)))
     assert nodes["pupil"].control == "pupil (control)"
     assert nodes["assistant"].control == "assistant (control)"
-    assert {node.reference for node in nodes.values()} == {"big"}
+    assert {node.teachers for node in nodes.values()} == {("big",)}
 
 
-def test_what_no_teacher_had_a_part_in_is_compared_with_none(tmp_path: Path):
+def test_a_model_has_the_teachers_behind_it_or_none(tmp_path: Path):
     steps = """\
         steps:
           alone: {use: train, with: {epochs: 9}}
@@ -352,9 +352,10 @@ def test_what_no_teacher_had_a_part_in_is_compared_with_none(tmp_path: Path):
           pupil-lite: {use: export, from: pupil}
         """
     nodes = _named(expand(_plan(tmp_path, steps)))
-    found = {name: node.reference for name, node in nodes.items()}
-    alone = dict.fromkeys(("alone", "alone-lite"))
-    assert found == alone | dict.fromkeys(("pupil", "pupil (control)", "pupil-lite"), "huge")
+    found = {name: node.teachers for name, node in nodes.items()}
+    alone = dict.fromkeys(("alone", "alone-lite"), ())
+    taught = dict.fromkeys(("pupil", "pupil (control)", "pupil-lite"), ("huge", "big"))
+    assert found == alone | taught
 
 
 def test_there_must_be_as_many_seeds_as_repeats(tmp_path: Path):

@@ -5,32 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sample_runs import Node, sample_run
+from sample_runs import sample_run
 
 from pupila.testing import draw_images
-from pupila_flows.gate.asking import judged_by, made_words, teacher_of
+from pupila_flows.gate.asking import judged_by, made_words
 from pupila_flows.gate.section import GateSection
 from pupila_flows.plan import RecipeError, read_plan
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "best"),
-    [((0.95, 0.97), "other"), ((0.97, 0.95), "vgg16"), ((0.95, 0.95), "vgg16")],
-)
-def test_of_several_teachers_the_best_on_the_validation_images_is_compared_with(
-    tmp_path: Path, accuracies: tuple[float, float], best: str
-):
-    teachers = [
-        Node(name, "keras-h5", (), 0.3, "keras", validation=accuracy)
-        for name, accuracy in zip(("vgg16", "other"), accuracies, strict=True)
-    ]
-    pupil = Node("pupil", "distill", ("vgg16", "other"), 0.3)
-    run = sample_run(tmp_path, [*teachers, pupil, Node("int8", "export-tflite", ("pupil",), 0.3)])
-    by_name = {entry.name: entry for entry in run.entries}
-    for name in ("pupil", "int8"):
-        found = teacher_of(by_name[name], by_name)
-        assert found and found.name == best
-    assert teacher_of(by_name["vgg16"], by_name) is None
 
 
 def written(folder: Path, recipe: str) -> Path:

@@ -59,8 +59,8 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, what: str) -> None: ...
 
 
-class PartFailed(RuntimeError):
-    """The process that did a part of a step crashed or was killed; the message says which way."""
+class PartFailed(Exception):
+    """The process that did a part of a step crashed, on two machines; the message says how."""
 
 
 class Crew(Protocol):
@@ -73,13 +73,14 @@ class Crew(Protocol):
 
         That machine sees the same files. `target` is a function of a module; arguments and answer
         are JSON values. Threads may call side by side. A machine that is lost costs this part
-        alone, which another one begins anew: what it had written is there. Two tries of one `name`
-        never run at once.
+        alone, which another one begins anew: what it had written is there. Two tries of one `name`,
+        which is part of a file's name, never run at once.
 
         Raises:
             PupilaError: the function raised one, or no machine can do it.
             PartFailed: the process of the part crashed.
-            RuntimeError: all machines were lost; the step may be tried again.
+            Exception: of any other kind, when all machines were lost: let it pass, and the step is
+                tried again.
         """
         ...
 

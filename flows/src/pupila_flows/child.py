@@ -79,8 +79,13 @@ class Children:
                     os.killpg(process.pid, signal.SIGKILL)
 
 
+def name_of(target: Callable[..., dict[str, Any]]) -> str:
+    """Return a function of a module as `module:name`."""
+    return f"{target.__module__}:{target.__name__}"
+
+
 def call(
-    target: Callable[..., dict[str, Any]],
+    target: str,
     arguments: dict[str, Any],
     log: Path,
     progress: Progress,
@@ -90,9 +95,9 @@ def call(
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
-    `target` is a module-level function; arguments and answer are JSON values. The process is one
-    of `children` for as long as it lives, and all that time holds the file `alone` locked: one that
-    begins before another has ended, whoever started that, waits for it.
+    `target` is a function as `name_of` writes it; arguments and answer are JSON values. The process
+    is one of `children` for as long as it lives, and all that time holds the file `alone` locked:
+    one that begins before another has ended, whoever started that, waits for it.
 
     Raises:
         PupilaError: the function raised one.
@@ -103,7 +108,7 @@ def call(
     environment = {key: value for key, value in os.environ.items() if key not in _SCRUBBED}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
     # -P: what lies in the user's folder must not stand in for a module of ours
-    program = [sys.executable, "-P", "-m", __name__, f"{target.__module__}:{target.__name__}"]
+    program = [sys.executable, "-P", "-m", __name__, target]
     program += [str(alone)] if alone else []
     try:
         with log.open("ab") as output:

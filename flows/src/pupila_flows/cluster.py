@@ -1,10 +1,10 @@
 """Steps on a Dask cluster: a worker there starts the child process that would be started here.
 
 Workers must see the workspace, the images and the teachers under the same paths, on a file system
-whose locks hold across machines. So nothing but arguments, progress and digests goes through Dask,
-and these say who may work:
+whose locks hold across machines. So nothing but arguments, progress and small answers goes through
+Dask, and these say who may work:
 
-* who waits for an answer holds the lock of the step; a worker that finds it free ends its child;
+* who waits for an answer holds a file locked; a worker that finds it free ends its child;
 * the child holds a lock of its own as long as it lives: a try begins when the one before is gone.
 """
 
@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -75,35 +76,44 @@ class Cluster:
         if faults:
             raise PupilaError(_named(self.address, faults))
 
-    def call(self, errand: Errand, progress: Progress) -> dict[str, Any]:
+    def workers(self) -> set[str]:
+        """Return the addresses of workers; none where the scheduler does not answer."""
+        try:
+            return set(self._client.nthreads())
+        except Exception:  # Dask has no class of its own for a closed connection
+            return set()
+
+    def call(self, errand: Errand, progress: Progress, but: str | None = None) -> dict[str, Any]:
         """Have a worker run an errand, another one when it is lost or not fit; return the answer.
+
+        The worker `but` is asked only where there is no other.
 
         Raises:
             PupilaError: the function raised one, no fit worker is left, or the run was stopped.
-            ChildFailed: its process crashed.
+            CrashedThere: its process crashed.
             ClusterLost: so were all workers, or the scheduler.
         """
         while True:
             try:
-                return self._try(errand, progress, self._chosen())
+                return self._try(errand, progress, self._chosen(but))
             except _Unfit as unfit:
                 self._unfit[unfit.worker] = unfit.fault
             except _ChosenGone:
                 pass
 
-    def _chosen(self) -> list[str] | None:
+    def _chosen(self, but: str | None) -> list[str] | None:
         """Return the workers that may be asked: None for any, as long as all were fit.
 
         Raises:
             PupilaError: none of those that there are is fit, and none has come for a while.
         """
-        if not self._unfit:
+        if not self._unfit and not but:
             return None
         deadline = time.monotonic() + _NO_WORKER_SECONDS
-        while there := _workers(self._client):
+        while there := self.workers():
             fit = there - self._unfit.keys()
             if fit:
-                return sorted(fit)
+                return sorted(fit - {but} or fit)
             if time.monotonic() > deadline:
                 raise PupilaError(_named(self.address, {each: self._unfit[each] for each in there}))
             time.sleep(_WATCH_SECONDS)
@@ -159,7 +169,7 @@ class Cluster:
             if now - looked < _LOOK_SECONDS:
                 continue
             looked = now
-            there = _workers(self._client)
+            there = self.workers()
             if there and chosen and there.isdisjoint(chosen):
                 raise _ChosenGone
             if there:
@@ -171,14 +181,28 @@ class Cluster:
                 )
 
     def _answer(self, future: Any) -> dict[str, Any]:
+        dask: Any = import_module("distributed")
         try:
             return future.result()
         except (PupilaError, child.ChildFailed, _Unfit):
             raise
-        except Exception as error:  # a lost scheduler, too many lost workers, a defect there
+        except dask.KilledWorker as error:
+            raise child.ChildFailed(f"each worker that did it was lost: {error}") from error
+        except Exception as error:  # a lost scheduler, a defect there
             raise ClusterLost(
                 f"the cluster at {self.address} gave no answer: {type(error).__name__}: {error}"
             ) from error
+
+
+class CrashedThere(child.ChildFailed):
+    """The child process of a worker crashed."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        super().__init__(worker, reason)
+        self.worker, self.reason = worker, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class ClusterLost(child.ChildFailed):
@@ -258,20 +282,12 @@ def _fault(admitted: Admission) -> str | None:
     return admitted.fault()
 
 
-def _workers(client: Any) -> set[str]:
-    """Return the addresses of workers; none where the scheduler does not answer."""
-    try:
-        return set(client.nthreads())
-    except Exception:  # Dask has no class of its own for a closed connection
-        return set()
-
-
 def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[str, Any]:
     """Be the worker: run an errand in a child process, as long as someone waits for its answer.
 
     Raises:
         PupilaError: the function raised one.
-        ChildFailed: its process crashed.
+        CrashedThere: its process crashed.
         _Unfit: this worker, which came later, cannot do our steps.
     """
     dask: Any = import_module("distributed")
@@ -288,9 +304,19 @@ def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[
         print(f"on {socket.gethostname()}, worker {worker.address}", file=log)
     if errand.waits:
         dask.secede()
+        errand = _as_seen_from(worker, errand)
     children = child.Children()
     with _ended_when_unwanted(errand.wanted, children):
-        return errand.run(progress, children)
+        try:
+            return errand.run(progress, children)
+        except child.ChildFailed as error:
+            raise CrashedThere(worker.address, str(error)) from None
+
+
+def _as_seen_from(worker: Any, errand: Errand) -> Errand:
+    """Return the errand with the scheduler's address as its worker knows it."""
+    invitation = errand.arguments["invitation"] | {"address": worker.scheduler.address}
+    return replace(errand, arguments=errand.arguments | {"invitation": invitation})
 
 
 @contextmanager

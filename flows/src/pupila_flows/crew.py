@@ -1,7 +1,4 @@
-"""Parts of a step on the cluster that the step itself runs on.
-
-The step's own process is the one that waits for them: they are wanted for as long as it lives.
-"""
+"""Parts of a step on the cluster that the step itself runs on."""
 
 from __future__ import annotations
 
@@ -10,13 +7,16 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
+from pupila.errors import PupilaError
 from pupila.plugin import PartFailed
 from pupila_flows import cluster
 from pupila_flows.admission import Admission
-from pupila_flows.child import ChildFailed
+from pupila_flows.child import ChildFailed, name_of
 from pupila_flows.errand import Errand
 from pupila_flows.workspace import Workspace
 
@@ -40,43 +40,56 @@ def spread(errand: Errand, there: cluster.Cluster) -> Errand:
 
 
 class DaskCrew:
-    """Has parts of one step done by the workers of a cluster, to which it connects when asked."""
+    """Has parts of one step done by the workers of a cluster, to which it connects when asked.
+
+    They are wanted until this process ends, or `until` is closed.
+    """
 
     def __init__(
         self, place: Workspace, key: str, title: str, invitation: Invitation, until: ExitStack
     ) -> None:
-        self._place, self._key, self._title = place, key, title
         self._invitation, self._until = invitation, until
-        self._lock = threading.Lock()
+        self._place, self._key, self._title = place, key, title
+        self._locks = place.scratch(key) / ".parts"
+        self._locks.mkdir(exist_ok=True)
+        self._wanted = self._locks / f"{uuid4().hex}.wanted"
+        until.enter_context(FileLock(self._wanted))
+        self._connecting = threading.Lock()
         self._cluster: cluster.Cluster | None = None
 
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
         """Have a worker call a function; see `pupila.plugin.Crew`."""
-        locks = self._place.scratch(self._key) / ".parts"
-        locks.mkdir(exist_ok=True)
         errand = Errand(
-            target=target,
+            target=name_of(target),
             arguments=arguments,
             log=self._place.log(f"{self._title}-{name}", self._key),
             timeout_seconds=None,
-            wanted=self._place.lock(f"{self._key}-try"),
-            alone=locks / f"{name}.lock",
+            wanted=self._wanted,
+            alone=self._locks / f"{name}.lock",
         )
+        there = self._connected()
         try:
-            return self._connected().call(errand, _untold)
+            try:
+                return there.call(errand, _untold)
+            except cluster.CrashedThere as crash:  # the machine may be at fault: ask another
+                return there.call(errand, _untold, but=crash.worker)
         except cluster.ClusterLost:
             raise
         except ChildFailed as error:
             raise PartFailed(str(error)) from error
 
     def _connected(self) -> cluster.Cluster:
-        with self._lock:
+        with self._connecting:
             if self._cluster is None:
-                self._cluster = self._until.enter_context(
-                    cluster.connected(self._invitation.address, self._invitation.admission)
-                )
+                there = self._invitation
+                try:
+                    self._cluster = self._until.enter_context(
+                        cluster.connected(there.address, there.admission)
+                    )
+                except PupilaError as error:  # it has just been there: the step is tried again
+                    raise cluster.ClusterLost(str(error)) from error
             return self._cluster
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from pupila_flows import child
 class Errand:
     """What `child.call` is given; every path means the same wherever the workspace is seen."""
 
-    target: Callable[..., dict[str, Any]]
+    target: str
+    """Function as `module:name`: only the child imports it."""
     arguments: dict[str, Any]
     log: Path
     timeout_seconds: float | None

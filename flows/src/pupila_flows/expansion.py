@@ -49,8 +49,8 @@ class Node:
     """Name of the node that it repeats with another seed."""
     control: str | None = None
     """Name of the node that was made alike, but without a teacher."""
-    reference: str | None = None
-    """Name of the teacher that it is compared with: the first behind it, or behind its pupil."""
+    teachers: tuple[str, ...] = ()
+    """Names of those behind it, or behind its pupil: it is compared with one of them."""
 
     @property
     def made_by(self) -> str:
@@ -73,7 +73,7 @@ def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, 
                 node = _node(step, made, settings, seed, plan)
                 made[step.name] = nodes.setdefault(node.name, node)
     complete = _followed(_with_controls(nodes.values(), plan), plan, through=points is not None)
-    return _referred(complete, plan)
+    return _with_teachers(complete, plan)
 
 
 def points(plan: Plan) -> list[dict[str, Any]]:
@@ -199,24 +199,25 @@ def _has_own_control(node: Node) -> bool:
     return isinstance(node.plugin, Technique) and node.plugin.control is not None
 
 
-def _referred(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
-    """Tell each node which teacher it is compared with; one that none taught may have none.
+def _with_teachers(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
+    """Tell each node which teachers lie behind it; one that none taught may have none.
 
     What took no more than features from a teacher is itself the teacher of what comes after it.
     """
-    behind: dict[str, str | None] = {name: name for name in plan.recipe.teachers}
-    behind |= {node.name: node.name for node in nodes if node.plugin.features_only}
+    behind: dict[str, tuple[str, ...]] = {name: (name,) for name in plan.recipe.teachers}
+    behind |= {node.name: (node.name,) for node in nodes if node.plugin.features_only}
 
     def follow_inputs() -> None:
         for node in nodes:
-            of_inputs = (behind.get(name) for name in node.inputs)
-            behind[node.name] = behind.get(node.name) or next(filter(None, of_inputs), None)
+            of_inputs = (name for each in node.inputs for name in behind.get(each, ()))
+            behind[node.name] = behind.get(node.name) or tuple(dict.fromkeys(of_inputs))
 
     follow_inputs()
     for node in nodes:
         if node.control:
             behind[node.control] = behind[node.control] or behind[node.name]
     follow_inputs()
-    found = {node.name: behind[node.name] for node in nodes}
-    found |= {name: None for name, other in found.items() if other == name}
-    return tuple(replace(node, reference=found[node.name]) for node in nodes)
+    return tuple(
+        replace(node, teachers=tuple(name for name in behind[node.name] if name != node.name))
+        for node in nodes
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -28,7 +29,30 @@ def judge_all(run: Run, made: Made, *, only_last: bool) -> list[Entry]:
     inside -= run.plan.recipe.teachers.keys()
     inside -= {node.control for node in run.nodes if node.name not in inside}
     unjudged = inside | {node.name for node in run.nodes if not node.plugin.judged}
-    return [_judged(run, entry, made, judge=entry.name not in unjudged) for entry in _entries(run)]
+    entries = {entry.name: entry for entry in _entries(run)}
+    behind: dict[str, tuple[str, ...]] = {each.name: () for each in run.plan.teachers}
+    behind |= {node.name: node.teachers for node in run.nodes}
+    judged: dict[str, Entry] = {}
+    for name, teachers in behind.items():  # each after what it is compared with
+        entry = entries[name].model_copy(update={"reference": best_of(teachers, judged)})
+        judged[name] = _judged(run, entry, made, judge=name not in unjudged)
+    return [judged[name] for name in entries]
+
+
+def best_of(teachers: Sequence[str], judged: Mapping[str, Entry]) -> str | None:
+    """Return the teacher that a model is compared with: the best on the validation images.
+
+    The first of such; and before all one that was not judged, or a model could pass against a worse
+    one.
+    """
+
+    def accuracy(name: str) -> float:
+        found = judged[name].evaluation
+        if found is None:
+            return math.inf
+        return found.validation.value if found.validation else 0.0
+
+    return max(teachers, key=accuracy, default=None)
 
 
 def _entries(run: Run) -> list[Entry]:
@@ -47,7 +71,6 @@ def _entries(run: Run) -> list[Entry]:
             seed=node.seed if node.seeded else None,
             repeats=node.repeats,
             control=node.control,
-            reference=node.reference,
             taught=node.taught,
             settings=dict(node.settings),
             without=dict(node.without),

@@ -75,7 +75,8 @@ class Entry(_Model):
         default=None, description="Name of the entry that was made alike, but without a teacher."
     )
     reference: str | None = Field(
-        default=None, description="Name of the teacher that it is compared with."
+        default=None,
+        description="Name of the teacher that it is compared with: of several, the best.",
     )
     taught: bool = Field(default=False, description="A teacher had a part in it.")
     settings: dict[str, Any] = Field(

@@ -145,7 +145,8 @@ def _done(work: Work, here: Session, shown: display.Display, told: Progress | No
 def _answer(work: Work, here: Session, log: Path, progress: Progress) -> dict[str, Any]:
     """Have the work done where it is to be done."""
     wanted, alone = here.workspace.lock(work.key), here.workspace.lock(f"{work.key}-try")
-    errand = Errand(work.target, work.arguments, log, work.timeout_seconds, wanted, alone)
+    target, seconds = child.name_of(work.target), work.timeout_seconds
+    errand = Errand(target, work.arguments, log, seconds, wanted, alone)
     if here.elsewhere and work.target in _MOVABLE:
         sent = crew.spread(errand, here.elsewhere) if work.spreads else errand
         return here.elsewhere.call(sent, progress)

@@ -113,7 +113,7 @@ def _values(images: Dataset, column: str) -> tuple[str, ...]:
 
 
 def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) -> Case:
-    teacher = teacher_of(entry, entries)
+    teacher = entries.get(entry.reference) if entry.reference else None
     return Case(
         entry=entry.name,
         made=made_words(entry, entries),
@@ -123,31 +123,6 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) ->
         incumbent=incumbents.of_entry(entry),
         standing=incumbents.standing(entry),
     )
-
-
-def teacher_of(entry: Entry, entries: Mapping[str, Entry]) -> Entry | None:
-    """Return what an entry is compared with: of several teachers, the best.
-
-    That is the one with the highest accuracy on the validation images, the first of such.
-    """
-    named = entries.get(entry.reference) if entry.reference else None
-    if named is None or named.kind == "step":
-        return named
-
-    def quality(teacher: Entry) -> float:
-        found = teacher.evaluation.validation if teacher.evaluation else None
-        return found.value if found else 0.0
-
-    return max(_teachers(entry, entries), key=quality, default=named)
-
-
-def _teachers(entry: Entry, entries: Mapping[str, Entry]) -> list[Entry]:
-    """Return the teachers behind an entry, in the order in which steps name them."""
-    found: dict[str, Entry] = {}
-    for parent in (entries[name] for name in entry.inputs if name in entries):
-        behind = [parent] if parent.kind == "teacher" else _teachers(parent, entries)
-        found |= {each.name: each for each in behind}
-    return list(found.values())
 
 
 def _side(entry: Entry) -> Side | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import threading
@@ -102,15 +101,18 @@ def written(lesson: Lesson, folder: Path) -> Path:
 def learn_elsewhere(*, progress: Progress, task: dict[str, Any], lesson: str) -> dict[str, Any]:
     """Train a stage on another machine than the search's; return its figures as JSON.
 
-    Or `{"failed": reason}`, or `{"full": reason}` where the disk is.
+    Or `{"failed": reason}` where it is the candidate that cannot be trained, and `{"broken": errno,
+    "reason": reason}` where it is the machine that cannot read or write.
     """
     progress(0, 1, "training")
     _held.append(pickle.loads(Path(lesson).read_bytes()))  # noqa: S301 - the search wrote it
     try:
         return asdict(learn(Task.model_validate(task)))
     except OSError as error:
-        return {"full" if error.errno == errno.ENOSPC else "failed": reason_of(error)}
-    except Exception as error:  # it is this candidate that cannot be trained
+        return {"broken": error.errno, "reason": str(error.strerror)}
+    except MemoryError:
+        raise
+    except Exception as error:
         return {"failed": reason_of(error)}
 
 

@@ -98,7 +98,7 @@ def _room_on_disk(place: Path, what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise PupilaError(
             f"The disk is full: there is no room for {what} in {str(place)!r}. Make "

@@ -5,7 +5,6 @@ When one of them dies, only its candidate is lost.
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import threading
@@ -44,7 +43,8 @@ class Workers:
         A task that `may_start` has no more time for is left out.
 
         Raises:
-            OSError: the disk is full.
+            OSError: a file cannot be read or written; the disk is full, most often.
+            Exception: of a crew, when all its machines were lost.
         """
 
         def one(task: Task) -> Figures | str | None:
@@ -52,13 +52,21 @@ class Workers:
 
         with ThreadPoolExecutor(self.count) as threads:
             places = {threads.submit(one, each): place for place, each in enumerate(tasks)}
+            failure: BaseException | None = None
             try:
                 for future in as_completed(places):
-                    came = future.result()
-                    if came is not None:
+                    if future.cancelled():
+                        continue
+                    failure = failure or future.exception()
+                    if failure:  # what is under way is kept; nothing else begins
+                        for each in places:
+                            each.cancel()
+                    if not future.exception() and (came := future.result()) is not None:
                         yield places[future], came
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
+        if failure:
+            raise failure
 
 
 @contextmanager
@@ -95,9 +103,9 @@ class _Processes:
             process.shutdown(wait=False)
             process = self.started()
             return _DIED
+        except OSError:  # of the machine, not of the candidate
+            raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise
             return reason_of(error)
         finally:
             self.idle.put(process)
@@ -119,11 +127,14 @@ class _Distant:
     measuring: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, task: Task) -> Figures | str:
-        try:
-            if task.last and task.latency_ms is None:
+        if task.last and task.latency_ms is None:
+            try:
                 with self.measuring:
                     measured = latency_of(task.genome, self.lesson)
-                task = task.model_copy(update={"latency_ms": measured})
+            except Exception as error:  # a model that LiteRT does not take, say
+                return reason_of(error)
+            task = task.model_copy(update={"latency_ms": measured})
+        try:
             return self._learnt(task)
         except PartFailed as error:
             return str(error)
@@ -133,6 +144,6 @@ class _Distant:
         answer = self.crew.call(task.folder.name, learn_elsewhere, arguments)
         if "failed" in answer:
             return answer["failed"]
-        if "full" in answer:
-            raise OSError(errno.ENOSPC, answer["full"])
+        if "broken" in answer:
+            raise OSError(answer["broken"], answer["reason"])
         return Figures(**answer)

@@ -1,0 +1,126 @@
+"""Candidates that are trained by a crew: answers, failures, and machines that are lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+
+from pupila import PartFailed
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours, read_images, step_for
+from pupila.training.schedule import Schedule
+from pupila_search.candidates import Figures
+from pupila_search.config import Search
+from pupila_search.genome import Block, Genome, Head
+from pupila_search.learning import Task
+from pupila_search.techniques import search
+from pupila_search.workers import workers
+
+FIGURES = Figures("stage-0", 1, 0.5, 0.9, 0.8, 0.95, 1.5, 2.0, 0.0)
+
+
+class Answering:
+    """A crew that gives, or raises, what was prepared for a candidate, and figures otherwise."""
+
+    def __init__(self, **prepared):
+        self.prepared, self.asked = prepared, []
+
+    def call(self, name, target, arguments):
+        self.asked.append(name)
+        time.sleep(0.1)
+        answer = self.prepared.get(name, asdict(FIGURES))
+        if isinstance(answer, Exception):
+            raise answer
+        return json.loads(json.dumps(answer))
+
+
+class Here:
+    """A crew that does each part in this process, through JSON as if it were elsewhere."""
+
+    def call(self, name, target, arguments):
+        given = json.loads(json.dumps(arguments))
+        return json.loads(json.dumps(target(progress=lambda *_: None, **given)))
+
+
+def tasks(folder, count):
+    genome = Genome(blocks=(Block(mark=0, kind="convolution", filters=4),), head=Head())
+    return [
+        Task(
+            genome=genome,
+            folder=folder / f"part{number}",
+            stage="stage-0",
+            source=folder / "start.npz",
+            schedule=Schedule(epochs=1),
+            seed=number,
+            latency_ms=1.0,
+        )
+        for number in range(count)
+    ]
+
+
+def trained(crew, folder, count=3):
+    with workers(1, "a lesson", crew, folder) as pool:
+        return dict(pool.train(tasks(folder, count), lambda: True))
+
+
+def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
+    crew = Answering(part0={"failed": "ValueError: no"}, part1=PartFailed("killed, twice"))
+    assert trained(crew, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: FIGURES}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"broken": errno.ENOSPC, "reason": "No space left on device"}, OSError),
+        (RuntimeError("all machines were lost"), RuntimeError),
+    ],
+)
+def test_what_is_no_fault_of_a_candidate_ends_the_search_and_marks_none(tmp_path, answer, error):
+    crew = Answering(part1=answer)
+    with pytest.raises(error) as caught:
+        trained(crew, tmp_path, count=9)
+    assert getattr(caught.value, "errno", errno.ENOSPC) == errno.ENOSPC
+    assert len(crew.asked) < 9, "others were begun all the same"
+
+
+def test_what_others_had_learnt_is_kept_when_machines_are_lost(tmp_path):
+    came = []
+    with (
+        workers(3, "a lesson", Answering(part2=RuntimeError("lost")), tmp_path) as pool,
+        pytest.raises(RuntimeError),
+    ):
+        came.extend(pool.train(tasks(tmp_path, 3), lambda: True))
+    assert sorted(came) == [(0, FIGURES), (1, FIGURES)]
+
+
+@pytest.mark.long
+def test_a_crew_finds_what_processes_here_find(tmp_path):
+    config = Search.model_validate(
+        {
+            "size": 16,
+            "minutes": None,
+            "trainings": 4,
+            "epochs": (1, 1),
+            "population": 2,
+            "children": 2,
+            "finalists": 1,
+            "tuning_epochs": 1,
+            "workers": 1,
+            "objectives": ("loss", "bytes", "latency"),
+            "augmentation": {"views": 1},
+        }
+    )
+    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    teacher = colour_teacher(Store(tmp_path / "store"))
+    found = [
+        search(step_for(config, [teacher], tmp_path / name, dataset=dataset, crew=crew)).measured
+        for name, crew in (("alone", None), ("spread", Here()))
+    ]
+    alone, spread = ([each["genome"] for each in told["front"]] for told in found)
+    assert found[1]["failed"] == 0 and found[1]["stages_trained"] == found[0]["stages_trained"]
+    assert all(each["latency_ms"] > 0 for each in found[1]["front"])
+    assert spread and {json.dumps(each) for each in spread} & {json.dumps(each) for each in alone}
