@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pupila.artifact import Threshold
 from pupila.errors import PupilaError
 from pupila.metrics import (
     accuracy,
@@ -193,6 +194,22 @@ def test_a_threshold_from_validation_is_measured_on_the_test_images():
     assert honest.sensitivity.value == called[truth == 0].mean()
     assert honest.specificity.value == (~called)[truth == 1].mean()
     assert honest.sensitivity.low < honest.sensitivity.value < honest.sensitivity.high
+
+
+def test_a_shipped_threshold_is_measured_as_it_is_and_comes_first():
+    scores, truth = binormal(np.random.default_rng(2), 0.9, 80, 80)
+    shipped = Threshold(positive="glaucoma", value=0.3, chosen_on="105 validation images")
+    metrics = metrics_of(two_columns(scores), truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
+    point = metrics.shipped
+    assert point and point == metrics.point and point.chosen_on == "105 validation images"
+    assert point.sensitivity.value == (scores[truth == 0] >= 0.3).mean()
+    assert point.specificity.value == (scores[truth == 1] < 0.3).mean()
+    assert metrics.operating_points[0].threshold != 0.3
+    other = shipped.model_copy(update={"positive": "normal"})
+    plain = metrics_of(two_columns(scores), truth, CLASSES, "glaucoma", 0.85, shipped=other)
+    assert plain.shipped is None and plain.point == plain.operating_points[0]
+    alone = metrics_of(two_columns([0.9]), [0], CLASSES, "glaucoma", 0.85, shipped=shipped)
+    assert alone.shipped is None
 
 
 def test_the_positive_class_may_be_in_any_column():

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from PIL import Image
 from publishable_runs import INT8, gate_of, publishable_run, read_run, release
 
 from pupila.errors import PupilaError
+from pupila.metrics import proportion
 from pupila.store import Store, read_artifact
 from pupila_flows.registry import Registry, Version, open_registry
 from pupila_flows.registry.diff import diff
@@ -517,6 +519,28 @@ def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path)
         *("`vgg16`", "pupila verify clinic --version 1"),
     )
     assert [each for each in told if each not in card] == []
+
+
+def test_the_card_gives_sensitivity_at_the_threshold_that_ships(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    entries = {entry.name: entry for entry in given.result.entries}
+    judged = entries["int8"].evaluation
+    assert judged and judged.metrics.point
+    point = judged.metrics.point.model_copy(
+        update={
+            "threshold": 0.668,
+            "chosen_on": "validation images, for 95 %",
+            "sensitivity": proportion(57, 59),
+        }
+    )
+    metrics = judged.metrics.model_copy(update={"shipped": point})
+    evaluation = judged.model_copy(update={"metrics": metrics})
+    entries["int8"] = entries["int8"].model_copy(update={"evaluation": evaluation})
+    result = given.result.model_copy(update={"entries": tuple(entries.values())})
+    publish(folder, replace(given, result=result))
+    card = _read(folder, 1, CARD)
+    assert "`int8` at the one that it ships, 0.668 (validation images, for 95 %)." in card
+    assert "96.6" in card[card.index("## Figures") : card.index("## Gate")]
 
 
 def test_the_card_as_a_page_shows_no_markup_of_others(folder: Registry, tmp_path: Path):

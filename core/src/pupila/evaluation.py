@@ -22,7 +22,9 @@ class OperatingPoint(_Figures):
     """Sensitivity and specificity for the positive class at one threshold of its probability."""
 
     threshold: float
-    chosen_on: str = Field(description="Split whose images the threshold was chosen on.")
+    chosen_on: str = Field(
+        description="Split whose images the threshold was chosen on; in words, of a shipped one."
+    )
     sensitivity: Estimate
     specificity: Estimate
 
@@ -34,9 +36,17 @@ class Metrics(_Figures):
     accuracy: Estimate
     auc: Estimate | None = Field(description="Of the positive class; one-vs-rest mean beyond two.")
     operating_points: tuple[OperatingPoint, ...] = ()
+    shipped: OperatingPoint | None = Field(
+        default=None, description="At the threshold that ships with the artifact, where one does."
+    )
     confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: answer.")
     ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
     brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
+
+    @property
+    def point(self) -> OperatingPoint | None:
+        """The operating point to look at first: the shipped one, or one chosen on other images."""
+        return self.shipped or next(iter(self.operating_points), None)
 
 
 class Agreement(_Figures):

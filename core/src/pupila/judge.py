@@ -70,6 +70,7 @@ def evaluate(
         positive=positive,
         specificity=specificity,
         validation=validation,
+        shipped=artifact.record.threshold,
         split=split,
     )
     comparison = None

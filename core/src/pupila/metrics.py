@@ -13,6 +13,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pupila.artifact import Threshold
 from pupila.errors import PupilaError, nearest
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 
@@ -43,6 +44,7 @@ def metrics_of(
     specificity: float,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     *,
+    shipped: Threshold | None = None,
     split: str = "test",
     seed: int = 0,
 ) -> Metrics:
@@ -50,8 +52,9 @@ def metrics_of(
 
     `specificity` is the one wanted where sensitivity is read. `validation` holds the probabilities
     and labels of other images, on which the threshold is chosen first; a second operating point is
-    chosen on these very images (named `split`) and is therefore optimistic. Where either class is
-    missing, among these images or those a threshold is chosen on, what needs both is left out.
+    chosen on these very images (named `split`) and is therefore optimistic. `shipped` is what the
+    model's files hold; one for another class than `positive` is not looked at. Where either class
+    is missing, among these images or those a threshold is chosen on, what needs both is left out.
 
     Raises:
         PupilaError: no image, shapes that do not fit, a probability that is none, a label out of
@@ -68,6 +71,7 @@ def metrics_of(
         accuracy=accuracy(scores, truth),
         auc=auc(scores, truth, column, seed),
         operating_points=_operating_points(scores, truth, column, specificity, chosen_on),
+        shipped=_shipped(scores[:, column], truth == column, shipped, positive),
         confusion=confusion(scores, truth),
         ece=ece,
         brier=brier,
@@ -283,6 +287,14 @@ def _operating_points(
             threshold = threshold_at(others[:, column], labels == column, specificity)
             points.append(operating_point(scores[:, column], truth == column, threshold, name))
     return tuple(points)
+
+
+def _shipped(
+    scores: Floats, is_positive: NDArray[np.bool_], shipped: Threshold | None, positive: str
+) -> OperatingPoint | None:
+    if shipped is None or shipped.positive != positive or not _has_both(is_positive):
+        return None
+    return operating_point(scores, is_positive, shipped.value, shipped.chosen_on)
 
 
 def _has_both(is_positive: NDArray[np.bool_]) -> bool:

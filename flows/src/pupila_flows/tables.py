@@ -33,7 +33,7 @@ def _row(entry: Entry) -> dict[str, str]:
 def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
     """Return the figures of one artifact as text, with units in the column names."""
     metrics = evaluation.metrics
-    point = next(iter(metrics.operating_points), None)
+    point = metrics.point
     answers = {
         "accuracy": _interval(metrics.accuracy),
         "AUC": _interval(metrics.auc) if metrics.auc else "",

@@ -74,6 +74,7 @@ th {{ background: #f3f6f9 }}
 blockquote {{ margin: 1rem 0; padding: 0.1rem 1rem; border-left: 4px solid #b3261e;
   background: #fdf3f2 }}
 code {{ overflow-wrap: anywhere }}
+td:nth-child(-n+2) code {{ overflow-wrap: normal }}
 </style>
 <body>
 {body}</body>
@@ -113,8 +114,8 @@ def _models(entries: Sequence[Entry]) -> list[str]:
         rows.append(
             [
                 f"`{entry.name}`",
-                record.format if record else "",
                 f"`{entry.uses}`",
+                record.format if record else "",
                 formats.size(cost.size_bytes if cost else None),
                 formats.size(cost.gzip_bytes if cost else None),
                 formats.count(record.parameters if record else None),
@@ -122,7 +123,7 @@ def _models(entries: Sequence[Entry]) -> list[str]:
                 f"`{(entry.artifact or '')[:_DIGITS]}…`",
             ]
         )
-    head = ["model", "format", "made by", "size", "gzipped", "weights", "latency", "digest"]
+    head = ["model", "made by", "format", "size", "gzipped", "weights", "latency", "digest"]
     return ["## Models", "", *_table(head, rows)]
 
 
@@ -153,16 +154,28 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
     split = judged[0][1].split
     told = (
         f"On the {split} images, each artifact in its own runtime; 95 % intervals in brackets. "
-        f"Sensitivity at the threshold for a specificity of {formats.percent(specificity, 0)} "
-        f"({_thresholds(judged)})."
+        f"Sensitivity and specificity {_thresholds(judged, specificity)}."
     )
     return ["## Figures", "", told, "", *_table(head, rows)]
 
 
-def _thresholds(judged: Sequence[tuple[Entry, Evaluation]]) -> str:
-    points = [each.metrics.operating_points for _, each in judged]
-    chosen = dict.fromkeys(point[0].chosen_on for point in points if point)
-    return f"chosen on the {formats.listed(list(chosen))} images" if chosen else "none was chosen"
+def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
+    """Say at which threshold the figures of each model are."""
+    shipped = [
+        f"`{entry.name}` at the one that it ships, {formats.score(point.threshold)} "
+        f"({plain(point.chosen_on)})"
+        for entry, each in judged
+        if (point := each.metrics.shipped)
+    ]
+    others = [each.metrics.point for _, each in judged if not each.metrics.shipped]
+    chosen = dict.fromkeys(point.chosen_on for point in others if point)
+    if chosen:
+        images, wanted = formats.listed(list(chosen)), formats.percent(specificity, 0)
+        shipped.append(
+            f"{'others ' if shipped else ''}at that chosen on the {images} images for a "
+            f"specificity of {wanted}"
+        )
+    return f"belong to a threshold: {'; '.join(shipped)}" if shipped else "have no threshold"
 
 
 def _answers(evaluation: Evaluation) -> list[str]:
@@ -176,7 +189,7 @@ def _answers(evaluation: Evaluation) -> list[str]:
 
 
 def _quality(metrics: Metrics) -> list[str]:
-    point = next(iter(metrics.operating_points), None)
+    point = metrics.point
     return [
         str(metrics.images),
         _percent(metrics.accuracy),

@@ -133,7 +133,7 @@ def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[s
         teacher = lineage.reference(judged.entry)
         behind = curves.get(teacher.name) if teacher else None
         label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
-        point = tables.operating_point(metrics)
+        point = metrics.point
         drawn.append((judged.name, auc, figures.roc(curves[judged.name], behind, point, label)))
     return drawn
 

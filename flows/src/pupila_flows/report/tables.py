@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics, OperatingPoint
+from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics
 from pupila_flows.report import figures, formats
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
@@ -99,7 +99,7 @@ class _Bars:
 
 
 def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
-    metrics, point = evaluation.metrics, operating_point(evaluation.metrics)
+    metrics, point = evaluation.metrics, evaluation.metrics.point
     estimates = {
         "accuracy": metrics.accuracy,
         "auc": metrics.auc,
@@ -108,12 +108,6 @@ def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
         "agreement": evaluation.agreement and evaluation.agreement.labels,
     }
     return {name: estimate for name, estimate in estimates.items() if estimate}
-
-
-def operating_point(metrics: Metrics) -> OperatingPoint | None:
-    """Return the point whose threshold was not chosen on the test images, else the first."""
-    held_out = [each for each in metrics.operating_points if each.chosen_on != "test"]
-    return next(iter(held_out or metrics.operating_points), None)
 
 
 def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
@@ -163,11 +157,13 @@ def _size(entry: Entry, cost: Cost, lineage: Lineage) -> Cell:
 
 
 def _sensitivity(metrics: Metrics, bars: _Bars) -> Cell:
-    point = operating_point(metrics)
+    point = metrics.point
     if point is None:
         return Cell(formats.NONE)
     reached, interval = point.specificity, formats.percent_interval(point.specificity)
     note = f"specificity {formats.percent(reached.value)} ({interval})"
+    if metrics.shipped:
+        note += f", at the threshold that it ships, {formats.score(point.threshold)}"
     return bars.percent("sensitivity", point.sensitivity, note)
 
 
@@ -180,7 +176,8 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 
 def thresholds(lineage: Lineage) -> str:
     """Say on which images the thresholds were chosen, and what that means where it is the test."""
-    points = [operating_point(each.evaluation.metrics) for each in lineage.judged()]
+    found = [each.evaluation.metrics for each in lineage.judged()]
+    points = [each.point for each in found if not each.shipped]
     splits = sorted({point.chosen_on for point in points if point})
     if not splits:
         return ""
