@@ -125,7 +125,10 @@ def test_a_distribution_found_twice_on_the_path_counts_once(tmp_path: Path):
         assert installed().step("do-nothing")
 
 
-def test_metadata_without_a_name_does_not_stop_the_rest(tmp_path: Path):
+@pytest.mark.parametrize("backport", [False, True])
+def test_metadata_without_a_name_does_not_stop_the_rest(tmp_path: Path, backport: bool):
+    if backport:
+        pytest.importorskip("importlib_metadata")  # from then on it reads what is installed
     good = TECHNIQUE.format(name="do-nothing")
     nameless = tmp_path / "a" / "nameless-1.0.dist-info"
     with (

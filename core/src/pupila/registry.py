@@ -154,7 +154,8 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
         except (Exception, SystemExit) as error:  # a third party's import may raise anything
             broken.append(Broken(entry.name, name, f"{type(error).__name__}: {error}"))
             continue
-        plugins += [Registered(each, name, distribution.version or "unknown") for each in found]
+        version = _metadata(distribution, "Version") or "unknown"
+        plugins += [Registered(each, name, version) for each in found]
     return Registry(tuple(plugins), tuple(broken))
 
 
@@ -162,8 +163,15 @@ def _sorted(
     entries: Iterable[tuple[Distribution, EntryPoint]],
 ) -> list[tuple[str, Distribution, EntryPoint]]:
     """Put entry points in order of distribution and name; damaged metadata may have no name."""
-    named = [(each.metadata["Name"] or "(unnamed)", each, entry) for each, entry in entries]
+    named = [(_metadata(each, "Name") or "(unnamed)", each, entry) for each, entry in entries]
     return sorted(named, key=lambda item: (item[0], item[2].name))
+
+
+def _metadata(distribution: Distribution, field: str) -> str | None:
+    try:
+        return distribution.metadata[field]
+    except FileNotFoundError:  # once anyone imports the backport importlib_metadata
+        return None
 
 
 def _descriptors(module: Any) -> Iterator[Plugin]:
