@@ -6,6 +6,7 @@ import errno
 import json
 import time
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from pupila_search.learning import Task
 from pupila_search.techniques import search
 from pupila_search.workers import workers
 
+LESSON: Any = "what a crew that answers by itself does not read"
 FIGURES = Figures("stage-0", 1, 0.5, 0.9, 0.8, 0.95, 1.5, 2.0, 0.0)
 
 
@@ -63,7 +65,7 @@ def tasks(folder, count):
 
 
 def trained(crew, folder, count=3):
-    with workers(1, "a lesson", crew, folder) as pool:
+    with workers(1, LESSON, crew, folder) as pool:
         return dict(pool.train(tasks(folder, count), lambda: True))
 
 
@@ -90,7 +92,7 @@ def test_what_is_no_fault_of_a_candidate_ends_the_search_and_marks_none(tmp_path
 def test_what_others_had_learnt_is_kept_when_machines_are_lost(tmp_path):
     came = []
     with (
-        workers(3, "a lesson", Answering(part2=RuntimeError("lost")), tmp_path) as pool,
+        workers(3, LESSON, Answering(part2=RuntimeError("lost")), tmp_path) as pool,
         pytest.raises(RuntimeError),
     ):
         came.extend(pool.train(tasks(tmp_path, 3), lambda: True))
