@@ -228,6 +228,27 @@ def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> Non
     assert len(named) == 4, "a curve of each entry of the first seed, and of no other"
 
 
+def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: Path) -> None:
+    run = sample_run(tmp_path, [VGG, replace(PUPIL, inputs=("vgg16",))])
+    plain = read(run, tmp_path).text
+    assert "Sensitivity at 85" in plain and "Where a model ships" not in plain
+    teacher, pupil = run.entries
+    assert pupil.evaluation and pupil.evaluation.metrics.point
+    shipped = pupil.evaluation.metrics.point.model_copy(
+        update={"threshold": 0.668, "chosen_on": "105 validation images"}
+    )
+    metrics = pupil.evaluation.metrics.model_copy(update={"shipped": shipped})
+    evaluation = pupil.evaluation.model_copy(update={"metrics": metrics})
+    entries = (teacher, pupil.model_copy(update={"evaluation": evaluation}))
+    text = read(run.model_copy(update={"entries": entries}), tmp_path).text
+    assert "Sensitivity at 85" not in text
+    assert "at the threshold that it ships, 0.668" in text
+    assert (
+        "Where a model ships a threshold, it is that. Other thresholds, for a specificity" in text
+    )
+    assert "Shipped threshold 0.668 (105 validation images)" in text
+
+
 def test_of_many_records_the_report_shows_a_few_and_says_where_the_others_are(
     tmp_path: Path,
 ) -> None:

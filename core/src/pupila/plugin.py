@@ -60,7 +60,7 @@ class Progress(Protocol):
 
 
 class PartFailed(Exception):
-    """The process that did a part of a step crashed, on two machines; the message says how."""
+    """The process of a part crashed twice, or took every machine along; the message says how."""
 
 
 class Crew(Protocol):
@@ -78,7 +78,8 @@ class Crew(Protocol):
 
         Raises:
             PupilaError: the function raised one, or no machine can do it.
-            PartFailed: the process of the part crashed.
+            PartFailed: its process crashed twice, on two machines where there are two, or each
+                machine that did it was lost.
             Exception: of any other kind, when all machines were lost: let it pass, and the step is
                 tried again.
         """

@@ -12,6 +12,7 @@ from typing import Any
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json, digest_tree
+from pupila.evaluation import Evaluation, Metrics
 from pupila.judge import cpu_name
 from pupila.openset import OpenSetImages
 from pupila.plugin import Runner
@@ -36,6 +37,8 @@ _IMPORT_SECONDS = 1800.0
 """Far more than any model takes: libraries may read a damaged file forever."""
 _JUDGE_SECONDS = 3600.0
 _REPORT_SECONDS = 600.0
+_JUDGED = [*Evaluation.model_fields, *Metrics.model_fields]
+"""Where there is a figure more, what was judged before is judged again."""
 
 
 def check_data(place: Workspace, dataset: Dataset, section: DataSection, source: str) -> Work:
@@ -186,6 +189,7 @@ def judge(
             cpu_name(),
             os.cpu_count(),
             version("pupila-core"),
+            _JUDGED,
             dataset.fingerprint,
             digest_json(groups),
             arguments | {name: _wherever(images) for name, images in asked.items()},

@@ -138,7 +138,7 @@ class Cluster:
         try:
             return self._client.submit(attempt, *arguments, key=name, pure=False, workers=chosen)
         except Exception as error:  # Dask has no class of its own for a closed connection
-            raise PupilaError(f"The connection to {self.address} was closed: {error}") from error
+            raise Closed(f"The connection to {self.address} was closed: {error}") from error
 
     def _follow(
         self,
@@ -192,6 +192,10 @@ class Cluster:
             raise ClusterLost(
                 f"the cluster at {self.address} gave no answer: {type(error).__name__}: {error}"
             ) from error
+
+
+class Closed(PupilaError):
+    """The connection is no more: the run was stopped, as a rule."""
 
 
 class CrashedThere(child.ChildFailed):

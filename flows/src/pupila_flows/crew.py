@@ -75,6 +75,8 @@ class DaskCrew:
                 return there.call(errand, _untold)
             except cluster.CrashedThere as crash:  # the machine may be at fault: ask another
                 return there.call(errand, _untold, but=crash.worker)
+        except cluster.Closed as error:  # not by the run, which this process would not survive
+            raise cluster.ClusterLost(str(error)) from error
         except cluster.ClusterLost:
             raise
         except ChildFailed as error:

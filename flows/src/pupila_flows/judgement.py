@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -33,9 +34,12 @@ def judge_all(run: Run, made: Made, *, only_last: bool) -> list[Entry]:
     behind: dict[str, tuple[str, ...]] = {each.name: () for each in run.plan.teachers}
     behind |= {node.name: node.teachers for node in run.nodes}
     judged: dict[str, Entry] = {}
-    for name, teachers in behind.items():  # each after what it is compared with
-        entry = entries[name].model_copy(update={"reference": best_of(teachers, judged)})
-        judged[name] = _judged(run, entry, made, judge=name not in unjudged)
+    for name in TopologicalSorter(behind).static_order():  # after what it is compared with
+        reference = best_of(behind[name], judged)
+        entry = entries[name].model_copy(update={"reference": reference})
+        judged[name] = _judged(
+            run, entry, made, judged.get(reference or ""), judge=name not in unjudged
+        )
     return [judged[name] for name in entries]
 
 
@@ -80,7 +84,7 @@ def _entries(run: Run) -> list[Entry]:
     return teachers + sorted(steps, key=lambda entry: entry.repeats is not None)
 
 
-def _judged(run: Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
+def _judged(run: Run, entry: Entry, made: Made, teacher: Entry | None, *, judge: bool) -> Entry:
     """Complete an entry with its artifact and judgement, or with what went wrong."""
     state = made[entry.name]
     if not state.is_completed():
@@ -98,7 +102,7 @@ def _judged(run: Run, entry: Entry, made: Made, *, judge: bool) -> Entry:
         if not same_classes(artifact.record.output.classes, run.dataset.classes):
             made_of |= {"unjudged": _OTHERWISE} if judge else {}
         elif judge:
-            made_of |= _judgement(run, entry.name, artifact, _reference(entry, made))
+            made_of |= _judgement(run, entry.name, artifact, _reference(teacher))
     except PupilaError as error:
         made_of |= {"error": str(error)}
     return entry.model_copy(update=made_of)
@@ -156,9 +160,8 @@ def _tried(run: Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str 
     return entry.model_copy(update={"tried": tuple(tried), "error": error})
 
 
-def _reference(entry: Entry, made: Made) -> tuple[str, str] | None:
-    """Return name and digest of the teacher that an entry is compared with, if it was made."""
-    name = entry.reference
-    if name is None or not made[name].is_completed():
+def _reference(teacher: Entry | None) -> tuple[str, str] | None:
+    """Return name and digest of a teacher; None where something went wrong with it."""
+    if teacher is None or teacher.artifact is None or teacher.error:
         return None
-    return name, outcome_of(made[name]).value["artifact"]
+    return teacher.name, teacher.artifact

@@ -6,6 +6,8 @@ import errno
 import json
 import time
 from dataclasses import asdict
+from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -97,6 +99,23 @@ def test_what_others_had_learnt_is_kept_when_machines_are_lost(tmp_path):
     ):
         came.extend(pool.train(tasks(tmp_path, 3), lambda: True))
     assert sorted(came) == [(0, FIGURES), (1, FIGURES)]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ESTALE, "Stale file handle", "lesson.pickle"), "lesson.pickle"),
+        (OSError("the file is damaged"), "the file is damaged"),
+    ],
+)
+def test_a_machine_that_cannot_read_says_which_file_and_where(tmp_path, monkeypatch, error, words):
+    def broken(self):
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(OSError, match=gethostname()) as caught:
+        trained(Here(), tmp_path, count=1)
+    assert words in str(caught.value)
 
 
 @pytest.mark.long

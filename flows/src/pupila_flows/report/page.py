@@ -71,7 +71,7 @@ def render(result: RunResult, folder: Path) -> str:
         shortcuts=tables.shortcuts(result.data),
         columns=tables.columns(result),
         rows=tables.results(lineage, chosen),
-        thresholds=tables.thresholds(lineage),
+        thresholds=tables.thresholds(lineage, result.specificity),
         seeds_note=seeds_note(result),
         teaching=controls.summary(found, verdict.pupil.name if verdict.pupil else None),
         comparisons=controls.comparisons(found),

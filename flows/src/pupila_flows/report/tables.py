@@ -38,13 +38,15 @@ class Row:
 
 def columns(result: RunResult) -> tuple[str, ...]:
     """Return the titles of the results table, after name and plugin."""
+    ships = any(each.evaluation and each.evaluation.metrics.shipped for each in result.entries)
+    wanted = f"Sensitivity at {formats.percent(result.specificity, 0)} specificity"
     return (
         "Format · runtime",
         "Size",
         "Parameters",
         "Accuracy",
         "AUC",
-        f"Sensitivity at {formats.percent(result.specificity, 0)} specificity",
+        "Sensitivity at a threshold" if ships else wanted,
         "Calibration error (ECE)",
         "Same answer as teacher",
         "Latency",
@@ -174,15 +176,23 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
     return bars.percent("agreement", agreement.labels, f"with {agreement.reference}")
 
 
-def thresholds(lineage: Lineage) -> str:
-    """Say on which images the thresholds were chosen, and what that means where it is the test."""
+def thresholds(lineage: Lineage, wanted: float) -> str:
+    """Say on which images the thresholds were chosen, and what that means where it is the test.
+
+    `wanted` is the specificity that those were chosen for which do not ship.
+    """
     found = [each.evaluation.metrics for each in lineage.judged()]
     points = [each.point for each in found if not each.shipped]
     splits = sorted({point.chosen_on for point in points if point})
+    told = "Where a model ships a threshold, it is that. " if len(points) < len(found) else ""
     if not splits:
-        return ""
+        return told.rstrip()
     optimistic = " (these very images: optimistic)" if "test" in splits else ""
-    return f"Thresholds were chosen on the {formats.listed(splits)} images{optimistic}."
+    which = f"Other thresholds, for a specificity of {formats.percent(wanted, 0)}," if told else ""
+    return (
+        f"{told}{which or 'Thresholds'} were chosen on the {formats.listed(splits)} "
+        f"images{optimistic}."
+    )
 
 
 def _made_by(entry: Entry) -> str:

@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -105,11 +106,11 @@ def learn_elsewhere(*, progress: Progress, task: dict[str, Any], lesson: str) ->
     "reason": reason}` where it is the machine that cannot read or write.
     """
     progress(0, 1, "training")
-    _held.append(pickle.loads(Path(lesson).read_bytes()))  # noqa: S301 - the search wrote it
     try:
+        _held.append(pickle.loads(Path(lesson).read_bytes()))  # noqa: S301 - the search wrote it
         return asdict(learn(Task.model_validate(task)))
     except OSError as error:
-        return {"broken": error.errno, "reason": str(error.strerror)}
+        return {"broken": error.errno, "reason": f"on {gethostname()}, {error}"}
     except MemoryError:
         raise
     except Exception as error:

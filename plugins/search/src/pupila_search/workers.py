@@ -131,6 +131,8 @@ class _Distant:
             try:
                 with self.measuring:
                     measured = latency_of(task.genome, self.lesson)
+            except (OSError, MemoryError):  # of the machine, not of the candidate
+                raise
             except Exception as error:  # a model that LiteRT does not take, say
                 return reason_of(error)
             task = task.model_copy(update={"latency_ms": measured})
