@@ -34,17 +34,17 @@ from typing import Any
 from distributed import LocalCluster
 
 from pupila.dataset import Dataset
-from pupila.plugin import Progress
-from pupila_flows import assignments
-from pupila_flows.admission import admission
-from pupila_flows.child import name_of
-from pupila_flows.cluster import Cluster, joined
-from pupila_flows.data import read_data
-from pupila_flows.errand import Errand
-from pupila_flows.expansion import Node, expand
-from pupila_flows.plan import read_plan
-from pupila_flows.synthetic import write_images
-from pupila_flows.work import Outcome, perform, session
+from pupila.runtime import Progress
+from pupila_flows.data.reading import read_data
+from pupila_flows.data.synthetic import write_images
+from pupila_flows.execution.call import Errand
+from pupila_flows.execution.child import name_of
+from pupila_flows.execution.dask import Cluster, joined
+from pupila_flows.execution.session import Outcome, perform, session
+from pupila_flows.execution.worker_check import admission
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.graph import Node, expand
+from pupila_flows.plan.plan import read_plan
 from pupila_flows.workspace import Workspace
 
 JOBS = """
@@ -177,7 +177,7 @@ def _asked(cluster: Cluster, place: Workspace, seconds: float) -> None:
 
 
 def _run_here(place: Workspace) -> None:
-    from pupila_flows.child import Children
+    from pupila_flows.execution.child import Children
 
     _errand(place, 0).run(_ignore, Children())
 

@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 
 from pupila.testing import ignore_progress
-from pupila_flows import assignments
-from pupila_flows.data import read_data
-from pupila_flows.expansion import expand
-from pupila_flows.plan import Plan, read_plan
-from pupila_flows.work import Work
+from pupila_flows.data.reading import read_data
+from pupila_flows.execution.session import Work
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.graph import expand
+from pupila_flows.plan.plan import Plan, read_plan
 from pupila_flows.workspace import Workspace
 
 

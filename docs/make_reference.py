@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from pupila.hookspecs import Hooks
 from pupila.plugin import Loader, Runner, StepPlugin, Student
 from pupila.registry import Registry, installed
-from pupila_flows.recipe import Recipe, model_in
+from pupila_flows.recipe.schema import Recipe, model_in
 
 PAGE = Path(__file__).with_name("reference.md")
 

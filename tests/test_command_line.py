@@ -24,7 +24,7 @@ def _pupila(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
 def test_listing_imports_nothing_heavy(arguments: list[str]):
-    program = f"import sys; sys.argv[1:] = {arguments!r}; from pupila_flows.cli import main\n"
+    program = f"import sys; sys.argv[1:] = {arguments!r}; from pupila_flows.cli.main import main\n"
     program += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     program += f"print([name for name in {HEAVY!r} if name in sys.modules])"
     told = subprocess.run(

@@ -11,8 +11,8 @@ import pytest
 from pupila.plugin import StepPlugin
 from pupila.registry import installed
 from pupila.testing import draw_images
-from pupila_flows.expansion import expand
-from pupila_flows.plan import read_plan
+from pupila_flows.plan.graph import expand
+from pupila_flows.plan.plan import read_plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,7 +64,7 @@ def test_the_recipe_in_the_readme_is_valid(
 def test_every_command_in_the_readme_exists():
     import typer.main
 
-    from pupila_flows.cli import app
+    from pupila_flows.cli.main import app
 
     known = set(typer.main.get_group(app).commands)
     told = set(re.findall(r"\bpupila ([a-z]+)", (ROOT / "README.md").read_text()))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pupila_flows.data import read_data
+from pupila_flows.data.reading import read_data
+from pupila_flows.data.synthetic import write_images, write_teacher
 from pupila_flows.results import Entry, RunResult
-from pupila_flows.synthetic import write_images, write_teacher
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pupila.testing import draw_images
-from pupila_flows.openset.corruptions import ALTERATIONS
+from pupila_flows.data.open_set.corruptions import ALTERATIONS
 from pupila_flows.results import Entry, RunResult
 
 pytestmark = pytest.mark.long

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pupila.testing import ignore_progress, write_distribution
-from pupila_flows.synthetic import write_images
+from pupila_flows.data.synthetic import write_images
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "plugin"
 

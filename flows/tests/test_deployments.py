@@ -21,10 +21,8 @@ import yaml
 
 from pupila import PupilaError
 from pupila.testing import draw_images, keras_model
-from pupila_flows import flow
-from pupila_flows.events import RETRAINED, tell_retrained
-from pupila_flows.shelf import ShelvedTeacher, TeacherRecord
-from pupila_flows.shelving import shelve
+from pupila_flows.run import flow
+from pupila_flows.run.add_teacher import shelve
 from pupila_flows.station.address import (
     StationRecord,
     checked_address,
@@ -34,9 +32,11 @@ from pupila_flows.station.address import (
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL, Night, deployments_of
 from pupila_flows.station.environment import MARK, environment
-from pupila_flows.station.processes import Kept, end_all
+from pupila_flows.station.monitor import Watch
+from pupila_flows.station.retrained import RETRAINED, tell_retrained
 from pupila_flows.station.station import Station, running
-from pupila_flows.station.watch import Watch
+from pupila_flows.station.supervisor import Kept, end_all
+from pupila_flows.teachers import ShelvedTeacher, TeacherRecord
 from pupila_flows.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_hav
         ("sweep", "on-demand"),
     }
     for (name, _), each in found.items():
-        assert each["entrypoint"] == f"pupila_flows.flow.{name}"
+        assert each["entrypoint"] == f"pupila_flows.run.flow.{name}"
         assert each["parameters"].keys() == inspect.signature(getattr(flow, name)).parameters.keys()
         assert (ROOT / each["parameters"]["recipe"]).is_file()
         assert each["work_pool"] == {"name": POOL}

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from pupila.errors import PupilaError
-from pupila_flows import direct
-from pupila_flows.child import ChildFailed
+from pupila_flows.execution.child import ChildFailed
 from pupila_flows.results import DataSummary, Entry, RunResult
+from pupila_flows.run import single as direct
 from pupila_flows.workspace import Workspace
 
 

@@ -11,8 +11,8 @@ from pydantic import Field
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
 from pupila.registry import Registered, Registry
-from pupila_flows.expansion import Node, expand, points
-from pupila_flows.plan import Plan, RecipeError, read_plan
+from pupila_flows.plan.graph import Node, expand, points
+from pupila_flows.plan.plan import Plan, RecipeError, read_plan
 
 
 class Views(Config):

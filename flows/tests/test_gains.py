@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-from pupila_flows.report.answers import paired_difference
-from pupila_flows.report.crossed import mean_over_images_and_seeds
+from pupila_flows.report.predictions import paired_difference
+from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 
 
 def test_the_interval_over_images_and_seeds_is_the_one_worked_out_by_hand():

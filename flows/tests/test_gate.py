@@ -15,11 +15,11 @@ from pupila import PupilaError
 from pupila.artifact import Threshold
 from pupila.evaluation import Cost, Evaluation, Latency
 from pupila.metrics import metrics_of
-from pupila_flows.gate.asking import objections
 from pupila_flows.gate.decision import decide
-from pupila_flows.gate.question import Case, Question, Side
-from pupila_flows.gate.section import GateSection, Limits, Margins
+from pupila_flows.gate.inputs import Case, Question, Side
+from pupila_flows.recipe.gate import GateSection, Limits, Margins
 from pupila_flows.results import Finding, GateResult
+from pupila_flows.run.gate import objections
 
 Floats = NDArray[np.float64]
 ACCURACY = Margins(accuracy=0.05)

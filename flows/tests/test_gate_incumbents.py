@@ -13,14 +13,14 @@ from publishable_runs import release
 from pupila import PupilaError
 from pupila.store import Store
 from pupila.testing import draw_images
-from pupila_flows import assignments
-from pupila_flows.data import read_data
-from pupila_flows.gate.incumbents import Incumbents
-from pupila_flows.gate.section import GateSection, Margins
-from pupila_flows.plan import read_plan
+from pupila_flows.data.reading import read_data
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.plan import read_plan
+from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.publishing import publish
-from pupila_flows.run import Run
+from pupila_flows.run.context import Run
+from pupila_flows.run.incumbents import Incumbents
 from pupila_flows.workspace import Workspace
 
 

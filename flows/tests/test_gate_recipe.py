@@ -8,9 +8,9 @@ import pytest
 from sample_runs import sample_run
 
 from pupila.testing import draw_images
-from pupila_flows.gate.asking import judged_by, made_words
-from pupila_flows.gate.section import GateSection
-from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.recipe.gate import GateSection
+from pupila_flows.run.gate import judged_by, made_words
 
 
 def written(folder: Path, recipe: str) -> Path:

@@ -12,10 +12,10 @@ from PIL import Image
 from pupila import PupilaError
 from pupila.dataset import Dataset
 from pupila.testing import ignore_progress
-from pupila_flows import parts
-from pupila_flows.frames import read_dataset, write_frame
-from pupila_flows.negatives.kinds import KINDS
-from pupila_flows.negatives.writing import added, check_label, write_negatives, written
+from pupila_flows.data import exclude as parts
+from pupila_flows.data.frames import read_dataset, write_frame
+from pupila_flows.data.hard_negatives.kinds import KINDS
+from pupila_flows.data.hard_negatives.writing import added, check_label, write_negatives, written
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sample_runs import Node, sample_run
 
-from pupila_flows.judgement import best_of
+from pupila_flows.run.evaluate import best_of
 
 
 @pytest.mark.parametrize(

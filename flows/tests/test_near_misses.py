@@ -11,8 +11,8 @@ import pytest
 from pictures import picture
 
 from pupila import PupilaError
-from pupila_flows.openset import near_misses
-from pupila_flows.openset.reading import read_near_misses
+from pupila_flows.data.open_set import near_misses
+from pupila_flows.data.open_set.reading import read_near_misses
 
 
 def test_a_folder_of_folders_is_a_group_each(tmp_path: Path):

@@ -10,9 +10,9 @@ import pytest
 from pictures import picture, red_and_green, scanned
 
 from pupila.openset import OpenSetImages
-from pupila_flows import assignments
-from pupila_flows.plan import RecipeError, read_plan
-from pupila_flows.recipe import EvaluateSection, OpenSetSection
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.recipe.schema import EvaluateSection, OpenSetSection
 from pupila_flows.workspace import Workspace
 
 

@@ -16,8 +16,8 @@ from pupila.evaluation import (
 )
 from pupila.metrics import proportion
 from pupila_flows.report import write_report
+from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import Entry, RunResult
-from pupila_flows.tables import result_rows
 
 
 def gate(near: Path | None, accepted: int) -> OpenSet:

@@ -19,13 +19,17 @@ from pupila.artifact import Origin, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
-from pupila_flows import assignments, direct, display, parts, preparation
-from pupila_flows.data import read_data
-from pupila_flows.expansion import expand
-from pupila_flows.plan import Plan, RecipeError, read_plan
-from pupila_flows.run import Run
-from pupila_flows.validation.screening import doubted
-from pupila_flows.work import Outcome
+from pupila_flows import progress as display
+from pupila_flows.data import exclude as parts
+from pupila_flows.data.reading import read_data
+from pupila_flows.data.validation.screening import doubted
+from pupila_flows.execution.session import Outcome
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.graph import expand
+from pupila_flows.plan.plan import Plan, RecipeError, read_plan
+from pupila_flows.run import prepare as preparation
+from pupila_flows.run import single as direct
+from pupila_flows.run.context import Run
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[..., Artifact]

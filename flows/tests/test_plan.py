@@ -13,7 +13,7 @@ from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
 from pupila.registry import Registered, Registry
-from pupila_flows.plan import Plan, RecipeError, read_plan
+from pupila_flows.plan.plan import Plan, RecipeError, read_plan
 
 
 class Cosine(Config):

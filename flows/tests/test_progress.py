@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pupila_flows.display import Terminal
+from pupila_flows.progress import Terminal
 
 SEARCH = """
 import time

@@ -19,6 +19,7 @@ from publishable_runs import INT8, gate_of, publishable_run, read_run, release
 from pupila.errors import PupilaError
 from pupila.metrics import proportion
 from pupila.store import Store, read_artifact
+from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, Version, open_registry
 from pupila_flows.registry.diff import diff
 from pupila_flows.registry.events import Event
@@ -26,7 +27,6 @@ from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RE
 from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import Withheld, release_of
 from pupila_flows.registry.rollback import roll_back
-from pupila_flows.registry.section import PublishSection
 from pupila_flows.registry.verify import verify_folder, verify_version
 from pupila_flows.report import write_report
 from pupila_flows.results import Check, Entry, RunResult, Verdict

@@ -10,11 +10,11 @@ import typer.testing
 from publishable_runs import publishable_run, read_run
 
 from pupila.errors import PupilaError
-from pupila_flows.cli import app
-from pupila_flows.plan import RecipeError, read_plan
+from pupila_flows.cli.main import app
+from pupila_flows.plan.plan import RecipeError, read_plan
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.addresses import default_address
-from pupila_flows.registry.stage import show
+from pupila_flows.run.publish import show
 from pupila_flows.station.address import Address
 from pupila_flows.station.environment import environment
 

@@ -31,13 +31,17 @@ from pupila import PupilaError
 from pupila.artifact import Threshold
 from pupila.evaluation import Download, Estimate, Latency, Measurement, Startup, Trial
 from pupila.metrics import agreement
-from pupila_flows.report import answers, figures, formats, graph, write_report
-from pupila_flows.report.gains import gains
-from pupila_flows.report.headline import BADGE, MARGIN, headline, keeps_accuracy
+from pupila_flows.report import formatting as formats
+from pupila_flows.report import predictions as answers
+from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.thumbnails import thumbnail
+from pupila_flows.report.plots import bars_and_rocs as figures
+from pupila_flows.report.plots import graph
+from pupila_flows.report.plots.thumbnails import thumbnail
+from pupila_flows.report.sections.gains import gains
+from pupila_flows.report.sections.headline import BADGE, MARGIN, headline, keeps_accuracy
+from pupila_flows.report.terminal import result_rows, trial_rows
 from pupila_flows.results import Check, Entry, RunResult, Tried
-from pupila_flows.tables import result_rows, trial_rows
 
 
 class _Page(HTMLParser):

@@ -18,9 +18,10 @@ from pupila.artifact import Artifact
 from pupila.metrics import proportion
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
-from pupila_flows.report import axes, write_report
-from pupila_flows.report.axes import Axis
+from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.plots import axes
+from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import searches
 from pupila_flows.report.search.noted import Relative, read
 from pupila_flows.report.search.page import Found

@@ -15,7 +15,7 @@ import pytest
 from pupila import InputContract, OutputContract, PupilaError
 from pupila.artifact import Origin
 from pupila.store import Store
-from pupila_flows.serve import HOST, find_site, open_server, read_headers
+from pupila_flows.cli.serve import HOST, find_site, open_server, read_headers
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_is_told(site: Path):
 
 
 def test_the_command_says_where_and_ctrl_c_ends_it(site: Path):
-    program = "from pupila_flows.cli import main; main()"
+    program = "from pupila_flows.cli.main import main; main()"
     command = [sys.executable, "-c", program, "serve", str(site), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

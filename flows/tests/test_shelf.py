@@ -14,10 +14,10 @@ from pupila.artifact import Origin
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, keras_model
-from pupila_flows.cli import app
-from pupila_flows.plan import RecipeError, read_plan
-from pupila_flows.shelf import Shelf
-from pupila_flows.shelving import shelve
+from pupila_flows.cli.main import app
+from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.run.add_teacher import shelve
+from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[[str], Artifact]
@@ -169,7 +169,7 @@ def test_a_recipe_that_does_not_fit_the_shelf_is_refused(
 
 def _put_unread(shelf: Shelf, source: Path) -> None:
     """Put a file on the shelf that nobody has read."""
-    from pupila_flows.shelf import TeacherRecord
+    from pupila_flows.teachers import TeacherRecord
 
     record = TeacherRecord(
         source=source.name,

@@ -23,17 +23,17 @@ import pytest
 from typer.testing import CliRunner
 
 from pupila import PupilaError
-from pupila_flows.cli import app
-from pupila_flows.commands import teacher
-from pupila_flows.shelf import ShelvedTeacher, TeacherRecord
+from pupila_flows.cli import teacher
+from pupila_flows.cli.main import app
 from pupila_flows.station import station, worker
 from pupila_flows.station.address import Address, StationRecord, check_free, write_record
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import TAG, Deployment
 from pupila_flows.station.environment import environment
+from pupila_flows.station.monitor import Watch
 from pupila_flows.station.register import register
 from pupila_flows.station.station import running
-from pupila_flows.station.watch import Watch
+from pupila_flows.teachers import ShelvedTeacher, TeacherRecord
 from pupila_flows.workspace import Workspace
 
 Answer = tuple[int, bytes]

@@ -12,10 +12,10 @@ from PIL import Image
 
 from pupila import Dataset, PupilaError, keras_files, manifest
 from pupila.digest import digest_tree
-from pupila_flows.synthetic import write_images, write_teacher
-from pupila_flows.synthetic.eye import CLASSES, draw_eye
-from pupila_flows.synthetic.folder import Place, photograph
-from pupila_flows.synthetic.render import render
+from pupila_flows.data.synthetic import write_images, write_teacher
+from pupila_flows.data.synthetic.eye import CLASSES, draw_eye
+from pupila_flows.data.synthetic.folder import Place, photograph
+from pupila_flows.data.synthetic.render import render
 
 FEW = {"train": 3, "validation": 1, "test": 2}
 SIZE = 64

@@ -10,8 +10,8 @@ import pytest
 from pupila.dataset import Dataset
 from pupila.evaluation import Agreement, Latency, Trial
 from pupila.metrics import proportion
-from pupila_flows import trials
-from pupila_flows.recipe import EvaluateSection
+from pupila_flows.recipe.schema import EvaluateSection
+from pupila_flows.run import runtimes as trials
 
 STRICT = EvaluateSection(agreement=0.9, difference=0.05)
 

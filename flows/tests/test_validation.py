@@ -16,11 +16,11 @@ from PIL import Image, ImageEnhance
 from pydantic import ValidationError
 
 from pupila import PupilaError, manifest
-from pupila_flows.data import read_data
+from pupila_flows.data.reading import read_data
+from pupila_flows.data.validation import Bounds, validate
+from pupila_flows.data.validation.duplicates import near_duplicates
+from pupila_flows.data.validation.shortcuts import colour_auc, size_auc
 from pupila_flows.results import Check
-from pupila_flows.validation import Bounds, validate
-from pupila_flows.validation.duplicates import near_duplicates
-from pupila_flows.validation.shortcuts import colour_auc, size_auc
 
 CLASSES = ("ill", "well")
 BOUNDS = Bounds(minimum_images=4)

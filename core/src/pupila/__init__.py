@@ -8,22 +8,11 @@ from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
-from pupila.plugin import (
-    Config,
-    Crew,
-    Exporter,
-    Loader,
-    OpenModel,
-    PartFailed,
-    Product,
-    Progress,
-    Runner,
-    Step,
-    Student,
-    Technique,
-)
+from pupila.plugin import Config, Exporter, Loader, Runner, Student, Technique
 from pupila.predictions import Predictions
 from pupila.registry import Registry, installed
+from pupila.runtime import OpenModel, Progress
+from pupila.step import Crew, PartFailed, Product, Step
 
 __all__ = [
     "Artifact",

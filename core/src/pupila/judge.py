@@ -19,9 +19,10 @@ from pupila.errors import PupilaError
 from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement, Trial
 from pupila.metrics import accuracy, agreement, checked, metrics_of
 from pupila.openset import OpenSetImages, judge_open_set
-from pupila.plugin import OpenModel, OpenPage, Progress, Runner
+from pupila.plugin import Runner
 from pupila.predictions import Predictions, open_model
 from pupila.registry import installed
+from pupila.runtime import OpenModel, OpenPage, Progress
 from pupila.store import write_atomically
 
 _FEWEST_REPEATS = 5

@@ -20,8 +20,8 @@ from pupila.dataset import GROUP_COLUMNS, UNLABELLED, Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Acceptance, Estimate, NearMiss, NegativeGroup, OpenSet
 from pupila.metrics import Floats, auc, checked, proportion
-from pupila.plugin import Progress
 from pupila.predictions import Predictions
+from pupila.runtime import Progress
 
 TRUE_ACCEPT = 0.95
 """Part of the accepted test images at which false accepts are compared, as is usual."""

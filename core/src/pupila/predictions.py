@@ -23,7 +23,7 @@ from pupila.views import AS_IS, Augmentation
 if TYPE_CHECKING:
     from pupila.artifact import Artifact
     from pupila.dataset import Dataset
-    from pupila.plugin import OpenModel, Progress
+    from pupila.runtime import OpenModel, Progress
 
     Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     """From pictures `(n, height, width, 3)` to something of each `(n, columns)`."""

@@ -19,7 +19,7 @@ from pupila.digest import digest_file
 from pupila.images import ImageError, decode
 
 if TYPE_CHECKING:
-    from pupila.plugin import Progress
+    from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
 """Images measured between two commits: bounds memory, and what an interruption loses."""

@@ -1,5 +1,5 @@
 """`python -m pupila_flows` is `pupila`."""
 
-from pupila_flows.cli import main
+from pupila_flows.cli.main import main
 
 main()

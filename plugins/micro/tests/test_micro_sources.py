@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pupila import InputContract, OutputContract
-from pupila.border import Border
 from pupila.contract import OutputKind
+from pupila.litert.tensor_io import Border
 from pupila.testing import Ran
 from pupila_micro.sources import Facts, method, write_sources
 

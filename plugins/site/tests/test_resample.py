@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pupila import InputContract, npm
+from pupila import InputContract
 from pupila.images import decode, resize
+from pupila.web import npm
 from pupila_site import page
 
 DRIVER = Path(__file__).with_name("resample.mjs")

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila import PupilaError, npm
-from pupila.npm import Packages
+from pupila import PupilaError
+from pupila.web import npm
+from pupila.web.npm import Packages
 from pupila_tfjs import nodejs, runner
 from pupila_tfjs.graph import flatten_biases
 from pupila_tfjs.runner import TfjsModel

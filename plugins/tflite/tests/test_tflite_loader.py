@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pupila import OutputContract, PupilaError
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 from pupila.registry import installed
 from pupila_tflite.loader import _check_range, load
 from pupila_tflite.probes import ignore_progress

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from pupila import Artifact, OpenModel, PupilaError
-from pupila.plugin import OpenPage
 from pupila.predictions import open_model
+from pupila.runtime import OpenPage
 from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 from pupila_web import browser as browser_module
 from pupila_web import runner

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pupila import PupilaError
-from pupila.pages import Pages
+from pupila.web.pages import Pages
 from pupila_web import pages
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
-from pupila.pages import Pages
+from pupila.web.pages import Pages
 
 
 def skip_without(pages: Pages) -> None:

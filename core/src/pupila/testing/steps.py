@@ -12,9 +12,11 @@ from pydantic import BaseModel
 
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
-from pupila.plugin import Crew, Product, Progress, Step, StepPlugin
+from pupila.plugin import StepPlugin
 from pupila.predictions import Predictions
 from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.step import Crew, Product, Step
 from pupila.store import Store
 
 Result = TypeVar("Result")

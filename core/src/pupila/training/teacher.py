@@ -13,7 +13,7 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.metrics import accuracy, auc, checked
-from pupila.plugin import Step
+from pupila.step import Step
 
 _SHOWN_DIGITS = 12
 

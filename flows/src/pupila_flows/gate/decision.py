@@ -23,9 +23,9 @@ from pupila.noninferiority import (
     compare_proportions,
     holm,
 )
-from pupila_flows.gate import words
-from pupila_flows.gate.question import Case, Question, Side, probabilities
-from pupila_flows.gate.words import PUBLISHED
+from pupila_flows.gate import messages as words
+from pupila_flows.gate.inputs import Case, Question, Side, probabilities
+from pupila_flows.gate.messages import PUBLISHED
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict
 
 _NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."

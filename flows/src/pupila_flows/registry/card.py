@@ -8,9 +8,9 @@ from html import escape
 from pathlib import PurePath
 
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
+from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.manifest import Link, Override
-from pupila_flows.registry.section import PublishSection
-from pupila_flows.report import formats
+from pupila_flows.report import formatting as formats
 from pupila_flows.results import ArtifactVerdict, Check, Entry, GateResult, RunResult
 
 _NOT_STATED = "Not stated by the publisher."

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pupila_flows.registry.manifest import RESULT, Manifest
 from pupila_flows.registry.versions import Registry, Version, folder_of
-from pupila_flows.report import formats
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.terminal import evaluation_row
 from pupila_flows.results import Entry, RunResult
-from pupila_flows.tables import evaluation_row
 
 _SAME_MACHINE = "runtime"
 """Column of `evaluation_row` that tells where it ran, and no figure."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pupila.artifact import RECORD_NAME, Artifact
+from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import card, provenance
 from pupila_flows.registry.events import Event, append, now, whoever, withdrawn
 from pupila_flows.registry.manifest import (
@@ -23,10 +24,9 @@ from pupila_flows.registry.manifest import (
     Override,
 )
 from pupila_flows.registry.portable import folders_of, portable_page, portable_result
-from pupila_flows.registry.section import PublishSection
 from pupila_flows.registry.storage import Storage
 from pupila_flows.registry.versions import Registry, Version, folder_of, read_version
-from pupila_flows.report import formats
+from pupila_flows.report import formatting as formats
 from pupila_flows.results import Publication, RunResult
 
 

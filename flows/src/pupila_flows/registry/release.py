@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from pupila.errors import PupilaError, nearest
 from pupila.registry import installed
 from pupila.store import Store
-from pupila_flows.explain import sentence
+from pupila_flows.recipe.errors import sentence
+from pupila_flows.recipe.publish import NO_GATE, PublishSection
 from pupila_flows.registry.manifest import REPORT
 from pupila_flows.registry.publishing import Release
-from pupila_flows.registry.section import NO_GATE, PublishSection
 from pupila_flows.results import Entry, RunResult
 
 

@@ -8,28 +8,31 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pupila.store import write_atomically
-from pupila_flows.report import (
-    controls,
-    figures,
-    formats,
-    gate,
-    graph,
-    scatter,
-    tables,
-    teachers,
-    trials,
-)
-from pupila_flows.report.answers import Answers, read_answers
-from pupila_flows.report.curves import pruning_curves
-from pupila_flows.report.disagreements import disagreements
-from pupila_flows.report.gains import gains
-from pupila_flows.report.headline import asked, headline
-from pupila_flows.report.layers import sensitive_layers
+from pupila_flows.report import formatting as formats
 from pupila_flows.report.lineage import Judged, Lineage
-from pupila_flows.report.mistakes import mistakes
-from pupila_flows.report.openset import gate_table
+from pupila_flows.report.plots import bars_and_rocs as figures
+from pupila_flows.report.plots import graph, scatter
+from pupila_flows.report.predictions import Answers, read_answers
 from pupila_flows.report.search import searches
-from pupila_flows.report.seeds import seed_table, seeds_note
+from pupila_flows.report.sections import (
+    controls,
+    gate,
+    teachers,
+)
+from pupila_flows.report.sections import (
+    results_table as tables,
+)
+from pupila_flows.report.sections import (
+    runtimes as trials,
+)
+from pupila_flows.report.sections.disagreements import disagreements
+from pupila_flows.report.sections.gains import gains
+from pupila_flows.report.sections.headline import asked, headline
+from pupila_flows.report.sections.layers import sensitive_layers
+from pupila_flows.report.sections.mistakes import mistakes
+from pupila_flows.report.sections.open_set import gate_table
+from pupila_flows.report.sections.pruning import pruning_curves
+from pupila_flows.report.sections.seeds import seed_table, seeds_note
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
 

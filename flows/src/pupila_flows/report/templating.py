@@ -9,7 +9,7 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pupila_flows.report import formats
+from pupila_flows.report import formatting as formats
 
 _SHOWN_RECORDS = 5
 _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from pupila.errors import PupilaError
-from pupila_flows.events import RETRAINED
 from pupila_flows.station.deployments import POOL, TAG, Deployment, Night
+from pupila_flows.station.retrained import RETRAINED
 
 _AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
@@ -120,7 +120,7 @@ def _deployment(spec: Deployment) -> Any:
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
-    from pupila_flows import flow
+    from pupila_flows.run import flow
 
     return RunnerDeployment.from_flow(
         getattr(flow, spec.flow),

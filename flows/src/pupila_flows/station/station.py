@@ -25,10 +25,10 @@ from pupila_flows.station.address import (
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import Deployment
 from pupila_flows.station.environment import environment
-from pupila_flows.station.lost import take_up
-from pupila_flows.station.processes import Kept, end_all
+from pupila_flows.station.recovery import take_up
 from pupila_flows.station.register import as_json
 from pupila_flows.station.signals import undisturbed
+from pupila_flows.station.supervisor import Kept, end_all
 from pupila_flows.station.worker import PREFECT, worker_command
 from pupila_flows.workspace import Workspace
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pupila.errors import PupilaError
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL
-from pupila_flows.station.lost import take_up, under_way
+from pupila_flows.station.recovery import take_up, under_way
 
 # -P: what lies in the user's folder must not stand in for a module of ours
 PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]

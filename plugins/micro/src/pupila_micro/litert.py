@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 
 AS_SHIPPED = OpResolverType.AUTO
 """With XNNPACK, as phones and computers run it."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 from pupila.memory import peak_memory_bytes
 from pupila_micro.arena import check_arena
 from pupila_micro.interpreter import NAME, runtime

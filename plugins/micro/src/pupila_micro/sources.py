@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pupila import InputContract, OutputContract
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 
 _VALUES_OF_A_LINE = 24
 _METHODS = {

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras
 from pupila.metrics import proportion
-from pupila.plugin import Progress
+from pupila.runtime import Progress
 from pupila.store import write_atomically
 from pupila.training.batches import Images, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course

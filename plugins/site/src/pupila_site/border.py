@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pupila import Artifact, PupilaError
-from pupila.border import borders_of
+from pupila.litert.tensor_io import borders_of
 
 
 def check_border(artifact: Artifact) -> None:

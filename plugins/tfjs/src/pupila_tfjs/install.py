@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from pupila import npm
+from pupila.web import npm
 from pupila_tfjs.nodejs import PACKAGES
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress, PupilaError, npm
+from pupila import Artifact, Progress, PupilaError
+from pupila.web import npm
 from pupila_tfjs import nodejs
 
 _LENGTH = struct.Struct("<I")

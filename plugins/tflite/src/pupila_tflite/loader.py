@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 from pupila_tflite import MODEL_NAME
 from pupila_tflite.flatbuffer import Graph
 from pupila_tflite.probes import draw_probes, ignore_progress

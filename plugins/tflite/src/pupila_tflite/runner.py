@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, PupilaError
-from pupila.border import Border
+from pupila.litert.tensor_io import Border
 from pupila.memory import peak_memory_bytes
 from pupila_tflite.pinning import pinned
 

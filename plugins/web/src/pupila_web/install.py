@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from pupila import npm
+from pupila.web import npm
 from pupila_web import pages
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pupila.npm import Packages
-from pupila.pages import LITERT_LOG, Pages
+from pupila.web.npm import Packages
+from pupila.web.pages import LITERT_LOG, Pages
 
 SOURCES = Path(__file__).parent / "js"
 PAGES = Pages(

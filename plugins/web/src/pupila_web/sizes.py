@@ -11,8 +11,8 @@ import brotli
 
 from pupila.digest import digest_file
 from pupila.evaluation import Download
-from pupila.npm import cache_folder
 from pupila.store import write_atomically
+from pupila.web.npm import cache_folder
 
 _GZIP_LEVEL = 9
 _BROTLI_QUALITY = 11

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.contract import InputContract
-from pupila_flows.report import formats, svg
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.plots import svg
 from pupila_flows.report.search.noted import Block, Head, Model, Size
 
 _WIDTH, _GAP, _MARGIN = 128.0, 16.0, 2.0

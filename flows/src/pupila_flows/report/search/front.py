@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
-from pupila_flows.report import axes, formats, svg
-from pupila_flows.report.axes import Axis
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.plots import axes, svg
+from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import names
 from pupila_flows.report.search.noted import Candidate, Interval, Model, Search
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from pupila_flows.report import formats, svg
-from pupila_flows.report.axes import apart
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.plots import svg
+from pupila_flows.report.plots.axes import apart
 
 _GAP, _CHARACTER, _CHARACTERS = 13.5, 6.0, 10
 _BEND, _ABOVE = 6.0, 10.0

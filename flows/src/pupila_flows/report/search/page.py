@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import figures, formats
+from pupila_flows.report import formatting as formats
 from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.plots import bars_and_rocs as figures
 from pupila_flows.report.search import front
 from pupila_flows.report.search.course import course
 from pupila_flows.report.search.forms import form

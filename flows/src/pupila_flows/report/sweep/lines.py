@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pupila_flows.report.seeds import Trials, trials
+from pupila_flows.report.sections.seeds import Trials, trials
 from pupila_flows.report.sweep.axis import Axis, described, short_names, written
 from pupila_flows.results import Entry, RunResult
 

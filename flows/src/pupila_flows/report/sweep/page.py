@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pupila.store import write_atomically
-from pupila_flows.report import formats, tables
-from pupila_flows.report.answers import Answers, read_answers
-from pupila_flows.report.gains import Gain, gains
+from pupila_flows.report import formatting as formats
 from pupila_flows.report.page import REPORT_NAME, data_docs
-from pupila_flows.report.seeds import (
+from pupila_flows.report.predictions import Answers, read_answers
+from pupila_flows.report.sections import results_table as tables
+from pupila_flows.report.sections.gains import Gain, gains
+from pupila_flows.report.sections.seeds import (
     Spread,
     Trials,
     percent_range,

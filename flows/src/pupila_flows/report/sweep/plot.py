@@ -14,8 +14,9 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from pupila_flows.report import formats, svg
-from pupila_flows.report.seeds import Spread, Trials
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.plots import svg
+from pupila_flows.report.sections.seeds import Spread, Trials
 from pupila_flows.report.sweep.axis import Axis, written
 from pupila_flows.report.sweep.lines import Line
 from pupila_flows.report.templating import style_sheet

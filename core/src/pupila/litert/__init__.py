@@ -1,0 +1,1 @@
+"""What plugins share that read LiteRT flatbuffers or run them."""

@@ -1,0 +1,106 @@
+"""The demo: the main job on what is at hand, real files where there are any."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from string import Template
+
+from pupila.errors import PupilaError
+from pupila.runtime import Progress
+from pupila.store import write_atomically
+from pupila_flows.execution.session import Work, perform, session
+from pupila_flows.jobs import functions as jobs
+from pupila_flows.workspace import Workspace
+
+_SEED = 20
+_COUNTS = {"train": 300, "validation": 60, "test": 60}
+"""Synthetic images of each class in each split."""
+
+_RECIPE = Template("""\
+# Written by `pupila demo`; `pupila run` takes it as well.
+name: $name
+seed: 7
+data:
+  path: $data
+  positive: glaucoma
+teachers:
+  teacher:
+    path: $teacher
+    classes: [glaucoma, normal]
+steps:
+  pupil: {use: distill, from: teacher, with: {student: mobile-xs, size: 96, epochs: 20}}
+  tflite: {use: export-tflite, from: pupil}
+  float16: {use: quantize-float16, from: tflite}
+  dynamic: {use: quantize-dynamic, from: tflite}
+  int8: {use: quantize-int8, from: tflite}
+  tfjs: {use: export-tfjs, from: pupil, with: {weights: uint8}}
+""")
+
+
+def prepare(place: Workspace) -> Path:
+    """Write the demo's recipe and return it.
+
+    Raises:
+        PupilaError: the environment names folders that do not hold what the demo needs.
+    """
+    real = _real()
+    data, teacher = real or _synthetic(place)
+    recipe = place.root / "demo.yaml"
+    text = _RECIPE.substitute(
+        name="demo" if real else "demo-synthetic",
+        data=json.dumps(str(data)),  # quoted as YAML reads it, whatever is in the path
+        teacher=json.dumps(str(teacher)),
+    )
+    write_atomically(recipe, text.encode())
+    return recipe
+
+
+def _real() -> tuple[Path, Path] | None:
+    """Return the images and the teacher in the folders that the environment names, if it does."""
+    data, teachers = os.environ.get("PUPILA_DATA"), os.environ.get("PUPILA_TEACHERS")
+    if not (data and teachers):
+        return None
+    images = Path(data).resolve() / "glaucoma.csv"
+    teacher = Path(teachers).resolve() / "efficientnet_lite0.keras"
+    for variable, path in (("PUPILA_DATA", images), ("PUPILA_TEACHERS", teacher)):
+        if not path.exists():
+            raise PupilaError(
+                f"{variable} is set, but there is no {str(path)!r}: correct it, or unset it to run "
+                "the demo on synthetic images."
+            )
+    return images, teacher
+
+
+def _synthetic(place: Workspace) -> tuple[Path, Path]:
+    """Make the embedded images and teacher, unless they were made before."""
+    images, teacher = (
+        place.root / "synthetic" / "images",
+        place.root / "synthetic" / "teacher.keras",
+    )
+    work = Work(
+        title="synthetic data and teacher",
+        target=jobs.make_synthetic,
+        identity=[_SEED, _COUNTS],
+        arguments={
+            "workspace": str(place.root),
+            "images": str(images),
+            "teacher": str(teacher),
+            "seed": _SEED,
+        },
+    )
+    with session(place, workers=1):
+        perform(work)
+    return images, teacher
+
+
+def make_synthetic(
+    place: Workspace, images: Path, teacher: Path, seed: int, progress: Progress
+) -> None:
+    """Write synthetic images and train a teacher on them; called in a process of its own."""
+    from pupila_flows.data.reading import read_data
+    from pupila_flows.data.synthetic import write_images, write_teacher
+
+    write_images(images, _COUNTS, seed=seed, progress=progress)
+    write_teacher(read_data(images, None, place.cache), teacher, seed=seed, progress=progress)

@@ -1,0 +1,332 @@
+"""The command line. Heavy imports stay inside commands: `pupila --help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pupila.errors import PupilaError
+from pupila_flows.cli import registry, station, teacher
+from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.cli.printing import print_table
+from pupila_flows.cli.working import working
+
+if TYPE_CHECKING:
+    from pupila_flows.recipe.overrides import Changes
+    from pupila_flows.results import Check, RunResult
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn large image classifiers into small ones, and prove that they are good enough.",
+)
+
+DataPath = Annotated[
+    Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
+]
+app.add_typer(teacher.app, name="teacher")
+app.add_typer(station.app, name="station")
+registry.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and exit code 2."""
+    try:
+        app()
+    except PupilaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
+    """Compress a teacher from start to end.
+
+    Real images and teachers are taken from PUPILA_DATA and PUPILA_TEACHERS where both are set;
+    otherwise synthetic images are made, and a small teacher is trained on them.
+    """
+    from pupila_flows.cli import demo
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    with working(as_json):
+        recipe = demo.prepare(place)
+    _run(recipe, place.root, as_json)
+
+
+@app.command()
+def check(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Find every mistake in a recipe, without running anything."""
+    from pupila_flows.plan.plan import RecipeError, read_plan
+    from pupila_flows.teachers import Shelf
+
+    try:
+        changes = _changes(recipe, settings)
+        plan = read_plan(recipe, changes=changes, shelf=Shelf.of(workspace.resolve()))
+    except RecipeError as error:
+        if not as_json:
+            raise
+        problems = [{"line": each.line, "message": each.message} for each in error.problems]
+        print(json.dumps({"valid": False, "problems": problems}))
+        sys.exit(2)
+    steps = [step.name for step in plan.steps]
+    if as_json:
+        print(json.dumps({"valid": True, "steps": steps}))
+    else:
+        _warn_of_broken_plugins()
+        registry.warn_without_gate(plan)
+        print(f"{recipe} is valid; it would run: {', '.join(steps)}")
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe: check the data, make, judge and report every model."""
+    _run(recipe, workspace, as_json, settings)
+
+
+@app.command()
+def sweep(
+    recipe: RecipeFile,
+    settings: Settings = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe with every combination of the values in its `sweep`, and compare them."""
+    _run(recipe, workspace, as_json, settings, sweeps=True)
+
+
+@app.command()
+def validate(
+    data: DataPath,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names, with commas; by default those found.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Class that counts as positive; by default the first.")
+    ] = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Check a dataset as a run would, and build its Data Docs."""
+    from pupila_flows.run import single as direct
+    from pupila_flows.workspace import Workspace
+
+    with working(as_json):
+        summary = direct.validate(
+            Workspace.at(workspace), data, direct.parse_classes(classes), positive
+        )
+    if as_json:
+        print(summary.model_dump_json())
+    else:
+        _print_checks(summary.checks)
+        print(f"Data Docs: {summary.data_docs}")
+        _say_if_synthetic(data)
+    sys.exit(0 if summary.passed else 1)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file or folder.", show_default=False)],
+    data: DataPath,
+    classes: Annotated[
+        str | None, typer.Option(help="Class of each output column; by default alphabetical.")
+    ] = None,
+    output: Annotated[str, typer.Option(help="softmax, logits or sigmoid.")] = "softmax",
+    positive: Annotated[
+        str | None, typer.Option(help="Class that counts as positive; by default the first.")
+    ] = None,
+    specificity: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Where sensitivity is reported.")
+    ] = 0.85,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one model on the test split of a dataset, in its own runtime."""
+    from pupila_flows.report.terminal import evaluation_row
+    from pupila_flows.run import single as direct
+    from pupila_flows.workspace import Workspace
+
+    with working(as_json):
+        judged = direct.evaluate(
+            Workspace.at(workspace),
+            model,
+            data,
+            direct.parse_classes(classes),
+            output,
+            positive,
+            specificity,
+        )
+    if as_json:
+        print(judged.model_dump_json())
+    else:
+        print_table([{"name": model.name} | evaluation_row(judged)])
+        _say_if_synthetic(data)
+
+
+@app.command()
+def plugins(as_json: AsJson = False) -> None:
+    """List what is installed: techniques, exporters, students, loaders and runners."""
+    from pupila.registry import installed
+    from pupila_flows.report.terminal import plugin_rows
+
+    registry = installed()
+    rows = plugin_rows(registry)
+    if as_json:
+        print(json.dumps({"plugins": rows, "broken": list(map(str, registry.broken))}))
+        return
+    print_table(rows)
+    _warn_of_broken_plugins()
+
+
+@app.command()
+def report(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a run; by default the latest.", show_default=False),
+    ] = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the report of a past run again, and say where it is."""
+    from pupila_flows.run import single as direct
+    from pupila_flows.workspace import Workspace
+
+    with working(as_json):
+        page = direct.report(Workspace.at(workspace), run)
+    print(json.dumps({"report": str(page)}) if as_json else page)
+
+
+@app.command()
+def serve(
+    site: Annotated[
+        str, typer.Argument(help="Folder of a site, or its digest.", show_default=False)
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+    ] = 8000,
+    workspace: WorkspaceFolder = HERE,
+) -> None:
+    """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
+    from pupila_flows.cli import serve
+
+    serve.serve(serve.find_site(site, workspace), port, partial(print, flush=True))
+
+
+def _changes(recipe: Path, settings: list[str] | None) -> Changes:
+    """Return what `--set` changes in a recipe."""
+    from pupila_flows.recipe.overrides import Changes, parse_changes
+    from pupila_flows.recipe.source import read_source
+
+    return parse_changes(settings, read_source(recipe)) if settings else Changes()
+
+
+def _run(
+    recipe: Path,
+    workspace: Path,
+    as_json: bool,
+    settings: list[str] | None = None,
+    *,
+    sweeps: bool = False,
+) -> None:
+    """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
+    from pupila_flows.cli.quiet import logged_to
+    from pupila_flows.plan.plan import read_plan
+    from pupila_flows.results import RunResult
+    from pupila_flows.teachers import Shelf
+    from pupila_flows.workspace import Workspace
+
+    changes = _changes(recipe, settings)
+    place = Workspace.at(workspace)
+    # a mistake is told before Prefect is even imported
+    plan = read_plan(recipe, changes=changes, shelf=Shelf.of(place.root))
+    _warn_of_broken_plugins()
+    registry.warn_without_gate(plan)
+    place.configure_prefect()
+    with working(as_json), logged_to(place.root / "logs" / "prefect.log"):
+        from pupila_flows.run.flow import RunFailed, compress, sweep
+        from pupila_flows.run.prepare import DataRefused
+
+        flow = sweep if sweeps else compress
+        try:
+            path, failed = Path(flow(str(recipe.resolve()), str(place.root), changes)), False
+        except RunFailed as failure:
+            path, failed = failure.result, True
+        except DataRefused as refused:
+            print(f"error: {refused}", file=sys.stderr)
+            sys.exit(1)
+    result = RunResult.model_validate_json(path.read_text())
+    if as_json:
+        print(result.model_dump_json())
+    else:
+        _print_result(result, path)
+    sys.exit(1 if failed else 0)
+
+
+def _print_result(result: RunResult, path: Path) -> None:
+    from pupila_flows.report.teaching_rows import gain_rows, seed_rows
+    from pupila_flows.report.terminal import result_rows, trial_rows
+
+    _print_checks([check for check in result.data.checks if not check.passed])
+    print_table(result_rows(result))
+    print_table(trial_rows(result))
+    print_table(seed_rows(result, path.parent))
+    print_table(gain_rows(result, path.parent))
+    for entry in result.entries:
+        if entry.error:
+            print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
+    _print_gate(result)
+    _say_if_synthetic(Path(result.data.path))
+    print(f"Figures: {path}")
+    report = path.with_name("report.html")
+    print(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
+    for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
+        if result.sweep and report.exists():
+            print(f"{kind + ':':8} {path.with_name(name)}")
+    if result.publication:
+        registry.tell_publication(result.publication)
+
+
+def _print_gate(result: RunResult) -> None:
+    from pupila_flows.report.gate_lines import gate_lines, gate_rows
+
+    if result.gate is not None:
+        print_table(gate_rows(result.gate))
+    if not result.sweep:
+        print(*gate_lines(result), sep="\n")
+
+
+def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
+    from pupila_flows.report.terminal import check_lines
+
+    for each in checks:
+        print(*check_lines(each), sep="\n")
+
+
+def _say_if_synthetic(data: Path) -> None:
+    from pupila_flows.data.synthetic import is_synthetic
+
+    if is_synthetic(data):
+        print("The images are synthetic: these figures show that the machinery works, no more.")
+
+
+def _warn_of_broken_plugins() -> None:
+    from pupila.registry import installed
+
+    for each in installed().broken:
+        print(f"warning: {each}", file=sys.stderr)

@@ -1,0 +1,246 @@
+"""`pupila publish`, `history`, `rollback`, `diff` and `verify`: what is done with a registry."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pupila.errors import PupilaError
+from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.printing import print_table
+
+if TYPE_CHECKING:
+    from pupila_flows.plan.plan import Plan
+    from pupila_flows.registry import Registry
+    from pupila_flows.registry.diff import Difference
+    from pupila_flows.registry.events import Event
+    from pupila_flows.results import Publication
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        envvar="PUPILA_REGISTRY",
+        help="Folder or URL of the registry; by default `registry` in the workspace.",
+        show_default=False,
+    ),
+]
+Name = Annotated[str, typer.Argument(help="Name that was published.", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give these commands to the command line."""
+    for command in (publish, history, rollback, diff, verify):
+        app.command()(command)
+
+
+def publish(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run, with its result.json.", show_default=False)
+    ],
+    override: Annotated[
+        bool, typer.Option("--override", help="Publish it though its gate did not pass.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Who answers for the override.", show_default=False)
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why it is right all the same.", show_default=False)
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            "--registry", help="Another registry than its recipe names.", show_default=False
+        ),
+    ] = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a past run that passed its gate, or any with --override, --by and --reason."""
+    from pupila_flows.registry.publish_past import publish_past
+    from pupila_flows.workspace import Workspace
+
+    signed = _signed(override, by, reason)
+    publication = publish_past(Workspace.at(workspace), run, registry, signed)
+    if as_json:
+        print(publication.model_dump_json())
+    else:
+        tell_publication(publication)
+    sys.exit(1 if publication.outcome == "withheld" else 0)
+
+
+def warn_without_gate(plan: Plan) -> None:
+    """Warn, before anything is trained, that a recipe asks to publish what nothing will judge."""
+    from pupila_flows.recipe.publish import NO_GATE
+
+    if plan.recipe.publish and not plan.recipe.gate:
+        print(f"warning: {NO_GATE}", file=sys.stderr)
+
+
+def tell_publication(publication: Publication) -> None:
+    """Print what was published, or in a warning that nothing was."""
+    where = f"{publication.name} in {publication.registry}"
+    if publication.outcome == "withheld":
+        print(f"warning: {where}: {publication.reason}", file=sys.stderr)
+    else:
+        print(f"Registry: {where}: {publication.reason}")
+
+
+def history(
+    name: Name, registry: Address = None, workspace: WorkspaceFolder = HERE, as_json: AsJson = False
+) -> None:
+    """List what was published and rolled back, by whom and why; the last line is current."""
+    opened = _open(registry, workspace)
+    events = opened.events(name)
+    if not events:
+        raise opened.unknown(name)
+    known = {event.version for event in events}
+    never = [number for number in opened.numbers(name) if number not in known]
+    if as_json:
+        rows = [event.model_dump(mode="json") for event in events]
+        print(json.dumps({"current": events[-1].version, "events": rows, "never_current": never}))
+        return
+    print_table([_event_row(event) for event in events])
+    print(f"Current: version {events[-1].version}, {opened.place(name, events[-1].version)}")
+    if never:
+        print(f"Never current: {', '.join(f'version {number}' for number in never)}")
+
+
+def rollback(
+    name: Name,
+    reason: Annotated[
+        str, typer.Option(help="Why; it is kept in the history.", show_default=False)
+    ],
+    to: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Version; by default the one before the current.", show_default=False
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Who; by default user and host.", show_default=False)
+    ] = None,
+    registry: Address = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Make an older version current again; nothing is deleted."""
+    from pupila_flows.registry.events import whoever
+    from pupila_flows.registry.rollback import roll_back
+
+    event = roll_back(
+        _open(registry, workspace), name, to, by or whoever(), _stated("reason", reason)
+    )
+    if as_json:
+        print(event.model_dump_json())
+    else:
+        print(
+            f"Version {event.version} of {name} is current again, after version {event.previous}."
+        )
+
+
+def diff(
+    name: Name,
+    before: Annotated[int, typer.Argument(help="Version.", metavar="V1", show_default=False)],
+    after: Annotated[int, typer.Argument(help="Version.", metavar="V2", show_default=False)],
+    registry: Address = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what changed between two versions: recipe, teachers, data, figures, verdicts."""
+    from pupila_flows.registry.diff import diff
+
+    found = diff(_open(registry, workspace), name, before, after)
+    print(found.model_dump_json()) if as_json else _print_difference(found)
+
+
+def verify(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH_OR_NAME",
+            help="Folder of a version or an artifact, or a name in the registry.",
+            show_default=False,
+        ),
+    ],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version of the name; by default the current.")
+    ] = None,
+    registry: Address = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Check offline that every file is what was published, and that the chain is whole."""
+    from pupila_flows.registry.verify import is_folder, verify_folder, verify_version
+
+    if version is None and is_folder(what):
+        found = verify_folder(Path(what))
+    else:
+        found = verify_version(_open(registry, workspace), what, version)
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for problem in found.problems:
+            print(problem)
+        if not found.problems:
+            told = f"; SHA-256 of its manifest: {found.manifest}" if found.manifest else ""
+            print(f"{found.place} is whole: {found.files} files are what was published{told}.")
+    sys.exit(1 if found.problems else 0)
+
+
+def _open(registry: str | None, workspace: Path) -> Registry:
+    from pupila_flows.registry import open_registry
+    from pupila_flows.registry.addresses import resolved
+
+    return open_registry(
+        resolved(registry, Path.cwd()) if registry else str(workspace / "registry")
+    )
+
+
+def _signed(override: bool, by: str | None, reason: str | None) -> tuple[str, str] | None:
+    """Return who overrides the gate and why; None where nobody does."""
+    if not override:
+        if by or reason:
+            raise PupilaError("--by and --reason sign an --override: give that too, or leave them.")
+        return None
+    return _stated("by", by), _stated("reason", reason)
+
+
+def _stated(option: str, value: str | None) -> str:
+    if not value or not value.strip():
+        raise PupilaError(
+            f"--{option} is {value!r}: state it in words; it is kept with the version for ever."
+        )
+    return value.strip()
+
+
+def _event_row(event: Event) -> dict[str, str]:
+    return {
+        "version": str(event.version),
+        "what": "override" if event.override else event.kind,
+        "when": event.at,
+        "by": event.by,
+        "reason": event.reason,
+        "manifest": event.manifest[:12],
+    }
+
+
+def _print_difference(found: Difference) -> None:
+    if found.recipe:
+        print(*found.recipe, sep="\n")
+    print_table(
+        [
+            {
+                "what": change.what,
+                f"version {found.before}": change.before,
+                f"version {found.after}": change.after,
+            }
+            for change in found.changes
+        ]
+    )
+    if not (found.recipe or found.changes):
+        print(f"Versions {found.before} and {found.after} of {found.name} do not differ.")

@@ -1,0 +1,178 @@
+"""`pupila station`: server, deployments and worker by one command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pupila_flows.cli.options import HERE, WorkspaceFolder
+
+if TYPE_CHECKING:
+    from pupila_flows.station.deployments import Deployment
+    from pupila_flows.station.station import Station
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run recipes by schedule, by hand from the Prefect UI, and when a teacher is retrained.",
+)
+
+Recipes = Annotated[
+    list[Path] | None,
+    typer.Option("--recipe", "-r", help="Recipe to be deployed; can be repeated."),
+]
+Cron = Annotated[str, typer.Option(help="When the nightly runs begin, as cron writes it.")]
+Timezone = Annotated[str, typer.Option(help="Time zone of --cron.")]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        help="Prefect block that tells of a failed or late night, as `slack-webhook/my-channel`; "
+        "by default the log tells.",
+        show_default=False,
+    ),
+]
+_NIGHT, _ZONE = "0 2 * * *", "UTC"
+
+
+@app.command()
+def up(
+    recipe: Recipes = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of server and UI.")] = 4200,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; all but loopback need --auth-file.")
+    ] = "127.0.0.1",
+    auth_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of one line `user:password`, which server and UI then ask for.",
+            show_default=False,
+        ),
+    ] = None,
+    cron: Cron = _NIGHT,
+    timezone: Timezone = _ZONE,
+    notify: Notify = None,
+    workspace: WorkspaceFolder = HERE,
+) -> None:
+    """Bring up server, deployments and a worker, until Ctrl-C."""
+    from pupila_flows.station.address import checked_address
+    from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.signals import heed
+    from pupila_flows.station.station import running
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    address = checked_address(host, port, auth_file)
+    deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
+    say = partial(print, flush=True)
+    heed()
+    try:
+        with running(
+            place, address, deployments, auth_file=auth_file, notify=notify, say=say
+        ) as station:
+            _introduce(station, deployments, place.root, say)
+            _attend(station, say)
+    except KeyboardInterrupt:
+        say("ended; what was under way goes on from its checkpoint when a station is up again")
+
+
+@app.command()
+def deploy(
+    recipe: Recipes = None,
+    cron: Cron = _NIGHT,
+    timezone: Timezone = _ZONE,
+    notify: Notify = None,
+    workspace: WorkspaceFolder = HERE,
+) -> None:
+    """Register the deployments with a server that is up already: that of PREFECT_API_URL."""
+    import os
+
+    from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.loopback import unproxied
+    from pupila_flows.station.register import register
+    from pupila_flows.workspace import Workspace
+
+    _named_api()
+    os.environ.update(unproxied(os.environ))
+    place = Workspace.at(workspace)
+    deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
+    register(deployments, notify)
+    for each in deployments:
+        print(f"{each.flow}/{each.name}")
+    if not deployments:
+        print("No --recipe was given: the deployments registered before stay.")
+
+
+@app.command()
+def work() -> None:
+    """Run a worker of a server that is up already, and take up what the last one left.
+
+    For machines or containers that end with their worker, so that a run which was under way is dead
+    with it: it goes on from its checkpoint. The server is that of PREFECT_API_URL.
+    """
+    import os
+    import socket
+
+    from pupila_flows.station.api import Api
+    from pupila_flows.station.loopback import unproxied
+    from pupila_flows.station.worker import take_up_the_last, worker_command
+
+    api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
+    take_up_the_last(api, partial(print, flush=True))
+    command = worker_command(socket.gethostname())
+    os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
+
+
+def _named_api() -> str:
+    import os
+
+    from pupila.errors import PupilaError
+
+    named = os.environ.get("PREFECT_API_URL")
+    if not named:
+        raise PupilaError(
+            "PREFECT_API_URL is not set: name the API of a Prefect server, as in "
+            "http://127.0.0.1:4200/api, or use `pupila station up`, which brings one."
+        )
+    return named
+
+
+def _introduce(
+    station: Station,
+    deployments: list[Deployment],
+    workspace: Path,
+    say: Callable[[str], None],
+) -> None:
+    say(f"Prefect UI:  {station.address.root}")
+    say(f"Workspace:   {workspace}")
+    for each in deployments:
+        when = f"{each.night.cron} {each.night.timezone}" if each.night else "by hand"
+        when = f"when retrained: {', '.join(each.teachers)}" if each.teachers else when
+        say(f"Deployment:  {each.flow}/{each.name} ({when})")
+    if not deployments:
+        say("Deployments: those registered before; --recipe RECIPE makes some")
+    say("up; Ctrl-C ends it and all that it runs")
+
+
+def _attend(station: Station, say: Callable[[str], None]) -> None:
+    """Tell what happens and restart what dies, for ever."""
+    from pupila_flows.station.monitor import Watch
+
+    watch = Watch(station.api)
+    while True:
+        for name in station.keep():
+            say(f"{_now()} the {name} had ended, and was started again")
+        try:
+            for line in watch.news():
+                say(f"{_now()} {line}")
+        except OSError:
+            pass  # the server is starting again; what was missed is told then
+        time.sleep(2)
+
+
+def _now() -> str:
+    return datetime.now().strftime("%H:%M:%S")

@@ -1,0 +1,135 @@
+"""`pupila teacher`: the shelf of teachers by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pupila.errors import PupilaError
+from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.printing import print_table
+from pupila_flows.cli.working import working
+
+if TYPE_CHECKING:
+    from pupila_flows.teachers import ShelvedTeacher
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keep trained teachers by name, so that recipes get the latest: `path: shelf:NAME`.",
+)
+
+
+@app.command()
+def add(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Model file, SavedModel folder, or folder of an artifact.", show_default=False
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Name on the shelf.", show_default=False)],
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Class of each output column; by default those of the last version."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(help="softmax, logits or sigmoid; by default that of the last version."),
+    ] = None,
+    workspace: WorkspaceFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Put a teacher on the shelf, and tell Prefect, which runs what depends on it."""
+    from pupila_flows.run.add_teacher import shelve
+    from pupila_flows.run.single import parse_classes
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    with working(as_json):
+        shelved = shelve(place, name, file, parse_classes(classes), output)
+    told = shelved.changed and _tell(place.root, shelved.teacher)
+    if as_json:
+        print(json.dumps(_row(shelved.teacher) | {"changed": shelved.changed, "told": told}))
+        return
+    version = f"{name}, version {shelved.teacher.version}"
+    if not shelved.changed:
+        print(f"{version} is what the shelf has already: nothing changed, and no trigger was told.")
+    else:
+        ends = (
+            "Prefect was told" if told else "no Prefect server was told, so no trigger starts a run"
+        )
+        print(f"{version} is what runs use from now on; {ends}.")
+
+
+@app.command(name="list")
+def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
+    """List the teachers on the shelf, with all their versions."""
+    from pupila_flows.teachers import Shelf
+
+    shelf = Shelf.of(workspace.resolve())
+    rows = [
+        _row(teacher) | {"current": teacher == shelf.current(name)}
+        for name in shelf.names()
+        for teacher in shelf.versions(name)
+    ]
+    if as_json:
+        print(json.dumps({"teachers": rows}))
+    elif not rows:
+        print(f"No teacher on the shelf of {workspace}: `pupila teacher add FILE --name NAME`.")
+    else:
+        print_table([_written(row) for row in rows])
+
+
+def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
+    """Tell the server that the user has named, or the station of the workspace, if there is one."""
+    from pupila_flows.station.address import known_api
+    from pupila_flows.station.retrained import tell_retrained
+
+    try:
+        api = known_api(workspace, os.environ)
+    except PupilaError as error:
+        print(
+            f"warning: {error} The teacher is on the shelf; start the deployment that depends on "
+            "it by hand.",
+            file=sys.stderr,
+        )
+        return False
+    if api is None:
+        return False
+    try:
+        tell_retrained(api, teacher)
+    except PupilaError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _row(teacher: ShelvedTeacher) -> dict[str, object]:
+    record = teacher.record
+    return {
+        "name": teacher.name,
+        "version": teacher.version,
+        "source": record.source,
+        "sha256": record.sha256,
+        "added": record.added,
+        "classes": list(record.classes),
+        "output": record.output,
+        "path": str(teacher.path),
+    }
+
+
+def _written(row: dict[str, object]) -> dict[str, str]:
+    return {
+        "name": str(row["name"]),
+        "version": f"{row['version']}{' (current)' if row['current'] else ''}",
+        "source": str(row["source"]),
+        "sha256": str(row["sha256"])[:12],
+        "added": str(row["added"]),
+        "classes": ", ".join(map(str, row["classes"])),  # pyright: ignore[reportArgumentType]
+        "output": str(row["output"]),
+    }

@@ -1,0 +1,1 @@
+"""The images: read, checked, left out, made."""

@@ -1,0 +1,50 @@
+"""Reads the images of an open-set evaluation, with progress; none of them may be broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pupila import PupilaError, manifest
+from pupila.dataset import Dataset
+from pupila_flows import progress as display
+from pupila_flows.data.open_set.near_misses import listed
+
+
+def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -> Dataset:
+    """Measure all near misses and return them as test images, labelled by group.
+
+    Raises:
+        PupilaError: one of them cannot be read, or they are not listed as they should be.
+    """
+    found = listed(path)
+    rows = [(file, group, "test") for file, group in found]
+    dataset = scanned(rows, classes, cache_folder, "near misses")
+    display.current.get().finish("near misses", f"{len(found)} images")
+    return dataset
+
+
+def scanned(
+    rows: list[tuple[str, str, str]], classes: tuple[str, ...], cache_folder: Path, title: str
+) -> Dataset:
+    """Measure images given by file, label and split.
+
+    Raises:
+        PupilaError: one of them cannot be read.
+    """
+    shown = display.current.get()
+
+    def progress(done: int, total: int, what: str) -> None:
+        shown.update(title, done, total, what)
+
+    listing = pd.DataFrame(rows, columns=["path", "label", "split"])
+    frame = manifest.scan(listing, cache_folder, progress)
+    broken = frame[frame["error"] != ""]
+    if len(broken):
+        first = broken.iloc[0]
+        raise PupilaError(
+            f"{len(broken)} of the {len(frame)} {title} cannot be read, first {first['path']!r}: "
+            f"{first['error']}. Replace the files, or take them out."
+        )
+    return Dataset.of(frame, classes, cache_folder)

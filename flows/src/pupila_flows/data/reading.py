@@ -1,0 +1,36 @@
+"""Reads the images of a recipe or a command, with progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pupila import PupilaError, manifest
+from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
+from pupila_flows import progress as display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
+    """List and measure the images; files that did not change are not opened again."""
+    shown = display.current.get()
+
+    def progress(done: int, total: int, what: str) -> None:
+        shown.update("data", done, total, what)
+
+    frame = manifest.scan(manifest.read(path), cache, progress)
+    shown.finish("data", f"{len(frame)} images")
+    return Dataset.of(frame, classes or _classes_of(frame, path), cache)
+
+
+def _classes_of(frame: pd.DataFrame, path: Path) -> tuple[str, ...]:
+    """Return the labels in alphabetical order."""
+    labels = frame["label"][frame["split"] != UNLABELLED]
+    if labels.empty:
+        raise PupilaError(
+            f"The {len(frame)} images of {str(path)!r} are all unlabelled: add labelled ones in "
+            f"the splits {', '.join(LABELLED_SPLITS)}."
+        )
+    return tuple(sorted(set(labels.tolist())))

@@ -1,0 +1,143 @@
+"""A folder of synthetic images, class-per-folder, as a recipe reads it."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pupila import Progress, PupilaError
+from pupila.dataset import LABELLED_SPLITS
+from pupila_flows.data.synthetic.eye import CLASSES, draw_eye
+from pupila_flows.data.synthetic.render import render
+
+README_NAME = "README.txt"
+_TITLE = "SYNTHETIC IMAGES - NOT MEDICAL"
+_JPEG_QUALITY = 92
+
+
+def write_images(
+    folder: Path, counts: Mapping[str, int], seed: int, progress: Progress, size: int = 224
+) -> None:
+    """Write `<split>/<class>/synthetic_0001.jpg`, … and a README; reuse them if already there.
+
+    `counts` gives the images of each class by split (`train`, `validation`, `test`); `size` is
+    their side in pixels. The same arguments give the same bytes with the same NumPy and Pillow,
+    and an image depends on its place and the seed alone, not on how many others there are. The
+    folder appears whole or not at all; a set with other arguments is replaced.
+
+    Raises:
+        PupilaError: a count is no use, or the folder holds something else.
+    """
+    _check(folder, counts)
+    readme = _readme(counts, seed, size)
+    places = list(_places(counts))
+    if _is_complete(folder, readme, places, seed, size):
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        unfinished = Path(scratch) / "new"
+        _draw(unfinished, places, seed, size, progress)
+        (unfinished / README_NAME).write_text(readme)
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        unfinished.rename(folder)
+
+
+def is_synthetic(data: Path) -> bool:
+    """Tell whether a dataset is one that `write_images` made: its README says so."""
+    readme = data / README_NAME
+    return readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a set an image stands: what it shows follows from this and the set's seed."""
+
+    split: str
+    label: str
+    number: int
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.split}/{self.label}/synthetic_{self.number:04}.jpg"
+
+    def random(self, seed: int) -> np.random.Generator:
+        """Return the source of this image's random numbers."""
+        place = [LABELLED_SPLITS.index(self.split), CLASSES.index(self.label), self.number]
+        return np.random.default_rng([seed, *place])
+
+
+def photograph(place: Place, seed: int, size: int) -> bytes:
+    """Return one image as a JPEG file's content."""
+    random = place.random(seed)
+    pixels = render(draw_eye(place.label, random), size, random)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue()
+
+
+def _draw(folder: Path, places: list[Place], seed: int, size: int, progress: Progress) -> None:
+    for done, place in enumerate(places, start=1):
+        file = folder / place.file_name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(photograph(place, seed, size))
+        progress(done, len(places), "synthetic images")
+
+
+def _places(counts: Mapping[str, int]) -> Iterator[Place]:
+    for split, count in counts.items():
+        for label in CLASSES:
+            for number in range(1, count + 1):
+                yield Place(split, label, number)
+
+
+def _check(folder: Path, counts: Mapping[str, int]) -> None:
+    if not counts or min(counts.values()) < 1 or not {*counts} <= {*LABELLED_SPLITS}:
+        raise PupilaError(
+            f"Synthetic images cannot be counted as {dict(counts)!r}: give at least 1 per class "
+            f"for one or more of {', '.join(LABELLED_SPLITS)}."
+        )
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder)):
+        raise PupilaError(
+            f"{str(folder)!r} holds something other than synthetic images, and is left as it is: "
+            f"name an empty or a new folder."
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    readme = folder / README_NAME
+    return readme.is_file() and readme.read_text().startswith(_TITLE)
+
+
+def _is_complete(folder: Path, readme: str, places: list[Place], seed: int, size: int) -> bool:
+    """Tell whether just this set is there.
+
+    Its first image is drawn again: another version of this program would draw another.
+    """
+    first = folder / places[0].file_name
+    return (
+        _is_ours(folder)
+        and (folder / README_NAME).read_text() == readme
+        and all((folder / place.file_name).is_file() for place in places)
+        and first.read_bytes() == photograph(places[0], seed, size)
+    )
+
+
+def _readme(counts: Mapping[str, int], seed: int, size: int) -> str:
+    listed = "".join(f"  {split}: {count} of each class\n" for split, count in counts.items())
+    return f"""{_TITLE}
+
+A program drew these pictures of optic discs from random numbers. They show no patient and no
+real eye. A model trained on them knows nothing about glaucoma: it must never be used, and its
+figures never be quoted, for anything medical. They exist to try Pupila where there are no images.
+
+"glaucoma" and "normal" mean only that the cup was drawn large or small against the disc.
+
+Seed {seed}, {size} x {size} pixels:
+{listed}"""

@@ -1,0 +1,41 @@
+"""Judges the images before anything is trained on them.
+
+Importing it is cheap, as recipes hold `Bounds`; pandas and Great Expectations come with the first
+validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pupila_flows.recipe.expectations import Bounds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pupila_flows.results import Check
+
+__all__ = ["Bounds", "validate"]
+
+
+def validate(
+    frame: pd.DataFrame,
+    classes: Sequence[str],
+    positive: str,
+    bounds: Bounds,
+    docs_folder: Path,
+    source: str,
+) -> tuple[tuple[Check, ...], Path]:
+    """Judge a frame of `pupila.manifest.scan` and return the checks and the Data Docs index page.
+
+    Errors stop a run, warnings do not. `docs_folder` is for this function alone: what an earlier
+    validation wrote there is replaced. `source` is what the pages call the data.
+
+    Raises:
+        PupilaError: `positive` is none of the classes.
+    """
+    from pupila_flows.data.validation.checks import check_images
+
+    return check_images(frame, classes, positive, bounds, docs_folder, source)

@@ -1,0 +1,93 @@
+"""From a scanned manifest to the checks of a run, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pupila.dataset import UNLABELLED
+from pupila.errors import PupilaError, nearest
+from pupila.scanning import NUMBERS
+from pupila_flows.data.validation.data_docs import make_offline, write_index
+from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact, facts
+from pupila_flows.data.validation.great_expectations import Outcome, judge
+from pupila_flows.data.validation.image_checks import Limit, Rule, rules
+from pupila_flows.recipe.expectations import Bounds
+from pupila_flows.results import Check
+
+
+def check_images(
+    frame: pd.DataFrame,
+    classes: Sequence[str],
+    positive: str,
+    bounds: Bounds,
+    docs_folder: Path,
+    source: str,
+) -> tuple[tuple[Check, ...], Path]:
+    """Do what `pupila_flows.data.validation.validate` promises."""
+    if positive not in classes:
+        raise PupilaError(
+            f"The positive class {positive!r} is none of the classes {list(classes)}."
+            f"{nearest(positive, classes)}"
+        )
+    plain = _plain(frame)
+    for_each = rules(classes, bounds)
+    for_all = tuple(facts(plain, classes, positive, bounds))
+    outcomes = judge(plain, for_each, for_all, docs_folder)
+    checks = (
+        *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in for_each),
+        *(_check_of_fact(fact, outcomes[fact.name]) for fact in for_all),
+    )
+    make_offline(docs_folder)
+    return checks, write_index(docs_folder, source, checks)
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with text as text and numbers as numbers, as if fresh from the scan.
+
+    A frame that was written as CSV in between has empty text where a number is unknown. Labels of
+    unlabelled images are missing, not empty: a rule on labels passes over them.
+    """
+    numbers = {name: frame[name].replace("", None).astype("float64") for name in NUMBERS}
+    texts = {name: frame[name].astype("str") for name in frame if name not in NUMBERS}
+    plain = pd.DataFrame(texts | numbers)
+    plain.loc[plain["split"] == UNLABELLED, "label"] = None
+    return plain
+
+
+def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
+    return Check(
+        name=rule.name,
+        severity=rule.severity,
+        passed=outcome.passed,
+        found="; ".join(_found(limit, outcome, frame) for limit in rule.limits),
+        advice="" if outcome.passed else rule.advice,
+        images=tuple(dict.fromkeys(outcome.images))[:SHOWN_IMAGES],
+    )
+
+
+def _found(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
+    """Say how many images break a limit, and by what."""
+    broken, values = outcome.unexpected[limit.column], frame[limit.column]
+    if limit.allowed is None:
+        part = f"{broken} of {len(frame)} images"
+        extent = f"it goes from {values.min():.4g} to {values.max():.4g}"
+        return f"{part} have a {limit.column} that is not {limit.words}; {extent}"
+    if not broken:
+        return f"all {values.count()} images"
+    others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
+    return f"{broken} of {values.count()} images: {limit.column} {others}"
+
+
+def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:
+    return Check(
+        name=fact.name,
+        severity=fact.severity,
+        passed=outcome.passed,
+        found=fact.found,
+        advice="" if outcome.passed else fact.advice,
+        images=fact.images,
+        shortcut=fact.shortcut,
+    )

@@ -1,0 +1,57 @@
+"""Data Docs that look right without a network: no script, no remote file, one stylesheet of ours.
+
+Great Expectations' pages load Bootstrap, jQuery, Vega and Font Awesome from public servers, and
+its index page is empty without scripts. Here scripts and remote files are taken out, the stylesheet
+`docs.css` lays out the class names that remain, and the index is a page of our own.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from pupila_flows.results import Check
+
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
+_REMOTE_STYLE = re.compile(r"<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
+_REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
+_OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL | re.IGNORECASE)
+_FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
+
+
+def make_offline(docs_folder: Path) -> None:
+    """Rewrite every page so that a browser asks for nothing outside `docs_folder`."""
+    style = f"<style>{_style()}</style>"
+    for page in docs_folder.rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        for pattern in (_SCRIPT, _REMOTE_STYLE, _OWN_STYLE, _FOOTER):
+            html = pattern.sub("", html)
+        html = _REMOTE_IMAGE.sub("Data Docs", html)
+        page.write_text(html.replace("</head>", f"{style}</head>"), encoding="utf-8")
+    shutil.rmtree(docs_folder / "static", ignore_errors=True)
+
+
+def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path:
+    """Write the page that lists the checks and links to Great Expectations' own."""
+    environment = Environment(
+        loader=PackageLoader("pupila_flows.data.validation", "."), autoescape=select_autoescape()
+    )
+    details = {
+        page.relative_to(docs_folder).parts[1]: page.relative_to(docs_folder).as_posix()
+        for page in sorted(docs_folder.glob("validations/*/**/*.html"))
+    }
+    index = docs_folder / "index.html"
+    page = environment.get_template("index.html").render(
+        source=source, checks=checks, details=details, style=_style()
+    )
+    index.write_text(page, encoding="utf-8")
+    return index
+
+
+def _style() -> str:
+    return resources.files("pupila_flows.data.validation").joinpath("docs.css").read_text("utf-8")

@@ -1,0 +1,141 @@
+"""Great Expectations decides: rules on the images, facts on a frame of one row, and Data Docs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact
+from pupila_flows.data.validation.image_checks import Limit, Rule
+
+IMAGES_SUITE = "each_image"
+FACTS_SUITE = "all_images_together"
+
+_SEVERITIES = {"error": "critical", "warning": "warning"}
+
+
+@dataclass
+class Outcome:
+    """What Great Expectations said of one rule or fact."""
+
+    passed: bool = True
+    unexpected: dict[str, int] = field(default_factory=dict[str, int])
+    """Rows that break a rule, by column."""
+    values: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    """The first values that break it, by column."""
+    images: list[str] = field(default_factory=list[str])
+    """Paths of the first images that break it."""
+
+
+def judge(
+    frame: pd.DataFrame, rules: Sequence[Rule], facts: Sequence[Fact], docs_folder: Path
+) -> dict[str, Outcome]:
+    """Return the outcome of each rule and fact by its name; write Data Docs into `docs_folder`."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    for earlier in ("expectations", "validations"):
+        shutil.rmtree(docs_folder / earlier, ignore_errors=True)
+    context = _context(docs_folder)
+    columns = ["path", *dict.fromkeys(limit.column for rule in rules for limit in rule.limits)]
+    results = [
+        *_run(context, IMAGES_SUITE, frame[columns], _of_rules(rules)),
+        *_run(context, FACTS_SUITE, _facts_frame(facts), _of_facts(facts)),
+    ]
+    context.build_data_docs()
+    outcomes = {each.name: Outcome() for each in (*rules, *facts)}
+    for result in results:
+        _add(outcomes[result.expectation_config.meta["check"]], result)
+    return outcomes
+
+
+def _context(docs_folder: Path) -> Any:
+    """Return a context that keeps nothing but Data Docs, and is quiet."""
+    gx: Any = import_module("great_expectations")
+    types: Any = import_module("great_expectations.data_context.types.base")
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = types.ProgressBarsConfig(globally=False)
+    for name in list(context.config.data_docs_sites):
+        context.delete_data_docs_site(name)
+    store = {
+        "class_name": "TupleFilesystemStoreBackend",
+        "base_directory": str(docs_folder.absolute()),
+    }
+    index = {"class_name": "DefaultSiteIndexBuilder"}
+    site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+    context.add_data_docs_site("data_docs", site)
+    return context
+
+
+def _run(context: Any, name: str, frame: pd.DataFrame, expectations: Iterable[Any]) -> list[Any]:
+    gx: Any = import_module("great_expectations")
+    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=name,
+            data=asset.add_batch_definition_whole_dataframe(name),
+            suite=context.suites.add(
+                gx.ExpectationSuite(name=name, expectations=list(expectations))
+            ),
+        )
+    )
+    shown: dict[str, Any] = {
+        "result_format": "SUMMARY",
+        "partial_unexpected_count": SHOWN_IMAGES,
+    }
+    if "path" in frame:
+        shown["unexpected_index_column_names"] = ["path"]
+    return definition.run(batch_parameters={"dataframe": frame}, result_format=shown).results
+
+
+def _of_rules(rules: Sequence[Rule]) -> list[Any]:
+    return [_of_limit(rule, limit) for rule in rules for limit in rule.limits]
+
+
+def _of_limit(rule: Rule, limit: Limit) -> Any:
+    gxe: Any = import_module("great_expectations.expectations")
+    words: dict[str, Any] = {
+        "column": limit.column,
+        "description": f"{rule.name}: {limit.column} {limit.words}",
+        "severity": _SEVERITIES[rule.severity],
+        "meta": {"check": rule.name},
+    }
+    if limit.allowed is not None:
+        return gxe.ExpectColumnValuesToBeInSet(value_set=list(limit.allowed), **words)
+    return gxe.ExpectColumnValuesToBeBetween(
+        min_value=limit.minimum, max_value=limit.maximum, **words
+    )
+
+
+def _of_facts(facts: Sequence[Fact]) -> list[Any]:
+    gxe: Any = import_module("great_expectations.expectations")
+    return [
+        gxe.ExpectColumnMaxToBeBetween(
+            column=fact.column,
+            min_value=fact.minimum,
+            max_value=fact.maximum,
+            description=f"{fact.name}: {fact.found}",
+            severity=_SEVERITIES[fact.severity],
+            meta={"check": fact.name},
+        )
+        for fact in facts
+    ]
+
+
+def _facts_frame(facts: Sequence[Fact]) -> pd.DataFrame:
+    return pd.DataFrame({fact.column: [fact.value] for fact in facts})
+
+
+def _add(outcome: Outcome, result: Any) -> None:
+    """Join the result of one expectation to those of the same rule or fact."""
+    details = result.result
+    column = result.expectation_config.kwargs["column"]
+    outcome.passed &= bool(result.success)
+    outcome.unexpected[column] = details.get("unexpected_count", 0)
+    outcome.values[column] = details.get("partial_unexpected_list", [])
+    outcome.images += [each["path"] for each in details.get("partial_unexpected_index_list") or ()]

@@ -1,0 +1,79 @@
+"""What must hold for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pupila_flows.recipe.expectations import Bounds
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Values that a column may have: a set of them, or a range with its ends."""
+
+    column: str
+    allowed: tuple[str, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The limit as it is read after the column's name."""
+        if self.allowed is not None:
+            return " or ".join(value or "empty" for value in self.allowed)
+        if self.maximum is None:
+            return f"{self.minimum:g} or more"
+        return f"from {self.minimum:g} to {self.maximum:g}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something that must hold for each image; broken where any of the limits is."""
+
+    name: str
+    severity: Severity
+    limits: tuple[Limit, ...]
+    advice: str
+
+
+def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
+    """Return the rules for each image."""
+    width, height = bounds.minimum_width, bounds.minimum_height
+    darkest, brightest = bounds.minimum_brightness, bounds.maximum_brightness
+    return (
+        Rule(
+            "Every file decodes",
+            "error",
+            (Limit("error", allowed=("",)),),
+            "Replace these files, or take them out of the data.",
+        ),
+        Rule(
+            "Every label is a known class",
+            "error",
+            (Limit("label", allowed=tuple(classes)),),
+            f"Correct the labels, or add them to `classes` ({', '.join(classes)}).",
+        ),
+        Rule(
+            f"Every image has {width} × {height} pixels or more",
+            "error",
+            (Limit("width", minimum=width), Limit("height", minimum=height)),
+            "Take thumbnails and icons out of the data, or lower `minimum_width` and "
+            "`minimum_height`.",
+        ),
+        Rule(
+            "No image is nearly black or white",
+            "warning",
+            (Limit("brightness", minimum=darkest, maximum=brightest),),
+            "Look at these images: failed exposures and blank frames teach nothing.",
+        ),
+        Rule(
+            "No image is blurred",
+            "warning",
+            (Limit("sharpness", minimum=bounds.minimum_sharpness),),
+            "Look at these images: out of focus or blank, they teach nothing.",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""In which process, and on which machine, a job is done."""

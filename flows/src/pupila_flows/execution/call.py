@@ -1,0 +1,41 @@
+"""A function call with all that any machine needs to make it in a child process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pupila.runtime import Progress
+from pupila_flows.execution import child
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What `child.call` is given; every path means the same wherever the workspace is seen."""
+
+    target: str
+    """Function as `module:name`: only the child imports it."""
+    arguments: dict[str, Any]
+    log: Path
+    timeout_seconds: float | None
+    wanted: Path
+    """File that whoever waits for the answer holds locked, for as long as they do."""
+    alone: Path
+    """File that the child holds locked for as long as it lives."""
+    waits: bool = False
+    """Whether it mostly waits for others: on a cluster it takes no worker's place."""
+
+    def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
+        """Make the call on this machine and return its answer.
+
+        Raises:
+            PupilaError: the function raised one.
+            ChildFailed: its process crashed, was killed, or took too long.
+        """
+        return child.call(
+            *(self.target, self.arguments, self.log, progress),
+            timeout_seconds=self.timeout_seconds,
+            children=children,
+            alone=self.alone,
+        )

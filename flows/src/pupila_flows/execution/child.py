@@ -1,0 +1,235 @@
+"""Runs one function in a process of its own, so that its memory goes back and its crash is its own.
+
+The parent sends the arguments through standard input, and keeps that open: when the parent dies,
+the child sees the end of it and dies too. The child answers with JSON lines on a pipe. Whatever it
+prints goes into a log file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from pupila.errors import PupilaError
+from pupila.runtime import Progress
+from pupila_flows.execution import locks
+
+_GRACE_SECONDS = 5.0
+_LOG_TAIL_LINES = 12
+_PROGRESS_INTERVAL_SECONDS = 0.2
+
+
+class ChildFailed(RuntimeError):
+    """The child crashed, was killed or ran out of time; the message names its log."""
+
+
+class Children:
+    """The live child processes of a run, so that they can be ended together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alive: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+
+    def start(
+        self, command: list[str], output: IO[bytes], answers: int, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that prints to `output` and inherits the descriptor `answers`.
+
+        Raises:
+            PupilaError: the run was stopped.
+        """
+        with self._lock:
+            if self._closed:
+                raise PupilaError("The run was stopped.")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(answers,),
+                env=environment,
+                start_new_session=True,
+            )
+            self._alive.add(process)
+            return process
+
+    def forget(self, process: subprocess.Popen[bytes]) -> None:
+        """Stop counting a process that has ended."""
+        with self._lock:
+            self._alive.discard(process)
+
+    def end(self) -> None:
+        """Kill all of them, and let no other start."""
+        with self._lock:
+            self._closed = True
+            for process in self._alive:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def name_of(target: Callable[..., dict[str, Any]]) -> str:
+    """Return a function of a module as `module:name`."""
+    return f"{target.__module__}:{target.__name__}"
+
+
+def call(
+    target: str,
+    arguments: dict[str, Any],
+    log: Path,
+    progress: Progress,
+    timeout_seconds: float | None = None,
+    children: Children | None = None,
+    alone: Path | None = None,
+) -> dict[str, Any]:
+    """Call `target(progress=…, **arguments)` in a new process and return what it returns.
+
+    `target` is a function as `name_of` writes it; arguments and answer are JSON values. The process
+    is one of `children` for as long as it lives, and all that time holds the file `alone` locked:
+    one that begins before another has ended, whoever started that, waits for it.
+
+    Raises:
+        PupilaError: the function raised one.
+        ChildFailed: it crashed, was killed, or took longer than `timeout_seconds`.
+    """
+    family = children or Children()
+    reader, writer = os.pipe()
+    environment = {key: value for key, value in os.environ.items() if key not in _SCRUBBED}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
+    # -P: what lies in the user's folder must not stand in for a module of ours
+    program = [sys.executable, "-P", "-m", __name__, target]
+    program += [str(alone)] if alone else []
+    try:
+        with log.open("ab") as output:
+            process = family.start(program, output, writer, environment)
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    try:
+        _send(process, arguments)
+        answer = _listen(reader, progress, timeout_seconds)
+    finally:
+        os.close(reader)
+        _end(process)
+        family.forget(process)
+    if "result" in answer:
+        return answer["result"]
+    if "refused" in answer:
+        raise PupilaError(answer["refused"])
+    raise ChildFailed(_post_mortem(answer, process.returncode, timeout_seconds, log))
+
+
+_SCRUBBED = frozenset({"TF_USE_LEGACY_KERAS"})
+"""Set by tfmot for the whole process; a child that inherits it would mistake Keras 3."""
+
+
+def _send(process: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
+    stream = process.stdin
+    if stream is None:  # cannot be: we asked for a pipe
+        raise RuntimeError("no pipe to the child")
+    try:
+        stream.write(json.dumps(arguments).encode() + b"\n")
+        stream.flush()
+    except BrokenPipeError:
+        return  # it died at once: its log tells why
+
+
+def _listen(reader: int, progress: Progress, timeout_seconds: float | None) -> dict[str, Any]:
+    """Read lines until an answer, the end of the pipe (no answer) or the time limit."""
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    received = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(reader, selectors.EVENT_READ)
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if (left is not None and left <= 0) or not selector.select(left):
+                return {"timeout": True}
+            block = os.read(reader, 1 << 16)
+            if not block:
+                return {}
+            *lines, received = (received + block).split(b"\n")
+            for message in map(json.loads, lines):
+                if "progress" not in message:
+                    return message
+                progress(*message["progress"])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Make sure that the child and all that it started are gone, in its own time if it can."""
+    try:
+        process.wait(_GRACE_SECONDS if sys.exc_info()[0] is None else 0)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin:
+        process.stdin.close()
+    process.wait()
+
+
+def _post_mortem(
+    answer: dict[str, Any], code: int, timeout_seconds: float | None, log: Path
+) -> str:
+    if "timeout" in answer:
+        return f"stopped after {timeout_seconds:.0f} s, its time limit. Its log: {log}"
+    if "crashed" in answer:
+        return f"{answer['crashed']}. Its log: {log}"
+    if code == -signal.SIGKILL:
+        return f"killed by the system, most often for want of memory. Its log: {log}"
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+    return f"ended with code {code} and no answer. Its log: {log}\n{tail}"
+
+
+def main() -> None:
+    """Be the child: read arguments, call the function that the command line names, answer."""
+    answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
+    arguments = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    module, _, name = sys.argv[1].partition(":")
+    for alone in sys.argv[2:]:
+        locks.hold(Path(alone))
+    try:
+        function = getattr(import_module(module), name)
+        answer = {"result": function(progress=_Reporter(answer_to), **arguments)}
+    except PupilaError as error:
+        answer = {"refused": str(error)}
+    except Exception as error:  # told to the parent; the whole of it stands in the log
+        traceback.print_exc()
+        answer = {"crashed": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), file=answer_to, flush=True)
+
+
+class _Reporter:
+    """Sends progress to the parent, but not more often than anyone could read."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done >= total or now - self._last >= _PROGRESS_INTERVAL_SECONDS:
+            self._last = now
+            print(json.dumps({"progress": [done, total, what]}), file=self._stream, flush=True)
+
+
+def _die_with_parent() -> None:
+    """Wait for the end of standard input, which comes only when the parent is gone."""
+    while os.read(sys.stdin.fileno(), 1024):
+        continue
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What a worker must have in common with the machine that sends it steps."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock
+
+from pupila.store import write_atomically
+from pupila_flows import machine
+from pupila_flows.execution import locks
+from pupila_flows.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A sign in the workspace that a worker must read and find locked, and what else it must see.
+
+    A worker with other versions would make other artifacts than the ledger says.
+    """
+
+    sign: Path
+    token: str
+    lock: Path
+    reads: tuple[Path, ...]
+    versions: dict[str, str]
+    """Of this machine."""
+
+    def fault(self) -> str | None:
+        """Say what keeps the machine that asks from doing our steps; None where nothing does."""
+        found = self._unseen() or self._unlocked() or self._different()
+        return f"{socket.gethostname()} {found}" if found else None
+
+    def _unseen(self) -> str | None:
+        try:
+            seen = self.sign.read_text() == self.token
+        except OSError:
+            seen = False
+        if not seen:
+            return (
+                f"does not see the workspace {str(self.sign.parent.parent)!r}: mount it there, "
+                "under the same path."
+            )
+        unread = [str(path) for path in self.reads if not path.exists()]
+        if unread:
+            return f"sees nothing at {', '.join(map(repr, unread))}: mount it there too."
+        return None
+
+    def _unlocked(self) -> str | None:
+        try:
+            held, reason = locks.is_held(self.lock), "it found a locked file unlocked"
+        except OSError as error:
+            held, reason = False, str(error)
+        if held:
+            return None
+        return (
+            f"does not share the locks of the workspace ({reason}), so that one step might run "
+            "twice at once: mount it with locks, over NFS 4 without `nolock` and `local_lock`."
+        )
+
+    def _different(self) -> str | None:
+        theirs = machine.versions()
+        differ = [
+            f"{name} {theirs.get(name, 'missing')} (here {self.versions.get(name, 'missing')})"
+            for name in sorted(theirs.keys() | self.versions.keys())
+            if theirs.get(name) != self.versions.get(name)
+        ]
+        if not differ:
+            return None
+        return f"has {', '.join(differ)}: install the same there, and start its worker again."
+
+
+@contextmanager
+def admission(place: Workspace, reads: Sequence[Path]) -> Generator[Admission]:
+    """Put a sign into the workspace for as long as the block lasts."""
+    token = uuid4().hex
+    sign, lock = place.root / "cluster" / f"{token}.txt", place.lock(f"cluster-{token}")
+    write_atomically(sign, token.encode())
+    try:
+        with FileLock(lock):
+            yield Admission(sign, token, lock, tuple(reads), machine.versions())
+    finally:
+        sign.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What only shows when the whole recipe is seen, one subject a module."""

@@ -1,0 +1,223 @@
+"""From a plan to the graph that runs: a node for each seed, each control, each point of a sweep.
+
+What a seed or a setting does not touch, directly or through what it is made from, is one node,
+whatever the number of seeds and points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from pupila.digest import digest_json
+from pupila.plugin import Config, StepPlugin, Technique
+from pupila_flows.data.exclude import Without
+from pupila_flows.plan.plan import Plan, PlannedStep, configured
+
+Settings = Mapping[str, Any]
+"""Values by `step.setting`: one point of a sweep."""
+
+_CONTROL = " (control)"
+"""After the name of the first step that a control stands beside; no step can be named so."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of the recipe with one seed at one point of a sweep, or the control of one."""
+
+    name: str
+    step: str
+    """Step of the recipe whose settings it has."""
+    plugin: StepPlugin
+    config: Config
+    inputs: tuple[str, ...]
+    """Names of teachers and other nodes."""
+    without: Without
+    """Images that it is not shown."""
+    seed: int
+    timeout_minutes: float
+    retries: int
+    settings: Settings
+    """What a sweep varied, in it or in what it is made from."""
+    seeded: bool
+    """Whether it, or what it is made from, depends on the seed."""
+    taught: bool
+    """Whether a teacher had a part in it."""
+    repeats: str | None = None
+    """Name of the node that it repeats with another seed."""
+    control: str | None = None
+    """Name of the node that was made alike, but without a teacher."""
+    teachers: tuple[str, ...] = ()
+    """Names of those behind it, or behind its pupil: it is compared with one of them."""
+
+    @property
+    def made_by(self) -> str:
+        """Digest of what it does, whatever it is called and made from."""
+        config, without = self.config.model_dump(mode="json"), dict(self.without)
+        return digest_json([self.plugin.name, config, without, self.seed])
+
+
+def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
+    """Return the nodes of a run, or of a sweep over `points`, each after its inputs.
+
+    In a sweep a control goes through the same steps as its pupil, since only the last of each
+    branch is judged.
+    """
+    nodes: dict[str, Node] = {}
+    for seed in range(plan.recipe.seed, plan.recipe.seed + plan.recipe.repeat):
+        for settings in points or ({},):
+            made: dict[str, Node] = {}
+            for step in plan.steps:
+                node = _node(step, made, settings, seed, plan)
+                made[step.name] = nodes.setdefault(node.name, node)
+    complete = _followed(_with_controls(nodes.values(), plan), plan, through=points is not None)
+    return _with_teachers(complete, plan)
+
+
+def points(plan: Plan) -> list[dict[str, Any]]:
+    """Return every combination of the values that the recipe's `sweep` names."""
+    axes = plan.recipe.sweep
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def _node(
+    step: PlannedStep, made: Mapping[str, Node], settings: Settings, seed: int, plan: Plan
+) -> Node:
+    """Return a step's node, made from the nodes that stand for its inputs."""
+    parents = [made[name] for name in step.section.inputs if name in made]
+    of_parents = set[str]().union(*(parent.settings for parent in parents))
+    own = plan.swept(step.name)
+    touching = {key: settings[key] for key in settings if key in own or key in of_parents}
+    changes = {own[key]: value for key, value in settings.items() if key in own}
+    technique = step.plugin if isinstance(step.plugin, Technique) else None
+    seeded = (technique and technique.seeded) or any(parent.seeded for parent in parents)
+    has_teacher = (technique and technique.control) or len(parents) < len(step.section.inputs)
+    first = plan.recipe.seed
+    seed = seed if seeded else first
+    return Node(
+        name=_name(step.name, touching, seed, first),
+        step=step.name,
+        plugin=step.plugin,
+        config=configured(step, changes) if changes else step.config,
+        inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
+        without=step.section.without,
+        seed=seed,
+        timeout_minutes=step.section.timeout_minutes,
+        retries=step.section.retries,
+        settings=touching,
+        seeded=bool(seeded),
+        taught=bool(has_teacher) or any(parent.taught for parent in parents),
+        repeats=_name(step.name, touching, first, first) if seed != first else None,
+    )
+
+
+def _name(step: str, settings: Settings, seed: int, first: int) -> str:
+    """Return a name that no other node has: `[…]` and `#` cannot be in that of a step."""
+    shown = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
+    return step + (f"[{shown}]" if shown else "") + (f"#{seed}" if seed != first else "")
+
+
+def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
+    """Put beside each node the control that its technique names; those alike are one."""
+    nodes, steps = list(nodes), {step.name: step for step in plan.steps}
+    alone = {node.made_by: node for node in nodes if not node.inputs}
+    complete: list[Node] = []
+    for node in nodes:
+        complete.append(node)
+        control = _control(node, steps[node.step], plan)
+        if control is not None:
+            kept = alone.setdefault(control.made_by, control)
+            complete[-1] = replace(node, control=kept.name)
+            complete += [control] if kept is control else []
+    return complete
+
+
+def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
+    """Return the same training without a teacher; None where there is none, or none is wanted."""
+    plugin = step.control
+    if plugin is None:
+        return None
+    known = plugin.config.model_fields
+    config = {k: v for k, v in node.config.model_dump().items() if k in known}
+    alone = replace(node, plugin=plugin, config=plugin.config.model_validate(config))
+    return _untaught(alone, (), _without_teacher(node, plugin, plan), plan)
+
+
+def _without_teacher(node: Node, control: StepPlugin, plan: Plan) -> Settings:
+    """Return those of a node's swept settings that its control has too."""
+    paths, known = plan.swept(node.step), control.config.model_fields
+    return {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
+
+
+def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Plan) -> Node:
+    """Return a node's like that no teacher has a part in, made from other inputs."""
+    name, first = node.step + _CONTROL, plan.recipe.seed
+    return replace(
+        node,
+        name=_name(name, settings, node.seed, first),
+        inputs=inputs,
+        settings=settings,
+        taught=False,
+        repeats=_name(name, settings, first, first) if node.repeats else None,
+        control=None,
+    )
+
+
+def _followed(nodes: list[Node], plan: Plan, *, through: bool) -> list[Node]:
+    """Tell each node that follows a pupil which node follows the control in the same way.
+
+    With `through`, one that is missing is added.
+    """
+    found = {(node.made_by, node.inputs): node.name for node in nodes}
+    known = {node.name: node for node in nodes}
+    controls = {step.name: step.control for step in plan.steps}
+    shared: dict[str, Settings] = {}
+    added: list[Node] = []
+    for node in nodes:
+        plugin = controls[node.step]
+        if node.control and plugin:
+            shared[node.name] = _without_teacher(node, plugin, plan)
+        if _has_own_control(node) or not node.inputs or not shared.keys() >= set(node.inputs):
+            continue
+        inputs = tuple(known[name].control or name for name in node.inputs)
+        touched = set(plan.swept(node.step)).union(*(shared[name] for name in node.inputs))
+        settings = {key: node.settings[key] for key in node.settings if key in touched}
+        if through and (node.made_by, inputs) not in found:
+            control = _untaught(node, inputs, settings, plan)
+            found[node.made_by, inputs] = control.name
+            added.append(control)
+        name = found.get((node.made_by, inputs))
+        known[node.name] = replace(node, control=name)
+        if name:
+            shared[node.name] = settings
+    return [*(known[node.name] for node in nodes), *added]
+
+
+def _has_own_control(node: Node) -> bool:
+    return isinstance(node.plugin, Technique) and node.plugin.control is not None
+
+
+def _with_teachers(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
+    """Tell each node which teachers lie behind it; one that none taught may have none.
+
+    What took no more than features from a teacher is itself the teacher of what comes after it.
+    """
+    behind: dict[str, tuple[str, ...]] = {name: (name,) for name in plan.recipe.teachers}
+    behind |= {node.name: (node.name,) for node in nodes if node.plugin.features_only}
+
+    def follow_inputs() -> None:
+        for node in nodes:
+            of_inputs = (name for each in node.inputs for name in behind.get(each, ()))
+            behind[node.name] = behind.get(node.name) or tuple(dict.fromkeys(of_inputs))
+
+    follow_inputs()
+    for node in nodes:
+        if node.control:
+            behind[node.control] = behind[node.control] or behind[node.name]
+    follow_inputs()
+    return tuple(
+        replace(node, teachers=tuple(name for name in behind[node.name] if name != node.name))
+        for node in nodes
+    )

@@ -1,0 +1,1 @@
+"""The recipe: what a run is asked to do, as it is written."""

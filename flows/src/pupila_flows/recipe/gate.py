@@ -1,0 +1,91 @@
+"""The recipe's section `gate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pupila_flows.recipe.section import Section
+
+Margin = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Margins(Section):
+    """The largest losses that are still good enough; what is not named is not asked."""
+
+    accuracy: Margin | None = Field(
+        default=None, description="Loss of accuracy, as a fraction: 0.03 is three points."
+    )
+    auc: Margin | None = Field(default=None, description="Loss of the area under the ROC curve.")
+    sensitivity: Margin | None = Field(
+        default=None,
+        description="Loss of sensitivity for the positive class, each model at its own threshold, "
+        "which was locked on the validation images.",
+    )
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """Margins by name of the figure."""
+        named = {"accuracy": self.accuracy, "auc": self.auc, "sensitivity": self.sensitivity}
+        return {name: margin for name, margin in named.items() if margin is not None}
+
+
+class Limits(Section):
+    """What an artifact must keep to, whatever it is compared with."""
+
+    size_bytes: int | None = Field(default=None, gt=0, description="Bytes that ship, at most.")
+    latency_ms: float | None = Field(
+        default=None, gt=0, description="Median time of one image on this machine, at most."
+    )
+    agreement: Margin | None = Field(
+        default=None,
+        description="Fraction of the test images that must be answered as by the teacher, at "
+        "least: the lower end of its interval counts.",
+    )
+    accuracy: Margin | None = Field(
+        default=None, description="Accuracy, at least: the lower end of its interval counts."
+    )
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """Limits by name."""
+        given = self.model_dump(exclude_none=True)
+        return {name: float(limit) for name, limit in given.items()}
+
+
+class GateSection(Section):
+    """What every exported artifact must show before it is published."""
+
+    judges: tuple[str, ...] = Field(
+        default=(), description="Steps that are asked; by default the judged ones that come last."
+    )
+    margins: Margins = Field(
+        default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05),
+        description="Largest losses against the teacher, shown on the same test images; by default "
+        "0.05 of each.",
+    )
+    published: Margins | None = Field(
+        default=None,
+        description="The same against what is published now; by default the same margins. Written "
+        "as `{}`, nothing is compared with it.",
+    )
+    by: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of the manifest: the margins hold for the test images of each value "
+        "too, and for those without one.",
+    )
+    limits: Limits = Field(
+        default_factory=Limits, description="Size, time, agreement and accuracy to keep to."
+    )
+
+    @property
+    def against_published(self) -> Margins:
+        return self.published or self.margins
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is any condition."""
+        return bool(
+            self.margins.asked or self.limits.asked or (self.published or self.margins).asked
+        )

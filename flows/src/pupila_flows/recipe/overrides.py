@@ -1,0 +1,199 @@
+"""Changes that one run makes in its recipe: the form in the Prefect UI, and `--set`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
+
+import yaml
+from annotated_types import BaseMetadata
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from pupila.errors import PupilaError
+from pupila_flows.recipe.errors import explain
+from pupila_flows.recipe.schema import Recipe
+from pupila_flows.recipe.source import Location, RecipeError, Source
+
+
+class _Partial(BaseModel):
+    """A section of which only what is to be changed is given; an empty value changes nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        given = cast("dict[str, Any]", value)
+        return {name: each for name, each in given.items() if each is not None}
+
+    @model_serializer
+    def _only_given(self) -> dict[str, Any]:
+        given = self.model_fields_set
+        return {name: getattr(self, name) for name in type(self).model_fields if name in given}
+
+
+def _left_open(schema: dict[str, Any]) -> None:
+    """Make sure that the Prefect UI sends nothing of a field that was not touched.
+
+    It fills in defaults, and `false` for a switch: two values to choose from may be left open. What
+    has one value only cannot be touched there, unless it is one to choose.
+    """
+    schema.pop("default", None)
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    if schema.get("type") == "boolean":
+        del schema["type"]
+        schema["enum"] = [True, False]
+
+
+def _partial(section: type[BaseModel]) -> type[BaseModel]:
+    """Return a section with the same fields, none of which must be given."""
+    fields = {field.alias or name: _optional(field) for name, field in section.model_fields.items()}
+    return create_model(
+        f"{section.__name__}Changes", __base__=_Partial, __doc__=section.__doc__, **fields
+    )
+
+
+def _optional(field: FieldInfo) -> Any:
+    """Return type and default of a field; its bounds stay, what else it must be is told later."""
+    kind = _bounded(_changed_type(field.annotation), field.metadata)
+    options = Field(default=None, description=field.description, json_schema_extra=_left_open)
+    return kind, options
+
+
+def _bounded(kind: Any, metadata: Iterable[Any]) -> Any:
+    """Return a type with its bounds, and what it takes instead; the rest is told by the recipe."""
+    for each in metadata:
+        if isinstance(each, BaseMetadata | FieldInfo | BeforeValidator):
+            kind = Annotated[kind, each]
+    return kind
+
+
+def _changed_type(annotation: Any) -> Any:
+    """Return an annotation with every section in it made partial, and no `None`."""
+    if _is_section(annotation):
+        return _partial(annotation)
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        kind, *metadata = get_args(annotation)
+        return _bounded(_changed_type(kind), metadata)
+    if origin not in (Union, UnionType, dict, tuple):
+        return annotation
+    given = [each for each in get_args(annotation) if each is not type(None)]
+    kinds = tuple(each if each is ... else _changed_type(each) for each in given)
+    generic: Any = origin if origin in (dict, tuple) else Union
+    return generic[kinds]
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+_Fields: Any = _partial(Recipe)
+
+
+class Changes(_Fields):
+    """What this run changes in its recipe: what is left empty stays as the recipe says.
+
+    Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
+    """
+
+    def given(self) -> dict[str, Any]:
+        """Return what was filled in, as it would stand in a recipe."""
+        return self.model_dump(mode="json")
+
+
+def parse_changes(settings: Iterable[str], source: Source) -> Changes:
+    """Read `steps.pupil.with.epochs=3` and its like; a value is YAML.
+
+    Names that have dots are those that the recipe has.
+
+    Raises:
+        PupilaError: one has no name or no value.
+        RecipeError: one cannot stand in a recipe.
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        value = _value(setting, text)
+        if not (key and equals) or value is None:
+            raise PupilaError(
+                f"{setting!r} changes nothing: write `--set name=value`, "
+                "as in `--set steps.pupil.with.epochs=3`."
+            )
+        given = merged(given, _nested(key.split("."), value, source.value))
+    try:
+        return Changes.model_validate(given)
+    except ValidationError as error:
+        raise RecipeError(explain(error, _changed_by(given, source), Recipe)) from None
+
+
+def _value(setting: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = getattr(error, "problem", None) or "it cannot be read"
+        raise PupilaError(f"{setting!r} is no YAML after the '=': {reason}.") from None
+
+
+def _nested(parts: list[str], value: Any, known: Any) -> Any:
+    """Return `{first: {second: … value}}`; what is known already may have dots in its name."""
+    if not parts:
+        return value
+    names = cast("dict[str, Any]", known) if isinstance(known, dict) else {}
+    lengths = range(len(parts), 0, -1)
+    taken = next((n for n in lengths if ".".join(parts[:n]) in names), 1)
+    name = ".".join(parts[:taken])
+    return {name: _nested(parts[taken:], value, names.get(name))}
+
+
+def merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with changes made: mappings by name, all else replaced."""
+    result = dict(value)
+    for name, change in changes.items():
+        old = result.get(name)
+        both = isinstance(old, dict) and isinstance(change, dict)
+        result[name] = (
+            merged(cast("dict[str, Any]", old), cast("dict[str, Any]", change)) if both else change
+        )
+    return result
+
+
+def changed(source: Source, changes: Changes) -> Source:
+    """Return a recipe's text with changes made; the same where they change nothing."""
+    made = _changed_by(changes.given(), source)
+    return source if made.value == source.value else made
+
+
+def _changed_by(given: dict[str, Any], source: Source) -> Source:
+    value, leaves = merged(source.value, given), dict(_leaves(given, ()))
+    return replace(
+        source,
+        text=yaml.safe_dump(value, sort_keys=False, allow_unicode=True),
+        value=value,
+        scalars=source.scalars | {where: str(leaf) for where, leaf in leaves.items()},
+        changed=frozenset(leaves),
+    )
+
+
+def _leaves(value: Any, location: Location) -> Iterator[tuple[Location, Any]]:
+    """Yield whatever is no mapping, and where it stands."""
+    if isinstance(value, dict):
+        for name, each in cast("dict[str, Any]", value).items():
+            yield from _leaves(each, (*location, name))
+    else:
+        yield location, value

@@ -1,0 +1,52 @@
+"""The recipe's section `publish`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from pupila_flows.recipe.section import Section
+
+NO_GATE = (
+    "Nothing is published: the recipe has no gate, so nothing was held to a margin. Add a section "
+    "`gate`, or publish a run with --override."
+)
+
+
+def _published_name(text: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
+        raise ValueError("must be at most 64 lower-case letters, digits and dashes, no dash first")
+    return text
+
+
+class PublishSection(Section):
+    """Where what passed the gate is published, and what its model card says."""
+
+    to: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Registry: a folder, or a URL like `s3://bucket/models`; by default what "
+        "`PUPILA_REGISTRY` names, else the folder `registry` of the workspace.",
+    )
+    name: Annotated[str, AfterValidator(_published_name)] | None = Field(
+        default=None,
+        description="What its versions are versions of; by default the recipe's name.",
+    )
+    artifacts: tuple[str, ...] = Field(
+        default=(),
+        description="Steps whose artifacts are published; by default those that the gate judges.",
+    )
+    intended_use: str | None = Field(
+        default=None, description="What the models are for, and for whom: for the model card."
+    )
+    out_of_scope: str | None = Field(
+        default=None, description="What they must not be used for: for the model card."
+    )
+    limits: str | None = Field(
+        default=None, description="Known limits: for the model card, beside those that were found."
+    )
+    licence: str | None = Field(
+        default=None, description="Licence of the models, as an SPDX identifier where it has one."
+    )

@@ -1,0 +1,296 @@
+"""The recipe: what a run is asked to do, as a typed form of the YAML file.
+
+The sentences of the fields are the reference in the docs and the form in the Prefect UI.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from pupila.contract import OutputContract, OutputKind
+from pupila_flows.recipe.expectations import Bounds
+from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.recipe.section import Section
+
+
+def _recipe_name(text: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
+        raise ValueError("must be at most 64 lower-case letters, digits and dashes, no dash first")
+    return text
+
+
+def _node_name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return text
+
+
+def _contract(kind: OutputKind, classes: tuple[str, ...]) -> OutputContract:
+    """Return the contract, or raise its own sentence."""
+    try:
+        return OutputContract(kind=kind, classes=classes)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _told_apart(classes: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(name.strip() for name in classes):
+        raise ValueError("a class has an empty name")
+    return _contract("softmax", classes).classes
+
+
+NodeName = Annotated[str, AfterValidator(_node_name)]
+"""Name of a teacher or a step; log files and tables bear it."""
+ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_told_apart)]
+
+
+_LAST_SEED = 2**32 - 1
+
+
+class ScreenSection(Section):
+    """A gate that is asked about every image before anything is trained; it only warns."""
+
+    teacher: str = Field(
+        description="Teacher that tells images of the right kind from others; it may be an "
+        "artifact with classes of its own."
+    )
+    accepts: str = Field(description="Its class that every image should be of.")
+
+
+class HardNegativesSection(Section):
+    """Images that are made from the training images, so that no short cut leads to a class."""
+
+    label: str = Field(
+        description="Class that the made images are of: what a gate is to turn away."
+    )
+    images: int = Field(default=400, ge=1, le=100_000, description="How many are made.")
+
+
+class DataSection(Section):
+    """Where the images are, and what must be true of them."""
+
+    path: str = Field(min_length=1, description="A class-per-folder tree or a CSV manifest.")
+    classes: ClassNames | None = Field(
+        default=None, description="Class names in order; by default alphabetical."
+    )
+    positive: str | None = Field(
+        default=None, description="Class whose sensitivity counts; by default the first one."
+    )
+    expectations: Bounds = Field(default_factory=Bounds, description="Bounds of data validation.")
+    screen: ScreenSection | None = Field(
+        default=None, description="Gate that names the images that do not look like the rest."
+    )
+    hard_negatives: HardNegativesSection | None = Field(
+        default=None,
+        description="Images made from the training images and added to them: recoloured, in a "
+        "disc on black, drawn, plain, screenshots.",
+    )
+
+
+class TeacherSection(Section):
+    """A trained model to be compressed."""
+
+    path: str = Field(
+        min_length=1,
+        description="Model file, SavedModel folder, or the folder of an artifact, which is taken "
+        "over as it is; `shelf:NAME` is the latest that `pupila teacher add` was given.",
+    )
+    classes: ClassNames | None = Field(
+        default=None,
+        description="Class of each output column; the record of an artifact, or of a teacher from "
+        "the shelf, tells them.",
+    )
+    output: OutputKind = Field(
+        default="softmax",
+        description="softmax, logits or sigmoid; a record tells which.",
+    )
+
+    @field_validator("output")
+    @classmethod
+    def _fits_classes(cls, kind: OutputKind, info: ValidationInfo) -> OutputKind:
+        if info.data.get("classes"):
+            _contract(kind, info.data["classes"])
+        return kind
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str | int | float) else value
+
+
+class StepSection(Section):
+    """One node of the graph: a plugin, what it works on, and its settings."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
+
+    use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
+    inputs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
+        default=(), alias="from", description="Teachers or steps that it works on, in order."
+    )
+    config: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="Settings of the plugin."
+    )
+    without: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="Images that the step is not shown, by values of a manifest's columns: "
+        "`{source: [acrima]}`. It is judged on all; steps that work on it are shown all, unless "
+        "they say so too.",
+    )
+    control: bool = Field(
+        default=True, description="Whether the same student is also trained without a teacher."
+    )
+    timeout_minutes: float = Field(
+        default=180, gt=0, le=30_000, description="Each try is stopped after this long."
+    )
+    retries: int = Field(
+        default=1, ge=0, description="Times it is tried again after a crash, from its checkpoint."
+    )
+
+
+class OpenSetSection(Section):
+    """How every artifact is judged as a gate, which lets one class through."""
+
+    accepts: str = Field(description="Class that is let through.")
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Images of other kinds that nothing was trained on: a folder with a folder per "
+        "group, or a CSV `path,group`.",
+    )
+    corruptions: bool = Field(
+        default=True,
+        description="Whether test images of that class are also blurred, darkened, turned, cropped "
+        "and so on, to see whether they are still let through.",
+    )
+
+
+class EvaluateSection(Section):
+    """How every artifact is judged."""
+
+    specificity: float = Field(
+        default=0.85, gt=0, lt=1, description="Specificity at which sensitivity is reported."
+    )
+    latency_repeats: int = Field(
+        default=50, ge=5, description="Timed inferences of one image, after warm-up."
+    )
+    runtimes: tuple[str, ...] = Field(
+        default=(),
+        description="Other runtimes in which every artifact of a fitting format is tried, on some "
+        "test images: browsers, a microcontroller's interpreter (see `pupila plugins`).",
+    )
+    threads: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        description="Numbers of threads with which it is tried; by default as many as there are "
+        "cores.",
+    )
+    probe_images: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Test images that it is tried on, spread over all of them.",
+    )
+    agreement: float = Field(
+        default=0.97,
+        ge=0,
+        le=1,
+        description="Fraction of these that must be given the same class as in its own runtime, "
+        "and there as before the export.",
+    )
+    difference: float = Field(
+        default=0.1, ge=0, le=1, description="Largest difference of a probability there may be."
+    )
+    open_set: OpenSetSection | None = Field(
+        default=None, description="Judges every artifact as a gate too, on images that are new."
+    )
+
+    @property
+    def tries(self) -> bool:
+        """Whether anything is tried beside the judgement itself."""
+        return bool(self.runtimes or self.threads)
+
+
+class RunnerSection(Section):
+    """The machines on which teachers are read and steps run, where it is not this one."""
+
+    use: Literal["dask"] = Field(
+        description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
+        "teachers under the same paths."
+    )
+    address: str = Field(description="Address of its scheduler, like `tcp://host:8786`.")
+
+
+class Recipe(Section):
+    """A whole run: data, teachers, and a graph of steps."""
+
+    name: Annotated[str, AfterValidator(_recipe_name)] = Field(
+        description="Lower-case letters, digits and dashes."
+    )
+    seed: int = Field(
+        default=0, ge=0, le=_LAST_SEED, description="Seed of every random choice of the run."
+    )
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Number of seeds that each training is run with: `seed` and those after it.",
+    )
+    workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
+    runner: RunnerSection | None = Field(
+        default=None, description="Other machines for the steps; judging stays on this one."
+    )
+    data: DataSection = Field(description="The images, and what must be true of them.")
+    teachers: dict[NodeName, TeacherSection] = Field(
+        default_factory=dict[str, TeacherSection], description="Trained models by name."
+    )
+    steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
+    evaluate: EvaluateSection = Field(
+        default_factory=EvaluateSection, description="How every artifact is judged."
+    )
+    gate: GateSection | None = Field(
+        default=None,
+        description="What every exported artifact must show before it is published; without a gate "
+        "nothing is published.",
+    )
+    publish: PublishSection | None = Field(
+        default=None,
+        description="Publishes what passed the gate as a new version of a registry; without a gate "
+        "nothing is published.",
+    )
+    sweep: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[Any, ...]],
+        description="Values that `pupila sweep` tries, by `step.setting`; all combinations.",
+    )
+
+    @field_validator("repeat")
+    @classmethod
+    def _has_seeds(cls, repeat: int, info: ValidationInfo) -> int:
+        last = info.data.get("seed", 0) + repeat - 1
+        if last > _LAST_SEED:
+            raise ValueError(
+                f"takes seeds up to {last}, and the last there is is {_LAST_SEED}: lower `seed`"
+            )
+        return repeat
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model inside `Model`, `Model | None` or `dict[str, Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (model_in(each) for each in get_args(annotation))
+    return next((each for each in inner if each), None)

@@ -1,0 +1,72 @@
+"""Publishing a run that has ended, from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+from pupila_flows.recipe import env as variables
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry.addresses import default_address, resolved
+from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.release import Withheld, release_of, section_in
+from pupila_flows.registry.versions import open_registry
+from pupila_flows.results import Publication, RunResult
+from pupila_flows.workspace import Workspace
+
+
+def publish_past(
+    place: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
+) -> Publication:
+    """Publish a run from its folder, to `address` or to where its recipe says.
+
+    What becomes of it is written into its `result.json`, as a run does.
+
+    Raises:
+        PupilaError: there is no such run, or its artifacts are not in the workspace.
+    """
+    file = run / "result.json"
+    result = _read(file)
+    section = section_in(result.recipe_text)
+    given = resolved(address, Path.cwd()) if address else _named(section, result)
+    registry = open_registry(given or default_address(place.root))
+    try:
+        publication = publish(registry, release_of(result, run, section, place.store, override))
+    except Withheld as reason:
+        return Publication(
+            registry=registry.storage.url,
+            name=section.name or result.name,
+            outcome="withheld",
+            version=None,
+            reason=str(reason),
+        )
+    told = result.model_copy(update={"publication": publication})
+    write_atomically(file, told.model_dump_json(indent=2).encode())
+    return publication
+
+
+def _read(file: Path) -> RunResult:
+    try:
+        return RunResult.model_validate_json(file.read_text())
+    except (OSError, ValidationError):
+        raise PupilaError(
+            f"No result of a run in {str(file)!r} that can be read: give the folder of a finished "
+            f"run, as `pupila run` names it under `Figures`."
+        ) from None
+
+
+def _named(section: PublishSection, result: RunResult) -> str | None:
+    """Return the registry that the run's recipe names, with today's variables."""
+    if section.to is None:
+        return None
+    unset, expanded = variables.unset(section.to), variables.expanded(section.to)
+    if unset or not expanded.strip():
+        lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
+        raise PupilaError(
+            f"The recipe of that run publishes to {section.to!r}, and {lacks}: set it, or name the "
+            f"registry with --registry."
+        )
+    return resolved(expanded, Path(result.recipe_path).parent)

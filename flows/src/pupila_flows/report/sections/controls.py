@@ -1,0 +1,157 @@
+"""What the teacher adds, as a page shows it: seeds of pupil and control on one axis, and words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.plots import svg
+from pupila_flows.report.sections.gains import Gain, Shown
+from pupila_flows.report.sections.seeds import Spread
+
+_WIDTH, _HEIGHT, _EDGE = 260.0, 40.0, 10.0
+_PUPIL_Y, _CONTROL_Y = 11.0, 29.0
+_TICKS_HEIGHT = 14.0
+_NAMED = 4
+"""Pupils that a sentence names, before it counts them."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A gain as a row of the table."""
+
+    gain: Gain
+    dots: Markup
+    accuracy: tuple[str, str]
+    auc: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All gains on one scale of accuracy, whose ticks head the column of dots."""
+
+    ticks: Markup
+    rows: tuple[Comparison, ...]
+
+
+def comparisons(found: list[Gain]) -> Comparisons:
+    """Draw every gain."""
+    scale = _Scale.of([value for gain in found for each in gain.accuracies for value in each])
+    return Comparisons(_ticks(scale), tuple(_comparison(gain, scale) for gain in found))
+
+
+def summary(found: list[Gain], chosen: str | None) -> str:
+    """Say whether teaching helped: the pupil put forward, where it has a control, and then all."""
+    of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in found if gain.pupil == chosen]
+    others = len(found) > len(of_chosen)
+    return " ".join([*of_chosen, *([_summary_of_all(found)] if others else [])])
+
+
+def _summary_of_all(found: list[Gain]) -> str:
+    pupils: dict[Shown, list[str]] = {"gain": [], "loss": [], "nothing": []}
+    for gain in found:
+        pupils[gain.shown].append(gain.pupil)
+    if not pupils["gain"] and not pupils["loss"]:
+        whom = formats.plural(len(found), "pupil")
+        have = "has" if len(found) == 1 else "have"
+        return f"Of the {whom} that {have} a control, none is shown to gain from its teacher."
+    words: dict[Shown, str] = {
+        "gain": "gain shown for {}",
+        "loss": "loss shown for {}",
+        "nothing": "nothing shown for {}",
+    }
+    said = [words[shown].format(_named(names)) for shown, names in pupils.items() if names]
+    return f"With a teacher instead of without: {'; '.join(said)}."
+
+
+def _named(names: list[str]) -> str:
+    return formats.listed(names) if len(names) <= _NAMED else formats.plural(len(names), "pupil")
+
+
+def _comparison(gain: Gain, scale: _Scale) -> Comparison:
+    pupil, control = gain.accuracies
+    return Comparison(
+        gain=gain,
+        dots=_dots(pupil, control, scale),
+        accuracy=(formats.percent(_mean(pupil)), formats.percent(_mean(control))),
+        auc=(_auc(gain.aucs[0]), _auc(gain.aucs[1])),
+    )
+
+
+def _auc(spread: Spread | None) -> str:
+    return formats.score(spread.mean) if spread else formats.NONE
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From whole percent to whole percent, a few ticks between."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> _Scale:
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        return cls(math.floor(low * 100 - 0.5) / 100, math.ceil(high * 100 + 0.5) / 100)
+
+    def place(self, value: float) -> float:
+        part = (value - self.low) / (self.high - self.low)
+        return _EDGE + part * (_WIDTH - 2 * _EDGE)
+
+    @property
+    def ticks(self) -> list[float]:
+        span = round(100 * (self.high - self.low))
+        step = next(step for step in (1, 2, 5, 10, 20, 50) if span / step <= 6)
+        first = math.ceil(self.low * 100 / step) * step
+        return [value / 100 for value in range(first, round(self.high * 100) + 1, step)]
+
+
+def _ticks(scale: _Scale) -> Markup:
+    marks = [
+        svg.text(scale.place(value), _TICKS_HEIGHT - 3, f"{100 * value:.0f}", "tick", "middle")
+        for value in scale.ticks
+    ]
+    return svg.picture(_WIDTH, _TICKS_HEIGHT, "Accuracy in percent", *marks, class_="dots")
+
+
+def _dots(pupil: list[float], control: list[float], scale: _Scale) -> Markup:
+    grid = [svg.line(scale.place(x), 0, scale.place(x), _HEIGHT, "grid") for x in scale.ticks]
+    mine = [_circle(scale.place(value)) for value in pupil]
+    theirs = [_triangle(scale.place(value)) for value in control]
+    means = [
+        svg.line(x, y - 8, x, y + 8, "mean")
+        for x, y in (
+            (scale.place(_mean(pupil)), _PUPIL_Y),
+            (scale.place(_mean(control)), _CONTROL_Y),
+        )
+    ]
+    label = f"Accuracy by seed: pupil {_written(pupil)}; control {_written(control)}"
+    marks = (
+        svg.element("title", label),
+        *grid,
+        *means,
+        svg.element("g", *mine, class_="spot pupil"),
+        svg.element("g", *theirs, class_="spot control"),
+    )
+    return svg.picture(_WIDTH, _HEIGHT, label, *marks, class_="dots")
+
+
+def _circle(x: float) -> Markup:
+    return svg.element("circle", cx=x, cy=_PUPIL_Y, r=5, class_="mark")
+
+
+def _triangle(x: float) -> Markup:
+    y = _CONTROL_Y
+    corners = f"{x:.2f},{y - 5.5:.2f} {x + 5.5:.2f},{y + 4.5:.2f} {x - 5.5:.2f},{y + 4.5:.2f}"
+    return svg.element("polygon", points=corners, class_="mark")
+
+
+def _written(values: list[float]) -> str:
+    return ", ".join(formats.percent(value) for value in values)

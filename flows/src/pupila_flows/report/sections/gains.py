@@ -1,0 +1,123 @@
+"""What the teacher adds: the accuracy of each pupil less that of its control, over all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pupila.evaluation import Estimate, Evaluation
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.predictions import Answers, paired_difference
+from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
+from pupila_flows.report.sections.seeds import Spread, Trials, trials
+from pupila_flows.results import Entry
+
+Shown = Literal["gain", "loss", "nothing"]
+
+
+@dataclass(frozen=True)
+class SeedPair:
+    """A pupil and its control, made with one seed."""
+
+    seed: int | None
+    pupil: Evaluation
+    control: Evaluation
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A pupil beside the control that was made alike, but without a teacher."""
+
+    pupil: str
+    control: str
+    pairs: tuple[SeedPair, ...]
+    """Of each seed with which both were judged; at least one."""
+    difference: Estimate | None
+    """Accuracy of the pupil less that of the control; None where predictions are gone."""
+
+    @property
+    def accuracies(self) -> tuple[list[float], list[float]]:
+        """Accuracy by seed of the pupil, and of the control."""
+        pupil = [pair.pupil.metrics.accuracy.value for pair in self.pairs]
+        return pupil, [pair.control.metrics.accuracy.value for pair in self.pairs]
+
+    @property
+    def aucs(self) -> tuple[Spread | None, Spread | None]:
+        pupil = [pair.pupil.metrics.auc for pair in self.pairs]
+        control = [pair.control.metrics.auc for pair in self.pairs]
+        return (
+            Spread.of([each.value for each in pupil if each]),
+            Spread.of([each.value for each in control if each]),
+        )
+
+    @property
+    def value(self) -> float:
+        """Mean difference over seeds, as a fraction."""
+        pupil, control = self.accuracies
+        return sum(pupil) / len(pupil) - sum(control) / len(control)
+
+    @property
+    def shown(self) -> Shown:
+        """What the interval allows to be said; without one, nothing."""
+        if self.difference is None or self.difference.low <= 0 <= self.difference.high:
+            return "nothing"
+        return "gain" if self.difference.low > 0 else "loss"
+
+    @property
+    def verdict(self) -> str:
+        """Say what the teacher was worth, and no more than is shown."""
+        if self.difference is None:
+            return "nothing is shown: predictions are no longer on disk, so there is no interval"
+        interval = f"(95 % interval {formats.points_interval(self.difference)} points)"
+        if self.shown == "gain":
+            return f"gain shown: it does better with the teacher {interval}"
+        if self.shown == "loss":
+            return f"loss shown: the control without a teacher does better {interval}"
+        seeds = formats.plural(len(self.pairs), "seed")
+        images = formats.plural(self.pairs[0].pupil.metrics.images, "image")
+        return (
+            f"no gain is shown: the control without a teacher does as well, as far as {images} and "
+            f"{seeds} can tell {interval}"
+        )
+
+
+def gains(entries: Sequence[Entry], answers: Answers) -> list[Gain]:
+    """Compare every pupil with its control, where both were judged with one seed at least.
+
+    The interval is over images where there is one seed (Bonett and Price 2012), else over images
+    and seeds.
+    """
+    by_name = {entry.name: entry for entry in entries}
+    compared = [_gain(each, by_name, answers) for each in trials(entries) if each.first.control]
+    return [gain for gain in compared if gain]
+
+
+def _gain(pupil: Trials, by_name: dict[str, Entry], answers: Answers) -> Gain | None:
+    both = [(entry, by_name[entry.control]) for entry in pupil.entries if entry.control in by_name]
+    pairs = [
+        (SeedPair(mine.seed, mine.evaluation, theirs.evaluation), mine.name, theirs.name)
+        for mine, theirs in both
+        if mine.evaluation and theirs.evaluation
+    ]
+    if not pairs:
+        return None
+    names = [(mine, theirs) for _, mine, theirs in pairs]
+    return Gain(
+        pupil=pupil.name,
+        control=by_name[pairs[0][2]].repeats or pairs[0][2],
+        pairs=tuple(pair for pair, _, _ in pairs),
+        difference=_difference(names, answers),
+    )
+
+
+def _difference(names: list[tuple[str, str]], answers: Answers) -> Estimate | None:
+    if any(name not in answers.probabilities for pair in names for name in pair):
+        return None
+    if len(names) == 1:
+        mine, theirs = names[0]
+        return paired_difference(answers.correct(mine), answers.correct(theirs))
+    right = np.array([[answers.correct(name) for name in pair] for pair in names], np.float64)
+    return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1))

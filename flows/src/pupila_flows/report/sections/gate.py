@@ -1,0 +1,182 @@
+"""The release gate: a verdict per artifact, intervals against margins, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from pupila.evaluation import Estimate
+from pupila_flows.gate.messages import name_of
+from pupila_flows.report.plots import svg
+from pupila_flows.report.plots.thumbnails import thumbnail
+from pupila_flows.report.predictions import Answers, located
+from pupila_flows.results import ArtifactVerdict, Finding, RunResult, Verdict
+
+WORDS: dict[Verdict, str] = {
+    "pass": "✓ pass",
+    "fail": "✗ fail",
+    "inconclusive": "? inconclusive",
+}
+_WIDTH, _HEIGHT = 260.0, 22.0
+_MARGINS = 3.0
+"""How many margins a plot reaches to both sides of no difference."""
+_Place = Callable[[float], float]
+_IMAGES = 8
+"""Pictures of one artifact, at most."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A test image that speaks against an artifact."""
+
+    file: str
+    picture: str | None
+    truth: str
+    answer: str
+    other: str
+    """What the model compared with answers; empty where its predictions are gone."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finding with its plot."""
+
+    finding: Finding
+    name: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One artifact: all its findings, and the images that only it gets wrong."""
+
+    verdict: ArtifactVerdict
+    rows: tuple[Row, ...]
+    pictures: tuple[Picture, ...]
+    left_out: int
+    kept: str | None
+    """Digest of its artifact, where it came nearest and is kept."""
+
+
+def panels(result: RunResult, answers: Answers, folder: Path) -> list[Panel]:
+    """Draw what the gate found, artifact by artifact; nothing where there is no gate."""
+    if result.gate is None:
+        return []
+    return [_panel(result, answers, each, folder) for each in result.gate.artifacts]
+
+
+def _panel(result: RunResult, answers: Answers, verdict: ArtifactVerdict, folder: Path) -> Panel:
+    unmet = [each for each in verdict.findings if each.verdict != "pass"]
+    images = {path: finding.against for finding in reversed(unmet) for path in finding.images}
+    shown = list(images)[:_IMAGES]
+    best = result.gate is not None and result.gate.best == verdict.entry
+    entry = next((each for each in result.entries if each.name == verdict.entry), None)
+    return Panel(
+        verdict=verdict,
+        rows=tuple(Row(each, name_of(each.condition), plot(each)) for each in verdict.findings),
+        pictures=tuple(
+            _picture(result, answers, verdict.entry, images[path], path, folder) for path in shown
+        ),
+        left_out=len(images) - len(shown),
+        kept=entry.artifact if best and entry else None,
+    )
+
+
+def _picture(
+    result: RunResult, answers: Answers, name: str, other: str | None, path: str, folder: Path
+) -> Picture:
+    row = result.test_images.index(path)
+    classes = result.data.classes
+
+    def answer(entry: str | None) -> str:
+        known = entry is not None and entry in answers.probabilities
+        return classes[int(answers.chosen(entry)[row])] if entry and known else ""
+
+    return Picture(
+        file=Path(path).name,
+        picture=thumbnail(located(path, folder)),
+        truth=classes[result.test_labels[row]],
+        answer=answer(name),
+        other=answer(other),
+    )
+
+
+def plot(finding: Finding) -> Markup:
+    """Draw an interval against its margin, or a figure against its limit."""
+    if finding.difference:
+        return _difference(finding, finding.difference)
+    if finding.interval:
+        return _part(finding, finding.interval)
+    return _bar(finding) if finding.condition in ("size_bytes", "latency_ms") else Markup("")
+
+
+def _difference(finding: Finding, difference: Estimate) -> Markup:
+    """Draw a paired difference in units of its margin; losses lie to the left."""
+
+    def place(value: float) -> float:
+        return _WIDTH * (0.5 + value / finding.limit / (2 * _MARGINS))
+
+    marks = [svg.line(place(0), 2, place(0), _HEIGHT - 2, "zero")]
+    return _drawn(finding, difference, place(-finding.limit), place, marks)
+
+
+def _part(finding: Finding, part: Estimate) -> Markup:
+    """Draw a part of the images on a scale that holds its interval and the limit."""
+    low, high = min(part.low, finding.limit), max(part.high, finding.limit)
+    span = (high - low) * 1.2 or 0.1
+    start = (low + high - span) / 2
+
+    def place(value: float) -> float:
+        return _WIDTH * (value - start) / span
+
+    return _drawn(finding, part, place(finding.limit), place, [])
+
+
+def _drawn(
+    finding: Finding, estimate: Estimate, limit: float, place: _Place, marks: list[Markup]
+) -> Markup:
+    middle = _HEIGHT / 2
+    low, high = _inside(place(estimate.low)), _inside(place(estimate.high))
+    value = _inside(place(estimate.value))
+    marks = [
+        svg.element("rect", x=0, y=0, width=limit, height=_HEIGHT, class_="beyond"),
+        *marks,
+        svg.line(limit, 0, limit, _HEIGHT, "limit"),
+        svg.line(low, middle, high, middle, "span"),
+        svg.element("circle", cx=value, cy=middle, r=4, class_="value"),
+        *_arrows(place(estimate.low), place(estimate.high)),
+    ]
+    return svg.picture(_WIDTH, _HEIGHT, finding.text, *marks, class_=f"forest {finding.verdict}")
+
+
+def _inside(x: float) -> float:
+    return min(max(x, 4.0), _WIDTH - 4)
+
+
+def _arrows(low: float, high: float) -> list[Markup]:
+    """Draw where an interval goes on outside of the plot."""
+    middle, arrows = _HEIGHT / 2, list[Markup]()
+    if low < 0:
+        arrows.append(svg.path([(8, middle - 5), (1, middle), (8, middle + 5)], "arrow"))
+    if high > _WIDTH:
+        left, right = _WIDTH - 8, _WIDTH - 1
+        arrows.append(svg.path([(left, middle - 5), (right, middle), (left, middle + 5)], "arrow"))
+    return arrows
+
+
+def _bar(finding: Finding) -> Markup:
+    """Draw a cost from nothing on; what lies beyond the limit is shaded."""
+    scale = _WIDTH / (1.15 * max(finding.value, finding.limit))
+    limit, value = finding.limit * scale, finding.value * scale
+    return svg.picture(
+        _WIDTH,
+        _HEIGHT,
+        finding.text,
+        svg.element("rect", x=limit, y=0, width=_WIDTH - limit, height=_HEIGHT, class_="beyond"),
+        svg.element("rect", x=0, y=_HEIGHT / 2 - 4, width=max(value, 1), height=8, class_="bar"),
+        svg.line(limit, 0, limit, _HEIGHT, "limit"),
+        class_=f"forest {finding.verdict}",
+    )

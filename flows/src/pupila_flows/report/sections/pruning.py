@@ -1,0 +1,107 @@
+"""Size against accuracy over the rounds of a pruning, as the plugin that pruned has noted it.
+
+What a plugin notes while it makes an artifact is free in form: what does not look like this is
+left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from markupsafe import Markup
+
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.plots import svg
+from pupila_flows.results import Entry
+
+_WIDTH, _HEIGHT = 300.0, 176.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 12.0, 38.0
+_TICKS = 3
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The rounds of one artifact, drawn."""
+
+    artifact: str
+    picture: Markup
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Round:
+    parameters: int
+    accuracy: float
+
+
+def pruning_curves(lineage: Lineage) -> list[Curve]:
+    """Return a curve for every artifact that was cut in rounds."""
+    return [curve for curve in map(_curve, lineage.entries.values()) if curve]
+
+
+def _curve(entry: Entry) -> Curve | None:
+    measured = entry.record.measured if entry.record else {}
+    noted = measured.get("curve")
+    rows = cast("list[object]", noted) if isinstance(noted, list) else []
+    rounds = [each for each in map(_round, rows) if each]
+    chosen, reason = measured.get("round"), measured.get("reason")
+    if len(rounds) < 2 or len(rounds) < len(rows) or not isinstance(chosen, int):
+        return None
+    if not 0 <= chosen < len(rounds):
+        return None
+    budget = entry.config.get("budget")
+    lowest = rounds[0].accuracy - budget if isinstance(budget, int | float) else None
+    sentence = reason if isinstance(reason, str) else ""
+    return Curve(entry.name, _drawn(entry.name, rounds, chosen, lowest), sentence)
+
+
+def _round(noted: object) -> _Round | None:
+    row = cast("Mapping[str, Any]", noted if isinstance(noted, Mapping) else {})
+    parameters, accuracy = row.get("parameters"), row.get("validation_accuracy")
+    if not isinstance(parameters, int) or not isinstance(accuracy, int | float):
+        return None
+    return _Round(parameters, float(accuracy)) if math.isfinite(accuracy) else None
+
+
+def _drawn(name: str, rounds: Sequence[_Round], chosen: int, lowest: float | None) -> Markup:
+    accuracies = [each.accuracy for each in rounds] + ([lowest] if lowest is not None else [])
+    low = math.floor(100 * min(accuracies) - 0.5) / 100
+    high = math.ceil(100 * max(accuracies) + 0.5) / 100
+    most = max(each.parameters for each in rounds) or 1
+
+    def place(parameters: float, accuracy: float) -> tuple[float, float]:
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * parameters / most
+        return x, _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - accuracy) / (high - low)
+
+    marks = [_axes(most, low, high)]
+    if lowest is not None:
+        marks.append(svg.path([place(0, lowest), place(most, lowest)], "chance"))
+    points = [place(each.parameters, each.accuracy) for each in rounds]
+    marks.append(svg.path(points, "curve"))
+    marks += [svg.element("circle", cx=x, cy=y, r=3.2, class_="dot") for x, y in points]
+    x, y = points[chosen]
+    marks.append(svg.element("circle", cx=x, cy=y, r=8, class_="kept"))
+    label = f"Accuracy of {name} over its parameters, by round"
+    return svg.picture(_WIDTH, _HEIGHT, label, *marks, class_="roc")
+
+
+def _axes(most: int, low: float, high: float) -> Markup:
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    frame = svg.element(
+        "rect", x=_LEFT, y=_TOP, width=right - _LEFT, height=bottom - _TOP, class_="frame"
+    )
+    marks = [frame]
+    for number in range(_TICKS):
+        part = number / (_TICKS - 1)
+        x, y = _LEFT + part * (right - _LEFT), bottom - part * (bottom - _TOP)
+        anchor = "end" if number == _TICKS - 1 else "middle"
+        marks.append(svg.text(x, bottom + 14, formats.count(round(part * most)), "tick", anchor))
+        shown = f"{100 * (low + part * (high - low)):.1f}"
+        marks.append(svg.text(_LEFT - 4, y + 4, shown, "tick", "end"))
+    middle = (_LEFT + right) / 2
+    marks.append(svg.text(middle, bottom + 30, "parameters", "tick", "middle"))
+    return Markup("").join(marks)

@@ -1,0 +1,79 @@
+"""How every artifact does in the runtimes that it was tried in, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.sections.results_table import Cell
+from pupila_flows.results import Tried
+
+COLUMNS = (
+    "Same answer",
+    "Largest difference",
+    "Latency",
+    "Ready after",
+    "First answer",
+    "Download",
+)
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """An artifact in a runtime; `cells` is empty where it does not run there."""
+
+    artifact: str
+    runtime: str
+    details: str
+    """The runtime's own name, with version, backend and threads."""
+    cells: tuple[Cell, ...]
+    failure: str
+
+
+def trial_rows(lineage: Lineage) -> list[TrialRow]:
+    """Return a row for each runtime of each artifact, in the order of the run."""
+    return [
+        TrialRow(entry.name, tried.runtime, _details(tried), _cells(tried), tried.failure or "")
+        for entry in lineage.entries.values()
+        for tried in entry.tried
+    ]
+
+
+def _details(tried: Tried) -> str:
+    if tried.trial is None:
+        return ""
+    threads = formats.plural(tried.trial.latency.threads, "thread")
+    return f"{tried.trial.runtime}, {threads}"
+
+
+def _cells(tried: Tried) -> tuple[Cell, ...]:
+    trial = tried.trial
+    if trial is None:
+        return ()
+    agreement, startup, latency = trial.agreement, trial.startup, trial.latency
+    none = Cell(formats.NONE)
+    return (
+        Cell(
+            formats.percent(agreement.labels.value),
+            formats.percent_interval(agreement.labels),
+            notes=(f"with {agreement.reference}, {formats.plural(trial.images, 'image')}",),
+        )
+        if agreement
+        else none,
+        Cell(formats.difference(agreement.largest_difference)) if agreement else none,
+        Cell(
+            formats.milliseconds(latency.median_ms), f"p95 {formats.milliseconds(latency.p95_ms)}"
+        ),
+        Cell(formats.milliseconds(startup.cold_start_ms)) if startup else none,
+        Cell(formats.milliseconds(startup.first_inference_ms)) if startup else none,
+        Cell(
+            formats.size(startup.model.brotli_bytes),
+            notes=(
+                f"{formats.size(startup.model.gzip_bytes)} gzipped",
+                f"and the runtime, {formats.size(startup.runtime.brotli_bytes)}",
+            ),
+        )
+        if startup
+        else none,
+    )

@@ -1,0 +1,1 @@
+"""The Prefect flows, and the stages that they are made of."""

@@ -1,0 +1,131 @@
+"""Puts a teacher on the shelf; it becomes current only after its loader has read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
+
+from pupila.contract import OutputContract, OutputKind
+from pupila.digest import digest_tree
+from pupila.errors import PupilaError, nearest
+from pupila.registry import installed
+from pupila.store import is_artifact
+from pupila_flows.execution.session import perform, session
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
+from pupila_flows.recipe.errors import sentence
+from pupila_flows.teachers import Shelf, ShelvedTeacher, TeacherRecord
+from pupila_flows.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """What came of adding a teacher."""
+
+    teacher: ShelvedTeacher
+    changed: bool
+    """Whether runs use another version now than before."""
+
+
+def shelve(
+    place: Workspace,
+    name: str,
+    source: Path,
+    classes: tuple[str, ...] | None = None,
+    output: str | None = None,
+) -> Shelved:
+    """Put a model on the shelf under a name, and let all later runs use it.
+
+    What is not said of its output is taken from the artifact's record, or from the version before.
+    An older version that comes again is made current; the same bytes twice change nothing.
+
+    Raises:
+        PupilaError: there is no such model, no loader reads it, or its classes are not known.
+        ChildFailed: its loader crashed.
+    """
+    if not source.exists():
+        raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
+    shelf = Shelf.of(place.root)
+    with shelf.locked(name):
+        known = shelf.versions(name)
+        current = shelf.current(name) if name in shelf.names() else None
+        contract = _contract(source, current, classes, output)
+        identity = digest_tree(source), contract
+        same = [each for each in known if (each.record.sha256, each.record.contract) == identity]
+        if current and current in same:
+            return Shelved(current, changed=False)
+        teacher = same[-1] if same else _added(place, shelf, name, source, contract)
+        shelf.make_current(teacher)
+    return Shelved(teacher, changed=True)
+
+
+def _added(
+    place: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputContract
+) -> ShelvedTeacher:
+    with shelf.draft(name, source) as copy:
+        try:
+            _read_by_its_loader(place, name, copy, contract)
+        except PupilaError as error:  # it speaks of the copy, which the user has never seen
+            raise PupilaError(str(error).replace(str(copy), str(source))) from None
+        record = TeacherRecord(
+            source=source.name,
+            sha256=digest_tree(copy),
+            added=datetime.now(UTC).isoformat(timespec="seconds"),
+            output=contract.kind,
+            classes=contract.classes,
+        )
+        return shelf.seal(name, copy, record)
+
+
+def _read_by_its_loader(place: Workspace, name: str, copy: Path, contract: OutputContract) -> None:
+    """Import a model as a run would, which then need not do it again."""
+    registry = installed()
+    planned = (
+        planned_artifact(name, copy, registry)
+        if is_artifact(copy)
+        else PlannedTeacher(name, copy, registry.loader(copy).produces, contract)
+    )
+    with session(place, workers=1):
+        perform(assignments.import_teacher(place, planned))
+
+
+def _contract(
+    source: Path,
+    current: ShelvedTeacher | None,
+    classes: tuple[str, ...] | None,
+    output: str | None,
+) -> OutputContract:
+    """Return what the model's output means, by what is said of it or was known before."""
+    if is_artifact(source):
+        return _recorded(source, classes, output)
+    kinds = get_args(OutputKind)
+    if output not in (None, *kinds):
+        raise PupilaError(
+            f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(str(output), kinds)}"
+        )
+    names = classes or (current.record.classes if current else None)
+    if names is None:
+        raise PupilaError(
+            f"The classes of {str(source)!r} are not known: name that of each output column with "
+            "--classes, as in `--classes glaucoma,normal`."
+        )
+    kind = output or (current.record.output if current else "softmax")
+    try:
+        return OutputContract.model_validate({"kind": kind, "classes": names})
+    except ValidationError as error:
+        reason = sentence(error.errors()[0])
+        raise PupilaError(f"The classes {list(names)} cannot be so: {reason}.") from None
+
+
+def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputContract:
+    contract = planned_artifact(source.name, source, installed()).contract
+    if classes not in (None, contract.classes) or output not in (None, contract.kind):
+        raise PupilaError(
+            f"{str(source)!r} is an artifact, whose record says {contract.kind} of "
+            f"{list(contract.classes)}: leave --classes and --output out."
+        )
+    return contract

@@ -1,0 +1,33 @@
+"""What all parts of one run read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pupila.dataset import Dataset
+from pupila.openset import OpenSetImages
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.graph import Node
+from pupila_flows.plan.plan import Plan
+from pupila_flows.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all parts of a run read."""
+
+    plan: Plan
+    place: Workspace
+    dataset: Dataset
+    nodes: tuple[Node, ...]
+    open_set: OpenSetImages | None = None
+
+    @property
+    def positive(self) -> str:
+        return assignments.positive_class(self.plan.recipe.data, self.dataset)
+
+
+def same_classes(classes: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether two models speak of the same classes, in whatever order."""
+    return sorted(classes) == sorted(others)

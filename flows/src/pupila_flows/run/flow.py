@@ -1,0 +1,201 @@
+"""The flow: data → checks → teachers → the graph of steps → judgement → report → registry.
+
+Every arrow is a Prefect task; the work itself happens in child processes (`execution.session`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.futures import as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+from pupila_flows import machine
+from pupila_flows import progress as display
+from pupila_flows.data.synthetic import is_synthetic
+from pupila_flows.execution.session import Outcome, session
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.graph import Node, expand, points
+from pupila_flows.plan.plan import Plan, read_plan
+from pupila_flows.recipe.overrides import Changes
+from pupila_flows.report.terminal import result_rows
+from pupila_flows.results import RunResult
+from pupila_flows.run import gate as asking
+from pupila_flows.run.best_effort import telling
+from pupila_flows.run.context import Run
+from pupila_flows.run.evaluate import judge_all, try_all
+from pupila_flows.run.prefect_tasks import Futures, Made, outcome_of, reason_of, task_for
+from pupila_flows.run.prepare import (
+    checked_data,
+    open_set_of,
+    read_dataset,
+    screened,
+    with_hard_negatives,
+)
+from pupila_flows.run.publish import publish_run
+from pupila_flows.teachers import Shelf
+from pupila_flows.workspace import DEFAULT, Workspace
+
+_WHOLE = "all steps"
+"""Title of the progress of the whole graph."""
+
+
+class RunFailed(RuntimeError):
+    """A part of the run failed; the rest, and `result`, are there."""
+
+    def __init__(self, result: Path, failures: list[str]) -> None:
+        self.result = result
+        super().__init__("; ".join(failures))
+
+
+_THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
+"""They only wait for child processes; how many of those run at once is the recipe's `workers`."""
+_AS_WRITTEN = Changes()
+
+
+@flow(name="compress", task_runner=_THREADS)
+def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
+    """Make, judge and report every model of a recipe, and return the path of `result.json`.
+
+    Args:
+        recipe: Path of the recipe file.
+        workspace: Folder for artifacts, caches, logs and reports.
+        changes: What this run does otherwise than the recipe says.
+
+    Raises:
+        PupilaError: the recipe or the data is not as it must be; nothing was trained.
+        RunFailed: a step failed, or a judgement, or the report; what did not is kept.
+    """
+    place = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
+    return _run(plan, expand(plan), place)
+
+
+@flow(name="sweep", task_runner=_THREADS)
+def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
+    """Run a recipe with every combination of the values in its `sweep`; see `compress`.
+
+    Only what comes last of each branch is judged, and its control. Teachers, and whatever no value
+    touches, run once; nothing that an earlier run or sweep has made is made again.
+
+    Args:
+        recipe: Path of the recipe file.
+        workspace: Folder for artifacts, caches, logs and reports.
+        changes: What this run does otherwise than the recipe says.
+    """
+    place = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
+    if not plan.recipe.sweep:
+        example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
+        raise PupilaError(
+            f"{recipe!r} names no values to try: give it a section like `{example}`, "
+            "or use `pupila run`."
+        )
+    return _run(plan, expand(plan, points(plan)), place, swept=True)
+
+
+def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool = False) -> str:
+    started, clock = datetime.now(UTC), time.monotonic()
+    place.store.sweep()
+    with session(place, plan.recipe.workers, plan.address, plan.reads):
+        given = Run(plan, place, read_dataset(plan, place), nodes)
+        run, data = with_hard_negatives(given, checked_data(given))
+        run = replace(run, open_set=open_set_of(run))
+        teachers = _import_teachers(run)
+        data = screened(given, data, teachers)
+        made = _make_all(run, teachers)
+        entries = try_all(run, judge_all(run, made, only_last=swept))
+        gate, objections = (None, []) if swept else asking.ask(run, entries)
+        test = run.dataset.select("test")
+        result = RunResult(
+            name=plan.recipe.name,
+            recipe_path=str(plan.file),
+            recipe_text=plan.text,
+            seed=plan.recipe.seed,
+            synthetic=is_synthetic(plan.data),
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.monotonic() - clock,
+            data=data,
+            entries=tuple(entries),
+            sweep=plan.recipe.sweep if swept else {},
+            specificity=plan.recipe.evaluate.specificity,
+            gate=gate,
+            machine=machine.describe(),
+            versions=machine.versions(),
+            test_images=tuple(map(str, test.paths)),
+            test_labels=tuple(test.labels.tolist()),
+        )
+        path = _save(run, result, started)
+        failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
+        failures += objections
+        failures += _report(result, path)
+        failures += [] if swept else publish_run(run, path)
+    if failures:
+        raise RunFailed(path, failures)
+    return str(path)
+
+
+def _import_teachers(run: Run) -> Futures:
+    """Begin to read the teachers."""
+    return {
+        teacher.name: task_for(teacher.name).submit(
+            assignments.import_teacher(run.place, teacher), []
+        )
+        for teacher in run.plan.teachers
+    }
+
+
+def _make_all(run: Run, teachers: Futures) -> Made:
+    """Run the graph, branches side by side; a failure stays local."""
+    futures = dict(teachers)
+    for node in run.nodes:
+        work = assignments.run_step(run.place, node, run.dataset)
+        inputs = [futures[name] for name in node.inputs]
+        futures[node.name] = task_for(node.name, node.retries).submit(work, inputs)
+    shown = display.current.get()
+    for done, future in enumerate(as_completed(list(futures.values())), start=1):
+        future.wait()  # keeps the outcome with the future, from where no server has to give it back
+        shown.update(_WHOLE, done, len(futures), f"{done} of {len(futures)} made")
+    shown.finish(_WHOLE, "[green]made[/]")
+    return {name: future.state for name, future in futures.items()}
+
+
+def _save(run: Run, result: RunResult, started: datetime) -> Path:
+    """Write `result.json` into a new folder of the workspace, and tell Prefect."""
+    path = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
+    write_atomically(path, result.model_dump_json(indent=2).encode())
+    with telling("the results"):
+        create_table_artifact(result_rows(result), key=f"{result.name}-results")
+    return path
+
+
+def _report(result: RunResult, path: Path) -> list[str]:
+    """Draw the report beside a result, and return what failed; an unchanged run keeps its own."""
+    judged = [
+        [entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries],
+        result.recipe_text,
+        result.data.model_dump(mode="json"),
+        result.synthetic,
+        result.gate and result.gate.model_dump(mode="json"),
+    ]
+    work = assignments.render_report(path, path.parent, judged)
+    state: State[Outcome] = task_for("report")(work, [], return_state=True)
+    if not state.is_completed():
+        return [f"report: {reason_of(state)}"]
+    report = Path(outcome_of(state).value["report"])
+    for drawn in (report, *report.parent.glob("sweep.*")):
+        link = path.with_name(drawn.name)
+        if not link.exists():
+            link.symlink_to(drawn)
+    with telling("where the report is"):
+        create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
+    return []

@@ -1,0 +1,162 @@
+"""Asks the gate about a run: what it judges, and against what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila_flows.execution.session import Work
+from pupila_flows.gate.inputs import Case, Question, Side
+from pupila_flows.recipe.gate import GateSection
+from pupila_flows.results import Entry, GateResult
+from pupila_flows.run.context import Run
+from pupila_flows.run.incumbents import Incumbents
+from pupila_flows.run.prefect_tasks import outcome_of, reason_of, task_for
+
+
+def ask(run: Run, entries: Sequence[Entry]) -> tuple[GateResult | None, list[str]]:
+    """Return what the gate of the recipe says, if it has one, and each reason that it did not pass.
+
+    What is published now is judged on the same test images first.
+    """
+    section = run.plan.recipe.gate
+    if section is None:
+        return None, []
+    gate = _answered(run, section, entries)
+    return gate, objections(gate)
+
+
+def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
+    """Return what the gate says; where it could not be asked, that it is not passed, and why."""
+    try:
+        question = _question(run, section, entries)
+    except PupilaError as error:
+        return GateResult(verdict="fail", artifacts=(), reason=str(error))
+    state = task_for("gate")(_work(question), [], return_state=True)
+    if not state.is_completed():
+        return GateResult(verdict="fail", artifacts=(), reason=reason_of(state))
+    return GateResult.model_validate(outcome_of(state).value)
+
+
+def objections(gate: GateResult) -> list[str]:
+    """Say of every artifact that did not pass which conditions it did not meet, and by how much."""
+    if gate.reason:
+        return [f"gate: {gate.reason}"]
+    return [
+        f"gate: {artifact.entry}: {finding.verdict}: {finding.text}"
+        for artifact in gate.artifacts
+        for finding in artifact.findings
+        if finding.verdict != "pass"
+    ]
+
+
+def judged_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that a gate is asked about.
+
+    By default those that a teacher had a part in and that nothing judged was made from; of entries
+    that are repeated with other seeds, the first.
+    """
+    first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
+    if section.judges:
+        return [entry for entry in first if entry.name in section.judges]
+    judged = [entry for entry in first if installed().step(entry.uses).judged]
+    inside = {name for entry in judged for name in entry.inputs}
+    controls = {entry.control for entry in entries}
+    return [
+        entry
+        for entry in judged
+        if entry.name not in inside
+        and entry.name not in controls
+        and entry.taught
+        and not entry.unjudged
+        and not _partial(entry, entries)
+    ]
+
+
+def _partial(entry: Entry, entries: Sequence[Entry]) -> bool:
+    """Tell whether it, or what it was made from, was not shown all images."""
+    parents = [each for each in entries if each.name in entry.inputs]
+    return bool(entry.without) or any(_partial(each, entries) for each in parents)
+
+
+def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Question:
+    """Put together all that the verdict depends on; raise what keeps it from being asked."""
+    by_name = {entry.name: entry for entry in entries}
+    asked = judged_by(section, entries)
+    incumbents = Incumbents.of(run, section)
+    test = run.dataset.select("test")
+    others = [entry for entry in entries if entry.taught and entry.repeats is None]
+    return Question(
+        section=section,
+        cases=tuple(_case(entry, by_name, incumbents) for entry in asked),
+        rivals=tuple(side for entry in others if (side := _side(entry))),
+        published=incumbents.version.title if incumbents.version else None,
+        published_manifest=incumbents.version.sha256 if incumbents.version else None,
+        published_names=tuple(incumbents.version.artifacts) if incumbents.version else (),
+        classes=run.dataset.classes,
+        positive=run.positive,
+        images=tuple(map(str, test.paths)),
+        labels=tuple(test.labels.tolist()),
+        columns={column: _values(test, column) for column in section.by},
+    )
+
+
+def _values(images: Dataset, column: str) -> tuple[str, ...]:
+    """Return the value of each image; an empty text where it has none."""
+    given = images.frame[column].astype(object)
+    return tuple(map(str, given.where(given.notna(), "").tolist()))
+
+
+def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) -> Case:
+    teacher = entries.get(entry.reference) if entry.reference else None
+    return Case(
+        entry=entry.name,
+        made=made_words(entry, entries),
+        error=entry.error or (entry.unjudged if entry.evaluation is None else None),
+        artifact=_side(entry),
+        teacher=_side(teacher) if teacher else None,
+        incumbent=incumbents.of_entry(entry),
+        standing=incumbents.standing(entry),
+    )
+
+
+def _side(entry: Entry) -> Side | None:
+    if entry.evaluation is None:
+        return None
+    threshold = entry.record.threshold if entry.record else None
+    return Side(name=entry.name, evaluation=entry.evaluation, threshold=threshold)
+
+
+def made_words(entry: Entry, entries: Mapping[str, Entry]) -> str:
+    """Say how an entry was made: `quantize-int8 of float: export-tflite of pupil: …`."""
+    if not entry.inputs:
+        return entry.uses
+    made = f"{entry.uses} of {' and '.join(entry.inputs)}"
+    steps = [entries[name] for name in entry.inputs if name in entries]
+    before = [made_words(each, entries) for each in steps if each.kind == "step"]
+    return ": ".join([made, *before[:1]])
+
+
+def _work(question: Question) -> Work:
+    return Work(
+        title="gate",
+        target=answer,
+        identity=[version("pupila-core"), version("pupila-flows"), question.identity()],
+        arguments={"question": question.model_dump(mode="json")},
+    )
+
+
+def answer(*, progress: Progress, question: dict[str, Any]) -> dict[str, Any]:
+    """Decide, in a process of its own: many images take seconds."""
+    from pupila_flows.gate.decision import decide
+
+    asked = Question.model_validate(question)
+    progress(0, 1, "asking the gate")
+    result = decide(asked)
+    progress(1, 1, f"gate: {result.verdict}")
+    return result.model_dump(mode="json")

@@ -1,0 +1,150 @@
+"""Single pieces of work from the command line, without a flow around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+from uuid import uuid4
+
+from pydantic import TypeAdapter, ValidationError
+
+from pupila.contract import OutputContract, OutputKind
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError, nearest
+from pupila.evaluation import Evaluation
+from pupila.registry import installed
+from pupila.store import is_artifact
+from pupila_flows.data.reading import read_data
+from pupila_flows.execution.session import Outcome, Work, perform, session
+from pupila_flows.jobs import assignments
+from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
+from pupila_flows.recipe.errors import sentence
+from pupila_flows.recipe.schema import ClassNames, DataSection, EvaluateSection, TeacherSection
+from pupila_flows.results import DataSummary
+from pupila_flows.workspace import Workspace
+
+_CLASSES: TypeAdapter[tuple[str, ...]] = TypeAdapter(ClassNames)
+
+
+def validate(
+    place: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
+) -> DataSummary:
+    """Check a dataset with the default bounds."""
+    dataset = read_data(data, classes, place.cache)
+    section = DataSection(path=str(data), positive=_known(positive, dataset))
+    outcome = _perform(place, assignments.check_data(place, dataset, section, str(data)))
+    return assignments.data_summary(dataset, section, str(data), outcome)
+
+
+def evaluate(
+    place: Workspace,
+    model: Path,
+    data: Path,
+    classes: tuple[str, ...] | None,
+    output: str,
+    positive: str | None,
+    specificity: float,
+) -> Evaluation:
+    """Judge a model on the test split; `classes` names a file's output columns.
+
+    An artifact's folder tells them itself.
+    """
+    dataset = read_data(data, None, place.cache)
+    chosen = _known(positive, dataset) or dataset.classes[0]
+    teacher = (
+        _artifact(model, classes, output)
+        if is_artifact(model)
+        else _teacher(model, classes or dataset.classes, output)
+    )
+    imported = _perform(place, assignments.import_teacher(place, teacher))
+    artifact = place.store.open(imported.value["artifact"])
+    work = assignments.judge(
+        place,
+        model.name,
+        artifact,
+        dataset,
+        chosen,
+        EvaluateSection(specificity=specificity),
+    )
+    return Evaluation.model_validate(_perform(place, work).value)
+
+
+def parse_classes(text: str | None) -> tuple[str, ...] | None:
+    """Return the class names of a text with commas; None where there is none.
+
+    Raises:
+        PupilaError: a name is empty or given twice, or there is only one.
+    """
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    try:
+        return _CLASSES.validate_python(names)
+    except ValidationError as error:
+        raise _refused(names, error) from None
+
+
+def report(place: Workspace, run: Path | None) -> Path:
+    """Draw the report of a run folder, or of the latest run, again."""
+    folder = run or _latest(place)
+    result = folder / "result.json"
+    if not result.exists():
+        raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
+    always_anew = uuid4().hex
+    work = assignments.render_report(result.resolve(), folder.resolve(), [always_anew])
+    return Path(_perform(place, work).value["report"])
+
+
+def _latest(place: Workspace) -> Path:
+    runs = sorted(place.runs.glob("*/*/result.json"), key=lambda path: path.parent.name)
+    if not runs:
+        raise PupilaError(f"No run in {place.root} yet: `pupila run RECIPE` makes one.")
+    return runs[-1].parent
+
+
+def _perform(place: Workspace, work: Work) -> Outcome:
+    with session(place, workers=1):
+        return perform(work)
+
+
+def _teacher(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
+    _section(model, classes, output)
+    contract = OutputContract.model_validate({"kind": output, "classes": classes})
+    return PlannedTeacher(model.stem, model, installed().loader(model).produces, contract)
+
+
+def _artifact(model: Path, classes: tuple[str, ...] | None, output: str) -> PlannedTeacher:
+    """Return a teacher that is an artifact; what was said of it must be what its record says."""
+    planned = planned_artifact(model.stem, model, installed())
+    section = _section(model, classes, output)
+    for _, message in contradictions(section, planned.contract):
+        raise PupilaError(message)
+    return planned
+
+
+def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> TeacherSection:
+    """Check what a command says of a model; the default output says nothing."""
+    kinds = get_args(OutputKind)
+    if output not in kinds:
+        raise PupilaError(
+            f"output is {output!r}: give one of {', '.join(kinds)}.{nearest(output, kinds)}"
+        )
+    said = {} if output == TeacherSection.model_fields["output"].default else {"output": output}
+    try:
+        return TeacherSection.model_validate({"path": str(model), "classes": classes} | said)
+    except ValidationError as error:
+        raise _refused(classes or (), error) from None
+
+
+def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
+    reason = sentence(error.errors()[0])
+    return PupilaError(f"The classes {list(classes)} cannot be told apart: {reason}.")
+
+
+def _known(positive: str | None, dataset: Dataset) -> str | None:
+    if positive not in (None, *dataset.classes):
+        raise PupilaError(
+            f"positive is {positive!r}, but the classes are {list(dataset.classes)}."
+            f"{nearest(str(positive), dataset.classes)}"
+        )
+    return positive
