@@ -37,12 +37,14 @@ from pupila.dataset import Dataset
 from pupila.runtime import Progress
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.synthetic import write_images
-from pupila_flows.execution.call import Errand
+from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.child import name_of
 from pupila_flows.execution.dask import Cluster, joined
-from pupila_flows.execution.session import Outcome, perform, session
-from pupila_flows.execution.worker_check import admission
-from pupila_flows.jobs import assignments
+from pupila_flows.execution.job import JobResult
+from pupila_flows.execution.session import perform, session
+from pupila_flows.execution.worker_check import required
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import Node, expand
 from pupila_flows.plan.plan import read_plan
 from pupila_flows.workspace import Workspace
@@ -129,18 +131,18 @@ def print_training(folder: Path, machines: LocalCluster, pairs: int, epochs: int
     print(f"  its worker killed half-way: {killed.seconds:.1f} s")
     print(f"    times one left alone: {killed.seconds / statistics.median(there):.2f}")
     print(f"  bytes that name it to a worker: {_sent(place, node, dataset)}")
-    made = place.store.open(killed.value["artifact"]).path
+    made = place.store.open(killed.value.artifact).path
     print(f"  artifact {_bytes(made):,} bytes, checkpoints at most {peak[0]:,} bytes")
     print(f"  images {_bytes(folder / 'images'):,} bytes, cache {_bytes(place.cache):,} bytes")
 
 
 def _sent(place: Workspace, node: Node, dataset: Dataset) -> int:
     """Return the size of what goes to a worker for a step; progress comes back, and a digest."""
-    work = assignments.run_step(place, node, dataset)
-    paths = (place.log(work.title, work.key), 1.0, place.lock(work.key), place.lock(work.key))
-    errand = Errand(name_of(work.target), work.arguments, *paths)
-    with admission(place, [place.root]) as admitted:
-        return len(pickle.dumps((errand, admitted)))
+    job = RunStep.of(place, node, dataset)
+    paths = (place.log(job.title, job.key), 1.0, place.lock(job.key), place.lock(job.key))
+    process_call = ProcessCall(job.target, job.model_dump(mode="json"), *paths)
+    with required(place, [place.root]) as requirements:
+        return len(pickle.dumps((process_call, requirements)))
 
 
 def print_waiting(folder: Path, address: str, count: int) -> None:
@@ -160,26 +162,27 @@ def print_waiting(folder: Path, address: str, count: int) -> None:
     )
 
 
-def _errand(place: Workspace, seconds: float) -> Errand:
+def _process_call(place: Workspace, seconds: float) -> ProcessCall:
     from waiting_jobs import wait  # pyright: ignore[reportMissingImports] - written above
 
     key = f"wait-{time.monotonic_ns()}"
     wanted, alone = place.lock(key), place.lock(f"{key}-try")
-    return Errand(name_of(wait), {"seconds": seconds}, place.log("wait", key), None, wanted, alone)
+    log = place.log("wait", key)
+    return ProcessCall(name_of(wait), {"seconds": seconds}, log, None, wanted, alone)
 
 
 def _asked(cluster: Cluster, place: Workspace, seconds: float) -> None:
     from filelock import FileLock
 
-    errand = _errand(place, seconds)
-    with FileLock(errand.wanted):
-        cluster.call(errand, _ignore)
+    process_call = _process_call(place, seconds)
+    with FileLock(process_call.wanted):
+        cluster.call(process_call, _ignore)
 
 
 def _run_here(place: Workspace) -> None:
     from pupila_flows.execution.child import Children
 
-    _errand(place, 0).run(_ignore, Children())
+    _process_call(place, 0).run(_ignore, Children())
 
 
 def _trained(
@@ -189,18 +192,18 @@ def _trained(
     seed: int,
     address: str | None,
     told: Progress | None = None,
-) -> Outcome:
+) -> JobResult[StoredArtifact]:
     """Train with a seed of its own, so that nothing is remembered."""
-    work = assignments.run_step(place, replace(node, seed=seed), dataset)
+    job = RunStep.of(place, replace(node, seed=seed), dataset)
 
-    def trained() -> Outcome:
+    def trained() -> JobResult[StoredArtifact]:
         with session(place, 1, address):
-            return perform(work, told)
+            return perform(job, told)
 
-    outcome = copy_context().run(trained)
-    if outcome.cached:
+    result = copy_context().run(trained)
+    if result.cached:
         raise RuntimeError("it was remembered: nothing was measured")
-    return outcome
+    return result
 
 
 def _killer(machines: LocalCluster) -> Progress:

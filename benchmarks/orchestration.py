@@ -22,8 +22,10 @@ from pathlib import Path
 
 from pupila.testing import ignore_progress
 from pupila_flows.data.reading import read_data
-from pupila_flows.execution.session import Work
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.check_data import CheckData
+from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import expand
 from pupila_flows.plan.plan import Plan, read_plan
 from pupila_flows.workspace import Workspace
@@ -58,30 +60,22 @@ def run_directly(plan: Plan, place: Workspace) -> None:
     """Do in this process all that a run of a plan does, one call after the other."""
     section = plan.recipe.data
     dataset = read_data(plan.data, section.classes, place.cache)
-    positive = assignments.positive_class(section, dataset)
-    _call(assignments.check_data(place, dataset, section, str(plan.data)))
+    positive = section.positive_class(dataset.classes)
+    CheckData.of(place, dataset, section, str(plan.data)).run(ignore_progress)
     made: dict[str, str] = {}
     for teacher in plan.teachers:
-        made[teacher.name] = _call(assignments.import_teacher(place, teacher))["artifact"]
+        made[teacher.name] = ImportTeacher.of(place, teacher).run(ignore_progress).artifact
     nodes = expand(plan)
     for node in nodes:
-        work = assignments.run_step(place, node, dataset)
-        if node.inputs:
-            work = work.on([made[name] for name in node.inputs])
-        made[node.name] = _call(work)["artifact"]
+        job = RunStep.of(place, node, dataset).on([made[name] for name in node.inputs])
+        made[node.name] = job.run(ignore_progress).artifact
     compared = {node.name: node.teachers[0] for node in nodes if node.teachers}
     for name, digest in made.items():
         artifact, other = place.store.open(digest), compared.get(name)
         reference = (other, made[other]) if other else None
-        _call(
-            assignments.judge(
-                place, name, artifact, dataset, positive, plan.recipe.evaluate, reference
-            )
+        Evaluate.of(place, name, artifact, dataset, positive, plan.recipe.evaluate, reference).run(
+            ignore_progress
         )
-
-
-def _call(work: Work) -> dict[str, str]:
-    return work.target(progress=ignore_progress, **work.arguments)
 
 
 def _seconds(arguments: list[str]) -> float:

@@ -17,8 +17,9 @@ from pupila.testing import ignore_progress
 from pupila_flows.data.generated import whole
 from pupila_flows.data.open_set import corruptions
 from pupila_flows.data.open_set.corruptions import ALTERATIONS, altered, write_altered
-from pupila_flows.execution.session import Work
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.corruptions import MakeCorruptions
+from pupila_flows.jobs.hard_negatives import MakeHardNegatives
+from pupila_flows.jobs.image_folder import ImageFolderJob
 from pupila_flows.recipe.schema import HardNegativesSection
 from pupila_flows.workspace import Workspace
 
@@ -87,18 +88,19 @@ def test_made_images_are_made_again_where_one_is_lost(data: Path, kind: str):
     dataset = scanned(data)
     place = Workspace.at(data.parent / "workspace")
 
-    def planned() -> Work:
+    def planned() -> ImageFolderJob:
         if kind == "altered":
-            return assignments.alter(place, dataset.select("test"))
+            return MakeCorruptions.of(place, dataset.select("test"))
         section = HardNegativesSection(label="other", images=6)
-        return assignments.make_negatives(place, dataset.select("train"), section, seed=7)
+        return MakeHardNegatives.of(place, dataset.select("train"), section, seed=7)
 
-    work = planned()
-    folder = Path(work.target(progress=ignore_progress, **work.arguments)["images"])
-    assert version("pillow") in work.identity
-    assert planned().key == work.key and folder.exists()
-    next(folder.glob("*/*")).unlink()
-    assert planned().key == work.key and not folder.exists()
+    job = planned()
+    made = job.run(ignore_progress)
+    assert f"pillow {version('pillow')}" in job.identity()["code"]
+    assert planned().key == job.key and planned().is_intact(made)
+    next(made.folder.glob("*/*")).unlink()
+    assert planned().key == job.key and not planned().is_intact(made)
+    assert planned().is_intact(planned().run(ignore_progress))
 
 
 Pixels = NDArray[np.float64]

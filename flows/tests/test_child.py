@@ -107,7 +107,7 @@ def test_a_child_that_takes_too_long_is_ended(job: Callable[[str], str], tmp_pat
 def test_a_child_dies_with_its_parent(job: Callable[[str], str], tmp_path: Path):
     pid_file = tmp_path / "pid"
     program = (
-        "from pathlib import Path; from pupila_flows import child; "
+        "from pathlib import Path; from pupila_flows.execution import child; "
         f"child.call('some_jobs:sleep', {{'pid_file': {str(pid_file)!r}}}, "
         f"Path({str(tmp_path / 'log')!r}), lambda *_: None)"
     )

@@ -24,11 +24,10 @@ from PIL import Image
 from pupila.errors import PupilaError
 from pupila.step import PartFailed
 from pupila_flows.data.synthetic import write_images
-from pupila_flows.execution import child
-from pupila_flows.execution import dask as cluster
-from pupila_flows.execution.call import Errand
-from pupila_flows.execution.step_workers import Invitation, crew
-from pupila_flows.execution.worker_check import admission
+from pupila_flows.execution import child, dask
+from pupila_flows.execution.call import ProcessCall
+from pupila_flows.execution.step_workers import worker_pool
+from pupila_flows.execution.worker_check import ClusterConnection, required
 from pupila_flows.plan.plan import RecipeError, read_plan
 from pupila_flows.results import RunResult
 from pupila_flows.workspace import Workspace
@@ -89,29 +88,31 @@ def pair(folder: Path) -> Generator[Machines]:
 
 
 @pytest.fixture(scope="module")
-def there(pair: Machines, place: Workspace) -> Generator[cluster.Cluster]:
+def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
     """A connection to two workers."""
-    with cluster.joined(place, pair.address) as joined:
+    with dask.joined(place, pair.address) as joined:
         wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
         yield joined
 
 
-def _errand(place: Workspace, name: str, seconds: float | None = None, **arguments: Any) -> Errand:
-    """Return an errand that has a name of its own."""
+def _process_call(
+    place: Workspace, name: str, seconds: float | None = None, **arguments: Any
+) -> ProcessCall:
+    """Return a call that has a name of its own."""
     key = f"{name}-{time.monotonic_ns()}"
     wanted, alone = place.lock(key), place.lock(f"{key}-try")
     log = place.log(name, key)
-    return Errand(f"distant_jobs:{name}", arguments, log, seconds, wanted, alone)
+    return ProcessCall(f"distant_jobs:{name}", arguments, log, seconds, wanted, alone)
 
 
 def _ignore(done: int, total: int, what: str) -> None:
     del done, total, what
 
 
-def _ask(there: cluster.Cluster, errand: Errand, told: list[int]) -> dict[str, Any]:
-    """Have an errand run as `work.perform` does, and note how far it got."""
-    with FileLock(errand.wanted):
-        return there.call(errand, lambda done, total, what: told.append(done))
+def _ask(there: dask.Cluster, process_call: ProcessCall, told: list[int]) -> dict[str, Any]:
+    """Have a call run as `session.perform` does, and note how far it got."""
+    with FileLock(process_call.wanted):
+        return there.call(process_call, lambda done, total, what: told.append(done))
 
 
 def _in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -128,7 +129,7 @@ def _in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
     ],
 )
 def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
-    there: cluster.Cluster,
+    there: dask.Cluster,
     place: Workspace,
     name: str,
     seconds: float | None,
@@ -138,24 +139,24 @@ def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
 ):
     given = arguments | ({"pid_file": str(place.root / "limited")} if arguments else {})
     with pytest.raises(error, match=message):
-        _ask(there, _errand(place, name, seconds, **given), [])
+        _ask(there, _process_call(place, name, seconds, **given), [])
 
 
 @pytest.fixture
-def invitation(pair: Machines, there: cluster.Cluster) -> Invitation:
+def connection(pair: Machines, there: dask.Cluster) -> ClusterConnection:
     """What a step is told that two workers can do the parts of."""
     for number in range(2 - len(pair.workers)):
         pair.add(f"more-{time.monotonic_ns()}-{number}")
     wait_until(lambda: len(there.workers()) == 2)
-    return Invitation(address=pair.address, admission=there.admission)
+    return ClusterConnection(address=pair.address, requirements=there.requirements)
 
 
 @pytest.mark.long
 def test_a_part_that_crashed_is_tried_on_another_machine_before_it_counts_as_failed(
-    place: Workspace, invitation: Invitation
+    place: Workspace, connection: ClusterConnection
 ):
     jobs = import_module("distant_jobs")
-    with crew(place, "parts", "small", invitation.model_dump(mode="json")) as machines:
+    with worker_pool(place, "parts", "small", connection) as machines:
         assert machines
         with pytest.raises(PartFailed, match="ended with code 3"):
             machines.call("one", jobs.quit, {})
@@ -167,15 +168,15 @@ def test_a_part_that_crashed_is_tried_on_another_machine_before_it_counts_as_fai
 
 
 @pytest.mark.long
-def test_a_part_ends_when_its_step_has(place: Workspace, invitation: Invitation):
+def test_a_part_ends_when_its_step_has(place: Workspace, connection: ClusterConnection):
     jobs, pids = import_module("distant_jobs"), place.root / "part"
-    with crew(place, "ended", "small", invitation.model_dump(mode="json")) as machines:
+    with worker_pool(place, "ended", "small", connection) as machines:
         assert machines
         asked = _in_thread(machines.call, "one", jobs.sleep, {"pause": 60, "pid_file": str(pids)})
         wait_until(lambda: pids.exists() and pids.read_text() != "")
         (pid,) = map(int, pids.read_text().split())
     wait_until(lambda: not psutil.pid_exists(pid))
-    with pytest.raises((PartFailed, PupilaError, cluster.ClusterLost)):
+    with pytest.raises((PartFailed, PupilaError, dask.ClusterLost)):
         asked.result(30)
 
 
@@ -185,20 +186,20 @@ def never(*, progress: Any) -> dict[str, Any]:
 
 
 def test_a_step_that_no_longer_reaches_its_cluster_may_be_tried_again(place: Workspace):
-    with admission(place, []) as admitted:
-        invitation = Invitation(address="tcp://127.0.0.1:9", admission=admitted)
-        with crew(place, "alone", "small", invitation.model_dump(mode="json")) as machines:
+    with required(place, []) as requirements:
+        connection = ClusterConnection(address="tcp://127.0.0.1:9", requirements=requirements)
+        with worker_pool(place, "alone", "small", connection) as machines:
             assert machines
-            with pytest.raises(cluster.ClusterLost, match="No Dask scheduler answers"):
+            with pytest.raises(dask.ClusterLost, match="No Dask scheduler answers"):
                 machines.call("one", never, {})
 
 
 @pytest.mark.long
-def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: cluster.Cluster, place: Workspace):
+def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: dask.Cluster, place: Workspace):
     pids = place.root / "unwanted"
-    errand = _errand(place, "sleep", pause=60, pid_file=str(pids))
-    with FileLock(errand.wanted) as waiting:
-        asked = _in_thread(there.call, errand, _ignore)
+    process_call = _process_call(place, "sleep", pause=60, pid_file=str(pids))
+    with FileLock(process_call.wanted) as waiting:
+        asked = _in_thread(there.call, process_call, _ignore)
         wait_until(lambda: pids.exists() and pids.read_text() != "")
         (pid,) = map(int, pids.read_text().split())
         assert psutil.pid_exists(pid)
@@ -210,11 +211,11 @@ def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: cluster.Cluster
 
 @pytest.mark.slow
 def test_a_worker_killed_amid_a_step_costs_what_came_after_its_checkpoint(
-    pair: Machines, there: cluster.Cluster, place: Workspace, tmp_path: Path
+    pair: Machines, there: dask.Cluster, place: Workspace, tmp_path: Path
 ):
     told, until = list[int](), 12
-    errand = _errand(place, "count", folder=str(tmp_path), until=until)
-    answer = _in_thread(_ask, there, errand, told)
+    process_call = _process_call(place, "count", folder=str(tmp_path), until=until)
+    answer = _in_thread(_ask, there, process_call, told)
     wait_until(lambda: max(told, default=0) >= 3)
     ((orphan, worker),) = _tries(tmp_path)
     (name,) = [name for name, process in pair.workers.items() if process.pid == worker]
@@ -228,7 +229,7 @@ def test_a_worker_killed_amid_a_step_costs_what_came_after_its_checkpoint(
     assert len(lines) == until
     (left,) = pair.workers.values()
     assert second[1] == left.pid
-    logged = errand.log.read_text()
+    logged = process_call.log.read_text()
     assert logged.count(", worker tcp://") == 2
 
 
@@ -246,17 +247,17 @@ def _tries(folder: Path) -> list[tuple[int, int]]:
 def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(
     folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.5)
-    monkeypatch.setattr(cluster, "_NO_WORKER_SECONDS", 2.0)
-    with machines(tmp_path, "only") as alone, cluster.joined(place, alone.address) as there:
+    monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 2.0)
+    with machines(tmp_path, "only") as alone, dask.joined(place, alone.address) as there:
         told = list[int]()
-        errand = _errand(place, "count", folder=str(tmp_path), until=1000)
-        asked = _in_thread(_ask, there, errand, told)
+        process_call = _process_call(place, "count", folder=str(tmp_path), until=1000)
+        asked = _in_thread(_ask, there, process_call, told)
         wait_until(lambda: max(told, default=0) >= 2)
         alone.kill("only")
         with pytest.raises(child.ChildFailed, match="has had no worker for 2 s: start one"):
             asked.result(30)
-        other = _in_thread(_ask, there, errand, told)
+        other = _in_thread(_ask, there, process_call, told)
         alone.scheduler.kill()
         with pytest.raises(child.ChildFailed, match="gave no answer: FutureCancelledError"):
             other.result(30)
@@ -264,11 +265,11 @@ def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(
 
 def test_a_try_begins_when_the_one_before_it_is_gone(folder: Path, place: Workspace):
     pids = place.root / "in-turn"
-    errand = _errand(place, "sleep", pause=1.0, pid_file=str(pids))
-    first = _in_thread(errand.run, _ignore, child.Children())
+    process_call = _process_call(place, "sleep", pause=1.0, pid_file=str(pids))
+    first = _in_thread(process_call.run, _ignore, child.Children())
     wait_until(lambda: pids.exists() and pids.read_text() != "")
     began = time.time()
-    second = errand.run(_ignore, child.Children())
+    second = process_call.run(_ignore, child.Children())
     assert first.result()["until"] <= second["until"] - 1.0
     assert began < first.result()["until"]
     assert len(pids.read_text().split()) == 2
@@ -293,8 +294,8 @@ def test_a_worker_says_what_keeps_it_from_our_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ):
     monkeypatch.chdir(tmp_path)
-    with admission(Workspace.at(tmp_path / "workspace"), [tmp_path]) as admitted:
-        fault = replace(admitted, **changes).fault()
+    with required(Workspace.at(tmp_path / "workspace"), [tmp_path]) as requirements:
+        fault = replace(requirements, **changes).fault()
     assert re.search(message, fault or "") and (fault is None) == (message == "^$")
 
 
@@ -308,8 +309,8 @@ def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_pat
         strange.add("unaware", before=unaware)
         for name in strange.workers:
             wait_until(lambda log=tmp_path / f"{name}.log": "Registered" in log.read_text(), 60)
-        with pytest.raises(PupilaError) as caught, cluster.joined(place, strange.address):
-            pytest.fail("they were admitted")
+        with pytest.raises(PupilaError) as caught, dask.joined(place, strange.address):
+            pytest.fail("they were requirements")
     first, second = sorted(str(caught.value).splitlines(), key=lambda line: "asked" in line)
     assert re.match(r"Worker tcp://\S+ of 'tcp://.* has python 3.9.1 \(here 3.1\d", first)
     assert re.match(
@@ -322,31 +323,31 @@ def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_pat
 def test_a_worker_that_comes_later_and_is_not_fit_fails_no_step_while_another_is(
     folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(cluster, "_NO_WORKER_SECONDS", 0.5)
-    with machines(tmp_path, "good") as both, cluster.joined(place, both.address) as there:
+    monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 0.5)
+    with machines(tmp_path, "good") as both, dask.joined(place, both.address) as there:
         both.add("old", before="import platform; platform.python_version = lambda: '3.9.1'")
         wait_until(lambda: "Registered" in (tmp_path / "old.log").read_text())
         good, folders = both.workers["good"].pid, [tmp_path / each for each in "ab"]
         asked = list[Future[Any]]()
         for each in folders:
             each.mkdir()
-            errand = _errand(place, "count", folder=str(each), until=1)
-            asked.append(_in_thread(_ask, there, errand, list[int]()))
+            process_call = _process_call(place, "count", folder=str(each), until=1)
+            asked.append(_in_thread(_ask, there, process_call, list[int]()))
         assert [each.result(60)["done"] for each in asked] == [1, 1]
         assert [worker for each in folders for _, worker in _tries(each)] == [good, good]
         both.kill("good")
         with pytest.raises(PupilaError, match=r"Worker tcp://\S+ of .* has python 3.9.1"):
-            _ask(there, _errand(place, "count", folder=str(tmp_path), until=1), [])
+            _ask(there, _process_call(place, "count", folder=str(tmp_path), until=1), [])
 
 
 def test_an_address_where_nobody_listens_is_told_in_seconds(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "_CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(PupilaError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:9' "),
-        cluster.joined(place, "tcp://127.0.0.1:9"),
+        dask.joined(place, "tcp://127.0.0.1:9"),
     ):
         pytest.fail("it was reached")
 

@@ -98,8 +98,6 @@ def _training(pair: Machines) -> dict[str, str]:
 def _home(pair: Machines) -> str:
     """Return the name of the worker that has the search itself."""
     for name in pair.workers:
-        if any(
-            "pupila_flows.jobs.functions:run_step" in command for command in pair.commands(name)
-        ):
+        if any("pupila_flows.jobs.run_step:RunStep" in command for command in pair.commands(name)):
             return name
     raise AssertionError("no worker has the search")

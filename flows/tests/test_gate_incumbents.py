@@ -14,7 +14,8 @@ from pupila import PupilaError
 from pupila.store import Store
 from pupila.testing import draw_images
 from pupila_flows.data.reading import read_data
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs import evaluate
+from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.plan.plan import read_plan
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.registry import open_registry
@@ -48,7 +49,7 @@ def test_what_is_published_is_neither_fetched_nor_judged_where_it_is_the_artifac
     incumbents = Incumbents.of(run, GateSection())
     assert incumbents.standing(int8) == "same"
     assert incumbents.of_entry(int8) is None
-    assert not list((run.place.store.root / "objects").iterdir())
+    assert not list((run.workspace.store.root / "objects").iterdir())
     assert incumbents.standing(int8.model_copy(update={"artifact": "another"})) is None
     renamed = int8.model_copy(update={"name": "small"})
     assert (incumbents.standing(renamed), incumbents.of_entry(renamed)) == ("missing", None)
@@ -76,13 +77,11 @@ def test_a_judgement_belongs_to_the_processor_that_it_was_timed_on(
 
     def key() -> str:
         section = run.plan.recipe.evaluate
-        return assignments.judge(
-            run.place, "int8", artifact, run.dataset, run.positive, section
-        ).key
+        return Evaluate.of(run.workspace, "int8", artifact, run.dataset, run.positive, section).key
 
     here = key()
     assert key() == here
-    monkeypatch.setattr(assignments, "cpu_name", lambda: "another")
+    monkeypatch.setattr(evaluate, "cpu_name", lambda: "another")
     another = key()
     monkeypatch.setattr(os, "cpu_count", lambda: 1024)
     assert len({here, another, key()}) == 3

@@ -10,7 +10,8 @@ import pytest
 from pictures import picture, red_and_green, scanned
 
 from pupila.openset import OpenSetImages
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs import evaluate, keys
+from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.plan.plan import RecipeError, read_plan
 from pupila_flows.recipe.schema import EvaluateSection, OpenSetSection
 from pupila_flows.workspace import Workspace
@@ -32,14 +33,15 @@ def test_a_gate_is_judged_once_wherever_the_workspace_lies(
         return runner
 
     registry = SimpleNamespace(runner=same, origin=same)
-    monkeypatch.setattr(assignments, "installed", lambda: registry)
+    monkeypatch.setattr(evaluate, "installed", lambda: registry)
+    monkeypatch.setattr(keys, "installed", lambda: registry)
     section = EvaluateSection(open_set=OpenSetSection(accepts="eye"))
     artifact: Any = SimpleNamespace(format="keras", digest="0a1b")
 
     def key(place: str, accepts: str) -> str:
         near = OpenSetImages(accepts, dataset.select("test"))
         where = Workspace.at(data.parent / place)
-        return assignments.judge(
+        return Evaluate.of(
             where,
             "a",
             artifact,

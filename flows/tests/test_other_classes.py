@@ -23,8 +23,11 @@ from pupila_flows import progress as display
 from pupila_flows.data import exclude as parts
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation.screening import doubted
-from pupila_flows.execution.session import Outcome
-from pupila_flows.jobs import assignments
+from pupila_flows.execution.job import JobResult
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.check_data import CheckedData
+from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import expand
 from pupila_flows.plan.plan import Plan, RecipeError, read_plan
 from pupila_flows.run import prepare as preparation
@@ -115,9 +118,8 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
     assert (gate.format, gate.contract.classes) == ("tflite", ("fundus", "other"))
     assert gate.artifact and gate.artifact.record.threshold
     place = Workspace.at(tmp_path / "workspace")
-    work = assignments.import_teacher(place, gate)
-    outcome = work.target(progress=ignore_progress, **work.arguments)
-    adopted = place.store.open(outcome["artifact"])
+    made = ImportTeacher.of(place, gate).run(ignore_progress)
+    adopted = place.store.open(made.artifact)
     assert (adopted.digest, adopted.record) == (gate.artifact.digest, gate.artifact.record)
 
 
@@ -277,17 +279,14 @@ def test_a_step_and_its_control_are_not_shown_what_is_left_out(
     nodes = {node.name: node for node in expand(plan)}
     dataset = read_data(plan.data, None, tmp_path / "cache")
     place = Workspace.at(tmp_path / "workspace")
-    works = {
-        name: assignments.run_step(place, nodes[name], dataset)
-        for name in ("pupil", "pupil (control)")
-    }
-    for name, work in works.items():
+    jobs = {name: RunStep.of(place, nodes[name], dataset) for name in ("pupil", "pupil (control)")}
+    for name, job in jobs.items():
         seen = parts.shown(dataset, nodes[name].without)
         assert set(seen.frame["source"]) == {"elsewhere"}
         assert set(seen.frame["split"]) == {"train", "validation"}
-        assert seen.fingerprint in work.identity
+        assert job.identity()["images"] == seen.fingerprint
     whole = replace(nodes["pupil"], without={})
-    assert assignments.run_step(place, whole, dataset).key != works["pupil"].key
+    assert RunStep.of(place, whole, dataset).key != jobs["pupil"].key
     assert whole.made_by != nodes["pupil"].made_by
     assert nodes["lite"].without == {}
 
@@ -317,7 +316,7 @@ class _Told(display.Silent):
 class _Imported:
     """A teacher that was read, into a store from which its artifact has gone."""
 
-    state = Completed(data=Outcome({"artifact": "0" * 64}))
+    state = Completed(data=JobResult(StoredArtifact(artifact="0" * 64)))
 
     def wait(self) -> None: ...
 
@@ -329,9 +328,8 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
     dataset = read_data(plan.data, None, tmp_path / "cache")
     place = Workspace.at(tmp_path / "workspace")
     run = Run(plan, place, dataset, expand(plan))
-    data = assignments.data_summary(
-        dataset, plan.recipe.data, "data.csv", Outcome({"checks": [], "data_docs": None})
-    )
+    checked = CheckedData(checks=(), data_docs="index.html")
+    data = checked.summary(dataset, plan.recipe.data, "data.csv")
     told, teachers = _Told(), cast("Any", {"gate": _Imported()})
     token = display.current.set(told)
     try:

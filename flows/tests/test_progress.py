@@ -17,23 +17,35 @@ from pupila_flows.progress import Terminal
 SEARCH = """
 import time
 
-def search(*, progress, inputs=(), key=""):
-    for number in range(4):
-        table = f"| model | accuracy |\\n|---|---:|\\n| c{number} | 9{number}.0% |"
-        progress(number, 3, f"{number} candidates, best: c{number}\\n\\n{table}")
-        time.sleep(0.3)
-    return {"found": 3}
+from pydantic import BaseModel
+
+from pupila_flows.execution.job import Job
+
+
+class Found(BaseModel):
+    found: int
+
+
+class Search(Job[Found]):
+    returns = Found
+
+    def run(self, progress):
+        for number in range(4):
+            table = f"| model | accuracy |\\n|---|---:|\\n| c{number} | 9{number}.0% |"
+            progress(number, 3, f"{number} candidates, best: c{number}\\n\\n{table}")
+            time.sleep(0.3)
+        return Found(found=3)
 """
 
 RUN = """
 import json, sys
 
-from one_search import search
+from one_search import Search
 from prefect import artifacts, flow
 from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
-from pupila_flows import tasks
-from pupila_flows.work import Work, session
+from pupila_flows.execution.session import session
+from pupila_flows.run import prefect_tasks as tasks
 from pupila_flows.workspace import Workspace
 
 seen = []
@@ -47,9 +59,10 @@ tasks._PROGRESS_ARTIFACT_SECONDS = 0.0
 
 @flow
 def run():
-    with session(Workspace.at(sys.argv[1]), 1):
-        state = tasks.task_for("found")(Work("found", search, {}, ["found"]), [])
-        return tasks.outcome_of(state).value
+    workspace = Workspace.at(sys.argv[1])
+    with session(workspace, 1):
+        state = tasks.run_job(Search(workspace=workspace, title="found"))
+        return tasks.result_of(state).value.model_dump()
 
 if __name__ == "__main__":
     with prefect_test_harness(server_startup_timeout=120):

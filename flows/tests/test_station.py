@@ -113,12 +113,12 @@ def test_an_address_that_is_not_of_this_machine_is_told(host: str):
 STATION = """
 import sys
 from pathlib import Path
-from pupila_flows.station import processes, station
+from pupila_flows.station import station, supervisor
 from pupila_flows.station.address import Address
 from pupila_flows.station.signals import heed
 from pupila_flows.workspace import Workspace
 
-processes._GRACE_SECONDS = 1.0
+supervisor._GRACE_SECONDS = 1.0
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 station.PREFECT = [sys.executable, "-c", stubborn]
 heed()

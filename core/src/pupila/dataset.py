@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,15 @@ class Dataset:
         """Splits that have images, in the order of `SPLITS`."""
         present = set(self.frame["split"].unique())
         return tuple(split for split in SPLITS if split in present)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Numbers of images by split, then class."""
+        by_split: dict[str, dict[str, int]] = {}
+        rows = zip(self.frame["split"].tolist(), self.frame["label"].tolist(), strict=True)
+        for (split, label), number in sorted(Counter(rows).items()):
+            by_split.setdefault(split, {})[label] = number
+        return by_split
 
     def select(self, *splits: str) -> Dataset:
         """Return the images of one split, or of several as one dataset.

@@ -56,6 +56,10 @@ class Workspace:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    def data_docs(self, key: str) -> Path:
+        """Folder of the pages that one check of the data writes."""
+        return self.root / "data-docs" / key[:16]
+
     def scratch(self, key: str) -> Path:
         """Folder of a step's checkpoints: the same for every try of the same work."""
         folder = self.root / "scratch" / key

@@ -8,10 +8,9 @@ from pathlib import Path
 from string import Template
 
 from pupila.errors import PupilaError
-from pupila.runtime import Progress
 from pupila.store import write_atomically
-from pupila_flows.execution.session import Work, perform, session
-from pupila_flows.jobs import functions as jobs
+from pupila_flows.execution.session import perform, session
+from pupila_flows.jobs.synthetic import MakeSynthetic
 from pupila_flows.workspace import Workspace
 
 _SEED = 20
@@ -39,15 +38,15 @@ steps:
 """)
 
 
-def prepare(place: Workspace) -> Path:
+def prepare(workspace: Workspace) -> Path:
     """Write the demo's recipe and return it.
 
     Raises:
         PupilaError: the environment names folders that do not hold what the demo needs.
     """
     real = _real()
-    data, teacher = real or _synthetic(place)
-    recipe = place.root / "demo.yaml"
+    data, teacher = real or _synthetic(workspace)
+    recipe = workspace.root / "demo.yaml"
     text = _RECIPE.substitute(
         name="demo" if real else "demo-synthetic",
         data=json.dumps(str(data)),  # quoted as YAML reads it, whatever is in the path
@@ -73,34 +72,8 @@ def _real() -> tuple[Path, Path] | None:
     return images, teacher
 
 
-def _synthetic(place: Workspace) -> tuple[Path, Path]:
+def _synthetic(workspace: Workspace) -> tuple[Path, Path]:
     """Make the embedded images and teacher, unless they were made before."""
-    images, teacher = (
-        place.root / "synthetic" / "images",
-        place.root / "synthetic" / "teacher.keras",
-    )
-    work = Work(
-        title="synthetic data and teacher",
-        target=jobs.make_synthetic,
-        identity=[_SEED, _COUNTS],
-        arguments={
-            "workspace": str(place.root),
-            "images": str(images),
-            "teacher": str(teacher),
-            "seed": _SEED,
-        },
-    )
-    with session(place, workers=1):
-        perform(work)
-    return images, teacher
-
-
-def make_synthetic(
-    place: Workspace, images: Path, teacher: Path, seed: int, progress: Progress
-) -> None:
-    """Write synthetic images and train a teacher on them; called in a process of its own."""
-    from pupila_flows.data.reading import read_data
-    from pupila_flows.data.synthetic import write_images, write_teacher
-
-    write_images(images, _COUNTS, seed=seed, progress=progress)
-    write_teacher(read_data(images, None, place.cache), teacher, seed=seed, progress=progress)
+    with session(workspace, workers=1):
+        made = perform(MakeSynthetic.of(workspace, _SEED, _COUNTS)).value
+    return made.images, made.teacher

@@ -8,14 +8,15 @@ from typing import Any
 
 from pupila.runtime import Progress
 from pupila_flows.execution import child
+from pupila_flows.execution.worker_check import ClusterConnection
 
 
 @dataclass(frozen=True)
-class Errand:
+class ProcessCall:
     """What `child.call` is given; every path means the same wherever the workspace is seen."""
 
     target: str
-    """Function as `module:name`: only the child imports it."""
+    """Function as `module:attribute`: only the child imports it."""
     arguments: dict[str, Any]
     log: Path
     timeout_seconds: float | None
@@ -23,8 +24,9 @@ class Errand:
     """File that whoever waits for the answer holds locked, for as long as they do."""
     alone: Path
     """File that the child holds locked for as long as it lives."""
-    waits: bool = False
-    """Whether it mostly waits for others: on a cluster it takes no worker's place."""
+    connection: ClusterConnection | None = None
+    """Where it has parts of it done, its argument `connection`: on a cluster, such a call mostly
+    waits for others, and takes no worker's place."""
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
         """Make the call on this machine and return its answer.
@@ -33,8 +35,10 @@ class Errand:
             PupilaError: the function raised one.
             ChildFailed: its process crashed, was killed, or took too long.
         """
+        there = self.connection
+        connection = {"connection": there.model_dump(mode="json")} if there else {}
         return child.call(
-            *(self.target, self.arguments, self.log, progress),
+            *(self.target, self.arguments | connection, self.log, progress),
             timeout_seconds=self.timeout_seconds,
             children=children,
             alone=self.alone,

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -80,7 +81,7 @@ class Children:
 
 
 def name_of(target: Callable[..., dict[str, Any]]) -> str:
-    """Return a function of a module as `module:name`."""
+    """Return a function of a module as `module:attribute`."""
     return f"{target.__module__}:{target.__name__}"
 
 
@@ -200,7 +201,7 @@ def main() -> None:
     for alone in sys.argv[2:]:
         locks.hold(Path(alone))
     try:
-        function = getattr(import_module(module), name)
+        function = attrgetter(name)(import_module(module))
         answer = {"result": function(progress=_Reporter(answer_to), **arguments)}
     except PupilaError as error:
         answer = {"refused": str(error)}

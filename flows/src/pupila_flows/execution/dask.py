@@ -25,8 +25,8 @@ from uuid import uuid4
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila_flows.execution import child, locks
-from pupila_flows.execution.call import Errand
-from pupila_flows.execution.worker_check import Admission, admission
+from pupila_flows.execution.call import ProcessCall
+from pupila_flows.execution.worker_check import WorkerRequirements, required
 from pupila_flows.workspace import Workspace
 
 _CONNECT_SECONDS = 5.0
@@ -39,12 +39,12 @@ _WATCH_SECONDS = 1.0
 
 
 class Cluster:
-    """A connection to a Dask scheduler whose workers were admitted."""
+    """A connection to a Dask scheduler whose workers were checked."""
 
-    def __init__(self, client: Any, address: str, admitted: Admission) -> None:
+    def __init__(self, client: Any, address: str, requirements: WorkerRequirements) -> None:
         self._client = client
         self.address = address
-        self.admission = admitted
+        self.requirements = requirements
         self._topic = f"pupila-{uuid4().hex}"
         self._told = dict[str, queue.SimpleQueue[Any]]()
         self._unfit = dict[str, str]()
@@ -52,7 +52,7 @@ class Cluster:
         client.subscribe_topic(self._topic, self._hear)
 
     def _hear(self, event: tuple[float, list[Any]]) -> None:
-        """Take a message of a worker, in Dask's own thread, to where its errand is waited for."""
+        """Take a message of a worker, in Dask's own thread, to where its call is waited for."""
         name, *progress = event[1]
         told = self._told.get(name)
         if told is not None:  # of a try that nobody waits for any more
@@ -71,7 +71,7 @@ class Cluster:
                 f"The Dask scheduler at {self.address!r} has no worker: start some with "
                 f"`dask worker {self.address} --nthreads 1`."
             ) from None
-        answers: dict[str, Any] = self._client.run(_fault, self.admission, on_error="return")
+        answers: dict[str, Any] = self._client.run(_fault, self.requirements, on_error="return")
         faults = {each: _without_us(found) for each, found in answers.items() if found is not None}
         if faults:
             raise PupilaError(_named(self.address, faults))
@@ -83,8 +83,8 @@ class Cluster:
         except Exception:  # Dask has no class of its own for a closed connection
             return set()
 
-    def call(self, errand: Errand, progress: Progress, but: str | None = None) -> dict[str, Any]:
-        """Have a worker run an errand, another one when it is lost or not fit; return the answer.
+    def call(self, call: ProcessCall, progress: Progress, but: str | None = None) -> dict[str, Any]:
+        """Have a worker run a call, another one when it is lost or not fit; return the answer.
 
         The worker `but` is asked only where there is no other.
 
@@ -95,7 +95,7 @@ class Cluster:
         """
         while True:
             try:
-                return self._try(errand, progress, self._chosen(but))
+                return self._try(call, progress, self._chosen(but))
             except _Unfit as unfit:
                 self._unfit[unfit.worker] = unfit.fault
             except _ChosenGone:
@@ -119,12 +119,14 @@ class Cluster:
             time.sleep(_WATCH_SECONDS)
         return None
 
-    def _try(self, errand: Errand, progress: Progress, chosen: list[str] | None) -> dict[str, Any]:
-        name = f"{errand.log.stem}-{uuid4().hex}"
+    def _try(
+        self, call: ProcessCall, progress: Progress, chosen: list[str] | None
+    ) -> dict[str, Any]:
+        name = f"{call.log.stem}-{uuid4().hex}"
         self._told[name] = queue.SimpleQueue()
         progress(0, 1, "waiting for a worker")
         try:
-            future = self._submitted(name, errand, chosen)
+            future = self._submitted(name, call, chosen)
             try:
                 self._follow(future, self._told[name], progress, chosen)
                 return self._answer(future)
@@ -133,10 +135,12 @@ class Cluster:
         finally:
             del self._told[name]
 
-    def _submitted(self, name: str, errand: Errand, chosen: list[str] | None) -> Any:
-        arguments = errand, self.admission, self._topic, name
+    def _submitted(self, name: str, call: ProcessCall, chosen: list[str] | None) -> Any:
+        arguments = call, self.requirements, self._topic, name
         try:
-            return self._client.submit(attempt, *arguments, key=name, pure=False, workers=chosen)
+            return self._client.submit(
+                run_on_worker, *arguments, key=name, pure=False, workers=chosen
+            )
         except Exception as error:  # Dask has no class of its own for a closed connection
             raise Closed(f"The connection to {self.address} was closed: {error}") from error
 
@@ -214,7 +218,7 @@ class ClusterLost(child.ChildFailed):
 
 
 class _ChosenGone(Exception):
-    """None of the workers that an errand may go to is there any more."""
+    """None of the workers that a call may go to is there any more."""
 
 
 class _Unfit(Exception):
@@ -226,7 +230,7 @@ class _Unfit(Exception):
 
 
 @contextmanager
-def joined(place: Workspace, address: str, reads: Sequence[Path] = ()) -> Generator[Cluster]:
+def joined(workspace: Workspace, address: str, reads: Sequence[Path] = ()) -> Generator[Cluster]:
     """Connect to a scheduler for as long as the block lasts.
 
     Its workers must see the workspace and what lies at `reads`.
@@ -234,20 +238,20 @@ def joined(place: Workspace, address: str, reads: Sequence[Path] = ()) -> Genera
     Raises:
         PupilaError: nobody listens there, no worker comes, or one is not fit.
     """
-    with admission(place, reads) as admitted, connected(address, admitted) as cluster:
+    with required(workspace, reads) as requirements, connected(address, requirements) as cluster:
         cluster.check()
         yield cluster
 
 
 @contextmanager
-def connected(address: str, admitted: Admission) -> Generator[Cluster]:
+def connected(address: str, requirements: WorkerRequirements) -> Generator[Cluster]:
     """Connect to a scheduler, whose workers were or will be checked by whoever has the sign.
 
     Raises:
         PupilaError: nobody listens there.
     """
     with _client(address) as client:
-        yield Cluster(client, address, admitted)
+        yield Cluster(client, address, requirements)
 
 
 @contextmanager
@@ -281,13 +285,15 @@ def _without_us(found: str | Exception) -> str:
     )
 
 
-def _fault(admitted: Admission) -> str | None:
+def _fault(requirements: WorkerRequirements) -> str | None:
     """Be asked, as a worker."""
-    return admitted.fault()
+    return requirements.fault()
 
 
-def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[str, Any]:
-    """Be the worker: run an errand in a child process, as long as someone waits for its answer.
+def run_on_worker(
+    call: ProcessCall, requirements: WorkerRequirements, topic: str, name: str
+) -> dict[str, Any]:
+    """Be the worker: run a call in a child process, as long as someone waits for its answer.
 
     Raises:
         PupilaError: the function raised one.
@@ -296,7 +302,7 @@ def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[
     """
     dask: Any = import_module("distributed")
     worker = dask.get_worker()
-    fault = admitted.fault()
+    fault = requirements.fault()
     if fault:
         raise _Unfit(worker.address, fault)
 
@@ -304,23 +310,25 @@ def attempt(errand: Errand, admitted: Admission, topic: str, name: str) -> dict[
         worker.log_event(topic, [name, done, total, what])
 
     progress(0, 1, f"starting on {socket.gethostname()}")
-    with errand.log.open("a") as log:
+    with call.log.open("a") as log:
         print(f"on {socket.gethostname()}, worker {worker.address}", file=log)
-    if errand.waits:
+    if call.connection:
         dask.secede()
-        errand = _as_seen_from(worker, errand)
+        call = _as_seen_from(worker, call)
     children = child.Children()
-    with _ended_when_unwanted(errand.wanted, children):
+    with _ended_when_unwanted(call.wanted, children):
         try:
-            return errand.run(progress, children)
+            return call.run(progress, children)
         except child.ChildFailed as error:
             raise CrashedThere(worker.address, str(error)) from None
 
 
-def _as_seen_from(worker: Any, errand: Errand) -> Errand:
-    """Return the errand with the scheduler's address as its worker knows it."""
-    invitation = errand.arguments["invitation"] | {"address": worker.scheduler.address}
-    return replace(errand, arguments=errand.arguments | {"invitation": invitation})
+def _as_seen_from(worker: Any, call: ProcessCall) -> ProcessCall:
+    """Return the call with the scheduler's address as its worker knows it."""
+    if call.connection is None:
+        return call
+    connection = call.connection.model_copy(update={"address": worker.scheduler.address})
+    return replace(call, connection=connection)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
 
 from pupila.store import write_atomically
 from pupila_flows import machine
@@ -18,7 +19,7 @@ from pupila_flows.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Admission:
+class WorkerRequirements:
     """A sign in the workspace that a worker must read and find locked, and what else it must see.
 
     A worker with other versions would make other artifacts than the ledger says.
@@ -75,15 +76,26 @@ class Admission:
         return f"has {', '.join(differ)}: install the same there, and start its worker again."
 
 
+class ClusterConnection(BaseModel):
+    """What the process of a step is told, to have its parts done by a cluster's workers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str
+    """Of the scheduler."""
+    requirements: WorkerRequirements
+    """Which all workers know already."""
+
+
 @contextmanager
-def admission(place: Workspace, reads: Sequence[Path]) -> Generator[Admission]:
+def required(workspace: Workspace, reads: Sequence[Path]) -> Generator[WorkerRequirements]:
     """Put a sign into the workspace for as long as the block lasts."""
     token = uuid4().hex
-    sign, lock = place.root / "cluster" / f"{token}.txt", place.lock(f"cluster-{token}")
+    sign, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
     write_atomically(sign, token.encode())
     try:
         with FileLock(lock):
-            yield Admission(sign, token, lock, tuple(reads), machine.versions())
+            yield WorkerRequirements(sign, token, lock, tuple(reads), machine.versions())
     finally:
         sign.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)

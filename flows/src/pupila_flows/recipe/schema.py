@@ -6,6 +6,7 @@ The sentences of the fields are the reference in the docs and the form in the Pr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -100,6 +101,10 @@ class DataSection(Section):
         description="Images made from the training images and added to them: recoloured, in a "
         "disc on black, drawn, plain, screenshots.",
     )
+
+    def positive_class(self, classes: Sequence[str]) -> str:
+        """Return the class whose sensitivity counts, of the data's `classes`."""
+        return self.positive or classes[0]
 
 
 class TeacherSection(Section):

@@ -15,7 +15,7 @@ from pupila.errors import PupilaError, nearest
 from pupila.registry import installed
 from pupila.store import is_artifact
 from pupila_flows.execution.session import perform, session
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
 from pupila_flows.recipe.errors import sentence
 from pupila_flows.teachers import Shelf, ShelvedTeacher, TeacherRecord
@@ -32,7 +32,7 @@ class Shelved:
 
 
 def shelve(
-    place: Workspace,
+    workspace: Workspace,
     name: str,
     source: Path,
     classes: tuple[str, ...] | None = None,
@@ -49,7 +49,7 @@ def shelve(
     """
     if not source.exists():
         raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
-    shelf = Shelf.of(place.root)
+    shelf = Shelf.of(workspace.root)
     with shelf.locked(name):
         known = shelf.versions(name)
         current = shelf.current(name) if name in shelf.names() else None
@@ -58,17 +58,17 @@ def shelve(
         same = [each for each in known if (each.record.sha256, each.record.contract) == identity]
         if current and current in same:
             return Shelved(current, changed=False)
-        teacher = same[-1] if same else _added(place, shelf, name, source, contract)
+        teacher = same[-1] if same else _added(workspace, shelf, name, source, contract)
         shelf.make_current(teacher)
     return Shelved(teacher, changed=True)
 
 
 def _added(
-    place: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputContract
+    workspace: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputContract
 ) -> ShelvedTeacher:
     with shelf.draft(name, source) as copy:
         try:
-            _read_by_its_loader(place, name, copy, contract)
+            _read_by_its_loader(workspace, name, copy, contract)
         except PupilaError as error:  # it speaks of the copy, which the user has never seen
             raise PupilaError(str(error).replace(str(copy), str(source))) from None
         record = TeacherRecord(
@@ -81,7 +81,9 @@ def _added(
         return shelf.seal(name, copy, record)
 
 
-def _read_by_its_loader(place: Workspace, name: str, copy: Path, contract: OutputContract) -> None:
+def _read_by_its_loader(
+    workspace: Workspace, name: str, copy: Path, contract: OutputContract
+) -> None:
     """Import a model as a run would, which then need not do it again."""
     registry = installed()
     planned = (
@@ -89,8 +91,8 @@ def _read_by_its_loader(place: Workspace, name: str, copy: Path, contract: Outpu
         if is_artifact(copy)
         else PlannedTeacher(name, copy, registry.loader(copy).produces, contract)
     )
-    with session(place, workers=1):
-        perform(assignments.import_teacher(place, planned))
+    with session(workspace, workers=1):
+        perform(ImportTeacher.of(workspace, planned))
 
 
 def _contract(

@@ -1,4 +1,4 @@
-"""Telling Prefect what its pages show; a run does not depend on that it hears."""
+"""Best-effort updates of the Prefect UI: errors are logged and ignored."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def telling(what: str) -> Generator[None]:
-    """Let a server that does not answer cost what it would have shown, and no run."""
+def best_effort(what: str) -> Generator[None]:
+    """Ignore any error of Prefect's API in the block; the log says that `what` was not shown."""
     try:
         yield
     except Exception:  # of Prefect's client and of what it is built on: there is no common class

@@ -1,4 +1,4 @@
-"""What all parts of one run read."""
+"""What all stages of one run read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
-from pupila_flows.jobs import assignments
 from pupila_flows.plan.graph import Node
 from pupila_flows.plan.plan import Plan
 from pupila_flows.workspace import Workspace
@@ -15,17 +14,17 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class Run:
-    """What all parts of a run read."""
+    """What all stages of a run read."""
 
     plan: Plan
-    place: Workspace
+    workspace: Workspace
     dataset: Dataset
     nodes: tuple[Node, ...]
     open_set: OpenSetImages | None = None
 
     @property
     def positive(self) -> str:
-        return assignments.positive_class(self.plan.recipe.data, self.dataset)
+        return self.plan.recipe.data.positive_class(self.dataset.classes)
 
 
 def same_classes(classes: Sequence[str], others: Sequence[str]) -> bool:

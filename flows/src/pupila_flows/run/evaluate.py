@@ -7,25 +7,23 @@ from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
-from prefect.client.schemas.objects import State
-
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation, Measurement, Trial
+from pupila.evaluation import Evaluation
 from pupila.plugin import Exporter
 from pupila.registry import installed
-from pupila_flows.execution.session import Outcome
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.results import Entry, Tried
 from pupila_flows.run import runtimes as trials
 from pupila_flows.run.context import Run, same_classes
-from pupila_flows.run.prefect_tasks import Made, outcome_of, reason_of, task_for
+from pupila_flows.run.prefect_tasks import States, reason_of, result_of, run_job
 
 _OTHERWISE = "tells other classes apart: not judged"
 
 
-def judge_all(run: Run, made: Made, *, only_last: bool) -> list[Entry]:
+def judge_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
     """Judge the artifacts, one at a time: no other work of ours disturbs the latencies."""
     inside = {name for node in run.nodes for name in node.inputs if only_last}
     inside -= run.plan.recipe.teachers.keys()
@@ -39,7 +37,7 @@ def judge_all(run: Run, made: Made, *, only_last: bool) -> list[Entry]:
         reference = best_of(behind[name], judged)
         entry = entries[name].model_copy(update={"reference": reference})
         judged[name] = _judged(
-            run, entry, made, judged.get(reference or ""), judge=name not in unjudged
+            run, entry, states, judged.get(reference or ""), judge=name not in unjudged
         )
     return [judged[name] for name in entries]
 
@@ -85,28 +83,27 @@ def _entries(run: Run) -> list[Entry]:
     return teachers + sorted(steps, key=lambda entry: entry.repeats is not None)
 
 
-def _judged(run: Run, entry: Entry, made: Made, teacher: Entry | None, *, judge: bool) -> Entry:
+def _judged(run: Run, entry: Entry, states: States, teacher: Entry | None, *, judge: bool) -> Entry:
     """Complete an entry with its artifact and judgement, or with what went wrong."""
-    state = made[entry.name]
+    state = states[entry.name]
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
-    outcome = outcome_of(state)
-    digest: str = outcome.value["artifact"]
-    made_of: dict[str, Any] = {
-        "artifact": digest,
-        "cached": outcome.cached,
-        "seconds": outcome.seconds,
+    made = result_of(state)
+    known: dict[str, Any] = {
+        "artifact": made.value.artifact,
+        "cached": made.cached,
+        "seconds": made.seconds,
     }
     try:
-        artifact = run.place.store.open(digest)
-        made_of |= {"record": artifact.record}
+        artifact = run.workspace.store.open(made.value.artifact)
+        known |= {"record": artifact.record}
         if not same_classes(artifact.record.output.classes, run.dataset.classes):
-            made_of |= {"unjudged": _OTHERWISE} if judge else {}
+            known |= {"unjudged": _OTHERWISE} if judge else {}
         elif judge:
-            made_of |= _judgement(run, entry.name, artifact, _reference(teacher))
+            known |= _judgement(run, entry.name, artifact, _reference(teacher))
     except PupilaError as error:
-        made_of |= {"error": str(error)}
-    return entry.model_copy(update=made_of)
+        known |= {"error": str(error)}
+    return entry.model_copy(update=known)
 
 
 def _judgement(
@@ -114,16 +111,14 @@ def _judgement(
 ) -> dict[str, Any]:
     """Return the evaluation or measurement of an artifact, or the error in its place."""
     section = run.plan.recipe.evaluate
-    work = assignments.judge(
-        run.place, name, artifact, run.dataset, run.positive, section, reference, run.open_set
+    job = Evaluate.of(
+        run.workspace, name, artifact, run.dataset, run.positive, section, reference, run.open_set
     )
-    state: State[Outcome] = task_for(work.title)(work, [], return_state=True)
+    state = run_job(job)
     if not state.is_completed():
         return {"error": reason_of(state)}
-    found = outcome_of(state).value
-    if artifact.record.untrained:
-        return {"measurement": Measurement.model_validate(found)}
-    return {"evaluation": Evaluation.model_validate(found)}
+    found = result_of(state).value
+    return {"evaluation" if isinstance(found, Evaluation) else "measurement": found}
 
 
 def try_all(run: Run, entries: list[Entry]) -> list[Entry]:
@@ -141,17 +136,17 @@ def try_all(run: Run, entries: list[Entry]) -> list[Entry]:
 
 def _tried(run: Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str | None]) -> Entry:
     """Complete an entry with how it did in each runtime, and with what went wrong there."""
-    artifact, section = run.place.store.open(str(entry.artifact)), run.plan.recipe.evaluate
+    artifact, section = run.workspace.store.open(str(entry.artifact)), run.plan.recipe.evaluate
     exported = entry.kind == "step" and isinstance(installed().step(entry.uses), Exporter)
     source = artifacts[entry.inputs[0]] if exported else None
     tried: list[Tried] = []
     for runner, threads in trials.runtimes(artifact.format, section):
-        work = assignments.attempt(
-            run.place, entry.name, artifact, runner, images, threads, section, source
+        job = TryRuntime.of(
+            run.workspace, entry.name, artifact, runner, images, threads, section, source
         )
-        state: State[Outcome] = task_for(work.title)(work, [], return_state=True)
+        state = run_job(job)
         if state.is_completed():
-            trial = Trial.model_validate(outcome_of(state).value)
+            trial = result_of(state).value
             found: dict[str, Any] = {"trial": trial, "failure": trials.failure(trial, section)}
         else:
             found = {"failure": reason_of(state)}

@@ -13,7 +13,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_table_artifact
-from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -22,18 +21,27 @@ from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows import progress as display
 from pupila_flows.data.synthetic import is_synthetic
-from pupila_flows.execution.session import Outcome, session
-from pupila_flows.jobs import assignments
+from pupila_flows.execution.session import session
+from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.report import DrawReport, drawn_content
+from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import Node, expand, points
 from pupila_flows.plan.plan import Plan, read_plan
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import RunResult
 from pupila_flows.run import gate as asking
-from pupila_flows.run.best_effort import telling
+from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
-from pupila_flows.run.prefect_tasks import Futures, Made, outcome_of, reason_of, task_for
+from pupila_flows.run.prefect_tasks import (
+    Futures,
+    States,
+    reason_of,
+    result_of,
+    run_job,
+    submit_job,
+)
 from pupila_flows.run.prepare import (
     checked_data,
     open_set_of,
@@ -75,9 +83,9 @@ def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITT
         PupilaError: the recipe or the data is not as it must be; nothing was trained.
         RunFailed: a step failed, or a judgement, or the report; what did not is kept.
     """
-    place = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
-    return _run(plan, expand(plan), place)
+    there = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(there.root))
+    return _run(plan, expand(plan), there)
 
 
 @flow(name="sweep", task_runner=_THREADS)
@@ -92,26 +100,27 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
         workspace: Folder for artifacts, caches, logs and reports.
         changes: What this run does otherwise than the recipe says.
     """
-    place = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(place.root))
+    there = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(there.root))
     if not plan.recipe.sweep:
         example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
         raise PupilaError(
             f"{recipe!r} names no values to try: give it a section like `{example}`, "
             "or use `pupila run`."
         )
-    return _run(plan, expand(plan, points(plan)), place, swept=True)
+    return _run(plan, expand(plan, points(plan)), there, swept=True)
 
 
-def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool = False) -> str:
+def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
     started, clock = datetime.now(UTC), time.monotonic()
-    place.store.sweep()
-    with session(place, plan.recipe.workers, plan.address, plan.reads):
-        given = Run(plan, place, read_dataset(plan, place), nodes)
-        run, data = with_hard_negatives(given, checked_data(given))
+    workspace.store.sweep()
+    with session(workspace, plan.recipe.workers, plan.address, plan.reads):
+        # what is checked and screened are the images that were given, not those made from them
+        as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
+        run, data = with_hard_negatives(as_given, checked_data(as_given))
         run = replace(run, open_set=open_set_of(run))
         teachers = _import_teachers(run)
-        data = screened(given, data, teachers)
+        data = screened(as_given, data, teachers)
         made = _make_all(run, teachers)
         entries = try_all(run, judge_all(run, made, only_last=swept))
         gate, objections = (None, []) if swept else asking.ask(run, entries)
@@ -137,7 +146,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
         failures += objections
-        failures += _report(result, path)
+        failures += _report(workspace, result, path)
         failures += [] if swept else publish_run(run, path)
     if failures:
         raise RunFailed(path, failures)
@@ -147,20 +156,18 @@ def _run(plan: Plan, nodes: tuple[Node, ...], place: Workspace, *, swept: bool =
 def _import_teachers(run: Run) -> Futures:
     """Begin to read the teachers."""
     return {
-        teacher.name: task_for(teacher.name).submit(
-            assignments.import_teacher(run.place, teacher), []
-        )
+        teacher.name: submit_job(ImportTeacher.of(run.workspace, teacher))
         for teacher in run.plan.teachers
     }
 
 
-def _make_all(run: Run, teachers: Futures) -> Made:
+def _make_all(run: Run, teachers: Futures) -> States:
     """Run the graph, branches side by side; a failure stays local."""
     futures = dict(teachers)
     for node in run.nodes:
-        work = assignments.run_step(run.place, node, run.dataset)
+        job = RunStep.of(run.workspace, node, run.dataset)
         inputs = [futures[name] for name in node.inputs]
-        futures[node.name] = task_for(node.name, node.retries).submit(work, inputs)
+        futures[node.name] = submit_job(job, inputs, node.retries)
     shown = display.current.get()
     for done, future in enumerate(as_completed(list(futures.values())), start=1):
         future.wait()  # keeps the outcome with the future, from where no server has to give it back
@@ -171,31 +178,23 @@ def _make_all(run: Run, teachers: Futures) -> Made:
 
 def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and tell Prefect."""
-    path = run.place.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
+    path = run.workspace.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
-    with telling("the results"):
+    with best_effort("the results"):
         create_table_artifact(result_rows(result), key=f"{result.name}-results")
     return path
 
 
-def _report(result: RunResult, path: Path) -> list[str]:
+def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
     """Draw the report beside a result, and return what failed; an unchanged run keeps its own."""
-    judged = [
-        [entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries],
-        result.recipe_text,
-        result.data.model_dump(mode="json"),
-        result.synthetic,
-        result.gate and result.gate.model_dump(mode="json"),
-    ]
-    work = assignments.render_report(path, path.parent, judged)
-    state: State[Outcome] = task_for("report")(work, [], return_state=True)
+    state = run_job(DrawReport.of(workspace, path, drawn_content(result)))
     if not state.is_completed():
         return [f"report: {reason_of(state)}"]
-    report = Path(outcome_of(state).value["report"])
+    report = result_of(state).value.report
     for drawn in (report, *report.parent.glob("sweep.*")):
         link = path.with_name(drawn.name)
         if not link.exists():
             link.symlink_to(drawn)
-    with telling("where the report is"):
+    with best_effort("where the report is"):
         create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
     return []

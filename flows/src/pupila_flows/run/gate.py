@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from typing import Any
 
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.registry import installed
-from pupila.runtime import Progress
-from pupila_flows.execution.session import Work
 from pupila_flows.gate.inputs import Case, Question, Side
+from pupila_flows.jobs.gate import AskGate
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.results import Entry, GateResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents
-from pupila_flows.run.prefect_tasks import outcome_of, reason_of, task_for
+from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def ask(run: Run, entries: Sequence[Entry]) -> tuple[GateResult | None, list[str]]:
@@ -37,10 +34,10 @@ def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateR
         question = _question(run, section, entries)
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
-    state = task_for("gate")(_work(question), [], return_state=True)
+    state = run_job(AskGate.of(run.workspace, question))
     if not state.is_completed():
         return GateResult(verdict="fail", artifacts=(), reason=reason_of(state))
-    return GateResult.model_validate(outcome_of(state).value)
+    return result_of(state).value
 
 
 def objections(gate: GateResult) -> list[str]:
@@ -140,23 +137,3 @@ def made_words(entry: Entry, entries: Mapping[str, Entry]) -> str:
     steps = [entries[name] for name in entry.inputs if name in entries]
     before = [made_words(each, entries) for each in steps if each.kind == "step"]
     return ": ".join([made, *before[:1]])
-
-
-def _work(question: Question) -> Work:
-    return Work(
-        title="gate",
-        target=answer,
-        identity=[version("pupila-core"), version("pupila-flows"), question.identity()],
-        arguments={"question": question.model_dump(mode="json")},
-    )
-
-
-def answer(*, progress: Progress, question: dict[str, Any]) -> dict[str, Any]:
-    """Decide, in a process of its own: many images take seconds."""
-    from pupila_flows.gate.decision import decide
-
-    asked = Question.model_validate(question)
-    progress(0, 1, "asking the gate")
-    result = decide(asked)
-    progress(1, 1, f"gate: {result.verdict}")
-    return result.model_dump(mode="json")

@@ -8,13 +8,13 @@ from typing import Literal
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila_flows.gate.inputs import Side
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.registry import Version, open_registry
 from pupila_flows.registry.addresses import default_address
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
-from pupila_flows.run.prefect_tasks import outcome_of, reason_of, task_for
+from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Incumbents:
         section, compared = run.plan.recipe.publish, bool(gate.against_published.asked)
         if section is None:
             return cls(run, "", None, compared)
-        address = run.plan.registry or default_address(run.place.root)
+        address = run.plan.registry or default_address(run.workspace.root)
         current = open_registry(address).current(section.name or run.plan.recipe.name)
         return cls(run, address, current, compared, section.artifacts)
 
@@ -63,21 +63,24 @@ class Incumbents:
             return None
         if version.artifacts.get(entry.name, entry.artifact) == entry.artifact:
             return None
-        artifact = open_registry(self.address).fetch(version, entry.name, run.place.store)
-        work = assignments.judge(
-            run.place,
+        artifact = open_registry(self.address).fetch(version, entry.name, run.workspace.store)
+        job = Evaluate.of(
+            run.workspace,
             f"published-{entry.name}",
             artifact,
             run.dataset,
             run.positive,
             run.plan.recipe.evaluate,
         )
-        state = task_for(work.title)(work, [], return_state=True)
+        state = run_job(job)
         if not state.is_completed():
             raise PupilaError(
                 f"{entry.name!r} of {version.title}, which is published, cannot be judged: "
                 f"{reason_of(state)}"
             )
-        evaluation = Evaluation.model_validate(outcome_of(state).value)
-        threshold = artifact.record.threshold
-        return Side(name=version.title, evaluation=evaluation, threshold=threshold)
+        found = result_of(state).value
+        if not isinstance(found, Evaluation):
+            raise PupilaError(
+                f"{entry.name!r} of {version.title}, which is published, has no answers."
+            )
+        return Side(name=version.title, evaluation=found, threshold=artifact.record.threshold)

@@ -1,10 +1,10 @@
-"""The Prefect task in which every piece of work is done, and how it is told what went wrong."""
+"""The Prefect task in which every job is done: its retries, its progress, and its failures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -16,26 +16,37 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from pupila_flows.execution.child import ChildFailed
-from pupila_flows.execution.session import Outcome, Work, perform
-from pupila_flows.run.best_effort import telling
+from pupila_flows.execution.job import Job, JobResult
+from pupila_flows.execution.session import perform
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.run_step import RunStep
+from pupila_flows.run.best_effort import best_effort
 
+ResultT = TypeVar("ResultT")
+
+RETRIES = 1
+"""Times that a job which crashed is tried again; a recipe may say otherwise of a step."""
+RETRY_DELAY_SECONDS = 2
 _PROGRESS_ARTIFACT_SECONDS = 5.0
 """Prefect's database is told of progress no more often than this."""
 
-
-Made = Mapping[str, State[Outcome]]
-Futures = Mapping[str, PrefectFuture[Outcome]]
+ArtifactState = State[JobResult[StoredArtifact]]
+ArtifactFuture = PrefectFuture[JobResult[StoredArtifact]]
+States = Mapping[str, ArtifactState]
+"""What came of each teacher and node, by name."""
+Futures = Mapping[str, ArtifactFuture]
+"""The same while it is being made."""
 
 
 @task(cache_policy=NO_CACHE)
-def do(work: Work, inputs: list[Outcome]) -> State[Outcome]:
-    """Do a piece of work on what was made before, in a child process."""
-    if inputs:
-        work = work.on([each.value["artifact"] for each in inputs])
-    progress = _ProgressArtifact(work.title)
-    outcome = perform(work, progress)
+def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
+    """Do a job, a step on what was made before, in a child process."""
+    if isinstance(job, RunStep) and inputs:
+        job = job.on([each.value.artifact for each in inputs])
+    progress = _ProgressArtifact(job.title)
+    result = perform(job, progress)
     progress.finish()
-    return Completed(data=outcome, name="Cached" if outcome.cached else "Completed")
+    return Completed(data=result, name="Cached" if result.cached else "Completed")
 
 
 def _crashed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -44,11 +55,26 @@ def _crashed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), ChildFailed)
 
 
-def task_for(name: str, retries: int = 1) -> Any:
+def _task_for(name: str, retries: int) -> Any:
     """Return the task `do` under the name that the Prefect UI shows."""
     return do.with_options(
-        name=name, retries=retries, retry_delay_seconds=2, retry_condition_fn=_crashed
+        name=name,
+        retries=retries,
+        retry_delay_seconds=RETRY_DELAY_SECONDS,
+        retry_condition_fn=_crashed,
     )
+
+
+def run_job(job: Job[ResultT], name: str | None = None) -> State[JobResult[ResultT]]:
+    """Do a job in a task and wait for it; `name` is what Prefect's UI shows for its title."""
+    return _task_for(name or job.title, RETRIES)(job, [], return_state=True)
+
+
+def submit_job(
+    job: Job[StoredArtifact], inputs: Sequence[ArtifactFuture] = (), retries: int = RETRIES
+) -> ArtifactFuture:
+    """Begin a job in a task, as soon as its inputs are made."""
+    return _task_for(job.title, retries).submit(job, list(inputs))
 
 
 class _ProgressArtifact:
@@ -70,15 +96,15 @@ class _ProgressArtifact:
         if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
             return
         self._last = now
-        self._tell(100 * done / max(total, 1), f"{self._title}: {what}")
+        self._show(100 * done / max(total, 1), f"{self._title}: {what}")
 
     def finish(self) -> None:
         """Show that the work is done, where any progress was shown."""
         if self._artifact is not None:
-            self._tell(100, f"{self._title}: done\n{self._below}".rstrip())
+            self._show(100, f"{self._title}: done\n{self._below}".rstrip())
 
-    def _tell(self, percent: float, text: str) -> None:
-        with telling(text):
+    def _show(self, percent: float, text: str) -> None:
+        with best_effort(text):
             if self._artifact is None:
                 self._artifact = create_progress_artifact(percent, description=text)
             else:
@@ -95,13 +121,13 @@ def _heed_pause() -> None:
         run.flow_run_suspension_request.raise_if_requested()
 
 
-def outcome_of(state: State[Outcome]) -> Outcome:
-    """Return what a completed task came to."""
-    outcome: Any = state.result()
-    return outcome
+def result_of(state: State[JobResult[ResultT]]) -> JobResult[ResultT]:
+    """Return what came of the job of a completed task."""
+    result: Any = state.result()
+    return result
 
 
-def reason_of(state: State[Outcome]) -> str:
+def reason_of(state: State[Any]) -> str:
     """Say why a state is not completed, in the words of the error itself."""
     if state.name == "NotReady":
         return "Not made: what it builds on was not made."

@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
 from rich.markup import escape
 
 from pupila.dataset import Dataset
@@ -20,15 +19,17 @@ from pupila_flows.data.open_set import corruptions
 from pupila_flows.data.open_set.reading import read_near_misses, scanned
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation import screening
-from pupila_flows.execution.session import Outcome
-from pupila_flows.jobs import assignments
+from pupila_flows.jobs.check_data import CheckData
+from pupila_flows.jobs.corruptions import MakeCorruptions
+from pupila_flows.jobs.hard_negatives import MakeHardNegatives
+from pupila_flows.jobs.screen import Screen
 from pupila_flows.plan.plan import Plan
 from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
-from pupila_flows.run.best_effort import telling
+from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run, same_classes
-from pupila_flows.run.prefect_tasks import Futures, outcome_of, reason_of, task_for
+from pupila_flows.run.prefect_tasks import ArtifactState, Futures, reason_of, result_of, run_job
 from pupila_flows.workspace import Workspace
 
 
@@ -43,10 +44,10 @@ class DataRefused(PupilaError):
         super().__init__("\n".join([*lines, f"Data Docs: {summary.data_docs}"]))
 
 
-def read_dataset(plan: Plan, place: Workspace) -> Dataset:
+def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     """Read the data and make sure that the teachers speak of its classes, where they must."""
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
-    dataset = read(plan.data, plan.recipe.data.classes, place.cache)
+    dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
     for teacher in plan.teachers:
         reason = plan.bound(teacher.name)
         if reason and not same_classes(teacher.contract.classes, dataset.classes):
@@ -73,12 +74,11 @@ def checked_data(run: Run) -> DataSummary:
         DataRefused: an expectation that stops a run is broken.
     """
     section, source = run.plan.recipe.data, str(run.plan.data)
-    work = assignments.check_data(run.place, run.dataset, section, source)
-    outcome = outcome_of(task_for("check data")(work, [], return_state=True))
-    summary = assignments.data_summary(run.dataset, section, source, outcome)
-    if summary.data_docs:
-        with telling("where the Data Docs are"):
-            create_link_artifact(Path(summary.data_docs).as_uri(), "Data Docs")
+    job = CheckData.of(run.workspace, run.dataset, section, source)
+    checked = result_of(run_job(job, "check data")).value
+    summary = checked.summary(run.dataset, section, source)
+    with best_effort("where the Data Docs are"):
+        create_link_artifact(Path(checked.data_docs).as_uri(), "Data Docs")
     if not summary.passed:
         raise DataRefused(summary)
     return summary
@@ -90,12 +90,12 @@ def with_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     if section is None:
         return run, data
     train = run.dataset.select("train")
-    work = assignments.make_negatives(run.place, train, section, run.plan.recipe.seed)
-    folder = Path(outcome_of(task_for(work.title)(work, [], return_state=True)).value["images"])
     seed = run.plan.recipe.seed
+    job = MakeHardNegatives.of(run.workspace, train, section, seed)
+    folder = result_of(run_job(job)).value.folder
     dataset, check = negatives.added(run.dataset, folder, section.label, seed)
-    display.current.get().finish(work.title, check.found)
-    counts, fingerprint = assignments.counts(dataset), dataset.fingerprint
+    display.current.get().finish(job.title, check.found)
+    counts, fingerprint = dataset.counts, dataset.fingerprint
     changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
     return replace(run, dataset=dataset), data.model_copy(update=changes)
 
@@ -105,7 +105,7 @@ def open_set_of(run: Run) -> OpenSetImages | None:
     section = run.plan.recipe.evaluate.open_set
     if section is None:
         return None
-    classes, cache = run.dataset.classes, run.place.cache
+    classes, cache = run.dataset.classes, run.workspace.cache
     near = run.plan.near_misses
     return OpenSetImages(
         section.accepts,
@@ -116,12 +116,12 @@ def open_set_of(run: Run) -> OpenSetImages | None:
 
 def _altered(run: Run, accepts: str) -> Dataset:
     """Return the accepted test images with every alteration."""
-    test, place = run.dataset.select("test"), run.place
+    test, workspace = run.dataset.select("test"), run.workspace
     rows = test.frame["label"] == accepts
     accepted = Dataset(test.frame[rows].reset_index(drop=True), test.classes, test.cache)
-    work = assignments.alter(place, accepted)
-    folder = Path(outcome_of(task_for(work.title)(work, [], return_state=True)).value["images"])
-    return scanned(corruptions.altered(folder), test.classes, place.cache, work.title)
+    job = MakeCorruptions.of(workspace, accepted)
+    folder = result_of(run_job(job)).value.folder
+    return scanned(corruptions.altered(folder), test.classes, workspace.cache, job.title)
 
 
 def screened(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
@@ -129,22 +129,22 @@ def screened(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
     section = run.plan.recipe.data.screen
     if section is None:
         return data
-    gate = teachers[section.teacher]
-    gate.wait()
-    check = _screening(run, section, gate.state)
+    teacher = teachers[section.teacher]
+    teacher.wait()
+    check = _screening(run, section, teacher.state)
     display.current.get().finish("screen", escape("\n".join(check_lines(check))))
     return data.model_copy(update={"checks": (*data.checks, check)})
 
 
-def _screening(run: Run, section: ScreenSection, imported: State[Outcome]) -> Check:
+def _screening(run: Run, section: ScreenSection, imported: ArtifactState) -> Check:
     if not imported.is_completed():
         return screening.not_asked(section.teacher, section.accepts, reason_of(imported))
     try:
-        gate = run.place.store.open(outcome_of(imported).value["artifact"])
-        work = assignments.screen(run.place, section, gate, run.dataset)
+        artifact = run.workspace.store.open(result_of(imported).value.artifact)
+        job = Screen.of(run.workspace, section, artifact, run.dataset)
     except PupilaError as error:
         return screening.not_asked(section.teacher, section.accepts, str(error))
-    state = task_for("screen")(work, [], return_state=True)
+    state = run_job(job)
     if state.is_completed():
-        return Check.model_validate(outcome_of(state).value["check"])
+        return result_of(state).value
     return screening.not_asked(section.teacher, section.accepts, reason_of(state))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,29 +15,35 @@ from pupila.evaluation import Evaluation
 from pupila.registry import installed
 from pupila.store import is_artifact
 from pupila_flows.data.reading import read_data
-from pupila_flows.execution.session import Outcome, Work, perform, session
-from pupila_flows.jobs import assignments
+from pupila_flows.execution.job import Job
+from pupila_flows.execution.session import perform, session
+from pupila_flows.jobs.check_data import CheckData
+from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.report import DrawReport
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
 from pupila_flows.recipe.errors import sentence
 from pupila_flows.recipe.schema import ClassNames, DataSection, EvaluateSection, TeacherSection
 from pupila_flows.results import DataSummary
 from pupila_flows.workspace import Workspace
 
+ResultT = TypeVar("ResultT")
+
 _CLASSES: TypeAdapter[tuple[str, ...]] = TypeAdapter(ClassNames)
 
 
 def validate(
-    place: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
+    workspace: Workspace, data: Path, classes: tuple[str, ...] | None, positive: str | None
 ) -> DataSummary:
     """Check a dataset with the default bounds."""
-    dataset = read_data(data, classes, place.cache)
+    dataset = read_data(data, classes, workspace.cache)
     section = DataSection(path=str(data), positive=_known(positive, dataset))
-    outcome = _perform(place, assignments.check_data(place, dataset, section, str(data)))
-    return assignments.data_summary(dataset, section, str(data), outcome)
+    checked = _perform(CheckData.of(workspace, dataset, section, str(data)))
+    return checked.summary(dataset, section, str(data))
 
 
 def evaluate(
-    place: Workspace,
+    workspace: Workspace,
     model: Path,
     data: Path,
     classes: tuple[str, ...] | None,
@@ -49,24 +55,29 @@ def evaluate(
 
     An artifact's folder tells them itself.
     """
-    dataset = read_data(data, None, place.cache)
+    dataset = read_data(data, None, workspace.cache)
     chosen = _known(positive, dataset) or dataset.classes[0]
     teacher = (
         _artifact(model, classes, output)
         if is_artifact(model)
         else _teacher(model, classes or dataset.classes, output)
     )
-    imported = _perform(place, assignments.import_teacher(place, teacher))
-    artifact = place.store.open(imported.value["artifact"])
-    work = assignments.judge(
-        place,
+    imported = _perform(ImportTeacher.of(workspace, teacher))
+    artifact = workspace.store.open(imported.artifact)
+    job = Evaluate.of(
+        workspace,
         model.name,
         artifact,
         dataset,
         chosen,
         EvaluateSection(specificity=specificity),
     )
-    return Evaluation.model_validate(_perform(place, work).value)
+    found = _perform(job)
+    if not isinstance(found, Evaluation):
+        raise PupilaError(
+            f"{str(model)!r} was never trained: it has a size and a speed, and no answers to judge."
+        )
+    return found
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
@@ -84,27 +95,26 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
         raise _refused(names, error) from None
 
 
-def report(place: Workspace, run: Path | None) -> Path:
+def report(workspace: Workspace, run: Path | None) -> Path:
     """Draw the report of a run folder, or of the latest run, again."""
-    folder = run or _latest(place)
+    folder = run or _latest(workspace)
     result = folder / "result.json"
     if not result.exists():
         raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
-    always_anew = uuid4().hex
-    work = assignments.render_report(result.resolve(), folder.resolve(), [always_anew])
-    return Path(_perform(place, work).value["report"])
+    never_the_same = uuid4().hex
+    return _perform(DrawReport.of(workspace, result.resolve(), never_the_same)).report
 
 
-def _latest(place: Workspace) -> Path:
-    runs = sorted(place.runs.glob("*/*/result.json"), key=lambda path: path.parent.name)
+def _latest(workspace: Workspace) -> Path:
+    runs = sorted(workspace.runs.glob("*/*/result.json"), key=lambda path: path.parent.name)
     if not runs:
-        raise PupilaError(f"No run in {place.root} yet: `pupila run RECIPE` makes one.")
+        raise PupilaError(f"No run in {workspace.root} yet: `pupila run RECIPE` makes one.")
     return runs[-1].parent
 
 
-def _perform(place: Workspace, work: Work) -> Outcome:
-    with session(place, workers=1):
-        return perform(work)
+def _perform(job: Job[ResultT]) -> ResultT:
+    with session(job.workspace, workers=1):
+        return perform(job).value
 
 
 def _teacher(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:

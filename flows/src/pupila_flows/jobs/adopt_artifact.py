@@ -1,0 +1,32 @@
+"""Take an artifact of another workspace, or a published one, into the store as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pupila.artifact import Artifact
+from pupila.runtime import Progress
+from pupila_flows.execution.job import NOT_KEYED
+from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact
+from pupila_flows.workspace import Workspace
+
+
+class AdoptArtifact(ArtifactJob):
+    """Copy an artifact's folder."""
+
+    seconds_allowed: ClassVar[float | None] = 1800.0
+
+    path: Annotated[Path, NOT_KEYED]
+    digest: str
+
+    @classmethod
+    def of(cls, workspace: Workspace, title: str, artifact: Artifact) -> AdoptArtifact:
+        """Return the job for an artifact that lies elsewhere."""
+        return cls(workspace=workspace, title=title, path=artifact.path, digest=artifact.digest)
+
+    def run(self, progress: Progress) -> StoredArtifact:
+        progress(0, 1, f"copying {self.path.name}")
+        artifact = self.workspace.store.adopt(self.path)
+        progress(1, 1, f"copied {self.path.name}")
+        return StoredArtifact(artifact=artifact.digest)

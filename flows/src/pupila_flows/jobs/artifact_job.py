@@ -1,0 +1,51 @@
+"""What the jobs that make artifacts have in common."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.artifact import Origin
+from pupila.errors import PupilaError
+from pupila.plugin import Plugin
+from pupila.registry import installed
+from pupila.step import Product
+from pupila_flows.execution.job import Job
+
+
+class StoredArtifact(BaseModel):
+    """An artifact in the workspace's store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    artifact: str
+    """Its digest."""
+
+
+class ArtifactJob(Job[StoredArtifact]):
+    """Base of the jobs whose result is an artifact in the store; any machine can do them."""
+
+    returns: ClassVar[Any] = StoredArtifact
+    may_run_elsewhere: ClassVar[bool] = True
+
+    def is_intact(self, result: StoredArtifact) -> bool:
+        try:
+            self.workspace.store.open(result.artifact)
+        except PupilaError:
+            return False
+        return True
+
+
+def record_fields(product: Product, origin: Origin) -> dict[str, Any]:
+    """Return what a plugin says of the files that it wrote, as fields of an artifact's record."""
+    return {each.name: getattr(product, each.name) for each in fields(product)} | {"origin": origin}
+
+
+def origin_of(plugin: Plugin, **details: Any) -> Origin:
+    """Return the origin of what a plugin makes; `details` complete it."""
+    entry = installed().origin(plugin)
+    return Origin(
+        plugin=plugin.name, distribution=entry.distribution, version=entry.version, **details
+    )

@@ -1,0 +1,38 @@
+"""Alter the accepted test images as a bad day does, for an open-set evaluation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pupila.dataset import Dataset
+from pupila.runtime import Progress
+from pupila_flows.data.open_set.corruptions import ALTERATIONS, strengths, write_altered
+from pupila_flows.jobs.image_folder import ImageFolder, ImageFolderJob
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.workspace import Workspace
+
+
+class MakeCorruptions(ImageFolderJob):
+    """Write every alteration of every image."""
+
+    kind: ClassVar[str] = "altered"
+
+    accepted: ImagesByContent
+    strengths: tuple[Any, ...]
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, accepted: Dataset) -> MakeCorruptions:
+        """Return the job for the test images of the accepted class."""
+        return cls(
+            workspace=workspace,
+            title="alter-images",
+            accepted=Images.of(accepted, workspace),
+            strengths=tuple(strengths()),
+            code=code_of(packages=("pupila-flows", "pillow")),
+        )
+
+    def run(self, progress: Progress) -> ImageFolder:
+        paths = self.accepted.read(self.workspace).paths
+        write_altered(paths, self.folder, progress)
+        return ImageFolder(folder=self.folder, files=len(ALTERATIONS) * len(paths))

@@ -1,0 +1,141 @@
+"""Evaluate an artifact on the test images, in the runtime of its format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila import judge
+from pupila.artifact import Artifact
+from pupila.dataset import GROUP_COLUMNS, Dataset
+from pupila.digest import digest_json
+from pupila.evaluation import Evaluation, Measurement, Metrics
+from pupila.judge import cpu_name
+from pupila.openset import OpenSetImages
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, ImagesByListing, code_of
+from pupila_flows.recipe.schema import EvaluateSection
+from pupila_flows.workspace import Workspace
+
+_FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
+
+
+class OpenSetJobImages(BaseModel):
+    """The images on which an artifact is evaluated as a filter, see `OpenSetImages`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepts: str
+    near_misses: ImagesByListing | None
+    corrupted: ImagesByListing | None
+
+    @classmethod
+    def of(cls, images: OpenSetImages, workspace: Workspace) -> OpenSetJobImages:
+        """Write down the images."""
+        near, corrupted = images.near_misses, images.corrupted
+        return cls(
+            accepts=images.accepts,
+            near_misses=Images.of(near, workspace) if near else None,
+            corrupted=Images.of(corrupted, workspace) if corrupted else None,
+        )
+
+    def read(self, workspace: Workspace) -> OpenSetImages:
+        """Return the images."""
+        near, corrupted = self.near_misses, self.corrupted
+        return OpenSetImages(
+            self.accepts,
+            near_misses=near.read(workspace) if near else None,
+            corrupted=corrupted.read(workspace) if corrupted else None,
+        )
+
+
+class Evaluate(Job[Evaluation | Measurement]):
+    """Measure what an artifact answers and costs; of one that was never trained, what it costs."""
+
+    returns: ClassVar[Any] = Evaluation | Measurement
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    images: ImagesByContent
+    """Those of every split."""
+    groups: str
+    """Digest of the columns by which figures are shown too: they are not in the fingerprint."""
+    positive: str
+    specificity: float
+    latency_repeats: int
+    reference: tuple[str, str] | None
+    """Name and digest of what it should agree with."""
+    open_set: OpenSetJobImages | None
+    figures: tuple[str, ...] = _FIGURES
+    """Where there is one more, what was evaluated before is evaluated again."""
+    cpu: str
+    cores: int | None
+    """A time belongs to the processor that it was taken on: another one evaluates again."""
+    code: Code
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        name: str,
+        artifact: Artifact,
+        dataset: Dataset,
+        positive: str,
+        section: EvaluateSection,
+        reference: tuple[str, str] | None = None,
+        open_set: OpenSetImages | None = None,
+    ) -> Evaluate:
+        """Return the job for an artifact; with `open_set`, it is evaluated as a filter too.
+
+        Raises:
+            PupilaError: no installed plugin runs its format.
+        """
+        present = [column for column in GROUP_COLUMNS if column in dataset.frame]
+        return cls(
+            workspace=workspace,
+            title=f"judge-{name}",
+            artifact=artifact.digest,
+            images=Images.of(dataset, workspace),
+            groups=digest_json({column: dataset.frame[column].tolist() for column in present}),
+            positive=positive,
+            specificity=section.specificity,
+            latency_repeats=section.latency_repeats,
+            reference=reference,
+            open_set=OpenSetJobImages.of(open_set, workspace) if open_set else None,
+            cpu=cpu_name(),
+            cores=os.cpu_count(),
+            code=code_of(installed().runner(artifact.format), packages=("pupila-core",)),
+        )
+
+    def run(self, progress: Progress) -> Evaluation | Measurement:
+        workspace = self.workspace
+        model, dataset = workspace.store.open(self.artifact), self.images.read(workspace)
+        if model.record.untrained:
+            return judge.measure(
+                model, dataset.select("test"), latency_repeats=self.latency_repeats
+            )
+        return judge.evaluate(
+            model,
+            dataset,
+            positive=self.positive,
+            specificity=self.specificity,
+            predictions=workspace.predictions,
+            reference=self._reference(),
+            latency_repeats=self.latency_repeats,
+            open_set=self.open_set.read(workspace) if self.open_set else None,
+            progress=progress,
+        )
+
+    def _reference(self) -> tuple[str, Artifact] | None:
+        if self.reference is None:
+            return None
+        name, digest = self.reference
+        return name, self.workspace.store.open(digest)
+
+    def is_intact(self, result: Evaluation | Measurement) -> bool:
+        return not isinstance(result, Evaluation) or Path(result.probabilities).exists()

@@ -1,0 +1,35 @@
+"""Ask the gate about the artifacts of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pupila.runtime import Progress
+from pupila_flows.execution.job import Job, Keyed
+from pupila_flows.gate.inputs import Question
+from pupila_flows.jobs.keys import Code, code_of
+from pupila_flows.results import GateResult
+from pupila_flows.workspace import Workspace
+
+
+class AskGate(Job[GateResult]):
+    """Decide in a process of its own: many images take seconds."""
+
+    returns: ClassVar[Any] = GateResult
+
+    question: Annotated[Question, Keyed(Question.identity)]
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, question: Question) -> AskGate:
+        """Return the job for a question."""
+        code = code_of(packages=("pupila-core", "pupila-flows"))
+        return cls(workspace=workspace, title="gate", question=question, code=code)
+
+    def run(self, progress: Progress) -> GateResult:
+        from pupila_flows.gate.decision import decide
+
+        progress(0, 1, "asking the gate")
+        result = decide(self.question)
+        progress(1, 1, f"gate: {result.verdict}")
+        return result

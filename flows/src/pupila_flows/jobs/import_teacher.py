@@ -1,0 +1,55 @@
+"""Read a teacher into the store, through the loader that knows its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pupila.contract import OutputContract
+from pupila.digest import digest_tree
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.step import Product
+from pupila_flows.execution.job import NOT_KEYED
+from pupila_flows.jobs.adopt_artifact import AdoptArtifact
+from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact, origin_of, record_fields
+from pupila_flows.jobs.keys import Code, code_of
+from pupila_flows.plan.plan import PlannedTeacher
+from pupila_flows.workspace import Workspace
+
+
+class ImportTeacher(ArtifactJob):
+    """Read a model file, or a SavedModel's folder."""
+
+    seconds_allowed: ClassVar[float | None] = 1800.0
+    """Far more than any model takes: libraries may read a damaged file forever."""
+
+    path: Annotated[Path, NOT_KEYED]
+    sha256: str
+    output: OutputContract
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, teacher: PlannedTeacher) -> ArtifactJob:
+        """Return the job for a teacher; one that is an artifact already is taken over as it is."""
+        if teacher.artifact:
+            return AdoptArtifact.of(workspace, teacher.name, teacher.artifact)
+        return cls(
+            workspace=workspace,
+            title=teacher.name,
+            path=teacher.path,
+            sha256=digest_tree(teacher.path),
+            output=teacher.contract,
+            code=code_of(installed().loader(teacher.path)),
+        )
+
+    def run(self, progress: Progress) -> StoredArtifact:
+        loader = installed().loader(self.path)
+        progress(0, 1, f"reading {self.path.name}")
+        store = self.workspace.store
+        with store.draft() as folder:
+            product: Product = loader.load()(self.path, self.output, folder)
+            origin = origin_of(loader, source=digest_tree(self.path))
+            artifact = store.add(folder, **record_fields(product, origin))
+        progress(1, 1, f"read {self.path.name}")
+        return StoredArtifact(artifact=artifact.digest)

@@ -1,0 +1,69 @@
+"""What jobs have in their keys beside their own settings: the code that does them, and the images.
+
+A key is a digest, so two jobs with one key are one job. What is left out of it must not change the
+result: where the workspace and the images lie is left out, so that both may be moved.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.dataset import Dataset
+from pupila.plugin import Plugin
+from pupila.registry import installed
+from pupila_flows.data.frames import read_dataset, write_frame
+from pupila_flows.execution.job import Keyed
+from pupila_flows.workspace import Workspace
+
+Code = tuple[str, ...]
+"""The code that a result depends on: `"distill of pupila-distill 0.1.0"`, `"pillow 12.0"`."""
+
+
+def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
+    """Return the versions of plugins, and of distributions beside them."""
+    entries = [installed().origin(plugin) for plugin in plugins]
+    named = [f"{each.plugin.name} of {each.distribution} {each.version}" for each in entries]
+    return (*named, *(f"{name} {version(name)}" for name in packages))
+
+
+class Images(BaseModel):
+    """The images that a job works on, as a file in the workspace that lists them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: Path
+    """A scanned manifest, see `pupila_flows.data.frames`; named by the digest of its content."""
+    fingerprint: str
+    """Of contents, labels, splits and classes."""
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
+        """Write down the images of a dataset."""
+        return cls(
+            frame=write_frame(dataset.frame, workspace.cache),
+            fingerprint=dataset.fingerprint,
+            classes=dataset.classes,
+        )
+
+    def read(self, workspace: Workspace) -> Dataset:
+        """Return the dataset."""
+        return read_dataset(self.frame, list(self.classes), workspace.cache)
+
+
+def _content(images: Images) -> str:
+    return images.fingerprint
+
+
+def _listing(images: Images) -> list[object]:
+    return [images.frame.stem, list(images.classes)]
+
+
+ImagesByContent = Annotated[Images, Keyed(_content)]
+"""In the key are contents, labels, splits and classes, wherever the files lie."""
+ImagesByListing = Annotated[Images, Keyed(_listing)]
+"""In the key is every column of the manifest, paths and sites too."""

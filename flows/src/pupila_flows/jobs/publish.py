@@ -1,0 +1,52 @@
+"""Publish what passed the gate of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pupila.runtime import Progress
+from pupila_flows.execution.job import NOT_KEYED, Job
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.release import Withheld, release_of
+from pupila_flows.registry.versions import open_registry
+from pupila_flows.results import Publication, RunResult
+from pupila_flows.workspace import Workspace
+
+
+class Publish(Job[Publication]):
+    """Publish a run from its result file, once."""
+
+    returns: ClassVar[Any] = Publication
+
+    result: Path
+    """A run has a folder of its own, so its path is all that the key needs."""
+    address: Annotated[str, NOT_KEYED]
+    section: Annotated[PublishSection, NOT_KEYED]
+
+    @classmethod
+    def of(
+        cls, workspace: Workspace, result: Path, address: str, section: PublishSection
+    ) -> Publish:
+        """Return the job for the result file of a run."""
+        return cls(
+            workspace=workspace, title="publish", result=result, address=address, section=section
+        )
+
+    def run(self, progress: Progress) -> Publication:
+        run = RunResult.model_validate_json(self.result.read_text())
+        progress(0, 1, "publishing")
+        try:
+            release = release_of(run, self.result.parent, self.section, self.workspace.store)
+            publication = publish(open_registry(self.address), release)
+        except Withheld as reason:
+            publication = Publication(
+                registry=self.address,
+                name=self.section.name or run.name,
+                outcome="withheld",
+                version=None,
+                reason=str(reason),
+            )
+        progress(1, 1, publication.reason)
+        return publication

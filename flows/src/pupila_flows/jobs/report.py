@@ -1,0 +1,71 @@
+"""Draw the report of a run, or of a sweep, from its result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.digest import digest_json
+from pupila.runtime import Progress
+from pupila_flows.execution.job import NOT_KEYED, Job
+from pupila_flows.jobs.keys import Code, code_of
+from pupila_flows.results import RunResult
+from pupila_flows.workspace import Workspace
+
+
+class ReportPage(BaseModel):
+    """A drawn report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    report: Path
+
+
+class DrawReport(Job[ReportPage]):
+    """Write a run's page, or a sweep's page, table and plot."""
+
+    returns: ClassVar[Any] = ReportPage
+    seconds_allowed: ClassVar[float | None] = 600.0
+
+    result: Annotated[Path, NOT_KEYED]
+    folder: Annotated[Path, NOT_KEYED]
+    content: str
+    """Digest of what is drawn; an unchanged run keeps the page of the run before."""
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, path: Path, content: str) -> DrawReport:
+        """Return the job for the result file at `path`; the page is put beside it."""
+        return cls(
+            workspace=workspace,
+            title="report",
+            result=path,
+            folder=path.parent,
+            content=content,
+            code=code_of(packages=("pupila-flows",)),
+        )
+
+    def run(self, progress: Progress) -> ReportPage:
+        from pupila_flows.report import write_report
+        from pupila_flows.report.sweep import write_sweep
+
+        progress(0, 1, "drawing the report")
+        run = RunResult.model_validate_json(self.result.read_text())
+        page = (write_sweep if run.sweep else write_report)(run, self.folder)
+        progress(1, 1, "drew the report")
+        return ReportPage(report=page)
+
+    def is_intact(self, result: ReportPage) -> bool:
+        return result.report.exists()
+
+
+def drawn_content(result: RunResult) -> str:
+    """Return the digest of all that the report of a run shows, but for when and how fast it ran."""
+    entries = [
+        entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries
+    ]
+    gate = result.gate and result.gate.model_dump(mode="json")
+    data = result.data.model_dump(mode="json")
+    return digest_json([entries, result.recipe_text, data, result.synthetic, gate])

@@ -1,0 +1,96 @@
+"""Run one node of the graph: a technique or an exporter, on artifacts in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pupila.dataset import Dataset
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.step import Product, Step
+from pupila_flows.data import exclude
+from pupila_flows.execution.job import NOT_KEYED
+from pupila_flows.execution.step_workers import worker_pool
+from pupila_flows.execution.worker_check import ClusterConnection
+from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact, origin_of, record_fields
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.plan.graph import Node
+from pupila_flows.workspace import Workspace
+
+
+class RunStep(ArtifactJob):
+    """Have a plugin make an artifact."""
+
+    plugin: str
+    config: dict[str, Any]
+    inputs: tuple[str, ...] = ()
+    """Digests of the artifacts that it works on."""
+    seed: int
+    images: ImagesByContent | None
+    """None where the plugin needs none."""
+    code: Code
+    timeout_minutes: Annotated[float, NOT_KEYED]
+    spreads: Annotated[bool, NOT_KEYED]
+    """Whether the plugin has parts of its work done by others."""
+    connection: Annotated[ClusterConnection | None, NOT_KEYED] = None
+    """The cluster whose workers do parts of it; given on the way to one, see `ProcessCall`."""
+
+    @classmethod
+    def of(cls, workspace: Workspace, node: Node, dataset: Dataset) -> RunStep:
+        """Return the job of a node; what it works on is known later, see `on`.
+
+        It is given neither the test images, as no step can learn from them or need them, nor those
+        that it is to be without.
+        """
+        plugin = node.plugin
+        seen = exclude.shown(dataset, node.without) if plugin.needs_data else None
+        return cls(
+            workspace=workspace,
+            title=node.name,
+            plugin=plugin.name,
+            config=node.config.model_dump(mode="json"),
+            seed=node.seed,
+            images=Images.of(seen, workspace) if seen else None,
+            code=code_of(plugin, *node.config.uses(), packages=("pupila-core",)),
+            timeout_minutes=node.timeout_minutes,
+            spreads=plugin.spreads,
+        )
+
+    def on(self, inputs: Sequence[str]) -> RunStep:
+        """Return the same job on these artifacts, given by digest."""
+        return self.model_copy(update={"inputs": tuple(inputs)})
+
+    @property
+    def timeout_seconds(self) -> float:
+        return 60 * self.timeout_minutes
+
+    @property
+    def farms_out(self) -> bool:
+        return self.spreads
+
+    def run(self, progress: Progress) -> StoredArtifact:
+        plugin, workspace = installed().step(self.plugin), self.workspace
+        pool = worker_pool(workspace, self.key, self.plugin, self.connection)
+        with workspace.store.draft() as folder, pool as workers:
+            step = Step(
+                config=plugin.config.model_validate(self.config),
+                inputs=tuple(workspace.store.open(digest) for digest in self.inputs),
+                output=folder,
+                scratch=workspace.scratch(self.key),
+                seed=self.seed,
+                dataset=self.images.read(workspace) if self.images else None,
+                predictions=workspace.predictions,
+                progress=progress,
+                crew=workers,
+            )
+            product: Product = plugin.load()(step)
+            origin = origin_of(
+                plugin,
+                config=step.config.model_dump(mode="json"),
+                seed=step.seed,
+                inputs=tuple(artifact.digest for artifact in step.inputs),
+                dataset=step.dataset.fingerprint if step.dataset else None,
+            )
+            artifact = workspace.store.add(folder, **record_fields(product, origin))
+        return StoredArtifact(artifact=artifact.digest)

@@ -1,0 +1,62 @@
+"""Ask a teacher about every image, whether it is of the kind that it should be."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.views import AS_IS
+from pupila_flows.data.validation.screening import doubted
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByListing, code_of
+from pupila_flows.recipe.schema import ScreenSection
+from pupila_flows.results import Check
+from pupila_flows.workspace import Workspace
+
+
+class Screen(Job[Check]):
+    """List the images that do not look like the rest."""
+
+    returns: ClassVar[Any] = Check
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    teacher: str
+    accepts: str
+    images: ImagesByListing
+    code: Code
+
+    @classmethod
+    def of(
+        cls, workspace: Workspace, section: ScreenSection, artifact: Artifact, dataset: Dataset
+    ) -> Screen:
+        """Return the job for the teacher that a recipe names, which is `artifact`.
+
+        Raises:
+            PupilaError: no installed plugin runs its format.
+        """
+        runner = installed().runner(artifact.format)
+        return cls(
+            workspace=workspace,
+            title="screen",
+            artifact=artifact.digest,
+            teacher=section.teacher,
+            accepts=section.accepts,
+            images=Images.of(dataset, workspace),
+            code=code_of(runner, packages=("pupila-core", "pupila-flows")),
+        )
+
+    def run(self, progress: Progress) -> Check:
+        workspace = self.workspace
+        model, dataset = workspace.store.open(self.artifact), self.images.read(workspace)
+        (found,) = workspace.predictions.in_own_order(model, dataset, AS_IS, progress)
+        return doubted(
+            found[:, model.record.output.classes.index(self.accepts)],
+            [str(path) for path in dataset.paths],
+            teacher=self.teacher,
+            accepts=self.accepts,
+            threshold=model.record.threshold_of(self.accepts),
+        )

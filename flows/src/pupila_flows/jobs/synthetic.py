@@ -1,0 +1,56 @@
+"""Make the images and the teacher of a demo without real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.runtime import Progress
+from pupila_flows.data.reading import read_data
+from pupila_flows.execution.job import NOT_KEYED, Job
+from pupila_flows.workspace import Workspace
+
+
+class SyntheticData(BaseModel):
+    """Where they lie."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Path
+    teacher: Path
+
+
+class MakeSynthetic(Job[SyntheticData]):
+    """Draw images, and train a teacher on them."""
+
+    returns: ClassVar[Any] = SyntheticData
+
+    folder: Annotated[Path, NOT_KEYED]
+    seed: int
+    counts: dict[str, int]
+    """Images of each class by split."""
+
+    @classmethod
+    def of(cls, workspace: Workspace, seed: int, counts: dict[str, int]) -> MakeSynthetic:
+        """Return the job that makes them in the workspace."""
+        return cls(
+            workspace=workspace,
+            title="synthetic data and teacher",
+            folder=workspace.root / "synthetic",
+            seed=seed,
+            counts=counts,
+        )
+
+    def run(self, progress: Progress) -> SyntheticData:
+        from pupila_flows.data.synthetic import write_images, write_teacher
+
+        images, teacher = self.folder / "images", self.folder / "teacher.keras"
+        write_images(images, self.counts, seed=self.seed, progress=progress)
+        dataset = read_data(images, None, self.workspace.cache)
+        write_teacher(dataset, teacher, seed=self.seed, progress=progress)
+        return SyntheticData(images=images, teacher=teacher)
+
+    def is_intact(self, result: SyntheticData) -> bool:
+        return result.images.exists() and result.teacher.exists()

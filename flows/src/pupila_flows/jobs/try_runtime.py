@@ -1,0 +1,81 @@
+"""Try an artifact in a runtime that a recipe names, on some of the test images."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from pupila import judge
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.evaluation import Trial
+from pupila.judge import cpu_name
+from pupila.plugin import Runner
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.recipe.schema import EvaluateSection
+from pupila_flows.workspace import Workspace
+
+
+class TryRuntime(Job[Trial]):
+    """See whether an artifact runs there, how fast, and whether it answers as it should."""
+
+    returns: ClassVar[Any] = Trial
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    runtime: str
+    source: str | None
+    """Digest of what it was exported from, which it is held against in its own runtime."""
+    images: ImagesByContent
+    threads: int | None
+    latency_repeats: int
+    environment: str | None
+    """What else answers and times depend on: a browser's version, say."""
+    cpu: str
+    cores: int | None
+    code: Code
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        name: str,
+        artifact: Artifact,
+        runner: Runner,
+        images: Dataset,
+        threads: int | None,
+        section: EvaluateSection,
+        source: str | None,
+    ) -> TryRuntime:
+        """Return the job for an artifact and a runtime; `threads` None takes all cores."""
+        own = installed().runner(artifact.format)
+        return cls(
+            workspace=workspace,
+            title=f"try-{name}-{runner.name}" + (f"-{threads}" if threads else ""),
+            artifact=artifact.digest,
+            runtime=runner.name,
+            source=source if runner == own else None,
+            images=Images.of(images, workspace),
+            threads=threads,
+            latency_repeats=section.latency_repeats,
+            environment=runner.environment() if runner.environment else None,
+            cpu=cpu_name(),
+            cores=threads or os.cpu_count(),
+            code=code_of(runner, own, packages=("pupila-core",)),
+        )
+
+    def run(self, progress: Progress) -> Trial:
+        store = self.workspace.store
+        return judge.attempt(
+            store.open(self.artifact),
+            self.runtime,
+            self.images.read(self.workspace),
+            predictions=self.workspace.predictions,
+            progress=progress,
+            source=store.open(self.source) if self.source else None,
+            threads=self.threads,
+            latency_repeats=self.latency_repeats,
+        )

@@ -1,0 +1,103 @@
+"""A job's key holds all that its result depends on, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from pupila.runtime import Progress
+from pupila.testing import ignore_progress
+from pupila_flows import jobs
+from pupila_flows.execution.job import NOT_KEYED, Job, Keyed
+from pupila_flows.workspace import Workspace
+
+
+class Listing(BaseModel):
+    file: Annotated[Path, Keyed(lambda file: file.stem)]
+    seen: Annotated[int, NOT_KEYED] = 0
+
+
+class Sum(BaseModel):
+    total: float
+
+
+class Add(Job[Sum]):
+    returns: ClassVar[Any] = Sum
+
+    numbers: tuple[float, ...]
+    listing: Listing
+    other: Annotated[Path, Keyed(lambda file: file.stem)] | None = None
+    note: Annotated[str, NOT_KEYED] = ""
+
+    def run(self, progress: Progress) -> Sum:
+        progress(1, 1, "added")
+        return Sum(total=sum(self.numbers))
+
+
+def add(folder: Path, **changes: Any) -> Add:
+    given: dict[str, Any] = {"workspace": Workspace(folder), "title": "add", "numbers": (1, 2)}
+    return Add.model_validate(given | {"listing": Listing(file=folder / "a.csv")} | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workspace": Workspace(Path("/elsewhere"))},
+        {"title": "sum"},
+        {"note": "in haste"},
+        {"listing": Listing(file=Path("/elsewhere/a.csv"), seen=3)},
+    ],
+)
+def test_where_a_job_is_done_and_what_it_is_called_is_not_in_its_key(changes: dict[str, Any]):
+    assert add(Path("/here"), **changes).key == add(Path("/here")).key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"numbers": (1, 2, 3)},
+        {"listing": Listing(file=Path("/here/b.csv"))},
+        {"other": Path("/here/a.csv")},
+    ],
+)
+def test_what_the_result_depends_on_is_in_the_key(changes: dict[str, Any]):
+    assert add(Path("/here"), **changes).key != add(Path("/here")).key
+
+
+def test_a_mark_counts_where_the_field_may_be_none():
+    one, two = (add(Path("/here"), other=Path(folder) / "x.csv") for folder in ("/a", "/b"))
+    assert one.identity()["other"] == "x"
+    assert one.key == two.key
+
+
+def test_the_process_of_a_job_reads_what_was_written_and_gives_its_key():
+    job = add(Path("/here"))
+    sent = job.model_dump(mode="json")
+    assert Add.model_validate(sent).key == job.key
+    assert Add.call(progress=ignore_progress, **sent) == {"total": 3.0}
+    assert job.target == f"{__name__}:Add.call"
+
+
+def _all_jobs() -> Iterator[type[Job[Any]]]:
+    for module in pkgutil.iter_modules(jobs.__path__, f"{jobs.__name__}."):
+        for each in vars(importlib.import_module(module.name)).values():
+            if isinstance(each, type) and issubclass(each, Job) and each.__module__ == module.name:
+                yield each
+
+
+def test_each_job_says_of_every_path_what_of_it_is_in_the_key():
+    found = {each.__name__ for each in _all_jobs()}
+    assert {"RunStep", "Evaluate", "ImportTeacher", "Publish"} <= found
+    for job in _all_jobs():
+        for name, field in job.model_fields.items():
+            kinds = (field.annotation, *get_args(field.annotation))
+            marked = any(isinstance(each, Keyed) for each in field.metadata)
+            # a run's folder is its own: its result file is all that names a publication
+            own = (job.__name__, name) == ("Publish", "result")
+            assert marked or own or not {Path, Workspace} & set(kinds), f"{job.__name__}.{name}"
