@@ -4,35 +4,28 @@ Three verdicts of a margin. *Pass*: a loss of the margin or more is rejected at 
 Holm's adjustment over the figures asked of the same images against the same model. *Fail*: the
 whole 95 % interval of the difference lies below the margin. *Inconclusive*: neither, and the
 number of images that would tell. An artifact's verdict is the worst of its findings.
+
+How one figure is compared or held against its limit is in `pupila_flows.gate.conditions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.noninferiority import (
-    LEVEL,
-    Comparison,
-    check_limit,
-    compare_areas,
-    compare_proportions,
-    holm,
-)
-from pupila_flows.gate import messages as words
-from pupila_flows.gate.inputs import Case, Question, Side, probabilities
+from pupila.noninferiority import LEVEL, Comparison, holm
+from pupila_flows.gate import messages
+from pupila_flows.gate.answers import Answers, Rows
+from pupila_flows.gate.conditions import limit_rule, margin_rule
+from pupila_flows.gate.inputs import Case, Question, Side
 from pupila_flows.gate.messages import PUBLISHED
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict
 
 _NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."
 _IMAGES = 24
 """Test images that are named with a finding, at most."""
-
-Rows = NDArray[np.int64]
 
 
 def decide(question: Question) -> GateResult:
@@ -43,7 +36,7 @@ def decide(question: Question) -> GateResult:
     """
     verdicts = tuple(_verdict(question, case) for case in question.cases)
     return GateResult(
-        verdict=_worst([each.verdict for each in verdicts]),
+        verdict=_worst([verdict.verdict for verdict in verdicts]),
         artifacts=verdicts,
         published=question.published,
         published_manifest=question.published_manifest,
@@ -54,16 +47,16 @@ def decide(question: Question) -> GateResult:
 
 def _nearest(question: Question, verdicts: tuple[ArtifactVerdict, ...]) -> str | None:
     """Return what came nearest to a pass: fewest failures, fewest open questions, most accurate."""
-    if not verdicts or any(each.verdict == "pass" for each in verdicts):
+    if not verdicts or any(verdict.verdict == "pass" for verdict in verdicts):
         return None
     judged = {case.entry: case.artifact for case in question.cases if case.artifact}
 
-    def distance(each: ArtifactVerdict) -> tuple[int, int, float]:
-        found = [finding.verdict for finding in each.findings]
-        accuracy = judged[each.entry].evaluation.metrics.accuracy.value
-        return found.count("fail"), found.count("inconclusive"), -accuracy
+    def distance(verdict: ArtifactVerdict) -> tuple[int, int, float]:
+        verdicts = [finding.verdict for finding in verdict.findings]
+        accuracy = judged[verdict.entry].evaluation.metrics.accuracy.value
+        return verdicts.count("fail"), verdicts.count("inconclusive"), -accuracy
 
-    candidates = [each for each in verdicts if each.entry in judged]
+    candidates = [verdict for verdict in verdicts if verdict.entry in judged]
     return min(candidates, key=distance).entry if candidates else None
 
 
@@ -75,10 +68,10 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
 
 
 def _verdict(question: Question, case: Case) -> ArtifactVerdict:
-    findings = tuple(_findings(question, case)) or (words.nothing_asked(case.entry),)
+    findings = tuple(_findings(question, case)) or (messages.nothing_asked(case.entry),)
     return ArtifactVerdict(
         entry=case.entry,
-        verdict=_worst([each.verdict for each in findings]),
+        verdict=_worst([finding.verdict for finding in findings]),
         made=case.made,
         findings=findings,
     )
@@ -87,81 +80,46 @@ def _verdict(question: Question, case: Case) -> ArtifactVerdict:
 def _findings(question: Question, case: Case) -> Iterator[Finding]:
     if case.error or case.artifact is None:
         reason = case.error or "it was not judged"
-        yield words.broken(case.entry, reason)
+        yield messages.broken(case.entry, reason)
     if case.artifact is None:
         return
     section = question.section
-    told = _Answers.of(question, case.artifact)
+    ours = Answers.of(question, case.artifact)
     if section.margins.asked:
-        yield from _against(question, told, case.teacher, "the teacher", section.margins.asked)
-    yield from _against_published(question, told, case)
+        yield from _against(question, ours, case.teacher, "the teacher", section.margins.asked)
+    yield from _against_published(question, ours, case)
     yield from (
-        words.ungrouped(column) for column in section.by if not any(question.columns[column])
+        messages.ungrouped(column) for column in section.by if not any(question.columns[column])
     )
-    yield from _limits(question, case, told)
+    for field, limit in section.limits.asked.items():
+        yield _limit_finding(question, case, ours, field, limit)
 
 
-def _against_published(question: Question, told: _Answers, case: Case) -> Iterator[Finding]:
+def _against_published(question: Question, ours: Answers, case: Case) -> Iterator[Finding]:
     """Compare with what is published, unless it is that very artifact: then there is no loss."""
     margins = question.section.against_published.asked
     if not margins:
         return
     if case.incumbent is not None:
-        yield from _against(question, told, case.incumbent, PUBLISHED, margins)
+        yield from _against(question, ours, case.incumbent, PUBLISHED, margins)
     elif case.standing == "same":
-        yield words.unchanged(case.entry, question)
+        yield messages.unchanged(case.entry, question)
     elif case.standing == "missing":
-        yield words.unpublished(case.entry, question)
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """What one model answers to the test images."""
-
-    side: Side
-    scores: NDArray[np.float64]
-    labels: Rows
-    column: int
-    """Of the positive class."""
-    called: NDArray[np.bool_] | None
-    """Images called positive at the locked threshold; None where none was locked."""
-
-    @classmethod
-    def of(cls, question: Question, side: Side) -> _Answers:
-        scores = probabilities(side, question)
-        column, locked = question.classes.index(question.positive), side.locked(question.positive)
-        called = scores[:, column] >= locked[0] if locked else None
-        return cls(side, scores, np.array(question.labels, np.int64), column, called)
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        return self.scores.argmax(axis=1) == self.labels
-
-    def specificity(self, rows: Rows) -> float | None:
-        """Return the part of the other images that is not called positive, at the threshold."""
-        others = rows[self.labels[rows] != self.column]
-        return (
-            None if self.called is None or not len(others) else float((~self.called[others]).mean())
-        )
-
-    @property
-    def of_truth(self) -> NDArray[np.float64]:
-        """Probability that each image is given of its true class."""
-        return self.scores[np.arange(len(self.labels)), self.labels]
+        yield messages.unpublished(case.entry, question)
 
 
 def _against(
-    question: Question, told: _Answers, other: Side | None, whom: str, margins: dict[str, float]
+    question: Question, ours: Answers, other: Side | None, whom: str, margins: Mapping[str, float]
 ) -> Iterator[Finding]:
     """Compare with one model on all test images, and on each group of them."""
     if other is None:
-        yield from (words.unasked(name, margin, None, whom) for name, margin in margins.items())
+        yield from (messages.unasked(field, margins[field], None, whom) for field in margins)
         return
     against = PUBLISHED if whom == PUBLISHED else other.name
-    theirs = _Answers.of(question, other)
+    theirs = Answers.of(question, other)
     every = np.arange(len(question.labels))
     for group, rows in [(None, every), *_groups(question)]:
-        yield from _compared(question, told, theirs, against, group, rows, margins)
+        yield from _comparisons(question, ours, theirs, against, group, rows, margins)
 
 
 def _groups(question: Question) -> Iterator[tuple[str, Rows]]:
@@ -173,133 +131,83 @@ def _groups(question: Question) -> Iterator[tuple[str, Rows]]:
             yield group, np.flatnonzero(values == value)
 
 
-def _compared(
+def _comparisons(
     question: Question,
-    told: _Answers,
-    theirs: _Answers,
+    ours: Answers,
+    theirs: Answers,
     against: str,
     group: str | None,
     rows: Rows,
-    margins: dict[str, float],
+    margins: Mapping[str, float],
 ) -> Iterator[Finding]:
-    """Compare each figure; those that can be are adjusted together."""
-    found: dict[str, Comparison] = {}
-    missing: dict[str, str] = {}
-    for name, margin in margins.items():
+    """Compare each figure; those that can be compared are adjusted together."""
+    rules = {field: margin_rule(field) for field in margins}
+    comparisons: dict[str, Comparison] = {}
+    reasons: dict[str, str] = {}
+    for field, margin in margins.items():
         try:
-            found[name] = _comparison(name, told, theirs, rows, margin, len(margins))
+            comparisons[field] = rules[field].compare(ours, theirs, rows, margin, len(margins))
         except PupilaError as error:
-            missing[name] = str(error)
-    adjusted = dict(zip(found, holm([each.p_value for each in found.values()]), strict=True))
-    for name, margin in margins.items():
-        if name in missing:
-            yield words.unasked(name, margin, group, against, missing[name])
+            reasons[field] = str(error)
+    p_values = holm([comparison.p_value for comparison in comparisons.values()])
+    adjusted = dict(zip(comparisons, p_values, strict=True))
+    for field, margin in margins.items():
+        if field in reasons:
+            yield messages.unasked(field, margin, group, against, reasons[field])
             continue
-        verdict = _of(found[name], adjusted[name])
+        comparison = comparisons[field]
+        verdict = _margin_verdict(comparison, adjusted[field])
         finding = Finding(
-            condition=name,
+            condition=field,
             against=against,
             group=group,
             verdict=verdict,
-            value=found[name].new,
-            other=found[name].reference,
-            difference=found[name].difference,
+            value=comparison.new,
+            other=comparison.reference,
+            difference=comparison.difference,
             limit=margin,
-            p_value=found[name].p_value,
-            adjusted=adjusted[name],
-            needs_images=found[name].needs_images if verdict == "inconclusive" else None,
-            images=() if verdict == "pass" else _lost(question, name, told, theirs, rows),
+            p_value=comparison.p_value,
+            adjusted=adjusted[field],
+            needs_images=comparison.needs_images if verdict == "inconclusive" else None,
+            images=()
+            if verdict == "pass"
+            else _named(question, ours, rules[field].lost(ours, theirs, rows)),
             text="",
         )
-        asked = (
-            int((told.labels[rows] == told.column).sum()) if name == "sensitivity" else len(rows)
-        )
-        reached = told.specificity(rows) if name == "sensitivity" else None
-        yield words.explained(finding, told.side, theirs.side, asked, question, reached)
+        yield messages.describe_comparison(finding, ours, theirs, rows, question)
 
 
-def _of(comparison: Comparison, adjusted: float) -> Verdict:
+def _margin_verdict(comparison: Comparison, adjusted: float) -> Verdict:
     if comparison.worse:
         return "fail"
     return "pass" if adjusted <= LEVEL else "inconclusive"
 
 
-def _comparison(
-    name: str, told: _Answers, theirs: _Answers, rows: Rows, margin: float, family: int
-) -> Comparison:
-    """Compare one figure; raise why it cannot be."""
-    if name == "auc":
-        classes = told.scores.shape[1]
-        columns = [told.column] if classes == 2 else list(range(classes))
-        pair = told.scores[rows], theirs.scores[rows]
-        return compare_areas(*pair, told.labels[rows], columns, margin, family=family)
-    if name == "accuracy":
-        return compare_proportions(told.right[rows], theirs.right[rows], margin, family=family)
-    ours, others = (_hits(each, rows) for each in (told, theirs))
-    return compare_proportions(ours, others, margin, family=family)
-
-
-def _hits(answers: _Answers, rows: Rows) -> NDArray[np.bool_]:
-    """Return which of the positive images are called positive."""
-    if answers.called is None:
-        raise PupilaError(
-            f"No threshold of {answers.side.name!r} was locked, as there are no validation images "
-            f"of both classes: add some, or leave `sensitivity` out."
-        )
-    return answers.called[rows[answers.labels[rows] == answers.column]]
-
-
-def _lost(
-    question: Question, name: str, told: _Answers, theirs: _Answers, rows: Rows
-) -> tuple[str, ...]:
-    """Return the images that only the artifact gets wrong, first those it is surest of."""
-    if name == "sensitivity" and told.called is not None and theirs.called is not None:
-        lost = theirs.called & ~told.called & (told.labels == told.column)
-    else:
-        lost = theirs.right & ~told.right
-    return _named(question, told, rows[lost[rows]])
-
-
-def _named(question: Question, told: _Answers, rows: Rows) -> tuple[str, ...]:
-    worst: list[int] = rows[np.argsort(told.of_truth[rows], kind="stable")].tolist()
-    return tuple(question.images[row] for row in worst[:_IMAGES])
-
-
-def _limits(question: Question, case: Case, told: _Answers) -> Iterator[Finding]:
-    """Hold the artifact against what it must keep to, whatever it is compared with."""
-    cost, limits = told.side.evaluation.cost, question.section.limits.asked
-    costs = {"size_bytes": float(cost.size_bytes), "latency_ms": cost.latency.median_ms}
-    for name, limit in limits.items():
-        if name in costs:
-            verdict: Verdict = "pass" if costs[name] <= limit else "fail"
-            finding = Finding(
-                condition=name, verdict=verdict, value=costs[name], limit=limit, text=""
-            )
-            yield words.kept(finding, told.side, question)
-        elif name == "agreement" and case.teacher is None:
-            yield words.unasked(name, limit, None, "the teacher")
-        else:
-            yield _part(question, case, told, name, limit)
-
-
-def _part(question: Question, case: Case, told: _Answers, name: str, limit: float) -> Finding:
-    """Hold a part of the test images against the least that is allowed."""
-    teacher = case.teacher if name == "agreement" else None
-    good = told.right
-    if teacher is not None:
-        theirs = probabilities(teacher, question).argmax(axis=1)
-        good = told.scores.argmax(axis=1) == theirs
-    found = check_limit(int(good.sum()), len(good), limit)
-    verdict: Verdict = "pass" if found.shown else "fail" if found.worse else "inconclusive"
+def _limit_finding(
+    question: Question, case: Case, ours: Answers, field: str, limit: float
+) -> Finding:
+    """Hold the artifact against one limit, whatever it is compared with."""
+    rule = limit_rule(field)
+    teacher = case.teacher if rule.needs_teacher else None
+    if rule.needs_teacher and teacher is None:
+        return messages.unasked(field, limit, None, "the teacher")
+    result = rule.check(ours, Answers.of(question, teacher) if teacher else None, limit)
     finding = Finding(
-        condition=name,
+        condition=field,
         against=teacher.name if teacher else None,
-        verdict=verdict,
-        value=found.part.value,
-        interval=found.part,
+        verdict=result.verdict,
+        value=result.value,
+        interval=result.interval,
         limit=limit,
-        needs_images=found.needs_images if verdict == "inconclusive" else None,
-        images=() if verdict == "pass" else _named(question, told, np.flatnonzero(~good)),
+        needs_images=result.needs_images if result.verdict == "inconclusive" else None,
+        images=() if result.verdict == "pass" else _named(question, ours, result.wrong),
         text="",
     )
-    return words.kept(finding, told.side, question)
+    return messages.describe_limit(finding, ours.side, question)
+
+
+def _named(question: Question, ours: Answers, rows: Rows) -> tuple[str, ...]:
+    """Return the paths of some test images, first those that the artifact gets most wrong."""
+    order = np.argsort(ours.truth_scores[rows], kind="stable")
+    worst: list[int] = rows[order].tolist()
+    return tuple(question.images[row] for row in worst[:_IMAGES])

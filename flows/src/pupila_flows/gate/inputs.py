@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Threshold
-from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila_flows.recipe.gate import GateSection
 
@@ -96,23 +93,3 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_folders(each) for each in cast("list[Any]", value)]
     return value
-
-
-def probabilities(side: Side, question: Question) -> NDArray[np.float64]:
-    """Read what a model answers to the test images, `(images, classes)`.
-
-    Raises:
-        PupilaError: the file is gone, or belongs to other data.
-    """
-    path, shape = Path(side.evaluation.probabilities), (len(question.labels), len(question.classes))
-    if not path.is_file():
-        raise PupilaError(
-            f"The predictions of {side.name!r} are not at {str(path)!r}: run again to make them."
-        )
-    values = np.load(path).astype(np.float64)
-    if values.shape != shape:
-        raise PupilaError(
-            f"The predictions of {side.name!r} have shape {values.shape!r}, expected {shape!r}: "
-            f"they belong to other images."
-        )
-    return values

@@ -26,9 +26,8 @@ class Margins(Section):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Margins by name of the figure."""
-        named = {"accuracy": self.accuracy, "auc": self.auc, "sensitivity": self.sensitivity}
-        return {name: margin for name, margin in named.items() if margin is not None}
+        """Margins by field."""
+        return self.model_dump(exclude_none=True)
 
 
 class Limits(Section):
@@ -49,9 +48,9 @@ class Limits(Section):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Limits by name."""
+        """Limits by field."""
         given = self.model_dump(exclude_none=True)
-        return {name: float(limit) for name, limit in given.items()}
+        return {field: float(limit) for field, limit in given.items()}
 
 
 class GateSection(Section):

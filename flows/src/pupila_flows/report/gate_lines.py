@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from pupila_flows.gate.messages import name_of
+from pupila_flows.gate.conditions import condition_of
 from pupila_flows.results import Finding, GateResult, RunResult
 
 NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
@@ -18,7 +18,7 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
         {
             "gate": artifact.entry if not number else "",
             "verdict": artifact.verdict.upper() if not number else "",
-            "condition": name_of(finding.condition),
+            "condition": condition_of(finding.condition).title,
             "against": finding.against or "limit",
             "where": finding.group or "",
             "found": finding.verdict,

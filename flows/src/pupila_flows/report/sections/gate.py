@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
-from pupila_flows.gate.messages import name_of
+from pupila_flows.gate.conditions import condition_of
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import Answers, located
@@ -23,7 +23,7 @@ WORDS: dict[Verdict, str] = {
 _WIDTH, _HEIGHT = 260.0, 22.0
 _MARGINS = 3.0
 """How many margins a plot reaches to both sides of no difference."""
-_Place = Callable[[float], float]
+_Scale = Callable[[float], float]
 _IMAGES = 8
 """Pictures of one artifact, at most."""
 
@@ -65,18 +65,21 @@ def panels(result: RunResult, answers: Answers, folder: Path) -> list[Panel]:
     """Draw what the gate found, artifact by artifact; nothing where there is no gate."""
     if result.gate is None:
         return []
-    return [_panel(result, answers, each, folder) for each in result.gate.artifacts]
+    return [_panel(result, answers, verdict, folder) for verdict in result.gate.artifacts]
 
 
 def _panel(result: RunResult, answers: Answers, verdict: ArtifactVerdict, folder: Path) -> Panel:
-    unmet = [each for each in verdict.findings if each.verdict != "pass"]
+    unmet = [finding for finding in verdict.findings if finding.verdict != "pass"]
     images = {path: finding.against for finding in reversed(unmet) for path in finding.images}
     shown = list(images)[:_IMAGES]
     best = result.gate is not None and result.gate.best == verdict.entry
-    entry = next((each for each in result.entries if each.name == verdict.entry), None)
+    entry = next((entry for entry in result.entries if entry.name == verdict.entry), None)
     return Panel(
         verdict=verdict,
-        rows=tuple(Row(each, name_of(each.condition), plot(each)) for each in verdict.findings),
+        rows=tuple(
+            Row(finding, condition_of(finding.condition).title, plot(finding))
+            for finding in verdict.findings
+        ),
         pictures=tuple(
             _picture(result, answers, verdict.entry, images[path], path, folder) for path in shown
         ),
@@ -106,48 +109,49 @@ def _picture(
 
 def plot(finding: Finding) -> Markup:
     """Draw an interval against its margin, or a figure against its limit."""
-    if finding.difference:
+    kind = condition_of(finding.condition).plot(finding)
+    if kind == "difference" and finding.difference:
         return _difference(finding, finding.difference)
-    if finding.interval:
-        return _part(finding, finding.interval)
-    return _bar(finding) if finding.condition in ("size_bytes", "latency_ms") else Markup("")
+    if kind == "interval" and finding.interval:
+        return _interval(finding, finding.interval)
+    return _bar(finding) if kind == "bar" else Markup("")
 
 
 def _difference(finding: Finding, difference: Estimate) -> Markup:
     """Draw a paired difference in units of its margin; losses lie to the left."""
 
-    def place(value: float) -> float:
+    def scale(value: float) -> float:
         return _WIDTH * (0.5 + value / finding.limit / (2 * _MARGINS))
 
-    marks = [svg.line(place(0), 2, place(0), _HEIGHT - 2, "zero")]
-    return _drawn(finding, difference, place(-finding.limit), place, marks)
+    marks = [svg.line(scale(0), 2, scale(0), _HEIGHT - 2, "zero")]
+    return _drawn(finding, difference, scale(-finding.limit), scale, marks)
 
 
-def _part(finding: Finding, part: Estimate) -> Markup:
-    """Draw a part of the images on a scale that holds its interval and the limit."""
-    low, high = min(part.low, finding.limit), max(part.high, finding.limit)
+def _interval(finding: Finding, interval: Estimate) -> Markup:
+    """Draw a fraction of the images on a scale that holds its interval and the limit."""
+    low, high = min(interval.low, finding.limit), max(interval.high, finding.limit)
     span = (high - low) * 1.2 or 0.1
     start = (low + high - span) / 2
 
-    def place(value: float) -> float:
+    def scale(value: float) -> float:
         return _WIDTH * (value - start) / span
 
-    return _drawn(finding, part, place(finding.limit), place, [])
+    return _drawn(finding, interval, scale(finding.limit), scale, [])
 
 
 def _drawn(
-    finding: Finding, estimate: Estimate, limit: float, place: _Place, marks: list[Markup]
+    finding: Finding, estimate: Estimate, limit: float, scale: _Scale, marks: list[Markup]
 ) -> Markup:
     middle = _HEIGHT / 2
-    low, high = _inside(place(estimate.low)), _inside(place(estimate.high))
-    value = _inside(place(estimate.value))
+    low, high = _inside(scale(estimate.low)), _inside(scale(estimate.high))
+    value = _inside(scale(estimate.value))
     marks = [
         svg.element("rect", x=0, y=0, width=limit, height=_HEIGHT, class_="beyond"),
         *marks,
         svg.line(limit, 0, limit, _HEIGHT, "limit"),
         svg.line(low, middle, high, middle, "span"),
         svg.element("circle", cx=value, cy=middle, r=4, class_="value"),
-        *_arrows(place(estimate.low), place(estimate.high)),
+        *_arrows(scale(estimate.low), scale(estimate.high)),
     ]
     return svg.picture(_WIDTH, _HEIGHT, finding.text, *marks, class_=f"forest {finding.verdict}")
 
@@ -169,8 +173,8 @@ def _arrows(low: float, high: float) -> list[Markup]:
 
 def _bar(finding: Finding) -> Markup:
     """Draw a cost from nothing on; what lies beyond the limit is shaded."""
-    scale = _WIDTH / (1.15 * max(finding.value, finding.limit))
-    limit, value = finding.limit * scale, finding.value * scale
+    unit = _WIDTH / (1.15 * max(finding.value, finding.limit))
+    limit, value = finding.limit * unit, finding.value * unit
     return svg.picture(
         _WIDTH,
         _HEIGHT,

@@ -1,0 +1,161 @@
+"""What the gate can ask of an artifact: one object per condition.
+
+A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). The condition of that
+field knows how the margin or the limit is decided, how the finding is worded, and how the report
+draws it; nothing else in Pupila depends on which condition it is. To add one, write an object here,
+list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pupila.errors import PupilaError, nearest
+from pupila_flows.gate.answers import Answers, Bools, Rows
+from pupila_flows.gate.rules import (
+    POSITIVE_IMAGES,
+    AreaMargin,
+    AtLeast,
+    AtMost,
+    LimitRule,
+    MarginRule,
+    Plot,
+)
+from pupila_flows.gate.units import AREA, BYTES, FRACTION, MILLISECONDS, Unit, percent
+from pupila_flows.results import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One thing that the gate asks of an artifact."""
+
+    field: str
+    """In the recipe, and in `Finding.condition`."""
+    title: str
+    """What it is called in sentences and tables."""
+    unit: Unit = FRACTION
+    margin: MarginRule | None = None
+    """How it is compared with another model; None where a recipe can set no margin."""
+    limit: LimitRule | None = None
+    """How it is held against a limit; None where a recipe can set none."""
+
+    def plot(self, finding: Finding) -> Plot | None:
+        """Return how one of its findings is drawn; None where there is nothing to draw."""
+        rule = self.margin if finding.difference else self.limit
+        return rule.plot if rule else None
+
+
+def _agrees(ours: Answers, teacher: Answers | None) -> Bools:
+    if teacher is None:
+        raise PupilaError("There is no teacher that the artifact could agree with.")
+    return ours.chosen == teacher.chosen
+
+
+def _called_positive(answers: Answers) -> Bools:
+    if answers.called_positive is None:
+        raise PupilaError(
+            f"No threshold of {answers.side.name!r} was locked, as there are no validation images "
+            f"of both classes: add some, or leave `sensitivity` out."
+        )
+    return answers.called_positive
+
+
+def _threshold_note(ours: Answers, rows: Rows) -> str:
+    """Say at which threshold sensitivity was read, and what specificity the artifact has there."""
+    if ours.locked is None:
+        return ""
+    value, origin = ours.locked
+    negatives = rows[~ours.is_positive[rows]]
+    specificity = float((~_called_positive(ours)[negatives]).mean()) if len(negatives) else None
+    there = "" if specificity is None else f", where specificity is {percent(specificity)}"
+    return f" It is read at {origin}, {value:.3f}{there}."
+
+
+ACCURACY = Condition(
+    field="accuracy",
+    title="accuracy",
+    margin=MarginRule(),
+    limit=AtLeast(correct=lambda ours, _: ours.right),
+)
+AUC = Condition(field="auc", title="AUC", unit=AREA, margin=AreaMargin())
+SENSITIVITY = Condition(
+    field="sensitivity",
+    title="sensitivity",
+    margin=MarginRule(correct=_called_positive, images=POSITIVE_IMAGES, note=_threshold_note),
+)
+AGREEMENT = Condition(
+    field="agreement", title="agreement", limit=AtLeast(correct=_agrees, needs_teacher=True)
+)
+SIZE = Condition(
+    field="size_bytes",
+    title="size",
+    unit=BYTES,
+    limit=AtMost(
+        cost=lambda side: float(side.evaluation.cost.size_bytes),
+        advice="Try a smaller student, pruning, or a coarser quantisation.",
+    ),
+)
+LATENCY = Condition(
+    field="latency_ms",
+    title="time per image",
+    unit=MILLISECONDS,
+    limit=AtMost(
+        cost=lambda side: side.evaluation.cost.latency.median_ms,
+        advice="Try a smaller student or a smaller input, and look at the latency of the steps "
+        "before: dynamic quantisation can be slower than float.",
+    ),
+)
+
+# What the gate asks by itself, with no margin and no limit.
+RUNS = Condition(field="runs", title="runs")
+"""Every artifact was made, judged, and ran where it was tried."""
+COMPARISON = Condition(field="comparison", title="comparison")
+"""There is something published to compare with."""
+GROUPS = Condition(field="by", title="groups")
+"""Some test image has a value in a column of `by`."""
+ANYTHING = Condition(field="anything", title="any condition")
+"""At least one condition was asked."""
+
+CONDITIONS: tuple[Condition, ...] = (
+    *(ACCURACY, AUC, SENSITIVITY, AGREEMENT, SIZE, LATENCY),
+    *(RUNS, COMPARISON, GROUPS, ANYTHING),
+)
+
+
+def condition_of(field: str) -> Condition:
+    """Return the condition of a field.
+
+    Raises:
+        PupilaError: there is none.
+    """
+    fields = {condition.field: condition for condition in CONDITIONS}
+    if field not in fields:
+        raise PupilaError(
+            f"The gate has no condition {field!r}: it has {', '.join(fields)}."
+            f"{nearest(field, fields)}"
+        )
+    return fields[field]
+
+
+def margin_rule(field: str) -> MarginRule:
+    """Return how the figure of a field is compared with that of another model.
+
+    Raises:
+        PupilaError: the condition takes no margin.
+    """
+    rule = condition_of(field).margin
+    if rule is None:
+        raise PupilaError(f"The gate's condition {field!r} takes no margin.")
+    return rule
+
+
+def limit_rule(field: str) -> LimitRule:
+    """Return how the figure of a field is held against a limit.
+
+    Raises:
+        PupilaError: the condition takes no limit.
+    """
+    rule = condition_of(field).limit
+    if rule is None:
+        raise PupilaError(f"The gate's condition {field!r} takes no limit.")
+    return rule

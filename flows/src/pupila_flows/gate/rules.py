@@ -1,0 +1,187 @@
+"""How a figure is decided: compared with another model, or held against a limit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pupila.evaluation import Estimate
+from pupila.noninferiority import Comparison, check_limit, compare_areas, compare_proportions
+from pupila_flows.gate.answers import Answers, Bools, Rows
+from pupila_flows.gate.inputs import Side
+from pupila_flows.gate.units import Unit, percent
+from pupila_flows.results import Verdict
+
+Plot = Literal["difference", "interval", "bar"]
+"""A paired difference against its margin, an interval or a plain figure against its limit."""
+_IMPROVE = (
+    "Look at the images that only it gets wrong. Try more training images like them, a larger "
+    "student or longer training; after quantisation, 16 bits, or training with it."
+)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """An order of a run's steps, in which an advice names those that do better."""
+
+    merit: Callable[[Side], float]
+    """Larger is better."""
+    shown: Callable[[Side], str]
+    """The figure, as it stands behind a step's name."""
+
+
+def _accuracy(side: Side) -> float:
+    return side.evaluation.metrics.accuracy.value
+
+
+BY_ACCURACY = Ranking(_accuracy, lambda side: f"accuracy {percent(_accuracy(side))}")
+
+
+@dataclass(frozen=True)
+class AskedImages:
+    """The test images that a figure is computed on."""
+
+    title: str
+    """What they are called in a sentence."""
+    select: Callable[[Answers, Rows], Rows]
+    """Return those among some rows."""
+
+
+ALL_IMAGES = AskedImages("images", lambda _, rows: rows)
+POSITIVE_IMAGES = AskedImages(
+    "images of the positive class", lambda answers, rows: rows[answers.is_positive[rows]]
+)
+
+
+def _right(answers: Answers) -> Bools:
+    return answers.right
+
+
+def _no_note(ours: Answers, rows: Rows) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginRule:
+    """How a figure is compared with that of another model: here, a fraction of the test images."""
+
+    correct: Callable[[Answers], Bools] = _right
+    """Which of all test images are right, `(images,)`; raises why that cannot be told."""
+    images: AskedImages = ALL_IMAGES
+    note: Callable[[Answers, Rows], str] = _no_note
+    """A last sentence about the artifact's figure on some rows."""
+    advice: str = _IMPROVE
+    """What to try after a failure."""
+    plot: Plot = "difference"
+
+    def compare(
+        self, ours: Answers, theirs: Answers, rows: Rows, margin: float, family: int
+    ) -> Comparison:
+        """Compare two models on some rows; `family` is the number of figures asked together.
+
+        Raises:
+            PupilaError: why they cannot be compared.
+        """
+        asked = self.images.select(ours, rows)
+        pair = self.correct(ours)[asked], self.correct(theirs)[asked]
+        return compare_proportions(*pair, margin, family=family)
+
+    def lost(self, ours: Answers, theirs: Answers, rows: Rows) -> Rows:
+        """Return the rows that only the artifact gets wrong."""
+        asked = self.images.select(ours, rows)
+        return asked[(self.correct(theirs) & ~self.correct(ours))[asked]]
+
+    def ranking(self, unit: Unit) -> Ranking:
+        """Return the order in which other steps of the run are named."""
+        return BY_ACCURACY
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaMargin(MarginRule):
+    """Compares areas under the ROC curve: of the positive class, or of each of several classes."""
+
+    def compare(
+        self, ours: Answers, theirs: Answers, rows: Rows, margin: float, family: int
+    ) -> Comparison:
+        classes = ours.scores.shape[1]
+        columns = [ours.positive] if classes == 2 else list(range(classes))
+        pair = ours.scores[rows], theirs.scores[rows]
+        return compare_areas(*pair, ours.labels[rows], columns, margin, family=family)
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """A figure held against a limit."""
+
+    verdict: Verdict
+    value: float
+    interval: Estimate | None = None
+    needs_images: int | None = None
+    """Test images that would decide it, where they can be computed."""
+    wrong: Rows = field(default_factory=lambda: np.array([], np.int64))
+    """Rows of the test images that speak against the artifact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitRule(ABC):
+    """How a figure is held against a limit, whatever the artifact is compared with."""
+
+    bound: ClassVar[str]
+    """`at most`, or `at least`."""
+    missed: ClassVar[str]
+    """What stands between the amount that is missing and the bound."""
+    plot: ClassVar[Plot]
+
+    advice: str = _IMPROVE
+    """What to try after a failure."""
+    needs_teacher: bool = False
+    """Whether it cannot be asked without a teacher."""
+
+    @abstractmethod
+    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
+        """Hold an artifact against a limit; `teacher` is there where the rule needs one."""
+
+    def ranking(self, unit: Unit) -> Ranking:
+        """Return the order in which other steps of the run are named."""
+        return BY_ACCURACY
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtMost(LimitRule):
+    """A cost that must not be larger than its limit."""
+
+    bound = "at most"
+    missed = "too much, as it may be"
+    plot = "bar"
+
+    cost: Callable[[Side], float]
+
+    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
+        cost = self.cost(ours.side)
+        return LimitResult("pass" if cost <= limit else "fail", cost)
+
+    def ranking(self, unit: Unit) -> Ranking:
+        return Ranking(lambda side: -self.cost(side), lambda side: unit.value(self.cost(side)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtLeast(LimitRule):
+    """A fraction of the test images that must not be smaller than its limit, with its interval."""
+
+    bound = "at least"
+    missed = "too low, as it must be"
+    plot = "interval"
+
+    correct: Callable[[Answers, Answers | None], Bools]
+    """Which of all test images count, `(images,)`, by the answers of artifact and teacher."""
+
+    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
+        correct = self.correct(ours, teacher)
+        checked = check_limit(int(correct.sum()), len(correct), limit)
+        verdict: Verdict = "pass" if checked.shown else "fail" if checked.worse else "inconclusive"
+        wrong = np.flatnonzero(~correct)
+        return LimitResult(verdict, checked.part.value, checked.part, checked.needs_images, wrong)

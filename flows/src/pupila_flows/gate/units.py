@@ -1,0 +1,56 @@
+"""How figures are written in the gate's sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction in percent: `94.5 %`."""
+    return f"{100 * fraction:.1f} %"
+
+
+def _points(fraction: float) -> str:
+    amount = f"{100 * fraction:.1f}".removesuffix(".0")
+    return f"{amount} point" if amount == "1" else f"{amount} points"
+
+
+def _signed_points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed_digits(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _bytes(value: float) -> str:
+    return f"{value:,.0f} bytes"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3g} ms"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How figures of one kind are written in a sentence."""
+
+    value: Callable[[float], str]
+    """The figure itself: `94.5 %`."""
+    amount: Callable[[float], str]
+    """By how much it may be off, or is: `3 points`."""
+    change: Callable[[float], str] = _signed_digits
+    """A difference with its sign: `−1.0`."""
+    change_unit: str = ""
+    """What follows a difference: ` points`."""
+
+
+FRACTION = Unit(percent, _points, _signed_points, " points")
+AREA = Unit(_three_digits, _three_digits)
+BYTES = Unit(_bytes, _bytes)
+MILLISECONDS = Unit(_milliseconds, _milliseconds)
