@@ -12,10 +12,10 @@ from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Case, Question, Side
 from pupila_flows.recipe.gate import GateSection, Limits, Margins
 from pupila_flows.report import write_report
-from pupila_flows.report.gate_lines import NO_GATE, gate_lines, gate_rows
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.headline import headline
+from pupila_flows.report.terminal import NO_GATE, gate_lines, gate_rows
 from pupila_flows.results import RunResult
 
 

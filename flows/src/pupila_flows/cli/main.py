@@ -279,8 +279,7 @@ def _run(
 
 
 def _print_result(result: RunResult, path: Path) -> None:
-    from pupila_flows.report.teaching_rows import gain_rows, seed_rows
-    from pupila_flows.report.terminal import result_rows, trial_rows
+    from pupila_flows.report.terminal import gain_rows, result_rows, seed_rows, trial_rows
 
     _print_checks([check for check in result.data.checks if not check.passed])
     print_table(result_rows(result))
@@ -303,7 +302,7 @@ def _print_result(result: RunResult, path: Path) -> None:
 
 
 def _print_gate(result: RunResult) -> None:
-    from pupila_flows.report.gate_lines import gate_lines, gate_rows
+    from pupila_flows.report.terminal import gate_lines, gate_rows
 
     if result.gate is not None:
         print_table(gate_rows(result.gate))

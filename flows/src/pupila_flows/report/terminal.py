@@ -1,13 +1,25 @@
-"""The results of a run as rows of text, for the terminal and for Prefect."""
+"""The results of a run as rows and lines of text, for the terminal and for Prefect."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
 
 from pupila.evaluation import Estimate, Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
-from pupila_flows.results import Check, Entry, RunResult, Tried
+from pupila_flows.gate.conditions import condition_of
+from pupila_flows.report import formatting as formats
+from pupila_flows.report.predictions import read_answers
+from pupila_flows.report.sections.gains import gains
+from pupila_flows.report.sections.seeds import seed_table
+from pupila_flows.results import Check, Entry, Finding, GateResult, RunResult, Tried
 
+NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
+"""Where a recipe wants to publish."""
+UNASKED = "Gate: none in the recipe."
 _SHOWN_IMAGES = 5
 
 
@@ -40,15 +52,15 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "sensitivity": _interval(point.sensitivity) if point else "",
         "ECE": f"{metrics.ece.value:.3f}",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
-        **(_gate(evaluation.open_set) if evaluation.open_set else {}),
+        **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
     return _measurement_row(evaluation, answers)
 
 
-def _gate(found: OpenSet) -> dict[str, str]:
-    """Return what a gate lets through: of its class, of other test images, of near misses."""
-    groups = {each.near_miss: each for each in found.negatives if each.name == ALL}
-    row = {"lets through": _interval(found.accepted.accepted)}
+def _filter(open_set: OpenSet) -> dict[str, str]:
+    """Return what a filter lets through: of its class, of other test images, of near misses."""
+    groups = {group.near_miss: group for group in open_set.negatives if group.name == ALL}
+    row = {"lets through": _interval(open_set.accepted.accepted)}
     for near_miss, of in ((False, "others"), (True, "near misses")):
         if near_miss in groups:
             group = groups[near_miss]
@@ -93,6 +105,85 @@ def _trial(tried: Tried) -> dict[str, str]:
         "first ms": f"{startup.first_inference_ms:.0f}" if startup else "",
         "failure": said,
     }
+
+
+def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
+    """Return one row per artifact with its figures over all seeds; none where there is one seed.
+
+    `folder` is where relative paths of predictions are understood from.
+    """
+    return [
+        {
+            "over seeds": row.name,
+            "seeds": row.seeds,
+            "accuracy": row.accuracy,
+            "95 % interval": row.interval,
+            "lowest–highest": row.range,
+            "AUC": row.auc,
+        }
+        for row in seed_table(result, read_answers(result, folder))
+    ]
+
+
+def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
+    """Return one row per pupil that has a control: what its teacher is worth, in points."""
+    return [
+        {
+            "what the teacher adds": gain.pupil,
+            "control": gain.control,
+            "points": formats.points(gain.value),
+            "95 % interval": formats.points_interval(gain.difference) if gain.difference else "",
+            "shown": {"gain": "a gain", "loss": "a loss", "nothing": "no gain"}[gain.shown],
+        }
+        for gain in gains(result.entries, read_answers(result, folder))
+    ]
+
+
+def gate_rows(gate: GateResult) -> list[dict[str, str]]:
+    """Return one row per artifact and condition, the artifact's verdict in its first."""
+    return [
+        {
+            "gate": artifact.entry if not number else "",
+            "verdict": artifact.verdict.upper() if not number else "",
+            "condition": condition_of(finding.condition).title,
+            "against": finding.against or "limit",
+            "where": finding.group or "",
+            "found": finding.verdict,
+            "difference": _difference(finding),
+            "needs images": f"{finding.needs_images:,}" if finding.needs_images else "",
+        }
+        for artifact in gate.artifacts
+        for number, finding in enumerate(artifact.findings)
+    ]
+
+
+def gate_lines(result: RunResult) -> list[str]:
+    """Return the gate's verdict, each condition that was not met, and what to try."""
+    gate = result.gate
+    if gate is None:
+        return [NO_GATE if _publishes(result) else UNASKED]
+    lines = [f"Gate: {gate.verdict.upper()}{f': {gate.reason}' if gate.reason else ''}"]
+    for artifact in gate.artifacts:
+        unmet = [finding for finding in artifact.findings if finding.verdict != "pass"]
+        lines += [f"  {artifact.entry} ({artifact.made}): {artifact.verdict}"] if unmet else []
+        lines += [f"    {finding.verdict}: {finding.text}" for finding in unmet]
+        advice = dict.fromkeys(finding.advice for finding in unmet if finding.advice)
+        lines += [f"    try: {sentence}" for sentence in advice]
+    if gate.best:
+        lines.append(f"  {gate.best} came nearest; it is kept as an artifact, not published.")
+    return lines
+
+
+def _publishes(result: RunResult) -> bool:
+    """Tell whether the recipe of a run has a section `publish`."""
+    return "publish" in (yaml.safe_load(result.recipe_text) or {})
+
+
+def _difference(finding: Finding) -> str:
+    estimate = finding.difference
+    if estimate is None:
+        return ""
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
 def check_lines(check: Check) -> list[str]:
