@@ -12,7 +12,7 @@ export PUPILA_DATA ?= $(wildcard $(BESIDE)/data)
 export PUPILA_TEACHERS ?= $(wildcard $(BESIDE)/teachers)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-all check bench lock clean
+.PHONY: setup demo lint test test-all check bench lock clean
 
 setup: $(READY)
 
@@ -32,10 +32,13 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/pytest
 
-check: $(READY)
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+check: lint
 	$(BIN)/pytest -m "not slow and not long" --numprocesses 2 --dist loadfile -q
 
 bench: $(READY)
