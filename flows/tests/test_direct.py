@@ -10,7 +10,7 @@ from PIL import Image
 from pupila.errors import PupilaError
 from pupila_flows.execution.child import ChildFailed
 from pupila_flows.results import DataSummary, Entry, RunResult
-from pupila_flows.run import single as direct
+from pupila_flows.run import single
 from pupila_flows.workspace import Workspace
 
 
@@ -19,7 +19,7 @@ from pupila_flows.workspace import Workspace
     [(None, None), ("ill,well", ("ill", "well")), (" well , ill ", ("well", "ill"))],
 )
 def test_classes_are_names_with_commas(text: str | None, classes: tuple[str, ...] | None):
-    assert direct.parse_classes(text) == classes
+    assert single.parse_classes(text) == classes
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_classes_that_cannot_be_told_apart_are_refused(text: str, reason: str):
     with pytest.raises(
         PupilaError, match=rf"The classes \[.*\] cannot be told apart: ({reason})\."
     ):
-        direct.parse_classes(text)
+        single.parse_classes(text)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_evaluation_that_cannot_be_made_is_refused_first(
 ):
     place, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
     with pytest.raises(PupilaError, match=message):
-        direct.evaluate(place, model, images, classes, output, positive, 0.85)
+        single.evaluate(place, model, images, classes, output, positive, 0.85)
 
 
 FAILED = RunResult(
@@ -102,10 +102,10 @@ def test_a_report_is_drawn_again_and_the_old_one_stays_until_then(tmp_path: Path
     page.write_text("old")
     result.write_text("no result")
     with pytest.raises(ChildFailed):
-        direct.report(place, folder)
+        single.report(place, folder)
     assert page.read_text() == "old"
     result.write_text(FAILED.model_dump_json())
     for _ in range(2):
         page.write_text("old")
-        assert direct.report(place, folder) == page
+        assert single.report(place, folder) == page
         assert "It had no memory left." in page.read_text()

@@ -12,7 +12,7 @@ from PIL import Image
 from pupila import PupilaError
 from pupila.dataset import Dataset
 from pupila.testing import ignore_progress
-from pupila_flows.data import exclude as parts
+from pupila_flows.data import exclude
 from pupila_flows.data.frames import read_dataset, write_frame
 from pupila_flows.data.hard_negatives.kinds import KINDS
 from pupila_flows.data.hard_negatives.writing import added, check_label, write_negatives, written
@@ -78,8 +78,8 @@ def test_what_was_made_from_an_image_that_is_left_out_is_left_out_too(data: Path
     both, _ = added(dataset, folder, "other", 7)
     whole_discs = dataset.frame[dataset.frame["source"] == "disc"]["sha256"].tolist()
     for shown in (
-        parts.shown(both, {"source": ("disc",)}),
-        parts.shown(
+        exclude.shown(both, {"source": ("disc",)}),
+        exclude.shown(
             read_dataset(write_frame(both.frame, data.parent), list(both.classes), both.cache),
             {"source": ("disc",)},
         ),
@@ -90,7 +90,7 @@ def test_what_was_made_from_an_image_that_is_left_out_is_left_out_too(data: Path
         assert parents.isdisjoint(whole_discs)
         left = both.frame[both.frame["made_from"] != ""]["made_from"]
         assert len(made) == sum(set(each.split()).isdisjoint(whole_discs) for each in left)
-    assert len(parts.shown(both, {})) == len(both.without("test"))
+    assert len(exclude.shown(both, {})) == len(both.without("test"))
 
 
 def test_the_seed_makes_the_images_and_another_makes_others(data: Path):

@@ -19,8 +19,7 @@ from pupila.artifact import Origin, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
-from pupila_flows import progress as display
-from pupila_flows.data import exclude as parts
+from pupila_flows.data import exclude
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation.screening import doubted
 from pupila_flows.execution.job import JobResult
@@ -30,8 +29,8 @@ from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import expand
 from pupila_flows.plan.plan import Plan, RecipeError, read_plan
-from pupila_flows.run import prepare as preparation
-from pupila_flows.run import single as direct
+from pupila_flows.progress import Silent, current_display
+from pupila_flows.run import prepare, single
 from pupila_flows.run.context import Run
 from pupila_flows.workspace import Workspace
 
@@ -281,7 +280,7 @@ def test_a_step_and_its_control_are_not_shown_what_is_left_out(
     place = Workspace.at(tmp_path / "workspace")
     jobs = {name: RunStep.of(place, nodes[name], dataset) for name in ("pupil", "pupil (control)")}
     for name, job in jobs.items():
-        seen = parts.shown(dataset, nodes[name].without)
+        seen = exclude.shown(dataset, nodes[name].without)
         assert set(seen.frame["source"]) == {"elsewhere"}
         assert set(seen.frame["split"]) == {"train", "validation"}
         assert job.identity()["images"] == seen.fingerprint
@@ -303,7 +302,7 @@ def test_what_is_under_the_threshold_is_listed_the_worst_first():
     assert fine.passed and not fine.images and not fine.advice
 
 
-class _Told(display.Silent):
+class _Told(Silent):
     """Keeps what a run says."""
 
     def __init__(self) -> None:
@@ -331,11 +330,11 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
     checked = CheckedData(checks=(), data_docs="index.html")
     data = checked.summary(dataset, plan.recipe.data, "data.csv")
     told, teachers = _Told(), cast("Any", {"gate": _Imported()})
-    token = display.current.set(told)
+    token = current_display.set(told)
     try:
-        found = preparation.screened(run, data, teachers)
+        found = prepare.screened(run, data, teachers)
     finally:
-        display.current.reset(token)
+        current_display.reset(token)
     (check,) = found.checks
     assert (check.severity, check.passed) == ("warning", False)
     assert check.found.startswith("'gate' was not asked: No artifact '000")
@@ -347,7 +346,7 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
 def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
     model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
     place = Workspace.at(tmp_path / "workspace")
-    judged = direct.evaluate(place, model.path, images, None, "softmax", None, 0.85)
+    judged = single.evaluate(place, model.path, images, None, "softmax", None, 0.85)
     assert judged.artifact == model.digest
     assert judged.metrics.images == 12
 
@@ -361,4 +360,4 @@ def test_what_a_record_does_not_say_of_an_artifact_is_refused(
         (None, "sigmoid", r"output: 'sigmoid' is not what the artifact's record says"),
     ]:
         with pytest.raises(PupilaError, match=said):
-            direct.evaluate(place, gate, images, classes, output, None, 0.85)
+            single.evaluate(place, gate, images, classes, output, None, 0.85)

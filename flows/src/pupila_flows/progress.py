@@ -66,13 +66,13 @@ class Terminal:
     @contextmanager
     def shown(self) -> Generator[None]:
         """Draw the bars for as long as the block lasts, and make this the current display."""
-        token = current.set(self)
+        token = current_display.set(self)
         try:
             with self._bars:
                 yield
         finally:
-            current.reset(token)
+            current_display.reset(token)
 
 
-current: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)
+current_display: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)
 """The display of this run; Prefect hands it on to the threads of its tasks."""

@@ -12,9 +12,8 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila_flows.cli import registry, station, teacher
+from pupila_flows.cli.console import print_table, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
-from pupila_flows.cli.printing import print_table
-from pupila_flows.cli.working import working
 
 if TYPE_CHECKING:
     from pupila_flows.recipe.overrides import Changes
@@ -124,12 +123,12 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset as a run would, and build its Data Docs."""
-    from pupila_flows.run import single as direct
+    from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
     with working(as_json):
-        summary = direct.validate(
-            Workspace.at(workspace), data, direct.parse_classes(classes), positive
+        summary = single.validate(
+            Workspace.at(workspace), data, single.parse_classes(classes), positive
         )
     if as_json:
         print(summary.model_dump_json())
@@ -159,15 +158,15 @@ def evaluate(
 ) -> None:
     """Judge one model on the test split of a dataset, in its own runtime."""
     from pupila_flows.report.terminal import evaluation_row
-    from pupila_flows.run import single as direct
+    from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
     with working(as_json):
-        judged = direct.evaluate(
+        judged = single.evaluate(
             Workspace.at(workspace),
             model,
             data,
-            direct.parse_classes(classes),
+            single.parse_classes(classes),
             output,
             positive,
             specificity,
@@ -204,11 +203,11 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Draw the report of a past run again, and say where it is."""
-    from pupila_flows.run import single as direct
+    from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
     with working(as_json):
-        page = direct.report(Workspace.at(workspace), run)
+        page = single.report(Workspace.at(workspace), run)
     print(json.dumps({"report": str(page)}) if as_json else page)
 
 
@@ -245,7 +244,7 @@ def _run(
     sweeps: bool = False,
 ) -> None:
     """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
-    from pupila_flows.cli.quiet import logged_to
+    from pupila_flows.cli.console import logged_to
     from pupila_flows.plan.plan import read_plan
     from pupila_flows.results import RunResult
     from pupila_flows.teachers import Shelf

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila.errors import PupilaError
+from pupila_flows.cli.console import print_table
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
-from pupila_flows.cli.printing import print_table
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan

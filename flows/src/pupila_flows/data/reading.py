@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pupila import PupilaError, manifest
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED, Dataset
-from pupila_flows import progress as display
+from pupila_flows.progress import current_display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
     """List and measure the images; files that did not change are not opened again."""
-    shown = display.current.get()
+    shown = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
         shown.update("data", done, total, what)

@@ -15,10 +15,10 @@ from filelock import FileLock
 
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
-from pupila_flows import progress as display
 from pupila_flows.execution import child, dask, step_workers
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.job import Job, JobResult
+from pupila_flows.progress import current_display
 from pupila_flows.workspace import Workspace
 
 ResultT = TypeVar("ResultT")
@@ -76,7 +76,7 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
         if known is not None:
             result = job.read(known)
             if job.is_intact(result):
-                display.current.get().finish(job.title, "[dim]unchanged[/]")
+                current_display.get().finish(job.title, "[dim]unchanged[/]")
                 return JobResult(result, cached=True)
         with here.slots:
             return _run(job, key, here, listener)
@@ -86,7 +86,7 @@ def _run(
     job: Job[ResultT], key: str, here: Session, listener: Progress | None
 ) -> JobResult[ResultT]:
     """Run the job in a child process and remember what came of it."""
-    shown = display.current.get()
+    shown = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
         shown.update(job.title, done, total, what)

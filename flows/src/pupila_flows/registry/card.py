@@ -10,7 +10,7 @@ from pathlib import PurePath
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.manifest import Link, Override
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.results import ArtifactVerdict, Check, Entry, GateResult, RunResult
 
 _NOT_STATED = "Not stated by the publisher."
@@ -93,8 +93,8 @@ def _head(name: str, version: int, result: RunResult, overrides: Sequence[Overri
         ]
     if result.synthetic:
         lines += ["> **The images are synthetic**: these figures say nothing of medicine.", ""]
-    models = formats.plural(len([e for e in result.entries if e.kind == "teacher"]), "teacher")
-    when = formats.moment(result.started)
+    models = formatting.plural(len([e for e in result.entries if e.kind == "teacher"]), "teacher")
+    when = formatting.moment(result.started)
     return [*lines, f"Made by Pupila from {models} in the run of {when}. {_NOT_CLINICAL}"]
 
 
@@ -116,9 +116,9 @@ def _models(entries: Sequence[Entry]) -> list[str]:
                 f"`{entry.name}`",
                 f"`{entry.uses}`",
                 record.format if record else "",
-                formats.size(cost.size_bytes if cost else None),
-                formats.size(cost.gzip_bytes if cost else None),
-                formats.count(record.parameters if record else None),
+                formatting.size(cost.size_bytes if cost else None),
+                formatting.size(cost.gzip_bytes if cost else None),
+                formatting.count(record.parameters if record else None),
                 _latency(entry),
                 f"`{(entry.artifact or '')[:_DIGITS]}…`",
             ]
@@ -135,12 +135,13 @@ def _cost(entry: Entry) -> Cost | None:
 def _latency(entry: Entry) -> str:
     judged = entry.evaluation or entry.measurement
     if judged is None:
-        return formats.NONE
+        return formatting.NONE
     latency = judged.cost.latency
     return (
-        f"{formats.milliseconds(latency.median_ms)} (95 %: "
-        f"{formats.milliseconds(latency.p95_ms)}), {formats.plural(latency.threads, 'thread')}, "
-        f"{plain(judged.runtime)}, {plain(judged.cpu)}"
+        f"{formatting.milliseconds(latency.median_ms)} (95 %: "
+        f"{formatting.milliseconds(latency.p95_ms)}), "
+        f"{formatting.plural(latency.threads, 'thread')}, {plain(judged.runtime)}, "
+        f"{plain(judged.cpu)}"
     )
 
 
@@ -162,7 +163,7 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
 def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
     """Say at which threshold the figures of each model are."""
     shipped = [
-        f"`{entry.name}` at the one that it ships, {formats.score(point.threshold)} "
+        f"`{entry.name}` at the one that it ships, {formatting.score(point.threshold)} "
         f"({plain(point.chosen_on)})"
         for entry, each in judged
         if (point := each.metrics.shipped)
@@ -170,7 +171,7 @@ def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) 
     others = [each.metrics.point for _, each in judged if not each.metrics.shipped]
     chosen = dict.fromkeys(point.chosen_on for point in others if point)
     if chosen:
-        images, wanted = formats.listed(list(chosen)), formats.percent(specificity, 0)
+        images, wanted = formatting.listed(list(chosen)), formatting.percent(specificity, 0)
         shipped.append(
             f"{'others ' if shipped else ''}at that chosen on the {images} images for a "
             f"specificity of {wanted}"
@@ -184,7 +185,7 @@ def _answers(evaluation: Evaluation) -> list[str]:
         *_quality(metrics),
         _score(metrics.ece),
         _score(metrics.brier),
-        _percent(agreement.labels) if agreement else formats.NONE,
+        _percent(agreement.labels) if agreement else formatting.NONE,
     ]
 
 
@@ -193,9 +194,9 @@ def _quality(metrics: Metrics) -> list[str]:
     return [
         str(metrics.images),
         _percent(metrics.accuracy),
-        _score(metrics.auc) if metrics.auc else formats.NONE,
-        _percent(point.sensitivity) if point else formats.NONE,
-        _percent(point.specificity) if point else formats.NONE,
+        _score(metrics.auc) if metrics.auc else formatting.NONE,
+        _percent(point.sensitivity) if point else formatting.NONE,
+        _percent(point.specificity) if point else formatting.NONE,
     ]
 
 
@@ -322,11 +323,11 @@ def _origin(name: str, version: int, result: RunResult, artifacts: Mapping[str, 
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{formats.percent(estimate.value)} ({formats.percent_interval(estimate)})"
+    return f"{formatting.percent(estimate.value)} ({formatting.percent_interval(estimate)})"
 
 
 def _score(estimate: Estimate) -> str:
-    return f"{formats.score(estimate.value)} ({formats.score_interval(estimate)})"
+    return f"{formatting.score(estimate.value)} ({formatting.score_interval(estimate)})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

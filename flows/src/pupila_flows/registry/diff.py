@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pupila_flows.registry.manifest import RESULT, Manifest
 from pupila_flows.registry.versions import Registry, Version, folder_of
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.terminal import evaluation_row
 from pupila_flows.results import Entry, RunResult
 
@@ -72,7 +72,7 @@ def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Change]:
     for what in dict.fromkeys([*before, *after]):
-        old, new = before.get(what, formats.NONE), after.get(what, formats.NONE)
+        old, new = before.get(what, formatting.NONE), after.get(what, formatting.NONE)
         if old != new:
             yield Change(what=what, before=old, after=new)
 
@@ -109,7 +109,7 @@ def _verdicts(manifest: Manifest) -> dict[str, str]:
     gate, own = manifest.gate, manifest.override
     told = {f"verdict on {each.entry}": each.verdict for each in gate.artifacts} if gate else {}
     verdict = gate.verdict if gate else "no gate"
-    return told | {"gate": verdict, "override by": own.by if own else formats.NONE}
+    return told | {"gate": verdict, "override by": own.by if own else formatting.NONE}
 
 
 def _figures(registry: Registry, version: Version) -> dict[str, str]:

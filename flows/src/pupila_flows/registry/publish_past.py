@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
-from pupila_flows.recipe import env as variables
+from pupila_flows.recipe import env
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.addresses import default_address, resolved
 from pupila_flows.registry.publishing import publish
@@ -62,7 +62,7 @@ def _named(section: PublishSection, result: RunResult) -> str | None:
     """Return the registry that the run's recipe names, with today's variables."""
     if section.to is None:
         return None
-    unset, expanded = variables.unset(section.to), variables.expanded(section.to)
+    unset, expanded = env.unset(section.to), env.expanded(section.to)
     if unset or not expanded.strip():
         lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
         raise PupilaError(

@@ -26,7 +26,7 @@ from pupila_flows.registry.manifest import (
 from pupila_flows.registry.portable import folders_of, portable_page, portable_result
 from pupila_flows.registry.storage import Storage
 from pupila_flows.registry.versions import Registry, Version, folder_of, read_version
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.results import Publication, RunResult
 
 
@@ -108,9 +108,9 @@ def _objection(
         again = _withdrawn_again(registry.find(release.name, number), release, current)
         if again:
             return (
-                f"Nothing is published: version {number} held this very {formats.listed(again)}, "
-                f"and {rollback.by} rolled back from it ({rollback.reason}). Publish the run with "
-                f"--override if that is over."
+                f"Nothing is published: version {number} held this very "
+                f"{formatting.listed(again)}, and {rollback.by} rolled back from it "
+                f"({rollback.reason}). Publish the run with --override if that is over."
             )
     return None
 

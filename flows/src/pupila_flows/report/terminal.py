@@ -11,7 +11,7 @@ from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import Registry
 from pupila_flows.gate.conditions import condition_of
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
@@ -131,8 +131,8 @@ def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
         {
             "what the teacher adds": gain.pupil,
             "control": gain.control,
-            "points": formats.points(gain.value),
-            "95 % interval": formats.points_interval(gain.difference) if gain.difference else "",
+            "points": formatting.points(gain.value),
+            "95 % interval": formatting.points_interval(gain.difference) if gain.difference else "",
             "shown": {"gain": "a gain", "loss": "a loss", "nothing": "no gain"}[gain.shown],
         }
         for gain in gains(result.entries, read_answers(result, folder))

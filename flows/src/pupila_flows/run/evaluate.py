@@ -16,7 +16,7 @@ from pupila.registry import installed
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.results import Entry, Tried
-from pupila_flows.run import runtimes as trials
+from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, same_classes
 from pupila_flows.run.prefect_tasks import States, reason_of, result_of, run_job
 
@@ -126,7 +126,7 @@ def try_all(run: Run, entries: list[Entry]) -> list[Entry]:
     section = run.plan.recipe.evaluate
     if not section.tries:
         return entries
-    images = trials.probe(run.dataset.select("test"), section.probe_images)
+    images = runtimes.probe(run.dataset.select("test"), section.probe_images)
     artifacts = {entry.name: entry.artifact for entry in entries}
     return [
         _tried(run, entry, images, artifacts) if entry.evaluation or entry.measurement else entry
@@ -140,14 +140,14 @@ def _tried(run: Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str 
     exported = entry.kind == "step" and isinstance(installed().step(entry.uses), Exporter)
     source = artifacts[entry.inputs[0]] if exported else None
     tried: list[Tried] = []
-    for runner, threads in trials.runtimes(artifact.format, section):
+    for runner, threads in runtimes.runtimes(artifact.format, section):
         job = TryRuntime.of(
             run.workspace, entry.name, artifact, runner, images, threads, section, source
         )
         state = run_job(job)
         if state.is_completed():
             trial = result_of(state).value
-            found: dict[str, Any] = {"trial": trial, "failure": trials.failure(trial, section)}
+            found: dict[str, Any] = {"trial": trial, "failure": runtimes.failure(trial, section)}
         else:
             found = {"failure": reason_of(state)}
         tried.append(Tried(runtime=runner.name, threads=threads, **found))

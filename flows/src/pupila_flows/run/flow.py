@@ -19,7 +19,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows import machine
-from pupila_flows import progress as display
 from pupila_flows.data.synthetic import is_synthetic
 from pupila_flows.execution.session import session
 from pupila_flows.jobs.import_teacher import ImportTeacher
@@ -27,13 +26,14 @@ from pupila_flows.jobs.report import DrawReport, drawn_content
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.graph import Node, expand, points
 from pupila_flows.plan.plan import Plan, read_plan
+from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import RunResult
-from pupila_flows.run import gate as asking
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
+from pupila_flows.run.gate import ask
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -123,7 +123,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         data = screened(as_given, data, teachers)
         made = _make_all(run, teachers)
         entries = try_all(run, judge_all(run, made, only_last=swept))
-        gate, objections = (None, []) if swept else asking.ask(run, entries)
+        gate, objections = (None, []) if swept else ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -168,7 +168,7 @@ def _make_all(run: Run, teachers: Futures) -> States:
         job = RunStep.of(run.workspace, node, run.dataset)
         inputs = [futures[name] for name in node.inputs]
         futures[node.name] = submit_job(job, inputs, node.retries)
-    shown = display.current.get()
+    shown = current_display.get()
     for done, future in enumerate(as_completed(list(futures.values())), start=1):
         future.wait()  # keeps the outcome with the future, from where no server has to give it back
         shown.update(_WHOLE, done, len(futures), f"{done} of {len(futures)} made")

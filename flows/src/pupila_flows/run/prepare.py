@@ -13,8 +13,7 @@ from rich.markup import escape
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.openset import OpenSetImages, check_accepts
-from pupila_flows import progress as display
-from pupila_flows.data.hard_negatives import writing as negatives
+from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
 from pupila_flows.data.open_set.reading import read_near_misses, scanned
 from pupila_flows.data.reading import read_data
@@ -24,6 +23,7 @@ from pupila_flows.jobs.corruptions import MakeCorruptions
 from pupila_flows.jobs.hard_negatives import MakeHardNegatives
 from pupila_flows.jobs.screen import Screen
 from pupila_flows.plan.plan import Plan
+from pupila_flows.progress import current_display
 from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
@@ -60,7 +60,7 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     if open_set:
         check_accepts(open_set.accepts, dataset)
     if made:
-        negatives.check_label(made.label, dataset)
+        writing.check_label(made.label, dataset)
     positive = plan.recipe.data.positive
     if positive not in (None, *dataset.classes):
         raise PupilaError(f"positive is {positive!r}: none of the classes {dataset.classes}.")
@@ -93,8 +93,8 @@ def with_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     seed = run.plan.recipe.seed
     job = MakeHardNegatives.of(run.workspace, train, section, seed)
     folder = result_of(run_job(job)).value.folder
-    dataset, check = negatives.added(run.dataset, folder, section.label, seed)
-    display.current.get().finish(job.title, check.found)
+    dataset, check = writing.added(run.dataset, folder, section.label, seed)
+    current_display.get().finish(job.title, check.found)
     counts, fingerprint = dataset.counts, dataset.fingerprint
     changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
     return replace(run, dataset=dataset), data.model_copy(update=changes)
@@ -132,7 +132,7 @@ def screened(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
     teacher = teachers[section.teacher]
     teacher.wait()
     check = _screening(run, section, teacher.state)
-    display.current.get().finish("screen", escape("\n".join(check_lines(check))))
+    current_display.get().finish("screen", escape("\n".join(check_lines(check))))
     return data.model_copy(update={"checks": (*data.checks, check)})
 
 

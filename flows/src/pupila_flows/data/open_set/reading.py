@@ -8,8 +8,8 @@ import pandas as pd
 
 from pupila import PupilaError, manifest
 from pupila.dataset import Dataset
-from pupila_flows import progress as display
 from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.progress import current_display
 
 
 def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -> Dataset:
@@ -21,7 +21,7 @@ def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -
     found = listed(path)
     rows = [(file, group, "test") for file, group in found]
     dataset = scanned(rows, classes, cache_folder, "near misses")
-    display.current.get().finish("near misses", f"{len(found)} images")
+    current_display.get().finish("near misses", f"{len(found)} images")
     return dataset
 
 
@@ -33,7 +33,7 @@ def scanned(
     Raises:
         PupilaError: one of them cannot be read.
     """
-    shown = display.current.get()
+    shown = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
         shown.update(title, done, total, what)

@@ -1,0 +1,85 @@
+"""What commands show: progress while they work, tables on standard output, logs in a file."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@contextmanager
+def working(as_json: bool) -> Generator[None]:
+    """Show progress on standard error, nothing for programs; end well when stopped or broken."""
+    from rich.console import Console
+
+    from pupila_flows.execution.child import ChildFailed
+    from pupila_flows.progress import Terminal
+
+    shown = nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+    try:
+        with shown:
+            yield
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
+        _leave(130)
+    except ChildFailed as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _leave(code: int) -> None:
+    """End at once, after what is registered to be done at the end.
+
+    Prefect's threads would first tell of every task to a temporary server that has gone: seven
+    seconds each.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - as multiprocessing does
+    os._exit(code)
+
+
+def print_table(rows: list[dict[str, str]]) -> None:
+    """Print rows under the names of their columns; nothing where there are none."""
+    from rich.table import Table
+
+    if not rows:
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(row.get(name, "") for name in columns))
+    _console().print(table, markup=False, highlight=False)
+
+
+def _console() -> Console:
+    """A console that wraps nothing when its output goes to a file or another program."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+@contextmanager
+def logged_to(path: Path) -> Generator[None]:
+    """Send log lines, Prefect's among them, to a file while the block lasts.
+
+    Prefect leaves the root logger alone if it has a handler when Prefect is first imported, so
+    that must happen inside the block.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+        handler.close()
