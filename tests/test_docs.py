@@ -11,7 +11,7 @@ import pytest
 from pupila.plugin import StepPlugin
 from pupila.registry import installed
 from pupila.testing import draw_images
-from pupila_flows.plan.graph import expand
+from pupila_flows.plan.expand import expand
 from pupila_flows.plan.plan import read_plan
 
 ROOT = Path(__file__).parent.parent

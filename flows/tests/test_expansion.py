@@ -11,7 +11,7 @@ from pydantic import Field
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
 from pupila.registry import Registered, Registry
-from pupila_flows.plan.graph import Node, expand, points
+from pupila_flows.plan.expand import Node, expand, points
 from pupila_flows.plan.plan import Plan, RecipeError, read_plan
 
 

@@ -27,7 +27,7 @@ from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckedData
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.run_step import RunStep
-from pupila_flows.plan.graph import expand
+from pupila_flows.plan.expand import expand
 from pupila_flows.plan.plan import Plan, RecipeError, read_plan
 from pupila_flows.progress import Silent, current_display
 from pupila_flows.run import prepare, single

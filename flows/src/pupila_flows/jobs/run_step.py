@@ -15,7 +15,7 @@ from pupila_flows.execution.step_workers import worker_pool
 from pupila_flows.execution.worker_check import ClusterConnection
 from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact, origin_of, record_fields
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
-from pupila_flows.plan.graph import Node
+from pupila_flows.plan.expand import Node
 from pupila_flows.workspace import Workspace
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pupila.errors import PupilaError, nearest
 from pupila.registry import installed
 from pupila.store import Store
+from pupila_flows.graph import Graph
 from pupila_flows.recipe.errors import sentence
 from pupila_flows.recipe.publish import NO_GATE, PublishSection
 from pupila_flows.registry.manifest import REPORT
@@ -51,10 +52,11 @@ def release_of(
         Withheld: the gate did not pass it, or there was none; or it has no report.
         PupilaError: an artifact was not made, or is in the store no more.
     """
-    names = section.artifacts or _judged(result) or _ends(result)
     entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}
+    graph = Graph.of_entries(result.entries, installed())
+    names = section.artifacts or _judged(result) or _ends(entries, graph)
     if override is None:
-        _demand_pass(result, folder, names, entries)
+        _demand_pass(result, folder, names, entries, graph)
     artifacts = {name: store.open(_digest(name, entries)) for name in names}
     if not artifacts:
         raise PupilaError(f"The run in {str(folder)!r} made no artifact: there is none to publish.")
@@ -67,22 +69,18 @@ def _judged(result: RunResult) -> tuple[str, ...]:
     return tuple(verdict.entry for verdict in gate.artifacts) if gate else ()
 
 
-def _ends(result: RunResult) -> tuple[str, ...]:
-    """Return the steps with an artifact from which nothing else was made, but no controls."""
-    inner = {name for entry in result.entries for name in entry.inputs}
-    controls = {entry.control for entry in result.entries}
-    return tuple(
-        entry.name
-        for entry in result.entries
-        if entry.kind == "step"
-        and entry.artifact
-        and entry.name not in inner | controls
-        and entry.repeats is None
-    )
+def _ends(entries: Mapping[str, Entry], graph: Graph) -> tuple[str, ...]:
+    """Return the steps with an artifact that nothing else was made from, but no controls."""
+    ends = (entries[name] for name in graph.ends())
+    return tuple(end.name for end in ends if end.artifact and end.repeats is None)
 
 
 def _demand_pass(
-    result: RunResult, folder: Path, names: tuple[str, ...], entries: Mapping[str, Entry]
+    result: RunResult,
+    folder: Path,
+    names: tuple[str, ...],
+    entries: Mapping[str, Entry],
+    graph: Graph,
 ) -> None:
     gate = result.gate
     if gate is None and "gate" in _mapping(result.recipe_text):
@@ -96,12 +94,8 @@ def _demand_pass(
         if name in entries:
             _demand_whole(entries[name])
     passed = {each.entry for each in gate.artifacts if each.verdict == "pass"}
-    unproven = [name for name in names if not _proven(name, passed, entries)]
-    if unproven:
-        raise Withheld(
-            f"Nothing is published: `publish.artifacts` names {unproven[0]!r}, which the gate did "
-            f"not judge: name it in `gate.judges`, or leave it out."
-        )
+    for name in names:
+        _demand_proof(name, passed, entries, graph)
     if not (folder / REPORT).exists():
         raise Withheld("Nothing is published: the report of the run was not drawn.")
 
@@ -113,14 +107,19 @@ def _demand_whole(entry: Entry) -> None:
         raise Withheld(f"Nothing is published: {entry.name!r} did not come out well: {reason}")
 
 
-def _proven(name: str, passed: set[str], entries: Mapping[str, Entry]) -> bool:
-    """Tell whether an artifact passed, or answers nothing itself and is made of what passed."""
-    if name in passed:
-        return True
-    entry = entries.get(name)
-    if entry is None or not entry.inputs or installed().step(entry.uses).judged:
-        return False
-    return all(_proven(each, passed, entries) for each in entry.inputs)
+def _demand_proof(
+    name: str, passed: Collection[str], entries: Mapping[str, Entry], graph: Graph
+) -> None:
+    """Refuse an artifact that neither passed nor is made only of what passed."""
+    missing = next(graph.unproven(name, passed), None)
+    if missing is None:
+        return
+    if missing in entries:
+        installed().step(entries[missing].uses)  # where it is not installed, that is the reason
+    raise Withheld(
+        f"Nothing is published: `publish.artifacts` names {name!r}, which the gate did "
+        f"not judge: name it in `gate.judges`, or leave it out."
+    )
 
 
 def _digest(name: str, entries: Mapping[str, Entry]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
-from pupila_flows.plan.graph import Node
+from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
 from pupila_flows.workspace import Workspace
 

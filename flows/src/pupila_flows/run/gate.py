@@ -9,6 +9,7 @@ from pupila.errors import PupilaError
 from pupila.registry import installed
 from pupila_flows.gate.inputs import Case, Question, Side
 from pupila_flows.jobs.gate import AskGate
+from pupila_flows.graph import Graph
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.results import Entry, GateResult
 from pupila_flows.run.context import Run
@@ -55,30 +56,14 @@ def objections(gate: GateResult) -> list[str]:
 def judged_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries that a gate is asked about.
 
-    By default those that a teacher had a part in and that nothing judged was made from; of entries
-    that are repeated with other seeds, the first.
+    By default those that `Graph.judged_by_default` names; of entries that are repeated with other
+    seeds, the first.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.judges:
         return [entry for entry in first if entry.name in section.judges]
-    judged = [entry for entry in first if installed().step(entry.uses).judged]
-    inside = {name for entry in judged for name in entry.inputs}
-    controls = {entry.control for entry in entries}
-    return [
-        entry
-        for entry in judged
-        if entry.name not in inside
-        and entry.name not in controls
-        and entry.taught
-        and not entry.unjudged
-        and not _partial(entry, entries)
-    ]
-
-
-def _partial(entry: Entry, entries: Sequence[Entry]) -> bool:
-    """Tell whether it, or what it was made from, was not shown all images."""
-    parents = [each for each in entries if each.name in entry.inputs]
-    return bool(entry.without) or any(_partial(each, entries) for each in parents)
+    judged = Graph.of_entries(first, installed()).judged_by_default()
+    return [entry for entry in first if entry.name in judged and not entry.unjudged]
 
 
 def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Question:

@@ -14,6 +14,7 @@ from typing import Any
 from pupila.digest import digest_json
 from pupila.plugin import Config, StepPlugin, Technique
 from pupila_flows.data.exclude import Without
+from pupila_flows.graph import Graph, Vertex
 from pupila_flows.plan.plan import Plan, PlannedStep, configured
 
 Settings = Mapping[str, Any]
@@ -43,7 +44,7 @@ class Node:
     """What a sweep varied, in it or in what it is made from."""
     seeded: bool
     """Whether it, or what it is made from, depends on the seed."""
-    taught: bool
+    taught: bool = False
     """Whether a teacher had a part in it."""
     repeats: str | None = None
     """Name of the node that it repeats with another seed."""
@@ -73,7 +74,7 @@ def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, 
                 node = _node(step, made, settings, seed, plan)
                 made[step.name] = nodes.setdefault(node.name, node)
     complete = _followed(_with_controls(nodes.values(), plan), plan, through=points is not None)
-    return _with_teachers(complete, plan)
+    return _with_teachers(complete)
 
 
 def points(plan: Plan) -> list[dict[str, Any]]:
@@ -93,7 +94,6 @@ def _node(
     changes = {own[key]: value for key, value in settings.items() if key in own}
     technique = step.plugin if isinstance(step.plugin, Technique) else None
     seeded = (technique and technique.seeded) or any(parent.seeded for parent in parents)
-    has_teacher = (technique and technique.control) or len(parents) < len(step.section.inputs)
     first = plan.recipe.seed
     seed = seed if seeded else first
     return Node(
@@ -108,7 +108,6 @@ def _node(
         retries=step.section.retries,
         settings=touching,
         seeded=bool(seeded),
-        taught=bool(has_teacher) or any(parent.taught for parent in parents),
         repeats=_name(step.name, touching, first, first) if seed != first else None,
     )
 
@@ -159,7 +158,6 @@ def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Pla
         name=_name(name, settings, node.seed, first),
         inputs=inputs,
         settings=settings,
-        taught=False,
         repeats=_name(name, settings, first, first) if node.repeats else None,
         control=None,
     )
@@ -199,25 +197,15 @@ def _has_own_control(node: Node) -> bool:
     return isinstance(node.plugin, Technique) and node.plugin.control is not None
 
 
-def _with_teachers(nodes: list[Node], plan: Plan) -> tuple[Node, ...]:
-    """Tell each node which teachers lie behind it; one that none taught may have none.
-
-    What took no more than features from a teacher is itself the teacher of what comes after it.
-    """
-    behind: dict[str, tuple[str, ...]] = {name: (name,) for name in plan.recipe.teachers}
-    behind |= {node.name: (node.name,) for node in nodes if node.plugin.features_only}
-
-    def follow_inputs() -> None:
-        for node in nodes:
-            of_inputs = (name for each in node.inputs for name in behind.get(each, ()))
-            behind[node.name] = behind.get(node.name) or tuple(dict.fromkeys(of_inputs))
-
-    follow_inputs()
-    for node in nodes:
-        if node.control:
-            behind[node.control] = behind[node.control] or behind[node.name]
-    follow_inputs()
+def _with_teachers(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Note in each node whether it is taught, and which teachers it is compared with."""
+    graph = Graph(
+        {
+            node.name: Vertex(node.inputs, node.plugin, bool(node.without), node.control)
+            for node in nodes
+        }
+    )
     return tuple(
-        replace(node, teachers=tuple(name for name in behind[node.name] if name != node.name))
+        replace(node, taught=graph.is_taught(node.name), teachers=graph.teachers(node.name))
         for node in nodes
     )
