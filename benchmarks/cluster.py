@@ -46,7 +46,7 @@ from pupila_flows.execution.worker_check import required
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node, expand
-from pupila_flows.plan.plan import read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.workspace import Workspace
 
 JOBS = """

@@ -27,7 +27,8 @@ from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import expand
-from pupila_flows.plan.plan import Plan, read_plan
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ from pupila.plugin import StepPlugin
 from pupila.registry import installed
 from pupila.testing import draw_images
 from pupila_flows.plan.expand import expand
-from pupila_flows.plan.plan import read_plan
+from pupila_flows.plan.reading import read_plan
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from pupila import PupilaError
 from pupila.testing import draw_images
 from pupila_flows.cli.main import app
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.overrides import Changes, changed, merged, parse_changes
 from pupila_flows.recipe.schema import Recipe
-from pupila_flows.recipe.source import read_source
+from pupila_flows.recipe.source import RecipeError, read_source
 from pupila_flows.run.flow import compress
 
 RECIPE = """\

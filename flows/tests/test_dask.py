@@ -28,7 +28,8 @@ from pupila_flows.execution import child, dask
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.step_workers import worker_pool
 from pupila_flows.execution.worker_check import ClusterConnection, required
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.results import RunResult
 from pupila_flows.workspace import Workspace
 

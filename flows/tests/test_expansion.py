@@ -12,7 +12,9 @@ from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
 from pupila.registry import Registered, Registry
 from pupila_flows.plan.expand import Node, expand, points
-from pupila_flows.plan.plan import Plan, RecipeError, read_plan
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 
 
 class Views(Config):

@@ -16,7 +16,7 @@ from pupila.testing import draw_images
 from pupila_flows.data.reading import read_data
 from pupila_flows.jobs import evaluate
 from pupila_flows.jobs.evaluate import Evaluate
-from pupila_flows.plan.plan import read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.publishing import publish

@@ -8,8 +8,9 @@ import pytest
 from sample_runs import sample_run
 
 from pupila.testing import draw_images
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.run.gate import judged_by, made_words
 
 
@@ -146,3 +147,33 @@ def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_told(tmp_p
     partial = last.replace("from: big, with", "from: big, without: {site: [there]}, with")
     recipe.write_text(partial)
     assert read_plan(recipe).recipe.gate
+
+
+PUPIL_OF_UNTAUGHT = """\
+name: untaught
+data: {path: images.csv}
+teachers:
+  big: {path: model.keras, classes: [square, triangle]}
+steps:
+  big-lite: {use: export-tflite, from: big}
+  alone: {use: train, with: {student: conv-32-64-8}}
+  one: {use: one-class, from: alone, with: {positive: square}}
+  after: {use: export-tflite, from: one}
+  pupil: {use: distill, from: alone}
+gate: {margins: {}, limits: {size_bytes: 9}}
+publish: {artifacts: ARTIFACTS}
+"""
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "missing"), [("[big-lite, pupil]", None), ("[after]", "after")]
+)
+def test_what_the_gate_judges_by_default_is_known_before_the_run(
+    tmp_path: Path, artifacts: str, missing: str | None
+):
+    recipe = written(tmp_path, PUPIL_OF_UNTAUGHT.replace("ARTIFACTS", artifacts))
+    if missing is None:
+        assert read_plan(recipe).graph.judged_by_default() == ("big-lite", "pupil")
+        return
+    with pytest.raises(RecipeError, match=f"{missing!r} would always be withheld"):
+        read_plan(recipe)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from pupila.plugin import Exporter, StepPlugin, Technique
-from pupila_flows.graph import Graph, Vertex
+from pupila_flows.recipe.graph import Graph, Vertex
 
 KERAS = frozenset({"keras"})
 TRAIN = Technique(

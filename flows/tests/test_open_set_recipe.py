@@ -12,8 +12,9 @@ from pictures import picture, red_and_green, scanned
 from pupila.openset import OpenSetImages
 from pupila_flows.jobs import evaluate, keys
 from pupila_flows.jobs.evaluate import Evaluate
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.schema import EvaluateSection, OpenSetSection
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.workspace import Workspace
 
 

@@ -28,8 +28,10 @@ from pupila_flows.jobs.check_data import CheckedData
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import expand
-from pupila_flows.plan.plan import Plan, RecipeError, read_plan
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import Silent, current_display
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.run import prepare, single
 from pupila_flows.run.context import Run
 from pupila_flows.workspace import Workspace

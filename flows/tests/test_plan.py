@@ -13,7 +13,9 @@ from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
 from pupila.registry import Registered, Registry
-from pupila_flows.plan.plan import Plan, RecipeError, read_plan
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 
 
 class Cosine(Config):

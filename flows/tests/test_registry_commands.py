@@ -11,7 +11,8 @@ from publishable_runs import publishable_run, read_run
 
 from pupila.errors import PupilaError
 from pupila_flows.cli.main import app
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.addresses import default_address
 from pupila_flows.run.publish import show

@@ -15,7 +15,8 @@ from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
 from pupila.testing import draw_images, keras_model
 from pupila_flows.cli.main import app
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.run.add_teacher import shelve
 from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import Workspace

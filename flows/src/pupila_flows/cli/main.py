@@ -67,7 +67,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Find every mistake in a recipe, without running anything."""
-    from pupila_flows.plan.plan import RecipeError, read_plan
+    from pupila_flows.plan.reading import read_plan
+    from pupila_flows.recipe.source import RecipeError
     from pupila_flows.teachers import Shelf
 
     try:
@@ -245,7 +246,7 @@ def _run(
 ) -> None:
     """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
     from pupila_flows.cli.console import logged_to
-    from pupila_flows.plan.plan import read_plan
+    from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
     from pupila_flows.teachers import Shelf
     from pupila_flows.workspace import Workspace

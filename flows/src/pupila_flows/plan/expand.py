@@ -14,8 +14,8 @@ from typing import Any
 from pupila.digest import digest_json
 from pupila.plugin import Config, StepPlugin, Technique
 from pupila_flows.data.exclude import Without
-from pupila_flows.graph import Graph, Vertex
 from pupila_flows.plan.plan import Plan, PlannedStep, configured
+from pupila_flows.recipe.graph import Graph, Vertex
 
 Settings = Mapping[str, Any]
 """Values by `step.setting`: one point of a sweep."""

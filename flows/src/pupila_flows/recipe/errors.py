@@ -42,9 +42,17 @@ def explain(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[Problem]:
     """Turn what is wrong with the part of a recipe at `base` into problems, each told once."""
+    found = mistakes(error, source, model, base)
+    return [source.problem(location, message) for location, message in found]
+
+
+def mistakes(
+    error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
+) -> list[tuple[Location, str]]:
+    """Return where something is wrong with the part of a recipe at `base`, and a sentence each."""
     found = error.errors(include_url=False)
     told = dict(_told(each, source, model, base) for each in found if not _follows(each, found))
-    return [source.problem(location, message) for location, message in told.items()]
+    return list(told.items())
 
 
 def sentence(found: ErrorDetails) -> str:

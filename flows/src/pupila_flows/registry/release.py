@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from pupila.errors import PupilaError, nearest
 from pupila.registry import installed
 from pupila.store import Store
-from pupila_flows.graph import Graph
 from pupila_flows.recipe.errors import sentence
+from pupila_flows.recipe.graph import Graph
 from pupila_flows.recipe.publish import NO_GATE, PublishSection
 from pupila_flows.registry.manifest import REPORT
 from pupila_flows.registry.publishing import Release

@@ -25,7 +25,8 @@ from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.report import DrawReport, drawn_content
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node, expand, points
-from pupila_flows.plan.plan import Plan, read_plan
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.report.terminal import result_rows

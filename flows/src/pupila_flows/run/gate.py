@@ -9,8 +9,8 @@ from pupila.errors import PupilaError
 from pupila.registry import installed
 from pupila_flows.gate.inputs import Case, Question, Side
 from pupila_flows.jobs.gate import AskGate
-from pupila_flows.graph import Graph
 from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.graph import Graph
 from pupila_flows.results import Entry, GateResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents

@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pupila.errors import PupilaError, nearest
-from pupila_flows.plan.plan import read_plan
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.station.retrained import resource_id
 from pupila_flows.teachers import PREFIX, Shelf
 

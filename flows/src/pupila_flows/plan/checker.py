@@ -1,0 +1,55 @@
+"""Runs every check of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pupila_flows.plan.checks import gate, images, publish, runtimes, steps, sweep, teachers
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import Mistake
+from pupila_flows.recipe.source import Problem
+
+Check = Callable[[Context], Iterator[Mistake]]
+
+CHECKS: tuple[Check, ...] = (
+    images.data,
+    teachers.names,
+    teachers.models,
+    steps.settings,
+    teachers.classes,
+    images.positive,
+    images.screen,
+    images.excluded,
+    images.open_set,
+    runtimes.cluster,
+    publish.artifacts,
+    publish.destination,
+    images.hard_negatives,
+    steps.inputs,
+    sweep.axes,
+    runtimes.installed,
+    gate.asks,
+    gate.judged,
+    gate.published,
+    gate.groups,
+    publish.withheld,
+    steps.formats,
+)
+"""Each finds the same whichever ran before it; mistakes on one line are told in this order."""
+CHECKS_OF_A_VALID_RECIPE: tuple[Check, ...] = (runtimes.used,)
+"""They would mislead where anything else is wrong."""
+
+
+def check_recipe(context: Context) -> list[Problem]:
+    """Return what is wrong with a recipe, beyond what is wrong with a single field."""
+    found = run_checks(context, CHECKS)
+    if found or context.recipe is None:
+        return found
+    return run_checks(context, CHECKS_OF_A_VALID_RECIPE)
+
+
+def run_checks(context: Context, checks: Iterable[Check]) -> list[Problem]:
+    """Return what checks find; a mistake in a fact that several of them need is told once."""
+    found = [mistake for check in checks for mistake in check(context)]
+    once = {id(mistake): mistake for mistake in found}  # see `Fact.checked`
+    return [context.source.problem(location, message) for location, message in once.values()]

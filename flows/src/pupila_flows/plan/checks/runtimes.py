@@ -1,0 +1,52 @@
+"""Checks of the runtimes that models are tried in, and of the machines that steps run on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from pupila.errors import PupilaError
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import Mistake
+
+_SCHEDULER = re.compile(r"(tcp|tls)://\S+:\d+")
+
+
+def installed(context: Context) -> Iterator[Mistake]:
+    """Runtimes must be installed."""
+    for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
+        try:
+            context.plugins.runtime(name)
+        except PupilaError as error:
+            yield ("evaluate", "runtimes", number), str(error)
+
+
+def used(context: Context) -> Iterator[Mistake]:
+    """A runtime in which nothing would be tried must not be taken for one that was."""
+    formats = context.formats.values()
+    for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
+        runner = context.plugins.runtime(name)
+        if runner.format not in formats:
+            yield (
+                ("evaluate", "runtimes", number),
+                f"{name} runs {runner.format}, and no teacher or step has that format: add an "
+                f"export to {runner.format}, or leave {name} out.",
+            )
+
+
+def cluster(context: Context) -> Iterator[Mistake]:
+    """Dask must be installed where steps run on a cluster, and the address be a scheduler's."""
+    if context.recipe is None or context.recipe.runner is None:
+        return
+    if find_spec("distributed") is None:
+        yield (
+            ("runner", "use"),
+            "Dask is not installed: `pip install 'pupila-flows[dask]'`, here and there.",
+        )
+    address = yield from context.cluster.checked()
+    if address is not None and not _SCHEDULER.fullmatch(address):
+        yield (
+            ("runner", "address"),
+            f"address is {address!r}: give that of a scheduler, like tcp://host:8786.",
+        )

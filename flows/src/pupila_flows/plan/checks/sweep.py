@@ -1,0 +1,68 @@
+"""Checks of the section `sweep`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from pupila.errors import PupilaError
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import Mistake
+from pupila_flows.plan.plan import PlannedStep, configured, split_key
+from pupila_flows.plan.steps import fits_classes, fits_inputs
+from pupila_flows.recipe.errors import explain
+
+_Path = tuple[str, ...]
+
+
+def axes(context: Context) -> Iterator[Mistake]:
+    """Each axis must vary a setting of a step that no other axis varies."""
+    if context.recipe is None:
+        return
+    known: dict[str, _Path] = {}
+    for key, values in context.recipe.sweep.items():
+        try:
+            name, path = split_key(key, context.recipe.steps)
+        except PupilaError as error:
+            yield ("sweep", key), str(error)
+            continue
+        for other, whole in known.items():
+            if _lies_within((name, *path), whole) or _lies_within(whole, (name, *path)):
+                yield (
+                    ("sweep", key),
+                    f"{other!r} and {key!r} speak of one setting: name one of them.",
+                )
+        known[key] = name, *path
+        step = context.steps.value.by_name.get(name)
+        if step:
+            yield from _values(context, key, values, step, path)
+
+
+def _values(
+    context: Context, key: str, values: Iterable[Any], step: PlannedStep, path: _Path
+) -> Iterator[Mistake]:
+    """Each value must be one that the setting can have; equal ones would be one point twice."""
+    known: dict[str, Any] = {}
+    for number, value in enumerate(values):
+        location = ("sweep", key, number)
+        try:
+            config = configured(step, {path: value})
+        except ValidationError as error:
+            within = ("steps", step.name, "with")
+            found = explain(error, context.source, step.plugin.config, within)
+            yield location, found[0].message
+            continue
+        if step.name not in context.steps.value.misfits:
+            yield from fits_inputs(location, config, step.section)
+            yield from fits_classes(context, location, config)
+        made = config.model_dump_json()
+        if made in known:
+            same = f"{value!r} comes to the same setting as {known[made]!r}: name one of them."
+            yield location, same
+        known[made] = value
+
+
+def _lies_within(path: _Path, whole: _Path) -> bool:
+    return path[: len(whole)] == whole

@@ -1,0 +1,36 @@
+"""Checks of the section `teachers`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import Mistake
+from pupila_flows.recipe.errors import dotted
+
+
+def names(context: Context) -> Iterator[Mistake]:
+    """A teacher and a step must not have the same name."""
+    for name in context.view.teachers:
+        if name in context.view.steps:
+            yield ("teachers", name), f"a teacher and a step are both named {name!r}."
+
+
+def models(context: Context) -> Iterator[Mistake]:
+    """The model of each teacher must be there, and be one that a loader reads."""
+    yield from context.teachers.mistakes
+
+
+def classes(context: Context) -> Iterator[Mistake]:
+    """All teachers that the data binds must tell the same classes apart as the data."""
+    if context.named_classes is None:
+        return
+    first, known = context.named_classes
+    for name, reason in context.bound_teachers.items():
+        location, given = ("teachers", name, "classes"), context.teacher_classes[name]
+        if set(given) != set(known):
+            yield (
+                location,
+                f"{dotted(location)} are {list(given)}, but {dotted(first)} are "
+                f"{list(known)}: name the same ones, in any order, since {reason}.",
+            )

@@ -1,0 +1,203 @@
+"""What checks know of a recipe: its text, its valid sections, and what lies where it points.
+
+A fact is found out once, when a check first asks for it. A check that asks for a fact also yields
+the mistakes in it, so none is overlooked and no check depends on another one running first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pupila.errors import PupilaError
+from pupila.registry import Registry
+from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.plan.view import RecipeView
+from pupila_flows.recipe import env
+from pupila_flows.recipe.schema import Recipe
+from pupila_flows.recipe.source import Location, Source
+from pupila_flows.registry.addresses import check_address, resolved
+from pupila_flows.teachers import Shelf
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ValueT = TypeVar("ValueT")
+
+Mistake = tuple[Location, str]
+"""Where in the recipe something is wrong, and a sentence about it."""
+Checking = Generator[Mistake, None, ValueT]
+"""Yields mistakes and returns what was found out: `value = yield from checking`."""
+
+
+@dataclass(frozen=True)
+class Fact(Generic[ValueT]):
+    """Something found out about a recipe, and what turned out to be wrong on the way."""
+
+    value: ValueT
+    mistakes: tuple[Mistake, ...]
+
+    def checked(self) -> Checking[ValueT]:
+        """Yield its mistakes and return its value.
+
+        They are the same objects each time, so that the checker can tell them once.
+        """
+        yield from self.mistakes
+        return self.value
+
+
+def find_out(checking: Checking[ValueT]) -> Fact[ValueT]:
+    """Run what yields mistakes and returns a value to its end."""
+    mistakes: list[Mistake] = []
+    while True:
+        try:
+            mistakes.append(next(checking))
+        except StopIteration as end:
+            return Fact(end.value, tuple(mistakes))
+
+
+@dataclass(frozen=True)
+class RecipeFacts:
+    """A recipe, and what is known of its data and of the places that it names."""
+
+    source: Source
+    view: RecipeView
+    recipe: Recipe | None
+    """None where any of its fields is wrong."""
+    plugins: Registry
+    shelf: Shelf | None
+
+    @cached_property
+    def data(self) -> Fact[Path | None]:
+        """Path of the data; None where there is nothing that can be read."""
+        return find_out(self._data())
+
+    @cached_property
+    def manifest(self) -> Fact[pd.DataFrame | None]:
+        """Table of the images; None where it cannot be read."""
+        return find_out(self._manifest())
+
+    @cached_property
+    def labels(self) -> Fact[tuple[str, ...]]:
+        """Classes of the data; none where they are not known."""
+        return find_out(self._labels())
+
+    @cached_property
+    def near_misses(self) -> Fact[Path | None]:
+        """Path of the images of other kinds; None without."""
+        return find_out(self._near_misses())
+
+    @cached_property
+    def cluster(self) -> Fact[str | None]:
+        """Address of the scheduler that steps run on, which is not contacted; None without."""
+        return find_out(self._cluster())
+
+    @cached_property
+    def model_registry(self) -> Fact[str | None]:
+        """Address of the registry that `publish` names, which is not contacted; None without."""
+        return find_out(self._model_registry())
+
+    def existing(self, written: str, location: Location, what: str) -> Checking[Path | None]:
+        """Return a path at which there is something; None where there is not."""
+        expanded = yield from self.expanded(written, location)
+        if expanded is None:
+            return None
+        path = self.source.file.parent / expanded
+        reason = _unreadable(path, what)
+        if reason:
+            yield location, reason
+        return None if reason else path
+
+    def expanded(self, written: str, location: Location) -> Checking[str | None]:
+        """Return a text with the values of its environment variables; None where one is missing."""
+        unset = env.unset(written)
+        for name, state in unset.items():
+            yield (
+                location,
+                f"environment variable {name} is {state}: set it, or write ${{{name}:-default}}.",
+            )
+        return None if unset else env.expanded(written)
+
+    def _data(self) -> Checking[Path | None]:
+        if self.view.data is None:
+            return None
+        location = ("data", "path")
+        path = yield from self.existing(self.view.data.section.path, location, "images")
+        if path and not path.is_dir() and path.suffix.lower() != ".csv":
+            yield location, f"{str(path)!r} is neither a folder of images nor a .csv file."
+            return None
+        return path
+
+    def _manifest(self) -> Checking[pd.DataFrame | None]:
+        path = yield from self.data.checked()
+        if path is None:
+            return None
+        from pupila import manifest  # and pandas with it
+
+        try:
+            return manifest.read(path)
+        except PupilaError as error:
+            yield ("data", "path"), str(error)
+            return None
+
+    def _labels(self) -> Checking[tuple[str, ...]]:
+        given = self.view.data.section.classes if self.view.data else None
+        if given:
+            return given
+        manifest = yield from self.manifest.checked()
+        return () if manifest is None else tuple(sorted(set(manifest["label"].tolist()) - {""}))
+
+    def _near_misses(self) -> Checking[Path | None]:
+        section = self.recipe.evaluate.open_set if self.recipe else None
+        if section is None or section.path is None:
+            return None
+        location = ("evaluate", "open_set", "path")
+        path = yield from self.existing(section.path, location, "near misses")
+        try:
+            if path:
+                listed(path)
+        except PupilaError as error:
+            yield location, str(error)
+        return path
+
+    def _cluster(self) -> Checking[str | None]:
+        if self.recipe is None or self.recipe.runner is None:
+            return None
+        return (yield from self.expanded(self.recipe.runner.address, ("runner", "address")))
+
+    def _model_registry(self) -> Checking[str | None]:
+        section, location = self.recipe.publish if self.recipe else None, ("publish", "to")
+        if section is None or not section.to:
+            return None
+        expanded = yield from self.expanded(section.to, location)
+        if expanded is None:
+            return None
+        if not expanded.strip():
+            yield (
+                location,
+                f"{section.to!r} comes to an empty text: set its variables, or leave `to` out.",
+            )
+            return None
+        try:
+            check_address(expanded)
+        except PupilaError as error:
+            yield location, str(error)
+        return resolved(expanded, self.source.file.parent.resolve())
+
+
+def _unreadable(path: Path, what: str) -> str | None:
+    """Say why nothing can be read at a path; None where something can."""
+    try:
+        if not path.exists():
+            return f"no {what} at {str(path)!r}: give an existing path."
+        if path.is_file() and path.stat().st_size == 0:
+            return f"{str(path)!r} is an empty file: no {what} can be read from it."
+        if not os.access(path, os.R_OK):
+            return f"{str(path)!r} may not be read: change its permissions."
+    except OSError as error:
+        return f"no {what} at {str(path)!r} ({error.strerror}): give an existing path."
+    return None

@@ -1,0 +1,68 @@
+"""From a recipe file to a plan that can run: every mistake is found here, at once, with its line.
+
+Nothing is imported that a step would need: checking a recipe takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pupila.registry import Registry, installed
+from pupila_flows.plan.checker import check_recipe
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.view import RecipeView
+from pupila_flows.recipe.errors import explain
+from pupila_flows.recipe.overrides import Changes, changed
+from pupila_flows.recipe.schema import Recipe
+from pupila_flows.recipe.source import Problem, RecipeError, read_source
+from pupila_flows.teachers import Shelf
+
+
+def read_plan(
+    file: Path,
+    registry: Registry | None = None,
+    changes: Changes | None = None,
+    shelf: Shelf | None = None,
+) -> Plan:
+    """Read and check a recipe file.
+
+    Paths in it are relative to its folder; `${NAME}` and `${NAME:-default}` stand for environment
+    variables.
+
+    Args:
+        file: The recipe.
+        registry: The available plugins; by default those installed.
+        changes: What one run does otherwise than the file says.
+        shelf: Where the teachers lie that the recipe takes from a shelf.
+
+    Raises:
+        RecipeError: with every mistake found.
+        PupilaError: there is no such file.
+    """
+    source = read_source(file)
+    source = changed(source, changes) if changes else source
+    recipe, wrong_fields = None, list[Problem]()
+    try:
+        recipe = Recipe.model_validate(source.value)
+    except ValidationError as error:
+        wrong_fields = explain(error, source, Recipe)
+    view = RecipeView.of(source.value)
+    context = Context(source, view, recipe, registry or installed(), shelf)
+    found = wrong_fields + check_recipe(context)
+    data = context.data.value
+    if found or recipe is None or data is None:
+        raise RecipeError(found)
+    return Plan(
+        file=source.file,
+        text=source.text,
+        recipe=recipe,
+        data=data,
+        teachers=context.teachers.value,
+        steps=tuple(context.steps.value.by_name[name] for name in context.order.value),
+        near_misses=context.near_misses.value,
+        address=context.cluster.value,
+        registry=context.model_registry.value,
+    )

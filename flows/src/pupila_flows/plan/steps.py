@@ -1,0 +1,138 @@
+"""From a recipe's section `steps` to steps whose plugin and settings are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from pydantic import ValidationError
+
+from pupila.errors import PupilaError, nearest
+from pupila.plugin import Config, StepPlugin, Technique
+from pupila_flows.plan.facts import Checking, RecipeFacts
+from pupila_flows.plan.plan import PlannedStep
+from pupila_flows.plan.view import RecipeView, ValidSection
+from pupila_flows.recipe.errors import mistakes
+from pupila_flows.recipe.schema import StepSection
+from pupila_flows.recipe.source import Location
+
+
+@dataclass(frozen=True)
+class PlannedSteps:
+    """The steps whose plugin is installed and whose settings it takes."""
+
+    by_name: Mapping[str, PlannedStep]
+    misfits: frozenset[str]
+    """Those whose settings do not fit their inputs, or the classes of the data."""
+
+
+def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
+    """Return the steps, in the order of the recipe."""
+    planned: dict[str, PlannedStep] = {}
+    misfits: set[str] = set()
+    for name, valid in facts.view.steps.items():
+        location, section = ("steps", name), valid.section
+        try:
+            plugin = facts.plugins.step(section.use)
+        except PupilaError as error:
+            yield (*location, "use"), str(error)
+            continue
+        counted = valid.says("inputs") and (yield from _has_its_count(location, section, plugin))
+        control = yield from _control(facts, location, section, plugin)
+        config = yield from _config(facts, location, valid, plugin)
+        if config is None:
+            continue
+        within = (*location, "with")
+        classes_fit = yield from fits_classes(facts, within, config)
+        inputs_fit = counted and (yield from fits_inputs(within, config, section))
+        planned[name] = PlannedStep(name, section, plugin, config, control)
+        misfits |= set() if classes_fit and inputs_fit else {name}
+    return PlannedSteps(planned, frozenset(misfits))
+
+
+def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
+    """Return the names of steps so that each comes after its inputs; none where they go round."""
+    graph: dict[str, list[str]] = {}
+    for name, valid in view.steps.items():
+        graph[name] = [each for each in valid.section.inputs if each in view.steps]
+        for each in valid.section.inputs:
+            if view.names is not None and each not in view.names:
+                yield (
+                    ("steps", name, "from"),
+                    f"{each!r} is neither a teacher nor a step.{nearest(each, view.names)}",
+                )
+    try:
+        return tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        loop: list[str] = error.args[1]
+        yield (
+            ("steps", loop[0], "from"),
+            f"steps depend on each other: {' → '.join(loop[::-1])}.",
+        )
+        return ()
+
+
+def fits_inputs(location: Location, config: Config, section: StepSection) -> Checking[bool]:
+    """Return whether settings fit the number of inputs."""
+    try:
+        config.check_inputs(len(section.inputs))
+    except PupilaError as error:
+        yield location, str(error)
+        return False
+    return True
+
+
+def fits_classes(facts: RecipeFacts, location: Location, config: Config) -> Checking[bool]:
+    """Return whether settings fit the classes of the data, where these are known."""
+    if type(config).check_classes is Config.check_classes:
+        return True  # no setting asks: the data need not be read
+    labels = yield from facts.labels.checked()
+    try:
+        if labels:
+            config.check_classes(labels)
+    except PupilaError as error:
+        yield location, str(error)
+        return False
+    return True
+
+
+def _has_its_count(location: Location, section: StepSection, plugin: StepPlugin) -> Checking[bool]:
+    """Return whether a step has as many inputs as its plugin takes."""
+    given, least, most = len(section.inputs), plugin.min_inputs, plugin.max_inputs
+    fits = given >= least and (most is None or given <= most)
+    if not fits:
+        wanted = f"{least}" if most == least else f"{least} to {most}" if most else f"{least}+"
+        inputs = "input" if wanted == "1" else "inputs"
+        yield (
+            (*location, "from"),
+            f"{plugin.name} takes {wanted} {inputs} in `from`, not {given}.",
+        )
+    return fits
+
+
+def _control(
+    facts: RecipeFacts, location: Location, section: StepSection, plugin: StepPlugin
+) -> Checking[StepPlugin | None]:
+    """Return the technique that is to stand beside a step."""
+    if not (isinstance(plugin, Technique) and plugin.control and section.control):
+        return None
+    try:
+        return facts.plugins.step(plugin.control)
+    except PupilaError as error:
+        hint = "Say `control: false` to do without it."
+        yield (*location, "use"), f"{plugin.name} has a control. {error} {hint}"
+        return None
+
+
+def _config(
+    facts: RecipeFacts, location: Location, valid: ValidSection[StepSection], plugin: StepPlugin
+) -> Checking[Config | None]:
+    """Return a step's settings; None where they are wrong."""
+    try:
+        return plugin.config.model_validate(valid.section.config)
+    except ValidationError as error:
+        if valid.says("config"):
+            where = (*location, "with")
+            yield from mistakes(error, facts.source, plugin.config, where)
+        return None

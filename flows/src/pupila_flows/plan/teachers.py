@@ -1,0 +1,90 @@
+"""From a recipe's section `teachers` to teachers that can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pupila.contract import OutputContract
+from pupila.errors import PupilaError
+from pupila.registry import Registry
+from pupila.store import is_artifact
+from pupila_flows.plan.facts import Checking, RecipeFacts
+from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
+from pupila_flows.plan.view import ValidSection
+from pupila_flows.recipe.errors import dotted
+from pupila_flows.recipe.schema import TeacherSection
+from pupila_flows.teachers import PREFIX, Shelf, ShelvedTeacher
+
+
+def plan_teachers(facts: RecipeFacts) -> Checking[tuple[PlannedTeacher, ...]]:
+    """Return the teachers whose model is there and has a known format."""
+    planned: list[PlannedTeacher] = []
+    for name, valid in facts.view.teachers.items():
+        try:
+            teacher = yield from _located(facts, name, valid)
+        except PupilaError as error:
+            yield ("teachers", name, "path"), str(error)
+        else:
+            planned += [teacher] if teacher else []
+    return tuple(planned)
+
+
+def _located(
+    facts: RecipeFacts, name: str, valid: ValidSection[TeacherSection]
+) -> Checking[PlannedTeacher | None]:
+    """Return a teacher from the store of teachers, or from a path; raise what refuses it."""
+    written = valid.section.path
+    shelved = _shelved(facts.shelf, written)
+    if shelved:
+        recorded = shelved.record.contract
+        return (yield from _teacher(facts, name, valid, shelved.path, recorded))
+    path = yield from facts.existing(written, ("teachers", name, "path"), "model")
+    return (yield from _teacher(facts, name, valid, path, None)) if path else None
+
+
+def _shelved(shelf: Shelf | None, path: str) -> ShelvedTeacher | None:
+    """Return the teacher of a path like `shelf:big`; None for another; raise its refusal."""
+    if not path.startswith(PREFIX):
+        return None
+    if shelf is None:
+        raise PupilaError(f"{path!r} lies on the shelf of a workspace, and none was named.")
+    return shelf.current(path.removeprefix(PREFIX))
+
+
+def _teacher(
+    facts: RecipeFacts,
+    name: str,
+    valid: ValidSection[TeacherSection],
+    path: Path,
+    recorded: OutputContract | None,
+) -> Checking[PlannedTeacher | None]:
+    """Return a teacher; None where its section does not say enough; raise what refuses it."""
+    location, section = ("teachers", name), valid.section
+    if recorded or is_artifact(path):
+        planned = (
+            planned_artifact(name, path, facts.plugins)
+            if is_artifact(path) or recorded is None
+            else PlannedTeacher(name, path, _format(facts.plugins, path, recorded), recorded)
+        )
+        whose = "the shelf's" if recorded else "the artifact's"
+        for field, message in contradictions(section, planned.contract, whose):
+            yield (*location, field), message
+        return planned
+    if section.classes is None:
+        classes = (*location, "classes")
+        if valid.whole or classes not in facts.source.lines:
+            yield classes, f"{dotted(classes)} is missing."
+        return None
+    contract = OutputContract(kind=section.output, classes=section.classes)
+    return PlannedTeacher(name, path, _format(facts.plugins, path, contract), contract)
+
+
+def _format(plugins: Registry, path: Path, contract: OutputContract) -> str:
+    """Return the format in which a model would be read; raise what its loader refuses."""
+    try:
+        loader = plugins.loader(path)
+    except OSError as error:
+        raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
+    if not loader.produces:
+        loader.load()(path, contract, path.parent)
+    return loader.produces

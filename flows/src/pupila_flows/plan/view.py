@@ -1,0 +1,72 @@
+"""The valid sections of a recipe, so that they can be checked whatever is wrong with the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from pupila_flows.recipe.schema import DataSection, Recipe, StepSection, TeacherSection
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class ValidSection(Generic[SectionT]):
+    """A section without those of its fields that are wrong."""
+
+    section: SectionT
+    whole: bool
+    """Whether nothing was left out."""
+
+    def says(self, field: str) -> bool:
+        """Whether a field has the value that was written, and not one in place of a wrong one."""
+        return self.whole or field in self.section.model_fields_set
+
+
+@dataclass(frozen=True)
+class RecipeView:
+    """The sections of a recipe that can be read, each without its mistakes."""
+
+    data: ValidSection[DataSection] | None
+    teachers: dict[str, ValidSection[TeacherSection]]
+    steps: dict[str, ValidSection[StepSection]]
+    names: frozenset[str] | None
+    """All teachers and steps, right or wrong; None where they are not known."""
+
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> RecipeView:
+        """Read what can be read of a recipe."""
+        teachers, steps = value.get("teachers", {}), value.get("steps", {})
+        misspelt = value.keys() - Recipe.model_fields.keys()
+        known = not misspelt and isinstance(teachers, dict) and isinstance(steps, dict)
+        return cls(
+            data=_valid_section(DataSection, value.get("data")),
+            teachers=_valid_sections(TeacherSection, teachers),
+            steps=_valid_sections(StepSection, steps),
+            names=frozenset(mapping(teachers)) | frozenset(mapping(steps)) if known else None,
+        )
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a value that should be a mapping; an empty one where it is not."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _valid_section(model: type[SectionT], value: Any) -> ValidSection[SectionT] | None:
+    """Read a section; None where too much of it is wrong."""
+    try:
+        return ValidSection(model.model_validate(value), whole=True)
+    except ValidationError as error:
+        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
+    left = {name: each for name, each in mapping(value).items() if name not in wrong}
+    try:
+        return ValidSection(model.model_validate(left), whole=False)
+    except ValidationError:
+        return None
+
+
+def _valid_sections(model: type[SectionT], value: Any) -> dict[str, ValidSection[SectionT]]:
+    sections = ((name, _valid_section(model, each)) for name, each in mapping(value).items())
+    return {name: section for name, section in sections if section}
