@@ -13,7 +13,7 @@ import pytest
 
 from pupila import InputContract, OutputContract
 from pupila.contract import OutputKind
-from pupila.litert.tensor_io import Border
+from pupila.litert.tensor_io import TensorIO
 from pupila.testing import Ran
 from pupila_micro.sources import Facts, method, write_sources
 
@@ -131,8 +131,8 @@ def _facts(kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")) 
         arena_bytes=1024,
         input=InputContract(height=20, width=30),
         output=OutputContract(kind=kind, classes=classes),
-        first=Border((1, 20, 30, 3), np.dtype(np.int8), 1.0, -128),
-        last=Border((1, len(classes)), np.dtype(np.int16), 1 / 256, 0),
+        first=TensorIO((1, 20, 30, 3), np.dtype(np.int8), 1.0, -128),
+        last=TensorIO((1, len(classes)), np.dtype(np.int16), 1 / 256, 0),
         operators=("ADD",),
     )
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pupila import OutputContract, PupilaError
-from pupila.litert.tensor_io import Border
+from pupila.litert.tensor_io import TensorIO
 from pupila.registry import installed
 from pupila_tflite.loader import _check_range, load
 from pupila_tflite.probes import ignore_progress
@@ -176,7 +176,7 @@ def test_a_quantised_input_of_scaled_pixels_is_refused_with_its_range(lowest, fo
     ],
 )
 def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
-    _check_range(Path("given.tflite"), Border((1, 8, 6, 3), np.dtype(dtype), scale, zero_point))
+    _check_range(Path("given.tflite"), TensorIO((1, 8, 6, 3), np.dtype(dtype), scale, zero_point))
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
     ],
 )
 def test_a_range_that_is_plainly_another_is_refused(dtype, scale, zero_point, found):
-    border = Border((1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
+    image = TensorIO((1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
     with pytest.raises(PupilaError, match=rf"given\.tflite.*{found}\. Expected raw RGB"):
-        _check_range(Path("given.tflite"), border)
+        _check_range(Path("given.tflite"), image)
 
 
 def test_an_8_bit_softmax_of_many_classes_is_taken(tmp_path):

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from pupila import Exporter, Runner, hookimpl
 
-FORMAT = "tflite-micro"
-
 
 @hookimpl
 def pupila_exporters() -> Iterable[Exporter]:
@@ -16,7 +14,7 @@ def pupila_exporters() -> Iterable[Exporter]:
         name="export-tflite-micro",
         summary="C sources of an int8 flatbuffer for microcontrollers, with the arena it needs",
         accepts=frozenset({"tflite"}),
-        produces=FORMAT,
+        produces="tflite-micro",
         implementation="pupila_micro.export:export",
     )
 
@@ -27,7 +25,7 @@ def pupila_runners() -> Iterable[Runner]:
     yield Runner(
         name="tflite-micro",
         summary="TFLite Micro's interpreter on the host, with its reference kernels",
-        format=FORMAT,
+        format="tflite-micro",
         threaded=False,
         implementation="pupila_micro.runner:open_artifact",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila_micro import litert
+from pupila.litert.interpreter import Interpreter
 from pupila_micro.probes import ignore_progress
 from pupila_micro.runner import MicroModel
 
@@ -77,8 +77,10 @@ def compare(model: MicroModel, source: Path, probes: NDArray[np.uint8]) -> Compa
     """Ask an open model, and LiteRT about the flatbuffer that it was made of."""
     return Comparison(
         micro=model.predict(probes, ignore_progress),
-        shipped=litert.answers(source, probes),
-        reference=litert.answers(source, probes, litert.REFERENCE),
+        shipped=Interpreter(source, threads=1).predict(probes, ignore_progress),
+        reference=Interpreter(source, threads=1, reference_kernels=True).predict(
+            probes, ignore_progress
+        ),
     )
 
 

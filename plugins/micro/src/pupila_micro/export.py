@@ -6,7 +6,6 @@ from collections import Counter
 from importlib.metadata import version
 
 from pupila import Artifact, Config, Product, Step
-from pupila_micro import FORMAT
 from pupila_micro.arena import measure_arena
 from pupila_micro.comparison import compare
 from pupila_micro.flatbuffer import lay_out, read_operators
@@ -53,7 +52,7 @@ def export(step: Step[Config]) -> Product:
     }
     return Product.like(
         artifact,
-        format=FORMAT,
+        format="tflite-micro",
         shipped=target.name,
         measured=measured | comparison.measured,
     )

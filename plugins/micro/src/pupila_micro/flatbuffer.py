@@ -18,11 +18,10 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pupila.litert.flatbuffer import ABSENT, operators, parse_model, subgraphs, tensor_type
 from pupila_micro.interpreter import align_tflite_model
 
 _IDENTIFIER = b"TFL3"
-_ABSENT = -1
-"""Index of an optional input that an operator is not given."""
 
 
 @dataclass(frozen=True)
@@ -39,33 +38,16 @@ class Operator:
 
 def read_operators(content: bytes) -> list[Operator]:
     """Return the operators of all subgraphs, in order."""
-    model: Any = schema.Model.GetRootAs(content)
-    graphs = map(model.Subgraphs, range(model.SubgraphsLength()))
-    return [operator for graph in graphs for operator in _operators(model, graph)]
+    model = parse_model(content)
+    return [operator for graph in subgraphs(model) for operator in _operators(model, graph)]
 
 
 def _operators(model: Any, graph: Any) -> Iterator[Operator]:
-    for number in range(graph.OperatorsLength()):
-        operator = graph.Operators(number)
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        # files of before 2020 state the code in the narrower field alone
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        custom = builtin == schema.BuiltinOperator.CUSTOM
-        name = code.CustomCode().decode() if custom else _names(schema.BuiltinOperator)[builtin]
-        yield Operator(number, name, custom, frozenset(_types(graph, operator)))
-
-
-def _types(graph: Any, operator: Any) -> Iterator[str]:
-    inputs = map(operator.Inputs, range(operator.InputsLength()))
-    outputs = map(operator.Outputs, range(operator.OutputsLength()))
-    for tensor in (*inputs, *outputs):
-        if tensor != _ABSENT:
-            yield _names(schema.TensorType)[graph.Tensors(tensor).Type()]
-
-
-def _names(enumeration: type[Any]) -> dict[int, str]:
-    """Return the names of the schema's numbers."""
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+    for operator in operators(model, graph):
+        present = (index for index in operator.inputs + operator.outputs if index != ABSENT)
+        types = frozenset(tensor_type(graph.Tensors(index)) for index in present)
+        custom = operator.custom_name is not None
+        yield Operator(operator.number, operator.custom_name or operator.name, custom, types)
 
 
 def lay_out(content: bytes, scratch: Path) -> bytes:
@@ -78,7 +60,7 @@ def lay_out(content: bytes, scratch: Path) -> bytes:
 
 
 def _with_constants_inside(content: bytes) -> bytes:
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    model: Any = schema.ModelT.InitFromObj(parse_model(content))
     for buffer in model.buffers:
         if buffer.offset > 1:  # 1 is written where there is nothing behind the flatbuffer
             end = buffer.offset + buffer.size

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pupila import PupilaError
 from pupila_micro.flatbuffer import Operator
 
-_BORDERS = ("QUANTIZE", "DEQUANTIZE")
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators between float and integer: at the ends of a model they are welcome."""
 _INTEGERS = frozenset({"INT4", "INT8", "INT16"})
 
 
 def check_operators(operators: Sequence[Operator]) -> None:
-    """Let a model through that computes with int8 or int16, whatever its borders are.
+    """Let a model through that computes with int8 or int16, whatever its input and output hold.
 
     Raises:
         PupilaError: it does not; the message names the first operator that is to blame.
@@ -29,11 +29,11 @@ def check_operators(operators: Sequence[Operator]) -> None:
 
 def _is_hybrid(operator: Operator) -> bool:
     mixed = "FLOAT32" in operator.types and operator.types & _INTEGERS
-    return bool(mixed) and operator.name not in _BORDERS
+    return bool(mixed) and operator.name not in _CONVERSIONS
 
 
 def _is_float(operator: Operator) -> bool:
-    return "FLOAT32" in operator.types and operator.name not in _BORDERS
+    return "FLOAT32" in operator.types and operator.name not in _CONVERSIONS
 
 
 _REFUSED: tuple[tuple[Callable[[Operator], bool], str], ...] = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress
-from pupila.litert.tensor_io import Border
+from pupila.litert.tensor_io import TensorIO
 from pupila.memory import peak_memory_bytes
 from pupila_micro.arena import check_arena
 from pupila_micro.interpreter import NAME, runtime
@@ -39,9 +40,10 @@ class MicroModel:
     threads = 1
 
     def __init__(self, path: Path, arena_bytes: int) -> None:
-        self._interpreter = runtime.Interpreter.from_file(str(path), arena_size=arena_bytes)
-        self.input = Border.of(self._interpreter.get_input_details(0))
-        self.output = Border.of(self._interpreter.get_output_details(0))
+        untyped: Any = runtime.Interpreter
+        self._interpreter: Any = untyped.from_file(str(path), arena_size=arena_bytes)
+        self.input = TensorIO.of(self._interpreter.get_input_details(0))
+        self.output = TensorIO.of(self._interpreter.get_output_details(0))
 
     @property
     def runtime(self) -> str:
@@ -54,7 +56,7 @@ class MicroModel:
         for row, image in enumerate(images):
             self._feed(image)
             self._interpreter.invoke()
-            outputs[row] = self.output.real(self._interpreter.get_output(0)).reshape(-1)
+            outputs[row] = self.output.dequantize(self._interpreter.get_output(0)).reshape(-1)
             progress(row + 1, len(images), "images")
         return outputs
 
@@ -79,4 +81,4 @@ class MicroModel:
         return (time.perf_counter() - start) * 1000
 
     def _feed(self, image: NDArray[np.uint8]) -> None:
-        self._interpreter.set_input(self.input.stored(image[np.newaxis]), 0)
+        self._interpreter.set_input(self.input.quantize(image[np.newaxis]), 0)

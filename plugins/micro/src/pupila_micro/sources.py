@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pupila import InputContract, OutputContract
-from pupila.litert.tensor_io import Border
+from pupila.litert.tensor_io import TensorIO
 
 _VALUES_OF_A_LINE = 24
 _METHODS = {
@@ -33,9 +33,9 @@ class Facts:
     arena_bytes: int
     input: InputContract
     output: OutputContract
-    first: Border
+    first: TensorIO
     """The input tensor."""
-    last: Border
+    last: TensorIO
     """The output tensor."""
     operators: tuple[str, ...]
 
@@ -72,11 +72,11 @@ def _header(length: int, facts: Facts) -> str:
 /* One RGB image, 0 to 255, row by row. */
 #define PUPILA_INPUT_HEIGHT {facts.input.height}
 #define PUPILA_INPUT_WIDTH {facts.input.width}
-{_border("INPUT", facts.first)}
+{_type_and_scale("INPUT", facts.first)}
 
 /* {facts.output.kind}, {_meaning(facts.output)}. */
 #define PUPILA_OUTPUT_COLUMNS {facts.output.columns}
-{_border("OUTPUT", facts.last)}
+{_type_and_scale("OUTPUT", facts.last)}
 
 #define PUPILA_CLASSES {len(facts.output.classes)}
 #define PUPILA_OPERATORS {len(facts.operators)}
@@ -102,14 +102,14 @@ bool pupila_add_operators(Resolver &resolver) {{
 """
 
 
-def _border(end: str, border: Border) -> str:
-    if not border.scale:
+def _type_and_scale(end: str, tensor: TensorIO) -> str:
+    if not tensor.scale:
         return f"#define PUPILA_{end}_TYPE float"
     return f"""\
 /* real = scale * (stored - zero point) */
-#define PUPILA_{end}_TYPE {border.dtype.name}_t
-#define PUPILA_{end}_SCALE {border.scale!r}f
-#define PUPILA_{end}_ZERO_POINT ({border.zero_point})"""
+#define PUPILA_{end}_TYPE {tensor.dtype.name}_t
+#define PUPILA_{end}_SCALE {tensor.scale!r}f
+#define PUPILA_{end}_ZERO_POINT ({tensor.zero_point})"""
 
 
 def _meaning(output: OutputContract) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Progress, PupilaError, Step
 from pupila.arrays import Pixels
+from pupila.litert.interpreter import Interpreter
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
@@ -104,33 +104,9 @@ def _some(validation: Dataset, seed: int) -> Dataset:
 def answers(
     flatbuffer: Path, images: NDArray[np.uint8] | Pixels, progress: Progress
 ) -> NDArray[np.float32]:
-    """Return what a flatbuffer answers `(images, columns)`; integer borders are seen through."""
-    interpreter = Interpreter(str(flatbuffer), num_threads=os.cpu_count() or 1)
-    interpreter.allocate_tensors()
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    rows: list[NDArray[np.float32]] = []
-    for number in range(len(images)):
-        interpreter.set_tensor(taken["index"], _quantized(images[number : number + 1], taken))
-        interpreter.invoke()
-        rows.append(_dequantized(interpreter.get_tensor(given["index"])[0], given))
-        progress(number + 1, len(images), "validation images")
-    return np.stack(rows)
-
-
-def _quantized(image: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
-    scale, zero_point = detail["quantization"]
-    if not scale:
-        return image.astype(detail["dtype"])
-    limits = np.iinfo(detail["dtype"])
-    stored = np.rint(image / scale) + zero_point
-    return np.clip(stored, limits.min, limits.max).astype(detail["dtype"])
-
-
-def _dequantized(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
-    scale, zero_point = detail["quantization"]
-    if not scale:
-        return values.astype(np.float32)
-    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
+    """Return the raw outputs of a flatbuffer `(images, columns)`, dequantised."""
+    interpreter = Interpreter(flatbuffer, threads=os.cpu_count() or 1)
+    return interpreter.predict(images, progress, what="validation images", precision=np.float64)
 
 
 def _divergence(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from pupila import PupilaError
+from pupila.litert.flatbuffer import (
+    ABSENT,
+    is_quantized,
+    map_model,
+    operators,
+    tensor_type,
+    tensors,
+)
 
-_TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
-_OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items()}
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 _KERNELS = ("/convolution", "/depthwise", "/conv_transpose", "/MatMul")
 """What TensorFlow calls that part of a layer that has the weights."""
@@ -43,23 +47,23 @@ def refuse_unfit(path: Path, technique: str, picture: tuple[int, ...]) -> None:
         PupilaError: it has an operator that is not of LiteRT, holds float16 or quantised tensors,
             takes pictures of another size, or has weights that are no numbers.
     """
-    model = _model(path)
+    model = map_model(path)
     _refuse_custom(model, technique)
     _refuse_quantized(model.Subgraphs(0), technique)
     _refuse_size(model.Subgraphs(0), technique, picture)
     _refuse_no_numbers(model)
 
 
-def refuse_without(path: Path, operators: tuple[str, ...], technique: str) -> None:
+def refuse_without(path: Path, kinds: tuple[str, ...], technique: str) -> None:
     """Let only a flatbuffer pass that has weights in one of those operators.
 
     Raises:
         PupilaError: it has none.
     """
-    if not any(layer.operator in operators for layer in layers(path)):
+    if not any(layer.operator in kinds for layer in layers(path)):
         raise PupilaError(
             f"{technique} found nothing to store in four bits: the flatbuffer has no "
-            f"{' and no '.join(operators)}. Use quantize-int8."
+            f"{' and no '.join(kinds)}. Use quantize-int8."
         )
 
 
@@ -75,7 +79,7 @@ def _refuse_custom(model: Any, technique: str) -> None:
 
 
 def _refuse_quantized(graph: Any, technique: str) -> None:
-    found = sorted({_type(tensor) for tensor in _tensors(graph) if _is_quantized(tensor)})
+    found = sorted({_type(tensor) for tensor in tensors(graph) if _is_quantized(tensor)})
     if found:
         raise PupilaError(
             f"{technique} needs a float32 flatbuffer, but the one it is given already holds "
@@ -97,7 +101,7 @@ def _refuse_size(graph: Any, technique: str, picture: tuple[int, ...]) -> None:
 
 
 def _refuse_no_numbers(model: Any) -> None:
-    for tensor in _tensors(model.Subgraphs(0)):
+    for tensor in tensors(model.Subgraphs(0)):
         if _type(tensor) != "float32" or tensor.ShapeLength() == 0:
             continue
         values = _constant(model, tensor).view("<f4")
@@ -120,17 +124,17 @@ def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
 
 def float_operators(path: Path) -> dict[str, int]:
     """Count by name the operators that compute in float32, conversions at the ends left out."""
-    model = _model(path)
+    model = map_model(path)
     counts: Counter[str] = Counter()
-    for name, tensors in _operators(model):
-        if name not in _CONVERSIONS and any(_type(tensor) == "float32" for tensor in tensors):
+    for name, written in _operators(model):
+        if name not in _CONVERSIONS and any(_type(tensor) == "float32" for tensor in written):
             counts[name] += 1
     return dict(sorted(counts.items()))
 
 
 def layers(path: Path) -> list[Layer]:
     """Return the operators with weights, in the order in which they run."""
-    found = ((name, _scope(tensors)) for name, tensors in _operators(_model(path)))
+    found = ((name, _scope(written)) for name, written in _operators(map_model(path)))
     return [
         Layer(_layer_name(scope), name, scope) for name, scope in found if name in _WITH_WEIGHTS
     ]
@@ -140,7 +144,7 @@ def dense_scopes(path: Path, block: int) -> list[str]:
     """Return the scopes of the dense layers whose inputs can be cut into blocks of that length."""
     return [
         _scope(written)
-        for name, written, read in _calls(_model(path))
+        for name, written, read in _calls(map_model(path))
         if name == "FULLY_CONNECTED" and read[1].Shape(1) % block == 0
     ]
 
@@ -156,16 +160,6 @@ def _layer_name(scope: str) -> str:
     return named[-1].rpartition("/")[0] or named[-1]
 
 
-def _model(path: Path) -> Any:
-    with path.open("rb") as stream:
-        content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return schema.Model.GetRootAs(content)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    return map(graph.Tensors, range(graph.TensorsLength()))
-
-
 def _operators(model: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yield each operator's name and the tensors that it writes."""
     return ((name, written) for name, written, _ in _calls(model))
@@ -174,24 +168,18 @@ def _operators(model: Any) -> Iterator[tuple[str, list[Any]]]:
 def _calls(model: Any) -> Iterator[tuple[str, list[Any], list[Any]]]:
     """Yield each operator's name, the tensors that it writes, and those that it reads."""
     graph = model.Subgraphs(0)
-    for operator in map(graph.Operators, range(graph.OperatorsLength())):
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        # files of before 2020 state the code in the narrower field alone
-        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        written = map(operator.Outputs, range(operator.OutputsLength()))
-        read = map(operator.Inputs, range(operator.InputsLength()))
+    for operator in operators(model, graph):
         yield (
-            _OPERATOR_NAMES[number],
-            [graph.Tensors(index) for index in written],
-            [graph.Tensors(index) for index in read if index >= 0],
+            operator.name,
+            [graph.Tensors(index) for index in operator.outputs],
+            [graph.Tensors(index) for index in operator.inputs if index != ABSENT],
         )
 
 
 def _type(tensor: Any) -> str:
-    return _TYPE_NAMES[tensor.Type()]
+    return tensor_type(tensor).lower()
 
 
 def _is_quantized(tensor: Any) -> bool:
     """Whether it is float16, or integers that stand for real numbers."""
-    quantization = tensor.Quantization()
-    return _type(tensor) == "float16" or bool(quantization and quantization.ScaleLength())
+    return _type(tensor) == "float16" or is_quantized(tensor)

@@ -10,15 +10,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import Padding
 from numpy.typing import NDArray
 
 from pupila import Progress
 from pupila.arrays import Pixels
+from pupila.litert.interpreter import Interpreter
 from pupila_quantize.weighted import Weighted, read_weighted
 
 _PLACES = 128
@@ -35,7 +34,7 @@ class Inputs:
 
     mean: NDArray[np.float64]
     """`(offsets, channels)`."""
-    moments: list[NDArray[np.float32]] = field(default_factory=list)
+    moments: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
     """`(inputs, inputs)` each: E[x xᵀ] of `TOGETHER` inputs after the other, the last the rest."""
 
 
@@ -48,15 +47,11 @@ def observe(
 ) -> list[Inputs]:
     """Run `images[rows]` through a float flatbuffer; return the inputs of what has weights."""
     operators = read_weighted(path)
-    interpreter = Interpreter(
-        str(path), num_threads=os.cpu_count() or 1, experimental_preserve_all_tensors=True
-    )
-    interpreter.allocate_tensors()
-    (taken,) = interpreter.get_input_details()
+    interpreter = Interpreter(path, threads=os.cpu_count() or 1, keep_all_tensors=True)
     random = np.random.default_rng(0)
     inputs: list[Inputs] = []
     for done, row in enumerate(rows, start=1):
-        interpreter.set_tensor(taken["index"], images[row : row + 1].astype(taken["dtype"]))
+        interpreter.set_image(images[row])
         interpreter.invoke()
         seen = (_Seen.of(each, interpreter) for each in operators)
         told = [each.inputs(with_moments, random) for each in seen]
@@ -86,8 +81,8 @@ class _Seen:
     has_moments: bool
 
     @classmethod
-    def of(cls, operator: Weighted, interpreter: Any) -> _Seen:
-        given = interpreter.get_tensor(operator.input_index)
+    def of(cls, operator: Weighted, interpreter: Interpreter) -> _Seen:
+        given = interpreter.tensor(operator.input_index)
         if operator.kind == "FULLY_CONNECTED":
             values = given.reshape(1, -1, operator.kernel.shape[1])
             return cls(values, _Steps.each(1), _Steps.each(values.shape[1]), True)

@@ -15,7 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 from numpy.typing import NDArray
 
-_OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+from pupila.litert.flatbuffer import operator_name
+
 _TYPES: dict[int, Any] = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
@@ -126,8 +127,7 @@ def read_weighted(path: Path, *, write: bool = False) -> list[Weighted]:
 
 def _operator_name(model: Any, operator: Any) -> str:
     code = model.operatorCodes[operator.opcodeIndex]
-    # files of before 2020 state the code in the narrower field alone
-    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return operator_name(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _input_scale(tensor: Any) -> float | None:

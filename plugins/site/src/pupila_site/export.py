@@ -13,7 +13,7 @@ from pupila.errors import nearest
 from pupila.evaluation import OperatingPoint
 from pupila.metrics import checked, operating_point, threshold_at
 from pupila_site import Site, headers, page, study
-from pupila_site.border import check_border
+from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
 _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
@@ -33,7 +33,7 @@ def export(step: Step[Site]) -> Product:
     built = page.PAGES.built()
     models, gate = _parted(step)
     for artifact in step.inputs:
-        check_border(artifact)
+        check_tensor_io(artifact)
     names = step.config.names or [_name(artifact) for artifact in step.inputs]
     entries: list[dict[str, Any]] = []
     for done, (artifact, name) in enumerate(zip(models, names, strict=False), start=1):

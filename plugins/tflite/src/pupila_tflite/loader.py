@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
-from pupila.litert.tensor_io import Border
+from pupila.litert.tensor_io import TensorIO
 from pupila_tflite import MODEL_NAME
 from pupila_tflite.flatbuffer import Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
@@ -62,11 +62,11 @@ def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
             )
 
 
-def _check_range(source: Path, image: Border) -> None:
+def _check_range(source: Path, image: TensorIO) -> None:
     """Refuse a quantised input that would clip raw pixels, or see them all as nearly black."""
     if not image.scale:
         return
-    low, high = image.span
+    low, high = image.real_range
     if low > _HIGHEST_LOW_END or not _HIGH_ENDS[0] <= high <= _HIGH_ENDS[1]:
         raise PupilaError(
             f"{str(source)!r} takes quantised numbers from {low:.3g} to {high:.3g}. Expected raw "
@@ -76,7 +76,7 @@ def _check_range(source: Path, image: Border) -> None:
 
 def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> None:
     shape = model.output.shape
-    if not shape or shape[0] not in _ONE_IMAGE or model.output.values != output.columns:
+    if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
             f"{str(source)!r} gives {shape}, but {output.kind} over {list(output.classes)} is "
             f"(1, {output.columns}): correct `classes` or `output` of the teacher."

@@ -5,24 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from pupila import Artifact, PupilaError
-from pupila.litert.tensor_io import borders_of
+from pupila.litert.tensor_io import read_tensor_io
 
 
-def check_border(artifact: Artifact) -> None:
+def check_tensor_io(artifact: Artifact) -> None:
     """Make sure that a flatbuffer takes and gives float32, in a batch of exactly one.
 
     Raises:
-        PupilaError: it does not, and what to do.
+        PupilaError: it does not; the message says what to do.
     """
-    borders = borders_of(artifact.file(".tflite"))
-    other = next((each.dtype for each in borders if each.dtype != np.float32), None)
+    inputs, outputs = read_tensor_io(artifact.file(".tflite"))
+    dtypes = [tensor.dtype for tensor in inputs + outputs]
+    other = next((dtype for dtype in dtypes if dtype != np.float32), None)
     if other is not None:
         raise PupilaError(
             f"Model {artifact.digest[:12]!r} takes or gives {other.name}, and browsers "
             f"run models with float32 at both ends only. Quantise it with `borders: float`: what "
             f"is inside stays as it is."
         )
-    batch = borders[0].shape[0]
+    batch = inputs[0].shape[0]
     if batch != 1:
         raise PupilaError(
             f"Model {artifact.digest[:12]!r} takes a batch of {batch} images, and browsers run "

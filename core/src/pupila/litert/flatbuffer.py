@@ -1,0 +1,105 @@
+"""Reads the operators of a flatbuffer: their names, and which tensors they read and write.
+
+Models, subgraphs and tensors are the objects of LiteRT's schema (`schema_py_generated`), which
+read from the file as they are asked. The file must be sound: LiteRT verifies it when it opens it.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ABSENT = -1
+"""Index of an optional tensor that an operator is not given."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One step of a graph."""
+
+    number: int
+    """Its position in the subgraph, from 0."""
+    name: str
+    """As the schema spells it, such as `CONV_2D`; `CUSTOM` where it is not one of LiteRT's."""
+    custom_name: str | None
+    """What a custom operator is called; None for LiteRT's own."""
+    inputs: tuple[int, ...]
+    """Indices of the tensors that it reads, `ABSENT` where an optional one is left out."""
+    outputs: tuple[int, ...]
+    """Indices of the tensors that it writes."""
+
+
+def map_model(path: Path) -> Any:
+    """Return the model of a `.tflite` file, mapped into memory: any size may be read."""
+    with path.open("rb") as stream:
+        return parse_model(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def parse_model(content: bytes | mmap.mmap) -> Any:
+    """Return the model of a flatbuffer."""
+    return _schema().Model.GetRootAs(content)
+
+
+def subgraphs(model: Any) -> Iterator[Any]:
+    """Yield all graphs of a model, the main one first."""
+    return map(model.Subgraphs, range(model.SubgraphsLength()))
+
+
+def tensors(graph: Any) -> Iterator[Any]:
+    """Yield all tensors of a graph, by their index."""
+    return map(graph.Tensors, range(graph.TensorsLength()))
+
+
+def operators(model: Any, graph: Any) -> Iterator[Operator]:
+    """Yield the operators of one graph of a model, in the order in which they run."""
+    for number in range(graph.OperatorsLength()):
+        operator = graph.Operators(number)
+        code = model.OperatorCodes(operator.OpcodeIndex())
+        name = operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        yield Operator(
+            number,
+            name,
+            (code.CustomCode() or b"").decode() if name == "CUSTOM" else None,
+            tuple(map(operator.Inputs, range(operator.InputsLength()))),
+            tuple(map(operator.Outputs, range(operator.OutputsLength()))),
+        )
+
+
+def operator_name(code: int, deprecated_code: int) -> str:
+    """Return the schema's name of an operator, from the two fields that state its code.
+
+    Files from before 2020 state it in the narrower field alone, which is now deprecated and holds
+    127 where the code does not fit.
+    """
+    return _name("BuiltinOperator", max(code, deprecated_code))
+
+
+def tensor_type(tensor: Any) -> str:
+    """Return the schema's name of a tensor's type, such as `FLOAT32`."""
+    return _name("TensorType", tensor.Type())
+
+
+def is_quantized(tensor: Any) -> bool:
+    """Whether a tensor has a scale, so that its integers stand for real numbers."""
+    quantization = tensor.Quantization()
+    return bool(quantization and quantization.ScaleLength())
+
+
+def _schema() -> Any:
+    return import_module("ai_edge_litert.schema_py_generated")
+
+
+def _name(enumeration: str, value: int) -> str:
+    """Return the name of a schema's number; of one newer than this schema, the number itself."""
+    return _names(enumeration).get(value, f"{enumeration} {value}")
+
+
+@cache
+def _names(enumeration: str) -> dict[int, str]:
+    numbers: type = getattr(_schema(), enumeration)
+    return {value: name for name, value in vars(numbers).items() if isinstance(value, int)}

@@ -1,0 +1,118 @@
+"""Runs images through a flatbuffer with LiteRT on the CPU, one at a time."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.arrays import Pixels
+from pupila.litert.tensor_io import TensorIO
+from pupila.runtime import Progress
+
+
+class Interpreter:
+    """An opened flatbuffer whose tensors are laid out.
+
+    Float and integer inputs look the same from outside: images are quantised on the way in, and
+    outputs dequantised on the way out, by the scales that the flatbuffer states.
+
+    `flatbuffer` is a file, which is mapped from disk, or its content. `reference_kernels` computes
+    without XNNPACK, with the kernels from which TFLite Micro's own were made, which round alike.
+    `keep_all_tensors` keeps what operators give to each other, for `tensor`, and takes more memory.
+
+    Raises:
+        ValueError: the file is broken.
+        RuntimeError: LiteRT lacks an operator.
+    """
+
+    def __init__(
+        self,
+        flatbuffer: Path | bytes,
+        *,
+        threads: int,
+        reference_kernels: bool = False,
+        keep_all_tensors: bool = False,
+    ) -> None:
+        litert: Any = import_module("ai_edge_litert.interpreter")
+        is_content = isinstance(flatbuffer, bytes)
+        kernels = litert.OpResolverType
+        self._interpreter: Any = litert.Interpreter(
+            model_path=None if is_content else str(flatbuffer),
+            model_content=flatbuffer if is_content else None,
+            num_threads=threads,
+            experimental_op_resolver_type=(
+                kernels.BUILTIN_REF if reference_kernels else kernels.AUTO
+            ),
+            experimental_preserve_all_tensors=keep_all_tensors,
+        )
+        self._interpreter.allocate_tensors()
+        self.inputs = [TensorIO.of(each) for each in self._interpreter.get_input_details()]
+        self.outputs = [TensorIO.of(each) for each in self._interpreter.get_output_details()]
+
+    @property
+    def input(self) -> TensorIO:
+        """The one input tensor."""
+        (only,) = self.inputs
+        return only
+
+    @property
+    def output(self) -> TensorIO:
+        """The one output tensor."""
+        (only,) = self.outputs
+        return only
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether a delegate such as XNNPACK computes some of the operators."""
+        # no public call tells whether a delegate was applied
+        operators = self._interpreter._get_ops_details()
+        return any(operator["op_name"] == "DELEGATE" for operator in operators)
+
+    def set_image(self, image: NDArray[Any]) -> None:
+        """Fill the input with one image `(height, width, channels)` of real values."""
+        self._interpreter.set_tensor(self.input.index, self.input.quantize(image[np.newaxis]))
+
+    def invoke(self) -> None:
+        """Run the operators on the image that was set."""
+        self._interpreter.invoke()
+
+    def timed_invoke(self) -> float:
+        """Run the operators and return the milliseconds that they took, without the input's."""
+        start = time.perf_counter()
+        self._interpreter.invoke()
+        return (time.perf_counter() - start) * 1000
+
+    def values(self) -> NDArray[np.float32]:
+        """Return the output of the last run `(columns,)`, dequantised."""
+        output = self.output
+        return output.dequantize(self._interpreter.get_tensor(output.index)).reshape(-1)
+
+    def tensor(self, index: int) -> NDArray[Any]:
+        """Return a copy of any tensor of the last run, as it is stored."""
+        return self._interpreter.get_tensor(index)
+
+    def predict(
+        self,
+        images: NDArray[np.uint8] | Pixels,
+        progress: Progress,
+        *,
+        what: str = "images",
+        precision: type[np.float32] | type[np.float64] = np.float32,
+    ) -> NDArray[np.float32]:
+        """Return the raw outputs `(images, columns)`, dequantised, of images in 0..255.
+
+        `what` is the unit in which `progress` is told. An integer input is quantised in
+        `precision` (see `TensorIO.quantize`).
+        """
+        outputs = np.empty((len(images), self.output.values_per_image), np.float32)
+        for row in range(len(images)):
+            self.set_image(images[row].astype(precision))
+            self.invoke()
+            outputs[row] = self.values()
+            progress(row + 1, len(images), what)
+        return outputs
