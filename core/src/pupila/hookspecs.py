@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
-    from pupila.plugin import Exporter, Loader, Runner, Student, Technique
+from pupila.plugin import Exporter, Loader, Runner, Student, Technique
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)

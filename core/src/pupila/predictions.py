@@ -9,26 +9,24 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from pupila.arrays import write_rows
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
+from pupila.registry import installed
+from pupila.runtime import OpenModel, Progress
 from pupila.views import AS_IS, Augmentation
 
-if TYPE_CHECKING:
-    from pupila.artifact import Artifact
-    from pupila.dataset import Dataset
-    from pupila.runtime import OpenModel, Progress
-
-    Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-    """From pictures `(n, height, width, 3)` to something of each `(n, columns)`."""
-    _Telling = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
-    """The same, telling its progress."""
+Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From pictures `(n, height, width, 3)` to something of each `(n, columns)`."""
+_Telling = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
+"""The same, telling its progress."""
 
 _CHUNK_IMAGES = 128
 """Images rendered at a time: bounds memory, whatever the size of the dataset."""
@@ -138,8 +136,6 @@ class Predictions:
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
     """Open an artifact in the runtime of its format, with all cores unless `threads` says less."""
-    from pupila.registry import installed
-
     runner = installed().runner(artifact.format)
     return runner.load()(artifact, threads or os.cpu_count() or 1)
 
@@ -200,8 +196,6 @@ def _key(
 
 def _runtime(artifact: Artifact) -> list[str]:
     """Name what runs an artifact, with its version."""
-    from pupila.registry import installed
-
     registry = installed()
     runtime = registry.origin(registry.runner(artifact.format))
     return [runtime.plugin.name, runtime.distribution, runtime.version]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -17,9 +17,7 @@ from PIL import Image, ImageStat
 
 from pupila.digest import digest_file
 from pupila.images import ImageError, decode
-
-if TYPE_CHECKING:
-    from pupila.runtime import Progress
+from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
 """Images measured between two commits: bounds memory, and what an interruption loses."""

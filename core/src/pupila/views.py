@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from pupila.arrays import Pixels
 from pupila.digest import digest_json
-
-if TYPE_CHECKING:
-    from pupila.arrays import Pixels
 
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
 """Aspect ratios between which Szegedy et al. 2015, "Going deeper with convolutions" (section 6),

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, InputContract
 from pupila.arrays import Pixels
+from pupila.contract import InputContract
+from pupila.dataset import Dataset
 from pupila.keras_files import import_keras
 from pupila.views import Augmentation
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pupila import Progress, PupilaError
+from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
+from pupila.runtime import Progress
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
 from pupila.training.loss import Loss, accuracy

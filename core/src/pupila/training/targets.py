@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pupila import Dataset
+from pupila.dataset import Dataset
 from pupila.views import Augmentation
 
 _LEAST_PROBABILITY = 1e-7
