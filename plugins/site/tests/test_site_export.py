@@ -18,7 +18,8 @@ from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.store import Store
 from pupila.testing import ExporterContract, ignore_progress, run_step
-from pupila_site import Site, page, study
+from pupila_site import page, study
+from pupila_site.config import Site
 
 Made = Any
 

@@ -16,7 +16,8 @@ from pupila import Artifact, InputContract, OutputContract, PupilaError, Step
 from pupila.artifact import Origin
 from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila_tfjs import ExportTfjs, Weights, nodejs
+from pupila_tfjs import nodejs
+from pupila_tfjs.config import ExportTfjs, Weights
 
 SIDE = 4
 """Rows and columns of the images that the hand-written models take."""

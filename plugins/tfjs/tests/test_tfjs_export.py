@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, PupilaError, keras_files
 from pupila.testing import ExporterContract
-from pupila_tfjs import Weights
+from pupila_tfjs.config import Weights
 from pupila_tfjs.runner import open_model
 
 SIDE = 32

@@ -17,7 +17,7 @@ from pupila.testing import (
     run_step,
     store_model,
 )
-from pupila_threshold import Operating
+from pupila_threshold.config import Operating
 
 SETTINGS = {"positive": "triangle"}
 

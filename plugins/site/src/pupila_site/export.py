@@ -12,7 +12,8 @@ from pupila.digest import digest_json, digest_tree
 from pupila.errors import nearest
 from pupila.evaluation import OperatingPoint
 from pupila.metrics import checked, operating_point, threshold_at
-from pupila_site import Site, headers, page, study
+from pupila_site import headers, page, study
+from pupila_site.config import Site
 from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"

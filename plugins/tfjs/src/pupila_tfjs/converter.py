@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from pupila import PupilaError
-from pupila_tfjs import Weights
+from pupila_tfjs.config import Weights
 
 _QUANTIZATION: dict[Weights, list[str]] = {
     "float32": [],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila import InputContract, Product, Step, keras_files
-from pupila_tfjs import ExportTfjs
+from pupila_tfjs.config import ExportTfjs
 from pupila_tfjs.converter import convert
 from pupila_tfjs.graph import flatten_biases, separate_sums
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from pupila import Exporter, Loader, Runner, hookimpl
 
-MODEL_NAME = "model.tflite"
-
 _IDENTIFIER = b"TFL3"
 _IDENTIFIER_START = 4
 """A flatbuffer carries its file identifier after the four bytes of the root's offset."""

@@ -16,8 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import Config, Product, PupilaError, Step, keras_files
-from pupila_tflite import MODEL_NAME
-from pupila_tflite.flatbuffer import Graph
+from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
 from pupila_tflite.saving import save_static

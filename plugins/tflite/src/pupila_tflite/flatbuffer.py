@@ -20,6 +20,9 @@ from pupila.litert.flatbuffer import (
     tensors,
 )
 
+MODEL_NAME = "model.tflite"
+"""Of the one file of an artifact."""
+
 _FLOAT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64")
 _KERNEL_POSITION = 1
 """Place of the kernel among the inputs of every operator that has one."""

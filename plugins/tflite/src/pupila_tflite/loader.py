@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
 from pupila.litert.tensor_io import TensorIO
-from pupila_tflite import MODEL_NAME
-from pupila_tflite.flatbuffer import Graph
+from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
 

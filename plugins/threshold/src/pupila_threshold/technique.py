@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step, Threshold
 from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
-from pupila_threshold import Operating
+from pupila_threshold.config import Operating
 
 
 def threshold(step: Step[Operating]) -> Product:

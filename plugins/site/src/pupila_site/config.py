@@ -1,0 +1,66 @@
+"""Settings of the exporter `site`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from pupila import Config, PupilaError, Runner, installed
+from pupila.errors import nearest
+
+
+class Site(Config):
+    """Settings of `site`."""
+
+    title: str = Field(
+        default="", description="Title of the page; one in the visitor's language where empty."
+    )
+    names: tuple[str, ...] | None = Field(
+        default=None,
+        description="What the page calls each input, in order; by default, what made it.",
+    )
+    positive: str | None = Field(
+        default=None,
+        description="Class whose probability is shown; by default the data's first.",
+    )
+    specificity: float = Field(
+        default=0.85,
+        gt=0,
+        lt=1,
+        description="Specificity on the validation images at which the threshold of a model that "
+        "ships none is chosen.",
+    )
+    gate: str | None = Field(
+        default=None,
+        description=(
+            "Class that the last input, a gate, lets through: it tells images of the right kind "
+            "from others, and the page warns where it has doubts. No gate where this is left out."
+        ),
+    )
+
+    def check_inputs(self, count: int) -> None:
+        """Make sure that a model is left beside the gate, and that each input has a name."""
+        if self.gate is not None and count < 2:
+            raise PupilaError(
+                f"`gate: {self.gate}` makes the last input a gate, and there is no other: give at "
+                f"least one model before it, or leave `gate` out."
+            )
+        if self.names is not None and len(self.names) != count:
+            raise PupilaError(
+                f"`names` has {len(self.names)} names, {list(self.names)}, for {count} inputs: "
+                f"give one for each, in the same order."
+            )
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Make sure that the positive class is one of the data's."""
+        if self.positive not in (None, *classes):
+            raise PupilaError(
+                f"The positive class {self.positive!r} is none of {list(classes)}."
+                f"{nearest(str(self.positive), classes)}"
+            )
+
+    def uses(self) -> Sequence[Runner]:
+        """Return what answers: thresholds and their figures depend on it."""
+        runners = installed().all(Runner)
+        return [each for each in runners if each.judges and each.format == "tflite"]

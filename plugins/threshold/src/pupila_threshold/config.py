@@ -1,0 +1,65 @@
+"""Settings of the technique `threshold`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pupila import Config, PupilaError, Runner, installed
+from pupila.errors import nearest
+
+_SENSITIVITY = 0.95
+"""What is wanted where a recipe names neither."""
+
+FORMATS = frozenset({"keras", "savedmodel", "tflite", "tfjs", "tflite-micro"})
+"""Of the models that may be given a threshold."""
+
+
+class Operating(Config):
+    """From which probability on an image is called positive."""
+
+    positive: str = Field(description="Class whose probability is compared with the threshold.")
+    sensitivity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least fraction of the positive validation images that is to be found; 0.95 "
+        "where neither this nor `specificity` is given.",
+    )
+    specificity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least fraction of the other validation images that is not to be called "
+        "positive.",
+    )
+
+    @model_validator(mode="after")
+    def _wants_one(self) -> Self:
+        if self.sensitivity is not None and self.specificity is not None:
+            raise ValueError(
+                f"`sensitivity` is {self.sensitivity!r} and `specificity` {self.specificity!r}: "
+                f"one threshold cannot promise both, so leave one out"
+            )
+        return self
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        if self.positive not in classes:
+            raise PupilaError(
+                f"`positive` is {self.positive!r}, but the data has the classes {list(classes)}: "
+                f"name one of them.{nearest(self.positive, classes)}"
+            )
+
+    def uses(self) -> Sequence[Runner]:
+        """Return the runtimes that may answer: what is chosen depends on them."""
+        runners = installed().all(Runner)
+        return [each for each in runners if each.judges and each.format in FORMATS]
+
+    @property
+    def wanted(self) -> tuple[str, float]:
+        """Name of the figure that is to be reached, and how much of it."""
+        if self.specificity is not None:
+            return "specificity", self.specificity
+        return "sensitivity", _SENSITIVITY if self.sensitivity is None else self.sensitivity
