@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [ROOT / "core/src", *sorted(ROOT.glob("plugins/*/src"))]
+SOURCES = [ROOT / "core/src", ROOT / "flows/src", *sorted(ROOT.glob("plugins/*/src"))]
 
 _IMPLEMENTATION = re.compile(r"([a-z_]\w*(?:\.\w+)*):\w+")
 """How a descriptor names the function that is imported when it is needed: `package.module:name`."""

@@ -203,4 +203,4 @@ def test_bad_data_stops_the_run_before_any_training(folder: Path, tmp_path: Path
     assert done.returncode == 1
     assert "two splits" in done.stderr
     assert "Data Docs" in done.stderr
-    assert not list((copy / ".pupila" / "store" / "objects").iterdir())
+    assert not list((copy / ".pupila" / "store" / "objects").glob("*"))

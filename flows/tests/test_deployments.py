@@ -30,9 +30,10 @@ from pupila_flows.station.address import (
     write_record,
 )
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import POOL, Night, deployments_of
+from pupila_flows.station.deployments import POOL, deployments_of
 from pupila_flows.station.environment import MARK, environment
 from pupila_flows.station.monitor import Watch
+from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import RETRAINED, tell_retrained
 from pupila_flows.station.station import Station, running
 from pupila_flows.station.supervisor import Kept, end_all
@@ -190,7 +191,9 @@ def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_hav
         assert each["work_pool"] == {"name": POOL}
         assert each["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
         assert each["description"].endswith(".")
-    assert found["compress", "nightly"]["schedules"][0].keys() == {"cron", "timezone", "active"}
+    night = Night()
+    (schedule,) = found["compress", "nightly"]["schedules"]
+    assert schedule == {"cron": night.cron, "timezone": night.timezone, "active": True}
     (trigger,) = found["compress", "retrained"]["triggers"]
     assert trigger["expect"] == [RETRAINED]
 

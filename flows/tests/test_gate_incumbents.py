@@ -49,7 +49,7 @@ def test_what_is_published_is_neither_fetched_nor_judged_where_it_is_the_artifac
     incumbents = Incumbents.of(run, GateSection())
     assert incumbents.standing(int8) == "same"
     assert incumbents.of_entry(int8) is None
-    assert not list((run.workspace.store.root / "objects").iterdir())
+    assert not list((run.workspace.store.root / "objects").glob("*"))
     assert incumbents.standing(int8.model_copy(update={"artifact": "another"})) is None
     renamed = int8.model_copy(update={"name": "small"})
     assert (incumbents.standing(renamed), incumbents.of_entry(renamed)) == ("missing", None)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SPECIFICITY = 0.85
+"""At which sensitivity is reported, unless a recipe says otherwise."""
+LATENCY_REPEATS = 50
+"""Timed inferences of one image, after warm-up, unless a recipe says otherwise."""
+
 
 class _Figures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,15 @@ from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
-from pupila.evaluation import Cost, Estimate, Evaluation, Latency, Measurement, Trial
+from pupila.evaluation import (
+    LATENCY_REPEATS,
+    Cost,
+    Estimate,
+    Evaluation,
+    Latency,
+    Measurement,
+    Trial,
+)
 from pupila.metrics import accuracy, agreement, checked, metrics_of
 from pupila.openset import OpenSetImages, judge_open_set
 from pupila.plugin import Runner
@@ -46,7 +54,7 @@ def evaluate(
     reference: tuple[str, Artifact] | None = None,
     split: str = "test",
     threads: int | None = None,
-    latency_repeats: int = 50,
+    latency_repeats: int = LATENCY_REPEATS,
     open_set: OpenSetImages | None = None,
 ) -> Evaluation:
     """Return all figures of `artifact` on one split of `dataset` (which holds every split).
@@ -97,7 +105,11 @@ def evaluate(
 
 
 def measure(
-    artifact: Artifact, images: Dataset, *, threads: int | None = None, latency_repeats: int = 50
+    artifact: Artifact,
+    images: Dataset,
+    *,
+    threads: int | None = None,
+    latency_repeats: int = LATENCY_REPEATS,
 ) -> Measurement:
     """Return what `artifact` takes to ship, and to answer to the first of `images`.
 
@@ -125,7 +137,7 @@ def attempt(
     progress: Progress,
     source: Artifact | None = None,
     threads: int | None = None,
-    latency_repeats: int = 50,
+    latency_repeats: int = LATENCY_REPEATS,
 ) -> Trial:
     """Return how `artifact` does in the runtime of that name, on the images of `dataset`.
 

@@ -24,29 +24,30 @@ _DIGEST_DIGITS = 64
 
 
 class Store:
-    """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`."""
+    """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
+
+    Nothing is made on disk before something is written.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._objects = root / "objects"
         self._ledger = root / "ledger"
         self._incoming = root / "incoming"
-        for folder in (self._objects, self._ledger, self._incoming):
-            folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def draft(self) -> Generator[Path]:
         """Yield an empty folder on the store's own disk, removed afterwards if still there."""
         folder = self._incoming / uuid4().hex
-        folder.mkdir()
+        folder.mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def sweep(self) -> None:
+    def collect_garbage(self) -> None:
         """Remove drafts that a killed process left: those that nobody touched for a week."""
-        for draft in self._incoming.iterdir():
+        for draft in self._incoming.glob("*"):
             with suppress(FileNotFoundError):  # sealed or removed by its owner meanwhile
                 if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(draft, ignore_errors=True)
@@ -93,8 +94,9 @@ class Store:
         """Move a draft to where the artifact of that digest lies, and return the place."""
         target = self._objects / digest
         if target.exists() and not self._is_whole(digest):
-            target.rename(self._incoming / uuid4().hex)  # swept later
+            target.rename(self._incoming / uuid4().hex)  # collected later
         if not target.exists():
+            self._objects.mkdir(parents=True, exist_ok=True)
             _sync(folder)
             try:
                 folder.rename(target)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila.errors import PupilaError
+from pupila.evaluation import SPECIFICITY
 from pupila_flows.cli import registry, station, teacher
 from pupila_flows.cli.console import print_table, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
@@ -153,7 +154,7 @@ def evaluate(
     ] = None,
     specificity: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Where sensitivity is reported.")
-    ] = 0.85,
+    ] = SPECIFICITY,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:

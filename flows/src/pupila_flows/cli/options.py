@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pupila_flows.workspace import DEFAULT
+
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
 WorkspaceFolder = Annotated[
     Path,
@@ -22,4 +24,4 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-HERE = Path(".pupila")
+HERE = Path(DEFAULT)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila_flows.cli.options import HERE, WorkspaceFolder
+from pupila_flows.station.night import Night
 
 if TYPE_CHECKING:
     from pupila_flows.station.deployments import Deployment
@@ -36,7 +37,6 @@ Notify = Annotated[
         show_default=False,
     ),
 ]
-_NIGHT, _ZONE = "0 2 * * *", "UTC"
 
 
 @app.command()
@@ -53,14 +53,14 @@ def up(
             show_default=False,
         ),
     ] = None,
-    cron: Cron = _NIGHT,
-    timezone: Timezone = _ZONE,
+    cron: Cron = Night.cron,
+    timezone: Timezone = Night.timezone,
     notify: Notify = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
     """Bring up server, deployments and a worker, until Ctrl-C."""
     from pupila_flows.station.address import checked_address
-    from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.deployments import deployments_of
     from pupila_flows.station.signals import heed
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
@@ -83,15 +83,15 @@ def up(
 @app.command()
 def deploy(
     recipe: Recipes = None,
-    cron: Cron = _NIGHT,
-    timezone: Timezone = _ZONE,
+    cron: Cron = Night.cron,
+    timezone: Timezone = Night.timezone,
     notify: Notify = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
     """Register the deployments with a server that is up already: that of PREFECT_API_URL."""
     import os
 
-    from pupila_flows.station.deployments import Night, deployments_of
+    from pupila_flows.station.deployments import deployments_of
     from pupila_flows.station.loopback import unproxied
     from pupila_flows.station.register import register
     from pupila_flows.workspace import Workspace

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from pupila.contract import OutputContract, OutputKind
+from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.publish import PublishSection
@@ -61,6 +62,9 @@ ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_tol
 
 
 _LAST_SEED = 2**32 - 1
+
+RETRIES = 1
+"""Times that what crashed is tried again; `run.prefect_tasks` has the rest of the policy."""
 
 
 class ScreenSection(Section):
@@ -164,7 +168,9 @@ class StepSection(Section):
         default=180, gt=0, le=30_000, description="Each try is stopped after this long."
     )
     retries: int = Field(
-        default=1, ge=0, description="Times it is tried again after a crash, from its checkpoint."
+        default=RETRIES,
+        ge=0,
+        description="Times it is tried again after a crash, from its checkpoint.",
     )
 
 
@@ -189,10 +195,10 @@ class EvaluateSection(Section):
     """How every artifact is judged."""
 
     specificity: float = Field(
-        default=0.85, gt=0, lt=1, description="Specificity at which sensitivity is reported."
+        default=SPECIFICITY, gt=0, lt=1, description="Specificity at which sensitivity is reported."
     )
     latency_repeats: int = Field(
-        default=50, ge=5, description="Timed inferences of one image, after warm-up."
+        default=LATENCY_REPEATS, ge=5, description="Timed inferences of one image, after warm-up."
     )
     runtimes: tuple[str, ...] = Field(
         default=(),

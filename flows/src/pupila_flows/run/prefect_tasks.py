@@ -20,12 +20,11 @@ from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.execution.session import perform
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.run_step import RunStep
+from pupila_flows.recipe.schema import RETRIES
 from pupila_flows.run.best_effort import best_effort
 
 ResultT = TypeVar("ResultT")
 
-RETRIES = 1
-"""Times that a job which crashed is tried again; a recipe may say otherwise of a step."""
 RETRY_DELAY_SECONDS = 2
 _PROGRESS_ARTIFACT_SECONDS = 5.0
 """Prefect's database is told of progress no more often than this."""

@@ -10,20 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pupila.errors import PupilaError, nearest
 from pupila_flows.plan.reading import read_plan
+from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import resource_id
 from pupila_flows.teachers import PREFIX, Shelf
 
 POOL = "pupila"
 TAG = "pupila-station"
 """Deployments that bear it are a station's; one whose recipe is no longer named is removed."""
-
-
-@dataclass(frozen=True)
-class Night:
-    """When the nightly runs begin."""
-
-    cron: str = "0 2 * * *"
-    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)

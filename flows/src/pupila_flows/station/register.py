@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from pupila.errors import PupilaError
-from pupila_flows.station.deployments import POOL, TAG, Deployment, Night
+from pupila_flows.station.deployments import POOL, TAG, Deployment
+from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import RETRAINED
 
 _AUTOMATIONS = Path(__file__).with_name("automations.yaml")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pupila import Config, PupilaError, Runner, installed
 from pupila.errors import nearest
+from pupila.evaluation import SPECIFICITY
 
 
 class Site(Config):
@@ -25,7 +26,7 @@ class Site(Config):
         description="Class whose probability is shown; by default the data's first.",
     )
     specificity: float = Field(
-        default=0.85,
+        default=SPECIFICITY,
         gt=0,
         lt=1,
         description="Specificity on the validation images at which the threshold of a model that "
