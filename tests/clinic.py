@@ -20,7 +20,8 @@ from PIL import Image
 from pupila.keras_files import import_keras
 from pupila_flows.results import RunResult
 from pupila_flows.station.address import LOOPBACK, Address
-from pupila_flows.station.deployments import Night, deployments_of
+from pupila_flows.station.deployments import deployments_of
+from pupila_flows.station.night import Night
 from pupila_flows.station.station import Station, running
 from pupila_flows.workspace import Workspace
 

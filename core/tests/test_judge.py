@@ -342,7 +342,7 @@ def test_an_evaluation_survives_json(store: Store, dataset: Dataset, predictions
     ("changes", "message"),
     [
         ({"split": "tset"}, "no split 'tset'"),
-        ({"positive": "circle"}, "positive class 'circle' is none of"),
+        ({"positive": "circle"}, "positive is 'circle', which is none of"),
         ({"specificity": 0.0}, r"Specificity 0\.0"),
         ({"latency_repeats": 0}, "0 repeats"),
     ],

@@ -189,17 +189,17 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (
             ("gate: fundus}}", "gate: fundus, positive: sqare}}"),
             9,
-            ["'sqare' is none of ['square', 'triangle']. Did you mean 'square'?"],
+            ["'sqare', which is none of the classes ['square', 'triangle'].", "mean 'square'?"],
         ),
         (
             ("  page:", f"  {SET}: sqare}}}}\n  page:"),
             9,
-            ["`positive` is 'sqare', but the data has", "Did you mean 'square'?"],
+            ["positive is 'sqare', which is none of", "Did you mean 'square'?"],
         ),
         (
             ("  page:", f"  one: {{use: one-class, from: big, {POSITIVE}: triangel}}}}\n  page:"),
             9,
-            ["`positive` is 'triangel', but the data has", "Did you mean 'triangle'?"],
+            ["positive is 'triangel', which is none of", "Did you mean 'triangle'?"],
         ),
         (
             (

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pupila.artifact import Threshold
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, no_class
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 
 Floats = NDArray[np.float64]
@@ -116,10 +116,7 @@ def checked(
 
 def _column(positive: str, classes: Sequence[str]) -> int:
     if positive not in classes:
-        raise PupilaError(
-            f"The positive class {positive!r} is none of {list(classes)}."
-            f"{nearest(positive, classes)}"
-        )
+        raise PupilaError(no_class("positive", positive, classes))
     return list(classes).index(positive)
 
 

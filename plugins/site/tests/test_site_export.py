@@ -132,7 +132,10 @@ def test_the_table_of_the_study_is_whole(said: dict[str, Any]):
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
-        ({"positive": "sqare"}, r"'sqare' is none of \['square', 'triangle'\].*square"),
+        (
+            {"positive": "sqare"},
+            r"'sqare', which is none of the classes \['square', 'triangle'\].*square",
+        ),
         ({"gate": "fundsu"}, r"let 'fundsu' through.*\['fundus', 'other'\].*fundus"),
     ],
 )

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from rich.markup import escape
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, no_class
 from pupila.openset import OpenSetImages, check_accepts
 from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
@@ -62,8 +62,8 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     if made:
         writing.check_label(made.label, dataset)
     positive = plan.recipe.data.positive
-    if positive not in (None, *dataset.classes):
-        raise PupilaError(f"positive is {positive!r}: none of the classes {dataset.classes}.")
+    if positive is not None and positive not in dataset.classes:
+        raise PupilaError(no_class("positive", positive, dataset.classes))
     return dataset
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pupila.contract import OutputContract, OutputKind
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, nearest, no_class
 from pupila.evaluation import Evaluation
 from pupila.registry import installed
 from pupila.store import is_artifact
@@ -152,9 +152,6 @@ def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
 
 
 def _known(positive: str | None, dataset: Dataset) -> str | None:
-    if positive not in (None, *dataset.classes):
-        raise PupilaError(
-            f"positive is {positive!r}, but the classes are {list(dataset.classes)}."
-            f"{nearest(str(positive), dataset.classes)}"
-        )
+    if positive is not None and positive not in dataset.classes:
+        raise PupilaError(no_class("positive", positive, dataset.classes))
     return positive

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from pupila import InputContract, PupilaError, Student, installed
-from pupila.errors import nearest
+from pupila.errors import no_class
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
@@ -102,10 +102,7 @@ class OneClass(Schedule):
 
     def check_classes(self, classes: Sequence[str]) -> None:
         if self.positive not in classes:
-            raise PupilaError(
-                f"`positive` is {self.positive!r}, but the data has the classes {list(classes)}: "
-                f"name one of them.{nearest(self.positive, classes)}"
-            )
+            raise PupilaError(no_class("positive", self.positive, classes))
         if len(classes) != CLASSES:
             raise PupilaError(
                 f"The data has {len(classes)} classes, {list(classes)}, where one class is told "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from pupila import Config, PupilaError, Runner, installed
-from pupila.errors import nearest
+from pupila.errors import no_class
 from pupila.evaluation import SPECIFICITY
 
 
@@ -55,11 +55,8 @@ class Site(Config):
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Make sure that the positive class is one of the data's."""
-        if self.positive not in (None, *classes):
-            raise PupilaError(
-                f"The positive class {self.positive!r} is none of {list(classes)}."
-                f"{nearest(str(self.positive), classes)}"
-            )
+        if self.positive is not None and self.positive not in classes:
+            raise PupilaError(no_class("positive", self.positive, classes))
 
     def uses(self) -> Sequence[Runner]:
         """Return what answers: thresholds and their figures depend on it."""

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from pupila import Config, PupilaError, Runner, installed
-from pupila.errors import nearest
+from pupila.errors import no_class
 
 _SENSITIVITY = 0.95
 """What is wanted where a recipe names neither."""
@@ -47,10 +47,7 @@ class Operating(Config):
 
     def check_classes(self, classes: Sequence[str]) -> None:
         if self.positive not in classes:
-            raise PupilaError(
-                f"`positive` is {self.positive!r}, but the data has the classes {list(classes)}: "
-                f"name one of them.{nearest(self.positive, classes)}"
-            )
+            raise PupilaError(no_class("positive", self.positive, classes))
 
     def uses(self) -> Sequence[Runner]:
         """Return the runtimes that may answer: what is chosen depends on them."""

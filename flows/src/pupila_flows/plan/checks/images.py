@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import nearest
+from pupila.errors import nearest, no_class
 from pupila_flows.data import exclude
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
@@ -23,12 +23,8 @@ def positive(context: Context) -> Iterator[Mistake]:
     if section is None or context.named_classes is None:
         return
     _, known = context.named_classes
-    if section.positive not in (None, *known):
-        yield (
-            ("data", "positive"),
-            f"positive is {section.positive!r}, which is none of the classes "
-            f"{list(known)}.{nearest(str(section.positive), known)}",
-        )
+    if section.positive is not None and section.positive not in known:
+        yield ("data", "positive"), no_class("positive", section.positive, known)
 
 
 def screen(context: Context) -> Iterator[Mistake]:
@@ -83,11 +79,7 @@ def open_set(context: Context) -> Iterator[Mistake]:
             f"open_set out, or use data of two classes.",
         )
     elif classes and section.accepts not in classes:
-        yield (
-            (*location, "accepts"),
-            f"accepts is {section.accepts!r}, which is none of the classes {list(classes)}."
-            f"{nearest(section.accepts, classes)}",
-        )
+        yield (*location, "accepts"), no_class("accepts", section.accepts, classes)
     yield from context.near_misses.mistakes
 
 
@@ -98,8 +90,4 @@ def hard_negatives(context: Context) -> Iterator[Mistake]:
         return
     classes = yield from context.labels.checked()
     if classes and section.label not in classes:
-        yield (
-            ("data", "hard_negatives", "label"),
-            f"label is {section.label!r}, which is none of the classes {list(classes)}."
-            f"{nearest(section.label, classes)}",
-        )
+        yield ("data", "hard_negatives", "label"), no_class("label", section.label, classes)
