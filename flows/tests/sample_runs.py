@@ -14,6 +14,7 @@ from pupila import InputContract, OutputContract
 from pupila.artifact import Origin, Record
 from pupila.digest import digest_json
 from pupila.evaluation import Cost, Evaluation, Latency
+from pupila.measured import Measured
 from pupila.metrics import agreement, metrics_of, proportion
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
@@ -204,7 +205,9 @@ def _record(node: Node, classes: tuple[str, ...]) -> Record:
             version=f"0.1.{len(node.name)}",
             seed=node.seed,
         ),
-        measured={"validation_accuracy": 0.953, "loss": [0.69, 0.41, 0.33]} | node.measured,
+        measured=Measured(
+            {"validation_accuracy": 0.953, "loss": [0.69, 0.41, 0.33]}, node.measured
+        ),
     )
 
 

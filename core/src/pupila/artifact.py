@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila.contract import InputContract, OutputContract
+from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
 
@@ -64,8 +65,9 @@ class Record(BaseModel):
     threshold: Threshold | None = Field(
         default=None, description="Operating threshold that ships with the model, where one does."
     )
-    measured: dict[str, Any] = Field(
-        default_factory=dict, description="What the plugin measured while it made the artifact."
+    measured: Measured = Field(
+        default_factory=Measured,
+        description="What the plugin measured while it made the artifact: see `pupila.measured`.",
     )
 
     @model_validator(mode="after")

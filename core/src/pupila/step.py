@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pupila.artifact import Artifact, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
+from pupila.measured import Measured
 from pupila.plugin import Config
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
@@ -87,8 +88,8 @@ class Product:
     """Name of the one file that a device gets, where others only help to build."""
     threshold: Threshold | None = None
     """Operating threshold; it is of these very files, so another form of a model has none."""
-    measured: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What was measured in the making, as JSON. A sentence under `warning` the report shows."""
+    measured: Measured = field(default_factory=Measured)
+    """What was measured in the making: models of `pupila.measured`, and other figures as JSON."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> Product:

@@ -1,0 +1,116 @@
+"""What plugins measure while they make an artifact, as models that anyone may fill and read.
+
+A technique puts together what it measured:
+
+```python
+from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
+
+curve = PruningCurve(
+    curve=(
+        PruningRound(parameters=9000, validation_accuracy=0.97),
+        PruningRound(parameters=4000, validation_accuracy=0.96),
+    ),
+    round=1,
+    reason="Round 1 lost no more than the budget.",
+)
+measured = Measured(curve, PluginWarning(warning="Few images."), {"kernels_skipped": 2})
+```
+
+The last part has no model: whatever is JSON may be noted, and the report lists it. Who reads asks
+for a type, and never for the plugin:
+
+```python
+found = artifact.record.measured.read(PruningCurve)
+if found:
+    print(found.curve[found.round].parameters)
+```
+
+The report draws `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with `TeacherQualities`
+and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, whichever package wrote them.
+Any pydantic model of your own can be a part and can be read in the same way.
+
+All models lie side by side in one flat JSON object under `measured` of `artifact.json`. Three names
+mean different things there, and are told apart by what they hold: `agreement` (of two models, or
+between teachers), `history` (of a training, of each round, of a search) and `sensitivity` (of
+layers, or of an operating point).
+"""
+
+from pupila.measured.checking import MODELS, problems
+from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
+from pupila.measured.figures import Interval, Measured, MeasuredPart, PluginWarning
+from pupila.measured.one_class import OneClassBaselines, OneClassCalibration, OneClassQuality
+from pupila.measured.pruning import (
+    ClusteringResult,
+    FileSizePair,
+    FileSizes,
+    PruningCurve,
+    PruningRound,
+    StoredBytes,
+    WeightSparsity,
+)
+from pupila.measured.quantization import FloatComparison, LayerSensitivities, LayerSensitivity
+from pupila.measured.search import (
+    Ancestor,
+    BlockSize,
+    Candidate,
+    Genome,
+    GenomeBlock,
+    GenomeHead,
+    Improvement,
+    PickedModel,
+    PickWith,
+    SearchedModel,
+    SearchResult,
+)
+from pupila.measured.teachers import (
+    OracleTeaching,
+    TaughtFractions,
+    TeacherAgreement,
+    TeacherQualities,
+    TeacherQuality,
+)
+from pupila.measured.training import History, TrainingSummary, history_of
+
+__all__ = [
+    "MODELS",
+    "Ancestor",
+    "BlockSize",
+    "Candidate",
+    "ClusteringResult",
+    "FileSizePair",
+    "FileSizes",
+    "FloatComparison",
+    "Genome",
+    "GenomeBlock",
+    "GenomeHead",
+    "History",
+    "Improvement",
+    "Interval",
+    "LayerSensitivities",
+    "LayerSensitivity",
+    "Measured",
+    "MeasuredPart",
+    "MicrocontrollerMemory",
+    "OneClassBaselines",
+    "OneClassCalibration",
+    "OneClassQuality",
+    "OracleTeaching",
+    "PickWith",
+    "PickedModel",
+    "PluginWarning",
+    "ProbeComparison",
+    "PruningCurve",
+    "PruningRound",
+    "RuntimeComparison",
+    "SearchResult",
+    "SearchedModel",
+    "StoredBytes",
+    "TaughtFractions",
+    "TeacherAgreement",
+    "TeacherQualities",
+    "TeacherQuality",
+    "TrainingSummary",
+    "WeightSparsity",
+    "history_of",
+    "problems",
+]

@@ -1,0 +1,66 @@
+"""Whether figures that bear the name of a model's field have its form."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ValidationError
+
+from pupila.evaluation import OperatingPoint
+from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
+from pupila.measured.figures import Measured, PluginWarning
+from pupila.measured.one_class import OneClassBaselines, OneClassCalibration
+from pupila.measured.pruning import ClusteringResult, FileSizes, PruningCurve, WeightSparsity
+from pupila.measured.quantization import FloatComparison, LayerSensitivities
+from pupila.measured.search import PickedModel, SearchResult
+from pupila.measured.teachers import OracleTeaching, TeacherAgreement, TeacherQualities
+from pupila.measured.training import TrainingSummary
+
+MODELS: tuple[type[BaseModel], ...] = (
+    ClusteringResult,
+    FileSizes,
+    FloatComparison,
+    LayerSensitivities,
+    MicrocontrollerMemory,
+    OneClassBaselines,
+    OneClassCalibration,
+    OperatingPoint,
+    OracleTeaching,
+    PickedModel,
+    PluginWarning,
+    ProbeComparison,
+    PruningCurve,
+    RuntimeComparison,
+    SearchResult,
+    TeacherAgreement,
+    TeacherQualities,
+    TrainingSummary,
+    WeightSparsity,
+)
+"""Every model whose fields stand under `measured` of an artifact that a built-in plugin made."""
+
+
+def problems(measured: Measured) -> list[str]:
+    """Return what is wrong with figures that have a field's name, but the form of no such field.
+
+    Fields that are not there are no problem: a plugin notes what it knows.
+    """
+    return [problem for name in measured for problem in _problems(measured, name)]
+
+
+def _problems(measured: Measured, name: str) -> list[str]:
+    by_kind = [_errors(measured, kind, name) for kind in MODELS if name in kind.model_fields]
+    return [error for errors in by_kind for error in errors] if all(by_kind) else []
+
+
+def _errors(measured: Measured, kind: type[BaseModel], name: str) -> list[str]:
+    """Return why `name` is not the field of `kind`; empty where it is."""
+    known = {field: measured[field] for field in kind.model_fields if field in measured}
+    try:
+        kind.model_validate(known)
+    except ValidationError as invalid:
+        return [
+            f"{'.'.join(map(str, error['loc'] or (name,)))} is not that of {kind.__name__}: "
+            f"{error['msg']}"
+            for error in invalid.errors()
+            if error["loc"][:1] in ((), (name,))
+        ]
+    return []

@@ -1,0 +1,43 @@
+"""What an exported model needs, and how far its answers are from those of another runtime."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from pupila.measured.figures import Count, Fraction, MeasuredPart
+
+
+class MicrocontrollerMemory(MeasuredPart):
+    """What a model takes on a microcontroller, from TFLite Micro on this computer."""
+
+    operators: dict[str, Count] = Field(description="How often each operator occurs, by name.")
+    flash_bytes: Count = Field(description="Size of the flatbuffer.")
+    arena_bytes: Count = Field(description="The smallest arena that the model runs in.")
+    activation_bytes: Count = Field(description="Part of the arena: images and feature maps.")
+    persistent_bytes: Count = Field(description="Part of the arena: what operators keep.")
+
+
+class ProbeComparison(MeasuredPart):
+    """How far an exported model's answers to drawn images are from those of the model itself."""
+
+    max_difference: float = Field(description="Largest absolute difference of an output.")
+    probe_images: Count = Field(description="Images drawn.")
+
+
+class RuntimeComparison(MeasuredPart):
+    """How far two runtimes are apart in their answers to drawn images.
+
+    What is not a number, of a defective runtime, is written as null.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    probe_images: Count = Field(description="Images drawn.")
+    label_agreement: Fraction = Field(description="Fraction of the images given the same class.")
+    max_difference: float = Field(description="Largest absolute difference of an output.")
+    reference_difference: float = Field(
+        description="The same against LiteRT's reference kernels, which round alike."
+    )
+    answer_span: float = Field(
+        description="How far the reference's own answers lie apart, from image to image."
+    )

@@ -1,0 +1,54 @@
+"""What quantisation costs: as a whole, and layer by layer."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from pupila.measured.figures import Count, Fraction, MeasuredPart
+
+
+class FloatComparison(MeasuredPart):
+    """How a quantised model does beside the float one, on the same validation images.
+
+    What is not a number, of a defective file, is written as null.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    validation_images: Count = Field(description="Images compared, 500 at most.")
+    validation_accuracy: Fraction = Field(description="Of the quantised model.")
+    float_accuracy: Fraction = Field(description="Of the float model.")
+    agreement: Fraction = Field(description="Fraction of the images given the same class by both.")
+    divergence: float = Field(
+        description="Mean of KL(p ‖ q) over images in nats, with p of the float model."
+    )
+    largest_difference: float = Field(description="Largest absolute difference of a probability.")
+
+
+class LayerSensitivity(MeasuredPart):
+    """What one layer does to the answers when it alone is quantised.
+
+    Wu et al. 2020, "Integer quantization for deep learning inference", section 6.1.
+    """
+
+    layer: str = Field(description="Name of the layer.")
+    operator: str = Field(default="", description="Operator of the flatbuffer: `CONV_2D`, ….")
+    divergence: float = Field(
+        description="Mean of KL(p ‖ q) over validation images in nats, p of the float model; "
+        "rounding can carry it a little below 0."
+    )
+    accuracy: Fraction | None = Field(
+        default=None, description="Validation accuracy with this layer alone quantised."
+    )
+    in_float: bool = Field(default=False, description="Whether the layer was left in float.")
+
+
+class LayerSensitivities(MeasuredPart):
+    """All layers with weights, and which of them stayed in float."""
+
+    sensitivity: tuple[LayerSensitivity, ...] = Field(
+        min_length=1, description="The most sensitive layer first."
+    )
+    within_budget: bool | None = Field(
+        default=None, description="Whether the loss of accuracy is within the step's `budget`."
+    )

@@ -1,0 +1,174 @@
+"""What an architecture search found, and how it got there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pupila.measured.figures import Count, Fraction, Interval, MeasuredPart, Seconds
+from pupila.measured.teachers import TeacherQuality
+
+Milliseconds = Annotated[float, Field(gt=0)]
+FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as estimated.")]
+
+
+class GenomeBlock(MeasuredPart):
+    """One block of a model."""
+
+    mark: int | None = Field(default=None, description="Number that names it in all descendants.")
+    kind: str = Field(description="`convolution`, `separable`, `inverted`, ….")
+    filters: Count = Field(description="Channels that it gives.")
+    kernel: int = Field(default=3, description="Side of the kernel in positions.")
+    stride: int = Field(default=1, description="Positions from one output to the next.")
+    normalised: bool = Field(default=False, description="Whether batch normalisation follows.")
+    activation: str = Field(default="", description="`relu6`, `hard_swish`, ….")
+    pooling: str = Field(default="none", description="Of 2 × 2, after the block.")
+    hidden: int = Field(default=0, description="Channels inside an inverted residual; 0: none.")
+    squeeze: int = Field(default=0, description="Channels of squeeze-excitation; 0: none.")
+    shortcut: bool = Field(default=False, description="Whether the input is added.")
+
+
+class GenomeHead(MeasuredPart):
+    """What turns the last feature map into an answer."""
+
+    flatten: bool = Field(default=False, description="Whether it reads every position, or a mean.")
+    units: int = Field(default=0, description="Units of a dense layer between; 0: none.")
+
+
+class Genome(MeasuredPart):
+    """The architecture of a model."""
+
+    blocks: tuple[GenomeBlock, ...] = Field(min_length=1, description="From image to answer.")
+    head: GenomeHead = GenomeHead()
+
+
+class BlockSize(MeasuredPart):
+    """What a block gives, and how much is learned in it."""
+
+    rows: Count = Field(description="Of the feature map.")
+    columns: Count = Field(description="Of the feature map.")
+    channels: Count = Field(description="Of the feature map.")
+    parameters: Count = Field(description="In the exported file, normalisation folded in.")
+
+
+class Ancestor(MeasuredPart):
+    """The chosen model, or one that it descends from."""
+
+    name: str
+    parents: tuple[str, ...] = Field(default=(), description="Names of the models it was made of.")
+    change: str = Field(default="", description="What was changed in the parent, in words.")
+    preserved: bool = Field(
+        default=False, description="Whether it computed the same as its parent when it was made."
+    )
+    generation: Count | None = Field(default=None, description="From 0, the first models.")
+
+
+class SearchedModel(Ancestor):
+    """A model with all that is known of it."""
+
+    genome: Genome | None = Field(default=None, description="Its architecture.")
+    sizes: tuple[BlockSize, ...] = Field(default=(), description="Of each block, then of the head.")
+    bytes: FileBytes
+    macs: Count | None = Field(default=None, description="Multiply-accumulates for one image.")
+    seed: int | None = Field(default=None, description="Seed of its weights and batches.")
+    epochs: Count | None = Field(default=None, description="Trained in all stages together.")
+    stage: str | None = Field(default=None, description="Stage of training that its figures are of")
+    validation_loss: float | None = Field(default=None, description="On the validation images.")
+    latency_ms: Milliseconds | None = Field(
+        default=None, description="Median time of one image; None where it was not timed."
+    )
+    validation_accuracy: Interval = Field(description="With its 95 % interval.")
+
+
+class Candidate(MeasuredPart):
+    """A model that was tried; without an accuracy it failed, or there was no time for it."""
+
+    name: str
+    bytes: FileBytes
+    generation: Count | None = Field(default=None, description="From 0, the first models.")
+    seconds: Seconds | None = Field(
+        default=None, description="On the clock of the search, when its last training ended."
+    )
+    failed: str | None = Field(default=None, description="Why it could not be trained.")
+    skipped: str | None = Field(default=None, description="Why it was not trained.")
+    validation_accuracy: Fraction | None = Field(default=None, description="After its best stage.")
+    validation_loss: float | None = Field(default=None, description="After its best stage.")
+    latency_ms: Milliseconds | None = Field(default=None, description="Median time of one image.")
+    stages: Count | None = Field(default=None, description="Stages of training that it ended.")
+
+
+class Improvement(MeasuredPart):
+    """An accuracy that no model within the bytes had reached before."""
+
+    seconds: Seconds = Field(description="On the clock of the search.")
+    validation_accuracy: Fraction
+    name: str = Field(default="", description="The model that reached it.")
+
+
+class PickWith(MeasuredPart):
+    """How a recipe takes another model of the front."""
+
+    use: str = Field(description="Name of the technique.")
+    setting: str = Field(description="Its setting for the name of the model.")
+
+
+class SearchResult(MeasuredPart):
+    """All that a search found. Accuracies are on the validation images, which also chose."""
+
+    strategy: str = Field(default="", description="How candidates were proposed.")
+    chosen: str = Field(description="Name of the model that is shipped.")
+    rule: str = Field(default="", description="By what it was chosen, in words.")
+    tied: tuple[str, ...] = Field(
+        default=(), description="Models whose 95 % interval overlaps that of the chosen one."
+    )
+    validation_accuracy: Fraction | None = Field(default=None, description="Of the chosen model.")
+    validation_images: Count | None = Field(default=None, description="Images that chose it.")
+    chosen_model: SearchedModel | None = Field(
+        default=None, description="The chosen model, which may not be on the front."
+    )
+    front: tuple[SearchedModel, ...] = Field(
+        min_length=1, description="The Pareto front over the objectives of the search."
+    )
+    taken_with: PickWith | None = Field(default=None, description="How to take another model.")
+    family: tuple[Ancestor, ...] = Field(
+        default=(), description="The chosen model and its ancestors, the oldest first."
+    )
+    candidates: tuple[Candidate, ...] = Field(default=(), description="Every model proposed.")
+    history: tuple[Improvement, ...] = Field(default=(), description="Best accuracy by time.")
+    stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
+    failed: Count | None = Field(default=None, description="Candidates that could not be trained.")
+    seconds: Seconds | None = Field(default=None, description="When the last training ended.")
+    candidates_per_minute: float | None = Field(
+        default=None, description="Of those that were trained; None where none was."
+    )
+    teachers: tuple[TeacherQuality, ...] = Field(
+        default=(), description="In the order of the step's inputs."
+    )
+
+    @property
+    def models(self) -> list[SearchedModel]:
+        """The front and the chosen model, the most accurate first."""
+        known = {model.name: model for model in self.front}
+        if self.chosen_model:
+            known.setdefault(self.chosen_model.name, self.chosen_model)
+        return sorted(
+            known.values(),
+            key=lambda model: (-model.validation_accuracy.value, model.name != self.chosen),
+        )
+
+    @property
+    def best(self) -> SearchedModel | None:
+        """The chosen model, where its figures are known."""
+        return next((model for model in self.models if model.name == self.chosen), None)
+
+    @property
+    def failures(self) -> list[Candidate]:
+        """Candidates that could not be trained."""
+        return [candidate for candidate in self.candidates if candidate.failed is not None]
+
+
+class PickedModel(MeasuredPart):
+    """A model that was taken from the front of a search."""
+
+    picked: SearchedModel = Field(description="As the search measured it.")

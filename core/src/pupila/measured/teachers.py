@@ -1,0 +1,60 @@
+"""How good the teachers of a student are, and where they disagree."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pupila.measured.figures import Fraction, Interval, MeasuredPart
+
+
+class TeacherQuality(MeasuredPart):
+    """How good one teacher is on the validation images."""
+
+    digest: str = Field(default="", description="First 12 digits of the artifact's digest.")
+    validation_accuracy: Interval = Field(description="Accuracy, with its 95 % interval.")
+    validation_auc: Interval | None = Field(
+        default=None,
+        description="Area under the ROC curve of the first class; None where a class has no image.",
+    )
+
+
+class TeacherQualities(MeasuredPart):
+    """All teachers of a step."""
+
+    teachers: tuple[TeacherQuality, ...] = Field(description="In the order of the step's inputs.")
+
+
+class TeacherAgreement(MeasuredPart):
+    """How often several teachers give an image the same class, on the images learned from."""
+
+    agreement: tuple[tuple[Fraction, ...], ...] = Field(
+        description="`(teachers, teachers)`: fraction of the images given the same class by both."
+    )
+    teachers_disagree: Fraction | None = Field(
+        default=None, description="Fraction of the images that are not given one class by all."
+    )
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        if any(len(row) != len(self.agreement) for row in self.agreement):
+            raise ValueError("`agreement` has a row and a column for each teacher")
+        return self
+
+
+class TaughtFractions(MeasuredPart):
+    """Who taught which part of the images whose class is known; the three sum to 1."""
+
+    all: Fraction = Field(description="Every teacher was right, and taught.")
+    some: Fraction = Field(description="Some were right, and those taught.")
+    none: Fraction = Field(description="None was right: only the label taught.")
+
+
+class OracleTeaching(MeasuredPart):
+    """How much of the data the teachers that are right could teach.
+
+    Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".
+    """
+
+    taught_by: TaughtFractions

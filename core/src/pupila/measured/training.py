@@ -1,0 +1,45 @@
+"""How a training went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from pupila.measured.figures import Count, MeasuredPart, Seconds
+
+History = dict[str, list[float]]
+"""Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before."""
+
+_DIGITS = 4
+
+
+class TrainingSummary(MeasuredPart):
+    """The epochs of one training, and which of them was kept."""
+
+    best_epoch: int = Field(
+        ge=1, description="Epoch with the lowest validation loss, from 1: its weights are kept."
+    )
+    epochs: Count = Field(description="Epochs that were trained; patience may end it early.")
+    history: History = Field(description="By name, one number for each epoch.")
+    validation_accuracy: float | None = Field(
+        default=None, description="After the best epoch, on the validation images; 0..1."
+    )
+    unlabelled_images: Count | None = Field(
+        default=None, description="Images without a label that were learned from."
+    )
+    seconds: Seconds = Field(description="Wall time of training and validation, over all tries.")
+    images_per_second: float | None = Field(
+        default=None, description="Training images shown per second, validation included."
+    )
+
+
+def history_of(epochs: Sequence[Mapping[str, float]], *names: str) -> History:
+    """Return figures by name from figures by epoch, as Keras names them (`val_loss`).
+
+    Rounded to four digits; all names in alphabetical order, unless some are asked for.
+    """
+    return {
+        name.replace("val_", "validation_"): [round(epoch[name], _DIGITS) for epoch in epochs]
+        for name in names or sorted(epochs[0])
+    }

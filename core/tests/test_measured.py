@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from pupila import InputContract, OutputContract, Product
+from pupila.artifact import Artifact, Origin, Record
+from pupila.evaluation import Estimate, OperatingPoint
+from pupila.measured import (
+    MODELS,
+    Candidate,
+    FloatComparison,
+    Interval,
+    LayerSensitivities,
+    LayerSensitivity,
+    Measured,
+    PluginWarning,
+    PruningCurve,
+    PruningRound,
+    SearchResult,
+    TeacherAgreement,
+    TeacherQualities,
+    TeacherQuality,
+    TrainingSummary,
+    history_of,
+    problems,
+)
+from pupila.store import digest_of
+
+ROUNDS = (
+    PruningRound(parameters=9, parameters_removed=0.0, validation_accuracy=0.75, macs=12),
+    PruningRound(parameters=3, parameters_removed=0.6667, validation_accuracy=1.0, macs=4),
+)
+CURVE = PruningCurve(curve=ROUNDS, round=1, reason="Round 1, the last.")
+INTERVAL = {"value": 0.75, "low": 0.5, "high": 1.0}
+ESTIMATE = Estimate(**INTERVAL, method="Wilson 1927")
+SEARCHED = {"name": "c1", "bytes": 900, "validation_accuracy": INTERVAL}
+
+
+def record(measured: Any) -> Record:
+    return Record(
+        format="keras",
+        files={"model.keras": "0" * 64},
+        input=InputContract(height=8, width=8),
+        output=OutputContract(kind="softmax", classes=("a", "b")),
+        origin=Origin(plugin="prune", distribution="d", version="1"),
+        measured=measured,
+    )
+
+
+def test_models_and_other_figures_lie_in_one_flat_object():
+    measured = Measured(PluginWarning(warning="Few images."), CURVE, {"kernels_skipped": 2})
+    assert dict(measured) == {
+        "warning": "Few images.",
+        "curve": [
+            {
+                "parameters": 9,
+                "parameters_removed": 0.0,
+                "validation_accuracy": 0.75,
+                "macs": 12,
+            },
+            {
+                "parameters": 3,
+                "parameters_removed": 0.6667,
+                "validation_accuracy": 1.0,
+                "macs": 4,
+            },
+        ],
+        "round": 1,
+        "reason": "Round 1, the last.",
+        "kernels_skipped": 2,
+    }
+
+
+def test_what_was_not_set_is_not_written_and_what_was_set_to_none_is():
+    known = {"name": "c1", "bytes": 900}
+    assert dict(Measured(Candidate(name="c1", bytes=900))) == known
+    untimed = Candidate(name="c1", bytes=900, latency_ms=None)
+    assert dict(Measured(untimed)) == known | {"latency_ms": None}
+
+
+def test_of_two_figures_of_one_name_the_last_counts():
+    assert dict(Measured({"a": 1, "b": 2}, {"a": 3})) == {"a": 3, "b": 2}
+
+
+def test_a_record_is_written_and_digested_as_a_plain_object_was():
+    figures = {"seconds": 1.0, "round": 0, "none": None, "deep": [{"b": (1, 2), "a": 2**70}]}
+    written = json.loads(record(Measured(figures)).model_dump_json())
+    assert list(written["measured"]) == list(figures)
+    assert written["measured"] == json.loads(json.dumps(figures))
+    # computed when `Record.measured` was a dictionary
+    assert digest_of(record(Measured(figures))) == (
+        "ac82f78765cbe34598cbecc1481a41db308ccac5ca31e7a75b468b207554cc4f"
+    )
+    assert digest_of(record(Measured())) == (
+        "1ba0587740913ba6c58a0143f22f28e51c5c267681ec95ebf7bcf3c81f5d47b7"
+    )
+
+
+def test_a_record_is_read_back_as_it_was():
+    made = record(Measured(CURVE, {"kernels_skipped": 2}))
+    again = Record.model_validate_json(made.model_dump_json())
+    assert again == made
+    assert again.measured.read(PruningCurve) == CURVE
+    assert again.measured["kernels_skipped"] == 2
+
+
+def test_a_plain_mapping_becomes_measured_where_it_is_stored():
+    assert record({"warning": "Few images."}).measured.read(PluginWarning) == PluginWarning(
+        warning="Few images."
+    )
+
+
+def test_a_product_has_measured_nothing_unless_it_says_so():
+    model = Artifact(Path("model"), "0" * 64, record(Measured(CURVE)))
+    product = Product.like(model, format="tflite")
+    assert product.measured == Measured() == {}
+
+
+def test_several_models_are_read_from_one_artifact():
+    teachers = TeacherQualities(
+        teachers=(
+            TeacherQuality(digest="ab", validation_accuracy=Interval.of(ESTIMATE)),
+            TeacherQuality(digest="cd", validation_accuracy=Interval.of(ESTIMATE)),
+        )
+    )
+    agreement = TeacherAgreement(agreement=((1, 0.5), (0.5, 1)), teachers_disagree=0.5)
+    measured = Measured(teachers, agreement)
+    assert measured.read(TeacherQualities) == teachers
+    assert measured.read(TeacherAgreement) == agreement
+    assert measured.read(PruningCurve) is None
+    assert measured["teachers"][0]["validation_accuracy"] == INTERVAL | {"method": "Wilson 1927"}
+
+
+def test_a_model_of_ones_own_is_written_and_read_in_the_same_way():
+    class Soup(BaseModel):
+        ingredients: tuple[str, ...]
+
+    soup = Soup(ingredients=("a", "b"))
+    assert Measured(soup).read(Soup) == soup
+    assert dict(Measured(soup)) == {"ingredients": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures"),
+    [
+        (PruningCurve, {"curve": 7, "round": 0}),
+        (PruningCurve, {"curve": [{"parameters": "many"}], "round": 0}),
+        (PruningCurve, {"curve": [{"parameters": 3, "validation_accuracy": 0.5}], "round": 1}),
+        (PruningCurve, {"curve": [{"parameters": 3, "validation_accuracy": float("nan")}]}),
+        (LayerSensitivities, {"sensitivity": "high"}),
+        (LayerSensitivities, {"sensitivity": [{"layer": "a", "divergence": float("inf")}]}),
+        (TeacherAgreement, {"agreement": 0.9}),
+        (TeacherAgreement, {"agreement": [[1, 2], [2, 1]]}),
+        (TeacherAgreement, {"agreement": [[1, 0.5]]}),
+        (SearchResult, {"chosen": "c1", "front": []}),
+        (SearchResult, {"front": [SEARCHED]}),
+        (PluginWarning, {"warning": 7}),
+        (TrainingSummary, {}),
+    ],
+)
+def test_what_does_not_look_like_a_model_is_not_read_as_one(
+    kind: type[BaseModel], figures: dict[str, Any]
+):
+    assert Measured(figures).read(kind) is None
+
+
+def test_a_curve_cannot_keep_a_round_that_it_has_not():
+    with pytest.raises(ValidationError, match="round 2 is kept, but `curve` has 2"):
+        PruningCurve(curve=ROUNDS, round=2)
+
+
+def test_a_search_has_its_models_the_most_accurate_first_and_the_chosen_one_among_them():
+    better = SEARCHED | {"name": "c2", "validation_accuracy": INTERVAL | {"value": 0.8}}
+    found = Measured({"chosen": "c2", "front": [SEARCHED], "chosen_model": better}).read(
+        SearchResult
+    )
+    assert found and [each.name for each in found.models] == ["c2", "c1"]
+    assert found.best and found.best.name == "c2"
+
+
+def test_rounding_may_carry_a_figure_over_the_end_of_its_range():
+    sensitivity = LayerSensitivity(layer="a", divergence=-1.2e-9, accuracy=1.0000001)
+    written = Measured(LayerSensitivities(sensitivity=(sensitivity,)))
+    assert written["sensitivity"][0]["divergence"] == -1.2e-9
+    assert written["sensitivity"][0]["accuracy"] == 1.0000001
+    with pytest.raises(ValidationError):
+        LayerSensitivity(layer="a", divergence=0.0, accuracy=1.01)
+
+
+def test_the_history_of_a_training_has_its_figures_by_name_rounded():
+    epochs = [{"loss": 0.51239, "val_loss": 0.7}, {"loss": 0.4, "val_loss": 0.61111}]
+    both = {"loss": [0.5124, 0.4], "validation_loss": [0.7, 0.6111]}
+    assert history_of(epochs) == both
+    assert history_of(epochs, "val_loss") == {"validation_loss": both["validation_loss"]}
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        Measured(CURVE),
+        Measured({"seconds": 3.5}),
+        Measured({"agreement": 0.9}),
+        Measured({"agreement": [[1, 0.9], [0.9, 1]]}),
+        Measured({"sensitivity": [{"layer": "a", "divergence": 0.1}]}),
+        Measured(
+            OperatingPoint(
+                threshold=0.5, chosen_on="validation", sensitivity=ESTIMATE, specificity=ESTIMATE
+            )
+        ),
+        Measured({"anything": {"else": [1, "two"]}}),
+    ],
+)
+def test_figures_of_any_known_form_are_no_problem(measured: Measured):
+    assert problems(measured) == []
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"curve": 7}, "curve is not that of PruningCurve: Input should be a valid tuple"),
+        ({"seconds": "long"}, "seconds is not that of TrainingSummary"),
+        ({"sensitivity": "high"}, "sensitivity is not that of OperatingPoint"),
+        (
+            {"sensitivity": [{"layer": "a"}]},
+            "sensitivity.0.divergence is not that of LayerSensitivities: Field required",
+        ),
+        ({"agreement": [[1, 0.9]]}, "agreement is not that of TeacherAgreement"),
+        ({"warning": None}, "warning is not that of PluginWarning"),
+    ],
+)
+def test_a_figure_with_the_name_of_a_field_and_another_form_is_a_problem(
+    figures: dict[str, Any], said: str
+):
+    assert said in "\n".join(problems(Measured(figures)))
+
+
+def test_a_comparison_that_is_not_a_number_is_noted_and_not_read_back():
+    nothing = float("nan")
+    found = FloatComparison(
+        validation_images=3,
+        validation_accuracy=0.5,
+        float_accuracy=0.9,
+        agreement=0.5,
+        divergence=nothing,
+        largest_difference=nothing,
+    )
+    again = Record.model_validate_json(record(Measured(found)).model_dump_json()).measured
+    assert again["divergence"] is None
+    assert again.read(FloatComparison) is None
+
+
+def test_every_field_of_every_model_is_described():
+    bare = [
+        f"{kind.__name__}.{name}"
+        for kind in MODELS
+        if kind is not OperatingPoint
+        for name, field in kind.model_fields.items()
+        if not field.description and not _is_model(field.annotation)
+    ]
+    assert bare == []
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
