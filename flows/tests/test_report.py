@@ -30,6 +30,14 @@ from sample_runs import (
 from pupila import PupilaError
 from pupila.artifact import Threshold
 from pupila.evaluation import Download, Estimate, Latency, Measurement, Startup, Trial
+from pupila.measured import (
+    LayerSensitivities,
+    LayerSensitivity,
+    Measured,
+    PluginWarning,
+    PruningCurve,
+    PruningRound,
+)
 from pupila.metrics import agreement
 from pupila_flows.report import formatting as formats
 from pupila_flows.report import predictions as answers
@@ -40,6 +48,7 @@ from pupila_flows.report.plots import graph
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.headline import BADGE, MARGIN, headline, keeps_accuracy
+from pupila_flows.report.sections.layers import sensitive_layers
 from pupila_flows.report.terminal import result_rows, trial_rows
 from pupila_flows.results import Check, Entry, RunResult, Tried
 
@@ -333,6 +342,37 @@ def test_what_pruning_came_to_is_drawn_round_by_round(tmp_path: Path) -> None:
     assert "Round 3 lost too much." in page.text
     drawn = [tag for tag in page.all("circle") if tag.get("class") == "kept"]
     assert len(drawn) == 1
+
+
+def test_a_layer_that_costs_nothing_but_rounding_has_no_bar(tmp_path: Path) -> None:
+    layers = LayerSensitivities(
+        sensitivity=(
+            LayerSensitivity(layer="stem", divergence=0.1, accuracy=0.9),
+            LayerSensitivity(layer="answer", divergence=-1.2e-9, accuracy=1.0),
+        )
+    )
+    result = sample_run(tmp_path, [VGG, replace(PUPIL, measured=dict(Measured(layers)))])
+    (drawn,) = sensitive_layers(Lineage.of(result.entries))
+    assert [bar.name for bar in drawn.bars] == ["stem"] and drawn.left_out == 0
+
+
+def test_what_any_plugin_measured_is_drawn_by_its_type(tmp_path: Path) -> None:
+    curve = PruningCurve(
+        curve=(
+            PruningRound(parameters=9000, validation_accuracy=0.97),
+            PruningRound(parameters=4000, validation_accuracy=0.96),
+        ),
+        round=1,
+        reason="Fewer would not do.",
+    )
+    layers = LayerSensitivities(sensitivity=(LayerSensitivity(layer="stem", divergence=0.1),))
+    warning = PluginWarning(warning="Few images.")
+    measured = dict(Measured(curve, layers, warning, {"kernels_skipped": 2}))
+    made = Node("thin", "gentle-pruning", ("vgg16",), measured=measured, judged=False)
+    text = read(sample_run(tmp_path, [VGG, made]), tmp_path).text
+    assert "round by round" in text and "Fewer would not do." in text
+    assert "layer by layer" in text and "stem" in text
+    assert "Few images." in text and '"kernels_skipped": 2' in text
 
 
 @pytest.mark.parametrize(

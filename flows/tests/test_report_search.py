@@ -15,6 +15,7 @@ from sample_runs import HOSTILE, VGG, XCEPTION, Node, sample_run
 
 from pupila import installed, keras_files
 from pupila.artifact import Artifact
+from pupila.measured import Ancestor, Measured, SearchResult
 from pupila.metrics import proportion
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
@@ -23,7 +24,6 @@ from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import axes
 from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import searches
-from pupila_flows.report.search.noted import Relative, read
 from pupila_flows.report.search.page import Found
 from pupila_flows.report.search.tree import lanes_of
 from pupila_flows.results import RunResult
@@ -249,7 +249,7 @@ def test_models_that_are_not_tied_are_said_to_be_told_apart(tmp_path: Path) -> N
 
 
 def test_the_family_gives_each_ancestor_a_lane_that_none_other_stands_on() -> None:
-    family = [Relative.model_validate(each) for each in record(90, 8, crossed=0.6)["family"]]
+    family = [Ancestor.model_validate(each) for each in record(90, 8, crossed=0.6)["family"]]
     assert len(family) > 15 and any(len(each.parents) == 2 for each in family)
     lanes, row_of = lanes_of(family), {each.name: row for row, each in enumerate(family)}
     for child in family:
@@ -365,7 +365,7 @@ def test_candidates_without_a_time_stand_in_no_course(tmp_path: Path) -> None:
 )
 def test_a_record_of_another_form_is_left_out(changes: dict[str, Any], tmp_path: Path) -> None:
     measured = record() | changes
-    assert read(measured) is None
+    assert Measured(measured).read(SearchResult) is None
     assert 'id="search"' not in page_of(measured, tmp_path)
 
 

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from pupila.measured import Candidate, Improvement, SearchResult
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import names
 from pupila_flows.report.search.front import accuracy_tick
-from pupila_flows.report.search.noted import Candidate, Reached, Search
+from pupila_flows.report.search.roles import role_of
 
 _WIDTH, _HEIGHT = 960.0, 210.0
 _LEFT, _RIGHT, _BOTTOM = 48.0, 72.0, 54.0
@@ -21,7 +22,7 @@ _TICKS = 9
 _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
-def course(search: Search) -> Markup | None:
+def course(search: SearchResult) -> Markup | None:
     """Draw the best accuracy over wall time, with what was tried; None where it is not known."""
     if not search.history or not search.seconds:
         return None
@@ -31,7 +32,7 @@ def course(search: Search) -> Markup | None:
 class _Course:
     """The plot: a step for each best so far, a mark for each that was tried."""
 
-    def __init__(self, search: Search, seconds: float) -> None:
+    def __init__(self, search: SearchResult, seconds: float) -> None:
         self._search = search
         self._ended = _ended(search.candidates)
         latest = max([seconds, *self._ended.values()])
@@ -73,10 +74,10 @@ class _Course:
             corners += [(x, before), (x, y)]
         return [*corners, (self._x.end, points[-1][1])]
 
-    def _point(self, reached: Reached) -> tuple[float, float]:
+    def _point(self, reached: Improvement) -> tuple[float, float]:
         return self._x.place(reached.seconds), self._y.place(reached.validation_accuracy)
 
-    def _reached(self, reached: Reached, name_x: float) -> Markup:
+    def _reached(self, reached: Improvement, name_x: float) -> Markup:
         x, y = self._point(reached)
         told = f"{reached.name}: {formats.percent(reached.validation_accuracy)} after "
         return svg.element(
@@ -109,7 +110,7 @@ class _Course:
             cx=x,
             cy=self._y.place(candidate.validation_accuracy),
             r=2.6,
-            class_=f"tried {self._search.role(candidate.name)}",
+            class_=f"tried {role_of(candidate.name, self._search)}",
         )
         return svg.element(
             "g", svg.element("title", told), dot, svg.line(x, y - 10, x, y - 2, "rug")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.contract import InputContract
+from pupila.measured import BlockSize, GenomeBlock, GenomeHead, SearchedModel
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.plots import svg
-from pupila_flows.report.search.noted import Block, Head, Model, Size
 
 _WIDTH, _GAP, _MARGIN = 128.0, 16.0, 2.0
 _MAP, _PICTURE = 34.0, 58.0
@@ -27,11 +27,11 @@ class _Box:
     title: str
     lines: tuple[str, ...]
     kind: str
-    size: Size | None
+    size: BlockSize | None
     name: str = ""
 
 
-def form(model: Model, input: InputContract) -> Markup | None:
+def form(model: SearchedModel, input: InputContract) -> Markup | None:
     """Draw the blocks of a model; None where its genome is not known."""
     if model.genome is None:
         return None
@@ -51,7 +51,7 @@ def form(model: Model, input: InputContract) -> Markup | None:
     return svg.picture(width, _TOP + height + _BELOW, label, *drawn, class_="form")
 
 
-def _block(block: Block, size: Size | None) -> _Box:
+def _block(block: GenomeBlock, size: BlockSize | None) -> _Box:
     hidden = f"{block.hidden} → " if block.hidden else ""
     normalised = "normalised" if block.normalised else "not normalised"
     lines = (
@@ -71,7 +71,7 @@ def _block(block: Block, size: Size | None) -> _Box:
     )
 
 
-def _head(head: Head, size: Size | None) -> _Box:
+def _head(head: GenomeHead, size: BlockSize | None) -> _Box:
     lines = (
         "every position" if head.flatten else "mean of positions",
         formats.plural(head.units, "unit") if head.units else "",
@@ -114,7 +114,7 @@ def _drawn(box: _Box, left: float, height: float, input: InputContract) -> Marku
     return svg.element("g", *marks, class_=f"block {kind}")
 
 
-def _gives(size: Size, left: float, bottom: float, input: InputContract) -> list[Markup]:
+def _gives(size: BlockSize, left: float, bottom: float, input: InputContract) -> list[Markup]:
     """Draw the feature map in proportion to the picture, and write its size and parameters."""
     scale = _MAP / max(input.height, input.width)
     width, height = max(1.5, scale * size.columns), max(1.5, scale * size.rows)

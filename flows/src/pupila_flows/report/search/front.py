@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
+from pupila.measured import Candidate, Interval, SearchedModel, SearchResult
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import names
-from pupila_flows.report.search.noted import Candidate, Interval, Model, Search
+from pupila_flows.report.search.roles import ROLES, role_of
 
 _WIDTH, _HEIGHT = 620.0, 300.0
 _LEFT, _RIGHT, _BOTTOM = 48.0, 124.0, 40.0
@@ -19,28 +20,28 @@ _NAMES = _WIDTH - _RIGHT + 30
 _LABEL_GAP = 13.0
 _TEACHER_CHARACTERS = 16
 
-Value = Callable[[Model | Candidate], float | None]
-Shown = TypeVar("Shown", Model, Candidate)
+Value = Callable[[SearchedModel | Candidate], float | None]
+Shown = TypeVar("Shown", SearchedModel, Candidate)
 Named = Sequence[tuple[str, Interval]]
 
 
-def over_bytes(search: Search, teachers: Named) -> Markup:
+def over_bytes(search: SearchResult, teachers: Named) -> Markup:
     """Draw accuracy over the bytes of the file, on a logarithmic axis."""
     return _Panel(search, teachers, "bytes of the int8 file", _bytes, _round_bytes).drawn()
 
 
-def over_latency(search: Search, teachers: Named) -> Markup | None:
+def over_latency(search: SearchResult, teachers: Named) -> Markup | None:
     """Draw accuracy over latency on a logarithmic axis; None where the front does not have it."""
     if any(each.latency_ms is None for each in search.front):
         return None
     return _Panel(search, teachers, "time of one image", _latency, _milliseconds).drawn()
 
 
-def _bytes(model: Model | Candidate) -> float:
+def _bytes(model: SearchedModel | Candidate) -> float:
     return float(model.bytes)
 
 
-def _latency(model: Model | Candidate) -> float | None:
+def _latency(model: SearchedModel | Candidate) -> float | None:
     return model.latency_ms
 
 
@@ -57,7 +58,7 @@ class _Panel:
 
     def __init__(
         self,
-        search: Search,
+        search: SearchResult,
         teachers: Named,
         what: str,
         value: Value,
@@ -137,11 +138,11 @@ class _Panel:
             cx=self._x.place(value),
             cy=self._y.place(accuracy),
             r=2.6,
-            class_=f"tried {self._search.role(candidate.name)}",
+            class_=f"tried {role_of(candidate.name, self._search)}",
         )
 
-    def _spot(self, model: Model, value: float, name_x: float) -> Markup:
-        role, interval = self._search.role(model.name), model.validation_accuracy
+    def _spot(self, model: SearchedModel, value: float, name_x: float) -> Markup:
+        role, interval = role_of(model.name, self._search), model.validation_accuracy
         x = self._x.place(value)
         low, y, high = (
             self._y.place(each) for each in (interval.low, interval.value, interval.high)
@@ -157,14 +158,6 @@ class _Panel:
             _marker(x, y, role),
             class_=f"model {role}",
         )
-
-
-ROLES = {
-    "chosen": "chosen",
-    "tied": "cannot be told apart from it",
-    "other": "others of the front",
-}
-"""What the marks mean, in words."""
 
 
 def _marker(x: float, y: float, role: str) -> Markup:
@@ -192,7 +185,7 @@ def _known(models: Sequence[Shown], value: Value) -> list[tuple[Shown, float]]:
     return [(each, known) for each, known in found if known is not None]
 
 
-def _outside(search: Search) -> list[Candidate]:
+def _outside(search: SearchResult) -> list[Candidate]:
     """Return those that were tried and are no model of the front."""
     shown = {each.name for each in search.models}
     return [

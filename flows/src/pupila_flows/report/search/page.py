@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
+from pupila.measured import Interval, SearchedModel, SearchResult
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import bars_and_rocs as figures
 from pupila_flows.report.search import front
 from pupila_flows.report.search.course import course
 from pupila_flows.report.search.forms import form
-from pupila_flows.report.search.front import ROLES
-from pupila_flows.report.search.noted import Interval, Model, Search, read
+from pupila_flows.report.search.roles import ROLES, role_of
 from pupila_flows.report.search.tree import tree
 from pupila_flows.results import Entry
 
@@ -84,7 +84,7 @@ def searches(lineage: Lineage) -> list[Found]:
 
 
 def _found(entry: Entry) -> Found | None:
-    search = read(entry.record.measured) if entry.record else None
+    search = entry.record.measured.read(SearchResult) if entry.record else None
     if entry.record is None or search is None:
         return None
     teachers = _teachers(entry, search)
@@ -94,7 +94,7 @@ def _found(entry: Entry) -> Found | None:
         for each in search.models
         if (drawn := form(each, entry.record.input))
     ]
-    failures = [Failure(each.name, each.failed or "") for each in search.failed]
+    failures = [Failure(each.name, each.failed or "") for each in search.failures]
     return Found(
         artifact=entry.name,
         sentences=_sentences(search),
@@ -112,7 +112,7 @@ def _found(entry: Entry) -> Found | None:
     )
 
 
-def _teachers(entry: Entry, search: Search) -> list[tuple[str, Interval]]:
+def _teachers(entry: Entry, search: SearchResult) -> list[tuple[str, Interval]]:
     """Return the teachers' accuracies by name, where there is one for each input of the step."""
     if len(search.teachers) != len(entry.inputs):
         return []
@@ -120,7 +120,7 @@ def _teachers(entry: Entry, search: Search) -> list[tuple[str, Interval]]:
     return list(zip(entry.inputs, found, strict=True))
 
 
-def _sentences(search: Search) -> tuple[str, ...]:
+def _sentences(search: SearchResult) -> tuple[str, ...]:
     """Say what was chosen among how many, and what cannot be told apart from it."""
     best = search.best
     tried = [each for each in search.candidates if each.validation_accuracy is not None]
@@ -137,7 +137,7 @@ def _sentences(search: Search) -> tuple[str, ...]:
     return (f"{first}.", _beside(search), _tied(search))
 
 
-def _beside(search: Search) -> str:
+def _beside(search: SearchResult) -> str:
     if any(each.name == search.chosen for each in search.front):
         return ""
     return (
@@ -146,10 +146,10 @@ def _beside(search: Search) -> str:
     )
 
 
-def _tied(search: Search) -> str:
+def _tied(search: SearchResult) -> str:
     names = {each.name for each in search.models}
     shown = [each.name for each in search.models if each.name in search.tied]
-    others = len(search.tied - names)
+    others = len(set(search.tied) - names)
     told = shown[:_NAMED]
     rest = len(shown) - len(told)
     words = [*told, *([f"{rest} more of the front"] if rest else [])]
@@ -162,14 +162,14 @@ def _tied(search: Search) -> str:
     )
 
 
-def _rows(search: Search) -> tuple[Row, ...]:
+def _rows(search: SearchResult) -> tuple[Row, ...]:
     intervals = [each.validation_accuracy for each in search.models]
     low, high = min(each.low for each in intervals), max(each.high for each in intervals)
     return tuple(_row(each, search, low, high) for each in search.models)
 
 
-def _row(model: Model, search: Search, low: float, high: float) -> Row:
-    role, accuracy = search.role(model.name), model.validation_accuracy
+def _row(model: SearchedModel, search: SearchResult, low: float, high: float) -> Row:
+    role, accuracy = role_of(model.name, search), model.validation_accuracy
     return Row(
         name=model.name,
         role=role,
@@ -187,14 +187,14 @@ def _row(model: Model, search: Search, low: float, high: float) -> Row:
     )
 
 
-def _words(model: Model) -> str:
+def _words(model: SearchedModel) -> str:
     size, accuracy = formats.size(model.bytes), formats.percent(model.validation_accuracy.value)
     count = sum(each.parameters for each in model.sizes)
     parameters = f", {formats.count(count)} parameters" if count else ""
     return f"{accuracy}, {size}{parameters}"
 
 
-def _another(entry: Entry, search: Search) -> str:
+def _another(entry: Entry, search: SearchResult) -> str:
     """Write the steps that take another model: the smallest that is as good, or else the next."""
     taken, others = search.taken_with, [each for each in search.front if each.name != search.chosen]
     if taken is None or not others:
@@ -211,4 +211,4 @@ def _range(interval: Interval) -> str:
 
 
 def _estimate(interval: Interval) -> Estimate:
-    return Estimate(**interval.model_dump(), method="")
+    return Estimate(**interval.model_dump())

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from pupila.measured import Ancestor, Candidate, SearchResult
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
-from pupila_flows.report.search.noted import Candidate, Relative, Search
 
 _ROW, _LANE, _HEAD = 26.0, 18.0, 34.0
 _NAME, _FROM, _CHANGE, _SAME, _ACCURACY, _SCALE, _BYTES = (
@@ -29,7 +29,7 @@ _CHARACTERS = 36
 class _Place:
     """Where a relative stands."""
 
-    relative: Relative
+    relative: Ancestor
     parents: tuple[str, ...]
     """Those that are drawn."""
     row: int
@@ -44,7 +44,7 @@ class _Place:
         return _HEAD + _ROW * (self.row + 0.5)
 
 
-def tree(search: Search) -> Markup | None:
+def tree(search: SearchResult) -> Markup | None:
     """Draw who descends from whom, by which change; None where nothing is known of it."""
     placed = _placed(search.family)
     if not placed:
@@ -64,7 +64,7 @@ def tree(search: Search) -> Markup | None:
     )
 
 
-def _placed(family: Sequence[Relative]) -> dict[str, _Place]:
+def _placed(family: Sequence[Ancestor]) -> dict[str, _Place]:
     parents, lanes = _known_parents(family), lanes_of(family)
     return {
         each.name: _Place(each, parents[each.name], row, lanes[each.name])
@@ -72,7 +72,7 @@ def _placed(family: Sequence[Relative]) -> dict[str, _Place]:
     }
 
 
-def lanes_of(family: Sequence[Relative]) -> dict[str, int]:
+def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
     """Give each relative a lane, which is its own until its last child is born.
 
     It takes over that of a parent whose last child it is, else the first that is free. So lines run
@@ -93,7 +93,7 @@ def lanes_of(family: Sequence[Relative]) -> dict[str, int]:
     return lanes
 
 
-def _known_parents(family: Sequence[Relative]) -> dict[str, tuple[str, ...]]:
+def _known_parents(family: Sequence[Ancestor]) -> dict[str, tuple[str, ...]]:
     """Return by name the parents that stand above, each once."""
     known: dict[str, tuple[str, ...]] = {}
     for each in family:
@@ -150,7 +150,7 @@ class _Columns:
             marks.append(svg.text(x, _HEAD - 6, f"{100 * value:g} %", "tick", "middle"))
         return Markup("").join(marks)
 
-    def row(self, place: _Place, candidate: Candidate | None, search: Search) -> Markup:
+    def row(self, place: _Place, candidate: Candidate | None, search: SearchResult) -> Markup:
         relative, y = place.relative, place.y
         chosen = relative.name == search.chosen
         base = y + 4

@@ -1,18 +1,12 @@
-"""What int8 costs layer by layer, as the plugin that looked for it has noted it.
-
-What a plugin notes while it makes an artifact is free in form: what does not look like this is
-left out.
-"""
+"""What int8 costs layer by layer, where a plugin measured `LayerSensitivities`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 from markupsafe import Markup
 
+from pupila.measured import LayerSensitivities
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
 from pupila_flows.results import Entry
@@ -42,32 +36,27 @@ class Layers:
 
 
 def sensitive_layers(lineage: Lineage) -> list[Layers]:
-    """Return the layers of every artifact that such figures were noted of."""
+    """Return the layers of every artifact whose plugin measured them."""
     return [found for found in map(_layers, lineage.entries.values()) if found]
 
 
 def _layers(entry: Entry) -> Layers | None:
-    noted = entry.record.measured.get("sensitivity") if entry.record else None
-    rows = cast("list[object]", noted) if isinstance(noted, list) else []
-    known = [row for row in map(_row, rows) if row]
-    if not known:
+    measured = entry.record.measured.read(LayerSensitivities) if entry.record else None
+    layers = [layer for layer in measured.sensitivity if layer.divergence >= 0] if measured else []
+    if not layers:
         return None
-    longest = max(divergence for _, _, divergence, _ in known) or 1.0
-    bars = [LayerBar(*row, _bar(row[2] / longest)) for row in known[:_SHOWN]]
-    return Layers(entry.name, tuple(bars), len(known) - len(bars))
-
-
-def _row(noted: object) -> tuple[str, str, float, bool] | None:
-    row = cast("Mapping[str, Any]", noted if isinstance(noted, Mapping) else {})
-    divergence = row.get("divergence")
-    if not isinstance(divergence, int | float) or not math.isfinite(divergence) or divergence < 0:
-        return None
-    return (
-        str(row.get("layer", "")),
-        str(row.get("operator", "")),
-        float(divergence),
-        row.get("in_float") is True,
-    )
+    longest = max(layer.divergence for layer in layers) or 1.0
+    bars = [
+        LayerBar(
+            name=layer.layer,
+            operator=layer.operator,
+            divergence=layer.divergence,
+            in_float=layer.in_float,
+            bar=_bar(layer.divergence / longest),
+        )
+        for layer in layers[:_SHOWN]
+    ]
+    return Layers(entry.name, tuple(bars), len(layers) - len(bars))
 
 
 def _bar(part: float) -> Markup:

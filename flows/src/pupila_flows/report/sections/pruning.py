@@ -1,18 +1,14 @@
-"""Size against accuracy over the rounds of a pruning, as the plugin that pruned has noted it.
-
-What a plugin notes while it makes an artifact is free in form: what does not look like this is
-left out.
-"""
+"""Size against accuracy over the rounds of a pruning, where a plugin measured a `PruningCurve`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from markupsafe import Markup
 
+from pupila.measured import PruningCurve, PruningRound
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
@@ -32,43 +28,26 @@ class Curve:
     sentence: str
 
 
-@dataclass(frozen=True)
-class _Round:
-    parameters: int
-    accuracy: float
-
-
 def pruning_curves(lineage: Lineage) -> list[Curve]:
     """Return a curve for every artifact that was cut in rounds."""
     return [curve for curve in map(_curve, lineage.entries.values()) if curve]
 
 
 def _curve(entry: Entry) -> Curve | None:
-    measured = entry.record.measured if entry.record else {}
-    noted = measured.get("curve")
-    rows = cast("list[object]", noted) if isinstance(noted, list) else []
-    rounds = [each for each in map(_round, rows) if each]
-    chosen, reason = measured.get("round"), measured.get("reason")
-    if len(rounds) < 2 or len(rounds) < len(rows) or not isinstance(chosen, int):
-        return None
-    if not 0 <= chosen < len(rounds):
+    measured = entry.record.measured.read(PruningCurve) if entry.record else None
+    if measured is None or len(measured.curve) < 2:
         return None
     budget = entry.config.get("budget")
-    lowest = rounds[0].accuracy - budget if isinstance(budget, int | float) else None
-    sentence = reason if isinstance(reason, str) else ""
-    return Curve(entry.name, _drawn(entry.name, rounds, chosen, lowest), sentence)
+    uncut = measured.curve[0].validation_accuracy
+    lowest = uncut - budget if isinstance(budget, int | float) else None
+    picture = _drawn(entry.name, measured.curve, measured.round, lowest)
+    return Curve(entry.name, picture, measured.reason)
 
 
-def _round(noted: object) -> _Round | None:
-    row = cast("Mapping[str, Any]", noted if isinstance(noted, Mapping) else {})
-    parameters, accuracy = row.get("parameters"), row.get("validation_accuracy")
-    if not isinstance(parameters, int) or not isinstance(accuracy, int | float):
-        return None
-    return _Round(parameters, float(accuracy)) if math.isfinite(accuracy) else None
-
-
-def _drawn(name: str, rounds: Sequence[_Round], chosen: int, lowest: float | None) -> Markup:
-    accuracies = [each.accuracy for each in rounds] + ([lowest] if lowest is not None else [])
+def _drawn(name: str, rounds: Sequence[PruningRound], chosen: int, lowest: float | None) -> Markup:
+    accuracies = [each.validation_accuracy for each in rounds] + (
+        [lowest] if lowest is not None else []
+    )
     low = math.floor(100 * min(accuracies) - 0.5) / 100
     high = math.ceil(100 * max(accuracies) + 0.5) / 100
     most = max(each.parameters for each in rounds) or 1
@@ -80,7 +59,7 @@ def _drawn(name: str, rounds: Sequence[_Round], chosen: int, lowest: float | Non
     marks = [_axes(most, low, high)]
     if lowest is not None:
         marks.append(svg.path([place(0, lowest), place(most, lowest)], "chance"))
-    points = [place(each.parameters, each.accuracy) for each in rounds]
+    points = [place(each.parameters, each.validation_accuracy) for each in rounds]
     marks.append(svg.path(points, "curve"))
     marks += [svg.element("circle", cx=x, cy=y, r=3.2, class_="dot") for x, y in points]
     x, y = points[chosen]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics
+from pupila.measured import PluginWarning
 from pupila_flows.report import formatting as formats
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.plots import bars_and_rocs as figures
@@ -204,8 +205,8 @@ def _made_by(entry: Entry) -> str:
 
 def warning_of(entry: Entry) -> str:
     """Return what the plugin that made an entry warns of; empty where it does not."""
-    noted = entry.record.measured.get("warning") if entry.record else None
-    return noted if isinstance(noted, str) else ""
+    measured = entry.record.measured.read(PluginWarning) if entry.record else None
+    return measured.warning if measured else ""
 
 
 def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
