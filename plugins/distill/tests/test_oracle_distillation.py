@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pupila.measured import TaughtFractions
 from pupila.training.loss import accuracy, keras
 from pupila.training.oracle import oracle_loss, oracle_targets, right, taught_by
 from pupila.training.targets import one_hot
@@ -90,7 +91,7 @@ def test_it_is_told_how_many_pictures_of_known_truth_have_teachers():
     views = [np.stack([each, each]) for each in TEACHERS]
     found = taught_by([LABELS, second], views)
     # all: image 0, twice; none: image 3, twice; of 2 views with 4 labelled images each
-    assert found == {"all": 2 / 8, "some": 4 / 8, "none": 2 / 8}
+    assert found.taught_by == TaughtFractions(all=2 / 8, some=4 / 8, none=2 / 8)
 
 
 def naive_loss(temperature):

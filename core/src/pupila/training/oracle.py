@@ -50,6 +50,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.measured import OracleTeaching, TaughtFractions
 from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.targets import packed, softened_mean
 
@@ -101,7 +102,7 @@ def oracle_loss(alpha: float, temperature: float) -> Loss:
 
 def taught_by(
     labels: Sequence[NDArray[np.float32]], views: Sequence[NDArray[np.float32]]
-) -> dict[str, float]:
+) -> OracleTeaching:
     """Return which part of the pictures of known truth is taught by all teachers, some, or none.
 
     `labels` are `(images, classes)` of each view; `views`, `(views, images, classes)` of each
@@ -115,5 +116,10 @@ def taught_by(
         ]
     )
     every, none = (counts == len(views)).mean(), (counts == 0).mean()
-    found = {"all": every, "some": 1 - every - none, "none": none}
-    return {name: round(float(part), 4) for name, part in found.items()}
+    return OracleTeaching(
+        taught_by=TaughtFractions(
+            all=round(float(every), 4),
+            some=round(float(1 - every - none), 4),
+            none=round(float(none), 4),
+        )
+    )

@@ -12,6 +12,13 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.measured import (
+    Interval,
+    Measured,
+    TeacherAgreement,
+    TeacherQualities,
+    TeacherQuality,
+)
 from pupila.metrics import accuracy, auc, checked
 from pupila.step import Step
 
@@ -35,10 +42,14 @@ class Answers:
     """`(images, classes)` of each teacher."""
     views: list[NDArray[np.float32]]
     """`(views, images, classes)` of each teacher."""
-    measured: dict[str, Any]
-    """`teachers`: digest and standing of each. Where there are several, `agreement`: the fraction
-    of the pictures of the first view that two give the same class; and `teachers_disagree`: the
-    fraction that are not all given one class."""
+    teachers: TeacherQualities
+    agreement: TeacherAgreement | None
+    """On the pictures of the first view; None where there is one teacher."""
+
+    @property
+    def measured(self) -> Measured:
+        """What an artifact tells of its teachers."""
+        return Measured(self.teachers, self.agreement or {})
 
 
 def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
@@ -56,8 +67,13 @@ def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
         for number, (each, answers) in enumerate(zip(step.inputs, judged, strict=True))
     ]
     views = [_views(step, number, images) for number in range(len(step.inputs))]
-    told = [_told(each, found) for each, found in zip(step.inputs, standings, strict=True)]
-    return Answers(judged, views, {"teachers": told} | disagreement([each[0] for each in views]))
+    qualities = tuple(_quality(*each) for each in zip(step.inputs, standings, strict=True))
+    return Answers(
+        validation=judged,
+        views=views,
+        teachers=TeacherQualities(teachers=qualities),
+        agreement=agreement([each[0] for each in views]),
+    )
 
 
 def check_teacher(
@@ -96,16 +112,16 @@ def check_teacher(
     return Standing(exactness, area)
 
 
-def disagreement(answers: list[NDArray[np.float32]]) -> dict[str, Any]:
+def agreement(answers: list[NDArray[np.float32]]) -> TeacherAgreement | None:
     """Compare the classes that several teachers give, from `(images, classes)` of each."""
     if len(answers) < 2:
-        return {}
+        return None
     given = np.stack([each.argmax(axis=-1) for each in answers])
     same: NDArray[np.float64] = (given[:, np.newaxis] == given[np.newaxis]).mean(axis=-1)
-    return {
-        "agreement": np.round(same, 4).tolist(),
-        "teachers_disagree": round(float((given != given[0]).any(axis=0).mean()), 4),
-    }
+    return TeacherAgreement(
+        agreement=tuple(map(tuple, np.round(same, 4).tolist())),
+        teachers_disagree=round(float((given != given[0]).any(axis=0).mean()), 4),
+    )
 
 
 def name_of(step: Step[Any], number: int) -> str:
@@ -132,12 +148,12 @@ def _views(step: Step[Any], number: int, images: Dataset) -> NDArray[np.float32]
     return answers
 
 
-def _told(teacher: Artifact, standing: Standing) -> dict[str, Any]:
-    return {
-        "digest": teacher.digest[:_SHOWN_DIGITS],
-        "validation_accuracy": standing.accuracy.model_dump(),
-        "validation_auc": standing.auc.model_dump() if standing.auc else None,
-    }
+def _quality(teacher: Artifact, standing: Standing) -> TeacherQuality:
+    return TeacherQuality(
+        digest=teacher.digest[:_SHOWN_DIGITS],
+        validation_accuracy=Interval.of(standing.accuracy),
+        validation_auc=Interval.of(standing.auc) if standing.auc else None,
+    )
 
 
 def _said(estimate: Estimate) -> str:

@@ -47,6 +47,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras, load
+from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.training.teacher import ask, check_teacher, name_of
@@ -95,7 +96,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
             len(validation.classes),
             sizes,
         ),
-        measured=answers.measured | {"attention_maps": [list(size) for size in sizes]},
+        measured=Measured(answers.measured, {"attention_maps": [list(size) for size in sizes]}),
         trained=partial(with_attention, stages=len(sizes)),
     )
     return teach(step, lesson)

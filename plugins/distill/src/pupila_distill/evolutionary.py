@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras
+from pupila.measured import Measured
 from pupila.training.batches import Images, all_in_order
 from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.targets import labels_of, labels_of_views, packed
@@ -73,12 +74,12 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> Product:
         ],
         validation_targets=_marked(labels_of(validation), learned=False),
         loss=evolutionary_loss(classes, config.alpha, config.temperature, config.guidance),
-        measured={"teacher_architecture": config.teacher},
+        measured=Measured({"teacher_architecture": config.teacher}),
         trained=partial(together, teacher=teacher, classes=classes),
     )
     product = teach(step, lesson)
     reached = {"teacher_validation_accuracy": _accuracy(teacher, validation, config)}
-    return replace(product, measured=product.measured | reached)
+    return replace(product, measured=Measured(product.measured, reached))
 
 
 def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: float) -> Loss:

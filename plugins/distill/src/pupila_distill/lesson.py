@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pupila import Dataset, OutputContract, Product, Step
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
+from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit
@@ -37,7 +38,7 @@ class Lesson:
     validation_targets: NDArray[np.float32]
     """`(images, columns)` of the validation images as they are."""
     loss: Loss
-    measured: dict[str, Any]
+    measured: Measured
     """What is told of the teaching beside the course of the training."""
     trained: Callable[[Any], Any] = _itself
     """Wraps the student into the model that is trained.
@@ -95,7 +96,7 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
         output=OutputContract(kind="softmax", classes=validation.classes),
         parameters=parameters(model),
         macs=macs(model),
-        measured=lesson.measured | _measured(course, lesson.images, shown),
+        measured=Measured(lesson.measured, _summary(course, lesson.images, shown)),
     )
 
 
@@ -107,19 +108,14 @@ def _key(step: Step[Any], lesson: Lesson) -> str:
     return digest_json([step.config.model_dump(), step.seed, data, teachers])
 
 
-def _measured(course: Course, images: Dataset, shown: int) -> dict[str, Any]:
-    """What to tell about the training; epochs are counted from 1, accuracies are 0..1."""
-    names = {name: name.replace("val_", "validation_") for name in sorted(course.history[0])}
+def _summary(course: Course, images: Dataset, shown: int) -> TrainingSummary:
     epochs = len(course.history)
-    return {
-        "best_epoch": course.best_epoch + 1,
-        "epochs": epochs,
-        "history": {
-            shown: [round(figures[name], 4) for figures in course.history]
-            for name, shown in names.items()
-        },
-        "validation_accuracy": course.history[course.best_epoch]["val_accuracy"],
-        "unlabelled_images": int((images.labels < 0).sum()),
-        "seconds": round(course.seconds, 2),
-        "images_per_second": round(epochs * shown / course.seconds, 1),
-    }
+    return TrainingSummary(
+        best_epoch=course.best_epoch + 1,
+        epochs=epochs,
+        history=history_of(course.history),
+        validation_accuracy=course.history[course.best_epoch]["val_accuracy"],
+        unlabelled_images=int((images.labels < 0).sum()),
+        seconds=round(course.seconds, 2),
+        images_per_second=round(epochs * shown / course.seconds, 1),
+    )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Product, Step
+from pupila.measured import Measured
 from pupila.training.loss import distillation_loss, label_loss
 from pupila.training.oracle import oracle_loss, oracle_targets, taught_by
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
@@ -71,7 +72,7 @@ def distill_oracle(step: Step[OracleDistillation]) -> Product:
             labels_of(validation), answers.validation, config.temperature
         ),
         loss=oracle_loss(config.alpha, config.temperature),
-        measured=answers.measured | {"taught_by": taught_by(labels, answers.views)},
+        measured=Measured(answers.measured, taught_by(labels, answers.views)),
     )
     return teach(step, lesson)
 
@@ -87,4 +88,4 @@ def train(step: Step[Training]) -> Product:
     """
     images, validation = splits(step)
     labels = labels_of_views(images, step.config.augmentation)
-    return teach(step, Lesson(images, labels, labels_of(validation), label_loss, {}))
+    return teach(step, Lesson(images, labels, labels_of(validation), label_loss, Measured()))
