@@ -12,6 +12,7 @@ from typing import Any
 
 from pupila import PupilaError, Step
 from pupila.keras_files import parameters
+from pupila.measured import Measured
 from pupila_prune.channels import Channels
 from pupila_prune.config import FilterPruning
 from pupila_prune.graph import channels_of
@@ -51,7 +52,7 @@ class Filters:
     def parameters(self, model: Any) -> int:
         return parameters(model)
 
-    def measured(self, rounds: Rounds) -> dict[str, Any]:
+    def measured(self, rounds: Rounds) -> Measured:
         """Return what the rounds came to, and which layers are not understood.
 
         Raises:
@@ -59,16 +60,17 @@ class Filters:
         """
         if len(rounds.curve) == 1:
             raise self._nothing_to_cut()
-        told = rounds.measured()
-        within = told["budget_met"] and len(rounds.curve) - 1 == told["round"]
+        result = rounds.result()
+        within = result.budget_met and len(rounds.curve) - 1 == result.round
         removed = rounds.curve[-1].parameters_removed
         if within and removed < self._config.sparsity - _ROUNDING:
-            told["reason"] = (
+            reason = (
                 f"`least` of {self._config.least:.4g} allows {removed:.4g} of the parameters to be "
                 f"cut, less than `sparsity` of {self._config.sparsity:.4g}, within the budget of "
                 f"{rounds.budget:.4g}."
             )
-        return told | {"untouched": list(self._uncut.untouched)}
+            result = result.model_copy(update={"reason": reason})
+        return Measured(rounds.warning(), result, {"untouched": list(self._uncut.untouched)})
 
     def _scores(self, model: Any, channels: Channels) -> Scores:
         if self._config.saliency == "magnitude":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila.keras_files import MODEL_NAME, import_keras, save
+from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
 from pupila.store import write_atomically
 
 keras = import_keras()
@@ -88,22 +89,25 @@ class Rounds:
         within = [number for number in cut if self.is_within_budget(number)]
         return within[-1] if within else min(cut, key=self._lost)
 
-    def measured(self) -> dict[str, Any]:
-        """Return what to tell: the curve, what is kept and why; accuracies are 0..1.
-
-        A budget that is not met is told as `warning`, which the report shows.
-        """
+    def result(self) -> PruningCurve:
+        """Return the curve, which round is kept, and why."""
         number = self.chosen
-        kept, reason, met = self.curve[number], self._reason(), self.is_within_budget(number)
-        return ({} if met else {"warning": reason}) | {
-            "curve": [_figures(each) for each in self.curve],
-            "round": number,
-            "parameters_removed": round(kept.parameters_removed, 4),
-            "validation_accuracy": kept.validation_accuracy,
-            "budget_met": met,
-            "reason": reason,
-            "history": [each.history for each in self.curve[1:]],
-        }
+        kept = self.curve[number]
+        return PruningCurve(
+            curve=tuple(map(_without_history, self.curve)),
+            round=number,
+            parameters_removed=round(kept.parameters_removed, 4),
+            validation_accuracy=kept.validation_accuracy,
+            budget_met=self.is_within_budget(number),
+            reason=self._reason(),
+            history=tuple(each.history for each in self.curve[1:]),
+        )
+
+    def warning(self) -> Measured:
+        """Return a warning where the budget is not met; else nothing."""
+        if self.is_within_budget(self.chosen):
+            return Measured()
+        return Measured(PluginWarning(warning=self._reason()))
 
     def _reason(self) -> str:
         """Say why a round is kept, and why there was no further one."""
@@ -121,5 +125,10 @@ class Rounds:
         return self._folder / f"round-{number}"
 
 
-def _figures(each: Round) -> dict[str, Any]:
-    return {name: value for name, value in asdict(each).items() if name != "history"}
+def _without_history(each: Round) -> PruningRound:
+    return PruningRound(
+        parameters=each.parameters,
+        parameters_removed=each.parameters_removed,
+        validation_accuracy=each.validation_accuracy,
+        macs=each.macs,
+    )

@@ -6,12 +6,14 @@ from typing import Any
 
 from pupila import Product, Step
 from pupila.keras_files import macs, parameters
+from pupila.measured import ClusteringResult, Measured
 from pupila_prune.clusters import Clusters, values_by_kernel
 from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, WeightPruning
 from pupila_prune.cycle import run, write_chosen
 from pupila_prune.filters import Filters
 from pupila_prune.kernels import clustered_kernels, sparsity
 from pupila_prune.lesson import opened
+from pupila_prune.rounds import Rounds
 from pupila_prune.sizes import file_sizes
 from pupila_prune.weights import Cut, Weights, least_curved, least_flow, smallest
 
@@ -66,13 +68,25 @@ def cluster(step: Step[Clustering]) -> Product:
     model = opened(step.inputs[0])
     clustered_kernels(model)  # refuses a model without any
     rounds = run(step, model, Clusters(step.config))
-    model, told = write_chosen(step, rounds), rounds.measured()
-    before, _ = told.pop("curve")
-    told["uncut_validation_accuracy"] = before["validation_accuracy"]
-    del told["parameters_removed"]  # none is, though they share values
-    told["values_by_kernel"] = values_by_kernel(model)
-    told |= file_sizes(step.inputs[0], step.output, "values that repeat")
-    return _product(step, model, step.inputs[0].record.sparsity and sparsity(model), told)
+    model = write_chosen(step, rounds)
+    sizes = file_sizes(step.inputs[0], step.output, "values that repeat")
+    measured = Measured(rounds.warning(), _clustered(rounds, model), sizes)
+    return _product(step, model, step.inputs[0].record.sparsity and sparsity(model), measured)
+
+
+def _clustered(rounds: Rounds, model: Any) -> ClusteringResult:
+    """Return what clustering cost; no parameter is removed, though they share values."""
+    uncut, clustered = rounds.curve
+    result = rounds.result()
+    return ClusteringResult(
+        round=result.round,
+        validation_accuracy=clustered.validation_accuracy,
+        budget_met=rounds.is_within_budget(result.round),
+        reason=result.reason,
+        history=result.history,
+        uncut_validation_accuracy=uncut.validation_accuracy,
+        values_by_kernel=values_by_kernel(model),
+    )
 
 
 def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> Product:
@@ -81,11 +95,11 @@ def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> Product:
     rounds = run(step, model, strategy)
     model = write_chosen(step, rounds)
     sizes = file_sizes(step.inputs[0], step.output, "zeros")
-    found = rounds.measured() | strategy.measured(model) | sizes
-    return _product(step, model, sparsity(model), found)
+    measured = Measured(rounds.warning(), rounds.result(), strategy.measured(model), sizes)
+    return _product(step, model, sparsity(model), measured)
 
 
-def _product(step: Step[Any], model: Any, zeros: float | None, measured: dict[str, Any]) -> Product:
+def _product(step: Step[Any], model: Any, zeros: float | None, measured: Measured) -> Product:
     return Product.like(
         step.inputs[0],
         format="keras",

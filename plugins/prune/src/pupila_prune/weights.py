@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pupila import PupilaError, Step
+from pupila.measured import WeightSparsity
 from pupila_prune.config import MagnitudePruning, WeightPruning
 from pupila_prune.heads import trained_form
 from pupila_prune.held import Masked, zeros_held
@@ -69,17 +70,14 @@ class Weights:
     def parameters(self, model: Any) -> int:
         return nonzero_parameters(model)
 
-    def measured(self, model: Any) -> dict[str, Any]:
-        """Return which part of the kernels is 0, of all together and of each.
-
-        Kernels that cannot follow a pattern are told as `kept_dense`.
-        """
+    def measured(self, model: Any) -> WeightSparsity:
+        """Return which part of the kernels is 0, of all together and of each."""
         each = {name: round(part, 4) for name, part in sparsity_by_kernel(model).items()}
-        told: dict[str, Any] = {"sparsity": round(sparsity(model), 4), "sparsity_by_kernel": each}
-        if self._is_patterned:
-            kernels = kernels_of(model)
-            told["kept_dense"] = [kernel.name for kernel in kernels if not has_groups(kernel)]
-        return told
+        zeros = WeightSparsity(sparsity=round(sparsity(model), 4), sparsity_by_kernel=each)
+        if not self._is_patterned:
+            return zeros
+        dense = tuple(kernel.name for kernel in kernels_of(model) if not has_groups(kernel))
+        return zeros.model_copy(update={"kept_dense": dense})
 
 
 def smallest(config: MagnitudePruning) -> Cut:
