@@ -5,6 +5,7 @@ import pytest
 
 from pupila import InputContract, OutputContract, PupilaError, keras_files
 from pupila.artifact import Origin
+from pupila.measured import FloatComparison, LayerSensitivities
 from pupila.registry import installed
 from pupila.testing import CLASSES, run_step
 from pupila_quantize import comparing
@@ -15,7 +16,14 @@ LAYERS = [Layer(name, "CONV_2D", f"{name};") for name in ("a", "b", "c")]
 
 
 def figures(accuracy, divergence=0.0):
-    return {"validation_accuracy": accuracy, "float_accuracy": 0.9, "divergence": divergence}
+    return FloatComparison(
+        validation_images=10,
+        validation_accuracy=accuracy,
+        float_accuracy=0.9,
+        agreement=1.0,
+        divergence=divergence,
+        largest_difference=0.0,
+    )
 
 
 def ranked():
@@ -47,7 +55,7 @@ def test_the_most_sensitive_layer_comes_first_and_each_is_measured_alone():
 def test_the_fewest_layers_that_meet_the_budget_stay_in_float(accuracies, budget, in_float, within):
     found = choose(ranked(), lambda scopes: figures(accuracies[len(scopes)]), budget)
     assert (len(found.in_float), found.within) == (in_float, within)
-    assert found.measured["validation_accuracy"] == accuracies[in_float]
+    assert found.comparison.validation_accuracy == accuracies[in_float]
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +102,12 @@ def test_what_int8_ruins_is_found_and_stays_in_float(fragile, store, dataset, tm
     plugin = installed().step("quantize-mixed")
     config = plugin.config.model_validate({"budget": 0, "calibration_images": 24})
     made = run_step(plugin, config, [fragile], tmp_path, store=store, dataset=dataset).artifact
-    measured = made.record.measured
-    assert measured["sensitivity"][0]["divergence"] >= measured["sensitivity"][1]["divergence"]
-    assert measured["within_budget"] == (
-        measured["validation_accuracy"] >= measured["float_accuracy"]
-    )
-    kept = [each["layer"] for each in measured["sensitivity"] if each["in_float"]]
+    found = made.record.measured.read(LayerSensitivities)
+    compared = made.record.measured.read(FloatComparison)
+    assert found and compared
+    assert found.sensitivity[0].divergence >= found.sensitivity[1].divergence
+    assert found.within_budget == (compared.validation_accuracy >= compared.float_accuracy)
+    kept = [each.layer for each in found.sensitivity if each.in_float]
     operators = float_operators(made.file("model.tflite"))
     assert sum(operators.get(name, 0) for name in ("CONV_2D", "FULLY_CONNECTED")) == len(kept)
 

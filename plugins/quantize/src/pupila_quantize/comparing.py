@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pupila import Artifact, Dataset, Progress, PupilaError, Step
 from pupila.arrays import Pixels
 from pupila.litert.interpreter import Interpreter
+from pupila.measured import FloatComparison, Measured, PluginWarning
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
@@ -61,23 +62,17 @@ class Comparison:
             progress=step.progress,
         )
 
-    def measured(self, flatbuffer: Path) -> dict[str, Any]:
-        """Return how a form of the model does: fractions 0..1, and the divergence in nats.
-
-        `divergence` is the mean of KL(p ‖ q) over images, with p of the float model. A collapse
-        is told as `warning`, which the report shows.
-        """
+    def with_form(self, flatbuffer: Path) -> FloatComparison:
+        """Return how another form of the model does."""
         given = self._answers(flatbuffer)
-        found = {
-            "validation_images": len(self.labels),
-            "validation_accuracy": self._accuracy(given),
-            "float_accuracy": self._accuracy(self.expected),
-            "agreement": float((given.argmax(-1) == self.expected.argmax(-1)).mean()),
-            "divergence": _divergence(self.expected, given),
-            "largest_difference": float(np.abs(given - self.expected).max()),
-        }
-        lost = found["float_accuracy"] - found["validation_accuracy"]
-        return found | ({"warning": self._collapse(found)} if lost >= COLLAPSE else {})
+        return FloatComparison(
+            validation_images=len(self.labels),
+            validation_accuracy=self._accuracy(given),
+            float_accuracy=self._accuracy(self.expected),
+            agreement=float((given.argmax(-1) == self.expected.argmax(-1)).mean()),
+            divergence=_divergence(self.expected, given),
+            largest_difference=float(np.abs(given - self.expected).max()),
+        )
 
     def _accuracy(self, probabilities: NDArray[np.float32]) -> float:
         return float((probabilities.argmax(-1) == self.labels).mean())
@@ -86,12 +81,17 @@ class Comparison:
         raw = answers(flatbuffer, self.images, self.progress)
         return self.artifact.record.output.probabilities(raw)
 
-    def _collapse(self, found: dict[str, Any]) -> str:
-        return (
-            f"Accuracy falls from {found['float_accuracy']:.3f} in float to "
-            f"{found['validation_accuracy']:.3f} on {len(self.labels)} validation images. "
-            f"quantize-mixed finds the layers that lose it; quantize-int16x8 loses less."
-        )
+
+def with_warning(comparison: FloatComparison) -> Measured:
+    """Return a comparison, and a warning beside it where accuracy collapses."""
+    if comparison.float_accuracy - comparison.validation_accuracy < COLLAPSE:
+        return Measured(comparison)
+    warning = (
+        f"Accuracy falls from {comparison.float_accuracy:.3f} in float to "
+        f"{comparison.validation_accuracy:.3f} on {comparison.validation_images} validation "
+        f"images. quantize-mixed finds the layers that lose it; quantize-int16x8 loses less."
+    )
+    return Measured(comparison, PluginWarning(warning=warning))
 
 
 def _some(validation: Dataset, seed: int) -> Dataset:

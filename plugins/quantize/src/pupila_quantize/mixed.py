@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pupila.measured import FloatComparison
 from pupila_quantize.graph import Layer
 
-Measure = Callable[[Sequence[str]], dict[str, Any]]
+Measure = Callable[[Sequence[str]], FloatComparison]
 """From scopes to how the model does when they are treated so."""
 
 
@@ -34,7 +34,7 @@ class Mixture:
     """The layers left in float, and what that came to."""
 
     in_float: tuple[Layer, ...]
-    measured: dict[str, Any]
+    comparison: FloatComparison
     within: bool
 
 
@@ -42,8 +42,8 @@ def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
     """Measure every layer, and return the most sensitive first; `alone` is given one scope."""
     found: list[Sensitivity] = []
     for layer in layers:
-        measured = alone([layer.scope])
-        found.append(Sensitivity(layer, measured["divergence"], measured["validation_accuracy"]))
+        comparison = alone([layer.scope])
+        found.append(Sensitivity(layer, comparison.divergence, comparison.validation_accuracy))
     return sorted(found, key=lambda each: -each.divergence)
 
 
@@ -56,9 +56,9 @@ def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mi
     best: Mixture | None = None
     for count in range(len(ranked) + 1):
         kept = tuple(each.layer for each in ranked[:count])
-        measured = without([layer.scope for layer in kept])
-        lost = measured["float_accuracy"] - measured["validation_accuracy"]
-        tried = Mixture(kept, measured, within=lost <= budget)
+        comparison = without([layer.scope for layer in kept])
+        lost = comparison.float_accuracy - comparison.validation_accuracy
+        tried = Mixture(kept, comparison, within=lost <= budget)
         if tried.within:
             return tried
         if best is None or _accuracy(tried) > _accuracy(best):
@@ -69,4 +69,4 @@ def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mi
 
 
 def _accuracy(mixture: Mixture) -> float:
-    return mixture.measured["validation_accuracy"]
+    return mixture.comparison.validation_accuracy

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pupila import Artifact, Dataset, Product, PupilaError, Step, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
+from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import train
@@ -29,7 +30,7 @@ from pupila.views import AS_IS
 from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
-from pupila_quantize.comparing import Comparison, answers
+from pupila_quantize.comparing import Comparison, answers, with_warning
 from pupila_quantize.graph import float_operators
 from pupila_quantize.qat_training import Trainee
 from pupila_quantize.settings import Qat
@@ -65,12 +66,15 @@ def qat(step: Step[Qat]) -> Product:
     course = _trained(step, made, training, validation)
     target = step.output / _MODEL_NAME
     target.write_bytes(flatbuffer(made.model, step.config.borders))
-    measured = Comparison.of(step).measured(target)
+    compared = with_warning(Comparison.of(step).with_form(target))
     pixels = validation.pixels(artifact.record.input)
-    measured |= _told(course) | _export_difference(step, made.model, pixels, target)
-    measured |= structure.told(made.model)
-    measured["output_only_layers"] = made.output_only
-    measured["float_operators"] = float_operators(target)
+    measured = Measured(
+        compared,
+        _summary(course),
+        _export_difference(step, made.model, pixels, target),
+        structure.told(made.model),
+        {"output_only_layers": made.output_only, "float_operators": float_operators(target)},
+    )
     kept = artifact.record.sparsity and measured["sparsity"]
     return Product.like(
         artifact, format="tflite", untrained=False, sparsity=kept, measured=measured
@@ -156,18 +160,13 @@ def flatbuffer(model: Any, borders: str) -> bytes:
         return converter.convert()
 
 
-def _told(course: Course) -> dict[str, Any]:
-    """Tell how training went; epochs are counted from 1."""
-    names = {name: name.replace("val_", "validation_") for name in sorted(course.history[0])}
-    return {
-        "best_epoch": course.best_epoch + 1,
-        "epochs": len(course.history),
-        "history": {
-            shown: [round(figures[name], 4) for figures in course.history]
-            for name, shown in names.items()
-        },
-        "seconds": round(course.seconds, 2),
-    }
+def _summary(course: Course) -> TrainingSummary:
+    return TrainingSummary(
+        best_epoch=course.best_epoch + 1,
+        epochs=len(course.history),
+        history=history_of(course.history),
+        seconds=round(course.seconds, 2),
+    )
 
 
 def _export_difference(

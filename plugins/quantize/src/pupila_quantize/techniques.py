@@ -6,7 +6,7 @@ Measured on a 574 MB VGG19 against TensorFlow's converter: see `benchmarks/quant
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,16 @@ from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
 from pupila import Config, Product, PupilaError, Step
 from pupila.arrays import Pixels
+from pupila.measured import (
+    FloatComparison,
+    LayerSensitivities,
+    LayerSensitivity,
+    Measured,
+    PluginWarning,
+)
 from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
-from pupila_quantize.comparing import Comparison
+from pupila_quantize.comparing import Comparison, with_warning
 from pupila_quantize.correction import correct
 from pupila_quantize.graph import (
     dense_scopes,
@@ -29,7 +36,7 @@ from pupila_quantize.graph import (
     refuse_unfit,
     refuse_without,
 )
-from pupila_quantize.mixed import choose, sensitivities
+from pupila_quantize.mixed import Mixture, Sensitivity, choose, sensitivities
 from pupila_quantize.observing import Inputs, observe
 from pupila_quantize.settings import (
     Calibrated,
@@ -106,8 +113,8 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
         )
     rows, images = _calibration_images(step)
     inputs = _inputs(step, source, images, rows, correction)
-    measured = _rewrite(source, rules.int4_blocks(block, scopes), step.output, inputs=inputs)
-    return _product(step, measured | _compared(step) | _left(step, rows))
+    rewritten = _rewrite(source, rules.int4_blocks(block, scopes), step.output, inputs=inputs)
+    return _product(step, rewritten, _compared(step), _left(step, rows))
 
 
 def quantize_int16x8(step: Step[Calibrated]) -> Product:
@@ -149,37 +156,46 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
     compared, trial = Comparison.of(step), step.scratch / "trial"
     trial.mkdir(exist_ok=True)
 
-    def tried(rule: RecipeManager) -> dict[str, Any]:
+    def tried(rule: RecipeManager) -> FloatComparison:
         _rewrite(source, rule, trial, ranges, inputs)
-        return compared.measured(trial / _MODEL_NAME)
+        return compared.with_form(trial / _MODEL_NAME)
 
-    def alone(scopes: Sequence[str]) -> dict[str, Any]:
+    def alone(scopes: Sequence[str]) -> FloatComparison:
         return tried(rules.int8_alone(*scopes))
 
-    def without(scopes: Sequence[str]) -> dict[str, Any]:
+    def without(scopes: Sequence[str]) -> FloatComparison:
         return tried(rules.int8(config.borders, scopes))
 
     ranked = sensitivities(layers(source), alone)
     found = choose(ranked, without, config.budget)
     final = rules.int8(config.borders, [layer.scope for layer in found.in_float])
-    measured = _rewrite(source, final, step.output, ranges, inputs) | found.measured
-    told = [
-        {
-            "layer": each.layer.name,
-            "operator": each.layer.operator,
-            "divergence": each.divergence,
-            "accuracy": each.accuracy,
-            "in_float": each.layer in found.in_float,
-        }
-        for each in ranked
-    ]
-    measured |= {"sensitivity": told, "within_budget": found.within}
-    if not found.within:
-        measured["warning"] = (
-            f"No number of layers in float keeps the loss of accuracy within {config.budget!r}: "
-            f"the best found is kept. Raise `budget`, or give more validation images."
-        )
-    return _product(step, measured | _left(step, rows))
+    rewritten = _rewrite(source, final, step.output, ranges, inputs)
+    return _product(step, rewritten, _chosen(ranked, found, config.budget), _left(step, rows))
+
+
+def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> Measured:
+    """Return how the mixture does, every layer, and a warning where the budget is not met."""
+    by_layer = LayerSensitivities(
+        sensitivity=tuple(
+            LayerSensitivity(
+                layer=alone.layer.name,
+                operator=alone.layer.operator,
+                divergence=alone.divergence,
+                accuracy=alone.accuracy,
+                in_float=alone.layer in mixture.in_float,
+            )
+            for alone in ranked
+        ),
+        within_budget=mixture.within,
+    )
+    measured = Measured(with_warning(mixture.comparison), by_layer)
+    if mixture.within:
+        return measured
+    warning = (
+        f"No number of layers in float keeps the loss of accuracy within {budget!r}: "
+        f"the best found is kept. Raise `budget`, or give more validation images."
+    )
+    return Measured(measured, PluginWarning(warning=warning))
 
 
 def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> Product:
@@ -197,19 +213,19 @@ def _calibrated(
     with _quiet():
         ranges = measure_ranges(source, rule, images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, correction)
-    measured = _rewrite(source, rule, step.output, ranges, inputs, opened)
-    return _product(step, measured | _compared(step) | _left(step, rows))
+    rewritten = _rewrite(source, rule, step.output, ranges, inputs, opened)
+    return _product(step, rewritten, _compared(step), _left(step, rows))
 
 
-def _product(step: Step[Any], measured: dict[str, Any]) -> Product:
-    return Product.like(step.inputs[0], format="tflite", measured=measured)
+def _product(step: Step[Any], *measured: Mapping[str, Any]) -> Product:
+    return Product.like(step.inputs[0], format="tflite", measured=Measured(*measured))
 
 
-def _compared(step: Step[Any]) -> dict[str, Any]:
+def _compared(step: Step[Any]) -> Measured:
     """Return how the file does beside the float model: nothing, where weights are random."""
     if step.inputs[0].record.untrained:
-        return {}
-    return Comparison.of(step).measured(step.output / _MODEL_NAME)
+        return Measured()
+    return with_warning(Comparison.of(step).with_form(step.output / _MODEL_NAME))
 
 
 def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
