@@ -36,6 +36,7 @@ from pupila import Artifact, Dataset, InputContract, OutputContract, Predictions
 from pupila.artifact import Origin
 from pupila.keras_files import load
 from pupila.manifest import read
+from pupila.measured import SearchResult
 from pupila.metrics import proportion
 from pupila.scanning import scan
 from pupila.store import Store
@@ -131,7 +132,7 @@ def compare_speed(
     started = time.monotonic()
     product = run_search(config, dataset, teachers, folder, SEED)
     with_teachers = time.monotonic() - started
-    alone = product.measured["seconds"]
+    alone = result_of(product).seconds or 0.0
     ours = 60 * options.candidates / alone
     print(
         f"ours: {options.candidates} candidates in {alone:.1f} s, {with_teachers:.1f} s with the "
@@ -245,16 +246,24 @@ def compare_quality(
                 {"strategy": strategy, "minutes": options.minutes, "size": options.size or 64}
             )
             product = run_search(config, dataset, teachers, folder, seed)
-            told = product.measured
-            (chosen,) = (e for e in told["candidates"] if e["name"] == told["chosen"])
+            found = result_of(product)
+            (chosen,) = (each for each in found.candidates if each.name == found.chosen)
             model = folder / f"{strategy}-{seed}" / "output" / "model.keras"
             print(
-                f"seed {seed}, {strategy}: {len(told['candidates'])} candidates in "
-                f"{told['seconds'] / 60:.1f} minutes; chosen {chosen['name']} of "
-                f"{chosen['bytes']} bytes, validation {chosen['validation_accuracy']:.3f}, test "
+                f"seed {seed}, {strategy}: {len(found.candidates)} candidates in "
+                f"{(found.seconds or 0.0) / 60:.1f} minutes; chosen {chosen.name} of "
+                f"{chosen.bytes} bytes, validation {chosen.validation_accuracy:.3f}, test "
                 f"{test_accuracy(model, dataset.select('test'), config.input)}",
                 flush=True,
             )
+
+
+def result_of(product: Product) -> SearchResult:
+    """Return what a search measured."""
+    found = product.measured.read(SearchResult)
+    if found is None:
+        raise RuntimeError("it was not made by a search")
+    return found
 
 
 def test_accuracy(path: Path, test: Dataset, input: InputContract) -> str:

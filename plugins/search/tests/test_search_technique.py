@@ -101,7 +101,7 @@ def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dat
     front = measured["front"][-1]["name"]
     picked = ran("search-pick", {"pick": front}, [found.artifact], tmp_path / "p", store, dataset)
     assert keras_files.load(picked.artifact).name == front
-    assert picked.product.measured["picked"]["name"] == front
+    assert picked.product.measured["picked"] == measured["front"][-1]
     assert found.artifact.size_bytes < sum(each.stat().st_size for each in found.artifact.files)
     with pytest.raises(PupilaError, match=r"'c99'.*front of the input has: c\d"):
         ran("search-pick", {"pick": "c99"}, [found.artifact], tmp_path / "q", store, dataset)
@@ -124,7 +124,7 @@ if __name__ == "__main__":
     teacher = Store(folder / "store").open(sys.argv[3])
     config = Search.model_validate_json(sys.argv[2])
     step = step_for(config, [teacher], folder, dataset=dataset, seed=3)
-    print(json.dumps(search(step).measured))
+    print(json.dumps(dict(search(step).measured)))
 """
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from pupila import InputContract
+from pupila.measured import Genome as MeasuredGenome
+from pupila.measured import Measured
 from pupila_search.building import build
 from pupila_search.candidates import Candidate, Figures
 from pupila_search.genome import Block, Genome, Head, Space
@@ -25,7 +29,7 @@ def drawn(seed: int) -> Genome:
     return Variation(SPACE, np.random.default_rng(seed), Marks()).initial()
 
 
-@pytest.mark.parametrize(
+GENOMES = pytest.mark.parametrize(
     "genome",
     [
         Genome(blocks=(Block(mark=0, kind="convolution", filters=8, normalised=False),)),
@@ -40,18 +44,27 @@ def drawn(seed: int) -> Genome:
         drawn(2),
     ],
 )
+
+
+@GENOMES
+def test_a_genome_is_measured_with_all_its_fields(genome):
+    written = Measured(MeasuredGenome.model_validate(genome.model_dump()))
+    assert json.dumps(dict(written)) == json.dumps(genome.model_dump(mode="json"))
+
+
+@GENOMES
 def test_sizes_are_those_of_the_model_that_is_built(genome):
     model = build(genome, SPACE.input, SPACE.classes)
     told = sizes(genome, SPACE)
     assert len(told) == len(genome.blocks) + 1
     for block, size in zip(genome.blocks, told, strict=False):
         layers = [each for each in model.layers if each.name.startswith(f"{block.name}_")]
-        shape = (size["rows"], size["columns"], size["channels"])
+        shape = (size.rows, size.columns, size.channels)
         assert layers[-1].output.shape[1:] == shape
-        assert sum(map(learned, layers)) == size["parameters"]
+        assert sum(map(learned, layers)) == size.parameters
     heads = [each for each in model.layers if not each.name.startswith("block_")]
-    assert sum(map(learned, heads)) == told[-1]["parameters"]
-    assert told[-1]["channels"] == SPACE.classes
+    assert sum(map(learned, heads)) == told[-1].parameters
+    assert told[-1].channels == SPACE.classes
 
 
 def candidate(number: int, accuracy: float, latency_ms: float | None, folder) -> Candidate:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pupila import Dataset, Step
 from pupila.arrays import write_rows
 from pupila.digest import digest_json
+from pupila.measured import TeacherQualities
 from pupila.training.batches import Images
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.oracle import oracle_loss, oracle_targets
@@ -55,8 +56,7 @@ class Lesson:
     validation_targets: Path
     digest: str
     """Of all that determines what a candidate learns, beside its genome and seed."""
-    teachers: list[dict[str, Any]]
-    """What is told of them."""
+    teachers: TeacherQualities
     pictures: tuple[Path, ...] = ()
     """Arrays `(images, height, width, 3)` of each view; empty where there is no room for them."""
 
@@ -106,7 +106,7 @@ def lesson_of(step: Step[Search]) -> Lesson:
         targets,
         _written(step, "validation", last),
         digest,
-        answers.measured["teachers"],
+        answers.teachers,
         _pictures(step, train, targets),
     )
 

@@ -12,13 +12,14 @@ from typing import Any
 from pupila import OutputContract, Product, PupilaError, Step
 from pupila.errors import nearest
 from pupila.keras_files import MODEL_NAME, import_keras, macs, parameters, save
+from pupila.measured import Measured, PickedModel, SearchResult
 from pupila_search.building import build, load
 from pupila_search.candidates import Candidate
 from pupila_search.config import Pick, Search
 from pupila_search.laboratory import Laboratory
 from pupila_search.lesson import Lesson, lesson_of
 from pupila_search.strategies import STRATEGIES
-from pupila_search.told import measured_of
+from pupila_search.told import result_of
 from pupila_search.workers import workers
 
 keras = import_keras()
@@ -62,7 +63,7 @@ def search(step: Step[Search]) -> Product:
         parameters=parameters(model),
         macs=macs(model),
         shipped=MODEL_NAME,
-        measured=measured_of(laboratory, lesson, chosen, front),
+        measured=Measured(result_of(laboratory, lesson, chosen, front)),
     )
 
 
@@ -73,7 +74,8 @@ def pick(step: Step[Pick]) -> Product:
         PupilaError: the input is of no search, or its front has no model of that name.
     """
     (artifact,) = step.inputs
-    found = {each["name"]: each for each in artifact.record.measured.get(FRONT, [])}
+    result = artifact.record.measured.read(SearchResult)
+    found = {model.name: model for model in result.front} if result else {}
     wanted = step.config.pick
     source = artifact.path / FRONT / wanted / MODEL_NAME
     if not found or wanted not in found:
@@ -88,7 +90,7 @@ def pick(step: Step[Pick]) -> Product:
         format="keras",
         parameters=parameters(model),
         macs=macs(model),
-        measured={"picked": found[wanted]},
+        measured=Measured(PickedModel(picked=found[wanted])),
     )
 
 

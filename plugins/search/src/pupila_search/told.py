@@ -1,55 +1,59 @@
-"""What a search tells: the front, the family of the chosen one, all candidates, the course."""
+"""The result of a search: the front, the family of the chosen one, all candidates, the course."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
+from pupila.measured import (
+    Ancestor,
+    BlockSize,
+    Improvement,
+    Interval,
+    PickWith,
+    SearchedModel,
+    SearchResult,
+)
+from pupila.measured import Candidate as TriedCandidate
+from pupila.measured import Genome as MeasuredGenome
 from pupila_search.candidates import Candidate
 from pupila_search.genome import Genome, Space, layer_sizes, positions_left
 from pupila_search.laboratory import Laboratory
 from pupila_search.lesson import Lesson
 
 _RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
-_TAKEN_WITH = {"use": "search-pick", "setting": "pick"}
+_TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 """The technique that takes another model of the front, and the setting that names it."""
 
 
-def measured_of(
+def result_of(
     laboratory: Laboratory, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
-) -> dict[str, Any]:
-    """Return it as JSON; accuracies are 0..1 with 95 % intervals, bytes those of int8 files.
-
-    `tied` names the models within the bytes whose interval overlaps that of the chosen one: on
-    these validation images they cannot be told apart from it.
-    """
+) -> SearchResult:
+    """Return what was found; `tied` are those of the models within the bytes."""
     tried = laboratory.tried
-    stages = sum(len(each.stages) for each in tried)
     seconds = max((each.ended_seconds for of in tried for each in of.stages), default=0.0)
-    return {
-        "strategy": laboratory.config.strategy,
-        "chosen": chosen.name,
-        "rule": _RULE,
-        "tied": [
+    return SearchResult(
+        strategy=laboratory.config.strategy,
+        chosen=chosen.name,
+        rule=_RULE,
+        tied=tuple(
             each.name
             for each in laboratory.affordable()
             if each is not chosen and each.figures.high >= chosen.figures.low
-        ],
-        "validation_accuracy": chosen.figures.validation_accuracy,
-        "validation_images": len(lesson.validation),
-        "chosen_model": _portrait(chosen, laboratory.space),
-        "front": [_portrait(each, laboratory.space) for each in front],
-        "taken_with": _TAKEN_WITH,
-        "family": [_kinship(each) for each in family(chosen, laboratory.candidates)],
-        "candidates": [_brief(each) for each in laboratory.candidates],
-        "history": history(laboratory),
-        "stages_trained": stages,
-        "failed": sum(each.failed is not None for each in laboratory.candidates),
-        "seconds": seconds,
-        "candidates_per_minute": round(60 * len(tried) / seconds, 2) if seconds else None,
-        "teachers": lesson.teachers,
-    }
+        ),
+        validation_accuracy=chosen.figures.validation_accuracy,
+        validation_images=len(lesson.validation),
+        chosen_model=_model(chosen, laboratory.space),
+        front=tuple(_model(each, laboratory.space) for each in front),
+        taken_with=_TAKEN_WITH,
+        family=tuple(map(_ancestor, family(chosen, laboratory.candidates))),
+        candidates=tuple(map(_candidate, laboratory.candidates)),
+        history=history(laboratory),
+        stages_trained=sum(len(each.stages) for each in tried),
+        failed=sum(each.failed is not None for each in laboratory.candidates),
+        seconds=seconds,
+        candidates_per_minute=round(60 * len(tried) / seconds, 2) if seconds else None,
+        teachers=lesson.teachers.teachers,
+    )
 
 
 def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -63,7 +67,7 @@ def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate
     return [candidates[number] for number in sorted(numbers)]
 
 
-def history(laboratory: Laboratory) -> list[dict[str, Any]]:
+def history(laboratory: Laboratory) -> tuple[Improvement, ...]:
     """Return the best accuracy within the bytes by the time at which it was reached."""
     most = laboratory.config.maximum_bytes
     ended = sorted(
@@ -72,79 +76,92 @@ def history(laboratory: Laboratory) -> list[dict[str, Any]]:
         if most is None or each.bytes <= most
         for figures in each.stages
     )
-    steps: list[dict[str, Any]] = []
+    steps: list[Improvement] = []
     for seconds, accuracy, name in ended:
-        if not steps or accuracy > steps[-1]["validation_accuracy"]:
-            steps.append({"seconds": seconds, "validation_accuracy": accuracy, "name": name})
-    return steps
+        if not steps or accuracy > steps[-1].validation_accuracy:
+            steps.append(Improvement(seconds=seconds, validation_accuracy=accuracy, name=name))
+    return tuple(steps)
 
 
-def sizes(genome: Genome, space: Space) -> list[dict[str, int]]:
+def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
     """Return what each block gives, and what is learned in it; the last is the head.
 
     Parameters are those of the exported file, where normalisation is folded into the convolution.
     """
     head = 2 if genome.head.units else 1
-    told: list[dict[str, int]] = []
+    blocks: list[BlockSize] = []
     before = 0
     for place, block in enumerate(genome.blocks, start=1):
         part = Genome(blocks=genome.blocks[:place], head=genome.head)
         layers = list(layer_sizes(part, space.input, space.classes))[:-head]
         learned = sum(each.entries + each.channels for each in layers)
         rows, columns = positions_left(part, space.input)
-        size = {"rows": rows, "columns": columns, "channels": block.filters}
-        told.append(size | {"parameters": learned - before})
+        blocks.append(
+            BlockSize(
+                rows=rows,
+                columns=columns,
+                channels=block.filters,
+                parameters=learned - before,
+            )
+        )
         before = learned
     last = list(layer_sizes(genome, space.input, space.classes))[-head:]
     learned = sum(each.entries + each.channels for each in last)
-    return [*told, {"rows": 1, "columns": 1, "channels": space.classes, "parameters": learned}]
+    return (*blocks, BlockSize(rows=1, columns=1, channels=space.classes, parameters=learned))
 
 
-def _portrait(candidate: Candidate, space: Space) -> dict[str, Any]:
-    figures = asdict(candidate.figures)
-    return _kinship(candidate) | {
-        "genome": candidate.genome.model_dump(mode="json"),
-        "sizes": sizes(candidate.genome, space),
-        "bytes": candidate.bytes,
-        "macs": candidate.macs,
-        "seed": candidate.seed,
-        "epochs": sum(each.epochs for each in candidate.stages),
-        **{name: figures[name] for name in ("stage", "validation_loss")},
-        "latency_ms": candidate.latency_ms,
-        "validation_accuracy": {
-            "value": candidate.figures.validation_accuracy,
-            "low": candidate.figures.low,
-            "high": candidate.figures.high,
-        },
-    }
-
-
-def _kinship(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "name": candidate.name,
-        "parents": [f"c{number}" for number in candidate.parents],
-        "change": candidate.change,
-        "preserved": candidate.preserved,
-        "generation": candidate.born,
-    }
-
-
-def _brief(candidate: Candidate) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "name": candidate.name,
-        "bytes": candidate.bytes,
-        "generation": candidate.born,
-    }
-    if candidate.stages:
-        told["seconds"] = candidate.stages[-1].ended_seconds
-    if candidate.failed:
-        return told | {"failed": candidate.failed}
-    if not candidate.stages:
-        return told | {"skipped": "no time was left"}
+def _model(candidate: Candidate, space: Space) -> SearchedModel:
     figures = candidate.figures
-    return told | {
-        "validation_accuracy": figures.validation_accuracy,
-        "validation_loss": round(figures.validation_loss, 4),
-        "latency_ms": candidate.latency_ms,
-        "stages": len(candidate.stages),
-    }
+    return SearchedModel(
+        name=candidate.name,
+        parents=_parents(candidate),
+        change=candidate.change,
+        preserved=candidate.preserved,
+        generation=candidate.born,
+        genome=MeasuredGenome.model_validate(candidate.genome.model_dump()),
+        sizes=sizes(candidate.genome, space),
+        bytes=candidate.bytes,
+        macs=candidate.macs,
+        seed=candidate.seed,
+        epochs=sum(each.epochs for each in candidate.stages),
+        stage=figures.stage,
+        validation_loss=figures.validation_loss,
+        latency_ms=candidate.latency_ms,
+        validation_accuracy=Interval(
+            value=figures.validation_accuracy, low=figures.low, high=figures.high
+        ),
+    )
+
+
+def _ancestor(candidate: Candidate) -> Ancestor:
+    return Ancestor(
+        name=candidate.name,
+        parents=_parents(candidate),
+        change=candidate.change,
+        preserved=candidate.preserved,
+        generation=candidate.born,
+    )
+
+
+def _parents(candidate: Candidate) -> tuple[str, ...]:
+    return tuple(f"c{number}" for number in candidate.parents)
+
+
+def _candidate(candidate: Candidate) -> TriedCandidate:
+    """Return how far a candidate got; what is not known of it is left out."""
+    known = TriedCandidate(name=candidate.name, bytes=candidate.bytes, generation=candidate.born)
+    if candidate.stages:
+        known = known.model_copy(update={"seconds": candidate.stages[-1].ended_seconds})
+    if candidate.failed:
+        return known.model_copy(update={"failed": candidate.failed})
+    if not candidate.stages:
+        return known.model_copy(update={"skipped": "no time was left"})
+    figures = candidate.figures
+    return known.model_copy(
+        update={
+            "validation_accuracy": figures.validation_accuracy,
+            "validation_loss": round(figures.validation_loss, 4),
+            "latency_ms": candidate.latency_ms,
+            "stages": len(candidate.stages),
+        }
+    )
