@@ -13,6 +13,7 @@ import pytest
 
 from pupila import Artifact, PupilaError
 from pupila.litert.interpreter import Interpreter
+from pupila.measured import Measured
 from pupila.predictions import open_model
 from pupila.testing import Ran
 from pupila_micro.probes import draw_probes, ignore_progress
@@ -64,8 +65,16 @@ def test_it_tells_that_its_speed_is_that_of_this_computer(exported: Exported):
 
 def test_an_artifact_that_no_longer_fits_its_arena_is_refused(exported: Exported):
     artifact = exported().artifact
-    record = artifact.record.model_copy(update={"measured": {"arena_bytes": 40_000}})
+    smaller = Measured(artifact.record.measured, {"arena_bytes": 40_000})
+    record = artifact.record.model_copy(update={"measured": smaller})
     with pytest.raises(PupilaError, match="does not run the model in 40000 bytes"):
+        open_artifact(Artifact(artifact.path, artifact.digest, record), threads=1)
+
+
+def test_an_artifact_without_a_measured_arena_is_refused(exported: Exported):
+    artifact = exported().artifact
+    record = artifact.record.model_copy(update={"measured": Measured({"arena_bytes": "small"})})
+    with pytest.raises(PupilaError, match="does not say what arena it needs: make it again"):
         open_artifact(Artifact(artifact.path, artifact.digest, record), threads=1)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from average_weights import AverageWeights
 from pupila import Artifact, Dataset, Product, PupilaError, Step, keras_files
+from pupila.measured import Measured
 
 Weights = list[NDArray[np.float32]]
 
@@ -40,12 +41,14 @@ def average(step: Step[AverageWeights]) -> Product:
     return Product.like(
         step.inputs[0],
         format="keras",
-        measured={
-            "ingredients": [step.inputs[number].digest for number in chosen],
-            "validation_accuracy": _accuracy(models[0], step.inputs[0], validation),
-            "validation_accuracy_of_inputs": alone,
-            "validation_images": len(validation),
-        },
+        measured=Measured(
+            {
+                "ingredients": [step.inputs[number].digest for number in chosen],
+                "validation_accuracy": _accuracy(models[0], step.inputs[0], validation),
+                "validation_accuracy_of_inputs": alone,
+                "validation_images": len(validation),
+            }
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila import OutputContract, Product, keras_files
+from pupila.measured import Measured
 from pupila_keras.border import import_keras, import_tf_keras
 from pupila_keras.contracts import check_columns, check_kind, input_contract, shapes_of
 from pupila_keras.probe import answers
@@ -32,7 +33,7 @@ def finish(model: Any, output: OutputContract, folder: Path, written_by: str) ->
         output=output,
         parameters=keras_files.parameters(model),
         macs=_macs(model),
-        measured=measured,
+        measured=Measured(measured),
     )
 
 

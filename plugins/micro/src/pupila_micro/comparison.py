@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.litert.interpreter import Interpreter
+from pupila.measured import Measured, PluginWarning, RuntimeComparison
 from pupila_micro.probes import ignore_progress
 from pupila_micro.runner import MicroModel
 
@@ -36,21 +37,20 @@ class Comparison:
     """LiteRT's with its reference kernels."""
 
     @property
-    def measured(self) -> dict[str, object]:
-        """What the report is told: a `warning` too, where the comparison does not reassure.
+    def measured(self) -> Measured:
+        """The differences, and a warning where the comparison does not reassure.
 
-        Against LiteRT as it is shipped, `label_agreement`, a fraction of the images, and
-        `max_difference` of any output; `reference_difference` against its reference kernels;
-        `answer_span` is how far the reference's own answers are apart, from image to image.
+        Agreement and largest difference are those from LiteRT as it is shipped.
         """
-        told: dict[str, object] = {
-            "probe_images": len(self.micro),
-            "label_agreement": float((_labels(self.micro) == _labels(self.shipped)).mean()),
-            "max_difference": float(np.abs(self.micro - self.shipped).max()),
-            "reference_difference": self._difference,
-            "answer_span": self._span,
-        }
-        return told | ({"warning": self._warning} if self._warning else {})
+        comparison = RuntimeComparison(
+            probe_images=len(self.micro),
+            label_agreement=float((_labels(self.micro) == _labels(self.shipped)).mean()),
+            max_difference=float(np.abs(self.micro - self.shipped).max()),
+            reference_difference=self._difference,
+            answer_span=self._span,
+        )
+        warning = self._warning
+        return Measured(comparison, PluginWarning(warning=warning) if warning else {})
 
     @property
     def _difference(self) -> float:

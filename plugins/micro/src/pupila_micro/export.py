@@ -6,6 +6,7 @@ from collections import Counter
 from importlib.metadata import version
 
 from pupila import Artifact, Config, Product, Step
+from pupila.measured import Measured, MicrocontrollerMemory
 from pupila_micro.arena import measure_arena
 from pupila_micro.comparison import compare
 from pupila_micro.flatbuffer import lay_out, read_operators
@@ -43,18 +44,18 @@ def export(step: Step[Config]) -> Product:
     counts = Counter(operator.name for operator in operators)
     facts = _facts(artifact, model, arena.total, tuple(counts))
     write_sources(step.output, target.read_bytes(), facts)
-    measured = {
-        "operators": dict(sorted(counts.items())),
-        "flash_bytes": target.stat().st_size,
-        "arena_bytes": arena.total,
-        "activation_bytes": arena.activations,
-        "persistent_bytes": arena.persistent,
-    }
+    memory = MicrocontrollerMemory(
+        operators=dict(sorted(counts.items())),
+        flash_bytes=target.stat().st_size,
+        arena_bytes=arena.total,
+        activation_bytes=arena.activations,
+        persistent_bytes=arena.persistent,
+    )
     return Product.like(
         artifact,
         format="tflite-micro",
         shipped=target.name,
-        measured=measured | comparison.measured,
+        measured=Measured(memory, comparison.measured),
     )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress
+from pupila.errors import PupilaError
 from pupila.litert.tensor_io import TensorIO
+from pupila.measured import MicrocontrollerMemory
 from pupila.memory import peak_memory_bytes
 from pupila_micro.arena import check_arena
 from pupila_micro.interpreter import NAME, runtime
@@ -24,11 +26,17 @@ def open_artifact(artifact: Artifact, threads: int) -> MicroModel:
     A microcontroller has no threads for it, so it runs on one, whatever `threads` is.
 
     Raises:
-        PupilaError: the installed interpreter does not run it in that arena.
+        PupilaError: its arena was not measured, or the installed interpreter does not run it in
+            that arena.
     """
-    model, arena_bytes = artifact.file(".tflite"), artifact.record.measured["arena_bytes"]
-    check_arena(model, arena_bytes)
-    return MicroModel(model, arena_bytes)
+    model, memory = artifact.file(".tflite"), artifact.record.measured.read(MicrocontrollerMemory)
+    if memory is None:
+        raise PupilaError(
+            f"The artifact {artifact.digest[:12]} does not say what arena it needs: make it again "
+            f"with export-tflite-micro, or note a `MicrocontrollerMemory` in what makes it."
+        )
+    check_arena(model, memory.arena_bytes)
+    return MicroModel(model, memory.arena_bytes)
 
 
 class MicroModel:

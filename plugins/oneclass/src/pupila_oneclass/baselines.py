@@ -14,12 +14,18 @@ They only measure: nothing is chosen by them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila.evaluation import Estimate
+from pupila.measured import (
+    Interval,
+    Measured,
+    OneClassBaselines,
+    OneClassQuality,
+    PluginWarning,
+)
 from pupila.metrics import Floats, auc, proportion, threshold_for
 
 LEARNER = "one-class CNN"
@@ -70,7 +76,7 @@ def compared(
     asked: NDArray[np.float32],
     is_positive: NDArray[np.bool_],
     accept: float,
-) -> dict[str, Any]:
+) -> Measured:
     """Tell how the learner and the baselines do on the validation images.
 
     `learner` are its scores of them `(images,)`, `asked` their features, normalised as for the
@@ -83,10 +89,10 @@ def compared(
         if method is not mahalanobis or train.shape[1] <= _WIDEST
     }
     areas = {name: _area(each, is_positive) for name, each in scores.items()}
-    told = {
-        name: _standing(each, is_positive, accept, areas[name]) for name, each in scores.items()
+    qualities = {
+        name: _quality(each, is_positive, accept, areas[name]) for name, each in scores.items()
     }
-    return {"on_validation": told} | _warning(areas)
+    return Measured(OneClassBaselines(on_validation=qualities), _warning(areas))
 
 
 def _area(scores: Floats, is_positive: NDArray[np.bool_]) -> Estimate | None:
@@ -94,42 +100,43 @@ def _area(scores: Floats, is_positive: NDArray[np.bool_]) -> Estimate | None:
     return auc(columns, np.where(is_positive, 0, 1).astype(np.int64), column=0)
 
 
-def _standing(
+def _quality(
     scores: Floats, is_positive: NDArray[np.bool_], accept: float, area: Estimate | None
-) -> dict[str, Any]:
+) -> OneClassQuality:
     """Return AUROC, and what the threshold of the class's own images accepts of each side.
 
     Of the class it accepts what it was chosen to. Without other images there is nothing else.
     """
     called = scores >= threshold_for(scores[is_positive], np.ones(is_positive.sum(), bool), accept)
     if area is None:
-        return {"accepted": _part(called[is_positive])}
-    return {
-        "auc": area.model_dump(),
-        "accepted": _part(called[is_positive]),
-        "accepted_of_others": _part(called[~is_positive]),
-    }
+        return OneClassQuality(accepted=_part(called[is_positive]))
+    return OneClassQuality(
+        auc=Interval.of(area),
+        accepted=_part(called[is_positive]),
+        accepted_of_others=_part(called[~is_positive]),
+    )
 
 
-def _part(called: NDArray[np.bool_]) -> dict[str, Any]:
-    return proportion(int(called.sum()), len(called)).model_dump()
+def _part(called: NDArray[np.bool_]) -> Interval:
+    return Interval.of(proportion(int(called.sum()), len(called)))
 
 
-def _warning(areas: dict[str, Estimate | None]) -> dict[str, str]:
+def _warning(areas: dict[str, Estimate | None]) -> Measured:
     learner = areas[LEARNER]
     if learner is None:
-        return {}
+        return Measured()
     better = [
         f"{name} {_said(area)}"
         for name, area in areas.items()
         if area is not None and area.low > learner.high
     ]
     if not better:
-        return {}
-    return {
-        "warning": f"Simpler methods are clearly better on the same features: AUROC on the "
+        return Measured()
+    warning = (
+        f"Simpler methods are clearly better on the same features: AUROC on the "
         f"validation images is {_said(learner)}, but of the {' and of the '.join(better)}."
-    }
+    )
+    return Measured(PluginWarning(warning=warning))
 
 
 def _said(area: Estimate) -> str:

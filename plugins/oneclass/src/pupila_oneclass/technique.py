@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, load, macs, parameters, save
+from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
 from pupila.metrics import Floats, proportion
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
@@ -51,8 +52,8 @@ def one_class(step: Step[OneClass]) -> Product:
     )
     train, judged = (head.normalised(each) for each in _features(step, splits, net))
     scores = head.scores(judged, splits.column)
-    told = _calibrated(head, scores[splits.is_positive], splits, config)
-    told |= compared(scores, train, judged, splits.is_positive, config.accept)
+    calibrated = _calibrated(head, scores[splits.is_positive], splits, config)
+    baselines = compared(scores, train, judged, splits.is_positive, config.accept)
     model = head.answering(net.inputs[0], net.outputs[0], net.name)
     save(model, step.output)
     return Product(
@@ -62,7 +63,7 @@ def one_class(step: Step[OneClass]) -> Product:
         parameters=parameters(model),
         macs=macs(model),
         threshold=_threshold(config, splits),
-        measured=_measured(course, splits, train.shape[1]) | told,
+        measured=Measured(_data(splits, train.shape[1]), _summary(course), calibrated, baselines),
     )
 
 
@@ -141,7 +142,7 @@ def _features(
     return train, judged
 
 
-def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> dict[str, Any]:
+def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> OneClassCalibration:
     """Give answers their meaning by the scores of the class's validation images; tell of it.
 
     Of these images that part is accepted which was asked for, as it was they that chose.
@@ -149,11 +150,11 @@ def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> di
     calibration = Calibration.of(own, config.accept, config.positive)
     head.calibrate(calibration, splits.column)
     accepted = int((own >= calibration.threshold).sum())
-    return {
-        "logit_threshold": round(calibration.threshold, 4),
-        "logit_scale": round(calibration.scale, 4),
-        "validation_accepted": proportion(accepted, len(own)).model_dump(),
-    }
+    return OneClassCalibration(
+        logit_threshold=round(calibration.threshold, 4),
+        logit_scale=round(calibration.scale, 4),
+        validation_accepted=Interval.of(proportion(accepted, len(own))),
+    )
 
 
 def _threshold(config: OneClass, splits: Splits) -> Threshold:
@@ -164,17 +165,19 @@ def _threshold(config: OneClass, splits: Splits) -> Threshold:
     return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on)
 
 
-def _measured(course: Course, splits: Splits, columns: int) -> dict[str, Any]:
-    """What to tell about the training; epochs are counted from 1."""
+def _data(splits: Splits, columns: int) -> dict[str, int]:
     return {
         "images": len(splits.train),
         "validation_images": len(splits.validation),
         "features": columns,
-        "best_epoch": course.best_epoch + 1,
-        "epochs": len(course.history),
-        "history": {
-            shown: [round(figures[name], 4) for figures in course.history]
-            for name, shown in (("loss", "loss"), ("val_loss", "validation_loss"))
-        },
-        "seconds": round(course.seconds, 2),
     }
+
+
+def _summary(course: Course) -> TrainingSummary:
+    """Return how training went; accuracy means nothing where there is one class."""
+    return TrainingSummary(
+        best_epoch=course.best_epoch + 1,
+        epochs=len(course.history),
+        history=history_of(course.history, "loss", "val_loss"),
+        seconds=round(course.seconds, 2),
+    )

@@ -11,6 +11,7 @@ from pupila import Artifact, Dataset, Product, PupilaError, Step
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import nearest
 from pupila.evaluation import OperatingPoint
+from pupila.measured import Measured
 from pupila.metrics import checked, operating_point, threshold_at
 from pupila_site import headers, page, study
 from pupila_site.config import Site
@@ -46,7 +47,7 @@ def export(step: Step[Site]) -> Product:
     _write_json(step.output / "site.json", site | {"study": study.table()})
     _write_precache(step.output)
     headers.write(step.output)
-    return Product.like(models[0], format="site", measured={"models": entries})
+    return Product.like(models[0], format="site", measured=Measured({"models": entries}))
 
 
 def _parted(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila import InputContract, Product, Step, keras_files
+from pupila.measured import Measured
 from pupila_tfjs.config import ExportTfjs
 from pupila_tfjs.converter import convert
 from pupila_tfjs.graph import flatten_biases, separate_sums
@@ -29,7 +30,7 @@ def export(step: Step[ExportTfjs]) -> Product:
     graph = step.output / "model.json"
     mended = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
     step.progress(2, _STAGES, "stages")
-    return Product.like(artifact, format="tfjs", measured=mended)
+    return Product.like(artifact, format="tfjs", measured=Measured(mended))
 
 
 def _save(model: Any, contract: InputContract, folder: Path) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
 from pupila.litert.tensor_io import TensorIO
+from pupila.measured import Measured
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
@@ -46,7 +47,9 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         output=output,
         parameters=graph.parameters,
         macs=graph.macs,
-        measured={"input_type": model.input.dtype.name, "output_type": model.output.dtype.name},
+        measured=Measured(
+            {"input_type": model.input.dtype.name, "output_type": model.output.dtype.name}
+        ),
     )
 
 

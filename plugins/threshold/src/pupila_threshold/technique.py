@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step, Threshold
+from pupila.measured import Measured
 from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
 from pupila_threshold.config import Operating
 
@@ -44,7 +45,7 @@ def threshold(step: Step[Operating]) -> Product:
         threshold=Threshold(
             positive=config.positive, value=value, chosen_on=_in_words(is_positive, config)
         ),
-        measured=operating_point(scores, is_positive, value, "validation").model_dump(),
+        measured=Measured(operating_point(scores, is_positive, value, "validation")),
     )
 
 
