@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from pupila import Config, Exporter, Product, Runner, Technique, hookimpl
+from pupila.measured import Measured, PluginWarning
 
 COUNTER = itertools.count()
 
@@ -57,6 +58,7 @@ def pupila_techniques():
     yield declare(Technique, "liar", "scale", produces="beads")
     yield declare(Technique, "odd-progress", "overshoot")
     yield declare(Technique, "blank", "answer_nothing")
+    yield declare(Technique, "misnamer", "note_another_curve")
 
 
 @hookimpl
@@ -81,7 +83,12 @@ def write(step, factor=1.0, **changes):
 
 def scale(step):
     step.progress(1, 1, "models")
-    return write(step, step.config.scale)
+    warning = PluginWarning(warning="Colours only.")
+    return write(step, step.config.scale, measured=Measured(warning, {"factor": 1}))
+
+
+def note_another_curve(step):
+    return write(step, measured=Measured({"curve": "steep"}))
 
 
 def double(step):
@@ -231,6 +238,10 @@ class TestBlank(Technique):
     plugin = "blank"
 
 
+class TestMisnamer(Technique):
+    plugin = "misnamer"
+
+
 class TestHeavy(Technique):
     plugin = "heavy"
 
@@ -303,6 +314,7 @@ def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], 
                 "test_one_seed_gives_one_answer",
             },
         ),
+        ("Misnamer", {"test_what_it_measured_has_the_form_that_its_names_promise"}),
         ("Heavy", {"test_it_is_listed_without_importing_a_framework"}),
         ("ChangesAnswers", {"test_it_answers_as_its_input_does"}),
         (

@@ -22,6 +22,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_tree
 from pupila.errors import PupilaError
+from pupila.measured import problems
 from pupila.plugin import Exporter, StepPlugin, Technique
 from pupila.predictions import Predictions
 from pupila.registry import installed
@@ -164,6 +165,15 @@ class _StepContract:
 
     def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
         assert store.open(ran[0].artifact.digest) == ran[0].artifact
+
+    def test_what_it_measured_has_the_form_that_its_names_promise(
+        self, ran: tuple[Ran, Ran]
+    ) -> None:
+        misread = problems(ran[0].artifact.record.measured)
+        assert not misread, (
+            "these names are those of fields in `pupila.measured`: note what is described there, "
+            "or take other names:\n" + "\n".join(misread)
+        )
 
     def test_it_writes_only_to_its_output_and_scratch(self, ran: tuple[Ran, Ran]) -> None:
         assert ran[0].strays == ()
