@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Progress
-from pupila.errors import PupilaError
+from pupila import Artifact, Progress, PupilaError
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import MicrocontrollerMemory
 from pupila.memory import peak_memory_bytes
