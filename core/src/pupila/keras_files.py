@@ -34,6 +34,12 @@ def import_keras() -> Any:
     return import_module("keras")
 
 
+def import_tensorflow() -> Any:
+    """Import TensorFlow, without its start-up chatter as well."""
+    import_keras()
+    return import_module("tensorflow")
+
+
 @contextmanager
 def _standard_error_closed() -> Generator[None]:
     """Drop what C++ code writes to a terminal or pipe; TensorFlow's first lines heed no setting.

@@ -5,15 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 
 __all__ = ["import_keras", "import_tensorflow", "import_tf_keras"]
-
-
-def import_tensorflow() -> Any:
-    """Return the `tensorflow` module."""
-    import_keras()
-    return import_module("tensorflow")
 
 
 def import_tf_keras() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pupila import PupilaError
 
@@ -34,7 +34,7 @@ class Call:
                 f"Layer {layer!r} computes with a number on the left (`1 - x`), which no layer of "
                 "Keras 3 does: write it with the tensor on the left, and save the model again."
             )
-        keywords = parts[0][3] if len(parts[0]) > 3 else {}
+        keywords: dict[str, Any] = parts[0][3] if len(parts[0]) > 3 else {}
         given = {name: value for name, value in keywords.items() if value is not None}
         return cls([list(part[:3]) for part in parts], given)
 
@@ -68,7 +68,10 @@ def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
 
 
 def _is_address(value: Any, classes: dict[str, str]) -> bool:
-    return isinstance(value, list) and len(value) == 3 and value[0] in classes
+    if not isinstance(value, list):
+        return False
+    parts = cast("list[Any]", value)
+    return len(parts) == 3 and parts[0] in classes
 
 
 def _tensor(address: Address, classes: dict[str, str]) -> dict[str, Any]:

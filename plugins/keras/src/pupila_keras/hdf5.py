@@ -36,7 +36,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
     """Return the model's config, and the Keras version that wrote it."""
     with opened(source) as file:
         attributes: dict[str, Any] = dict(file.attrs)
-        names = {*file, *attributes}
+        names: set[str] = {*file, *attributes}
     if "model_config" not in attributes:
         raise PupilaError(_without_config(names))
     return parsed(attributes["model_config"]), str(attributes.get("keras_version", "2"))

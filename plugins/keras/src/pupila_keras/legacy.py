@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pupila_keras.border import import_tf_keras
 from pupila_keras.reading import library
@@ -34,10 +34,11 @@ def build(config: dict[str, Any], weights: str) -> Any:
 def _understood(value: Any) -> Any:
     """Copy a config without the settings that this tf_keras does not know."""
     if isinstance(value, list):
-        return [_understood(each) for each in value]
+        return [_understood(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
-    copy = {name: _understood(each) for name, each in value.items() if name != "compile_config"}
+    named = cast("dict[str, Any]", value)
+    copy = {name: _understood(each) for name, each in named.items() if name != "compile_config"}
     for name in _TOO_NEW.get(str(copy.get("class_name")), ()):
         copy["config"].pop(name, None)
     return copy

@@ -99,7 +99,8 @@ def _run(
 ) -> Iterator[str]:
     """Yield the operations of nodes of the graph and of functions, and of all they call."""
     nodes = [bodies[""][name] for name in names]
-    pending, seen = list(functions), {""}
+    pending: list[str] = list(functions)
+    seen = {""}
     while nodes or pending:
         for node in nodes:
             yield node.op

@@ -7,7 +7,7 @@ classifiers use have an exact layer; any other name is refused before the model 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pupila import PupilaError
 from pupila_keras.graph import Call
@@ -55,9 +55,11 @@ def _rescaling(scale: Any = 1.0, offset: Any = 0.0) -> dict[str, Any]:
 
 
 def _is_constant(operand: Any) -> bool:
-    values = operand if isinstance(operand, list) else [operand]
+    values = cast("list[Any]", operand) if isinstance(operand, list) else [operand]
     return all(isinstance(value, int | float) for value in values)
 
 
 def _each(value: Any, change: Callable[[float], float]) -> Any:
-    return [change(number) for number in value] if isinstance(value, list) else change(value)
+    if not isinstance(value, list):
+        return change(value)
+    return [change(number) for number in cast("list[float]", value)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pupila import PupilaError
 
@@ -43,7 +43,7 @@ def parsed(config: str | bytes) -> dict[str, Any]:
         value = json.loads(config)
     if not isinstance(value, dict):
         raise PupilaError(f"its config is a JSON {type(value).__name__}, not an object: damaged.")
-    return value
+    return cast("dict[str, Any]", value)
 
 
 def _reason(error: Exception) -> str:

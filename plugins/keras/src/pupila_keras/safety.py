@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from pupila import PupilaError
 from pupila_keras import border
@@ -91,7 +91,8 @@ def _objection(entry: dict[str, Any]) -> str | None:
     if name in _OPENS_FILES:
         return f"a {name} layer{_named(inner)}, which opens other files or runs other code"
     if name in OPERATOR_CLASSES:
-        function = inner.get("function") if isinstance(inner, dict) else None
+        settings = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        function = settings.get("function")
         if function not in TRANSLATED:
             return f"a bare TensorFlow operation {function!r}{_named(inner)}, not a layer"
         return None

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-
-import h5py
+from typing import Any
 
 from pupila import PupilaError
+
+h5py: Any = import_module("h5py")  # it has no types
 
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What h5py raises over damaged files, by the place of the damage."""
@@ -24,8 +26,8 @@ _HARD_LINK = 0
 
 
 @contextmanager
-def opened(path: Path) -> Generator[h5py.File]:
-    """Open an HDF5 file; what reading it raises becomes one sentence.
+def opened(path: Path) -> Generator[Any]:
+    """Open an HDF5 file as an `h5py.File`; what reading it raises becomes one sentence.
 
     Raises:
         PupilaError: it is cut short, damaged, or something else.
@@ -61,13 +63,13 @@ def check_storage(path: Path) -> None:
             )
 
 
-def _references(file: h5py.File) -> Iterator[tuple[str, str]]:
+def _references(file: Any) -> Iterator[tuple[str, str]]:
     """Yield the path and kind of each reference in a file, following none.
 
     h5py's own visitors crash over damaged files.
     """
-    pending: list[h5py.Group] = [file]
-    seen: set[h5py.Group] = set()  # groups may hold each other
+    pending: list[Any] = [file]
+    seen: set[Any] = set()  # groups may hold each other
     while pending:
         group = pending.pop()
         for name in group.id:
