@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from pupila_search.genome import Space
 
 Objective = Literal["loss", "bytes", "latency", "macs"]
 
-_OF_THE_STUDY = {
+_OF_THE_STUDY: dict[str, Any] = {
     "epochs": (5,),
     "alpha": 0.5,
     "temperature": 10.0,
@@ -122,9 +122,10 @@ class Search(Config):
     @model_validator(mode="before")
     @classmethod
     def _follow_the_study(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("strategy") == "append":
-            return _OF_THE_STUDY | given
-        return given
+        if not isinstance(given, dict):
+            return given
+        named = cast("dict[str, Any]", given)
+        return _OF_THE_STUDY | named if named.get("strategy") == "append" else named
 
     @model_validator(mode="after")
     def _ends(self) -> Self:

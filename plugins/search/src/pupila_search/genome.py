@@ -22,7 +22,7 @@ Activation = Literal["relu", "relu6"]
 Pooling = Literal["none", "max", "average"]
 
 KINDS: tuple[Kind, ...] = ("convolution", "separable", "inverted")
-KERNELS = (3, 5)
+KERNELS: tuple[Literal[3, 5], ...] = (3, 5)
 
 _CHANNEL_BYTES = 26
 _LAYER_BYTES = 632

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow
 
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 from pupila.litert.interpreter import Interpreter
 from pupila_search.building import build
 from pupila_search.genome import Genome
 from pupila_search.lesson import Lesson
 
-keras = import_keras()
-tf: Any = tensorflow  # it has no types
+keras, tf = import_keras(), import_tensorflow()
 
 _WARM_UP_RUNS = 3
 _RUNS = 20

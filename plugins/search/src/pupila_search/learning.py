@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pupila.digest import digest_json
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 from pupila.metrics import proportion
 from pupila.runtime import Progress
 from pupila.store import write_atomically
@@ -58,8 +58,7 @@ class Task(BaseModel):
 def begin(lesson: Lesson, parent: int, threads: int) -> None:
     """Prepare a worker, which ends when the process `parent` has."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    import tensorflow as tf
-
+    tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     _held.append(lesson)

@@ -56,11 +56,12 @@ def append(laboratory: Laboratory, seed: int) -> None:
     appending = Appending(laboratory.space, random, Marks())
     first = _first(appending.initial())
     count = _room(laboratory, config.population)
-    students = laboratory.learn([laboratory.admit(first, (), 0) for _ in range(count)], 0)
+    equal = [laboratory.admit(first, (), 0) for _ in range(count)]
+    students: list[Candidate] = laboratory.learn(equal, 0)
     generation = 1
     while laboratory.goes_on() and students:
         count = min(_room(laboratory, config.children), len(students))
-        chosen = [students[place] for place in random.permutation(len(students))[:count]]
+        chosen = [students[int(place)] for place in random.permutation(len(students))[:count]]
         grown = [(appending.appended(_parent(each)), each) for each in chosen]
         fitting = [(child, each) for child, each in grown if child is not None]
         if not fitting:

@@ -12,12 +12,14 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches, Images
 from pupila.training.checkpoint import Figures
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import Schedule
+
+tf = import_tensorflow()
 
 _FIRST_DECAY, _SECOND_DECAY, _SMALL = 0.9, 0.999, 1e-7
 _WEIGHT_DECAY = 1e-3

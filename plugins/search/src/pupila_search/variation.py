@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +18,8 @@ from numpy.random import Generator
 from pupila import PupilaError
 from pupila_search.genome import KERNELS, KINDS, Block, Genome, Head, Kind, Pooling, Space
 from pupila_search.morphism import Child, Weights, deepen, grow_kernel, widen, widen_hidden
+
+T = TypeVar("T")
 
 _STEP = 8
 """Filters are multiples of it: an int8 kernel of XNNPACK works on as many at once."""
@@ -81,12 +83,17 @@ class Variation:
         Raises:
             PupilaError: nothing that was tried is in the space.
         """
-
-        def draw() -> Child | None:
-            change = self._choice(_CHANGES)
-            return change(self, parent)
-
-        return self._within(draw)
+        changes: tuple[Callable[[Parent], Child | None], ...] = (
+            self._insert,
+            self._deepen,
+            self._remove,
+            self._widen,
+            self._expand,
+            self._narrow,
+            self._grow_kernel,
+            self._swap,
+        )
+        return self._within(lambda: self._choice(changes)(parent))
 
     def crossed(self, first: Parent, second: Parent) -> Child:
         """Cross two genomes, aligned by their marks.
@@ -236,7 +243,7 @@ class Variation:
         depth = np.arange(1, count + 1)
         return int(self.random.choice(count, p=depth / depth.sum()))
 
-    def _choice(self, values: Sequence[Any]) -> Any:
+    def _choice(self, values: Sequence[T]) -> T:
         return values[int(self.random.integers(len(values)))]
 
 
@@ -261,20 +268,6 @@ def _inherited(parent: Parent, genome: Genome, change: str) -> Child:
 def _stepped(filters: float) -> int:
     """Round to the next multiple that there is, up."""
     return max(_STEP, int(-(-filters // _STEP)) * _STEP)
-
-
-Change = Callable[[Variation, Parent], Child | None]
-
-_CHANGES: tuple[Change, ...] = (
-    Variation._insert,
-    Variation._deepen,
-    Variation._remove,
-    Variation._widen,
-    Variation._expand,
-    Variation._narrow,
-    Variation._grow_kernel,
-    Variation._swap,
-)
 
 
 @dataclass(frozen=True)
