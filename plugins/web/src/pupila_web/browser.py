@@ -184,7 +184,7 @@ def _first_line(error: Error) -> str:
 
 
 def _processes(browser: Browser, kind: str) -> list[int]:
-    session = browser.new_browser_cdp_session()
+    session: Any = browser.new_browser_cdp_session()  # Playwright's answers are bare dicts
     found = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
     return [process["id"] for process in found if process["type"] == kind]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-
-import brotli
+from typing import Any
 
 from pupila.digest import digest_file
 from pupila.evaluation import Download
 from pupila.store import write_atomically
 from pupila.web.npm import cache_folder
+
+brotli: Any = import_module("brotli")  # it has no types
 
 _GZIP_LEVEL = 9
 _BROTLI_QUALITY = 11
