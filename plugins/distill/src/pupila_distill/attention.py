@@ -40,6 +40,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def with_attention(student: Any, stages: int) -> Any:
 
 def _side_by_side(tensors: Sequence[Any]) -> Any:
     """Flatten tensors `(batch, …)` and join them: `(batch, columns)`."""
-    flat = [ops.reshape(each, (-1, int(np.prod(each.shape[1:])))) for each in tensors]
+    flat = [ops.reshape(each, (-1, prod(each.shape[1:]))) for each in tensors]
     return ops.concatenate(flat, axis=-1)
 
 
