@@ -14,6 +14,8 @@ They only measure: nothing is chosen by them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,27 +41,24 @@ Score = Callable[[NDArray[np.float32], NDArray[np.float32], float], Floats]
 
 def support_vectors(train: NDArray[np.float32], asked: NDArray[np.float32], nu: float) -> Floats:
     """Return the decision function of one-class support vectors `(images,)`."""
-    from sklearn.svm import OneClassSVM
-
-    machine = OneClassSVM(nu=nu, gamma="scale").fit(train)
+    svm: Any = import_module("sklearn.svm")
+    machine = svm.OneClassSVM(nu=nu, gamma="scale").fit(train)
     return np.asarray(machine.decision_function(asked), np.float64)
 
 
 def mahalanobis(train: NDArray[np.float32], asked: NDArray[np.float32], nu: float) -> Floats:
     """Return minus the squared distances from the mean of the class `(images,)`."""
-    from sklearn.covariance import LedoitWolf
-
     del nu
-    return -np.asarray(LedoitWolf().fit(train).mahalanobis(asked), np.float64)
+    covariance: Any = import_module("sklearn.covariance")
+    return -np.asarray(covariance.LedoitWolf().fit(train).mahalanobis(asked), np.float64)
 
 
 def nearest_neighbour(train: NDArray[np.float32], asked: NDArray[np.float32], nu: float) -> Floats:
     """Return the cosine similarities with the nearest training image `(images,)`."""
-    from sklearn.neighbors import NearestNeighbors
-
     del nu
-    neighbours = NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
-    distances, _ = neighbours.kneighbors(asked)
+    neighbors: Any = import_module("sklearn.neighbors")
+    searched = neighbors.NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
+    distances, _ = searched.kneighbors(asked)
     return 1 - distances[:, 0].astype(np.float64)
 
 

@@ -46,7 +46,7 @@ def splits_of(step: Step[OneClass]) -> Splits:
 
 
 def _of_class(images: Dataset, column: int, what: str) -> Dataset:
-    rows = images.labels == column
+    rows: NDArray[np.bool_] = images.labels == column
     if not rows.any():
         raise PupilaError(
             f"There is no {what} image of {images.classes[column]!r}, the class to be learned: "
