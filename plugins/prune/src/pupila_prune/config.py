@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ Saliency = Literal["taylor", "magnitude"]
 Scope = Literal["layer", "global"]
 Pattern = Literal["2:4"]
 
-_OF_THE_PATTERN = {"sparsity": 0.5, "rounds": 1, "scope": "layer"}
+_OF_THE_PATTERN: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer"}
 """Of four weights two go, at once, within one kernel: what `pattern` leaves no choice of."""
 
 
@@ -111,9 +111,10 @@ class MagnitudePruning(WeightPruning):
     @model_validator(mode="before")
     @classmethod
     def _follow_the_pattern(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("pattern") is not None:
-            return _OF_THE_PATTERN | given
-        return given
+        if not isinstance(given, dict):
+            return given
+        named = cast("dict[str, Any]", given)
+        return named if named.get("pattern") is None else _OF_THE_PATTERN | named
 
     @model_validator(mode="after")
     def _agrees_with_the_pattern(self) -> Self:

@@ -18,7 +18,8 @@ gives.
 
 from __future__ import annotations
 
-from typing import Any
+from math import prod
+from typing import Any, cast
 
 import numpy as np
 
@@ -97,7 +98,7 @@ class _Walk:
             axes=axes,
             untouched=tuple(dict.fromkeys(self._untouched)),
             sizes={
-                (layer.name, weight.name): int(np.prod(weight.shape))
+                (layer.name, weight.name): prod(weight.shape)
                 for layer in self._model.layers
                 for weight in layer.weights
             },
@@ -122,7 +123,7 @@ class _Walk:
     def _follow(self, layer: Any, node: Any, given: list[Units]) -> Units | None:
         """Return the channels that a layer gives; None where it is not understood."""
         _check_known(layer)
-        kind = type(layer)
+        kind = cast("type[Any]", type(layer))
         if getattr(layer, "data_format", "channels_last") == "channels_first":
             return None
         if kind in _JOINING:

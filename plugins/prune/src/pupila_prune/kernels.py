@@ -9,6 +9,7 @@ few entries, and each matters to a whole channel: they stay.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def zeros(model: Any) -> int:
 
 def sparsity(model: Any) -> float:
     """Return the part of all entries of kernels that is 0."""
-    return zeros(model) / sum(int(np.prod(each.variable.shape)) for each in kernels_of(model))
+    return zeros(model) / sum(prod(each.variable.shape) for each in kernels_of(model))
 
 
 def nonzero_parameters(model: Any) -> int:

@@ -9,6 +9,8 @@ keeps the few large weights.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,14 +20,14 @@ _MOST_ITERATIONS = 300
 """As many as scikit-learn allows."""
 
 
-def centroids(values: NDArray[np.floating], clusters: int) -> Numbers:
+def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
     """Return at most `clusters` numbers that `values` gather around, in order.
 
     Fewer where the values differ less, or where a cluster ends empty.
     """
     ordered = np.sort(values.ravel()).astype(np.float64)
     totals = np.concatenate([[0.0], np.cumsum(ordered)])
-    found = np.linspace(ordered[0], ordered[-1], clusters)
+    found = np.linspace(float(ordered[0]), float(ordered[-1]), clusters)
     bounds = _bounds(ordered, found)
     for _ in range(_MOST_ITERATIONS):
         sizes = np.diff(bounds)

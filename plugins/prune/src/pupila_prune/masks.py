@@ -12,13 +12,15 @@ Many weights go while there are many to spare, few at the end.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila_prune.kernels import Kernel
 
-Scores = Sequence[NDArray[np.floating]]
+Scores = Sequence[NDArray[np.floating[Any]]]
 """What each weight is worth, not negative, in the shape of each kernel: the lowest go first."""
 Masks = list[NDArray[np.bool_]]
 """Of each kernel, in its shape: which weights are kept."""
@@ -56,10 +58,10 @@ def has_groups(kernel: Kernel) -> bool:
     if kernel.is_depthwise:
         return False
     shape = kernel.variable.shape
-    return (int(np.prod(shape)) // shape[kernel.output_axis]) % _GROUP == 0
+    return (prod(shape) // shape[kernel.output_axis]) % _GROUP == 0
 
 
-def two_of_four(kernel: Kernel, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
+def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Keep the two best of every four weights in a row that one output reads.
 
     Mishra et al. 2021, "Accelerating sparse deep neural networks" (arXiv 2104.08378), section 3:
@@ -71,7 +73,7 @@ def two_of_four(kernel: Kernel, scores: NDArray[np.floating]) -> NDArray[np.bool
     return np.moveaxis((ranks < _KEPT).reshape(moved.shape), 0, kernel.output_axis)
 
 
-def _without_lowest(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
+def _without_lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.bool_]:
     """Keep all but the `count` lowest scores."""
     keep = np.ones(scores.size, bool)
     keep[np.argpartition(scores.ravel(), count)[:count]] = False

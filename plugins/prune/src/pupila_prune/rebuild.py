@@ -34,7 +34,8 @@ def rebuild(
     what it normalises is no longer what its statistics were taken from. Its momentum becomes 0.9 at
     most, so that the moving averages follow in the few steps that small data gives.
     """
-    settings, thinner = settings or {}, {}
+    settings = settings or {}
+    thinner: dict[str, Any] = {}
 
     def call(layer: Any, *arguments: Any, **options: Any) -> Any:
         if not isinstance(layer, layers.Layer):
@@ -80,7 +81,7 @@ def _copied(layer: Any, changes: Mapping[str, Any]) -> Any:
     config.pop("build_config", None)
     if isinstance(layer, layers.BatchNormalization):
         config["momentum"] = min(layer.momentum, _MOMENTUM)
-    return type(layer).from_config(config)
+    return layer.__class__.from_config(config)
 
 
 def _set_weights(model: Any, thinner: Mapping[str, Any], channels: Channels, keep: Keep) -> None:

@@ -28,15 +28,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 from pupila.training.batches import Batches
 from pupila.training.loss import label_loss
 from pupila_prune.channels import FIXED, Axis, Channels
 
-keras = import_keras()
+keras, tf = import_keras(), import_tensorflow()
 ops = keras.ops
 
 Scores = NDArray[np.float64]

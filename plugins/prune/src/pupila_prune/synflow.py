@@ -29,18 +29,17 @@ of as many factors as there are layers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import PupilaError
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 from pupila_prune.kernels import Kernel
 from pupila_prune.masks import Masks, among_all
 
-keras = import_keras()
+keras, tf = import_keras(), import_tensorflow()
 layers, ops = keras.layers, keras.ops
 raw = keras.src.ops  # operations as a graph holds them; Keras exports only the functions
 
@@ -111,7 +110,7 @@ class _Linear:
         self._weights = weights
 
     def __call__(self, layer: Any, *given: Any, **options: Any) -> Any:
-        kind = type(layer)
+        kind = cast("type[Any]", type(layer))
         if kind in _WEIGHTED:
             return _WEIGHTED[kind](self, layer, given[0])
         if kind in _HANDED_ON:

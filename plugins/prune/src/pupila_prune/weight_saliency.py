@@ -26,15 +26,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from pupila.keras_files import import_keras
+from pupila.keras_files import import_keras, import_tensorflow
 from pupila.training.batches import Batches
 from pupila_prune.kernels import Kernel
 from pupila_prune.masks import Scores
 
-keras = import_keras()
+keras, tf = import_keras(), import_tensorflow()
 ops = keras.ops
 
 
