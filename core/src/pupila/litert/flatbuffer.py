@@ -34,6 +34,11 @@ class Operator:
     """Indices of the tensors that it writes."""
 
 
+def import_schema() -> Any:
+    """Import the schema of flatbuffers, a module that has no types."""
+    return import_module("ai_edge_litert.schema_py_generated")
+
+
 def map_model(path: Path) -> Any:
     """Return the model of a `.tflite` file, mapped into memory: any size may be read."""
     with path.open("rb") as stream:
@@ -42,7 +47,7 @@ def map_model(path: Path) -> Any:
 
 def parse_model(content: bytes | mmap.mmap) -> Any:
     """Return the model of a flatbuffer."""
-    return _schema().Model.GetRootAs(content)
+    return import_schema().Model.GetRootAs(content)
 
 
 def subgraphs(model: Any) -> Iterator[Any]:
@@ -90,10 +95,6 @@ def is_quantized(tensor: Any) -> bool:
     return bool(quantization and quantization.ScaleLength())
 
 
-def _schema() -> Any:
-    return import_module("ai_edge_litert.schema_py_generated")
-
-
 def _name(enumeration: str, value: int) -> str:
     """Return the name of a schema's number; of one newer than this schema, the number itself."""
     return _names(enumeration).get(value, f"{enumeration} {value}")
@@ -101,5 +102,5 @@ def _name(enumeration: str, value: int) -> str:
 
 @cache
 def _names(enumeration: str) -> dict[int, str]:
-    numbers: type = getattr(_schema(), enumeration)
+    numbers: type = getattr(import_schema(), enumeration)
     return {value: name for name, value in vars(numbers).items() if isinstance(value, int)}

@@ -11,15 +11,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
-from pupila.litert.flatbuffer import ABSENT, operators, parse_model, subgraphs, tensor_type
+from pupila.litert.flatbuffer import (
+    ABSENT,
+    import_schema,
+    operators,
+    parse_model,
+    subgraphs,
+    tensor_type,
+)
 from pupila_micro.interpreter import align_tflite_model
+
+flatbuffers: Any = import_module("flatbuffers")  # it has no types
 
 _IDENTIFIER = b"TFL3"
 
@@ -60,7 +68,7 @@ def lay_out(content: bytes, scratch: Path) -> bytes:
 
 
 def _with_constants_inside(content: bytes) -> bytes:
-    model: Any = schema.ModelT.InitFromObj(parse_model(content))
+    model = import_schema().ModelT.InitFromObj(parse_model(content))
     for buffer in model.buffers:
         if buffer.offset > 1:  # 1 is written where there is nothing behind the flatbuffer
             end = buffer.offset + buffer.size

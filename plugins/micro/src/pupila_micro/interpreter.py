@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from pupila import PupilaError
 
 try:
-    from tflite_micro import runtime
-    from tflite_micro.tensorflow.lite.micro.tools.tflite_flatbuffer_align_wrapper import (
-        align_tflite_model,
+    _micro: Any = import_module("tflite_micro")  # it has no types
+    _aligning: Any = import_module(
+        "tflite_micro.tensorflow.lite.micro.tools.tflite_flatbuffer_align_wrapper"
     )
 except ImportError as error:
     raise PupilaError(
@@ -18,5 +21,7 @@ except ImportError as error:
     ) from None
 
 NAME = f"TFLite Micro {version('tflite-micro')}"
+runtime = _micro.runtime
+align_tflite_model: Callable[[str, str], None] = _aligning.align_tflite_model
 
 __all__ = ["NAME", "align_tflite_model", "runtime"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +46,7 @@ class MicroModel:
     threads = 1
 
     def __init__(self, path: Path, arena_bytes: int) -> None:
-        untyped: Any = runtime.Interpreter
-        self._interpreter: Any = untyped.from_file(str(path), arena_size=arena_bytes)
+        self._interpreter = runtime.Interpreter.from_file(str(path), arena_size=arena_bytes)
         self.input = TensorIO.of(self._interpreter.get_input_details(0))
         self.output = TensorIO.of(self._interpreter.get_output_details(0))
 
