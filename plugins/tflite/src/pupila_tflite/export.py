@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import Config, Product, PupilaError, Step, keras_files
@@ -21,6 +20,8 @@ from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
 from pupila_tflite.saving import save_static
+
+tf = keras_files.import_tensorflow()
 
 _STAGES = 3
 _TOLERANCE = 1e-4

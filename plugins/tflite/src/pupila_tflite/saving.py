@@ -6,14 +6,16 @@ could not read the flatbuffer. `from_keras_model` prints a banner and leaves the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import Artifact, InputContract, PupilaError, keras_files
+
+tf = keras_files.import_tensorflow()
 
 _SIGNATURE = "serving_default"
 
@@ -50,7 +52,7 @@ class _OneImage(tf.Module):
     """A SavedModel behind a signature whose batch is one."""
 
     def __init__(self, artifact: Artifact) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]  - TensorFlow has no types
         source = artifact.file("saved_model.pb").parent
         self._model = tf.saved_model.load(str(source))
         self._served = _served(self._model, source)
@@ -83,7 +85,7 @@ def _spec(contract: InputContract) -> Any:
     return tf.TensorSpec((1, *contract.shape), tf.float32, name="image")
 
 
-def _answers(answer: Any, probes: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _answers(answer: Callable[[Any], Any], probes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Ask one image at a time, as the flatbuffer will be asked."""
     batches = probes[:, np.newaxis].astype(np.float32)
     return np.concatenate([np.asarray(answer(tf.constant(batch))) for batch in batches])
