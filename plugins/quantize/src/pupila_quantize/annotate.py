@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from pupila.keras_files import import_tensorflow
 from pupila_quantize.bridge import Preprocessing, import_tfmot
 from pupila_quantize.lowering import (
     CONVOLUTIONS,
@@ -38,6 +38,7 @@ from pupila_quantize.lowering import (
 )
 from pupila_quantize.structure import kept
 
+tf = import_tensorflow()
 _quantization = import_tfmot().quantization.keras
 
 _DECAY = 0.99
@@ -115,7 +116,7 @@ def _wrapped(layer: Any) -> Any:
         scaled = [_has_scale(part) for part in layer._inbound_nodes[0].inbound_layers]
         return _Concatenation(scaled, **layer.get_config())
     kernel = _kernel(layer)
-    copy = type(layer).from_config(layer.get_config())
+    copy = layer.__class__.from_config(layer.get_config())
     if kernel is not None and layer.name != PREPROCESSING:
         name, shared = kernel
         form = kept(np.asarray(getattr(layer, name)), shared)
@@ -202,7 +203,7 @@ class _FixedRange(layers.Layer):
     """Rounds to 256 levels of a range that is known beforehand."""
 
     def __init__(self, low: float, high: float, name: str) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name)  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
         self._low, self._high = min(low, 0.0), max(high, 0.0)
 
     def call(self, inputs: Any) -> Any:
@@ -219,23 +220,26 @@ class _Concatenation(layers.Concatenate):
     """
 
     def __init__(self, scaled: list[bool], **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
         self._scaled = scaled
 
     def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
+        super().build(input_shape)  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
         self._ends = _Range().build(None, "output", self)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         ends = self._ends["low"], self._ends["high"]
         if training:
-            ends = _moved(*ends, super().call(inputs))
+            ends = _moved(*ends, self._joined(inputs))
         parts = [
             tf.nn.leaky_relu(part, _NEARLY_ONE) if scaled else part
             for part, scaled in zip(inputs, self._scaled, strict=True)
         ]
         rounded = [tf.quantization.fake_quant_with_min_max_vars(each, *ends) for each in parts]
-        return tf.quantization.fake_quant_with_min_max_vars(super().call(rounded), *ends)
+        return tf.quantization.fake_quant_with_min_max_vars(self._joined(rounded), *ends)
+
+    def _joined(self, parts: Any) -> Any:
+        return super().call(parts)  # pyright: ignore  - Keras has no types
 
 
 class _Symmetric(_quantization.quantizers.Quantizer):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -263,7 +263,7 @@ def _two_tensors(operation: Any, arguments: Any, settings: Any) -> list[Any]:
 
 def _counterpart(operation: Any) -> Any:
     """Return the `tf_keras` layer for a Keras 3 layer or raw operation, without weights."""
-    layers, kind = import_tf_keras().layers, type(operation)
+    layers, kind = import_tf_keras().layers, cast("type[Any]", type(operation))
     if not isinstance(operation, keras.layers.Layer):
         if kind.__name__ not in _RAW_OPERATIONS:
             raise _unknown(operation.name, f"the operation {kind.__name__}")

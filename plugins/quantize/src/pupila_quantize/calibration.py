@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
-from ai_edge_quantizer.qtyping import QSV
-from ai_edge_quantizer.recipe_manager import RecipeManager
-from ai_edge_quantizer.utils.qsv_utils import min_max_update
 from numpy.typing import NDArray
 
 from pupila import Dataset, Progress, PupilaError
 from pupila.arrays import Pixels
+from pupila_quantize.edge_quantizer import (
+    QSV,
+    CalibrationMode,
+    Calibrator,
+    RecipeManager,
+    min_max_update,
+)
 
 _FEWEST_IMAGES = 10
 """Below this a single odd image would set the range of every activation."""
@@ -78,7 +81,8 @@ def measure_ranges(
 
 def _entrance(path: Path) -> tuple[str, str, Any]:
     """Return the name of the signature, of its one argument, and the argument's type."""
-    interpreter = Interpreter(str(path))
+    litert: Any = import_module("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(str(path))
     signatures = interpreter.get_signature_list()
     if not signatures:
         raise PupilaError(

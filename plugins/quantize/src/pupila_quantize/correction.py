@@ -105,7 +105,8 @@ def _mean_output(operator: Weighted, mean: NDArray[np.float64]) -> NDArray[np.fl
     if operator.kind == "DEPTHWISE_CONV_2D":
         spread = np.repeat(mean, kernel.shape[3] // mean.shape[1], axis=1)
         return (kernel[0].reshape(len(mean), -1) * spread).sum(axis=0)
-    outputs, channels = kernel.shape[0], kernel.shape[-1]
+    outputs: int = kernel.shape[0]
+    channels: int = kernel.shape[-1]
     groups = mean.shape[1] // channels
     told = np.empty(outputs)
     for group, rows in enumerate(np.split(np.arange(outputs), groups)):

@@ -13,8 +13,8 @@ training only, such as dropout, is left out: it would widen the ranges of the ac
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ layers = tf_keras.layers
 
 Call = Callable[..., Any]
 """Of a layer and what it is called on: what is given instead."""
+Begin = Callable[[Any], Any]
+"""Of the new input: what the first layers are given."""
 
 PREPROCESSING = "preprocessing"
 """Name of the first layer."""
@@ -57,7 +59,7 @@ def lowered(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
     return tf_keras.Model(image, output, name=flat.name)
 
 
-def walk(model: Any, call: Call, begin: Call = lambda image: image) -> tuple[Any, Any]:
+def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[Any, Any]:
     """Call every layer of a flat model anew, in order; return the new input and output.
 
     `call(layer, arguments)` gives what stands for the layer's output, `begin(image)` what the
@@ -87,7 +89,7 @@ def sole_consumer(layer: Any) -> Any:
 
 def _replaced(argument: Any, tensors: dict[int, Any]) -> Any:
     if isinstance(argument, list | tuple):
-        return [tensors[id(each)] for each in argument]
+        return [tensors[id(each)] for each in cast("Sequence[Any]", argument)]
     return tensors[id(argument)]
 
 
@@ -176,7 +178,7 @@ class _Rewriting:
         return [before, convolution, layers.Reshape((len(scale),), name=f"{layer.name}_vector")]
 
     def _kept(self, layer: Any, weights: Any, **changes: Any) -> Any:
-        copy = type(layer).from_config(layer.get_config() | {"trainable": True} | changes)
+        copy = layer.__class__.from_config(layer.get_config() | {"trainable": True} | changes)
         self._weights.append((copy, weights))
         return copy
 

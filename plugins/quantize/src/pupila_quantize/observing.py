@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.schema_py_generated import Padding
 from numpy.typing import NDArray
 
 from pupila import Progress
 from pupila.arrays import Pixels
+from pupila.litert.flatbuffer import import_schema
 from pupila.litert.interpreter import Interpreter
 from pupila_quantize.weighted import Weighted, read_weighted
+
+schema = import_schema()
 
 _PLACES = 128
 """Patches of an image that go into second moments, drawn anew for each; means are of all."""
@@ -146,7 +148,7 @@ class _Steps:
     @classmethod
     def of(cls, size: int, kernel: int, stride: int, dilation: int, padding: int) -> _Steps:
         reach = (kernel - 1) * dilation + 1
-        same = padding == Padding.SAME
+        same = padding == schema.Padding.SAME
         count = -(-size // stride) if same else -(-(size - reach + 1) // stride)
         missing = max(0, (count - 1) * stride + reach - size) if same else 0
         offsets = tuple(range(0, reach, dilation))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step, keras_files
@@ -34,6 +33,8 @@ from pupila_quantize.comparing import Comparison, answers, with_warning
 from pupila_quantize.graph import float_operators
 from pupila_quantize.qat_training import Trainee
 from pupila_quantize.settings import Qat
+
+tf = keras_files.import_tensorflow()
 
 _MODEL_NAME = "model.tflite"
 _SIGNATURE = "serving_default"
@@ -148,9 +149,11 @@ def flatbuffer(model: Any, borders: str) -> bytes:
     module: Any = tf.Module()
     module.variables_of_model = list(model.variables)
     image = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    module.answer = tf.function(
-        lambda image: {"output": model(image, training=False)}, input_signature=[image]
-    )
+
+    def answer(image: Any) -> dict[str, Any]:
+        return {"output": model(image, training=False)}
+
+    module.answer = tf.function(answer, input_signature=[image])
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.answer})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)

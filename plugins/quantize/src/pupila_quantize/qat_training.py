@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from pupila import OutputContract
+from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches
 from pupila.training.checkpoint import Figures
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import Schedule
 from pupila_quantize.lowering import layers, tf_keras
+
+tf = import_tensorflow()
 
 _LARGEST_GRADIENT = 1.0
 """Norm to which the gradient of each variable is clipped."""

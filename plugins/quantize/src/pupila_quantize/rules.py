@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ai_edge_quantizer.algorithm_manager import AlgorithmName
-from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
-from ai_edge_quantizer.recipe_manager import RecipeManager
-
+from pupila_quantize.edge_quantizer import (
+    AlgorithmName,
+    QuantGranularity,
+    RecipeManager,
+    TFLOperationName,
+)
 from pupila_quantize.settings import Borders
 
 _EVERY_TENSOR = ".*"

@@ -8,13 +8,16 @@ a channel as equal numbers. tfmot does the same for what its own pipeline has pr
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from pupila.keras_files import import_tensorflow
 from pupila_quantize.lowering import tf_keras
+
+tf = import_tensorflow()
 
 _FEWEST_ZEROS = 0.1
 """Fraction of a kernel from which on its zeros mean something."""
@@ -74,7 +77,7 @@ def told(model: Any) -> dict[str, Any]:
     kernels = {each.layer.name: each._weight_vars[0][0] for each in wrappers}
     held = {name: each.constraint for name, each in kernels.items() if _is_kept(each)}
     zeros = sum(int(each.zeros.sum()) for each in held.values() if each.zeros is not None)
-    total = sum(int(np.prod(each.shape)) for each in kernels.values())
+    total = sum(prod(each.shape) for each in kernels.values())
     return {
         "sparsity": zeros / total if total else 0.0,
         "clusters": {name: each.values for name, each in held.items() if each.values},
@@ -92,7 +95,7 @@ def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Num
         return whole[0].reshape(kernel.shape), whole[1]
     outputs = tuple(axis for axis in range(kernel.ndim) if axis not in shared)
     turned = np.transpose(kernel, (*outputs, *shared))
-    count = int(np.prod(turned.shape[: len(outputs)]))
+    count = prod(turned.shape[: len(outputs)])
     by_channel = _numbered(turned.reshape(count, -1))
     if by_channel is None:
         return None, 0
@@ -106,6 +109,7 @@ def _numbered(rows: NDArray[np.float32]) -> tuple[_Numbers, int] | None:
     Zeros do not count: a sparse kernel has few other values, and is not clustered for that.
     """
     numbers, most, start = np.empty(rows.shape, np.int64), 0, 0
+    row: NDArray[np.float32]
     for row, place in zip(rows, numbers, strict=True):
         if len(np.unique(row[:_TRIED])) > _MOST_VALUES:
             return None

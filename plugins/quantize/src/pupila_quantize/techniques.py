@@ -11,11 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
-from ai_edge_quantizer.quantizer import Quantizer
-from ai_edge_quantizer.recipe_manager import RecipeManager
-from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
-
 from pupila import Config, Product, PupilaError, Step
 from pupila.arrays import Pixels
 from pupila.measured import (
@@ -29,6 +24,12 @@ from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison, with_warning
 from pupila_quantize.correction import correct
+from pupila_quantize.edge_quantizer import (
+    Quantizer,
+    RecipeManager,
+    convert_object_to_bytearray,
+    read_model,
+)
 from pupila_quantize.graph import (
     dense_scopes,
     float_operators,

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 from numpy.typing import NDArray
 
-from pupila.litert.flatbuffer import operator_name
+from pupila.litert.flatbuffer import import_schema, operator_name
+from pupila_quantize.edge_quantizer import read_model
+
+schema = import_schema()
 
 _TYPES: dict[int, Any] = {
     schema.TensorType.FLOAT32: np.float32,
