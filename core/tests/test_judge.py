@@ -1,3 +1,5 @@
+"""What an artifact is judged to be: its answers, its costs, and what it is compared with."""
+
 from __future__ import annotations
 
 import os
@@ -9,93 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from colour_models import COLOUR_RUNNER, model
 
 from pupila import judge
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
+from pupila.contract import OutputContract
 from pupila.dataset import Dataset
 from pupila.digest import digest_file
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation, Trial
+from pupila.evaluation import Evaluation
 from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.step import Product
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
-
-CLASSES = ("square", "triangle")
-
-COLOUR_RUNNER = """
-import resource, time
-
-import numpy as np
-
-from pupila import Runner, hookimpl
-
-
-@hookimpl
-def pupila_runners():
-    yield Runner(
-        name="colour",
-        summary="Tells classes apart by mean colour",
-        implementation=f"{__name__}:Opened",
-        format="colour",
-    )
-    for name in ("bright", "broken"):
-        yield Runner(
-            name=name,
-            summary="Where it runs otherwise",
-            implementation=f"{__name__}:{name.capitalize()}",
-            format="colour",
-            judges=False,
-        )
-
-
-class Opened:
-    runtime = "numpy, one core"
-
-    def __init__(self, artifact, threads):
-        self.threads = threads
-        self.weights = np.load(artifact.path / "model.npy")
-        self.seconds = float((artifact.path / "seconds.txt").read_text())
-
-    def predict(self, images, progress):
-        progress(len(images), len(images), "images")
-        logits = images.mean(axis=(1, 2)) @ self.weights
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
-
-    def latency_ms(self, image, repeats):
-        return [self.once(image) for _ in range(repeats)]
-
-    def once(self, image):
-        start = time.perf_counter()
-        self.predict(image[None], lambda done, total, what: None)
-        return 1000 * (time.perf_counter() - start + self.seconds)
-
-    def peak_memory_bytes(self):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-    def close(self):
-        pass
-
-
-class Bright(Opened):
-    runtime = "numpy, a step brighter"
-
-    def predict(self, images, progress):
-        return super().predict(images + np.uint8(1), progress)
-
-
-class Broken(Opened):
-    runtime = "numpy, one core, broken"
-
-    def predict(self, images, progress):
-        answers = super().predict(images, progress)
-        answers[0] = np.nan
-        return answers
-"""
-"""A real runtime of three weights per class, which can say that it took longer than it did."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -121,24 +50,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return read_images(draw_images(folder / "images", images=6), folder / "cache")
 
 
-def model(
-    store: Store, *, seed: int = 0, classes: tuple[str, ...] = CLASSES, seconds: float = 0
-) -> Artifact:
-    weights = np.random.default_rng(seed).normal(0, 0.05, (3, len(classes)))
-    with store.draft() as folder:
-        np.save(folder / "model.npy", weights)
-        (folder / "seconds.txt").write_text(str(seconds))
-        return store.add(
-            folder,
-            format="colour",
-            input=InputContract(height=16, width=16),
-            output=OutputContract(kind="softmax", classes=classes),
-            origin=Origin(plugin="colour", distribution="judge-test", version="1"),
-            parameters=6,
-            macs=6,
-        )
-
-
 def with_column(dataset: Dataset, **columns: Any) -> Dataset:
     frame = dataset.frame.copy()
     for name, values in columns.items():
@@ -153,43 +64,6 @@ def evaluate(
     return judge.evaluate(
         artifact, dataset, predictions=predictions, progress=ignore_progress, **settings | changes
     )
-
-
-def attempt(
-    artifact: Artifact, runtime: str, dataset: Dataset, predictions: Predictions, **changes: Any
-) -> Trial:
-    test = dataset.select("test")
-    return judge.attempt(
-        artifact, runtime, test, predictions=predictions, progress=ignore_progress, **changes
-    )
-
-
-def test_in_another_runtime_it_is_held_against_its_own(
-    store: Store, dataset: Dataset, predictions: Predictions
-):
-    trial = attempt(model(store), "bright", dataset, predictions, threads=3, latency_repeats=5)
-    assert trial.agreement and trial.agreement.reference == "colour"
-    assert 0 < trial.agreement.largest_difference < 0.05
-    assert (trial.runtime, trial.images) == ("numpy, a step brighter", len(dataset.select("test")))
-    assert (trial.latency.repeats, trial.latency.threads, trial.startup) == (5, 3, None)
-
-
-def test_in_its_own_runtime_it_is_held_against_its_source(
-    store: Store, dataset: Dataset, predictions: Predictions
-):
-    artifact, source = model(store), model(store, classes=CLASSES[::-1])
-    alone = attempt(artifact, "colour", dataset, predictions)
-    beside = attempt(artifact, "colour", dataset, predictions, source=source)
-    assert alone.agreement is None
-    assert beside.agreement and beside.agreement.reference == "its source (colour)"
-    assert beside.agreement.largest_difference > 0.1  # the same weights, of the other classes
-
-
-def test_a_runtime_that_answers_what_is_no_number_is_told(
-    store: Store, dataset: Dataset, predictions: Predictions
-):
-    with pytest.raises(PupilaError, match=r"broken answers with .* to 1 of \d+ images"):
-        attempt(model(store), "broken", dataset, predictions)
 
 
 def test_an_artifact_is_judged_through_its_runtime(

@@ -1,0 +1,79 @@
+"""An artifact's answers in one runtime, beside those in another or of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from colour_models import CLASSES, COLOUR_RUNNER, model
+
+from pupila import judge
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.evaluation import Trial
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    folder = tmp_path_factory.mktemp("path")
+    with plugin_installed(folder, "judge-test", "judge_colour_runner", COLOUR_RUNNER):
+        yield
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Predictions:
+    return Predictions(tmp_path / "predictions")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images", images=6), folder / "cache")
+
+
+def attempt(
+    artifact: Artifact, runtime: str, dataset: Dataset, predictions: Predictions, **changes: Any
+) -> Trial:
+    test = dataset.select("test")
+    return judge.attempt(
+        artifact, runtime, test, predictions=predictions, progress=ignore_progress, **changes
+    )
+
+
+def test_in_another_runtime_it_is_held_against_its_own(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    trial = attempt(model(store), "bright", dataset, predictions, threads=3, latency_repeats=5)
+    assert trial.agreement and trial.agreement.reference == "colour"
+    assert 0 < trial.agreement.largest_difference < 0.05
+    assert (trial.runtime, trial.images) == ("numpy, a step brighter", len(dataset.select("test")))
+    assert (trial.latency.repeats, trial.latency.threads, trial.startup) == (5, 3, None)
+
+
+def test_in_its_own_runtime_it_is_held_against_its_source(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    artifact, source = model(store), model(store, classes=CLASSES[::-1])
+    alone = attempt(artifact, "colour", dataset, predictions)
+    beside = attempt(artifact, "colour", dataset, predictions, source=source)
+    assert alone.agreement is None
+    assert beside.agreement and beside.agreement.reference == "its source (colour)"
+    assert beside.agreement.largest_difference > 0.1  # the same weights, of the other classes
+
+
+def test_a_runtime_that_answers_what_is_no_number_is_told(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    with pytest.raises(PupilaError, match=r"broken answers with .* to 1 of \d+ images"):
+        attempt(model(store), "broken", dataset, predictions)
