@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from sample_runs import BINARY, PUPIL, VGG, Node, sample_run
 
@@ -14,8 +15,8 @@ from pupila.contract import InputContract, OutputContract
 from pupila.digest import digest_json
 from pupila.store import Store, write_atomically
 from pupila_flows.recipe.publish import PublishSection
-from pupila_flows.registry import Version
-from pupila_flows.registry.publishing import Release
+from pupila_flows.registry import Registry, Version, open_registry
+from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import release_of
 from pupila_flows.results import ArtifactVerdict, Entry, Finding, GateResult, RunResult, Verdict
 from pupila_flows.workspace import Workspace
@@ -140,3 +141,24 @@ def release(
     chosen = section or PublishSection(artifacts=("int8",))
     store = Workspace.at(folder / ".pupila").store
     return release_of(read_run(run), run, chosen, store, override)
+
+
+def empty_registry(storage: str, folder: Path) -> Registry:
+    """Open a registry: in a `folder`, or in `memory`, which writes as object stores do."""
+    memory = f"memory://{uuid4().hex}/models"
+    return open_registry(memory if storage == "memory" else str(folder / "registry"))
+
+
+def with_three_versions(registry: Registry, folder: Path) -> Registry:
+    """Publish three versions of `clinic` there, of runs in a folder."""
+    for number, weights in enumerate((b"first", b"second", b"third")):
+        before = registry.current("clinic")
+        assert publish(registry, release(folder, weights, published=before)).version == number + 1
+    return registry
+
+
+def published_text(registry: Registry, number: int, file: str) -> str:
+    """Return what a file of that version of `clinic` says."""
+    content = registry.storage.read(f"clinic/versions/{number:06d}/{file}")
+    assert content is not None
+    return content.decode()

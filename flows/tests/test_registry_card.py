@@ -1,0 +1,70 @@
+"""The card of a version: what it says to those who read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from publishable_runs import published_text, release
+
+from pupila.metrics import proportion
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry import Registry, open_registry
+from pupila_flows.registry.manifest import CARD
+from pupila_flows.registry.publishing import publish
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Registry:
+    return open_registry(str(tmp_path / "registry"))
+
+
+def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path):
+    stated = PublishSection(
+        artifacts=("int8",),
+        intended_use="Sorting of images before a physician reads them.",
+        limits="One camera.",
+        licence="CC-BY-4.0",
+    )
+    publish(folder, release(tmp_path, section=stated))
+    card = published_text(folder, 1, CARD)
+    told = (
+        *("# clinic, version 1", "Sorting of images before", "* One camera.", "CC-BY-4.0"),
+        *("Not stated by the publisher. Not for clinical use.", "### By site", "Verdict: **pass**"),
+        "* A possible short cut: Mean colour alone separates the classes with AUC 0.90.\n",
+        "accuracy is 1.0 points below that of vgg16",
+        *("`vgg16`", "pupila verify clinic --version 1"),
+    )
+    assert [each for each in told if each not in card] == []
+
+
+def test_the_card_gives_sensitivity_at_the_threshold_that_ships(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    entries = {entry.name: entry for entry in given.result.entries}
+    judged = entries["int8"].evaluation
+    assert judged and judged.metrics.point
+    point = judged.metrics.point.model_copy(
+        update={
+            "threshold": 0.668,
+            "chosen_on": "validation images, for 95 %",
+            "sensitivity": proportion(57, 59),
+        }
+    )
+    metrics = judged.metrics.model_copy(update={"shipped": point})
+    evaluation = judged.model_copy(update={"metrics": metrics})
+    entries["int8"] = entries["int8"].model_copy(update={"evaluation": evaluation})
+    result = given.result.model_copy(update={"entries": tuple(entries.values())})
+    publish(folder, replace(given, result=result))
+    card = published_text(folder, 1, CARD)
+    assert "`int8` at the one that it ships, 0.668 (validation images, for 95 %)." in card
+    assert "96.6" in card[card.index("## Figures") : card.index("## Gate")]
+
+
+def test_the_card_as_a_page_shows_no_markup_of_others(folder: Registry, tmp_path: Path):
+    hostile = ("<script>alert(1)</script>", "a | b")
+    publish(folder, release(tmp_path, verdict="fail", override=hostile))
+    page = published_text(folder, 1, "card.html")
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<td>a | b</td>" in page

@@ -1,0 +1,91 @@
+"""What is published names no folder of the machine that published it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from publishable_runs import gate_of, publishable_run, published_text, read_run
+
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry import Registry, open_registry
+from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RESULT
+from pupila_flows.registry.publishing import Release, publish
+from pupila_flows.registry.release import release_of
+from pupila_flows.registry.verify import verify_folder
+from pupila_flows.report import write_report
+from pupila_flows.results import Check, Entry, RunResult
+from pupila_flows.workspace import Workspace
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Registry:
+    return open_registry(str(tmp_path / "registry"))
+
+
+def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
+    here = tmp_path / "Dr. O'Hara & Söhne"
+    given = _well_travelled(here)
+    publish(folder, given)
+    version = Path(folder.place("clinic", 1))
+    texts = {
+        name: published_text(folder, 1, name)
+        for name in (RESULT, CARD, CARD_PAGE, MANIFEST, REPORT)
+    }
+    hidden = (str(tmp_path), "Hara", "S%C3%B6hne", "elsewhere")
+    assert [(name, each) for name, text in texts.items() for each in hidden if each in text] == []
+    assert verify_folder(version).problems == ()
+    told = RunResult.model_validate_json(texts[RESULT])
+    assert (told.data.path, told.recipe_path) == ("images", "recipe.yaml")
+    assert told.test_images[0] == "test/eye & lid 000.jpg"
+    assert told.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
+    assert told.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
+    assert told.gate and told.gate.artifacts[0].findings[0].images == ("test/eye & lid 001.jpg",)
+    assert told.entries[-1].record == given.result.entries[-1].record
+    assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
+    assert 'title="test/eye &amp; lid' in texts[REPORT]
+
+
+def _well_travelled(here: Path) -> Release:
+    """Return a release whose run names images here and elsewhere, and its own folders."""
+    run = publishable_run(here)
+    result = read_run(run)
+    images = [here / "images" / "test" / f"eye & lid {row:03d}.jpg" for row in range(107)]
+    for image in images:
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(image)
+    near = Check(
+        name="No image nearly repeats one of another split",
+        severity="warning",
+        passed=False,
+        found="/srv/elsewhere/far.jpg, near '/srv/elsewhere/more/other.jpg' (see s3://eyes/a/b).",
+        images=("/srv/elsewhere/far and wide/far.jpg", str(images[0])),
+    )
+    changes = {
+        "path": str(here / "images"),
+        "checks": (*result.data.checks, near),
+        "data_docs": str(here / "docs" / "index.html"),
+    }
+    result = result.model_copy(
+        update={
+            "data": result.data.model_copy(update=changes),
+            "test_images": tuple(map(str, images)),
+            "gate": gate_of("pass", images=(str(images[1]),)),
+            "entries": (_failing(result.entries[0], here), *result.entries[1:]),
+        }
+    )
+    (run / "result.json").write_text(result.model_dump_json())
+    for entry in result.entries:
+        assert entry.evaluation
+        kept = Path(entry.evaluation.probabilities)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, np.eye(2)[np.arange(107) % 2])
+    write_report(result, run)
+    store = Workspace.at(here / ".pupila").store
+    return release_of(result, run, PublishSection(artifacts=("int8",)), store)
+
+
+def _failing(entry: Entry, here: Path) -> Entry:
+    return entry.model_copy(update={"error": f"{here / 'logs' / 'judge.log'!s} tells more"})
