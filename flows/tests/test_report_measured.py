@@ -1,0 +1,109 @@
+"""What techniques noted while they worked: teachers, layers and rounds of pruning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_pages import read
+from sample_runs import PUPIL, VGG, XCEPTION, sample_run
+
+
+def test_of_many_records_the_report_shows_a_few_and_says_where_the_others_are(
+    tmp_path: Path,
+) -> None:
+    noted = {
+        "candidates": [{"name": f"try-{number}"} for number in range(9)],
+        "loss": list(range(9)),
+    }
+    text = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=noted)]), tmp_path).text
+    assert "try-4" in text and "try-5" not in text and "… 4 more in artifact.json" in text
+    assert "7, 8" in " ".join(text.split())
+
+
+def test_how_often_teachers_disagree_is_shown_with_their_names(tmp_path: Path) -> None:
+    noted = {
+        "agreement": [[1, 0.93], [0.93, 1]],
+        "teachers_disagree": 0.07,
+        "taught_by": {"all": 0.9, "some": 0.08, "none": 0.02},
+    }
+    text = read(
+        sample_run(tmp_path, [VGG, XCEPTION, replace(PUPIL, measured=noted)]), tmp_path
+    ).text
+    assert "Where teachers disagree" in text
+    assert "To 7.0 % of the pictures they do not all give one class" in text
+    assert "2.0 % no teacher had right, and only the label taught" in text
+
+
+@pytest.mark.parametrize(
+    "noted", [{"agreement": "high"}, {"agreement": [[1, 2], [2, 1]]}, {"agreement": [[1]]}]
+)
+def test_what_a_plugin_notes_in_another_form_is_left_out(
+    tmp_path: Path, noted: dict[str, Any]
+) -> None:
+    pupil = replace(PUPIL, measured=noted)
+    text = read(sample_run(tmp_path, [VGG, XCEPTION, pupil]), tmp_path).text
+    assert "Where teachers disagree" not in text
+
+
+def test_layers_that_int8_hurts_are_drawn_the_worst_first(tmp_path: Path) -> None:
+    rows = [
+        {"layer": f"net/conv_{number}", "operator": "CONV_2D", "divergence": 1 / (number + 1)}
+        for number in range(25)
+    ]
+    noted = {"sensitivity": [rows[0] | {"in_float": True}, *rows[1:]], "warning": "Budget not met."}
+    page = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=noted)]), tmp_path)
+    assert "What int8 costs, layer by layer" in page.text
+    assert page.text.count("stays in float") == 1
+    assert "5 layers more cost less" in page.text
+    assert "Budget not met." in page.text
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {"sensitivity": "high", "warning": 7},
+        {"sensitivity": [{"layer": "a", "divergence": float("nan")}, {"layer": "a"}, 3]},
+    ],
+)
+def test_layers_noted_in_another_form_are_left_out(tmp_path: Path, noted: dict[str, Any]) -> None:
+    pupil = replace(PUPIL, measured=noted)
+    text = read(sample_run(tmp_path, [VGG, pupil]), tmp_path).text
+    assert "layer by layer" not in text
+
+
+CURVE: dict[str, Any] = {
+    "curve": [
+        {"parameters": 1_000_000 - 300_000 * number, "validation_accuracy": 0.96 - 0.01 * number}
+        for number in range(4)
+    ],
+    "round": 2,
+    "reason": "Round 3 lost too much.",
+}
+
+
+def test_what_pruning_came_to_is_drawn_round_by_round(tmp_path: Path) -> None:
+    pruned = replace(PUPIL, measured=CURVE, config={"budget": 0.02})
+    page = read(sample_run(tmp_path, [VGG, pruned]), tmp_path)
+    assert "Size against accuracy, round by round" in page.text
+    assert "Round 3 lost too much." in page.text
+    drawn = [tag for tag in page.all("circle") if tag.get("class") == "kept"]
+    assert len(drawn) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"curve": CURVE["curve"][:1]},
+        {"curve": [{"parameters": "many"}, {"parameters": 3}]},
+        {"curve": 7},
+        {"round": 9},
+        {"round": None},
+    ],
+)
+def test_a_curve_in_another_form_is_left_out(tmp_path: Path, changes: dict[str, Any]) -> None:
+    pruned = replace(PUPIL, measured=CURVE | changes)
+    text = read(sample_run(tmp_path, [VGG, pruned]), tmp_path).text
+    assert "round by round" not in text
