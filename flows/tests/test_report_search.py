@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,154 +11,19 @@ import numpy as np
 import pytest
 import yaml
 from sample_runs import HOSTILE, VGG, XCEPTION, Node, sample_run
+from search_records import record
 
 from pupila import installed, keras_files
 from pupila.artifact import Artifact
 from pupila.measured import Ancestor, Measured, SearchResult
-from pupila.metrics import proportion
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
 from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.plots import axes
-from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import searches
 from pupila_flows.report.search.page import Found
 from pupila_flows.report.search.tree import lanes_of
 from pupila_flows.results import RunResult
-
-IMAGES = 107
-KINDS = ("convolution", "separable", "inverted")
-
-
-def record(
-    count: int = 40, seed: int = 3, failed: tuple[int, ...] = (5,), crossed: float = 0.25
-) -> dict[str, Any]:
-    """Return what a search of `count` candidates notes; that part of them has two parents."""
-    random = np.random.default_rng(seed)
-    models = [_model(number, random, crossed) for number in range(count)]
-    tried = [each for number, each in enumerate(models) if number not in failed]
-    chosen = max(tried, key=lambda each: each["validation_accuracy"]["value"])
-    lowest = chosen["validation_accuracy"]["low"]
-    return {
-        "chosen": chosen["name"],
-        "chosen_model": chosen,
-        "rule": "highest validation accuracy",
-        "tied": [
-            each["name"]
-            for each in tried
-            if each is not chosen and each["validation_accuracy"]["high"] >= lowest
-        ],
-        "validation_images": IMAGES,
-        "front": [each for each in tried if not _dominated(each, tried)],
-        "family": _family(chosen, models),
-        "candidates": [
-            _failed(each) if number in failed else _brief(each)
-            for number, each in enumerate(models)
-        ],
-        "history": _history(tried),
-        "seconds": models[-1]["seconds"],
-        "teachers": [{"digest": name, "validation_accuracy": _interval(104)} for name in "ab"],
-        "taken_with": {"use": "search-pick", "setting": "pick"},
-    }
-
-
-def _model(number: int, random: np.random.Generator, crosses: float) -> dict[str, Any]:
-    first = max(0, number - 9)
-    parents = random.choice(np.arange(first, number), min(number, 2), replace=False)
-    crossed = number > 3 and random.random() < crosses
-    named = [f"c{each}" for each in (parents if crossed else parents[:1])]
-    preserved = not crossed and bool(named) and random.random() < 0.5
-    right = min(IMAGES - 3, int(70 + 4 * np.sqrt(number) + random.integers(0, 12)))
-    blocks = [_block(place, random) for place in range(int(random.integers(2, 12)))]
-    return {
-        "name": f"c{number}",
-        "parents": named,
-        "change": "initial" if not named else "cross" if crossed else "widen block_1 to 48",
-        "preserved": preserved,
-        "generation": number // 6,
-        "genome": {"blocks": blocks, "head": {"flatten": False, "units": 16}},
-        "sizes": [
-            {"rows": side, "columns": side, "channels": each["filters"], "parameters": 1234}
-            for each, side in zip([*blocks, {"filters": 2}], _sides(blocks), strict=True)
-        ],
-        "bytes": int(4_000 * 1.06 ** (number + 6 * random.random())),
-        "macs": 100_000 * (number + 1),
-        "epochs": 3,
-        "latency_ms": 0.05 + 0.01 * number * random.random(),
-        "validation_loss": 0.4,
-        "validation_accuracy": _interval(right),
-        "seconds": 7.5 * (number + 1),
-    }
-
-
-def _block(mark: int, random: np.random.Generator) -> dict[str, Any]:
-    kind = KINDS[int(random.integers(3))]
-    return {
-        "mark": mark,
-        "kind": kind,
-        "filters": int(8 * (mark + 1)),
-        "kernel": 3,
-        "stride": 2 if mark == 0 else 1,
-        "normalised": True,
-        "activation": "relu6",
-        "pooling": "max" if mark == 1 else "none",
-        "hidden": 48 if kind == "inverted" else 0,
-        "squeeze": 12 if kind == "inverted" and mark % 2 else 0,
-        "shortcut": False,
-    }
-
-
-def _sides(blocks: list[dict[str, Any]]) -> list[int]:
-    """Return the side of what each block gives to a picture of 224 pixels, and of the head."""
-    halved = np.cumsum([each["stride"] == 2 or each["pooling"] != "none" for each in blocks])
-    return [224 >> int(times) for times in halved] + [1]
-
-
-def _interval(right: int) -> dict[str, float]:
-    return proportion(right, IMAGES).model_dump(exclude={"method"})
-
-
-def _brief(model: dict[str, Any]) -> dict[str, Any]:
-    kept = ("name", "bytes", "generation", "latency_ms", "seconds")
-    accuracy = {"validation_accuracy": model["validation_accuracy"]["value"]}
-    return {name: model[name] for name in kept} | accuracy
-
-
-def _failed(model: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": model["name"],
-        "bytes": model["bytes"],
-        "failed": "MemoryError: its worker died",
-    }
-
-
-def _dominated(model: Mapping[str, Any], others: list[dict[str, Any]]) -> bool:
-    value = model["validation_accuracy"]["value"]
-    return any(
-        each["validation_accuracy"]["value"] >= value
-        and each["bytes"] < model["bytes"]
-        and each["latency_ms"] < model["latency_ms"]
-        for each in others
-    )
-
-
-def _family(chosen: Mapping[str, Any], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wanted = {chosen["name"]}
-    for each in reversed(models):
-        if each["name"] in wanted:
-            wanted.update(each["parents"])
-    return [each for each in models if each["name"] in wanted]
-
-
-def _history(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    reached: list[dict[str, Any]] = []
-    for each in tried:
-        value = each["validation_accuracy"]["value"]
-        if not reached or value > reached[-1]["validation_accuracy"]:
-            step = {"seconds": each["seconds"], "name": each["name"]}
-            reached.append(step | {"validation_accuracy": value})
-    return reached
 
 
 def run_of(measured: dict[str, Any], folder: Path) -> RunResult:
@@ -377,31 +241,6 @@ def test_words_of_a_record_are_escaped(tmp_path: Path) -> None:
     measured["chosen_model"]["genome"]["blocks"][0]["kind"] = HOSTILE
     html = page_of(measured, tmp_path)
     assert "<script" not in html and html.count("&lt;script&gt;") > 3
-
-
-def test_places_are_moved_apart_as_little_as_can_be() -> None:
-    assert axes.apart([10, 50, 90], 20, 0, 100) == [10, 50, 90]
-    assert axes.apart([50, 50], 20, 0, 100) == [40, 60]
-    assert axes.apart([99, 98], 20, 0, 100) == [100, 80]
-    assert axes.apart([0, 0, 0], 80, 0, 100) == [0, 50, 100]
-    assert axes.apart([], 20, 0, 100) == []
-
-
-@pytest.mark.parametrize(
-    ("axis", "ticks"),
-    [
-        (Axis(0, 100, 0, 1), [0, 20, 40, 60, 80, 100]),
-        (Axis(0.87, 0.99, 0, 1), [0.88, 0.90, 0.92, 0.94, 0.96, 0.98]),
-        (Axis(0, 0.4, 0, 1), [0, 0.1, 0.2, 0.3, 0.4]),
-        (Axis(4e3, 6e4, 0, 1, logarithmic=True), [5e3, 1e4, 2e4, 5e4]),
-        (Axis(4e3, 6e8, 0, 1, logarithmic=True), [1e4, 1e5, 1e6, 1e7, 1e8]),
-        (Axis(2.1e3, 4.9e3, 0, 1, logarithmic=True), [3e3, 4e3]),
-    ],
-)
-def test_round_values_are_written_at_an_axis(axis: Axis, ticks: list[float]) -> None:
-    assert axis.ticks(6) == pytest.approx(ticks)
-    places = [axis.place(each) for each in ticks]
-    assert places == sorted(places) and min(places) >= 0 and max(places) <= 1
 
 
 def colour_teacher(store: Store) -> Artifact:
