@@ -4,220 +4,66 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageEnhance
 from pydantic import ValidationError
+from spoilt_clinics import (
+    BALANCED,
+    BOUNDS,
+    CLASSES,
+    COLOUR_SHORTCUT,
+    COPIES,
+    DECODES,
+    EXPOSED,
+    KNOWN,
+    NEAR,
+    PATIENTS,
+    PRESENT,
+    SHARP,
+    SIZE,
+    SIZE_SHORTCUT,
+    Clinic,
+    add_unlabelled,
+    blacken,
+    bleach,
+    blur,
+    brighten_to_test,
+    copy_test_to_unlabelled,
+    copy_to_test,
+    copy_validation_to_unlabelled,
+    drop_split,
+    empty,
+    empty_class_in_test,
+    enlarge,
+    give_each_a_patient,
+    ignore,
+    leave,
+    leave_labels_out_of_train,
+    misspell_label,
+    picture,
+    recompress_test_to_unlabelled,
+    recompress_to_test,
+    repeat_patient,
+    repeat_patient_in_unlabelled,
+    repeat_train_in_unlabelled,
+    shrink,
+    tint,
+    truncate,
+    unbalance,
+    write_text,
+)
 
 from pupila import PupilaError, manifest
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation import Bounds, validate
-from pupila_flows.data.validation.duplicates import near_duplicates
-from pupila_flows.data.validation.shortcuts import colour_auc, size_auc
-from pupila_flows.results import Check
-
-CLASSES = ("ill", "well")
-BOUNDS = Bounds(minimum_images=4)
-PER_SPLIT = {"train": 12, "validation": 4, "test": 4}
-
-DECODES = "Every file decodes"
-KNOWN = "Every label is a known class"
-SIZE = "Every image has 32 × 32 pixels or more"
-EXPOSED = "No image is nearly black or white"
-SHARP = "No image is blurred"
-PRESENT = "Every class has 4 images or more in every split"
-BALANCED = "The largest class is at most 3 times the smallest"
-COPIES = "No image is in two splits"
-NEAR = "No image nearly repeats one of another split"
-PATIENTS = "No patient is in two splits"
-SIZE_SHORTCUT = "The size of an image does not tell its class"
-COLOUR_SHORTCUT = "The mean colour of an image does not tell its class"
-
-
-def ignore(done: int, total: int, what: str) -> None:
-    del done, total, what
-
-
-def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """Return a smooth random picture: recompressed, it is still the same to the eye."""
-    random = np.random.default_rng(seed)
-    coarse = random.integers(40, 215, (8, 8, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-
-
-class Clinic:
-    """Images and rows of a manifest, good ones until a test spoils them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.rows: list[dict[str, str]] = []
-        for split, count in PER_SPLIT.items():
-            for label in CLASSES:
-                for _ in range(count):
-                    self.add(picture(len(self.rows)), label, split)
-
-    def add(self, image: Image.Image, label: str, split: str, suffix: str = "png") -> Path:
-        path = self.folder / f"{len(self.rows):03}.{suffix}"
-        image.save(path)
-        self.rows.append({"path": path.name, "label": label, "split": split})
-        return path
-
-    def path(self, row: int) -> Path:
-        return self.folder / self.rows[row]["path"]
-
-    def scan(self) -> pd.DataFrame:
-        listing = self.folder / "clinic.csv"
-        pd.DataFrame(self.rows).to_csv(listing, index=False)
-        return manifest.scan(manifest.read(listing), self.folder / "cache", ignore)
-
-    def validate(self, bounds: Bounds = BOUNDS) -> dict[str, Check]:
-        docs = self.folder / "docs"
-        checks, _ = validate(self.scan(), CLASSES, "ill", bounds, docs, "clinic.csv")
-        return {check.name: check for check in checks}
 
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Clinic:
     return Clinic(tmp_path)
-
-
-def truncate(clinic: Clinic) -> None:
-    content = clinic.path(0).read_bytes()
-    clinic.path(0).write_bytes(content[: len(content) // 2])
-
-
-def empty(clinic: Clinic) -> None:
-    clinic.path(0).write_bytes(b"")
-
-
-def write_text(clinic: Clinic) -> None:
-    clinic.path(0).write_text("no image")
-
-
-def misspell_label(clinic: Clinic) -> None:
-    clinic.add(picture(900), "il", "train")
-
-
-def shrink(clinic: Clinic) -> None:
-    clinic.add(picture(900, (48, 20)), "ill", "train")
-
-
-def blacken(clinic: Clinic) -> None:
-    noise = np.random.default_rng(0).integers(0, 16, (48, 48, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(clinic.path(0))
-
-
-def bleach(clinic: Clinic) -> None:
-    noise = np.random.default_rng(0).integers(240, 256, (48, 48, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(clinic.path(0))
-
-
-def blur(clinic: Clinic) -> None:
-    ramp = np.linspace(20, 220, 64).astype(np.uint8)
-    Image.fromarray(np.tile(ramp, (64, 1))).convert("RGB").save(clinic.path(0))
-
-
-def empty_class_in_test(clinic: Clinic) -> None:
-    clinic.rows = [row for row in clinic.rows if (row["label"], row["split"]) != ("well", "test")]
-
-
-def drop_split(clinic: Clinic) -> None:
-    clinic.rows = [row for row in clinic.rows if row["split"] != "validation"]
-
-
-def unbalance(clinic: Clinic) -> None:
-    for seed in range(900, 930):
-        clinic.add(picture(seed), "ill", "train")
-
-
-def copy_to_test(clinic: Clinic) -> None:
-    copy = clinic.add(picture(0), "ill", "test")
-    shutil.copy(clinic.path(0), copy)
-
-
-def recompress_to_test(clinic: Clinic) -> None:
-    clinic.add(picture(0).resize((60, 50)), "ill", "test", "jpg")
-
-
-def brighten_to_test(clinic: Clinic) -> None:
-    clinic.add(ImageEnhance.Brightness(picture(0)).enhance(1.15), "ill", "test")
-
-
-def repeat_patient(clinic: Clinic) -> None:
-    for number, row in enumerate(clinic.rows):
-        row["patient"] = f"patient {number // 2}"
-    clinic.rows[-1]["patient"] = "patient 0"
-
-
-def tint(clinic: Clinic) -> None:
-    for number, row in enumerate(clinic.rows):
-        if row["label"] == "ill":
-            red, green, blue = picture(number).split()
-            red = red.point([max(value - 40, 0) for value in range(256)])
-            Image.merge("RGB", (red, green, blue)).save(clinic.path(number))
-
-
-def enlarge(clinic: Clinic) -> None:
-    for number, row in enumerate(clinic.rows):
-        if row["label"] == "ill":
-            picture(number, (52, 40)).save(clinic.path(number))
-
-
-def add_unlabelled(clinic: Clinic) -> None:
-    """Add many, larger and redder than the others: nothing that a class could be told by."""
-    for seed in range(900, 930):
-        red, green, blue = picture(seed, (70, 60)).split()
-        clinic.add(Image.merge("RGB", (red.point([255] * 256), green, blue)), "", "unlabelled")
-
-
-def leave_labels_out_of_train(clinic: Clinic) -> None:
-    for row in clinic.rows:
-        if row["split"] == "train":
-            row |= {"split": "unlabelled", "label": ""}
-
-
-def copy_to_unlabelled(clinic: Clinic, row: int) -> None:
-    shutil.copy(clinic.path(row), clinic.add(picture(row), "", "unlabelled"))
-
-
-def repeat_train_in_unlabelled(clinic: Clinic) -> None:
-    copy_to_unlabelled(clinic, 0)
-    clinic.add(picture(1).resize((60, 50)), "", "unlabelled", "jpg")
-
-
-def copy_validation_to_unlabelled(clinic: Clinic) -> None:
-    copy_to_unlabelled(clinic, 24)
-
-
-def copy_test_to_unlabelled(clinic: Clinic) -> None:
-    copy_to_unlabelled(clinic, 39)
-
-
-def recompress_test_to_unlabelled(clinic: Clinic) -> None:
-    clinic.add(picture(39).resize((60, 50)), "", "unlabelled", "jpg")
-
-
-def repeat_patient_in_unlabelled(clinic: Clinic) -> None:
-    add_unlabelled(clinic)
-    for number, row in enumerate(clinic.rows):
-        row["patient"] = f"patient {number}"
-    clinic.rows[-1]["patient"] = "patient 39"  # of the test split
-    clinic.rows[-2]["patient"] = "patient 0"  # of the training split
-
-
-def leave(clinic: Clinic) -> None:
-    del clinic
-
-
-def give_each_a_patient(clinic: Clinic) -> None:
-    for number, row in enumerate(clinic.rows):
-        row["patient"] = "" if number % 3 == 0 else f"patient {number}"
 
 
 @pytest.mark.parametrize(
@@ -340,132 +186,6 @@ def test_a_positive_class_that_is_no_class_is_refused(clinic: Clinic) -> None:
 def test_a_brightness_range_that_is_empty_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"minimum_brightness 90.* must be below"):
         Bounds(minimum_brightness=90, maximum_brightness=80)
-
-
-# Near-duplicates -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("distance", [0, 1, 4, 8])
-def test_near_duplicates_are_those_that_comparing_all_pairs_finds(distance: int) -> None:
-    random = np.random.default_rng(distance)
-    codes = random.integers(0, 2**63, 60, dtype=np.uint64)
-    flips = random.random((60, 64)) < random.random((60, 1)) * 0.15
-    noise = np.packbits(flips, axis=1).view(np.uint64)[:, 0]
-    codes = np.concatenate([codes, codes ^ noise])
-    splits = random.integers(0, 3, len(codes))
-    near = np.bitwise_count(codes[:, None] ^ codes) <= distance
-    expected = (near & (splits[:, None] != splits)).any(axis=1)
-    twins = near_duplicates([f"{code:016x}" for code in codes], splits, distance)
-    np.testing.assert_array_equal(twins >= 0, expected)
-    assert all(near[row, twins[row]] for row in np.flatnonzero(expected))
-
-
-def test_every_row_of_equal_hashes_has_its_near_duplicate() -> None:
-    splits = np.array([0, 0, 0, 1])
-    twins = near_duplicates(["00000000000000ff"] * 3 + ["00000000000000fe"], splits, 4)
-    assert twins.tolist() == [3, 3, 3, 0]
-
-
-def test_near_duplicates_among_100_000_images_are_found_in_seconds() -> None:
-    random = np.random.default_rng(0)
-    codes = random.integers(0, 2**63, 100_000, dtype=np.uint64)
-    codes[-1] = codes[0] ^ np.uint64(0b1011)
-    splits = np.zeros(len(codes), np.int64)
-    splits[len(codes) // 2 :] = 1
-    start = time.process_time()
-    twins = near_duplicates([f"{code:016x}" for code in codes], splits, 4)
-    assert time.process_time() - start < 30
-    assert np.flatnonzero(twins >= 0).tolist() == [0, 99_999]
-
-
-# Shortcuts -------------------------------------------------------------------------------------
-
-
-def test_a_shortcut_counts_in_either_direction() -> None:
-    frame = pd.DataFrame({"width": [9, 8, 2, 1], "height": [1, 2, 8, 9], "bytes": [1, 4, 4, 1]})
-    aucs = size_auc(frame, np.array([False, False, True, True]))
-    assert aucs == {"width": 1.0, "height": 1.0, "bytes": 0.5}
-
-
-def test_colour_that_says_nothing_scores_about_one_half() -> None:
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame(random.random((400, 3)), columns=["mean_red", "mean_green", "mean_blue"])
-    truth = np.arange(400) % 2 == 0
-    assert 0.4 < colour_auc(frame, truth) < 0.6
-    frame["mean_blue"] += np.where(truth, 0.9, 0)
-    assert colour_auc(frame, truth) > 0.9
-
-
-# Data Docs -------------------------------------------------------------------------------------
-
-
-class Requests(HTMLParser):
-    """What a browser would fetch for a page, and where its links lead."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.links: list[str] = []
-        self.scripts = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.scripts += tag == "script"
-        for name, value in attrs:
-            if name == "src" or (name == "href" and tag != "a"):
-                self.fetched.append(value or "")
-            elif name == "href":
-                self.links.append(value or "")
-
-
-def requests(page: Path) -> Requests:
-    parser = Requests()
-    parser.feed(page.read_text())
-    return parser
-
-
-def test_data_docs_ask_the_network_for_nothing(clinic: Clinic) -> None:
-    truncate(clinic)
-    clinic.validate()
-    pages = list((clinic.folder / "docs").rglob("*.html"))
-    assert len(pages) == 5
-    for page in pages:
-        found = requests(page)
-        assert found.scripts == 0
-        assert [url for url in found.fetched if re.match(r"(https?:)?//", url)] == []
-        assert "url(http" not in page.read_text()
-        assert "@import" not in page.read_text()
-
-
-def test_every_link_of_data_docs_leads_to_a_page_or_a_place(clinic: Clinic) -> None:
-    clinic.validate()
-    for page in (clinic.folder / "docs").rglob("*.html"):
-        for link in requests(page).links:
-            target, _, place = link.partition("#")
-            aim = (page.parent / target).resolve() if target else page
-            assert aim.is_file(), f"{page.name} links to {link}"
-            assert not place or re.search(rf'id="?{re.escape(place)}\b', aim.read_text())
-
-
-def test_the_index_page_tells_what_was_found(clinic: Clinic) -> None:
-    truncate(clinic)
-    checks, index = validate(
-        clinic.scan(), CLASSES, "ill", BOUNDS, clinic.folder / "docs", "<eyes>.csv"
-    )
-    html = index.read_text()
-    assert "&lt;eyes&gt;.csv" in html
-    assert "Stopped" in html
-    assert clinic.path(0).name in html
-    assert all(check.name in html for check in checks)
-
-
-def test_validation_is_quiet_and_replaces_its_earlier_pages(
-    clinic: Clinic, capfd: pytest.CaptureFixture[str]
-) -> None:
-    clinic.validate()
-    clinic.validate()
-    assert len(list((clinic.folder / "docs").rglob("*.html"))) == 5
-    written = capfd.readouterr()
-    assert (written.out, written.err) == ("", "")
 
 
 def test_acrima_passes_with_a_warning_that_colour_tells_the_class(

@@ -1,0 +1,86 @@
+"""The pages that tell what was found in the data."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from spoilt_clinics import BOUNDS, CLASSES, Clinic, truncate
+
+from pupila_flows.data.validation import validate
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Clinic:
+    return Clinic(tmp_path)
+
+
+class Requests(HTMLParser):
+    """What a browser would fetch for a page, and where its links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        for name, value in attrs:
+            if name == "src" or (name == "href" and tag != "a"):
+                self.fetched.append(value or "")
+            elif name == "href":
+                self.links.append(value or "")
+
+
+def requests(page: Path) -> Requests:
+    parser = Requests()
+    parser.feed(page.read_text())
+    return parser
+
+
+def test_data_docs_ask_the_network_for_nothing(clinic: Clinic) -> None:
+    truncate(clinic)
+    clinic.validate()
+    pages = list((clinic.folder / "docs").rglob("*.html"))
+    assert len(pages) == 5
+    for page in pages:
+        found = requests(page)
+        assert found.scripts == 0
+        assert [url for url in found.fetched if re.match(r"(https?:)?//", url)] == []
+        assert "url(http" not in page.read_text()
+        assert "@import" not in page.read_text()
+
+
+def test_every_link_of_data_docs_leads_to_a_page_or_a_place(clinic: Clinic) -> None:
+    clinic.validate()
+    for page in (clinic.folder / "docs").rglob("*.html"):
+        for link in requests(page).links:
+            target, _, place = link.partition("#")
+            aim = (page.parent / target).resolve() if target else page
+            assert aim.is_file(), f"{page.name} links to {link}"
+            assert not place or re.search(rf'id="?{re.escape(place)}\b', aim.read_text())
+
+
+def test_the_index_page_tells_what_was_found(clinic: Clinic) -> None:
+    truncate(clinic)
+    checks, index = validate(
+        clinic.scan(), CLASSES, "ill", BOUNDS, clinic.folder / "docs", "<eyes>.csv"
+    )
+    html = index.read_text()
+    assert "&lt;eyes&gt;.csv" in html
+    assert "Stopped" in html
+    assert clinic.path(0).name in html
+    assert all(check.name in html for check in checks)
+
+
+def test_validation_is_quiet_and_replaces_its_earlier_pages(
+    clinic: Clinic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clinic.validate()
+    clinic.validate()
+    assert len(list((clinic.folder / "docs").rglob("*.html"))) == 5
+    written = capfd.readouterr()
+    assert (written.out, written.err) == ("", "")
