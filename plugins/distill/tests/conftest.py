@@ -1,0 +1,87 @@
+"""Noise of two colours, a teacher that tells them apart, and steps of `distill` on both."""
+
+from __future__ import annotations
+
+import pytest
+
+from pupila import Dataset, predictions
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images, step_for
+from pupila_distill import techniques
+from pupila_distill.config import Distillation
+from pupila_distill.lesson import teach
+
+QUICK = {
+    "student": "conv-32-64-8",
+    "size": 32,
+    "epochs": 3,
+    "batch_size": 8,
+    "augmentation": {"views": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def teacher(store):
+    return colour_teacher(store)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colours")
+    return read_images(draw_colours(folder / "images"), folder / "cache")
+
+
+@pytest.fixture
+def distilling(teacher, dataset, tmp_path):
+    """Return a step of `distill`, or with another `kind` of settings, with some changed."""
+
+    def step(
+        folder="step",
+        inputs=None,
+        images=dataset,
+        kind=Distillation,
+        progress=ignore_progress,
+        **changes,
+    ):
+        return step_for(
+            kind.model_validate(QUICK | changes),
+            inputs or [teacher],
+            tmp_path / folder,
+            dataset=images,
+            predictions=predictions.Predictions(tmp_path / "predictions"),
+            progress=progress,
+        )
+
+    return step
+
+
+@pytest.fixture
+def lesson_of(monkeypatch):
+    """Return the lesson that a technique makes up for a step, not taught."""
+
+    def lesson(technique, step):
+        seen = []
+        monkeypatch.setattr(techniques, "teach", lambda _, lesson: seen.append(lesson))
+        technique(step)
+        monkeypatch.setattr(techniques, "teach", teach)
+        return seen[0]
+
+    return lesson
+
+
+@pytest.fixture(scope="session")
+def with_unlabelled():
+    """Return a function that gives a dataset with its test images as unlabelled ones."""
+
+    def unlabelled(dataset):
+        frame = dataset.frame.copy()
+        tested = frame["split"] == "test"
+        frame.loc[tested, ["split", "label"]] = ["unlabelled", ""]
+        return Dataset.of(frame, dataset.classes, dataset.cache)
+
+    return unlabelled

@@ -1,0 +1,146 @@
+"""Which teachers are learned from, and what several of them make of an image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pupila import PupilaError, installed, predictions
+from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images, run_step
+from pupila.training.targets import one_hot
+from pupila_distill.config import OracleDistillation
+from pupila_distill.techniques import distill, distill_oracle
+
+
+def test_a_teacher_at_chance_level_is_refused(distilling, store):
+    constant = colour_teacher(store, slope=0)
+    with pytest.raises(PupilaError, match=r"not shown to be better than chance: AUC 0\.500 "):
+        distill(distilling(inputs=[constant]))
+
+
+def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, store):
+    reversed_teacher = colour_teacher(store, slope=-1)
+    with pytest.raises(PupilaError, match=r"AUC 0\.000 .* declare classes: \['red', 'blue'\]"):
+        distill(distilling(inputs=[reversed_teacher]))
+
+
+def test_a_reversed_teacher_with_the_right_order_declared_is_taken(distilling, store):
+    declared = colour_teacher(store, slope=-1, classes=("red", "blue"))
+    (found,) = distill(distilling(inputs=[declared])).measured["teachers"]
+    assert found["validation_accuracy"]["value"] == 1
+
+
+@pytest.fixture(scope="module")
+def teachers(store, teacher, tmp_path_factory):
+    """Three that agree in most: a Keras model, one with its columns reversed, and a TFLite file."""
+    exporter = installed().step("export-tflite")
+    folder = tmp_path_factory.mktemp("export")
+    unsure = colour_teacher(store, slope=0.1)
+    exported = run_step(exporter, exporter.config(), [unsure], folder, store=store).artifact
+    return [teacher, colour_teacher(store, slope=-0.5, classes=("red", "blue")), exported]
+
+
+@pytest.fixture(scope="module")
+def mislabelled(tmp_path_factory):
+    """Images of which two of each training class have the other's colour: no teacher is right."""
+    folder = tmp_path_factory.mktemp("mislabelled")
+    images = draw_colours(folder / "images")
+    for number in ("0.png", "1.png"):
+        blue, red = (images / "train" / name / number for name in ("blue", "red"))
+        aside = blue.rename(folder / number)
+        red.rename(blue)
+        aside.rename(red)
+    return read_images(images, folder / "cache")
+
+
+def test_several_teachers_of_different_formats_are_learned_from(distilling, teachers):
+    measured = distill(distilling(inputs=teachers, epochs=8)).measured
+    assert measured["validation_accuracy"] > 0.8
+    assert [each["digest"] for each in measured["teachers"]] == [t.digest[:12] for t in teachers]
+    assert measured["agreement"] == [[1.0] * 3] * 3
+    assert measured["teachers_disagree"] == 0
+
+
+def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset, lesson_of):
+    leaning = colour_teacher(store, bias=16 * 60 / 255)  # undecided on blue images
+    step = distilling(inputs=[teacher, teacher, leaning])
+    measured = lesson_of(distill, step).measured
+    chosen = dataset.select("train")
+    first, second = (
+        step.predictions.of(each, chosen, ignore_progress).argmax(axis=1)
+        for each in (teacher, leaning)
+    )
+    same = round(float((first == second).mean()), 4)
+    assert 0 < same < 1
+    assert measured["agreement"] == [[1, 1, same], [1, 1, same], [same, same, 1]]
+    assert measured["teachers_disagree"] == pytest.approx(1 - same, abs=1e-4)
+
+
+@pytest.mark.parametrize(("weights", "shares"), [(None, [1, 1, 1]), ([3, 1, 0.5], [3, 1, 0.5])])
+def test_the_targets_are_the_weighted_mean_of_the_teachers(
+    distilling, teachers, dataset, lesson_of, weights, shares
+):
+    step = distilling(inputs=teachers, weights=weights, temperature=2.0)
+    lesson = lesson_of(distill, step)
+    chosen = dataset.select("train")
+    augmentation = step.config.augmentation
+    answers = [
+        step.predictions.of_views(each, chosen, augmentation, ignore_progress) for each in teachers
+    ]
+    for view, found in enumerate(lesson.targets):
+        assert (found[:, :2] == one_hot(chosen.labels, 2)).all()
+        roots = [np.sqrt(each[view].astype(np.float64)) for each in answers]
+        softened = [each / each.sum(axis=1, keepdims=True) for each in roots]
+        mean = sum(s * p for s, p in zip(shares, softened, strict=True)) / sum(shares)
+        assert np.exp(found[:, 2:] / 2) == pytest.approx(mean, abs=1e-4)
+
+
+def test_weights_that_are_not_one_for_each_are_refused_before_a_teacher_runs(
+    distilling, teachers, monkeypatch
+):
+    monkeypatch.setattr(predictions, "open_model", lambda *_: pytest.fail("a teacher runs"))
+    with pytest.raises(PupilaError, match=r"has 2 numbers, \[1\.0, 2\.0\], where `from` has 3"):
+        distill(distilling(inputs=teachers, weights=[1, 2]))
+
+
+def test_it_is_told_which_teacher_is_refused(distilling, store, teacher):
+    constant = colour_teacher(store, slope=0)
+    said = rf"^Teacher 2 of 2 in `from` \(keras, .*artifact {constant.digest[:12]}\) is not shown"
+    with pytest.raises(PupilaError, match=said):
+        distill(distilling(inputs=[teacher, constant]))
+
+
+def test_a_teacher_that_answers_what_is_no_number_is_refused(
+    distilling, tmp_path, dataset, with_unlabelled
+):
+    images = with_unlabelled(dataset)
+    distill(distilling(images=images, epochs=1))
+    for path in (tmp_path / "predictions").glob("*.npy"):
+        answers = np.load(path)
+        if len(answers) > len(images.select("validation")):
+            np.save(path, answers * np.nan)
+    with pytest.raises(PupilaError, match=r"answers \[nan, nan\] to view 0 of '\d+\.png'"):
+        distill(distilling(images=images, epochs=1))
+
+
+def test_oracle_learns_though_no_teacher_is_right_on_some_images(distilling, teachers, mislabelled):
+    given = {"inputs": teachers, "images": mislabelled, "epochs": 8}
+    measured = distill_oracle(distilling(kind=OracleDistillation, **given)).measured
+    assert np.isfinite(measured["history"]["loss"]).all()
+    assert measured["taught_by"] == {
+        "all": pytest.approx(20 / 24, abs=1e-4),
+        "some": 0,
+        "none": pytest.approx(4 / 24, abs=1e-4),
+    }
+    assert measured["validation_accuracy"] > 0.8
+
+
+def test_oracle_takes_the_label_where_no_teacher_is_right(
+    distilling, teachers, mislabelled, lesson_of
+):
+    step = distilling(kind=OracleDistillation, inputs=teachers, images=mislabelled)
+    lesson = lesson_of(distill_oracle, step)
+    chosen = lesson.images
+    answers = step.predictions.of(teachers[0], chosen, ignore_progress)
+    assert lesson.targets[0][:, 4].tolist() == (answers.argmax(1) == chosen.labels).tolist()
+    assert lesson.validation_targets[:, 4].min() == 1
