@@ -7,20 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from pupila import InputContract, OutputContract, PupilaError, keras_files, predictions
 from pupila.artifact import Origin
 from pupila.store import Store
-from pupila.testing import (
-    TechniqueContract,
-    draw_colours,
-    ignore_progress,
-    read_images,
-    step_for,
-    store_model,
-)
-from pupila.testing.tiny import keras_artifact
+from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
 from pupila.training import checkpoint
 from pupila_prune import rounds
 from pupila_prune.config import FilterPruning
@@ -146,19 +137,6 @@ def pruning(artifact, dataset, kept, tmp_path):
         )
 
     return step
-
-
-class TestPruneFiltersKeepsTheContract(TechniqueContract):
-    plugin = "prune-filters"
-    config = QUICK | {"budget": 1, "epochs": 1}
-
-    @classmethod
-    def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images", images=6), folder / "cache")
-
-    @classmethod
-    def make_inputs(cls, store, folder):
-        return (keras_artifact(store, classes=CLASSES),)
 
 
 def written(step):
@@ -413,21 +391,3 @@ def stored_without_a_look(store, model):
 def test_what_cannot_be_pruned_is_refused(build, changes, message, store, pruning):
     with pytest.raises(PupilaError, match=message):
         prune_filters(pruning(model=stored_without_a_look(store, build()), **changes))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"sparsity": 0},
-        {"sparsity": 1},
-        {"rounds": 0},
-        {"budget": -0.1},
-        {"least": 0},
-        {"saliency": "random"},
-        {"alpha": 2},
-        {"temperature": 0},
-    ],
-)
-def test_settings_out_of_range_are_refused(changes):
-    with pytest.raises(ValidationError, match=next(iter(changes))):
-        FilterPruning.model_validate(changes)
