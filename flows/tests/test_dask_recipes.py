@@ -13,7 +13,8 @@ from dask_machines import Machines, machines, running, wait_until
 from PIL import Image
 
 from pupila_flows.data.synthetic import write_images
-from pupila_flows.plan.plan import RecipeError, read_plan
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
 from pupila_flows.results import RunResult
 
 RECIPE = """\

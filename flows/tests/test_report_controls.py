@@ -8,7 +8,7 @@ import pytest
 from report_pages import Page, read
 from sample_runs import ALONE, CONTROL, STUDENT, VGG, Node, sample_run
 
-from pupila_flows.report import predictions as answers
+from pupila_flows.report import predictions
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.results import RunResult
@@ -17,7 +17,7 @@ from pupila_flows.results import RunResult
 def test_a_control_is_named_as_one_and_shown_beside_its_pupil(
     run: RunResult, place: Path, page: Page
 ) -> None:
-    found = gains(run.entries, answers.read_answers(run, place))
+    found = gains(run.entries, predictions.read_answers(run, place))
     assert [(each.pupil, each.control) for each in found] == [
         ("pupil", "control"),
         ("pupil-float", "control-float"),

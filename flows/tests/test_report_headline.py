@@ -9,8 +9,7 @@ from report_pages import Page, read
 from sample_runs import PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Threshold
-from pupila_flows.report import formatting as formats
-from pupila_flows.report import predictions as answers
+from pupila_flows.report import formatting, predictions
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.headline import BADGE, MARGIN, headline, keeps_accuracy
 from pupila_flows.results import RunResult
@@ -19,7 +18,7 @@ from pupila_flows.results import RunResult
 def test_the_headline_is_the_smallest_pupil_shown_to_lose_at_most_five_points(
     run: RunResult, place: Path, page: Page
 ) -> None:
-    lineage, read_back = Lineage.of(run.entries), answers.read_answers(run, place)
+    lineage, read_back = Lineage.of(run.entries), predictions.read_answers(run, place)
     verdict = headline(run, lineage, read_back)
     assert verdict.keeps and verdict.pupil and verdict.teacher and verdict.difference
     assert verdict.difference.low >= -MARGIN
@@ -29,7 +28,7 @@ def test_the_headline_is_the_smallest_pupil_shown_to_lose_at_most_five_points(
         if difference and pupil.size_bytes < verdict.pupil.size_bytes:
             lows.append(difference.low)
     assert lows and max(lows) < -MARGIN
-    assert formats.ratio(verdict.teacher.size_bytes, verdict.pupil.size_bytes) in verdict.title
+    assert formatting.ratio(verdict.teacher.size_bytes, verdict.pupil.size_bytes) in verdict.title
     assert "keeps its accuracy within 5 points" in page.text
     assert "shown to lose at most 5 points" in page.text and page.text.count(BADGE) == 2
 
@@ -42,7 +41,7 @@ def test_few_images_show_less_than_many(tmp_path: Path) -> None:
         result = sample_run(tmp_path, [VGG, same], images=paths)
         lineage = Lineage.of(result.entries)
         pair = (lineage.pupils()[0], lineage.judged()[0])
-        kept.append(keeps_accuracy(*pair, answers.read_answers(result, tmp_path)))
+        kept.append(keeps_accuracy(*pair, predictions.read_answers(result, tmp_path)))
     assert kept == [False, True]
 
 
@@ -91,7 +90,7 @@ def test_a_pupil_without_a_teacher_of_the_run_is_not_set_against_one(tmp_path: P
     lineage = Lineage.of(result.entries)
     assert [pupil.name for pupil in lineage.pupils()] == ["evolved"]
     assert lineage.reference(lineage.entries["evolved"]) is None
-    assert headline(result, lineage, answers.read_answers(result, tmp_path)).teacher is None
+    assert headline(result, lineage, predictions.read_answers(result, tmp_path)).teacher is None
     assert "smaller than" not in read(result, tmp_path).text
 
 
@@ -105,7 +104,9 @@ def test_what_was_not_shown_all_images_is_not_put_forward_nor_what_was_made_from
         Node("part-lite", "export-tflite", ("part",), 0.0, "tflite", 500_000),
     ]
     result = _changed(sample_run(tmp_path, nodes), "part", without={"source": ("acrima",)})
-    verdict = headline(result, Lineage.of(result.entries), answers.read_answers(result, tmp_path))
+    verdict = headline(
+        result, Lineage.of(result.entries), predictions.read_answers(result, tmp_path)
+    )
     assert verdict.keeps and verdict.pupil and verdict.pupil.name == "whole"
 
 
@@ -116,7 +117,9 @@ def test_of_two_of_one_size_the_one_that_ships_a_threshold_is_put_forward(tmp_pa
     assert record
     threshold = Threshold(positive="glaucoma", value=0.3, chosen_on="validation")
     result = _changed(result, "set", record=record.model_copy(update={"threshold": threshold}))
-    verdict = headline(result, Lineage.of(result.entries), answers.read_answers(result, tmp_path))
+    verdict = headline(
+        result, Lineage.of(result.entries), predictions.read_answers(result, tmp_path)
+    )
     assert verdict.pupil and verdict.pupil.name == "set"
 
 

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 from report_pages import read
-from sample_runs import PUPIL, VGG, XCEPTION, sample_run
+from sample_runs import PUPIL, VGG, XCEPTION, Node, sample_run
+
+from pupila.measured import (
+    LayerSensitivities,
+    LayerSensitivity,
+    Measured,
+    PluginWarning,
+    PruningCurve,
+    PruningRound,
+)
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.sections.layers import sensitive_layers
 
 
 def test_of_many_records_the_report_shows_a_few_and_says_where_the_others_are(
@@ -107,3 +118,34 @@ def test_a_curve_in_another_form_is_left_out(tmp_path: Path, changes: dict[str, 
     pruned = replace(PUPIL, measured=CURVE | changes)
     text = read(sample_run(tmp_path, [VGG, pruned]), tmp_path).text
     assert "round by round" not in text
+
+
+def test_a_layer_that_costs_nothing_but_rounding_has_no_bar(tmp_path: Path) -> None:
+    layers = LayerSensitivities(
+        sensitivity=(
+            LayerSensitivity(layer="stem", divergence=0.1, accuracy=0.9),
+            LayerSensitivity(layer="answer", divergence=-1.2e-9, accuracy=1.0),
+        )
+    )
+    result = sample_run(tmp_path, [VGG, replace(PUPIL, measured=dict(Measured(layers)))])
+    (drawn,) = sensitive_layers(Lineage.of(result.entries))
+    assert [bar.name for bar in drawn.bars] == ["stem"] and drawn.left_out == 0
+
+
+def test_what_any_plugin_measured_is_drawn_by_its_type(tmp_path: Path) -> None:
+    curve = PruningCurve(
+        curve=(
+            PruningRound(parameters=9000, validation_accuracy=0.97),
+            PruningRound(parameters=4000, validation_accuracy=0.96),
+        ),
+        round=1,
+        reason="Fewer would not do.",
+    )
+    layers = LayerSensitivities(sensitivity=(LayerSensitivity(layer="stem", divergence=0.1),))
+    warning = PluginWarning(warning="Few images.")
+    measured = dict(Measured(curve, layers, warning, {"kernels_skipped": 2}))
+    made = Node("thin", "gentle-pruning", ("vgg16",), measured=measured, judged=False)
+    text = read(sample_run(tmp_path, [VGG, made]), tmp_path).text
+    assert "round by round" in text and "Fewer would not do." in text
+    assert "layer by layer" in text and "stem" in text
+    assert "Few images." in text and '"kernels_skipped": 2' in text

@@ -11,8 +11,7 @@ from report_pages import Page, read
 from sample_runs import CONTROL, HOSTILE, PUPIL, VGG, XCEPTION, Node, sample_run
 
 from pupila import PupilaError
-from pupila_flows.report import formatting as formats
-from pupila_flows.report import write_report
+from pupila_flows.report import formatting, write_report
 from pupila_flows.results import Check, RunResult
 
 
@@ -28,9 +27,10 @@ def test_every_entry_stands_in_the_results(run: RunResult, page: Page) -> None:
         evaluation = entry.evaluation
         assert entry.name in page.text and evaluation
         assert (
-            formats.percent(evaluation.metrics.accuracy.value).replace("\u00a0", " ") in page.text
+            formatting.percent(evaluation.metrics.accuracy.value).replace("\u00a0", " ")
+            in page.text
         )
-        assert formats.percent_interval(evaluation.metrics.accuracy) in page.text
+        assert formatting.percent_interval(evaluation.metrics.accuracy) in page.text
 
 
 def test_the_same_run_gives_the_same_bytes(run: RunResult, place: Path) -> None:
@@ -127,7 +127,7 @@ def test_predictions_that_are_gone_are_named_and_the_rest_stands(tmp_path: Path)
     Path(evaluation.probabilities).unlink()
     text = read(result, tmp_path).text
     assert "The predictions of pupil are no longer on disk" in text
-    assert formats.percent_interval(evaluation.metrics.accuracy) in text
+    assert formatting.percent_interval(evaluation.metrics.accuracy) in text
 
 
 def test_predictions_of_other_data_are_refused(tmp_path: Path) -> None:

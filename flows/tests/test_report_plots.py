@@ -11,30 +11,31 @@ import pytest
 from sample_runs import Node
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import predictions as answers
+from pupila_flows.report import predictions
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.plots import bars_and_rocs as figures
-from pupila_flows.report.plots import graph
+from pupila_flows.report.plots import bars_and_rocs, graph
 from pupila_flows.results import Entry, RunResult
 
 
 def test_the_roc_curve_has_the_area_that_was_judged(run: RunResult, place: Path) -> None:
-    read_back = answers.read_answers(run, place)
+    read_back = predictions.read_answers(run, place)
     for entry in run.entries:
-        curve = figures.roc_points(read_back.labels == 0, read_back.probabilities[entry.name][:, 0])
+        curve = bars_and_rocs.roc_points(
+            read_back.labels == 0, read_back.probabilities[entry.name][:, 0]
+        )
         area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
         assert entry.evaluation and entry.evaluation.metrics.auc
         assert area == pytest.approx(entry.evaluation.metrics.auc.value)
 
 
 def test_images_of_equal_score_make_a_slope_in_the_roc_curve() -> None:
-    curve = figures.roc_points(np.array([True, False, True]), np.array([0.5, 0.5, 0.5]))
+    curve = bars_and_rocs.roc_points(np.array([True, False, True]), np.array([0.5, 0.5, 0.5]))
     assert curve == [(0.0, 0.0), (1.0, 1.0)]
 
 
 def test_an_interval_that_is_no_number_draws_nothing() -> None:
     nan = float("nan")
-    assert figures.interval_bar(Estimate(value=nan, low=nan, high=nan, method=""), 0, 1) == ""
+    assert bars_and_rocs.interval_bar(Estimate(value=nan, low=nan, high=nan, method=""), 0, 1) == ""
 
 
 def test_boxes_of_the_graph_never_overlap_and_edges_go_right(run: RunResult) -> None:

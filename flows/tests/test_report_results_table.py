@@ -11,7 +11,7 @@ from sample_runs import CONTROL, FOUR, PUPIL, VGG, Node, sample_run
 
 from pupila.evaluation import Download, Latency, Measurement, Startup, Trial
 from pupila.metrics import agreement
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.sections.headline import BADGE
 from pupila_flows.report.terminal import result_rows, trial_rows
 from pupila_flows.results import Tried
@@ -43,7 +43,7 @@ def test_four_classes_without_a_positive_one_keep_their_auc(tmp_path: Path) -> N
     page = read(result, tmp_path)
     assert "No class is named as positive" in page.text
     assert result.entries[0].evaluation and result.entries[0].evaluation.metrics.auc
-    assert formats.score(result.entries[0].evaluation.metrics.auc.value) in page.text
+    assert formatting.score(result.entries[0].evaluation.metrics.auc.value) in page.text
     assert not [svg for svg in page.all("svg") if svg.get("class") == "roc"]
 
 

@@ -11,7 +11,7 @@ from pupila.dataset import Dataset
 from pupila.evaluation import Agreement, Latency, Trial
 from pupila.metrics import proportion
 from pupila_flows.recipe.schema import EvaluateSection
-from pupila_flows.run import runtimes as trials
+from pupila_flows.run import runtimes
 
 STRICT = EvaluateSection(agreement=0.9, difference=0.05)
 
@@ -44,14 +44,14 @@ def _trial(same: int, difference: float) -> Trial:
     ],
 )
 def test_answers_that_are_too_far_off_are_a_failure(same: int, difference: float, said: str | None):
-    found = trials.failure(_trial(same, difference), STRICT)
+    found = runtimes.failure(_trial(same, difference), STRICT)
     assert (found is None) == (said is None)
     assert said is None or (found is not None and found.startswith(said))
 
 
 def test_what_has_nothing_to_be_held_against_does_not_fail():
     trial = _trial(0, 1).model_copy(update={"agreement": None})
-    assert trials.failure(trial, STRICT) is None
+    assert runtimes.failure(trial, STRICT) is None
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_probed_images_are_spread_over_all(asked: int, rows: list[int], tmp_path
             "sha256": [f"{number:064d}" for number in range(10)],
         }
     )
-    chosen = trials.probe(Dataset.of(frame, ("a", "b"), tmp_path), asked)
+    chosen = runtimes.probe(Dataset.of(frame, ("a", "b"), tmp_path), asked)
     expected = [f"{number}.png" for number in rows]
     assert chosen.frame["path"].tolist() == expected

@@ -8,10 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pupila.store import write_atomically
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged, Lineage
-from pupila_flows.report.plots import bars_and_rocs as figures
-from pupila_flows.report.plots import graph, scatter
+from pupila_flows.report.plots import bars_and_rocs, graph, scatter
 from pupila_flows.report.predictions import Answers, read_answers
 from pupila_flows.report.search import searches
 from pupila_flows.report.sections import (
@@ -113,7 +112,9 @@ def _verdict_bars(pupil: Judged | None, teacher: Judged | None) -> tuple[Markup,
     mine, theirs = pupil.evaluation.metrics.accuracy, teacher.evaluation.metrics.accuracy
     low = min(mine.low, theirs.low)
     high = max(mine.high, theirs.high)
-    return figures.interval_bar(mine, low, high), figures.interval_bar(theirs, low, high)
+    return bars_and_rocs.interval_bar(mine, low, high), bars_and_rocs.interval_bar(
+        theirs, low, high
+    )
 
 
 def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[str, str, Markup]]:
@@ -124,7 +125,7 @@ def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[s
     column = data.classes.index(data.positive)
     truth = answers.labels == column
     curves = {
-        name: figures.roc_points(truth, values[:, column])
+        name: bars_and_rocs.roc_points(truth, values[:, column])
         for name, values in answers.probabilities.items()
     }
     drawn: list[tuple[str, str, Markup]] = []
@@ -132,12 +133,14 @@ def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[s
         if judged.name not in curves:
             continue
         metrics = judged.evaluation.metrics
-        auc = formats.score(metrics.auc.value) if metrics.auc else formats.NONE
+        auc = formatting.score(metrics.auc.value) if metrics.auc else formatting.NONE
         teacher = lineage.reference(judged.entry)
         behind = curves.get(teacher.name) if teacher else None
         label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
         point = metrics.point
-        drawn.append((judged.name, auc, figures.roc(curves[judged.name], behind, point, label)))
+        drawn.append(
+            (judged.name, auc, bars_and_rocs.roc(curves[judged.name], behind, point, label))
+        )
     return drawn
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 
 _SHOWN_RECORDS = 5
 _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
@@ -21,7 +21,7 @@ def fill(template: str, **values: Any) -> str:
         _environment()
         .get_template(template)
         .render(
-            formats=formats,
+            formatting=formatting,
             json=_json,
             breakable=_breakable,
             style=Markup("".join(map(style_sheet, _SHEETS))),  # noqa: S704 - ours

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
 from pupila_flows.results import Entry
@@ -67,7 +67,7 @@ def wrap(name: str) -> list[str]:
             lines[-1:] = [lines[-1][:_NAME_CHARACTERS], lines[-1][_NAME_CHARACTERS:]]
     if len(lines) > _NAME_LINES:
         rest = "".join(lines[_NAME_LINES - 1 :])
-        lines[_NAME_LINES - 1 :] = [formats.shortened(rest, _NAME_CHARACTERS)]
+        lines[_NAME_LINES - 1 :] = [formatting.shortened(rest, _NAME_CHARACTERS)]
     return [line.rstrip() for line in lines]
 
 
@@ -160,7 +160,7 @@ def _picture(layers: list[list[_Node]], lineage: Lineage) -> Markup:
         node.y -= top
     height = max(node.y + node.height / 2 for node in nodes) + _MARGIN
     width = 2 * _MARGIN + len(layers) * _WIDTH + (len(layers) - 1) * _GAP_X
-    names = formats.listed([node.entry.name for node in nodes if node.entry])
+    names = formatting.listed([node.entry.name for node in nodes if node.entry])
     edges = [_edge(node, after) for node in nodes for after in node.after]
     boxes = [_box(node, node.entry, lineage) for node in nodes if node.entry]
     label = f"Graph of the recipe: {names}"
@@ -189,7 +189,7 @@ def _box(node: _Node, entry: Entry, lineage: Lineage) -> Markup:
     for name_line in lines:
         content.append(svg.text(node.x + 11, y, name_line, "name"))
         y += _LINE
-    content.append(svg.text(node.x + 11, y, formats.shortened(entry.uses, 24), "uses"))
+    content.append(svg.text(node.x + 11, y, formatting.shortened(entry.uses, 24), "uses"))
     content.append(svg.text(node.x + 11, y + _LINE, _state(entry), "state"))
     return svg.element("g", *content, class_=f"node {_style(entry, lineage)}")
 
@@ -207,10 +207,10 @@ def _state(entry: Entry) -> str:
     if entry.error:
         return "failed"
     if entry.evaluation:
-        accuracy = formats.percent(entry.evaluation.metrics.accuracy.value)
-        words = [formats.size(entry.evaluation.cost.size_bytes), accuracy]
+        accuracy = formatting.percent(entry.evaluation.metrics.accuracy.value)
+        words = [formatting.size(entry.evaluation.cost.size_bytes), accuracy]
     elif entry.measurement:
-        words = [formats.size(entry.measurement.cost.size_bytes), "untrained"]
+        words = [formatting.size(entry.measurement.cost.size_bytes), "untrained"]
     else:
         words = [entry.unjudged or "not judged"]
     return " · ".join([*words, *(["cached"] if entry.cached else [])])

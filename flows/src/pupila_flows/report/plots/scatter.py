@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 
@@ -43,7 +43,7 @@ def size_against_quality(spots: list[Spot], quality: str) -> Markup:
     marks = [_plot_axes(across, up, top, quality)]
     for spot, lane in sorted(zip(spots, lanes, strict=True), key=lambda pair: pair[0].style):
         marks.append(_spot(spot, across.place(spot.size_bytes), up, top - 8 - _LANE * lane))
-    label = f"{quality} over size of {formats.listed([spot.name for spot in spots])}"
+    label = f"{quality} over size of {formatting.listed([spot.name for spot in spots])}"
     bottom = top + _PLOT_HEIGHT + 40
     return svg.picture(_PLOT_WIDTH, bottom, label, *marks, class_="scatter")
 
@@ -51,11 +51,11 @@ def size_against_quality(spots: list[Spot], quality: str) -> Markup:
 def _spot(spot: Spot, x: float, up: Axis, label_y: float) -> Markup:
     estimate = spot.quality
     low, value, high = (up.place(each) for each in (estimate.low, estimate.value, estimate.high))
-    interval = formats.score_interval(estimate)
-    title = f"{spot.name}: {formats.score(estimate.value)} ({interval}), "
+    interval = formatting.score_interval(estimate)
+    title = f"{spot.name}: {formatting.score(estimate.value)} ({interval}), "
     return svg.element(
         "g",
-        svg.element("title", title + formats.size(spot.size_bytes)),
+        svg.element("title", title + formatting.size(spot.size_bytes)),
         svg.line(x, label_y - 9, x, high, "leader"),
         svg.line(x, low, x, high, "error"),
         svg.line(x - 4, low, x + 4, low, "error"),
@@ -67,7 +67,7 @@ def _spot(spot: Spot, x: float, up: Axis, label_y: float) -> Markup:
 
 
 def _label(spot: Spot) -> str:
-    return formats.shortened(spot.name, _LABEL_CHARACTERS)
+    return formatting.shortened(spot.name, _LABEL_CHARACTERS)
 
 
 def _marker(x: float, y: float, style: str) -> Markup:
@@ -92,7 +92,7 @@ def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
         x = across.place(size_bytes)
         marks.append(svg.line(x, bottom, x, bottom + 5, "axis"))
         marks.append(
-            svg.text(x, bottom + 19, formats.round_size(round(size_bytes)), "tick", "middle")
+            svg.text(x, bottom + 19, formatting.round_size(round(size_bytes)), "tick", "middle")
         )
     marks.append(svg.text(_PLOT_LEFT, bottom + 36, "size on disk, logarithmic →", "tick"))
     marks.append(svg.text(4, top - 2, quality, "tick"))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from pupila.measured import Candidate, Improvement, SearchResult
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import names
@@ -51,11 +51,13 @@ class _Course:
 
     def drawn(self) -> Markup:
         last = self._search.history[-1]
-        label = f"Best validation accuracy over time: {formats.percent(last.validation_accuracy)} "
+        label = (
+            f"Best validation accuracy over time: {formatting.percent(last.validation_accuracy)} "
+        )
         return svg.picture(
             _WIDTH,
             self._bottom + _RUG + _BOTTOM,
-            label + f"after {formats.duration(last.seconds)}",
+            label + f"after {formatting.duration(last.seconds)}",
             self._axes(),
             *(self._tried(each) for each in self._search.candidates),
             svg.path(self._steps(), "best"),
@@ -79,10 +81,10 @@ class _Course:
 
     def _reached(self, reached: Improvement, name_x: float) -> Markup:
         x, y = self._point(reached)
-        told = f"{reached.name}: {formats.percent(reached.validation_accuracy)} after "
+        told = f"{reached.name}: {formatting.percent(reached.validation_accuracy)} after "
         return svg.element(
             "g",
-            svg.element("title", told + formats.duration(reached.seconds)),
+            svg.element("title", told + formatting.duration(reached.seconds)),
             names.tag(reached.name, name_x, x, self._top, y),
             svg.element("circle", cx=x, cy=y, r=4, class_="mark"),
             class_="model chosen",
@@ -104,7 +106,7 @@ class _Course:
             )
         if candidate.validation_accuracy is None:
             return Markup("")
-        told = f"{candidate.name}: {formats.percent(candidate.validation_accuracy)}"
+        told = f"{candidate.name}: {formatting.percent(candidate.validation_accuracy)}"
         dot = svg.element(
             "circle",
             cx=x,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pupila.contract import InputContract
 from pupila.measured import BlockSize, GenomeBlock, GenomeHead, SearchedModel
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 
 _WIDTH, _GAP, _MARGIN = 128.0, 16.0, 2.0
@@ -47,7 +47,7 @@ def form(model: SearchedModel, input: InputContract) -> Markup | None:
         for place, box in enumerate(boxes)
     ]
     width = left + len(boxes) * (_WIDTH + _GAP) - _GAP + _MARGIN
-    label = f"Form of {model.name}: {formats.listed([box.title for box in boxes])}"
+    label = f"Form of {model.name}: {formatting.listed([box.title for box in boxes])}"
     return svg.picture(width, _TOP + height + _BELOW, label, *drawn, class_="form")
 
 
@@ -55,7 +55,7 @@ def _block(block: GenomeBlock, size: BlockSize | None) -> _Box:
     hidden = f"{block.hidden} → " if block.hidden else ""
     normalised = "normalised" if block.normalised else "not normalised"
     lines = (
-        f"{hidden}{formats.plural(block.filters, 'filter')}",
+        f"{hidden}{formatting.plural(block.filters, 'filter')}",
         f"{block.activation}, {normalised}" if block.activation else normalised,
         f"stride {block.stride}" if block.stride > 1 else "",
         f"{block.pooling} pooling" if block.pooling != "none" else "",
@@ -74,7 +74,7 @@ def _block(block: GenomeBlock, size: BlockSize | None) -> _Box:
 def _head(head: GenomeHead, size: BlockSize | None) -> _Box:
     lines = (
         "every position" if head.flatten else "mean of positions",
-        formats.plural(head.units, "unit") if head.units else "",
+        formatting.plural(head.units, "unit") if head.units else "",
         f"{size.channels} classes" if size else "",
     )
     return _Box("head", tuple(filter(None, lines)), "head", size)
@@ -123,7 +123,7 @@ def _gives(size: BlockSize, left: float, bottom: float, input: InputContract) ->
     marks = [
         svg.text(middle, bottom + 15, shape, "tick", "middle"),
         svg.text(
-            middle, bottom + 30, f"{formats.count(size.parameters)} parameters", "tick", "middle"
+            middle, bottom + 30, f"{formatting.count(size.parameters)} parameters", "tick", "middle"
         ),
     ]
     if size.rows > 1 or size.columns > 1:

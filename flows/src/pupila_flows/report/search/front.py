@@ -8,7 +8,7 @@ from typing import TypeVar
 from markupsafe import Markup
 
 from pupila.measured import Candidate, Interval, SearchedModel, SearchResult
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 from pupila_flows.report.search import names
@@ -46,7 +46,7 @@ def _latency(model: SearchedModel | Candidate) -> float | None:
 
 
 def _round_bytes(value: float) -> str:
-    return formats.round_size(round(value))
+    return formatting.round_size(round(value))
 
 
 def _milliseconds(value: float) -> str:
@@ -79,7 +79,7 @@ class _Panel:
         return self._top + _HEIGHT
 
     def drawn(self) -> Markup:
-        named = formats.listed([model.name for model, _ in self._places])
+        named = formatting.listed([model.name for model, _ in self._places])
         return svg.picture(
             _WIDTH,
             self._bottom + _BOTTOM,
@@ -123,7 +123,7 @@ class _Panel:
                 svg.line(_LEFT, y, right, y, "teacher-line"),
                 svg.line(right, y, right + 8, label_y, "leader"),
                 svg.text(
-                    right + 11, label_y + 4, formats.shortened(name, _TEACHER_CHARACTERS), "tick"
+                    right + 11, label_y + 4, formatting.shortened(name, _TEACHER_CHARACTERS), "tick"
                 ),
             ]
             lines.append(svg.element("g", *parts))
@@ -131,7 +131,9 @@ class _Panel:
 
     def _dot(self, candidate: Candidate, value: float) -> Markup:
         accuracy = candidate.validation_accuracy or 0.0
-        told = f"{candidate.name}: {formats.percent(accuracy)}, {formats.size(candidate.bytes)}"
+        told = (
+            f"{candidate.name}: {formatting.percent(accuracy)}, {formatting.size(candidate.bytes)}"
+        )
         return svg.element(
             "circle",
             svg.element("title", told),
@@ -150,7 +152,7 @@ class _Panel:
         told = f"{model.name} ({ROLES[role]}): {_written_interval(interval)}, "
         return svg.element(
             "g",
-            svg.element("title", told + formats.size(model.bytes)),
+            svg.element("title", told + formatting.size(model.bytes)),
             names.tag(model.name, name_x, x, self._top, high),
             svg.line(x, low, x, high, "error"),
             svg.line(x - 3.5, low, x + 3.5, low, "error"),
@@ -197,4 +199,4 @@ def _outside(search: SearchResult) -> list[Candidate]:
 
 def _written_interval(interval: Interval) -> str:
     low, high = f"{100 * interval.low:.1f}", f"{100 * interval.high:.1f}"
-    return f"{formats.percent(interval.value)} ({low}–{high})"
+    return f"{formatting.percent(interval.value)} ({low}–{high})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.axes import apart
 
@@ -34,7 +34,7 @@ def tag(name: str, place: float, x: float, top: float, y: float) -> Markup:
             svg.path([(place, base), (x, top), (x, y)], "leader"),
             svg.element(
                 "text",
-                formats.shortened(name, _CHARACTERS),
+                formatting.shortened(name, _CHARACTERS),
                 class_="name",
                 transform=f"translate({place + 3:.2f} {base - 2:.2f}) rotate({_SLANT})",
             ),

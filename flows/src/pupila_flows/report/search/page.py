@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from pupila.evaluation import Estimate
 from pupila.measured import Interval, SearchedModel, SearchResult
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.plots import bars_and_rocs as figures
+from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.report.search import front
 from pupila_flows.report.search.course import course
 from pupila_flows.report.search.forms import form
@@ -124,14 +124,14 @@ def _sentences(search: SearchResult) -> tuple[str, ...]:
     """Say what was chosen among how many, and what cannot be told apart from it."""
     best = search.best
     tried = [each for each in search.candidates if each.validation_accuracy is not None]
-    among = f" among {formats.plural(len(tried), 'candidate')}" if tried else ""
+    among = f" among {formatting.plural(len(tried), 'candidate')}" if tried else ""
     images = search.validation_images
-    on = f" on {formats.plural(images, 'validation image')}" if images else ""
+    on = f" on {formatting.plural(images, 'validation image')}" if images else ""
     first = f"{search.chosen} was chosen{among}"
     if best:
         accuracy = best.validation_accuracy
-        first += f": {formats.percent(accuracy.value)} ({_range(accuracy)}){on}"
-        first += f", {formats.size(best.bytes)} as int8"
+        first += f": {formatting.percent(accuracy.value)} ({_range(accuracy)}){on}"
+        first += f", {formatting.size(best.bytes)} as int8"
     if search.rule:
         first += f". The rule: {search.rule}"
     return (f"{first}.", _beside(search), _tied(search))
@@ -153,12 +153,12 @@ def _tied(search: SearchResult) -> str:
     told = shown[:_NAMED]
     rest = len(shown) - len(told)
     words = [*told, *([f"{rest} more of the front"] if rest else [])]
-    words += [f"{formats.plural(others, 'candidate')} beside the front"] if others else []
+    words += [f"{formatting.plural(others, 'candidate')} beside the front"] if others else []
     if not words:
         return "Every other model can be told apart from it: their 95 % intervals end below."
     return (
-        f"On these images {formats.listed(words)} cannot be told apart from it: the 95 % intervals "
-        "overlap."
+        f"On these images {formatting.listed(words)} cannot be told apart from it: the 95 % "
+        "intervals overlap."
     )
 
 
@@ -174,23 +174,26 @@ def _row(model: SearchedModel, search: SearchResult, low: float, high: float) ->
         name=model.name,
         role=role,
         words="" if role == "other" else ROLES[role],
-        accuracy=formats.percent(accuracy.value),
+        accuracy=formatting.percent(accuracy.value),
         interval=_range(accuracy),
-        bar=figures.interval_bar(_estimate(accuracy), low, high),
-        size=formats.size(model.bytes),
-        latency=formats.NONE
+        bar=bars_and_rocs.interval_bar(_estimate(accuracy), low, high),
+        size=formatting.size(model.bytes),
+        latency=formatting.NONE
         if model.latency_ms is None
-        else formats.milliseconds(model.latency_ms),
-        macs=formats.count(model.macs),
-        epochs=formats.NONE if model.epochs is None else f"{model.epochs}",
-        generation=formats.NONE if model.generation is None else f"{model.generation}",
+        else formatting.milliseconds(model.latency_ms),
+        macs=formatting.count(model.macs),
+        epochs=formatting.NONE if model.epochs is None else f"{model.epochs}",
+        generation=formatting.NONE if model.generation is None else f"{model.generation}",
     )
 
 
 def _words(model: SearchedModel) -> str:
-    size, accuracy = formats.size(model.bytes), formats.percent(model.validation_accuracy.value)
+    size, accuracy = (
+        formatting.size(model.bytes),
+        formatting.percent(model.validation_accuracy.value),
+    )
     count = sum(each.parameters for each in model.sizes)
-    parameters = f", {formats.count(count)} parameters" if count else ""
+    parameters = f", {formatting.count(count)} parameters" if count else ""
     return f"{accuracy}, {size}{parameters}"
 
 
@@ -207,7 +210,7 @@ def _another(entry: Entry, search: SearchResult) -> str:
 
 
 def _range(interval: Interval) -> str:
-    return formats.percent_interval(_estimate(interval))
+    return formatting.percent_interval(_estimate(interval))
 
 
 def _estimate(interval: Interval) -> Estimate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.measured import Ancestor, Candidate, SearchResult
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import axes, svg
 from pupila_flows.report.plots.axes import Axis
 
@@ -56,7 +56,7 @@ def tree(search: SearchResult) -> Markup | None:
     return svg.picture(
         columns.width,
         height,
-        f"Family of {search.chosen}: {formats.listed(list(placed))}",
+        f"Family of {search.chosen}: {formatting.listed(list(placed))}",
         columns.head(height),
         *(_edges(each, placed) for each in placed.values()),
         *(columns.row(each, tried.get(name), search) for name, each in placed.items()),
@@ -158,18 +158,22 @@ class _Columns:
             svg.element("title", _told(place, candidate)),
             svg.element("circle", cx=place.x, cy=y, r=6 if chosen else 4.5, class_="mark"),
             svg.text(self.name, base, relative.name, "name"),
-            svg.text(self.parents, base, formats.shortened(" × ".join(place.parents), 11), "tick"),
-            svg.text(self.change, base, formats.shortened(relative.change, _CHARACTERS), "change"),
+            svg.text(
+                self.parents, base, formatting.shortened(" × ".join(place.parents), 11), "tick"
+            ),
+            svg.text(
+                self.change, base, formatting.shortened(relative.change, _CHARACTERS), "change"
+            ),
             svg.text(self.same, base, _computed(place), "tick"),
         ]
         accuracy = candidate.validation_accuracy if candidate else None
-        written = formats.NONE if accuracy is None else formats.percent(accuracy)
+        written = formatting.NONE if accuracy is None else formatting.percent(accuracy)
         marks.append(svg.text(self.accuracy, base, written, "change", "end"))
         if accuracy is not None:
             x = self.scale.place(accuracy)
             marks.append(svg.element("circle", cx=x, cy=y, r=4, class_="dot"))
         if candidate:
-            size = formats.size(candidate.bytes)
+            size = formatting.size(candidate.bytes)
             marks.append(svg.text(self.width - 2, base, size, "change", "end"))
         return svg.element("g", *marks, class_="model chosen" if chosen else "model relative")
 
@@ -184,9 +188,9 @@ def _told(place: _Place, candidate: Candidate | None) -> str:
     relative = place.relative
     told = f"{relative.name}: {relative.change}"
     if place.parents:
-        told += f", from {formats.listed(list(place.parents))}; {_computed(place)}"
+        told += f", from {formatting.listed(list(place.parents))}; {_computed(place)}"
     if candidate and candidate.validation_accuracy is not None:
-        told += f"; {formats.percent(candidate.validation_accuracy)}"
+        told += f"; {formatting.percent(candidate.validation_accuracy)}"
     return told
 
 

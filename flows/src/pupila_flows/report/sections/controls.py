@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.gains import Gain, Shown
 from pupila_flows.report.sections.seeds import Spread
@@ -55,7 +55,7 @@ def _summary_of_all(found: list[Gain]) -> str:
     for gain in found:
         pupils[gain.shown].append(gain.pupil)
     if not pupils["gain"] and not pupils["loss"]:
-        whom = formats.plural(len(found), "pupil")
+        whom = formatting.plural(len(found), "pupil")
         have = "has" if len(found) == 1 else "have"
         return f"Of the {whom} that {have} a control, none is shown to gain from its teacher."
     words: dict[Shown, str] = {
@@ -68,7 +68,9 @@ def _summary_of_all(found: list[Gain]) -> str:
 
 
 def _named(names: list[str]) -> str:
-    return formats.listed(names) if len(names) <= _NAMED else formats.plural(len(names), "pupil")
+    return (
+        formatting.listed(names) if len(names) <= _NAMED else formatting.plural(len(names), "pupil")
+    )
 
 
 def _comparison(gain: Gain, scale: _Scale) -> Comparison:
@@ -76,13 +78,13 @@ def _comparison(gain: Gain, scale: _Scale) -> Comparison:
     return Comparison(
         gain=gain,
         dots=_dots(pupil, control, scale),
-        accuracy=(formats.percent(_mean(pupil)), formats.percent(_mean(control))),
+        accuracy=(formatting.percent(_mean(pupil)), formatting.percent(_mean(control))),
         auc=(_auc(gain.aucs[0]), _auc(gain.aucs[1])),
     )
 
 
 def _auc(spread: Spread | None) -> str:
-    return formats.score(spread.mean) if spread else formats.NONE
+    return formatting.score(spread.mean) if spread else formatting.NONE
 
 
 def _mean(values: list[float]) -> float:
@@ -154,4 +156,4 @@ def _triangle(x: float) -> Markup:
 
 
 def _written(values: list[float]) -> str:
-    return ", ".join(formats.percent(value) for value in values)
+    return ", ".join(formatting.percent(value) for value in values)

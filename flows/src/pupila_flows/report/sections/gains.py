@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pupila.evaluation import Estimate, Evaluation
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.predictions import Answers, paired_difference
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 from pupila_flows.report.sections.seeds import Spread, Trials, trials
@@ -71,13 +71,13 @@ class Gain:
         """Say what the teacher was worth, and no more than is shown."""
         if self.difference is None:
             return "nothing is shown: predictions are no longer on disk, so there is no interval"
-        interval = f"(95 % interval {formats.points_interval(self.difference)} points)"
+        interval = f"(95 % interval {formatting.points_interval(self.difference)} points)"
         if self.shown == "gain":
             return f"gain shown: it does better with the teacher {interval}"
         if self.shown == "loss":
             return f"loss shown: the control without a teacher does better {interval}"
-        seeds = formats.plural(len(self.pairs), "seed")
-        images = formats.plural(self.pairs[0].pupil.metrics.images, "image")
+        seeds = formatting.plural(len(self.pairs), "seed")
+        images = formatting.plural(self.pairs[0].pupil.metrics.images, "image")
         return (
             f"no gain is shown: the control without a teacher does as well, as far as {images} and "
             f"{seeds} can tell {interval}"

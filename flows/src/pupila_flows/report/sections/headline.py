@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.predictions import Answers
 from pupila_flows.results import GateResult, RunResult
@@ -91,11 +91,11 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     unmet = [f"{name} ({verdict})" for name, verdict in verdicts.items() if verdict != "pass"]
     if pupil and passed:
         smaller = (
-            f" is {formats.smaller(teacher.size_bytes, pupil.size_bytes)} {teacher.name} and"
+            f" is {formatting.smaller(teacher.size_bytes, pupil.size_bytes)} {teacher.name} and"
             if teacher
             else ""
         )
-        others = f"; the run does not, for {formats.listed(unmet)}" if unmet else ""
+        others = f"; the run does not, for {formatting.listed(unmet)}" if unmet else ""
         title = f"{pupil.name}{smaller} passes the release gate{others}"
     else:
         nearest = f"; {pupil.name} comes nearest" if pupil else ""
@@ -119,12 +119,12 @@ def asked(result: RunResult, lineage: Lineage) -> str:
     ]
     steps = [entry for entry in lineage.entries.values() if entry.kind == "step"]
     images = sum(sum(split.values()) for split in result.data.counts.values())
-    data = f"{formats.plural(images, 'image')} of {formats.listed(list(result.data.classes))}"
+    data = f"{formatting.plural(images, 'image')} of {formatting.listed(list(result.data.classes))}"
     if not steps:
-        return f"Judge {formats.listed(teachers)} on {data}."
-    plugins = formats.listed(list(dict.fromkeys(step.uses for step in steps)))
-    goal = f"Make {formats.listed(teachers)} smaller" if teachers else "Make models"
-    return f"{goal} in {formats.plural(len(steps), 'step')} ({plugins}), on {data}."
+        return f"Judge {formatting.listed(teachers)} on {data}."
+    plugins = formatting.listed(list(dict.fromkeys(step.uses for step in steps)))
+    goal = f"Make {formatting.listed(teachers)} smaller" if teachers else "Make models"
+    return f"{goal} in {formatting.plural(len(steps), 'step')} ({plugins}), on {data}."
 
 
 def keeps_accuracy(pupil: Judged, teacher: Judged, answers: Answers) -> bool:
@@ -134,7 +134,7 @@ def keeps_accuracy(pupil: Judged, teacher: Judged, answers: Answers) -> bool:
 
 
 def _put_forward(pupil: Judged, teacher: Judged, *, keeps: bool) -> str:
-    smaller = f"{pupil.name} is {formats.smaller(teacher.size_bytes, pupil.size_bytes)}"
+    smaller = f"{pupil.name} is {formatting.smaller(teacher.size_bytes, pupil.size_bytes)}"
     if keeps:
         return f"{smaller} {teacher.name} and keeps its accuracy within {_POINTS}"
     loss = -_change(pupil, teacher)
@@ -151,12 +151,14 @@ def _size(pupil: Judged) -> tuple[int, bool]:
 
 
 def _sentence(pupil: Judged, teacher: Judged | None, difference: Estimate | None) -> str:
-    images = formats.plural(pupil.evaluation.metrics.images, "test image")
+    images = formatting.plural(pupil.evaluation.metrics.images, "test image")
     against = f", against {_accuracy_words(teacher)}" if teacher else ""
     words = f"{_accuracy_words(pupil)}{against}, on {images}"
     if difference is None:
         return f"{words}."
-    points = f"{formats.points(difference.value)} points ({formats.points_interval(difference)})"
+    points = (
+        f"{formatting.points(difference.value)} points ({formatting.points_interval(difference)})"
+    )
     return f"{words}: image by image a difference of {points}."
 
 
@@ -169,10 +171,10 @@ def _without_pupils(result: RunResult, lineage: Lineage) -> Headline:
     judged = lineage.judged()
     if not judged:
         failed = sum(1 for entry in result.entries if entry.error)
-        sentence = f"{formats.plural(failed, 'entry').replace('entrys', 'entries')} failed."
+        sentence = f"{formatting.plural(failed, 'entry').replace('entrys', 'entries')} failed."
         return Headline("Nothing was judged in this run", sentence if failed else "")
     words = "; ".join(f"{each.name}: {_accuracy_words(each)}" for each in judged)
-    images = formats.plural(judged[0].evaluation.metrics.images, "test image")
+    images = formatting.plural(judged[0].evaluation.metrics.images, "test image")
     return Headline("No pupil to compare with a teacher", f"{words}, on {images}.")
 
 
@@ -182,5 +184,5 @@ def _accuracy(judged: Judged) -> Estimate:
 
 def _accuracy_words(judged: Judged) -> str:
     accuracy = _accuracy(judged)
-    interval = formats.percent_interval(accuracy)
-    return f"{formats.percent(accuracy.value)} accuracy (95 % interval {interval})"
+    interval = formatting.percent_interval(accuracy)
+    return f"{formatting.percent(accuracy.value)} accuracy (95 % interval {interval})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pupila.evaluation import Acceptance, Estimate, NegativeGroup, OpenSet
 from pupila.openset import ALL
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 
 
@@ -84,7 +84,7 @@ def gate_table(lineage: Lineage) -> GateTable | None:
 
 def _threshold(gate: OpenSet) -> GateCell:
     note = f"chosen on {gate.chosen_on}" if gate.chosen_on else "none is shipped"
-    return GateCell(formats.score(gate.threshold), "", 0, (note,))
+    return GateCell(formatting.score(gate.threshold), "", 0, (note,))
 
 
 def _accepted(gates: list[OpenSet], find: _Find) -> tuple[GateRow, ...]:
@@ -120,12 +120,14 @@ def _negatives(gates: list[OpenSet], *, near_miss: bool) -> tuple[GateRow, ...]:
 def _false_accepts(found: NegativeGroup | None) -> GateCell | None:
     if found is None:
         return None
-    notes = [f"at 95 %: {formats.percent(found.accepted_at_95.value)}"]
+    notes = [f"at 95 %: {formatting.percent(found.accepted_at_95.value)}"]
     if found.auc:
-        notes.insert(0, f"AUC {formats.score(found.auc.value)} {formats.score_interval(found.auc)}")
+        notes.insert(
+            0, f"AUC {formatting.score(found.auc.value)} {formatting.score_interval(found.auc)}"
+        )
     return _cell(found.accepted, found.accepted.value, *notes)
 
 
 def _cell(part: Estimate, false: float, *notes: str) -> GateCell:
-    interval = formats.percent_interval(part)
-    return GateCell(formats.percent(part.value), interval, round(100 * false), notes)
+    interval = formatting.percent_interval(part)
+    return GateCell(formatting.percent(part.value), interval, round(100 * false), notes)

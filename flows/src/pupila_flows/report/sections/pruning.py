@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pupila.measured import PruningCurve, PruningRound
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
 from pupila_flows.results import Entry
@@ -78,7 +78,7 @@ def _axes(most: int, low: float, high: float) -> Markup:
         part = number / (_TICKS - 1)
         x, y = _LEFT + part * (right - _LEFT), bottom - part * (bottom - _TOP)
         anchor = "end" if number == _TICKS - 1 else "middle"
-        marks.append(svg.text(x, bottom + 14, formats.count(round(part * most)), "tick", anchor))
+        marks.append(svg.text(x, bottom + 14, formatting.count(round(part * most)), "tick", anchor))
         shown = f"{100 * (low + part * (high - low)):.1f}"
         marks.append(svg.text(_LEFT - 4, y + 4, shown, "tick", "end"))
     middle = (_LEFT + right) / 2

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics
 from pupila.measured import PluginWarning
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged, Lineage
-from pupila_flows.report.plots import bars_and_rocs as figures
+from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
 
@@ -41,7 +41,7 @@ class Row:
 def columns(result: RunResult) -> tuple[str, ...]:
     """Return the titles of the results table, after name and plugin."""
     ships = any(each.evaluation and each.evaluation.metrics.shipped for each in result.entries)
-    wanted = f"Sensitivity at {formats.percent(result.specificity, 0)} specificity"
+    wanted = f"Sensitivity at {formatting.percent(result.specificity, 0)} specificity"
     return (
         "Format · runtime",
         "Size",
@@ -93,13 +93,13 @@ class _Bars:
         )
 
     def percent(self, name: str, estimate: Estimate, *notes: str) -> Cell:
-        bar = figures.interval_bar(estimate, *self.scales[name])
-        interval = formats.percent_interval(estimate)
-        return Cell(formats.percent(estimate.value), interval, bar, notes)
+        bar = bars_and_rocs.interval_bar(estimate, *self.scales[name])
+        interval = formatting.percent_interval(estimate)
+        return Cell(formatting.percent(estimate.value), interval, bar, notes)
 
     def score(self, name: str, estimate: Estimate) -> Cell:
-        bar = figures.interval_bar(estimate, *self.scales[name])
-        return Cell(formats.score(estimate.value), formats.score_interval(estimate), bar)
+        bar = bars_and_rocs.interval_bar(estimate, *self.scales[name])
+        return Cell(formatting.score(estimate.value), formatting.score_interval(estimate), bar)
 
 
 def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
@@ -122,26 +122,26 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
     return (
         Cell(measurement.format, notes=(measurement.runtime,)),
         _size(entry, cost, lineage),
-        Cell(formats.count(cost.parameters), notes=(f"{formats.count(cost.macs)} MACs",)),
+        Cell(formatting.count(cost.parameters), notes=(f"{formatting.count(cost.macs)} MACs",)),
         *_answers(entry.evaluation, bars),
         Cell(
-            formats.milliseconds(latency.median_ms),
-            f"p95 {formats.milliseconds(latency.p95_ms)}",
-            notes=(formats.plural(latency.threads, "thread"),),
+            formatting.milliseconds(latency.median_ms),
+            f"p95 {formatting.milliseconds(latency.p95_ms)}",
+            notes=(formatting.plural(latency.threads, "thread"),),
         ),
-        Cell(formats.size(cost.peak_memory_bytes)),
+        Cell(formatting.size(cost.peak_memory_bytes)),
     )
 
 
 def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
     """Return accuracy, AUC, sensitivity, calibration error and agreement."""
     if evaluation is None:
-        none = Cell(formats.NONE)
+        none = Cell(formatting.NONE)
         return (Cell("not measured", notes=("untrained",)), none, none, none, none)
     estimates = _estimates(evaluation)
     return (
         bars.percent("accuracy", evaluation.metrics.accuracy),
-        bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formats.NONE),
+        bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formatting.NONE),
         _sensitivity(evaluation.metrics, bars),
         bars.score("ece", evaluation.metrics.ece),
         _agreement(evaluation, bars),
@@ -150,31 +150,31 @@ def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
 
 def _size(entry: Entry, cost: Cost, lineage: Lineage) -> Cell:
     teacher = lineage.reference(entry)
-    notes = [f"{formats.size(cost.gzip_bytes)} gzipped"]
+    notes = [f"{formatting.size(cost.gzip_bytes)} gzipped"]
     if teacher:
-        times = formats.smaller(teacher.size_bytes, cost.size_bytes)
+        times = formatting.smaller(teacher.size_bytes, cost.size_bytes)
         notes.insert(0, f"{times} {teacher.name}")
     if entry.record and entry.record.sparsity:
-        zeros = formats.percent(entry.record.sparsity, 0)
+        zeros = formatting.percent(entry.record.sparsity, 0)
         notes.append(f"{zeros} of its weights are 0: the file stores them, gzip does not")
-    return Cell(formats.size(cost.size_bytes), notes=tuple(notes))
+    return Cell(formatting.size(cost.size_bytes), notes=tuple(notes))
 
 
 def _sensitivity(metrics: Metrics, bars: _Bars) -> Cell:
     point = metrics.point
     if point is None:
-        return Cell(formats.NONE)
-    reached, interval = point.specificity, formats.percent_interval(point.specificity)
-    note = f"specificity {formats.percent(reached.value)} ({interval})"
+        return Cell(formatting.NONE)
+    reached, interval = point.specificity, formatting.percent_interval(point.specificity)
+    note = f"specificity {formatting.percent(reached.value)} ({interval})"
     if metrics.shipped:
-        note += f", at the threshold that it ships, {formats.score(point.threshold)}"
+        note += f", at the threshold that it ships, {formatting.score(point.threshold)}"
     return bars.percent("sensitivity", point.sensitivity, note)
 
 
 def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
     agreement = evaluation.agreement
     if agreement is None:
-        return Cell(formats.NONE)
+        return Cell(formatting.NONE)
     return bars.percent("agreement", agreement.labels, f"with {agreement.reference}")
 
 
@@ -190,9 +190,11 @@ def thresholds(lineage: Lineage, wanted: float) -> str:
     if not splits:
         return told.rstrip()
     optimistic = " (these very images: optimistic)" if "test" in splits else ""
-    which = f"Other thresholds, for a specificity of {formats.percent(wanted, 0)}," if told else ""
+    which = (
+        f"Other thresholds, for a specificity of {formatting.percent(wanted, 0)}," if told else ""
+    )
     return (
-        f"{told}{which or 'Thresholds'} were chosen on the {formats.listed(splits)} "
+        f"{told}{which or 'Thresholds'} were chosen on the {formatting.listed(splits)} "
         f"images{optimistic}."
     )
 
@@ -222,8 +224,8 @@ def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
 def plain_score(estimate: Estimate | None) -> Cell:
     """Show a score with its interval, without a bar."""
     if estimate is None:
-        return Cell(formats.NONE)
-    return Cell(formats.score(estimate.value), formats.score_interval(estimate))
+        return Cell(formatting.NONE)
+    return Cell(formatting.score(estimate.value), formatting.score_interval(estimate))
 
 
 def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
@@ -232,7 +234,7 @@ def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
     every = [measurement.cost.latency for _, measurement in timed]
     longest = max((max(each.p95_ms, each.median_ms) for each in every), default=1.0)
     return [
-        (entry, measurement, figures.latency_bar(measurement.cost.latency, longest))
+        (entry, measurement, bars_and_rocs.latency_bar(measurement.cost.latency, longest))
         for entry, measurement in timed
     ]
 
@@ -301,7 +303,7 @@ def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
     if metrics is None:
         return None
     accuracy = metrics.accuracy
-    shown = Cell(formats.percent(accuracy.value), formats.percent_interval(accuracy))
+    shown = Cell(formatting.percent(accuracy.value), formatting.percent_interval(accuracy))
     return shown, plain_score(metrics.auc)
 
 

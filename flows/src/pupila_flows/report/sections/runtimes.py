@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.results_table import Cell
 from pupila_flows.results import Tried
@@ -43,7 +43,7 @@ def trial_rows(lineage: Lineage) -> list[TrialRow]:
 def _details(tried: Tried) -> str:
     if tried.trial is None:
         return ""
-    threads = formats.plural(tried.trial.latency.threads, "thread")
+    threads = formatting.plural(tried.trial.latency.threads, "thread")
     return f"{tried.trial.runtime}, {threads}"
 
 
@@ -52,26 +52,27 @@ def _cells(tried: Tried) -> tuple[Cell, ...]:
     if trial is None:
         return ()
     agreement, startup, latency = trial.agreement, trial.startup, trial.latency
-    none = Cell(formats.NONE)
+    none = Cell(formatting.NONE)
     return (
         Cell(
-            formats.percent(agreement.labels.value),
-            formats.percent_interval(agreement.labels),
-            notes=(f"with {agreement.reference}, {formats.plural(trial.images, 'image')}",),
+            formatting.percent(agreement.labels.value),
+            formatting.percent_interval(agreement.labels),
+            notes=(f"with {agreement.reference}, {formatting.plural(trial.images, 'image')}",),
         )
         if agreement
         else none,
-        Cell(formats.difference(agreement.largest_difference)) if agreement else none,
+        Cell(formatting.difference(agreement.largest_difference)) if agreement else none,
         Cell(
-            formats.milliseconds(latency.median_ms), f"p95 {formats.milliseconds(latency.p95_ms)}"
+            formatting.milliseconds(latency.median_ms),
+            f"p95 {formatting.milliseconds(latency.p95_ms)}",
         ),
-        Cell(formats.milliseconds(startup.cold_start_ms)) if startup else none,
-        Cell(formats.milliseconds(startup.first_inference_ms)) if startup else none,
+        Cell(formatting.milliseconds(startup.cold_start_ms)) if startup else none,
+        Cell(formatting.milliseconds(startup.first_inference_ms)) if startup else none,
         Cell(
-            formats.size(startup.model.brotli_bytes),
+            formatting.size(startup.model.brotli_bytes),
             notes=(
-                f"{formats.size(startup.model.gzip_bytes)} gzipped",
-                f"and the runtime, {formats.size(startup.runtime.brotli_bytes)}",
+                f"{formatting.size(startup.model.gzip_bytes)} gzipped",
+                f"and the runtime, {formatting.size(startup.runtime.brotli_bytes)}",
             ),
         )
         if startup

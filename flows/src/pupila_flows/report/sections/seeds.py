@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pupila.evaluation import Estimate
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged
 from pupila_flows.report.predictions import Answers
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
@@ -131,10 +131,10 @@ def _row(each: Trials, interval: Estimate | None) -> SeedRow:
     return SeedRow(
         name=each.name,
         seeds=seed_count(each),
-        accuracy=formats.percent(accuracy.mean) if accuracy else formats.NONE,
+        accuracy=formatting.percent(accuracy.mean) if accuracy else formatting.NONE,
         range=percent_range(accuracy) if accuracy and several else "",
-        interval=formats.percent_interval(interval) if interval else "",
-        auc=formats.score(auc.mean) if auc else formats.NONE,
+        interval=formatting.percent_interval(interval) if interval else "",
+        auc=formatting.score(auc.mean) if auc else formatting.NONE,
         auc_range=f"{auc.lowest:.3f}–{auc.highest:.3f}" if auc and several else "",
         errors=tuple(f"{entry.name}: {entry.error}" for entry in each.failed),
     )
@@ -143,7 +143,7 @@ def _row(each: Trials, interval: Estimate | None) -> SeedRow:
 def seed_count(each: Trials) -> str:
     """Write with how many seeds an entry was judged: `3`, `2 of 3`; a dash if no seed matters."""
     if each.first.seed is None:
-        return formats.NONE
+        return formatting.NONE
     judged, made = len(each.judged), len(each.entries)
     return str(judged) if judged == made else f"{judged} of {made}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pupila.measured import Measured, OracleTeaching, TeacherAgreement, TeacherQualities
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.results import Entry
 
@@ -55,7 +55,7 @@ def _panel(entry: Entry) -> Panel | None:
 def _disagreement(agreement: TeacherAgreement) -> list[str]:
     if agreement.teachers_disagree is None:
         return []
-    part = formats.percent(agreement.teachers_disagree)
+    part = formatting.percent(agreement.teachers_disagree)
     return [f"To {part} of the pictures they do not all give one class."]
 
 
@@ -65,9 +65,9 @@ def _taught_by(teaching: OracleTeaching | None) -> list[str]:
         return []
     fractions = teaching.taught_by
     return [
-        f"All teachers taught {formats.percent(fractions.all)} of the pictures, some of them "
-        f"{formats.percent(fractions.some)}; {formats.percent(fractions.none)} no teacher had "
-        f"right, and only the label taught."
+        f"All teachers taught {formatting.percent(fractions.all)} of the pictures, some of them "
+        f"{formatting.percent(fractions.some)}; {formatting.percent(fractions.none)} no teacher "
+        f"had right, and only the label taught."
     ]
 
 
@@ -75,5 +75,5 @@ def _accuracies(qualities: TeacherQualities | None, count: int) -> tuple[str, ..
     if qualities is None or len(qualities.teachers) != count:
         return ()
     return tuple(
-        formats.percent(teacher.validation_accuracy.value) for teacher in qualities.teachers
+        formatting.percent(teacher.validation_accuracy.value) for teacher in qualities.teachers
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pupila.store import write_atomically
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.page import REPORT_NAME, data_docs
 from pupila_flows.report.predictions import Answers, read_answers
-from pupila_flows.report.sections import results_table as tables
+from pupila_flows.report.sections import results_table
 from pupila_flows.report.sections.gains import Gain, gains
 from pupila_flows.report.sections.seeds import (
     Spread,
@@ -49,14 +49,14 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         plot=draw(drawn, axis, title, best),
         rows=_rows(result, answers, names, best),
         failed=[entry for entry in result.entries if entry.error],
-        warning_of=tables.warning_of,
-        warnings=[each for each in result.entries if tables.warning_of(each)],
+        warning_of=results_table.warning_of,
+        warnings=[each for each in result.entries if results_table.warning_of(each)],
         several=len(seeds_of(result)) > 1,
         figures=FIGURES_NAME,
         picture=PLOT_NAME,
-        shortcuts=tables.shortcuts(result.data),
-        checks=tables.checks(result.data),
-        counts=tables.counts(result.data),
+        shortcuts=results_table.shortcuts(result.data),
+        checks=results_table.checks(result.data),
+        counts=results_table.counts(result.data),
         data_docs=data_docs(result.data, folder),
         groups=[],
         command=f"pupila sweep {shlex.quote(result.recipe_path)}",
@@ -123,7 +123,7 @@ def _rows(
             seeds=seed_count(each),
             validation=_shown(each.validation),
             test=_shown(each.accuracy),
-            auc=formats.score(each.auc.mean) if each.auc else formats.NONE,
+            auc=formatting.score(each.auc.mean) if each.auc else formatting.NONE,
             gain=_gain(found.get(each.name)),
             best=each == best,
         )
@@ -133,23 +133,26 @@ def _rows(
 
 def _shown(spread: Spread | None) -> tuple[str, str]:
     if spread is None:
-        return formats.NONE, ""
+        return formatting.NONE, ""
     differs = spread.highest > spread.lowest
-    return formats.percent(spread.mean), percent_range(spread) if differs else ""
+    return formatting.percent(spread.mean), percent_range(spread) if differs else ""
 
 
 def _gain(gain: Gain | None) -> tuple[str, str]:
     if gain is None:
-        return formats.NONE, ""
-    interval = formats.points_interval(gain.difference) if gain.difference else ""
-    return formats.points(gain.value), interval
+        return formatting.NONE, ""
+    interval = formatting.points_interval(gain.difference) if gain.difference else ""
+    return formatting.points(gain.value), interval
 
 
 def _asked(result: RunResult) -> str:
-    axes = formats.listed(
-        [f"{key} ({formats.plural(len(values), 'value')})" for key, values in result.sweep.items()]
+    axes = formatting.listed(
+        [
+            f"{key} ({formatting.plural(len(values), 'value')})"
+            for key, values in result.sweep.items()
+        ]
     )
-    seeds = formats.plural(len(seeds_of(result)), "seed")
+    seeds = formatting.plural(len(seeds_of(result)), "seed")
     return f"Try every combination of {axes}, each with {seeds}."
 
 
@@ -165,16 +168,16 @@ def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list
     if best is None or best.validation is None or best.accuracy is None:
         return []
     interval = best.interval(answers)
-    shown = f" (95 % interval {formats.percent_interval(interval)})" if interval else ""
+    shown = f" (95 % interval {formatting.percent_interval(interval)})" if interval else ""
     candidates, highest = _candidates(result), best.validation.mean
     tied = sum(
         each.validation is not None and each.validation.mean == highest for each in candidates
     )
     shared = f" ({tied} points share it; the first is taken)" if tied > 1 else ""
     said = [
-        f"Mean accuracy {formats.percent(highest)} on the validation images, the "
-        f"highest of {formats.plural(len(candidates), 'point')}{shared}; on the test images, "
-        f"which chose nothing, {formats.percent(best.accuracy.mean)}{shown}."
+        f"Mean accuracy {formatting.percent(highest)} on the validation images, the "
+        f"highest of {formatting.plural(len(candidates), 'point')}{shared}; on the test images, "
+        f"which chose nothing, {formatting.percent(best.accuracy.mean)}{shown}."
     ]
     gain = next((each for each in gains(result.entries, answers) if each.pupil == best.name), None)
     said.append(

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from pupila_flows.report import formatting as formats
+from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.seeds import Spread, Trials
 from pupila_flows.report.sweep.axis import Axis, written
@@ -57,7 +57,7 @@ def _own_colours() -> str:
 
 
 def _described(lines: Sequence[Line], title: str) -> str:
-    names = formats.listed([line.label for line in lines])
+    names = formatting.listed([line.label for line in lines])
     return f"Accuracy over {title}, on validation and on test images, of {names}"
 
 
@@ -137,7 +137,7 @@ def _axes(panel: _Panel, axis: Axis, title: str, *, numbered: bool) -> Markup:
     marks.append(svg.line(panel.left, panel.bottom, panel.right, panel.bottom, "axis"))
     free = -math.inf
     for place, value in zip(panel.places, axis.values, strict=True):
-        x, name = panel.x(place), formats.shortened(written(value), 14)
+        x, name = panel.x(place), formatting.shortened(written(value), 14)
         marks.append(svg.line(x, panel.bottom, x, panel.bottom + 5, "axis"))
         half = len(name) * _CHARACTER / 2
         if x - half >= free:
@@ -221,7 +221,7 @@ def _names(panel: _Panel, lines: Sequence[Line]) -> Markup:
     for y, label in sorted(level):
         place = max(y, free)
         free = place + _NAME_GAP
-        name = formats.shortened(label, _NAME_CHARACTERS)
+        name = formatting.shortened(label, _NAME_CHARACTERS)
         marks.append(svg.line(panel.right, y, panel.right + 8, place, "leader"))
         marks.append(svg.text(panel.right + 11, place + 4, name, "tick"))
     return Markup("").join(marks)
