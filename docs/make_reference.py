@@ -11,13 +11,13 @@ from pydantic_core import PydanticUndefined
 
 from pupila.hookspecs import Hooks
 from pupila.plugin import Loader, Runner, StepPlugin, Student
-from pupila.registry import Registry, installed
+from pupila.registry import PluginRegistry, installed
 from pupila_flows.recipe.schema import Recipe, model_in
 
 PAGE = Path(__file__).with_name("reference.md")
 
 
-def reference(registry: Registry) -> str:
+def reference(registry: PluginRegistry) -> str:
     """Return the whole page as Markdown."""
     parts = ["# Reference", "", "Written by `python docs/make_reference.py`; a test keeps it true."]
     parts += ["", "## Recipe", "", *_fields(Recipe, "")]
@@ -37,7 +37,7 @@ def reference(registry: Registry) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _listed(registry: Registry, kind: Any) -> list[str]:
+def _listed(registry: PluginRegistry, kind: Any) -> list[str]:
     return [f"* `{plugin.name}`: {plugin.summary}" for plugin in registry.all(kind)]
 
 

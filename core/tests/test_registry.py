@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pupila.errors import PupilaError
-from pupila.plugin import Runner, Technique
-from pupila.registry import Registry, installed
+from pupila.plugin import ANY_FORMAT, Runner, Technique
+from pupila.registry import PluginRegistry, Registered, installed
 from pupila.testing import plugin_installed
 
 TECHNIQUE = """
@@ -31,7 +31,7 @@ def pupila_techniques():
 
 
 @contextmanager
-def environment(folder: Path, **modules: str) -> Generator[Registry]:
+def environment(folder: Path, **modules: str) -> Generator[PluginRegistry]:
     """Install each module as the distribution `<module>-dist`, and list the plugins."""
     with ExitStack() as stack:
         for number, (module, code) in enumerate(modules.items()):
@@ -216,3 +216,15 @@ def test_the_second_listing_costs_nothing():
     start = time.perf_counter()
     assert installed() is first
     assert time.perf_counter() - start < 0.01
+
+
+def test_a_step_that_asks_for_answers_alone_takes_what_any_installed_runner_opens():
+    wants = Technique(
+        name="ask", summary="", implementation="", accepts=ANY_FORMAT, produces="keras"
+    )
+    strange = Runner(name="strange", summary="", implementation="", format="strange")
+    only_tried = Runner(name="tried", summary="", implementation="", format="other", judges=False)
+    entries = tuple(Registered(each, "theirs", "1") for each in (wants, strange, only_tried))
+    registry = PluginRegistry(entries)
+    assert registry.formats() == ["strange"]
+    assert registry.step("ask").accepts == {"strange"}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Technique
-from pupila.registry import Registered, Registry
+from pupila.registry import PluginRegistry, Registered
 from pupila_flows.plan.expand import Node, expand, points
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
@@ -36,7 +36,7 @@ class Distillation(Training):
             raise PupilaError(f"{len(self.weights)} weights for {count}.")
 
 
-def _registry(*left_out: str) -> Registry:
+def _registry(*left_out: str) -> PluginRegistry:
     plugins = (
         Technique(
             name="distill",
@@ -76,7 +76,7 @@ def _registry(*left_out: str) -> Registry:
         ),
     )
     kept = (plugin for plugin in plugins if plugin.name not in left_out)
-    return Registry(tuple(Registered(plugin, "pupila-test", "1") for plugin in kept))
+    return PluginRegistry(tuple(Registered(plugin, "pupila-test", "1") for plugin in kept))
 
 
 HEAD = """\
@@ -89,7 +89,7 @@ teachers:
 """
 
 
-def _plan(folder: Path, text: str, registry: Registry | None = None) -> Plan:
+def _plan(folder: Path, text: str, registry: PluginRegistry | None = None) -> Plan:
     (folder / "images").mkdir(exist_ok=True)
     (folder / "big.keras").write_bytes(b"PK")
     file = folder / "recipe.yaml"

@@ -12,7 +12,7 @@ from pydantic import Field
 from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
-from pupila.registry import Registered, Registry
+from pupila.registry import PluginRegistry, Registered
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -35,7 +35,7 @@ def refuse(source: Path, output: OutputContract, folder: Path) -> None:
     raise PupilaError(f"{source.name} is sealed: refused ({output.kind}).")
 
 
-def _registry() -> Registry:
+def _registry() -> PluginRegistry:
     plugins = (
         Technique(
             name="distill",
@@ -77,7 +77,7 @@ def _registry() -> Registry:
             recognises=lambda path: path.suffix == ".sealed",
         ),
     )
-    return Registry(tuple(Registered(plugin, "pupila-test", "1") for plugin in plugins))
+    return PluginRegistry(tuple(Registered(plugin, "pupila-test", "1") for plugin in plugins))
 
 
 GOOD = """\

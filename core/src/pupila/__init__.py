@@ -8,13 +8,14 @@ from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
-from pupila.plugin import Config, Exporter, Loader, Runner, Student, Technique
+from pupila.plugin import ANY_FORMAT, Config, Exporter, Loader, Runner, Student, Technique
 from pupila.predictions import Predictions
-from pupila.registry import Registry, installed
+from pupila.registry import PluginRegistry, installed
 from pupila.runtime import OpenModel, Progress
 from pupila.step import Crew, PartFailed, Product, Step
 
 __all__ = [
+    "ANY_FORMAT",
     "Artifact",
     "Config",
     "Crew",
@@ -25,11 +26,11 @@ __all__ = [
     "OpenModel",
     "OutputContract",
     "PartFailed",
+    "PluginRegistry",
     "Predictions",
     "Product",
     "Progress",
     "PupilaError",
-    "Registry",
     "Runner",
     "Step",
     "Student",

@@ -54,12 +54,17 @@ class Plugin:
         return getattr(import_module(module), attribute)
 
 
+ANY_FORMAT = frozenset({"*"})
+"""Formats of a step that asks its inputs for no more than answers: all that a runner opens."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepPlugin(Plugin):
     """A plugin that a recipe's step can name; its implementation maps `Step` to `Product`."""
 
     accepts: frozenset[str]
-    """Formats of the inputs; empty with `max_inputs=0`."""
+    """Formats of the inputs; empty with `max_inputs=0`. `ANY_FORMAT` stands for those of the
+    installed runners: a `PluginRegistry` puts them in its place."""
     produces: str
     """Format of what it makes; empty where that is the format of its one input."""
     config: type[Config] = Config

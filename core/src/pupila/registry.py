@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
@@ -13,7 +13,7 @@ import pluggy
 
 from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import PROJECT, Hooks
-from pupila.plugin import Loader, Plugin, Runner, StepPlugin, Student
+from pupila.plugin import ANY_FORMAT, Loader, Plugin, Runner, StepPlugin, Student
 
 PluginT = TypeVar("PluginT", bound=Plugin)
 
@@ -40,7 +40,7 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Registry:
+class PluginRegistry:
     """All plugins that work, and those that do not."""
 
     plugins: tuple[Registered, ...]
@@ -48,6 +48,9 @@ class Registry:
     _by_name: dict[tuple[str, str], Registered] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        formats = frozenset(self.formats())
+        plugins = tuple(_with_formats(entry, formats) for entry in self.plugins)
+        object.__setattr__(self, "plugins", plugins)
         table: dict[tuple[str, str], Registered] = {}
         for entry in self.plugins:
             key = (_namespace(entry.plugin), entry.plugin.name)
@@ -78,15 +81,18 @@ class Registry:
 
     def runner(self, format: str) -> Runner:
         """Return the runtime that judges artifacts of this format."""
-        judges = [runner for runner in self.all(Runner) if runner.judges]
-        for runner in judges:
-            if runner.format == format:
+        for runner in self.all(Runner):
+            if runner.judges and runner.format == format:
                 return runner
-        known = sorted({runner.format for runner in judges})
+        known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
             f" Installed: {', '.join(known) or 'none'}.{self._skipped()}"
         )
+
+    def formats(self) -> list[str]:
+        """Return the formats of artifacts that can be judged, in order of name."""
+        return sorted({runner.format for runner in self.all(Runner) if runner.judges})
 
     def runtime(self, name: str) -> Runner:
         """Return the runtime of that name."""
@@ -125,7 +131,7 @@ class Registry:
 
 
 @cache
-def installed() -> Registry:
+def installed() -> PluginRegistry:
     """Return the plugins of this environment.
 
     Raises:
@@ -139,7 +145,7 @@ def installed() -> Registry:
     )
 
 
-def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
+def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:
     """Load entry points; one that fails is kept as `Broken` and the others go on."""
     plugins: list[Registered] = []
     broken: list[Broken] = []
@@ -156,7 +162,7 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> Registry:
             continue
         version = _metadata(distribution, "Version") or "unknown"
         plugins += [Registered(each, name, version) for each in found]
-    return Registry(tuple(plugins), tuple(broken))
+    return PluginRegistry(tuple(plugins), tuple(broken))
 
 
 def _sorted(
@@ -192,6 +198,14 @@ def _descriptors(module: Any) -> Iterator[Plugin]:
                 if not isinstance(plugin, Plugin):
                     raise TypeError(f"{name} yielded {plugin!r}, which is no descriptor")
                 yield plugin
+
+
+def _with_formats(entry: Registered, formats: frozenset[str]) -> Registered:
+    """Put the formats that runners open in the place of `ANY_FORMAT`."""
+    plugin = entry.plugin
+    if isinstance(plugin, StepPlugin) and plugin.accepts == ANY_FORMAT:
+        return replace(entry, plugin=replace(plugin, accepts=formats))
+    return entry
 
 
 def _namespace(plugin: Plugin) -> str:

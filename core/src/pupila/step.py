@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pupila.artifact import Artifact, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
+from pupila.errors import PupilaError
 from pupila.measured import Measured
 from pupila.plugin import Config
 from pupila.predictions import Predictions
@@ -66,6 +67,28 @@ class Step(Generic[ConfigT]):
     progress: Progress
     crew: Crew | None = None
     """Machines for parts of it, where its plugin `spreads` and the run has some."""
+
+    @property
+    def images(self) -> Dataset:
+        """The dataset of a plugin that needs one.
+
+        Raises:
+            PupilaError: there is none.
+        """
+        if self.dataset is None:
+            raise PupilaError(
+                "The step was given no images: declare `needs_data=True` of its plugin, and give "
+                "it a dataset."
+            )
+        return self.dataset
+
+    def split(self, *names: str) -> Dataset:
+        """Return the images of one split, or of several as one dataset.
+
+        Raises:
+            PupilaError: there is no dataset, or a split has no image.
+        """
+        return self.images.select(*names)
 
 
 _KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")

@@ -22,15 +22,13 @@ _BATCH_IMAGES = 32
 
 def average(step: Step[AverageWeights]) -> Product:
     """Write the soup of `step.inputs`, and return what it is and which of them are in it."""
-    if step.dataset is None:
-        raise PupilaError("average-weights chooses on images: give the recipe `data`.")
     for other in step.inputs[1:]:
         _refuse_other_contract(step.inputs[0], other)
     models = [keras_files.load(artifact) for artifact in step.inputs]
     for number, model in enumerate(models[1:], start=2):
         _refuse_other_architecture(models[0], model, number)
     weights = [model.get_weights() for model in models]
-    validation = step.dataset.select("validation")
+    validation = step.split("validation")
     alone = [_accuracy_alone(step, artifact, validation) for artifact in step.inputs]
     if step.config.choice == "uniform":
         chosen = list(range(len(models)))

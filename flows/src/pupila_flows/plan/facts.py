@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pupila.errors import PupilaError
-from pupila.registry import Registry
+from pupila.registry import PluginRegistry
 from pupila_flows.data.open_set.near_misses import listed
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
@@ -68,7 +68,7 @@ class RecipeFacts:
     view: RecipeView
     recipe: Recipe | None
     """None where any of its fields is wrong."""
-    plugins: Registry
+    plugins: PluginRegistry
     shelf: Shelf | None
 
     @cached_property

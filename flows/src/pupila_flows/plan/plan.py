@@ -12,7 +12,7 @@ from pupila.artifact import Artifact
 from pupila.contract import OutputContract
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin
-from pupila.registry import Registry
+from pupila.registry import PluginRegistry
 from pupila.store import read_artifact
 from pupila_flows.plan import class_rules
 from pupila_flows.plan.view import mapping
@@ -125,7 +125,7 @@ def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Con
     return step.plugin.config.model_validate(config)
 
 
-def planned_artifact(name: str, path: Path, registry: Registry) -> PlannedTeacher:
+def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> PlannedTeacher:
     """Return a teacher that is an artifact, of another workspace or published.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pupila.registry import Registry, installed
+from pupila.registry import PluginRegistry, installed
 from pupila_flows.plan.checker import check_recipe
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.plan import Plan
@@ -23,7 +23,7 @@ from pupila_flows.teachers import Shelf
 
 def read_plan(
     file: Path,
-    registry: Registry | None = None,
+    registry: PluginRegistry | None = None,
     changes: Changes | None = None,
     shelf: Shelf | None = None,
 ) -> Plan:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pupila.contract import OutputContract
 from pupila.errors import PupilaError
-from pupila.registry import Registry
+from pupila.registry import PluginRegistry
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
@@ -79,7 +79,7 @@ def _teacher(
     return PlannedTeacher(name, path, _format(facts.plugins, path, contract), contract)
 
 
-def _format(plugins: Registry, path: Path, contract: OutputContract) -> str:
+def _format(plugins: PluginRegistry, path: Path, contract: OutputContract) -> str:
     """Return the format in which a model would be read; raise what its loader refuses."""
     try:
         loader = plugins.loader(path)

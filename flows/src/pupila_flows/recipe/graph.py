@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pupila.plugin import StepPlugin, Technique
-from pupila.registry import Registry
+from pupila.registry import PluginRegistry
 from pupila_flows.results import Entry
 
 
@@ -39,7 +39,7 @@ class Graph:
     steps: Mapping[str, Vertex]
 
     @classmethod
-    def of_entries(cls, entries: Iterable[Entry], plugins: Registry) -> Graph:
+    def of_entries(cls, entries: Iterable[Entry], plugins: PluginRegistry) -> Graph:
         """Return the graph of the steps among the entries of a result."""
         known = {plugin.name: plugin for plugin in plugins.all(StepPlugin)}
         return cls(

@@ -9,7 +9,7 @@ import yaml
 from pupila.evaluation import Estimate, Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
-from pupila.registry import Registry
+from pupila.registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_answers
@@ -196,7 +196,7 @@ def check_lines(check: Check) -> list[str]:
     return lines
 
 
-def plugin_rows(registry: Registry) -> list[dict[str, str]]:
+def plugin_rows(registry: PluginRegistry) -> list[dict[str, str]]:
     """Return one row per installed plugin, by kind and name."""
     entries = sorted(registry.plugins, key=lambda each: (each.plugin.kind, each.plugin.name))
     return [

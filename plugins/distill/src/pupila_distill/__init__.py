@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import Student, Technique, hookimpl
+from pupila import ANY_FORMAT, Student, Technique, hookimpl
 from pupila_distill.config import (
     AttentionDistillation,
     ConsistentDistillation,
@@ -16,9 +16,6 @@ from pupila_distill.config import (
     OracleDistillation,
     Training,
 )
-
-_ASKED = frozenset({"keras", "savedmodel", "tflite"})
-"""Formats of teachers that are only asked for answers."""
 
 
 @hookimpl
@@ -29,7 +26,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Train a small student to answer as teachers do (Hinton et al. 2015)",
         implementation="pupila_distill.techniques:distill",
         config=Distillation,
-        accepts=_ASKED,
+        accepts=ANY_FORMAT,
         produces="keras",
         max_inputs=None,
         needs_data=True,
@@ -41,7 +38,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Distil by hard views, mixtures and patience, without labels (Beyer et al. 2022)",
         implementation="pupila_distill.techniques:distill",
         config=ConsistentDistillation,
-        accepts=_ASKED,
+        accepts=ANY_FORMAT,
         produces="keras",
         max_inputs=None,
         needs_data=True,
@@ -53,7 +50,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Learn from those teachers that are right, picture by picture (Kang et al. 2020)",
         implementation="pupila_distill.techniques:distill_oracle",
         config=OracleDistillation,
-        accepts=_ASKED,
+        accepts=ANY_FORMAT,
         produces="keras",
         max_inputs=None,
         needs_data=True,

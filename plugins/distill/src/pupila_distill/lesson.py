@@ -49,21 +49,14 @@ class Lesson:
 
 def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
     """Return the labelled training images and the validation images of a step."""
-    return _dataset(step).select("train"), _dataset(step).select("validation")
+    return step.split("train"), step.split("validation")
 
 
 def taught_images(step: Step[Any]) -> Dataset:
     """Return what can be learned from a teacher: training images, and unlabelled ones if wanted."""
-    dataset = _dataset(step)
-    if step.config.unlabelled and "unlabelled" in dataset.splits:
-        return dataset.select("train", "unlabelled")
-    return dataset.select("train")
-
-
-def _dataset(step: Step[Any]) -> Dataset:
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
-    return step.dataset
+    if step.config.unlabelled and "unlabelled" in step.images.splits:
+        return step.split("train", "unlabelled")
+    return step.split("train")
 
 
 def teach(step: Step[Any], lesson: Lesson) -> Product:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import InputContract, OutputContract, Product, PupilaError, Step
+from pupila import InputContract, OutputContract, Product, Step
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila_keras.settings import Untrained
 
@@ -27,16 +27,14 @@ def untrained(step: Step[Untrained]) -> Product:
     Raises:
         PupilaError: there is no data to take the classes from.
     """
-    config, dataset = step.config, step.dataset
-    if dataset is None:
-        raise PupilaError("`untrained` was given no data: name `data` in the recipe.")
+    config, classes = step.config, step.images.classes
     keras.utils.set_random_seed(step.seed)
-    model = build(config, len(dataset.classes))
+    model = build(config, len(classes))
     save(model, step.output)
     return Product(
         format="keras",
         input=InputContract(height=config.size, width=config.size),
-        output=OutputContract(kind="softmax", classes=dataset.classes),
+        output=OutputContract(kind="softmax", classes=classes),
         parameters=parameters(model),
         macs=macs(model),
         untrained=True,

@@ -36,12 +36,10 @@ def splits_of(step: Step[OneClass]) -> Splits:
     Raises:
         PupilaError: the class is none of the data's two, or has no image to learn from or to judge.
     """
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
-    judged = step.dataset.select("validation")
+    judged = step.split("validation")
     step.config.check_classes(judged.classes)
     column = judged.classes.index(step.config.positive)
-    train = _of_class(step.dataset.select("train"), column, "training")
+    train = _of_class(step.split("train"), column, "training")
     return Splits(train, _of_class(judged, column, "validation"), judged, column)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Artifact, Dataset, PupilaError, Step
+from pupila import Artifact, PupilaError, Step
 from pupila.digest import digest_json
 from pupila.keras_files import load
 from pupila.keras_graphs import flatten
@@ -51,7 +51,7 @@ def lesson_of(step: Step[Any]) -> Lesson:
     """Gather pictures, labels and the uncut model's answers, in the order of its own columns."""
     (artifact,), config = step.inputs, step.config
     size = artifact.record.input
-    train, validation = split(step, "train"), split(step, "validation")
+    train, validation = step.split("train"), step.split("validation")
     answers = step.predictions.of_views(artifact, train, config.augmentation, step.progress)
     judged = step.predictions.of(artifact, validation, step.progress)
     columns = _columns(step)
@@ -69,7 +69,7 @@ def lesson_of(step: Step[Any]) -> Lesson:
 
 def ranking_batches(step: Step[Any], most: int, batch_size: int) -> Batches:
     """Return training images as they are, with their labels, `most` at most, drawn by the seed."""
-    train = split(step, "train")
+    train = step.split("train")
     labels = [labels_of(train)[:, _columns(step)]]
     size = step.inputs[0].record.input
     images = Images.of(train, size, labels, AS_IS, min(len(train), most))
@@ -78,26 +78,19 @@ def ranking_batches(step: Step[Any], most: int, batch_size: int) -> Batches:
 
 def uncut_accuracy(step: Step[Any]) -> float:
     """Return the accuracy 0..1 of the model that was given, on the validation images."""
-    validation = split(step, "validation")
+    validation = step.split("validation")
     answers = step.predictions.of(step.inputs[0], validation, step.progress)
     return float((answers.argmax(axis=-1) == validation.labels).mean())
 
 
-def split(step: Step[Any], name: str) -> Dataset:
-    """Return the images of one split."""
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
-    return step.dataset.select(name)
-
-
 def key_of(step: Step[Retraining], technique: str) -> str:
     """Return the digest of all that determines the weights."""
-    data = [split(step, name).fingerprint for name in ("train", "validation")]
+    data = [step.split(name).fingerprint for name in ("train", "validation")]
     models = [artifact.digest for artifact in step.inputs]
     return digest_json([technique, step.config.model_dump(), step.seed, data, models])
 
 
 def _columns(step: Step[Any]) -> list[int]:
     """Return the column of each of the model's classes among those of the images."""
-    named = split(step, "train").classes
+    named = step.split("train").classes
     return [named.index(name) for name in step.inputs[0].record.output.classes]

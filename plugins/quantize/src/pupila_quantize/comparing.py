@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Progress, PupilaError, Step
+from pupila import Artifact, Dataset, Progress, Step
 from pupila.arrays import Pixels
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import FloatComparison, Measured, PluginWarning
@@ -46,9 +46,7 @@ class Comparison:
             PupilaError: there is no data, or no validation image.
         """
         (artifact,) = step.inputs
-        if step.dataset is None:
-            raise PupilaError("Quantisation was given no data: name `data` in the recipe.")
-        validation = _some(step.dataset.select("validation"), step.seed)
+        validation = _some(step.split("validation"), step.seed)
         classes = list(artifact.record.output.classes)
         columns = [classes.index(name) for name in validation.classes]
         asked = step.predictions.of(artifact, validation, step.progress)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Product, PupilaError, Step, keras_files
+from pupila import Artifact, Dataset, Product, Step, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.measured import Measured, TrainingSummary, history_of
@@ -60,10 +60,8 @@ def qat(step: Step[Qat]) -> Product:
             number.
     """
     (artifact,) = step.inputs
-    if step.dataset is None:
-        raise PupilaError("qat was given no data: name `data` in the recipe.")
     made = _quantised(artifact)
-    training, validation = step.dataset.select("train"), step.dataset.select("validation")
+    training, validation = step.split("train"), step.split("validation")
     course = _trained(step, made, training, validation)
     target = step.output / _MODEL_NAME
     target.write_bytes(flatbuffer(made.model, step.config.borders))

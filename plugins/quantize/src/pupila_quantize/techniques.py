@@ -236,9 +236,7 @@ def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
 
 def _calibration_images(step: Step[Any]) -> tuple[list[int], Pixels]:
     """Return the training images, and which of them are shown."""
-    if step.dataset is None:
-        raise PupilaError("Calibration was given no data: name `data` in the recipe.")
-    train = step.dataset.select("train")
+    train = step.split("train")
     rows = choose_rows(train, step.config.calibration_images, step.seed)
     return rows, train.pixels(step.inputs[0].record.input)
 

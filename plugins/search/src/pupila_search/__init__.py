@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import Technique, hookimpl
+from pupila import ANY_FORMAT, Technique, hookimpl
 from pupila_search.config import Pick, Search
 
 
@@ -19,7 +19,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Search for a small architecture by evolution, taught by large models",
         implementation="pupila_search.techniques:search",
         config=Search,
-        accepts=frozenset({"keras", "savedmodel", "tflite"}),
+        accepts=ANY_FORMAT,
         produces="keras",
         max_inputs=None,
         needs_data=True,

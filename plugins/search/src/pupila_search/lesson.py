@@ -86,10 +86,8 @@ def lesson_of(step: Step[Search]) -> Lesson:
     Raises:
         PupilaError: a teacher is no better than chance, or answers what is no number.
     """
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
     config = step.config
-    train, validation = step.dataset.select("train"), step.dataset.select("validation")
+    train, validation = step.split("train"), step.split("validation")
     answers = ask(step, train, validation)
     digest = _digest(step, train, validation)
     labels = labels_of_views(train, config.augmentation)

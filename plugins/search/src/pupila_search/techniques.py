@@ -110,10 +110,8 @@ def _room_on_disk(place: Path, what: str) -> Generator[None]:
 
 def _lesson(step: Step[Search]) -> Lesson:
     """Look at the budget before any teacher is asked."""
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
     config = step.config
-    smallest = config.smallest_bytes(len(step.dataset.classes))
+    smallest = config.smallest_bytes(len(step.images.classes))
     if config.maximum_bytes is not None and config.maximum_bytes < smallest:
         raise PupilaError(
             f"`maximum_bytes` is {config.maximum_bytes!r}, but the smallest model of a search has "

@@ -94,8 +94,7 @@ def _gate(artifact: Artifact, config: Site) -> dict[str, Any]:
 
 
 def _diagnosis(artifact: Artifact, step: Step[Site]) -> dict[str, Any]:
-    assert step.dataset is not None  # noqa: S101 - the descriptor says `needs_data`
-    images = step.dataset.select("validation")
+    images = step.split("validation")
     step.config.check_classes(images.classes)
     positive = step.config.positive or images.classes[0]
     point = _operating_point(artifact, images, positive, step)

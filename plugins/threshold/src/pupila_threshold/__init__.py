@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila import Technique, hookimpl
-from pupila_threshold.config import FORMATS, Operating
+from pupila import ANY_FORMAT, Technique, hookimpl
+from pupila_threshold.config import Operating
 
 
 @hookimpl
@@ -19,7 +19,7 @@ def pupila_techniques() -> Iterator[Technique]:
         summary="Ship the model with a threshold chosen on the validation images",
         implementation="pupila_threshold.technique:threshold",
         config=Operating,
-        accepts=FORMATS,
+        accepts=ANY_FORMAT,
         produces="",
         needs_data=True,
     )

@@ -13,9 +13,6 @@ from pupila.errors import no_class
 _SENSITIVITY = 0.95
 """What is wanted where a recipe names neither."""
 
-FORMATS = frozenset({"keras", "savedmodel", "tflite", "tfjs", "tflite-micro"})
-"""Of the models that may be given a threshold."""
-
 
 class Operating(Config):
     """From which probability on an image is called positive."""
@@ -51,8 +48,7 @@ class Operating(Config):
 
     def uses(self) -> Sequence[Runner]:
         """Return the runtimes that may answer: what is chosen depends on them."""
-        runners = installed().all(Runner)
-        return [each for each in runners if each.judges and each.format in FORMATS]
+        return [each for each in installed().all(Runner) if each.judges]
 
     @property
     def wanted(self) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Product, PupilaError, Step, Threshold
+from pupila import Artifact, Product, PupilaError, Step, Threshold
 from pupila.measured import Measured
 from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
 from pupila_threshold.config import Operating
@@ -29,7 +29,7 @@ def threshold(step: Step[Operating]) -> Product:
             it that is found with such a specificity.
     """
     (model,), config = step.inputs, step.config
-    images = _validation(step)
+    images = step.split("validation")
     config.check_classes(images.classes)
     column = images.classes.index(config.positive)
     answers = step.predictions.of(model, images, step.progress)
@@ -47,12 +47,6 @@ def threshold(step: Step[Operating]) -> Product:
         ),
         measured=Measured(operating_point(scores, is_positive, value, "validation")),
     )
-
-
-def _validation(step: Step[Operating]) -> Dataset:
-    if step.dataset is None:
-        raise ValueError("needs_data was declared, but the step was given no dataset")
-    return step.dataset.select("validation")
 
 
 def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
