@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from socket import gethostname
@@ -55,20 +55,31 @@ class Task(BaseModel):
     """Whether no other stage follows: only then is it worth measuring the latency."""
 
 
-def begin(lesson: Lesson, parent: int, threads: int) -> None:
+@dataclass(frozen=True)
+class LessonFile:
+    """Where a lesson lies, for processes that see the folder."""
+
+    path: Path
+    digest: str
+    """Of the lesson: another search writes another into the same place."""
+
+    @classmethod
+    def of(cls, lesson: Lesson, folder: Path) -> LessonFile:
+        """Write a lesson into a folder."""
+        path = folder / "lesson.pickle"
+        write_atomically(path, pickle.dumps(lesson))
+        return cls(path, lesson.digest)
+
+
+def begin(parent: int, threads: int) -> None:
     """Prepare a worker, which ends when the process `parent` has."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    _held.append(lesson)
 
 
-_held: list[Lesson] = []
-"""Of the worker that this process is: its one lesson."""
-
-
-def learn(task: Task) -> Figures:
+def learn(task: Task, file: LessonFile) -> Figures:
     """Train a stage, write the weights of its best epoch, and return what it gave.
 
     `ended_seconds` is left to whoever has the clock. A stage that was killed goes on after the last
@@ -77,7 +88,7 @@ def learn(task: Task) -> Figures:
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    lesson, started = _held[-1], time.monotonic()
+    (lesson, images, judged), started = _opened(file), time.monotonic()
     keras.utils.clear_session()
     keras.utils.set_random_seed(task.seed)
     model = build(task.genome, lesson.config.input, len(lesson.train.classes))
@@ -85,20 +96,15 @@ def learn(task: Task) -> Figures:
     latency = task.latency_ms or (latency_ms(model) if task.last else None)
     if task.frozen:
         freeze_first(model, task.genome)
-    course = _fitted(model, task, lesson)
+    course = _fitted(model, task, lesson, images, judged)
     write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
     (task.folder / "training.npz").unlink(missing_ok=True)
     return _figures(task, course, len(lesson.validation), latency, time.monotonic() - started)
 
 
-def written(lesson: Lesson, folder: Path) -> Path:
-    """Write a lesson for machines that see the folder, and return where it is."""
-    path = folder / "lesson.pickle"
-    write_atomically(path, pickle.dumps(lesson))
-    return path
-
-
-def learn_elsewhere(*, progress: Progress, task: dict[str, Any], lesson: str) -> dict[str, Any]:
+def learn_elsewhere(
+    *, progress: Progress, task: dict[str, Any], lesson: str, digest: str
+) -> dict[str, Any]:
     """Train a stage on another machine than the search's; return its figures as JSON.
 
     Or `{"failed": reason}` where it is the candidate that cannot be trained, and `{"broken": errno,
@@ -106,8 +112,8 @@ def learn_elsewhere(*, progress: Progress, task: dict[str, Any], lesson: str) ->
     """
     progress(0, 1, "training")
     try:
-        _held.append(pickle.loads(Path(lesson).read_bytes()))  # noqa: S301 - the search wrote it
-        return asdict(learn(Task.model_validate(task)))
+        file = LessonFile(Path(lesson), digest)
+        return asdict(learn(Task.model_validate(task), file))
     except OSError as error:
         return {"broken": error.errno, "reason": f"on {gethostname()}, {error}"}
     except MemoryError:
@@ -121,8 +127,7 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _fitted(model: Any, task: Task, lesson: Lesson) -> Course:
-    images, judged = _images(lesson.digest)
+def _fitted(model: Any, task: Task, lesson: Lesson, images: Images, judged: Images) -> Course:
     steps = len(epoch_batches(images, 0, task.seed, task.schedule.batch_size))
     trainee = Trainee(model, lesson.loss, images, task.schedule, steps)
     told = [task.genome.model_dump(mode="json"), task.stage, task.schedule.model_dump(), task.seed]
@@ -140,10 +145,10 @@ def _fitted(model: Any, task: Task, lesson: Lesson) -> Course:
 
 
 @cache
-def _images(digest: str) -> tuple[Images, Images]:
-    """Open the pictures once in a worker's life."""
-    (lesson,) = (each for each in _held[-1:] if each.digest == digest)
-    return lesson.images(), lesson.judged()
+def _opened(file: LessonFile) -> tuple[Lesson, Images, Images]:
+    """Read a lesson and open its training and validation images, once in a worker's life."""
+    lesson: Lesson = pickle.loads(file.path.read_bytes())  # noqa: S301 - the search wrote it
+    return lesson, lesson.images(), lesson.judged()
 
 
 def _figures(

@@ -19,7 +19,7 @@ from pathlib import Path
 from pupila import Crew, PartFailed
 from pupila_search.candidates import Figures
 from pupila_search.latency import latency_of
-from pupila_search.learning import Task, begin, learn, learn_elsewhere, reason_of, written
+from pupila_search.learning import LessonFile, Task, begin, learn, learn_elsewhere, reason_of
 from pupila_search.lesson import Lesson
 
 _DIED = "its worker died: killed, or out of memory"
@@ -71,11 +71,12 @@ class Workers:
 
 @contextmanager
 def workers(count: int, lesson: Lesson, crew: Crew | None, folder: Path) -> Generator[Workers]:
-    """Yield workers: of a crew where there is one, which read the lesson in the folder."""
+    """Yield workers, of a crew where there is one; all read the lesson in the folder."""
+    file = LessonFile.of(lesson, folder)
     if crew:
-        yield Workers(count, _Distant(crew, lesson, written(lesson, folder)).learn)
+        yield Workers(count, _Distant(crew, lesson, file).learn)
         return
-    here = _Processes(count, lesson)
+    here = _Processes(count, file)
     for _ in range(count):
         here.idle.put(here.started())
     try:
@@ -90,7 +91,7 @@ class _Processes:
     """Pools of one process for each worker, so that a death breaks no other's."""
 
     count: int
-    lesson: Lesson
+    file: LessonFile
     idle: queue.SimpleQueue[ProcessPoolExecutor] = field(
         default_factory=queue.SimpleQueue[ProcessPoolExecutor]
     )
@@ -98,7 +99,7 @@ class _Processes:
     def learn(self, task: Task) -> Figures | str:
         process = self.idle.get()
         try:
-            return process.submit(learn, task).result()
+            return process.submit(learn, task, self.file).result()
         except BrokenProcessPool:
             process.shutdown(wait=False)
             process = self.started()
@@ -113,7 +114,7 @@ class _Processes:
     def started(self) -> ProcessPoolExecutor:
         """Return a process that starts with its first task and shares the cores with the others."""
         threads = max(1, (os.cpu_count() or 1) // self.count)
-        given = self.lesson, os.getpid(), threads
+        given = os.getpid(), threads
         return ProcessPoolExecutor(1, get_context("spawn"), initializer=begin, initargs=given)
 
 
@@ -123,7 +124,7 @@ class _Distant:
 
     crew: Crew
     lesson: Lesson
-    path: Path
+    file: LessonFile
     measuring: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, task: Task) -> Figures | str:
@@ -142,7 +143,8 @@ class _Distant:
             return str(error)
 
     def _learnt(self, task: Task) -> Figures | str:
-        arguments = {"task": task.model_dump(mode="json"), "lesson": str(self.path)}
+        file = {"lesson": str(self.file.path), "digest": self.file.digest}
+        arguments = {"task": task.model_dump(mode="json")} | file
         answer = self.crew.call(task.folder.name, learn_elsewhere, arguments)
         if "failed" in answer:
             return answer["failed"]
