@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -95,3 +96,22 @@ def test_a_circle_is_seen_however_late_it_closes(
     graph = imports(modules_of(tmp_path))
     assert set(graph) == {"package", "package.work", "package.settings"}
     assert ("package" in graph["package.work"] and "package.work" in graph["package"]) == is_circle
+
+
+def test_the_floors_in_the_architecture_are_those_of_the_import_contract():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = (each for each in settings["contracts"] if each["name"] == "The floors of flows")
+    _, section = (ROOT / "ARCHITECTURE.md").read_text().split("## The floors of flows\n")
+    picture = section.split("```")[1]
+    floors = [re.split("  +", line)[0] for line in picture.strip().splitlines()]
+    assert ["__main__", *floors] == contract["layers"]
+    assert contract["exhaustive"] is True
+
+
+def test_every_module_of_flows_is_named_in_the_architecture():
+    text, flows = (ROOT / "ARCHITECTURE.md").read_text(), ROOT / "flows/src/pupila_flows"
+    named_as_a_whole = {"search", "sweep", "hard_negatives", "open_set", "synthetic"}
+    files = [each for each in flows.rglob("*.py") if named_as_a_whole.isdisjoint(each.parts)]
+    modules = {file.stem for file in files} - {"__init__", "__main__"}
+    assert len(modules) > 100
+    assert not {name for name in modules if not re.search(rf"\b{name}\b", text)}
