@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pupila.testing import TechniqueContract
 from pupila_keras.architectures import build
-from pupila_keras.settings import Backbone, Untrained
+from pupila_keras.config import Backbone, Untrained
 
 SMALL = {"backbone": "MobileNetV2", "size": 96}
 

@@ -14,9 +14,9 @@ from pupila.store import Store
 from pupila.testing import ignore_progress, run_step, store_model
 from pupila_quantize import correction
 from pupila_quantize.comparing import answers
+from pupila_quantize.config import QuantizeInt4, QuantizeInt8, QuantizeMixed
 from pupila_quantize.observing import observe
 from pupila_quantize.rounding import rounded
-from pupila_quantize.settings import QuantizeInt4, QuantizeInt8, QuantizeMixed
 from pupila_quantize.weighted import Constant, read_weighted
 
 keras = keras_files.import_keras()

@@ -21,8 +21,8 @@ from pupila.testing import (
     step_for,
 )
 from pupila_quantize.comparing import answers
+from pupila_quantize.config import Qat
 from pupila_quantize.qat import qat
-from pupila_quantize.settings import Qat
 
 pytestmark = pytest.mark.slow
 

@@ -145,7 +145,7 @@ def test_nothing_is_printed_on_standard_output(quantized, capfd):
 
 def test_int8_without_data_is_refused(float_artifact, tmp_path):
     config = installed().step("quantize-int8").config()
-    with pytest.raises(PupilaError, match="given no data"):
+    with pytest.raises(PupilaError, match="given no images"):
         techniques.quantize_int8(step_for(config, [float_artifact], tmp_path))
 
 

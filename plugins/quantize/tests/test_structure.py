@@ -11,8 +11,8 @@ from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, step_for, store_model
+from pupila_quantize.config import Qat
 from pupila_quantize.qat import qat
-from pupila_quantize.settings import Qat
 from pupila_quantize.structure import kept
 from pupila_quantize.weighted import read_weighted
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from socket import gethostname
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from pupila_search.learning import Task
 from pupila_search.techniques import search
 from pupila_search.workers import workers
 
-LESSON: Any = "what a crew that answers by itself does not read"
+LESSON: Any = SimpleNamespace(digest="of what a crew that answers by itself does not read")
 FIGURES = Figures("stage-0", 1, 0.5, 0.9, 0.8, 0.95, 1.5, 2.0, 0.0)
 
 

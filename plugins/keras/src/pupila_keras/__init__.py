@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pupila import Loader, Runner, Technique, hookimpl
 from pupila_keras import recognise
-from pupila_keras.settings import Untrained
+from pupila_keras.config import Untrained
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Any
 
 from pupila import InputContract, OutputContract, Product, Step
 from pupila.keras_files import import_keras, macs, parameters, save
-from pupila_keras.settings import Untrained
+from pupila_keras.config import Untrained
 
 keras = import_keras()
 layers = keras.layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pupila import Technique, hookimpl
-from pupila_quantize.settings import Calibrated, Qat, QuantizeInt4, QuantizeInt8, QuantizeMixed
+from pupila_quantize.config import Calibrated, Qat, QuantizeInt4, QuantizeInt8, QuantizeMixed
 
 
 @hookimpl

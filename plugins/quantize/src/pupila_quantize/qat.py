@@ -30,9 +30,9 @@ from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
 from pupila_quantize.comparing import Comparison, answers, with_warning
+from pupila_quantize.config import Qat
 from pupila_quantize.graph import float_operators
 from pupila_quantize.qat_training import Trainee
-from pupila_quantize.settings import Qat
 
 tf = keras_files.import_tensorflow()
 

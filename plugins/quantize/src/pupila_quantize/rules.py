@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pupila_quantize.config import Borders
 from pupila_quantize.edge_quantizer import (
     AlgorithmName,
     QuantGranularity,
     RecipeManager,
     TFLOperationName,
 )
-from pupila_quantize.settings import Borders
 
 _EVERY_TENSOR = ".*"
 _EVERYTHING = TFLOperationName.ALL_SUPPORTED

@@ -23,6 +23,13 @@ from pupila.measured import (
 from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison, with_warning
+from pupila_quantize.config import (
+    Calibrated,
+    Correction,
+    QuantizeInt4,
+    QuantizeInt8,
+    QuantizeMixed,
+)
 from pupila_quantize.correction import correct
 from pupila_quantize.edge_quantizer import (
     Quantizer,
@@ -39,13 +46,6 @@ from pupila_quantize.graph import (
 )
 from pupila_quantize.mixed import Mixture, Sensitivity, choose, sensitivities
 from pupila_quantize.observing import Inputs, observe
-from pupila_quantize.settings import (
-    Calibrated,
-    Correction,
-    QuantizeInt4,
-    QuantizeInt8,
-    QuantizeMixed,
-)
 
 _MODEL_NAME = "model.tflite"
 
