@@ -142,6 +142,16 @@ def test_test_interval_and_critical_score_say_the_same(
     assert exact_p_value(gained, lost, images, interval.low + 2e-4) > LEVEL
 
 
+@pytest.mark.parametrize("margin", [0.05, 0.4])
+@pytest.mark.parametrize("images", [1, 2, 3])
+def test_of_very_few_images_the_interval_ends_inside_of_what_can_be(images: int, margin: float):
+    counts = product(range(images + 1), repeat=2)
+    for gained, lost in [(g, n) for g, n in counts if g + n <= images]:
+        found = compare_proportions(*paired(gained, lost, images), margin)
+        assert -1 <= found.difference.low <= found.difference.value <= found.difference.high <= 1
+        assert found.p_value > LEVEL and not found.worse
+
+
 def test_the_interval_of_swapped_classifiers_is_the_same_turned_round():
     new, reference = paired(3, 9, 107)
     one = compare_proportions(new, reference, 0.05).difference

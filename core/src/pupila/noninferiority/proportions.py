@@ -161,9 +161,11 @@ def _bracket(
 ) -> tuple[float, float]:
     """Return a rejected value and one nearer to `inner` that is not, both near `guess`."""
     step, ahead = 8 * math.copysign(NARROW, inner - outer), rejected(guess)
-    while (outer < guess < inner) or (inner < guess < outer):
+    least, most = min(outer, inner), max(outer, inner)
+    while True:
         following = guess + step if ahead else guess - step
+        if not least < following < most:
+            return (guess, inner) if ahead else (outer, guess)
         if rejected(following) != ahead:
             return (guess, following) if ahead else (following, guess)
         guess, step = following, 2 * step
-    return (guess - step / 2, inner) if ahead else (outer, guess + step / 2)
