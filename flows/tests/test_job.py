@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_args
 
 import pytest
-from pydantic import BaseModel
+from publishable_runs import release
+from pydantic import BaseModel, Field
 
 from pupila.runtime import Progress
 from pupila.testing import ignore_progress
 from pupila_flows import jobs
 from pupila_flows.execution.job import NOT_KEYED, Job, Keyed
+from pupila_flows.execution.session import perform, session
+from pupila_flows.jobs.adopt_artifact import AdoptArtifact
 from pupila_flows.workspace import Workspace
 
 
@@ -33,6 +38,8 @@ class Add(Job[Sum]):
     numbers: tuple[float, ...]
     listing: Listing
     other: Annotated[Path, Keyed(lambda file: file.stem)] | None = None
+    more: tuple[Listing, ...] = ()
+    settings: dict[str, Any] = Field(default_factory=dict)
     note: Annotated[str, NOT_KEYED] = ""
 
     def run(self, progress: Progress) -> Sum:
@@ -74,6 +81,37 @@ def test_a_mark_counts_where_the_field_may_be_none():
     one, two = (add(Path("/here"), other=Path(folder) / "x.csv") for folder in ("/a", "/b"))
     assert one.identity()["other"] == "x"
     assert one.key == two.key
+
+
+def test_marks_count_inside_of_lists_and_mappings():
+    one, two = (
+        add(
+            Path("/here"),
+            more=(Listing(file=Path(folder) / "x.csv"),),
+            settings={"of": Listing(file=Path(folder) / "y.csv", seen=len(folder))},
+        )
+        for folder in ("/a", "/elsewhere")
+    )
+    assert one.identity()["more"] == [{"file": "x"}]
+    assert one.identity()["settings"] == {"of": {"file": "y"}}
+    assert one.key == two.key
+
+
+def test_infinity_gets_into_the_process_of_a_job():
+    job = add(Path("/here"), settings={"limit": math.inf})
+    sent = json.loads(json.dumps(job.model_dump(mode="json")))
+    assert Add.model_validate(sent).settings == {"limit": math.inf}
+    assert len({job.key, add(Path("/here"), settings={"limit": None}).key}) == 2
+
+
+def test_what_another_version_remembered_in_another_form_is_done_again(tmp_path: Path):
+    published = release(tmp_path).artifacts["int8"]
+    job = AdoptArtifact.of(Workspace.at(tmp_path / "other"), "int8", published)
+    job.workspace.store.note(job.key, {"digest": published.digest})
+    with session(job.workspace, 1):
+        first, second = perform(job), perform(job)
+    assert (first.value.artifact, first.cached) == (published.digest, False)
+    assert (second.value, second.cached) == (first.value, True)
 
 
 def test_the_process_of_a_job_reads_what_was_written_and_gives_its_key():

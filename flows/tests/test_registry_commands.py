@@ -144,7 +144,7 @@ def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
         {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     ):
         show(publication)
-    assert "Prefect was not told: Version 1 is current now, the first" in caplog.text
+    assert "Prefect does not show: Version 1 is current now, the first" in caplog.text
 
 
 def test_a_run_that_did_not_pass_is_published_only_by_a_signed_override(here: Path):

@@ -120,11 +120,14 @@ def test_a_curve_in_another_form_is_left_out(tmp_path: Path, changes: dict[str, 
     assert "round by round" not in text
 
 
-def test_a_layer_that_costs_nothing_but_rounding_has_no_bar(tmp_path: Path) -> None:
+def test_a_layer_that_costs_nothing_but_rounding_or_answers_no_numbers_has_no_bar(
+    tmp_path: Path,
+) -> None:
     layers = LayerSensitivities(
         sensitivity=(
             LayerSensitivity(layer="stem", divergence=0.1, accuracy=0.9),
             LayerSensitivity(layer="answer", divergence=-1.2e-9, accuracy=1.0),
+            LayerSensitivity(layer="broken", divergence=None),
         )
     )
     result = sample_run(tmp_path, [VGG, replace(PUPIL, measured=dict(Measured(layers)))])

@@ -87,7 +87,7 @@ class PluginRegistry:
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
-            f" Installed: {', '.join(known) or 'none'}.{self._skipped()}"
+            f" Installed: {', '.join(known) or 'none'}.{self.skipped()}"
         )
 
     def formats(self) -> list[str]:
@@ -111,7 +111,7 @@ class PluginRegistry:
                 return loader
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
         raise PupilaError(
-            f"{str(source)!r} is in no known model format. Installed: {known}.{self._skipped()}"
+            f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
         )
 
     def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:
@@ -122,11 +122,11 @@ class PluginRegistry:
         names = [plugin.name for plugin in known]
         raise PupilaError(
             f"No {title} named {name!r}.{nearest(name, names)}"
-            f" Installed: {', '.join(names) or 'none'}.{self._skipped()}"
+            f" Installed: {', '.join(names) or 'none'}.{self.skipped()}"
         )
 
-    def _skipped(self) -> str:
-        """What is missing may be in a plugin that could not be loaded."""
+    def skipped(self) -> str:
+        """Say which plugins could not be loaded: what is missing may be in one of them."""
         return "".join(f" {broken}." for broken in self.broken)
 
 

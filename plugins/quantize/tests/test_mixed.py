@@ -43,6 +43,13 @@ def test_the_most_sensitive_layer_comes_first_and_each_is_measured_alone():
     assert found[0].divergence == pytest.approx(0.3)
 
 
+def test_a_layer_that_answers_no_numbers_is_the_most_sensitive():
+    divergences = {"a;": 0.1, "b;": float("nan"), "c;": 0.3}
+    found = sensitivities(LAYERS, lambda scopes: figures(0.5, divergences[scopes[0]]))
+    assert [each.layer.name for each in found] == ["b", "c", "a"]
+    assert found[0].divergence is None
+
+
 @pytest.mark.parametrize(
     ("accuracies", "budget", "in_float", "within"),
     [
@@ -105,7 +112,8 @@ def test_what_int8_ruins_is_found_and_stays_in_float(fragile, store, dataset, tm
     found = made.record.measured.read(LayerSensitivities)
     compared = made.record.measured.read(FloatComparison)
     assert found and compared
-    assert found.sensitivity[0].divergence >= found.sensitivity[1].divergence
+    first, second = (each.divergence for each in found.sensitivity[:2])
+    assert first is not None and second is not None and first >= second
     assert found.within_budget == (compared.validation_accuracy >= compared.float_accuracy)
     kept = [each.layer for each in found.sensitivity if each.in_float]
     operators = float_operators(made.file("model.tflite"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from pupila.measured.figures import Count, Fraction, MeasuredPart
+from pupila.measured.figures import Count, Difference, Fraction, MeasuredPart
 
 
 class MicrocontrollerMemory(MeasuredPart):
@@ -25,19 +25,14 @@ class ProbeComparison(MeasuredPart):
 
 
 class RuntimeComparison(MeasuredPart):
-    """How far two runtimes are apart in their answers to drawn images.
-
-    What is not a number, of a defective runtime, is written as null.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=True)
+    """How far two runtimes are apart in their answers to drawn images."""
 
     probe_images: Count = Field(description="Images drawn.")
     label_agreement: Fraction = Field(description="Fraction of the images given the same class.")
-    max_difference: float = Field(description="Largest absolute difference of an output.")
-    reference_difference: float = Field(
+    max_difference: Difference = Field(description="Largest absolute difference of an output.")
+    reference_difference: Difference = Field(
         description="The same against LiteRT's reference kernels, which round alike."
     )
-    answer_span: float = Field(
+    answer_span: Difference = Field(
         description="How far the reference's own answers lie apart, from image to image."
     )

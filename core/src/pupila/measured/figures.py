@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from pupila.evaluation import Estimate
@@ -19,6 +27,14 @@ Fraction = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
 """A part of a whole, 0..1."""
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Difference = Annotated[float | None, BeforeValidator(_finite)]
+"""None, and so null in JSON, where a defective model answers what is not a number."""
 
 
 class MeasuredPart(BaseModel):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from pupila.measured.figures import Count, Fraction, MeasuredPart
+from pupila.measured.figures import Count, Difference, Fraction, MeasuredPart
 
 
 class FloatComparison(MeasuredPart):
-    """How a quantised model does beside the float one, on the same validation images.
-
-    What is not a number, of a defective file, is written as null.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=True)
+    """How a quantised model does beside the float one, on the same validation images."""
 
     validation_images: Count = Field(description="Images compared, 500 at most.")
     validation_accuracy: Fraction = Field(description="Of the quantised model.")
     float_accuracy: Fraction = Field(description="Of the float model.")
     agreement: Fraction = Field(description="Fraction of the images given the same class by both.")
-    divergence: float = Field(
+    divergence: Difference = Field(
         description="Mean of KL(p ‖ q) over images in nats, with p of the float model."
     )
-    largest_difference: float = Field(description="Largest absolute difference of a probability.")
+    largest_difference: Difference = Field(
+        description="Largest absolute difference of a probability."
+    )
 
 
 class LayerSensitivity(MeasuredPart):
@@ -33,7 +30,7 @@ class LayerSensitivity(MeasuredPart):
 
     layer: str = Field(description="Name of the layer.")
     operator: str = Field(default="", description="Operator of the flatbuffer: `CONV_2D`, ….")
-    divergence: float = Field(
+    divergence: Difference = Field(
         description="Mean of KL(p ‖ q) over validation images in nats, p of the float model; "
         "rounding can carry it a little below 0."
     )

@@ -25,9 +25,3 @@ def whole(folder: Path) -> Generator[Path]:
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def discard_unless(folder: Path, files: int) -> None:
-    """Remove a folder of folders that has lost a file, so that it is made again."""
-    if sum(1 for _ in folder.glob("*/*")) != files:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -82,7 +82,7 @@ class Children:
 
 def name_of(target: Callable[..., dict[str, Any]]) -> str:
     """Return a function of a module as `module:attribute`."""
-    return f"{target.__module__}:{target.__name__}"
+    return f"{target.__module__}:{target.__qualname__}"
 
 
 def call(
@@ -96,9 +96,10 @@ def call(
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
-    `target` is a function as `name_of` writes it; arguments and answer are JSON values. The process
-    is one of `children` for as long as it lives, and all that time holds the file `alone` locked:
-    one that begins before another has ended, whoever started that, waits for it.
+    `target` is a function as `name_of` writes it, or the `call` of a job; arguments and answer are
+    JSON values. The process is one of `children` for as long as it lives, and all that time holds
+    the file `alone` locked: one that begins before another has ended, whoever started that, waits
+    for it.
 
     Raises:
         PupilaError: the function raised one.

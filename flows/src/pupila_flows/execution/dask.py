@@ -26,7 +26,7 @@ from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila_flows.execution import child, locks
 from pupila_flows.execution.call import ProcessCall
-from pupila_flows.execution.worker_check import WorkerRequirements, required
+from pupila_flows.execution.worker_check import ClusterConnection, WorkerRequirements, required
 from pupila_flows.workspace import Workspace
 
 _CONNECT_SECONDS = 5.0
@@ -314,7 +314,7 @@ def run_on_worker(
         print(f"on {socket.gethostname()}, worker {worker.address}", file=log)
     if call.connection:
         dask.secede()
-        call = _as_seen_from(worker, call)
+        call = replace(call, connection=_as_seen_from(worker, call.connection))
     children = child.Children()
     with _ended_when_unwanted(call.wanted, children):
         try:
@@ -323,12 +323,9 @@ def run_on_worker(
             raise CrashedThere(worker.address, str(error)) from None
 
 
-def _as_seen_from(worker: Any, call: ProcessCall) -> ProcessCall:
-    """Return the call with the scheduler's address as its worker knows it."""
-    if call.connection is None:
-        return call
-    connection = call.connection.model_copy(update={"address": worker.scheduler.address})
-    return replace(call, connection=connection)
+def _as_seen_from(worker: Any, connection: ClusterConnection) -> ClusterConnection:
+    """Return the connection with the scheduler's address as its worker knows it."""
+    return connection.model_copy(update={"address": worker.scheduler.address})
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from pupila.digest import digest_json
 from pupila.runtime import Progress
@@ -37,7 +39,7 @@ class Job(BaseModel, ABC, Generic[ResultT]):
     are written as JSON to get into the job's process, and so is the result to get back.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     returns: ClassVar[Any]
     """Type of the result: a pydantic model, or a union of some."""
@@ -118,18 +120,28 @@ def _keyed_fields(model: BaseModel) -> dict[str, Any]:
     for name, field in type(model).model_fields.items():
         keyed, value = _mark_of(field), getattr(model, name)
         if keyed is None:
-            nested = isinstance(value, BaseModel)
-            found[name] = _keyed_fields(value) if nested else _as_json(model, name)
+            found[name] = _keyed_value(value)
         elif keyed.by is not None:
             found[name] = value if value is None else keyed.by(value)
     return found
 
 
+def _keyed_value(value: Any) -> Any:
+    """Return what of a value without a mark is part of the key: marks inside of it count."""
+    match value:
+        case BaseModel():
+            return _keyed_fields(value)
+        case dict():
+            return {key: _keyed_value(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType] - of any job
+        case list() | tuple():
+            return [_keyed_value(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - of any job
+        case _:
+            return to_jsonable_python(value, inf_nan_mode="constants")
+
+
 def _mark_of(field: FieldInfo) -> Keyed | None:
     """Return the mark of a field, of `Annotated[X, mark]` and of `Annotated[X, mark] | None`."""
-    inside = (each for kind in get_args(field.annotation) for each in get_args(kind))
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    kinds = get_args(field.annotation) if is_union else ()
+    inside = (each for kind in kinds for each in get_args(kind))
     return next((each for each in (*field.metadata, *inside) if isinstance(each, Keyed)), None)
-
-
-def _as_json(model: BaseModel, name: str) -> object:
-    return model.model_dump(mode="json", include={name})[name]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
@@ -72,14 +73,22 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
     """
     here, key = _session.get(), job.key
     with FileLock(here.workspace.lock(key)):
-        known = here.workspace.store.recall(key)
+        known = _remembered(job, key, here)
         if known is not None:
-            result = job.read(known)
-            if job.is_intact(result):
-                current_display.get().finish(job.title, "[dim]unchanged[/]")
-                return JobResult(result, cached=True)
+            current_display.get().finish(job.title, "[dim]unchanged[/]")
+            return JobResult(known, cached=True)
         with here.slots:
             return _run(job, key, here, listener)
+
+
+def _remembered(job: Job[ResultT], key: str, here: Session) -> ResultT | None:
+    """Return the result of the last time, where this version reads it and its files are there."""
+    known = here.workspace.store.recall(key)
+    try:
+        result = None if known is None else job.read(known)
+    except ValidationError:
+        return None
+    return result if result is not None and job.is_intact(result) else None
 
 
 def _run(

@@ -11,7 +11,7 @@ from pupila.dataset import Dataset
 from pupila.runtime import Progress
 from pupila_flows.data.validation import validate
 from pupila_flows.execution.job import NOT_KEYED, Job
-from pupila_flows.jobs.keys import Code, Images, ImagesByListing, code_of
+from pupila_flows.jobs.keys import Code, Images, code_of
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.schema import DataSection
 from pupila_flows.results import Check, DataSummary
@@ -45,7 +45,7 @@ class CheckData(Job[CheckedData]):
 
     returns: ClassVar[Any] = CheckedData
 
-    images: ImagesByListing
+    images: Images
     positive: str
     bounds: Bounds
     source: Annotated[str, NOT_KEYED]

@@ -18,11 +18,22 @@ from pupila.openset import OpenSetImages
 from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job
-from pupila_flows.jobs.keys import Code, Images, ImagesByContent, ImagesByListing, code_of
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.recipe.schema import EvaluateSection
 from pupila_flows.workspace import Workspace
 
 _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
+
+
+def evaluation_of(found: Evaluation | Measurement) -> Evaluation:
+    """Return the evaluation of a model that was trained.
+
+    Raises:
+        TypeError: it was not.
+    """
+    if not isinstance(found, Evaluation):
+        raise TypeError(f"the artifact {found.artifact} was never trained: it was only measured")
+    return found
 
 
 class OpenSetJobImages(BaseModel):
@@ -31,8 +42,8 @@ class OpenSetJobImages(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     accepts: str
-    near_misses: ImagesByListing | None
-    corrupted: ImagesByListing | None
+    near_misses: Images | None
+    corrupted: Images | None
 
     @classmethod
     def of(cls, images: OpenSetImages, workspace: Workspace) -> OpenSetJobImages:
@@ -40,8 +51,8 @@ class OpenSetJobImages(BaseModel):
         near, corrupted = images.near_misses, images.corrupted
         return cls(
             accepts=images.accepts,
-            near_misses=Images.of(near, workspace) if near else None,
-            corrupted=Images.of(corrupted, workspace) if corrupted else None,
+            near_misses=None if near is None else Images.of(near, workspace),
+            corrupted=None if corrupted is None else Images.of(corrupted, workspace),
         )
 
     def read(self, workspace: Workspace) -> OpenSetImages:
@@ -49,8 +60,8 @@ class OpenSetJobImages(BaseModel):
         near, corrupted = self.near_misses, self.corrupted
         return OpenSetImages(
             self.accepts,
-            near_misses=near.read(workspace) if near else None,
-            corrupted=corrupted.read(workspace) if corrupted else None,
+            near_misses=None if near is None else near.read(workspace),
+            corrupted=None if corrupted is None else corrupted.read(workspace),
         )
 
 

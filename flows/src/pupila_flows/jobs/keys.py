@@ -30,12 +30,19 @@ def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
     return (*named, *(f"{name} {version(name)}" for name in packages))
 
 
+def _name(frame: Path) -> str:
+    return frame.stem
+
+
 class Images(BaseModel):
-    """The images that a job works on, as a file in the workspace that lists them."""
+    """The images that a job works on, as a file in the workspace that lists them.
+
+    In the key is every column of the manifest, paths and sites too; see `ImagesByContent`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: Path
+    frame: Annotated[Path, Keyed(_name)]
     """A scanned manifest, see `pupila_flows.data.frames`; named by the digest of its content."""
     fingerprint: str
     """Of contents, labels, splits and classes."""
@@ -59,11 +66,5 @@ def _content(images: Images) -> str:
     return images.fingerprint
 
 
-def _listing(images: Images) -> list[object]:
-    return [images.frame.stem, list(images.classes)]
-
-
 ImagesByContent = Annotated[Images, Keyed(_content)]
-"""In the key are contents, labels, splits and classes, wherever the files lie."""
-ImagesByListing = Annotated[Images, Keyed(_listing)]
-"""In the key is every column of the manifest, paths and sites too."""
+"""Images of which contents, labels, splits and classes are in the key: the files may be moved."""

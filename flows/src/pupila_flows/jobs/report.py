@@ -30,7 +30,6 @@ class DrawReport(Job[ReportPage]):
     seconds_allowed: ClassVar[float | None] = 600.0
 
     result: Annotated[Path, NOT_KEYED]
-    folder: Annotated[Path, NOT_KEYED]
     content: str
     """Digest of what is drawn; an unchanged run keeps the page of the run before."""
     code: Code
@@ -42,7 +41,6 @@ class DrawReport(Job[ReportPage]):
             workspace=workspace,
             title="report",
             result=path,
-            folder=path.parent,
             content=content,
             code=code_of(packages=("pupila-flows",)),
         )
@@ -53,7 +51,7 @@ class DrawReport(Job[ReportPage]):
 
         progress(0, 1, "drawing the report")
         run = RunResult.model_validate_json(self.result.read_text())
-        page = (write_sweep if run.sweep else write_report)(run, self.folder)
+        page = (write_sweep if run.sweep else write_report)(run, self.result.parent)
         progress(1, 1, "drew the report")
         return ReportPage(report=page)
 

@@ -51,7 +51,7 @@ class RunStep(ArtifactJob):
             plugin=plugin.name,
             config=node.config.model_dump(mode="json"),
             seed=node.seed,
-            images=Images.of(seen, workspace) if seen else None,
+            images=None if seen is None else Images.of(seen, workspace),
             code=code_of(plugin, *node.config.uses(), packages=("pupila-core",)),
             timeout_minutes=node.timeout_minutes,
             spreads=plugin.spreads,

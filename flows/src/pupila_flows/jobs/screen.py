@@ -11,7 +11,7 @@ from pupila.runtime import Progress
 from pupila.views import AS_IS
 from pupila_flows.data.validation.screening import doubted
 from pupila_flows.execution.job import Job
-from pupila_flows.jobs.keys import Code, Images, ImagesByListing, code_of
+from pupila_flows.jobs.keys import Code, Images, code_of
 from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.results import Check
 from pupila_flows.workspace import Workspace
@@ -26,7 +26,7 @@ class Screen(Job[Check]):
     artifact: str
     teacher: str
     accepts: str
-    images: ImagesByListing
+    images: Images
     code: Code
 
     @classmethod

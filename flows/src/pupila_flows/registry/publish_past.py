@@ -19,7 +19,7 @@ from pupila_flows.workspace import Workspace
 
 
 def publish_past(
-    place: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
+    workspace: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
 ) -> Publication:
     """Publish a run from its folder, to `address` or to where its recipe says.
 
@@ -32,9 +32,9 @@ def publish_past(
     result = _read(file)
     section = section_in(result.recipe_text)
     given = resolved(address, Path.cwd()) if address else _named(section, result)
-    registry = open_registry(given or default_address(place.root))
+    registry = open_registry(given or default_address(workspace.root))
     try:
-        publication = publish(registry, release_of(result, run, section, place.store, override))
+        publication = publish(registry, release_of(result, run, section, workspace.store, override))
     except Withheld as reason:
         return Publication(
             registry=registry.storage.url,

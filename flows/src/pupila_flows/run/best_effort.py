@@ -13,4 +13,4 @@ def best_effort(what: str) -> Generator[None]:
     try:
         yield
     except Exception:  # of Prefect's client and of what it is built on: there is no common class
-        logging.getLogger(__name__).warning("Prefect was not told: %s", what, exc_info=True)
+        logging.getLogger(__name__).warning("Prefect does not show: %s", what, exc_info=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pupila.errors import PupilaError
-from pupila.evaluation import Evaluation
 from pupila_flows.gate.inputs import Side
-from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.evaluate import Evaluate, evaluation_of
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.registry import Version, open_registry
 from pupila_flows.registry.addresses import default_address
@@ -78,9 +77,5 @@ class Incumbents:
                 f"{entry.name!r} of {version.title}, which is published, cannot be judged: "
                 f"{reason_of(state)}"
             )
-        found = result_of(state).value
-        if not isinstance(found, Evaluation):
-            raise PupilaError(
-                f"{entry.name!r} of {version.title}, which is published, has no answers."
-            )
-        return Side(name=version.title, evaluation=found, threshold=artifact.record.threshold)
+        evaluation = evaluation_of(result_of(state).value)
+        return Side(name=version.title, evaluation=evaluation, threshold=artifact.record.threshold)

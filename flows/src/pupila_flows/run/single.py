@@ -18,7 +18,7 @@ from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.check_data import CheckData
-from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.evaluate import Evaluate, evaluation_of
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.report import DrawReport
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
@@ -64,6 +64,10 @@ def evaluate(
     )
     imported = _perform(ImportTeacher.of(workspace, teacher))
     artifact = workspace.store.open(imported.artifact)
+    if artifact.record.untrained:
+        raise PupilaError(
+            f"{str(model)!r} was never trained: it has a size and a speed, and no answers to judge."
+        )
     job = Evaluate.of(
         workspace,
         model.name,
@@ -72,12 +76,7 @@ def evaluate(
         chosen,
         EvaluateSection(specificity=specificity),
     )
-    found = _perform(job)
-    if not isinstance(found, Evaluation):
-        raise PupilaError(
-            f"{str(model)!r} was never trained: it has a size and a speed, and no answers to judge."
-        )
-    return found
+    return evaluation_of(_perform(job))
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ of accuracy is within the budget.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Sensitivity:
     """What a layer does to the answers when it alone is in int8."""
 
     layer: Layer
-    divergence: float
+    divergence: float | None
+    """None where the answers are no numbers any more."""
     accuracy: float
 
 
@@ -44,7 +46,11 @@ def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
     for layer in layers:
         comparison = alone([layer.scope])
         found.append(Sensitivity(layer, comparison.divergence, comparison.validation_accuracy))
-    return sorted(found, key=lambda each: -each.divergence)
+    return sorted(found, key=_sensitivity, reverse=True)
+
+
+def _sensitivity(layer: Sensitivity) -> float:
+    return math.inf if layer.divergence is None else layer.divergence
 
 
 def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mixture:

@@ -42,4 +42,5 @@ def _mismatch(context: Context, step: PlannedStep, given: str, have: str) -> str
     hint = f" Put a step between that uses {' or '.join(between)}." if between else ""
     return (
         f"{step.plugin.name} works on {' or '.join(sorted(wanted))}, but {given!r} is {have}.{hint}"
+        f"{context.plugins.skipped()}"
     )

@@ -42,19 +42,23 @@ def sensitive_layers(lineage: Lineage) -> list[Layers]:
 
 def _layers(entry: Entry) -> Layers | None:
     measured = entry.record.measured.read(LayerSensitivities) if entry.record else None
-    layers = [layer for layer in measured.sensitivity if layer.divergence >= 0] if measured else []
+    layers = [
+        (layer, layer.divergence)
+        for layer in (measured.sensitivity if measured else ())
+        if layer.divergence is not None and layer.divergence >= 0
+    ]
     if not layers:
         return None
-    longest = max(layer.divergence for layer in layers) or 1.0
+    longest = max(divergence for _, divergence in layers) or 1.0
     bars = [
         LayerBar(
             name=layer.layer,
             operator=layer.operator,
-            divergence=layer.divergence,
+            divergence=divergence,
             in_float=layer.in_float,
-            bar=_bar(layer.divergence / longest),
+            bar=_bar(divergence / longest),
         )
-        for layer in layers[:_SHOWN]
+        for layer, divergence in layers[:_SHOWN]
     ]
     return Layers(entry.name, tuple(bars), len(layers) - len(bars))
 
