@@ -307,7 +307,7 @@ def test_other_classes_than_those_of_the_data_are_refused(training, store):
 
 
 def test_without_data_it_is_refused(training):
-    with pytest.raises(PupilaError, match="given no data"):
+    with pytest.raises(PupilaError, match="given no images"):
         qat(training(images=None))
 
 
