@@ -196,6 +196,51 @@ def test_a_loader_is_found_by_content_and_not_by_file_name(tmp_path: Path):
             registry.loader(tmp_path / "missing.h5")
 
 
+def rival(code: str, name: str) -> str:
+    """Return a plugin module with another name for its plugin."""
+    return code.replace('"abacus"', repr(name)).replace('"load-beads"', repr(name))
+
+
+def test_two_runners_that_judge_one_format_are_refused_unless_the_environment_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PUPILA_RUNNERS", raising=False)
+    modules = {"registry_runner": RUNNER, "registry_rival": rival(RUNNER, "aaa-abacus")}
+    with environment(tmp_path, **modules) as registry:
+        message = (
+            r"2 runners judge artifacts of format 'beads': 'aaa-abacus' of registry_rival-dist, "
+            r"'abacus' of registry_runner-dist\. Uninstall .* PUPILA_RUNNERS=abacus\.$"
+        )
+        with pytest.raises(PupilaError, match=message):
+            registry.runner("beads")
+        assert {"abacus", "aaa-abacus"} <= {runner.name for runner in registry.all(Runner)}
+        for written in ("abacus", "other, abacus"):
+            monkeypatch.setenv("PUPILA_RUNNERS", written)
+            assert registry.runner("beads").name == "abacus"
+        for written in ("abakus", "abacus,aaa-abacus"):
+            monkeypatch.setenv("PUPILA_RUNNERS", written)
+            with pytest.raises(PupilaError, match=f"PUPILA_RUNNERS is '{written}' now"):
+                registry.runner("beads")
+
+
+def test_two_loaders_that_recognise_one_file_are_refused_unless_the_environment_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PUPILA_LOADERS", raising=False)
+    beads = tmp_path / "model.bin"
+    beads.write_bytes(b"BEADS 1 2 3")
+    modules = {"registry_loader": LOADER, "registry_rival": rival(LOADER, "aaa-beads")}
+    with environment(tmp_path / "path", **modules) as registry:
+        message = (
+            r"2 loaders recognise '.*model\.bin': 'aaa-beads' of registry_rival-dist, "
+            r"'load-beads' of registry_loader-dist\. Uninstall .* PUPILA_LOADERS=load-beads\.$"
+        )
+        with pytest.raises(PupilaError, match=message):
+            registry.loader(beads)
+        monkeypatch.setenv("PUPILA_LOADERS", "load-beads")
+        assert registry.loader(beads).name == "load-beads"
+
+
 def test_listing_plugins_is_quick_and_imports_no_framework():
     program = (
         "import sys, time, pupila; start = time.perf_counter(); pupila.installed();"

@@ -43,6 +43,10 @@ def place(folder: Path) -> Workspace:
             {"versions": {"python": "2.7.1", "pupila-next": "9"}},
             r" pupila-next missing \(here 9\), .*python 3\S* \(here 2.7.1\), .*: install the same",
         ),
+        (
+            {"plugins_meant": {"PUPILA_LOADERS": "ours"}},
+            r"has PUPILA_LOADERS='' in its environment \(here 'ours'\): set the same there",
+        ),
     ],
 )
 def test_a_worker_says_what_keeps_it_from_our_steps(

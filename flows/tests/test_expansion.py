@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from pupila.errors import PupilaError
-from pupila.plugin import Config, Exporter, Loader, Technique
+from pupila.plugin import Config, Exporter, Loader, Runner, Technique
 from pupila.registry import PluginRegistry, Registered
 from pupila_flows.plan.expand import Node, expand, points
 from pupila_flows.plan.plan import Plan
@@ -67,6 +67,8 @@ def _registry(*left_out: str) -> PluginRegistry:
             accepts=frozenset({"keras"}),
             produces="tflite",
         ),
+        Runner(name="keras", summary="-", implementation="-", format="keras"),
+        Runner(name="litert", summary="-", implementation="-", format="tflite"),
         Loader(
             name="keras",
             summary="Keras",

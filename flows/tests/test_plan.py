@@ -60,6 +60,7 @@ def _registry() -> PluginRegistry:
             accepts=frozenset({"keras"}),
             produces="tflite",
         ),
+        Runner(name="keras", summary="-", implementation="-", format="keras"),
         Runner(name="litert", summary="-", implementation="-", format="tflite"),
         Runner(name="tfjs-wasm", summary="-", implementation="-", format="tfjs", judges=False),
         Loader(

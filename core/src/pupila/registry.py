@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -16,6 +17,16 @@ from pupila.hookspecs import PROJECT, Hooks
 from pupila.plugin import ANY_FORMAT, Loader, Plugin, Runner, StepPlugin, Student
 
 PluginT = TypeVar("PluginT", bound=Plugin)
+
+RUNNERS_MEANT = "PUPILA_RUNNERS"
+LOADERS_MEANT = "PUPILA_LOADERS"
+"""Environment variables: names, with commas between them, of the runners or loaders that are meant
+where several installed ones would do the same."""
+
+
+def plugins_meant() -> dict[str, str]:
+    """Return what the environment says of runners and loaders, by variable."""
+    return {name: os.environ.get(name, "") for name in (RUNNERS_MEANT, LOADERS_MEANT)}
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,15 @@ class PluginRegistry:
         return self._find(Student, name, "student")
 
     def runner(self, format: str) -> Runner:
-        """Return the runtime that judges artifacts of this format."""
-        for runner in self.all(Runner):
-            if runner.judges and runner.format == format:
-                return runner
+        """Return the runtime that judges artifacts of this format.
+
+        Raises:
+            PupilaError: there is none, or there are several and `PUPILA_RUNNERS` names none of
+                them.
+        """
+        found = [each for each in self.all(Runner) if each.judges and each.format == format]
+        if found:
+            return self._the_one(found, f"judge artifacts of format {format!r}", RUNNERS_MEANT)
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
@@ -102,16 +118,35 @@ class PluginRegistry:
         """Return the loader that recognises a model file, by its content rather than its name.
 
         Raises:
-            PupilaError: the file is missing, or no loader knows it.
+            PupilaError: the file is missing, no loader knows it, or several do and
+                `PUPILA_LOADERS` names none of them.
         """
         if not source.exists():
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
-        for loader in self.all(Loader):
-            if loader.recognises(source):
-                return loader
+        found = [loader for loader in self.all(Loader) if loader.recognises(source)]
+        if found:
+            return self._the_one(found, f"recognise {str(source)!r}", LOADERS_MEANT)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
         raise PupilaError(
             f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
+        )
+
+    def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
+        """Return the only plugin found, or the only one of them that the environment names.
+
+        The first in order of name must not win: any package could then put itself in front.
+        """
+        written = os.environ.get(variable, "")
+        named = {name.strip() for name in written.split(",")}
+        meant = [plugin for plugin in found if plugin.name in named]
+        for candidates in (found, meant):
+            if len(candidates) == 1:
+                return candidates[0]
+        titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in found]
+        says = f" {variable} is {written!r} now." if written else ""
+        raise PupilaError(
+            f"{len(found)} {found[0].kind}s {what}: {', '.join(titles)}. Uninstall all but one, "
+            f"or name the one that is meant: {variable}={found[-1].name}.{says}"
         )
 
     def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:

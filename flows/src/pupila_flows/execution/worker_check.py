@@ -12,6 +12,7 @@ from uuid import uuid4
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
+from pupila.registry import plugins_meant
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.execution import locks
@@ -31,10 +32,12 @@ class WorkerRequirements:
     reads: tuple[Path, ...]
     versions: dict[str, str]
     """Of this machine."""
+    plugins_meant: dict[str, str]
+    """What this machine's environment says of runners and loaders, by variable."""
 
     def fault(self) -> str | None:
         """Say what keeps the machine that asks from doing our steps; None where nothing does."""
-        found = self._unseen() or self._unlocked() or self._different()
+        found = self._unseen() or self._unlocked() or self._different() or self._means_others()
         return f"{socket.gethostname()} {found}" if found else None
 
     def _unseen(self) -> str | None:
@@ -75,6 +78,17 @@ class WorkerRequirements:
             return None
         return f"has {', '.join(differ)}: install the same there, and start its worker again."
 
+    def _means_others(self) -> str | None:
+        """Another runner or loader would make other artifacts than the ledger says."""
+        theirs = plugins_meant()
+        for name, ours in self.plugins_meant.items():
+            if theirs.get(name) != ours:
+                return (
+                    f"has {name}={theirs.get(name, '')!r} in its environment (here {ours!r}): set "
+                    "the same there, and start its worker again."
+                )
+        return None
+
 
 class ClusterConnection(BaseModel):
     """What the process of a step is told, to have its parts done by a cluster's workers."""
@@ -95,7 +109,9 @@ def required(workspace: Workspace, reads: Sequence[Path]) -> Generator[WorkerReq
     write_atomically(sign, token.encode())
     try:
         with FileLock(lock):
-            yield WorkerRequirements(sign, token, lock, tuple(reads), machine.versions())
+            yield WorkerRequirements(
+                sign, token, lock, tuple(reads), machine.versions(), plugins_meant()
+            )
     finally:
         sign.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     steps.inputs,
     sweep.axes,
     runtimes.installed,
+    runtimes.judging,
     gate.asks,
     gate.judged,
     gate.published,

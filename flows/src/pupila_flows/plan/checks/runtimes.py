@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pupila.errors import PupilaError
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
+from pupila_flows.recipe.source import Location
 
 _SCHEDULER = re.compile(r"(tcp|tls)://\S+:\d+")
 
@@ -20,6 +21,30 @@ def installed(context: Context) -> Iterator[Mistake]:
             context.plugins.runtime(name)
         except PupilaError as error:
             yield ("evaluate", "runtimes", number), str(error)
+
+
+def judging(context: Context) -> Iterator[Mistake]:
+    """One runner, and no more, must judge each format; a format is told of where it first comes."""
+    told = set[str]()
+    for location, made in _judged_formats(context):
+        if made in told:
+            continue
+        told.add(made)
+        try:
+            context.plugins.runner(made)
+        except PupilaError as error:
+            yield location, str(error)
+
+
+def _judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
+    """Yield the format of each teacher and of each step that makes a model, as far as known."""
+    for teacher in context.teachers.value:
+        if teacher.format:
+            yield ("teachers", teacher.name, "path"), teacher.format
+    for name, step in context.steps.value.by_name.items():
+        made = context.formats.get(name)
+        if step.plugin.judged and made:
+            yield ("steps", name, "use"), made
 
 
 def used(context: Context) -> Iterator[Mistake]:

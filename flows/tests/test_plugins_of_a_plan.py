@@ -1,0 +1,105 @@
+"""A recipe is told of plugins that cannot do what it asks of them, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pupila.plugin import Exporter, Loader, Plugin, Runner
+from pupila.registry import PluginRegistry, Registered
+from pupila_flows.plan.reading import read_plan
+from pupila_flows.recipe.source import RecipeError
+
+CODE = f"{__name__}:code"
+
+KERAS = Runner(name="keras", summary="-", implementation=CODE, format="keras")
+LITERT = Runner(name="litert", summary="-", implementation=CODE, format="tflite")
+LOADER = Loader(
+    name="keras",
+    summary="-",
+    implementation=CODE,
+    produces="keras",
+    recognises=lambda path: path.suffix == ".keras",
+)
+EXPORT = Exporter(
+    name="export",
+    summary="-",
+    implementation=CODE,
+    accepts=frozenset({"keras"}),
+    produces="tflite",
+)
+RECIPE = """\
+name: good
+data: {path: images}
+teachers:
+  big: {path: big.keras, classes: [a, b]}
+  huge: {path: big.keras, classes: [a, b]}
+steps:
+  lite: {use: export, from: big}
+  again: {use: export, from: huge}
+"""
+
+
+def code() -> None:
+    """Stand for an implementation."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("PUPILA_RUNNERS", "PUPILA_LOADERS"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "big.keras").write_bytes(b"PK")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def problems(folder: Path, *ours: Plugin, theirs: Plugin | None = None) -> list[tuple[int, str]]:
+    """Return the line and the text of each mistake that is found with these plugins."""
+    entries = [Registered(each, "ours", "1") for each in ours]
+    entries += [Registered(theirs, "theirs", "2")] if theirs else []
+    try:
+        read_plan(folder / "recipe.yaml", PluginRegistry(tuple(entries)))
+    except RecipeError as error:
+        return [(each.line, each.message) for each in error.problems]
+    return []
+
+
+def test_a_format_that_no_runner_judges_is_told_once_where_it_first_comes(folder: Path):
+    assert problems(folder, KERAS, LITERT, LOADER, EXPORT) == []
+    ((line, message),) = problems(folder, KERAS, LOADER, EXPORT)
+    assert line == 7
+    assert message.startswith("No installed plugin runs artifacts of format 'tflite'.")
+    tried = replace(LITERT, judges=False)
+    assert problems(folder, KERAS, tried, LOADER, EXPORT) == [(line, message)]
+    ((line, message),) = problems(folder, LITERT, LOADER, EXPORT)
+    assert line == 4
+    assert "format 'keras'" in message
+
+
+def test_what_makes_no_model_needs_no_runner(folder: Path):
+    assert problems(folder, KERAS, LOADER, replace(EXPORT, judged=False)) == []
+
+
+def test_two_runners_of_one_format_are_told_before_anything_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plugins, rival = (KERAS, LITERT, LOADER, EXPORT), replace(KERAS, name="aaa-keras")
+    ((line, message),) = problems(folder, *plugins, theirs=rival)
+    assert line == 4
+    assert "'aaa-keras' of theirs, 'keras' of ours" in message
+    monkeypatch.setenv("PUPILA_RUNNERS", "keras")
+    assert problems(folder, *plugins, theirs=rival) == []
+
+
+def test_two_loaders_of_one_file_are_told_before_anything_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plugins, rival = (KERAS, LITERT, LOADER, EXPORT), replace(LOADER, name="aaa-keras")
+    found = problems(folder, *plugins, theirs=rival)
+    assert [line for line, _ in found] == [4, 5]
+    assert all("'aaa-keras' of theirs, 'keras' of ours" in message for _, message in found)
+    monkeypatch.setenv("PUPILA_LOADERS", "keras")
+    assert problems(folder, *plugins, theirs=rival) == []
