@@ -68,3 +68,33 @@ def test_a_sigmoid_chooses_between_two_classes() -> None:
 def test_two_classes_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="named twice"):
         OutputContract(kind="softmax", classes=("ill", "ill"))
+
+
+SOFTMAX = OutputContract(kind="softmax", classes=("a", "b", "c"))
+SIGMOID = OutputContract(kind="sigmoid", classes=("a", "b"))
+LOGITS = OutputContract(kind="logits", classes=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("contract", "row", "words"),
+    [
+        (SOFTMAX, [0.2, 0.3, 0.5], None),
+        (SOFTMAX, [255 / 256, 0, 0], None),
+        (SOFTMAX, [86 / 256, 86 / 256, 86 / 256], None),
+        (SOFTMAX, [0.2, 0.3, 0.52], "rows that do not sum to 1 to 1 of 1 images"),
+        (SOFTMAX, [0.9, 0.9, 0.9], "rows that do not sum to 1"),
+        (SOFTMAX, [-0.5, 0.5, 1], "numbers outside of 0..1 to 1 of 1 images"),
+        (SOFTMAX, [np.nan, 0.5, 0.5], "numbers that are NaN or infinite"),
+        (SOFTMAX, [0.5, 0.5], r"shape (1, 2) to 1 images: expected one column for each"),
+        (SIGMOID, [0.3], None),
+        (SIGMOID, [1.5], "such as [1.5]: expected one column in 0..1, the probability"),
+        (SIGMOID, [0.3, 0.7], "shape (1, 2)"),
+        (LOGITS, [-30, 40], None),
+        (LOGITS, [-np.inf, 40], "numbers that are NaN or infinite"),
+    ],
+)
+def test_outputs_that_break_the_contract_are_told_apart_from_rounded_ones(
+    contract: OutputContract, row: list[float], words: str | None
+):
+    found = contract.misfit(np.array([row], np.float32), 1)
+    assert found is None if words is None else words in str(found)

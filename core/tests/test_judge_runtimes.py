@@ -75,5 +75,14 @@ def test_in_its_own_runtime_it_is_held_against_its_source(
 def test_a_runtime_that_answers_what_is_no_number_is_told(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    with pytest.raises(PupilaError, match=r"broken answers with .* to 1 of \d+ images"):
+    message = r"'broken' of judge-test answers with .* NaN .* to 1 of 12 images, such as .nan"
+    with pytest.raises(PupilaError, match=message):
         attempt(model(store), "broken", dataset, predictions)
+
+
+def test_a_runtime_that_answers_with_another_column_is_told(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    message = r"'wider' of judge-test answers with an array of shape \(12, 3\) to 12 images"
+    with pytest.raises(PupilaError, match=message):
+        attempt(model(store), "wider", dataset, predictions)

@@ -213,6 +213,30 @@ def test_a_model_with_other_classes_answers_in_their_order(
     assert times(log, "opened") == 1
 
 
+@pytest.mark.parametrize(
+    ("classes", "kind", "message"),
+    [
+        (("a", "b", "c"), "logits", r"shape \(6, 2\) to 6 images: expected one column for each"),
+        (CLASSES, "sigmoid", r"shape \(6, 2\) to 6 images: expected one column in 0..1"),
+        (CLASSES, "softmax", r"rows that do not sum to 1 to 6 of 6 images, such as .*: expected"),
+    ],
+)
+def test_answers_that_break_the_contract_are_refused_with_the_runners_name_and_not_kept(
+    tmp_path: Path,
+    log: Path,
+    dataset: Dataset,
+    predictions: Predictions,
+    classes: tuple[str, ...],
+    kind: OutputKind,
+    message: str,
+) -> None:
+    artifact = model(tmp_path, log, classes=classes, kind=kind)
+    for _ in range(2):
+        with pytest.raises(PupilaError, match=f"'counting' of counting-test answers .*{message}"):
+            predictions.in_own_order(artifact, dataset, AS_IS, ignore_progress)
+    assert times(log, "opened") == times(log, "closed") == 2
+
+
 def test_progress_counts_all_images_of_all_views(
     tmp_path: Path,
     log: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
+
+_STEP = 1 / 256
+"""How far one answer may be off: an 8-bit softmax or sigmoid has this scale, is computed in whole
+numbers to about one step, and cannot say more than 255/256. Half precision is closer than that. The
+sum of a row may be off by as much for each column, by 0.008 of two classes: each column is rounded
+by itself. The 1e-3 that would do for float32 would refuse int8 models."""
+
+_SHOWN = 8
+"""Columns of an answer that a message shows."""
 
 
 class InputContract(BaseModel):
@@ -50,6 +60,43 @@ class OutputContract(BaseModel):
     def columns(self) -> int:
         """Width of the raw output: one for a sigmoid, else one per class."""
         return 1 if self.kind == "sigmoid" else len(self.classes)
+
+    def misfit(self, outputs: NDArray[np.float32], images: int) -> str | None:
+        """Say how raw outputs of so many images break the contract; None where they keep it."""
+        expected = f"expected {self._expectation}"
+        if outputs.shape != (images, self.columns):
+            return f"an array of shape {outputs.shape} to {images} images: {expected}"
+        for rows, what in self._unfit_rows(outputs):
+            if rows.any():
+                first = outputs[int(rows.argmax())].tolist()
+                shown = ", ".join(f"{value:.6g}" for value in first[:_SHOWN])
+                more = ", …" if self.columns > _SHOWN else ""
+                return (
+                    f"{what} to {int(rows.sum())} of {images} images, such as [{shown}{more}]: "
+                    f"{expected}"
+                )
+        return None
+
+    @property
+    def _expectation(self) -> str:
+        """What the outputs of an image must be, in words."""
+        columns = f"one column for each of {list(self.classes)}"
+        return {
+            "softmax": f"{columns}, each in 0..1, and rows that sum to 1",
+            "sigmoid": f"one column in 0..1, the probability of {self.classes[-1]!r}",
+            "logits": f"{columns}, finite",
+        }[self.kind]
+
+    def _unfit_rows(self, outputs: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.bool_], str]]:
+        """Yield for each thing that can be wrong the rows where it is, and what to say of it."""
+        yield ~np.isfinite(outputs).all(axis=1), "numbers that are NaN or infinite"
+        if self.kind == "logits":
+            return
+        outside = (outputs < -_STEP) | (outputs > 1 + _STEP)
+        yield outside.any(axis=1), "numbers outside of 0..1"
+        if self.kind == "softmax":
+            off = np.abs(outputs.sum(axis=1, dtype=np.float64) - 1)
+            yield off > self.columns * _STEP, "rows that do not sum to 1"
 
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.

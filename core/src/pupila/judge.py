@@ -28,7 +28,7 @@ from pupila.evaluation import (
 from pupila.metrics import accuracy, agreement, checked, metrics_of
 from pupila.openset import OpenSetImages, judge_open_set
 from pupila.plugin import Runner
-from pupila.predictions import Predictions, open_model
+from pupila.predictions import Predictions, checked_outputs, open_model
 from pupila.registry import installed
 from pupila.runtime import OpenModel, OpenPage, Progress
 from pupila.store import write_atomically
@@ -145,7 +145,8 @@ def attempt(
     it was exported from.
 
     Raises:
-        PupilaError: the runtime refuses it, or is not to be had here.
+        PupilaError: the runtime refuses it, is not to be had here, or answers with what the
+            artifact's contract does not allow.
     """
     runner, own = installed().runtime(runtime), installed().runner(artifact.format)
     threads = threads or os.cpu_count() or 1
@@ -155,14 +156,9 @@ def attempt(
         model: OpenModel = opened
         startup = opened.startup() if isinstance(opened, OpenPage) else None
         latency = _latency(model, images[0], latency_repeats)
-        answers = artifact.record.output.probabilities(model.predict(images, progress))
+        outputs = checked_outputs(model.predict(images, progress), artifact, runner, len(images))
         name, memory = model.runtime, model.peak_memory_bytes()
-    unfit = int((~np.isfinite(answers)).any(axis=-1).sum())
-    if unfit:
-        raise PupilaError(
-            f"{name} answers with numbers that are NaN or infinite to {unfit} of {len(images)} "
-            f"images: the model does not compute there as it should."
-        )
+    answers = artifact.record.output.probabilities(outputs)
     columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
     other = source if runner == own else artifact
     return Trial(

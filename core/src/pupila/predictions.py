@@ -19,6 +19,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
+from pupila.plugin import Runner
 from pupila.registry import installed
 from pupila.runtime import OpenModel, Progress
 from pupila.views import AS_IS, Augmentation
@@ -140,10 +141,36 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
     return runner.load()(artifact, threads or os.cpu_count() or 1)
 
 
+def checked_outputs(
+    outputs: NDArray[np.float32], artifact: Artifact, runner: Runner, images: int
+) -> NDArray[np.float32]:
+    """Return what a runner answered to so many images, if it keeps to the artifact's contract.
+
+    Raises:
+        PupilaError: it does not.
+    """
+    outputs = np.asarray(outputs, np.float32)
+    misfit = artifact.record.output.misfit(outputs, images)
+    if misfit:
+        raise PupilaError(
+            f"Runner {runner.name!r} of {installed().origin(runner).distribution} answers with "
+            f"{misfit}. The model does not compute there as it should, or its output is of another "
+            f"kind than {artifact.record.output.kind!r}: correct `output` and `classes` of the "
+            f"teacher, or the plugin that made or runs the model."
+        )
+    return outputs
+
+
 @contextmanager
 def _opened(artifact: Artifact) -> Generator[_Telling]:
+    runner = installed().runner(artifact.format)
     with closing(open_model(artifact)) as model:
-        yield model.predict
+        predict = model.predict
+
+        def told(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+            return checked_outputs(predict(pictures, progress), artifact, runner, len(pictures))
+
+        yield told
 
 
 @contextmanager
