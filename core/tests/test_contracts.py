@@ -12,6 +12,7 @@ import pytest
 from pupila.testing import write_distribution
 
 PLUGINS = """
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def pupila_techniques():
     yield declare(Technique, "peeker", "look_at_test", needs_data=True)
     yield declare(Technique, "gambler", "scale_at_random")
     yield declare(Technique, "liar", "scale", produces="beads")
+    yield declare(Technique, "changer", "change_format", produces="")
     yield declare(Technique, "odd-progress", "overshoot")
     yield declare(Technique, "blank", "answer_nothing")
     yield declare(Technique, "misnamer", "note_another_curve")
@@ -89,6 +91,10 @@ def scale(step):
 
 def note_another_curve(step):
     return write(step, measured=Measured({"curve": "steep"}))
+
+
+def change_format(step):
+    return dataclasses.replace(write(step), format="beads")
 
 
 def double(step):
@@ -230,6 +236,10 @@ class TestLiar(Technique):
     plugin = "liar"
 
 
+class TestChanger(Technique):
+    plugin = "changer"
+
+
 class TestOddProgress(Technique):
     plugin = "odd-progress"
 
@@ -306,6 +316,7 @@ def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], 
         ("Litterer", {"test_it_writes_only_to_its_output_and_scratch"}),
         ("Gambler", {"test_one_seed_gives_one_answer"}),
         ("Liar", {"test_it_makes_the_format_that_it_declares"}),
+        ("Changer", {"test_it_makes_the_format_that_it_declares"}),
         ("OddProgress", {"test_its_progress_makes_sense"}),
         (
             "Blank",

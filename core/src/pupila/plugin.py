@@ -80,6 +80,10 @@ class StepPlugin(Plugin):
     spreads: bool = False
     """Whether it has its work done in parts by `Step.crew` and itself mostly waits for them."""
 
+    def makes(self, given: Sequence[str]) -> str:
+        """Return the format of what it makes of inputs of these formats; empty if unknown."""
+        return self.produces or (given[0] if given else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(StepPlugin):

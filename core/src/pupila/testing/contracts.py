@@ -160,8 +160,11 @@ class _StepContract:
     def test_its_implementation_can_be_imported(self) -> None:
         assert callable(_descriptor(type(self)).load())
 
-    def test_it_makes_the_format_that_it_declares(self, ran: tuple[Ran, Ran]) -> None:
-        assert _descriptor(type(self)).produces in ("", ran[0].product.format)
+    def test_it_makes_the_format_that_it_declares(
+        self, ran: tuple[Ran, Ran], inputs: tuple[Artifact, ...]
+    ) -> None:
+        declared = _descriptor(type(self)).makes([artifact.format for artifact in inputs])
+        assert ran[0].product.format == declared
 
     def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
         assert store.open(ran[0].artifact.digest) == ran[0].artifact

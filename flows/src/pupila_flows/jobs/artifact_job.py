@@ -38,6 +38,25 @@ class ArtifactJob(Job[StoredArtifact]):
         return True
 
 
+def as_declared(product: Any, plugin: Plugin, format: str) -> Product:
+    """Return what a plugin gave back, if it is a product of the format that it declares.
+
+    Another format would be noticed by whoever reads the artifact next, who would be blamed.
+
+    Raises:
+        PupilaError: it is not.
+    """
+    who = f"{plugin.name} of {installed().origin(plugin).distribution}"
+    if not isinstance(product, Product):
+        raise PupilaError(f"{who} returned {product!r}, where a Product was expected: mend it.")
+    if product.format != format:
+        raise PupilaError(
+            f"{who} made an artifact of format {product.format!r}, but declares {format!r}: "
+            f"correct `produces` of the plugin, or `format` of the Product that it returns."
+        )
+    return product
+
+
 def record_fields(product: Product, origin: Origin) -> dict[str, Any]:
     """Return what a plugin says of the files that it wrote, as fields of an artifact's record."""
     return {each.name: getattr(product, each.name) for each in fields(product)} | {"origin": origin}

@@ -9,10 +9,15 @@ from pupila.contract import OutputContract
 from pupila.digest import digest_tree
 from pupila.registry import installed
 from pupila.runtime import Progress
-from pupila.step import Product
 from pupila_flows.execution.job import NOT_KEYED
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
-from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact, origin_of, record_fields
+from pupila_flows.jobs.artifact_job import (
+    ArtifactJob,
+    StoredArtifact,
+    as_declared,
+    origin_of,
+    record_fields,
+)
 from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.workspace import Workspace
@@ -48,7 +53,8 @@ class ImportTeacher(ArtifactJob):
         progress(0, 1, f"reading {self.path.name}")
         store = self.workspace.store
         with store.draft() as folder:
-            product: Product = loader.load()(self.path, self.output, folder)
+            loaded = loader.load()(self.path, self.output, folder)
+            product = as_declared(loaded, loader, loader.produces)
             origin = origin_of(loader, source=digest_tree(self.path))
             artifact = store.add(folder, **record_fields(product, origin))
         progress(1, 1, f"read {self.path.name}")

@@ -8,12 +8,18 @@ from typing import Annotated, Any
 from pupila.dataset import Dataset
 from pupila.registry import installed
 from pupila.runtime import Progress
-from pupila.step import Product, Step
+from pupila.step import Step
 from pupila_flows.data import exclude
 from pupila_flows.execution.job import NOT_KEYED
 from pupila_flows.execution.step_workers import worker_pool
 from pupila_flows.execution.worker_check import ClusterConnection
-from pupila_flows.jobs.artifact_job import ArtifactJob, StoredArtifact, origin_of, record_fields
+from pupila_flows.jobs.artifact_job import (
+    ArtifactJob,
+    StoredArtifact,
+    as_declared,
+    origin_of,
+    record_fields,
+)
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.plan.expand import Node
 from pupila_flows.workspace import Workspace
@@ -84,7 +90,8 @@ class RunStep(ArtifactJob):
                 progress=progress,
                 crew=workers,
             )
-            product: Product = plugin.load()(step)
+            declared = plugin.makes([artifact.format for artifact in step.inputs])
+            product = as_declared(plugin.load()(step), plugin, declared)
             origin = origin_of(
                 plugin,
                 config=step.config.model_dump(mode="json"),

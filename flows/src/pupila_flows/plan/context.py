@@ -54,7 +54,7 @@ class Context(RecipeFacts):
             step = self.steps.value.by_name.get(name)
             if step:
                 given = [formats.get(each, "") for each in step.section.inputs]
-                formats[name] = step.plugin.produces or (given[0] if given else "")
+                formats[name] = step.plugin.makes(given)
         return formats
 
     @property
