@@ -82,5 +82,5 @@ class Hooks:
 
     @hookspec
     def pupila_runners(self) -> Iterable[Runner]:
-        """Yield runtimes; the first one of a format, by plugin order, judges its artifacts."""
+        """Yield runtimes; of those of one format, one judges, and the others are only tried."""
         return ()

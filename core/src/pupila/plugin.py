@@ -114,6 +114,7 @@ class Student(Plugin):
 
     Its implementation is `build(input: InputContract, classes: int) -> keras.Model`, which takes
     raw RGB `(batch, height, width, 3)` in 0..255 and gives logits `(batch, classes)`.
+    `pupila.training.student.build_student` calls it, and refuses another model.
     """
 
     kind: ClassVar[str] = "student"

@@ -50,6 +50,7 @@ from pupila import Artifact, Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
+from pupila.training.student import build_student
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.training.teacher import ask, check_teacher, name_of
 from pupila_distill.config import AttentionDistillation
@@ -164,7 +165,7 @@ def _side_by_side(tensors: Sequence[Any]) -> Any:
 
 def _student_sizes(config: AttentionDistillation, classes: int) -> list[Size]:
     """Return the sizes of the student's deepest stages, largest first."""
-    staged = with_stages(config.architecture.load()(config.input, classes))
+    staged = with_stages(build_student(config.architecture, config.input, classes))
     sizes = [size_of(each) for each in staged.outputs[1:]]
     if not sizes:
         raise PupilaError(

@@ -40,6 +40,7 @@ from pupila.keras_files import import_keras
 from pupila.measured import Measured
 from pupila.training.batches import Images, all_in_order
 from pupila.training.loss import Loss, distillation_loss, label_loss
+from pupila.training.student import build_student
 from pupila.training.targets import labels_of, labels_of_views, packed
 from pupila.views import AS_IS
 from pupila_distill.config import EvolutionaryDistillation
@@ -66,7 +67,7 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> Product:
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
     keras.utils.set_random_seed(step.seed)
-    teacher = config.evolving.load()(config.input, classes)
+    teacher = build_student(config.evolving, config.input, classes)
     lesson = Lesson(
         images=images,
         targets=[

@@ -17,6 +17,7 @@ from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit
 from pupila.training.loss import Loss
+from pupila.training.student import build_student
 from pupila.views import AS_IS
 from pupila_distill.config import Training
 
@@ -63,13 +64,13 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     """Train a student, seeded, write it with a softmax, and describe it.
 
     Raises:
-        PupilaError: the loss is no longer a number.
+        PupilaError: the student is none, or the loss is no longer a number.
     """
     config: Training = step.config
     _, validation = splits(step)
     shown = len(taught_images(step))
     keras.utils.set_random_seed(step.seed)
-    student = config.architecture.load()(config.input, len(validation.classes))
+    student = build_student(config.architecture, config.input, len(validation.classes))
     course = fit(
         lesson.trained(student),
         lesson.loss,

@@ -23,6 +23,7 @@ from pupila.metrics import Floats, proportion
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit
+from pupila.training.student import build_student
 from pupila.training.targets import labels_of
 from pupila.views import AS_IS, Augmentation
 from pupila_oneclass.baselines import compared
@@ -79,7 +80,7 @@ def _net(step: Step[OneClass]) -> Any:
     """Return what gives features `(batch, columns)` of pictures; trainable where it is trained."""
     config = step.config
     if not step.inputs:
-        student = config.architecture.load()(config.student_input, CLASSES)
+        student = build_student(config.architecture, config.student_input, CLASSES)
         return extractor(student, CLASSES)
     (teacher,) = step.inputs
     net = extractor(load(teacher), teacher.record.output.columns, config.layer)

@@ -1,0 +1,78 @@
+"""Builds a student, and makes sure that it is what `Student` promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pupila.contract import InputContract
+from pupila.errors import PupilaError
+from pupila.keras_files import import_keras
+from pupila.plugin import Student
+from pupila.registry import installed
+
+keras = import_keras()
+
+_PROBES = 4
+"""Pictures of noise on which a model is seen to give probabilities."""
+
+_ROUNDING = 1e-3
+"""How far a softmax in half precision may be from a sum of one. Logits of several pictures do not
+all sum to one by chance."""
+
+
+def build_student(student: Student, input: InputContract, classes: int) -> Any:
+    """Return a new model of raw RGB `(batch, height, width, 3)` that gives `(batch, classes)`.
+
+    Raises:
+        PupilaError: the student refuses the size, or builds something else.
+    """
+    model = student.load()(input, classes)
+    fault = _fault(model, input, classes)
+    if fault:
+        raise PupilaError(
+            f"Student {student.name!r} of {installed().origin(student).distribution} {fault}. "
+            f"Choose another `student`, or mend the plugin."
+        )
+    return model
+
+
+def _fault(model: Any, input: InputContract, classes: int) -> str | None:
+    """Say what is wrong with a model that should be a student; None where nothing is."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        return f"builds {model!r}, where a functional keras.Model was expected"
+    taken, given = _shapes(model.inputs), _shapes(model.outputs)
+    wanted = (None, *input.shape)
+    if taken != [wanted]:
+        return f"takes {_told(taken)}, where one input {wanted} was asked for"
+    if given != [(None, classes)]:
+        return f"gives {_told(given)}, where logits {(None, classes)} were expected"
+    if _ends_in_sigmoid(model) or _gives_probabilities(model, input):
+        return (
+            "gives probabilities, where logits were expected: what trains it adds a softmax, so "
+            "its last layer must have no activation"
+        )
+    return None
+
+
+def _shapes(tensors: Any) -> list[tuple[int | None, ...]]:
+    return [tuple(tensor.shape) for tensor in tensors]
+
+
+def _told(shapes: list[tuple[int | None, ...]]) -> str:
+    return " and ".join(map(str, shapes)) or "nothing"
+
+
+def _ends_in_sigmoid(model: Any) -> bool:
+    """Whether the last layer squeezes each column; unlike a softmax's, its answers do not tell."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid")
+
+
+def _gives_probabilities(model: Any, input: InputContract) -> bool:
+    """Whether its answers sum to one, whichever layers make them do so."""
+    noise = np.random.default_rng(0).integers(0, 256, (_PROBES, *input.shape))
+    answers = np.asarray(model(noise.astype(np.float32), training=False), np.float64)
+    positive = bool((answers >= 0).all())
+    return positive and bool(np.abs(answers.sum(axis=1) - 1).max() <= _ROUNDING)
