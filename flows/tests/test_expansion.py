@@ -41,7 +41,7 @@ def _registry(*left_out: str) -> PluginRegistry:
         Technique(
             name="distill",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset({"keras"}),
             produces="keras",
             config=Distillation,
@@ -52,7 +52,7 @@ def _registry(*left_out: str) -> PluginRegistry:
         Technique(
             name="train",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset(),
             produces="keras",
             config=Training,
@@ -63,16 +63,16 @@ def _registry(*left_out: str) -> PluginRegistry:
         Exporter(
             name="export",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset({"keras"}),
             produces="tflite",
         ),
-        Runner(name="keras", summary="-", implementation="-", format="keras"),
-        Runner(name="litert", summary="-", implementation="-", format="tflite"),
+        Runner(name="keras", summary="-", implementation="json:loads", format="keras"),
+        Runner(name="litert", summary="-", implementation="json:loads", format="tflite"),
         Loader(
             name="keras",
             summary="Keras",
-            implementation="-",
+            implementation="json:loads",
             produces="keras",
             recognises=lambda path: path.suffix == ".keras",
         ),

@@ -40,7 +40,7 @@ def _registry() -> PluginRegistry:
         Technique(
             name="distill",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset({"keras"}),
             produces="keras",
             config=Training,
@@ -49,24 +49,26 @@ def _registry() -> PluginRegistry:
         Technique(
             name="quantize-int8",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset({"tflite"}),
             produces="tflite",
         ),
         Exporter(
             name="export-tflite",
             summary="-",
-            implementation="-",
+            implementation="json:loads",
             accepts=frozenset({"keras"}),
             produces="tflite",
         ),
-        Runner(name="keras", summary="-", implementation="-", format="keras"),
-        Runner(name="litert", summary="-", implementation="-", format="tflite"),
-        Runner(name="tfjs-wasm", summary="-", implementation="-", format="tfjs", judges=False),
+        Runner(name="keras", summary="-", implementation="json:loads", format="keras"),
+        Runner(name="litert", summary="-", implementation="json:loads", format="tflite"),
+        Runner(
+            name="tfjs-wasm", summary="-", implementation="json:loads", format="tfjs", judges=False
+        ),
         Loader(
             name="keras",
             summary="Keras",
-            implementation="-",
+            implementation="json:loads",
             produces="keras",
             recognises=lambda path: path.suffix == ".keras",
         ),

@@ -103,3 +103,25 @@ def test_two_loaders_of_one_file_are_told_before_anything_runs(
     assert all("'aaa-keras' of theirs, 'keras' of ours" in message for _, message in found)
     monkeypatch.setenv("PUPILA_LOADERS", "keras")
     assert problems(folder, *plugins, theirs=rival) == []
+
+
+@pytest.mark.parametrize(
+    ("which", "line"),
+    [(LOADER, 4), (KERAS, 4), (EXPORT, 7), (LITERT, 7)],
+    ids=["loader", "judge of the teacher", "exporter", "judge of its product"],
+)
+def test_code_that_is_not_there_is_told_once_before_anything_runs(
+    folder: Path, which: Plugin, line: int
+):
+    lost = replace(which, implementation=f"{__name__}:cod")
+    plugins = [lost if each is which else each for each in (KERAS, LITERT, LOADER, EXPORT)]
+    ((found, message),) = problems(folder, *plugins)
+    assert found == line
+    assert message.startswith(f"The code of {which.kind} {which.name!r} of ours 1 cannot be found")
+    assert f"module {__name__!r} has no 'cod'. Did you mean 'code'?" in message
+
+
+def test_the_lost_code_of_a_loader_that_only_refuses_is_told_too(folder: Path):
+    lost = replace(LOADER, produces="", implementation="no_such_code:refuse")
+    messages = [message for _, message in problems(folder, KERAS, LITERT, lost, EXPORT)]
+    assert [message for message in messages if "there is no module 'no_such_code'" in message]

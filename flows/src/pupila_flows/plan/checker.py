@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pupila_flows.plan.checks import gate, images, publish, runtimes, steps, sweep, teachers
+from pupila_flows.plan.checks import (
+    gate,
+    images,
+    plugins,
+    publish,
+    runtimes,
+    steps,
+    sweep,
+    teachers,
+)
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.source import Problem
@@ -35,6 +44,7 @@ CHECKS: tuple[Check, ...] = (
     gate.groups,
     publish.withheld,
     steps.formats,
+    plugins.code,
 )
 """Each finds the same whichever ran before it; mistakes on one line are told in this order."""
 CHECKS_OF_A_VALID_RECIPE: tuple[Check, ...] = (runtimes.used,)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pupila.contract import OutputContract
 from pupila.errors import PupilaError
+from pupila.implementations import implementation_fault
 from pupila.registry import PluginRegistry
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
@@ -85,6 +86,6 @@ def _format(plugins: PluginRegistry, path: Path, contract: OutputContract) -> st
         loader = plugins.loader(path)
     except OSError as error:
         raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
-    if not loader.produces:
+    if not loader.produces and not implementation_fault(loader):  # `checks.plugins` tells of that
         loader.load()(path, contract, path.parent)
     return loader.produces

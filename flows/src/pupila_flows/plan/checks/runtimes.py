@@ -26,7 +26,7 @@ def installed(context: Context) -> Iterator[Mistake]:
 def judging(context: Context) -> Iterator[Mistake]:
     """One runner, and no more, must judge each format; a format is told of where it first comes."""
     told = set[str]()
-    for location, made in _judged_formats(context):
+    for location, made in judged_formats(context):
         if made in told:
             continue
         told.add(made)
@@ -36,7 +36,7 @@ def judging(context: Context) -> Iterator[Mistake]:
             yield location, str(error)
 
 
-def _judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
+def judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
     """Yield the format of each teacher and of each step that makes a model, as far as known."""
     for teacher in context.teachers.value:
         if teacher.format:

@@ -1,0 +1,58 @@
+"""Checks of the code of all plugins that a run would call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pupila.errors import PupilaError
+from pupila.implementations import implementation_fault
+from pupila.plugin import Plugin
+from pupila.registry import PluginRegistry, installed
+from pupila_flows.plan.checks.runtimes import judged_formats
+from pupila_flows.plan.context import Context
+from pupila_flows.plan.facts import Mistake
+from pupila_flows.recipe.source import Location
+
+_Called = tuple[Location, Plugin, PluginRegistry]
+"""Where a recipe calls for a plugin, and the registry that it is from."""
+
+
+def code(context: Context) -> Iterator[Mistake]:
+    """The code of each plugin must be there; it is told of where the recipe first needs it."""
+    told = set[tuple[str, str]]()
+    for location, plugin, registry in _called(context):
+        key = (plugin.kind, plugin.name)
+        fault = None if key in told else implementation_fault(plugin)
+        told.add(key)
+        if fault:
+            origin = registry.origin(plugin)
+            yield (
+                location,
+                f"The code of {plugin.kind} {plugin.name!r} of {origin.distribution} "
+                f"{origin.version} cannot be found: `implementation` is "
+                f"{plugin.implementation!r}, and {fault}{'' if fault.endswith('?') else '.'} "
+                f"Install it again, or mend the plugin.",
+            )
+
+
+def _called(context: Context) -> Iterator[_Called]:
+    """Yield the plugins of teachers and steps, and the runtimes that models are opened in."""
+    plugins = context.plugins
+    for teacher in context.teachers.value:
+        if teacher.artifact is None:
+            yield ("teachers", teacher.name, "path"), plugins.loader(teacher.path), plugins
+    for name, step in context.steps.value.by_name.items():
+        for plugin in filter(None, (step.plugin, step.control)):
+            yield ("steps", name, "use"), plugin, plugins
+        for plugin in step.config.uses():
+            yield ("steps", name, "with"), plugin, installed()
+    for location, made in judged_formats(context):
+        try:
+            yield location, plugins.runner(made), plugins
+        except PupilaError:
+            continue  # another check tells of it
+    for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
+        try:
+            yield ("evaluate", "runtimes", number), plugins.runtime(name), plugins
+        except PupilaError:
+            continue
