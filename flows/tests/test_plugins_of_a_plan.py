@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pupila.plugin import Exporter, Loader, Plugin, Runner
-from pupila.registry import PluginRegistry, Registered
+from pupila.plugin import Config, Exporter, Loader, Plugin, Runner
+from pupila.registry import PluginRegistry, Registered, installed
+from pupila.testing import plugin_installed
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
+from pupila_flows.report.terminal import plugin_rows
 
 CODE = f"{__name__}:code"
 
@@ -40,6 +43,24 @@ steps:
   lite: {use: export, from: big}
   again: {use: export, from: huge}
 """
+
+
+STUDENTS = """
+from pupila import Student, hookimpl
+
+
+@hookimpl
+def pupila_students():
+    yield Student(name="there", summary="-", implementation="json:loads", size=8)
+    yield Student(name="lost", summary="-", implementation="json:laods", size=8)
+"""
+
+
+class Taught(Config):
+    student: str = "there"
+
+    def uses(self) -> Sequence[Plugin]:
+        return (installed().student(self.student),)
 
 
 def code() -> None:
@@ -125,3 +146,28 @@ def test_the_lost_code_of_a_loader_that_only_refuses_is_told_too(folder: Path):
     lost = replace(LOADER, produces="", implementation="no_such_code:refuse")
     messages = [message for _, message in problems(folder, KERAS, LITERT, lost, EXPORT)]
     assert [message for message in messages if "there is no module 'no_such_code'" in message]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("from: big}", "from: big, with: {student: lost}}", 7),
+        ("steps:", "sweep: {lite.student: [there, lost]}\nsteps:", 6),
+    ],
+)
+def test_the_lost_code_of_a_student_is_told_where_it_is_named(
+    folder: Path, tmp_path: Path, old: str, new: str, line: int
+):
+    (folder / "recipe.yaml").write_text(RECIPE.replace(old, new))
+    plugins = (KERAS, LITERT, LOADER, replace(EXPORT, config=Taught))
+    with plugin_installed(tmp_path / "path", "students-dist", "lost_students", STUDENTS):
+        ((found, message),) = problems(folder, *plugins)
+    assert found == line
+    assert message.startswith("The code of student 'lost' of students-dist 1.0 cannot be found")
+
+
+def test_rivals_are_listed_all_the_same():
+    entries = [Registered(KERAS, "ours", "1")]
+    entries += [Registered(replace(KERAS, name="aaa-keras"), "theirs", "2")]
+    rows = plugin_rows(PluginRegistry(tuple(entries)))
+    assert {"keras", "aaa-keras"} <= {value for row in rows for value in row.values()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import Plugin
@@ -11,6 +13,7 @@ from pupila.registry import PluginRegistry, installed
 from pupila_flows.plan.checks.runtimes import judged_formats
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
+from pupila_flows.plan.plan import configured, split_key
 from pupila_flows.recipe.source import Location
 
 _Called = tuple[Location, Plugin, PluginRegistry]
@@ -46,6 +49,7 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("steps", name, "use"), plugin, plugins
         for plugin in step.config.uses():
             yield ("steps", name, "with"), plugin, installed()
+    yield from _swept(context)
     for location, made in judged_formats(context):
         try:
             yield location, plugins.runner(made), plugins
@@ -56,3 +60,17 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("evaluate", "runtimes", number), plugins.runtime(name), plugins
         except PupilaError:
             continue
+
+
+def _swept(context: Context) -> Iterator[_Called]:
+    """Yield the plugins that values of a sweep name, such as students."""
+    recipe = context.recipe
+    for key, values in recipe.sweep.items() if recipe else ():
+        for number, value in enumerate(values):
+            try:
+                name, path = split_key(key, context.steps.value.by_name)
+                config = configured(context.steps.value.by_name[name], {path: value})
+            except (PupilaError, ValidationError):
+                continue  # another check tells of it
+            for plugin in config.uses():
+                yield ("sweep", key, number), plugin, installed()
