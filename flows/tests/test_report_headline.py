@@ -12,7 +12,7 @@ from pupila.artifact import Threshold
 from pupila_flows.report import formatting, predictions
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.headline import BADGE, MARGIN, headline, keeps_accuracy
-from pupila_flows.results import RunResult
+from pupila_flows.results import Entry, RunResult
 
 
 def test_the_headline_is_the_smallest_pupil_shown_to_lose_at_most_five_points(
@@ -73,6 +73,31 @@ def test_a_small_loss_that_is_not_shown_to_stay_small_is_put_in_figures(tmp_path
     entries = (result.entries[0], changed)
     text = read(result.model_copy(update={"entries": entries}), tmp_path).text
     assert "loses 1.9 points of accuracy here; more images are needed" in text
+
+
+def _of_accuracy(entry: Entry, accuracy: float) -> Entry:
+    """Return an entry that reached that accuracy on the test images."""
+    assert entry.evaluation
+    metrics = entry.evaluation.metrics
+    estimate = metrics.accuracy.model_copy(update={"value": accuracy})
+    metrics = metrics.model_copy(update={"accuracy": estimate})
+    return entry.model_copy(
+        update={"evaluation": entry.evaluation.model_copy(update={"metrics": metrics})}
+    )
+
+
+def test_a_loss_of_just_two_images_of_a_hundred_is_near(tmp_path: Path) -> None:
+    paths = [Path(f"{row}.jpg") for row in range(100)]
+    result = sample_run(tmp_path, [VGG, PUPIL], images=paths)
+    teacher, pupil = result.entries
+    entries = (_of_accuracy(teacher, 0.97), _of_accuracy(pupil, 0.95))
+    assert pupil.evaluation
+    Path(pupil.evaluation.probabilities).unlink()
+    result = result.model_copy(update={"entries": entries})
+    answers = predictions.read_answers(result, tmp_path)
+    verdict = headline(result, Lineage.of(entries), answers)
+    assert 0.97 - 0.95 > 0.02 and not verdict.keeps
+    assert "loses 2.0 points of accuracy here" in verdict.title
 
 
 def test_a_run_where_no_pupil_comes_near_its_teacher_says_so(tmp_path: Path) -> None:

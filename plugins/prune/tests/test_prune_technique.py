@@ -219,6 +219,13 @@ def test_the_smallest_model_within_the_budget_is_kept(accuracies, best, last, pr
         assert product.measured["reason"] == reason
 
 
+def test_rounds_that_lost_as_many_images_are_equal_whatever_float32_makes_of_them(tmp_path):
+    kept = rounds.Rounds(tmp_path, "key", most=2, budget=0.01, images=10)
+    for accuracy in (1.0, 0.7999999, 0.8):
+        kept.curve.append(rounds.Round(10, 0.0, accuracy, 100, {}))
+    assert kept.chosen == 1
+
+
 def colour_net():
     """Compares the blue of a picture with its red: without either, it has one answer for all."""
     image = keras.Input(INPUT.shape)

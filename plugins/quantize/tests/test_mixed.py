@@ -5,7 +5,7 @@ import pytest
 
 from pupila import InputContract, OutputContract, PupilaError, keras_files
 from pupila.artifact import Origin
-from pupila.measured import FloatComparison, LayerSensitivities
+from pupila.measured import FloatComparison, LayerSensitivities, PluginWarning
 from pupila.registry import installed
 from pupila.testing import CLASSES, run_step
 from pupila_quantize import comparing
@@ -63,6 +63,26 @@ def test_the_fewest_layers_that_meet_the_budget_stay_in_float(accuracies, budget
     found = choose(ranked(), lambda scopes: figures(accuracies[len(scopes)]), budget)
     assert (len(found.in_float), found.within) == (in_float, within)
     assert found.comparison.validation_accuracy == accuracies[in_float]
+
+
+def of_100_images(in_float, after):
+    """Compare two numbers of right answers."""
+    return figures(after / 100).model_copy(
+        update={"validation_images": 100, "float_accuracy": in_float / 100}
+    )
+
+
+@pytest.mark.parametrize(("in_float", "after", "budget"), [(96, 95, 0.01), (97, 95, 0.02)])
+def test_a_loss_of_as_many_images_as_the_budget_has_is_within_it(in_float, after, budget):
+    assert in_float / 100 - after / 100 > budget  # as floats
+    found = choose(ranked(), lambda scopes: of_100_images(in_float, after), budget)
+    assert (len(found.in_float), found.within) == (0, True)
+
+
+@pytest.mark.parametrize(("in_float", "after", "warned"), [(95, 90, True), (95, 91, False)])
+def test_a_loss_of_five_images_of_a_hundred_is_a_collapse(in_float, after, warned):
+    measured = comparing.with_warning(of_100_images(in_float, after))
+    assert (measured.read(PluginWarning) is not None) == warned
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
     """
     config: Retraining = step.config
     lesson, key = lesson_of(step), key_of(step, strategy.name)
-    rounds = Rounds(step.scratch, key, strategy.rounds, config.budget)
+    images = len(step.split("validation"))
+    rounds = Rounds(step.scratch, key, strategy.rounds, config.budget, images)
     left = strategy.parameters(model)
     rounds.begin(Round(left, 0.0, uncut_accuracy(step), macs(model), {}))
     model = rounds.last_model() or model

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from pupila.exact import as_written, exact
 from pupila.keras_files import MODEL_NAME, import_keras, save
 from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
 from pupila.store import write_atomically
 
 keras = import_keras()
-
-_ROUNDING = 1e-6
-"""Keras averages accuracies in float32: two that are equal may differ by as much."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,10 @@ class Rounds:
     at most, and none after two in a row that lost more accuracy than the budget.
     """
 
-    def __init__(self, folder: Path, key: str, most: int, budget: float) -> None:
+    def __init__(self, folder: Path, key: str, most: int, budget: float, images: int) -> None:
+        """Go on with what is in the folder; accuracies are those of so many validation images."""
         self.key, self.most, self.budget = key, most, budget
+        self._images = images
         self.curve: list[Round] = []
         self._folder, self._path = folder, folder / "rounds.json"
         if self._path.exists():
@@ -80,7 +81,7 @@ class Rounds:
 
     def is_within_budget(self, number: int) -> bool:
         """Tell whether a round lost no more accuracy than the budget."""
-        return self._lost(number) <= self.budget + _ROUNDING
+        return self._lost(number) <= as_written(self.budget)
 
     @property
     def chosen(self) -> int:
@@ -113,13 +114,18 @@ class Rounds:
         """Say why a round is kept, and why there was no further one."""
         number, last, budget = self.chosen, len(self.curve) - 1, f"the budget of {self.budget:.4g}"
         if not self.is_within_budget(number):
-            return f"Round {number} lost {self._lost(number):.4g} of accuracy, more than {budget}."
+            return f"Round {number} lost {self._lost_in_words(number)}, more than {budget}."
         if last > number:
-            return f"Round {last} lost {self._lost(last):.4g} of accuracy, more than {budget}."
+            return f"Round {last} lost {self._lost_in_words(last)}, more than {budget}."
         return f"Round {last}, the last, lost no more than {budget}."
 
-    def _lost(self, number: int) -> float:
-        return self.curve[0].validation_accuracy - self.curve[number].validation_accuracy
+    def _lost(self, number: int) -> Fraction:
+        """Return what a round lost, exactly; Keras averages accuracies in float32."""
+        uncut, cut = self.curve[0].validation_accuracy, self.curve[number].validation_accuracy
+        return exact(uncut, self._images) - exact(cut, self._images)
+
+    def _lost_in_words(self, number: int) -> str:
+        return f"{float(self._lost(number)):.4g} of accuracy"
 
     def _place(self, number: int) -> Path:
         return self._folder / f"round-{number}"

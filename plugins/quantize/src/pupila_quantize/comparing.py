@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Progress, Step
 from pupila.arrays import Pixels
+from pupila.exact import as_written, exact
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import FloatComparison, Measured, PluginWarning
 from pupila_quantize.calibration import choose_rows
@@ -80,9 +82,18 @@ class Comparison:
         return self.artifact.record.output.probabilities(raw)
 
 
+def accuracy_lost(comparison: FloatComparison) -> Fraction:
+    """Return what a form loses beside the float model: images of all that were compared, exactly.
+
+    Negative where it answers more of them right.
+    """
+    images = comparison.validation_images
+    return exact(comparison.float_accuracy, images) - exact(comparison.validation_accuracy, images)
+
+
 def with_warning(comparison: FloatComparison) -> Measured:
     """Return a comparison, and a warning beside it where accuracy collapses."""
-    if comparison.float_accuracy - comparison.validation_accuracy < COLLAPSE:
+    if accuracy_lost(comparison) < as_written(COLLAPSE):
         return Measured(comparison)
     warning = (
         f"Accuracy falls from {comparison.float_accuracy:.3f} in float to "

@@ -14,7 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pupila.exact import as_written
 from pupila.measured import FloatComparison
+from pupila_quantize.comparing import accuracy_lost
 from pupila_quantize.graph import Layer
 
 Measure = Callable[[Sequence[str]], FloatComparison]
@@ -63,16 +65,12 @@ def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mi
     for count in range(len(ranked) + 1):
         kept = tuple(each.layer for each in ranked[:count])
         comparison = without([layer.scope for layer in kept])
-        lost = comparison.float_accuracy - comparison.validation_accuracy
-        tried = Mixture(kept, comparison, within=lost <= budget)
+        within = accuracy_lost(comparison) <= as_written(budget)
+        tried = Mixture(kept, comparison, within)
         if tried.within:
             return tried
-        if best is None or _accuracy(tried) > _accuracy(best):
+        if best is None or accuracy_lost(tried.comparison) < accuracy_lost(best.comparison):
             best = tried
     if best is None:
         raise ValueError("no mixture was tried")
     return best
-
-
-def _accuracy(mixture: Mixture) -> float:
-    return mixture.comparison.validation_accuracy

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from pupila.evaluation import Estimate
+from pupila.exact import as_written, exact
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.predictions import Answers
@@ -59,7 +61,7 @@ def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
     if not pairs:
         return _without_pupils(result, lineage)
     keeping = [pair for pair in pairs if keeps_accuracy(*pair, answers)]
-    near = [pair for pair in pairs if _change(*pair) >= -NEAR]
+    near = [pair for pair in pairs if _change(*pair) >= -as_written(NEAR)]
     if keeping or near:
         pupil, teacher = min(keeping or near, key=lambda pair: _size(pair[0]))
         title = _put_forward(pupil, teacher, keeps=bool(keeping))
@@ -138,7 +140,7 @@ def _put_forward(pupil: Judged, teacher: Judged, *, keeps: bool) -> str:
     if keeps:
         return f"{smaller} {teacher.name} and keeps its accuracy within {_POINTS}"
     loss = -_change(pupil, teacher)
-    lost = f"{100 * loss:.1f} points of" if loss > 0 else "no"
+    lost = f"{100 * float(loss):.1f} points of" if loss > 0 else "no"
     return (
         f"{smaller} {teacher.name} and loses {lost} accuracy here; more images are needed to show "
         f"that it keeps within {_POINTS}"
@@ -162,9 +164,13 @@ def _sentence(pupil: Judged, teacher: Judged | None, difference: Estimate | None
     return f"{words}: image by image a difference of {points}."
 
 
-def _change(pupil: Judged, teacher: Judged) -> float:
-    """Return what the pupil gains on the test images, as a fraction."""
-    return _accuracy(pupil).value - _accuracy(teacher).value
+def _change(pupil: Judged, teacher: Judged) -> Fraction:
+    """Return what the pupil gains on the test images, exactly."""
+    return _right(pupil) - _right(teacher)
+
+
+def _right(judged: Judged) -> Fraction:
+    return exact(_accuracy(judged).value, judged.evaluation.metrics.images)
 
 
 def _without_pupils(result: RunResult, lineage: Lineage) -> Headline:
