@@ -71,14 +71,15 @@ def test_one_innovation_has_one_mark_in_all_genomes():
     assert marks.of(one, first, "convolution") not in (first, behind)
 
 
-def test_a_cross_is_aligned_by_marks():
-    def genome(*blocks):
-        return Genome(blocks=tuple(Block(mark=m, kind="convolution", filters=f) for m, f in blocks))
+def chain(*blocks):
+    return Genome(blocks=tuple(Block(mark=m, kind="convolution", filters=f) for m, f in blocks))
 
-    first = parent_of(genome((0, 8), (1, 16), (5, 24)))
-    second = parent_of(genome((0, 32), (2, 40), (1, 48)))
+
+def test_a_cross_is_aligned_by_marks():
+    first = parent_of(chain((0, 8), (1, 16), (5, 24)))
+    second = parent_of(chain((0, 32), (2, 40), (1, 48)))
     for seed in range(10):
-        child = variation(seed).crossed(first, second)
+        child = variation(seed).crossed(first, second, equally_fit=False)
         if child.change == "cross":
             assert [each.mark for each in child.genome.blocks] == [0, 1, 5]
             assert child.genome.blocks[0].filters in (8, 32)
@@ -89,6 +90,21 @@ def test_a_cross_is_aligned_by_marks():
             load(build(child.genome, INPUT, 2), child.weights)
             return
     raise AssertionError("no cross in ten seeds")
+
+
+def test_of_equally_fit_parents_what_only_one_has_is_taken_by_chance():
+    first, second = parent_of(chain((0, 8), (1, 16), (5, 24))), parent_of(chain((0, 8), (2, 40)))
+    drawn = []
+    for seed in range(60):
+        drawing = Variation(Space(INPUT, 2), np.random.default_rng(seed), Marks(count=10))
+        drawn.append(drawing.crossed(first, second, equally_fit=True))
+    crosses = [child for child in drawn if child.change == "cross"]
+    marks = {tuple(each.mark for each in child.genome.blocks) for child in crosses}
+    # block 2 stands behind block 0, as in `second`; (0, 1, 5) is the first parent itself
+    assert marks == {(0,), (0, 1), (0, 5), (0, 2), (0, 2, 1), (0, 2, 5), (0, 2, 1, 5)}
+    for child in crosses:
+        load(build(child.genome, INPUT, 2), child.weights)
+        assert ("block_2_conv" in child.weights) == any(b.mark == 2 for b in child.genome.blocks)
 
 
 def test_a_space_without_a_valid_child_is_told():

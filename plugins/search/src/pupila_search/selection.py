@@ -45,13 +45,24 @@ def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
     return distances
 
 
-def ranked(objectives: ArrayLike) -> list[int]:
-    """Return candidates, best first: by front, then the least crowded."""
-    values, order = np.asarray(objectives, np.float64), list[int]()
-    for front in fronts(values):
+Fitness = tuple[int, float]
+"""Number of the front, and how far the neighbours are, negated: the smaller is the fitter."""
+
+
+def fitness(objectives: ArrayLike) -> list[Fitness]:
+    """Return the fitness of each candidate among these: by front, then the least crowded."""
+    values = np.asarray(objectives, np.float64)
+    found: dict[int, Fitness] = {}
+    for number, front in enumerate(fronts(values)):
         apart = crowding(values[front])
-        order += [front[place] for place in np.argsort(-apart, kind="stable")]
-    return order
+        found |= {each: (number, -float(far)) for each, far in zip(front, apart, strict=True)}
+    return [found[candidate] for candidate in range(len(values))]
+
+
+def ranked(objectives: ArrayLike) -> list[int]:
+    """Return candidates, the fittest first."""
+    values = fitness(objectives)
+    return sorted(range(len(values)), key=values.__getitem__)
 
 
 def tournament(order: Sequence[int], random: np.random.Generator) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,8 +11,17 @@ from pupila_search.candidates import Candidate
 from pupila_search.genome import Genome
 from pupila_search.laboratory import Laboratory
 from pupila_search.morphism import Child
-from pupila_search.selection import ranked, tournament
+from pupila_search.selection import Fitness, fitness, tournament
 from pupila_search.variation import Appending, Marks, Parent, Variation
+
+
+@dataclass(frozen=True)
+class Breeder:
+    """A candidate that may have children."""
+
+    candidate: Candidate
+    fitness: Fitness
+    """Among those it was chosen from."""
 
 
 def evolve(laboratory: Laboratory, seed: int) -> None:
@@ -29,16 +39,18 @@ def evolve(laboratory: Laboratory, seed: int) -> None:
     config = laboratory.config
     variation = Variation(laboratory.space, np.random.default_rng(seed), Marks())
     fresh = [_first(variation.initial()) for _ in range(_room(laboratory, config.population))]
-    population = _halved(laboratory, [laboratory.admit(each, (), 0) for each in fresh])
+    first = _halved(laboratory, [laboratory.admit(each, (), 0) for each in fresh])
+    population = _best(laboratory, first)
     generation = 1
     while laboratory.goes_on() and population:
         born: list[Candidate] = []
         for _ in range(_room(laboratory, config.children)):
             child, parents = _bred(laboratory, variation, population)
             born.append(laboratory.admit(child, parents, generation))
-        young = [each for each in population if generation - each.born < config.oldest]
+        old = [each.candidate for each in population]
+        young = [each for each in old if generation - each.born < config.oldest]
         together = young + _halved(laboratory, born)
-        population = _best(laboratory, together or population)[: config.population]
+        population = _best(laboratory, together or old)[: config.population]
         generation += 1
 
 
@@ -91,15 +103,21 @@ def _parent(candidate: Candidate) -> Parent:
 
 
 def _bred(
-    laboratory: Laboratory, variation: Variation, population: Sequence[Candidate]
+    laboratory: Laboratory, variation: Variation, population: Sequence[Breeder]
 ) -> tuple[Child, list[Candidate]]:
-    """Return a child of one or two of the population."""
+    """Return a child of one or two of the population, which has the fittest first.
+
+    Of two parents the fitter comes first.
+    """
     order, random = list(range(len(population))), variation.random
-    first = population[tournament(order, random)]
-    second = population[tournament(order, random)]
-    if first is not second and random.random() < laboratory.config.crossover:
-        return variation.crossed(_parent(first), _parent(second)), [first, second]
-    return variation.mutated(_parent(first)), [first]
+    first, second = tournament(order, random), tournament(order, random)
+    if first != second and random.random() < laboratory.config.crossover:
+        fitter, other = (population[place] for place in sorted((first, second)))
+        equal = fitter.fitness == other.fitness
+        parents = [fitter.candidate, other.candidate]
+        return variation.crossed(*map(_parent, parents), equally_fit=equal), parents
+    chosen = population[first].candidate
+    return variation.mutated(_parent(chosen)), [chosen]
 
 
 def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -112,8 +130,9 @@ def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Can
     return [each for each in candidates if each.stages and each.failed is None]
 
 
-def _best(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Order candidates as NSGA-II does."""
+def _best(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Breeder]:
+    """Order candidates as NSGA-II does, the fittest first."""
     names = laboratory.config.objectives
     values = [[each.objective(name) for name in names] for each in candidates]
-    return [candidates[place] for place in ranked(values)]
+    breeders = map(Breeder, candidates, fitness(values))
+    return sorted(breeders, key=lambda each: each.fitness)

@@ -95,23 +95,36 @@ class Variation:
         )
         return self._within(lambda: self._choice(changes)(parent))
 
-    def crossed(self, first: Parent, second: Parent) -> Child:
+    def crossed(self, fitter: Parent, other: Parent, *, equally_fit: bool) -> Child:
         """Cross two genomes, aligned by their marks.
 
-        Of blocks that both have, either's is taken by chance; what only one has comes from the
-        first, which is to be the fitter one (Stanley and Miikkulainen 2002, figure 4). A cross
-        that is not in the space is replaced by a mutation of the first.
+        Of blocks that both have, either's is taken by chance. What only one has (disjoint and
+        excess genes) comes from the fitter; where both are equally fit, each such block of either
+        is taken by chance (Stanley and Miikkulainen 2002, figure 4). Head and order are those of
+        `fitter`. A cross that is not in the space is replaced by a mutation of `fitter`.
         """
-        others = {block.mark: block for block in second.genome.blocks}
-        shared = [each.mark for each in first.genome.blocks if each.mark in others]
-        taken = {mark for mark in shared if self.random.random() < 0.5}
-        blocks = [others[each.mark] if each.mark in taken else each for each in first.genome.blocks]
-        genome = first.genome.with_blocks(blocks)
-        if self.space.fault(genome) or genome.structure == first.genome.structure:
-            return self.mutated(first)
+        own = {block.mark for block in fitter.genome.blocks}
+        others = {block.mark: block for block in other.genome.blocks}
+        chain = fitter.genome.blocks
+        if equally_fit:
+            merged = _merged(chain, other.genome.blocks)
+            chain = [
+                each
+                for each in merged
+                if (each.mark in own and each.mark in others) or self.random.random() < 0.5
+            ]
+        taken = {
+            each.mark
+            for each in chain
+            if each.mark in others and (each.mark not in own or self.random.random() < 0.5)
+        }
+        blocks = [others[each.mark] if each.mark in taken else each for each in chain]
+        genome = fitter.genome.with_blocks(blocks)
+        if self.space.fault(genome) or genome.structure == fitter.genome.structure:
+            return self.mutated(fitter)
         names = tuple(f"{others[mark].name}_" for mark in taken)
-        learned = {name: of for name, of in second.weights.items() if name.startswith(names)}
-        return Child(genome, first.weights | learned, False, "cross")
+        learned = {name: of for name, of in other.weights.items() if name.startswith(names)}
+        return Child(genome, fitter.weights | learned, False, "cross")
 
     def _within(self, draw: Callable[[], Any]) -> Any:
         """Draw until the space has it."""
@@ -245,6 +258,17 @@ class Variation:
 
     def _choice(self, values: Sequence[T]) -> T:
         return values[int(self.random.integers(len(values)))]
+
+
+def _merged(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
+    """Return all blocks of two genomes: each that only `others` has stands behind the same one."""
+    merged = list(blocks)
+    for index, block in enumerate(others):
+        marks = [each.mark for each in merged]
+        if block.mark not in marks:
+            behind = marks.index(others[index - 1].mark) + 1 if index else 0
+            merged.insert(behind, block)
+    return merged
 
 
 def _swaps(block: Block) -> list[tuple[str, Any]]:
