@@ -14,7 +14,7 @@ from pupila.training.targets import labels_of
 from pupila.views import AS_IS
 from pupila_search.building import build
 from pupila_search.genome import Block, Genome
-from pupila_search.trainee import Trainee
+from pupila_search.trainee import AdamW, Trainee
 
 GENOME = Genome(blocks=(Block(mark=0, kind="convolution", filters=8, stride=2),))
 SIZE = InputContract(height=16, width=16)
@@ -63,6 +63,22 @@ def test_the_rate_is_that_of_the_common_optimizer(train):
     expected = [float(common(step)) for step in range(SCHEDULE.epochs * steps)]
     found = [trainee.rate(step) for step in range(SCHEDULE.epochs * steps)]
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_three_steps_are_those_of_the_common_optimizer_large_gradients_too():
+    common = optimizer(SCHEDULE, steps=10)
+    expected, found = (
+        [keras.Variable([1.0, -2.0]), keras.Variable([[0.5], [0.25], [3.0]])] for _ in range(2)
+    )
+    mine = AdamW(found)
+    for step, factor in enumerate((10.0, 1.0, 0.1)):
+        given = ([3 * factor, 4 * factor], [[0.3], [0.1], [-0.2]])
+        gradients = [keras.ops.convert_to_tensor(each) for each in given]
+        rate = np.float32(common._learning_rate(step))
+        common.apply_gradients(zip(gradients, expected, strict=True))
+        mine.apply(gradients, [each.value for each in found], rate)
+    for right, got in zip(expected, found, strict=True):
+        assert np.array(got) == pytest.approx(np.array(right), rel=1e-5)
 
 
 def test_the_first_step_moves_each_weight_by_the_rate(train):

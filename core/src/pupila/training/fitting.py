@@ -14,7 +14,7 @@ from pupila.runtime import Progress
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 
 keras = import_keras()
 
@@ -25,8 +25,6 @@ The means are over all images.
 """
 
 _WEIGHT_DECAY = 1e-3
-_LARGEST_GRADIENT = 1.0
-"""Norm to which a step's gradient is clipped: early steps of a normalised net are rough."""
 
 
 def optimizer(schedule: Schedule, steps: int) -> Any:
@@ -40,7 +38,7 @@ def optimizer(schedule: Schedule, steps: int) -> Any:
         warmup_target=schedule.learning_rate,
         warmup_steps=steps,
     )
-    return keras.optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, clipnorm=_LARGEST_GRADIENT)
+    return keras.optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
 
 
 def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:

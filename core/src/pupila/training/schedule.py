@@ -7,6 +7,13 @@ from pydantic import Field
 from pupila.plugin import Config
 from pupila.views import Augmentation
 
+LARGEST_GRADIENT = 1.0
+"""Norm to which every trainer clips the gradient of each variable by itself, in each step.
+
+Early steps of a normalised net are rough. It is what `clipnorm` means in Keras, and not the norm of
+all gradients together (`global_clipnorm`; Pascanu et al. 2013, algorithm 1).
+"""
+
 
 class Schedule(Config):
     """How long something is trained, on which pictures."""

@@ -15,13 +15,10 @@ from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches
 from pupila.training.checkpoint import Figures
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 from pupila_quantize.lowering import layers, tf_keras
 
 tf = import_tensorflow()
-
-_LARGEST_GRADIENT = 1.0
-"""Norm to which the gradient of each variable is clipped."""
 
 _LEAST_PROBABILITY = 1e-7
 """Its logarithm stands for the logit where a model ends in something else than a softmax."""
@@ -98,7 +95,7 @@ def _optimizer(schedule: Schedule, steps: int) -> Any:
         warmup_target=schedule.learning_rate,
         warmup_steps=steps,
     )
-    return tf_keras.optimizers.Adam(rate, clipnorm=_LARGEST_GRADIENT, jit_compile=False)
+    return tf_keras.optimizers.Adam(rate, clipnorm=LARGEST_GRADIENT, jit_compile=False)
 
 
 def _before_softmax(model: Any) -> tuple[Any, bool]:

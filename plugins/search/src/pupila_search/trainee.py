@@ -17,14 +17,12 @@ from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches, Images
 from pupila.training.checkpoint import Figures
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 
 tf = import_tensorflow()
 
 _FIRST_DECAY, _SECOND_DECAY, _SMALL = 0.9, 0.999, 1e-7
 _WEIGHT_DECAY = 1e-3
-_LARGEST_GRADIENT = 1.0
-"""Norm of all gradients together, to which they are scaled down."""
 
 
 class AdamW:
@@ -42,8 +40,8 @@ class AdamW:
     def apply(self, gradients: list[Any], weights: list[Any], rate: Any) -> None:
         """Move the weights by one step."""
         mean, square, steps = self.variables
-        given = tf.concat([tf.reshape(each, [-1]) for each in gradients], axis=0)
-        given = tf.clip_by_norm(given, _LARGEST_GRADIENT)
+        clipped = [tf.clip_by_norm(each, LARGEST_GRADIENT) for each in gradients]
+        given = tf.concat([tf.reshape(each, [-1]) for each in clipped], axis=0)
         count = steps.assign_add(1.0)
         first = mean.assign(_FIRST_DECAY * mean + (1 - _FIRST_DECAY) * given)
         second = square.assign(_SECOND_DECAY * square + (1 - _SECOND_DECAY) * given**2)
