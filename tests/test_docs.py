@@ -56,7 +56,9 @@ def test_the_recipe_in_the_readme_is_valid(
 ):
     (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (tmp_path / "recipe.yaml").write_text(text)
-    (tmp_path / "images").mkdir()
+    for label in ("glaucoma", "normal"):
+        (tmp_path / "images" / "train" / label).mkdir(parents=True)
+        (tmp_path / "images" / "train" / label / "1.png").touch()
     (tmp_path / "teacher.keras").symlink_to(shared_teachers / "squeezenet.keras")
     assert [step.name for step in read_plan(tmp_path / "recipe.yaml").steps]
 

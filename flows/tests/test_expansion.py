@@ -92,7 +92,9 @@ teachers:
 
 
 def _plan(folder: Path, text: str, registry: PluginRegistry | None = None) -> Plan:
-    (folder / "images").mkdir(exist_ok=True)
+    for label in ("a", "b"):
+        (folder / "images" / "train" / label).mkdir(parents=True, exist_ok=True)
+        (folder / "images" / "train" / label / "1.png").touch()
     (folder / "big.keras").write_bytes(b"PK")
     file = folder / "recipe.yaml"
     file.write_text(HEAD + dedent(text))

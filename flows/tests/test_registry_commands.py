@@ -191,7 +191,9 @@ publish: {PUBLISH}
 
 def test_a_recipe_that_publishes_without_a_gate_is_warned_of_it(here: Path):
     (here / "recipe.yaml").write_text(RECIPE.replace("{PUBLISH}", "{}"))
-    (here / "images").mkdir()
+    for label in ("ill", "well"):
+        (here / "images" / "train" / label).mkdir(parents=True)
+        (here / "images" / "train" / label / "1.png").touch()
     (here / "model.tflite").write_bytes(b"0000TFL3")
     done = typer.testing.CliRunner().invoke(app, ["check", "recipe.yaml"])
     assert done.exit_code == 0, done.output

@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image, ImageStat
 
 from pupila.digest import digest_file
+from pupila.image_figures import MEASURED, Figures
 from pupila.images import ImageError, decode
 from pupila.runtime import Progress
 
@@ -29,37 +30,12 @@ _MEMORY_NAME = "scan-1.sqlite"
 """The number changes when a figure is computed differently."""
 
 
-class Figures(NamedTuple):
-    """What the contents of one image file measure; NaN where it does not decode."""
-
-    sha256: str
-    """Of the file's bytes; empty where there is no file."""
-    phash: str
-    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty where it does not decode."""
-    width: float
-    """Columns of the upright image, in pixels."""
-    height: float
-    """Rows of the upright image, in pixels."""
-    brightness: float
-    """Mean luma, 0..255."""
-    sharpness: float
-    """Variance of the Laplacian of a grey thumbnail of 256 by 256 pixels."""
-    mean_red: float
-    mean_green: float
-    mean_blue: float
-    error: str
-    """Why it does not decode, or empty."""
-
-
 class _Stamp(NamedTuple):
     """Unchanged together, they let a file stay closed."""
 
     mtime_ns: int
     bytes: int
 
-
-MEASURED = ("bytes", *Figures._fields)
-"""Columns that a scan adds."""
 
 _DTYPES = {"bytes": "int64"} | dict.fromkeys(
     ("width", "height", "brightness", "sharpness", "mean_red", "mean_green", "mean_blue"),

@@ -22,6 +22,7 @@ Check = Callable[[Context], Iterator[Mistake]]
 
 CHECKS: tuple[Check, ...] = (
     images.data,
+    images.classes,
     teachers.names,
     teachers.models,
     steps.settings,

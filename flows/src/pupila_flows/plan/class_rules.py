@@ -6,6 +6,9 @@ be judged on them. A technique that uses only features may take any teacher.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from pupila.errors import nearest
 from pupila.plugin import Technique
 from pupila_flows.recipe.graph import Graph
 
@@ -31,6 +34,19 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
     if after or screens or _gives_features(teacher, graph):
         return None
     return "it is judged on these images, as no step works on it"
+
+
+def labels_of(data: str, labels: Collection[str]) -> str:
+    """Say which labels the images of a folder or of a CSV have."""
+    what = "labels" if data.lower().endswith(".csv") else "folders of classes"
+    return f"the {what} in {data!r} are {list(labels)}"
+
+
+def misspelt(given: Collection[str], labels: Collection[str]) -> str:
+    """Offer the nearest label for each class that no image has; labels that are named are not."""
+    unnamed = [label for label in labels if label not in given]
+    unknown = [name for name in given if name not in labels]
+    return "".join(f" {name!r} is none of them.{nearest(name, unnamed)}" for name in unknown)
 
 
 def _gives_features(teacher: str, graph: Graph) -> bool:

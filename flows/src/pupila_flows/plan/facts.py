@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from pupila import layout
+from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
 from pupila.registry import PluginRegistry
 from pupila_flows.data.open_set.near_misses import listed
@@ -82,6 +84,11 @@ class RecipeFacts:
         return find_out(self._manifest())
 
     @cached_property
+    def found_labels(self) -> Fact[tuple[str, ...] | None]:
+        """Labels that the images have, by folders or in the CSV; None where they cannot be read."""
+        return find_out(self._found_labels())
+
+    @cached_property
     def labels(self) -> Fact[tuple[str, ...]]:
         """Classes of the data; none where they are not known."""
         return find_out(self._labels())
@@ -134,7 +141,8 @@ class RecipeFacts:
 
     def _manifest(self) -> Checking[pd.DataFrame | None]:
         path = yield from self.data.checked()
-        if path is None:
+        found = yield from self.found_labels.checked()
+        if path is None or found is None:
             return None
         from pupila import manifest  # and pandas with it
 
@@ -144,12 +152,31 @@ class RecipeFacts:
             yield ("data", "path"), str(error)
             return None
 
+    def _found_labels(self) -> Checking[tuple[str, ...] | None]:
+        path = yield from self.data.checked()
+        if path is None:
+            return None
+        location = ("data", "path")
+        try:
+            found = layout.labels(path)
+        except PupilaError as error:
+            yield location, str(error)
+            return None
+        except OSError as error:
+            yield location, f"{error.filename!r} cannot be read ({error.strerror})."
+            return None
+        if not found:
+            yield (
+                location,
+                f"the images of {str(path)!r} are all unlabelled: add labelled ones in the splits "
+                f"{', '.join(LABELLED_SPLITS)}.",
+            )
+        return found
+
     def _labels(self) -> Checking[tuple[str, ...]]:
+        found = yield from self.found_labels.checked()
         given = self.view.data.section.classes if self.view.data else None
-        if given:
-            return given
-        manifest = yield from self.manifest.checked()
-        return () if manifest is None else tuple(sorted(set(manifest["label"].tolist()) - {""}))
+        return given or found or ()
 
     def _near_misses(self) -> Checking[Path | None]:
         section = self.recipe.evaluate.open_set if self.recipe else None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pupila.errors import PupilaError, nearest
+from pupila.layout import is_file, is_image
 from pupila.openset import ALL
 
 _COLUMNS = ("path", "group")
@@ -42,8 +43,6 @@ def listed(path: Path) -> list[tuple[str, str]]:
 
 
 def _of_folder(root: Path) -> Iterator[tuple[str, str]]:
-    from pupila.manifest import is_image  # and pandas with it
-
     loose = [each.name for each in root.iterdir() if each.is_file() and is_image(each.name)]
     if loose:
         raise PupilaError(
@@ -90,8 +89,6 @@ def _of_csv(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _of_row(path: Path, line: int, name: str, group: str) -> tuple[str, str]:
-    from pupila.manifest import is_file  # and pandas with it
-
     file = os.path.normpath(path.parent.absolute() / name)
     if not group.strip():
         raise PupilaError(f"{path}, line {line}: {name!r} has no group: name one.")

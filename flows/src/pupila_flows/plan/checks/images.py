@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pupila.errors import nearest, no_class
 from pupila_flows.data import exclude
+from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.view import mapping
@@ -13,17 +14,35 @@ from pupila_flows.recipe.errors import dotted
 
 
 def data(context: Context) -> Iterator[Mistake]:
-    """The images must be there."""
-    yield from context.data.mistakes
+    """The images must be there, in splits, and have labels."""
+    yield from context.found_labels.mistakes
+
+
+def classes(context: Context) -> Iterator[Mistake]:
+    """The classes that `data` names must be the labels of the images, in any order."""
+    section = context.view.data.section if context.view.data else None
+    found = yield from context.found_labels.checked()
+    if section is None or not section.classes or not found:
+        return
+    if set(section.classes) != set(found):
+        yield (
+            ("data", "classes"),
+            f"data.classes are {list(section.classes)}, but {labels_of(section.path, found)}."
+            f"{misspelt(section.classes, found)} Name these, in any order, or leave data.classes "
+            f"out.",
+        )
 
 
 def positive(context: Context) -> Iterator[Mistake]:
-    """The positive class must be one of the classes, where the recipe names these."""
+    """The positive class must be one of the classes."""
     section = context.view.data.section if context.view.data else None
-    if section is None or context.named_classes is None:
+    if section is None or section.positive is None:
         return
-    _, known = context.named_classes
-    if section.positive is not None and section.positive not in known:
+    found = yield from context.found_labels.checked()
+    _, known = context.named_classes or ((), found or ())
+    if found and set(known) != set(found):
+        known = found
+    if known and section.positive not in known:
         yield ("data", "positive"), no_class("positive", section.positive, known)
 
 

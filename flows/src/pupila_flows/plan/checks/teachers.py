@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.errors import dotted
@@ -22,7 +23,15 @@ def models(context: Context) -> Iterator[Mistake]:
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """All teachers that the data binds must tell the same classes apart as the data."""
+    """All teachers that the data binds must tell the same classes apart as the data.
+
+    The labels of the images say which; where they cannot be read, what the recipe names first does.
+    """
+    section = context.view.data
+    found = yield from context.found_labels.checked()
+    if section and found:
+        yield from _unlike_the_images(context, labels_of(section.section.path, found), found)
+        return
     if context.named_classes is None:
         return
     first, known = context.named_classes
@@ -33,4 +42,21 @@ def classes(context: Context) -> Iterator[Mistake]:
                 location,
                 f"{dotted(location)} are {list(given)}, but {dotted(first)} are "
                 f"{list(known)}: name the same ones, in any order, since {reason}.",
+            )
+
+
+def _unlike_the_images(context: Context, said: str, labels: tuple[str, ...]) -> Iterator[Mistake]:
+    for name, reason in context.bound_teachers.items():
+        location, given = ("teachers", name, "classes"), context.teacher_classes[name]
+        if set(given) != set(labels):
+            is_written = context.view.teachers[name].section.classes is not None
+            advice = (
+                "Name these, in the order of the model's outputs"
+                if is_written
+                else "Give a model of these classes"
+            )
+            yield (
+                location,
+                f"{dotted(location)} are {list(given)}, but {said}.{misspelt(given, labels)} "
+                f"{advice}, since {reason}.",
             )

@@ -1,0 +1,298 @@
+"""How images lie in a folder or are listed in a CSV manifest: what is read before any is opened.
+
+It imports no pandas, so that a recipe is checked in a fraction of a second. `pupila.manifest` makes
+a table of the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from pupila.dataset import LABELLED_SPLITS, UNLABELLED
+from pupila.errors import PupilaError, nearest
+from pupila.image_figures import MEASURED
+
+COLUMNS = ("path", "label", "split")
+SPLIT_OF = {
+    **{name: name for name in LABELLED_SPLITS},
+    "val": "validation",
+    "valid": "validation",
+    UNLABELLED: UNLABELLED,
+    "unlabeled": UNLABELLED,
+}
+LAYOUT = "train/<class>/*, validation/<class>/* and test/<class>/*"
+_SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
+
+
+def labels(path: Path) -> tuple[str, ...]:
+    """Return the labels that images have, in alphabetical order; none where all are unlabelled.
+
+    Of a folder the names of the folders of classes, those without any image left out; no more files
+    are looked at than that takes. Of a CSV every line is read, but no file is looked for.
+
+    Raises:
+        PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
+        OSError: a folder or the CSV may not be read.
+    """
+    if path.is_dir():
+        found = _labels_of_folders(path.absolute())
+    elif path.is_file():
+        found = {row.values["label"] for row in listed(path.absolute())}
+    else:
+        raise nothing_at(path)
+    return tuple(sorted(found - {""}))
+
+
+def nothing_at(path: Path) -> PupilaError:
+    """Say that there is neither a folder nor a file."""
+    return PupilaError(
+        f"No data at {str(path)!r}: expected a folder of images ({LAYOUT}) or a CSV manifest."
+    )
+
+
+# A folder ------------------------------------------------------------------------------------
+
+
+def _labels_of_folders(root: Path) -> set[str]:
+    found: set[str] = set()
+    ignored = 0
+    for split_folder in split_folders(root):
+        for label, folder in folders_by_label(split_folder):
+            if label in found:
+                continue
+            for file in files_below(folder):
+                if is_image(file):
+                    found.add(label)
+                    break
+                ignored += 1
+    if not found:
+        raise no_images(root, ignored)
+    return found
+
+
+def no_images(root: Path, ignored: int) -> PupilaError:
+    """Say that a folder holds other files only."""
+    return PupilaError(
+        f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
+        f"with an image's suffix. Expected {LAYOUT}."
+    )
+
+
+def split_folders(root: Path) -> list[Path]:
+    """Return the folders right under `root`, each a split."""
+    folders = _folders(root)
+    splits = [folder for folder in folders if folder.name in SPLIT_OF]
+    others = [folder for folder in folders if folder.name not in SPLIT_OF]
+    images = _count_images(root)
+    if images:
+        raise PupilaError(
+            f"{images} images lie directly in {str(root)!r}, so they have no split and no class. "
+            f"Expected {LAYOUT}."
+        )
+    if not splits:
+        found = ", ".join(repr(folder.name) for folder in others[:5]) or "no folders"
+        raise PupilaError(
+            f"{str(root)!r} has no split folders: found {found}. Expected {LAYOUT}."
+            + (nearest(others[0].name, SPLIT_OF) if others else "")
+        )
+    if others:
+        raise PupilaError(
+            f"{str(others[0])!r} is no split: expected no other folders than train, validation, "
+            f"test and unlabelled.{nearest(others[0].name, SPLIT_OF)}"
+        )
+    return splits
+
+
+def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
+    """Return the folders of a split, each with the label of all that lies in it."""
+    if SPLIT_OF[split_folder.name] == UNLABELLED:
+        return [("", split_folder)]
+    return [(folder.name, folder) for folder in _class_folders(split_folder)]
+
+
+def _class_folders(split_folder: Path) -> list[Path]:
+    images = _count_images(split_folder)
+    if images:
+        raise PupilaError(
+            f"{images} images lie directly in {str(split_folder)!r}, so they have no class. "
+            f"Expected one folder per class: {split_folder.name}/<class>/*."
+        )
+    return _folders(split_folder)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return subfolders in order, without hidden ones (`.git`, `.ipynb_checkpoints`)."""
+    return sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
+
+
+def _count_images(folder: Path) -> int:
+    return sum(1 for each in folder.iterdir() if is_image(each.name) and each.is_file())
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files at any depth, hidden folders left out."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        for name in names:
+            yield os.path.join(parent, name)  # noqa: PTH118  a Path for each of many files is slow
+
+
+def is_image(name: str) -> bool:
+    """Tell by the suffix; `._x.jpg`, macOS' shadow of a file on foreign disks, is none."""
+    base = os.path.basename(name)  # noqa: PTH119  as above
+    suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
+    if base.startswith(".") or not suffix:
+        return False
+    return suffix in _COMMON or suffix in _suffixes()
+
+
+_COMMON = (".jpg", ".jpeg", ".png")
+"""Known without asking Pillow, which imports a module for each of its formats."""
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    """Suffixes of the formats that this Pillow reads (it writes some that it does not)."""
+    formats = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in formats if name in Image.OPEN)
+
+
+# A CSV ---------------------------------------------------------------------------------------
+
+
+_NOTHING: tuple[int, list[str]] = (1, [])
+
+
+class Row(NamedTuple):
+    """A line of a CSV that lists an image."""
+
+    line: int
+    path: str
+    """As it is written."""
+    values: dict[str, str]
+    """By column; the path is absolute, the split has its own name."""
+
+
+def listed(path: Path) -> Iterator[Row]:
+    """Yield the lines of a CSV that list an image.
+
+    Raises:
+        PupilaError: the CSV is not as expected, or lists no image; files are not looked for.
+    """
+    rows = _csv_rows(path)
+    _, header = next(rows, _NOTHING)
+    _check_header(path, header)
+    line_of: dict[str, int] = {}
+    for line, row in rows:
+        values = _checked_values(path, line, header, row)
+        written = row[header.index("path")]
+        earlier = line_of.setdefault(values["path"], line)
+        if earlier != line:
+            raise PupilaError(
+                f"{path}, line {line}: {written!r} is listed a second time, "
+                f"after line {earlier}. Remove one of the two."
+            )
+        yield Row(line, written, values)
+    if not line_of:
+        raise PupilaError(f"{path} lists no image: it has a header and no rows below it.")
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank with its line number."""
+    reader = csv.reader(_lines(path), strict=True)
+    try:
+        for row in reader:
+            if any(row):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise PupilaError(
+            f"{path}, line {reader.line_num} is no CSV: {error}. Quotes inside a field are doubled."
+        ) from None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield line.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise PupilaError(
+                    f"{path}, line {number} is not UTF-8 (byte {line[error.start]:#04x}). Save "
+                    f"the file as 'CSV UTF-8'."
+                ) from None
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    if not header:
+        raise PupilaError(f"{path} is empty: expected a header with {', '.join(COLUMNS)}.")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise PupilaError(f"{path}, line 1 has the column {repeated[0]!r} twice: remove one.")
+    measured = [name for name in header if name in MEASURED]
+    if measured:
+        raise PupilaError(
+            f"{path}, line 1 has the column {measured[0]!r}, which is measured from the files: "
+            f"remove or rename it."
+        )
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        found = ", ".join(map(repr, header))
+        hint = nearest(missing[0], set(header) - set(COLUMNS))
+        raise PupilaError(
+            f"{path}, line 1 has no column {missing[0]!r}: found {found}; expected "
+            f"{', '.join(COLUMNS)}, separated by commas.{hint}"
+        )
+
+
+def _checked_values(
+    path: Path, line: int, header: Sequence[str], row: Sequence[str]
+) -> dict[str, str]:
+    """Return one row by column, with an absolute path and the split's own name."""
+    if len(row) != len(header):
+        raise PupilaError(
+            f"{path}, line {line} has {len(row)} fields: expected {len(header)}, as in line 1."
+        )
+    values = dict(zip(header, map(sys.intern, row), strict=True))
+    empty = next((name for name in ("path", "split") if not values[name].strip()), None)
+    if empty:
+        raise PupilaError(f"{path}, line {line} has no {empty}.")
+    split = SPLIT_OF.get(values["split"])
+    if split is None:
+        raise PupilaError(
+            f"{path}, line {line}: unknown split {values['split']!r}; expected {_SPLITS}."
+            f"{nearest(values['split'], SPLIT_OF)}"
+        )
+    label = _checked_label(f"{path}, line {line}", split, values["label"])
+    file = os.path.normpath(path.parent / values["path"])
+    return values | {"path": file, "label": label, "split": split}
+
+
+def _checked_label(place: str, split: str, label: str) -> str:
+    """Return the label as it is, or "" in the split `unlabelled`."""
+    given = bool(label.strip())
+    if split == UNLABELLED and given:
+        raise PupilaError(
+            f"{place}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
+            f"the split 'train', or leave its label empty."
+        )
+    if split != UNLABELLED and not given:
+        raise PupilaError(
+            f"{place} has no label: give one, or put the image into the split {UNLABELLED!r}."
+        )
+    return label if given else ""
+
+
+def is_file(path: str) -> bool:
+    """Tell whether a file is there and may be looked for."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # the name is too long for a file, or lies in a folder that may not be read
+        return False
