@@ -13,6 +13,8 @@ from pupila_flows.results import RunResult
 
 pytestmark = pytest.mark.long
 
+CALL = "pupila_flows.jobs.run_step:RunStep.call"
+"""Argument of the process that has a step."""
 RECIPE = """\
 name: found
 seed: 3
@@ -98,6 +100,6 @@ def _training(pair: Machines) -> dict[str, str]:
 def _home(pair: Machines) -> str:
     """Return the name of the worker that has the search itself."""
     for name in pair.workers:
-        if any("pupila_flows.jobs.run_step:RunStep" in command for command in pair.commands(name)):
+        if any(CALL in command for command in pair.commands(name)):
             return name
     raise AssertionError("no worker has the search")
