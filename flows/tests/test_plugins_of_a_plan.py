@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from pupila.dataset import LABELLED_SPLITS
 from pupila.plugin import Config, Exporter, Loader, Plugin, Runner
 from pupila.registry import PluginRegistry, Registered, installed
 from pupila.testing import plugin_installed
@@ -71,7 +73,10 @@ def code() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("PUPILA_RUNNERS", "PUPILA_LOADERS"):
         monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "images").mkdir()
+    for split, label in product(LABELLED_SPLITS, "ab"):
+        file = tmp_path / "images" / split / label / "1.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"PNG")
     (tmp_path / "big.keras").write_bytes(b"PK")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     return tmp_path

@@ -199,11 +199,11 @@ def test_alpha_weighs_labels_against_the_answers_of_the_uncut_model(
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "best", "last"),
-    [((0.99, 0.9, 0.9), 1, 3), ((0.99, 0.9, 0.985, 0.9), 3, 4), ((0.9, 0.99, 0.99, 0.99), 4, 4)],
+    ("right", "best", "last"),
+    [((12, 11, 11), 1, 3), ((12, 11, 12, 11), 3, 4), ((11, 12, 12, 12), 4, 4)],
 )
-def test_the_smallest_model_within_the_budget_is_kept(accuracies, best, last, pruning, monkeypatch):
-    real, given = rounds.Rounds.add, iter(accuracies)
+def test_the_smallest_model_within_the_budget_is_kept(right, best, last, pruning, monkeypatch):
+    real, given = rounds.Rounds.add, (count / 12 for count in right)
 
     def add(self, figures, model):
         figures = rounds.Round(**{**vars(figures), "validation_accuracy": next(given)})
@@ -215,7 +215,7 @@ def test_the_smallest_model_within_the_budget_is_kept(accuracies, best, last, pr
     assert len(product.measured["curve"]) == last + 1
     assert product.parameters == product.measured["curve"][best]["parameters"]
     if last > best:
-        reason = f"Round {last} lost 0.1 of accuracy, more than the budget of 0.02."
+        reason = f"Round {last} lost 0.08333 of accuracy, more than the budget of 0.02."
         assert product.measured["reason"] == reason
 
 
