@@ -165,10 +165,10 @@ def test_images_are_answered_one_after_another(
 ):
     content, path = flattening(kind, quantization), tmp_path / "model.tflite"
     path.write_bytes(content)
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
 
     def listen(done: int, total: int, what: str) -> None:
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     interpreter = Interpreter(
         path if from_disk else content, threads=1, reference_kernels=reference_kernels
@@ -176,7 +176,7 @@ def test_images_are_answered_one_after_another(
     answers = interpreter.predict(IMAGES, listen, what="pictures")
     assert answers.dtype == np.float32
     np.testing.assert_array_equal(answers, expected.reshape(2, 18))
-    assert told == [(1, 2, "pictures"), (2, 2, "pictures")]
+    assert reports == [(1, 2, "pictures"), (2, 2, "pictures")]
 
 
 def test_the_precision_in_which_images_are_quantised_may_be_chosen():

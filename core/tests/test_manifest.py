@@ -119,8 +119,11 @@ def rename_images(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (rename_split, r"tset' is no split: expected .* Did you mean 'test'\?"),
-        (misspell_unlabelled, r"unlabled' is no split: .*unlabelled\. Did you mean 'unlabel+ed'\?"),
+        (rename_split, r"tset' is not a split: expected .* Did you mean 'test'\?"),
+        (
+            misspell_unlabelled,
+            r"unlabled' is not a split: .*unlabelled\. Did you mean 'unlabel+ed'\?",
+        ),
         (remove_splits, r"no split folders: found 'ill', 'well'. Expected train/<class>/\*"),
         (misspell_only_split, r"found 'trian'.* Did you mean 'train'\?"),
         (put_image_beside_splits, "1 images lie directly in .*eyes', so they have no split"),

@@ -9,7 +9,7 @@ class Figures(NamedTuple):
     """What the contents of one image file measure; NaN where it does not decode."""
 
     sha256: str
-    """Of the file's bytes; empty where there is no file."""
+    """Of the file's bytes; empty if the file is missing."""
     phash: str
     """Perceptual hash, 64 bits as 16 hexadecimal digits; empty where it does not decode."""
     width: float

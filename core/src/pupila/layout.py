@@ -105,7 +105,7 @@ def split_folders(root: Path) -> list[Path]:
         )
     if others:
         raise PupilaError(
-            f"{str(others[0])!r} is no split: expected no other folders than train, validation, "
+            f"{str(others[0])!r} is not a split: expected no other folders than train, validation, "
             f"test and unlabelled.{nearest(others[0].name, SPLIT_OF)}"
         )
     return splits

@@ -167,10 +167,10 @@ def _opened(artifact: Artifact) -> Generator[_Telling]:
     with closing(open_model(artifact)) as model:
         predict = model.predict
 
-        def told(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+        def predict_checked(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
             return checked_outputs(predict(pictures, progress), artifact, runner, len(pictures))
 
-        yield told
+        yield predict_checked
 
 
 @contextmanager
@@ -178,12 +178,14 @@ def _telling(opened: Callable[[], AbstractContextManager[Compute]]) -> Generator
     """Let a function that tells no progress tell that its pictures are done."""
     with opened() as compute:
 
-        def told(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+        def compute_and_report(
+            pictures: NDArray[np.uint8], progress: Progress
+        ) -> NDArray[np.float32]:
             found = compute(pictures)
             progress(len(pictures), len(pictures), "images")
             return found
 
-        yield told
+        yield compute_and_report
 
 
 def _parts(

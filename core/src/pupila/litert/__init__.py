@@ -1,5 +1,5 @@
 """What plugins share that read LiteRT flatbuffers (`.tflite` files) or run them.
 
-`ai_edge_litert` is imported when a function is called, and is no dependency of core: a plugin that
+`ai_edge_litert` is imported when a function is called. Core does not depend on it: a plugin that
 uses this package lists `ai-edge-litert` in its own `pyproject.toml`.
 """

@@ -106,7 +106,7 @@ class Interpreter:
     ) -> NDArray[np.float32]:
         """Return the raw outputs `(images, columns)`, dequantised, of images in 0..255.
 
-        `what` is the unit in which `progress` is told. An integer input is quantised in
+        `progress` is reported in units of `what`. An integer input is quantised in
         `precision` (see `TensorIO.quantize`).
         """
         outputs = np.empty((len(images), self.output.values_per_image), np.float32)
