@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
@@ -19,9 +19,8 @@ from pupila.noninferiority.comparison import (
     images_to_tell,
     last_rejected,
 )
+from pupila.roc import covariance_of, image_effects, mean_area
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 _LEAST_VARIANCE = 1e-12
 """Of two areas that are 1 and are held to be so: no difference is then more likely than this."""
 
@@ -115,13 +114,9 @@ class PairedAreas:
                 f"An area under the ROC curve needs images of every class, and the classes have "
                 f"{sizes.tolist()!r}: leave `auc` out, or test on more images."
             )
-        both = [_effects(each, truth, columns) for each in (new, reference)]
-        areas = [_mean_area(each, truth, columns) for each in (new, reference)]
-        covariance = np.zeros((2, 2))
-        for label in range(len(sizes)):
-            if sizes[label] > 1:
-                parts = np.stack([each[truth == label] for each in both])
-                covariance += sizes[label] * np.cov(parts)
+        both = [image_effects(each, truth, columns) for each in (new, reference)]
+        areas = [mean_area(each, truth, columns) for each in (new, reference)]
+        covariance = covariance_of(np.stack(both), truth)
         (first, shared), (_, second) = covariance.tolist()
         smallest = int(sizes[list(columns)].min())
         return cls(areas[0], areas[1], len(truth), smallest, (first, second, shared))
@@ -158,41 +153,6 @@ class PairedAreas:
         extra = self.images / 2 - 1
         spread = 1 + extra * (1 - area) / (2 - area) + extra * area / (1 + area)
         return area * (1 - area) * spread / (positives * negatives)
-
-
-def _mean_area(scores: Floats, truth: NDArray[np.int64], columns: Sequence[int]) -> float:
-    return float(
-        np.mean([_placements(scores[:, c], truth == c)[truth == c].mean() for c in columns])
-    )
-
-
-def _effects(scores: Floats, truth: NDArray[np.int64], columns: Sequence[int]) -> Floats:
-    """Return what each image adds to the mean area, but for a constant of its class."""
-    total = np.zeros(len(truth))
-    for column in columns:
-        is_positive = truth == column
-        sizes = np.where(is_positive, is_positive.sum(), (~is_positive).sum())
-        total += _placements(scores[:, column], is_positive) / sizes
-    return total / len(columns)
-
-
-def _placements(scores: Floats, is_positive: Bools) -> Floats:
-    """Return the part of the other class that each image is on the right side of, ties half.
-
-    From midranks, as Sun and Xu 2014 (IEEE Signal Processing Letters 21:1389): among all images
-    less among those of its own class.
-    """
-    among_all, among_own = _midranks(scores), np.empty(len(scores))
-    for own in (is_positive, ~is_positive):
-        among_own[own] = _midranks(scores[own])
-    below = among_all - among_own
-    others = np.where(is_positive, (~is_positive).sum(), is_positive.sum())
-    return np.where(is_positive, below, others - below) / others
-
-
-def _midranks(values: Floats) -> Floats:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
 def _student_tail(value: float, degrees: int) -> float:
