@@ -18,7 +18,6 @@ from pupila.noninferiority import (
     compare_proportions,
     critical_score,
     exact_p_value,
-    holm,
     images_needed,
     power,
     score,
@@ -272,12 +271,6 @@ def test_a_part_is_held_against_its_limit(
     low, high = beta.ppf(0.025, hits, images - hits + 1), beta.ppf(0.975, hits + 1, images - hits)
     assert found.part.low == pytest.approx(low, abs=2e-4)
     assert found.part.high == pytest.approx(1.0 if hits == images else high, abs=2e-4)
-
-
-def test_holms_values_are_those_worked_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,6 @@ class Finding(_Model):
     )
     limit: float = Field(description="The margin, or the limit, that the recipe sets.")
     p_value: float | None = Field(default=None, description="Of a difference at the margin.")
-    adjusted: float | None = Field(default=None, description="The same after Holm 1979.")
     needs_images: int | None = Field(
         default=None, description="Test images that would decide it, where it is inconclusive."
     )

@@ -13,8 +13,11 @@ truth is. McNemar's exact test, on the discordant images alone, knows no margin.
 more work, which was left out.
 
 Areas under the ROC curve are compared by DeLong, DeLong and Clarke-Pearson (1988, Biometrics
-44:837), with a floor under the variance: see `compare_areas`. Several figures of one artifact are
-adjusted by `holm`.
+44:837), with a floor under the variance: see `compare_areas`.
+
+Where several figures are asked and all must pass, each is tested at the full `LEVEL`: the chance
+that all of them pass falsely is no larger than that of one (intersection–union, Berger 1982,
+Technometrics 24:295).
 """
 
 from __future__ import annotations
@@ -22,7 +25,6 @@ from __future__ import annotations
 from pupila.noninferiority.areas import PairedAreas, compare_areas
 from pupila.noninferiority.comparison import LEVEL, POWER, Comparison
 from pupila.noninferiority.exact import score
-from pupila.noninferiority.holm import holm
 from pupila.noninferiority.limits import LimitCheck, check_limit
 from pupila.noninferiority.proportions import (
     compare_proportions,
@@ -43,7 +45,6 @@ __all__ = [
     "compare_proportions",
     "critical_score",
     "exact_p_value",
-    "holm",
     "images_needed",
     "power",
     "score",

@@ -31,15 +31,12 @@ def compare_areas(
     labels: ArrayLike,
     columns: Sequence[int],
     margin: float,
-    *,
-    family: int = 1,
 ) -> Comparison:
     """Compare the mean areas under the ROC curves of some classes, each against the rest.
 
     Both are probabilities `(images, classes)`; `columns` are the classes whose areas count: one
-    where there are two, all where there are more; `family` as in `compare_proportions`. Paired as
-    by DeLong et al. 1988: each image has a placement, the part of the other class that it is on the
-    right side of.
+    where there are two, all where there are more. Paired as by DeLong et al. 1988: each image has a
+    placement, the part of the other class that it is on the right side of.
 
     DeLong's variance is 0 where both separate the classes, or order the images alike, and too small
     near that: in simulations up to one run in five passed falsely. So the variance is never taken
@@ -75,7 +72,7 @@ def compare_areas(
         ),
         p_value=areas.p_value(-margin),
         worse=value < -margin and above(-margin),
-        needs_images=images_to_tell(deviation, deviation, min(0.0, value) + margin, images, family),
+        needs_images=images_to_tell(deviation, deviation, min(0.0, value) + margin, images),
     )
 
 

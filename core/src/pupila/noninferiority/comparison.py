@@ -53,18 +53,15 @@ def check_margin(margin: float) -> None:
         raise PupilaError(f"A margin of {margin!r} allows no comparison: give one between 0 and 1.")
 
 
-def images_to_tell(
-    at_margin: float, in_truth: float, distance: float, images: int, family: int = 1
-) -> int | None:
+def images_to_tell(at_margin: float, in_truth: float, distance: float, images: int) -> int | None:
     """Return how many images tell a difference at this distance from a margin with `POWER`.
 
     None if no number does. More than the `images` there are; `at_margin` and `in_truth` are the
-    deviations of one image's difference, `family` is that of `compare_proportions`.
+    deviations of one image's difference.
     """
     if abs(distance) < TIE:
         return None
-    z_level = NormalDist().inv_cdf(1 - LEVEL / family)
-    wanted = ((z_level * at_margin + _Z_POWER * in_truth) / distance) ** 2
+    wanted = ((Z_LEVEL * at_margin + _Z_POWER * in_truth) / distance) ** 2
     return max(images + 1, math.ceil(wanted))
 
 

@@ -31,13 +31,8 @@ _FINE = 1e-6
 """How exactly a critical score is found."""
 
 
-def compare_proportions(
-    new: ArrayLike, reference: ArrayLike, margin: float, *, family: int = 1
-) -> Comparison:
+def compare_proportions(new: ArrayLike, reference: ArrayLike, margin: float) -> Comparison:
     """Compare what is right in two sets of answers, `(images,)` each, true where right.
-
-    `family` is the number of figures that `holm` is to adjust together: the images that are asked
-    for would do for the strictest of them.
 
     Raises:
         PupilaError: they are not of the same images, there are none, or the margin cannot be.
@@ -64,7 +59,7 @@ def compare_proportions(
         ),
         p_value=p_value,
         worse=worse,
-        needs_images=images_needed(gained, lost, images, margin, family=family),
+        needs_images=images_needed(gained, lost, images, margin),
     )
 
 
@@ -101,9 +96,7 @@ def power(images: int, margin: float, discordance: float, difference: float = 0.
     return float(pass_probabilities(boundary, images, np.array([discordance]), difference)[0])
 
 
-def images_needed(
-    gained: int, lost: int, images: int, margin: float, *, family: int = 1
-) -> int | None:
+def images_needed(gained: int, lost: int, images: int, margin: float) -> int | None:
     """Return with how many images the observed difference is told from the margin; None if none.
 
     The discordance is the observed one. So is the difference, but a gain counts as none. Below the
@@ -113,7 +106,7 @@ def images_needed(
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)
     spreads = _spreads(discordance, difference, margin)
-    return images_to_tell(*spreads, difference + margin, images, family)
+    return images_to_tell(*spreads, difference + margin, images)
 
 
 def _spreads(discordance: float, difference: float, margin: float) -> tuple[float, float]:

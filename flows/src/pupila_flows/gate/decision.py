@@ -1,9 +1,9 @@
 """From what the models answered to the verdicts.
 
-Three verdicts of a margin. *Pass*: a loss of the margin or more is rejected at 2.5 %, also after
-Holm's adjustment over the figures asked of the same images against the same model. *Fail*: the
+Three verdicts of a margin. *Pass*: a loss of the margin or more is rejected at 2.5 %. *Fail*: the
 whole 95 % interval of the difference lies below the margin. *Inconclusive*: neither, and the
-number of images that would tell. An artifact's verdict is the worst of its findings.
+number of images that would tell. An artifact's verdict is the worst of its findings: since every
+figure, group and artifact has to pass, no p-value is adjusted for their number (Berger 1982).
 
 How one figure is compared or held against its limit is in `pupila_flows.gate.conditions`.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pupila.errors import PupilaError
-from pupila.noninferiority import LEVEL, Comparison, holm
+from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import limit_rule, margin_rule
@@ -140,23 +140,15 @@ def _comparisons(
     rows: Rows,
     margins: Mapping[str, float],
 ) -> Iterator[Finding]:
-    """Compare each figure; those that can be compared are adjusted together."""
-    rules = {field: margin_rule(field) for field in margins}
-    comparisons: dict[str, Comparison] = {}
-    reasons: dict[str, str] = {}
+    """Compare each figure by itself."""
     for field, margin in margins.items():
+        rule = margin_rule(field)
         try:
-            comparisons[field] = rules[field].compare(ours, theirs, rows, margin, len(margins))
+            comparison = rule.compare(ours, theirs, rows, margin)
         except PupilaError as error:
-            reasons[field] = str(error)
-    p_values = holm([comparison.p_value for comparison in comparisons.values()])
-    adjusted = dict(zip(comparisons, p_values, strict=True))
-    for field, margin in margins.items():
-        if field in reasons:
-            yield messages.unasked(field, margin, group, against, reasons[field])
+            yield messages.unasked(field, margin, group, against, str(error))
             continue
-        comparison = comparisons[field]
-        verdict = _margin_verdict(comparison, adjusted[field])
+        verdict = _margin_verdict(comparison)
         finding = Finding(
             condition=field,
             against=against,
@@ -167,20 +159,19 @@ def _comparisons(
             difference=comparison.difference,
             limit=margin,
             p_value=comparison.p_value,
-            adjusted=adjusted[field],
             needs_images=comparison.needs_images if verdict == "inconclusive" else None,
             images=()
             if verdict == "pass"
-            else _named(question, ours, rules[field].lost(ours, theirs, rows)),
+            else _named(question, ours, rule.lost(ours, theirs, rows)),
             text="",
         )
         yield messages.describe_comparison(finding, ours, theirs, rows, question)
 
 
-def _margin_verdict(comparison: Comparison, adjusted: float) -> Verdict:
+def _margin_verdict(comparison: Comparison) -> Verdict:
     if comparison.worse:
         return "fail"
-    return "pass" if adjusted <= LEVEL else "inconclusive"
+    return "pass" if comparison.shown else "inconclusive"
 
 
 def _limit_finding(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pupila.evaluation import Estimate
-from pupila.noninferiority import LEVEL
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import (
     ANYTHING,
@@ -158,7 +157,7 @@ def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
 def _margin_verdict(
     finding: Finding, difference: Estimate, unit: Unit, asked: AskedImages, images: int
 ) -> str:
-    """Say what the interval, and Holm's adjustment, allow to be said."""
+    """Say what the interval allows to be said."""
     margin = unit.amount(finding.limit)
     if finding.verdict == "pass":
         return f"It is shown to lose less than {margin}."
@@ -169,12 +168,6 @@ def _margin_verdict(
             f"{over} below."
         )
     needed = _needed(finding, asked, images)
-    if difference.low >= -finding.limit:
-        return (
-            f"By itself it would be shown to lose less than {margin}, but not as one of several "
-            f"figures that are asked at once (p = {finding.adjusted:.3f} after Holm, wanted "
-            f"{LEVEL}){needed}."
-        )
     return f"That leaves open whether it loses less than {margin}{needed}."
 
 

@@ -78,17 +78,15 @@ class MarginRule:
     """What to try after a failure."""
     plot: Plot = "difference"
 
-    def compare(
-        self, ours: Answers, theirs: Answers, rows: Rows, margin: float, family: int
-    ) -> Comparison:
-        """Compare two models on some rows; `family` is the number of figures asked together.
+    def compare(self, ours: Answers, theirs: Answers, rows: Rows, margin: float) -> Comparison:
+        """Compare two models on some rows.
 
         Raises:
             PupilaError: why they cannot be compared.
         """
         asked = self.images.select(ours, rows)
         pair = self.correct(ours)[asked], self.correct(theirs)[asked]
-        return compare_proportions(*pair, margin, family=family)
+        return compare_proportions(*pair, margin)
 
     def lost(self, ours: Answers, theirs: Answers, rows: Rows) -> Rows:
         """Return the rows that only the artifact gets wrong."""
@@ -104,13 +102,11 @@ class MarginRule:
 class AreaMargin(MarginRule):
     """Compares areas under the ROC curve: of the positive class, or of each of several classes."""
 
-    def compare(
-        self, ours: Answers, theirs: Answers, rows: Rows, margin: float, family: int
-    ) -> Comparison:
+    def compare(self, ours: Answers, theirs: Answers, rows: Rows, margin: float) -> Comparison:
         classes = ours.scores.shape[1]
         columns = [ours.positive] if classes == 2 else list(range(classes))
         pair = ours.scores[rows], theirs.scores[rows]
-        return compare_areas(*pair, ours.labels[rows], columns, margin, family=family)
+        return compare_areas(*pair, ours.labels[rows], columns, margin)
 
 
 @dataclass(frozen=True)
