@@ -3,7 +3,7 @@
 What a plugin author needs is importable from here.
 """
 
-from pupila.artifact import Artifact, Threshold
+from pupila.artifact import Artifact, Threshold, ThresholdRule
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
@@ -36,6 +36,7 @@ __all__ = [
     "Student",
     "Technique",
     "Threshold",
+    "ThresholdRule",
     "hookimpl",
     "installed",
 ]

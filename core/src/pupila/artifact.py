@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,6 +30,26 @@ class Origin(BaseModel):
     source: str | None = Field(default=None, description="SHA-256 of the imported model file.")
 
 
+class ThresholdRule(BaseModel):
+    """How a threshold is chosen: by the same rule any model has one, and two can be compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figure: Literal["sensitivity", "specificity"] = Field(description="What is to be reached.")
+    target: float = Field(gt=0, le=1, description="How much of it, at least.")
+    split: str = Field(description="Whose images choose.")
+    images: str = Field(description="Fingerprint of these images.")
+    positives: int = Field(ge=0, description="How many of them are of the positive class.")
+    others: int = Field(ge=0, description="How many of them are not, and had a part in it.")
+
+    def words(self, positive: str) -> str:
+        """Say it in words: `59 glaucoma and 46 other validation images, for a sensitivity of …`."""
+        return (
+            f"{self.positives} {positive} and {self.others} other {self.split} images, "
+            f"for a {self.figure} of {self.target:g}"
+        )
+
+
 class Threshold(BaseModel):
     """Where a model's answer turns: an image is called `positive` from this probability on."""
 
@@ -38,6 +58,11 @@ class Threshold(BaseModel):
     positive: str = Field(description="Class whose probability is compared.")
     value: float = Field(ge=0, le=1, description="Probability from which on it is answered.")
     chosen_on: str = Field(description="What it was chosen on and for, in words.")
+    rule: ThresholdRule | None = Field(
+        default=None,
+        description="The same for programs. Without it the release gate can read no other model "
+        "at a like threshold, and so passes none that ships this one.",
+    )
 
 
 class Record(BaseModel):

@@ -203,3 +203,6 @@ class Evaluation(Measurement):
         default=None, description="Whom it lets through, where it is judged as a gate."
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
+    validation_probabilities: str | None = Field(
+        default=None, description="The same of the validation images, where there are some."
+    )

@@ -101,6 +101,9 @@ def evaluate(
         open_set=open_set
         and judge_open_set(artifact, dataset, open_set, predictions=predictions, progress=progress),
         probabilities=str(_keep(answers, artifact, judged, predictions.folder)),
+        validation_probabilities=None
+        if validation is None
+        else str(_keep(validation[0], artifact, dataset.select("validation"), predictions.folder)),
     )
 
 

@@ -13,7 +13,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pupila.artifact import Threshold
+from pupila.artifact import Threshold, ThresholdRule
 from pupila.errors import PupilaError, no_class
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 
@@ -255,6 +255,23 @@ def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: f
     accepted = float(positives[missed])
     below = scores[scores < accepted]
     return (accepted + float(below.max())) / 2 if len(below) else accepted
+
+
+def chosen_threshold(scores: Floats, is_positive: NDArray[np.bool_], rule: ThresholdRule) -> float:
+    """Return the threshold that a rule chooses on `(images,)` scores of the positive class.
+
+    Raises:
+        PupilaError: there are no images of a class that the rule needs.
+    """
+    needed = is_positive if rule.figure == "sensitivity" else ~is_positive
+    if not needed.any():
+        kind = "of the positive class" if rule.figure == "sensitivity" else "of another class"
+        raise PupilaError(
+            f"A threshold for a {rule.figure} of {rule.target:g} cannot be chosen: of "
+            f"{len(is_positive)} {rule.split} images none is {kind}. Add some."
+        )
+    choose = threshold_for if rule.figure == "sensitivity" else threshold_at
+    return choose(scores, is_positive, rule.target)
 
 
 def operating_point(

@@ -76,6 +76,8 @@ def test_it_ships_a_threshold_that_says_what_chose_it(step_on):
     assert threshold is not None
     assert (threshold.positive, threshold.value) == ("blue", 0.5)
     assert threshold.chosen_on == "12 blue validation images alone, to accept 0.99 of them"
+    assert (threshold.rule.figure, threshold.rule.target) == ("sensitivity", 0.99)
+    assert (threshold.rule.positives, threshold.rule.others) == (12, 0)
 
 
 def test_either_class_may_be_the_one_that_is_learned(step_on, colours):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import Dataset, PupilaError, installed, keras_files, predictions
-from pupila.metrics import threshold_for
+from pupila import Dataset, PupilaError, ThresholdRule, installed, keras_files, predictions
+from pupila.metrics import chosen_threshold, threshold_for
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
@@ -93,6 +93,38 @@ def test_the_files_are_those_of_the_input_and_the_threshold_is_new(run, model):
     assert made.record.threshold.chosen_on == (
         "12 blue and 12 other validation images, for a sensitivity of 0.95"
     )
+
+
+@pytest.mark.parametrize("settings", [{}, {"specificity": 0.75}], ids=str)
+def test_the_rule_is_told_to_programs_too_and_chooses_the_same_threshold_again(
+    run, model, colours, tmp_path, settings
+):
+    threshold = run(model, **settings).record.threshold
+    images = colours.select("validation")
+    figure, target = next(iter(settings.items()), ("sensitivity", 0.95))
+    assert threshold.rule == ThresholdRule(
+        figure=figure,
+        target=target,
+        split="validation",
+        images=images.fingerprint,
+        positives=12,
+        others=12,
+    )
+    blue = images.labels == images.classes.index("blue")
+    scores = probabilities(model, images, tmp_path).astype(np.float64)
+    assert chosen_threshold(scores, blue, threshold.rule) == threshold.value
+
+
+@pytest.mark.parametrize(
+    ("figure", "kind"), [("sensitivity", "the positive"), ("specificity", "another")]
+)
+def test_a_rule_without_the_images_that_it_needs_is_refused(figure, kind):
+    rule = ThresholdRule(
+        figure=figure, target=0.9, split="validation", images="-", positives=0, others=0
+    )
+    lacking = np.array([figure == "specificity"] * 3)
+    with pytest.raises(PupilaError, match=f"of 3 validation images none is of {kind} class"):
+        chosen_threshold(np.array([0.1, 0.2, 0.3]), lacking, rule)
 
 
 @pytest.mark.parametrize(

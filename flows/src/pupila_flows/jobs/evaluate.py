@@ -149,4 +149,7 @@ class Evaluate(Job[Evaluation | Measurement]):
         return name, self.workspace.store.open(digest)
 
     def is_intact(self, result: Evaluation | Measurement) -> bool:
-        return not isinstance(result, Evaluation) or Path(result.probabilities).exists()
+        if not isinstance(result, Evaluation):
+            return True
+        files = (result.probabilities, result.validation_probabilities)
+        return all(Path(each).exists() for each in files if each)

@@ -84,6 +84,7 @@ def _listed(result: RunResult) -> Iterator[str]:
     for entry in result.entries:
         if entry.evaluation:
             yield entry.evaluation.probabilities
+            yield from filter(None, [entry.evaluation.validation_probabilities])
     if result.data.data_docs:
         yield result.data.data_docs
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold
+from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold, ThresholdRule
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, load, macs, parameters, save
 from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
@@ -163,7 +163,15 @@ def _threshold(config: OneClass, splits: Splits) -> Threshold:
         f"{len(splits.validation)} {config.positive} validation images alone, "
         f"to accept {config.accept:g} of them"
     )
-    return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on)
+    rule = ThresholdRule(
+        figure="sensitivity",
+        target=config.accept,
+        split="validation",
+        images=splits.judged.fingerprint,
+        positives=len(splits.validation),
+        others=0,
+    )
+    return Threshold(positive=config.positive, value=0.5, chosen_on=chosen_on, rule=rule)
 
 
 def _data(splits: Splits, columns: int) -> dict[str, int]:

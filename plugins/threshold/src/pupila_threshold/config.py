@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,7 +51,7 @@ class Operating(Config):
         return [each for each in installed().all(Runner) if each.judges]
 
     @property
-    def wanted(self) -> tuple[str, float]:
+    def wanted(self) -> tuple[Literal["sensitivity", "specificity"], float]:
         """Name of the figure that is to be reached, and how much of it."""
         if self.specificity is not None:
             return "specificity", self.specificity

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Product, PupilaError, Step, Threshold
+from pupila import Artifact, Product, PupilaError, Step, Threshold, ThresholdRule
 from pupila.measured import Measured
-from pupila.metrics import Floats, checked, operating_point, threshold_at, threshold_for
+from pupila.metrics import Floats, checked, chosen_threshold, operating_point
 from pupila_threshold.config import Operating
 
 
@@ -36,14 +36,26 @@ def threshold(step: Step[Operating]) -> Product:
     probabilities, truth = checked(answers, images.labels, images.classes, what="validation")
     scores, is_positive = np.clip(probabilities[:, column], 0, 1), truth == column
     _check_both_sides(is_positive, config.positive)
-    value = _chosen(scores, is_positive, config)
+    figure, target = config.wanted
+    rule = ThresholdRule(
+        figure=figure,
+        target=target,
+        split="validation",
+        images=images.fingerprint,
+        positives=int(is_positive.sum()),
+        others=int((~is_positive).sum()),
+    )
+    value = _chosen(scores, is_positive, rule, config.positive)
     _copy(model, step.output)
     return Product.like(
         model,
         format=model.format,
         shipped=model.record.shipped,
         threshold=Threshold(
-            positive=config.positive, value=value, chosen_on=_in_words(is_positive, config)
+            positive=config.positive,
+            value=value,
+            chosen_on=rule.words(config.positive),
+            rule=rule,
         ),
         measured=Measured(operating_point(scores, is_positive, value, "validation")),
     )
@@ -58,28 +70,18 @@ def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
         )
 
 
-def _chosen(scores: Floats, is_positive: NDArray[np.bool_], config: Operating) -> float:
-    name, wanted = config.wanted
-    if name == "sensitivity":
-        return threshold_for(scores, is_positive, wanted)
-    value = threshold_at(scores, is_positive, wanted)
+def _chosen(
+    scores: Floats, is_positive: NDArray[np.bool_], rule: ThresholdRule, positive: str
+) -> float:
+    value = chosen_threshold(scores, is_positive, rule)
     if not (scores[is_positive] >= value).any():
         raise PupilaError(
-            f"With a specificity of {wanted!r} none of the {int(is_positive.sum())} validation "
-            f"images of {config.positive!r} is found: others have a probability of up to "
+            f"With a {rule.figure} of {rule.target!r} none of the {rule.positives} {rule.split} "
+            f"images of {positive!r} is found: others have a probability of up to "
             f"{float(scores[~is_positive].max()):.4g}. Lower `specificity`, ask for a "
             f"`sensitivity`, or give a better model."
         )
     return value
-
-
-def _in_words(is_positive: NDArray[np.bool_], config: Operating) -> str:
-    name, wanted = config.wanted
-    positives, others = int(is_positive.sum()), int((~is_positive).sum())
-    return (
-        f"{positives} {config.positive} and {others} other validation images, "
-        f"for a {name} of {wanted:g}"
-    )
 
 
 def _copy(model: Artifact, output: Path) -> None:
