@@ -169,6 +169,9 @@ def test_probabilities_are_kept_in_the_order_of_the_classes_of_the_data(
     assert kept.sum(axis=1) == pytest.approx(1)
     labels = dataset.select("test").labels
     assert (kept.argmax(axis=1) == labels).mean() == judged.metrics.accuracy.value
+    assert judged.validation_probabilities and judged.validation
+    validation, kept = dataset.select("validation"), np.load(judged.validation_probabilities)
+    assert (kept.argmax(axis=1) == validation.labels).mean() == judged.validation.value
     assert not list(predictions.folder.glob(".partial*"))
 
 
