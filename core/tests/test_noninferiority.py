@@ -20,6 +20,8 @@ from pupila.noninferiority import (
     exact_p_value,
     images_needed,
     power,
+    proportion_reach,
+    reach_of,
     score,
 )
 
@@ -184,6 +186,30 @@ def test_more_images_are_asked_for_the_nearer_the_margin(
 ):
     found = images_needed(gained, lost, 100, margin)
     assert found is None if wanted is None else found in wanted
+
+
+@pytest.mark.parametrize("images", [25, 53, 107, 485])
+def test_an_equal_model_passes_the_margin_within_reach_in_four_of_five_runs(images: int):
+    reach = proportion_reach(images)
+    assert reach is not None
+    assert power(images, reach, 0.05) >= POWER > power(images, reach - 0.001, 0.05)
+
+
+def test_the_reach_of_many_images_is_that_of_the_exact_test():
+    reach = proportion_reach(3_000)
+    assert reach is not None and power(3_000, reach, 0.05) == pytest.approx(POWER, abs=0.06)
+
+
+def test_each_figure_has_the_reach_of_its_own_images():
+    reach = reach_of([51, 56], positive=0)
+    assert reach.accuracy == proportion_reach(107)
+    assert reach.sensitivity == proportion_reach(51)
+    assert reach.specificity == proportion_reach(56)
+    assert reach.auc is not None and 0.05 < reach.auc < 0.12
+    alone = reach_of([0, 10], positive=0)
+    assert (alone.sensitivity, alone.auc) == (None, None) and alone.specificity is not None
+    with pytest.raises(PupilaError, match="none has the index 2"):
+        reach_of([3, 4], positive=2)
 
 
 def test_the_difference_of_areas_is_that_of_the_metrics():

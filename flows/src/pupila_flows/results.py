@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
+
+_MANY_TIMES = 10
+"""A number of images is told as a multiple of those there are, from this multiple on."""
 
 
 class _Model(BaseModel):
@@ -128,6 +132,7 @@ class Finding(_Model):
     needs_images: int | None = Field(
         default=None, description="Test images that would decide it, where it is inconclusive."
     )
+    tested: int | None = Field(default=None, description="Test images that it was asked of.")
     images: tuple[str, ...] = Field(
         default=(),
         description="Test images that only the artifact gets wrong, or answers otherwise than the "
@@ -135,6 +140,17 @@ class Finding(_Model):
     )
     text: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to try, where it did not pass.")
+
+    @property
+    def needs(self) -> str:
+        """`needs_images` in words, to one digit where it is more than ten times what there is."""
+        if self.needs_images is None:
+            return ""
+        times = self.needs_images / self.tested if self.tested else 0
+        if times <= _MANY_TIMES:
+            return f"{self.needs_images:,}"
+        size = 10 ** int(math.log10(times))
+        return f"more than {int(times / size) * size:,} times as many"
 
 
 class ArtifactVerdict(_Model):

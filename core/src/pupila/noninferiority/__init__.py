@@ -33,6 +33,7 @@ from pupila.noninferiority.proportions import (
     images_needed,
     power,
 )
+from pupila.noninferiority.reach import Reach, area_reach, proportion_reach, reach_of
 
 __all__ = [
     "LEVEL",
@@ -40,6 +41,8 @@ __all__ = [
     "Comparison",
     "LimitCheck",
     "PairedAreas",
+    "Reach",
+    "area_reach",
     "check_limit",
     "compare_areas",
     "compare_proportions",
@@ -47,5 +50,7 @@ __all__ = [
     "exact_p_value",
     "images_needed",
     "power",
+    "proportion_reach",
+    "reach_of",
     "score",
 ]

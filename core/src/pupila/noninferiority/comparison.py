@@ -17,7 +17,7 @@ POWER = 0.8
 """Probability with which the number of images that is asked for decides."""
 
 Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL)
-_Z_POWER = NormalDist().inv_cdf(POWER)
+Z_POWER = NormalDist().inv_cdf(POWER)
 TIE = 1e-9
 """Scores nearer than this are equal but for rounding."""
 NARROW = 1e-4
@@ -61,7 +61,7 @@ def images_to_tell(at_margin: float, in_truth: float, distance: float, images: i
     """
     if abs(distance) < TIE:
         return None
-    wanted = ((Z_LEVEL * at_margin + _Z_POWER * in_truth) / distance) ** 2
+    wanted = ((Z_LEVEL * at_margin + Z_POWER * in_truth) / distance) ** 2
     return max(images + 1, math.ceil(wanted))
 
 

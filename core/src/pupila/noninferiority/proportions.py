@@ -100,11 +100,21 @@ def images_needed(gained: int, lost: int, images: int, margin: float) -> int | N
     """Return with how many images the observed difference is told from the margin; None if none.
 
     The discordance is the observed one. So is the difference, but a gain counts as none. Below the
-    margin, it is the number that would show that the new classifier is worse. Formula of the score
-    test, Nam 1997 (Biometrics 53:1422): `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
+    margin, it is the number that would show that the new classifier is worse; `nearly_needed`.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)
+    return nearly_needed(discordance, difference, margin, images)
+
+
+def nearly_needed(
+    discordance: float, difference: float, margin: float, images: int = 0
+) -> int | None:
+    """Return how many images tell a difference from a margin; more than those there are.
+
+    Formula of the score test, Nam 1997 (Biometrics 53:1422):
+    `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
+    """
     spreads = _spreads(discordance, difference, margin)
     return images_to_tell(*spreads, difference + margin, images)
 

@@ -160,6 +160,7 @@ def _comparisons(
             limit=margin,
             p_value=comparison.p_value,
             needs_images=comparison.needs_images if verdict == "inconclusive" else None,
+            tested=len(rule.images.select(ours, rows)),
             images=()
             if verdict == "pass"
             else _named(question, ours, rule.lost(ours, theirs, rows)),
@@ -191,6 +192,7 @@ def _limit_finding(
         interval=result.interval,
         limit=limit,
         needs_images=result.needs_images if result.verdict == "inconclusive" else None,
+        tested=len(question.images),
         images=() if result.verdict == "pass" else _named(question, ours, result.wrong),
         text="",
     )

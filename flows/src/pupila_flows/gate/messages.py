@@ -115,13 +115,13 @@ def describe_comparison(
     if difference is None or finding.other is None:
         return finding
     condition, rule = condition_of(finding.condition), margin_rule(finding.condition)
-    unit, images = condition.unit, len(rule.images.select(ours, rows))
+    unit = condition.unit
     against_published = finding.against == PUBLISHED
     whom = f"{question.published} (published)" if against_published else theirs.side.name
     text = (
         f"{_capital(condition.title)}{_where(finding.group)} is {unit.value(finding.value)}, "
         f"against {unit.value(finding.other)} of {whom}: {_change(difference, unit)}. "
-        f"{_margin_verdict(finding, difference, unit, rule.images, images)}{rule.note(ours, rows)}"
+        f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, rows)}"
     )
     return finding.model_copy(
         update={"text": text, "advice": _advice(finding, rule, unit, ours.side, question)}
@@ -141,7 +141,7 @@ def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
     if finding.verdict == "pass":
         verdict = f"it keeps to the limit, {bound}"
     elif finding.verdict == "inconclusive":
-        needed = _needed(finding, ALL_IMAGES, len(question.images))
+        needed = _needed(finding, ALL_IMAGES)
         verdict = f"that leaves open whether it is {bound}{needed}"
     else:
         verdict = f"{unit.amount(abs(finding.value - finding.limit))} {rule.missed} {bound}"
@@ -154,9 +154,7 @@ def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
     )
 
 
-def _margin_verdict(
-    finding: Finding, difference: Estimate, unit: Unit, asked: AskedImages, images: int
-) -> str:
+def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, asked: AskedImages) -> str:
     """Say what the interval allows to be said."""
     margin = unit.amount(finding.limit)
     if finding.verdict == "pass":
@@ -167,17 +165,16 @@ def _margin_verdict(
             f"It is shown to lose more than the {margin} that are allowed: the interval ends "
             f"{over} below."
         )
-    needed = _needed(finding, asked, images)
+    needed = _needed(finding, asked)
     return f"That leaves open whether it loses less than {margin}{needed}."
 
 
-def _needed(finding: Finding, asked: AskedImages, images: int) -> str:
+def _needed(finding: Finding, asked: AskedImages) -> str:
     """Say how many test images would decide it, where there are so many now."""
     if finding.needs_images is None:
         return f": it lies at the margin itself, so no number of {asked.title} would tell"
-    ask = (
-        f": about {finding.needs_images:,} test {asked.title} would tell, and there are {images:,}"
-    )
+    about = finding.needs if "more" in finding.needs else f"about {finding.needs}"
+    ask = f": {about} test {asked.title} would tell, and there are {finding.tested:,}"
     gone = finding.difference is not None and finding.difference.value < -finding.limit
     return f"{ask}; as it looks now, it would fail" if gone else ask
 

@@ -150,7 +150,7 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
             "where": finding.group or "",
             "found": finding.verdict,
             "difference": _difference(finding),
-            "needs images": f"{finding.needs_images:,}" if finding.needs_images else "",
+            "needs images": finding.needs,
         }
         for artifact in gate.artifacts
         for number, finding in enumerate(artifact.findings)

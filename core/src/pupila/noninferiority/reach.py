@@ -1,0 +1,108 @@
+"""The smallest margins that some test images can show to be kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pupila.errors import PupilaError
+from pupila.noninferiority.areas import PairedAreas
+from pupila.noninferiority.comparison import LEVEL, POWER, Z_POWER
+from pupila.noninferiority.proportions import nearly_needed, power
+
+DISCORDANCE = 0.05
+"""Part of the images of which only one of two equal models is right: a good student's."""
+_AREA = 0.95
+_AREA_VARIANCE = 0.0015
+"""Of one image's difference of placements: two models of area `_AREA` whose normal scores correlate
+by .95, which makes 5 % of their answers differ, as `DISCORDANCE` (computed from 40,000 images)."""
+_GRID = 1_000
+"""Margins are told to a tenth of a percentage point."""
+_MANY = 1_000
+"""Images from which on the formula of the score test is within a tenth of a point of `power`."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The smallest margins that an equal model passes in `POWER` of runs; None: none below 1 does.
+
+    An equal model errs as often as the reference, on other images: `DISCORDANCE`.
+    """
+
+    accuracy: float | None
+    sensitivity: float | None
+    specificity: float | None
+    auc: float | None
+
+
+def reach_of(sizes: Sequence[int], positive: int) -> Reach:
+    """Return what is within reach of so many test images of each class; in some 0.3 s.
+
+    Raises:
+        PupilaError: there is no such class.
+    """
+    if not 0 <= positive < len(sizes):
+        raise PupilaError(f"Of classes of {list(sizes)!r} images none has the index {positive!r}.")
+    images, positives = sum(sizes), sizes[positive]
+    smallest = min(sizes)
+    return Reach(
+        accuracy=proportion_reach(images),
+        sensitivity=proportion_reach(positives),
+        specificity=proportion_reach(images - positives),
+        auc=area_reach(smallest, images - smallest),
+    )
+
+
+@lru_cache(maxsize=256)
+def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | None:
+    """Return the smallest margin of `compare_proportions` within reach.
+
+    By the exact `power`; of more than 1,000 images by the formula, which is as good there.
+    """
+    if images < 1:
+        return None
+
+    def nearly(margin: float) -> bool:
+        needed = nearly_needed(discordance, 0.0, margin)
+        return needed is not None and needed <= images
+
+    about = _smallest(nearly)
+    if about is None or images > _MANY:
+        return about
+
+    def passes(margin: float) -> bool:
+        return power(images, margin, discordance) >= POWER
+
+    return _smallest(passes, 0.85 * about, 1.1 * about)
+
+
+@lru_cache(maxsize=256)
+def area_reach(positives: int, negatives: int) -> float | None:
+    """Return the smallest margin of `compare_areas` within reach, `positives` the smallest class.
+
+    An equal model comes out worse by .84 standard errors or more in one run of five.
+    """
+    if min(positives, negatives) < 1:
+        return None
+    variance = _AREA_VARIANCE * (1 / positives + 1 / negatives)
+    unlucky = PairedAreas(
+        new=_AREA - Z_POWER * math.sqrt(variance),
+        reference=_AREA,
+        images=positives + negatives,
+        positives=positives,
+        variances=(variance, 0.0, 0.0),
+    )
+    return _smallest(lambda margin: unlucky.p_value(-margin) <= LEVEL)
+
+
+def _smallest(passes: Callable[[float], bool], low: float = 0.0, high: float = 1.0) -> float | None:
+    """Return the smallest margin that passes, if all larger ones do; `low` and `high` are near."""
+    fails, does = int(low * _GRID), min(_GRID, math.ceil(high * _GRID))
+    if does < _GRID and not passes(does / _GRID):
+        fails, does = does, _GRID
+    while does - fails > 1:
+        middle = (fails + does) // 2
+        fails, does = (fails, middle) if passes(middle / _GRID) else (middle, does)
+    return does / _GRID if does < _GRID else None
