@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pupila.testing import ignore_progress
 from pupila_flows.data.reading import read_data
+from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckData
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.import_teacher import ImportTeacher
@@ -63,17 +64,17 @@ def run_directly(plan: Plan, place: Workspace) -> None:
     dataset = read_data(plan.data, section.classes, place.cache)
     positive = section.positive_class(dataset.classes)
     CheckData.of(place, dataset, section, str(plan.data)).run(ignore_progress)
-    made: dict[str, str] = {}
+    made: dict[str, StoredArtifact] = {}
     for teacher in plan.teachers:
-        made[teacher.name] = ImportTeacher.of(place, teacher).run(ignore_progress).artifact
+        made[teacher.name] = ImportTeacher.of(place, teacher).run(ignore_progress)
     nodes = expand(plan)
     for node in nodes:
         job = RunStep.of(place, node, dataset).on([made[name] for name in node.inputs])
-        made[node.name] = job.run(ignore_progress).artifact
+        made[node.name] = job.run(ignore_progress)
     compared = {node.name: node.teachers[0] for node in nodes if node.teachers}
-    for name, digest in made.items():
-        artifact, other = place.store.open(digest), compared.get(name)
-        reference = (other, made[other]) if other else None
+    for name, stored in made.items():
+        artifact, other = place.store.open(stored.artifact), compared.get(name)
+        reference = (other, made[other].artifact) if other else None
         Evaluate.of(place, name, artifact, dataset, positive, plan.recipe.evaluate, reference).run(
             ignore_progress
         )

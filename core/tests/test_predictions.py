@@ -319,7 +319,7 @@ def test_something_else_of_each_view_is_computed_once_and_mapped(
     artifact, augmentation, corners = model(tmp_path, log), Augmentation(views=2), Corners()
     for _ in range(2):
         found = predictions.computed(
-            artifact, dataset, augmentation, ignore_progress, "corner", corners
+            artifact, dataset, augmentation, ignore_progress, "corner", "pupila-core", corners
         )
         assert [type(each) for each in found] == [np.memmap, np.memmap]
         sha256, pixels = dataset.frame["sha256"].tolist(), dataset.pixels(INPUT)
@@ -336,7 +336,9 @@ def test_what_is_computed_is_known_by_its_name_and_only_missing_views_are_comput
     artifact, corners = model(tmp_path, log), Corners()
     for views, what in ((1, "corner"), (2, "corner"), (2, "other corner"), (2, "corner")):
         augmentation = Augmentation(views=views)
-        predictions.computed(artifact, dataset, augmentation, ignore_progress, what, corners)
+        predictions.computed(
+            artifact, dataset, augmentation, ignore_progress, what, "pupila-core", corners
+        )
     assert corners.pictures == [6] * 4
     assert corners.opened == 3
     assert predictions.of(artifact, dataset, ignore_progress).shape == (6, 2)  # not the corners
@@ -357,6 +359,7 @@ def test_progress_of_something_else_counts_its_pictures(
         Augmentation(views=2),
         lambda done, total, what: told.append((done, total)),
         "corner",
+        "pupila-core",
         Corners(),
     )
     assert told == [(4, 12), (6, 12), (10, 12), (12, 12)]
@@ -373,7 +376,13 @@ def test_what_gives_too_few_rows_is_not_kept(
 
     def ask(opened: Any) -> Any:
         return predictions.computed(
-            artifact, dataset, Augmentation(views=1), ignore_progress, "corner", opened
+            artifact,
+            dataset,
+            Augmentation(views=1),
+            ignore_progress,
+            "corner",
+            "pupila-core",
+            opened,
         )
 
     with pytest.raises(ValueError, match="5 rows were computed, where 6 were expected"):

@@ -122,7 +122,7 @@ def test_the_process_of_a_job_reads_what_was_written_and_gives_its_key():
     assert job.target == f"{__name__}:Add.call"
 
 
-def _all_jobs() -> Iterator[type[Job[Any]]]:
+def all_jobs() -> Iterator[type[Job[Any]]]:
     for module in pkgutil.iter_modules(jobs.__path__, f"{jobs.__name__}."):
         for each in vars(importlib.import_module(module.name)).values():
             if isinstance(each, type) and issubclass(each, Job) and each.__module__ == module.name:
@@ -130,9 +130,9 @@ def _all_jobs() -> Iterator[type[Job[Any]]]:
 
 
 def test_each_job_says_of_every_path_what_of_it_is_in_the_key():
-    found = {each.__name__ for each in _all_jobs()}
+    found = {each.__name__ for each in all_jobs()}
     assert {"RunStep", "Evaluate", "ImportTeacher", "Publish"} <= found
-    for job in _all_jobs():
+    for job in all_jobs():
         for name, field in job.model_fields.items():
             kinds = (field.annotation, *get_args(field.annotation))
             marked = any(isinstance(each, Keyed) for each in field.metadata)

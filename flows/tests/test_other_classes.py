@@ -317,7 +317,7 @@ class _Told(Silent):
 class _Imported:
     """A teacher that was read, into a store from which its artifact has gone."""
 
-    state = Completed(data=JobResult(StoredArtifact(artifact="0" * 64)))
+    state = Completed(data=JobResult(StoredArtifact(artifact="0" * 64, format="keras")))
 
     def wait(self) -> None: ...
 

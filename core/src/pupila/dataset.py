@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from pupila.contract import InputContract
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, nearest
 from pupila.images import decode, resize
+from pupila.requirements import CORE, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ class Dataset:
 
         They are decoded and resized once, whoever asks first.
         """
-        key = digest_json([self.fingerprint, contract.model_dump(), version("pupila-core")])
+        key = digest_json([self.fingerprint, contract.model_dump(), versions(CORE)])
         path = self.cache / "pixels" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

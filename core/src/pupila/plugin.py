@@ -47,6 +47,9 @@ class Plugin:
     name: str
     summary: str
     implementation: str
+    environment: Callable[[], str] | None = None
+    """Tells what results depend on beside the Python packages that the plugin's package requires: a
+    browser's version, JavaScript packages. With another one they are made again."""
 
     def load(self) -> Callable[..., Any]:
         """Import and return the implementation."""
@@ -151,6 +154,3 @@ class Runner(Plugin):
     recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether it can compute with several threads."""
-    environment: Callable[[], str] | None = None
-    """Tells what else answers and times depend on, a browser's version say: another one is tried
-    anew."""

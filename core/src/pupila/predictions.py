@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.plugin import Runner
 from pupila.registry import installed
+from pupila.requirements import versions
 from pupila.runtime import OpenModel, Progress
 from pupila.views import AS_IS, Augmentation
 
@@ -79,7 +79,8 @@ class Predictions:
 
         Columns are in the order of the artifact's own classes.
         """
-        code = [*_runtime(artifact), version("pupila-core")]
+        registry = installed()
+        code = registry.code_of(registry.runner(artifact.format))
         views = self._views(
             artifact, dataset, augmentation, progress, code, partial(_opened, artifact)
         )
@@ -94,16 +95,18 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
         what: str,
+        distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[NDArray[np.float32]]:
         """Return something else of every view of every image: `(images, columns)`, by view.
 
         The arrays are mapped from disk, not in memory. `what` names the quantity with all that it
-        depends on beside artifact, images and view: it is part of the key. `opened` gives what
+        depends on beside artifact, images and view: it is part of the key, and so are the versions
+        of `distribution`, whose code computes it, and of what that requires. `opened` gives what
         computes it from pictures of the artifact's input size, raw RGB as models read it; it is
         entered once, and only if a view is missing.
         """
-        code = [what, version("pupila-core")]
+        code = (what, *versions(distribution))
         return self._views(
             artifact, dataset, augmentation, progress, code, partial(_telling, opened)
         )
@@ -221,13 +224,6 @@ def _key(
 ) -> str:
     picture = None if augmentation.is_original(view) else [augmentation.digest, view]
     return digest_json([artifact.digest, dataset.fingerprint, picture, list(code)])
-
-
-def _runtime(artifact: Artifact) -> list[str]:
-    """Name what runs an artifact, with its version."""
-    registry = installed()
-    runtime = registry.origin(registry.runner(artifact.format))
-    return [runtime.plugin.name, runtime.distribution, runtime.version]
 
 
 def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:

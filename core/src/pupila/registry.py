@@ -15,6 +15,7 @@ import pluggy
 from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.plugin import ANY_FORMAT, Loader, Plugin, Runner, StepPlugin, Student
+from pupila.requirements import CORE, versions
 
 PluginT = TypeVar("PluginT", bound=Plugin)
 
@@ -76,6 +77,19 @@ class PluginRegistry:
     def origin(self, plugin: Plugin) -> Registered:
         """Return the entry that brought this descriptor."""
         return self._by_name[_namespace(plugin), plugin.name]
+
+    def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
+        """Return all that results of these plugins depend on, as texts for a key.
+
+        That is each by name, distribution and version, what those require, and what a plugin says
+        of its `environment`.
+        """
+        entries = [self.origin(plugin) for plugin in plugins]
+        return (
+            *(f"{each.plugin.name} of {each.distribution} {each.version}" for each in entries),
+            *(plugin.environment() for plugin in plugins if plugin.environment),
+            *versions(CORE, *(each.distribution for each in entries)),
+        )
 
     def all(self, kind: type[PluginT]) -> list[PluginT]:
         """Return every plugin of a kind, in order of name."""

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageStat
 
-from pupila.digest import digest_file
+from pupila.digest import digest_file, digest_json
 from pupila.image_figures import MEASURED, Figures
 from pupila.images import ImageError, decode
+from pupila.requirements import CORE, versions
 from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
@@ -26,8 +27,10 @@ _CHUNK_IMAGES = 256
 _SHARPNESS_SIDE = 256
 """Rows and columns of the grey thumbnail, so that sharpness compares images of any size."""
 
-_MEMORY_NAME = "scan-1.sqlite"
-"""The number changes when a figure is computed differently."""
+
+def _memory_name() -> str:
+    """Another version of what decodes and measures does so again."""
+    return f"scan-{digest_json(versions(CORE))[:16]}.sqlite"
 
 
 class _Stamp(NamedTuple):
@@ -60,7 +63,7 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
     paths: list[str] = listing["path"].tolist()
     columns = {name: np.empty(len(paths), _DTYPES.get(name, object)) for name in MEASURED}
     with (
-        closing(_Memory(cache_folder / _MEMORY_NAME)) as memory,
+        closing(_Memory(cache_folder / _memory_name())) as memory,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for start in range(0, len(paths), _CHUNK_IMAGES):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import psutil
 
 from pupila.registry import installed
-
-_RUNTIMES = (
-    *("tensorflow", "keras", "tf-keras", "ai-edge-litert", "ai-edge-quantizer"),
-    *("tensorflowjs", "prefect", "great-expectations", "numpy", "pandas", "pillow"),
-)
+from pupila.requirements import requirements
 
 
 def describe() -> str:
@@ -25,12 +21,12 @@ def describe() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that can change a figure, Python and the plugins included."""
-    found = {"python": platform.python_version()}
-    found |= {entry.distribution: entry.version for entry in installed().plugins}
-    for name in ("pupila-core", "pupila-flows", *_RUNTIMES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    """Return the versions of all that can change a figure.
+
+    That is Python, every plugin's distribution, and what those require: see `pupila.requirements`.
+    """
+    distributions = {entry.distribution for entry in installed().plugins}
+    found = {"python": platform.python_version(), "prefect": version("prefect")}
+    for name in ("pupila-flows", *distributions):
+        found |= requirements(name)
     return dict(sorted(found.items()))

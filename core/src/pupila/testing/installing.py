@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
 from pupila.registry import installed
+from pupila.requirements import requirements
 
 
 @contextmanager
 def plugin_installed(
-    folder: Path, distribution: str, module: str, code: str, version: str = "1.0"
+    folder: Path,
+    distribution: str,
+    module: str,
+    code: str,
+    version: str = "1.0",
+    requires: Sequence[str] = (),
 ) -> Generator[None]:
     """Install a distribution of one plugin module into `folder` until the block ends.
 
     It comes in by its entry point, as if by pip: for tests of a plugin that has no package yet.
     """
-    write_distribution(folder, distribution, module, code, version)
+    write_distribution(folder, distribution, module, code, version, requires)
     sys.path.insert(0, str(folder))
     invalidate_caches()
     installed.cache_clear()
+    requirements.cache_clear()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop(module, None)
         installed.cache_clear()
+        requirements.cache_clear()
 
 
 def write_distribution(
-    folder: Path, distribution: str, module: str, code: str, version: str = "1.0"
+    folder: Path,
+    distribution: str,
+    module: str,
+    code: str,
+    version: str = "1.0",
+    requires: Sequence[str] = (),
 ) -> None:
     """Write a module, and the metadata that makes it a plugin, as pip would install them."""
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {each}\n" for each in requires)
     )
     (metadata / "entry_points.txt").write_text(f"[pupila]\n{module} = {module}\n")
     (folder / f"{module}.py").write_text(code)

@@ -36,6 +36,11 @@ class Packages:
         """The folder for this version of the lock file, whether it is there or not."""
         return cache_folder() / digest_file(self.project / "package-lock.json")[:16]
 
+    @property
+    def version(self) -> str:
+        """What stands for the versions of all of them in a key."""
+        return f"JavaScript packages {self.folder.name}"
+
     def installed(self) -> Path:
         """Return the folder with `node_modules`.
 

@@ -40,6 +40,11 @@ class Pages:
         digests |= {f"{_SHARED}/{file.name}": digest_tree(file) for file in self.shared}
         return cache_folder() / f"{digest_json(digests)[:16]}-pages"
 
+    @property
+    def version(self) -> str:
+        """What stands for the pages, and all that runs in them, in a key."""
+        return f"pages {self.folder.name}"
+
     def built(self) -> Path:
         """Return the folder with the pages, ready to be served.
 

@@ -29,4 +29,4 @@ class AdoptArtifact(ArtifactJob):
         progress(0, 1, f"copying {self.path.name}")
         artifact = self.workspace.store.adopt(self.path)
         progress(1, 1, f"copied {self.path.name}")
-        return StoredArtifact(artifact=artifact.digest)
+        return StoredArtifact.of(artifact)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pupila.artifact import Origin
+from pupila.artifact import Artifact, Origin
 from pupila.errors import PupilaError
 from pupila.plugin import Plugin
 from pupila.registry import installed
@@ -22,6 +22,12 @@ class StoredArtifact(BaseModel):
 
     artifact: str
     """Its digest."""
+    format: str
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> StoredArtifact:
+        """Return what is remembered of an artifact."""
+        return cls(artifact=artifact.digest, format=artifact.format)
 
 
 class ArtifactJob(Job[StoredArtifact]):

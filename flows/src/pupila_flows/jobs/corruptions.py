@@ -29,7 +29,7 @@ class MakeCorruptions(ImageFolderJob):
             title="alter-images",
             accepted=Images.of(accepted, workspace),
             strengths=tuple(strengths()),
-            code=code_of(packages=("pupila-flows", "pillow")),
+            code=code_of(packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> ImageFolder:

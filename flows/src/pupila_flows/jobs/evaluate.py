@@ -120,7 +120,7 @@ class Evaluate(Job[Evaluation | Measurement]):
             open_set=OpenSetJobImages.of(open_set, workspace) if open_set else None,
             cpu=cpu_name(),
             cores=os.cpu_count(),
-            code=code_of(installed().runner(artifact.format), packages=("pupila-core",)),
+            code=code_of(installed().runner(artifact.format)),
         )
 
     def run(self, progress: Progress) -> Evaluation | Measurement:

@@ -23,7 +23,7 @@ class AskGate(Job[GateResult]):
     @classmethod
     def of(cls, workspace: Workspace, question: Question) -> AskGate:
         """Return the job for a question."""
-        code = code_of(packages=("pupila-core", "pupila-flows"))
+        code = code_of(packages=("pupila-flows",))
         return cls(workspace=workspace, title="gate", question=question, code=code)
 
     def run(self, progress: Progress) -> GateResult:

@@ -38,7 +38,7 @@ class MakeHardNegatives(ImageFolderJob):
             label=section.label,
             count=section.images,
             seed=seed,
-            code=code_of(packages=("pupila-flows", "pillow")),
+            code=code_of(packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> ImageFolder:

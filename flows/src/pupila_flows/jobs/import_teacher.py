@@ -58,4 +58,4 @@ class ImportTeacher(ArtifactJob):
             origin = origin_of(loader, source=digest_tree(self.path))
             artifact = store.add(folder, **record_fields(product, origin))
         progress(1, 1, f"read {self.path.name}")
-        return StoredArtifact(artifact=artifact.digest)
+        return StoredArtifact.of(artifact)

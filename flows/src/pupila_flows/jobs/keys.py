@@ -6,7 +6,6 @@ result: where the workspace and the images lie is left out, so that both may be 
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.dataset import Dataset
 from pupila.plugin import Plugin
 from pupila.registry import installed
+from pupila.requirements import versions
 from pupila_flows.data.frames import read_dataset, write_frame
 from pupila_flows.execution.job import Keyed
 from pupila_flows.workspace import Workspace
@@ -24,10 +24,11 @@ Code = tuple[str, ...]
 
 
 def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
-    """Return the versions of plugins, and of distributions beside them."""
-    entries = [installed().origin(plugin) for plugin in plugins]
-    named = [f"{each.plugin.name} of {each.distribution} {each.version}" for each in entries]
-    return (*named, *(f"{name} {version(name)}" for name in packages))
+    """Return the versions of core, of plugins, and of distributions beside them.
+
+    Those of what they require are among them: see `pupila.requirements`.
+    """
+    return tuple(dict.fromkeys((*installed().code_of(*plugins), *versions(*packages))))
 
 
 def _name(frame: Path) -> str:

@@ -58,14 +58,21 @@ class RunStep(ArtifactJob):
             config=node.config.model_dump(mode="json"),
             seed=node.seed,
             images=None if seen is None else Images.of(seen, workspace),
-            code=code_of(plugin, *node.config.uses(), packages=("pupila-core",)),
+            code=code_of(plugin, *node.config.uses()),
             timeout_minutes=node.timeout_minutes,
             spreads=plugin.spreads,
         )
 
-    def on(self, inputs: Sequence[str]) -> RunStep:
-        """Return the same job on these artifacts, given by digest."""
-        return self.model_copy(update={"inputs": tuple(inputs)})
+    def on(self, inputs: Sequence[StoredArtifact]) -> RunStep:
+        """Return the same job on these artifacts.
+
+        Where it has images, it may ask for answers to them: what runs its inputs computes too.
+        """
+        formats = sorted({each.format for each in inputs}) if self.images else ()
+        runners = [installed().runner(each) for each in formats if each in installed().formats()]
+        code = tuple(dict.fromkeys((*self.code, *code_of(*runners))))
+        given = tuple(each.artifact for each in inputs)
+        return self.model_copy(update={"inputs": given, "code": code})
 
     @property
     def timeout_seconds(self) -> float:
@@ -100,4 +107,4 @@ class RunStep(ArtifactJob):
                 dataset=step.dataset.fingerprint if step.dataset else None,
             )
             artifact = workspace.store.add(folder, **record_fields(product, origin))
-        return StoredArtifact(artifact=artifact.digest)
+        return StoredArtifact.of(artifact)

@@ -46,7 +46,7 @@ class Screen(Job[Check]):
             teacher=section.teacher,
             accepts=section.accepts,
             images=Images.of(dataset, workspace),
-            code=code_of(runner, packages=("pupila-core", "pupila-flows")),
+            code=code_of(runner, packages=("pupila-flows",)),
         )
 
     def run(self, progress: Progress) -> Check:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.runtime import Progress
 from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import NOT_KEYED, Job
+from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.workspace import Workspace
 
 
@@ -31,6 +32,7 @@ class MakeSynthetic(Job[SyntheticData]):
     seed: int
     counts: dict[str, int]
     """Images of each class by split."""
+    code: Code
 
     @classmethod
     def of(cls, workspace: Workspace, seed: int, counts: dict[str, int]) -> MakeSynthetic:
@@ -41,6 +43,7 @@ class MakeSynthetic(Job[SyntheticData]):
             folder=workspace.root / "synthetic",
             seed=seed,
             counts=counts,
+            code=code_of(packages=("pupila-flows", "tensorflow", "keras")),
         )
 
     def run(self, progress: Progress) -> SyntheticData:

@@ -32,8 +32,6 @@ class TryRuntime(Job[Trial]):
     images: ImagesByContent
     threads: int | None
     latency_repeats: int
-    environment: str | None
-    """What else answers and times depend on: a browser's version, say."""
     cpu: str
     cores: int | None
     code: Code
@@ -61,10 +59,9 @@ class TryRuntime(Job[Trial]):
             images=Images.of(images, workspace),
             threads=threads,
             latency_repeats=section.latency_repeats,
-            environment=runner.environment() if runner.environment else None,
             cpu=cpu_name(),
             cores=threads or os.cpu_count(),
-            code=code_of(runner, own, packages=("pupila-core",)),
+            code=code_of(runner, own),
         )
 
     def run(self, progress: Progress) -> Trial:

@@ -41,7 +41,7 @@ Futures = Mapping[str, ArtifactFuture]
 def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
     """Do a job, a step on what was made before, in a child process."""
     if isinstance(job, RunStep) and inputs:
-        job = job.on([each.value.artifact for each in inputs])
+        job = job.on([each.value for each in inputs])
     progress = _ProgressArtifact(job.title)
     result = perform(job, progress)
     progress.finish()

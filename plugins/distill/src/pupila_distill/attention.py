@@ -39,7 +39,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
 from math import prod
 from typing import Any
 
@@ -187,7 +186,8 @@ def _teacher_maps(
         images,
         step.config.augmentation,
         step.progress,
-        f"attention, resized to {shown}, by pupila-distill {version('pupila-distill')}",
+        f"attention, resized to {shown}",
+        "pupila-distill",
         partial(opened_attention, teacher, sizes),
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -44,9 +43,15 @@ def kept(
         PupilaError: they are no numbers.
     """
     (teacher,), layer = step.inputs, step.config.layer
-    what = f"features of {layer or 'the last map'}, by pupila-oneclass {version('pupila-oneclass')}"
-    opened = partial(_opened, net)
-    views = step.predictions.computed(teacher, images, augmentation, step.progress, what, opened)
+    views = step.predictions.computed(
+        teacher,
+        images,
+        augmentation,
+        step.progress,
+        f"features of {layer or 'the last map'}",
+        "pupila-oneclass",
+        partial(_opened, net),
+    )
     return [_checked(view, step) for view in views]
 
 

@@ -20,5 +20,12 @@ def pupila_exporters() -> Iterable[Exporter]:
         max_inputs=None,
         needs_data=True,
         judged=False,
+        environment=_page,
         implementation="pupila_site.export:export",
     )
+
+
+def _page() -> str:
+    from pupila_site.page import PAGES
+
+    return PAGES.version

@@ -29,5 +29,12 @@ def pupila_runners() -> Iterable[Runner]:
         summary="TensorFlow.js under Node, on its WebAssembly backend",
         format="tfjs",
         threaded=False,
+        environment=_packages,
         implementation="pupila_tfjs.runner:open_model",
     )
+
+
+def _packages() -> str:
+    from pupila_tfjs.nodejs import PACKAGES
+
+    return PACKAGES.version

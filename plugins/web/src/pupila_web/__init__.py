@@ -32,5 +32,6 @@ def _runner(name: str, format: str, summary: str, *, threaded: bool = False) -> 
 
 def _browser() -> str:
     from pupila_web.browser import browser_version
+    from pupila_web.pages import PAGES
 
-    return browser_version()
+    return f"{browser_version()}, {PAGES.version}"

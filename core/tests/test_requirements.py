@@ -1,0 +1,135 @@
+"""Which versions a result depends on: a plugin's own, and of what its package requires."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import invalidate_caches
+from pathlib import Path
+
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.requirements import requirements, versions
+from pupila.scanning import scan
+from pupila.store import Store
+from pupila.testing import (
+    draw_images,
+    ignore_progress,
+    keras_artifact,
+    plugin_installed,
+    read_images,
+)
+
+RUNNER = """
+from pupila import Runner, hookimpl
+
+
+@hookimpl
+def pupila_runners():
+    yield Runner(
+        name="abacus",
+        summary="Counts beads",
+        format="beads",
+        implementation="nowhere:nothing",
+        environment=lambda: "a wooden frame",
+    )
+"""
+
+
+@contextmanager
+def distributions(folder: Path, **required: tuple[str, list[str]]) -> Generator[None]:
+    """Install metadata alone: by name, a version and what it requires."""
+    for name, (version, requires) in required.items():
+        metadata = folder / f"{name}-{version}.dist-info"
+        metadata.mkdir(parents=True)
+        lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+        (metadata / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
+    sys.path.insert(0, str(folder))
+    invalidate_caches()
+    requirements.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        requirements.cache_clear()
+
+
+def test_a_distribution_is_known_with_what_it_requires_but_not_what_that_requires(tmp_path: Path):
+    with distributions(
+        tmp_path,
+        wood=("1.0", ["beads>=2", "Gluing_Together", "rich", "never; python_version < '3'"]),
+        beads=("2.5", ["certificates"]),
+        gluing_together=("3", ["nails; extra == 'strong'"]),
+        certificates=("4", []),
+    ):
+        found = requirements("wood")
+    assert found == {"beads": "2.5", "gluing-together": "3", "wood": "1.0"}
+
+
+def test_packages_made_for_pupila_are_known_with_what_they_require(tmp_path: Path):
+    with distributions(
+        tmp_path,
+        wood=("1.0", ["abacus-plugin[fast]", "pupila-core"]),
+        abacus_plugin=("2.0", ["pupila-core>=0.1", "beads", "slow; extra == 'slow'"]),
+        beads=("2.5", ["certificates"]),
+    ):
+        found = requirements("wood")
+        assert found.keys() - requirements("pupila-core").keys() == {
+            "abacus-plugin",
+            "beads",
+            "wood",
+        }
+    assert {"numpy", "pillow", "pupila-core"} <= found.keys()
+    assert "pydantic" not in found
+
+
+def test_what_is_not_installed_and_metadata_of_any_text_are_no_error(tmp_path: Path):
+    with distributions(tmp_path, wood=("1.0", ["beads", "!! not a requirement"])):
+        assert requirements("wood") == {"beads": "missing", "wood": "1.0"}
+    assert requirements("no-such-package") == {"no-such-package": "missing"}
+
+
+def test_what_computes_with_built_in_plugins_is_known():
+    registry = installed()
+    told = [
+        *registry.code_of(registry.runner("keras")),
+        *registry.code_of(registry.runner("tflite")),
+        *registry.code_of(registry.step("quantize-int8")),
+    ]
+    names = {text.rpartition(" ")[0] for text in told}
+    wanted = {"python", "tensorflow", "keras", "tf-keras", "h5py", "ai-edge-litert"}
+    assert wanted | {"ai-edge-quantizer", "pillow", "numpy"} <= names
+    assert len(versions("pupila-core", "pupila-keras")) == len(set(versions("pupila-keras")))
+
+
+def test_code_of_a_plugin_is_another_with_another_version_of_what_it_requires(tmp_path: Path):
+    found: list[tuple[str, ...]] = []
+    for version in ("1.0", "1.1"):
+        with (
+            distributions(tmp_path / version, beads=(version, [])),
+            plugin_installed(
+                tmp_path / f"plugin-{version}", "abacus-dist", "abacus", RUNNER, requires=["beads"]
+            ),
+        ):
+            found.append(installed().code_of(installed().runner("beads")))
+    before, after = found
+    assert set(before) ^ set(after) == {"beads 1.0", "beads 1.1"}
+    assert before[:2] == ("abacus of abacus-dist 1.0", "a wooden frame")
+
+
+def test_with_another_pillow_images_are_measured_and_rendered_again(tmp_path: Path):
+    dataset = read_images(draw_images(tmp_path / "images", images=1), tmp_path / "cache")
+    artifact = keras_artifact(Store(tmp_path / "store"))
+    predictions = Predictions(tmp_path / "predictions")
+
+    def kept() -> tuple[int, ...]:
+        scan(dataset.frame[["path", "label", "split"]], tmp_path / "cache", ignore_progress)
+        predictions.of(artifact, dataset, ignore_progress)
+        kinds = ("cache/scan-*.sqlite", "cache/pixels/*.npy", "predictions/*.npy")
+        return tuple(len([*tmp_path.glob(kind)]) for kind in kinds)
+
+    assert kept() == kept() == (1, 1, 1)
+    with distributions(tmp_path / "newer", pillow=("99.0", [])):
+        assert kept() == (2, 2, 2)
+    assert kept() == (2, 2, 2)

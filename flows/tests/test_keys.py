@@ -1,0 +1,209 @@
+"""What computes is in the key of whatever it computes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import invalidate_caches
+from inspect import isabstract
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_job import all_jobs
+
+from pupila.artifact import Artifact, Origin
+from pupila.contract import InputContract, OutputContract
+from pupila.dataset import Dataset
+from pupila.registry import installed
+from pupila.requirements import requirements
+from pupila.testing import CLASSES, draw_images, plugin_installed, read_images
+from pupila_flows import machine
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.check_data import CheckData
+from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.run_step import RunStep
+from pupila_flows.jobs.screen import Screen
+from pupila_flows.jobs.synthetic import MakeSynthetic
+from pupila_flows.jobs.try_runtime import TryRuntime
+from pupila_flows.plan.expand import Node
+from pupila_flows.plan.plan import PlannedTeacher
+from pupila_flows.recipe.schema import DataSection, EvaluateSection, ScreenSection
+from pupila_flows.workspace import Workspace
+
+OUTPUT = OutputContract(kind="softmax", classes=CLASSES)
+
+RUNTIME = """
+from pupila import Exporter, Loader, Runner, Technique, hookimpl
+
+
+@hookimpl
+def pupila_runners():
+    yield Runner(
+        name="abacus", summary="Counts beads", format="beads", implementation="nowhere:nothing"
+    )
+
+
+@hookimpl
+def pupila_loaders():
+    yield Loader(
+        name="load-beads",
+        summary="Reads beads",
+        produces="beads",
+        recognises=lambda path: path.suffix == ".beads",
+        implementation="nowhere:nothing",
+    )
+
+
+@hookimpl
+def pupila_techniques():
+    yield Technique(
+        name="polish",
+        summary="Polishes beads",
+        accepts=frozenset({"beads"}),
+        produces="beads",
+        implementation="nowhere:nothing",
+    )
+"""
+"""All of it computes with the package `beadwork`."""
+
+LEARNS = """
+from pupila import Exporter, Technique, hookimpl
+
+
+@hookimpl
+def pupila_techniques():
+    yield Technique(
+        name="learn",
+        summary="Learns from beads",
+        accepts=frozenset({"beads"}),
+        produces="keras",
+        needs_data=True,
+        implementation="nowhere:nothing",
+    )
+
+
+@hookimpl
+def pupila_exporters():
+    yield Exporter(
+        name="photograph",
+        summary="Takes a picture of beads",
+        accepts=frozenset({"beads"}),
+        produces="picture",
+        implementation="nowhere:nothing",
+    )
+"""
+"""From a package of its own, which does not require `beadwork`."""
+
+
+@contextmanager
+def packages(folder: Path, **installed_versions: str) -> Generator[None]:
+    """Install two plugins, the package that one of them computes with, and others, as metadata."""
+    for name, version in ({"beadwork": "1.0"} | installed_versions).items():
+        metadata = folder / f"{name}-{version}.dist-info"
+        metadata.mkdir(parents=True)
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (metadata / "METADATA").write_text(text)
+    sys.path.insert(0, str(folder))
+    invalidate_caches()
+    try:
+        with (
+            plugin_installed(folder / "a", "runtime-dist", "beads_a", RUNTIME, "1", ["beadwork"]),
+            plugin_installed(folder / "b", "learns-dist", "beads_b", LEARNS),
+        ):
+            yield
+    finally:
+        sys.path.remove(str(folder))
+        requirements.cache_clear()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.at(tmp_path / "workspace")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, place: Workspace) -> Dataset:
+    return read_images(draw_images(tmp_path / "images", images=1), place.cache)
+
+
+@pytest.fixture
+def beads(place: Workspace) -> Artifact:
+    with place.store.draft() as folder:
+        (folder / "beads.txt").write_text("o-o")
+        origin = Origin(plugin="beads", distribution="runtime-dist", version="1")
+        size = InputContract(height=8, width=8)
+        return place.store.add(folder, format="beads", input=size, output=OUTPUT, origin=origin)
+
+
+def step(place: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunStep:
+    plugin = installed().step(name)
+    node = Node(
+        name=name,
+        step=name,
+        plugin=plugin,
+        config=plugin.config(),
+        inputs=("beads",),
+        without={},
+        seed=0,
+        timeout_minutes=1,
+        retries=0,
+        settings={},
+        seeded=False,
+    )
+    return RunStep.of(place, node, dataset).on([StoredArtifact.of(beads)])
+
+
+def keys(place: Workspace, dataset: Dataset, beads: Artifact) -> dict[str, str]:
+    """Return the key of every kind of job that has to do with a plugin, by a name for it."""
+    section, runner = EvaluateSection(), installed().runner("beads")
+    source = place.root / "teacher.beads"
+    source.write_text("o-o")
+    teacher = PlannedTeacher("teacher", source, "beads", OUTPUT)
+    screen = ScreenSection(teacher="teacher", accepts=CLASSES[0])
+    data = DataSection(path=str(place.root))
+    jobs: dict[str, Job[Any]] = {
+        "read": ImportTeacher.of(place, teacher),
+        "polish": step(place, "polish", dataset, beads),
+        "learn": step(place, "learn", dataset, beads),
+        "photograph": step(place, "photograph", dataset, beads),
+        "evaluate": Evaluate.of(place, "beads", beads, dataset, CLASSES[0], section),
+        "try": TryRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
+        "screen": Screen.of(place, screen, beads, dataset),
+        "check": CheckData.of(place, dataset, data, "images"),
+        "draw": MakeSynthetic.of(place, 0, {}),
+    }
+    return {name: job.key for name, job in jobs.items()}
+
+
+def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
+    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact
+):
+    with packages(tmp_path / "old"):
+        before = keys(place, dataset, beads)
+        assert keys(place, dataset, beads) == before
+    with packages(tmp_path / "new", beadwork="1.1"):
+        after = keys(place, dataset, beads)
+        assert machine.versions()["beadwork"] == "1.1"
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"read", "polish", "learn", "evaluate", "try", "screen"}
+
+
+@pytest.mark.parametrize("library", ["numpy", "pillow"])
+def test_another_version_of_what_core_requires_does_everything_again(
+    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact, library: str
+):
+    with packages(tmp_path / "old"):
+        before = keys(place, dataset, beads)
+    with packages(tmp_path / "new", **{library: "99.0"}):
+        after = keys(place, dataset, beads)
+    assert {name for name in before if before[name] == after[name]} == set()
+
+
+def test_every_job_that_computes_has_its_code_in_its_key():
+    whole = {job for job in all_jobs() if not isabstract(job)}
+    without = {job.__name__ for job in whole if "code" not in job.model_fields}
+    assert without == {"AdoptArtifact", "Publish"}
