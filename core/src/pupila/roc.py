@@ -61,14 +61,15 @@ def placements(scores: Floats, is_positive: Bools) -> Floats:
     From midranks, as Sun and Xu 2014 (IEEE Signal Processing Letters 21:1389): among all images
     less among those of its own class.
     """
-    among_all, among_own = _midranks(scores), np.empty(len(scores))
+    among_all, among_own = midranks(scores), np.empty(len(scores))
     for own in (is_positive, ~is_positive):
-        among_own[own] = _midranks(scores[own])
+        among_own[own] = midranks(scores[own])
     below = among_all - among_own
     others = np.where(is_positive, (~is_positive).sum(), is_positive.sum())
     return np.where(is_positive, below, others - below) / others
 
 
-def _midranks(values: Floats) -> Floats:
+def midranks(values: Floats) -> Floats:
+    """Return the rank of each value, from 1 for the lowest; ties have the mean of theirs."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[places]
