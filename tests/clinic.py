@@ -160,6 +160,12 @@ class Clinic:
         begun = [task for task in found if task["state"]]
         return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in begun}
 
+    def fired(self) -> list[str]:
+        """Return the names of the automations that have fired, in order."""
+        asked = {"event": {"name": ["prefect.automation.triggered"]}, "order": "ASC"}
+        found = self.station.api.post("/events/filter", {"filter": asked})["events"]
+        return [each["resource"]["prefect.resource.name"] for each in found]
+
     def latest(self) -> RunResult:
         """Return the result of the last run."""
         folder = max((self.folder / ".pupila" / "runs" / "clinic").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from html import unescape
 
@@ -52,7 +53,7 @@ def test_a_retrained_teacher_starts_a_run_by_itself_of_what_depends_on_it(clinic
 def test_a_worse_teacher_is_stopped_by_the_gate_and_the_report_says_why(clinic: Clinic):
     state = clinic.end_of(clinic.retrained("worse.keras"))
     assert state["type"] == "FAILED"
-    assert "left-int8" in state["message"] and "gate" in state["message"]
+    assert "gate: left-int8 fails: accuracy" in state["message"] and "\n" not in state["message"]
     result = clinic.latest()
     assert result.gate and result.gate.verdict == "fail"
     verdicts = {each.entry: each.verdict for each in result.gate.artifacts}
@@ -61,6 +62,13 @@ def test_a_worse_teacher_is_stopped_by_the_gate_and_the_report_says_why(clinic: 
     report = clinic.report()
     assert all(finding.text in unescape(report) for finding in failed(result))
     assert clinic.current() == 2
+
+
+def test_the_change_of_verdict_is_told_and_the_unchanged_night_was_silent(clinic: Clinic):
+    deadline = time.monotonic() + 60
+    while not clinic.fired() and time.monotonic() < deadline:
+        time.sleep(1)
+    assert clinic.fired() == ["Pupila: a verdict changed"]
 
 
 def test_a_rollback_brings_the_first_version_back_and_history_tells_all(clinic: Clinic):

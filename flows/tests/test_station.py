@@ -28,7 +28,6 @@ from pupila_flows.cli.main import app
 from pupila_flows.station import station, worker
 from pupila_flows.station.address import Address, StationRecord, check_free, write_record
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import TAG, Deployment
 from pupila_flows.station.environment import environment
 from pupila_flows.station.monitor import Watch
 from pupila_flows.station.register import register
@@ -326,32 +325,6 @@ def test_a_server_that_is_down_or_refuses_is_told_in_a_sentence(server: Server):
         pytest.raises(PupilaError, match=rf"'{nobody}' does not answer .*: start it"),
     ):
         register([])
-
-
-@pytest.mark.long
-def test_deployments_stay_until_others_are_wanted_in_their_place():
-    from prefect.client.orchestration import get_client
-    from prefect.testing.utilities import prefect_test_harness
-
-    def spec(name: str) -> Deployment:
-        return Deployment(name, "compress", "", {"recipe": "r", "workspace": "w"}, (TAG,))
-
-    with prefect_test_harness(server_startup_timeout=200), get_client(sync_client=True) as client:
-
-        def there() -> set[str]:
-            return {each.name for each in client.read_deployments()}
-
-        register([spec("one"), spec("two")])
-        automations = client.read_automations()
-        register([])
-        assert there() == {"one", "two"}
-        assert client.read_automations() == automations
-        with pytest.raises(PupilaError, match="There is no block 'webhook/none'"):
-            register([spec("three")], "webhook/none")
-        assert there() == {"one", "two"}
-        register([spec("two")])
-        assert there() == {"two"}
-        assert len(client.read_automations()) == len(automations) == 2
 
 
 def test_a_deployment_that_hangs_is_told_and_not_shown_as_a_defect(

@@ -228,3 +228,19 @@ class RunResult(_Model):
     test_labels: tuple[int, ...] = Field(
         default=(), description="Index into `data.classes` of each test image."
     )
+
+    @property
+    def withheld(self) -> str | None:
+        """Why nothing may be published though nothing failed, in a line; None where it may."""
+        if self.gate is None:
+            return None
+        if self.gate.verdict == "inconclusive":
+            unclear = [each.entry for each in self.gate.artifacts if each.verdict != "pass"]
+            return (
+                "Nothing is published: the gate cannot tell yet whether "
+                f"{', '.join(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "
+                "the report says what would tell."
+            )
+        publication = self.publication
+        withheld = publication is not None and publication.outcome == "withheld"
+        return publication.reason if publication and withheld else None

@@ -245,7 +245,7 @@ def _run(
     *,
     sweeps: bool = False,
 ) -> None:
-    """Run or sweep a recipe, print what came of it, and exit 1 where a part of it failed."""
+    """Run or sweep a recipe, print what came of it, and exit 1 where it failed or is withheld."""
     from pupila_flows.cli.console import logged_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
@@ -276,7 +276,7 @@ def _run(
         print(result.model_dump_json())
     else:
         _print_result(result, path)
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed or result.withheld else 0)
 
 
 def _print_result(result: RunResult, path: Path) -> None:

@@ -32,8 +32,8 @@ Timezone = Annotated[str, typer.Option(help="Time zone of --cron.")]
 Notify = Annotated[
     str | None,
     typer.Option(
-        help="Prefect block that tells of a failed or late night, as `slack-webhook/my-channel`; "
-        "by default the log tells.",
+        help="Prefect block that tells of a failed or late night and of a changed verdict, as "
+        "`slack-webhook/my-channel`; by default the log tells.",
         show_default=False,
     ),
 ]

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.futures import as_completed
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pupila.errors import PupilaError
@@ -34,7 +35,7 @@ from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
-from pupila_flows.run.gate import ask
+from pupila_flows.run.gate import ask, objections
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -51,6 +52,7 @@ from pupila_flows.run.prepare import (
     with_hard_negatives,
 )
 from pupila_flows.run.publish import publish_run
+from pupila_flows.run.verdicts import tell_change
 from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -59,11 +61,14 @@ _WHOLE = "all steps"
 
 
 class RunFailed(RuntimeError):
-    """A part of the run failed; the rest, and `result`, are there."""
+    """A part of the run failed; the rest, and `result`, are there.
+
+    Its message is one line, which Prefect shows and sends: the log and the result have the rest.
+    """
 
     def __init__(self, result: Path, failures: list[str]) -> None:
         self.result = result
-        super().__init__("; ".join(failures))
+        super().__init__("; ".join(failure.strip().partition("\n")[0] for failure in failures))
 
 
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
@@ -75,6 +80,8 @@ _AS_WRITTEN = Changes()
 def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
     """Make, judge and report every model of a recipe, and return the path of `result.json`.
 
+    A run of which nothing may be published, though nothing failed, ends in the state *Withheld*.
+
     Args:
         recipe: Path of the recipe file.
         workspace: Folder for artifacts, caches, logs and reports.
@@ -82,7 +89,8 @@ def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITT
 
     Raises:
         PupilaError: the recipe or the data is not as it must be; nothing was trained.
-        RunFailed: a step failed, or a judgement, or the report; what did not is kept.
+        RunFailed: a step failed, or a judgement, the report, or an artifact in the gate; what did
+            not is kept.
     """
     there = Workspace.at(workspace)
     plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(there.root))
@@ -124,7 +132,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         data = screened(as_given, data, teachers)
         made = _make_all(run, teachers)
         entries = try_all(run, judge_all(run, made, only_last=swept))
-        gate, objections = (None, []) if swept else ask(run, entries)
+        gate = None if swept else ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -146,12 +154,25 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-        failures += objections
+        failures += objections(gate)
         failures += _report(workspace, result, path)
-        failures += [] if swept else publish_run(run, path)
+        if not swept:
+            result, unpublished = publish_run(run, result, path)
+            failures += unpublished
+            tell_change(result, path)
+    return _end(result, path, failures)
+
+
+def _end(result: RunResult, path: Path, failures: list[str]) -> str:
+    """End a run as completed, withheld or failed, and return the path of its result."""
+    for failure in failures:
+        get_run_logger().error(failure)
     if failures:
         raise RunFailed(path, failures)
-    return str(path)
+    if result.withheld is None:
+        return str(path)
+    state: Any = Completed(name="Withheld", message=result.withheld, data=str(path))
+    return state  # whoever called the flow is given its data
 
 
 def _import_teachers(run: Run) -> Futures:

@@ -7,26 +7,24 @@ from collections.abc import Mapping, Sequence
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.registry import installed
+from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.inputs import Case, Question, Side
 from pupila_flows.jobs.gate import AskGate
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
-from pupila_flows.results import Entry, GateResult
+from pupila_flows.results import ArtifactVerdict, Entry, GateResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
-def ask(run: Run, entries: Sequence[Entry]) -> tuple[GateResult | None, list[str]]:
-    """Return what the gate of the recipe says, if it has one, and each reason that it did not pass.
+def ask(run: Run, entries: Sequence[Entry]) -> GateResult | None:
+    """Return what the gate of the recipe says, if it has one.
 
     What is published now is judged on the same test images first.
     """
     section = run.plan.recipe.gate
-    if section is None:
-        return None, []
-    gate = _answered(run, section, entries)
-    return gate, objections(gate)
+    return None if section is None else _answered(run, section, entries)
 
 
 def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
@@ -41,16 +39,32 @@ def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateR
     return result_of(state).value
 
 
-def objections(gate: GateResult) -> list[str]:
-    """Say of every artifact that did not pass which conditions it did not meet, and by how much."""
+def objections(gate: GateResult | None) -> list[str]:
+    """Say in a line each why a gate could not be asked, or which conditions an artifact fails.
+
+    What is inconclusive is no failure; the report has every finding in full.
+    """
+    if gate is None:
+        return []
     if gate.reason:
         return [f"gate: {gate.reason}"]
     return [
-        f"gate: {artifact.entry}: {finding.verdict}: {finding.text}"
+        f"gate: {artifact.entry} fails: {', '.join(_failed(artifact))}"
         for artifact in gate.artifacts
-        for finding in artifact.findings
-        if finding.verdict != "pass"
+        if artifact.verdict == "fail"
     ]
+
+
+def _failed(artifact: ArtifactVerdict) -> list[str]:
+    """Name what an artifact fails, as `accuracy against big where site = North`."""
+    failed = [finding for finding in artifact.findings if finding.verdict == "fail"]
+    named = [
+        f"{condition_of(finding.condition).title}"
+        f"{f' against {finding.against}' if finding.against else ''}"
+        f"{f' where {finding.group}' if finding.group else ''}"
+        for finding in failed
+    ]
+    return list(dict.fromkeys(named))
 
 
 def judged_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:

@@ -18,30 +18,27 @@ from pupila_flows.run.context import Run
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
-def publish_run(run: Run, path: Path) -> list[str]:
-    """Publish the run whose `result.json` is at `path`, where the recipe says so.
+def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, list[str]]:
+    """Publish a run whose `result.json` is at `path`, where the recipe says so.
 
-    What became of it is added to that file; what went wrong is returned. The files of a version
-    hold the result as it was before: it cannot tell of its own publication.
+    Returns the result with what became of it, which is added to that file, and what went wrong. The
+    files of a version hold the result as it was before: it cannot tell of its own publication.
     """
     section = run.plan.recipe.publish
     if section is None:
-        return []
+        return result, []
     address = run.plan.registry or default_address(run.workspace.root)
     state = run_job(Publish.of(run.workspace, path, address, section))
     if not state.is_completed():
-        return [f"publish: {reason_of(state)}"]
+        return result, [f"publish: {reason_of(state)}"]
     publication = result_of(state).value
-    result = RunResult.model_validate_json(path.read_text())
     complete = result.model_copy(update={"publication": publication})
     write_atomically(path, complete.model_dump_json(indent=2).encode())
     if publication.outcome == "published":
         show(publication)
-    if publication.outcome != "withheld":
-        return []
-    get_run_logger().warning(publication.reason)
-    passed = result.gate is not None and result.gate.verdict == "pass"
-    return [f"publish: {publication.reason}"] if passed else []
+    if publication.outcome == "withheld":
+        get_run_logger().warning(publication.reason)
+    return complete, []
 
 
 def show(publication: Publication) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from pupila.errors import PupilaError
+from pupila_flows.run.verdicts import VERDICT_CHANGED
 from pupila_flows.station.deployments import POOL, TAG, Deployment
 from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import RETRAINED
@@ -33,7 +34,8 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
 
     Args:
         deployments: Those that there are to be; with none, those registered before stay.
-        notify: The block that tells of a failed or late night, as `slack-webhook/my-channel`.
+        notify: The block that tells of a failed or late night and of a changed verdict, as
+            `slack-webhook/my-channel`.
 
     Raises:
         PupilaError: there is no such block, or the server does not answer or refuses.
@@ -43,11 +45,11 @@ def register(deployments: Iterable[Deployment], notify: str | None = None) -> No
     wanted = list(deployments)
     with _in_a_sentence(), get_client(sync_client=True) as client:
         _make_pool(client)
-        actions = _actions(client, notify)
+        block = _block(client, notify) if notify else None
         for each in wanted:
             _deployment(each).apply()
         if wanted or notify:
-            _automate(client, actions)
+            _automate(client, block)
         if wanted:
             _forget(client, {(each.flow, each.name) for each in wanted})
 
@@ -149,40 +151,45 @@ def _trigger(spec: Deployment) -> Any:
     )
 
 
-def _actions(client: Any, notify: str | None) -> list[dict[str, Any]]:
-    """Return what is done when a night went wrong."""
-    if notify is None:
-        return [{"type": "do-nothing"}]
+def _block(client: Any, notify: str) -> str:
+    """Return the id of the block that notifies."""
     from prefect.exceptions import ObjectNotFound
 
     slug, _, name = notify.partition("/")
     try:
-        block = client.read_block_document_by_name(name, slug)
+        return str(client.read_block_document_by_name(name, slug).id)
     except ObjectNotFound:
         raise PupilaError(
             f"There is no block {notify!r}: make one in the UI under Blocks, and give "
             "`type/name`, as in `slack-webhook/my-channel`."
         ) from None
-    run = "{{ flow_run.name }} of {{ deployment.name }}"
-    return [
-        {
-            "type": "send-notification",
-            "block_document_id": str(block.id),
-            "subject": f"Pupila: {run}: {{{{ flow_run.state.name }}}}",
-            "body": "{{ flow_run.state.message }}\n{{ flow_run.ui_url }}",
-        }
-    ]
 
 
-def _automate(client: Any, actions: list[dict[str, Any]]) -> None:
+def _automate(client: Any, block: str | None) -> None:
     """Make the automations of the template, in place of those of the same names."""
     from prefect.events.schemas.automations import AutomationCore
 
     for given in yaml.safe_load(_AUTOMATIONS.read_text())["automations"]:
         before = client.read_automations_by_name(given["name"])
-        client.create_automation(AutomationCore.model_validate(given | {"actions": actions}))
+        notified = {"actions": [_notification(block, given)]} if block else {}
+        client.create_automation(AutomationCore.model_validate(given | notified))
         for old in before:
             client.delete_automation(old.id)
+
+
+def _notification(block: str, automation: dict[str, Any]) -> dict[str, Any]:
+    """Return the action that tells of an automation: of a run's state, or of an event in words."""
+    run = "{{ flow_run.name }} of {{ deployment.name }}"
+    if VERDICT_CHANGED in automation["trigger"]["expect"]:
+        what, message = "another verdict", "{{ event.payload.message }}"
+    else:
+        what, message = "{{ flow_run.state.name }}", "{{ flow_run.state.message }}"
+    return {
+        "type": "send-notification",
+        "block_document_id": block,
+        "subject": f"Pupila: {run}: {what}",
+        "body": f"{message}\n{{{{ flow_run.ui_url }}}}",
+    }
 
 
 def main() -> None:
