@@ -98,8 +98,14 @@ def asked(
     )
 
 
+def told(result: GateResult) -> tuple[Finding, ...]:
+    """What was found of the one artifact, but for what is asked of every model."""
+    (artifact,) = result.artifacts
+    return tuple(each for each in artifact.findings if each.condition != "chance")
+
+
 def only(result: GateResult) -> Finding:
-    ((finding,),) = (each.findings for each in result.artifacts)
+    (finding,) = told(result)
     return finding
 
 
@@ -145,7 +151,7 @@ def test_what_is_published_has_margins_of_its_own(side: Sides):
     section = GateSection(margins=ACCURACY, published=Margins(accuracy=0.001))
     alike = side("vgg", answered(10))
     found = decide(asked(section, side("int8", answered(11)), alike, incumbent=alike))
-    teacher, published = found.artifacts[0].findings
+    teacher, published = told(found)
     assert (teacher.against, teacher.verdict) == ("vgg", "pass")
     assert (published.against, published.verdict, published.limit) == (
         "published",
@@ -164,7 +170,7 @@ def test_what_is_the_very_artifact_that_is_published_is_not_compared_with_it(sid
     assert compared.verdict == "inconclusive"
     unchanged = decide(asked(section, same, same, standing="same"))
     assert unchanged.verdict == "pass"
-    _, finding = unchanged.artifacts[0].findings
+    _, finding = told(unchanged)
     assert finding.text == ("int8 is the very artifact of version 2 (published): it loses nothing.")
 
 
@@ -176,10 +182,10 @@ def test_what_has_no_counterpart_in_the_published_version_is_not_passed_unless_t
     question = renamed.model_copy(update={"published_names": ("left-int8", "web")})
     found = decide(question)
     assert found.verdict == "inconclusive"
-    (told,) = objections(found)
-    assert "version 2 (published), which has no artifact of that name" in told
-    assert "it has left-int8, web" in told
-    assert "`published: {}`" in found.artifacts[0].findings[-1].advice
+    (objection,) = objections(found)
+    assert "version 2 (published), which has no artifact of that name" in objection
+    assert "it has left-int8, web" in objection
+    assert "`published: {}`" in told(found)[-1].advice
     lifted = GateSection(margins=ACCURACY, published=Margins())
     assert decide(question.model_copy(update={"section": lifted})).verdict == "pass"
 
@@ -239,7 +245,7 @@ def test_sensitivity_is_read_at_the_threshold_that_was_locked(side: Sides):
 def test_each_of_several_figures_is_tested_at_the_full_level(side: Sides):
     section = GateSection(margins=Margins(accuracy=0.046, sensitivity=0.001))
     teacher = side("vgg", answered(10))
-    finding, _ = decide(asked(section, side("int8", answered(13)), teacher)).artifacts[0].findings
+    finding, _ = told(decide(asked(section, side("int8", answered(13)), teacher)))
     assert finding.p_value is not None and finding.difference
     assert 0.0125 < finding.p_value <= 0.025  # as one of two it would not have passed by Holm
     assert finding.difference.low >= -0.046
@@ -327,3 +333,41 @@ def test_a_question_is_the_same_wherever_the_workspace_lies(side: Sides):
         question.model_dump_json().replace(path, f"/elsewhere/{Path(path).name}")
     )
     assert moved.identity() == question.identity()
+
+
+def floor(result: GateResult) -> dict[str | None, Finding]:
+    """What was asked of every model, by whose it is."""
+    return {each.against: each for each in result.artifacts[0].findings if each not in told(result)}
+
+
+def test_pupil_teacher_and_what_is_published_must_be_above_chance_whatever_a_recipe_asks(
+    side: Sides,
+):
+    turned = answered(196)  # as by classes in the wrong order, of 200 images
+    of_size = GateSection(margins=Margins(), limits=Limits(size_bytes=10_000))
+    for section in (of_size, GateSection(margins=Margins(accuracy=0.1))):
+        found = decide(asked(section, side("int8", turned), side("vgg", turned)))
+        assert [each.verdict for each in told(found)] == ["pass"]
+        assert found.verdict == "fail"
+        assert {name: each.verdict for name, each in floor(found).items()} == {
+            None: "fail",
+            "vgg": "fail",
+        }
+        pupil = floor(found)[None]
+        assert "int8 is not shown to be above chance on 200 test images" in pupil.text
+        assert "AUC 0.020" in pupil.text
+        assert "in the order ['normal', 'glaucoma'] it would reach 0.980" in pupil.advice
+    good, lost = side("int8", answered(4)), side("v2", answered(100))
+    found = decide(asked(of_size, good, side("vgg", answered(4)), incumbent=lost))
+    assert floor(found)[None].verdict == "pass"
+    assert floor(found)["published"].verdict == "fail"
+    assert "version 2 (published) is not shown" in floor(found)["published"].text
+
+
+def test_where_a_class_has_one_test_image_nothing_is_above_chance(side: Sides):
+    section = GateSection(margins=Margins(), limits=Limits(size_bytes=10_000))
+    question = asked(section, side("int8", answered(0)), None)
+    one = question.model_copy(update={"labels": (1, *[0] * (IMAGES - 1))})
+    found = decide(one)
+    assert found.verdict == "inconclusive"
+    assert "at least 2 of each class" in floor(found)[None].text

@@ -61,6 +61,11 @@ class ChanceCheck(BaseModel):
     def images(self) -> int:
         return sum(self.counts.values())
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are images enough of each class to show anything at all."""
+        return min(self.counts.values()) >= LEAST_IMAGES
+
     def finding(self, images: str) -> str:
         """Say what was reached on how many images, as the end of a sentence; `images` is a split.
 
@@ -69,7 +74,7 @@ class ChanceCheck(BaseModel):
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         shown = "above chance" if self.above else "not shown to be above chance"
         on = f"{shown} on {self.images} {images} images ({counts})"
-        if min(self.counts.values()) < LEAST_IMAGES:
+        if not self.enough:
             return f"{on}: it takes at least {LEAST_IMAGES} of each class to show anything"
         return f"{on}: {self._figures()}"
 

@@ -107,6 +107,8 @@ LATENCY = Condition(
 )
 
 # What the gate asks by itself, with no margin and no limit.
+CHANCE = Condition(field="chance", title="above chance")
+"""Every model that is judged or compared with tells the classes apart: see `pupila.chance`."""
 RUNS = Condition(field="runs", title="runs")
 """Every artifact was made, judged, and ran where it was tried."""
 COMPARISON = Condition(field="comparison", title="comparison")
@@ -118,7 +120,7 @@ ANYTHING = Condition(field="anything", title="any condition")
 
 CONDITIONS: tuple[Condition, ...] = (
     *(ACCURACY, AUC, SENSITIVITY, AGREEMENT, SIZE, LATENCY),
-    *(RUNS, COMPARISON, GROUPS, ANYTHING),
+    *(CHANCE, RUNS, COMPARISON, GROUPS, ANYTHING),
 )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from pupila.chance import check_chance
 from pupila.errors import PupilaError
 from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
@@ -68,7 +69,8 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
 
 
 def _verdict(question: Question, case: Case) -> ArtifactVerdict:
-    findings = tuple(_findings(question, case)) or (messages.nothing_asked(case.entry),)
+    asked = tuple(_findings(question, case)) or (messages.nothing_asked(case.entry),)
+    findings = (*asked, *_above_chance(question, case))
     return ArtifactVerdict(
         entry=case.entry,
         verdict=_worst([finding.verdict for finding in findings]),
@@ -93,6 +95,26 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
     )
     for field, limit in section.limits.asked.items():
         yield _limit_finding(question, case, ours, field, limit)
+
+
+def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
+    """Ask of the artifact, and of all that it is compared with, more than a coin would reach."""
+    sides = (
+        (None, case.artifact),
+        (_name(case.teacher), case.teacher),
+        (PUBLISHED, case.incumbent),
+    )
+    for against, side in sides:
+        if side is not None:
+            answers = Answers.of(question, side)
+            found = check_chance(
+                answers.scores, answers.labels, question.classes, question.positive
+            )
+            yield messages.describe_chance(found, side, against, question)
+
+
+def _name(side: Side | None) -> str | None:
+    return side.name if side else None
 
 
 def _against_published(question: Question, ours: Answers, case: Case) -> Iterator[Finding]:

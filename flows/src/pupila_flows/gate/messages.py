@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import (
     ANYTHING,
+    CHANCE,
     COMPARISON,
     GROUPS,
     RUNS,
@@ -16,7 +18,7 @@ from pupila_flows.gate.conditions import (
 from pupila_flows.gate.inputs import Question, Side
 from pupila_flows.gate.rules import ALL_IMAGES, AskedImages, LimitRule, MarginRule
 from pupila_flows.gate.units import Unit
-from pupila_flows.results import Finding
+from pupila_flows.results import Finding, Verdict
 
 PUBLISHED = "published"
 """What a finding is against."""
@@ -105,6 +107,40 @@ def unasked(
         text=f"{title}{_where(group)} could not be compared: {why}",
         advice=f"Mend that, or leave `{field}` out of the gate.",
     )
+
+
+def describe_chance(
+    found: ChanceCheck, side: Side, against: str | None, question: Question
+) -> Finding:
+    """Put into words whether a model is above chance; `against` says whose it is, as in `Finding`.
+
+    What is not shown is open where the figure lies above chance, or there are too few images.
+    """
+    is_open = found.reached is None or found.reached > found.chance or not found.enough
+    verdict: Verdict = "pass" if found.above else "inconclusive" if is_open else "fail"
+    whose = f"{question.published} (published)" if against == PUBLISHED else side.name
+    finding = Finding(
+        condition=CHANCE.field,
+        against=against,
+        verdict=verdict,
+        value=found.reached or 0.0,
+        limit=found.chance,
+        text=f"{whose} is {found.finding('test')}.",
+    )
+    return finding.model_copy(update={"advice": _advice_on_chance(found, verdict)})
+
+
+def _advice_on_chance(found: ChanceCheck, verdict: Verdict) -> str:
+    if found.order:
+        return (
+            f"With the classes in the order {list(found.order)} it would reach "
+            f"{found.order_reaches:.3f}: correct `classes` of the teacher."
+        )
+    return {
+        "pass": "",
+        "inconclusive": "Add test images of each class, or give a better model.",
+        "fail": "Give a model that tells these classes apart.",
+    }[verdict]
 
 
 def describe_comparison(
