@@ -79,7 +79,10 @@ TWELVE = [
         *("pupil-int8", "quantize-int8", ("pupil-float",), 0.3, "tflite", 361_416, 1.7),
         control="control-int8",
     ),
-    Node("pupil-int4", "quantize-int4", ("pupil-float",), 5.0, "tflite", 190_112, 2.4),
+    Node(
+        *("pupil-int4", "quantize-int4", ("pupil-float",), 5.0, "tflite", 190_112, 2.4),
+        validation=0.7,
+    ),
     Node("pupil-web", "export-tfjs", ("pupil",), 0.02, "tfjs", 1_322_900, 22.8),
     Node("control-int8", "quantize-int8", ("control-float",), 0.3, "tflite", 361_416, 1.7),
 ]

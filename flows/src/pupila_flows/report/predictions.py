@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.noninferiority import Comparison, compare_proportions
 from pupila_flows.results import RunResult
 
-_Z = 1.959964
-"""Standard normal quantile of a two-sided 95 % interval."""
+MARGIN = 0.05
+"""Largest loss of accuracy that counts as keeping it where no gate says another."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,16 @@ class Answers:
     def correct(self, name: str) -> NDArray[np.bool_]:
         return self.chosen(name) == self.labels
 
-    def difference(self, name: str, other: str) -> Estimate | None:
-        """Return accuracy of `name` less that of `other` on the same images; None without both."""
+    def comparison(self, name: str, other: str) -> Comparison | None:
+        """Hold the accuracy of `name` against `other`, as the gate does; None without both."""
         if name not in self.probabilities or other not in self.probabilities:
             return None
-        return paired_difference(self.correct(name), self.correct(other))
+        return compare_proportions(self.correct(name), self.correct(other), MARGIN)
+
+    def difference(self, name: str, other: str) -> Estimate | None:
+        """Return accuracy of `name` less that of `other` on the same images; None without both."""
+        compared = self.comparison(name, other)
+        return compared.difference if compared else None
 
 
 def read_answers(result: RunResult, folder: Path) -> Answers:
@@ -63,20 +68,9 @@ def located(path: str, folder: Path) -> Path | None:
 def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Estimate:
     """Return the difference of two accuracies on the same images, first less second.
 
-    Interval: adjusted Wald for paired proportions, Bonett and Price 2012 (J. Educ. Behav. Stat.
-    37:479): one image is added to each kind of disagreement, two to the total.
+    Its interval is that of the release gate, so that the page says one thing of one difference.
     """
-    images = len(first)
-    gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
-    p_gained, p_lost = (gained + 1) / (images + 2), (lost + 1) / (images + 2)
-    centre = p_gained - p_lost
-    half = _Z * math.sqrt((p_gained + p_lost - centre**2) / (images + 2))
-    return Estimate(
-        value=(gained - lost) / images,
-        low=max(-1.0, centre - half),
-        high=min(1.0, centre + half),
-        method="paired adjusted Wald (Bonett and Price 2012)",
-    )
+    return compare_proportions(first, second, MARGIN).difference
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:

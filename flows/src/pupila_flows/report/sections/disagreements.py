@@ -10,7 +10,7 @@ import numpy as np
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import Answers, located
-from pupila_flows.report.sections.headline import keeps_accuracy
+from pupila_flows.report.sections.headline import is_near
 from pupila_flows.results import RunResult
 
 _PUPILS = 5
@@ -73,7 +73,7 @@ def disagreements(
     result: RunResult, lineage: Lineage, answers: Answers, chosen: str | None, folder: Path
 ) -> Disagreements:
     """Collect what the most important pupils and their teachers answer differently."""
-    pairs = _important(lineage, answers, chosen)
+    pairs = _important(result, lineage, answers, chosen)
     differing = {pupil.name: _differing(answers, pupil, teacher) for pupil, teacher in pairs}
     shown = _ranked(answers, pairs, differing)
     every = {row for rows in differing.values() for row in rows}
@@ -84,8 +84,10 @@ def disagreements(
     )
 
 
-def _important(lineage: Lineage, answers: Answers, chosen: str | None) -> list[_Pair]:
-    """Return the chosen pupil, then final ones: first those that keep accuracy, small to large."""
+def _important(
+    result: RunResult, lineage: Lineage, answers: Answers, chosen: str | None
+) -> list[_Pair]:
+    """Return the chosen pupil, then final ones: first those near their teacher, small to large."""
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
@@ -97,7 +99,7 @@ def _important(lineage: Lineage, answers: Answers, chosen: str | None) -> list[_
     pairs.sort(
         key=lambda pair: (
             pair[0].name != chosen,
-            not keeps_accuracy(*pair, answers),
+            not is_near(*pair, result),
             pair[0].size_bytes,
         )
     )

@@ -87,7 +87,7 @@ class Gain:
 def gains(entries: Sequence[Entry], answers: Answers) -> list[Gain]:
     """Compare every pupil with its control, where both were judged with one seed at least.
 
-    The interval is over images where there is one seed (Bonett and Price 2012), else over images
+    The interval is over images where there is one seed (exact, as in the gate), else over images
     and seeds.
     """
     by_name = {entry.name: entry for entry in entries}
