@@ -34,9 +34,9 @@ import pandas as pd
 
 from pupila import Artifact, Dataset, InputContract, OutputContract, Predictions, Product, installed
 from pupila.artifact import Origin
+from pupila.intervals import proportion
 from pupila.keras_files import load
 from pupila.manifest import read
-from pupila.metrics import proportion
 from pupila.scanning import scan
 from pupila.store import Store
 from pupila.testing import ignore_progress, step_for

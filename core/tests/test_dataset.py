@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pupila import Dataset, InputContract, PupilaError, manifest
@@ -157,3 +159,14 @@ def test_an_interrupted_computation_of_pixels_leaves_nothing_to_read(tree: Path)
         whole.pixels(CONTRACT)
     broken.write_bytes(good)
     assert whole.pixels(CONTRACT).shape == (8, 8, 6, 3)
+
+
+def test_images_without_a_patient_are_of_patients_of_their_own(tmp_path: Path):
+    def patients(values: list[str | None]) -> NDArray[np.str_] | None:
+        return Dataset(pd.DataFrame({"patient": values}), ("no", "yes"), tmp_path).patients
+
+    known = patients(["a", None, "a", "", "b"])
+    assert known is not None
+    assert len(set(known.tolist())) == 4 and known[0] == known[2]
+    assert patients(["", None]) is None
+    assert Dataset(pd.DataFrame({"path": ["1.png"]}), ("no", "yes"), tmp_path).patients is None

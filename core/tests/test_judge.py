@@ -75,11 +75,39 @@ def test_an_artifact_is_judged_through_its_runtime(
     answers = predictions.of(artifact, test, ignore_progress)
     assert judged.metrics.images == len(test) == 12
     assert judged.metrics.accuracy.value == (answers.argmax(axis=1) == test.labels).mean()
-    assert np.trace(judged.metrics.confusion) == judged.metrics.accuracy.value * 12
+    assert judged.metrics.point is not None
+    at = judged.metrics.point.threshold
+    assert judged.metrics.confusion_at == at
+    called = answers[:, 1].astype(np.float64) >= at
+    assert np.trace(judged.metrics.confusion) == (called == (test.labels == 1)).sum()
     assert (judged.artifact, judged.format) == (artifact.digest, "colour")
     assert (judged.runtime, judged.split) == ("numpy, one core", "test")
     assert judged.agreement is None
     assert judged.cpu
+
+
+def test_intervals_are_by_patient_where_the_data_tells_them(
+    store: Store, dataset: Dataset, predictions: Predictions
+):
+    frame = dataset.frame.copy()
+    frame["patient"] = [f"p{row // 3}" for row in range(len(dataset))]
+    known = Dataset(frame, dataset.classes, dataset.cache)
+    plain = evaluate(model(store), dataset, predictions, latency_repeats=1).metrics
+    judged = evaluate(model(store), known, predictions, latency_repeats=1).metrics
+    assert (plain.patients, judged.patients) == (
+        None,
+        known.select("test").frame["patient"].nunique(),
+    )
+    assert judged.accuracy.value == plain.accuracy.value
+    assert judged.auc is not None and judged.point is not None
+    for estimate in (
+        judged.accuracy,
+        judged.auc,
+        judged.ece,
+        judged.brier,
+        judged.point.sensitivity,
+    ):
+        assert "by patient" in estimate.method
 
 
 def test_what_it_costs_is_measured(store: Store, dataset: Dataset, predictions: Predictions):

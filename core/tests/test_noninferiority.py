@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.metrics import auc
 from pupila.noninferiority import (
     LEVEL,
     POWER,
@@ -24,6 +23,7 @@ from pupila.noninferiority import (
     reach_of,
     score,
 )
+from pupila.roc import auc
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -259,7 +259,8 @@ BEFORE = f"""{{
     }},
     "split": "test",
     "metrics": {{
-        "images": 10, "accuracy": {MOST}, "auc": null, "confusion": [[5, 0], [1, 4]],
+        "images": 10, "positive": "normal", "accuracy": {MOST}, "auc": null,
+        "confusion": [[5, 0], [1, 4]],
         "ece": {MOST}, "brier": {MOST}
     }},
     "validation": null, "groups": {{}}, "agreement": null, "probabilities": "p.npy"

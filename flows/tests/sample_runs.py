@@ -14,8 +14,9 @@ from pupila import InputContract, OutputContract
 from pupila.artifact import Origin, Record
 from pupila.digest import digest_json
 from pupila.evaluation import Cost, Evaluation, Latency
+from pupila.intervals import proportion
 from pupila.measured import Measured
-from pupila.metrics import agreement, metrics_of, proportion
+from pupila.metrics import agreement, metrics_of
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
 BINARY = ("glaucoma", "normal")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 
 IMAGES = 107
 KINDS = ("convolution", "separable", "inverted")

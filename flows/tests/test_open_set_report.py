@@ -14,7 +14,7 @@ from pupila.evaluation import (
     NegativeGroup,
     OpenSet,
 )
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 from pupila_flows.report import write_report
 from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import Entry, RunResult

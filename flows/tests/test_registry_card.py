@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from publishable_runs import published_text, release
 
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
 from pupila_flows.registry.manifest import CARD

@@ -9,7 +9,7 @@ import pytest
 
 from pupila.dataset import Dataset
 from pupila.evaluation import Agreement, Latency, Trial
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 from pupila_flows.recipe.schema import EvaluateSection
 from pupila_flows.run import runtimes
 

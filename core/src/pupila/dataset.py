@@ -116,6 +116,19 @@ class Dataset:
             )
         return np.array([index[name] for name in names], np.int64)
 
+    @cached_property
+    def patients(self) -> NDArray[np.str_] | None:
+        """Patient of each image, from the column `patient`; None where the data has none.
+
+        An image without a value is a patient of its own.
+        """
+        if "patient" not in self.frame:
+            return None
+        given = self.frame["patient"].astype(object)
+        names: list[str] = given.where(given.notna(), "").astype(str).tolist()
+        known = [name or f"\0{row}" for row, name in enumerate(names)]
+        return np.array(known) if any(names) else None
+
     def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
         return resize(decode(self.paths[row]), contract)

@@ -30,6 +30,10 @@ class OperatingPoint(_Figures):
     chosen_on: str = Field(
         description="Split whose images the threshold was chosen on; in words, of a shipped one."
     )
+    images: int | None = Field(
+        default=None,
+        description="How many images it was chosen on; None where a shipped one does not tell.",
+    )
     sensitivity: Estimate
     specificity: Estimate
 
@@ -38,13 +42,27 @@ class Metrics(_Figures):
     """Quality on one set of images."""
 
     images: int
-    accuracy: Estimate
+    patients: int | None = Field(
+        default=None,
+        description="How many patients they are of; None where the data does not tell: intervals "
+        "are then as if every image were another patient's.",
+    )
+    positive: str = Field(description="Class of AUC, sensitivity and thresholds.")
+    accuracy: Estimate = Field(
+        description="Of the answers at the threshold that ships, where one of two classes does; "
+        "else of the most probable class."
+    )
     auc: Estimate | None = Field(description="Of the positive class; one-vs-rest mean beyond two.")
     operating_points: tuple[OperatingPoint, ...] = ()
     shipped: OperatingPoint | None = Field(
         default=None, description="At the threshold that ships with the artifact, where one does."
     )
     confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: answer.")
+    confusion_at: float | None = Field(
+        default=None,
+        description="Threshold of the positive class at which it is: that of `point`, unless these "
+        "very images chose it. None: the most probable class.",
+    )
     ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
     brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
 

@@ -25,7 +25,8 @@ from pupila.evaluation import (
     Measurement,
     Trial,
 )
-from pupila.metrics import accuracy, agreement, checked, metrics_of
+from pupila.intervals import share
+from pupila.metrics import agreement, answers_of, checked, metrics_of
 from pupila.openset import OpenSetImages, judge_open_set
 from pupila.plugin import Runner
 from pupila.predictions import Predictions, checked_outputs, open_model
@@ -82,18 +83,24 @@ def evaluate(
         shipped=artifact.record.threshold,
         split=split,
     )
+    patients = judged.patients
     comparison = None
     if reference is not None:
         name, other = reference
-        comparison = agreement(name, answers, predictions.of(other, judged, progress))
+        comparison = agreement(name, answers, predictions.of(other, judged, progress), patients)
     return Evaluation(
         **dict(measured),
         split=split,
-        metrics=figures(answers, judged.labels),
-        validation=_validation_accuracy(validation, dataset),
+        metrics=figures(answers, judged.labels, patients=patients),
+        validation=_validation_accuracy(validation, artifact, dataset, positive),
         groups={
             column: {
-                value: figures(answers[rows], judged.labels[rows]) for value, rows in parts.items()
+                value: figures(
+                    answers[rows],
+                    judged.labels[rows],
+                    patients=None if patients is None else patients[rows],
+                )
+                for value, rows in parts.items()
             }
             for column, parts in _groups(judged).items()
         },
@@ -173,6 +180,7 @@ def attempt(
             _title(other, own, artifact),
             answers[:, columns],
             predictions.of(other, dataset, progress),
+            dataset.patients,
         ),
         latency=latency,
         peak_memory_bytes=memory,
@@ -208,10 +216,16 @@ def _validation(
     return predictions.of(artifact, images, progress), images.labels
 
 
-def _validation_accuracy(validation: Judged | None, dataset: Dataset) -> Estimate | None:
+def _validation_accuracy(
+    validation: Judged | None, artifact: Artifact, dataset: Dataset, positive: str
+) -> Estimate | None:
     if validation is None:
         return None
-    return accuracy(*checked(*validation, dataset.classes, what="validation"))
+    scores, truth = checked(*validation, dataset.classes, what="validation")
+    shipped = artifact.record.threshold
+    ships = shipped if shipped and shipped.positive == positive else None
+    answers = answers_of(scores, dataset.classes.index(positive), ships)
+    return share(answers == truth, dataset.select("validation").patients)
 
 
 def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:

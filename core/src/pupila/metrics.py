@@ -1,36 +1,23 @@
 """Figures of one classifier on one set of images, each with a 95 % interval.
 
-`probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns.
-Intervals: Wilson for proportions, Newcombe for the area under the ROC curve, and a seeded bootstrap
-where no formula is good.
+`probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns. How the
+intervals are computed, and how often they hold the truth: `docs/decisions/0003-intervals.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import sqrt
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pupila.artifact import Threshold, ThresholdRule
+from pupila.calibration import calibration
 from pupila.errors import PupilaError, no_class
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-BINS = 15
-"""Bins of the expected calibration error, as in Guo et al. 2017."""
-
-DRAWS = 2000
-"""Bootstrap resamples: the ends of a 95 % interval then move by about 2 % of its width."""
-
-_Z = 1.959963984540054
-"""97.5 % point of the standard normal distribution."""
-
-_BLOCK_COUNTS = 1 << 22
-"""Entries of a block of resamples held at a time: 32 MiB, whatever the number of images."""
+from pupila.intervals import Bools, Floats, Integers, members_of, share
+from pupila.roc import auc
 
 _ROUNDING = 0.01
 """How far a probability may lie outside 0..1: 8-bit outputs are only that exact."""
@@ -47,6 +34,7 @@ def metrics_of(
     shipped: Threshold | None = None,
     split: str = "test",
     seed: int = 0,
+    patients: ArrayLike | None = None,
 ) -> Metrics:
     """Return every figure of one set of images.
 
@@ -55,6 +43,10 @@ def metrics_of(
     chosen on these very images (named `split`) and is therefore optimistic. `shipped` is what the
     model's files hold; one for another class than `positive` is not looked at. Where either class
     is missing, among these images or those a threshold is chosen on, what needs both is left out.
+    `patients` has a value for each image: intervals are then by patient.
+
+    Of two classes, accuracy is that of the answers at the threshold that ships, where one does, and
+    the confusion matrix that at the operating point; else of the most probable class.
 
     Raises:
         PupilaError: no image, shapes that do not fit, a probability that is none, a label out of
@@ -65,14 +57,23 @@ def metrics_of(
     chosen_on = {split: (scores, truth)}
     if validation is not None and split != "validation":
         chosen_on = {"validation": checked(*validation, classes, what="validation"), **chosen_on}
-    ece, brier = calibration(scores, truth, seed)
+    ece, brier = calibration(scores, truth, seed, patients)
+    asked = _Asked(scores[:, column], truth == column, patients)
+    ships = shipped if shipped and shipped.positive == positive else None
+    locked = asked.chosen(column, specificity, chosen_on)
+    shipped_point = ships and asked.at_shipped(ships)
+    point = shipped_point or next((each for each in locked if each.chosen_on != split), None)
+    at = point.threshold if point and len(classes) == 2 else None
     return Metrics(
         images=len(truth),
-        accuracy=accuracy(scores, truth),
-        auc=auc(scores, truth, column, seed),
-        operating_points=_operating_points(scores, truth, column, specificity, chosen_on),
-        shipped=_shipped(scores[:, column], truth == column, shipped, positive),
-        confusion=confusion(scores, truth),
+        patients=None if patients is None else int(members_of(patients).max()) + 1,
+        positive=positive,
+        accuracy=share(answers_of(scores, column, ships) == truth, patients),
+        auc=auc(scores, truth, column, patients),
+        operating_points=locked,
+        shipped=shipped_point,
+        confusion=confusion(_called(scores, column, at), truth, len(classes)),
+        confusion_at=at,
         ece=ece,
         brier=brier,
     )
@@ -120,107 +121,28 @@ def _column(positive: str, classes: Sequence[str]) -> int:
     return list(classes).index(positive)
 
 
-def proportion(hits: int, total: int) -> Estimate:
-    """Return `hits / total` with the score interval of Wilson 1927 (JASA 22:209).
+def answers_of(scores: Floats, column: int, shipped: Threshold | None) -> Integers:
+    """Return the column of the class that a model gives to each image.
 
-    `centre ± z/(1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)`, `centre = (p + z²/2n)/(1 + z²/n)`.
+    Of two classes, where it ships a threshold of the one in `column`, that one from there on; else
+    the most probable class.
     """
-    part, squared = hits / total, _Z**2 / total
-    centre = (part + squared / 2) / (1 + squared)
-    half = _Z / (1 + squared) * sqrt(part * (1 - part) / total + squared / (4 * total))
-    return Estimate(
-        value=part,
-        low=0.0 if hits == 0 else centre - half,
-        high=1.0 if hits == total else centre + half,
-        method="Wilson 1927",
-    )
+    return _called(scores, column, shipped.value if shipped else None)
 
 
-def accuracy(scores: Floats, truth: Integers) -> Estimate:
-    """Return the part of the images whose most probable class is the true one."""
-    return proportion(int((scores.argmax(axis=1) == truth).sum()), len(truth))
+def _called(scores: Floats, column: int, threshold: float | None) -> Integers:
+    if threshold is None or scores.shape[1] != 2:
+        return scores.argmax(axis=1)
+    return np.where(scores[:, column] >= threshold, column, 1 - column)
 
 
-def confusion(scores: Floats, truth: Integers) -> tuple[tuple[int, ...], ...]:
+def confusion(answers: Integers, truth: Integers, classes: int) -> tuple[tuple[int, ...], ...]:
     """Count images by true class (rows) and answered class (columns)."""
-    classes = scores.shape[1]
-    pairs = np.bincount(truth * classes + scores.argmax(axis=1), minlength=classes**2)
+    pairs = np.bincount(truth * classes + answers, minlength=classes**2)
     return tuple(tuple(int(count) for count in row) for row in pairs.reshape(classes, classes))
 
 
-def auc(scores: Floats, truth: Integers, column: int, seed: int = 0) -> Estimate | None:
-    """Return the area under the ROC curve, or None where a class has no image.
-
-    Two classes: of the class in `column` against the other. More: the unweighted mean over classes
-    of each against the rest, with a bootstrap that keeps the number of images of each class; such
-    an interval has no width where the classes are separated without a fault.
-    """
-    sizes = np.bincount(truth, minlength=scores.shape[1])
-    if not sizes.all():
-        return None
-    if scores.shape[1] > 2:
-        return _one_vs_rest(scores, truth, seed)
-    is_positive = truth == column
-    area = float(_areas(scores[:, column], is_positive, np.ones((1, len(truth))))[0])
-    low, high = auc_interval(area, int(sizes[column]), int(sizes[1 - column]))
-    return Estimate(value=area, low=low, high=high, method="Newcombe 2006, method 5")
-
-
-def auc_interval(area: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Return the 95 % interval of an area under the ROC curve by Newcombe's method 5.
-
-    Newcombe 2006, Statistics in Medicine 25:559. The limits are the θ that solve
-    `(area - θ)² = z² θ(1-θ) (1 + N(1-θ)/(2-θ) + Nθ/(1+θ)) / mn` with `N = (m+n)/2 - 1`: the
-    variance of Hanley and McNeil 1982, taken at the limit and not at the estimate, so that the
-    interval keeps its width at 0 and 1 and never leaves 0..1.
-    """
-    extra = (positives + negatives) / 2 - 1
-
-    def inside(theta: float) -> bool:
-        spread = 1 + extra * (1 - theta) / (2 - theta) + extra * theta / (1 + theta)
-        variance = theta * (1 - theta) * spread / (positives * negatives)
-        return (area - theta) ** 2 <= _Z**2 * variance
-
-    def limit(outer: float) -> float:
-        inner = area
-        while abs(outer - inner) > 1e-12:
-            middle = (inner + outer) / 2
-            inner, outer = (middle, outer) if inside(middle) else (inner, middle)
-        return inner
-
-    return limit(0.0), limit(1.0)
-
-
-def _one_vs_rest(scores: Floats, truth: Integers, seed: int) -> Estimate:
-    columns = range(scores.shape[1])
-
-    def mean_area(counts: Floats) -> Floats:
-        areas = [_areas(scores[:, column], truth == column, counts) for column in columns]
-        return np.mean(areas, axis=0)
-
-    blocks = [mean_area(counts) for counts in _resamples(truth, seed)]
-    value = float(mean_area(np.ones((1, len(truth))))[0])
-    return _bootstrapped(value, np.concatenate(blocks), seed, "stratified percentile bootstrap")
-
-
-def _areas(scores: Floats, is_positive: NDArray[np.bool_], counts: Floats) -> Floats:
-    """Return the area under the ROC curve of each row of `counts` `(draws, images)`.
-
-    A count says how often an image was drawn. The area is the part of all (positive, negative)
-    pairs that are in order, ties counting half: Mann and Whitney's U.
-    """
-    distinct, ranks = np.unique(scores, return_inverse=True)
-    order = np.argsort(ranks, kind="stable")
-    starts = np.searchsorted(ranks[order], np.arange(len(distinct)))
-    sorted_counts, sorted_positive = counts[:, order], is_positive[order]
-    positives = np.add.reduceat(sorted_counts * sorted_positive, starts, axis=1)
-    negatives = np.add.reduceat(sorted_counts * ~sorted_positive, starts, axis=1)
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return (positives * below).sum(axis=1) / pairs
-
-
-def threshold_at(scores: Floats, is_positive: NDArray[np.bool_], specificity: float) -> float:
+def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> float:
     """Return the threshold of the best sensitivity at a specificity not below the one wanted.
 
     An image counts as positive where its score is at least the threshold. Of the thresholds that
@@ -238,7 +160,7 @@ def threshold_at(scores: Floats, is_positive: NDArray[np.bool_], specificity: fl
     return (rejected + float(above.min())) / 2 if len(above) else float(np.nextafter(rejected, 2))
 
 
-def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: float) -> float:
+def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> float:
     """Return the threshold of the best specificity at a sensitivity not below the one wanted.
 
     An image counts as positive where its score is at least the threshold. Of the thresholds that
@@ -257,7 +179,7 @@ def threshold_for(scores: Floats, is_positive: NDArray[np.bool_], sensitivity: f
     return (accepted + float(below.max())) / 2 if len(below) else accepted
 
 
-def chosen_threshold(scores: Floats, is_positive: NDArray[np.bool_], rule: ThresholdRule) -> float:
+def chosen_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
     """Return the threshold that a rule chooses on `(images,)` scores of the positive class.
 
     Raises:
@@ -275,112 +197,77 @@ def chosen_threshold(scores: Floats, is_positive: NDArray[np.bool_], rule: Thres
 
 
 def operating_point(
-    scores: Floats, is_positive: NDArray[np.bool_], threshold: float, chosen_on: str
+    scores: Floats,
+    is_positive: Bools,
+    threshold: float,
+    chosen_on: str,
+    images: int | None = None,
+    patients: ArrayLike | None = None,
 ) -> OperatingPoint:
-    """Measure sensitivity and specificity of `score >= threshold`; both classes must be there."""
+    """Measure sensitivity and specificity of `score >= threshold`; both classes must be there.
+
+    `images` is the number of those that chose it, as far as it is known.
+    """
     called = scores >= threshold
-    positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
+    groups = None if patients is None else members_of(patients)
+
+    def part(of: Bools, hits: Bools) -> Estimate:
+        return share(hits[of], None if groups is None else groups[of])
+
     return OperatingPoint(
         threshold=threshold,
         chosen_on=chosen_on,
-        sensitivity=proportion(int((called & is_positive).sum()), positives),
-        specificity=proportion(int((~called & ~is_positive).sum()), negatives),
+        images=images,
+        sensitivity=part(is_positive, called),
+        specificity=part(~is_positive, ~called),
     )
 
 
-def _operating_points(
-    scores: Floats,
-    truth: Integers,
-    column: int,
-    specificity: float,
-    chosen_on: dict[str, tuple[Floats, Integers]],
-) -> tuple[OperatingPoint, ...]:
-    points: list[OperatingPoint] = []
-    for name, (others, labels) in chosen_on.items():
-        if _has_both(truth == column) and _has_both(labels == column):
-            threshold = threshold_at(others[:, column], labels == column, specificity)
-            points.append(operating_point(scores[:, column], truth == column, threshold, name))
-    return tuple(points)
+@dataclass(frozen=True)
+class _Asked:
+    """Images on which operating points are measured."""
+
+    scores: Floats
+    """Probability of the positive class."""
+    is_positive: Bools
+    patients: ArrayLike | None
+
+    def chosen(
+        self, column: int, specificity: float, on: dict[str, tuple[Floats, Integers]]
+    ) -> tuple[OperatingPoint, ...]:
+        """Measure the thresholds that others and these choose, where both classes are there."""
+        return tuple(
+            self._at(
+                threshold_at(others[:, column], labels == column, specificity), name, len(labels)
+            )
+            for name, (others, labels) in on.items()
+            if _has_both(self.is_positive) and _has_both(labels == column)
+        )
+
+    def at_shipped(self, shipped: Threshold) -> OperatingPoint | None:
+        if not _has_both(self.is_positive):
+            return None
+        rule = shipped.rule
+        return self._at(
+            shipped.value, shipped.chosen_on, rule.positives + rule.others if rule else None
+        )
+
+    def _at(self, threshold: float, chosen_on: str, images: int | None) -> OperatingPoint:
+        return operating_point(
+            self.scores, self.is_positive, threshold, chosen_on, images, self.patients
+        )
 
 
-def _shipped(
-    scores: Floats, is_positive: NDArray[np.bool_], shipped: Threshold | None, positive: str
-) -> OperatingPoint | None:
-    if shipped is None or shipped.positive != positive or not _has_both(is_positive):
-        return None
-    return operating_point(scores, is_positive, shipped.value, shipped.chosen_on)
-
-
-def _has_both(is_positive: NDArray[np.bool_]) -> bool:
+def _has_both(is_positive: Bools) -> bool:
     return bool(is_positive.any() and not is_positive.all())
 
 
-def calibration(scores: Floats, truth: Integers, seed: int = 0) -> tuple[Estimate, Estimate]:
-    """Return the expected calibration error and the Brier score.
-
-    ECE (Guo et al. 2017, equation 5): `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over 15
-    equally wide bins of the confidence, the probability of the answer given. On few images it lies
-    above the truth, and its resamples above it by as much again, so its interval is the basic
-    bootstrap (Davison and Hinkley 1997, section 5.2), which turns them round the value. Simulated
-    with a true ECE of 0.03 and 107 images, that held the truth 85 times in 100; the percentile
-    interval, once.
-
-    Brier 1950: the mean over images of `Σ_classes (probability - truth)²`, in 0..2.
-    """
-    confidence = scores.max(axis=1)
-    gaps = (scores.argmax(axis=1) == truth) - confidence
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    order = np.argsort(bins, kind="stable")
-    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
-    squares = np.square(scores - np.eye(scores.shape[1])[truth]).sum(axis=1)
-
-    def both(counts: Floats) -> Floats:
-        sums = np.add.reduceat(counts * gaps[order], starts, axis=1)
-        return np.stack([np.abs(sums).sum(axis=1), counts @ squares[order]], axis=1) / len(truth)
-
-    resamples = _resamples(np.zeros_like(truth), seed)
-    draws = np.concatenate([both(counts) for counts in resamples])
-    ece, brier = (float(value) for value in both(np.ones((1, len(truth))))[0])
-    turned = np.maximum(2 * ece - draws[:, 0], 0)
-    return (
-        _bootstrapped(ece, turned, seed, "basic bootstrap"),
-        _bootstrapped(brier, draws[:, 1], seed, "percentile bootstrap"),
-    )
-
-
-def _resamples(strata: Integers, seed: int) -> Iterator[Floats]:
-    """Yield blocks `(draws, images)` of how often each image is drawn, `DRAWS` rows in all.
-
-    Drawing is with replacement, within each stratum as many as it has images.
-    """
-    random = np.random.default_rng(seed)
-    total = len(strata)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    block = max(1, _BLOCK_COUNTS // total)
-    for start in range(0, DRAWS, block):
-        rows = min(block, DRAWS - start)
-        offsets = np.arange(rows)[:, None] * total
-        drawn = [
-            offsets + rows_of[random.integers(0, len(rows_of), (rows, len(rows_of)))]
-            for rows_of in members
-        ]
-        flat = np.concatenate(drawn, axis=1).ravel()
-        yield np.bincount(flat, minlength=rows * total).reshape(rows, total).astype(np.float64)
-
-
-def _bootstrapped(value: float, draws: Floats, seed: int, method: str) -> Estimate:
-    """Return the middle 95 % of the draws, stretched to hold the value where bias moved them."""
-    low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
-    return Estimate(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
-        method=f"{method}, {DRAWS} draws, seed {seed}",
-    )
-
-
-def agreement(name: str, probabilities: ArrayLike, reference: ArrayLike) -> Agreement:
+def agreement(
+    name: str, probabilities: ArrayLike, reference: ArrayLike, patients: ArrayLike | None = None
+) -> Agreement:
     """Compare answers `(images, classes)` with those of the reference `name`, image by image.
+
+    Those of an image are the same where the most probable class is: no threshold has a part in it.
 
     Raises:
         PupilaError: the two have not the same shape, or no image.
@@ -394,7 +281,7 @@ def agreement(name: str, probabilities: ArrayLike, reference: ArrayLike) -> Agre
     difference = np.abs(ours - theirs)
     return Agreement(
         reference=name,
-        labels=proportion(int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum()), len(ours)),
+        labels=share(ours.argmax(axis=1) == theirs.argmax(axis=1), patients),
         mean_difference=float(difference.mean()),
         largest_difference=float(difference.max()),
     )

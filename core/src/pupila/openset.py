@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, UNLABELLED, Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Acceptance, Estimate, NearMiss, NegativeGroup, OpenSet
-from pupila.metrics import Floats, auc, checked, proportion
+from pupila.evaluation import Acceptance, NearMiss, NegativeGroup, OpenSet
+from pupila.intervals import Floats, share
+from pupila.metrics import checked
 from pupila.predictions import Predictions
+from pupila.roc import auc
 from pupila.runtime import Progress
-
-TRUE_ACCEPT = 0.95
-"""Part of the accepted test images at which false accepts are compared, as is usual."""
+from pupila.true_accepts import false_accepts, threshold_accepting
 
 KEPT = 24
 """Near misses that are kept by name: those that look most like the accepted class."""
@@ -63,6 +63,7 @@ class _Others:
     trained: Flags
     """Whether training had the image's group, or the very image."""
     scores: Floats
+    patients: Texts | None
 
     def parts(self) -> Iterator[tuple[str, Flags]]:
         """Yield all images, then those of each group, where that is not the same."""
@@ -78,6 +79,14 @@ class _Bar:
 
     shipped: float
     comparable: float
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """The accepted test images."""
+
+    scores: Floats
+    patients: Texts | None
 
 
 def check_accepts(accepts: str, dataset: Dataset) -> None:
@@ -128,15 +137,15 @@ def judge_open_set(
 
     test = dataset.select("test")
     is_accepted, scores = test.labels == column, ask(test, "test")
-    accepted = scores[is_accepted]
-    bar = _Bar(artifact.record.threshold_of(images.accepts), _comparable(accepted))
+    accepted = _Accepted(scores[is_accepted], _rows(test.patients, is_accepted))
+    bar = _Bar(artifact.record.threshold_of(images.accepts), threshold_accepting(accepted.scores))
     others = list(_others(dataset, test, is_accepted, scores, images.near_misses, ask))
     return OpenSet(
         accepts=images.accepts,
         threshold=bar.shipped,
         chosen_on=_chosen_on(artifact, images.accepts),
         comparable_threshold=bar.comparable,
-        accepted=_acceptance(ALL, accepted, bar),
+        accepted=_acceptance(ALL, accepted.scores, bar, accepted.patients),
         accepted_groups=tuple(_accepted_groups(test, is_accepted, scores, bar)),
         negatives=tuple(
             _negatives(each, name, rows, accepted, bar)
@@ -148,26 +157,18 @@ def judge_open_set(
     )
 
 
-def _comparable(accepted: Floats) -> float:
-    """Return the highest score that lets enough through: one of them has it.
-
-    A threshold between two of them would count false accepts that no such gate needs.
-    """
-    missed = int((1 - TRUE_ACCEPT) * len(accepted) + 1e-9)  # 1 - 0.95 may be a little under 0.05
-    return float(np.sort(accepted)[missed])
-
-
 def _chosen_on(artifact: Artifact, accepts: str) -> str | None:
     shipped = artifact.record.threshold
     return shipped.chosen_on if shipped and shipped.positive == accepts else None
 
 
-def _acceptance(name: str, scores: Floats, bar: _Bar) -> Acceptance:
-    return Acceptance(name=name, images=len(scores), accepted=_part(scores, bar.shipped))
+def _acceptance(name: str, scores: Floats, bar: _Bar, patients: Texts | None) -> Acceptance:
+    accepted = share(scores >= bar.shipped, patients)
+    return Acceptance(name=name, images=len(scores), accepted=accepted)
 
 
-def _part(scores: Floats, threshold: float) -> Estimate:
-    return proportion(int((scores >= threshold).sum()), len(scores))
+def _rows(values: Texts | None, rows: Flags) -> Texts | None:
+    return None if values is None else values[rows]
 
 
 def _accepted_groups(
@@ -178,7 +179,8 @@ def _accepted_groups(
         values = _values(test, column)
         names = sorted(set(values[is_accepted].tolist()) - {""})
         for name in names if len(names) > 1 else ():
-            yield _acceptance(f"{column} {name}", scores[is_accepted & (values == name)], bar)
+            rows = is_accepted & (values == name)
+            yield _acceptance(f"{column} {name}", scores[rows], bar, _rows(test.patients, rows))
 
 
 def _others(
@@ -197,13 +199,14 @@ def _others(
         groups = _values(test, "source")[rows]
         known = np.array([group in trained or group == "" for group in groups.tolist()], bool)
         paths = [str(path) for path, other in zip(test.paths, rows, strict=True) if other]
-        yield _Others(False, paths, groups, known, scores[rows])
+        yield _Others(False, paths, groups, known, scores[rows], _rows(test.patients, rows))
     if near_misses is not None:
         groups = _values(near_misses, "label")
         images = zip(groups.tolist(), near_misses.frame["sha256"].tolist(), strict=True)
         known = np.array([group in trained or sha in contents for group, sha in images], bool)
         paths = list(map(str, near_misses.paths))
-        yield _Others(True, paths, groups, known, ask(near_misses, "near-miss"))
+        found = ask(near_misses, "near-miss")
+        yield _Others(True, paths, groups, known, found, near_misses.patients)
 
 
 def _values(dataset: Dataset, column: str) -> Texts:
@@ -215,19 +218,22 @@ def _values(dataset: Dataset, column: str) -> Texts:
 
 
 def _negatives(
-    others: _Others, name: str, rows: Flags, accepted: Floats, bar: _Bar
+    others: _Others, name: str, rows: Flags, accepted: _Accepted, bar: _Bar
 ) -> NegativeGroup:
-    scores = others.scores[rows]
-    every = np.concatenate([accepted, scores])
-    truth = (np.arange(len(every)) >= len(accepted)).astype(np.int64)
+    scores, patients = others.scores[rows], _rows(others.patients, rows)
+    every = np.concatenate([accepted.scores, scores])
+    truth = (np.arange(len(every)) >= len(accepted.scores)).astype(np.int64)
+    every_patient = None
+    if accepted.patients is not None and patients is not None:
+        every_patient = np.concatenate([accepted.patients, patients])
     return NegativeGroup(
         name=name,
         near_miss=others.near_miss,
         trained=bool(others.trained[rows].any()),
         images=len(scores),
-        auc=auc(np.stack([every, 1 - every], axis=1), truth, 0),
-        accepted=_part(scores, bar.shipped),
-        accepted_at_95=_part(scores, bar.comparable),
+        auc=auc(np.stack([every, 1 - every], axis=1), truth, 0, every_patient),
+        accepted=share(scores >= bar.shipped, patients),
+        accepted_at_95=false_accepts(accepted.scores, scores, accepted.patients, patients),
     )
 
 
@@ -237,7 +243,7 @@ def _corrupted(images: Dataset | None, ask: _Ask, bar: _Bar) -> Iterator[Accepta
         return
     scores, done = ask(images, "altered"), _values(images, "label")
     for name in sorted(set(done.tolist())):
-        yield _acceptance(name, scores[done == name], bar)
+        yield _acceptance(name, scores[done == name], bar, _rows(images.patients, done == name))
 
 
 def _nearest(others: list[_Others], bar: _Bar) -> tuple[NearMiss, ...]:

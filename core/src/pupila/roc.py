@@ -2,14 +2,95 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pupila.evaluation import Estimate
+from pupila.intervals import BY_PATIENT, Z, members_of
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+def auc(
+    scores: Floats, truth: Integers, column: int, clusters: ArrayLike | None = None
+) -> Estimate | None:
+    """Return the area under the ROC curve, or None where a class has no image.
+
+    `scores` are `(images, classes)`, `truth` `(images,)`. Two classes: of the class in `column`
+    against the other. More: the unweighted mean over classes of each against the rest.
+
+    The interval is the wider, at each end, of two. That of Newcombe keeps its width at 0 and 1; yet
+    Hanley and McNeil's variance, in it, is too small where a few images are answered wholly wrong.
+    DeLong's is right there, on the logit scale, and nothing at 0 and 1. Newcombe's is taken with
+    the images of the smallest class against the rest: of several areas, their mean varies no more
+    than the one that varies most. With `clusters` (see `pupila.intervals`) DeLong's variance is
+    that of Obuchowski 1997, and Newcombe's interval has one image of each cluster in a class.
+    """
+    sizes = np.bincount(truth, minlength=scores.shape[1])
+    if not sizes.all():
+        return None
+    columns = [column] if len(sizes) == 2 else range(len(sizes))
+    area = mean_area(scores, truth, columns)
+    variance = covariance_of(image_effects(scores, truth, columns)[None], truth, clusters)
+    ends = [auc_interval(area, *_smallest(truth, clusters))]
+    if 0 < area < 1:
+        ends.append(_on_logit_scale(area, math.sqrt(variance[0, 0])))
+    return Estimate(
+        value=area,
+        low=min(low for low, _ in ends),
+        high=max(high for _, high in ends),
+        method=_AUC_METHOD + (f", {BY_PATIENT} (Obuchowski 1997)" if clusters is not None else ""),
+    )
+
+
+_AUC_METHOD = "the wider of Newcombe 2006, method 5, and DeLong 1988 on the logit scale"
+
+
+def _smallest(truth: Integers, clusters: ArrayLike | None) -> tuple[int, int]:
+    """Return the size of the smallest class and of the rest, in clusters where there are some."""
+    label = int(np.bincount(truth).argmin())
+    of_class = truth == label
+    if clusters is None:
+        return int(of_class.sum()), int((~of_class).sum())
+    members = members_of(clusters)
+    return len(set(members[of_class].tolist())), len(set(members[~of_class].tolist()))
+
+
+def _on_logit_scale(area: float, deviation: float) -> tuple[float, float]:
+    """Return `area` ± z deviations, taken where an area cannot leave 0..1."""
+    middle, half = math.log(area / (1 - area)), Z * deviation / (area * (1 - area))
+    low, high = (math.exp(-max(-700.0, min(700.0, end))) for end in (middle - half, middle + half))
+    return 1 / (1 + low), 1 / (1 + high)
+
+
+def auc_interval(area: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Return the 95 % interval of an area under the ROC curve by Newcombe's method 5.
+
+    Newcombe 2006, Statistics in Medicine 25:559. The limits are the θ that solve
+    `(area - θ)² = z² θ(1-θ) (1 + N(1-θ)/(2-θ) + Nθ/(1+θ)) / mn` with `N = (m+n)/2 - 1`: the
+    variance of Hanley and McNeil 1982, taken at the limit and not at the estimate, so that the
+    interval keeps its width at 0 and 1 and never leaves 0..1.
+    """
+    extra = (positives + negatives) / 2 - 1
+
+    def inside(theta: float) -> bool:
+        spread = 1 + extra * (1 - theta) / (2 - theta) + extra * theta / (1 + theta)
+        variance = theta * (1 - theta) * spread / (positives * negatives)
+        return (area - theta) ** 2 <= Z**2 * variance
+
+    def limit(outer: float) -> float:
+        inner = area
+        while abs(outer - inner) > 1e-12:
+            middle = (inner + outer) / 2
+            inner, outer = (middle, outer) if inside(middle) else (inner, middle)
+        return inner
+
+    return limit(0.0), limit(1.0)
 
 
 def mean_area(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:

@@ -12,6 +12,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.intervals import share
 from pupila.measured import (
     Interval,
     Measured,
@@ -19,7 +20,8 @@ from pupila.measured import (
     TeacherQualities,
     TeacherQuality,
 )
-from pupila.metrics import accuracy, auc, checked
+from pupila.metrics import checked
+from pupila.roc import auc
 from pupila.step import Step
 
 _SHOWN_DIGITS = 12
@@ -92,7 +94,7 @@ def check_teacher(
         PupilaError: the teacher is not better than chance, or answers the other way round.
     """
     scores, labels = checked(probabilities, validation.labels, validation.classes, "validation")
-    area, exactness = auc(scores, labels, column=0), accuracy(scores, labels)
+    area, exactness = auc(scores, labels, column=0), share(scores.argmax(axis=1) == labels)
     found, measure, chance = area or exactness, "AUC", 0.5
     if area is None:
         measure, chance = "accuracy", float(np.bincount(labels).max() / len(labels))

@@ -75,7 +75,8 @@ class Evaluate(Job[Evaluation | Measurement]):
     images: ImagesByContent
     """Those of every split."""
     groups: str
-    """Digest of the columns by which figures are shown too: they are not in the fingerprint."""
+    """Digest of the columns by which figures are shown, and intervals computed: the fingerprint
+    knows nothing of them."""
     positive: str
     specificity: float
     latency_repeats: int
@@ -106,7 +107,8 @@ class Evaluate(Job[Evaluation | Measurement]):
         Raises:
             PupilaError: no installed plugin runs its format.
         """
-        present = [column for column in GROUP_COLUMNS if column in dataset.frame]
+        columns = (*GROUP_COLUMNS, "patient")
+        present = [column for column in columns if column in dataset.frame]
         return cls(
             workspace=workspace,
             title=f"judge-{name}",

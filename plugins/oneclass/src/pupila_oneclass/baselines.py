@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.evaluation import Estimate
+from pupila.intervals import Floats, proportion
 from pupila.measured import (
     Interval,
     Measured,
@@ -28,7 +29,8 @@ from pupila.measured import (
     OneClassQuality,
     PluginWarning,
 )
-from pupila.metrics import Floats, auc, proportion, threshold_for
+from pupila.metrics import threshold_for
+from pupila.roc import auc
 
 LEARNER = "one-class CNN"
 

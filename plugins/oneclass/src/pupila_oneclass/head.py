@@ -44,8 +44,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import PupilaError
+from pupila.intervals import Floats
 from pupila.keras_files import import_keras
-from pupila.metrics import Floats, threshold_for
+from pupila.metrics import threshold_for
 from pupila.training.loss import label_loss
 from pupila_oneclass.config import CLASSES
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold, ThresholdRule
 from pupila.digest import digest_json
+from pupila.intervals import Floats, proportion
 from pupila.keras_files import import_keras, load, macs, parameters, save
 from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
-from pupila.metrics import Floats, proportion
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit

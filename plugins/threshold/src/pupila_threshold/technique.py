@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Product, PupilaError, Step, Threshold, ThresholdRule
+from pupila.intervals import Floats
 from pupila.measured import Measured
-from pupila.metrics import Floats, checked, chosen_threshold, operating_point
+from pupila.metrics import checked, chosen_threshold, operating_point
 from pupila_threshold.config import Operating
 
 
@@ -57,7 +58,9 @@ def threshold(step: Step[Operating]) -> Product:
             chosen_on=rule.words(config.positive),
             rule=rule,
         ),
-        measured=Measured(operating_point(scores, is_positive, value, "validation")),
+        measured=Measured(
+            operating_point(scores, is_positive, value, "validation", len(scores), images.patients)
+        ),
     )
 
 

@@ -1,0 +1,59 @@
+"""How far the probabilities of a classifier are from what comes true. Their intervals are rough."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pupila.evaluation import Estimate
+from pupila.intervals import (
+    BY_PATIENT,
+    DRAWS,
+    Floats,
+    Integers,
+    members_of,
+    resampled,
+    resamples,
+)
+
+BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
+
+
+def calibration(
+    scores: Floats, truth: Integers, seed: int = 0, clusters: ArrayLike | None = None
+) -> tuple[Estimate, Estimate]:
+    """Return the expected calibration error and the Brier score.
+
+    ECE (Guo et al. 2017, equation 5): `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over 15
+    equally wide bins of the confidence, the probability of the answer given. On few images it lies
+    above the truth, and its resamples above it by as much again, so its interval is the basic
+    bootstrap (Davison and Hinkley 1997, section 5.2), which turns them round the value.
+
+    Brier 1950: the mean over images of `Σ_classes (probability - truth)²`, in 0..2.
+
+    Both intervals are rough: `docs/decisions/0003-intervals.md` says how often they hold the truth.
+    """
+    confidence = scores.max(axis=1)
+    gaps = (scores.argmax(axis=1) == truth) - confidence
+    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    order = np.argsort(bins, kind="stable")
+    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
+    squares = np.square(scores - np.eye(scores.shape[1])[truth]).sum(axis=1)
+
+    def both(counts: Floats) -> Floats:
+        sums = np.add.reduceat(counts * gaps[order], starts, axis=1)
+        figures = np.stack([np.abs(sums).sum(axis=1), counts @ squares[order]], axis=1)
+        return figures / counts.sum(axis=1, keepdims=True)
+
+    draws = np.concatenate(
+        [both(counts[:, order]) for counts in resamples(len(truth), seed, clusters)]
+    )
+    ece, brier = (float(value) for value in both(np.ones((1, len(truth))))[0])
+    turned = np.maximum(2 * ece - draws[:, 0], 0)
+    independent = len(truth) if clusters is None else int(members_of(clusters).max()) + 1
+    how = f"{DRAWS} draws, seed {seed}, rough" + (f", {BY_PATIENT}" if clusters is not None else "")
+    return (
+        resampled(ece, turned, 1, independent, f"basic bootstrap, {how}"),
+        resampled(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
+    )

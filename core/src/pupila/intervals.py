@@ -1,0 +1,132 @@
+"""95 % intervals of single figures: proportions, and whatever is resampled.
+
+Images of one patient are alike, so they tell less than as many of different patients. Where
+`clusters` has a value for each image, the same for those of one patient, intervals are of patients;
+without it, as if every image were another patient's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pupila.evaluation import Estimate
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+Z = NormalDist().inv_cdf(0.975)
+"""97.5 % point of the standard normal distribution."""
+
+DRAWS = 2000
+"""Bootstrap resamples: the ends of a 95 % interval then move by about 2 % of its width."""
+
+BY_PATIENT = "by patient"
+"""In the method of an interval whose images were taken patient by patient."""
+
+_BLOCK_COUNTS = 1 << 22
+"""Entries of a block of resamples held at a time: 32 MiB, whatever the number of images."""
+
+
+def proportion(hits: int, total: int) -> Estimate:
+    """Return `hits / total` with the score interval of Wilson 1927 (JASA 22:209)."""
+    part = hits / total
+    low, high = wilson(part, total)
+    return Estimate(value=part, low=low, high=high, method="Wilson 1927")
+
+
+def wilson(part: float, total: float) -> tuple[float, float]:
+    """Return the ends of Wilson's interval.
+
+    `centre ± z/(1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)`, `centre = (p + z²/2n)/(1 + z²/n)`.
+    """
+    squared = Z**2 / total
+    centre = (part + squared / 2) / (1 + squared)
+    half = Z / (1 + squared) * sqrt(part * (1 - part) / total + squared / (4 * total))
+    return (0.0 if part == 0 else centre - half), (1.0 if part == 1 else centre + half)
+
+
+def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
+    """Return the part of the images `(images,)` that are hits, by cluster where there are some.
+
+    Then Wilson's interval is that of as many independent images as these are worth: n over the
+    ratio of the variance between clusters and that of independent images, and fewer for what few
+    clusters do not tell of that ratio (Korn and Graubard 1998, Survey Methodology 24:193). Where
+    all are hits or none, nothing tells the ratio: then as many as there are clusters.
+    """
+    total, number = len(hits), int(hits.sum())
+    if clusters is None:
+        return proportion(number, total)
+    part = number / total
+    low, high = wilson(part, _worth(hits, part, members_of(clusters)))
+    method = f"Wilson 1927, {BY_PATIENT} (Korn and Graubard 1998)"
+    return Estimate(value=part, low=low, high=high, method=method)
+
+
+def members_of(clusters: ArrayLike) -> Integers:
+    """Return the number of the cluster of each image, from 0."""
+    return np.unique(np.asarray(clusters), return_inverse=True)[1].astype(np.int64)
+
+
+def _worth(hits: Bools, part: float, members: Integers) -> float:
+    """Return how many independent images these are worth; at most as many as there are."""
+    total, clusters = len(members), int(members.max()) + 1
+    if part in (0, 1) or clusters == 1:
+        return clusters
+    sums = np.bincount(members, weights=hits - part)
+    variance = float(sums @ sums) * clusters / (clusters - 1) / total**2
+    ratio = max(1.0, variance * total / (part * (1 - part)))
+    few = _student_point(total - 1) / _student_point(clusters - 1)
+    return total / ratio * few**2
+
+
+def _student_point(degrees: int) -> float:
+    """Return the 97.5 % point of Student's t (Cornish and Fisher 1960, Technometrics 2:209)."""
+    z, d = Z, degrees
+    if d < 3:
+        return (12.706, 4.303)[d - 1]
+    return (
+        z
+        + (z**3 + z) / (4 * d)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * d**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * d**3)
+    )
+
+
+def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iterator[Floats]:
+    """Yield blocks `(draws, images)` of how often each image is drawn, `DRAWS` rows in all.
+
+    Drawing is with replacement: of images, or of whole clusters.
+    """
+    random = np.random.default_rng(seed)
+    members = np.arange(images) if clusters is None else members_of(clusters)
+    number = int(members.max()) + 1
+    block = max(1, _BLOCK_COUNTS // images)
+    for start in range(0, DRAWS, block):
+        rows = min(block, DRAWS - start)
+        flat = random.integers(0, number, (rows, number)) + np.arange(rows)[:, None] * number
+        counts = np.bincount(flat.ravel(), minlength=rows * number).reshape(rows, number)
+        yield counts[:, members].astype(np.float64)
+
+
+def resampled(value: float, draws: Floats, most: float, independent: int, method: str) -> Estimate:
+    """Return the middle 95 % of the draws of a mean in 0..`most`, and at least as much as it must.
+
+    It holds the value, from which bias may have moved the draws. And a share of all images may be
+    of a kind of which none was among these: up to Wilson's upper end of 0 of n, where n are
+    `independent`. The interval holds what the figure would be if those were all wrong, or all
+    right: it has a width where all draws are the same.
+    """
+    low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
+    unseen = wilson(0, independent)[1]
+    return Estimate(
+        value=value,
+        low=max(0.0, min(low, value - value * unseen)),
+        high=min(most, max(high, value + (most - value) * unseen)),
+        method=method,
+    )
