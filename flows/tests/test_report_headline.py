@@ -14,7 +14,7 @@ from report_pages import Page, read
 from sample_runs import PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Threshold
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 from pupila_flows.report import formatting, predictions
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.headline import BADGE, NEAR, Headline, headline
