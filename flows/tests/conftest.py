@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gate_cases import Sides
 from report_pages import Page, read
 from sample_runs import sample_run
 
@@ -27,3 +28,8 @@ def run(place: Path) -> RunResult:
 def page(run: RunResult, place: Path) -> Page:
     """The page that was drawn of it."""
     return read(run, place)
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> Sides:
+    return Sides(tmp_path)

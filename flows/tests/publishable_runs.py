@@ -18,7 +18,15 @@ from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, Version, open_registry
 from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import release_of
-from pupila_flows.results import ArtifactVerdict, Entry, Finding, GateResult, RunResult, Verdict
+from pupila_flows.results import (
+    ArtifactVerdict,
+    Entry,
+    Finding,
+    GateResult,
+    RunResult,
+    Verdict,
+    WrongImage,
+)
 from pupila_flows.workspace import Workspace
 
 INT8 = Node("int8", "quantize-int8", ("pupil",), 0.3, "tflite", 361_416, 1.7)
@@ -38,7 +46,10 @@ def gate_of(
         value=0.93,
         other=0.94,
         limit=0.03,
-        images=images,
+        images=tuple(
+            WrongImage(path=path, truth="normal", answer="glaucoma", other="normal")
+            for path in images
+        ),
         text="accuracy is 1.0 points below that of vgg16, and 3 are allowed",
     )
     verdicts = (ArtifactVerdict(entry=entry, verdict=verdict, findings=(finding,)),)

@@ -17,6 +17,7 @@ from pupila.evaluation import Cost, Evaluation, Latency
 from pupila.intervals import proportion
 from pupila.measured import Measured
 from pupila.metrics import agreement, metrics_of
+from pupila_flows.gate.inputs import Images
 from pupila_flows.results import Check, DataSummary, Entry, RunResult
 
 BINARY = ("glaucoma", "normal")
@@ -127,6 +128,11 @@ def sample_run(
         "test_labels": tuple(int(label) for label in truth),
     }
     return RunResult(**settings | changes)
+
+
+def gate_images(run: RunResult) -> Images:
+    """Return the test images as the gate is given them; in a sample they are the validation too."""
+    return Images(fingerprint="-", paths=run.test_images, labels=run.test_labels)
 
 
 def _logits(
@@ -261,6 +267,7 @@ def _evaluation(
             peak_memory_bytes=180_000_000 + 3 * node.size_bytes,
         ),
         probabilities=str(path),
+        validation_probabilities=str(path),
     )
 
 

@@ -3,110 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from sample_runs import BINARY, SPECIFICITY
+from gate_cases import ACCURACY, IMAGES, LABELS, TEST, Sides, answered, asked, earlier, only, told
+from sample_runs import BINARY
 
 from pupila import PupilaError
-from pupila.artifact import Threshold
-from pupila.evaluation import Cost, Evaluation, Latency
-from pupila.metrics import metrics_of
 from pupila_flows.gate.decision import decide
-from pupila_flows.gate.inputs import Case, Question, Side
+from pupila_flows.gate.inputs import Question
 from pupila_flows.recipe.gate import GateSection, Limits, Margins
-from pupila_flows.results import Finding, GateResult
+from pupila_flows.results import Finding, GateResult, WrongImage
 from pupila_flows.run.gate import objections
-
-Floats = NDArray[np.float64]
-ACCURACY = Margins(accuracy=0.05)
-IMAGES = 200
-LABELS = np.arange(IMAGES) % 2
-
-Sides = Callable[..., Side]
-
-
-def answered(wrong: int, first: int = 0, probability: float = 0.9) -> Floats:
-    """Answers that are wrong for so many images, from the `first` on."""
-    right = np.full(IMAGES, probability)
-    right[first : first + wrong] = 1 - probability
-    scores = np.empty((IMAGES, 2))
-    scores[np.arange(IMAGES), LABELS] = right
-    scores[np.arange(IMAGES), 1 - LABELS] = 1 - right
-    return scores
-
-
-@pytest.fixture
-def side(tmp_path: Path) -> Sides:
-    """A judged model, of what it answers; validation images are those of the test."""
-
-    def made(
-        name: str,
-        scores: Floats,
-        size_bytes: int = 1000,
-        locked: bool = True,
-        shipped: float | None = None,
-    ) -> Side:
-        path = tmp_path / f"{name}.npy"
-        np.save(path, scores)
-        validation = (scores, LABELS) if locked else None
-        latency = Latency(median_ms=5, p95_ms=6, repeats=50, threads=2)
-        cost = Cost(
-            size_bytes=size_bytes,
-            gzip_bytes=900,
-            parameters=None,
-            macs=None,
-            latency=latency,
-            peak_memory_bytes=None,
-        )
-        evaluation = Evaluation(
-            artifact=name,
-            format="tflite",
-            runtime="LiteRT",
-            cpu="one",
-            cost=cost,
-            split="test",
-            metrics=metrics_of(scores, LABELS, BINARY, "glaucoma", SPECIFICITY, validation),
-            probabilities=str(path),
-        )
-        threshold = (
-            Threshold(positive="glaucoma", value=shipped, chosen_on="validation")
-            if shipped
-            else None
-        )
-        return Side(name=name, evaluation=evaluation, threshold=threshold)
-
-    return made
-
-
-def asked(
-    section: GateSection, artifact: Side | None, teacher: Side | None, **more: Side | str
-) -> Question:
-    case = Case(entry="int8", made="quantize-int8 of float", artifact=artifact, teacher=teacher)
-    return Question(
-        section=section,
-        cases=(case.model_copy(update=more),),
-        published="version 2" if more else None,
-        classes=BINARY,
-        positive="glaucoma",
-        images=tuple(f"{row}.png" for row in range(IMAGES)),
-        labels=tuple(LABELS.tolist()),
-        columns={"site": tuple("north" if row < 180 else "south" for row in range(IMAGES))},
-    )
-
-
-def told(result: GateResult) -> tuple[Finding, ...]:
-    """What was found of the one artifact, but for what is asked of every model."""
-    (artifact,) = result.artifacts
-    return tuple(each for each in artifact.findings if each.condition != "chance")
-
-
-def only(result: GateResult) -> Finding:
-    (finding,) = told(result)
-    return finding
 
 
 @pytest.mark.parametrize(
@@ -142,15 +50,16 @@ def test_a_failure_names_the_images_that_only_the_artifact_gets_wrong_the_surest
     teacher, scores = side("vgg", answered(10)), answered(60)
     scores[35] = [0.01, 0.99] if LABELS[35] == 0 else [0.99, 0.01]
     finding = only(decide(asked(GateSection(margins=ACCURACY), side("int8", scores), teacher)))
-    assert finding.images[0] == "35.png"
+    truth, other = BINARY[35 % 2], BINARY[34 % 2]
+    assert finding.images[0] == WrongImage(path="35.png", truth=truth, answer=other, other=truth)
     assert len(finding.images) == 24
-    assert not {f"{row}.png" for row in range(10)} & set(finding.images)
+    assert not {f"{row}.png" for row in range(10)} & {image.path for image in finding.images}
 
 
 def test_what_is_published_has_margins_of_its_own(side: Sides):
     section = GateSection(margins=ACCURACY, published=Margins(accuracy=0.001))
     alike = side("vgg", answered(10))
-    found = decide(asked(section, side("int8", answered(11)), alike, incumbent=alike))
+    found = decide(asked(section, side("int8", answered(11)), alike, earlier(alike)))
     teacher, published = told(found)
     assert (teacher.against, teacher.verdict) == ("vgg", "pass")
     assert (published.against, published.verdict, published.limit) == (
@@ -166,9 +75,10 @@ def test_what_is_published_has_margins_of_its_own(side: Sides):
 def test_what_is_the_very_artifact_that_is_published_is_not_compared_with_it(side: Sides):
     same = side("vgg", answered(10))
     section = GateSection(margins=ACCURACY, published=Margins(accuracy=0.001))
-    compared = decide(asked(section, same, same, incumbent=same))
+    compared = decide(asked(section, same, same, earlier(same)))
     assert compared.verdict == "inconclusive"
-    unchanged = decide(asked(section, same, same, standing="same"))
+    very = earlier(None).model_copy(update={"same": True})
+    unchanged = decide(asked(section, same, same, very))
     assert unchanged.verdict == "pass"
     _, finding = told(unchanged)
     assert finding.text == ("int8 is the very artifact of version 2 (published): it loses nothing.")
@@ -178,13 +88,12 @@ def test_what_has_no_counterpart_in_the_published_version_is_not_passed_unless_t
     side: Sides,
 ):
     same = side("vgg", answered(10))
-    renamed = asked(GateSection(margins=ACCURACY), same, same, standing="missing")
-    question = renamed.model_copy(update={"published_names": ("left-int8", "web")})
+    question = asked(GateSection(margins=ACCURACY), same, same, earlier(None))
     found = decide(question)
     assert found.verdict == "inconclusive"
-    (objection,) = objections(found)
-    assert "version 2 (published), which has no artifact of that name" in objection
-    assert "it has left-int8, web" in objection
+    assert "version 2 (published), which has no artifact of that name" in told(found)[-1].text
+    assert "it has left-int8, web" in told(found)[-1].text
+    assert objections(found) == []
     assert "`published: {}`" in told(found)[-1].advice
     lifted = GateSection(margins=ACCURACY, published=Margins())
     assert decide(question.model_copy(update={"section": lifted})).verdict == "pass"
@@ -194,24 +103,30 @@ def test_an_artifact_of_which_nothing_was_asked_is_not_passed_and_that_is_told(s
     section = GateSection(margins=Margins(), published=Margins(accuracy=0.02))
     found = decide(asked(section, side("int8", answered(0)), side("vgg", answered(0))))
     assert found.verdict == "inconclusive"
-    assert objections(found) == [
-        "gate: int8: inconclusive: Nothing was asked of int8, so nothing is shown."
-    ]
+    assert only(found).text == "Nothing was asked of int8, so nothing is shown."
+
+
+def with_sites(question: Question, sites: tuple[str, ...]) -> Question:
+    images = {
+        split: getattr(question, split).model_copy(update={"columns": {"site": sites}})
+        for split in ("test", "validation")
+    }
+    return question.model_copy(update=images)
 
 
 def test_images_without_a_value_are_a_group_and_a_column_without_any_is_not_passed(side: Sides):
     section = GateSection(margins=Margins(accuracy=0.15), by=("site",))
     question = asked(section, side("int8", answered(15, first=183)), side("vgg", answered(0)))
     half = ("north",) * 180 + ("",) * 20
-    found = decide(question.model_copy(update={"columns": {"site": half}})).artifacts[0]
+    found = decide(with_sites(question, half)).artifacts[0]
     assert {each.group: each.verdict for each in found.findings} == {
         None: "pass",
         "site is not given": "fail",
         "site = north": "pass",
     }
-    empty = decide(question.model_copy(update={"columns": {"site": ("",) * IMAGES}}))
+    empty = decide(with_sites(question, ("",) * IMAGES))
     assert empty.verdict == "inconclusive"
-    assert "Groups by site cannot be asked: no test image has a value" in objections(empty)[0]
+    assert "Groups by site cannot be asked: no test image has a value" in told(empty)[-1].text
 
 
 def test_every_value_of_a_column_is_asked_for_itself(side: Sides):
@@ -231,9 +146,7 @@ def test_sensitivity_is_read_at_the_threshold_that_was_locked(side: Sides):
     teacher = side("vgg", answered(10))
     shipped = only(decide(asked(section, side("int8", answered(10), shipped=0.95), teacher)))
     assert (shipped.verdict, shipped.value, shipped.other) == ("fail", 0.0, 0.95)
-    assert (
-        "It is read at its shipped threshold, 0.950, where specificity is 100.0 %" in shipped.text
-    )
+    assert "It is read at its shipped threshold, 0.950 (specificity 100.0 %)" in shipped.text
     locked = only(decide(asked(section, side("int8", answered(10)), teacher)))
     assert (locked.verdict, locked.value) == ("pass", 0.95)
     assert "the threshold chosen on the validation images" in locked.text
@@ -281,7 +194,8 @@ def test_advice_names_the_steps_of_the_run_that_do_better(side: Sides):
     rivals = (side("float", answered(11)), side("half", answered(13)), side("worse", answered(48)))
     finding = only(decide(question.model_copy(update={"rivals": rivals})))
     assert (
-        "Of this run, float (accuracy 94.5 %), half (accuracy 93.5 %) do better." in finding.advice
+        "Of this run, float (accuracy 94.5 %), half (accuracy 93.5 %) do better on the validation "
+        "images." in finding.advice
     )
 
 
@@ -302,8 +216,8 @@ def test_what_cannot_be_asked_is_not_passed(
     case = question.cases[0].model_copy(update=changes)
     result = decide(question.model_copy(update={"cases": (case,)}))
     assert result.verdict == verdict
-    assert words in result.artifacts[0].findings[0].text
-    assert words in " ".join(objections(result))
+    assert words in told(result)[0].text
+    assert bool(objections(result)) == (verdict == "fail")
 
 
 def test_a_gate_that_judges_nothing_is_not_passed(side: Sides):
@@ -316,9 +230,8 @@ def test_a_gate_that_judges_nothing_is_not_passed(side: Sides):
 
 def test_predictions_of_other_images_are_refused(side: Sides):
     question = asked(GateSection(), side("int8", answered(0)), side("vgg", answered(0)))
-    fewer = question.model_copy(
-        update={"images": question.images[:9], "labels": question.labels[:9]}
-    )
+    test = TEST.model_copy(update={"paths": TEST.paths[:9], "labels": TEST.labels[:9]})
+    fewer = question.model_copy(update={"test": test})
     with pytest.raises(PupilaError, match=re.escape("expected (9, 2)")):
         decide(fewer)
     Path(question.cases[0].artifact.evaluation.probabilities).unlink()  # pyright: ignore
@@ -358,7 +271,7 @@ def test_pupil_teacher_and_what_is_published_must_be_above_chance_whatever_a_rec
         assert "AUC 0.020" in pupil.text
         assert "in the order ['normal', 'glaucoma'] it would reach 0.980" in pupil.advice
     good, lost = side("int8", answered(4)), side("v2", answered(100))
-    found = decide(asked(of_size, good, side("vgg", answered(4)), incumbent=lost))
+    found = decide(asked(of_size, good, side("vgg", answered(4)), earlier(lost)))
     assert floor(found)[None].verdict == "pass"
     assert floor(found)["published"].verdict == "fail"
     assert "version 2 (published) is not shown" in floor(found)["published"].text
@@ -367,7 +280,7 @@ def test_pupil_teacher_and_what_is_published_must_be_above_chance_whatever_a_rec
 def test_where_a_class_has_one_test_image_nothing_is_above_chance(side: Sides):
     section = GateSection(margins=Margins(), limits=Limits(size_bytes=10_000))
     question = asked(section, side("int8", answered(0)), None)
-    one = question.model_copy(update={"labels": (1, *[0] * (IMAGES - 1))})
-    found = decide(one)
+    test = TEST.model_copy(update={"labels": (1, *[0] * (IMAGES - 1))})
+    found = decide(question.model_copy(update={"test": test}))
     assert found.verdict == "inconclusive"
     assert "at least 2 of each class" in floor(found)[None].text

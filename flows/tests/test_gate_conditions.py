@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_runs import Node, sample_run
+from sample_runs import SPECIFICITY, Node, gate_images, sample_run
 
 from pupila import PupilaError
 from pupila_flows.gate import conditions
@@ -26,14 +26,14 @@ from pupila_flows.report.sections.gate import plot
 from pupila_flows.report.terminal import gate_rows
 from pupila_flows.results import Finding, RunResult
 
-SPECIFICITY = Condition(
-    field="specificity",
-    title="specificity",
+REJECTED = Condition(
+    field="rejected",
+    title="rejected images",
     margin=MarginRule(
         images=AskedImages(
             "images of other classes", lambda answers, rows: rows[~answers.is_positive[rows]]
         ),
-        note=lambda ours, rows: f" It was asked of {len(rows)} images.",
+        note=lambda ours, theirs, rows: f" It was asked of {len(rows)} images.",
         advice="Choose a higher threshold.",
     ),
 )
@@ -53,7 +53,7 @@ SURE = Condition(
 
 
 class MoreMargins(Margins):
-    specificity: Margin | None = None
+    rejected: Margin | None = None
 
 
 class MoreLimits(Limits):
@@ -63,7 +63,7 @@ class MoreLimits(Limits):
 
 @pytest.fixture(autouse=True)
 def added(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(conditions, "CONDITIONS", (*CONDITIONS, SPECIFICITY, GZIPPED, SURE))
+    monkeypatch.setattr(conditions, "CONDITIONS", (*CONDITIONS, REJECTED, GZIPPED, SURE))
 
 
 @pytest.fixture
@@ -83,13 +83,14 @@ def findings(run: RunResult, margins: MoreMargins, limits: MoreLimits) -> tuple[
         if entry.evaluation
     }
     question = Question(
+        specificity=SPECIFICITY,
         section=GateSection(margins=margins, limits=limits),
         cases=(Case(entry="int8", made="so", artifact=sides["int8"], teacher=sides["vgg16"]),),
         rivals=(sides["float"],),
         classes=run.data.classes,
         positive="glaucoma",
-        images=run.test_images,
-        labels=run.test_labels,
+        test=gate_images(run),
+        validation=gate_images(run),
     )
     result = decide(question)
     titles = [condition_of(finding.condition).title for finding in result.artifacts[0].findings]
@@ -98,21 +99,22 @@ def findings(run: RunResult, margins: MoreMargins, limits: MoreLimits) -> tuple[
 
 
 def test_a_figure_that_is_compared_is_decided_worded_and_drawn(run: RunResult):
-    accuracy, added = findings(run, MoreMargins(accuracy=0.2, specificity=0.01), MoreLimits())
-    assert (accuracy.condition, added.condition) == ("accuracy", "specificity")
+    accuracy, added = findings(run, MoreMargins(accuracy=0.2, rejected=0.01), MoreLimits())
+    assert (accuracy.condition, added.condition) == ("accuracy", "rejected")
     assert (added.verdict, added.against, added.limit) == ("fail", "vgg16", 0.01)
     assert added.p_value is not None
-    assert added.text.startswith("Specificity is ")
+    assert added.text.startswith("Rejected images is ")
     assert added.text.endswith(f" It was asked of {len(run.test_images)} images.")
     assert added.advice.endswith("Choose a higher threshold.")
     positive = run.data.classes.index("glaucoma")
     negatives = np.flatnonzero(np.array(run.test_labels) != positive)
-    assert added.images and set(added.images) <= {run.test_images[row] for row in negatives}
+    wrong = {image.path for image in added.images}
+    assert wrong and wrong <= {run.test_images[row] for row in negatives}
     assert 'class="forest fail"' in plot(added) and "zero" in plot(added)
 
 
 def test_too_few_images_are_called_what_the_condition_calls_them(run: RunResult):
-    (finding,) = findings(run, MoreMargins(specificity=0.4), MoreLimits())
+    (finding,) = findings(run, MoreMargins(rejected=0.4), MoreLimits())
     assert finding.verdict == "inconclusive"
     assert "test images of other classes would tell" in finding.text
 

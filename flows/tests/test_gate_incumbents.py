@@ -6,9 +6,10 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from publishable_runs import release
+from publishable_runs import release, with_three_versions
 
 from pupila import PupilaError
 from pupila.store import Store
@@ -20,8 +21,9 @@ from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.rollback import roll_back
 from pupila_flows.run.context import Run
-from pupila_flows.run.incumbents import Incumbents
+from pupila_flows.run.incumbents import Incumbents, check_anchor
 from pupila_flows.workspace import Workspace
 
 
@@ -44,18 +46,60 @@ def test_what_is_published_is_neither_fetched_nor_judged_where_it_is_the_artifac
 ):
     given = release(tmp_path)
     (int8,) = (each for each in given.result.entries if each.name == "int8")
-    assert Incumbents.of(run, GateSection()).standing(int8) is None
+    assert Incumbents.of(run, GateSection()).of_entry(int8) == ()
     publish(open_registry(str(tmp_path / "registry")), given)
     incumbents = Incumbents.of(run, GateSection())
-    assert incumbents.standing(int8) == "same"
-    assert incumbents.of_entry(int8) is None
+    (same,) = incumbents.of_entry(int8)
+    assert (same.role, same.title) == ("published", "version 1")
+    assert (same.same, same.artifact) == (True, None)
     assert not list((run.workspace.store.root / "objects").glob("*"))
-    assert incumbents.standing(int8.model_copy(update={"artifact": "another"})) is None
     renamed = int8.model_copy(update={"name": "small"})
-    assert (incumbents.standing(renamed), incumbents.of_entry(renamed)) == ("missing", None)
-    assert replace(incumbents, named=("int8",)).standing(renamed) is None
+    (missing,) = incumbents.of_entry(renamed)
+    assert (missing.same, missing.artifact, missing.names) == (False, None, ("int8",))
+    assert replace(incumbents, named=("int8",)).of_entry(renamed) == ()
     lifted = Incumbents.of(run, GateSection(published=Margins()))
-    assert lifted.version and (lifted.standing(int8), lifted.standing(renamed)) == (None, None)
+    assert lifted.version and (lifted.of_entry(int8), lifted.of_entry(renamed)) == ((), ())
+
+
+def test_the_anchor_is_the_first_version_that_holds_the_name_and_was_not_left_for_good(
+    run: Run, tmp_path: Path
+):
+    registry = with_three_versions(open_registry(str(tmp_path / "registry")), tmp_path)
+
+    def anchor(setting: Literal["first", "none"] | int = "first", name: str = "int8") -> int | None:
+        incumbents = Incumbents.of(run, GateSection(anchor=setting))
+        assert incumbents.version
+        found = incumbents.anchor_of(name, incumbents.version)
+        return found.number if found else None
+
+    assert [anchor(), anchor(2), anchor("none"), anchor(name="small")] == [1, 2, None, None]
+    with pytest.raises(PupilaError, match=r"'clinic' has no version 9 .*: it has 1, 2, 3"):
+        anchor(9)
+    roll_back(registry, "clinic", 1, "me", "too slow")
+    assert anchor() == 1
+    roll_back(registry, "clinic", 3, "me", "the first one is worse still")
+    assert anchor() == 2
+
+
+def test_an_artifact_that_is_current_is_not_held_against_the_anchor_again(run: Run, tmp_path: Path):
+    registry = with_three_versions(open_registry(str(tmp_path / "registry")), tmp_path)
+    current = registry.current("clinic")
+    (int8,) = (each for each in release(tmp_path).result.entries if each.name == "int8")
+    assert current
+    unchanged = int8.model_copy(update={"artifact": current.artifacts["int8"]})
+    (only,) = Incumbents.of(run, GateSection()).of_entry(unchanged)
+    assert (only.role, only.same) == ("published", True)
+
+
+def test_an_anchor_that_there_is_not_is_told_before_anything_is_made(run: Run):
+    def asking(anchor: int | str) -> Run:
+        gate = GateSection.model_validate({"anchor": anchor})
+        recipe = run.plan.recipe.model_copy(update={"gate": gate})
+        return replace(run, plan=replace(run.plan, recipe=recipe))
+
+    check_anchor(asking("first"))
+    with pytest.raises(PupilaError, match=r"`gate.anchor` is 3\. Nothing named 'clinic' was publ"):
+        check_anchor(asking(3))
 
 
 def test_what_the_store_holds_already_is_not_fetched_again(tmp_path: Path):

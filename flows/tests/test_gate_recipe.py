@@ -84,6 +84,9 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
         ("{by: [sit]}", "the data has no column 'sit' beside path, label and split; it has site."),
         ("{published: {accuracy: 0.1}}", "the recipe has no `publish`"),
+        ("{anchor: 2}", "gate.anchor names a published version, but the recipe has no `publish`"),
+        ("{anchor: last}", "gate.anchor is 'last': expected `first`, `none`, or the number"),
+        ("{anchor: 0}", "gate.anchor is 0: expected `first`"),
         ("{margins: {}, limits: {size_bytes: 9}, by: [site]}", "gate.by asks for the margins"),
     ],
 )

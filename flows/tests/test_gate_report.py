@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sample_runs import Node, sample_run
+from sample_runs import SPECIFICITY, Node, gate_images, sample_run
 
 from pupila.testing import draw_images
 from pupila_flows.gate.decision import decide
@@ -36,6 +36,7 @@ def told(tmp_path: Path) -> RunResult:
         if entry.evaluation
     }
     question = Question(
+        specificity=SPECIFICITY,
         section=GateSection(margins=Margins(accuracy=0.2), limits=Limits(size_bytes=5_000_000)),
         cases=tuple(
             Case(entry=name, made="tried so", artifact=by_name[name], teacher=by_name["vgg16"])
@@ -43,8 +44,8 @@ def told(tmp_path: Path) -> RunResult:
         ),
         classes=run.data.classes,
         positive="glaucoma",
-        images=run.test_images,
-        labels=run.test_labels,
+        test=gate_images(run),
+        validation=gate_images(run),
     )
     return run.model_copy(update={"gate": decide(question)})
 

@@ -42,7 +42,9 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     assert told.test_images[0] == "test/eye & lid 000.jpg"
     assert told.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
     assert told.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
-    assert told.gate and told.gate.artifacts[0].findings[0].images == ("test/eye & lid 001.jpg",)
+    assert told.gate and told.gate.artifacts[0].findings[0].images[0].path == (
+        "test/eye & lid 001.jpg"
+    )
     assert told.entries[-1].record == given.result.entries[-1].record
     assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
     assert 'title="test/eye &amp; lid' in texts[REPORT]

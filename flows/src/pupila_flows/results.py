@@ -108,6 +108,17 @@ class Entry(_Model):
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
+class WrongImage(_Model):
+    """A validation image that an artifact gets wrong."""
+
+    path: str
+    truth: str
+    answer: str = Field(description="Class that the artifact gives it.")
+    other: str | None = Field(
+        default=None, description="Class that the model compared with gives it; None without one."
+    )
+
+
 class Finding(_Model):
     """One condition of the gate, asked of one artifact."""
 
@@ -115,7 +126,8 @@ class Finding(_Model):
         description="accuracy, auc, sensitivity, agreement, size, latency, …: a name of the recipe."
     )
     against: str | None = Field(
-        default=None, description="A teacher's name, or `published`; None where a limit is set."
+        default=None,
+        description="A teacher's name, `published`, or `anchor`; None where a limit is set.",
     )
     group: str | None = Field(
         default=None, description="`site = North` where only those test images count."
@@ -133,10 +145,10 @@ class Finding(_Model):
         default=None, description="Test images that would decide it, where it is inconclusive."
     )
     tested: int | None = Field(default=None, description="Test images that it was asked of.")
-    images: tuple[str, ...] = Field(
+    images: tuple[WrongImage, ...] = Field(
         default=(),
-        description="Test images that only the artifact gets wrong, or answers otherwise than the "
-        "teacher, worst first.",
+        description="Validation images that only the artifact gets wrong, or answers otherwise "
+        "than the teacher, worst first: who looks at the test images needs fresh ones.",
     )
     text: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to try, where it did not pass.")
@@ -169,6 +181,9 @@ class GateResult(_Model):
     artifacts: tuple[ArtifactVerdict, ...]
     published: str | None = Field(
         default=None, description="What was published before and compared with: `version 2`."
+    )
+    anchor: str | None = Field(
+        default=None, description="The earlier version that was compared with too: `version 1`."
     )
     published_manifest: str | None = Field(
         default=None, description="SHA-256 of that version's manifest, which no other version has."

@@ -1,4 +1,4 @@
-"""What a model answers to the test images, as arrays."""
+"""What a model answers to the images of a run, as arrays."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila_flows.gate.inputs import Question, Side
+from pupila_flows.gate.inputs import Images, Question, Side
+from pupila_flows.gate.operating import Floats, Reading, like_reading, own_reading
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model answers to the test images."""
+    """What one model answers to the images of one split."""
 
     side: Side
     scores: Floats
@@ -27,32 +27,72 @@ class Answers:
     """Column of each image's true class, `(images,)`."""
     positive: int
     """Column of the positive class."""
-    locked: tuple[float, str] | None
-    """Threshold for the positive class and where it comes from; None where none was locked."""
+    reading: Reading
+    """The threshold for the positive class, in which these images had no part."""
+    validation: Answers | None = None
+    """Of the test images: the same of the validation images; None where there are none."""
 
     @classmethod
-    def of(cls, question: Question, side: Side) -> Answers:
-        """Read the answers of a model.
+    def of(cls, question: Question, side: Side, like: Answers | None = None) -> Answers:
+        """Read the answers of a model to the test images, and to the validation images.
+
+        It is read by its own rule; with `like`, what it is compared with, by the rule of that.
 
         Raises:
-            PupilaError: the file of its predictions is gone, or belongs to other data.
+            PupilaError: a file of its predictions is gone, or belongs to other data.
         """
-        return cls(
-            side=side,
-            scores=_probabilities(side, question),
-            labels=np.array(question.labels, np.int64),
-            positive=question.classes.index(question.positive),
-            locked=side.locked(question.positive),
-        )
+        scores = _probabilities(side, side.evaluation.probabilities, question, question.test)
+        there, path = question.validation, side.evaluation.validation_probabilities
+        chosen_by = _probabilities(side, path, question, there) if there and path else None
+        if like is None:
+            reading = own_reading(question, side, chosen_by)
+        else:
+            reading = like_reading(question, side, chosen_by, like.reading, like.side.name)
+        positive = question.classes.index(question.positive)
+        validation = None
+        if there and chosen_by is not None:
+            validation = cls(side, chosen_by, np.array(there.labels, np.int64), positive, reading)
+        labels = np.array(question.test.labels, np.int64)
+        return cls(side, scores, labels, positive, reading, validation)
 
     @property
-    def chosen(self) -> Rows:
-        """Column of the class that each image is given."""
+    def likeliest(self) -> Rows:
+        """Column of the most probable class of each image, whatever the threshold."""
         return self.scores.argmax(axis=1)
 
     @property
+    def called_positive(self) -> Bools:
+        """Images that are called positive at the threshold.
+
+        Raises:
+            PupilaError: there is none.
+        """
+        return self.reading.calls(self.scores, self.positive)
+
+    @property
+    def at_threshold(self) -> Rows:
+        """Column of each image's class: the positive one, or the most probable of the others."""
+        others = self.scores.copy()
+        others[:, self.positive] = -np.inf
+        return np.where(self.called_positive, self.positive, others.argmax(axis=1))
+
+    @property
+    def chosen(self) -> Rows:
+        """Column of the class that each image is given by what ships.
+
+        Of two classes it follows from the threshold, where the artifact that is asked about ships
+        one. See `called_positive`.
+        """
+        return self.likeliest if self.answers_by_probability else self.at_threshold
+
+    @property
+    def answers_by_probability(self) -> bool:
+        """Whether the most probable class is the answer, and no threshold that ships."""
+        return not self.reading.ships or self.scores.shape[1] > 2
+
+    @property
     def right(self) -> Bools:
-        """Images that are given their true class."""
+        """Images that are given their true class; see `chosen`."""
         return self.chosen == self.labels
 
     @property
@@ -65,14 +105,9 @@ class Answers:
         """Images of the positive class."""
         return self.labels == self.positive
 
-    @property
-    def called_positive(self) -> Bools | None:
-        """Images that are called positive at the locked threshold; None where none was locked."""
-        return self.scores[:, self.positive] >= self.locked[0] if self.locked else None
 
-
-def _probabilities(side: Side, question: Question) -> Floats:
-    path, shape = Path(side.evaluation.probabilities), (len(question.labels), len(question.classes))
+def _probabilities(side: Side, file: str, question: Question, images: Images) -> Floats:
+    path, shape = Path(file), (len(images), len(question.classes))
     if not path.is_file():
         raise PupilaError(
             f"The predictions of {side.name!r} are not at {str(path)!r}: run again to make them."

@@ -8,11 +8,13 @@ list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pupila.errors import PupilaError, nearest
 from pupila_flows.gate.answers import Answers, Bools, Rows
 from pupila_flows.gate.rules import (
+    OTHER_IMAGES,
     POSITIVE_IMAGES,
     AreaMargin,
     AtLeast,
@@ -52,36 +54,94 @@ def _agrees(ours: Answers, teacher: Answers | None) -> Bools:
 
 
 def _called_positive(answers: Answers) -> Bools:
-    if answers.called_positive is None:
-        raise PupilaError(
-            f"No threshold of {answers.side.name!r} was locked, as there are no validation images "
-            f"of both classes: add some, or leave `sensitivity` out."
-        )
     return answers.called_positive
 
 
-def _threshold_note(ours: Answers, rows: Rows) -> str:
-    """Say at which threshold sensitivity was read, and what specificity the artifact has there."""
-    if ours.locked is None:
-        return ""
-    value, origin = ours.locked
-    negatives = rows[~ours.is_positive[rows]]
-    specificity = float((~_called_positive(ours)[negatives]).mean()) if len(negatives) else None
-    there = "" if specificity is None else f", where specificity is {percent(specificity)}"
-    return f" It is read at {origin}, {value:.3f}{there}."
+def _not_called_positive(answers: Answers) -> Bools:
+    return ~answers.called_positive
+
+
+def _at_threshold(answers: Answers) -> Rows:
+    return answers.at_threshold
+
+
+def _likeliest(answers: Answers) -> Rows:
+    return answers.likeliest
+
+
+def _likeliest_is_right(answers: Answers) -> Bools:
+    return answers.likeliest == answers.labels
+
+
+def _sensitivity_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+    others = rows[~ours.is_positive[rows]]
+    return _read_at(ours, theirs, "specificity", others, _not_called_positive)
+
+
+def _specificity_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+    positives = rows[ours.is_positive[rows]]
+    return _read_at(ours, theirs, "sensitivity", positives, _called_positive)
+
+
+def _read_at(
+    ours: Answers,
+    theirs: Answers,
+    figure: str,
+    rows: Rows,
+    correct: Callable[[Answers], Bools],
+) -> str:
+    """Say at which thresholds both were read, and what another figure of theirs is there."""
+
+    def there(answers: Answers) -> str:
+        part = f" ({figure} {percent(float(correct(answers)[rows].mean()))})" if len(rows) else ""
+        return f"{answers.reading.value:.3f}{part}"
+
+    return (
+        f" It is read at {ours.reading.origin}, {there(ours)}; {theirs.side.name} at "
+        f"{theirs.reading.origin}, {there(theirs)}."
+    )
+
+
+def _accuracy_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+    """Say at which thresholds accuracy was read, where a threshold decides the answers."""
+    return "" if ours.answers_by_probability else _read_at(ours, theirs, "", rows[:0], _right)
+
+
+def _right(answers: Answers) -> Bools:
+    return answers.right
 
 
 ACCURACY = Condition(
     field="accuracy",
     title="accuracy",
-    margin=MarginRule(),
+    margin=MarginRule(note=_accuracy_note),
     limit=AtLeast(correct=lambda ours, _: ours.right),
 )
-AUC = Condition(field="auc", title="AUC", unit=AREA, margin=AreaMargin())
+AUC = Condition(
+    field="auc",
+    title="AUC",
+    unit=AREA,
+    margin=AreaMargin(correct=_likeliest_is_right, given=_likeliest),
+)
 SENSITIVITY = Condition(
     field="sensitivity",
     title="sensitivity",
-    margin=MarginRule(correct=_called_positive, images=POSITIVE_IMAGES, note=_threshold_note),
+    margin=MarginRule(
+        correct=_called_positive,
+        given=_at_threshold,
+        images=POSITIVE_IMAGES,
+        note=_sensitivity_note,
+    ),
+)
+SPECIFICITY = Condition(
+    field="specificity",
+    title="specificity",
+    margin=MarginRule(
+        correct=_not_called_positive,
+        given=_at_threshold,
+        images=OTHER_IMAGES,
+        note=_specificity_note,
+    ),
 )
 AGREEMENT = Condition(
     field="agreement", title="agreement", limit=AtLeast(correct=_agrees, needs_teacher=True)
@@ -119,7 +179,7 @@ ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was asked."""
 
 CONDITIONS: tuple[Condition, ...] = (
-    *(ACCURACY, AUC, SENSITIVITY, AGREEMENT, SIZE, LATENCY),
+    *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, SIZE, LATENCY),
     *(CHANCE, RUNS, COMPARISON, GROUPS, ANYTHING),
 )
 

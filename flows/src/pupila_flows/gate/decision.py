@@ -20,13 +20,14 @@ from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import limit_rule, margin_rule
-from pupila_flows.gate.inputs import Case, Question, Side
-from pupila_flows.gate.messages import PUBLISHED
-from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict
+from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
+from pupila_flows.gate.rules import LimitRule, MarginRule, validation_accuracy
+from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict, WrongImage
 
 _NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."
 _IMAGES = 24
-"""Test images that are named with a finding, at most."""
+"""Validation images that are named with a finding, at most."""
+_TEACHER = "the teacher"
 
 
 def decide(question: Question) -> GateResult:
@@ -40,6 +41,7 @@ def decide(question: Question) -> GateResult:
         verdict=_worst([verdict.verdict for verdict in verdicts]),
         artifacts=verdicts,
         published=question.published,
+        anchor=question.anchor,
         published_manifest=question.published_manifest,
         reason=None if verdicts else _NOTHING,
         best=_nearest(question, verdicts),
@@ -47,14 +49,17 @@ def decide(question: Question) -> GateResult:
 
 
 def _nearest(question: Question, verdicts: tuple[ArtifactVerdict, ...]) -> str | None:
-    """Return what came nearest to a pass: fewest failures, fewest open questions, most accurate."""
+    """Return what came nearest to a pass: fewest failures, fewest open questions, most accurate.
+
+    Accuracy is that on the validation images: what is tried next must not be chosen by the test.
+    """
     if not verdicts or any(verdict.verdict == "pass" for verdict in verdicts):
         return None
     judged = {case.entry: case.artifact for case in question.cases if case.artifact}
 
     def distance(verdict: ArtifactVerdict) -> tuple[int, int, float]:
         verdicts = [finding.verdict for finding in verdict.findings]
-        accuracy = judged[verdict.entry].evaluation.metrics.accuracy.value
+        accuracy = validation_accuracy(judged[verdict.entry]) or 0.0
         return verdicts.count("fail"), verdicts.count("inconclusive"), -accuracy
 
     candidates = [verdict for verdict in verdicts if verdict.entry in judged]
@@ -88,10 +93,13 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
     section = question.section
     ours = Answers.of(question, case.artifact)
     if section.margins.asked:
-        yield from _against(question, ours, case.teacher, "the teacher", section.margins.asked)
-    yield from _against_published(question, ours, case)
+        yield from _against_teacher(question, ours, case.teacher, section.margins.asked)
+    for earlier in case.earlier:
+        yield from _against_earlier(question, ours, case.entry, earlier)
     yield from (
-        messages.ungrouped(column) for column in section.by if not any(question.columns[column])
+        messages.ungrouped(column)
+        for column in section.by
+        if not any(question.test.columns[column])
     )
     for field, limit in section.limits.asked.items():
         yield _limit_finding(question, case, ours, field, limit)
@@ -99,58 +107,80 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
 
 def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
     """Ask of the artifact, and of all that it is compared with, more than a coin would reach."""
-    sides = (
+    sides = [
         (None, case.artifact),
         (_name(case.teacher), case.teacher),
-        (PUBLISHED, case.incumbent),
-    )
+        *((each.role, each.artifact) for each in case.earlier),
+    ]
     for against, side in sides:
         if side is not None:
             answers = Answers.of(question, side)
             found = check_chance(
                 answers.scores, answers.labels, question.classes, question.positive
             )
-            yield messages.describe_chance(found, side, against, question)
+            yield messages.describe_chance(found, side, against)
 
 
 def _name(side: Side | None) -> str | None:
     return side.name if side else None
 
 
-def _against_published(question: Question, ours: Answers, case: Case) -> Iterator[Finding]:
-    """Compare with what is published, unless it is that very artifact: then there is no loss."""
+def _against_teacher(
+    question: Question, ours: Answers, teacher: Side | None, margins: Mapping[str, float]
+) -> Iterator[Finding]:
+    if teacher is None:
+        yield from (messages.unasked(field, margins[field], None, _TEACHER) for field in margins)
+    else:
+        yield from _against(question, ours, teacher, teacher.name, margins)
+
+
+def _against_earlier(
+    question: Question, ours: Answers, entry: str, earlier: Earlier
+) -> Iterator[Finding]:
+    """Compare with a published version, unless it is that very artifact: then there is no loss."""
     margins = question.section.against_published.asked
     if not margins:
         return
-    if case.incumbent is not None:
-        yield from _against(question, ours, case.incumbent, PUBLISHED, margins)
-    elif case.standing == "same":
-        yield messages.unchanged(case.entry, question)
-    elif case.standing == "missing":
-        yield messages.unpublished(case.entry, question)
+    if earlier.artifact is not None:
+        yield from _against(question, ours, earlier.artifact, earlier.role, margins)
+    elif earlier.same:
+        yield messages.unchanged(entry, earlier)
+    else:
+        yield messages.unpublished(entry, earlier)
 
 
 def _against(
-    question: Question, ours: Answers, other: Side | None, whom: str, margins: Mapping[str, float]
+    question: Question, ours: Answers, other: Side, against: str, margins: Mapping[str, float]
 ) -> Iterator[Finding]:
     """Compare with one model on all test images, and on each group of them."""
-    if other is None:
-        yield from (messages.unasked(field, margins[field], None, whom) for field in margins)
-        return
-    against = PUBLISHED if whom == PUBLISHED else other.name
-    theirs = Answers.of(question, other)
-    every = np.arange(len(question.labels))
-    for group, rows in [(None, every), *_groups(question)]:
-        yield from _comparisons(question, ours, theirs, against, group, rows, margins)
+    theirs = Answers.of(question, other, like=ours)
+    for group in (None, *_groups(question)):
+        yield from _comparisons(question, ours, theirs, against, group, margins)
 
 
-def _groups(question: Question) -> Iterator[tuple[str, Rows]]:
-    """Yield the images of each value; those without one are a group too, where any has one."""
+def _groups(question: Question) -> Iterator[tuple[str, str]]:
+    """Yield each value of each column; no value is one too, where any image has one."""
     for column in question.section.by:
-        values = np.array(question.columns[column])
-        for value in sorted(set(values.tolist())) if any(values) else ():
-            group = f"{column} = {value}" if value else f"{column} is not given"
-            yield group, np.flatnonzero(values == value)
+        values = question.test.columns[column]
+        for value in sorted(set(values)) if any(values) else ():
+            yield column, value
+
+
+def _rows(images: Images | None, group: tuple[str, str] | None) -> Rows:
+    """Return which images belong to a group; all of them where it is None."""
+    if images is None:
+        return np.array([], np.int64)
+    if group is None:
+        return np.arange(len(images))
+    column, value = group
+    return np.flatnonzero(np.array(images.columns[column]) == value)
+
+
+def _title(group: tuple[str, str] | None) -> str | None:
+    if group is None:
+        return None
+    column, value = group
+    return f"{column} = {value}" if value else f"{column} is not given"
 
 
 def _comparisons(
@@ -158,23 +188,23 @@ def _comparisons(
     ours: Answers,
     theirs: Answers,
     against: str,
-    group: str | None,
-    rows: Rows,
+    group: tuple[str, str] | None,
     margins: Mapping[str, float],
 ) -> Iterator[Finding]:
     """Compare each figure by itself."""
+    rows = _rows(question.test, group)
     for field, margin in margins.items():
         rule = margin_rule(field)
         try:
             comparison = rule.compare(ours, theirs, rows, margin)
         except PupilaError as error:
-            yield messages.unasked(field, margin, group, against, str(error))
+            yield messages.unasked(field, margin, _title(group), against, str(error))
             continue
         verdict = _margin_verdict(comparison)
         finding = Finding(
             condition=field,
             against=against,
-            group=group,
+            group=_title(group),
             verdict=verdict,
             value=comparison.new,
             other=comparison.reference,
@@ -183,9 +213,7 @@ def _comparisons(
             p_value=comparison.p_value,
             needs_images=comparison.needs_images if verdict == "inconclusive" else None,
             tested=len(rule.images.select(ours, rows)),
-            images=()
-            if verdict == "pass"
-            else _named(question, ours, rule.lost(ours, theirs, rows)),
+            images=() if verdict == "pass" else _lost(question, ours, theirs, rule, group),
             text="",
         )
         yield messages.describe_comparison(finding, ours, theirs, rows, question)
@@ -204,8 +232,12 @@ def _limit_finding(
     rule = limit_rule(field)
     teacher = case.teacher if rule.needs_teacher else None
     if rule.needs_teacher and teacher is None:
-        return messages.unasked(field, limit, None, "the teacher")
-    result = rule.check(ours, Answers.of(question, teacher) if teacher else None, limit)
+        return messages.unasked(field, limit, None, _TEACHER)
+    theirs = Answers.of(question, teacher, like=ours) if teacher else None
+    try:
+        result = rule.check(ours, theirs, limit)
+    except PupilaError as error:
+        return messages.unasked(field, limit, None, _TEACHER, str(error))
     finding = Finding(
         condition=field,
         against=teacher.name if teacher else None,
@@ -214,15 +246,58 @@ def _limit_finding(
         interval=result.interval,
         limit=limit,
         needs_images=result.needs_images if result.verdict == "inconclusive" else None,
-        tested=len(question.images),
-        images=() if result.verdict == "pass" else _named(question, ours, result.wrong),
+        tested=len(question.test),
+        images=() if result.verdict == "pass" else _wrong(question, ours, theirs, rule),
         text="",
     )
     return messages.describe_limit(finding, ours.side, question)
 
 
-def _named(question: Question, ours: Answers, rows: Rows) -> tuple[str, ...]:
-    """Return the paths of some test images, first those that the artifact gets most wrong."""
+def _lost(
+    question: Question,
+    ours: Answers,
+    theirs: Answers,
+    rule: MarginRule,
+    group: tuple[str, str] | None,
+) -> tuple[WrongImage, ...]:
+    """Return validation images that only the artifact gets wrong."""
+    mine, other = ours.validation, theirs.validation
+    if mine is None or other is None:
+        return ()
+    rows = rule.lost(mine, other, _rows(question.validation, group))
+    return _named(question, mine, rows, rule.given(mine), rule.given(other))
+
+
+def _wrong(
+    question: Question, ours: Answers, theirs: Answers | None, rule: LimitRule
+) -> tuple[WrongImage, ...]:
+    """Return validation images that speak against an artifact."""
+    mine, other = ours.validation, theirs.validation if theirs else None
+    if mine is None or (theirs and other is None):
+        return ()
+    given = other.chosen if other else None
+    return _named(question, mine, rule.wrong(mine, other), mine.chosen, given)
+
+
+def _named(
+    question: Question, ours: Answers, rows: Rows, answers: Rows, others: Rows | None
+) -> tuple[WrongImage, ...]:
+    """Describe some validation images, first those that the artifact gets most wrong."""
+    images, classes = question.validation, question.classes
+    if images is None:
+        return ()
     order = np.argsort(ours.truth_scores[rows], kind="stable")
     worst: list[int] = rows[order].tolist()
-    return tuple(question.images[row] for row in worst[:_IMAGES])
+
+    def named(answers: Rows, row: int) -> str:
+        return classes[int(answers[row])]
+
+    return tuple(
+        WrongImage(
+            path=images.paths[row],
+            truth=classes[images.labels[row]],
+            answer=named(answers, row),
+            other=None if others is None else named(others, row),
+        )
+        for row in worst[:_IMAGES]
+    )

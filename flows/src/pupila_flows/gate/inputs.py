@@ -11,6 +11,9 @@ from pupila.artifact import Threshold
 from pupila.evaluation import Evaluation
 from pupila_flows.recipe.gate import GateSection
 
+_FILES = ("probabilities", "validation_probabilities")
+"""Fields of `Evaluation` that are paths in the workspace."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,17 +26,25 @@ class Side(_Model):
     evaluation: Evaluation
     threshold: Threshold | None = Field(default=None, description="The one that ships with it.")
 
-    def locked(self, positive: str) -> tuple[float, str] | None:
-        """Return the threshold for a class that no test image had a part in, and its origin.
 
-        It is the one that ships, where one does, else that chosen on the validation images.
-        """
-        if self.threshold and self.threshold.positive == positive:
-            return self.threshold.value, "its shipped threshold"
-        for point in self.evaluation.metrics.operating_points:
-            if point.chosen_on == "validation":
-                return point.threshold, "the threshold chosen on the validation images"
-        return None
+class Earlier(_Model):
+    """A published version, as far as one artifact is compared with it."""
+
+    role: Literal["published", "anchor"] = Field(
+        description="What is current now, or what no later release may drift away from."
+    )
+    title: str = Field(description="`version 2`.")
+    names: tuple[str, ...] = Field(description="Entries whose artifacts it holds.")
+    artifact: Side | None = Field(
+        description="Judged on the images of this run; None where it is the very artifact that is "
+        "asked about, or there is none of its name."
+    )
+    same: bool = Field(default=False, description="It is the very artifact that is asked about.")
+
+    @property
+    def called(self) -> str:
+        """What it is called in sentences: `version 2 (published)`."""
+        return f"{self.title} ({self.role})"
 
 
 class Case(_Model):
@@ -44,20 +55,33 @@ class Case(_Model):
     error: str | None = Field(default=None, description="What went wrong with it in this run.")
     artifact: Side | None = Field(description="None where it was not judged.")
     teacher: Side | None = Field(description="What it is compared with; None where nothing is.")
-    incumbent: Side | None = Field(
-        default=None, description="What is published now under its name, where that is another."
+    earlier: tuple[Earlier, ...] = Field(
+        default=(), description="What was published under its name that it is compared with too."
     )
-    standing: Literal["same", "missing"] | None = Field(
-        default=None,
-        description="Why it has no incumbent though something is published: it is that very "
-        "artifact, or there is none of its name.",
+
+
+class Images(_Model):
+    """The images of one split."""
+
+    fingerprint: str
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+    columns: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="Value of each image, by column; empty where it has none.",
     )
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
 
 class Question(_Model):
     """All that a verdict depends on."""
 
     section: GateSection
+    specificity: float = Field(
+        description="For which a threshold is chosen on the validation images where none ships."
+    )
     cases: tuple[Case, ...]
     rivals: tuple[Side, ...] = Field(
         default=(), description="Steps of the run that were judged: what could be tried instead."
@@ -66,17 +90,11 @@ class Question(_Model):
     published_manifest: str | None = Field(
         default=None, description="SHA-256 of its manifest: a number is not unique to a registry."
     )
-    published_names: tuple[str, ...] = Field(
-        default=(), description="Entries whose artifacts are published."
-    )
+    anchor: str | None = Field(default=None, description="The version that is the anchor.")
     classes: tuple[str, ...]
     positive: str
-    images: tuple[str, ...] = Field(description="Paths of the test images.")
-    labels: tuple[int, ...]
-    columns: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict[str, tuple[str, ...]],
-        description="Value of each test image, by column; empty where it has none.",
-    )
+    test: Images
+    validation: Images | None = Field(description="None where the data has none.")
 
     def identity(self) -> dict[str, Any]:
         """Return the same without paths of predictions: a workspace may be moved."""
@@ -87,7 +105,7 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, dict):
         named = cast("dict[str, Any]", value)
         return {
-            key: Path(each).name if key == "probabilities" else _without_folders(each)
+            key: Path(each).name if each and key in _FILES else _without_folders(each)
             for key, each in named.items()
         }
     if isinstance(value, list):

@@ -15,13 +15,11 @@ from pupila_flows.gate.conditions import (
     limit_rule,
     margin_rule,
 )
-from pupila_flows.gate.inputs import Question, Side
+from pupila_flows.gate.inputs import Earlier, Question, Side
 from pupila_flows.gate.rules import ALL_IMAGES, AskedImages, LimitRule, MarginRule
 from pupila_flows.gate.units import Unit
 from pupila_flows.results import Finding, Verdict
 
-PUBLISHED = "published"
-"""What a finding is against."""
 _OTHERS = 3
 """Other steps that an advice names, at most."""
 
@@ -38,32 +36,38 @@ def broken(entry: str, reason: str) -> Finding:
     )
 
 
-def unchanged(entry: str, question: Question) -> Finding:
-    """Return the finding that an artifact is the very one that is published."""
+def unchanged(entry: str, earlier: Earlier) -> Finding:
+    """Return the finding that an artifact is the very one of a published version."""
     return Finding(
         condition=COMPARISON.field,
-        against=PUBLISHED,
+        against=earlier.role,
         verdict="pass",
         value=1.0,
         limit=1.0,
-        text=f"{entry} is the very artifact of {question.published} (published): it loses nothing.",
+        text=f"{entry} is the very artifact of {earlier.called}: it loses nothing.",
     )
 
 
-def unpublished(entry: str, question: Question) -> Finding:
-    """Return the finding that the current version has no artifact of an entry's name."""
-    names = ", ".join(question.published_names)
+def unpublished(entry: str, earlier: Earlier) -> Finding:
+    """Return the finding that a published version has no artifact of an entry's name."""
+    mend = "`published: {}`" if earlier.role == "published" else "`anchor: first` or another number"
     return Finding(
         condition=COMPARISON.field,
-        against=PUBLISHED,
+        against=earlier.role,
         verdict="inconclusive",
         value=0.0,
         limit=1.0,
-        text=f"{entry} could not be compared with {question.published} (published), which has no "
-        f"artifact of that name: it has {names}.",
-        advice="If the step was renamed, give it its old name. If it is new, write "
-        "`published: {}` into the gate for one run: nothing is compared with what is published.",
+        text=f"{entry} could not be compared with {earlier.called}, which has no artifact of that "
+        f"name: it has {', '.join(earlier.names)}.",
+        advice=f"If the step was renamed, give it its old name. If it is new, write {mend} into "
+        f"the gate{_THEN[earlier.role]}.",
     )
+
+
+_THEN = {
+    "published": " for one run: nothing is compared with what is published",
+    "anchor": ": it is compared with that version",
+}
 
 
 def ungrouped(column: str) -> Finding:
@@ -109,23 +113,20 @@ def unasked(
     )
 
 
-def describe_chance(
-    found: ChanceCheck, side: Side, against: str | None, question: Question
-) -> Finding:
+def describe_chance(found: ChanceCheck, side: Side, against: str | None) -> Finding:
     """Put into words whether a model is above chance; `against` says whose it is, as in `Finding`.
 
     What is not shown is open where the figure lies above chance, or there are too few images.
     """
     is_open = found.reached is None or found.reached > found.chance or not found.enough
     verdict: Verdict = "pass" if found.above else "inconclusive" if is_open else "fail"
-    whose = f"{question.published} (published)" if against == PUBLISHED else side.name
     finding = Finding(
         condition=CHANCE.field,
         against=against,
         verdict=verdict,
         value=found.reached or 0.0,
         limit=found.chance,
-        text=f"{whose} is {found.finding('test')}.",
+        text=f"{side.name} is {found.finding('test')}.",
     )
     return finding.model_copy(update={"advice": _advice_on_chance(found, verdict)})
 
@@ -152,12 +153,11 @@ def describe_comparison(
         return finding
     condition, rule = condition_of(finding.condition), margin_rule(finding.condition)
     unit = condition.unit
-    against_published = finding.against == PUBLISHED
-    whom = f"{question.published} (published)" if against_published else theirs.side.name
     text = (
         f"{_capital(condition.title)}{_where(finding.group)} is {unit.value(finding.value)}, "
-        f"against {unit.value(finding.other)} of {whom}: {_change(difference, unit)}. "
-        f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, rows)}"
+        f"against {unit.value(finding.other)} of {theirs.side.name}: "
+        f"{_change(difference, unit)}. "
+        f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, theirs, rows)}"
     )
     return finding.model_copy(
         update={"text": text, "advice": _advice(finding, rule, unit, ours.side, question)}
@@ -231,16 +231,16 @@ def _advice(
 def _better(rule: MarginRule | LimitRule, unit: Unit, own: Side, question: Question) -> str:
     """Name the steps of this run that do better than an artifact, best first."""
     ranking = rule.ranking(unit)
-    rivals = [rival for rival in question.rivals if rival.name != own.name]
-    better = sorted(
-        (rival for rival in rivals if ranking.merit(rival) > ranking.merit(own)),
-        key=ranking.merit,
-        reverse=True,
-    )[:_OTHERS]
+    mine = ranking.merit(own)
+    if mine is None:
+        return ""
+    merits = [(ranking.merit(each), each) for each in question.rivals if each.name != own.name]
+    better = [(merit, each) for merit, each in merits if merit is not None and merit > mine]
+    better = sorted(better, key=lambda each: each[0], reverse=True)[:_OTHERS]
     if not better:
-        return "No other step of this run does better. "
-    names = ", ".join(f"{rival.name} ({ranking.shown(rival)})" for rival in better)
-    return f"Of this run, {names} {'does' if len(better) == 1 else 'do'} better. "
+        return f"No other step of this run does better{ranking.where}. "
+    names = ", ".join(f"{rival.name} ({ranking.shown(rival)})" for _, rival in better)
+    return f"Of this run, {names} {'does' if len(better) == 1 else 'do'} better{ranking.where}. "
 
 
 def _change(difference: Estimate, unit: Unit) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,26 +19,38 @@ from pupila_flows.results import Verdict
 Plot = Literal["difference", "interval", "bar"]
 """A paired difference against its margin, an interval or a plain figure against its limit."""
 _IMPROVE = (
-    "Look at the images that only it gets wrong. Try more training images like them, a larger "
-    "student or longer training; after quantisation, 16 bits, or training with it."
+    "Look at the validation images that only it gets wrong; once test images were looked at, fresh "
+    "ones are due. Try more training images like them, a larger student or longer training; after "
+    "quantisation, 16 bits, or training with it."
 )
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """An order of a run's steps, in which an advice names those that do better."""
+    """An order of a run's steps, in which an advice names those that do better.
 
-    merit: Callable[[Side], float]
-    """Larger is better."""
+    The test images have no part in it: who chooses by them needs fresh ones.
+    """
+
+    merit: Callable[[Side], float | None]
+    """Larger is better; None where it is not known."""
     shown: Callable[[Side], str]
     """The figure, as it stands behind a step's name."""
+    where: str = ""
+    """On which images, in a sentence."""
 
 
-def _accuracy(side: Side) -> float:
-    return side.evaluation.metrics.accuracy.value
+def validation_accuracy(side: Side) -> float | None:
+    """Return the accuracy by which models are chosen; None without validation images."""
+    found = side.evaluation.validation
+    return found.value if found else None
 
 
-BY_ACCURACY = Ranking(_accuracy, lambda side: f"accuracy {percent(_accuracy(side))}")
+BY_ACCURACY = Ranking(
+    validation_accuracy,
+    lambda side: f"accuracy {percent(validation_accuracy(side) or 0)}",
+    " on the validation images",
+)
 
 
 @dataclass(frozen=True)
@@ -55,13 +67,20 @@ ALL_IMAGES = AskedImages("images", lambda _, rows: rows)
 POSITIVE_IMAGES = AskedImages(
     "images of the positive class", lambda answers, rows: rows[answers.is_positive[rows]]
 )
+OTHER_IMAGES = AskedImages(
+    "images of other classes", lambda answers, rows: rows[~answers.is_positive[rows]]
+)
 
 
 def _right(answers: Answers) -> Bools:
     return answers.right
 
 
-def _no_note(ours: Answers, rows: Rows) -> str:
+def _chosen(answers: Answers) -> Rows:
+    return answers.chosen
+
+
+def _no_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
     return ""
 
 
@@ -70,10 +89,12 @@ class MarginRule:
     """How a figure is compared with that of another model: here, a fraction of the test images."""
 
     correct: Callable[[Answers], Bools] = _right
-    """Which of all test images are right, `(images,)`; raises why that cannot be told."""
+    """Which of all images are right, `(images,)`; raises why that cannot be told."""
+    given: Callable[[Answers], Rows] = _chosen
+    """Column of the class that each image is given, `(images,)`."""
     images: AskedImages = ALL_IMAGES
-    note: Callable[[Answers, Rows], str] = _no_note
-    """A last sentence about the artifact's figure on some rows."""
+    note: Callable[[Answers, Answers, Rows], str] = _no_note
+    """A last sentence about the figures of artifact and other model on some rows."""
     advice: str = _IMPROVE
     """What to try after a failure."""
     plot: Plot = "difference"
@@ -118,8 +139,6 @@ class LimitResult:
     interval: Estimate | None = None
     needs_images: int | None = None
     """Test images that would decide it, where they can be computed."""
-    wrong: Rows = field(default_factory=lambda: np.array([], np.int64))
-    """Rows of the test images that speak against the artifact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +158,15 @@ class LimitRule(ABC):
 
     @abstractmethod
     def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
-        """Hold an artifact against a limit; `teacher` is there where the rule needs one."""
+        """Hold an artifact against a limit; `teacher` is there where the rule needs one.
+
+        Raises:
+            PupilaError: why it cannot be.
+        """
+
+    def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
+        """Return the rows that speak against the artifact."""
+        return np.array([], np.int64)
 
     def ranking(self, unit: Unit) -> Ranking:
         """Return the order in which other steps of the run are named."""
@@ -173,11 +200,13 @@ class AtLeast(LimitRule):
     plot = "interval"
 
     correct: Callable[[Answers, Answers | None], Bools]
-    """Which of all test images count, `(images,)`, by the answers of artifact and teacher."""
+    """Which of all images count, `(images,)`, by the answers of artifact and teacher."""
 
     def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
         correct = self.correct(ours, teacher)
         checked = check_limit(int(correct.sum()), len(correct), limit)
         verdict: Verdict = "pass" if checked.shown else "fail" if checked.worse else "inconclusive"
-        wrong = np.flatnonzero(~correct)
-        return LimitResult(verdict, checked.part.value, checked.part, checked.needs_images, wrong)
+        return LimitResult(verdict, checked.part.value, checked.part, checked.needs_images)
+
+    def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
+        return np.flatnonzero(~self.correct(ours, teacher))

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pupila_flows.recipe.section import Section
 
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _known_anchor(value: object) -> object:
+    if value in ("first", "none") or (type(value) is int and value > 0):
+        return value
+    raise ValueError("expected `first`, `none`, or the number of a version")
+
+
+Anchor = Annotated[Literal["first", "none"] | int, BeforeValidator(_known_anchor)]
+
+
 class Margins(Section):
     """The largest losses that are still good enough; what is not named is not asked."""
 
     accuracy: Margin | None = Field(
-        default=None, description="Loss of accuracy, as a fraction: 0.03 is three points."
+        default=None,
+        description="Loss of accuracy, as a fraction: 0.03 is three points. Of two classes it is "
+        "that of the threshold that ships, where one does.",
     )
     auc: Margin | None = Field(default=None, description="Loss of the area under the ROC curve.")
     sensitivity: Margin | None = Field(
         default=None,
-        description="Loss of sensitivity for the positive class, each model at its own threshold, "
-        "which was locked on the validation images.",
+        description="Loss of sensitivity for the positive class at the threshold that ships, else "
+        "at that for `evaluate.specificity`; the model compared with at the threshold that the "
+        "same rule gives it on the same validation images.",
+    )
+    specificity: Margin | None = Field(
+        default=None, description="Loss of specificity at these thresholds."
     )
 
     @property
@@ -60,7 +75,7 @@ class GateSection(Section):
         default=(), description="Steps that are asked; by default the judged ones that come last."
     )
     margins: Margins = Field(
-        default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05),
+        default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05, specificity=0.05),
         description="Largest losses against the teacher, shown on the same test images; by default "
         "0.05 of each.",
     )
@@ -68,6 +83,11 @@ class GateSection(Section):
         default=None,
         description="The same against what is published now; by default the same margins. Written "
         "as `{}`, nothing is compared with it.",
+    )
+    anchor: Anchor = Field(
+        default="first",
+        description="A version that the margins of `published` hold against too, so that many "
+        "small losses do not add up: the first one of a step's name, or a number; `none` for none.",
     )
     by: tuple[str, ...] = Field(
         default=(),

@@ -80,7 +80,7 @@ def _listed(result: RunResult) -> Iterator[str]:
         yield from check.images
     for verdict in result.gate.artifacts if result.gate else ():
         for finding in verdict.findings:
-            yield from finding.images
+            yield from (image.path for image in finding.images)
     for entry in result.entries:
         if entry.evaluation:
             yield entry.evaluation.probabilities

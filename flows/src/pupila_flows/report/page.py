@@ -92,7 +92,7 @@ def render(result: RunResult, folder: Path) -> str:
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         gates=gate_table(lineage),
-        release=gate.panels(result, answers, folder),
+        release=gate.panels(result, folder),
         release_words=gate.WORDS,
         mistakes=mistakes(result, lineage, answers, chosen, folder),
         disagreements=disagreements(result, lineage, answers, chosen, folder),

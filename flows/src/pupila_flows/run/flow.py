@@ -36,6 +36,7 @@ from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
 from pupila_flows.run.gate import ask, objections
+from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -126,6 +127,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
     with session(workspace, plan.recipe.workers, plan.address, plan.reads):
         # what is checked and screened are the images that were given, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
+        if not swept:
+            check_anchor(as_given)
         run, data = with_hard_negatives(as_given, checked_data(as_given))
         run = replace(run, open_set=open_set_of(run))
         teachers = _import_teachers(run)

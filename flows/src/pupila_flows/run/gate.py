@@ -8,7 +8,7 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.registry import installed
 from pupila_flows.gate.conditions import condition_of
-from pupila_flows.gate.inputs import Case, Question, Side
+from pupila_flows.gate.inputs import Case, Images, Question, Side
 from pupila_flows.jobs.gate import AskGate
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
@@ -85,20 +85,32 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
     by_name = {entry.name: entry for entry in entries}
     asked = judged_by(section, entries)
     incumbents = Incumbents.of(run, section)
-    test = run.dataset.select("test")
+    cases = tuple(_case(entry, by_name, incumbents) for entry in asked)
+    anchors = {each.title: None for case in cases for each in case.earlier if each.role == "anchor"}
     others = [entry for entry in entries if entry.taught and entry.repeats is None]
     return Question(
         section=section,
-        cases=tuple(_case(entry, by_name, incumbents) for entry in asked),
+        specificity=run.plan.recipe.evaluate.specificity,
+        cases=cases,
         rivals=tuple(side for entry in others if (side := _side(entry))),
         published=incumbents.version.title if incumbents.version else None,
         published_manifest=incumbents.version.sha256 if incumbents.version else None,
-        published_names=tuple(incumbents.version.artifacts) if incumbents.version else (),
+        anchor=" and ".join(anchors) or None,
         classes=run.dataset.classes,
         positive=run.positive,
-        images=tuple(map(str, test.paths)),
-        labels=tuple(test.labels.tolist()),
-        columns={column: _values(test, column) for column in section.by},
+        test=_images(run.dataset.select("test"), section),
+        validation=_images(run.dataset.select("validation"), section)
+        if "validation" in run.dataset.splits
+        else None,
+    )
+
+
+def _images(images: Dataset, section: GateSection) -> Images:
+    return Images(
+        fingerprint=images.fingerprint,
+        paths=tuple(map(str, images.paths)),
+        labels=tuple(images.labels.tolist()),
+        columns={column: _values(images, column) for column in section.by},
     )
 
 
@@ -116,8 +128,7 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) ->
         error=entry.error or (entry.unjudged if entry.evaluation is None else None),
         artifact=_side(entry),
         teacher=_side(teacher) if teacher else None,
-        incumbent=incumbents.of_entry(entry),
-        standing=incumbents.standing(entry),
+        earlier=incumbents.of_entry(entry),
     )
 
 

@@ -1,16 +1,18 @@
-"""What is published now, as the gate compares with it."""
+"""What was published before, as the gate compares with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from pupila.errors import PupilaError
-from pupila_flows.gate.inputs import Side
+from pupila_flows.gate.inputs import Earlier, Side
 from pupila_flows.jobs.evaluate import Evaluate, evaluation_of
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.registry import Version, open_registry
 from pupila_flows.registry.addresses import default_address
+from pupila_flows.registry.events import withdrawn
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
@@ -18,13 +20,16 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 @dataclass(frozen=True)
 class Incumbents:
-    """What is published now, to be judged on the test images of a run."""
+    """What is published now, and what it must not drift away from; judged on a run's images."""
 
     run: Run
     address: str
     version: Version | None
+    """The one that is current."""
     compared: bool
     """Whether the gate asks anything against it."""
+    anchor: Literal["first", "none"] | int = "first"
+    """As in the section `gate`."""
     named: tuple[str, ...] = ()
     """Steps that `publish.artifacts` names; none where all that are judged are published."""
 
@@ -35,37 +40,71 @@ class Incumbents:
             return cls(run, "", None, compared)
         address = run.plan.registry or default_address(run.workspace.root)
         current = open_registry(address).current(section.name or run.plan.recipe.name)
-        return cls(run, address, current, compared, section.artifacts)
+        return cls(run, address, current, compared, gate.anchor, section.artifacts)
 
-    def standing(self, entry: Entry) -> Literal["same", "missing"] | None:
-        """Tell where an entry is the very artifact that is published, or none has its name.
+    def of_entry(self, entry: Entry) -> tuple[Earlier, ...]:
+        """Return what an entry is compared with: the current version, then the anchor.
 
-        What is judged only, and not to be published, is not missing there.
-        """
-        if self.version is None or not self.compared:
-            return None
-        digest = self.version.artifacts.get(entry.name)
-        if digest is not None:
-            return "same" if digest == entry.artifact else None
-        return "missing" if entry.name in (self.named or (entry.name,)) else None
-
-    def of_entry(self, entry: Entry) -> Side | None:
-        """Return what is published under the name of an entry, judged; None where nothing is.
-
-        What is that very artifact needs no judgement beside the entry's own.
+        What is judged only, and not to be published, is not missing there. What is the very
+        artifact that is current was compared with the anchor before, and is no new release.
 
         Raises:
-            PupilaError: it cannot be had, or judged.
+            PupilaError: one cannot be had, or judged.
         """
-        run, version = self.run, self.version
+        version = self.version
         if version is None or not self.compared:
+            return ()
+        digest = version.artifacts.get(entry.name)
+        if digest is None and entry.name not in (self.named or (entry.name,)):
+            return ()
+        found = [self._earlier("published", version, entry)]
+        anchor = None if digest == entry.artifact else self.anchor_of(entry.name, version)
+        if anchor and (digest is None or anchor.artifacts.get(entry.name) != digest):
+            found.append(self._earlier("anchor", anchor, entry))
+        return tuple(found)
+
+    def anchor_of(self, name: str, current: Version) -> Version | None:
+        """Return the version that artifacts of a name must not drift away from.
+
+        The first is the first that was current, was not rolled back from for good, and holds an
+        artifact of that name; so a step that came later has its own.
+
+        Raises:
+            PupilaError: there is no version of the number that the recipe gives.
+        """
+        if self.anchor == "none":
             return None
-        if version.artifacts.get(entry.name, entry.artifact) == entry.artifact:
-            return None
-        artifact = open_registry(self.address).fetch(version, entry.name, run.workspace.store)
+        if isinstance(self.anchor, int):
+            return open_registry(self.address).version(current.name, self.anchor)
+        return next((each for each in self._past(current.name) if name in each.artifacts), None)
+
+    def _past(self, name: str) -> Iterator[Version]:
+        """Yield the versions that were current and were not left for good, oldest first."""
+        registry = open_registry(self.address)
+        events = registry.events(name)
+        gone = withdrawn(events)
+        for number in dict.fromkeys(event.version for event in events):
+            if number not in gone:
+                yield registry.version(name, number)
+
+    def _earlier(
+        self, role: Literal["published", "anchor"], version: Version, entry: Entry
+    ) -> Earlier:
+        digest = version.artifacts.get(entry.name)
+        known = Earlier(
+            role=role, title=version.title, names=tuple(version.artifacts), artifact=None
+        )
+        if digest is None or digest == entry.artifact:
+            return known.model_copy(update={"same": digest is not None})
+        return known.model_copy(update={"artifact": self._judged(known, version, entry.name)})
+
+    def _judged(self, earlier: Earlier, version: Version, name: str) -> Side:
+        """Judge a published artifact on the test and validation images of this run."""
+        run = self.run
+        artifact = open_registry(self.address).fetch(version, name, run.workspace.store)
         job = Evaluate.of(
             run.workspace,
-            f"published-{entry.name}",
+            f"{earlier.role}-{name}",
             artifact,
             run.dataset,
             run.positive,
@@ -73,9 +112,30 @@ class Incumbents:
         )
         state = run_job(job)
         if not state.is_completed():
+            mend = " Name another version as `gate.anchor`, or `none`."
             raise PupilaError(
-                f"{entry.name!r} of {version.title}, which is published, cannot be judged: "
-                f"{reason_of(state)}"
+                f"{name!r} of {earlier.called} cannot be judged: {reason_of(state)}"
+                f"{mend if earlier.role == 'anchor' else ''}"
             )
-        evaluation = evaluation_of(result_of(state).value)
-        return Side(name=version.title, evaluation=evaluation, threshold=artifact.record.threshold)
+        return Side(
+            name=earlier.called,
+            evaluation=evaluation_of(result_of(state).value),
+            threshold=artifact.record.threshold,
+        )
+
+
+def check_anchor(run: Run) -> None:
+    """Look, before anything is made, for the version that a recipe names as anchor.
+
+    Raises:
+        PupilaError: there is none of that number.
+    """
+    gate, publish = run.plan.recipe.gate, run.plan.recipe.publish
+    if gate is None or publish is None or isinstance(gate.anchor, str):
+        return
+    address = run.plan.registry or default_address(run.workspace.root)
+    name = publish.name or run.plan.recipe.name
+    try:
+        open_registry(address).version(name, gate.anchor)
+    except PupilaError as error:
+        raise PupilaError(f"`gate.anchor` is {gate.anchor!r}. {error}") from None

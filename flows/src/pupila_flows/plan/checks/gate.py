@@ -68,6 +68,12 @@ def published(context: Context) -> Iterator[Mistake]:
             "gate.published compares with what is published, but the recipe has no `publish`: add "
             "it, or leave this out.",
         )
+    if section is not None and section.anchor != "first" and not publishes:
+        yield (
+            ("gate", "anchor"),
+            "gate.anchor names a published version, but the recipe has no `publish`: add it, or "
+            "leave this out.",
+        )
 
 
 def groups(context: Context) -> Iterator[Mistake]:

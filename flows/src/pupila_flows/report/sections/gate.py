@@ -12,8 +12,8 @@ from pupila.evaluation import Estimate
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
-from pupila_flows.report.predictions import Answers, located
-from pupila_flows.results import ArtifactVerdict, Finding, RunResult, Verdict
+from pupila_flows.report.predictions import located
+from pupila_flows.results import ArtifactVerdict, Finding, RunResult, Verdict, WrongImage
 
 WORDS: dict[Verdict, str] = {
     "pass": "✓ pass",
@@ -30,14 +30,16 @@ _IMAGES = 8
 
 @dataclass(frozen=True)
 class Picture:
-    """A test image that speaks against an artifact."""
+    """A validation image that speaks against an artifact."""
 
-    file: str
+    image: WrongImage
     picture: str | None
-    truth: str
-    answer: str
-    other: str
-    """What the model compared with answers; empty where its predictions are gone."""
+    against: str
+    """Whose answer stands beside: a teacher's name, `published`, `anchor`; empty for a limit."""
+
+    @property
+    def file(self) -> str:
+        return Path(self.image.path).name
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Panel:
-    """One artifact: all its findings, and the images that only it gets wrong."""
+    """One artifact: all its findings, and the validation images that only it gets wrong."""
 
     verdict: ArtifactVerdict
     rows: tuple[Row, ...]
@@ -61,17 +63,21 @@ class Panel:
     """Digest of its artifact, where it came nearest and is kept."""
 
 
-def panels(result: RunResult, answers: Answers, folder: Path) -> list[Panel]:
+def panels(result: RunResult, folder: Path) -> list[Panel]:
     """Draw what the gate found, artifact by artifact; nothing where there is no gate."""
     if result.gate is None:
         return []
-    return [_panel(result, answers, verdict, folder) for verdict in result.gate.artifacts]
+    return [_panel(result, verdict, folder) for verdict in result.gate.artifacts]
 
 
-def _panel(result: RunResult, answers: Answers, verdict: ArtifactVerdict, folder: Path) -> Panel:
+def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
     unmet = [finding for finding in verdict.findings if finding.verdict != "pass"]
-    images = {path: finding.against for finding in reversed(unmet) for path in finding.images}
-    shown = list(images)[:_IMAGES]
+    images = {
+        image.path: (image, finding.against or "")
+        for finding in reversed(unmet)
+        for image in finding.images
+    }
+    shown = list(images.values())[:_IMAGES]
     best = result.gate is not None and result.gate.best == verdict.entry
     entry = next((entry for entry in result.entries if entry.name == verdict.entry), None)
     return Panel(
@@ -81,29 +87,11 @@ def _panel(result: RunResult, answers: Answers, verdict: ArtifactVerdict, folder
             for finding in verdict.findings
         ),
         pictures=tuple(
-            _picture(result, answers, verdict.entry, images[path], path, folder) for path in shown
+            Picture(image, thumbnail(located(image.path, folder)), against)
+            for image, against in shown
         ),
         left_out=len(images) - len(shown),
         kept=entry.artifact if best and entry else None,
-    )
-
-
-def _picture(
-    result: RunResult, answers: Answers, name: str, other: str | None, path: str, folder: Path
-) -> Picture:
-    row = result.test_images.index(path)
-    classes = result.data.classes
-
-    def answer(entry: str | None) -> str:
-        known = entry is not None and entry in answers.probabilities
-        return classes[int(answers.chosen(entry)[row])] if entry and known else ""
-
-    return Picture(
-        file=Path(path).name,
-        picture=thumbnail(located(path, folder)),
-        truth=classes[result.test_labels[row]],
-        answer=answer(name),
-        other=answer(other),
     )
 
 

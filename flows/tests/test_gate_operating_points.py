@@ -1,0 +1,183 @@
+"""At which threshold the gate reads a model, and what it is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gate_cases import IMAGES, LABELS, RULE, Sides, answered, asked, earlier, only, told
+from sample_runs import BINARY
+
+from pupila.artifact import ThresholdRule
+from pupila.metrics import chosen_threshold
+from pupila.noninferiority import LEVEL, exact_p_value
+from pupila_flows.gate.decision import decide
+from pupila_flows.gate.inputs import Question, Side
+from pupila_flows.gate.operating import Floats
+from pupila_flows.recipe.gate import GateSection, Limits, Margins
+from pupila_flows.results import GateResult, Verdict
+
+RUNS = 20
+COLUMN = BINARY.index("glaucoma")
+POSITIVE = np.equal(LABELS, COLUMN)
+
+
+def drawn(random: np.random.Generator, spread: float = 0.25) -> Floats:
+    """Return answers that are right as a rule, and tell the classes apart by their size."""
+    scores = np.clip(np.where(POSITIVE, 0.65, 0.35) + spread * random.normal(size=IMAGES), 0, 1)
+    answers = np.stack([1 - scores, 1 - scores], axis=1)
+    answers[:, COLUMN] = scores
+    return answers
+
+
+def by_condition(result: GateResult) -> dict[str, Verdict]:
+    return {finding.condition: finding.verdict for finding in told(result)}
+
+
+def test_what_calls_every_image_positive_does_not_pass_the_gate_that_asks_for_nothing_special(
+    side: Sides,
+):
+    found = decide(
+        asked(GateSection(), side("int8", answered(2), shipped=0.002), side("vgg", answered(2)))
+    )
+    assert by_condition(found) == {
+        "accuracy": "fail",
+        "auc": "pass",
+        "sensitivity": "pass",
+        "specificity": "fail",
+    }
+    accuracy, _, sensitivity, specificity = told(found)
+    assert (accuracy.value, sensitivity.value, specificity.value) == (0.5, 1.0, 0.0)
+    assert found.verdict == "fail"
+
+
+@pytest.mark.parametrize("figure", ["sensitivity", "specificity"])
+@pytest.mark.parametrize("target", [0.8, 0.95])
+def test_a_model_that_is_compared_with_itself_differs_in_nothing(
+    side: Sides, figure: str, target: float
+):
+    section = GateSection(margins=Margins(accuracy=0.05, sensitivity=0.06, specificity=0.06))
+    rule = RULE.model_validate(RULE.model_dump() | {"figure": figure, "target": target})
+    random = np.random.default_rng(20)
+    template = side("itself", answered(10))
+    verdicts: list[dict[str, Verdict]] = []
+    for _ in range(RUNS):
+        test, validation = drawn(random), drawn(random)
+        value = chosen_threshold(validation[:, COLUMN], POSITIVE, rule)
+        itself = again(template, test, validation)
+        threshold = side("int8", answered(1), shipped=value, rule=rule).threshold
+        pupil = itself.model_copy(update={"name": "int8", "threshold": threshold})
+        found = decide(asked(section, pupil, itself, earlier(itself)))
+        assert all(each.value == each.other for each in told(found))
+        verdicts.append(by_condition(found))
+    for margin, images in ((0.05, IMAGES), (0.06, IMAGES // 2)):
+        assert exact_p_value(0, 0, images, -margin) <= LEVEL
+    alike = ("accuracy", "sensitivity", "specificity")
+    assert verdicts == [dict.fromkeys(alike, "pass")] * RUNS
+
+
+def again(template: Side, test: Floats, validation: Floats) -> Side:
+    """Let a model answer otherwise; figures of its evaluation that the gate does not read stay."""
+    evaluation = template.evaluation
+    assert evaluation.validation_probabilities
+    np.save(evaluation.probabilities, test)
+    np.save(evaluation.validation_probabilities, validation)
+    return template
+
+
+def test_accuracy_is_that_of_the_threshold_that_ships(side: Sides):
+    section = GateSection(margins=Margins(accuracy=0.05), limits=Limits(accuracy=0.9))
+    scores = answered(4)
+    ships = side("int8", scores, shipped=0.95)
+    margin, limit = told(decide(asked(section, ships, side("vgg", scores))))
+    assert (margin.value, margin.verdict) == (0.5, "fail")
+    assert (limit.value, limit.verdict) == (0.5, "fail")
+    assert "It is read at its shipped threshold, 0.950; vgg at the threshold that" in margin.text
+    plain = told(decide(asked(section, side("int8", scores), side("vgg", scores))))
+    assert [each.value for each in plain] == [0.98, 0.98]
+    assert "threshold" not in plain[0].text
+
+
+def test_agreement_is_that_of_like_thresholds(side: Sides):
+    section = GateSection(margins=Margins(), limits=Limits(agreement=0.9))
+    scores = answered(4)
+    rule = RULE.model_copy(update={"target": 1.0})
+    value = chosen_threshold(scores[:, COLUMN], POSITIVE, rule)
+    ships = side("int8", scores, shipped=value, rule=rule)
+    finding = only(decide(asked(section, ships, side("vgg", scores))))
+    assert (finding.value, finding.verdict) == (1.0, "pass")
+
+
+def test_of_two_classes_a_threshold_of_the_other_one_counts(side: Sides):
+    section = GateSection(margins=Margins(sensitivity=0.05, specificity=0.05))
+    ships = side("int8", answered(4), shipped=0.002, positive="normal")
+    sensitivity, specificity = told(decide(asked(section, ships, side("vgg", answered(4)))))
+    assert (sensitivity.value, specificity.value) == (0.0, 1.0)
+
+
+def test_what_ships_a_threshold_whose_rule_is_not_known_is_not_passed(side: Sides):
+    ships = side("int8", answered(0), shipped=0.5, rule=None)
+    question = asked(GateSection(), ships, side("vgg", answered(0)))
+    found = decide(question)
+    assert by_condition(found) == {
+        "accuracy": "inconclusive",
+        "auc": "pass",
+        "sensitivity": "inconclusive",
+        "specificity": "inconclusive",
+    }
+    assert "'vgg' cannot be read at a like one: make it by a step `threshold`" in (
+        told(found)[0].text
+    )
+
+
+def test_a_reference_is_read_by_the_rule_of_the_artifact_whatever_it_ships_itself(side: Sides):
+    section = GateSection(margins=Margins(sensitivity=0.05))
+    other = ThresholdRule.model_validate(RULE.model_dump() | {"figure": "specificity"})
+    scores = drawn(np.random.default_rng(1))
+    teacher = side("vgg", scores, shipped=0.99, rule=other)
+    value = chosen_threshold(scores[:, COLUMN], POSITIVE, RULE)
+    same = only(decide(asked(section, side("int8", scores, shipped=value), teacher)))
+    assert same.value == same.other
+    by_specificity = only(decide(asked(section, side("int8", scores), teacher)))
+    assert by_specificity.value == by_specificity.other
+
+
+def test_what_ships_a_threshold_by_the_same_rule_and_images_is_read_at_that(side: Sides):
+    section = GateSection(margins=Margins(sensitivity=0.05))
+    scores = drawn(np.random.default_rng(1))
+    pupil, teacher = (side(name, scores, shipped=0.5) for name in ("int8", "vgg"))
+    finding = only(decide(asked(section, pupil, teacher)))
+    assert finding.value == finding.other
+    assert finding.text.count("0.500") == 2
+
+
+def test_images_and_advice_come_from_the_validation(side: Sides):
+    wrong_there, wrong_here = answered(60, first=100), answered(60)
+    pupil = side("int8", wrong_here, validation=wrong_there)
+    question = asked(
+        GateSection(margins=Margins(accuracy=0.05)),
+        pupil,
+        side("vgg", answered(0)),
+    )
+    finding = only(decide(with_rivals(question, side)))
+    rows = {int(image.path.removesuffix(".png")) for image in finding.images}
+    assert rows and rows <= set(range(100, 160))
+    assert "Of this run, chosen (accuracy 95.0 %) does better on the validation" in finding.advice
+    assert "once test images were looked at, fresh ones are due" in finding.advice
+
+
+def with_rivals(question: Question, side: Sides) -> Question:
+    """Add a step that only the validation finds better, and one that only the test does."""
+    chosen = side("chosen", answered(80), validation=answered(10))
+    spent = side("spent", answered(0), validation=answered(70))
+    return question.model_copy(update={"rivals": (spent, chosen)})
+
+
+def test_what_came_nearest_is_chosen_by_the_validation(side: Sides):
+    section = GateSection(margins=Margins(accuracy=0.05))
+    teacher = side("vgg", answered(0))
+    lucky = asked(section, side("lucky", answered(60), validation=answered(70)), teacher).cases[0]
+    question = asked(section, side("sound", answered(61), validation=answered(50)), teacher)
+    cases = (lucky.model_copy(update={"entry": "lucky"}), question.cases[0])
+    found = decide(question.model_copy(update={"cases": cases}))
+    assert [each.verdict for each in found.artifacts] == ["fail", "fail"]
+    assert found.best == "int8"
