@@ -14,6 +14,7 @@ from pupila.testing import write_distribution
 PLUGINS = """
 import dataclasses
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,8 @@ def pupila_techniques():
     yield declare(Technique, "odd-progress", "overshoot")
     yield declare(Technique, "blank", "answer_nothing")
     yield declare(Technique, "misnamer", "note_another_curve")
+    yield declare(Technique, "clock-watcher", "note_the_time")
+    yield declare(Technique, "timer", "tell_the_time")
 
 
 @hookimpl
@@ -91,6 +94,14 @@ def scale(step):
 
 def note_another_curve(step):
     return write(step, measured=Measured({"curve": "steep"}))
+
+
+def note_the_time(step):
+    return write(step, measured=Measured({"tuning_seconds": time.monotonic()}))
+
+
+def tell_the_time(step):
+    return write(step, measured=Measured(clock={"tuning_seconds": time.monotonic()}))
 
 
 def change_format(step):
@@ -252,6 +263,14 @@ class TestMisnamer(Technique):
     plugin = "misnamer"
 
 
+class TestClockWatcher(Technique):
+    plugin = "clock-watcher"
+
+
+class TestTimer(Technique):
+    plugin = "timer"
+
+
 class TestHeavy(Technique):
     plugin = "heavy"
 
@@ -296,7 +315,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("contract", ["Good", "Fitter", "GoodExport"])
+@pytest.mark.parametrize("contract", ["Good", "Fitter", "Timer", "GoodExport"])
 def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], contract: str):
     assert failures[contract] == set()
 
@@ -314,7 +333,7 @@ def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], 
             },
         ),
         ("Litterer", {"test_it_writes_only_to_its_output_and_scratch"}),
-        ("Gambler", {"test_one_seed_gives_one_answer"}),
+        ("Gambler", {"test_one_seed_gives_one_answer", "test_one_seed_gives_one_artifact"}),
         ("Liar", {"test_it_makes_the_format_that_it_declares"}),
         ("Changer", {"test_it_makes_the_format_that_it_declares"}),
         ("OddProgress", {"test_its_progress_makes_sense"}),
@@ -326,6 +345,7 @@ def test_a_plugin_that_keeps_its_promises_passes(failures: dict[str, set[str]], 
             },
         ),
         ("Misnamer", {"test_what_it_measured_has_the_form_that_its_names_promise"}),
+        ("ClockWatcher", {"test_one_seed_gives_one_artifact"}),
         ("Heavy", {"test_it_is_listed_without_importing_a_framework"}),
         ("ChangesAnswers", {"test_it_answers_as_its_input_does"}),
         (

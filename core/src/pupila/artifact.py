@@ -13,6 +13,10 @@ from pupila.contract import InputContract, OutputContract
 from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
+TIMINGS_NAME = "timings.json"
+"""What a clock measured, beside the record and no part of it: equal artifacts have one digest."""
+OWN_NAMES = (RECORD_NAME, TIMINGS_NAME)
+"""Files of the store's own."""
 
 
 class Origin(BaseModel):
@@ -125,6 +129,12 @@ class Artifact:
     @property
     def files(self) -> list[Path]:
         return [self.path / name for name in self.record.files]
+
+    @property
+    def contents(self) -> list[str]:
+        """Names of all that its folder holds: the model's files, and the store's own."""
+        own = [name for name in OWN_NAMES if (self.path / name).is_file()]
+        return [*own, *self.record.files]
 
     def file(self, suffix: str) -> Path:
         """Return the one model file whose name ends in `suffix`."""

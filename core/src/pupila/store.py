@@ -15,12 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from pupila.artifact import RECORD_NAME, Artifact, Record
+from pydantic import TypeAdapter
+
+from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Record
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
+from pupila.measured import Timings
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
+_TIMINGS = TypeAdapter(Timings)
 
 
 class Store:
@@ -65,16 +69,21 @@ class Store:
         }
         if not files:
             raise PupilaError(f"{fields.get('origin')!r} wrote no model file: nothing to store.")
-        if RECORD_NAME in files:
+        own = next((name for name in OWN_NAMES if name in files), None)
+        if own:
             raise PupilaError(
-                f"{fields.get('origin')!r} wrote a file {RECORD_NAME!r}, which is the name of the "
-                f"store's own record: the plugin must give that file another name."
+                f"{fields.get('origin')!r} wrote a file {own!r}, which is the name of one of the "
+                f"store's own: the plugin must give that file another name."
             )
-        text = Record(files=files, **fields).model_dump_json(indent=2)
+        made = Record(files=files, **fields)
+        text = made.model_dump_json(indent=2)
         record = Record.model_validate_json(text)  # as every later reader will see it
         (folder / RECORD_NAME).write_text(text)
+        if made.measured.timings:
+            (folder / TIMINGS_NAME).write_text(json.dumps(made.measured.timings, indent=2))
         digest = digest_of(record)
-        return Artifact(self._sealed(folder, digest), digest, record)
+        path = self._sealed(folder, digest)
+        return Artifact(path, digest, _timed(record, path))
 
     def adopt(self, folder: Path) -> Artifact:
         """Take over an artifact of another store, or a published one, unchanged.
@@ -84,7 +93,7 @@ class Store:
         """
         source = read_artifact(folder)
         with self.draft() as draft:
-            for name in (RECORD_NAME, *source.record.files):
+            for name in source.contents:
                 (draft / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, draft / name)
             self._sealed(draft, source.digest)
@@ -170,7 +179,16 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
         file = folder / name
         if not _lies_below(name) or not file.is_file() or digest_file(file) != expected:
             raise PupilaError(f"{file} was altered or lost: {advice}.")
-    return Artifact(folder, digest_of(record), record)
+    return Artifact(folder, digest_of(record), _timed(record, folder))
+
+
+def _timed(record: Record, folder: Path) -> Record:
+    """Return a record with what a clock measured, where that lies beside it and can be read."""
+    try:
+        timings = _TIMINGS.validate_json((folder / TIMINGS_NAME).read_bytes())
+    except (OSError, ValueError):
+        return record
+    return record.model_copy(update={"measured": record.measured.timed(timings)})
 
 
 def _lies_below(name: str) -> bool:
@@ -183,9 +201,12 @@ def digest_of(record: Record) -> str:
     """Return the digest of an artifact's record, by which the artifact is named.
 
     Fields at their defaults have no part in it: those of later versions leave older artifacts as
-    they are.
+    they are. Nor has what a clock measured.
     """
-    return digest_json(record.model_dump(mode="json", exclude_defaults=True))
+    fields = record.model_dump(mode="json", exclude_defaults=True)
+    if not fields.get("measured"):
+        fields.pop("measured", None)
+    return digest_json(fields)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
+from pupila.measured import Measured, Timings
 
 _MANY_TIMES = 10
 """A number of images is told as a multiple of those there are, from this multiple on."""
@@ -92,6 +93,10 @@ class Entry(_Model):
     )
     artifact: str | None = Field(default=None, description="Digest, where it was made.")
     record: Record | None = None
+    timings: Timings = Field(
+        default_factory=Timings,
+        description="What a clock measured in its making, by its place in `record.measured`.",
+    )
     evaluation: Evaluation | None = None
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of what was never trained."
@@ -103,6 +108,11 @@ class Entry(_Model):
     cached: bool = Field(default=False, description="Nothing was executed for it in this run.")
     seconds: float = Field(default=0, description="Wall time of making it in this run.")
     error: str | None = Field(default=None, description="Why there is no artifact or judgement.")
+
+    @property
+    def measured(self) -> Measured:
+        """What was measured in its making, times too; nothing where it was not made."""
+        return self.record.measured.timed(self.timings) if self.record else Measured()
 
 
 Verdict = Literal["pass", "fail", "inconclusive"]

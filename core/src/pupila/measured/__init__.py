@@ -37,7 +37,16 @@ layers, or of an operating point).
 
 from pupila.measured.checking import MODELS, problems
 from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
-from pupila.measured.figures import Interval, Measured, MeasuredPart, PluginWarning
+from pupila.measured.figures import (
+    Clock,
+    Interval,
+    Measured,
+    MeasuredPart,
+    Milliseconds,
+    PluginWarning,
+    Seconds,
+    Timings,
+)
 from pupila.measured.one_class import OneClassBaselines, OneClassCalibration, OneClassQuality
 from pupila.measured.pruning import (
     ClusteringResult,
@@ -76,6 +85,7 @@ __all__ = [
     "Ancestor",
     "BlockSize",
     "Candidate",
+    "Clock",
     "ClusteringResult",
     "FileSizePair",
     "FileSizes",
@@ -91,6 +101,7 @@ __all__ = [
     "Measured",
     "MeasuredPart",
     "MicrocontrollerMemory",
+    "Milliseconds",
     "OneClassBaselines",
     "OneClassCalibration",
     "OneClassQuality",
@@ -104,11 +115,13 @@ __all__ = [
     "RuntimeComparison",
     "SearchResult",
     "SearchedModel",
+    "Seconds",
     "StoredBytes",
     "TaughtFractions",
     "TeacherAgreement",
     "TeacherQualities",
     "TeacherQuality",
+    "Timings",
     "TrainingSummary",
     "WeightSparsity",
     "history_of",

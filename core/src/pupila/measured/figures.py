@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -14,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from pupila.evaluation import Estimate
@@ -26,7 +29,18 @@ _ROUNDING = 1e-6
 Fraction = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
 """A part of a whole, 0..1."""
 Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Marks a field that a clock measured: another run of the same work measures something else.
+
+    Such figures are kept beside an artifact and have no part in its digest.
+    """
+
+
+Seconds = Annotated[float, Field(ge=0), Clock()]
+Milliseconds = Annotated[float, Field(gt=0), Clock()]
 
 
 def _finite(value: object) -> object:
@@ -63,6 +77,13 @@ class PluginWarning(MeasuredPart):
     warning: str = Field(description="What the user should know, in one or two sentences.")
 
 
+Timings = dict[str, Any]
+"""What a clock measured, by its place among the figures: `seconds`, `candidates/3/seconds`."""
+
+_Place = tuple[str | int, ...]
+"""Keys and positions that lead to a figure."""
+
+
 class Measured(Mapping[str, Any]):
     """Figures by name, as JSON values; immutable.
 
@@ -73,12 +94,54 @@ class Measured(Mapping[str, Any]):
     The JSON is what is kept, digested and published. Models are views of it, so an artifact that
     another version or another package wrote is never refused: what does not look like a model is
     not read as one. Nothing that was not set is written.
+
+    What a clock measured, marked fields of models and the names in `clock`, is read as all others
+    are, but has no part in that JSON: `timings` has it.
     """
 
-    def __init__(self, *parts: BaseModel | Mapping[str, Any]) -> None:
+    def __init__(
+        self, *parts: BaseModel | Mapping[str, Any], clock: Mapping[str, Any] | None = None
+    ) -> None:
         self._figures: dict[str, Any] = {}
+        self._clock: set[_Place] = set()
         for part in parts:
-            self._figures |= _json(part)
+            self._put(_json(part), _clocked(part))
+        if clock:
+            self._put(clock, {(name,) for name in clock})
+
+    def _put(self, figures: Mapping[str, Any], clock: set[_Place]) -> None:
+        """Add figures; those of a name that is there already are replaced."""
+        self._clock = {place for place in self._clock if place[0] not in figures} | clock
+        self._figures |= figures
+
+    @property
+    def timings(self) -> Timings:
+        """What a clock measured."""
+        return {
+            "/".join(map(str, place)): _inside(self._figures, place)[place[-1]]
+            for place in sorted(self._clock, key=str)
+        }
+
+    def timed(self, timings: Timings) -> Measured:
+        """Return the same figures with what a clock measured; it replaces none of them."""
+        found = Measured(deepcopy(self._figures))
+        found._clock = set(self._clock)
+        for text, value in timings.items():
+            place = tuple(int(part) if part.isdecimal() else part for part in text.split("/"))
+            inside = _inside(found._figures, place)
+            if isinstance(inside, dict) and place[-1] not in inside:
+                inside[place[-1]] = value
+                found._clock.add(place)
+        return found
+
+    def _lasting(self) -> dict[str, Any]:
+        """Return the figures without what a clock measured."""
+        if not self._clock:
+            return self._figures
+        figures = deepcopy(self._figures)
+        for place in self._clock:
+            del _inside(figures, place)[place[-1]]
+        return figures
 
     def read(self, kind: type[Kind]) -> Kind | None:
         """Return the figures that are fields of `kind`, or None where they do not make one."""
@@ -106,14 +169,57 @@ class Measured(Mapping[str, Any]):
     ) -> CoreSchema:
         """Read and write it as the JSON object that it is."""
         figures = handler(dict[str, Any])
-        return core_schema.no_info_after_validator_function(
-            cls,
+
+        def read(value: Any, validate: Any) -> Measured:
+            return value if isinstance(value, cls) else cls(validate(value))
+
+        return core_schema.no_info_wrap_validator_function(
+            read,
             figures,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                dict, return_schema=figures
+                cls._lasting, return_schema=figures
             ),
         )
 
 
 def _json(part: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
     return part.model_dump(mode="json", exclude_unset=True) if isinstance(part, BaseModel) else part
+
+
+def _inside(figures: Any, place: _Place) -> Any:
+    """Return the object that the last key of a place is one of; None where there is none."""
+    for key in place[:-1]:
+        try:
+            figures = figures[key]
+        except (LookupError, TypeError):
+            return None
+    return figures
+
+
+def _clocked(value: Any) -> set[_Place]:
+    """Return where in a part stand figures that a clock measured."""
+    return set(_clock_places(value)) if isinstance(value, BaseModel | Measured) else set()
+
+
+def _clock_places(value: Any) -> Iterator[_Place]:
+    match value:
+        case Measured():
+            yield from value._clock  # pyright: ignore[reportPrivateUsage] - its own class
+        case BaseModel():
+            for name in value.model_fields_set & type(value).model_fields.keys():
+                if _is_clocked(type(value).model_fields[name]):
+                    yield (name,)
+                else:
+                    inner = getattr(value, name)
+                    yield from ((name, *place) for place in _clock_places(inner))
+        case list() | tuple():
+            for position, item in enumerate(cast("Sequence[Any]", value)):
+                yield from ((position, *place) for place in _clock_places(item))
+        case _:
+            pass
+
+
+def _is_clocked(field: FieldInfo) -> bool:
+    """Tell whether a field is marked, as `Seconds` is, and `Seconds | None`."""
+    inside = (mark for kind in get_args(field.annotation) for mark in get_args(kind))
+    return any(isinstance(mark, Clock) for mark in (*field.metadata, *inside))

@@ -6,10 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pupila.measured.figures import Count, Fraction, Interval, MeasuredPart, Seconds
+from pupila.measured.figures import (
+    Clock,
+    Count,
+    Fraction,
+    Interval,
+    MeasuredPart,
+    Milliseconds,
+    Seconds,
+)
 from pupila.measured.teachers import TeacherQuality
 
-Milliseconds = Annotated[float, Field(gt=0)]
 FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as estimated.")]
 
 
@@ -135,11 +142,13 @@ class SearchResult(MeasuredPart):
         default=(), description="The chosen model and its ancestors, the oldest first."
     )
     candidates: tuple[Candidate, ...] = Field(default=(), description="Every model proposed.")
-    history: tuple[Improvement, ...] = Field(default=(), description="Best accuracy by time.")
+    history: Annotated[tuple[Improvement, ...], Clock()] = Field(
+        default=(), description="Best accuracy by time."
+    )
     stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
     failed: Count | None = Field(default=None, description="Candidates that could not be trained.")
     seconds: Seconds | None = Field(default=None, description="When the last training ended.")
-    candidates_per_minute: float | None = Field(
+    candidates_per_minute: Annotated[float, Clock()] | None = Field(
         default=None, description="Of those that were trained; None where none was."
     )
     teachers: tuple[TeacherQuality, ...] = Field(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
-from pupila.measured.figures import Count, MeasuredPart, Seconds
+from pupila.measured.figures import Clock, Count, MeasuredPart, Seconds
 
 History = dict[str, list[float]]
 """Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before."""
@@ -28,8 +29,10 @@ class TrainingSummary(MeasuredPart):
     unlabelled_images: Count | None = Field(
         default=None, description="Images without a label that were learned from."
     )
-    seconds: Seconds = Field(description="Wall time of training and validation, over all tries.")
-    images_per_second: float | None = Field(
+    seconds: Seconds | None = Field(
+        default=None, description="Wall time of training and validation, over all tries."
+    )
+    images_per_second: Annotated[float, Clock()] | None = Field(
         default=None, description="Training images shown per second, validation included."
     )
 

@@ -26,7 +26,7 @@ from pupila.measured import problems
 from pupila.plugin import Exporter, StepPlugin, Technique
 from pupila.predictions import Predictions
 from pupila.registry import installed
-from pupila.store import Store
+from pupila.store import Store, digest_of
 from pupila.testing.steps import Ran, ignore_progress, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
 
@@ -168,6 +168,15 @@ class _StepContract:
 
     def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
         assert store.open(ran[0].artifact.digest) == ran[0].artifact
+
+    def test_one_seed_gives_one_artifact(self, ran: tuple[Ran, Ran]) -> None:
+        first, second = (each.artifact.record for each in ran)
+        assert first.files == second.files, "the same run wrote other files"
+        assert digest_of(first) == digest_of(second), (
+            "two runs alike have other digests: mark what a clock measured, as the fields of "
+            "`TrainingSummary` are, or give it to `Measured` as `clock={...}`:\n"
+            f"{first.model_dump(mode='json')}\n{second.model_dump(mode='json')}"
+        )
 
     def test_what_it_measured_has_the_form_that_its_names_promise(
         self, ran: tuple[Ran, Ran]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from pupila.artifact import RECORD_NAME, Artifact
+from pupila.artifact import Artifact
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import card, provenance
 from pupila_flows.registry.events import Event, append, now, whoever, withdrawn
@@ -169,7 +169,7 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
 def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: Path) -> None:
     """Copy what a run made into an empty folder, without the `folders` of this machine."""
     for entry, artifact in release.artifacts.items():
-        for name in (RECORD_NAME, *artifact.record.files):
+        for name in artifact.contents:
             copy = draft / ARTIFACTS / entry / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(artifact.path / name, copy)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pupila.artifact import RECORD_NAME
+from pupila.artifact import OWN_NAMES, RECORD_NAME
 from pupila.errors import PupilaError
 from pupila.store import digest_of, is_artifact, read_artifact
 from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, RECIPE, Manifest
@@ -79,7 +79,7 @@ def _artifact(storage: LocalStorage, folder: Path) -> Verification:
     except PupilaError as error:
         problems = (str(error),)
     else:
-        more = sorted(present.keys() - record.files.keys() - {RECORD_NAME})
+        more = sorted(present.keys() - record.files.keys() - set(OWN_NAMES))
         problems = tuple(f"{name}: it is not in {RECORD_NAME}." for name in more)
     return Verification(place=storage.url, manifest=None, files=len(present), problems=problems)
 
@@ -138,8 +138,7 @@ def _entry(entry: str, digest: str, manifest: Manifest) -> Iterator[str]:
         for name, file in manifest.files.items()
         if name.startswith(start)
     }
-    published.pop(RECORD_NAME, None)
-    if published != link.record.files:
+    if {name: published[name] for name in published.keys() - set(OWN_NAMES)} != link.record.files:
         yield f"{start}: its files are not those of the record of {entry!r}."
 
 

@@ -96,7 +96,7 @@ def _judged(run: Run, entry: Entry, states: States, teacher: Entry | None, *, ju
     }
     try:
         artifact = run.workspace.store.open(made.value.artifact)
-        known |= {"record": artifact.record}
+        known |= {"record": artifact.record, "timings": artifact.record.measured.timings}
         if not same_classes(artifact.record.output.classes, run.dataset.classes):
             known |= {"unjudged": _OTHERWISE} if judge else {}
         elif judge:

@@ -10,7 +10,7 @@ from pupila import InputContract, Product, Step, keras_files
 from pupila.measured import Measured
 from pupila_tfjs.config import ExportTfjs
 from pupila_tfjs.converter import convert
-from pupila_tfjs.graph import flatten_biases, separate_sums
+from pupila_tfjs.graph import flatten_biases, separate_sums, sort_nodes
 
 _STAGES = 2
 
@@ -29,6 +29,7 @@ def export(step: Step[ExportTfjs]) -> Product:
         convert(saved_model, step.output, step.config.weights)
     graph = step.output / "model.json"
     mended = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
+    sort_nodes(graph)
     step.progress(2, _STAGES, "stages")
     return Product.like(artifact, format="tfjs", measured=Measured(mended))
 

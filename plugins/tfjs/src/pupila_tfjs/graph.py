@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def separate_sums(model_json: Path) -> int:
     model["modelTopology"]["node"] = [node for parts in apart for node in parts]
     model_json.write_text(json.dumps(model, separators=(",", ":")))
     return sum(len(parts) > 1 for parts in apart)
+
+
+def sort_nodes(model_json: Path) -> None:
+    """Put nodes in order of name, and what is said of each.
+
+    The converter writes them in another order each time, so that one model would be two artifacts;
+    TF.js finds its own order to compute in.
+    """
+    model = json.loads(model_json.read_text())
+    model["modelTopology"]["node"].sort(key=itemgetter("name"))
+    model_json.write_text(json.dumps(model, separators=(",", ":"), sort_keys=True))
 
 
 def _adds_a_map(node: dict[str, Any], constants: set[str]) -> bool:

@@ -84,7 +84,7 @@ def searches(lineage: Lineage) -> list[Found]:
 
 
 def _found(entry: Entry) -> Found | None:
-    search = entry.record.measured.read(SearchResult) if entry.record else None
+    search = entry.measured.read(SearchResult)
     if entry.record is None or search is None:
         return None
     teachers = _teachers(entry, search)

@@ -41,7 +41,7 @@ def sensitive_layers(lineage: Lineage) -> list[Layers]:
 
 
 def _layers(entry: Entry) -> Layers | None:
-    measured = entry.record.measured.read(LayerSensitivities) if entry.record else None
+    measured = entry.measured.read(LayerSensitivities)
     layers = [
         (layer, layer.divergence)
         for layer in (measured.sensitivity if measured else ())

@@ -34,7 +34,7 @@ def pruning_curves(lineage: Lineage) -> list[Curve]:
 
 
 def _curve(entry: Entry) -> Curve | None:
-    measured = entry.record.measured.read(PruningCurve) if entry.record else None
+    measured = entry.measured.read(PruningCurve)
     if measured is None or len(measured.curve) < 2:
         return None
     budget = entry.config.get("budget")

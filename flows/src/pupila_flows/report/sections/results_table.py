@@ -207,7 +207,7 @@ def _made_by(entry: Entry) -> str:
 
 def warning_of(entry: Entry) -> str:
     """Return what the plugin that made an entry warns of; empty where it does not."""
-    measured = entry.record.measured.read(PluginWarning) if entry.record else None
+    measured = entry.measured.read(PluginWarning)
     return measured.warning if measured else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pupila.measured import Measured, OracleTeaching, TeacherAgreement, TeacherQualities
+from pupila.measured import OracleTeaching, TeacherAgreement, TeacherQualities
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.results import Entry
@@ -39,7 +39,7 @@ def panels(lineage: Lineage) -> list[Panel]:
 
 
 def _panel(entry: Entry) -> Panel | None:
-    measured = entry.record.measured if entry.record else Measured()
+    measured = entry.measured
     teachers, agreement = len(entry.inputs), measured.read(TeacherAgreement)
     if teachers < 2 or agreement is None or len(agreement.agreement) != teachers:
         return None
