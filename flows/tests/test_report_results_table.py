@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,20 @@ import numpy as np
 from report_pages import Page, read
 from sample_runs import CONTROL, FOUR, PUPIL, VGG, Node, sample_run
 
+from pupila.artifact import Threshold
 from pupila.evaluation import Download, Latency, Measurement, Startup, Trial
 from pupila.metrics import agreement
 from pupila_flows.report import formatting
+from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.headline import BADGE
-from pupila_flows.report.terminal import result_rows, trial_rows
-from pupila_flows.results import Tried
+from pupila_flows.report.terminal import evaluation_lines, result_rows, trial_rows
+from pupila_flows.results import Entry, Tried
 
 
 def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: Path) -> None:
     run = sample_run(tmp_path, [VGG, replace(PUPIL, inputs=("vgg16",))])
     plain = read(run, tmp_path).text
-    assert "Sensitivity at 85" in plain and "Where a model ships" not in plain
+    assert "Sensitivity at" not in plain and "Where a model ships" not in plain
     teacher, pupil = run.entries
     assert pupil.evaluation and pupil.evaluation.metrics.point
     shipped = pupil.evaluation.metrics.point.model_copy(
@@ -30,12 +33,41 @@ def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: 
     evaluation = pupil.evaluation.model_copy(update={"metrics": metrics})
     entries = (teacher, pupil.model_copy(update={"evaluation": evaluation}))
     text = read(run.model_copy(update={"entries": entries}), tmp_path).text
-    assert "Sensitivity at 85" not in text
-    assert "at the threshold that it ships, 0.668" in text
-    assert (
-        "Where a model ships a threshold, it is that. Other thresholds, for a specificity" in text
+    assert "at 0.668, shipped" in text
+    assert "Where a model ships a threshold, its accuracy and mistakes are those at it" in text
+    assert "Other thresholds were chosen on 107 test images (these very images: optimistic)" in text
+    assert "at 0.668 (105 validation images)" in text
+
+
+def test_sensitivity_never_stands_without_the_specificity_that_was_measured(
+    page: Page, tmp_path: Path
+) -> None:
+    """Above cells whose specificity was 60 to 79 % stood "Sensitivity at 85 % specificity"."""
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    for row, entry in zip(result_rows(result), result.entries, strict=True):
+        assert entry.evaluation and entry.evaluation.metrics.point
+        point = entry.evaluation.metrics.point
+        assert row["sensitivity"].startswith(f"{point.sensitivity.value:.3f} (")
+        assert row["specificity"].startswith(f"{point.specificity.value:.3f} (")
+        assert row["at threshold"] == f"{point.threshold:.3f}, chosen on 107 test images"
+    shown = re.findall(r"sensitivity \d.{0,30}", page.text)
+    assert shown
+    assert all(
+        re.match(r"sensitivity [\d.]+ % \(?[\d.–]+\)?,? specificity \d", each) for each in shown
     )
-    assert "Shipped threshold 0.668 (105 validation images)" in text
+
+
+def test_a_report_says_whether_its_intervals_know_of_patients(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    assert "as if every image were another patient's" in read(result, tmp_path).text
+    entries: list[Entry] = []
+    for entry in result.entries:
+        assert entry.evaluation
+        metrics = entry.evaluation.metrics.model_copy(update={"patients": 41})
+        evaluation = entry.evaluation.model_copy(update={"metrics": metrics})
+        entries.append(entry.model_copy(update={"evaluation": evaluation}))
+    text = read(result.model_copy(update={"entries": tuple(entries)}), tmp_path).text
+    assert "Intervals are by patient, of whom there are 41." in text
 
 
 def test_four_classes_without_a_positive_one_keep_their_auc(tmp_path: Path) -> None:
@@ -116,5 +148,38 @@ def test_groups_have_a_table_where_there_are_any(tmp_path: Path, page: Page) -> 
     assert "By site" not in read(sample_run(tmp_path, [VGG], groups=False), tmp_path).text
 
 
-def test_it_is_said_which_figures_no_threshold_changes(page: Page) -> None:
-    assert "of the most probable class, whatever threshold a model ships" in page.text
+def test_agreement_is_said_to_be_of_the_most_probable_class(page: Page) -> None:
+    assert "“Same answer” is that of the most probable class" in page.text
+
+
+def test_answers_of_a_model_are_those_at_the_threshold_that_it_ships(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    teacher, pupil = result.entries
+    assert pupil.record
+    shipped = Threshold(positive="glaucoma", value=0.0, chosen_on="everything")
+    record = pupil.record.model_copy(update={"threshold": shipped})
+    changed = result.model_copy(
+        update={"entries": (teacher, pupil.model_copy(update={"record": record}))}
+    )
+    answers = read_answers(changed, tmp_path)
+    assert not answers.chosen("pupil").any()  # all are glaucoma, the first class
+    assert answers.correct("pupil").sum() == (answers.labels == 0).sum()
+    assert answers.chosen("vgg16").any()
+
+
+def test_an_evaluation_says_which_images_chose_its_threshold_and_how_many(tmp_path: Path) -> None:
+    (entry, *_) = sample_run(tmp_path, [VGG, PUPIL]).entries
+    assert entry.evaluation and entry.evaluation.metrics.point
+    told = evaluation_lines(entry.evaluation, 0.85)
+    assert re.match(r"glaucoma: sensitivity .*, specificity .* at 0\.\d{3}\.$", told[0])
+    assert told[1].startswith("The threshold was chosen for a specificity of")
+    assert told[1].endswith("on 107 test images (these very images: optimistic).")
+    point = entry.evaluation.metrics.point.model_copy(
+        update={"chosen_on": "validation", "images": 105}
+    )
+    metrics = entry.evaluation.metrics.model_copy(update={"operating_points": (point,)})
+    locked = entry.evaluation.model_copy(update={"metrics": metrics})
+    assert evaluation_lines(locked, 0.85)[1].endswith("on 105 validation images (other images).")
+    shipped = metrics.model_copy(update={"shipped": point})
+    ships = entry.evaluation.model_copy(update={"metrics": shipped})
+    assert evaluation_lines(ships, 0.85)[1].startswith("The threshold ships with the model")

@@ -159,7 +159,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Judge one model on the test split of a dataset, in its own runtime."""
-    from pupila_flows.report.terminal import evaluation_row
+    from pupila_flows.report.terminal import evaluation_lines, evaluation_row
     from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
@@ -177,6 +177,7 @@ def evaluate(
         print(judged.model_dump_json())
     else:
         print_table([{"name": model.name} | evaluation_row(judged)])
+        print("\n".join(evaluation_lines(judged, specificity)))
         _say_if_synthetic(data)
 
 

@@ -19,6 +19,8 @@ _SMALL_DATA = (
     "Good figures on a small data set of one source prove that the machinery works, not that a "
     "model diagnoses."
 )
+_POINT = ("sensitivity", "specificity", "at threshold")
+"""Columns of a table that stand together: neither of the first two says anything alone."""
 _DIGITS = 12
 """Of a digest, where it only helps to tell one artifact from another."""
 
@@ -151,11 +153,12 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
         return ["## Figures", "", "None of the published artifacts answers by itself."]
     rows = [[f"`{entry.name}`", *_answers(evaluation)] for entry, evaluation in judged]
     head = ["model", "images", "accuracy", "AUC"]
-    head += ["sensitivity", "specificity", "ECE", "Brier", "agrees with the teacher"]
+    head += [*_POINT, "ECE", "Brier", "agrees with the teacher"]
     split = judged[0][1].split
     told = (
         f"On the {split} images, each artifact in its own runtime; 95 % intervals in brackets. "
-        f"Sensitivity and specificity {_thresholds(judged, specificity)}."
+        f"Sensitivity and specificity {_thresholds(judged, specificity)}. "
+        f"{formatting.independence(judged[0][1].metrics)} Those of ECE and Brier score are rough."
     )
     return ["## Figures", "", told, "", *_table(head, rows)]
 
@@ -169,12 +172,15 @@ def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) 
         if (point := each.metrics.shipped)
     ]
     others = [each.metrics.point for _, each in judged if not each.metrics.shipped]
-    chosen = dict.fromkeys(point.chosen_on for point in others if point)
+    chosen = {
+        point.chosen_on: f"{point.images or 'the'} {point.chosen_on}" for point in others if point
+    }
     if chosen:
-        images, wanted = formatting.listed(list(chosen)), formatting.percent(specificity, 0)
+        images = formatting.listed(list(chosen.values()))
+        wanted = formatting.percent(specificity, 0)
         shipped.append(
-            f"{'others ' if shipped else ''}at that chosen on the {images} images for a "
-            f"specificity of {wanted}"
+            f"{'others ' if shipped else ''}at that chosen on {images} images for a "
+            f"specificity of {wanted} there"
         )
     return f"belong to a threshold: {'; '.join(shipped)}" if shipped else "have no threshold"
 
@@ -197,6 +203,7 @@ def _quality(metrics: Metrics) -> list[str]:
         _score(metrics.auc) if metrics.auc else formatting.NONE,
         _percent(point.sensitivity) if point else formatting.NONE,
         _percent(point.specificity) if point else formatting.NONE,
+        formatting.threshold(metrics),
     ]
 
 
@@ -213,7 +220,7 @@ def _groups(entries: Sequence[Entry]) -> list[str]:
             if entry.evaluation
             for value, metrics in entry.evaluation.groups.get(column, {}).items()
         ]
-        head = ["model", column, "images", "accuracy", "AUC", "sensitivity", "specificity"]
+        head = ["model", column, "images", "accuracy", "AUC", *_POINT]
         lines += [f"### By {column}", "", *_table(head, rows), ""]
     return lines[:-1]
 

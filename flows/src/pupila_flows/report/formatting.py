@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from pupila.evaluation import Estimate
+from pupila.evaluation import Estimate, Metrics, OperatingPoint
 
 NONE = "–"
 _SPACE = "\u00a0"
@@ -31,6 +31,53 @@ def score(value: float) -> str:
 def score_interval(estimate: Estimate) -> str:
     """Write the interval of a score as `0.981–1.000`."""
     return _range(f"{estimate.low:.3f}", f"{estimate.high:.3f}", estimate)
+
+
+def sensitivity_and_specificity(point: OperatingPoint) -> str:
+    """Write an operating point: neither figure says anything without the other."""
+    return (
+        f"sensitivity {percent(point.sensitivity.value)} ({percent_interval(point.sensitivity)}), "
+        f"specificity {percent(point.specificity.value)} ({percent_interval(point.specificity)}) "
+        f"at {score(point.threshold)}"
+    )
+
+
+def threshold(metrics: Metrics) -> str:
+    """Write at which threshold a model's operating point is, and what chose it.
+
+    `0.668, shipped`; `0.412, chosen on 105 validation images`.
+    """
+    point = metrics.point
+    if point is None:
+        return NONE
+    if metrics.shipped:
+        return f"{score(point.threshold)}, shipped"
+    images = plural(point.images, f"{point.chosen_on} image") if point.images else point.chosen_on
+    return f"{score(point.threshold)}, chosen on {images}"
+
+
+def chosen_for(metrics: Metrics, specificity: float) -> str:
+    """Say where an operating point comes from; `specificity` is what was wanted of a chosen one."""
+    point = metrics.point
+    if point is None:
+        return "There is no threshold: images of both classes are needed."
+    if metrics.shipped:
+        return f"The threshold ships with the model; it was chosen on {point.chosen_on}."
+    here = "these very images: optimistic" if point.chosen_on == "test" else "other images"
+    return (
+        f"The threshold was chosen for a specificity of {percent(specificity, 0)} on "
+        f"{point.images or 'the'} {point.chosen_on} images ({here})."
+    )
+
+
+def independence(metrics: Metrics) -> str:
+    """Say of how many patients the intervals are."""
+    if metrics.patients is None:
+        return (
+            "The data does not say which images are of one patient: intervals are as if every "
+            "image were another patient's."
+        )
+    return f"Intervals are by patient, of whom there are {metrics.patients:,}."
 
 
 def points(difference: float) -> str:

@@ -71,9 +71,12 @@ def render(result: RunResult, folder: Path) -> str:
         keeps=verdict.meaning,
         badge=verdict.badge,
         shortcuts=tables.shortcuts(result.data),
-        columns=tables.columns(result),
+        columns=tables.columns(),
         rows=tables.results(lineage, chosen),
         thresholds=tables.thresholds(lineage, result.specificity),
+        independence=formatting.independence(lineage.judged()[0].evaluation.metrics)
+        if lineage.judged()
+        else "",
         seeds_note=seeds_note(result),
         teaching=controls.summary(found, verdict.pupil.name if verdict.pupil else None),
         comparisons=controls.comparisons(found),
@@ -117,8 +120,13 @@ def _verdict_bars(pupil: Judged | None, teacher: Judged | None) -> tuple[Markup,
     )
 
 
-def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[str, str, Markup]]:
-    """Return name, AUC and ROC curve of every judged entry; none without a positive class."""
+def _rocs(
+    result: RunResult, lineage: Lineage, answers: Answers
+) -> list[tuple[str, str, str, Markup]]:
+    """Return name, AUC, operating point and ROC curve of every judged entry.
+
+    None without a positive class.
+    """
     data = result.data
     if data.positive not in data.classes:
         return []
@@ -128,7 +136,7 @@ def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[s
         name: bars_and_rocs.roc_points(truth, values[:, column])
         for name, values in answers.probabilities.items()
     }
-    drawn: list[tuple[str, str, Markup]] = []
+    drawn: list[tuple[str, str, str, Markup]] = []
     for judged in lineage.judged():
         if judged.name not in curves:
             continue
@@ -136,11 +144,12 @@ def _rocs(result: RunResult, lineage: Lineage, answers: Answers) -> list[tuple[s
         auc = formatting.score(metrics.auc.value) if metrics.auc else formatting.NONE
         teacher = lineage.reference(judged.entry)
         behind = curves.get(teacher.name) if teacher else None
-        label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
         point = metrics.point
-        drawn.append(
-            (judged.name, auc, bars_and_rocs.roc(curves[judged.name], behind, point, label))
-        )
+        there = formatting.sensitivity_and_specificity(point) if point else ""
+        label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
+        label += f"; {there}" if there else ""
+        curve = bars_and_rocs.roc(curves[judged.name], behind, point, label)
+        drawn.append((judged.name, auc, there, curve))
     return drawn
 
 

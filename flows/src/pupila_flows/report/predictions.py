@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.artifact import Threshold
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.metrics import answers_of
 from pupila.noninferiority import Comparison, compare_proportions
 from pupila_flows.results import RunResult
 
@@ -23,10 +26,14 @@ class Answers:
 
     labels: NDArray[np.int64]
     probabilities: dict[str, NDArray[np.float64]]
+    shipped: Mapping[str, Threshold] = field(default_factory=dict[str, Threshold])
+    """Thresholds of the positive class that entries ship."""
+    positive: int = 0
+    """Column of the positive class."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
-        """Return the class that an entry gives to each image."""
-        return self.probabilities[name].argmax(axis=1)
+        """Return the class that an entry gives to each image, at the threshold that it ships."""
+        return answers_of(self.probabilities[name], self.positive, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
         return self.chosen(name) == self.labels
@@ -56,7 +63,14 @@ def read_answers(result: RunResult, folder: Path) -> Answers:
         path = located(entry.evaluation.probabilities, folder) if entry.evaluation else None
         if path is not None and len(labels):
             probabilities[entry.name] = _read(path, shape)
-    return Answers(labels, probabilities)
+    classes, positive = result.data.classes, result.data.positive
+    shipped = {
+        entry.name: entry.record.threshold
+        for entry in result.entries
+        if entry.record and entry.record.threshold and entry.record.threshold.positive == positive
+    }
+    column = classes.index(positive) if positive in classes else 0
+    return Answers(labels, probabilities, shipped, column)
 
 
 def located(path: str, folder: Path) -> Path | None:

@@ -50,11 +50,26 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "accuracy": _interval(metrics.accuracy),
         "AUC": _interval(metrics.auc) if metrics.auc else "",
         "sensitivity": _interval(point.sensitivity) if point else "",
+        "specificity": _interval(point.specificity) if point else "",
+        "at threshold": formatting.threshold(metrics) if point else "",
         "ECE": f"{metrics.ece.value:.3f}",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
     return _measurement_row(evaluation, answers)
+
+
+def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
+    """Say what must be known of the figures of `evaluation_row` to read them.
+
+    `specificity` is what a threshold that does not ship was chosen for.
+    """
+    metrics = evaluation.metrics
+    point = metrics.point
+    measured = formatting.sensitivity_and_specificity(point) if point else ""
+    figures = f"{metrics.positive}: {measured}." if measured else ""
+    lines = [figures, formatting.chosen_for(metrics, specificity), formatting.independence(metrics)]
+    return [line for line in lines if line]
 
 
 def _filter(open_set: OpenSet) -> dict[str, str]:

@@ -67,7 +67,8 @@ def _shown(lineage: Lineage, answers: Answers, chosen: str | None) -> list[Judge
 
 
 def _of(result: RunResult, answers: Answers, judged: Judged, folder: Path) -> Mistakes:
-    probabilities = answers.probabilities[judged.name].max(axis=1)
+    rows = np.arange(len(answers.labels))
+    probabilities = answers.probabilities[judged.name][rows, answers.chosen(judged.name)]
     wrong = np.flatnonzero(~answers.correct(judged.name))
     worst: list[int] = wrong[np.argsort(-probabilities[wrong], kind="stable")].tolist()
     gate = judged.evaluation.open_set

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -11,7 +11,7 @@ from pupila.measured import PluginWarning
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Judged, Lineage
 from pupila_flows.report.plots import bars_and_rocs
-from pupila_flows.results import Check, DataSummary, Entry, RunResult
+from pupila_flows.results import Check, DataSummary, Entry
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Cell:
     interval: str = ""
     bar: Markup = field(default_factory=Markup)
     notes: tuple[str, ...] = ()
+    label: str = ""
+    """What the value is, where a cell has several."""
+    beside: tuple[Cell, ...] = ()
+    """Figures that must not be read without this one."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,15 @@ class Row:
     """What the plugin that made it warns of; empty where it does not."""
 
 
-def columns(result: RunResult) -> tuple[str, ...]:
+def columns() -> tuple[str, ...]:
     """Return the titles of the results table, after name and plugin."""
-    ships = any(each.evaluation and each.evaluation.metrics.shipped for each in result.entries)
-    wanted = f"Sensitivity at {formatting.percent(result.specificity, 0)} specificity"
     return (
         "Format · runtime",
         "Size",
         "Parameters",
         "Accuracy",
         "AUC",
-        "Sensitivity at a threshold" if ships else wanted,
+        "Sensitivity and specificity",
         "Calibration error (ECE)",
         "Same answer as teacher",
         "Latency",
@@ -108,6 +110,7 @@ def _estimates(evaluation: Evaluation) -> dict[str, Estimate]:
         "accuracy": metrics.accuracy,
         "auc": metrics.auc,
         "sensitivity": point and point.sensitivity,
+        "specificity": point and point.specificity,
         "ece": metrics.ece,
         "agreement": evaluation.agreement and evaluation.agreement.labels,
     }
@@ -134,7 +137,7 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
 
 
 def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
-    """Return accuracy, AUC, sensitivity, calibration error and agreement."""
+    """Return accuracy, AUC, operating point, calibration error and agreement."""
     if evaluation is None:
         none = Cell(formatting.NONE)
         return (Cell("not measured", notes=("untrained",)), none, none, none, none)
@@ -142,7 +145,7 @@ def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
     return (
         bars.percent("accuracy", evaluation.metrics.accuracy),
         bars.score("auc", estimates["auc"]) if "auc" in estimates else Cell(formatting.NONE),
-        _sensitivity(evaluation.metrics, bars),
+        _operating_point(evaluation.metrics, bars),
         bars.score("ece", evaluation.metrics.ece),
         _agreement(evaluation, bars),
     )
@@ -160,15 +163,18 @@ def _size(entry: Entry, cost: Cost, lineage: Lineage) -> Cell:
     return Cell(formatting.size(cost.size_bytes), notes=tuple(notes))
 
 
-def _sensitivity(metrics: Metrics, bars: _Bars) -> Cell:
+def _operating_point(metrics: Metrics, bars: _Bars) -> Cell:
+    """Return sensitivity and specificity in one cell, with their threshold."""
     point = metrics.point
     if point is None:
         return Cell(formatting.NONE)
-    reached, interval = point.specificity, formatting.percent_interval(point.specificity)
-    note = f"specificity {formatting.percent(reached.value)} ({interval})"
-    if metrics.shipped:
-        note += f", at the threshold that it ships, {formatting.score(point.threshold)}"
-    return bars.percent("sensitivity", point.sensitivity, note)
+    specificity = bars.percent("specificity", point.specificity)
+    at = f"at {formatting.threshold(metrics)}"
+    return replace(
+        bars.percent("sensitivity", point.sensitivity),
+        label="sensitivity",
+        beside=(replace(specificity, label="specificity", notes=(at,)),),
+    )
 
 
 def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
@@ -179,23 +185,31 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
 
 
 def thresholds(lineage: Lineage, wanted: float) -> str:
-    """Say on which images the thresholds were chosen, and what that means where it is the test.
+    """Say which answers are counted, and how thresholds were chosen that do not ship.
 
-    `wanted` is the specificity that those were chosen for which do not ship.
+    `wanted` is the specificity that these were chosen for.
     """
     found = [each.evaluation.metrics for each in lineage.judged()]
     points = [each.point for each in found if not each.shipped]
-    splits = sorted({point.chosen_on for point in points if point})
-    told = "Where a model ships a threshold, it is that. " if len(points) < len(found) else ""
+    splits = {point.chosen_on: point.images for point in points if point}
+    told = ""
+    if len(points) < len(found):
+        told = (
+            "Where a model ships a threshold, its accuracy and mistakes are those at it; else "
+            "those of the most probable class. "
+        )
     if not splits:
         return told.rstrip()
+    chosen_on = [
+        formatting.plural(images, f"{split} image") if images else f"the {split} images"
+        for split, images in splits.items()
+    ]
     optimistic = " (these very images: optimistic)" if "test" in splits else ""
-    which = (
-        f"Other thresholds, for a specificity of {formatting.percent(wanted, 0)}," if told else ""
-    )
+    others = "Other thresholds" if told else "Thresholds"
     return (
-        f"{told}{which or 'Thresholds'} were chosen on the {formatting.listed(splits)} "
-        f"images{optimistic}."
+        f"{told}{others} were chosen on {formatting.listed(chosen_on)}{optimistic}, for a "
+        f"specificity of {formatting.percent(wanted, 0)} there; on these images it is what stands "
+        f"beside the sensitivity."
     )
 
 
@@ -244,6 +258,8 @@ class Confusion:
     """Counts with, for the shading, their part of the row in percent."""
 
     name: str
+    at: str
+    """Which answers are counted, in words."""
     rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -252,6 +268,7 @@ def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
     return [
         Confusion(
             each.name,
+            _confusion_at(each.evaluation.metrics),
             tuple(
                 (truth, _shaded(counts))
                 for truth, counts in zip(classes, each.evaluation.metrics.confusion, strict=True)
@@ -259,6 +276,12 @@ def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
         )
         for each in lineage.judged()
     ]
+
+
+def _confusion_at(metrics: Metrics) -> str:
+    if metrics.confusion_at is None:
+        return "most probable class"
+    return f"{metrics.positive} from {formatting.threshold(metrics)}"
 
 
 def _shaded(counts: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
