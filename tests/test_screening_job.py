@@ -33,7 +33,7 @@ data:
   screen: {teacher: gate, accepts: fundus}
   expectations: {minimum_images: 2}
 teachers:
-  big: {path: BIG}
+  big: {path: BIG, unproven: true}
   gate: {path: GATE}
 steps:
   pupil:

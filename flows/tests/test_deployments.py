@@ -45,7 +45,7 @@ SHELVED = """\
 name: {name}
 data: {{path: images}}
 teachers:
-  teacher: {{path: "{teacher}", {classes}}}
+  teacher: {{path: "{teacher}", {classes}, unproven: true}}
 steps:
   lite: {{use: export-tflite, from: teacher}}
 evaluate: {{latency_repeats: 5}}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pupila.store import Store
-from pupila.testing import draw_images, keras_artifact
+from pupila.testing import colour_teacher, draw_colours
 from pupila_flows.results import RunResult
 
 pytestmark = pytest.mark.long
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.long
 def test_a_run_whose_gate_does_not_pass_ends_failed_and_a_run_whose_gate_passes_is_published(
     tmp_path: Path,
 ):
-    draw_images(tmp_path / "images", images=12)
-    teacher = keras_artifact(Store(tmp_path / "teacher"))
+    draw_colours(tmp_path / "images")
+    teacher = colour_teacher(Store(tmp_path / "teacher"))
     recipe = f"""\
 name: gated
 data: {{path: images}}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pupila.testing import draw_colours, keras_model
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours
 
 pytestmark = pytest.mark.long
 
@@ -19,7 +20,7 @@ RECIPE = """\
 name: colours
 data: {path: images}
 teachers:
-  big: {path: teacher.keras, classes: [blue, red]}
+  big: {path: TEACHER}
 steps:
   tflite: {use: export-tflite, from: big}
   float16: {use: quantize-float16, from: tflite}
@@ -47,8 +48,8 @@ def _publication(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 def test_what_passed_is_published_once_and_what_no_gate_judged_never(tmp_path: Path):
     draw_colours(tmp_path / "images", images=60)
-    keras_model(2).save(tmp_path / "teacher.keras")
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    teacher = colour_teacher(Store(tmp_path / "teachers")).path
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("TEACHER", str(teacher)))
     first = _pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert first.returncode == 0, first.stderr
     told = _publication(first)
@@ -62,7 +63,8 @@ def test_what_passed_is_published_once_and_what_no_gate_judged_never(tmp_path: P
     again = _pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert again.returncode == 0, again.stderr
     assert _publication(again)["outcome"] == "unchanged"
-    without = "\n".join(line for line in RECIPE.splitlines() if not line.startswith("gate"))
+    lines = (tmp_path / "recipe.yaml").read_text().splitlines()
+    without = "\n".join(line for line in lines if not line.startswith("gate"))
     (tmp_path / "recipe.yaml").write_text(without)
     open_ended = _pupila(tmp_path, "run", "recipe.yaml")
     assert open_ended.returncode == 0, open_ended.stderr

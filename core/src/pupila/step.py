@@ -65,6 +65,8 @@ class Step(Generic[ConfigT]):
     predictions: Predictions
     """Predictions of any artifact on any images, computed once and kept."""
     progress: Progress
+    unproven: bool = False
+    """Whether its teachers need not be above chance: the recipe says so of one behind it."""
     crew: Crew | None = None
     """Machines for parts of it, where its plugin `spreads` and the run has some."""
 

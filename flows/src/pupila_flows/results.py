@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
+from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
 from pupila.measured import Measured, Timings
 
@@ -90,6 +91,10 @@ class Entry(_Model):
     without: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
         description="Images that it was not shown, by values of a manifest's columns.",
+    )
+    chance: ChanceCheck | None = Field(
+        default=None,
+        description="Of a teacher: whether it is above chance on the validation images.",
     )
     artifact: str | None = Field(default=None, description="Digest, where it was made.")
     record: Record | None = None
@@ -253,6 +258,15 @@ class RunResult(_Model):
     test_labels: tuple[int, ...] = Field(
         default=(), description="Index into `data.classes` of each test image."
     )
+
+    @property
+    def unproven(self) -> list[str]:
+        """Say of each teacher that was not shown to be above chance what it reached."""
+        return [
+            f"Teacher {entry.name} is {entry.chance.finding('validation')}."
+            for entry in self.entries
+            if entry.chance and not entry.chance.above
+        ]
 
     @property
     def withheld(self) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,14 +16,22 @@ from pupila_distill.techniques import distill, distill_oracle
 
 def test_a_teacher_at_chance_level_is_refused(distilling, store):
     constant = colour_teacher(store, slope=0)
-    with pytest.raises(PupilaError, match=r"not shown to be better than chance: AUC 0\.500 "):
+    with pytest.raises(PupilaError, match=r"not shown to be above chance on .* AUC 0\.500, p = "):
         distill(distilling(inputs=[constant]))
 
 
 def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, store):
     reversed_teacher = colour_teacher(store, slope=-1)
-    with pytest.raises(PupilaError, match=r"AUC 0\.000 .* declare classes: \['red', 'blue'\]"):
+    with pytest.raises(
+        PupilaError, match=r"AUC 0\.000, .* in the order \['red', 'blue'\] it would reach 1\.000"
+    ):
         distill(distilling(inputs=[reversed_teacher]))
+
+
+def test_a_teacher_of_which_the_recipe_says_that_it_is_unproven_is_learned_from(distilling, store):
+    step = replace(distilling(inputs=[colour_teacher(store, slope=0)], epochs=1), unproven=True)
+    (found,) = distill(step).measured["teachers"]
+    assert found["validation_accuracy"]["value"] == 0.5
 
 
 def test_a_reversed_teacher_with_the_right_order_declared_is_taken(distilling, store):

@@ -225,7 +225,7 @@ def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, datase
 def test_a_teacher_at_chance_level_is_refused(tmp_path, store, dataset):
     config = Search.model_validate(QUICK)
     teachers = [colour_teacher(store), colour_teacher(store, slope=0.0)]
-    with pytest.raises(PupilaError, match=r"Teacher 2 of 2.*not shown to be better than chance"):
+    with pytest.raises(PupilaError, match=r"Teacher 2 of 2.*not shown to be above chance"):
         search(step_for(config, teachers, tmp_path, dataset=dataset))
 
 

@@ -36,6 +36,7 @@ def step_for(
     predictions: Predictions | None = None,
     seed: int = 0,
     progress: Progress = ignore_progress,
+    unproven: bool = False,
     crew: Crew | None = None,
 ) -> Step[Any]:
     """Return what an implementation is called with.
@@ -56,6 +57,7 @@ def step_for(
         dataset=None if dataset is None else dataset.without("test"),
         predictions=predictions or Predictions(folder / "predictions"),
         progress=progress,
+        unproven=unproven,
         crew=crew,
     )
 

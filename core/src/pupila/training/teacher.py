@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
+from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
@@ -65,8 +66,7 @@ def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
     """
     judged = [step.predictions.of(each, validation, step.progress) for each in step.inputs]
     standings = [
-        check_teacher(each, validation, answers, name_of(step, number))
-        for number, (each, answers) in enumerate(zip(step.inputs, judged, strict=True))
+        check_teacher(step, number, validation, answers) for number, answers in enumerate(judged)
     ]
     views = [_views(step, number, images) for number in range(len(step.inputs))]
     qualities = tuple(_quality(*each) for each in zip(step.inputs, standings, strict=True))
@@ -79,39 +79,38 @@ def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
 
 
 def check_teacher(
-    teacher: Artifact,
-    validation: Dataset,
-    probabilities: NDArray[np.float32],
-    name: str = "The teacher",
+    step: Step[Any], number: int, validation: Dataset, probabilities: NDArray[np.float32]
 ) -> Standing:
     """Return how good a teacher is, given its `(images, classes)` on validation images.
 
-    Better than chance means: the 95 % interval of its AUC lies above 0.5 (or there is no fault at
-    all, on however few images). Where a class has no image, accuracy is compared with the share of
-    the most frequent class instead. `name` is what an error calls the teacher.
+    The teachers of a recipe are known to be above chance before its steps begin; what a step made,
+    and another learns from, is asked here.
 
     Raises:
-        PupilaError: the teacher is not better than chance, or answers the other way round.
+        PupilaError: it is not above chance, see `pupila.chance`, and no recipe says that this may
+            be so.
     """
-    scores, labels = checked(probabilities, validation.labels, validation.classes, "validation")
-    area, exactness = auc(scores, labels, column=0), share(scores.argmax(axis=1) == labels)
-    found, measure, chance = area or exactness, "AUC", 0.5
-    if area is None:
-        measure, chance = "accuracy", float(np.bincount(labels).max() / len(labels))
-    if area and area.high < chance and len(validation.classes) == 2:
-        declared = list(teacher.record.output.classes)
+    scores, labels = checked(
+        probabilities, validation.labels, validation.classes, what="validation"
+    )
+    found = check_chance(scores, labels, validation.classes)
+    if not (found.above or step.unproven):
         raise PupilaError(
-            f"{name} looks reversed: AUC {_said(area)} on {len(labels)} validation images. "
-            f"Its columns were declared as {declared}: declare classes: {declared[::-1]}."
+            f"{name_of(step, number)} is {found.finding('validation')}. {_advice(found)}"
         )
-    if found.low <= chance and found.value < 1:
-        raise PupilaError(
-            f"{name} is not shown to be better than chance: {measure} {_said(found)} on "
-            f"{len(labels)} validation images, where chance has {chance:.3f}. A student would "
-            f"learn nothing from it. Check the order of its `classes` and what input it expects, "
-            f"give another teacher, or more validation images."
+    return Standing(share(scores.argmax(axis=1) == labels), auc(scores, labels, column=0))
+
+
+def _advice(found: ChanceCheck) -> str:
+    if found.order:
+        return (
+            f"Its classes look reversed: in the order {list(found.order)} it would reach "
+            f"{found.order_reaches:.3f}."
         )
-    return Standing(exactness, area)
+    return (
+        "A student would learn nothing from it. Give another teacher or more validation images, or "
+        "say `unproven: true` of the teacher that the recipe begins with."
+    )
 
 
 def agreement(answers: list[NDArray[np.float32]]) -> TeacherAgreement | None:
@@ -156,7 +155,3 @@ def _quality(teacher: Artifact, standing: Standing) -> TeacherQuality:
         validation_accuracy=Interval.of(standing.accuracy),
         validation_auc=Interval.of(standing.auc) if standing.auc else None,
     )
-
-
-def _said(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"

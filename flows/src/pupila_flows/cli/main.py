@@ -283,6 +283,8 @@ def _run(
 def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.report.terminal import gain_rows, result_rows, seed_rows, trial_rows
 
+    for sentence in result.unproven:
+        print(f"warning: {sentence}", file=sys.stderr)
     _print_checks([check for check in result.data.checks if not check.passed])
     print_table(result_rows(result))
     print_table(trial_rows(result))

@@ -36,6 +36,8 @@ class RunStep(ArtifactJob):
     images: ImagesByContent | None
     """None where the plugin needs none."""
     code: Code
+    unproven: Annotated[bool, NOT_KEYED] = False
+    """Whether a teacher behind it need not be above chance; it alters nothing of what is made."""
     timeout_minutes: Annotated[float, NOT_KEYED]
     spreads: Annotated[bool, NOT_KEYED]
     """Whether the plugin has parts of its work done by others."""
@@ -43,7 +45,9 @@ class RunStep(ArtifactJob):
     """The cluster whose workers do parts of it; given on the way to one, see `ProcessCall`."""
 
     @classmethod
-    def of(cls, workspace: Workspace, node: Node, dataset: Dataset) -> RunStep:
+    def of(
+        cls, workspace: Workspace, node: Node, dataset: Dataset, *, unproven: bool = False
+    ) -> RunStep:
         """Return the job of a node; what it works on is known later, see `on`.
 
         It is given neither the test images, as no step can learn from them or need them, nor those
@@ -59,6 +63,7 @@ class RunStep(ArtifactJob):
             seed=node.seed,
             images=None if seen is None else Images.of(seen, workspace),
             code=code_of(plugin, *node.config.uses()),
+            unproven=unproven,
             timeout_minutes=node.timeout_minutes,
             spreads=plugin.spreads,
         )
@@ -95,6 +100,7 @@ class RunStep(ArtifactJob):
                 dataset=self.images.read(workspace) if self.images else None,
                 predictions=workspace.predictions,
                 progress=progress,
+                unproven=self.unproven,
                 crew=workers,
             )
             declared = plugin.makes([artifact.format for artifact in step.inputs])

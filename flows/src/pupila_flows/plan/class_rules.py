@@ -31,9 +31,17 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
         plugin = graph.steps[name].plugin
         if plugin and plugin.judged and name not in within:
             return f"what {name!r} ({plugin.name}) makes of it is judged on these images"
-    if after or screens or _gives_features(teacher, graph):
+    if after or screens or gives_only_features(teacher, graph):
         return None
     return "it is judged on these images, as no step works on it"
+
+
+def gives_only_features(teacher: str, graph: Graph) -> bool:
+    """Tell whether steps use the features of a teacher, and none its answers."""
+    return not graph.working_on(teacher) and any(
+        teacher in step.inputs and graph.uses_features_only(name)
+        for name, step in graph.steps.items()
+    )
 
 
 def labels_of(data: str, labels: Collection[str]) -> str:
@@ -47,10 +55,3 @@ def misspelt(given: Collection[str], labels: Collection[str]) -> str:
     unnamed = [label for label in labels if label not in given]
     unknown = [name for name in given if name not in labels]
     return "".join(f" {name!r} is none of them.{nearest(name, unnamed)}" for name in unknown)
-
-
-def _gives_features(teacher: str, graph: Graph) -> bool:
-    return any(
-        teacher in step.inputs and graph.uses_features_only(name)
-        for name, step in graph.steps.items()
-    )

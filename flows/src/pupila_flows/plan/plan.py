@@ -66,6 +66,16 @@ class Plan:
         screened = screens(self.recipe.data.screen, teacher)
         return class_rules.bound(teacher, self.graph, screens=screened)
 
+    def gives_only_features(self, teacher: str) -> bool:
+        """Tell whether steps use the features of a teacher, and none its answers."""
+        return class_rules.gives_only_features(teacher, self.graph)
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Teachers that need not be above chance."""
+        sections = self.recipe.teachers.items()
+        return tuple(name for name, section in sections if section.unproven)
+
     @cached_property
     def graph(self) -> Graph:
         """The steps, to be asked about."""

@@ -128,6 +128,11 @@ class TeacherSection(Section):
         default="softmax",
         description="softmax, logits or sigmoid; a record tells which.",
     )
+    unproven: bool = Field(
+        default=False,
+        description="Whether a run goes on though the teacher is not shown to be above chance on "
+        "the validation images; report and card say so first.",
+    )
 
     @field_validator("output")
     @classmethod

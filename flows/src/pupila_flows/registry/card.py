@@ -93,6 +93,8 @@ def _head(name: str, version: int, result: RunResult, overrides: Sequence[Overri
             f"“{plain(own.gate)}”.** Reason: {plain(own.reason)}",
             "",
         ]
+    for sentence in result.unproven:
+        lines += [f"> **{plain(sentence)}** The recipe says that it is unproven.", ""]
     if result.synthetic:
         lines += ["> **The images are synthetic**: these figures say nothing of medicine.", ""]
     models = formatting.plural(len([e for e in result.entries if e.kind == "teacher"]), "teacher")

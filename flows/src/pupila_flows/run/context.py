@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
 from pupila_flows.plan.expand import Node
@@ -21,6 +22,8 @@ class Run:
     dataset: Dataset
     nodes: tuple[Node, ...]
     open_set: OpenSetImages | None = None
+    proven: Mapping[str, ChanceCheck] = field(default_factory=dict[str, ChanceCheck])
+    """What the teachers reached on the validation images, by name."""
 
     @property
     def positive(self) -> str:

@@ -61,7 +61,13 @@ def best_of(teachers: Sequence[str], judged: Mapping[str, Entry]) -> str | None:
 def _entries(run: Run) -> list[Entry]:
     """List the nodes of the graph as the recipe has them, before anything is known of them."""
     teachers = [
-        Entry(name=each.name, kind="teacher", uses=each.path.name) for each in run.plan.teachers
+        Entry(
+            name=each.name,
+            kind="teacher",
+            uses=each.path.name,
+            chance=run.proven.get(each.name),
+        )
+        for each in run.plan.teachers
     ]
     written = list(run.plan.recipe.steps)
     steps = [

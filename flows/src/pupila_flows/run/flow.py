@@ -52,6 +52,7 @@ from pupila_flows.run.prepare import (
     screened,
     with_hard_negatives,
 )
+from pupila_flows.run.prove import proven_teachers
 from pupila_flows.run.publish import publish_run
 from pupila_flows.run.verdicts import tell_change
 from pupila_flows.teachers import Shelf
@@ -133,6 +134,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         run = replace(run, open_set=open_set_of(run))
         teachers = _import_teachers(run)
         data = screened(as_given, data, teachers)
+        run = replace(run, proven=proven_teachers(as_given, teachers))
         made = _make_all(run, teachers)
         entries = try_all(run, judge_all(run, made, only_last=swept))
         gate = None if swept else ask(run, entries)
@@ -190,7 +192,8 @@ def _make_all(run: Run, teachers: Futures) -> States:
     """Run the graph, branches side by side; a failure stays local."""
     futures = dict(teachers)
     for node in run.nodes:
-        job = RunStep.of(run.workspace, node, run.dataset)
+        unproven = any(each in run.plan.unproven for each in node.teachers)
+        job = RunStep.of(run.workspace, node, run.dataset, unproven=unproven)
         inputs = [futures[name] for name in node.inputs]
         futures[node.name] = submit_job(job, inputs, node.retries)
     shown = current_display.get()

@@ -51,7 +51,7 @@ from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.student import build_student
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
-from pupila.training.teacher import ask, check_teacher, name_of
+from pupila.training.teacher import ask, check_teacher
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.stages import Size, size_of, with_stages
@@ -107,7 +107,7 @@ def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
     """Look at the teacher before it shows its attention to all images."""
     (teacher,) = step.inputs
     answers = step.predictions.of(teacher, validation, step.progress)
-    check_teacher(teacher, validation, answers, name_of(step, 0))
+    check_teacher(step, 0, validation, answers)
 
 
 def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Size]) -> Loss:

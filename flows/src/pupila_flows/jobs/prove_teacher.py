@@ -1,0 +1,55 @@
+"""See whether a teacher is above chance on the validation images, before anything learns of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pupila.artifact import Artifact
+from pupila.chance import ChanceCheck, check_chance
+from pupila.dataset import Dataset
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.views import AS_IS
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.workspace import Workspace
+
+
+class ProveTeacher(Job[ChanceCheck]):
+    """Hold a teacher's answers against the labels; they are kept for whoever needs them next."""
+
+    returns: ClassVar[Any] = ChanceCheck
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    images: ImagesByContent
+    positive: str
+    code: Code
+
+    @classmethod
+    def of(
+        cls, workspace: Workspace, name: str, artifact: Artifact, images: Dataset, positive: str
+    ) -> ProveTeacher:
+        """Return the job for a teacher that tells the classes of these images apart.
+
+        Raises:
+            PupilaError: no installed plugin runs its format.
+        """
+        return cls(
+            workspace=workspace,
+            title=f"prove-{name}",
+            artifact=artifact.digest,
+            images=Images.of(images, workspace),
+            positive=positive,
+            code=code_of(installed().runner(artifact.format)),
+        )
+
+    def run(self, progress: Progress) -> ChanceCheck:
+        workspace = self.workspace
+        model, images = workspace.store.open(self.artifact), self.images.read(workspace)
+        (found,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
+        classes = model.record.output.classes
+        own = np.array([classes.index(name) for name in images.classes])
+        return check_chance(found, own[images.labels], classes, self.positive)

@@ -1,0 +1,81 @@
+"""No step begins before the teachers are shown to be above chance on the validation images."""
+
+from __future__ import annotations
+
+import numpy as np
+from prefect import get_run_logger
+
+from pupila.chance import ChanceCheck, check_chance
+from pupila.errors import PupilaError
+from pupila_flows.jobs.prove_teacher import ProveTeacher
+from pupila_flows.plan.plan import PlannedTeacher
+from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.prefect_tasks import Futures, result_of, run_job
+from pupila_flows.teachers import PREFIX
+
+_SPLIT = "validation"
+
+
+def proven_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
+    """Return what each teacher reached that tells the classes of the data apart.
+
+    What cannot be read, or does not answer as it should, fails by itself later on.
+
+    Raises:
+        PupilaError: one is not above chance, and the recipe does not say that it is `unproven`.
+    """
+    found: dict[str, ChanceCheck] = {}
+    for teacher in run.plan.teachers:
+        checked = _checked(run, teacher, teachers)
+        if checked:
+            found[teacher.name] = checked
+    refused: list[str] = []
+    for teacher in run.plan.teachers:
+        checked = found.get(teacher.name)
+        if checked is None or checked.above:
+            continue
+        sentence = f"Teacher {teacher.name!r} is {checked.finding(_SPLIT)}."
+        if teacher.name in run.plan.unproven:
+            get_run_logger().warning(f"{sentence} The recipe says `unproven: true`: it goes on.")
+        else:
+            refused.append(f"{sentence} {_advice(run, teacher, checked)}")
+    if refused:
+        raise PupilaError("\n".join([*refused, "Nothing was trained."]))
+    return found
+
+
+def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
+    """Return what a teacher reached; None where it need not be asked, or cannot be."""
+    classes, images = teacher.contract.classes, run.dataset
+    if not same_classes(classes, images.classes) or run.plan.gives_only_features(teacher.name):
+        return None
+    future = teachers[teacher.name]
+    future.wait()
+    if not future.state.is_completed():
+        return None
+    artifact = run.workspace.store.open(result_of(future.state).value.artifact)
+    if artifact.record.untrained:
+        return None
+    if _SPLIT not in images.splits:
+        return check_chance(np.zeros((0, len(classes))), [], classes, run.positive)
+    job = ProveTeacher.of(
+        run.workspace, teacher.name, artifact, images.select(_SPLIT), run.positive
+    )
+    state = run_job(job)
+    return result_of(state).value if state.is_completed() else None
+
+
+def _advice(run: Run, teacher: PlannedTeacher, found: ChanceCheck) -> str:
+    """Say how to go on: with another order of the classes, more images, or another teacher."""
+    if found.order:
+        names = ", ".join(found.order)
+        reached = f"With the classes in the order {names} it would reach {found.order_reaches:.3f}"
+        if run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX):
+            return f"{reached}: add it again, with `--classes {','.join(found.order)}`."
+        if teacher.artifact:
+            return f"{reached}: its record has them in another, so import the model file again."
+        return f"{reached}: write `classes: [{names}]`."
+    unproven = "write `unproven: true` into its section, and the run goes on all the same"
+    if not found.enough:
+        return f"Add {_SPLIT} images, or {unproven}."
+    return f"Give a teacher that tells these classes apart, or more {_SPLIT} images; or {unproven}."
