@@ -182,3 +182,17 @@ def test_an_evaluation_says_which_images_chose_its_threshold_and_how_many(tmp_pa
     shipped = metrics.model_copy(update={"shipped": point})
     ships = entry.evaluation.model_copy(update={"metrics": shipped})
     assert evaluation_lines(ships, 0.85)[1].startswith("The threshold ships with the model")
+
+
+def test_images_that_share_one_answer_are_warned_of_in_the_row(tmp_path: Path) -> None:
+    run = sample_run(tmp_path, [VGG, replace(PUPIL, inputs=("vgg16",))])
+    assert "share the highest probability" not in read(run, tmp_path).text
+    teacher, pupil = run.entries
+    assert pupil.evaluation
+    metrics = pupil.evaluation.metrics.model_copy(update={"tied": 0.5})
+    evaluation = pupil.evaluation.model_copy(update={"metrics": metrics})
+    entries = (teacher, pupil.model_copy(update={"evaluation": evaluation}))
+    text = read(run.model_copy(update={"entries": entries}), tmp_path).text
+    said = "54 of 107 test images share the highest probability"
+    assert said in text
+    assert evaluation_lines(evaluation, 0.85)[-1].startswith(said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pupila.ties import warning_of
+
 SPECIFICITY = 0.85
 """At which sensitivity is reported, unless a recipe says otherwise."""
 LATENCY_REPEATS = 50
@@ -65,6 +67,10 @@ class Metrics(_Figures):
     )
     ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
     brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
+    tied: float = Field(
+        default=0.0,
+        description="Largest part of the images that share the highest probability of a class.",
+    )
 
     @property
     def point(self) -> OperatingPoint | None:
@@ -224,3 +230,8 @@ class Evaluation(Measurement):
     validation_probabilities: str | None = Field(
         default=None, description="The same of the validation images, where there are some."
     )
+
+    @property
+    def tie_warning(self) -> str | None:
+        """Say that too many images share one answer, see `pupila.ties`; None where they do not."""
+        return warning_of(self.metrics.tied, self.metrics.images, f"{self.split} images")

@@ -18,6 +18,7 @@ from pupila.errors import PupilaError, no_class
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 from pupila.intervals import Bools, Floats, Integers, members_of, share
 from pupila.roc import auc
+from pupila.ties import tied
 
 _ROUNDING = 0.01
 """How far a probability may lie outside 0..1: 8-bit outputs are only that exact."""
@@ -76,6 +77,7 @@ def metrics_of(
         confusion_at=at,
         ece=ece,
         brier=brier,
+        tied=tied(scores),
     )
 
 

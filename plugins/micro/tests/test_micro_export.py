@@ -45,6 +45,8 @@ def test_a_student_answers_as_in_litert(
     measured = ran.product.measured
     ends = ("QUANTIZE", "DEQUANTIZE")
     assert sum(measured["operators"].get(end, 0) for end in ends) == border_operators
+    assert measured["operators"].get("SOFTMAX", 0) == (borders == "float")
+    assert ran.artifact.record.output.kind == {"float": "softmax", "int8": "logits"}[borders]
     assert measured["activation_bytes"] == activations  # the two largest neighbours, 1 byte each
     assert measured["answer_span"] > 0.3
     assert measured["label_agreement"] >= 0.9
@@ -113,7 +115,14 @@ def test_other_forms_are_refused_by_the_operators_name(
 def test_what_the_interpreter_has_no_kernels_for_is_named(operator: Operator, reason: str):
     fine = Operator(0, "QUANTIZE", False, frozenset({"FLOAT32", "INT8"}))
     with pytest.raises(PupilaError, match=rf"{operator.name} \(operator 3\): .*{reason}"):
-        check_operators([fine, operator])
+        check_operators([fine, operator, fine])
+
+
+def test_a_softmax_in_float_may_end_a_model():
+    fine = Operator(0, "QUANTIZE", False, frozenset({"FLOAT32", "INT8"}))
+    check_operators([fine, Operator(1, "SOFTMAX", False, frozenset({"FLOAT32"}))])
+    with pytest.raises(PupilaError, match="CONV_2D"):
+        check_operators([fine, Operator(1, "CONV_2D", False, frozenset({"FLOAT32"}))])
 
 
 def test_an_operator_that_the_interpreter_lacks_is_named(quantized: Quantized, tmp_path: Path):
@@ -161,14 +170,15 @@ def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, 
     source.write_bytes(_content(quantized(borders="int8")))
     outside.write_bytes(_with_constants_behind(source.read_bytes()))
     inside.write_bytes(lay_out(outside.read_bytes(), tmp_path))
-    probes = draw_probes(quantized(borders="int8").record.input, seed=1)
+    record = quantized(borders="int8").record
+    probes, output = draw_probes(record.input, seed=1), record.output
     behind, whole = (
         Interpreter(path, threads=1).predict(probes, ignore_progress) for path in (outside, source)
     )
     np.testing.assert_array_equal(behind, whole)
     assert measure_arena(outside).total > 2 * measure_arena(inside).total
     lost, kept = (
-        compare(MicroModel(path, measure_arena(path).total), source, probes).measured
+        compare(MicroModel(path, measure_arena(path).total), source, output, probes).measured
         for path in (outside, inside)
     )
     assert "warning" in lost  # the interpreter took the weights for empty
@@ -205,14 +215,14 @@ def test_a_comparison_that_does_not_reassure_is_a_warning(
 
 @pytest.mark.parametrize(
     ("shipped", "agreement"),
-    [([[0.2], [0.9]], 1.0), ([[0.6], [0.9]], 0.5), ([[0.9, 0.1], [0.4, 0.6]], 0.5)],
+    [([[0.1, 0.9], [0.4, 0.6]], 1.0), ([[0.9, 0.1], [0.4, 0.6]], 0.5)],
 )
 def test_labels_are_compared_with_those_of_litert_as_shipped(
     shipped: list[list[float]], agreement: float
 ):
     answers = np.array(shipped, np.float32)
-    micro = np.array([[0.2, 0.8], [0.3, 0.7]] if answers.shape[1] > 1 else [[0.3], [0.8]])
-    comparison = Comparison(micro.astype(np.float32), answers, answers)
+    micro = np.array([[0.2, 0.8], [0.3, 0.7]], np.float32)
+    comparison = Comparison(micro, answers, answers)
     assert comparison.measured["label_agreement"] == agreement
 
 

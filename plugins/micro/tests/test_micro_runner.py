@@ -39,7 +39,8 @@ def test_answers_are_those_of_litert(
     expected = reference.predict(images, ignore_progress)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=0.01)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
+    if borders == "float":
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
     assert told[-1] == (24, 24, "images")
 
 

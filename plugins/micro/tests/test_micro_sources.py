@@ -125,6 +125,12 @@ def test_a_lone_column_is_explained(tmp_path: Path):
     assert "sigmoid, the probability of the second class." in header
 
 
+def test_logits_are_explained(tmp_path: Path):
+    write_sources(tmp_path, b"\x01", _facts(kind="logits"))
+    header = (tmp_path / "model.h").read_text()
+    assert "logits, a column for each class; probabilities are their softmax" in header
+
+
 def _facts(kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")) -> Facts:
     return Facts(
         source="Written by a test.",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import PupilaError, keras_files
+from pupila import OutputContract, PupilaError, keras_files
 from pupila.testing import ignore_progress
 from pupila_quantize.annotate import quantized
 from pupila_quantize.bridge import answers, relative_difference, split_preprocessing, to_tf_keras
@@ -16,6 +16,7 @@ from pupila_quantize.qat import flatbuffer
 keras = keras_files.import_keras()
 layers = keras.layers
 SIDE = 16
+OUTPUT = OutputContract(kind="softmax", classes=("blue", "red"))
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE, 3), np.uint8)
 
 
@@ -102,14 +103,17 @@ def test_a_rewritten_model_answers_the_same_without_normalisation(name):
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_the_file_is_all_in_int8_and_answers_as_the_model_in_training(name, tmp_path):
+def test_the_file_is_in_int8_but_for_its_softmax_and_answers_as_the_model_in_training(
+    name, tmp_path
+):
     model = net(BODIES[name])
     made = quantized(*halves(model))
     made.model(IMAGES.astype(np.float32), training=True)
     assert made.output_only == []
     path = tmp_path / "model.tflite"
-    path.write_bytes(flatbuffer(made.model, "float"))
-    assert float_operators(path) == {}
+    content, _ = flatbuffer(made.model, OUTPUT, "float")
+    path.write_bytes(content)
+    assert float_operators(path) == {"SOFTMAX": 1}
     in_float = answers(model, IMAGES.astype(np.float32))
     in_training = answers(made.model, IMAGES.astype(np.float32))
     in_file = answers_of_file(path, IMAGES, ignore_progress)

@@ -20,6 +20,11 @@ class FloatComparison(MeasuredPart):
     largest_difference: Difference = Field(
         description="Largest absolute difference of a probability."
     )
+    tied: Fraction = Field(
+        default=0,
+        description="Largest fraction of the images that share the highest probability of a class.",
+    )
+    float_tied: Fraction = Field(default=0, description="The same of the float model.")
 
 
 class LayerSensitivity(MeasuredPart):

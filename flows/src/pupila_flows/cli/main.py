@@ -293,6 +293,8 @@ def _print_result(result: RunResult, path: Path) -> None:
     for entry in result.entries:
         if entry.error:
             print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
+        if entry.evaluation and entry.evaluation.tie_warning:
+            print(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
     _print_gate(result)
     _say_if_synthetic(Path(result.data.path))
     print(f"Figures: {path}")

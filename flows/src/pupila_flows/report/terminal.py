@@ -68,7 +68,12 @@ def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
     point = metrics.point
     measured = formatting.sensitivity_and_specificity(point) if point else ""
     figures = f"{metrics.positive}: {measured}." if measured else ""
-    lines = [figures, formatting.chosen_for(metrics, specificity), formatting.independence(metrics)]
+    lines = [
+        figures,
+        formatting.chosen_for(metrics, specificity),
+        formatting.independence(metrics),
+        evaluation.tie_warning,
+    ]
     return [line for line in lines if line]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila import OutputContract
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured, PluginWarning, RuntimeComparison
 from pupila_micro.probes import ignore_progress
@@ -22,13 +23,11 @@ from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
 """Of the span of LiteRT's answers: far more than two kernels that round alike can be apart."""
-_EVEN = 0.5
-"""From here on, a sigmoid means the second class."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers of three runtimes to the same images, `(n, columns)` each."""
+    """Probabilities that three runtimes give the same images, `(n, classes)` each."""
 
     micro: NDArray[np.float32]
     shipped: NDArray[np.float32]
@@ -44,7 +43,7 @@ class Comparison:
         """
         comparison = RuntimeComparison(
             probe_images=len(self.micro),
-            label_agreement=float((_labels(self.micro) == _labels(self.shipped)).mean()),
+            label_agreement=float((self.micro.argmax(1) == self.shipped.argmax(1)).mean()),
             max_difference=float(np.abs(self.micro - self.shipped).max()),
             reference_difference=self._difference,
             answer_span=self._span,
@@ -73,19 +72,14 @@ class Comparison:
         return None
 
 
-def compare(model: MicroModel, source: Path, probes: NDArray[np.uint8]) -> Comparison:
+def compare(
+    model: MicroModel, source: Path, output: OutputContract, probes: NDArray[np.uint8]
+) -> Comparison:
     """Ask an open model, and LiteRT about the flatbuffer that it was made of."""
-    return Comparison(
-        micro=model.predict(probes, ignore_progress),
-        shipped=Interpreter(source, threads=1).predict(probes, ignore_progress),
-        reference=Interpreter(source, threads=1, reference_kernels=True).predict(
-            probes, ignore_progress
-        ),
+    shipped = Interpreter(source, threads=1)
+    reference = Interpreter(source, threads=1, reference_kernels=True)
+    micro, *others = (
+        output.probabilities(each.predict(probes, ignore_progress))
+        for each in (model, shipped, reference)
     )
-
-
-def _labels(answers: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the class of each answer; a lone column is a sigmoid."""
-    if answers.shape[1] == 1:
-        return (answers[:, 0] >= _EVEN).astype(np.intp)
-    return answers.argmax(axis=1)
+    return Comparison(micro, *others)

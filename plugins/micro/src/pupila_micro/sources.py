@@ -115,6 +115,8 @@ def _type_and_scale(end: str, tensor: TensorIO) -> str:
 def _meaning(output: OutputContract) -> str:
     if output.kind == "sigmoid":
         return "the probability of the second class"
+    if output.kind == "logits":
+        return "a column for each class; probabilities are their softmax, exp(x) / sum of exp(x)"
     return "a column for each class"
 
 

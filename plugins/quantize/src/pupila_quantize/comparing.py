@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Progress, Step
+from pupila import Dataset, OutputContract, Progress, Step, ties
 from pupila.arrays import Pixels
 from pupila.exact import as_written, exact
 from pupila.litert.interpreter import Interpreter
@@ -32,7 +32,6 @@ once for each layer."""
 class Comparison:
     """What the float model answers to the validation images, to hold other forms against."""
 
-    artifact: Artifact
     images: Pixels
     labels: NDArray[np.int64]
     """Column of each image's class, as the model has its columns."""
@@ -55,16 +54,15 @@ class Comparison:
         expected = np.empty_like(asked)
         expected[:, columns] = asked
         return cls(
-            artifact=artifact,
             images=validation.pixels(artifact.record.input),
             labels=np.array(columns)[validation.labels],
             expected=expected,
             progress=step.progress,
         )
 
-    def with_form(self, flatbuffer: Path) -> FloatComparison:
-        """Return how another form of the model does."""
-        given = self._answers(flatbuffer)
+    def with_form(self, flatbuffer: Path, output: OutputContract) -> FloatComparison:
+        """Return how another form of the model does, whose output is of that contract."""
+        given = output.probabilities(answers(flatbuffer, self.images, self.progress))
         return FloatComparison(
             validation_images=len(self.labels),
             validation_accuracy=self._accuracy(given),
@@ -72,14 +70,12 @@ class Comparison:
             agreement=float((given.argmax(-1) == self.expected.argmax(-1)).mean()),
             divergence=_divergence(self.expected, given),
             largest_difference=float(np.abs(given - self.expected).max()),
+            tied=ties.tied(given),
+            float_tied=ties.tied(self.expected),
         )
 
     def _accuracy(self, probabilities: NDArray[np.float32]) -> float:
         return float((probabilities.argmax(-1) == self.labels).mean())
-
-    def _answers(self, flatbuffer: Path) -> NDArray[np.float32]:
-        raw = answers(flatbuffer, self.images, self.progress)
-        return self.artifact.record.output.probabilities(raw)
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
@@ -91,16 +87,31 @@ def accuracy_lost(comparison: FloatComparison) -> Fraction:
     return exact(comparison.float_accuracy, images) - exact(comparison.validation_accuracy, images)
 
 
-def with_warning(comparison: FloatComparison) -> Measured:
-    """Return a comparison, and a warning beside it where accuracy collapses."""
+def with_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
+    """Return a comparison, with a warning beside it where accuracy collapses or answers are tied.
+
+    `warning` is what else there is to say.
+    """
+    said = (warning, _collapse(comparison), _ties(comparison))
+    sentences = " ".join(sentence for sentence in said if sentence)
+    return Measured(comparison, PluginWarning(warning=sentences) if sentences else {})
+
+
+def _collapse(comparison: FloatComparison) -> str | None:
     if accuracy_lost(comparison) < as_written(COLLAPSE):
-        return Measured(comparison)
-    warning = (
+        return None
+    return (
         f"Accuracy falls from {comparison.float_accuracy:.3f} in float to "
         f"{comparison.validation_accuracy:.3f} on {comparison.validation_images} validation "
         f"images. quantize-mixed finds the layers that lose it; quantize-int16x8 loses less."
     )
-    return Measured(comparison, PluginWarning(warning=warning))
+
+
+def _ties(comparison: FloatComparison) -> str | None:
+    """Say where quantisation ties images; what is tied in float, the evaluation tells."""
+    if comparison.tied <= comparison.float_tied:
+        return None
+    return ties.warning_of(comparison.tied, comparison.validation_images, "validation images")
 
 
 def _some(validation: Dataset, seed: int) -> Dataset:

@@ -20,7 +20,9 @@ class WithBorders(Config):
         default="float",
         description=(
             "Type of the input and output. float: as before, which browsers need (LiteRT.js takes "
-            "no int8); int8: for microcontrollers and accelerators without floats."
+            "no int8), and the softmax or sigmoid that ends the model is computed in float; int8: "
+            "for microcontrollers and accelerators without floats, and what ended in a softmax "
+            "ends in its logits."
         ),
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pupila import PupilaError
 from pupila.litert.flatbuffer import (
     ABSENT,
+    Operator,
     is_quantized,
     map_model,
     operators,
@@ -147,6 +148,11 @@ def dense_scopes(path: Path, block: int) -> list[str]:
         for name, written, read in _calls(map_model(path))
         if name == "FULLY_CONNECTED" and read[1].Shape(1) % block == 0
     ]
+
+
+def scope_of(graph: Any, operator: Operator) -> str:
+    """Return by what the quantiser knows an operator of a graph."""
+    return _scope([graph.Tensors(index) for index in operator.outputs])
 
 
 def _scope(written: list[Any]) -> str:

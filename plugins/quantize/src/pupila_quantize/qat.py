@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Product, Step, keras_files
+from pupila import Artifact, Dataset, OutputContract, Product, Step, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.measured import Measured, TrainingSummary, history_of
@@ -30,9 +30,10 @@ from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
 from pupila_quantize.comparing import Comparison, answers, with_warning
-from pupila_quantize.config import Qat
+from pupila_quantize.config import Borders, Qat
+from pupila_quantize.ending import with_activation
 from pupila_quantize.graph import float_operators
-from pupila_quantize.qat_training import Trainee
+from pupila_quantize.qat_training import Trainee, before_activation
 
 tf = keras_files.import_tensorflow()
 
@@ -52,7 +53,8 @@ def qat(step: Step[Qat]) -> Product:
     trained: `export_agreement`, the fraction of the validation images given the same class, and
     `export_largest_difference` and `export_mean_difference` of probabilities. `sparsity` and
     `clusters` tell what was kept of them (see `pupila_quantize.structure`). `output_only_layers`
-    have no int8 form; `float_operators` compute in float still, counted by name.
+    have no int8 form; `float_operators` compute in float still, counted by name
+    (see `pupila_quantize.ending` for the last one).
 
     Raises:
         PupilaError: the model is no graph, has a layer that cannot be trained for int8 or weights
@@ -63,20 +65,21 @@ def qat(step: Step[Qat]) -> Product:
     made = _quantised(artifact)
     training, validation = step.split("train"), step.split("validation")
     course = _trained(step, made, training, validation)
-    target = step.output / _MODEL_NAME
-    target.write_bytes(flatbuffer(made.model, step.config.borders))
-    compared = with_warning(Comparison.of(step).with_form(target))
+    target, borders = step.output / _MODEL_NAME, step.config.borders
+    content, output = flatbuffer(made.model, artifact.record.output, borders)
+    target.write_bytes(content)
+    compared = with_warning(Comparison.of(step).with_form(target, output))
     pixels = validation.pixels(artifact.record.input)
     measured = Measured(
         compared,
         _summary(course),
-        _export_difference(step, made.model, pixels, target),
+        _export_difference(step, made.model, pixels, target, output),
         structure.told(made.model),
         {"output_only_layers": made.output_only, "float_operators": float_operators(target)},
     )
     kept = artifact.record.sparsity and measured["sparsity"]
     return Product.like(
-        artifact, format="tflite", untrained=False, sparsity=kept, measured=measured
+        artifact, format="tflite", output=output, untrained=False, sparsity=kept, measured=measured
     )
 
 
@@ -139,8 +142,23 @@ def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
     return digest_json([config, step.seed, data, step.inputs[0].digest])
 
 
-def flatbuffer(model: Any, borders: str) -> bytes:
-    """Convert a model with fake quantisation; the batch is one, as LiteRT.js wants it.
+def flatbuffer(
+    model: Any, output: OutputContract, borders: Borders
+) -> tuple[bytes, OutputContract]:
+    """Convert a model with fake quantisation; return the file, and what its output means.
+
+    What ends the model is as in `pupila_quantize.ending`.
+    """
+    logits, is_cut = before_activation(model)
+    if not is_cut or (borders == "int8" and output.kind == "sigmoid"):
+        return _converted(model, borders), output
+    if borders == "int8":
+        return _converted(logits, borders), output.model_copy(update={"kind": "logits"})
+    return with_activation(_converted(logits, borders), output.kind), output
+
+
+def _converted(model: Any, borders: Borders) -> bytes:
+    """Convert a model; the batch is one, as LiteRT.js wants it.
 
     Saved are the variables and one function. Saving the model itself takes ten times as long.
     """
@@ -171,7 +189,7 @@ def _summary(course: Course) -> TrainingSummary:
 
 
 def _export_difference(
-    step: Step[Qat], model: Any, pixels: Pixels, target: Path
+    step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputContract
 ) -> dict[str, float]:
     """Compare what was trained with what was written, by probabilities of every image."""
     output = step.inputs[0].record.output
@@ -179,7 +197,7 @@ def _export_difference(
     batches = (pixels[start : start + _AT_A_TIME].astype(np.float32) for start in starts)
     trained = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
     expected = output.probabilities(trained)
-    found = output.probabilities(answers(target, pixels, step.progress))
+    found = written.probabilities(answers(target, pixels, step.progress))
     difference = np.abs(found - expected)
     return {
         "export_agreement": float((found.argmax(-1) == expected.argmax(-1)).mean()),

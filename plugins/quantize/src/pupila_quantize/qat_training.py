@@ -41,7 +41,7 @@ class Trainee:
         self.trainable_variables = list(model.trainable_variables)
         self.optimizer = _optimizer(schedule, steps)
         self.optimizer.build(self.trainable_variables)
-        self._answer, self._columns, self._output = _before_softmax(model), columns, output
+        self._answer, self._columns, self._output = before_activation(model), columns, output
         self._loss, self._correct = loss, accuracy(len(columns))
         picture = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
         target = tf.TensorSpec((None, 2 * len(columns)), tf.float32)
@@ -98,7 +98,7 @@ def _optimizer(schedule: Schedule, steps: int) -> Any:
     return tf_keras.optimizers.Adam(rate, clipnorm=LARGEST_GRADIENT, jit_compile=False)
 
 
-def _before_softmax(model: Any) -> tuple[Any, bool]:
+def before_activation(model: Any) -> tuple[Any, bool]:
     """Return a model of the same layers without the last softmax or sigmoid, if it ends in one."""
     last = model.outputs[0].node.layer
     sigmoid = isinstance(last, layers.Activation) and last.activation.__name__ == "sigmoid"

@@ -55,9 +55,7 @@ def int8(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
     """
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
-    for scope in in_float:
-        _leave(rules, _exactly(scope))
-    return _with_borders(rules, borders)
+    return _left(rules, borders, in_float)
 
 
 def int8_alone(scope: str) -> RecipeManager:
@@ -67,7 +65,7 @@ def int8_alone(scope: str) -> RecipeManager:
     return rules
 
 
-def int4(borders: Borders) -> RecipeManager:
+def int4(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
     """Int8, but weights in int4 where the kernels take them: convolutions and dense layers.
 
     Scales are of the largest weight. Clipping was tried and left out (ACRIMA, validation accuracy
@@ -78,7 +76,7 @@ def int4(borders: Borders) -> RecipeManager:
     rules = int8("int8")
     for operator in IN_FOUR_BITS:
         rules.add_static_config(_EVERY_TENSOR, operator, activation_num_bits=8, weight_num_bits=4)
-    return _with_borders(rules, borders)
+    return _left(rules, borders, in_float)
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
@@ -99,14 +97,17 @@ def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
     return rules
 
 
-def int16x8() -> RecipeManager:
-    """Weights in int8, activations in int16, symmetric; the input and output in float."""
+def int16x8(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
+    """Weights in int8, activations in int16, symmetric."""
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=16, weight_num_bits=8)
-    return _with_borders(rules, "float")
+    return _left(rules, borders, in_float)
 
 
-def _with_borders(rules: RecipeManager, borders: Borders) -> RecipeManager:
+def _left(rules: RecipeManager, borders: Borders, in_float: Iterable[str]) -> RecipeManager:
+    """Add what stays in float."""
+    for scope in in_float:
+        _leave(rules, _exactly(scope))
     if borders == "float":
         for end in _ENDS:
             _leave(rules, _EVERY_TENSOR, end)

@@ -6,24 +6,24 @@ Measured on a 574 MB VGG19 against TensorFlow's converter: see `benchmarks/quant
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import Config, Product, PupilaError, Step
+from pupila import Config, OutputContract, Product, PupilaError, Step
 from pupila.arrays import Pixels
 from pupila.measured import (
     FloatComparison,
     LayerSensitivities,
     LayerSensitivity,
     Measured,
-    PluginWarning,
 )
 from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison, with_warning
 from pupila_quantize.config import (
+    Borders,
     Calibrated,
     Correction,
     QuantizeInt4,
@@ -37,6 +37,7 @@ from pupila_quantize.edge_quantizer import (
     convert_object_to_bytearray,
     read_model,
 )
+from pupila_quantize.ending import Ending
 from pupila_quantize.graph import (
     dense_scopes,
     float_operators,
@@ -49,8 +50,10 @@ from pupila_quantize.observing import Inputs, observe
 
 _MODEL_NAME = "model.tflite"
 
-_Opened = Callable[[Path], str | bytearray]
+_Read = Callable[[Path], str | bytearray]
 """From a file to what the quantiser reads: its name, or its content."""
+_Rules = Callable[[Borders, Sequence[str]], RecipeManager]
+"""From the types of both ends, and the scopes of what stays in float, to what becomes what."""
 
 
 def quantize_float16(step: Step[Config]) -> Product:
@@ -77,17 +80,20 @@ def quantize_dynamic(step: Step[Config]) -> Product:
 def quantize_int8(step: Step[QuantizeInt8]) -> Product:
     """Write the flatbuffer with int8 weights and activations.
 
+    With borders in float the softmax or sigmoid that ends the model stays in float; with borders in
+    int8 the file ends in its logits (see `pupila_quantize.ending`).
+
     `measured` holds how it does beside the float model on the validation images (see
     `pupila_quantize.comparing`), the number of `calibration_images`, what was corrected (see
-    `pupila_quantize.correction`), and `float_operators`, those that have no int8 form and compute
-    in float still, counted by name.
+    `pupila_quantize.correction`), and `float_operators`, those that compute in float still, counted
+    by name.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
             there are too few training images.
     """
-    source = _float_flatbuffer(step, "quantize-int8")
-    return _calibrated(step, source, rules.int8(step.config.borders), step.config.correction)
+    config, source = step.config, _float_flatbuffer(step, "quantize-int8")
+    return _calibrated(step, source, rules.int8, config.borders, config.correction)
 
 
 def quantize_int4(step: Step[QuantizeInt4]) -> Product:
@@ -105,7 +111,7 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
     source = _float_flatbuffer(step, "quantize-int4")
     refuse_without(source, rules.IN_FOUR_BITS, "quantize-int4")
     if block is None:
-        return _calibrated(step, source, rules.int4(step.config.borders), correction)
+        return _calibrated(step, source, rules.int4, step.config.borders, correction)
     scopes = dense_scopes(source, block)
     if not scopes:
         raise PupilaError(
@@ -115,7 +121,8 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
     rows, images = _calibration_images(step)
     inputs = _inputs(step, source, images, rows, correction)
     rewritten = _rewrite(source, rules.int4_blocks(block, scopes), step.output, inputs=inputs)
-    return _product(step, rewritten, _compared(step), _left(step, rows))
+    output = step.inputs[0].record.output
+    return _product(step, output, rewritten, _compared(step, output), _left(step, rows))
 
 
 def quantize_int16x8(step: Step[Calibrated]) -> Product:
@@ -129,7 +136,7 @@ def quantize_int16x8(step: Step[Calibrated]) -> Product:
             there are too few training images.
     """
     source = _float_flatbuffer(step, "quantize-int16x8")
-    return _calibrated(step, source, rules.int16x8(), "none", _of_any_scale)
+    return _calibrated(step, source, rules.int16x8, "float", "none", _of_any_scale)
 
 
 def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
@@ -154,24 +161,29 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
     with _quiet():
         ranges = measure_ranges(source, rules.int8(config.borders), images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, config.correction)
+    ending = Ending.of(source, step.inputs[0].record.output, config.borders)
     compared, trial = Comparison.of(step), step.scratch / "trial"
     trial.mkdir(exist_ok=True)
 
+    def rule_without(scopes: Iterable[str]) -> RecipeManager:
+        return rules.int8(config.borders, [*ending.in_float, *scopes])
+
     def tried(rule: RecipeManager) -> FloatComparison:
-        _rewrite(source, rule, trial, ranges, inputs)
-        return compared.with_form(trial / _MODEL_NAME)
+        _rewrite(source, rule, trial, ranges, inputs, ending.read)
+        return compared.with_form(trial / _MODEL_NAME, ending.output)
 
     def alone(scopes: Sequence[str]) -> FloatComparison:
         return tried(rules.int8_alone(*scopes))
 
     def without(scopes: Sequence[str]) -> FloatComparison:
-        return tried(rules.int8(config.borders, scopes))
+        return tried(rule_without(scopes))
 
     ranked = sensitivities(layers(source), alone)
     found = choose(ranked, without, config.budget)
-    final = rules.int8(config.borders, [layer.scope for layer in found.in_float])
-    rewritten = _rewrite(source, final, step.output, ranges, inputs)
-    return _product(step, rewritten, _chosen(ranked, found, config.budget), _left(step, rows))
+    final = rule_without(layer.scope for layer in found.in_float)
+    rewritten = _rewrite(source, final, step.output, ranges, inputs, ending.read)
+    chosen = _chosen(ranked, found, config.budget)
+    return _product(step, ending.output, rewritten, chosen, _left(step, rows))
 
 
 def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> Measured:
@@ -189,44 +201,50 @@ def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> M
         ),
         within_budget=mixture.within,
     )
-    measured = Measured(with_warning(mixture.comparison), by_layer)
-    if mixture.within:
-        return measured
-    warning = (
-        f"No number of layers in float keeps the loss of accuracy within {budget!r}: "
-        f"the best found is kept. Raise `budget`, or give more validation images."
-    )
-    return Measured(measured, PluginWarning(warning=warning))
+    warning = None
+    if not mixture.within:
+        warning = (
+            f"No number of layers in float keeps the loss of accuracy within {budget!r}: "
+            f"the best found is kept. Raise `budget`, or give more validation images."
+        )
+    return Measured(with_warning(mixture.comparison, warning), by_layer)
 
 
 def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> Product:
-    return _product(step, _rewrite(_float_flatbuffer(step, name), rule, step.output))
+    rewritten = _rewrite(_float_flatbuffer(step, name), rule, step.output)
+    return _product(step, step.inputs[0].record.output, rewritten)
 
 
 def _calibrated(
     step: Step[Any],
     source: Path,
-    rule: RecipeManager,
+    rule: _Rules,
+    borders: Borders,
     correction: Correction,
-    opened: _Opened = str,
+    read: _Read | None = None,
 ) -> Product:
+    """Write a form that computes in whole numbers."""
+    ending = Ending.of(source, step.inputs[0].record.output, borders)
+    becomes = rule(borders, ending.in_float)
     rows, images = _calibration_images(step)
     with _quiet():
-        ranges = measure_ranges(source, rule, images, rows, step.progress)
+        ranges = measure_ranges(source, becomes, images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, correction)
-    rewritten = _rewrite(source, rule, step.output, ranges, inputs, opened)
-    return _product(step, rewritten, _compared(step), _left(step, rows))
+    rewritten = _rewrite(source, becomes, step.output, ranges, inputs, read or ending.read)
+    compared = _compared(step, ending.output)
+    return _product(step, ending.output, rewritten, compared, _left(step, rows))
 
 
-def _product(step: Step[Any], *measured: Mapping[str, Any]) -> Product:
-    return Product.like(step.inputs[0], format="tflite", measured=Measured(*measured))
+def _product(step: Step[Any], output: OutputContract, *measured: Mapping[str, Any]) -> Product:
+    (artifact,) = step.inputs
+    return Product.like(artifact, format="tflite", output=output, measured=Measured(*measured))
 
 
-def _compared(step: Step[Any]) -> Measured:
+def _compared(step: Step[Any], output: OutputContract) -> Measured:
     """Return how the file does beside the float model: nothing, where weights are random."""
     if step.inputs[0].record.untrained:
         return Measured()
-    return with_warning(Comparison.of(step).with_form(step.output / _MODEL_NAME))
+    return with_warning(Comparison.of(step).with_form(step.output / _MODEL_NAME, output))
 
 
 def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
@@ -264,11 +282,11 @@ def _rewrite(
     folder: Path,
     ranges: Ranges | None = None,
     inputs: list[Inputs] | None = None,
-    opened: _Opened = str,
+    read: _Read = str,
 ) -> dict[str, Any]:
     """Apply `rule`, correct with `inputs`; tell the size as a fraction of the source's."""
     target = folder / _MODEL_NAME
-    quantizer = Quantizer(opened(source), rule.get_quantization_recipe())
+    quantizer = Quantizer(read(source), rule.get_quantization_recipe())
     with _quiet():
         quantizer.quantize(
             ranges,

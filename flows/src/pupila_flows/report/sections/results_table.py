@@ -39,7 +39,7 @@ class Row:
     cells: tuple[Cell, ...]
     chosen: bool
     warning: str
-    """What the plugin that made it warns of; empty where it does not."""
+    """What there is to warn of; empty where there is nothing."""
 
 
 def columns() -> tuple[str, ...]:
@@ -220,9 +220,10 @@ def _made_by(entry: Entry) -> str:
 
 
 def warning_of(entry: Entry) -> str:
-    """Return what the plugin that made an entry warns of; empty where it does not."""
+    """Return what the plugin that made an entry warns of, and ties; empty where there are none."""
     measured = entry.measured.read(PluginWarning)
-    return measured.warning if measured else ""
+    said = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:

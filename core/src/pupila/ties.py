@@ -1,0 +1,39 @@
+"""Answers that share the highest probability of a class, so that no threshold tells them apart.
+
+An 8-bit softmax or sigmoid cannot say more than 255/256, and one in float32 no more than 1: all
+that a confident model would rank above that is equal. The area under the ROC curve falls then, and
+a threshold that leaves out one of those images leaves out all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pupila.exact import as_written, exact
+
+LARGEST = 0.05
+"""Part of the images that may be tied before a warning: where so many are of the other classes, a
+specificity of 95 % is out of reach."""
+
+
+def tied(probabilities: ArrayLike) -> float:
+    """Return the largest part of the images that share the highest probability of one class.
+
+    `probabilities` are `(images, classes)`; 0 where the top of every class is one image's alone.
+    """
+    answers = np.asarray(probabilities)
+    together = int((answers == answers.max(axis=0)).sum(axis=0).max())
+    return together / len(answers) if together > 1 else 0.0
+
+
+def warning_of(part: float, images: int, what: str = "images") -> str | None:
+    """Say what it means that such a part of so many `what` is tied; None where it is small."""
+    if exact(part, images) <= as_written(LARGEST):
+        return None
+    return (
+        f"{round(part * images)} of {images} {what} share the highest probability of a class: no "
+        f"threshold tells them apart, and the area under the ROC curve takes them for equal. A "
+        f"softmax or sigmoid has no higher number (8 bits end at 255/256, float32 at 1): quantise "
+        f"with `borders: float`, or train the model for fewer epochs."
+    )
