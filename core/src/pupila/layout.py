@@ -51,6 +51,24 @@ def labels(path: Path) -> tuple[str, ...]:
     return tuple(sorted(found - {""}))
 
 
+def labelled(path: Path, split: str) -> Iterator[dict[str, str]]:
+    """Yield, of each image of a split, its label and what else a CSV says of it, by column.
+
+    No image is opened, and of a CSV no file is looked for.
+
+    Raises:
+        PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
+        OSError: a folder or the CSV may not be read.
+    """
+    if not path.is_dir():
+        yield from (row.values for row in listed(path.absolute()) if row.values["split"] == split)
+        return
+    for split_folder in split_folders(path.absolute()):
+        if SPLIT_OF[split_folder.name] == split:
+            for label, folder in folders_by_label(split_folder):
+                yield from ({"label": label} for file in files_below(folder) if is_image(file))
+
+
 def nothing_at(path: Path) -> PupilaError:
     """Say that there is neither a folder nor a file."""
     return PupilaError(

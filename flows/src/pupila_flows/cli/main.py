@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from pupila_flows.cli.console import print_table, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
 
 if TYPE_CHECKING:
+    from pupila_flows.plan.plan import Plan
     from pupila_flows.recipe.overrides import Changes
     from pupila_flows.results import Check, RunResult
 
@@ -83,10 +85,11 @@ def check(
         sys.exit(2)
     steps = [step.name for step in plan.steps]
     if as_json:
-        print(json.dumps({"valid": True, "steps": steps}))
+        print(json.dumps({"valid": True, "steps": steps, "gate": _reach_of(plan)}))
     else:
         _warn_of_broken_plugins()
         registry.warn_without_gate(plan)
+        _print_reach(plan)
         print(f"{recipe} is valid; it would run: {', '.join(steps)}")
 
 
@@ -125,6 +128,7 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset as a run would, and build its Data Docs."""
+    from pupila_flows.plan.reach import reach_of_images
     from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
@@ -136,6 +140,9 @@ def validate(
         print(summary.model_dump_json())
     else:
         _print_checks(summary.checks)
+        if summary.counts.get("test"):
+            test = {name: summary.counts["test"].get(name, 0) for name in summary.classes}
+            print(reach_of_images(test, summary.positive))
         print(f"Data Docs: {summary.data_docs}")
         _say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
@@ -259,6 +266,8 @@ def _run(
     plan = read_plan(recipe, changes=changes, shelf=Shelf.of(place.root))
     _warn_of_broken_plugins()
     registry.warn_without_gate(plan)
+    if not sweeps:
+        _print_reach(plan)
     place.configure_prefect()
     with working(as_json), logged_to(place.root / "logs" / "prefect.log"):
         from pupila_flows.run.flow import RunFailed, compress, sweep
@@ -278,6 +287,25 @@ def _run(
     else:
         _print_result(result, path)
     sys.exit(1 if failed or result.withheld else 0)
+
+
+def _reach_of(plan: Plan) -> dict[str, Any] | None:
+    """Return, for programs, which margins the gate of a recipe can show."""
+    from pupila_flows.plan.reach import reach_of_plan
+
+    found = reach_of_plan(plan)
+    return found and asdict(found)
+
+
+def _print_reach(plan: Plan) -> None:
+    """Say, before anything is trained, which margins the gate of a recipe can show."""
+    from pupila_flows.plan.reach import reach_of_plan
+
+    found = reach_of_plan(plan)
+    if found is not None:
+        print(found.sentence, file=sys.stderr)
+        for warning in found.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
 
 
 def _print_result(result: RunResult, path: Path) -> None:

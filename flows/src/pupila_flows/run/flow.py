@@ -35,7 +35,7 @@ from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
-from pupila_flows.run.gate import ask, objections
+from pupila_flows.run.gate import ask, objections, tell_reach
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.prefect_tasks import (
     Futures,
@@ -130,6 +130,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:
             check_anchor(as_given)
+        if not swept:
+            tell_reach(plan)
         run, data = with_hard_negatives(as_given, checked_data(as_given))
         run = replace(run, open_set=open_set_of(run))
         teachers = _import_teachers(run)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from prefect import get_run_logger
+
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.registry import installed
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.inputs import Case, Images, Question, Side
 from pupila_flows.jobs.gate import AskGate
+from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.reach import reach_of_plan
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
 from pupila_flows.results import ArtifactVerdict, Entry, GateResult
@@ -25,6 +29,15 @@ def ask(run: Run, entries: Sequence[Entry]) -> GateResult | None:
     """
     section = run.plan.recipe.gate
     return None if section is None else _answered(run, section, entries)
+
+
+def tell_reach(plan: Plan) -> None:
+    """Log, before anything is trained, which margins the gate of a recipe can show."""
+    found, log = reach_of_plan(plan), get_run_logger()
+    if found is not None:
+        log.info(found.sentence)
+        for warning in found.warnings:
+            log.warning(warning)
 
 
 def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:

@@ -1,0 +1,137 @@
+"""Which margins of a gate the test images can show at all, told before anything is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pupila import layout
+from pupila.noninferiority import POWER
+from pupila.noninferiority.reach import area_reach, proportion_reach
+from pupila_flows.gate.conditions import condition_of
+from pupila_flows.plan.plan import Plan
+from pupila_flows.recipe.gate import GateSection
+
+Sizes = Mapping[str, int]
+"""Test images of each class, by its name."""
+
+_RUNS = 10
+
+
+@dataclass(frozen=True)
+class GateReach:
+    """What a gate can show with the test images that are there."""
+
+    sentence: str
+    """The smallest margins that an equally good model passes in 8 of 10 runs."""
+    warnings: tuple[str, ...] = ()
+    """Margins that are asked, and are smaller."""
+
+
+def reach_of_plan(plan: Plan) -> GateReach | None:
+    """Return what the gate of a recipe can show; None where it compares nothing.
+
+    Images are listed as for a check, and none is opened.
+
+    Raises:
+        PupilaError: the images are not as they must be.
+    """
+    section = plan.recipe.gate
+    asked = _asked(section, publishes=plan.recipe.publish is not None) if section else {}
+    if section is None or not asked:
+        return None
+    rows = list(layout.labelled(plan.data, "test"))
+    sizes = Counter(row["label"] for row in rows)
+    classes = plan.recipe.data.classes or sorted(layout.labels(plan.data))
+    positive = plan.recipe.data.positive_class(classes)
+    every = {name: sizes[name] for name in classes}
+    groups = [_smallest_group(rows, column) for column in section.by]
+    warnings = [_warning(every, positive, asked, "these test images")]
+    warnings += [
+        _warning({name: Counter(of)[name] for name in classes}, positive, asked, words)
+        for words, of in filter(None, groups)
+    ]
+    return GateReach(reach_of_images(every, positive, tuple(asked)), tuple(filter(None, warnings)))
+
+
+def reach_of_images(sizes: Sizes, positive: str, fields: Sequence[str] = ()) -> str:
+    """Say from which margins on an equally good model passes; by default of every figure."""
+    counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
+    found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
+    margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
+    return (
+        f"Gate: with {sum(sizes.values())} test images ({counts}) an equally good model passes, in "
+        f"{POWER * _RUNS:.0f} of {_RUNS} runs, margins from: {margins}."
+    )
+
+
+def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
+    """Return the smallest margin of each figure, against the teacher or what is published."""
+    asked = dict(section.margins.asked)
+    if publishes:
+        for field, margin in section.against_published.asked.items():
+            asked[field] = min(margin, asked.get(field, margin))
+    return {field: margin for field, margin in asked.items() if field in _REACH}
+
+
+def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: str) -> str | None:
+    """Name the margins that are out of reach; None where all are within."""
+    beyond: list[str] = []
+    for field, margin in asked.items():
+        least = _REACH[field](sizes, positive)
+        if least is None or margin < least:
+            beyond.append(f"{_title(field)} {margin:g}")
+    if not beyond:
+        return None
+    return (
+        f"The gate asks for margins that {images} can hardly show ({', '.join(beyond)}): of "
+        f"equally good models fewer than {POWER * _RUNS:.0f} in {_RUNS} pass each. Add test "
+        f"images, or ask only for margins that are within reach, if they still mean enough."
+    )
+
+
+def _smallest_group(rows: Sequence[Mapping[str, str]], column: str) -> tuple[str, list[str]] | None:
+    """Return the value with the fewest test images, in words, and the label of each of them."""
+    labels: dict[str, list[str]] = {}
+    for row in rows:
+        labels.setdefault(row.get(column, ""), []).append(row["label"])
+    if not any(labels):
+        return None
+    value = min(labels, key=lambda each: len(labels[each]))
+    where = f"{column} = {value}" if value else f"{column} is not given"
+    return f"the {len(labels[value])} test images where {where}", labels[value]
+
+
+def _title(field: str) -> str:
+    return condition_of(field).title
+
+
+def _margin(least: float | None) -> str:
+    return "none" if least is None else f"{least:g}"
+
+
+def _of_all(sizes: Sizes, positive: str) -> float | None:
+    return proportion_reach(sum(sizes.values()))
+
+
+def _of_positives(sizes: Sizes, positive: str) -> float | None:
+    return proportion_reach(sizes[positive])
+
+
+def _of_negatives(sizes: Sizes, positive: str) -> float | None:
+    return proportion_reach(sum(sizes.values()) - sizes[positive])
+
+
+def _of_areas(sizes: Sizes, positive: str) -> float | None:
+    smallest = min(sizes.values())
+    return area_reach(smallest, sum(sizes.values()) - smallest)
+
+
+_REACH: Mapping[str, Callable[[Sizes, str], float | None]] = {
+    "accuracy": _of_all,
+    "auc": _of_areas,
+    "sensitivity": _of_positives,
+    "specificity": _of_negatives,
+}
+"""The smallest margin of a figure, by its field, that an equally good model mostly passes."""

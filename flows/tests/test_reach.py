@@ -1,0 +1,118 @@
+"""What a gate can show is told before anything is trained."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pupila_flows.plan.reach import GateReach, reach_of_plan
+from pupila_flows.plan.reading import read_plan
+
+RECIPE = """\
+name: eyes
+data: {path: DATA, positive: glaucoma}
+teachers:
+  big: {path: big.keras, classes: [glaucoma, normal]}
+steps:
+  lite: {use: export-tflite, from: big}
+"""
+ACRIMA = {"glaucoma": 59, "normal": 48}
+"""Test images of each class that are there."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Images, listed in a CSV and in folders, and a teacher that nobody opens."""
+    (tmp_path / "big.keras").write_bytes(b"PK")
+    Image.new("RGB", (8, 8)).save(tmp_path / "eye.png")
+    with (tmp_path / "eyes.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "split", "site"])
+        for split in ("train", "test"):
+            for label, count in ACRIMA.items():
+                for number in range(count):
+                    site = "south" if number < 10 else "north"
+                    writer.writerow([f"eyes/{split}/{label}/{number}.png", label, split, site])
+                    place = tmp_path / "eyes" / split / label
+                    place.mkdir(parents=True, exist_ok=True)
+                    (place / f"{number}.png").hardlink_to(tmp_path / "eye.png")
+    return tmp_path
+
+
+def _told(folder: Path, gate: str, data: str = "eyes.csv", more: str = "") -> GateReach | None:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("DATA", data) + gate + "\n" + more)
+    return reach_of_plan(read_plan(recipe))
+
+
+@pytest.mark.parametrize("data", ["eyes.csv", "eyes"])
+def test_with_107_images_not_even_an_equal_model_passes_the_default_gate(folder: Path, data: str):
+    told = _told(folder, "gate: {}", data)
+    assert told is not None
+    assert told.sentence == (
+        "Gate: with 107 test images (59 glaucoma, 48 normal) an equally good model passes, in 8 of "
+        "10 runs, margins from: accuracy 0.078, AUC 0.09, sensitivity 0.119, specificity 0.133."
+    )
+    (warning,) = told.warnings
+    assert "accuracy 0.05, AUC 0.05, sensitivity 0.05, specificity 0.05" in warning
+
+
+def test_margins_within_reach_are_no_warning_and_what_is_not_asked_is_not_told(folder: Path):
+    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert told is not None
+    assert told.sentence.endswith("margins from: accuracy 0.078.")
+    assert told.warnings == ()
+
+
+def test_a_margin_against_what_is_published_counts_where_the_recipe_publishes(folder: Path):
+    gate = "gate: {margins: {accuracy: 0.08}, published: {accuracy: 0.02}}"
+    told = _told(folder, gate, more="publish: {}")
+    assert told is not None
+    assert "(accuracy 0.02)" in told.warnings[0]
+
+
+def test_the_smallest_group_is_told_too(folder: Path):
+    told = _told(folder, "gate: {margins: {accuracy: 0.3}, by: [site]}")
+    assert told is not None
+    assert told.warnings == ()
+    told = _told(folder, "gate: {margins: {accuracy: 0.1}, by: [site]}")
+    assert told is not None
+    (warning,) = told.warnings
+    assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
+
+
+@pytest.mark.parametrize("gate", ["", "gate: {margins: {}, limits: {size_bytes: 9}}"])
+def test_what_compares_nothing_has_no_reach(folder: Path, gate: str):
+    assert _told(folder, gate) is None
+
+
+def test_check_tells_it_and_finds_the_recipe_valid_without_a_framework(folder: Path):
+    (folder / "recipe.yaml").write_text(RECIPE.replace("DATA", "eyes.csv") + "gate: {}\n")
+    program = (
+        "import sys; from pupila_flows.cli.main import app; app(standalone_mode=False);"
+        "print([name for name in ('tensorflow', 'prefect', 'pandas') if name in sys.modules])"
+    )
+
+    def check(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, "check", "recipe.yaml", *more],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    done = check()
+    assert done.returncode == 0, done.stderr
+    assert "recipe.yaml is valid" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Gate: with 107 test images" in done.stderr
+    assert "warning: The gate asks for margins that these test images can hardly" in done.stderr
+    told = json.loads(check("--json").stdout.splitlines()[0])
+    assert len(told["gate"]["warnings"]) == 1
