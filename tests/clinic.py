@@ -161,10 +161,11 @@ class Clinic:
         return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in begun}
 
     def fired(self) -> list[str]:
-        """Return the names of the automations that have fired, in order."""
+        """Return the names of the template's automations that have fired, in order."""
         asked = {"event": {"name": ["prefect.automation.triggered"]}, "order": "ASC"}
         found = self.station.api.post("/events/filter", {"filter": asked})["events"]
-        return [each["resource"]["prefect.resource.name"] for each in found]
+        names = [each["resource"]["prefect.resource.name"] for each in found]
+        return [name for name in names if name.startswith("Pupila")]
 
     def latest(self) -> RunResult:
         """Return the result of the last run."""

@@ -21,16 +21,12 @@ def record(
     models = [_model(number, random, crossed) for number in range(count)]
     tried = [each for number, each in enumerate(models) if number not in failed]
     chosen = max(tried, key=lambda each: each["validation_accuracy"]["value"])
-    lowest = chosen["validation_accuracy"]["low"]
     return {
         "chosen": chosen["name"],
         "chosen_model": chosen,
         "rule": "highest validation accuracy",
-        "tied": [
-            each["name"]
-            for each in tried
-            if each is not chosen and each["validation_accuracy"]["high"] >= lowest
-        ],
+        "tied": [each["name"] for each in tried if each is not chosen and _near(each, chosen)],
+        "looks": 3 * len(tried),
         "validation_images": IMAGES,
         "front": [each for each in tried if not _dominated(each, tried)],
         "family": _family(chosen, models),
@@ -95,6 +91,11 @@ def _sides(blocks: list[dict[str, Any]]) -> list[int]:
     """Return the side of what each block gives to a picture of 224 pixels, and of the head."""
     halved = np.cumsum([each["stride"] == 2 or each["pooling"] != "none" for each in blocks])
     return [224 >> int(times) for times in halved] + [1]
+
+
+def _near(model: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
+    behind = chosen["validation_accuracy"]["value"] - model["validation_accuracy"]["value"]
+    return behind * IMAGES < 12
 
 
 def _interval(right: int) -> dict[str, float]:

@@ -54,7 +54,9 @@ def test_a_search_is_drawn_whole_with_words_beside_the_pictures(tmp_path: Path) 
         ("c5", "MemoryError: its worker died")
     ]
     said = " ".join(found.sentences)
-    assert "among 39 candidates" in said and "cannot be told apart from it: the 95 %" in said
+    assert "among 39 candidates" in said and "cannot be told apart from it: image by image" in said
+    assert "the best of 39 on the very images that chose it" in said
+    assert "hold for all 117 models at once" in said
     assert "not on the front" not in said
     html = page_of(measured, tmp_path)
     assert 'href="#search"' in html and 'id="search"' in html
@@ -109,7 +111,14 @@ def test_a_chosen_model_that_is_not_on_the_front_is_drawn_with_it(tmp_path: Path
 
 def test_models_that_are_not_tied_are_said_to_be_told_apart(tmp_path: Path) -> None:
     (found,) = found_in(record() | {"tied": []}, tmp_path)
-    assert "Every other model can be told apart" in found.sentences[-1]
+    assert "Every other model is shown to be worse" in found.sentences[-1]
+
+
+def test_intervals_that_hold_for_one_model_each_are_said_to_be_too_high(tmp_path: Path) -> None:
+    page = page_of(record() | {"looks": None}, tmp_path)
+    assert "Its interval is that of a model which was not chosen, and too high as well" in page
+    assert "all at once" not in page
+    assert "all at once" in page_of(record(), tmp_path)
 
 
 def test_the_family_gives_each_ancestor_a_lane_that_none_other_stands_on() -> None:
@@ -167,8 +176,13 @@ def test_another_model_is_taken_by_a_step_that_the_recipe_can_have(tmp_path: Pat
     assert step["use"] == "search-pick" and step["from"] == "found"
     (name,) = step["with"].values()
     front = {each["name"]: each["bytes"] for each in measured["front"]}
-    equal = [front[each] for each in front if each in measured["tied"]]
-    assert name != measured["chosen"] and front[name] == min(equal)
+    best = measured["chosen_model"]["bytes"]
+    accuracies = {
+        each["name"]: each["validation_accuracy"]["value"]
+        for each in measured["front"]
+        if each["bytes"] < best
+    }
+    assert front[name] < best and accuracies[name] == max(accuracies.values())
     plugin = installed().step("search-pick")
     assert plugin.config.model_validate(step["with"]).model_dump() == {"pick": name}
 

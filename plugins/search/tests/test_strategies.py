@@ -27,7 +27,7 @@ def candidate(tmp_path):
         blocks = tuple(Block(mark=m, kind="convolution", filters=8 * (number + 1)) for m in marks)
         genome, folder = Genome(blocks=blocks), tmp_path / str(number)
         folder.mkdir()
-        stage = Figures("stage-0", 1, loss, 0.9, 0.8, 1.0, None, 1.0, 1.0)
+        stage = Figures("stage-0", 1, loss, 0.9, (0,), None, 1.0, 1.0)
         found = Candidate(number, genome, (), "", False, 0, 0, size, 1, folder, [stage])
         write_weights(found.weights_path("stage-0"), weights_of(build(genome, INPUT, 2)))
         return found

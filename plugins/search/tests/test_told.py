@@ -11,6 +11,7 @@ from pupila.measured import Measured
 from pupila_search.building import build
 from pupila_search.candidates import Candidate, Figures
 from pupila_search.genome import Block, Genome, Head, Space
+from pupila_search.luck import Luck
 from pupila_search.standing import standing
 from pupila_search.told import sizes
 from pupila_search.variation import Marks, Variation
@@ -68,19 +69,22 @@ def test_sizes_are_those_of_the_model_that_is_built(genome):
 
 
 def candidate(number: int, accuracy: float, latency_ms: float | None, folder) -> Candidate:
-    figures = Figures("stage-0", 1, 0.4, accuracy, accuracy - 0.05, 0.99, latency_ms, 1.0, 1.0)
+    wrong = tuple(range(1000 - round(1000 * accuracy)))
+    figures = Figures("stage-0", 1, 0.4, accuracy, wrong, latency_ms, 1.0, 1.0)
     return Candidate(number, drawn(1), (), "initial", False, 2, 7, 38_412, 1, folder, [figures])
 
 
 def test_a_search_says_its_best_in_a_line_and_its_front_in_a_table(tmp_path):
     front = [candidate(3, 0.91, None, tmp_path), candidate(31, 0.953, 0.312, tmp_path)]
-    first, _, table = standing(40, front, front[1]).partition("\n\n")
-    assert first == "40 candidates, 2 on the front, best: c31 95.3% in 38 kB"
+    luck = Luck(images=1000, looks=40)
+    first, _, table = standing(40, front, front[1], luck).partition("\n\n")
+    chosen = "best on the images that choose: c31 95.3% in 38 kB"
+    assert first == f"40 candidates, 2 on the front, {chosen}"
     assert table.splitlines()[2:] == [
-        "| c31 | 2 | 95.3% | 90.3–99.0 | 38.4 kB | 0.31 ms |",
-        "| c3 | 2 | 91.0% | 86.0–99.0 | 38.4 kB | – |",
+        "| c31 | 2 | 95.3% | 92.7–97.2 | 38.4 kB | 0.31 ms |",
+        "| c3 | 2 | 91.0% | 87.7–93.7 | 38.4 kB | – |",
     ]
-    assert "none within the bytes" in standing(1, front, None)
-    assert standing(0, [], None) == "0 candidates, 0 on the front, none within the bytes"
+    assert "none within the bytes" in standing(1, front, None, luck)
+    assert standing(0, [], None, luck) == "0 candidates, 0 on the front, none within the bytes"
     many = [candidate(number, 0.9, None, tmp_path) for number in range(15)]
-    assert standing(15, many, many[0]).endswith("\n\nand 3 more")
+    assert standing(15, many, many[0], luck).endswith("\n\nand 3 more")

@@ -48,6 +48,15 @@ def test_a_candidate_learns_from_labels(train):
     assert trainee.optimizer.variables[-1].numpy() == SCHEDULE.epochs * -(-len(train) // 8)
 
 
+def test_what_a_candidate_gets_wrong_is_what_its_accuracy_leaves_out(train):
+    labels = labels_of(train)
+    labels[[1, 5, 6]] = labels[[1, 5, 6], ::-1]
+    trainee, told = trained(images_of(train, labels), label_loss)
+    judged = all_in_order(images_of(train, labels), SCHEDULE.batch_size)
+    assert told[-1]["val_accuracy"] == pytest.approx(1 - 3 / len(train))
+    assert trainee.wrong(judged) == (1, 5, 6)
+
+
 def test_an_oracle_teaches_the_label_where_no_teacher_is_right(train):
     labels = labels_of(train)
     targets = oracle_targets(labels, [0.8 - 0.6 * labels], temperature=4)  # always wrong

@@ -25,7 +25,7 @@ from pupila_search.techniques import search
 from pupila_search.workers import workers
 
 LESSON: Any = SimpleNamespace(digest="of what a crew that answers by itself does not read")
-FIGURES = Figures("stage-0", 1, 0.5, 0.9, 0.8, 0.95, 1.5, 2.0, 0.0)
+FIGURES = Figures("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
 
 
 class Answering:

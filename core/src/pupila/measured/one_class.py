@@ -18,9 +18,9 @@ class OneClassCalibration(MeasuredPart):
 
 
 class OneClassQuality(MeasuredPart):
-    """How one method does on the validation images.
+    """How one method does on the validation images, which chose its threshold.
 
-    Its threshold is the one that accepts the wanted part of the class's own images.
+    That is the one that accepts the wanted part of the class's own images.
     """
 
     auc: Interval | None = Field(

@@ -35,7 +35,10 @@ class PruningCurve(MeasuredPart):
     parameters_removed: float | None = Field(
         default=None, description="Fraction of the parameters that the kept round is without, 0..1."
     )
-    validation_accuracy: float | None = Field(default=None, description="Of the kept round; 0..1.")
+    validation_accuracy: float | None = Field(
+        default=None,
+        description="Of the kept round, on the images that chose it: a little too high; 0..1.",
+    )
     budget_met: bool | None = Field(
         default=None, description="Whether it lost no more accuracy than the step's `budget`."
     )

@@ -52,5 +52,7 @@ class LayerSensitivities(MeasuredPart):
         min_length=1, description="The most sensitive layer first."
     )
     within_budget: bool | None = Field(
-        default=None, description="Whether the loss of accuracy is within the step's `budget`."
+        default=None,
+        description="Whether the loss of accuracy is within the step's `budget`, on the validation "
+        "images, which chose the layers.",
     )

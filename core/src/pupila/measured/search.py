@@ -127,7 +127,14 @@ class SearchResult(MeasuredPart):
     chosen: str = Field(description="Name of the model that is shipped.")
     rule: str = Field(default="", description="By what it was chosen, in words.")
     tied: tuple[str, ...] = Field(
-        default=(), description="Models whose 95 % interval overlaps that of the chosen one."
+        default=(),
+        description="Models that cannot be told apart from the chosen one: a paired test on the "
+        "same images does not show them to be worse, at a level for all `looks` at once.",
+    )
+    looks: Count | None = Field(
+        default=None,
+        description="How many models the images looked at, each epoch counted; all intervals hold "
+        "for as many at once. None: each holds for one model that was not chosen by it.",
     )
     validation_accuracy: Fraction | None = Field(default=None, description="Of the chosen model.")
     validation_images: Count | None = Field(default=None, description="Images that chose it.")

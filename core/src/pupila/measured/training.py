@@ -24,7 +24,8 @@ class TrainingSummary(MeasuredPart):
     epochs: Count = Field(description="Epochs that were trained; patience may end it early.")
     history: History = Field(description="By name, one number for each epoch.")
     validation_accuracy: float | None = Field(
-        default=None, description="After the best epoch, on the validation images; 0..1."
+        default=None,
+        description="After the best epoch, on the validation images, which chose it; 0..1.",
     )
     unlabelled_images: Count | None = Field(
         default=None, description="Images without a label that were learned from."

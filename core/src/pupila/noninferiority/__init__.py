@@ -25,7 +25,7 @@ from __future__ import annotations
 from pupila.noninferiority.areas import PairedAreas, compare_areas
 from pupila.noninferiority.comparison import LEVEL, POWER, Comparison
 from pupila.noninferiority.exact import score
-from pupila.noninferiority.limits import LimitCheck, check_limit
+from pupila.noninferiority.limits import LimitCheck, check_limit, part_interval
 from pupila.noninferiority.proportions import (
     compare_proportions,
     critical_score,
@@ -49,6 +49,7 @@ __all__ = [
     "critical_score",
     "exact_p_value",
     "images_needed",
+    "part_interval",
     "power",
     "proportion_reach",
     "reach_of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,27 +40,35 @@ def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
             f"{hits!r} of {images!r} images cannot be held against a limit of {limit!r}: expected "
             f"at least one image, no more hits than images, and a limit in (0, 1]."
         )
-    low, high = _part_limits(hits, images)
+    part = part_interval(hits, images)
     return LimitCheck(
-        part=Estimate(
-            value=hits / images, low=low, high=high, method="Clopper and Pearson 1934, exact"
-        ),
-        shown=low >= limit,
-        worse=high < limit,
+        part=part,
+        shown=part.low >= limit,
+        worse=part.high < limit,
         needs_images=_needed_for(hits, images, limit),
     )
 
 
-def _part_limits(hits: int, images: int) -> tuple[float, float]:
+@lru_cache(maxsize=4096)
+def part_interval(hits: int, images: int, level: float = LEVEL) -> Estimate:
+    """Return a part of the images with its exact interval, which misses at each end by `level`.
+
+    Clopper and Pearson 1934 (Biometrika 26:404).
+    """
+
     def few(rate: float) -> bool:
-        return _at_least(hits, images, rate) <= LEVEL
+        return _at_least(hits, images, rate) <= level
 
     def many(rate: float) -> bool:
-        return _at_least(images - hits, images, 1 - rate) <= LEVEL
+        return _at_least(images - hits, images, 1 - rate) <= level
 
     part = hits / images
-    low = last_rejected(few, 0.0, part) if hits else 0.0
-    return low, last_rejected(many, 1.0, part) if hits < images else 1.0
+    return Estimate(
+        value=part,
+        low=last_rejected(few, 0.0, part) if hits else 0.0,
+        high=last_rejected(many, 1.0, part) if hits < images else 1.0,
+        method="Clopper and Pearson 1934, exact",
+    )
 
 
 def _at_least(hits: int, images: int, rate: float) -> float:

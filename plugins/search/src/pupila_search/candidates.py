@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,15 +28,20 @@ class Figures:
     epochs: int
     validation_loss: float
     validation_accuracy: float
-    low: float
-    """Of the 95 % interval of the accuracy."""
-    high: float
+    wrong: tuple[int, ...]
+    """Validation images that it answers wrongly, by row."""
     latency_ms: float | None
     """None where the candidate did not get far enough to be measured."""
     seconds: float
     """Spent in this stage."""
     ended_seconds: float
     """On the clock of the search."""
+
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> Figures:
+        """Return figures from JSON, in which there are no tuples."""
+        values: dict[str, Any] = stored | {"wrong": tuple(stored["wrong"])}
+        return cls(**values)
 
 
 @dataclass
@@ -114,7 +120,7 @@ class Candidate:
         if "failed" in stored:
             self.failed = stored["failed"]
         elif all(each.stage != stage for each in self.stages):
-            self.stages.append(Figures(**stored))
+            self.stages.append(Figures.read(stored))
         return True
 
     def fail(self, stage: str, reason: str) -> None:

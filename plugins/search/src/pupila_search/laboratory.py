@@ -19,6 +19,7 @@ from pupila_search.config import Search
 from pupila_search.genome import Space, int8_bytes, macs
 from pupila_search.learning import Task
 from pupila_search.lesson import Lesson
+from pupila_search.luck import Luck
 from pupila_search.morphism import Child
 from pupila_search.selection import fronts
 from pupila_search.standing import standing
@@ -46,7 +47,7 @@ class Laboratory:
             lesson.config.maximum_bytes if lesson.config.strategy == "evolve" else None,
             lesson.config.maximum_macs,
         )
-        self._folder, self._seed = folder, seed
+        self._folder, self._seed, self._images = folder, seed, len(lesson.validation)
         self._pool, self._progress = pool, progress
         self._started, self._before = time.monotonic(), 0.0
         self._over_time = False
@@ -153,6 +154,12 @@ class Laboratory:
         """Candidates that were trained for a stage at least, and did not fail at once."""
         return [each for each in self.candidates if each.stages]
 
+    @property
+    def luck(self) -> Luck:
+        """What the validation images have looked at: each epoch of each candidate."""
+        looks = sum(figures.epochs for each in self.candidates for figures in each.stages)
+        return Luck(self._images, looks)
+
     def affordable(self) -> list[Candidate]:
         """Return those within the bytes, best first: by validation accuracy, then by loss."""
         most = self.config.maximum_bytes
@@ -177,7 +184,7 @@ class Laboratory:
     def _tell(self) -> None:
         tried, total = len(self.tried), self.config.trainings
         best = next(iter(self.affordable()), None)
-        told = standing(tried, self.front(), best)
+        told = standing(tried, self.front(), best, self.luck)
         if total is None:
             total = round(60 * (self.config.minutes or 0))
             tried = round(self.spent_seconds())

@@ -19,7 +19,7 @@ from pupila.intervals import proportion
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.runtime import Progress
 from pupila.store import write_atomically
-from pupila.training.batches import Images, epoch_batches
+from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import train
 from pupila.training.schedule import Schedule
@@ -96,10 +96,20 @@ def learn(task: Task, file: LessonFile) -> Figures:
     latency = task.latency_ms or (latency_ms(model) if task.last else None)
     if task.frozen:
         freeze_first(model, task.genome)
-    course = _fitted(model, task, lesson, images, judged)
+    course, wrong = _fitted(model, task, lesson, images, judged)
     write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
     (task.folder / "training.npz").unlink(missing_ok=True)
-    return _figures(task, course, len(lesson.validation), latency, time.monotonic() - started)
+    best = course.history[course.best_epoch]
+    return Figures(
+        stage=task.stage,
+        epochs=len(course.history),
+        validation_loss=best["val_loss"],
+        validation_accuracy=(len(judged) - len(wrong)) / len(judged),
+        wrong=wrong,
+        latency_ms=latency,
+        seconds=time.monotonic() - started,
+        ended_seconds=0.0,
+    )
 
 
 def learn_elsewhere(
@@ -127,12 +137,15 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _fitted(model: Any, task: Task, lesson: Lesson, images: Images, judged: Images) -> Course:
+def _fitted(
+    model: Any, task: Task, lesson: Lesson, images: Images, judged: Images
+) -> tuple[Course, tuple[int, ...]]:
+    """Train a model; return how it went, and the validation images that its best epoch misses."""
     steps = len(epoch_batches(images, 0, task.seed, task.schedule.batch_size))
     trainee = Trainee(model, lesson.loss, images, task.schedule, steps)
     told = [task.genome.model_dump(mode="json"), task.stage, task.schedule.model_dump(), task.seed]
     checkpoint = Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told]))
-    return train(
+    course = train(
         trainee,
         trainee.one_epoch,
         images,
@@ -142,6 +155,7 @@ def _fitted(model: Any, task: Task, lesson: Lesson, images: Images, judged: Imag
         checkpoint,
         _untold,
     )
+    return course, trainee.wrong(all_in_order(judged, task.schedule.batch_size))
 
 
 @cache
@@ -149,24 +163,6 @@ def _opened(file: LessonFile) -> tuple[Lesson, Images, Images]:
     """Read a lesson and open its training and validation images, once in a worker's life."""
     lesson: Lesson = pickle.loads(file.path.read_bytes())  # noqa: S301 - the search wrote it
     return lesson, lesson.images(), lesson.judged()
-
-
-def _figures(
-    task: Task, course: Course, images: int, latency: float | None, seconds: float
-) -> Figures:
-    best = course.history[course.best_epoch]
-    accuracy = proportion(round(best["val_accuracy"] * images), images)
-    return Figures(
-        stage=task.stage,
-        epochs=len(course.history),
-        validation_loss=best["val_loss"],
-        validation_accuracy=accuracy.value,
-        low=accuracy.low,
-        high=accuracy.high,
-        latency_ms=latency,
-        seconds=seconds,
-        ended_seconds=0.0,
-    )
 
 
 def _untold(done: int, total: int, what: str) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pupila_search.candidates import Candidate
+from pupila_search.luck import Luck
 
 _SHOWN = 12
 """Models of the front that are listed; the rest are counted."""
 
 
-def standing(tried: int, front: Sequence[Candidate], best: Candidate | None) -> str:
+def standing(tried: int, front: Sequence[Candidate], best: Candidate | None, luck: Luck) -> str:
     """Return a line, and below it the front in Markdown, the most accurate first.
 
     `best` is the most accurate candidate within the bytes, where there is one.
     """
     first = f"{tried} candidates, {len(front)} on the front"
-    first += f", best: {_short(best)}" if best else ", none within the bytes"
-    return f"{first}\n\n{_table(front)}" if front else first
+    chosen = f"best on the images that choose: {_short(best)}" if best else "none within the bytes"
+    first += f", {chosen}"
+    return f"{first}\n\n{_table(front, luck)}" if front else first
 
 
 def _short(candidate: Candidate) -> str:
@@ -25,24 +27,25 @@ def _short(candidate: Candidate) -> str:
     return f"{candidate.name} {accuracy:.1%} in {candidate.bytes / 1000:.0f} kB"
 
 
-def _table(front: Sequence[Candidate]) -> str:
+def _table(front: Sequence[Candidate], luck: Luck) -> str:
     ordered = sorted(front, key=lambda each: -each.figures.validation_accuracy)
     lines = [
-        "| model | generation | validation accuracy | 95 % interval | int8 file | latency |",
+        "| model | generation | validation accuracy | 95 %, all at once | int8 file | latency |",
         "|---|---:|---:|---:|---:|---:|",
-        *map(_row, ordered[:_SHOWN]),
+        *(_row(each, luck) for each in ordered[:_SHOWN]),
     ]
     left = len(ordered) - _SHOWN
     return "\n".join(lines) + (f"\n\nand {left} more" if left > 0 else "")
 
 
-def _row(candidate: Candidate) -> str:
+def _row(candidate: Candidate, luck: Luck) -> str:
     figures = candidate.figures
+    interval = luck.interval(figures.wrong)
     cells = (
         candidate.name,
         f"{candidate.born}",
         f"{figures.validation_accuracy:.1%}",
-        f"{100 * figures.low:.1f}–{100 * figures.high:.1f}",
+        f"{100 * interval.low:.1f}–{100 * interval.high:.1f}",
         f"{candidate.bytes / 1000:.1f} kB",
         f"{candidate.latency_ms:.2f} ms" if candidate.latency_ms else "–",
     )

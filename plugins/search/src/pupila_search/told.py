@@ -8,7 +8,6 @@ from pupila.measured import (
     Ancestor,
     BlockSize,
     Improvement,
-    Interval,
     PickWith,
     SearchedModel,
     SearchResult,
@@ -29,7 +28,7 @@ def result_of(
     laboratory: Laboratory, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
     """Return what was found; `tied` are those of the models within the bytes."""
-    tried = laboratory.tried
+    tried, luck = laboratory.tried, laboratory.luck
     seconds = max((each.ended_seconds for of in tried for each in of.stages), default=0.0)
     return SearchResult(
         strategy=laboratory.config.strategy,
@@ -38,12 +37,13 @@ def result_of(
         tied=tuple(
             each.name
             for each in laboratory.affordable()
-            if each is not chosen and each.figures.high >= chosen.figures.low
+            if each is not chosen and not luck.tells_apart(chosen.figures.wrong, each.figures.wrong)
         ),
+        looks=luck.looks,
         validation_accuracy=chosen.figures.validation_accuracy,
         validation_images=len(lesson.validation),
-        chosen_model=_model(chosen, laboratory.space),
-        front=tuple(_model(each, laboratory.space) for each in front),
+        chosen_model=_model(chosen, laboratory),
+        front=tuple(_model(each, laboratory) for each in front),
         taken_with=_TAKEN_WITH,
         family=tuple(map(_ancestor, family(chosen, laboratory.candidates))),
         candidates=tuple(map(_candidate, laboratory.candidates)),
@@ -110,7 +110,7 @@ def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
     return (*blocks, BlockSize(rows=1, columns=1, channels=space.classes, parameters=learned))
 
 
-def _model(candidate: Candidate, space: Space) -> SearchedModel:
+def _model(candidate: Candidate, laboratory: Laboratory) -> SearchedModel:
     figures = candidate.figures
     return SearchedModel(
         name=candidate.name,
@@ -119,7 +119,7 @@ def _model(candidate: Candidate, space: Space) -> SearchedModel:
         preserved=candidate.preserved,
         generation=candidate.born,
         genome=MeasuredGenome.model_validate(candidate.genome.model_dump()),
-        sizes=sizes(candidate.genome, space),
+        sizes=sizes(candidate.genome, laboratory.space),
         bytes=candidate.bytes,
         macs=candidate.macs,
         seed=candidate.seed,
@@ -127,9 +127,7 @@ def _model(candidate: Candidate, space: Space) -> SearchedModel:
         stage=figures.stage,
         validation_loss=figures.validation_loss,
         latency_ms=candidate.latency_ms,
-        validation_accuracy=Interval(
-            value=figures.validation_accuracy, low=figures.low, high=figures.high
-        ),
+        validation_accuracy=laboratory.luck.interval(figures.wrong),
     )
 
 

@@ -89,6 +89,12 @@ class Trainee:
             "val_accuracy": float(validation_correct),
         }
 
+    def wrong(self, validation: Batches) -> tuple[int, ...]:
+        """Return the rows of the images that the model answers wrongly."""
+        judged = [self._judge(*_plain(validation[number])) for number in range(len(validation))]
+        _, correct = np.concatenate(judged, axis=1)
+        return tuple(np.flatnonzero(correct < 0.5).tolist())
+
     def rate(self, step: int) -> float:
         """Return the rate of a step: it rises for one epoch, then falls to 0 by a cosine.
 

@@ -150,4 +150,4 @@ class _Distant:
             return answer["failed"]
         if "broken" in answer:
             raise OSError(answer["broken"], answer["reason"])
-        return Figures(**answer)
+        return Figures.read(answer)

@@ -65,6 +65,8 @@ class Found:
     artifact: str
     sentences: tuple[str, ...]
     rows: tuple[Row, ...]
+    at_once: bool
+    """Whether the intervals hold for all models at once."""
     has_teachers: bool
     panels: tuple[Markup, ...]
     course: Markup | None
@@ -99,6 +101,7 @@ def _found(entry: Entry) -> Found | None:
         artifact=entry.name,
         sentences=_sentences(search),
         rows=_rows(search),
+        at_once=search.looks is not None,
         has_teachers=bool(teachers),
         panels=tuple(each for each in panels if each),
         course=course(search),
@@ -134,7 +137,23 @@ def _sentences(search: SearchResult) -> tuple[str, ...]:
         first += f", {formatting.size(best.bytes)} as int8"
     if search.rule:
         first += f". The rule: {search.rule}"
-    return (f"{first}.", _beside(search), _tied(search))
+    return (f"{first}.", _beside(search), _luck(search, len(tried)), _tied(search))
+
+
+def _luck(search: SearchResult, tried: int) -> str:
+    """Say what a figure is worth on images that chose among many."""
+    among = f" of {f'{tried:,}'}" if tried > 1 else ""
+    best = (
+        f"It is the best{among} on the very images that chose it, so its accuracy there is too "
+        "high: the one to quote is that on the test images."
+    )
+    if search.looks is None:
+        return f"{best} Its interval is that of a model which was not chosen, and too high as well."
+    return (
+        f"{best} The 95 % intervals hold for all {search.looks:,} models at once "
+        "that these images looked at, each epoch counted; what the search learned from them by "
+        "breeding is not in them."
+    )
 
 
 def _beside(search: SearchResult) -> str:
@@ -155,10 +174,10 @@ def _tied(search: SearchResult) -> str:
     words = [*told, *([f"{rest} more of the front"] if rest else [])]
     words += [f"{formatting.plural(others, 'candidate')} beside the front"] if others else []
     if not words:
-        return "Every other model can be told apart from it: their 95 % intervals end below."
+        return "Every other model is shown to be worse, image by image."
     return (
-        f"On these images {formatting.listed(words)} cannot be told apart from it: the 95 % "
-        "intervals overlap."
+        f"On these images {formatting.listed(words)} cannot be told apart from it: image by image, "
+        "they are not shown to be worse."
     )
 
 
@@ -198,12 +217,16 @@ def _words(model: SearchedModel) -> str:
 
 
 def _another(entry: Entry, search: SearchResult) -> str:
-    """Write the steps that take another model: the smallest that is as good, or else the next."""
-    taken, others = search.taken_with, [each for each in search.front if each.name != search.chosen]
+    """Write the steps that take another model: the most accurate that is smaller, or the first.
+
+    Not the smallest of those that cannot be told apart: on few images those are nearly all.
+    """
+    taken, best = search.taken_with, search.best
+    others = [each for each in search.models if each.name != search.chosen]
+    others = [each for each in others if each in search.front]
     if taken is None or not others:
         return ""
-    equal = [each for each in others if each.name in search.tied]
-    other = min(equal, key=lambda each: each.bytes) if equal else others[0]
+    other = next((each for each in others if best and each.bytes < best.bytes), others[0])
     step, _, _ = entry.name.partition("[")  # at a point of a sweep, that follows in brackets
     settings = f"with: {{{taken.setting}: {other.name}}}"
     return f"steps:\n  another: {{use: {taken.use}, from: {step}, {settings}}}\n"
