@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from sample_runs import sample_run
+from typer.testing import CliRunner
 
 from pupila.testing import draw_images
+from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.source import RecipeError
@@ -180,3 +183,43 @@ def test_what_the_gate_judges_by_default_is_known_before_the_run(
         return
     with pytest.raises(RecipeError, match=f"{missing!r} would always be withheld"):
         read_plan(recipe)
+
+
+DEFAULTS = "margins of accuracy 0.05, auc 0.05, sensitivity 0.05, specificity 0.05 by default"
+
+
+@pytest.mark.parametrize(
+    ("gate", "asked"),
+    [
+        ("{}", f"{DEFAULTS} (`margins: {{}}`: none) against the teacher"),
+        (
+            "{limits: {size_bytes: 1000000}}",
+            f"{DEFAULTS} (`margins: {{}}`: none) against the teacher, limits of size_bytes 1000000",
+        ),
+        (
+            "{margins: {}, limits: {accuracy: 0.9}}",
+            "margins of nothing against the teacher, limits of accuracy 0.9",
+        ),
+        (
+            "{margins: {auc: 0.02}, published: {}}",
+            "margins of auc 0.02 against the teacher, of nothing against what is published",
+        ),
+    ],
+)
+def test_check_says_what_a_gate_asks_the_margins_that_nobody_wrote_too(
+    tmp_path: Path, gate: str, asked: str
+):
+    recipe = RECIPE.replace("GATE", gate).replace(ONE_CLASS, "") + "publish: {}\n"
+    path = written(tmp_path, recipe)
+    said = CliRunner().invoke(app, ["check", str(path)])
+    assert f"The gate asks: {asked}." in said.stderr
+    told = CliRunner().invoke(app, ["check", str(path), "--json"])
+    margins = json.loads(told.stdout)["gate_asks"]["margins"]
+    written_down = {field: value for field, value in margins.items() if value is not None}
+    assert all(f"{field} {value}" in asked for field, value in written_down.items())
+
+
+ONE_CLASS = """\
+  one: {use: one-class, from: big, with: {positive: square}}
+  after: {use: export-tflite, from: one}
+"""

@@ -18,7 +18,7 @@ from pupila.intervals import proportion
 from pupila_flows.report import formatting, predictions
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.headline import BADGE, NEAR, Headline, headline
-from pupila_flows.results import Entry, RunResult
+from pupila_flows.results import ArtifactVerdict, Entry, Finding, GateResult, RunResult
 
 
 def _headline(result: RunResult, folder: Path) -> Headline:
@@ -111,6 +111,31 @@ def test_no_gate_and_an_accuracy_that_is_kept_do_not_contradict_each_other(
     assert "keeps its accuracy within 5 points" in page.text
     assert "No release gate." in page.text and "nothing was shown" not in page.text
     assert "What is shown above is the accuracy of one pupil" in page.text
+
+
+def test_the_headline_of_a_gate_says_what_shipped_thresholds_do_to_accuracy(
+    tmp_path: Path,
+) -> None:
+    result = sample_run(tmp_path, [VGG, SAME], images=_paths(200))
+    difference = predictions.read_answers(result, tmp_path).difference("same", "vgg16")
+    assert difference
+    finding = Finding(
+        condition="accuracy",
+        against="vgg16",
+        verdict="fail",
+        value=0.5,
+        other=0.9,
+        difference=difference.model_copy(update={"value": -0.4, "low": -0.5, "high": -0.3}),
+        limit=0.05,
+        text="",
+    )
+    verdict = ArtifactVerdict(entry="same", verdict="fail", findings=(finding,))
+    gate = GateResult(verdict="fail", artifacts=(verdict,), best="same")
+    sentence = _headline(result.model_copy(update={"gate": gate}), tmp_path).sentence
+    assert (
+        "at the thresholds that the gate reads it is 50.0\u00a0%, against 90.0\u00a0%" in sentence
+    )
+    assert "-40.0 points" in sentence.replace("\u2212", "-")
 
 
 RUNS, PUPILS, IMAGES, VALIDATION = 240, 8, 200, 100

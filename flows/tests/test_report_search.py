@@ -56,7 +56,7 @@ def test_a_search_is_drawn_whole_with_words_beside_the_pictures(tmp_path: Path) 
     said = " ".join(found.sentences)
     assert "among 39 candidates" in said and "cannot be told apart from it: image by image" in said
     assert "the best of 39 on the very images that chose it" in said
-    assert "hold for all 117 models at once" in said
+    assert "hold for all 120 models at once" in said
     assert "not on the front" not in said
     html = page_of(measured, tmp_path)
     assert 'href="#search"' in html and 'id="search"' in html

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from pupila.metrics import proportion
+from pupila.intervals import proportion
 from pupila_search.luck import Luck
 
 RUNS, CANDIDATES, IMAGES, TRUTH = 1000, 160, 105, 0.94

@@ -85,11 +85,13 @@ def check(
         sys.exit(2)
     steps = [step.name for step in plan.steps]
     if as_json:
-        print(json.dumps({"valid": True, "steps": steps, "gate": _reach_of(plan)}))
+        asked = plan.recipe.gate.model_dump(mode="json") if plan.recipe.gate else None
+        reach = _reach_of(plan)
+        print(json.dumps({"valid": True, "steps": steps, "gate": reach, "gate_asks": asked}))
     else:
         _warn_of_broken_plugins()
         registry.warn_without_gate(plan)
-        _print_reach(plan)
+        _print_gate_of(plan)
         print(f"{recipe} is valid; it would run: {', '.join(steps)}")
 
 
@@ -267,7 +269,7 @@ def _run(
     _warn_of_broken_plugins()
     registry.warn_without_gate(plan)
     if not sweeps:
-        _print_reach(plan)
+        _print_gate_of(plan)
     place.configure_prefect()
     with working(as_json), logged_to(place.root / "logs" / "prefect.log"):
         from pupila_flows.run.flow import RunFailed, compress, sweep
@@ -297,10 +299,12 @@ def _reach_of(plan: Plan) -> dict[str, Any] | None:
     return found and asdict(found)
 
 
-def _print_reach(plan: Plan) -> None:
-    """Say, before anything is trained, which margins the gate of a recipe can show."""
+def _print_gate_of(plan: Plan) -> None:
+    """Say, before anything is trained, what the gate of a recipe asks, and what it can show."""
     from pupila_flows.plan.reach import reach_of_plan
 
+    if plan.recipe.gate:
+        print(f"The gate asks: {plan.recipe.gate.words}.", file=sys.stderr)
     found = reach_of_plan(plan)
     if found is not None:
         print(found.sentence, file=sys.stderr)

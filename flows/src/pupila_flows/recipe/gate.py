@@ -77,7 +77,7 @@ class GateSection(Section):
     margins: Margins = Field(
         default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05, specificity=0.05),
         description="Largest losses against the teacher, shown on the same test images; by default "
-        "0.05 of each.",
+        "0.05 of each, also where only `limits` are given. Written as `{}`, none is asked.",
     )
     published: Margins | None = Field(
         default=None,
@@ -103,8 +103,23 @@ class GateSection(Section):
         return self.published or self.margins
 
     @property
+    def words(self) -> str:
+        """Say what is asked of an artifact, and what of it nobody wrote down, in a line."""
+        unsaid = "" if "margins" in self.model_fields_set else " by default (`margins: {}`: none)"
+        parts = [f"margins of {_listed(self.margins) or 'nothing'}{unsaid} against the teacher"]
+        if self.published is not None:
+            parts.append(f"of {_listed(self.published) or 'nothing'} against what is published")
+        if self.limits.asked:
+            parts.append(f"limits of {_listed(self.limits)}")
+        return ", ".join(parts)
+
+    @property
     def asks(self) -> bool:
         """Whether there is any condition."""
         return bool(
             self.margins.asked or self.limits.asked or (self.published or self.margins).asked
         )
+
+
+def _listed(section: Margins | Limits) -> str:
+    return ", ".join(f"{field} {value:.10g}" for field, value in section.asked.items())

@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pupila.digest import digest_json
-from pupila.intervals import proportion
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.runtime import Progress
 from pupila.store import write_atomically

@@ -7,6 +7,7 @@ one run of forty: with eight of them, in every fifth.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -122,7 +123,8 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     passed = [judged[name] for name in judged if verdicts.get(name) == "pass"]
     pupil = min(passed, key=_size) if passed else judged.get(gate.best or "")
     teacher = lineage.reference(pupil.entry) if pupil else None
-    difference = _difference(gate, pupil, teacher, answers) if pupil and teacher else None
+    difference = answers.difference(pupil.name, teacher.name) if pupil and teacher else None
+    at_thresholds = _at_thresholds(gate, pupil, teacher) if pupil and teacher else ""
     unmet = [f"{name} ({verdict})" for name, verdict in verdicts.items() if verdict != "pass"]
     if pupil and passed:
         smaller = (
@@ -137,7 +139,9 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
         title = f"Nothing passes the release gate{nearest}"
     return Headline(
         title=title,
-        sentence=_sentence(pupil, teacher, difference) if pupil else gate.reason or "",
+        sentence=_sentence(pupil, teacher, difference) + at_thresholds
+        if pupil
+        else gate.reason or "",
         keeps=bool(passed),
         pupil=pupil,
         teacher=teacher,
@@ -147,18 +151,23 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     )
 
 
-def _difference(
-    gate: GateResult, pupil: Judged, teacher: Judged, answers: Answers
-) -> Estimate | None:
-    """Return the difference that the gate found; where it asked for none, by the same method."""
-    found = [
-        finding.difference
-        for artifact in gate.artifacts
-        for finding in artifact.findings
-        if (artifact.entry, finding.condition) == (pupil.name, "accuracy")
-        and (finding.against, finding.group) == (teacher.name, None)
-    ]
-    return next(iter(found), None) or answers.difference(pupil.name, teacher.name)
+def _at_thresholds(gate: GateResult, pupil: Judged, teacher: Judged) -> str:
+    """Say what the gate found of accuracy, where a threshold that ships gives other answers."""
+    for artifact in gate.artifacts:
+        for found in artifact.findings:
+            asked = artifact.entry, found.condition, found.against, found.group
+            if asked != (pupil.name, "accuracy", teacher.name, None) or not found.difference:
+                continue
+            if found.other is None or math.isclose(found.value, _accuracy(pupil).value):
+                return ""
+            points = formatting.points(found.difference.value)
+            interval = formatting.points_interval(found.difference)
+            return (
+                f" That is of the most probable class; at the thresholds that the gate reads it is "
+                f"{formatting.percent(found.value)}, against {formatting.percent(found.other)}: "
+                f"{points} points ({interval})."
+            )
+    return ""
 
 
 def asked(result: RunResult, lineage: Lineage) -> str:
