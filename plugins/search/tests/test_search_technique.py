@@ -95,7 +95,7 @@ def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dat
         assert figures["low"] <= figures["value"] <= figures["high"]
     course = [each["validation_accuracy"] for each in measured["history"]]
     assert course == sorted(course)
-    assert any("best: c" in what for _, _, what in found.progress)
+    assert any("images that choose: c" in what for _, _, what in found.progress)
     assert measured["family"][-1]["name"] == measured["chosen"]
 
     front = measured["front"][-1]["name"]
