@@ -269,7 +269,7 @@ def test_pupil_teacher_and_what_is_published_must_be_above_chance_whatever_a_rec
         pupil = floor(found)[None]
         assert "int8 is not shown to be above chance on 200 test images" in pupil.text
         assert "AUC 0.020" in pupil.text
-        assert "in the order ['normal', 'glaucoma'] it would reach 0.980" in pupil.advice
+        assert "in the order normal, glaucoma it would reach 0.980" in pupil.advice
     good, lost = side("int8", answered(4)), side("v2", answered(100))
     found = decide(asked(of_size, good, side("vgg", answered(4)), earlier(lost)))
     assert floor(found)[None].verdict == "pass"

@@ -348,7 +348,7 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
 def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
     model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
     place = Workspace.at(tmp_path / "workspace")
-    judged = single.evaluate(place, model.path, images, None, "softmax", None, 0.85)
+    judged = single.evaluate(place, model.path, images, None, "softmax", None, 0.85).evaluation
     assert judged.artifact == model.digest
     assert judged.metrics.images == 12
 

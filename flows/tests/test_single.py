@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pupila.errors import PupilaError
+from pupila.testing import colour_teacher, draw_colours
 from pupila_flows.execution.child import ChildFailed
 from pupila_flows.results import DataSummary, Entry, RunResult
 from pupila_flows.run import single
@@ -69,6 +70,27 @@ def test_an_evaluation_that_cannot_be_made_is_refused_first(
     place, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
     with pytest.raises(PupilaError, match=message):
         single.evaluate(place, model, images, classes, output, positive, 0.85)
+
+
+@pytest.mark.slow
+def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(tmp_path: Path):
+    place, images = Workspace.at(tmp_path / "workspace"), draw_colours(tmp_path / "images")
+    artifact = colour_teacher(place.store, classes=("red", "blue"))
+    (file,) = artifact.path.glob("*.keras")
+
+    def evaluated(model: Path, classes: tuple[str, ...] | None) -> single.Evaluated:
+        return single.evaluate(place, model, images, classes, "softmax", None, 0.85)
+
+    assert evaluated(file, None).warning is None
+    turned = evaluated(file, ("red", "blue"))
+    assert turned.evaluation.metrics.auc and turned.evaluation.metrics.auc.value == 0
+    assert turned.warning == (
+        "The model is not shown to be above chance on 24 test images (12 red, 12 blue): AUC 0.000, "
+        "p = 1 in the one-sided rank test, wanted 0.025. With the classes in the order blue, red "
+        "it would reach 1.000: give `--classes blue,red`."
+    )
+    recorded = evaluated(artifact.path, None).warning
+    assert recorded and "its record has another, so import the model file again" in recorded
 
 
 FAILED = RunResult(

@@ -78,6 +78,14 @@ class ChanceCheck(BaseModel):
             return f"{on}: it takes at least {LEAST_IMAGES} of each class to show anything"
         return f"{on}: {self._figures()}"
 
+    @property
+    def better(self) -> str:
+        """Say what another order of the classes would reach; empty where none is better."""
+        if not self.order:
+            return ""
+        names = ", ".join(self.order)
+        return f"With the classes in the order {names} it would reach {self.order_reaches:.3f}"
+
     def _figures(self) -> str:
         value = f"{self.figure} {self.reached:.3f}"
         if self.interval:

@@ -23,7 +23,7 @@ def test_a_teacher_at_chance_level_is_refused(distilling, store):
 def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, store):
     reversed_teacher = colour_teacher(store, slope=-1)
     with pytest.raises(
-        PupilaError, match=r"AUC 0\.000, .* in the order \['red', 'blue'\] it would reach 1\.000"
+        PupilaError, match=r"AUC 0\.000, .* in the order red, blue it would reach 1\.000"
     ):
         distill(distilling(inputs=[reversed_teacher]))
 

@@ -103,10 +103,7 @@ def check_teacher(
 
 def _advice(found: ChanceCheck) -> str:
     if found.order:
-        return (
-            f"Its classes look reversed: in the order {list(found.order)} it would reach "
-            f"{found.order_reaches:.3f}."
-        )
+        return f"{found.better}: correct `classes` of the teacher."
     return (
         "A student would learn nothing from it. Give another teacher or more validation images, or "
         "say `unproven: true` of the teacher that the recipe begins with."

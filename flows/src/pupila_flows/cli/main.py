@@ -173,7 +173,7 @@ def evaluate(
     from pupila_flows.workspace import Workspace
 
     with working(as_json):
-        judged = single.evaluate(
+        found = single.evaluate(
             Workspace.at(workspace),
             model,
             data,
@@ -182,6 +182,9 @@ def evaluate(
             positive,
             specificity,
         )
+    if found.warning:
+        print(f"warning: {found.warning}", file=sys.stderr)
+    judged = found.evaluation
     if as_json:
         print(judged.model_dump_json())
     else:

@@ -133,10 +133,7 @@ def describe_chance(found: ChanceCheck, side: Side, against: str | None) -> Find
 
 def _advice_on_chance(found: ChanceCheck, verdict: Verdict) -> str:
     if found.order:
-        return (
-            f"With the classes in the order {list(found.order)} it would reach "
-            f"{found.order_reaches:.3f}: correct `classes` of the teacher."
-        )
+        return f"{found.better}: correct `classes` of the teacher."
     return {
         "pass": "",
         "inconclusive": "Add test images of each class, or give a better model.",

@@ -68,13 +68,11 @@ def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceChec
 def _advice(run: Run, teacher: PlannedTeacher, found: ChanceCheck) -> str:
     """Say how to go on: with another order of the classes, more images, or another teacher."""
     if found.order:
-        names = ", ".join(found.order)
-        reached = f"With the classes in the order {names} it would reach {found.order_reaches:.3f}"
         if run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX):
-            return f"{reached}: add it again, with `--classes {','.join(found.order)}`."
+            return f"{found.better}: add it again, with `--classes {','.join(found.order)}`."
         if teacher.artifact:
-            return f"{reached}: its record has them in another, so import the model file again."
-        return f"{reached}: write `classes: [{names}]`."
+            return f"{found.better}: its record has another, so import the model file again."
+        return f"{found.better}: write `classes: [{', '.join(found.order)}]`."
     unproven = "write `unproven: true` into its section, and the run goes on all the same"
     if not found.enough:
         return f"Add {_SPLIT} images, or {unproven}."

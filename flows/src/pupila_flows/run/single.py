@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, get_args
 from uuid import uuid4
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from pupila.chance import ChanceCheck, check_chance
 from pupila.contract import OutputContract, OutputKind
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError, nearest, no_class
@@ -28,6 +31,34 @@ from pupila_flows.results import DataSummary
 from pupila_flows.workspace import Workspace
 
 ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model that was judged by itself."""
+
+    evaluation: Evaluation
+    chance: ChanceCheck
+    """Whether it is above chance on the test images."""
+    recorded: bool
+    """Whether its own record tells its classes."""
+
+    @property
+    def warning(self) -> str | None:
+        """Say that it is not, and which order of its classes would reach more; None where it is."""
+        found = self.chance
+        if found.above:
+            return None
+        sentence = f"The model is {found.finding('test')}."
+        if not found.order:
+            return sentence
+        mend = (
+            "its record has another, so import the model file again"
+            if self.recorded
+            else f"give `--classes {','.join(found.order)}`"
+        )
+        return f"{sentence} {found.better}: {mend}."
+
 
 _CLASSES: TypeAdapter[tuple[str, ...]] = TypeAdapter(ClassNames)
 
@@ -50,7 +81,7 @@ def evaluate(
     output: str,
     positive: str | None,
     specificity: float,
-) -> Evaluation:
+) -> Evaluated:
     """Judge a model on the test split; `classes` names a file's output columns.
 
     An artifact's folder tells them itself.
@@ -76,7 +107,19 @@ def evaluate(
         chosen,
         EvaluateSection(specificity=specificity),
     )
-    return evaluation_of(_perform(job))
+    evaluation = evaluation_of(_perform(job))
+    chance = _chance(evaluation, teacher, dataset.select("test"), chosen)
+    return Evaluated(evaluation, chance, recorded=teacher.artifact is not None)
+
+
+def _chance(
+    evaluation: Evaluation, teacher: PlannedTeacher, images: Dataset, positive: str
+) -> ChanceCheck:
+    """Hold the answers against the labels, columns in the model's own order."""
+    own = teacher.contract.classes
+    columns = [images.classes.index(name) for name in own]
+    labels = np.argsort(columns)[images.labels]
+    return check_chance(np.load(evaluation.probabilities)[:, columns], labels, own, positive)
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
