@@ -24,7 +24,7 @@ def _gate(*verdicts: Verdict) -> GateResult:
         for entry, verdict in zip(STEPS, verdicts, strict=True)
     )
     order: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
-    worst = next(each for each in order if each in verdicts)
+    worst: Verdict = next(each for each in order if each in verdicts)
     return GateResult(verdict=worst, artifacts=artifacts)
 
 

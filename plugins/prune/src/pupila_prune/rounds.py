@@ -117,7 +117,7 @@ class Rounds:
             return f"Round {number} lost {self._lost_in_words(number)}, more than {budget}."
         if last > number:
             return f"Round {last} lost {self._lost_in_words(last)}, more than {budget}."
-        return f"Round {last}, the last, lost no more than {budget}."
+        return f"Round {last}, the last, lost no more than {budget} on the validation images."
 
     def _lost(self, number: int) -> Fraction:
         """Return what a round lost, exactly; Keras averages accuracies in float32."""
@@ -125,7 +125,7 @@ class Rounds:
         return exact(uncut, self._images) - exact(cut, self._images)
 
     def _lost_in_words(self, number: int) -> str:
-        return f"{float(self._lost(number)):.4g} of accuracy"
+        return f"{float(self._lost(number)):.4g} of accuracy on the validation images"
 
     def _place(self, number: int) -> Path:
         return self._folder / f"round-{number}"

@@ -204,8 +204,8 @@ def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> M
     warning = None
     if not mixture.within:
         warning = (
-            f"No number of layers in float keeps the loss of accuracy within {budget!r}: "
-            f"the best found is kept. Raise `budget`, or give more validation images."
+            f"No number of layers in float keeps the loss of accuracy on the validation images "
+            f"within {budget!r}: the best found is kept. Raise `budget`, or give more of them."
         )
     return Measured(with_warning(mixture.comparison, warning), by_layer)
 
