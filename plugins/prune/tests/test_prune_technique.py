@@ -26,8 +26,6 @@ INPUT = InputContract(height=32, width=32)
 CLASSES = ("blue", "red")
 QUICK = {"rounds": 2, "epochs": 2, "sparsity": 0.5, "batch_size": 8, "augmentation": {"views": 2}}
 
-ON = "on the validation images"
-
 
 def net(head, dropout=0.2):
     """A small convolutional net that was frozen, as a backbone of a teacher is, with a head."""
@@ -217,8 +215,8 @@ def test_the_smallest_model_within_the_budget_is_kept(right, best, last, pruning
     assert len(product.measured["curve"]) == last + 1
     assert product.parameters == product.measured["curve"][best]["parameters"]
     if last > best:
-        reason = f"Round {last} lost 0.08333 of accuracy {ON}, more than the budget of 0.02."
-        assert product.measured["reason"] == reason
+        reason = f"Round {last} lost 0.08333 of accuracy on the validation images, more than the"
+        assert product.measured["reason"] == f"{reason} budget of 0.02."
 
 
 def test_rounds_that_lost_as_many_images_are_equal_whatever_float32_makes_of_them(tmp_path):
@@ -248,7 +246,7 @@ def test_a_budget_that_cannot_be_met_is_told(saliency, store, pruning):
     assert product.measured["warning"] == product.measured["reason"]
     assert product.measured["validation_accuracy"] == 0.5
     assert product.measured["reason"] == (
-        f"Round 1 lost 0.5 of accuracy {ON}, more than the budget of 0.02."
+        "Round 1 lost 0.5 of accuracy on the validation images, more than the budget of 0.02."
     )
     assert product.parameters == 8
     assert written(step).get_layer("colours").filters == 1
