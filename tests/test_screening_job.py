@@ -157,6 +157,19 @@ def test_the_site_has_the_threshold_that_the_gate_ships(
     assert said["gate"]["threshold"] == gate.record.threshold.value
 
 
+def test_the_site_shows_what_the_run_measured_on_the_test_images(folder: Path, result: RunResult):
+    entries = {entry.name: entry for entry in result.entries}
+    judged, site = entries["lite"].evaluation, entries["page"].artifact
+    assert judged and judged.metrics.point and site
+    (told,) = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())[
+        "models"
+    ]
+    assert told["images"] == judged.metrics.images == 12
+    assert told["threshold"] == judged.metrics.point.threshold
+    specificity = judged.metrics.point.specificity.model_dump(include={"value", "low", "high"})
+    assert told["specificity"] == specificity
+
+
 def test_a_part_of_the_images_is_left_out_of_a_step_and_judged(folder: Path, result: RunResult):
     entries = {entry.name: entry for entry in result.entries}
     pupil = entries["pupil"]

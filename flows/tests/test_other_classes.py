@@ -187,11 +187,6 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (("from: big,", "from: big, without: {source: here},"), 7, ["must be a list"]),
         (("from: big,", "from: big, without: {source: []},"), 7, ["needs 1 or more"]),
         (
-            ("gate: fundus}}", "gate: fundus, positive: sqare}}"),
-            9,
-            ["'sqare', which is none of the classes ['square', 'triangle'].", "mean 'square'?"],
-        ),
-        (
             ("  page:", f"  {SET}: sqare}}}}\n  page:"),
             9,
             ["positive is 'sqare', which is none of", "Did you mean 'square'?"],

@@ -38,6 +38,9 @@ class OperatingPoint(_Figures):
     )
     sensitivity: Estimate
     specificity: Estimate
+    accuracy: Estimate | None = Field(
+        default=None, description="Images on the right side of the threshold."
+    )
 
 
 class Metrics(_Figures):

@@ -222,6 +222,7 @@ def operating_point(
         images=images,
         sensitivity=part(is_positive, called),
         specificity=part(~is_positive, ~called),
+        accuracy=share(called == is_positive, patients),
     )
 
 

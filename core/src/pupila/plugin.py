@@ -109,6 +109,9 @@ class Exporter(StepPlugin):
     """Puts one model into another format without changing what it answers: export-…"""
 
     kind: ClassVar[str] = "exporter"
+    shows_figures: bool = False
+    """Whether what it makes shows the figures of its inputs on the test images, as a site does: it
+    is run once they are judged, and finds them in `Step.figures`. No model may be made so."""
 
 
 @dataclass(frozen=True, kw_only=True)

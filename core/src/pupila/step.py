@@ -11,6 +11,7 @@ from pupila.artifact import Artifact, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
+from pupila.evaluation import Metrics
 from pupila.measured import Measured
 from pupila.plugin import Config
 from pupila.predictions import Predictions
@@ -69,6 +70,9 @@ class Step(Generic[ConfigT]):
     """Whether its teachers need not be above chance: the recipe says so of one behind it."""
     crew: Crew | None = None
     """Machines for parts of it, where its plugin `spreads` and the run has some."""
+    figures: tuple[Metrics | None, ...] = ()
+    """Of each input on the test images, where its plugin `shows_figures`; None of one that was not
+    judged, as it tells other classes apart, was never trained, or failed."""
 
     @property
     def images(self) -> Dataset:

@@ -93,6 +93,24 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
     assert page.is_visible("#notice") and "Not for clinical use" in page.inner_text("#notice")
 
 
+@pytest.mark.parametrize(
+    ("language", "sensitivity"), [("en-GB", "Sensitivity"), ("es-ES", "Sensibilidad")]
+)
+def test_an_answer_stands_beside_the_figures_of_the_test_images_with_their_intervals(
+    opened: Open, served: Served, site: Artifact, language: str, sensitivity: str
+):
+    page = opened(served.url, locale=language)
+    drop(page, PHOTOGRAPHS / "retina.jpg")
+    page.wait_for_selector(ANSWERED)
+    told = site.record.measured["models"][0]
+    figures = page.inner_text("#figures")
+    assert str(told["images"]) in figures and str(told["chosenOnImages"]) in figures
+    ends = [100 * told["specificity"][end] for end in ("value", "low", "high")]
+    plain = figures.replace(",", ".").replace("\xa0", "")
+    assert sensitivity in figures
+    assert all(f"{end:.1f}".removesuffix(".0") + "%" in plain for end in ends)
+
+
 def test_the_gate_warns_of_one_photograph_and_not_of_the_other(gate: Artifact):
     answers = [answer_of(gate, PHOTOGRAPHS / name) for name in ("retina.jpg", "chelsea.png")]
     assert min(answers) < 0.5 <= max(answers), "the tests above would see one case alone"

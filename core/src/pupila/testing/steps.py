@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
-from pupila.plugin import StepPlugin
+from pupila.evaluation import SPECIFICITY, Metrics
+from pupila.judge import evaluate
+from pupila.plugin import Exporter, StepPlugin
 from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.runtime import Progress
@@ -38,6 +40,7 @@ def step_for(
     progress: Progress = ignore_progress,
     unproven: bool = False,
     crew: Crew | None = None,
+    figures: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
     """Return what an implementation is called with.
 
@@ -59,6 +62,7 @@ def step_for(
         progress=progress,
         unproven=unproven,
         crew=crew,
+        figures=figures,
     )
 
 
@@ -137,12 +141,36 @@ def run_step(
             predictions=predictions,
             seed=seed,
             progress=listen,
+            figures=_figures(plugin, inputs, dataset, folder),
         )
         with chdir(current):
             product: Product = plugin.load()(step)
         artifact = store.add(output, **vars(product), origin=_origin(plugin, step))
     strays = sorted(path.relative_to(current).as_posix() for path in current.rglob("*"))
     return Ran(artifact, product, tuple(told), tuple(strays))
+
+
+def _figures(
+    plugin: StepPlugin, inputs: Sequence[Artifact], dataset: Dataset | None, folder: Path
+) -> tuple[Metrics | None, ...]:
+    """Return the figures of the inputs as a run would; the first class counts as positive."""
+    if dataset is None or not (isinstance(plugin, Exporter) and plugin.shows_figures):
+        return ()
+    predictions = Predictions(folder / "predictions")
+    return tuple(
+        evaluate(
+            each,
+            dataset,
+            positive=dataset.classes[0],
+            specificity=SPECIFICITY,
+            predictions=predictions,
+            progress=ignore_progress,
+            latency_repeats=1,
+        ).metrics
+        if set(each.record.output.classes) == set(dataset.classes)
+        else None
+        for each in inputs
+    )
 
 
 def _origin(plugin: StepPlugin, step: Step[Any]) -> Origin:

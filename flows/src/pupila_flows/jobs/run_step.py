@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pupila.dataset import Dataset
+from pupila.evaluation import Metrics
 from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila.step import Step
@@ -32,6 +33,8 @@ class RunStep(ArtifactJob):
     config: dict[str, Any]
     inputs: tuple[str, ...] = ()
     """Digests of the artifacts that it works on."""
+    figures: tuple[Metrics | None, ...] = ()
+    """Of these on the test images, where the plugin shows them."""
     seed: int
     images: ImagesByContent | None
     """None where the plugin needs none."""
@@ -68,8 +71,10 @@ class RunStep(ArtifactJob):
             spreads=plugin.spreads,
         )
 
-    def on(self, inputs: Sequence[StoredArtifact]) -> RunStep:
-        """Return the same job on these artifacts.
+    def on(
+        self, inputs: Sequence[StoredArtifact], figures: Sequence[Metrics | None] = ()
+    ) -> RunStep:
+        """Return the same job on these artifacts, whose figures are given to what shows them.
 
         Where it has images, it may ask for answers to them: what runs its inputs computes too.
         """
@@ -77,7 +82,7 @@ class RunStep(ArtifactJob):
         runners = [installed().runner(each) for each in formats if each in installed().formats()]
         code = tuple(dict.fromkeys((*self.code, *code_of(*runners))))
         given = tuple(each.artifact for each in inputs)
-        return self.model_copy(update={"inputs": given, "code": code})
+        return self.model_copy(update={"inputs": given, "figures": tuple(figures), "code": code})
 
     @property
     def timeout_seconds(self) -> float:
@@ -102,6 +107,7 @@ class RunStep(ArtifactJob):
                 progress=progress,
                 unproven=self.unproven,
                 crew=workers,
+                figures=self.figures,
             )
             declared = plugin.makes([artifact.format for artifact in step.inputs])
             product = as_declared(plugin.load()(step), plugin, declared)

@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     gate.groups,
     publish.withheld,
     steps.formats,
+    steps.pages,
     plugins.code,
 )
 """Each finds the same whichever ran before it; mistakes on one line are told in this order."""

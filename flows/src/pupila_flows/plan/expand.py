@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 from pupila.digest import digest_json
-from pupila.plugin import Config, StepPlugin, Technique
+from pupila.plugin import Config, Exporter, StepPlugin, Technique
 from pupila_flows.data.exclude import Without
 from pupila_flows.plan.plan import Plan, PlannedStep, configured
 from pupila_flows.recipe.graph import Graph, Vertex
@@ -52,6 +52,11 @@ class Node:
     """Name of the node that was made alike, but without a teacher."""
     teachers: tuple[str, ...] = ()
     """Names of those behind it, or behind its pupil: it is compared with one of them."""
+
+    @property
+    def shows_figures(self) -> bool:
+        """Whether it is made once its inputs are judged."""
+        return isinstance(self.plugin, Exporter) and self.plugin.shows_figures
 
     @property
     def made_by(self) -> str:

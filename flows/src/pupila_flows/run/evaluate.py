@@ -18,14 +18,18 @@ from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.results import Entry, Tried
 from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, same_classes
-from pupila_flows.run.prefect_tasks import States, reason_of, result_of, run_job
+from pupila_flows.run.prefect_tasks import ArtifactState, States, reason_of, result_of, run_job
 
 _OTHERWISE = "tells other classes apart: not judged"
 
 
 def judge_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
-    """Judge the artifacts, one at a time: no other work of ours disturbs the latencies."""
-    inside = {name for node in run.nodes for name in node.inputs if only_last}
+    """Judge the artifacts, one at a time: no other work of ours disturbs the latencies.
+
+    Entries of what is not made yet, as it shows the figures of others, are left as they are.
+    """
+    models = [node for node in run.nodes if not node.shows_figures]
+    inside = {name for node in models for name in node.inputs if only_last}
     inside -= run.plan.recipe.teachers.keys()
     inside -= {node.control for node in run.nodes if node.name not in inside}
     unjudged = inside | {node.name for node in run.nodes if not node.plugin.judged}
@@ -36,9 +40,10 @@ def judge_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
     for name in TopologicalSorter(behind).static_order():  # after what it is compared with
         reference = best_of(behind[name], judged)
         entry = entries[name].model_copy(update={"reference": reference})
-        judged[name] = _judged(
-            run, entry, states, judged.get(reference or ""), judge=name not in unjudged
-        )
+        if name in states:
+            teacher = judged.get(reference or "")
+            entry = judged_entry(run, entry, states[name], teacher, judge=name not in unjudged)
+        judged[name] = entry
     return [judged[name] for name in entries]
 
 
@@ -89,9 +94,10 @@ def _entries(run: Run) -> list[Entry]:
     return teachers + sorted(steps, key=lambda entry: entry.repeats is not None)
 
 
-def _judged(run: Run, entry: Entry, states: States, teacher: Entry | None, *, judge: bool) -> Entry:
+def judged_entry(
+    run: Run, entry: Entry, state: ArtifactState, teacher: Entry | None = None, *, judge: bool
+) -> Entry:
     """Complete an entry with its artifact and judgement, or with what went wrong."""
-    state = states[entry.name]
     if not state.is_completed():
         return entry.model_copy(update={"error": reason_of(state)})
     made = result_of(state)

@@ -37,6 +37,7 @@ from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
 from pupila_flows.run.gate import ask, objections, tell_reach
 from pupila_flows.run.incumbents import check_anchor
+from pupila_flows.run.pages import make_pages
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -138,7 +139,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         data = screened(as_given, data, teachers)
         run = replace(run, proven=proven_teachers(as_given, teachers))
         made = _make_all(run, teachers)
-        entries = try_all(run, judge_all(run, made, only_last=swept))
+        judged = make_pages(run, judge_all(run, made, only_last=swept), made)
+        entries = try_all(run, judged)
         gate = None if swept else ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
@@ -194,6 +196,8 @@ def _make_all(run: Run, teachers: Futures) -> States:
     """Run the graph, branches side by side; a failure stays local."""
     futures = dict(teachers)
     for node in run.nodes:
+        if node.shows_figures:
+            continue
         unproven = any(each in run.plan.unproven for each in node.teachers)
         job = RunStep.of(run.workspace, node, run.dataset, unproven=unproven)
         inputs = [futures[name] for name in node.inputs]

@@ -18,8 +18,8 @@ def pupila_exporters() -> Iterable[Exporter]:
         accepts=frozenset({"tflite"}),
         produces="site",
         max_inputs=None,
-        needs_data=True,
         judged=False,
+        shows_figures=True,
         environment=_page,
         implementation="pupila_site.export:export",
     )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
-from pupila import Config, PupilaError, Runner, installed
-from pupila.errors import no_class
-from pupila.evaluation import SPECIFICITY
+from pupila import Config, PupilaError
 
 
 class Site(Config):
@@ -20,17 +16,6 @@ class Site(Config):
     names: tuple[str, ...] | None = Field(
         default=None,
         description="What the page calls each input, in order; by default, what made it.",
-    )
-    positive: str | None = Field(
-        default=None,
-        description="Class whose probability is shown; by default the data's first.",
-    )
-    specificity: float = Field(
-        default=SPECIFICITY,
-        gt=0,
-        lt=1,
-        description="Specificity on the validation images at which the threshold of a model that "
-        "ships none is chosen.",
     )
     gate: str | None = Field(
         default=None,
@@ -52,13 +37,3 @@ class Site(Config):
                 f"`names` has {len(self.names)} names, {list(self.names)}, for {count} inputs: "
                 f"give one for each, in the same order."
             )
-
-    def check_classes(self, classes: Sequence[str]) -> None:
-        """Make sure that the positive class is one of the data's."""
-        if self.positive is not None and self.positive not in classes:
-            raise PupilaError(no_class("positive", self.positive, classes))
-
-    def uses(self) -> Sequence[Runner]:
-        """Return what answers: thresholds and their figures depend on it."""
-        runners = installed().all(Runner)
-        return [each for each in runners if each.judges and each.format == "tflite"]

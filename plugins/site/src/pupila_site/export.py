@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pupila import Artifact, Dataset, Product, PupilaError, Step
+from pupila import Artifact, Product, PupilaError, Step
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import nearest
-from pupila.evaluation import OperatingPoint
+from pupila.evaluation import Estimate, Metrics, OperatingPoint
 from pupila.measured import Measured
-from pupila.metrics import checked, operating_point, threshold_at
 from pupila_site import headers, page, study
 from pupila_site.config import Site
 from pupila_site.tensor_io import check_tensor_io
@@ -25,12 +24,12 @@ _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
 def export(step: Step[Site]) -> Product:
     """Write a site that answers with each model's probability against its threshold.
 
-    That is the one that a model ships, where it is of the positive class; else it is chosen on the
-    validation images, as in an evaluation.
+    Threshold and figures are those of the run: at the threshold that a model ships, where it is of
+    the positive class, else at that which the validation images chose, measured on the test images.
 
     Raises:
-        PupilaError: the page was not built, a model is not for browsers, the validation images
-            lack a class, or a class is misspelt.
+        PupilaError: the page was not built, a model is not for browsers or was not judged, or a
+            class is misspelt.
     """
     built = page.PAGES.built()
     models, gate = _parted(step)
@@ -38,8 +37,9 @@ def export(step: Step[Site]) -> Product:
         check_tensor_io(artifact)
     names = step.config.names or [_name(artifact) for artifact in step.inputs]
     entries: list[dict[str, Any]] = []
-    for done, (artifact, name) in enumerate(zip(models, names, strict=False), start=1):
-        entries.append(_model(artifact, name, step.output) | _diagnosis(artifact, step))
+    shown = zip(models, names, step.figures, strict=False)  # a gate comes last
+    for done, (artifact, name, figures) in enumerate(shown, start=1):
+        entries.append(_model(artifact, name, step.output) | _diagnosis(figures, name))
         step.progress(done, len(models), "models")
     gate_entry = gate and _model(gate, names[-1], step.output) | _gate(gate, step.config)
     shutil.copytree(built, step.output, dirs_exist_ok=True)
@@ -93,39 +93,35 @@ def _gate(artifact: Artifact, config: Site) -> dict[str, Any]:
     return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
 
 
-def _diagnosis(artifact: Artifact, step: Step[Site]) -> dict[str, Any]:
-    images = step.split("validation")
-    step.config.check_classes(images.classes)
-    positive = step.config.positive or images.classes[0]
-    point = _operating_point(artifact, images, positive, step)
+def _diagnosis(figures: Metrics | None, name: str) -> dict[str, Any]:
+    """Say how good a model is on the test images, at the threshold that the page marks."""
+    point = figures.point if figures else None
+    if figures is None or point is None or (point is not figures.shipped and _chosen_here(point)):
+        raise PupilaError(
+            f"The page would show {name!r} without its figures: it must tell the data's classes "
+            f"apart, be judged on test images of both kinds, and have a threshold that other "
+            f"images chose. Give validation images, or a model that ships a threshold."
+        )
     return {
-        "positive": positive,
+        "positive": figures.positive,
         "threshold": point.threshold,
-        "sensitivity": point.sensitivity.value,
-        "specificity": point.specificity.value,
-        "images": len(images),
+        "chosenOn": point.chosen_on if figures.shipped else "",
+        "chosenOnImages": point.images,
+        "images": figures.images,
+        "byPatient": figures.patients is not None,
+        "sensitivity": _interval(point.sensitivity),
+        "specificity": _interval(point.specificity),
+        "accuracy": _interval(point.accuracy or figures.accuracy),
+        "auc": figures.auc and _interval(figures.auc),
     }
 
 
-def _operating_point(
-    artifact: Artifact, images: Dataset, positive: str, step: Step[Site]
-) -> OperatingPoint:
-    column = images.classes.index(positive)
-    answers = step.predictions.of(artifact, images, step.progress)
-    scores, truth = checked(answers, images.labels, images.classes, what="validation")
-    is_positive = truth == column
-    if is_positive.all() or not is_positive.any():
-        raise PupilaError(
-            f"A threshold cannot be chosen: of {len(truth)} validation images "
-            f"{int(is_positive.sum())} are {positive!r}. Give images of other classes and of it."
-        )
-    shipped = artifact.record.threshold
-    threshold = (
-        shipped.value
-        if shipped and shipped.positive == positive
-        else threshold_at(scores[:, column], is_positive, step.config.specificity)
-    )
-    return operating_point(scores[:, column], is_positive, threshold, "validation")
+def _chosen_here(point: OperatingPoint) -> bool:
+    return point.chosen_on != "validation"
+
+
+def _interval(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _write_precache(site: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.plugin import StepPlugin
+from pupila.plugin import Exporter, StepPlugin
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.plan import PlannedStep
@@ -18,6 +18,20 @@ def settings(context: Context) -> Iterator[Mistake]:
 def inputs(context: Context) -> Iterator[Mistake]:
     """Inputs must be teachers or steps, and steps must not depend on each other in a circle."""
     yield from context.order.mistakes
+
+
+def pages(context: Context) -> Iterator[Mistake]:
+    """Nothing may be made from what shows figures of the test images: it is made after all else."""
+    steps = context.steps.value.by_name
+    for name, step in steps.items():
+        for each in step.section.inputs:
+            plugin = steps[each].plugin if each in steps else None
+            if isinstance(plugin, Exporter) and plugin.shows_figures:
+                yield (
+                    ("steps", name, "from"),
+                    f"{each!r} shows figures on the test images, so nothing can be made from it: "
+                    f"give {name!r} the models themselves.",
+                )
 
 
 def formats(context: Context) -> Iterator[Mistake]:

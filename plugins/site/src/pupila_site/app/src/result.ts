@@ -3,7 +3,7 @@
 import type { Picture } from './decoding';
 import { element, made } from './dom';
 import type { Runtime } from './model';
-import type { Diagnosis, Gate } from './site';
+import type { Diagnosis, Estimate, Gate } from './site';
 import { decimal, percent, text } from './texts';
 
 export interface Result {
@@ -34,8 +34,8 @@ export function showResult(result: Result, runtime: Runtime): void {
     made('p', percent(probability), { class: 'value' }),
     meter(entry, probability),
     made('p', verdict(entry, probability), { class: 'verdict' }),
-    made('p', thresholdNote(entry), { class: 'small' }),
     made('p', `${took(result)} · ${runtimeName(runtime)}`, { class: 'small', id: 'took' }),
+    figures(entry),
   );
 }
 
@@ -43,9 +43,29 @@ function verdict({ threshold }: Diagnosis, probability: number): string {
   return text(probability >= threshold ? 'above' : 'below', { threshold: percent(threshold) });
 }
 
-function thresholdNote({ images, sensitivity, specificity }: Diagnosis): string {
-  const shares = { sensitivity: percent(sensitivity), specificity: percent(specificity) };
-  return text('thresholdNote', { images, ...shares });
+/** At the threshold, on the test images: sensitivity never stands without specificity. */
+function figures(entry: Diagnosis): HTMLElement {
+  const rows: [string, string][] = [
+    [text('sensitivity'), interval(entry.sensitivity, percent)],
+    [text('specificity'), interval(entry.specificity, percent)],
+    [text('accuracy'), interval(entry.accuracy, percent)],
+  ];
+  if (entry.auc) rows.push([text('auc'), interval(entry.auc, (value) => decimal(value, 3))]);
+  const cells = rows.flatMap(([name, value]) => [made('dt', name, {}), made('dd', value, {})]);
+  return made('div', [
+    made('p', text('testedOn', { images: entry.images, threshold: percent(entry.threshold) }), { class: 'small' }),
+    made('dl', cells, { class: 'figures' }),
+    made('p', `${chosen(entry)} ${text(entry.byPatient ? 'byPatient' : 'byImage')}`, { class: 'small' }),
+  ], { id: 'figures' });
+}
+
+function chosen({ chosenOn, chosenOnImages }: Diagnosis): string {
+  if (chosenOn) return text('shipped', { chosenOn });
+  return text('chosen', { images: chosenOnImages ?? '' });
+}
+
+function interval({ value, low, high }: Estimate, written: (value: number) => string): string {
+  return `${written(value)} (${written(low)} – ${written(high)})`;
 }
 
 function took({ tookMs, decodedMs }: Result): string {

@@ -10,14 +10,28 @@ export interface ModelEntry {
   readonly classes: readonly string[];
 }
 
+/** A figure with its 95 % interval, 0..1. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface Diagnosis extends ModelEntry {
   readonly positive: string;
   /** An answer is positive from this probability on. */
   readonly threshold: number;
-  /** Both measured on `images` validation images, at that threshold. */
-  readonly sensitivity: number;
-  readonly specificity: number;
+  /** What chose the threshold of a model that ships it; empty where validation images did. */
+  readonly chosenOn: string;
+  readonly chosenOnImages: number | null;
+  /** The following are measured on so many test images, at the threshold. */
   readonly images: number;
+  /** Whether intervals know which images are of one patient. */
+  readonly byPatient: boolean;
+  readonly sensitivity: Estimate;
+  readonly specificity: Estimate;
+  readonly accuracy: Estimate;
+  readonly auc: Estimate | null;
 }
 
 export interface Gate extends ModelEntry {
