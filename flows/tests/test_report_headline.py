@@ -113,7 +113,7 @@ def test_no_gate_and_an_accuracy_that_is_kept_do_not_contradict_each_other(
     assert "What is shown above is the accuracy of one pupil" in page.text
 
 
-def test_the_headline_of_a_gate_says_what_shipped_thresholds_do_to_accuracy(
+def test_the_headline_of_a_gate_says_what_one_rule_for_both_does_to_accuracy(
     tmp_path: Path,
 ) -> None:
     result = sample_run(tmp_path, [VGG, SAME], images=_paths(200))
@@ -132,9 +132,7 @@ def test_the_headline_of_a_gate_says_what_shipped_thresholds_do_to_accuracy(
     verdict = ArtifactVerdict(entry="same", verdict="fail", findings=(finding,))
     gate = GateResult(verdict="fail", artifacts=(verdict,), best="same")
     sentence = _headline(result.model_copy(update={"gate": gate}), tmp_path).sentence
-    assert (
-        "at the thresholds that the gate reads it is 50.0\u00a0%, against 90.0\u00a0%" in sentence
-    )
+    assert "read by one rule, as in the gate, it is 50.0\u00a0%, against 90.0\u00a0%" in sentence
     assert "-40.0 points" in sentence.replace("\u2212", "-")
 
 

@@ -26,9 +26,9 @@ _POINTS = f"{100 * MARGIN:.0f} points"
 BADGE = f"shown within {_POINTS}"
 KEEPS = (
     f"“Keeps” means here: shown to lose less than {_POINTS} of accuracy, by the exact test that "
-    f"the release gate uses. The pupil was chosen on the validation images (the smallest within "
-    f"{100 * NEAR:.0f} points of its teacher there, else the nearest), so that this is the only "
-    f"test on the test images. It holds for images like these."
+    f"the release gate uses, of both models as they ship. The pupil was chosen on the validation "
+    f"images (the smallest within {100 * NEAR:.0f} points of its teacher there, else the nearest), "
+    f"so that this is the only test on the test images. It holds for images like these."
 )
 _PASSED = "smallest that passes the gate"
 _PASSES = "“Passes” means here: met every condition of the recipe’s release gate, below."
@@ -124,7 +124,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     pupil = min(passed, key=_size) if passed else judged.get(gate.best or "")
     teacher = lineage.reference(pupil.entry) if pupil else None
     difference = answers.difference(pupil.name, teacher.name) if pupil and teacher else None
-    at_thresholds = _at_thresholds(gate, pupil, teacher) if pupil and teacher else ""
+    by_one_rule = _by_one_rule(gate, pupil, teacher) if pupil and teacher else ""
     unmet = [f"{name} ({verdict})" for name, verdict in verdicts.items() if verdict != "pass"]
     if pupil and passed:
         smaller = (
@@ -139,7 +139,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
         title = f"Nothing passes the release gate{nearest}"
     return Headline(
         title=title,
-        sentence=_sentence(pupil, teacher, difference) + at_thresholds
+        sentence=_sentence(pupil, teacher, difference) + by_one_rule
         if pupil
         else gate.reason or "",
         keeps=bool(passed),
@@ -151,20 +151,22 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     )
 
 
-def _at_thresholds(gate: GateResult, pupil: Judged, teacher: Judged) -> str:
-    """Say what the gate found of accuracy, where a threshold that ships gives other answers."""
+def _by_one_rule(gate: GateResult, pupil: Judged, teacher: Judged) -> str:
+    """Say what the gate found of accuracy, where its rule for both gives other answers."""
     for artifact in gate.artifacts:
         for found in artifact.findings:
             asked = artifact.entry, found.condition, found.against, found.group
             if asked != (pupil.name, "accuracy", teacher.name, None) or not found.difference:
                 continue
-            if found.other is None or math.isclose(found.value, _accuracy(pupil).value):
+            pair = (found.value, _accuracy(pupil)), (found.other, _accuracy(teacher))
+            if all(value is None or math.isclose(value, own.value) for value, own in pair):
                 return ""
             points = formatting.points(found.difference.value)
             interval = formatting.points_interval(found.difference)
             return (
-                f" That is of the most probable class; at the thresholds that the gate reads it is "
-                f"{formatting.percent(found.value)}, against {formatting.percent(found.other)}: "
+                f" So they ship; read by one rule, as in the gate, it is "
+                f"{formatting.percent(found.value)}, against "
+                f"{formatting.percent(found.value - found.difference.value)}: "
                 f"{points} points ({interval})."
             )
     return ""
