@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from publishable_runs import published_text, release
 
+from pupila.chance import check_chance
 from pupila.intervals import proportion
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
@@ -37,6 +38,23 @@ def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path)
         *("`vgg16`", "pupila verify clinic --version 1"),
     )
     assert [each for each in told if each not in card] == []
+
+
+def test_the_card_says_first_that_a_teacher_is_unproven(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    chance = check_chance([[0.9, 0.1], [0.1, 0.9]], [0, 1], ("normal", "glaucoma"))
+    entries = [
+        each.model_copy(update={"chance": chance}) if each.kind == "teacher" else each
+        for each in given.result.entries
+    ]
+    result = given.result.model_copy(update={"entries": tuple(entries)})
+    publish(folder, replace(given, result=result))
+    card = published_text(folder, 1, CARD)
+    sentence = (
+        "> **Teacher vgg16 is not shown to be above chance on 2 validation images (1 normal, 1 "
+        "glaucoma): it takes at least 2 of each class to show anything.**"
+    )
+    assert 0 < card.index(sentence) < card.index("Made by Pupila")
 
 
 def test_the_card_gives_sensitivity_at_the_threshold_that_ships(folder: Registry, tmp_path: Path):

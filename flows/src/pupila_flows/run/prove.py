@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from prefect import get_run_logger
 
-from pupila.chance import ChanceCheck, check_chance
+from pupila.chance import ChanceCheck
 from pupila.errors import PupilaError
 from pupila_flows.jobs.prove_teacher import ProveTeacher
 from pupila_flows.plan.plan import PlannedTeacher
@@ -25,14 +24,13 @@ def proven_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
         PupilaError: one is not above chance, and the recipe does not say that it is `unproven`.
     """
     found: dict[str, ChanceCheck] = {}
-    for teacher in run.plan.teachers:
-        checked = _checked(run, teacher, teachers)
-        if checked:
-            found[teacher.name] = checked
     refused: list[str] = []
     for teacher in run.plan.teachers:
-        checked = found.get(teacher.name)
-        if checked is None or checked.above:
+        checked = _checked(run, teacher, teachers)
+        if checked is None:
+            continue
+        found[teacher.name] = checked
+        if checked.above:
             continue
         sentence = f"Teacher {teacher.name!r} is {checked.finding(_SPLIT)}."
         if teacher.name in run.plan.unproven:
@@ -46,8 +44,9 @@ def proven_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
 
 def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
     """Return what a teacher reached; None where it need not be asked, or cannot be."""
-    classes, images = teacher.contract.classes, run.dataset
-    if not same_classes(classes, images.classes) or run.plan.gives_only_features(teacher.name):
+    images = run.dataset
+    answers = same_classes(teacher.contract.classes, images.classes)
+    if not answers or run.plan.gives_only_features(teacher.name):
         return None
     future = teachers[teacher.name]
     future.wait()
@@ -56,8 +55,6 @@ def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceChec
     artifact = run.workspace.store.open(result_of(future.state).value.artifact)
     if artifact.record.untrained:
         return None
-    if _SPLIT not in images.splits:
-        return check_chance(np.zeros((0, len(classes))), [], classes, run.positive)
     job = ProveTeacher.of(
         run.workspace, teacher.name, artifact, images.select(_SPLIT), run.positive
     )
