@@ -26,6 +26,10 @@ def add(*, progress, left, right):
     print("chatter")
     return {"sum": left + right, "legacy": os.environ.get("TF_USE_LEGACY_KERAS")}
 
+def tell_threads(*, progress):
+    from pupila.threads import model_threads
+    return {"ours": model_threads(), "tensorflow": os.environ["TF_NUM_INTRAOP_THREADS"]}
+
 def refuse(*, progress):
     raise PupilaError("classes is 'x'")
 
@@ -72,6 +76,15 @@ def test_the_answer_the_progress_and_the_log_come_back(
     assert answer == {"sum": 5, "legacy": None}
     assert told[-1] == (2, 2, "added")
     assert "chatter" in log.read_text()
+
+
+def test_models_compute_with_as_many_threads_as_asked_for(
+    job: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    log, target = tmp_path / "log", job("tell_threads")
+    assert child.call(target, {}, log, _ignore, threads=3) == {"ours": 3, "tensorflow": "3"}
+    assert child.call(target, {}, log, _ignore) == {"ours": 2, "tensorflow": "2"}
 
 
 def test_a_users_mistake_comes_back_as_it_was_raised(job: Callable[[str], str], tmp_path: Path):

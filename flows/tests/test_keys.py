@@ -157,8 +157,8 @@ def step(place: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunS
     return RunStep.of(place, node, dataset).on([StoredArtifact.of(beads)])
 
 
-def keys(place: Workspace, dataset: Dataset, beads: Artifact) -> dict[str, str]:
-    """Return the key of every kind of job that has to do with a plugin, by a name for it."""
+def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) -> dict[str, str]:
+    """Return the key of many a job, by a name for it."""
     section, runner = EvaluateSection(), installed().runner("beads")
     source = place.root / "teacher.beads"
     source.write_text("o-o")
@@ -176,7 +176,7 @@ def keys(place: Workspace, dataset: Dataset, beads: Artifact) -> dict[str, str]:
         "check": CheckData.of(place, dataset, data, "images"),
         "draw": MakeSynthetic.of(place, 0, {}),
     }
-    return {name: job.key for name, job in jobs.items()}
+    return {name: job.with_threads(threads).key for name, job in jobs.items()}
 
 
 def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
@@ -201,6 +201,14 @@ def test_another_version_of_what_core_requires_does_everything_again(
     with packages(tmp_path / "new", **{library: "99.0"}):
         after = keys(place, dataset, beads)
     assert {name for name in before if before[name] == after[name]} == set()
+
+
+def test_another_number_of_threads_does_again_what_asks_or_trains_a_model(
+    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact
+):
+    with packages(tmp_path / "path"):
+        before, after = (keys(place, dataset, beads, threads) for threads in (2, 1))
+    assert {name for name in before if before[name] == after[name]} == {"check"}
 
 
 def test_every_job_that_computes_has_its_code_in_its_key():

@@ -29,6 +29,9 @@ class Origin(BaseModel):
     version: str = Field(description="Version of that distribution.")
     config: dict[str, Any] = Field(default_factory=dict, description="The plugin's settings.")
     seed: int | None = Field(default=None, description="Seed of the run, where it was used.")
+    threads: int | None = Field(
+        default=None, description="Threads with which models computed in its making."
+    )
     inputs: tuple[str, ...] = Field(default=(), description="Digests of the input artifacts.")
     dataset: str | None = Field(default=None, description="Fingerprint of the data used.")
     source: str | None = Field(default=None, description="SHA-256 of the imported model file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import closing
 from functools import partial
@@ -33,6 +32,7 @@ from pupila.predictions import Predictions, checked_outputs, open_model
 from pupila.registry import installed
 from pupila.runtime import OpenModel, OpenPage, Progress
 from pupila.store import write_atomically
+from pupila.threads import model_threads
 
 _FEWEST_REPEATS = 5
 _LATENCY_SECONDS = 5.0
@@ -63,7 +63,8 @@ def evaluate(
     Answers come from the files, through the runner of their format, and are kept in `predictions`.
     The threshold is chosen on the validation split, where the data has one. `reference` is a
     name and an artifact to compare with image by image: a teacher, as a rule. Latency is measured
-    with `threads` threads, all cores where None. With `open_set`, it is judged as a gate too.
+    with `threads` threads, those of the run where None. With `open_set`, it is judged as a gate
+    too.
 
     Raises:
         PupilaError: the split is empty, the classes do not match, or the answers are no
@@ -123,9 +124,9 @@ def measure(
 ) -> Measurement:
     """Return what `artifact` takes to ship, and to answer to the first of `images`.
 
-    Latency is measured with `threads` threads, all cores where None.
+    Latency is measured with `threads` threads, those of the run where None.
     """
-    threads = threads or os.cpu_count() or 1
+    threads = threads or model_threads()
     image = images.image(0, artifact.record.input)
     with closing(open_model(artifact, threads)) as model:
         latency = _latency(model, image, latency_repeats)
@@ -159,7 +160,7 @@ def attempt(
             artifact's contract does not allow.
     """
     runner, own = installed().runtime(runtime), installed().runner(artifact.format)
-    threads = threads or os.cpu_count() or 1
+    threads = threads or model_threads()
     pixels = dataset.pixels(artifact.record.input)
     images = np.stack([pixels[row] for row in range(len(dataset))])
     with closing(runner.load()(artifact, threads)) as opened:

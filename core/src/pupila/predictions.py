@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pupila.plugin import Runner
 from pupila.registry import installed
 from pupila.requirements import versions
 from pupila.runtime import OpenModel, Progress
+from pupila.threads import model_threads
 from pupila.views import AS_IS, Augmentation
 
 Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -80,7 +80,7 @@ class Predictions:
         Columns are in the order of the artifact's own classes.
         """
         registry = installed()
-        code = registry.code_of(registry.runner(artifact.format))
+        code = (*registry.code_of(registry.runner(artifact.format)), f"{model_threads()} threads")
         views = self._views(
             artifact, dataset, augmentation, progress, code, partial(_opened, artifact)
         )
@@ -106,7 +106,7 @@ class Predictions:
         computes it from pictures of the artifact's input size, raw RGB as models read it; it is
         entered once, and only if a view is missing.
         """
-        code = (what, *versions(distribution))
+        code = (what, *versions(distribution), f"{model_threads()} threads")
         return self._views(
             artifact, dataset, augmentation, progress, code, partial(_telling, opened)
         )
@@ -139,9 +139,9 @@ class Predictions:
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
-    """Open an artifact in the runtime of its format, with all cores unless `threads` says less."""
+    """Open an artifact in the runtime of its format, with `threads` threads or those of a run."""
     runner = installed().runner(artifact.format)
-    return runner.load()(artifact, threads or os.cpu_count() or 1)
+    return runner.load()(artifact, threads or model_threads())
 
 
 def checked_outputs(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pupila.runtime import Progress
+from pupila.threads import DEFAULT_THREADS
 from pupila_flows.execution import child
 from pupila_flows.execution.worker_check import ClusterConnection
 
@@ -24,6 +25,8 @@ class ProcessCall:
     """File that whoever waits for the answer holds locked, for as long as they do."""
     alone: Path
     """File that the child holds locked for as long as it lives."""
+    threads: int = DEFAULT_THREADS
+    """With how many a model computes there, however many cores there are."""
     connection: ClusterConnection | None = None
     """Where it has parts of it done, its argument `connection`: on a cluster, such a call mostly
     waits for others, and takes no worker's place."""
@@ -42,4 +45,5 @@ class ProcessCall:
             timeout_seconds=self.timeout_seconds,
             children=children,
             alone=self.alone,
+            threads=self.threads,
         )

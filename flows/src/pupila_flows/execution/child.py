@@ -24,6 +24,8 @@ from typing import IO, Any
 
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
+from pupila.threads import DEFAULT_THREADS
+from pupila.threads import environment as thread_settings
 from pupila_flows.execution import locks
 
 _GRACE_SECONDS = 5.0
@@ -93,13 +95,14 @@ def call(
     timeout_seconds: float | None = None,
     children: Children | None = None,
     alone: Path | None = None,
+    threads: int = DEFAULT_THREADS,
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
     `target` is a function as `name_of` writes it, or the `call` of a job; arguments and answer are
     JSON values. The process is one of `children` for as long as it lives, and all that time holds
     the file `alone` locked: one that begins before another has ended, whoever started that, waits
-    for it.
+    for it. Models compute with so many `threads` in it.
 
     Raises:
         PupilaError: the function raised one.
@@ -108,6 +111,7 @@ def call(
     family = children or Children()
     reader, writer = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key not in _SCRUBBED}
+    environment |= thread_settings(threads)
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
     # -P: what lies in the user's folder must not stand in for a module of ours
     program = [sys.executable, "-P", "-m", __name__, target]

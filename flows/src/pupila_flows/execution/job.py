@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -43,6 +43,8 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     returns: ClassVar[Any]
     """Type of the result: a pydantic model, or a union of some."""
+    runs_models: ClassVar[bool] = False
+    """Whether models are trained or asked in its process: its key then has `model_threads`."""
     may_run_elsewhere: ClassVar[bool] = False
     """Whether a worker of a cluster may do it; a latency is of the machine that it names."""
     seconds_allowed: ClassVar[float | None] = None
@@ -51,6 +53,8 @@ class Job(BaseModel, ABC, Generic[ResultT]):
     workspace: Annotated[Workspace, NOT_KEYED]
     title: Annotated[str, NOT_KEYED]
     """What terminal, Prefect's UI and the name of the log call it."""
+    model_threads: int | None = None
+    """With how many threads models compute; None where none does. A session gives it."""
 
     @abstractmethod
     def run(self, progress: Progress) -> ResultT:
@@ -64,6 +68,10 @@ class Job(BaseModel, ABC, Generic[ResultT]):
         """Tell whether the files that a remembered result names are still there, unaltered."""
         del result
         return True
+
+    def with_threads(self, count: int) -> Self:
+        """Return the same job with so many threads for models, where it has to do with any."""
+        return self.model_copy(update={"model_threads": count}) if self.runs_models else self
 
     @property
     def timeout_seconds(self) -> float | None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
+from pupila.threads import DEFAULT_THREADS
 from pupila_flows.execution import child, dask, step_workers
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.job import Job, JobResult
@@ -34,6 +35,8 @@ class Session:
     children: child.Children
     cluster: dask.Cluster | None
     """Where jobs that may run elsewhere do; None where all run here."""
+    threads: int
+    """With how many each model computes."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -41,9 +44,15 @@ _session: ContextVar[Session] = ContextVar("session")
 
 @contextmanager
 def session(
-    workspace: Workspace, workers: int, address: str | None = None, reads: Sequence[Path] = ()
+    workspace: Workspace,
+    workers: int,
+    address: str | None = None,
+    reads: Sequence[Path] = (),
+    threads: int = DEFAULT_THREADS,
 ) -> Generator[None]:
     """Make a session current for as long as the block lasts; its processes end with it.
+
+    Models compute with so many `threads` in each of them.
 
     With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`.
 
@@ -53,7 +62,7 @@ def session(
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
     joined = dask.joined(workspace, address, reads) if address else nullcontext()
     with joined as cluster:
-        token = _session.set(Session(workspace, slots, children, cluster))
+        token = _session.set(Session(workspace, slots, children, cluster, threads))
         try:
             yield
         finally:
@@ -71,7 +80,9 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
         PupilaError: what it was given is wrong.
         ChildFailed: its process crashed.
     """
-    here, key = _session.get(), job.key
+    here = _session.get()
+    job = job.with_threads(here.threads)
+    key = job.key
     with FileLock(here.workspace.lock(key)):
         known = _remembered(job, key, here)
         if known is not None:
@@ -128,6 +139,7 @@ def _answer(
         timeout_seconds=job.timeout_seconds,
         wanted=here.workspace.lock(key),
         alone=here.workspace.lock(f"{key}-try"),
+        threads=here.threads,
     )
     if here.cluster and job.may_run_elsewhere:
         sent = step_workers.with_workers(call, here.cluster) if job.farms_out else call

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from pupila.errors import PupilaError
 from pupila.step import PartFailed
+from pupila.threads import model_threads
 from pupila_flows.execution import dask
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.child import ChildFailed, name_of
@@ -60,6 +61,7 @@ class DaskWorkerPool:
             timeout_seconds=None,
             wanted=self._wanted,
             alone=self._locks / f"{name}.lock",
+            threads=model_threads(),
         )
         cluster = self._connected()
         try:

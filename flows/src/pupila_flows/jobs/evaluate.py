@@ -68,6 +68,7 @@ class OpenSetJobImages(BaseModel):
 class Evaluate(Job[Evaluation | Measurement]):
     """Measure what an artifact answers and costs; of one that was never trained, what it costs."""
 
+    runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Evaluation | Measurement
     seconds_allowed: ClassVar[float | None] = 3600.0
 

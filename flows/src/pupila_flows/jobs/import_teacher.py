@@ -26,6 +26,7 @@ from pupila_flows.workspace import Workspace
 class ImportTeacher(ArtifactJob):
     """Read a model file, or a SavedModel's folder."""
 
+    runs_models: ClassVar[bool] = True
     seconds_allowed: ClassVar[float | None] = 1800.0
     """Far more than any model takes: libraries may read a damaged file forever."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pupila.dataset import Dataset
 from pupila.evaluation import Metrics
@@ -29,6 +29,7 @@ from pupila_flows.workspace import Workspace
 class RunStep(ArtifactJob):
     """Have a plugin make an artifact."""
 
+    runs_models: ClassVar[bool] = True
     plugin: str
     config: dict[str, Any]
     inputs: tuple[str, ...] = ()
@@ -115,6 +116,7 @@ class RunStep(ArtifactJob):
                 plugin,
                 config=step.config.model_dump(mode="json"),
                 seed=step.seed,
+                threads=self.model_threads,
                 inputs=tuple(artifact.digest for artifact in step.inputs),
                 dataset=step.dataset.fingerprint if step.dataset else None,
             )

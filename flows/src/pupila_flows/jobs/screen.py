@@ -20,6 +20,7 @@ from pupila_flows.workspace import Workspace
 class Screen(Job[Check]):
     """List the images that do not look like the rest."""
 
+    runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Check
     seconds_allowed: ClassVar[float | None] = 3600.0
 

@@ -26,6 +26,7 @@ class SyntheticData(BaseModel):
 class MakeSynthetic(Job[SyntheticData]):
     """Draw images, and train a teacher on them."""
 
+    runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = SyntheticData
 
     folder: Annotated[Path, NOT_KEYED]

@@ -22,6 +22,7 @@ from pupila_flows.workspace import Workspace
 class TryRuntime(Job[Trial]):
     """See whether an artifact runs there, how fast, and whether it answers as it should."""
 
+    runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Trial
     seconds_allowed: ClassVar[float | None] = 3600.0
 
@@ -48,7 +49,7 @@ class TryRuntime(Job[Trial]):
         section: EvaluateSection,
         source: str | None,
     ) -> TryRuntime:
-        """Return the job for an artifact and a runtime; `threads` None takes all cores."""
+        """Return the job for an artifact and a runtime; `threads` None takes those of the run."""
         own = installed().runner(artifact.format)
         return cls(
             workspace=workspace,
@@ -60,7 +61,7 @@ class TryRuntime(Job[Trial]):
             threads=threads,
             latency_repeats=section.latency_repeats,
             cpu=cpu_name(),
-            cores=threads or os.cpu_count(),
+            cores=os.cpu_count(),
             code=code_of(runner, own),
         )
 

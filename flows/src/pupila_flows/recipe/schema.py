@@ -22,6 +22,7 @@ from pydantic import (
 
 from pupila.contract import OutputContract, OutputKind
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
+from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.publish import PublishSection
@@ -212,8 +213,7 @@ class EvaluateSection(Section):
     )
     threads: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(),
-        description="Numbers of threads with which it is tried; by default as many as there are "
-        "cores.",
+        description="Numbers of threads with which it is tried; by default the recipe's `threads`.",
     )
     probe_images: int = Field(
         default=50,
@@ -267,6 +267,12 @@ class Recipe(Section):
         description="Number of seeds that each training is run with: `seed` and those after it.",
     )
     workers: int = Field(default=2, ge=1, description="Steps that may run side by side.")
+    threads: int = Field(
+        default=DEFAULT_THREADS,
+        ge=1,
+        description="Threads with which each model is trained and asked, however many cores there "
+        "are: another number makes other models.",
+    )
     runner: RunnerSection | None = Field(
         default=None, description="Other machines for the steps; judging stays on this one."
     )

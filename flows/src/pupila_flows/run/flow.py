@@ -125,8 +125,9 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
     started, clock = datetime.now(UTC), time.monotonic()
+    recipe = plan.recipe
     workspace.store.collect_garbage()
-    with session(workspace, plan.recipe.workers, plan.address, plan.reads):
+    with session(workspace, recipe.workers, plan.address, plan.reads, recipe.threads):
         # what is checked and screened are the images that were given, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, keras_files
 from pupila.memory import peak_memory_bytes
+from pupila.threads import model_threads
 from pupila_keras.border import import_keras, import_tensorflow
 from pupila_keras.savedmodel import served
 
@@ -55,7 +55,7 @@ def _use_threads(threads: int) -> int:
         threading.set_intra_op_parallelism_threads(threads)
         threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
-        return threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+        return threading.get_intra_op_parallelism_threads() or model_threads()
     return threads
 
 

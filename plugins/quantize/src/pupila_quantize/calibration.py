@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, Progress, PupilaError
 from pupila.arrays import Pixels
+from pupila.threads import model_threads
 from pupila_quantize.edge_quantizer import (
     QSV,
     CalibrationMode,
@@ -68,7 +68,7 @@ def measure_ranges(
     signature, argument, dtype = _entrance(path)
     calibrator = Calibrator(
         str(path),
-        num_threads=os.cpu_count() or 1,
+        num_threads=model_threads(),
         mode=CalibrationMode.CALIBRATION_PROFILER_BASED,
         qsv_update_func=min_max_update,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from pupila.arrays import Pixels
 from pupila.exact import as_written, exact
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import FloatComparison, Measured, PluginWarning
+from pupila.threads import model_threads
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
@@ -125,7 +125,7 @@ def answers(
     flatbuffer: Path, images: NDArray[np.uint8] | Pixels, progress: Progress
 ) -> NDArray[np.float32]:
     """Return the raw outputs of a flatbuffer `(images, columns)`, dequantised."""
-    interpreter = Interpreter(flatbuffer, threads=os.cpu_count() or 1)
+    interpreter = Interpreter(flatbuffer, threads=model_threads())
     return interpreter.predict(images, progress, what="validation images", precision=np.float64)
 
 

@@ -6,7 +6,6 @@ is an input of its own. Patches at the border have the zeros of the padding in t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from pupila import Progress
 from pupila.arrays import Pixels
 from pupila.litert.flatbuffer import import_schema
 from pupila.litert.interpreter import Interpreter
+from pupila.threads import model_threads
 from pupila_quantize.weighted import Weighted, read_weighted
 
 schema = import_schema()
@@ -49,7 +49,7 @@ def observe(
 ) -> list[Inputs]:
     """Run `images[rows]` through a float flatbuffer; return the inputs of what has weights."""
     operators = read_weighted(path)
-    interpreter = Interpreter(path, threads=os.cpu_count() or 1, keep_all_tensors=True)
+    interpreter = Interpreter(path, threads=model_threads(), keep_all_tensors=True)
     random = np.random.default_rng(0)
     inputs: list[Inputs] = []
     for done, row in enumerate(rows, start=1):

@@ -18,6 +18,7 @@ from pupila.digest import digest_json
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.runtime import Progress
 from pupila.store import write_atomically
+from pupila.threads import model_threads
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import train
@@ -70,11 +71,15 @@ class LessonFile:
         return cls(path, lesson.digest)
 
 
-def begin(parent: int, threads: int) -> None:
-    """Prepare a worker, which ends when the process `parent` has."""
+def begin(parent: int) -> None:
+    """Prepare a worker, which ends when the process `parent` has.
+
+    However many work side by side, each computes with as many threads: a candidate would else
+    depend on the others.
+    """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     tf = import_tensorflow()
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(model_threads())
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 

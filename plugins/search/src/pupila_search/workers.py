@@ -112,10 +112,9 @@ class _Processes:
             self.idle.put(process)
 
     def started(self) -> ProcessPoolExecutor:
-        """Return a process that starts with its first task and shares the cores with the others."""
-        threads = max(1, (os.cpu_count() or 1) // self.count)
-        given = os.getpid(), threads
-        return ProcessPoolExecutor(1, get_context("spawn"), initializer=begin, initargs=given)
+        """Return a process that starts with its first task."""
+        context = get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=begin, initargs=(os.getpid(),))
 
 
 @dataclass(frozen=True)

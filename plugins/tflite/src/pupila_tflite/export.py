@@ -7,7 +7,6 @@ and the calibration of int8 want it so, and preprocessing lies inside.
 from __future__ import annotations
 
 import gc
-import os
 import tempfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from pupila import Config, Product, PupilaError, Step, keras_files
 from pupila.measured import Measured, ProbeComparison
+from pupila.threads import model_threads
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
@@ -65,7 +65,7 @@ def _release() -> None:
 
 def _difference(target: Path, probes: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
     """Return the largest absolute difference of the flatbuffer's answers from `expected`."""
-    answers = LiteRTModel(target, os.cpu_count() or 1).predict(probes, ignore_progress)
+    answers = LiteRTModel(target, model_threads()).predict(probes, ignore_progress)
     difference = float(np.abs(answers - expected.reshape(answers.shape)).max())
     limit = _TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= limit:  # so written that "not a number" is refused too
