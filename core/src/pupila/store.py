@@ -115,13 +115,17 @@ class Store:
             _sync_one(self._objects)
         return target
 
+    def path_of(self, digest: str) -> Path:
+        """Return where the artifact of that digest lies, or would."""
+        return self._objects / digest
+
     def open(self, digest: str) -> Artifact:
         """Return a stored artifact after checking every byte of it.
 
         Raises:
             PupilaError: there is none of that digest, or it was altered on disk.
         """
-        path = self._objects / digest
+        path = self.path_of(digest)
         if not is_artifact(path):
             raise PupilaError(f"No artifact {digest!r} in {self.root}.")
         return _checked(path, digest, "run again to have it remade")

@@ -206,6 +206,11 @@ class GateResult(_Model):
     reason: str | None = Field(
         default=None, description="Why nothing was judged, where nothing was."
     )
+    untraced: tuple[str, ...] = Field(
+        default=(),
+        description="What was compared with and may have been trained on the test images: which "
+        "images it was trained on, or a model it was made from, is not known.",
+    )
     best: str | None = Field(
         default=None,
         description="Where none passed, the entry that came nearest; its artifact is kept.",

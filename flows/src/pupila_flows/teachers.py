@@ -19,6 +19,7 @@ from uuid import uuid4
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
+from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.contract import OutputContract, OutputKind
 from pupila.errors import PupilaError, nearest
 from pupila.store import write_atomically
@@ -54,6 +55,17 @@ class ShelvedTeacher:
     path: Path
     """The model file, SavedModel folder, or folder of an artifact."""
     record: TeacherRecord
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the version; what is known of its training images lies there."""
+        return self.path.parent.parent
+
+    @property
+    def training_images(self) -> Path | None:
+        """File that tells which images it was trained on; None where that is not known."""
+        file = self.folder / TRAINING_IMAGES_NAME
+        return file if file.is_file() else None
 
 
 class Shelf:

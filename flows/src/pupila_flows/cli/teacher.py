@@ -40,6 +40,13 @@ def add(
         str | None,
         typer.Option(help="softmax, logits or sigmoid; by default that of the last version."),
     ] = None,
+    trained_on: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or CSV of the images that it was trained on (its split `test` aside): the "
+            "release gate compares with no model that has seen the test images.",
+        ),
+    ] = None,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +57,7 @@ def add(
 
     place = Workspace.at(workspace)
     with working(as_json):
-        shelved = shelve(place, name, file, parse_classes(classes), output)
+        shelved = shelve(place, name, file, parse_classes(classes), output, trained_on)
     told = shelved.changed and _tell(place.root, shelved.teacher)
     if as_json:
         print(json.dumps(_row(shelved.teacher) | {"changed": shelved.changed, "told": told}))
@@ -118,6 +125,7 @@ def _row(teacher: ShelvedTeacher) -> dict[str, object]:
         "added": record.added,
         "classes": list(record.classes),
         "output": record.output,
+        "training_images": "known" if teacher.training_images else "unknown",
         "path": str(teacher.path),
     }
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from pupila.artifact import Artifact, Origin
+from pupila.digest import digest_file
 from pupila.errors import PupilaError
 from pupila.plugin import Plugin
 from pupila.registry import installed
 from pupila.step import Product
-from pupila_flows.execution.job import Job
+from pupila_flows.execution.job import Job, Keyed
 
 
 class StoredArtifact(BaseModel):
@@ -42,6 +44,14 @@ class ArtifactJob(Job[StoredArtifact]):
         except PupilaError:
             return False
         return True
+
+
+def _content(file: Path) -> str:
+    return digest_file(file)
+
+
+TrainedOn = Annotated[Path, Keyed(_content)] | None
+"""File that tells which images a teacher was trained on; None where that is not known."""
 
 
 def as_declared(product: Any, plugin: Plugin, format: str) -> Product:

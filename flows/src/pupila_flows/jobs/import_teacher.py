@@ -9,11 +9,13 @@ from pupila.contract import OutputContract
 from pupila.digest import digest_tree
 from pupila.registry import installed
 from pupila.runtime import Progress
+from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import NOT_KEYED
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
 from pupila_flows.jobs.artifact_job import (
     ArtifactJob,
     StoredArtifact,
+    TrainedOn,
     as_declared,
     origin_of,
     record_fields,
@@ -33,19 +35,23 @@ class ImportTeacher(ArtifactJob):
     path: Annotated[Path, NOT_KEYED]
     sha256: str
     output: OutputContract
+    trained_on: TrainedOn = None
     code: Code
 
     @classmethod
     def of(cls, workspace: Workspace, teacher: PlannedTeacher) -> ArtifactJob:
         """Return the job for a teacher; one that is an artifact already is taken over as it is."""
         if teacher.artifact:
-            return AdoptArtifact.of(workspace, teacher.name, teacher.artifact)
+            return AdoptArtifact.of(
+                workspace, teacher.name, teacher.artifact, teacher.training_images
+            )
         return cls(
             workspace=workspace,
             title=teacher.name,
             path=teacher.path,
             sha256=digest_tree(teacher.path),
             output=teacher.contract,
+            trained_on=teacher.training_images,
             code=code_of(installed().loader(teacher.path)),
         )
 
@@ -58,5 +64,8 @@ class ImportTeacher(ArtifactJob):
             product = as_declared(loaded, loader, loader.produces)
             origin = origin_of(loader, source=digest_tree(self.path))
             artifact = store.add(folder, **record_fields(product, origin))
+        known = TrainingImages.read(self.trained_on.parent) if self.trained_on else None
+        if known:
+            known.write(artifact.path)
         progress(1, 1, f"read {self.path.name}")
         return StoredArtifact.of(artifact)

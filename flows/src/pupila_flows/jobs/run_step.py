@@ -11,6 +11,7 @@ from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila.step import Step
 from pupila_flows.data import exclude
+from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import NOT_KEYED
 from pupila_flows.execution.step_workers import worker_pool
 from pupila_flows.execution.worker_check import ClusterConnection
@@ -121,4 +122,12 @@ class RunStep(ArtifactJob):
                 dataset=step.dataset.fingerprint if step.dataset else None,
             )
             artifact = workspace.store.add(folder, **record_fields(product, origin))
+            self._training_images(step).write(artifact.path)
         return StoredArtifact.of(artifact)
+
+    @staticmethod
+    def _training_images(step: Step[Any]) -> TrainingImages:
+        """Return what a model was learned from, and all that it was made from."""
+        own = [] if step.dataset is None else [TrainingImages.of(step.dataset)]
+        of_inputs = (TrainingImages.read(artifact.path) for artifact in step.inputs)
+        return TrainingImages.together((*own, *of_inputs))

@@ -30,6 +30,8 @@ class PlannedTeacher:
     contract: OutputContract
     artifact: Artifact | None = None
     """Where it lies elsewhere; None where there is a model file to be read."""
+    training_images: Path | None = None
+    """File that tells which images it was trained on, where the store of teachers has one."""
 
 
 @dataclass(frozen=True)

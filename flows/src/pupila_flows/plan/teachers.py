@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pupila.contract import OutputContract
@@ -38,7 +39,8 @@ def _located(
     shelved = _shelved(facts.shelf, written)
     if shelved:
         recorded = shelved.record.contract
-        return (yield from _teacher(facts, name, valid, shelved.path, recorded))
+        planned = yield from _teacher(facts, name, valid, shelved.path, recorded)
+        return planned and replace(planned, training_images=shelved.training_images)
     path = yield from facts.existing(written, ("teachers", name, "path"), "model")
     return (yield from _teacher(facts, name, valid, path, None)) if path else None
 

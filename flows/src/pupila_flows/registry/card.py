@@ -233,7 +233,12 @@ def _gate(gate: GateResult | None) -> list[str]:
     rows = [row for each in gate.artifacts for row in _findings(each)]
     before = f" What was current before: {gate.published}." if gate.published else ""
     head = ["model", "condition", "margin or limit", "verdict", "found"]
-    return ["## Gate", "", f"Verdict: **{gate.verdict}**.{before}", "", *_table(head, rows)]
+    untraced = formatting.listed([plain(each) for each in gate.untraced])
+    unknown = (
+        f" Whether {untraced} saw test images in training cannot be known." if untraced else ""
+    )
+    said = f"Verdict: **{gate.verdict}**.{before}{unknown}"
+    return ["## Gate", "", said, "", *_table(head, rows)]
 
 
 def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:

@@ -14,6 +14,8 @@ from pupila.digest import digest_tree
 from pupila.errors import PupilaError, nearest
 from pupila.registry import installed
 from pupila.store import is_artifact
+from pupila_flows.data.reading import read_data
+from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
@@ -37,11 +39,14 @@ def shelve(
     source: Path,
     classes: tuple[str, ...] | None = None,
     output: str | None = None,
+    trained_on: Path | None = None,
 ) -> Shelved:
     """Put a model on the shelf under a name, and let all later runs use it.
 
     What is not said of its output is taken from the artifact's record, or from the version before.
     An older version that comes again is made current; the same bytes twice change nothing.
+    `trained_on` are the images it was trained on, a folder or a CSV as of any data; those of a
+    split `test` are no part of them.
 
     Raises:
         PupilaError: there is no such model, no loader reads it, or its classes are not known.
@@ -49,6 +54,7 @@ def shelve(
     """
     if not source.exists():
         raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
+    images = trained_on and TrainingImages.of(read_data(trained_on, None, workspace.cache))
     shelf = Shelf.of(workspace.root)
     with shelf.locked(name):
         known = shelf.versions(name)
@@ -56,11 +62,19 @@ def shelve(
         contract = _contract(source, current, classes, output)
         identity = digest_tree(source), contract
         same = [each for each in known if (each.record.sha256, each.record.contract) == identity]
-        if current and current in same:
-            return Shelved(current, changed=False)
-        teacher = same[-1] if same else _added(workspace, shelf, name, source, contract)
-        shelf.make_current(teacher)
-    return Shelved(teacher, changed=True)
+        unchanged = current is not None and current in same
+        teacher = (
+            current
+            if current and unchanged
+            else same[-1]
+            if same
+            else _added(workspace, shelf, name, source, contract)
+        )
+        if images:
+            images.write(teacher.folder)
+        if not unchanged:
+            shelf.make_current(teacher)
+    return Shelved(teacher, changed=not unchanged)
 
 
 def _added(

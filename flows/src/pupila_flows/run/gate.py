@@ -19,6 +19,7 @@ from pupila_flows.recipe.graph import Graph
 from pupila_flows.results import ArtifactVerdict, Entry, GateResult
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents
+from pupila_flows.run.leaks import check_references
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
@@ -44,12 +45,13 @@ def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateR
     """Return what the gate says; where it could not be asked, that it is not passed, and why."""
     try:
         question = _question(run, section, entries)
+        untraced = check_references(run, question.cases)
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
     state = run_job(AskGate.of(run.workspace, question))
     if not state.is_completed():
         return GateResult(verdict="fail", artifacts=(), reason=reason_of(state))
-    return result_of(state).value
+    return result_of(state).value.model_copy(update={"untraced": untraced})
 
 
 def objections(gate: GateResult | None) -> list[str]:

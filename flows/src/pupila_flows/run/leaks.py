@@ -1,0 +1,52 @@
+"""Whether what the gate compares with was trained on the very images that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pupila.errors import PupilaError
+from pupila_flows.data.training_images import TrainingImages, seen_in_training
+from pupila_flows.gate.inputs import Case, Side
+from pupila_flows.run.context import Run
+
+_EXAMPLES = 3
+
+
+def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
+    """Return the references of which it cannot be known whether they were trained on test images.
+
+    Raises:
+        PupilaError: one was.
+    """
+    unknown: list[str] = []
+    for name, side in dict(_references(cases)).items():
+        known = TrainingImages.read(run.workspace.store.path_of(side.evaluation.artifact))
+        if known:
+            _refuse_trained_on(run, name, known)
+        if known is None or not known.complete:
+            unknown.append(name)
+    return tuple(unknown)
+
+
+def _references(cases: Iterable[Case]) -> Iterator[tuple[str, Side]]:
+    """Yield what artifacts are compared with, by what it is called; each once for a name."""
+    for case in cases:
+        if case.teacher:
+            yield case.teacher.name, case.teacher
+        for earlier in case.earlier:
+            if earlier.artifact:
+                yield f"{case.entry!r} of {earlier.called}", earlier.artifact
+
+
+def _refuse_trained_on(run: Run, name: str, known: TrainingImages) -> None:
+    distance = run.plan.recipe.data.expectations.near_duplicate_distance
+    seen = seen_in_training(known, run.dataset, distance)
+    if not seen:
+        return
+    examples = ", ".join(path.name for path in seen[:_EXAMPLES])
+    more = ", …" if len(seen) > _EXAMPLES else ""
+    raise PupilaError(
+        f"{name}, with which the gate compares, was trained on {len(seen)} of the "
+        f"{len(run.dataset.select('test'))} test images ({examples}{more}): its answers to those "
+        "prove nothing. Take them out of the split `test`, or compare with another model."
+    )
