@@ -11,6 +11,7 @@ from pupila.artifact import Record
 from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
 from pupila.measured import Measured, Timings
+from pupila.noninferiority import LEVEL
 
 _MANY_TIMES = 10
 """A number of images is told as a multiple of those there are, from this multiple on."""
@@ -189,6 +190,25 @@ class ArtifactVerdict(_Model):
     findings: tuple[Finding, ...]
 
 
+class Asked(_Model):
+    """How often the test images have decided: of many bad models one is lucky."""
+
+    test: str = Field(description="Fingerprint of the test images.")
+    answers: tuple[str, ...] = Field(
+        description="Digests of the different answers, and thresholds, that a verdict was given of "
+        "so far, this run's among them: those that this workspace and the registry know."
+    )
+
+    @property
+    def chance(self) -> float:
+        """Probability that one of so many models passes, each worse by just the margin.
+
+        It is `1 - (1 - LEVEL)^k`, of k models that err independently; those that err alike have
+        less.
+        """
+        return 1 - (1 - LEVEL) ** len(self.answers)
+
+
 class GateResult(_Model):
     """What the gate says of a run: the worst of its artifacts."""
 
@@ -210,6 +230,14 @@ class GateResult(_Model):
         default=(),
         description="What was compared with and may have been trained on the test images: which "
         "images it was trained on, or a model it was made from, is not known.",
+    )
+    asked: Asked | None = Field(
+        default=None, description="How often these test images decided; None where nothing was."
+    )
+    patients: int | None = Field(
+        default=None,
+        description="Patients whose images the test images are; None where the data does not tell, "
+        "so that each image was taken for another patient's.",
     )
     best: str | None = Field(
         default=None,

@@ -22,7 +22,8 @@ _TITLE_CHARACTERS = 120
 class Workspace:
     """Paths below `root`.
 
-    All but `store`, `runs`, `registry`, `teachers` and `station` may be deleted at any time.
+    All but `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be deleted at any
+    time.
     """
 
     root: Path
@@ -55,6 +56,12 @@ class Workspace:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    def asked(self, test: str) -> Path:
+        """Folder with a file for each different answer to these test images that was judged."""
+        folder = self.root / "asked" / test
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def data_docs(self, key: str) -> Path:
         """Folder of the pages that one check of the data writes."""

@@ -17,11 +17,32 @@ from pupila_flows.gate.conditions import (
 )
 from pupila_flows.gate.inputs import Earlier, Question, Side
 from pupila_flows.gate.rules import ALL_IMAGES, AskedImages, LimitRule, MarginRule
-from pupila_flows.gate.units import Unit
-from pupila_flows.results import Finding, Verdict
+from pupila_flows.gate.units import Unit, percent
+from pupila_flows.results import Finding, GateResult, Verdict
 
 _OTHERS = 3
 """Other steps that an advice names, at most."""
+
+
+def notes(gate: GateResult) -> list[str]:
+    """Say what else one must know to read the verdicts."""
+    said: list[str] = []
+    if gate.asked:
+        models = len(gate.asked.answers)
+        said.append(
+            f"These test images have decided about {models:,} different "
+            f"{'model' if models == 1 else 'models'} so far. Were each worse by just the margin, "
+            f"one of so many would pass with a probability of up to {percent(gate.asked.chance)}: "
+            f"that is for models that err independently; those that err alike have less."
+        )
+    if gate.artifacts:
+        said.append(
+            "Tests and intervals are as if every image were another patient's: the data does not "
+            "tell patients (a column `patient`)."
+            if gate.patients is None
+            else f"Tests and intervals count the {gate.patients:,} patients whose images these are."
+        )
+    return said
 
 
 def broken(entry: str, reason: str) -> Finding:

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import PurePath
 
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
+from pupila_flows.gate.messages import notes
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.manifest import Link, Override
 from pupila_flows.report import formatting
@@ -232,13 +233,15 @@ def _gate(gate: GateResult | None) -> list[str]:
         return ["## Gate", "", "The recipe had no gate: nothing here was held to a margin."]
     rows = [row for each in gate.artifacts for row in _findings(each)]
     before = f" What was current before: {gate.published}." if gate.published else ""
+    anchor = f" The anchor: {gate.anchor}." if gate.anchor else ""
+    said = [line for note in notes(gate) for line in (plain(note), "")]
     head = ["model", "condition", "margin or limit", "verdict", "found"]
     untraced = formatting.listed([plain(each) for each in gate.untraced])
     unknown = (
         f" Whether {untraced} saw test images in training cannot be known." if untraced else ""
     )
-    said = f"Verdict: **{gate.verdict}**.{before}{unknown}"
-    return ["## Gate", "", said, "", *_table(head, rows)]
+    verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}{unknown}"
+    return ["## Gate", "", verdict, "", *said, *_table(head, rows)]
 
 
 def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:

@@ -97,6 +97,7 @@ def render(result: RunResult, folder: Path) -> str:
         gates=gate_table(lineage),
         release=gate.panels(result, folder),
         release_words=gate.WORDS,
+        release_notes=gate.notes(result),
         mistakes=mistakes(result, lineage, answers, chosen, folder),
         disagreements=disagreements(result, lineage, answers, chosen, folder),
         graph=graph.draw(lineage) if result.entries else None,

@@ -11,6 +11,7 @@ from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, StepPlugin
 from pupila.registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
+from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.gains import gains
@@ -189,6 +190,7 @@ def gate_lines(result: RunResult) -> list[str]:
         lines += [f"    {finding.verdict}: {finding.text}" for finding in unmet]
         advice = dict.fromkeys(finding.advice for finding in unmet if finding.advice)
         lines += [f"    try: {sentence}" for sentence in advice]
+    lines += [f"  {note}" for note in notes(gate)]
     if gate.best:
         lines.append(f"  {gate.best} came nearest; it is kept as an artifact, not published.")
     return lines

@@ -16,9 +16,11 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reach import reach_of_plan
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
+from pupila_flows.registry import open_registry
 from pupila_flows.results import ArtifactVerdict, Entry, GateResult
+from pupila_flows.run.asked import asked
 from pupila_flows.run.context import Run
-from pupila_flows.run.incumbents import Incumbents
+from pupila_flows.run.incumbents import Incumbents, published_name, registry_address
 from pupila_flows.run.leaks import check_references
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
@@ -46,12 +48,15 @@ def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateR
     try:
         question = _question(run, section, entries)
         untraced = check_references(run, question.cases)
+        state = run_job(AskGate.of(run.workspace, question))
+        if not state.is_completed():
+            raise PupilaError(reason_of(state))
+        result: GateResult = result_of(state).value
+        registry = open_registry(registry_address(run)) if run.plan.recipe.publish else None
+        count = asked(run.workspace, question, registry, published_name(run))
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
-    state = run_job(AskGate.of(run.workspace, question))
-    if not state.is_completed():
-        return GateResult(verdict="fail", artifacts=(), reason=reason_of(state))
-    return result_of(state).value.model_copy(update={"untraced": untraced})
+    return result.model_copy(update={"untraced": untraced, "asked": count})
 
 
 def objections(gate: GateResult | None) -> list[str]:

@@ -18,6 +18,17 @@ from pupila_flows.run.context import Run
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
+def registry_address(run: Run) -> str:
+    """Return where a run publishes."""
+    return run.plan.registry or default_address(run.workspace.root)
+
+
+def published_name(run: Run) -> str:
+    """Return what the versions of a run are versions of."""
+    section = run.plan.recipe.publish
+    return (section and section.name) or run.plan.recipe.name
+
+
 @dataclass(frozen=True)
 class Incumbents:
     """What is published now, and what it must not drift away from; judged on a run's images."""
@@ -38,8 +49,8 @@ class Incumbents:
         section, compared = run.plan.recipe.publish, bool(gate.against_published.asked)
         if section is None:
             return cls(run, "", None, compared)
-        address = run.plan.registry or default_address(run.workspace.root)
-        current = open_registry(address).current(section.name or run.plan.recipe.name)
+        address = registry_address(run)
+        current = open_registry(address).current(published_name(run))
         return cls(run, address, current, compared, gate.anchor, section.artifacts)
 
     def of_entry(self, entry: Entry) -> tuple[Earlier, ...]:
@@ -133,9 +144,7 @@ def check_anchor(run: Run) -> None:
     gate, publish = run.plan.recipe.gate, run.plan.recipe.publish
     if gate is None or publish is None or isinstance(gate.anchor, str):
         return
-    address = run.plan.registry or default_address(run.workspace.root)
-    name = publish.name or run.plan.recipe.name
     try:
-        open_registry(address).version(name, gate.anchor)
+        open_registry(registry_address(run)).version(published_name(run), gate.anchor)
     except PupilaError as error:
         raise PupilaError(f"`gate.anchor` is {gate.anchor!r}. {error}") from None

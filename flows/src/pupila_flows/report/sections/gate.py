@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pupila.evaluation import Estimate
+from pupila_flows.gate import messages
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
@@ -93,6 +94,11 @@ def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
         left_out=len(images) - len(shown),
         kept=entry.artifact if best and entry else None,
     )
+
+
+def notes(result: RunResult) -> list[str]:
+    """Say what else one must know to read the verdicts; nothing where there is no gate."""
+    return messages.notes(result.gate) if result.gate else []
 
 
 def plot(finding: Finding) -> Markup:

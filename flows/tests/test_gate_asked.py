@@ -1,0 +1,92 @@
+"""How often the same test images have decided, and what that makes of the level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gate_cases import ACCURACY, TEST, Sides, answered, asked
+from publishable_runs import publishable_run, read_run
+
+from pupila.store import Store
+from pupila_flows.gate.decision import decide
+from pupila_flows.gate.inputs import Question
+from pupila_flows.gate.messages import notes
+from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry import Registry, open_registry
+from pupila_flows.registry.publishing import publish
+from pupila_flows.registry.release import release_of
+from pupila_flows.results import Asked, GateResult
+from pupila_flows.run.asked import asked as counted
+from pupila_flows.workspace import Workspace
+
+
+def question(side: Sides, name: str, wrong: int, shipped: float | None = None) -> Question:
+    pupil = side(name, answered(wrong), shipped=shipped)
+    return asked(GateSection(margins=ACCURACY), pupil, side("vgg", answered(0)))
+
+
+def test_each_different_answer_counts_once_whatever_it_is_called(side: Sides, tmp_path: Path):
+    place = Workspace.at(tmp_path / "place")
+
+    def count(each: Question) -> int:
+        return len(counted(place, each, None, "clinic").answers)
+
+    first = question(side, "int8", 4)
+    assert [count(first), count(first)] == [1, 1]  # as on an unchanged night
+    assert count(question(side, "renamed", 4)) == 1
+    assert count(question(side, "another", 5)) == 2
+    assert count(question(side, "shipped", 5, shipped=0.4)) == 3
+    fresh = TEST.model_copy(update={"fingerprint": "fresh"})
+    assert count(first.model_copy(update={"test": fresh})) == 1
+    assert not list((place.root / "asked").glob("*/.*"))
+
+
+def test_another_workspace_goes_on_with_what_the_published_version_carries(
+    side: Sides, tmp_path: Path
+):
+    registry = open_registry(str(tmp_path / "registry"))
+    here, there = Workspace.at(tmp_path / "here"), Workspace.at(tmp_path / "there")
+    counted(here, question(side, "first", 1), registry, "clinic")
+    known = counted(here, question(side, "second", 2), registry, "clinic")
+    published(registry, tmp_path, known)
+    found = counted(there, question(side, "third", 3), registry, "clinic")
+    assert len(found.answers) == 3 and set(known.answers) < set(found.answers)
+    elsewhere = question(side, "third", 3)
+    other = elsewhere.test.model_copy(update={"fingerprint": "other images"})
+    fresh = elsewhere.model_copy(update={"test": other})
+    assert len(counted(there, fresh, registry, "clinic").answers) == 1
+
+
+def published(registry: Registry, folder: Path, known: Asked) -> None:
+    run = publishable_run(folder)
+    result = read_run(run)
+    assert result.gate
+    gate = result.gate.model_copy(update={"asked": known})
+    store: Store = Workspace.at(folder / ".pupila").store
+    release = release_of(result.model_copy(update={"gate": gate}), run, PublishSection(), store)
+    assert publish(registry, release).outcome == "published"
+
+
+@pytest.mark.parametrize(
+    ("models", "chance", "words"),
+    [
+        (1, 0.025, "about 1 different model so far"),
+        (12, 0.262, "about 12 different models so far"),
+        (365, 0.9999, "up to 100.0 %"),
+    ],
+)
+def test_the_chance_that_one_of_so_many_at_the_margin_passes_is_told(
+    models: int, chance: float, words: str
+):
+    known = Asked(test="-", answers=tuple(map(str, range(models))))
+    assert known.chance == pytest.approx(chance, abs=1e-3)
+    (note,) = notes(GateResult(verdict="fail", artifacts=(), asked=known))
+    assert words in note
+
+
+def test_where_the_data_tells_no_patients_that_is_said(side: Sides):
+    found = decide(question(side, "int8", 4))
+    (note,) = notes(found)
+    assert note.startswith("Tests and intervals are as if every image were another patient's")
