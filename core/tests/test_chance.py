@@ -163,6 +163,17 @@ def test_of_three_classes_the_order_that_the_model_has_is_found(typed: tuple[int
     assert found.order_reaches == 0.9
 
 
+def test_of_each_patient_one_image_counts():
+    """Of 3 and 3 patients with 20 images each nothing can be shown: p is 1 / 20."""
+    scores, labels = _two([0.9] * 60, [0.1] * 60)
+    alone = check_chance(scores, labels, TWO)
+    assert alone.above
+    found = check_chance(scores, labels, TWO, patients=np.repeat(np.arange(6), 20))
+    assert found.p_value == pytest.approx(1 / 20)
+    assert not found.above
+    assert "on 6 test images, one of each patient (3 glaucoma, 3 normal)" in found.finding("test")
+
+
 def test_labels_and_probabilities_that_do_not_fit_are_refused():
     with pytest.raises(PupilaError, match=r"shape \(4, 2\)"):
         check_chance(np.zeros((4, 2)), np.zeros(5), TWO)

@@ -5,6 +5,7 @@ exact one-sided rank test (Mann and Whitney 1947, Annals of Mathematical Statist
 the ties. Of more, whether the lower end of the interval of the accuracy (Clopper and Pearson 1934,
 Biometrika 26:404) lies above the share of the largest class, which a model has that always answers
 that class. A class of which there is one image shows nothing, whatever the figures are.
+Of each patient, where they are known, one image counts.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class ChanceCheck(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     counts: dict[str, int] = Field(description="Images of each class, by its name.")
+    one_each: bool = Field(default=False, description="They are one image of each patient.")
     figure: Literal["AUC", "accuracy"]
     reached: float | None = Field(description="None where a class has no image.")
     chance: float = Field(description="What the figure is by chance.")
@@ -73,7 +75,8 @@ class ChanceCheck(BaseModel):
         """
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         shown = "above chance" if self.above else "not shown to be above chance"
-        on = f"{shown} on {self.images} {images} images ({counts})"
+        which = ", one of each patient" if self.one_each else ""
+        on = f"{shown} on {self.images} {images} images{which} ({counts})"
         if not self.enough:
             return f"{on}: it takes at least {LEAST_IMAGES} of each class to show anything"
         return f"{on}: {self._figures()}"
@@ -97,11 +100,17 @@ class ChanceCheck(BaseModel):
 
 
 def check_chance(
-    probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str], positive: str | None = None
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    classes: Sequence[str],
+    positive: str | None = None,
+    patients: ArrayLike | None = None,
 ) -> ChanceCheck:
     """Hold `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
 
-    Of two classes the probability of `positive` is ranked, by default of the first.
+    Of two classes the probability of `positive` is ranked, by default of the first. With
+    `patients`, a value for each image, only the first image of each counts: those of one patient
+    are alike, and both tests are of independent images.
 
     Raises:
         PupilaError: the arrays do not fit, or a label is none of the classes.
@@ -114,12 +123,17 @@ def check_chance(
         )
     if len(truth) and not 0 <= truth.min() <= truth.max() < len(classes):
         raise PupilaError(f"Labels {sorted(set(truth.tolist()))} are not those of {list(classes)}.")
+    if patients is not None:
+        first = np.unique(np.asarray(patients), return_index=True)[1]
+        scores, truth = scores[first], truth[first]
     counts = np.bincount(truth, minlength=len(classes))
     by_name = dict(zip(classes, counts.tolist(), strict=True))
     if len(classes) == 2:
         column = classes.index(positive) if positive else 0
-        return _by_rank(scores[:, column], truth == column, tuple(classes), by_name)
-    return _by_accuracy(scores.argmax(axis=1), truth, tuple(classes), by_name)
+        found = _by_rank(scores[:, column], truth == column, tuple(classes), by_name)
+    else:
+        found = _by_accuracy(scores.argmax(axis=1), truth, tuple(classes), by_name)
+    return found.model_copy(update={"one_each": patients is not None})
 
 
 # Two classes ---------------------------------------------------------------------------------

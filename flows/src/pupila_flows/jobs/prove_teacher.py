@@ -9,6 +9,7 @@ import numpy as np
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import Dataset
+from pupila.digest import digest_json
 from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila.views import AS_IS
@@ -25,6 +26,8 @@ class ProveTeacher(Job[ChanceCheck]):
 
     artifact: str
     images: ImagesByContent
+    patients: str
+    """Digest of the patients of the images, who are not in the fingerprint."""
     positive: str
     code: Code
 
@@ -42,6 +45,7 @@ class ProveTeacher(Job[ChanceCheck]):
             title=f"prove-{name}",
             artifact=artifact.digest,
             images=Images.of(images, workspace),
+            patients=digest_json(None if images.patients is None else images.patients.tolist()),
             positive=positive,
             code=code_of(installed().runner(artifact.format)),
         )
@@ -52,4 +56,4 @@ class ProveTeacher(Job[ChanceCheck]):
         (found,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
         classes = model.record.output.classes
         own = np.array([classes.index(name) for name in images.classes])
-        return check_chance(found, own[images.labels], classes, self.positive)
+        return check_chance(found, own[images.labels], classes, self.positive, images.patients)

@@ -119,7 +119,8 @@ def _chance(
     own = teacher.contract.classes
     columns = [images.classes.index(name) for name in own]
     labels = np.argsort(columns)[images.labels]
-    return check_chance(np.load(evaluation.probabilities)[:, columns], labels, own, positive)
+    answers = np.load(evaluation.probabilities)[:, columns]
+    return check_chance(answers, labels, own, positive, images.patients)
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
