@@ -83,6 +83,18 @@ def test_the_terminal_says_what_did_not_pass_and_what_to_try(told: RunResult):
     assert gate_lines(publishing) == [NO_GATE]
 
 
+def test_what_may_have_seen_the_test_images_is_named(told: RunResult, tmp_path: Path):
+    assert told.gate
+    said = "Whether vgg16 and version 1 (anchor) saw test images in training cannot be known"
+    assert not any("cannot be known" in line for line in gate_lines(told))
+    assert "cannot be known" not in write_report(told, tmp_path).read_text()
+    untraced = ("vgg16", "version 1 (anchor)")
+    gate = told.gate.model_copy(update={"untraced": untraced})
+    told = told.model_copy(update={"gate": gate})
+    assert any(line.strip().startswith(said) for line in gate_lines(told))
+    assert said in write_report(told, tmp_path).read_text()
+
+
 def test_the_headline_says_what_the_gate_says(told: RunResult, tmp_path: Path):
     def title(run: RunResult) -> str:
         found = headline(run, Lineage.of(run.entries), read_answers(run, tmp_path))

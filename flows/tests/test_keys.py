@@ -215,3 +215,12 @@ def test_every_job_that_computes_has_its_code_in_its_key():
     whole = {job for job in all_jobs() if not isabstract(job)}
     without = {job.__name__ for job in whole if "code" not in job.model_fields}
     assert without == {"AdoptArtifact", "Publish"}
+
+
+def test_every_job_that_trains_or_asks_a_model_has_the_number_of_threads_in_its_key():
+    """A job that is new must say of itself whether it does."""
+    whole = {job for job in all_jobs() if not isabstract(job)}
+    assert {job.__name__ for job in whole if not job.runs_models} == {
+        *("AdoptArtifact", "AskGate", "CheckData", "DrawReport"),
+        *("MakeCorruptions", "MakeHardNegatives", "Publish"),
+    }

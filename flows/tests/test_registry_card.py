@@ -40,6 +40,15 @@ def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path)
     assert [each for each in told if each not in card] == []
 
 
+def test_the_card_says_what_may_have_seen_the_test_images(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    assert given.result.gate
+    gate = given.result.gate.model_copy(update={"untraced": ("vgg16",)})
+    publish(folder, replace(given, result=given.result.model_copy(update={"gate": gate})))
+    card = published_text(folder, 1, CARD)
+    assert "Whether vgg16 saw test images in training cannot be known: the images that it" in card
+
+
 def test_the_card_says_first_that_a_teacher_is_unproven(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     chance = check_chance([[0.9, 0.1], [0.1, 0.9]], [0, 1], ("normal", "glaucoma"))

@@ -57,7 +57,7 @@ class Tried(_Model):
     """One runtime that an artifact was tried in."""
 
     runtime: str = Field(description="Name of the runner.")
-    threads: int | None = Field(description="How many were asked for; None for all cores.")
+    threads: int | None = Field(description="How many were asked for; None for those of the run.")
     trial: Trial | None = Field(default=None, description="None where it did not run.")
     failure: str | None = Field(
         default=None, description="Why it did not run, or how far its answers are off."

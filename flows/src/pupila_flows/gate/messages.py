@@ -42,6 +42,14 @@ def notes(gate: GateResult) -> list[str]:
             if gate.patients is None
             else f"Tests and intervals count the {gate.patients:,} patients whose images these are."
         )
+    if gate.untraced:
+        *others, last = gate.untraced
+        names = f"{', '.join(others)} and {last}" if others else last
+        said.append(
+            f"Whether {names} saw test images in training cannot be known: the images that it, or "
+            "what it was made from, was trained on are not told. `pupila teacher add "
+            "--trained-on IMAGES` tells those of a teacher."
+        )
     return said
 
 

@@ -22,6 +22,7 @@ class ProveTeacher(Job[ChanceCheck]):
     """Hold a teacher's answers against the labels; they are kept for whoever needs them next."""
 
     returns: ClassVar[Any] = ChanceCheck
+    runs_models: ClassVar[bool] = True
     seconds_allowed: ClassVar[float | None] = 3600.0
 
     artifact: str

@@ -236,11 +236,7 @@ def _gate(gate: GateResult | None) -> list[str]:
     anchor = f" The anchor: {gate.anchor}." if gate.anchor else ""
     said = [line for note in notes(gate) for line in (plain(note), "")]
     head = ["model", "condition", "margin or limit", "verdict", "found"]
-    untraced = formatting.listed([plain(each) for each in gate.untraced])
-    unknown = (
-        f" Whether {untraced} saw test images in training cannot be known." if untraced else ""
-    )
-    verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}{unknown}"
+    verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}"
     return ["## Gate", "", verdict, "", *said, *_table(head, rows)]
 
 
