@@ -10,6 +10,20 @@ from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, rep
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 
 
+def test_images_of_one_patient_count_as_what_they_tell() -> None:
+    once = np.random.default_rng(4).choice([-1.0, 0.0, 1.0], (1, 60), p=[0.1, 0.8, 0.1])
+    thrice, patients = np.tile(once, 3), np.tile(np.arange(60), 3)
+    single, by_patient, as_if = (
+        mean_over_images_and_seeds(once, (1, -1)),
+        mean_over_images_and_seeds(thrice, (1, -1), patients),
+        mean_over_images_and_seeds(thrice, (1, -1)),
+    )
+    width = by_patient.high - by_patient.low
+    assert 0.85 < width / (single.high - single.low) < 1.05
+    assert as_if.high - as_if.low < 0.7 * width
+    assert by_patient.method.endswith("by patient")
+
+
 def test_the_interval_over_images_and_seeds_is_the_one_worked_out_by_hand():
     values = np.array([[1.0, 0, 0, 0], [1, 0, -1, 0]])
     # means over seeds 1, 0, -1/2, 0; with +1 and -1 beside them, mean 1/12, variance 31/72

@@ -291,6 +291,11 @@ class RunResult(_Model):
     test_labels: tuple[int, ...] = Field(
         default=(), description="Index into `data.classes` of each test image."
     )
+    test_patients: tuple[int, ...] = Field(
+        default=(),
+        description="Number of the patient of each test image, and no name; empty where the data "
+        "does not tell.",
+    )
 
     @property
     def unproven(self) -> list[str]:

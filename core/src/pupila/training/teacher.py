@@ -98,7 +98,9 @@ def check_teacher(
         raise PupilaError(
             f"{name_of(step, number)} is {found.finding('validation')}. {_advice(found)}"
         )
-    return Standing(share(scores.argmax(axis=1) == labels), auc(scores, labels, column=0))
+    patients = validation.patients
+    right = share(scores.argmax(axis=1) == labels, patients)
+    return Standing(right, auc(scores, labels, 0, patients))
 
 
 def _advice(found: ChanceCheck) -> str:

@@ -30,6 +30,8 @@ class Answers:
     """Thresholds of the positive class that entries ship."""
     positive: int = 0
     """Column of the positive class."""
+    patients: NDArray[np.int64] | None = None
+    """Number of the patient of each image; None where the data does not tell."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
         """Return the class that an entry gives to each image, at the threshold that it ships."""
@@ -70,7 +72,8 @@ def read_answers(result: RunResult, folder: Path) -> Answers:
         if entry.record and entry.record.threshold and entry.record.threshold.positive == positive
     }
     column = classes.index(positive) if positive in classes else 0
-    return Answers(labels, probabilities, shipped, column)
+    patients = np.array(result.test_patients, np.int64) if result.test_patients else None
+    return Answers(labels, probabilities, shipped, column, patients)
 
 
 def located(path: str, folder: Path) -> Path | None:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.futures import as_completed
@@ -18,6 +20,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pupila.errors import PupilaError
+from pupila.intervals import members_of
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.data.synthetic import is_synthetic
@@ -161,6 +164,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             versions=machine.versions(),
             test_images=tuple(map(str, test.paths)),
             test_labels=tuple(test.labels.tolist()),
+            test_patients=_numbers(test.patients),
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
@@ -171,6 +175,10 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             failures += unpublished
             tell_change(result, path)
     return _end(result, path, failures)
+
+
+def _numbers(patients: NDArray[np.str_] | None) -> tuple[int, ...]:
+    return () if patients is None else tuple(members_of(patients).tolist())
 
 
 def _end(result: RunResult, path: Path, failures: list[str]) -> str:

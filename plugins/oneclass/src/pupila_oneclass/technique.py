@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold, ThresholdRule
 from pupila.digest import digest_json
-from pupila.intervals import Floats, proportion
+from pupila.intervals import Floats, share
 from pupila.keras_files import import_keras, load, macs, parameters, save
 from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
 from pupila.training.batches import Images
@@ -150,11 +150,11 @@ def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> On
     """
     calibration = Calibration.of(own, config.accept, config.positive)
     head.calibrate(calibration, splits.column)
-    accepted = int((own >= calibration.threshold).sum())
+    accepted = share(own >= calibration.threshold, splits.validation.patients)
     return OneClassCalibration(
         logit_threshold=round(calibration.threshold, 4),
         logit_scale=round(calibration.scale, 4),
-        validation_accepted=Interval.of(proportion(accepted, len(own))),
+        validation_accepted=Interval.of(accepted),
     )
 
 

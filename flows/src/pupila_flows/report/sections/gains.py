@@ -120,4 +120,4 @@ def _difference(names: list[tuple[str, str]], answers: Answers) -> Estimate | No
         mine, theirs = names[0]
         return paired_difference(answers.correct(mine), answers.correct(theirs))
     right = np.array([[answers.correct(name) for name in pair] for pair in names], np.float64)
-    return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1))
+    return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1), answers.patients)

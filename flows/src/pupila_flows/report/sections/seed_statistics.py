@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from pupila.evaluation import Estimate
+from pupila.intervals import BY_PATIENT
 
 METHOD = "t interval over images and seeds (crossed random effects)"
 
 
-def mean_over_images_and_seeds(values: NDArray[np.float64], extremes: Sequence[float]) -> Estimate:
+def mean_over_images_and_seeds(
+    values: NDArray[np.float64],
+    extremes: Sequence[float],
+    patients: NDArray[np.int64] | None = None,
+) -> Estimate:
     """Return the mean of `values` `(seeds, images)` with a 95 % interval for new ones of both.
 
     With y_si = μ + seed_s + image_i + rest_si (crossed random effects; Owen 2007, "The pigeonhole
@@ -29,10 +34,11 @@ def mean_over_images_and_seeds(values: NDArray[np.float64], extremes: Sequence[f
     shrinks to nothing where all answers are alike: the least and the greatest value that can be,
     which also bound the interval. +1 and -1 for a difference make it, of one seed and but for the
     quantile, the interval of Bonett and Price 2012; twice 1 and twice 0 for a proportion, that of
-    Agresti and Coull 1998.
+    Agresti and Coull 1998. Where `patients` numbers that of each image, the variance over images is
+    that of the sums of patients.
     """
     images = np.concatenate([values.mean(axis=0), extremes])
-    parts = [(float(images.var()) / len(images), len(images) - 1)]
+    parts = [_over_images(images, patients)]
     if len(values) > 1:
         parts.append((float(values.mean(axis=1).var(ddof=1)) / len(values), len(values) - 1))
     variance = sum(part for part, _ in parts)
@@ -43,5 +49,18 @@ def mean_over_images_and_seeds(values: NDArray[np.float64], extremes: Sequence[f
         value=float(values.mean()),
         low=max(min(extremes), centre - half),
         high=min(max(extremes), centre + half),
-        method=METHOD,
+        method=METHOD if patients is None else f"{METHOD}, {BY_PATIENT}",
     )
+
+
+def _over_images(
+    images: NDArray[np.float64], patients: NDArray[np.int64] | None
+) -> tuple[float, int]:
+    """Return the variance of the mean of images, and its degrees of freedom."""
+    total = len(images)
+    if patients is None:
+        return float(images.var()) / total, total - 1
+    number = int(patients.max()) + 1
+    added = number + np.arange(total - len(patients))  # each extreme is a patient of its own
+    sums = np.bincount(np.concatenate([patients, added]), weights=images - images.mean())
+    return float(sums @ sums) / total**2, len(sums) - 1

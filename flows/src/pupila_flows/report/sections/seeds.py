@@ -75,7 +75,7 @@ class Trials:
         if not judged or any(each.name not in answers.probabilities for each in judged):
             return None
         right = np.array([answers.correct(each.name) for each in judged], np.float64)
-        return mean_over_images_and_seeds(right, (1, 1, 0, 0))
+        return mean_over_images_and_seeds(right, (1, 1, 0, 0), answers.patients)
 
 
 def trials(entries: Sequence[Entry]) -> list[Trials]:
