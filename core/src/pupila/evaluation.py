@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.ties import warning_of
 
 SPECIFICITY = 0.85
-"""At which sensitivity is reported, unless a recipe says otherwise."""
+"""For which the validation images choose a threshold, unless a recipe says otherwise."""
 LATENCY_REPEATS = 50
 """Timed inferences of one image, after warm-up, unless a recipe says otherwise."""
 

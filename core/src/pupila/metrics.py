@@ -39,8 +39,8 @@ def metrics_of(
 ) -> Metrics:
     """Return every figure of one set of images.
 
-    `specificity` is the one wanted where sensitivity is read. `validation` holds the probabilities
-    and labels of other images, on which the threshold is chosen first; a second operating point is
+    `specificity` is what a threshold is chosen for where none ships. `validation` holds the
+    probabilities and labels of other images, which choose it first; a second operating point is
     chosen on these very images (named `split`) and is therefore optimistic. `shipped` is what the
     model's files hold; one for another class than `positive` is not looked at. Where either class
     is missing, among these images or those a threshold is chosen on, what needs both is left out.

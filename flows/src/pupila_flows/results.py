@@ -278,7 +278,9 @@ class RunResult(_Model):
     sweep: dict[str, tuple[Any, ...]] = Field(
         default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
     )
-    specificity: float = Field(description="Specificity at which sensitivity is reported.")
+    specificity: float = Field(
+        description="Specificity for which the validation images chose thresholds."
+    )
     gate: GateResult | None = Field(default=None, description="None where the recipe has no gate.")
     publication: Publication | None = Field(
         default=None, description="None where the recipe publishes nothing."

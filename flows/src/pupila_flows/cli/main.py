@@ -162,7 +162,8 @@ def evaluate(
         str | None, typer.Option(help="Class that counts as positive; by default the first.")
     ] = None,
     specificity: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Where sensitivity is reported.")
+        float,
+        typer.Option(min=0.01, max=0.99, help="For which validation images choose a threshold."),
     ] = SPECIFICITY,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,

@@ -201,7 +201,10 @@ class EvaluateSection(Section):
     """How every artifact is judged."""
 
     specificity: float = Field(
-        default=SPECIFICITY, gt=0, lt=1, description="Specificity at which sensitivity is reported."
+        default=SPECIFICITY,
+        gt=0,
+        lt=1,
+        description="For which validation images choose the threshold of a model that ships none.",
     )
     latency_repeats: int = Field(
         default=LATENCY_REPEATS, ge=5, description="Timed inferences of one image, after warm-up."
