@@ -12,7 +12,6 @@ from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.measured import (
     Candidate,
-    Improvement,
     Interval,
     Measured,
     SearchedModel,
@@ -47,9 +46,15 @@ def searched(hurry: float) -> SearchResult:
         front=(model,),
         candidates=(
             Candidate(name="c0", bytes=800, failed="no memory"),
-            Candidate(name="c1", bytes=900, seconds=9 * hurry, latency_ms=hurry),
+            Candidate(
+                name="c1",
+                bytes=900,
+                seconds=9 * hurry,
+                latency_ms=hurry,
+                stage_accuracies=(0.8, 0.9),
+                stage_seconds=(4 * hurry, 9 * hurry),
+            ),
         ),
-        history=(Improvement(seconds=9 * hurry, validation_accuracy=0.9, name="c1"),),
         seconds=9 * hurry,
         candidates_per_minute=12 / hurry,
     )
@@ -64,10 +69,10 @@ def searched(hurry: float) -> SearchResult:
             {
                 "seconds": 18.0,
                 "candidates_per_minute": 6.0,
-                "history": [{"seconds": 18.0, "validation_accuracy": 0.9, "name": "c1"}],
                 "chosen_model/latency_ms": 2.0,
                 "front/0/latency_ms": 2.0,
                 "candidates/1/seconds": 18.0,
+                "candidates/1/stage_seconds": [8.0, 18.0],
                 "candidates/1/latency_ms": 2.0,
             },
         ),
@@ -79,6 +84,27 @@ def test_figures_of_a_clock_are_told_by_their_place(part: Any, timings: dict[str
     measured = Measured(part)
     assert measured.timings == timings
     assert Measured(measured).timings == timings
+
+
+def test_the_best_accuracy_by_time_is_of_models_within_the_bytes_and_needs_the_times():
+    def candidate(name: str, bytes: int, *stages: tuple[float, float]) -> Candidate:
+        seconds, accuracies = zip(*stages, strict=True)
+        return Candidate(name=name, bytes=bytes, stage_seconds=seconds, stage_accuracies=accuracies)
+
+    found = searched(1.0).model_copy(
+        update={
+            "maximum_bytes": 900,
+            "candidates": (
+                candidate("c0", 800, (1.0, 0.7), (5.0, 0.8)),
+                candidate("c1", 900, (3.0, 0.75), (9.0, 0.78)),
+                candidate("c2", 901, (2.0, 0.99)),
+            ),
+        }
+    )
+    course = [(each.seconds, each.validation_accuracy, each.name) for each in found.history]
+    assert course == [(1.0, 0.7, "c0"), (3.0, 0.75, "c1"), (5.0, 0.8, "c0")]
+    untimed = [each.model_copy(update={"stage_seconds": ()}) for each in found.candidates]
+    assert found.model_copy(update={"candidates": tuple(untimed)}).history == ()
 
 
 def test_of_two_figures_of_one_name_the_last_says_whether_a_clock_measured_it():

@@ -34,7 +34,6 @@ def record(
             _failed(each) if number in failed else _brief(each)
             for number, each in enumerate(models)
         ],
-        "history": _history(tried),
         "seconds": models[-1]["seconds"],
         "teachers": [{"digest": name, "validation_accuracy": _interval(104)} for name in "ab"],
         "taken_with": {"use": "search-pick", "setting": "pick"},
@@ -106,8 +105,9 @@ def _interval(right: int) -> dict[str, float]:
 
 def _brief(model: dict[str, Any]) -> dict[str, Any]:
     kept = ("name", "bytes", "generation", "latency_ms", "seconds")
-    accuracy = {"validation_accuracy": model["validation_accuracy"]["value"]}
-    return {name: model[name] for name in kept} | accuracy
+    value = model["validation_accuracy"]["value"]
+    reached = {"stage_accuracies": [value], "stage_seconds": [model["seconds"]]}
+    return {name: model[name] for name in kept} | {"validation_accuracy": value} | reached
 
 
 def _failed(model: dict[str, Any]) -> dict[str, Any]:
@@ -134,13 +134,3 @@ def _family(chosen: Mapping[str, Any], models: list[dict[str, Any]]) -> list[dic
         if each["name"] in wanted:
             wanted.update(each["parents"])
     return [each for each in models if each["name"] in wanted]
-
-
-def _history(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    reached: list[dict[str, Any]] = []
-    for each in tried:
-        value = each["validation_accuracy"]["value"]
-        if not reached or value > reached[-1]["validation_accuracy"]:
-            step = {"seconds": each["seconds"], "name": each["name"]}
-            reached.append(step | {"validation_accuracy": value})
-    return reached

@@ -190,7 +190,7 @@ def test_another_model_is_taken_by_a_step_that_the_recipe_can_have(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "lost"),
     [
-        ({"history": []}, "course"),
+        ({"candidates": []}, "course"),
         ({"seconds": None}, "course"),
         ({"family": []}, "tree"),
         ({"taken_with": None}, "another"),
@@ -238,7 +238,7 @@ def test_candidates_without_a_time_stand_in_no_course(tmp_path: Path) -> None:
         {"front": [{"name": "c1"}]},
         {"chosen": 7},
         {"tied": 3},
-        {"history": [{"seconds": float("nan"), "validation_accuracy": 0.5}]},
+        {"candidates": [{"name": "c1", "bytes": 9, "stage_seconds": [float("nan")]}]},
     ],
 )
 def test_a_record_of_another_form_is_left_out(changes: dict[str, Any], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from pupila import PupilaError, installed, keras_files
+from pupila.measured import SearchResult
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
@@ -93,8 +94,15 @@ def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dat
         assert each["latency_ms"] > 0
         figures = each["validation_accuracy"]
         assert figures["low"] <= figures["value"] <= figures["high"]
-    course = [each["validation_accuracy"] for each in measured["history"]]
-    assert course == sorted(course)
+    result = measured.read(SearchResult)
+    assert result
+    course = [each.validation_accuracy for each in result.history]
+    assert course and course == sorted(course)
+    assert {
+        "seconds",
+        "candidates/0/stage_seconds",
+        "front/0/latency_ms",
+    } <= measured.timings.keys()
     assert any("images that choose: c" in what for _, _, what in found.progress)
     assert measured["family"][-1]["name"] == measured["chosen"]
 

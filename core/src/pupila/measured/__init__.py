@@ -31,7 +31,7 @@ Any pydantic model of your own can be a part and can be read in the same way.
 
 All models lie side by side in one flat JSON object under `measured` of `artifact.json`. Three names
 mean different things there, depending on the shape of the value: `agreement` (of two models, or
-between teachers), `history` (of a training, of each round, of a search) and `sensitivity` (of
+between teachers), `history` (of a training, of each round) and `sensitivity` (of
 layers, or of an operating point).
 """
 

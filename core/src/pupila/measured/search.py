@@ -103,6 +103,12 @@ class Candidate(MeasuredPart):
     validation_loss: float | None = Field(default=None, description="After its best stage.")
     latency_ms: Milliseconds | None = Field(default=None, description="Median time of one image.")
     stages: Count | None = Field(default=None, description="Stages of training that it ended.")
+    stage_accuracies: tuple[Fraction, ...] = Field(
+        default=(), description="Validation accuracy after each of these stages."
+    )
+    stage_seconds: Annotated[tuple[float, ...], Clock()] = Field(
+        default=(), description="When each of them ended, on the clock of the search."
+    )
 
 
 class Improvement(MeasuredPart):
@@ -149,8 +155,8 @@ class SearchResult(MeasuredPart):
         default=(), description="The chosen model and its ancestors, the oldest first."
     )
     candidates: tuple[Candidate, ...] = Field(default=(), description="Every model proposed.")
-    history: Annotated[tuple[Improvement, ...], Clock()] = Field(
-        default=(), description="Best accuracy by time."
+    maximum_bytes: FileBytes | None = Field(
+        default=None, description="Size that no chosen model is above."
     )
     stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
     failed: Count | None = Field(default=None, description="Candidates that could not be trained.")
@@ -161,6 +167,22 @@ class SearchResult(MeasuredPart):
     teachers: tuple[TeacherQuality, ...] = Field(
         default=(), description="In the order of the step's inputs."
     )
+
+    @property
+    def history(self) -> tuple[Improvement, ...]:
+        """The best accuracy within the bytes, by the time at which it was reached."""
+        most = self.maximum_bytes
+        ended = sorted(
+            (seconds, accuracy, each.name)
+            for each in self.candidates
+            if most is None or each.bytes <= most
+            for seconds, accuracy in zip(each.stage_seconds, each.stage_accuracies, strict=False)
+        )
+        steps: list[Improvement] = []
+        for seconds, accuracy, name in ended:
+            if not steps or accuracy > steps[-1].validation_accuracy:
+                steps.append(Improvement(seconds=seconds, validation_accuracy=accuracy, name=name))
+        return tuple(steps)
 
     @property
     def models(self) -> list[SearchedModel]:

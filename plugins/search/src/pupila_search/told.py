@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pupila.measured import (
     Ancestor,
     BlockSize,
-    Improvement,
     PickWith,
     SearchedModel,
     SearchResult,
@@ -47,7 +46,7 @@ def result_of(
         taken_with=_TAKEN_WITH,
         family=tuple(map(_ancestor, family(chosen, laboratory.candidates))),
         candidates=tuple(map(_candidate, laboratory.candidates)),
-        history=history(laboratory),
+        maximum_bytes=laboratory.config.maximum_bytes,
         stages_trained=sum(len(each.stages) for each in tried),
         failed=sum(each.failed is not None for each in laboratory.candidates),
         seconds=seconds,
@@ -65,22 +64,6 @@ def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate
             numbers.add(number)
             waiting += candidates[number].parents
     return [candidates[number] for number in sorted(numbers)]
-
-
-def history(laboratory: Laboratory) -> tuple[Improvement, ...]:
-    """Return the best accuracy within the bytes by the time at which it was reached."""
-    most = laboratory.config.maximum_bytes
-    ended = sorted(
-        (figures.ended_seconds, figures.validation_accuracy, each.name)
-        for each in laboratory.tried
-        if most is None or each.bytes <= most
-        for figures in each.stages
-    )
-    steps: list[Improvement] = []
-    for seconds, accuracy, name in ended:
-        if not steps or accuracy > steps[-1].validation_accuracy:
-            steps.append(Improvement(seconds=seconds, validation_accuracy=accuracy, name=name))
-    return tuple(steps)
 
 
 def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
@@ -149,7 +132,13 @@ def _candidate(candidate: Candidate) -> TriedCandidate:
     """Return how far a candidate got; what is not known of it is left out."""
     known = TriedCandidate(name=candidate.name, bytes=candidate.bytes, generation=candidate.born)
     if candidate.stages:
-        known = known.model_copy(update={"seconds": candidate.stages[-1].ended_seconds})
+        known = known.model_copy(
+            update={
+                "seconds": candidate.stages[-1].ended_seconds,
+                "stage_accuracies": tuple(each.validation_accuracy for each in candidate.stages),
+                "stage_seconds": tuple(each.ended_seconds for each in candidate.stages),
+            }
+        )
     if candidate.failed:
         return known.model_copy(update={"failed": candidate.failed})
     if not candidate.stages:
