@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pupila import layout
 from pupila.noninferiority import POWER
-from pupila.noninferiority.reach import area_reach, proportion_reach
+from pupila.noninferiority.reach import DISCORDANCE, area_reach, proportion_reach
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.plan.plan import Plan
 from pupila_flows.recipe.gate import GateSection
@@ -61,8 +61,9 @@ def reach_of_images(sizes: Sizes, positive: str, fields: Sequence[str] = ()) -> 
     found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
     return (
-        f"Gate: with {sum(sizes.values())} test images ({counts}) an equally good model passes, in "
-        f"{POWER * _RUNS:.0f} of {_RUNS} runs, margins from: {margins}."
+        f"Gate: with {sum(sizes.values())} test images ({counts}) an equally good model that "
+        f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
+        f"runs, margins from: {margins}."
     )
 
 
@@ -86,7 +87,7 @@ def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: st
         return None
     return (
         f"The gate asks for margins that {images} can hardly show ({', '.join(beyond)}): of "
-        f"equally good models fewer than {POWER * _RUNS:.0f} in {_RUNS} pass each. Add test "
+        f"such models fewer than {POWER * _RUNS:.0f} in {_RUNS} pass each. Add test "
         f"images, or ask only for margins that are within reach, if they still mean enough."
     )
 
