@@ -161,7 +161,8 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
     told = (
         f"On the {split} images, each artifact in its own runtime; 95 % intervals in brackets. "
         f"Sensitivity and specificity {_thresholds(judged, specificity)}. "
-        f"{formatting.independence(judged[0][1].metrics)} Those of ECE and Brier score are rough."
+        f"{formatting.independence(judged[0][1].metrics)} "
+        f"The intervals of ECE and Brier score are rough."
     )
     return ["## Figures", "", told, "", *_table(head, rows)]
 
@@ -184,6 +185,7 @@ def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) 
         shipped.append(
             f"{'others ' if shipped else ''}at that chosen on {images} images for a "
             f"specificity of {wanted} there"
+            + (", which are these very images: optimistic" if "test" in chosen else "")
         )
     return f"belong to a threshold: {'; '.join(shipped)}" if shipped else "have no threshold"
 
