@@ -178,6 +178,25 @@ def test_another_format_keeps_its_own(run, store, model, tmp_path):
     assert made.record.threshold.value == pytest.approx(run(model).record.threshold.value, abs=0.01)
 
 
+def test_a_form_that_ends_in_its_logits_gets_a_threshold_of_probabilities(
+    run, store, colours, model, tmp_path
+):
+    made = model
+    for name, settings in (("export-tflite", {}), ("quantize-int8", {"borders": "int8"})):
+        plugin = installed().step(name)
+        config = plugin.config.model_validate(settings)
+        folder = tmp_path / name
+        made = run_step(plugin, config, [made], folder, store=store, dataset=colours).artifact
+    assert made.record.output.kind == "logits"
+    shipped = run(made)
+    assert shipped.record.threshold.value == pytest.approx(
+        run(model).record.threshold.value, abs=0.02
+    )
+    images = colours.select("validation")
+    called = probabilities(shipped, images, tmp_path) >= shipped.record.threshold.value
+    assert called.tolist() == (images.labels == images.classes.index("blue")).tolist()
+
+
 def test_the_one_file_that_a_device_gets_stays_the_one(run, model):
     shipped = replace(
         model, record=model.record.model_copy(update={"shipped": keras_files.MODEL_NAME})
