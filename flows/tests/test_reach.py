@@ -88,6 +88,14 @@ def test_the_smallest_group_is_told_too(folder: Path):
     assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
 
 
+def test_that_fewer_patients_than_images_show_less_is_told(folder: Path):
+    text = (folder / "eyes.csv").read_text()
+    (folder / "eyes.csv").write_text(text.replace(",site\n", ",patient\n"))
+    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert told is not None
+    assert told.sentence.endswith("They are of 2 patients, who can show less.")
+
+
 @pytest.mark.parametrize("gate", ["", "gate: {margins: {}, limits: {size_bytes: 9}}"])
 def test_what_compares_nothing_has_no_reach(folder: Path, gate: str):
     assert _told(folder, gate) is None

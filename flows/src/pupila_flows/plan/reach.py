@@ -52,7 +52,10 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
         _warning({name: Counter(of)[name] for name in classes}, positive, asked, words)
         for words, of in filter(None, groups)
     ]
-    return GateReach(reach_of_images(every, positive, tuple(asked)), tuple(filter(None, warnings)))
+    patients = {row["patient"] for row in rows if row.get("patient")}
+    fewer = f" They are of {len(patients)} patients, who can show less." if patients else ""
+    sentence = reach_of_images(every, positive, tuple(asked)) + fewer
+    return GateReach(sentence, tuple(filter(None, warnings)))
 
 
 def reach_of_images(sizes: Sizes, positive: str, fields: Sequence[str] = ()) -> str:
