@@ -103,7 +103,7 @@ def before_activation(model: Any) -> tuple[Any, bool]:
     last = model.outputs[0].node.layer
     sigmoid = isinstance(last, layers.Activation) and last.activation.__name__ == "sigmoid"
     if isinstance(last, layers.Softmax) or sigmoid:
-        return tf_keras.Model(model.inputs, last.input), True
+        return tf_keras.Model(model.inputs, last.input, name=model.name), True
     return model, False
 
 
