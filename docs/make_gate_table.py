@@ -3,16 +3,19 @@
     python docs/make_gate_table.py
 
 Each row is drawn with the seed and the number of runs that stand above the table. Beside what was
-simulated stands what is computed: the exact test knows both of its probabilities.
+simulated stands what is computed: the exact test knows both of its probabilities. About six minutes
+of one processor.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pupila.noninferiority import (
     LEVEL,
@@ -22,43 +25,109 @@ from pupila.noninferiority import (
     power,
     score,
 )
+from pupila.noninferiority.clustered import mean_test
 
 SEED = 20
 RUNS = 100_000
-AREA_RUNS = 1_000
-RARE = 1.0
-"""Correlation of scores that are the same, but for a few images that are answered wholly wrong."""
+SLOW_RUNS = 1_000
+"""Of tests that take a millisecond or more each."""
+FAR = 100.0
+"""A score beyond all others: that of an image that is answered wholly wrong."""
 PAGE = Path(__file__).parent / "gate.md"
 PROPORTIONS = [
     (images, margin, discordance)
     for margin, discordance in [(0.05, 0.05), (0.05, 0.1), (0.03, 0.05), (0.03, 0.1)]
     for images in (100, 400, 1000)
 ]
-AREAS = [
-    (images, margin, reference, correlation)
-    for reference, margin in [(0.999, 0.02), (0.97, 0.05), (0.9, 0.05)]
-    for correlation in (0.5, 0.95, RARE)
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Two classifiers of normal scores, and how one of them comes to be worse."""
+
+    positives: int
+    negatives: int
+    margin: float
+    area: float
+    """Of either, but for what it answers wholly wrong."""
+    correlation: float
+    wrong: float = 0.0
+    """Part of the positives that either answers wholly wrong, independently of the other."""
+    gone: bool = False
+    """Whether the worse one answers more of them wholly wrong; else its area is lower."""
+    step: float = 0.0
+    """Scores are rounded to multiples of this, and end at three times 1."""
+    a_patient: int = 1
+    """Images of each patient, of one class; their scores correlate by `alike`."""
+    alike: float = 0.0
+
+
+OLD = [
+    Areas(images // 2 + images % 2, images // 2, margin, area, correlation, gone=correlation == 1)
+    for area, margin in [(0.999, 0.02), (0.97, 0.05), (0.9, 0.05)]
+    for correlation in (0.5, 0.95, 1.0)
     for images in (107, 400)
+]
+WRONG = [
+    Areas(positives, negatives, 0.05, area, 0.8, wrong=wrong, gone=True)
+    for positives, negatives in [(25, 25), (25, 250), (59, 48), (240, 245)]
+    for area, wrong in [(1.0, 0.03), (0.97, 0.05), (0.97, 0.1)]
+]
+TIED = [
+    Areas(59, 48, 0.05, 0.97, 0.8, step=1.0),
+    Areas(240, 245, 0.05, 0.97, 0.8, wrong=0.05, gone=True, step=1.0),
+]
+CLUSTERED_AREAS = [
+    Areas(positives, negatives, 0.05, 0.95, 0.8, wrong=0.05, gone=True, a_patient=3, alike=alike)
+    for positives, negatives in [(60, 48), (240, 246)]
+    for alike in (0.0, 0.5, 1.0)
+]
+CLUSTERED = [
+    (patients, a_patient, 0.05, discordance, alike)
+    for patients, a_patient in [(50, 2), (33, 3), (240, 2), (162, 3), (121, 4)]
+    for discordance, alike in [(0.1, 0.0), (0.1, 0.5), (0.1, 1.0)]
 ]
 
 
 def tables() -> str:
-    """Return both tables as Markdown."""
+    """Return all tables as Markdown."""
+    told = f"{SLOW_RUNS:,} runs a row, seed {SEED}"
     return "\n".join(
         [
-            f"Accuracy, sensitivity: {RUNS:,} runs a row, seed {SEED}.",
+            f"Accuracy, sensitivity, specificity: {RUNS:,} runs a row, seed {SEED}.",
             "",
             "| n | margin | discordance | false pass, simulated | computed | largest there is | "
             "power, simulated | computed | n for 80 % |",
             "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             *map(_proportion_row, PROPORTIONS),
             "",
-            f"AUC: {AREA_RUNS:,} runs a row, seed {SEED}; half of the images are positive, and the "
-            "scores of each class normal.",
+            f"AUC: {told}; the scores of each class are normal. “Wholly wrong” is the part of the "
+            "positives that each of both models answers so, independently of the other; where it "
+            "says “more”, the worse model loses its margin by more of them, else by a lower area.",
             "",
-            "| n | margin | AUC of the reference | correlation of scores | false pass | power |",
+            "| positives + negatives | margin | AUC but for what is wholly wrong | correlation of "
+            "scores | wholly wrong | false pass | power |",
+            "|---:|---:|---:|---:|---:|---:|---:|",
+            *map(_area_row, [*OLD, *WRONG, *TIED]),
+            "",
+            f"Several images a patient, accuracy: {told}. “Alike” is the part of the patients "
+            "whose images are all answered alike by each model; the others' are independent.",
+            "",
+            "| patients × images | margin | discordance | alike | false pass, as if every image "
+            "were another patient's | false pass, by patient | power, by patient |",
+            "|---:|---:|---:|---:|---:|---:|---:|",
+            *map(_clustered_row, CLUSTERED),
+            "",
+            f"Several images a patient, AUC: {told}; three images of one class a patient, both "
+            "models answer 5 % of the positives wholly wrong and the worse one more. “Alike” is "
+            "the correlation within a patient, and the part of the patients that are lost whole.",
+            "",
+            "| positives + negatives | margin | alike | false pass, as if every image were another "
+            "patient's | false pass, by patient | power, by patient |",
             "|---:|---:|---:|---:|---:|---:|",
-            *map(_area_row, AREAS),
+            *map(_clustered_area_row, CLUSTERED_AREAS),
         ]
     )
 
@@ -80,37 +149,113 @@ def _proportion_row(case: tuple[int, float, float]) -> str:
             every = np.linspace(margin, 1, 60)
             told.append(_percent(max(power(images, margin, each, -margin) for each in every)))
     asked = images_needed(1, 1, round(2 / discordance), margin)  # after one gained and one lost
-    return f"| {' | '.join([*told, f'{asked:,}'])} |"
+    return _row(*told, f"{asked:,}")
 
 
-def _area_row(case: tuple[int, float, float, float]) -> str:
-    images, margin, reference, correlation = case
-    shares = [_passed(case, new) for new in (reference - margin, reference)]
-    told = [f"{images:,}", f"{margin}", f"{reference}", _named(correlation), *map(_percent, shares)]
-    return f"| {' | '.join(told)} |"
+def _area_row(case: Areas) -> str:
+    ties = f", in steps of {case.step:g}" if case.step else ""
+    (false, _), (right, _) = (_areas_passed(case, loss) for loss in (case.margin, 0.0))
+    return _row(
+        f"{case.positives} + {case.negatives}",
+        f"{case.margin}",
+        f"{case.area}{ties}",
+        f"{case.correlation}",
+        f"{100 * case.wrong:.0f} %{', more' if case.gone else ''}",
+        _percent(false),
+        _percent(right),
+    )
 
 
-def _named(correlation: float) -> str:
-    return "1, but for a few" if correlation == RARE else f"{correlation}"
+def _clustered_area_row(case: Areas) -> str:
+    (false, naive), (right, _) = (_areas_passed(case, loss) for loss in (case.margin, 0.0))
+    images = f"{case.positives} + {case.negatives}"
+    shares = map(_percent, (naive, false, right))
+    return _row(images, f"{case.margin}", f"{case.alike}", *shares)
 
 
-def _passed(case: tuple[int, float, float, float], new: float) -> float:
-    """Return the share of runs in which a classifier of that area passes."""
-    images, margin, reference, correlation = case
-    random, labels = np.random.default_rng(SEED), np.arange(images) % 2
-    shifted = reference if correlation == RARE else new
-    shifts = np.sqrt(2) * np.array([NormalDist().inv_cdf(each) for each in (shifted, reference)])
-    covariance = [[1, correlation], [correlation, 1]]
-    passed = 0
-    for _ in range(AREA_RUNS):
-        scores = random.multivariate_normal([0, 0], covariance, images)
-        scores[labels == 0] += shifts
-        if correlation == RARE:
-            gone = random.random(images) < (reference - new) / reference
-            scores[gone & (labels == 0), 0] = -100
+def _areas_passed(case: Areas, loss: float) -> tuple[float, float]:
+    """Return the share of runs that pass: by patient, and as if each image were of another one."""
+    random, passed = np.random.default_rng(SEED), np.zeros(2)
+    for _ in range(SLOW_RUNS):
+        scores, labels, patients = drawn_areas(random, case, loss)
         first, second = (np.stack([each, -each], axis=1) for each in scores.T)
-        passed += PairedAreas.of(first, second, labels, [0]).p_value(-margin) <= LEVEL
-    return passed / AREA_RUNS
+        ways = (patients, None) if case.a_patient > 1 else (None,)
+        for place, clusters in enumerate(ways):
+            areas = PairedAreas.of(first, second, labels, [0], clusters)
+            passed[place] += areas.p_value(-case.margin) <= LEVEL
+    return float(passed[0]) / SLOW_RUNS, float(passed[1]) / SLOW_RUNS
+
+
+def drawn_areas(
+    random: np.random.Generator, case: Areas, loss: float
+) -> tuple[Floats, Integers, Integers]:
+    """Return scores `(images, 2)` of the new one and the reference, labels and patients."""
+    images = case.positives + case.negatives
+    positive = np.arange(images) < case.positives
+    patients = np.arange(images) // case.a_patient  # their images are of one class
+    scores = _normal(random, case, patients)
+    for column, area in enumerate([case.area - (0 if case.gone else loss), case.area]):
+        scores[positive, column] += FAR / 2 if area == 1 else 2**0.5 * NormalDist().inv_cdf(area)
+    if case.step:
+        scores = np.clip(np.round(scores / case.step) * case.step, -3, 3)
+    more = loss / case.area if case.gone else 0.0
+    for column, part in enumerate([case.wrong + more, case.wrong]):
+        scores[positive & _chosen(random, part, case.alike, patients), column] = -FAR
+    return scores, 1 - positive.astype(np.int64), patients
+
+
+def _normal(random: np.random.Generator, case: Areas, patients: Integers) -> Floats:
+    """Return normal scores `(images, 2)` that correlate by model and by patient."""
+
+    def pairs(count: int) -> Floats:
+        first, second = random.standard_normal((2, count))
+        rest = (1 - case.correlation**2) ** 0.5
+        return np.stack([first, case.correlation * first + rest * second], axis=1)
+
+    shared = pairs(int(patients[-1]) + 1)[patients]
+    return case.alike**0.5 * shared + (1 - case.alike) ** 0.5 * pairs(len(patients))
+
+
+def _chosen(
+    random: np.random.Generator, part: float, alike: float, patients: Integers
+) -> NDArray[np.bool_]:
+    """Return a part of the images, some patients' as a whole."""
+    number = int(patients[-1]) + 1
+    whole = random.random(number) < alike
+    own, of_patient = random.random(len(patients)), random.random(number)
+    return np.where(whole[patients], of_patient[patients], own) < part
+
+
+def _clustered_row(case: tuple[int, int, float, float, float]) -> str:
+    patients, a_patient, margin, discordance, alike = case
+    (false, naive), (right, _) = (_clustered_passed(case, loss) for loss in (margin, 0.0))
+    shares = map(_percent, (naive, false, right))
+    return _row(f"{patients} × {a_patient}", f"{margin}", f"{discordance}", f"{alike}", *shares)
+
+
+def _clustered_passed(
+    case: tuple[int, int, float, float, float], loss: float
+) -> tuple[float, float]:
+    number, a_patient, margin, discordance, alike = case
+    random, passed = np.random.default_rng(SEED), np.zeros(2)
+    patients = np.repeat(np.arange(number), a_patient)
+    images, critical = len(patients), critical_score(len(patients), margin)
+    for _ in range(SLOW_RUNS):
+        place = np.where(
+            np.repeat(random.random(number) < alike, a_patient),
+            np.repeat(random.random(number), a_patient),
+            random.random(images),
+        )
+        gained = place < (discordance - loss) / 2
+        lost = place > 1 - (discordance + loss) / 2
+        test, distance = mean_test(1.0 * gained - lost, patients, -margin, least=-1)
+        passed[0] += test.p_value(distance) <= LEVEL
+        passed[1] += float(score(gained.sum(), lost.sum(), images, -margin)) >= critical - 1e-9
+    return float(passed[0]) / SLOW_RUNS, float(passed[1]) / SLOW_RUNS
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _percent(share: float) -> str:

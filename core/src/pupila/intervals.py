@@ -69,8 +69,14 @@ def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
 
 
 def members_of(clusters: ArrayLike) -> Integers:
-    """Return the number of the cluster of each image, from 0."""
-    return np.unique(np.asarray(clusters), return_inverse=True)[1].astype(np.int64)
+    """Return the number of the cluster of each image, from 0; an empty text is one by itself."""
+    names = np.asarray(clusters)
+    members = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    if names.dtype.kind not in "UO":
+        return members
+    unnamed = names == ""
+    members[unnamed] = members.size + np.arange(int(unnamed.sum()))
+    return np.unique(members, return_inverse=True)[1].astype(np.int64)
 
 
 def _worth(hits: Bools, part: float, members: Integers) -> float:

@@ -130,7 +130,7 @@ def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None =
             centred[:, of_class] *= np.sqrt(of_class.sum() / (of_class.sum() - 1))
     if clusters is None:
         return centred @ centred.T
-    _, members = np.unique(np.asarray(clusters), return_inverse=True)
+    members = members_of(clusters)
     number = int(members.max()) + 1
     sums = np.stack([np.bincount(members, weights=row, minlength=number) for row in centred])
     return sums @ sums.T * (number / max(number - 1, 1))

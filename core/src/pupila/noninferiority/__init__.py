@@ -12,8 +12,9 @@ truth is. McNemar's exact test, on the discordant images alone, knows no margin.
 (2008, Stat Med 27:3540) order by a p-value that is estimated first: a little more power for much
 more work, which was left out.
 
-Areas under the ROC curve are compared by DeLong, DeLong and Clarke-Pearson (1988, Biometrics
-44:837), with a floor under the variance: see `compare_areas`.
+Areas under the ROC curve, and whatever has several images of one patient, are compared by bootstrap
+tilting (DiCiccio and Romano 1990) of what each image or patient adds: see `compare_areas`,
+`pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
 
 Where several figures are asked and all must pass, each is tested at the full `LEVEL`: the chance
 that all of them pass falsely is no larger than that of one (intersection–union, Berger 1982,
@@ -25,7 +26,7 @@ from __future__ import annotations
 from pupila.noninferiority.areas import PairedAreas, compare_areas
 from pupila.noninferiority.comparison import LEVEL, POWER, Comparison
 from pupila.noninferiority.exact import score
-from pupila.noninferiority.limits import LimitCheck, check_limit, part_interval
+from pupila.noninferiority.limits import LimitCheck, check_limit, check_part, part_interval
 from pupila.noninferiority.proportions import (
     compare_proportions,
     critical_score,
@@ -44,6 +45,7 @@ __all__ = [
     "Reach",
     "area_reach",
     "check_limit",
+    "check_part",
     "compare_areas",
     "compare_proportions",
     "critical_score",

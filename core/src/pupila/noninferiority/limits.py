@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.noninferiority.clustered import METHOD, mean_test, shared_clusters
 from pupila.noninferiority.comparison import LEVEL, TIE, images_to_tell, last_rejected
 from pupila.noninferiority.exact import binomial
+from pupila.noninferiority.tilting import Tilting
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,42 @@ def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
         shown=part.low >= limit,
         worse=part.high < limit,
         needs_images=_needed_for(hits, images, limit),
+    )
+
+
+def check_part(hits: ArrayLike, limit: float, clusters: ArrayLike | None = None) -> LimitCheck:
+    """Hold the images that are hits, `(images,)`, against the least part that is allowed.
+
+    `clusters` as in `pupila.intervals`. Where each image is one of its own: `check_limit`.
+
+    Raises:
+        PupilaError: there are no images, or the limit is outside 0..1.
+    """
+    found = np.asarray(hits, np.bool_)
+    images = len(found)
+    exact = check_limit(int(found.sum()), images, limit)
+    members = shared_clusters(clusters)
+    if members is None:
+        return exact
+    part = exact.part.value
+
+    def test_of(null: float, *, above: bool = False) -> tuple[Tilting, float]:
+        values = -found.astype(np.float64) if above else found.astype(np.float64)
+        return mean_test(values, members, -null if above else null, least=-1 if above else 0)
+
+    def rejected(null: float, *, above: bool = False) -> bool:
+        test, distance = test_of(null, above=above)
+        return test.p_value(distance) <= LEVEL
+
+    low = last_rejected(rejected, 0.0, part)
+    high = last_rejected(lambda null: rejected(null, above=True), 1.0, part)
+    test, distance = test_of(limit, above=part < limit)
+    spreads = [test.deviation(each) * math.sqrt(images) for each in (distance, 0.0)]
+    return LimitCheck(
+        part=Estimate(value=part, low=low, high=high, method=METHOD),
+        shown=low >= limit,
+        worse=high < limit,
+        needs_images=images_to_tell(spreads[0], spreads[1], distance, images),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
+from pupila.noninferiority.clustered import compare_clustered, shared_clusters
 from pupila.noninferiority.comparison import (
     LEVEL,
     NARROW,
@@ -31,8 +32,13 @@ _FINE = 1e-6
 """How exactly a critical score is found."""
 
 
-def compare_proportions(new: ArrayLike, reference: ArrayLike, margin: float) -> Comparison:
+def compare_proportions(
+    new: ArrayLike, reference: ArrayLike, margin: float, clusters: ArrayLike | None = None
+) -> Comparison:
     """Compare what is right in two sets of answers, `(images,)` each, true where right.
+
+    `clusters` as in `pupila.intervals`. Where each image is one of its own the test is exact, else
+    that of `pupila.noninferiority.clustered`.
 
     Raises:
         PupilaError: they are not of the same images, there are none, or the margin cannot be.
@@ -44,6 +50,9 @@ def compare_proportions(new: ArrayLike, reference: ArrayLike, margin: float) -> 
             f"one for each of the same images, and at least one."
         )
     check_margin(margin)
+    members = shared_clusters(clusters)
+    if members is not None:
+        return compare_clustered(ours, theirs, members, margin)
     images, gained, lost = len(ours), int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     p_value = exact_p_value(gained, lost, images, -margin)
     worse = exact_p_value(lost, gained, images, margin) <= LEVEL
