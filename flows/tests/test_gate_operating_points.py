@@ -137,6 +137,7 @@ def test_a_reference_is_read_by_the_rule_of_the_artifact_whatever_it_ships_itsel
     value = chosen_threshold(scores[:, COLUMN], POSITIVE, RULE)
     same = only(decide(asked(section, side("int8", scores, shipped=value), teacher)))
     assert same.value == same.other
+    assert "(what it ships itself is 0.990, of another rule)" in same.text
     by_specificity = only(decide(asked(section, side("int8", scores), teacher)))
     assert by_specificity.value == by_specificity.other
 

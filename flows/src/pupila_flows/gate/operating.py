@@ -79,7 +79,14 @@ def like_reading(
         )
     if own and own.rule == ours.rule and own.positive == question.classes[ours.column]:
         return replace(reading, value=own.value)
+    if own and _aim(own.rule) != _aim(ours.rule):
+        origin = f"{reading.origin} (what it ships itself is {own.value:.3f}, of another rule)"
+        reading = replace(reading, origin=origin)
     return _chosen(question, reading, side, validation)
+
+
+def _aim(rule: ThresholdRule | None) -> tuple[str, float] | None:
+    return (rule.figure, rule.target) if rule else None
 
 
 def _usual(question: Question, column: int) -> ThresholdRule | None:

@@ -1,0 +1,72 @@
+"""Releases one after another, from the command line: what each is compared with, and counted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours
+from pupila_flows.results import GateResult, RunResult
+
+pytestmark = pytest.mark.long
+
+RECIPE = """\
+name: releases
+data: {{path: images, positive: blue}}
+teachers: {{big: {{path: {teacher}}}}}
+steps:
+  lite: {{use: export-tflite, from: big}}
+  ship: {{use: threshold, from: lite, with: {{positive: blue, {rule}}}}}
+gate: {{margins: {{accuracy: 0.6, auc: 0.6, sensitivity: 0.7, specificity: 0.7}}}}
+publish: {{}}
+"""
+
+
+def test_a_release_is_compared_by_its_rule_with_the_version_before_and_with_the_first(
+    tmp_path: Path,
+):
+    draw_colours(tmp_path / "images")
+    teacher = colour_teacher(Store(tmp_path / "teacher"))
+
+    def released(rule: str) -> GateResult:
+        (tmp_path / "recipe.yaml").write_text(RECIPE.format(teacher=teacher.path, rule=rule))
+        done = subprocess.run(
+            [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
+            cwd=tmp_path,
+            env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        latest = max((tmp_path / ".pupila" / "runs" / "releases").iterdir())
+        result = RunResult.model_validate_json((latest / "result.json").read_text())
+        shutil.rmtree(latest)
+        assert result.gate
+        return result.gate
+
+    first, second = released("sensitivity: 0.95"), released("sensitivity: 0.8")
+    third, unchanged = released("specificity: 0.7"), released("specificity: 0.7")
+    assert [(each.published, each.anchor) for each in (first, second, third, unchanged)] == [
+        (None, None),
+        ("version 1", None),
+        ("version 2", "version 1"),
+        ("version 3", None),
+    ]
+    counts = [len(each.asked.answers) for each in (first, second, third, unchanged) if each.asked]
+    assert counts == [1, 2, 3, 3]
+    compared = [
+        finding
+        for each in (first, second, third)
+        for finding in each.artifacts[0].findings
+        if finding.difference
+    ]
+    # one model throughout, at three thresholds
+    assert compared and all(finding.value == finding.other for finding in compared)
+    assert {finding.against for finding in compared} == {"big", "published", "anchor"}
