@@ -29,6 +29,8 @@ class Answers:
     """Column of the positive class."""
     reading: Reading
     """The threshold for the positive class, in which these images had no part."""
+    patients: NDArray[np.str_] | None = None
+    """Whose images the test images are, `(images,)`; None where the data does not tell."""
     validation: Answers | None = None
     """Of the test images: the same of the validation images; None where there are none."""
 
@@ -53,7 +55,13 @@ class Answers:
         if there and chosen_by is not None:
             validation = cls(side, chosen_by, np.array(there.labels, np.int64), positive, reading)
         labels = np.array(question.test.labels, np.int64)
-        return cls(side, scores, labels, positive, reading, validation)
+        named = question.test.patients
+        patients = None if named is None else np.array(named, np.str_)
+        return cls(side, scores, labels, positive, reading, patients, validation)
+
+    def patients_of(self, rows: Rows) -> NDArray[np.str_] | None:
+        """Return whose images some of the test images are, for statistics by cluster."""
+        return None if self.patients is None else self.patients[rows]
 
     @property
     def likeliest(self) -> Rows:

@@ -41,6 +41,7 @@ def decide(question: Question) -> GateResult:
         verdict=_worst([verdict.verdict for verdict in verdicts]),
         artifacts=verdicts,
         published=question.published,
+        patients=None if question.test.patients is None else len(set(question.test.patients)),
         anchor=question.anchor,
         published_manifest=question.published_manifest,
         reason=None if verdicts else _NOTHING,

@@ -71,6 +71,12 @@ class Images(_Model):
         description="Value of each image, by column; empty where it has none.",
     )
 
+    patients: tuple[str, ...] | None = Field(
+        default=None,
+        description="Whose images they are; None where the data does not tell: then each image is "
+        "taken for another patient's.",
+    )
+
     def __len__(self) -> int:
         return len(self.paths)
 

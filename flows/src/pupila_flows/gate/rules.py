@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pupila.evaluation import Estimate
-from pupila.noninferiority import Comparison, check_limit, compare_areas, compare_proportions
+from pupila.noninferiority import Comparison, check_part, compare_areas, compare_proportions
 from pupila_flows.gate.answers import Answers, Bools, Rows
 from pupila_flows.gate.inputs import Side
 from pupila_flows.gate.units import Unit, percent
@@ -107,7 +107,7 @@ class MarginRule:
         """
         asked = self.images.select(ours, rows)
         pair = self.correct(ours)[asked], self.correct(theirs)[asked]
-        return compare_proportions(*pair, margin)
+        return compare_proportions(*pair, margin, ours.patients_of(asked))
 
     def lost(self, ours: Answers, theirs: Answers, rows: Rows) -> Rows:
         """Return the rows that only the artifact gets wrong."""
@@ -127,7 +127,8 @@ class AreaMargin(MarginRule):
         classes = ours.scores.shape[1]
         columns = [ours.positive] if classes == 2 else list(range(classes))
         pair = ours.scores[rows], theirs.scores[rows]
-        return compare_areas(*pair, ours.labels[rows], columns, margin)
+        patients = ours.patients_of(rows)
+        return compare_areas(*pair, ours.labels[rows], columns, margin, patients)
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class AtLeast(LimitRule):
 
     def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
         correct = self.correct(ours, teacher)
-        checked = check_limit(int(correct.sum()), len(correct), limit)
+        checked = check_part(correct, limit, ours.patients)
         verdict: Verdict = "pass" if checked.shown else "fail" if checked.worse else "inconclusive"
         return LimitResult(verdict, checked.part.value, checked.part, checked.needs_images)
 

@@ -131,6 +131,7 @@ def _images(images: Dataset, section: GateSection) -> Images:
         paths=tuple(map(str, images.paths)),
         labels=tuple(images.labels.tolist()),
         columns={column: _values(images, column) for column in section.by},
+        patients=None if images.patients is None else tuple(images.patients.tolist()),
     )
 
 
