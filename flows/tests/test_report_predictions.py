@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from sample_runs import PUPIL, VGG, sample_run
 
 from pupila.noninferiority import compare_proportions, exact_p_value
 from pupila_flows.report import predictions
@@ -25,3 +28,14 @@ def test_a_paired_difference_has_the_interval_of_the_gate() -> None:
     assert found == compare_proportions(first, second, predictions.MARGIN).difference
     assert exact_p_value(3, 0, 10, found.low) == pytest.approx(0.025, abs=1e-4)
     assert exact_p_value(0, 3, 10, -found.high) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_a_difference_is_by_patient_where_the_data_tells_them(tmp_path: Path) -> None:
+    result = sample_run(tmp_path, [VGG, PUPIL])
+    plain = predictions.read_answers(result, tmp_path).difference("pupil", "vgg16")
+    patients = tuple(row // 4 for row in range(len(result.test_labels)))
+    known = result.model_copy(update={"test_patients": patients})
+    found = predictions.read_answers(known, tmp_path).difference("pupil", "vgg16")
+    assert plain and found and found.value == pytest.approx(plain.value)
+    assert found.method.endswith("by patient")
+    assert (found.low, found.high) != (plain.low, plain.high)

@@ -44,7 +44,7 @@ class Answers:
         """Hold the accuracy of `name` against `other`, as the gate does; None without both."""
         if name not in self.probabilities or other not in self.probabilities:
             return None
-        return compare_proportions(self.correct(name), self.correct(other), MARGIN)
+        return compare_proportions(self.correct(name), self.correct(other), MARGIN, self.patients)
 
     def difference(self, name: str, other: str) -> Estimate | None:
         """Return accuracy of `name` less that of `other` on the same images; None without both."""
@@ -82,12 +82,17 @@ def located(path: str, folder: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Estimate:
+def paired_difference(
+    first: NDArray[np.bool_],
+    second: NDArray[np.bool_],
+    patients: NDArray[np.int64] | None = None,
+) -> Estimate:
     """Return the difference of two accuracies on the same images, first less second.
 
-    Its interval is that of the release gate, so that the page says one thing of one difference.
+    Its interval is that of the release gate, so that the page says one thing of one difference; by
+    patient, where the data tells them.
     """
-    return compare_proportions(first, second, MARGIN).difference
+    return compare_proportions(first, second, MARGIN, patients).difference
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:

@@ -118,6 +118,7 @@ def _difference(names: list[tuple[str, str]], answers: Answers) -> Estimate | No
         return None
     if len(names) == 1:
         mine, theirs = names[0]
-        return paired_difference(answers.correct(mine), answers.correct(theirs))
+        right = answers.correct(mine), answers.correct(theirs)
+        return paired_difference(*right, answers.patients)
     right = np.array([[answers.correct(name) for name in pair] for pair in names], np.float64)
     return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1), answers.patients)
