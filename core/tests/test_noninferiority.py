@@ -314,3 +314,9 @@ def test_what_cannot_be_compared_is_refused(call, words: str):  # pyright: ignor
     with pytest.raises(PupilaError) as caught:
         call()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("images", "passes"), [(60, 0.0), (200, 1.0)])
+def test_models_that_never_differ_pass_always_or_never(images: int, passes: float):
+    assert power(images, 0.05, 0.0) == pytest.approx(passes, abs=1e-9)
+    assert (exact_p_value(0, 0, images, -0.05) <= LEVEL) == bool(passes)

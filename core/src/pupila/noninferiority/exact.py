@@ -94,7 +94,9 @@ def pass_probabilities(
     margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
     first = max(0, math.floor((images * discordances - margin).min()))
     last = min(images, math.ceil((images * discordances + margin).max()))
-    rate = (discordances + difference) / (2 * discordances)
+    any_rate = np.full_like(discordances, 0.5)  # of no discordant image none is gained
+    gained = (discordances + difference) / 2
+    rate = np.divide(gained, discordances, out=any_rate, where=discordances > 0)
     counts = np.arange(first, last + 1)
     weights = binomial(np.full_like(counts, images), counts, discordances)
     stays = (np.diff(boundary[first : last + 1]) == 0)[:, None]
