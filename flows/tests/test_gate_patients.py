@@ -45,3 +45,16 @@ def test_one_image_of_each_patient_is_what_no_column_says(side: Sides):
         assert known.condition == "auc" or known == unknown
     (note,) = notes(decide(single))
     assert note == f"Tests and intervals count the {IMAGES} patients whose images these are."
+
+
+def test_many_images_of_two_patients_of_each_class_show_nothing_to_be_above_chance(side: Sides):
+    question = asked(SECTION, side("int8", answered(0)), side("vgg", answered(0)))
+    few = of_patients(question, IMAGES // 4)
+    floors = [
+        finding
+        for artifact in decide(few).artifacts
+        for finding in artifact.findings
+        if finding.condition == "chance"
+    ]
+    assert [finding.verdict for finding in floors] == ["inconclusive", "inconclusive"]
+    assert all("one of each patient" in finding.text for finding in floors)

@@ -117,7 +117,11 @@ def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
         if side is not None:
             answers = Answers.of(question, side)
             found = check_chance(
-                answers.scores, answers.labels, question.classes, question.positive
+                answers.scores,
+                answers.labels,
+                question.classes,
+                question.positive,
+                answers.patients,
             )
             yield messages.describe_chance(found, side, against)
 
