@@ -33,8 +33,8 @@ def warning_of(part: float, images: int, what: str = "images") -> str | None:
         return None
     return (
         f"{round(part * images)} of {images} {what} share the highest probability of a class: no "
-        f"threshold tells them apart, and the area under the ROC curve takes them for equal. What ends "
-        f"the model has no higher number: a softmax or sigmoid ends at 255/256 in 8 bits and at 1 in "
-        f"float32, and int8 logits where calibration did. Quantise with `borders: float`, calibrate "
+        f"threshold tells them apart, and the area under the ROC curve takes them for equal. What "
+        f"ends the model has no higher number: a softmax or sigmoid ends at 255/256 in 8 bits and at "
+        f"1 in float32, int8 logits where calibration did. Quantise with `borders: float`, calibrate "
         f"on more images, or train for fewer epochs."
     )
