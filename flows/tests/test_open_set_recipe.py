@@ -10,7 +10,6 @@ import pytest
 from pictures import picture, red_and_green, scanned
 
 from pupila.openset import OpenSetImages
-from pupila_flows.jobs import evaluate, keys
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.schema import EvaluateSection, OpenSetSection
@@ -23,19 +22,8 @@ def data(tmp_path: Path) -> Path:
     return red_and_green(tmp_path)
 
 
-def test_a_gate_is_judged_once_wherever_the_workspace_lies(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_gate_is_judged_once_wherever_the_workspace_lies(data: Path):
     dataset = scanned(data)
-    runner = SimpleNamespace(plugin=SimpleNamespace(name="a"), distribution="a", version="1")
-
-    def same(asked: object) -> SimpleNamespace:
-        del asked
-        return runner
-
-    registry = SimpleNamespace(runner=same, origin=same)
-    monkeypatch.setattr(evaluate, "installed", lambda: registry)
-    monkeypatch.setattr(keys, "installed", lambda: registry)
     section = EvaluateSection(open_set=OpenSetSection(accepts="eye"))
     artifact: Any = SimpleNamespace(format="keras", digest="0a1b")
 

@@ -241,7 +241,7 @@ QUOTES = "must be text: put quotes, as in"
             ("teachers:", "teacher:"),
             3,
             "teacher is no known field. Did you mean 'teachers'? "
-            "Known: name, seed, repeat, workers, runner, data, teachers, steps, "
+            "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
             "evaluate, gate, publish, sweep.",
         ),
         (

@@ -93,12 +93,12 @@ def check_teacher(
     scores, labels = checked(
         probabilities, validation.labels, validation.classes, what="validation"
     )
-    found = check_chance(scores, labels, validation.classes)
+    patients = validation.patients
+    found = check_chance(scores, labels, validation.classes, patients=patients)
     if not (found.above or step.unproven):
         raise PupilaError(
             f"{name_of(step, number)} is {found.finding('validation')}. {_advice(found)}"
         )
-    patients = validation.patients
     right = share(scores.argmax(axis=1) == labels, patients)
     return Standing(right, auc(scores, labels, 0, patients))
 
