@@ -73,7 +73,7 @@ def test_the_answer_is_one_half_where_the_accepted_part_ends_and_accept_in_the_m
 
 def test_it_ships_a_threshold_that_says_what_chose_it(step_on):
     threshold = one_class(step_on()).threshold
-    assert threshold is not None
+    assert threshold is not None and threshold.rule is not None
     assert (threshold.positive, threshold.value) == ("blue", 0.5)
     assert threshold.chosen_on == "12 blue validation images alone, to accept 0.99 of them"
     assert (threshold.rule.figure, threshold.rule.target) == ("sensitivity", 0.99)

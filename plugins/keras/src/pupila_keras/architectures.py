@@ -28,6 +28,7 @@ def untrained(step: Step[Untrained]) -> Product:
         PupilaError: there is no data to take the classes from.
     """
     config, classes = step.config, step.images.classes
+    keras.utils.clear_session(free_memory=False)  # Keras counts the names of layers on
     keras.utils.set_random_seed(step.seed)
     model = build(config, len(classes))
     save(model, step.output)
