@@ -179,3 +179,19 @@ def test_labels_and_probabilities_that_do_not_fit_are_refused():
         check_chance(np.zeros((4, 2)), np.zeros(5), TWO)
     with pytest.raises(PupilaError, match="Labels"):
         check_chance(np.zeros((1, 2)), np.array([2]), TWO)
+
+
+def test_patients_of_several_classes_are_of_each() -> None:
+    """All 40 have one image of either class, and those of one class are listed first."""
+    scores, labels = _two([0.9] * 40, [0.1] * 40)
+    found = check_chance(scores, labels, TWO, patients=np.tile(np.arange(40), 2))
+    assert found.counts == {"glaucoma": 20, "normal": 20}
+    assert found.above
+
+
+def test_patients_of_several_classes_fill_the_smaller_one() -> None:
+    """6 have images of both classes, 6 of the first alone: those make up for it."""
+    scores, labels = _two([0.9] * 12, [0.1] * 6)
+    patients = np.concatenate([np.arange(12), np.arange(6)])
+    found = check_chance(scores, labels, TWO, patients=patients)
+    assert found.counts == {"glaucoma": 6, "normal": 6}

@@ -5,7 +5,8 @@ exact one-sided rank test (Mann and Whitney 1947, Annals of Mathematical Statist
 the ties. Of more, whether the lower end of the interval of the accuracy (Clopper and Pearson 1934,
 Biometrika 26:404) lies above the share of the largest class, which a model has that always answers
 that class. A class of which there is one image shows nothing, whatever the figures are.
-Of each patient, where they are known, one image counts.
+Of each patient, where they are known, one image counts; of those who have images of several classes
+one of a class that has few.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,8 +110,8 @@ def check_chance(
     """Hold `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
 
     Of two classes the probability of `positive` is ranked, by default of the first. With
-    `patients`, a value for each image, only the first image of each counts: those of one patient
-    are alike, and both tests are of independent images.
+    `patients`, a value for each image, only one image of each counts: those of one patient are
+    alike, and both tests are of independent images.
 
     Raises:
         PupilaError: the arrays do not fit, or a label is none of the classes.
@@ -124,8 +125,8 @@ def check_chance(
     if len(truth) and not 0 <= truth.min() <= truth.max() < len(classes):
         raise PupilaError(f"Labels {sorted(set(truth.tolist()))} are not those of {list(classes)}.")
     if patients is not None:
-        first = np.unique(np.asarray(patients), return_index=True)[1]
-        scores, truth = scores[first], truth[first]
+        rows = _one_of_each(truth, np.asarray(patients))
+        scores, truth = scores[rows], truth[rows]
     counts = np.bincount(truth, minlength=len(classes))
     by_name = dict(zip(classes, counts.tolist(), strict=True))
     if len(classes) == 2:
@@ -134,6 +135,24 @@ def check_chance(
     else:
         found = _by_accuracy(scores.argmax(axis=1), truth, tuple(classes), by_name)
     return found.model_copy(update={"one_each": patients is not None})
+
+
+def _one_of_each(truth: Integers, patients: NDArray[Any]) -> list[int]:
+    """Return one image of each patient: the first of the class that has the fewest so far.
+
+    Patients of one class come first. Without that, all patients who have an image of either class
+    would be of the one that is listed first, and none of the other. No answer has a part in it.
+    """
+    images: dict[Any, dict[int, int]] = {}
+    for row, (patient, label) in enumerate(zip(patients.tolist(), truth.tolist(), strict=True)):
+        images.setdefault(patient, {}).setdefault(label, row)
+    counts = dict.fromkeys(truth.tolist(), 0)
+    rows: list[int] = []
+    for of_class in sorted(images.values(), key=len):
+        label = min(of_class, key=lambda each: (counts[each], each))
+        counts[label] += 1
+        rows.append(of_class[label])
+    return sorted(rows)
 
 
 # Two classes ---------------------------------------------------------------------------------
