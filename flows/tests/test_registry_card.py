@@ -40,6 +40,20 @@ def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path)
     assert [each for each in told if each not in card] == []
 
 
+def test_conditions_are_called_as_in_the_report(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    assert given.result.gate
+    (first, *_), floor = given.result.gate.artifacts, {"condition": "chance", "against": None}
+    findings = tuple(each.model_copy(update=floor) for each in first.findings)
+    gate = given.result.gate.model_copy(
+        update={"artifacts": (first.model_copy(update={"findings": findings}),)}
+    )
+    publish(folder, replace(given, result=given.result.model_copy(update={"gate": gate})))
+    card = published_text(folder, 1, CARD)
+    assert "| above chance |" in card
+    assert "| chance |" not in card
+
+
 def test_the_card_says_what_may_have_seen_the_test_images(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     assert given.result.gate

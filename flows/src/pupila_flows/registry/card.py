@@ -8,6 +8,7 @@ from html import escape
 from pathlib import PurePath
 
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
+from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.manifest import Link, Override
@@ -248,7 +249,7 @@ def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
         where = f" ({each.group})" if each.group else ""
         yield [
             f"`{verdict.entry}`",
-            plain(f"{each.condition}{against}{where}"),
+            plain(f"{condition_of(each.condition).title}{against}{where}"),
             f"{each.limit:g}",
             each.verdict,
             plain(each.text),
