@@ -8,6 +8,7 @@ import pytest
 from gate_cases import ACCURACY, TEST, Sides, answered, asked
 from publishable_runs import publishable_run, read_run
 
+from pupila.errors import PupilaError
 from pupila.store import Store
 from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Question
@@ -57,6 +58,14 @@ def test_another_workspace_goes_on_with_what_the_published_version_carries(
     other = elsewhere.test.model_copy(update={"fingerprint": "other images"})
     fresh = elsewhere.model_copy(update={"test": other})
     assert len(counted(there, fresh, registry, "clinic").answers) == 1
+
+
+def test_what_cannot_be_noted_is_told_and_not_let_pass(side: Sides, tmp_path: Path):
+    place = Workspace.at(tmp_path / "place")
+    (place.root / "asked").mkdir(parents=True)
+    (place.root / "asked" / TEST.fingerprint).write_text("not a folder")
+    with pytest.raises(PupilaError, match="verdicts on these test images cannot be counted: "):
+        counted(place, question(side, "int8", 4), None, "clinic")
 
 
 def published(registry: Registry, folder: Path, known: Asked) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pupila.digest import digest_file, digest_json
+from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.gate.inputs import Question
 from pupila_flows.registry import Registry
@@ -24,15 +25,24 @@ def asked(workspace: Workspace, question: Question, registry: Registry | None, n
     `registry` has the versions of `name`.
 
     Raises:
-        PupilaError: the registry cannot be read.
+        PupilaError: they cannot be noted, or the registry cannot be read.
     """
-    folder = workspace.asked(question.test.fingerprint)
-    for answers in _answers(question):
-        write_atomically(folder / answers, b"")
-    known = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    try:
+        known = _noted(workspace.asked(question.test.fingerprint), question)
+    except OSError as error:
+        raise PupilaError(
+            f"The verdicts on these test images cannot be counted: {error}."
+        ) from None
     if registry is not None:
         known.update(_published(registry, name, question.test.fingerprint))
     return Asked(test=question.test.fingerprint, answers=tuple(sorted(known)))
+
+
+def _noted(folder: Path, question: Question) -> set[str]:
+    """Note the answers of a question in a folder, and return all that are noted there."""
+    for answers in _answers(question):
+        write_atomically(folder / answers, b"")
+    return {file.name for file in folder.iterdir() if not file.name.startswith(".")}
 
 
 def _answers(question: Question) -> Iterator[str]:
