@@ -96,6 +96,33 @@ def test_that_fewer_patients_than_images_show_less_is_told(folder: Path):
     assert told.sentence.endswith("They are of 2 patients, who can show less.")
 
 
+@pytest.mark.parametrize(
+    ("shared", "unnamed", "said"),
+    [
+        (0, 0, ""),
+        (0, 105, ""),
+        (2, 105, "They are of 106 patients, who can show less."),
+        (107, 0, "They are of 1 patient, who can show less."),
+    ],
+)
+def test_images_without_a_patient_are_patients_by_themselves(
+    folder: Path, shared: int, unnamed: int, said: str
+):
+    """The first images are `shared` by a patient, the last have none, and one each is between."""
+    with (folder / "eyes.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+    with (folder / "eyes.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "split", "patient"])
+        for number, row in enumerate(rows):
+            named = "ada" if number < shared else f"p{number}"
+            patient = named if number < len(rows) - unnamed else ""
+            writer.writerow([row["path"], row["label"], "test", patient])
+    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert told is not None
+    assert told.sentence.partition("accuracy 0.078.")[2].strip() == said
+
+
 @pytest.mark.parametrize("gate", ["", "gate: {margins: {}, limits: {size_bytes: 9}}"])
 def test_what_compares_nothing_has_no_reach(folder: Path, gate: str):
     assert _told(folder, gate) is None

@@ -52,9 +52,7 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
         _warning({name: Counter(of)[name] for name in classes}, positive, asked, words)
         for words, of in filter(None, groups)
     ]
-    patients = {row["patient"] for row in rows if row.get("patient")}
-    fewer = f" They are of {len(patients)} patients, who can show less." if patients else ""
-    sentence = reach_of_images(every, positive, tuple(asked)) + fewer
+    sentence = reach_of_images(every, positive, tuple(asked)) + _fewer_patients(rows)
     return GateReach(sentence, tuple(filter(None, warnings)))
 
 
@@ -68,6 +66,15 @@ def reach_of_images(sizes: Sizes, positive: str, fields: Sequence[str] = ()) -> 
         f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
         f"runs, margins from: {margins}."
     )
+
+
+def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
+    """Say that patients are fewer than images; an image without one is a patient by itself."""
+    named = [row["patient"] for row in rows if row.get("patient")]
+    patients = len(set(named)) + len(rows) - len(named)
+    if patients == len(rows):
+        return ""
+    return f" They are of {patients} patient{'' if patients == 1 else 's'}, who can show less."
 
 
 def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
