@@ -284,3 +284,15 @@ def test_where_a_class_has_one_test_image_nothing_is_above_chance(side: Sides):
     found = decide(question.model_copy(update={"test": test}))
     assert found.verdict == "inconclusive"
     assert "at least 2 of each class" in floor(found)[None].text
+
+
+def test_a_figure_without_images_says_which_are_missing(side: Sides):
+    question = asked(
+        GateSection(margins=Margins(specificity=0.05)),
+        side("int8", answered(2)),
+        side("vgg", answered(2)),
+    )
+    test = question.test.model_copy(update={"labels": (0,) * IMAGES})
+    finding = only(decide(question.model_copy(update={"test": test})))
+    assert finding.verdict == "inconclusive"
+    assert "there are no images of other classes among the 200 asked about." in finding.text

@@ -47,6 +47,13 @@ def test_one_image_of_each_patient_is_what_no_column_says(side: Sides):
     assert note == f"Tests and intervals count the {IMAGES} patients whose images these are."
 
 
+def test_one_patient_is_one(side: Sides):
+    question = asked(SECTION, side("int8", answered(8)), side("vgg", answered(0)))
+    test = TEST.model_copy(update={"patients": ("ada",) * IMAGES})
+    (note,) = notes(decide(question.model_copy(update={"test": test})))
+    assert note == "Tests and intervals count the one patient whose images these are."
+
+
 def test_many_images_of_two_patients_of_each_class_show_nothing_to_be_above_chance(side: Sides):
     question = asked(SECTION, side("int8", answered(0)), side("vgg", answered(0)))
     few = of_patients(question, IMAGES // 4)

@@ -88,6 +88,7 @@ def test_what_may_have_seen_the_test_images_is_named(told: RunResult, tmp_path: 
     said = "Whether vgg16 and version 1 (anchor) saw test images in training cannot be known"
     assert not any("cannot be known" in line for line in gate_lines(told))
     assert "cannot be known" not in write_report(told, tmp_path).read_text()
+    said += ": the images that they, or what they were made from, were trained on are not told"
     untraced = ("vgg16", "version 1 (anchor)")
     gate = told.gate.model_copy(update={"untraced": untraced})
     told = told.model_copy(update={"gate": gate})

@@ -22,6 +22,7 @@ from pupila_flows.results import Finding, GateResult, Verdict
 
 _OTHERS = 3
 """Other steps that an advice names, at most."""
+_IT_WAS = "it, or what it was made from, was"
 
 
 def notes(gate: GateResult) -> list[str]:
@@ -40,15 +41,17 @@ def notes(gate: GateResult) -> list[str]:
             "Tests and intervals are as if every image were another patient's: the data does not "
             "tell patients (a column `patient`)."
             if gate.patients is None
-            else f"Tests and intervals count the {gate.patients:,} patients whose images these are."
+            else "Tests and intervals count the "
+            + ("one patient" if gate.patients == 1 else f"{gate.patients:,} patients")
+            + " whose images these are."
         )
     if gate.untraced:
         *others, last = gate.untraced
         names = f"{', '.join(others)} and {last}" if others else last
         said.append(
-            f"Whether {names} saw test images in training cannot be known: the images that it, or "
-            "what it was made from, was trained on are not told. `pupila teacher add "
-            "--trained-on IMAGES` tells those of a teacher."
+            f"Whether {names} saw test images in training cannot be known: the images that "
+            f"{'they, or what they were made from, were' if others else _IT_WAS} trained on are "
+            "not told. `pupila teacher add --trained-on IMAGES` tells those of a teacher."
         )
     return said
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.noninferiority import Comparison, check_part, compare_areas, compare_proportions
 from pupila_flows.gate.answers import Answers, Bools, Rows
@@ -106,6 +107,10 @@ class MarginRule:
             PupilaError: why they cannot be compared.
         """
         asked = self.images.select(ours, rows)
+        if not len(asked):
+            raise PupilaError(
+                f"there are no {self.images.title} among the {len(rows)} asked about."
+            )
         pair = self.correct(ours)[asked], self.correct(theirs)[asked]
         return compare_proportions(*pair, margin, ours.patients_of(asked))
 
