@@ -22,7 +22,7 @@ CLASSES = ("glaucoma", "normal")
 def test_accuracy_counts_the_most_probable_class():
     scores = two_columns([0.9, 0.8, 0.3, 0.6])
     truth = np.array([0, 0, 0, 1])
-    answers = answers_of(scores, 0, None)
+    answers = answers_of(scores, CLASSES, None)
     assert answers.tolist() == [0, 0, 1, 0]
     assert confusion(answers, truth, 2) == ((2, 1), (1, 0))
     assert metrics_of(scores, truth, CLASSES, "glaucoma", 0.85).accuracy.value == 0.5
@@ -95,9 +95,6 @@ def test_a_shipped_threshold_is_measured_as_it_is_and_comes_first():
     assert point.sensitivity.value == (scores[truth == 0] >= 0.3).mean()
     assert point.specificity.value == (scores[truth == 1] < 0.3).mean()
     assert metrics.operating_points[0].threshold != 0.3
-    other = shipped.model_copy(update={"positive": "normal"})
-    plain = metrics_of(two_columns(scores), truth, CLASSES, "glaucoma", 0.85, shipped=other)
-    assert plain.shipped is None and plain.point == plain.operating_points[0]
     alone = metrics_of(two_columns([0.9]), [0], CLASSES, "glaucoma", 0.85, shipped=shipped)
     assert alone.shipped is None
 
@@ -109,9 +106,28 @@ def test_the_accuracy_and_the_confusion_matrix_are_those_of_the_threshold_that_s
     metrics = metrics_of(scores, truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
     assert metrics.accuracy.value == 0.5
     assert (metrics.confusion, metrics.confusion_at) == (((2, 0), (2, 0)), 0.002)
-    other = shipped.model_copy(update={"positive": "normal"})
-    plain = metrics_of(scores, truth, CLASSES, "glaucoma", 0.85, shipped=other)
-    assert (plain.accuracy.value, plain.confusion_at) == (1, None)
+
+
+def test_a_threshold_for_the_other_of_two_classes_decides_as_well():
+    """It calls everything normal, so that no glaucoma is found, and half of the answers wrong."""
+    scores, truth = two_columns([0.9, 0.8, 0.1, 0.2]), [0, 0, 1, 1]
+    shipped = Threshold(positive="normal", value=0.05, chosen_on="four images")
+    metrics = metrics_of(scores, truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
+    point = metrics.shipped
+    assert point and point == metrics.point
+    assert (point.sensitivity.value, point.specificity.value) == (0, 1)
+    assert metrics.accuracy.value == 0.5
+    assert metrics.confusion == ((0, 2), (0, 2))
+    assert metrics.confusion_at == point.threshold == pytest.approx(0.95)
+    assert point.threshold > 0.95
+
+
+def test_a_threshold_for_another_of_three_classes_is_not_looked_at():
+    scores = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3], [0.2, 0.2, 0.6]])
+    shipped = Threshold(positive="b", value=0.1, chosen_on="three images")
+    metrics = metrics_of(scores, [0, 1, 2], ("a", "b", "c"), "a", 0.5, shipped=shipped)
+    assert metrics.shipped is None
+    assert metrics.accuracy.value == 1
 
 
 def test_the_confusion_matrix_is_at_the_locked_threshold_and_never_at_one_of_these_images():

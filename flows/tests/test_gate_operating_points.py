@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gate_cases import IMAGES, LABELS, RULE, Sides, answered, asked, earlier, only, told
-from sample_runs import BINARY
+from sample_runs import BINARY, SPECIFICITY
 
 from pupila.artifact import ThresholdRule
-from pupila.metrics import chosen_threshold
+from pupila.metrics import chosen_threshold, metrics_of
 from pupila.noninferiority import LEVEL, exact_p_value
 from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Question, Side
@@ -182,3 +182,16 @@ def test_what_came_nearest_is_chosen_by_the_validation(side: Sides):
     found = decide(question.model_copy(update={"cases": cases}))
     assert [each.verdict for each in found.artifacts] == ["fail", "fail"]
     assert found.best == "int8"
+
+
+def test_a_threshold_for_the_other_class_is_called_so_and_is_that_of_the_figures(side: Sides):
+    answers = drawn(np.random.default_rng(20))
+    pupil = side("int8", answers, shipped=0.05, positive="normal")
+    found = decide(asked(GateSection(), pupil, side("vgg", answers)))
+    accuracy, _, sensitivity, specificity = told(found)
+    assert "It is read at its shipped threshold for 'normal', 0.050; vgg" in accuracy.text
+    figures = metrics_of(answers, LABELS, BINARY, "glaucoma", SPECIFICITY, shipped=pupil.threshold)
+    assert figures.shipped
+    assert accuracy.value == figures.accuracy.value < 0.9
+    assert sensitivity.value == figures.shipped.sensitivity.value
+    assert specificity.value == figures.shipped.specificity.value

@@ -28,7 +28,10 @@ class Estimate(_Figures):
 class OperatingPoint(_Figures):
     """Sensitivity and specificity for the positive class at one threshold of its probability."""
 
-    threshold: float
+    threshold: float = Field(
+        description="From which probability on; where the one that ships is for the other of two "
+        "classes, what remains to 1."
+    )
     chosen_on: str = Field(
         description="Split whose images the threshold was chosen on; in words, of a shipped one."
     )

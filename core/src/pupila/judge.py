@@ -93,7 +93,7 @@ def evaluate(
         **dict(measured),
         split=split,
         metrics=figures(answers, judged.labels, patients=patients),
-        validation=_validation_accuracy(validation, artifact, dataset, positive),
+        validation=_validation_accuracy(validation, artifact, dataset),
         groups={
             column: {
                 value: figures(
@@ -218,14 +218,12 @@ def _validation(
 
 
 def _validation_accuracy(
-    validation: Judged | None, artifact: Artifact, dataset: Dataset, positive: str
+    validation: Judged | None, artifact: Artifact, dataset: Dataset
 ) -> Estimate | None:
     if validation is None:
         return None
     scores, truth = checked(*validation, dataset.classes, what="validation")
-    shipped = artifact.record.threshold
-    ships = shipped if shipped and shipped.positive == positive else None
-    answers = answers_of(scores, dataset.classes.index(positive), ships)
+    answers = answers_of(scores, dataset.classes, artifact.record.threshold)
     return share(answers == truth, dataset.select("validation").patients)
 
 

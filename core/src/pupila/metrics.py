@@ -42,8 +42,9 @@ def metrics_of(
     `specificity` is what a threshold is chosen for where none ships. `validation` holds the
     probabilities and labels of other images, which choose it first; a second operating point is
     chosen on these very images (named `split`) and is therefore optimistic. `shipped` is what the
-    model's files hold; one for another class than `positive` is not looked at. Where either class
-    is missing, among these images or those a threshold is chosen on, what needs both is left out.
+    model's files hold. Of two classes, a threshold for the other one is one for `positive` too,
+    above what remains to 1; of more, one for another class is not looked at. Where either class is
+    missing, among these images or those a threshold is chosen on, what needs both is left out.
     `patients` has a value for each image: intervals are then by patient.
 
     Of two classes, accuracy is that of the answers at the threshold that ships, where one does, and
@@ -59,21 +60,26 @@ def metrics_of(
     if validation is not None and split != "validation":
         chosen_on = {"validation": checked(*validation, classes, what="validation"), **chosen_on}
     ece, brier = calibration(scores, truth, seed, patients)
-    asked = _Asked(scores[:, column], truth == column, patients)
-    ships = shipped if shipped and shipped.positive == positive else None
+    asked = _Asked(positive, scores[:, column], truth == column, patients)
+    ships = shipped if shipped and shipped.positive in _decisive(positive, classes) else None
+    answers = answers_of(scores, classes, ships)
     locked = asked.chosen(column, specificity, chosen_on)
-    shipped_point = ships and asked.at_shipped(ships)
+    shipped_point = ships and asked.at_shipped(
+        ships, scores[:, list(classes).index(ships.positive)]
+    )
     point = shipped_point or next((each for each in locked if each.chosen_on != split), None)
     at = point.threshold if point and len(classes) == 2 else None
     return Metrics(
         images=len(truth),
         patients=None if patients is None else int(members_of(patients).max()) + 1,
         positive=positive,
-        accuracy=share(answers_of(scores, column, ships) == truth, patients),
+        accuracy=share(answers == truth, patients),
         auc=auc(scores, truth, column, patients),
         operating_points=locked,
         shipped=shipped_point,
-        confusion=confusion(_called(scores, column, at), truth, len(classes)),
+        confusion=confusion(
+            answers if shipped_point else _called(scores, column, at), truth, len(classes)
+        ),
         confusion_at=at,
         ece=ece,
         brier=brier,
@@ -123,13 +129,20 @@ def _column(positive: str, classes: Sequence[str]) -> int:
     return list(classes).index(positive)
 
 
-def answers_of(scores: Floats, column: int, shipped: Threshold | None) -> Integers:
+def _decisive(positive: str, classes: Sequence[str]) -> Sequence[str]:
+    """Return the classes of which a threshold decides what is called `positive`."""
+    return classes if len(classes) == 2 else (positive,)
+
+
+def answers_of(scores: Floats, classes: Sequence[str], shipped: Threshold | None) -> Integers:
     """Return the column of the class that a model gives to each image.
 
-    Of two classes, where it ships a threshold of the one in `column`, that one from there on; else
-    the most probable class.
+    Of two classes, where it ships a threshold of one of them, that one from there on, and else the
+    other; of more, or without a threshold, the most probable class.
     """
-    return _called(scores, column, shipped.value if shipped else None)
+    if shipped is None or shipped.positive not in classes:
+        return scores.argmax(axis=1)
+    return _called(scores, list(classes).index(shipped.positive), shipped.value)
 
 
 def _called(scores: Floats, column: int, threshold: float | None) -> Integers:
@@ -210,7 +223,17 @@ def operating_point(
 
     `images` is the number of those that chose it, as far as it is known.
     """
-    called = scores >= threshold
+    return _point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
+
+
+def _point(
+    called: Bools,
+    is_positive: Bools,
+    threshold: float,
+    chosen_on: str,
+    images: int | None,
+    patients: ArrayLike | None,
+) -> OperatingPoint:
     groups = None if patients is None else members_of(patients)
 
     def part(of: Bools, hits: Bools) -> Estimate:
@@ -230,6 +253,7 @@ def operating_point(
 class _Asked:
     """Images on which operating points are measured."""
 
+    positive: str
     scores: Floats
     """Probability of the positive class."""
     is_positive: Bools
@@ -247,13 +271,15 @@ class _Asked:
             if _has_both(self.is_positive) and _has_both(labels == column)
         )
 
-    def at_shipped(self, shipped: Threshold) -> OperatingPoint | None:
+    def at_shipped(self, shipped: Threshold, scores: Floats) -> OperatingPoint | None:
+        """Measure the threshold that ships; `scores` are those of its class."""
         if not _has_both(self.is_positive):
             return None
-        rule = shipped.rule
-        return self._at(
-            shipped.value, shipped.chosen_on, rule.positives + rule.others if rule else None
-        )
+        rule, value, called = shipped.rule, shipped.value, scores >= shipped.value
+        if shipped.positive != self.positive:
+            value, called = float(np.nextafter(1 - value, 2)), ~called
+        images = rule.positives + rule.others if rule else None
+        return _point(called, self.is_positive, value, shipped.chosen_on, images, self.patients)
 
     def _at(self, threshold: float, chosen_on: str, images: int | None) -> OperatingPoint:
         return operating_point(

@@ -55,7 +55,8 @@ def own_reading(question: Question, side: Side, validation: Floats | None) -> Re
     known = [question.positive] if len(classes) > 2 else classes
     if shipped and shipped.positive in known:
         column = classes.index(shipped.positive)
-        origin = "its shipped threshold"
+        of = "" if shipped.positive == question.positive else f" for {shipped.positive!r}"
+        origin = f"its shipped threshold{of}"
         return Reading(column, shipped.rule, shipped.value, ships=True, origin=origin)
     column = classes.index(question.positive)
     rule = _usual(question, column)

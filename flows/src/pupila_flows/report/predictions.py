@@ -27,15 +27,15 @@ class Answers:
     labels: NDArray[np.int64]
     probabilities: dict[str, NDArray[np.float64]]
     shipped: Mapping[str, Threshold] = field(default_factory=dict[str, Threshold])
-    """Thresholds of the positive class that entries ship."""
-    positive: int = 0
-    """Column of the positive class."""
+    """Thresholds that entries ship."""
+    classes: tuple[str, ...] = ()
+    """In the order of the columns."""
     patients: NDArray[np.int64] | None = None
     """Number of the patient of each image; None where the data does not tell."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
         """Return the class that an entry gives to each image, at the threshold that it ships."""
-        return answers_of(self.probabilities[name], self.positive, self.shipped.get(name))
+        return answers_of(self.probabilities[name], self.classes, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
         return self.chosen(name) == self.labels
@@ -65,15 +65,13 @@ def read_answers(result: RunResult, folder: Path) -> Answers:
         path = located(entry.evaluation.probabilities, folder) if entry.evaluation else None
         if path is not None and len(labels):
             probabilities[entry.name] = _read(path, shape)
-    classes, positive = result.data.classes, result.data.positive
     shipped = {
         entry.name: entry.record.threshold
         for entry in result.entries
-        if entry.record and entry.record.threshold and entry.record.threshold.positive == positive
+        if entry.record and entry.record.threshold
     }
-    column = classes.index(positive) if positive in classes else 0
     patients = np.array(result.test_patients, np.int64) if result.test_patients else None
-    return Answers(labels, probabilities, shipped, column, patients)
+    return Answers(labels, probabilities, shipped, result.data.classes, patients)
 
 
 def located(path: str, folder: Path) -> Path | None:
