@@ -88,6 +88,18 @@ def test_the_smallest_group_is_told_too(folder: Path):
     assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
 
 
+def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_told(folder: Path):
+    """The smaller group is large enough, and no specificity is ever shown of the larger one."""
+    lines = (folder / "eyes.csv").read_text().splitlines()
+    kept = [line.rpartition(",")[0] for line in lines[1:]]
+    told_by = [f"{line},{'clinic' if ',glaucoma,' in line else 'street'}" for line in kept]
+    (folder / "eyes.csv").write_text("\n".join([lines[0], *told_by]))
+    told = _told(folder, "gate: {margins: {specificity: 0.4}, by: [site]}")
+    assert told is not None
+    (warning,) = told.warnings
+    assert "the 59 test images where site = clinic can hardly show (specificity 0.4)" in warning
+
+
 def test_that_fewer_patients_than_images_show_less_is_told(folder: Path):
     text = (folder / "eyes.csv").read_text()
     (folder / "eyes.csv").write_text(text.replace(",site\n", ",patient\n"))

@@ -46,12 +46,10 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
     classes = plan.recipe.data.classes or sorted(layout.labels(plan.data))
     positive = plan.recipe.data.positive_class(classes)
     every = {name: sizes[name] for name in classes}
-    groups = [_smallest_group(rows, column) for column in section.by]
     warnings = [_warning(every, positive, asked, "these test images")]
-    warnings += [
-        _warning({name: Counter(of)[name] for name in classes}, positive, asked, words)
-        for words, of in filter(None, groups)
-    ]
+    for column in section.by:
+        for words, sizes in _smallest_groups(rows, column, classes, positive).items():
+            warnings.append(_warning(sizes, positive, asked, words))
     sentence = reach_of_images(every, positive, tuple(asked)) + _fewer_patients(rows)
     return GateReach(sentence, tuple(filter(None, warnings)))
 
@@ -102,16 +100,32 @@ def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: st
     )
 
 
-def _smallest_group(rows: Sequence[Mapping[str, str]], column: str) -> tuple[str, list[str]] | None:
-    """Return the value with the fewest test images, in words, and the label of each of them."""
-    labels: dict[str, list[str]] = {}
+def _smallest_groups(
+    rows: Sequence[Mapping[str, str]], column: str, classes: Sequence[str], positive: str
+) -> dict[str, Sizes]:
+    """Return the values with the fewest test images, of all kinds and of either, in words."""
+    labels: dict[str, Counter[str]] = {}
     for row in rows:
-        labels.setdefault(row.get(column, ""), []).append(row["label"])
+        labels.setdefault(row.get(column, ""), Counter())[row["label"]] += 1
     if not any(labels):
-        return None
-    value = min(labels, key=lambda each: len(labels[each]))
-    where = f"{column} = {value}" if value else f"{column} is not given"
-    return f"the {len(labels[value])} test images where {where}", labels[value]
+        return {}
+
+    def total(value: str) -> int:
+        return labels[value].total()
+
+    def positives(value: str) -> int:
+        return labels[value][positive]
+
+    def others(value: str) -> int:
+        return total(value) - positives(value)
+
+    found: dict[str, Sizes] = {}
+    for size in (total, positives, others):
+        value = min(labels, key=size)
+        where = f"{column} = {value}" if value else f"{column} is not given"
+        sizes = {name: labels[value][name] for name in classes}
+        found[f"the {total(value)} test images where {where}"] = sizes
+    return found
 
 
 def _title(field: str) -> str:
