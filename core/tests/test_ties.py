@@ -51,3 +51,9 @@ def test_every_evaluation_has_the_figure():
     labels = np.repeat([0, 1], 50)
     scores = answers(top=22, others=78)
     assert metrics_of(scores, labels, CLASSES, "glaucoma", 0.85).tied == 0.22
+
+
+def test_a_model_of_one_answer_is_not_taken_for_one_that_ends_too_early():
+    warning = warning_of(tied([[0.51, 0.49]] * 24), 24)
+    assert warning and warning.startswith("All 24 images are given one probability of a class")
+    assert "borders" not in warning

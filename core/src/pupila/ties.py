@@ -31,8 +31,14 @@ def warning_of(part: float, images: int, what: str = "images") -> str | None:
     """Say what it means that such a part of so many `what` is tied; None where it is small."""
     if exact(part, images) <= as_written(LARGEST):
         return None
+    together = round(part * images)
+    if together == images:
+        return (
+            f"All {images} {what} are given one probability of a class: the model tells nothing "
+            f"apart there. Train it for longer, or look for the step from which on it answers so."
+        )
     return (
-        f"{round(part * images)} of {images} {what} share the highest probability of a class: no "
+        f"{together} of {images} {what} share the highest probability of a class: no "
         f"threshold tells them apart, and the area under the ROC curve takes them for equal. What "
         f"ends the model has no higher number: a softmax or sigmoid ends at 255/256 in 8 bits and "
         f"at 1 in float32, int8 logits where calibration did. Quantise with `borders: float`, "
