@@ -12,6 +12,7 @@ from pupila.noninferiority import (
     LEVEL,
     POWER,
     PairedAreas,
+    area_reach,
     check_limit,
     compare_areas,
     compare_proportions,
@@ -20,7 +21,6 @@ from pupila.noninferiority import (
     images_needed,
     power,
     proportion_reach,
-    reach_of,
     score,
 )
 from pupila.roc import auc
@@ -200,16 +200,10 @@ def test_the_reach_of_many_images_is_that_of_the_exact_test():
     assert reach is not None and power(3_000, reach, 0.05) == pytest.approx(POWER, abs=0.06)
 
 
-def test_each_figure_has_the_reach_of_its_own_images():
-    reach = reach_of([51, 56], positive=0)
-    assert reach.accuracy == proportion_reach(107)
-    assert reach.sensitivity == proportion_reach(51)
-    assert reach.specificity == proportion_reach(56)
-    assert reach.auc is not None and 0.05 < reach.auc < 0.12
-    alone = reach_of([0, 10], positive=0)
-    assert (alone.sensitivity, alone.auc) == (None, None) and alone.specificity is not None
-    with pytest.raises(PupilaError, match="none has the index 2"):
-        reach_of([3, 4], positive=2)
+def test_nothing_is_within_reach_without_images_of_both_classes():
+    assert area_reach(0, 10) is None and proportion_reach(0) is None
+    reach = area_reach(51, 56)
+    assert reach is not None and 0.05 < reach < 0.12
 
 
 def test_the_difference_of_areas_is_that_of_the_metrics():

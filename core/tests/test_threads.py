@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from pupila import PupilaError
 from pupila.threads import DEFAULT_THREADS, environment, model_threads
 
 TRAIN = """
@@ -64,3 +65,10 @@ def test_a_process_that_is_told_nothing_computes_with_the_default(monkeypatch: p
     for name, value in environment(5).items():
         monkeypatch.setenv(name, value)
     assert model_threads() == 5
+
+
+@pytest.mark.parametrize("given", ["x", "0", "-1", ""])
+def test_a_number_of_threads_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, given: str):
+    monkeypatch.setenv("PUPILA_THREADS", given)
+    with pytest.raises(PupilaError, match="give a number of threads"):
+        model_threads()

@@ -7,6 +7,7 @@ import pytest
 from gate_cases import IMAGES, LABELS, RULE, Sides, answered, asked, earlier, only, told
 from sample_runs import BINARY, SPECIFICITY
 
+from pupila import PupilaError
 from pupila.artifact import ThresholdRule
 from pupila.metrics import chosen_threshold, metrics_of
 from pupila.noninferiority import LEVEL, exact_p_value
@@ -195,3 +196,28 @@ def test_a_threshold_for_the_other_class_is_called_so_and_is_that_of_the_figures
     assert accuracy.value == figures.accuracy.value < 0.9
     assert sensitivity.value == figures.shipped.sensitivity.value
     assert specificity.value == figures.shipped.specificity.value
+
+
+def test_a_threshold_that_other_images_chose_is_not_held_against_one_of_these(side: Sides):
+    """As by a step `threshold` that some validation images are kept from."""
+    fewer = RULE.model_copy(update={"images": "validation of one site"})
+    answers = drawn(np.random.default_rng(20))
+    pupil = side("int8", answers, shipped=0.4, rule=fewer)
+    found = decide(asked(GateSection(), pupil, side("vgg", answers)))
+    unlike = dict.fromkeys(("accuracy", "sensitivity", "specificity"), "inconclusive")
+    assert by_condition(found) == {"auc": "pass"} | unlike
+    assert "ships a threshold that other images chose" in told(found)[0].text
+    alike = side("vgg", answers, shipped=0.4, rule=fewer)
+    assert set(by_condition(decide(asked(GateSection(), pupil, alike))).values()) <= {
+        "pass",
+        "inconclusive",
+    }
+    same = told(decide(asked(GateSection(), pupil, alike)))
+    assert all(each.value == each.other for each in same)
+
+
+def test_answers_that_are_no_probabilities_are_not_judged(side: Sides):
+    broken = drawn(np.random.default_rng(20))
+    broken[3] = np.nan
+    with pytest.raises(PupilaError, match=r"outside 0\.\.1"):
+        decide(asked(GateSection(), side("int8", broken), side("vgg", answered(0))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -114,9 +115,21 @@ class Record(BaseModel):
         return self
 
     def threshold_of(self, name: str) -> float:
-        """Return the probability from which on an image is called `name`: shipped, or one half."""
+        """Return the probability from which on an image is called `name`: shipped, or one half.
+
+        Of two classes a threshold that ships for the other one is a threshold of this one too.
+        """
+        shipped = self.shipped_for(name)
+        if shipped is None:
+            return 0.5
+        return shipped.value if shipped.positive == name else math.nextafter(1 - shipped.value, 2)
+
+    def shipped_for(self, name: str) -> Threshold | None:
+        """Return the threshold that ships, where it says which images are called `name`."""
         shipped = self.threshold
-        return shipped.value if shipped and shipped.positive == name else 0.5
+        if shipped and (shipped.positive == name or len(self.output.classes) == 2):
+            return shipped
+        return None
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,8 @@ def judge_open_set(
 
 
 def _chosen_on(artifact: Artifact, accepts: str) -> str | None:
-    shipped = artifact.record.threshold
-    return shipped.chosen_on if shipped and shipped.positive == accepts else None
+    shipped = artifact.record.shipped_for(accepts)
+    return shipped.chosen_on if shipped else None
 
 
 def _acceptance(name: str, scores: Floats, bar: _Bar, patients: Texts | None) -> Acceptance:

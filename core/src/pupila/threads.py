@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from pupila.errors import PupilaError
+
 DEFAULT_THREADS = 2
 _VARIABLE = "PUPILA_THREADS"
 _LIBRARIES = (
@@ -18,8 +20,15 @@ _LIBRARIES = (
 
 
 def model_threads() -> int:
-    """Return the number of threads with which models compute in this process."""
-    return int(os.environ.get(_VARIABLE, DEFAULT_THREADS))
+    """Return the number of threads with which models compute in this process.
+
+    Raises:
+        PupilaError: the environment says something else than a number.
+    """
+    given = os.environ.get(_VARIABLE, str(DEFAULT_THREADS))
+    if not given.isdecimal() or int(given) < 1:
+        raise PupilaError(f"{_VARIABLE} is {given!r}: give a number of threads, 1 or more.")
+    return int(given)
 
 
 def environment(count: int) -> dict[str, str]:

@@ -34,7 +34,7 @@ from pupila.noninferiority.proportions import (
     images_needed,
     power,
 )
-from pupila.noninferiority.reach import Reach, area_reach, proportion_reach, reach_of
+from pupila.noninferiority.reach import area_reach, proportion_reach
 
 __all__ = [
     "LEVEL",
@@ -42,7 +42,6 @@ __all__ = [
     "Comparison",
     "LimitCheck",
     "PairedAreas",
-    "Reach",
     "area_reach",
     "check_limit",
     "check_part",
@@ -54,6 +53,5 @@ __all__ = [
     "part_interval",
     "power",
     "proportion_reach",
-    "reach_of",
     "score",
 ]

@@ -1,17 +1,18 @@
-"""The smallest margins that some test images can show to be kept."""
+"""The smallest margins that an equal model passes in `POWER` of runs; None where none below 1 does.
+
+An equal model errs as often as the reference, on other images: `DISCORDANCE`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila.errors import PupilaError
 from pupila.noninferiority.comparison import LEVEL, POWER, Z_POWER
 from pupila.noninferiority.proportions import nearly_needed, power
 from pupila.noninferiority.tilting import Tilting
@@ -25,37 +26,6 @@ _GRID = 1_000
 """Margins are told to a tenth of a percentage point."""
 _MANY = 1_000
 """Images from which on the formula of the score test is within a tenth of a point of `power`."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """The smallest margins that an equal model passes in `POWER` of runs; None: none below 1 does.
-
-    An equal model errs as often as the reference, on other images: `DISCORDANCE`.
-    """
-
-    accuracy: float | None
-    sensitivity: float | None
-    specificity: float | None
-    auc: float | None
-
-
-def reach_of(sizes: Sequence[int], positive: int) -> Reach:
-    """Return what is within reach of so many test images of each class; in some 0.3 s.
-
-    Raises:
-        PupilaError: there is no such class.
-    """
-    if not 0 <= positive < len(sizes):
-        raise PupilaError(f"Of classes of {list(sizes)!r} images none has the index {positive!r}.")
-    images, positives = sum(sizes), sizes[positive]
-    smallest = min(sizes)
-    return Reach(
-        accuracy=proportion_reach(images),
-        sensitivity=proportion_reach(positives),
-        specificity=proportion_reach(images - positives),
-        auc=area_reach(smallest, images - smallest),
-    )
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
+from pupila.metrics import checked
 from pupila_flows.gate.inputs import Images, Question, Side
 from pupila_flows.gate.operating import Floats, Reading, like_reading, own_reading
 
@@ -120,10 +121,10 @@ def _probabilities(side: Side, file: str, question: Question, images: Images) ->
         raise PupilaError(
             f"The predictions of {side.name!r} are not at {str(path)!r}: run again to make them."
         )
-    values = np.load(path).astype(np.float64)
+    values = np.load(path)
     if values.shape != shape:
         raise PupilaError(
             f"The predictions of {side.name!r} have shape {values.shape!r}, expected {shape!r}: "
             f"they belong to other images."
         )
-    return values
+    return checked(values, images.labels, question.classes, what=side.name)[0]

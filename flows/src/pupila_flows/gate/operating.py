@@ -80,6 +80,14 @@ def like_reading(
         )
     if own and own.rule == ours.rule and own.positive == question.classes[ours.column]:
         return replace(reading, value=own.value)
+    there = question.validation
+    if ours.ships and ours.rule and there and ours.rule.images != there.fingerprint:
+        return replace(
+            reading,
+            reason=f"{artifact!r} ships a threshold that other images chose than the validation "
+            f"images of this run, so {side.name!r} cannot be read at a like one: choose it on "
+            f"all of these.",
+        )
     if own and _aim(own.rule) != _aim(ours.rule):
         origin = f"{reading.origin} (what it ships itself is {own.value:.3f}, of another rule)"
         reading = replace(reading, origin=origin)
