@@ -93,7 +93,7 @@ CLUSTERED = [
 
 def tables() -> str:
     """Return all tables as Markdown."""
-    told = f"{SLOW_RUNS:,} runs a row, seed {SEED}"
+    runs = f"{SLOW_RUNS:,} runs a row, seed {SEED}"
     return "\n".join(
         [
             f"Accuracy, sensitivity, specificity: {RUNS:,} runs a row, seed {SEED}.",
@@ -103,7 +103,7 @@ def tables() -> str:
             "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             *map(_proportion_row, PROPORTIONS),
             "",
-            f"AUC: {told}; the scores of each class are normal. “Wholly wrong” is the part of the "
+            f"AUC: {runs}; the scores of each class are normal. “Wholly wrong” is the part of the "
             "positives that each of both models answers so, independently of the other; where it "
             "says “more”, the worse model loses its margin by more of them, else by a lower area.",
             "",
@@ -112,7 +112,7 @@ def tables() -> str:
             "|---:|---:|---:|---:|---:|---:|---:|",
             *map(_area_row, [*OLD, *WRONG, *TIED]),
             "",
-            f"Several images a patient, accuracy: {told}. “Alike” is the part of the patients "
+            f"Several images a patient, accuracy: {runs}. “Alike” is the part of the patients "
             "whose images are all answered alike by each model; the others' are independent.",
             "",
             "| patients × images | margin | discordance | alike | false pass, as if every image "
@@ -120,7 +120,7 @@ def tables() -> str:
             "|---:|---:|---:|---:|---:|---:|---:|",
             *map(_clustered_row, CLUSTERED),
             "",
-            f"Several images a patient, AUC: {told}; three images of one class a patient, both "
+            f"Several images a patient, AUC: {runs}; three images of one class a patient, both "
             "models answer 5 % of the positives wholly wrong and the worse one more. “Alike” is "
             "the correlation within a patient, and the part of the patients that are lost whole.",
             "",
@@ -135,21 +135,21 @@ def tables() -> str:
 def _proportion_row(case: tuple[int, float, float]) -> str:
     images, margin, discordance = case
     critical = critical_score(images, margin)
-    told = [f"{images:,}", f"{margin}", f"{discordance}"]
+    cells = [f"{images:,}", f"{margin}", f"{discordance}"]
     for difference in (-margin, 0.0):
         random = np.random.default_rng(SEED)
         won, gone = (discordance + difference) / 2, (discordance - difference) / 2
         counts = random.multinomial(images, [won, gone, 1 - discordance], RUNS)
         passed = score(counts[:, 0], counts[:, 1], images, -margin) >= critical - 1e-9
-        told += [
+        cells += [
             _percent(float(passed.mean())),
             _percent(power(images, margin, discordance, difference)),
         ]
         if difference:
             every = np.linspace(margin, 1, 60)
-            told.append(_percent(max(power(images, margin, each, -margin) for each in every)))
+            cells.append(_percent(max(power(images, margin, each, -margin) for each in every)))
     asked = images_needed(1, 1, round(2 / discordance), margin)  # after one gained and one lost
-    return _row(*told, f"{asked:,}")
+    return _row(*cells, f"{asked:,}")
 
 
 def _area_row(case: Areas) -> str:

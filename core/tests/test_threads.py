@@ -1,4 +1,4 @@
-"""Models compute with as many threads as they are told, whatever the machine."""
+"""Models compute with the number of threads that the recipe sets, on any machine."""
 
 from __future__ import annotations
 

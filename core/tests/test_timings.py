@@ -1,4 +1,4 @@
-"""What a clock measured lies beside a record, and is no part of what an artifact is."""
+"""Clock times are stored beside a record and do not change the digest of an artifact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gate can show is told before anything is trained."""
+"""A run says what its gate can show before it trains anything."""
 
 from __future__ import annotations
 

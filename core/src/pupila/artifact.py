@@ -15,7 +15,7 @@ from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
 TIMINGS_NAME = "timings.json"
-"""What a clock measured, beside the record and no part of it: equal artifacts have one digest."""
+"""Clock times, beside the record and outside it: equal artifacts have one digest."""
 TRAINING_IMAGES_NAME = "training-images.json"
 """Hashes of the images that it was learned or chosen from, where they are known."""
 OWN_NAMES = (RECORD_NAME, TIMINGS_NAME, TRAINING_IMAGES_NAME)

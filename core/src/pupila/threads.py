@@ -32,5 +32,5 @@ def model_threads() -> int:
 
 
 def environment(count: int) -> dict[str, str]:
-    """Return what a process is told that is to compute with so many threads."""
+    """Return the environment variables of a process that computes with this many threads."""
     return dict.fromkeys((_VARIABLE, *_LIBRARIES), str(count))

@@ -14,7 +14,7 @@ from pupila.measured import Measured, Timings
 from pupila.noninferiority import LEVEL
 
 _MANY_TIMES = 10
-"""A number of images is told as a multiple of those there are, from this multiple on."""
+"""From this multiple on, a number of images is given as a multiple of those there are."""
 
 
 class _Model(BaseModel):

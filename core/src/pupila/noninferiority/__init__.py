@@ -17,7 +17,7 @@ tilting (DiCiccio and Romano 1990) of what each image or patient adds: see `comp
 `pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
 
 Where several figures are asked and all must pass, each is tested at the full `LEVEL`: the chance
-that all of them pass falsely is no larger than that of one (intersection–union, Berger 1982,
+that all of them pass falsely is at most that of one (intersection–union, Berger 1982,
 Technometrics 24:295).
 """
 

@@ -23,7 +23,7 @@ _AREA_DEVIATION = 0.039
 """Of one image's difference of placements: two models of area .95 whose normal scores correlate by
 .95, which makes 5 % of their answers differ, as `DISCORDANCE` (computed from 40,000 images)."""
 _GRID = 1_000
-"""Margins are told to a tenth of a percentage point."""
+"""Margins are given to a tenth of a percentage point."""
 _MANY = 1_000
 """Images from which on the formula of the score test is within a tenth of a point of `power`."""
 

@@ -19,7 +19,7 @@ from pupila_flows.workspace import Workspace
 
 
 class ProveTeacher(Job[ChanceCheck]):
-    """Hold a teacher's answers against the labels; they are kept for whoever needs them next."""
+    """Compare a teacher's answers with the labels; later steps reuse the answers."""
 
     returns: ClassVar[Any] = ChanceCheck
     runs_models: ClassVar[bool] = True

@@ -190,7 +190,7 @@ def _end(result: RunResult, path: Path, failures: list[str]) -> str:
     if result.withheld is None:
         return str(path)
     state: Any = Completed(name="Withheld", message=result.withheld, data=str(path))
-    return state  # whoever called the flow is given its data
+    return state  # Prefect returns its data to the caller of the flow
 
 
 def _import_teachers(run: Run) -> Futures:
