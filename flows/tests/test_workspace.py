@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,14 @@ def test_to_look_at_a_workspace_makes_nothing_in_it(tmp_path: Path):
     with pytest.raises(PupilaError, match="No artifact '0123'"):
         store.open("0123")
     assert not [*tmp_path.iterdir()]
+
+
+def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path: Path):
+    place, second = Workspace.at(tmp_path), datetime(2026, 3, 1, 12, 30, 59, tzinfo=UTC)
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(place.new_run, ["clinic"] * 32, [second] * 32))
+    names = sorted(folder.name for folder in made)
+    assert len(set(made)) == 32
+    assert names[:3] == ["20260301T123059Z", "20260301T123059Z-02", "20260301T123059Z-03"]
+    after = place.new_run("clinic", second.replace(minute=31, second=0))
+    assert after.name > names[-1]

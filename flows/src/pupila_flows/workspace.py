@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from pupila.errors import PupilaError
@@ -56,6 +59,17 @@ class Workspace:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    def new_run(self, name: str, started: datetime) -> Path:
+        """Make a folder that no other run has; of runs of one second the later get a number."""
+        second = started.strftime("%Y%m%dT%H%M%SZ")
+        (self.runs / name).mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = self.runs / name / (second if number == 1 else f"{second}-{number:02}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+        raise AssertionError("there is always a next number")
 
     def asked(self, test: str) -> Path:
         """Folder with a file for each different answer to these test images that was judged."""

@@ -221,7 +221,7 @@ def _make_all(run: Run, teachers: Futures) -> States:
 
 def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and tell Prefect."""
-    path = run.workspace.runs / result.name / started.strftime("%Y%m%dT%H%M%SZ") / "result.json"
+    path = run.workspace.new_run(result.name, started) / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
     with best_effort("the results"):
         create_table_artifact(result_rows(result), key=f"{result.name}-results")
