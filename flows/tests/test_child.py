@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pupila.errors import PupilaError
+from pupila_flows.cli.console import working
 from pupila_flows.execution import child
 
 JOBS = """
@@ -25,6 +26,13 @@ def add(*, progress, left, right):
     progress(2, 2, "added")
     print("chatter")
     return {"sum": left + right, "legacy": os.environ.get("TF_USE_LEGACY_KERAS")}
+
+def warn(*, progress):
+    from pathlib import Path
+    from pupila.damage import read_json
+    damaged = Path("damaged.json").resolve()
+    damaged.write_text("{")
+    return {"read": read_json(damaged)}
 
 def tell_threads(*, progress):
     from pupila.threads import model_threads
@@ -85,6 +93,20 @@ def test_models_compute_with_as_many_threads_as_asked_for(
     log, target = tmp_path / "log", job("tell_threads")
     assert child.call(target, {}, log, _ignore, threads=3) == {"ours": 3, "tensorflow": "3"}
     assert child.call(target, {}, log, _ignore) == {"ours": 2, "tensorflow": "2"}
+
+
+def test_a_warning_in_a_child_is_said_by_the_parent(
+    job: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(tmp_path)
+    with working(as_json=True):
+        assert child.call(job("warn"), {}, tmp_path / "log", _ignore) == {"read": None}
+    said = f"warning: {tmp_path / 'damaged.json'} is damaged: it is made again, and was put aside"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(said)
 
 
 def test_a_users_mistake_comes_back_as_it_was_raised(job: Callable[[str], str], tmp_path: Path):

@@ -114,6 +114,18 @@ def test_what_another_version_remembered_in_another_form_is_done_again(tmp_path:
     assert (second.value, second.cached) == (first.value, True)
 
 
+@pytest.mark.parametrize("content", ["", "{", '"text"', "[1]", "{}", '{"total": "many"}'])
+def test_a_job_whose_entry_in_the_ledger_was_damaged_is_done_again(tmp_path: Path, content: str):
+    published = release(tmp_path).artifacts["int8"]
+    job = AdoptArtifact.of(Workspace.at(tmp_path / "other"), "int8", published)
+    entry = job.workspace.root / "store" / "ledger" / f"{job.key}.json"
+    with session(job.workspace, 1):
+        first = perform(job)
+        entry.write_text(content)
+        second, third = perform(job), perform(job)
+    assert (first.value, second.cached, third.cached) == (second.value, False, True)
+
+
 def test_the_process_of_a_job_reads_what_was_written_and_gives_its_key():
     job = add(Path("/here"))
     sent = job.model_dump(mode="json")

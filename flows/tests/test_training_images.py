@@ -11,7 +11,7 @@ import pytest
 from gate_cases import Sides, answered, asked, earlier
 from PIL import Image
 
-from pupila.artifact import Artifact
+from pupila.artifact import TRAINING_IMAGES_NAME, Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.testing import draw_images, ignore_progress, keras_artifact
@@ -146,6 +146,22 @@ def test_each_artifact_knows_the_images_behind_it(folder: Path, run: Run, known:
     elsewhere = Workspace.at(folder / "elsewhere")
     AdoptArtifact.of(elsewhere, "cut", cut).run(ignore_progress)
     assert TrainingImages.read(elsewhere.store.path_of(cut.digest)) == of_cut
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"complete": true}'])
+def test_what_a_model_has_seen_is_written_again_where_it_was_damaged(run: Run, content: bytes):
+    teacher = keras_artifact(run.workspace.store, run.dataset.classes)
+    TrainingImages(complete=True, images={}).write(teacher.path)
+    lite = StoredArtifact.of(made(run, "lite", [StoredArtifact.of(teacher)]))
+    (node,) = (each for each in run.nodes if each.name == "cut")
+    job = RunStep.of(run.workspace, node, run.dataset).on([lite])
+    result = job.run(ignore_progress)
+    file = run.workspace.store.path_of(result.artifact) / TRAINING_IMAGES_NAME
+    expected = file.read_bytes()
+    file.write_bytes(content)
+    assert job.is_intact(result)  # nothing is trained for it
+    assert file.read_bytes() == expected
+    assert len(list(file.parent.glob(f"{TRAINING_IMAGES_NAME}.damaged-*"))) == 1
 
 
 def test_a_stored_teacher_is_told_what_it_was_trained_on_then_or_later(folder: Path, run: Run):

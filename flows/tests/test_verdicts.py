@@ -108,6 +108,14 @@ def test_a_change_is_named_of_the_run_and_of_each_artifact(
     assert verdicts and known and verdicts.since(known) == changes
 
 
+@pytest.mark.parametrize("content", [b"", b'{"gate": {"ver', b"\xff\xfe", b"[1]"])
+def test_a_past_run_whose_figures_were_damaged_is_passed_over(tmp_path: Path, content: bytes):
+    _run(tmp_path, "1", _json("pass", "pass"))
+    _run(tmp_path, "2", _json("fail", "fail")).write_bytes(content)
+    known = verdicts_before(_run(tmp_path, "3", _json("pass", "fail")))
+    assert known and known.run == "pass"
+
+
 def test_a_rollback_is_a_change_once_and_a_new_step_is_none(tmp_path: Path):
     withheld = _publication("withheld").model_dump(mode="json")
     first = _run(tmp_path, "1", _json("pass", "pass"))

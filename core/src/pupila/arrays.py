@@ -6,10 +6,13 @@ import os
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pupila.damage import put_aside
 
 
 class Pixels:
@@ -58,6 +61,22 @@ class Pixels:
         return np.frombuffer(bytes_of_row, np.uint8).reshape(height, width, channels)
 
 
+def is_whole(path: Path, rows: int | None = None) -> bool:
+    """Tell whether a `.npy` file has all its rows: `rows`, if given; a damaged one is put aside."""
+    if not path.exists():
+        return False
+    formats: Any = np.lib.format  # numpy does not type its functions
+    try:
+        array: NDArray[Any] = formats.open_memmap(path, mode="r")
+    except (ValueError, OverflowError, TypeError, SyntaxError, TokenError):  # of NumPy's parser
+        whole = False
+    else:
+        whole = array.ndim > 0 and rows in (None, len(array))
+    if not whole:
+        put_aside(path)
+    return whole
+
+
 def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
     """Write an array of `rows` rows as `.npy` from parts of it, each written as it comes.
 
@@ -80,6 +99,8 @@ def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
                 raise ValueError(f"parts of one array are {header} and {found}")
             stream.write(part.tobytes())
             written += len(part)
+        stream.flush()
+        os.fsync(stream.fileno())
     if not rows or written != rows:
         raise ValueError(f"{written} rows were computed, where {rows} were expected")
     unfinished.replace(path)

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pupila.arrays import Pixels, write_rows
+from pupila.arrays import Pixels, is_whole, write_rows
 from pupila.contract import InputContract
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, nearest
@@ -142,7 +142,7 @@ class Dataset:
         path = self.cache / "pixels" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
+            if not is_whole(path, len(self)):
                 images = (self.image(row, contract)[np.newaxis] for row in range(len(self)))
                 write_rows(path, len(self), images)
             return Pixels(path)

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pupila.arrays import write_rows
+from pupila.arrays import is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
@@ -127,14 +127,15 @@ class Predictions:
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock"):
-            missing = [view for view, path in enumerate(paths) if not path.exists()]
+            images = len(dataset)
+            missing = [n for n, path in enumerate(paths) if not is_whole(path, images)]
             if missing:
                 with opened() as compute:
                     for turn, view in enumerate(missing):
-                        done = turn * len(dataset)
-                        told = partial(_shifted, progress, done, len(missing) * len(dataset))
+                        done = turn * images
+                        told = partial(_shifted, progress, done, len(missing) * images)
                         parts = _parts(compute, artifact, dataset, augmentation, view, told)
-                        write_rows(paths[view], len(dataset), parts)
+                        write_rows(paths[view], images, parts)
         return [np.load(path, mmap_mode="r") for path in paths]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageStat
 
+from pupila.damage import put_aside
 from pupila.digest import digest_file, digest_json
 from pupila.image_figures import MEASURED, Figures
 from pupila.images import ImageError, decode
@@ -63,7 +64,7 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
     paths: list[str] = listing["path"].tolist()
     columns = {name: np.empty(len(paths), _DTYPES.get(name, object)) for name in MEASURED}
     with (
-        closing(_Memory(cache_folder / _memory_name())) as memory,
+        closing(_open_memory(cache_folder / _memory_name())) as memory,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for start in range(0, len(paths), _CHUNK_IMAGES):
@@ -147,13 +148,33 @@ def _sharpness(grey: Image.Image) -> float:
     return float(np.var(neighbours - 4 * pixels[1:-1, 1:-1]))
 
 
+def _open_memory(path: Path) -> _Memory:
+    """Open what earlier scans found; one that is damaged is put aside, and begun again."""
+    try:
+        return _Memory(path)
+    except sqlite3.OperationalError:  # busy, or the disk's: the file is no worse for it
+        raise
+    except sqlite3.DatabaseError:
+        put_aside(path)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # not of the next one
+        return _Memory(path)
+
+
 class _Memory:
     """Figures of files seen before, by path, in one SQLite file that may be deleted."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=60)
         columns = ", ".join(("path PRIMARY KEY", *_Stamp._fields, *Figures._fields))
-        self._connection.execute(f"CREATE TABLE IF NOT EXISTS files ({columns}) WITHOUT ROWID")
+        create = f"CREATE TABLE IF NOT EXISTS files ({columns}) WITHOUT ROWID"
+        try:
+            self._connection.execute(create)
+            ((found,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def recall(self, path: str) -> tuple[_Stamp, Figures] | None:
         row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()

@@ -18,6 +18,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Record
+from pupila.damage import read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.measured import Timings
@@ -138,11 +139,8 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return what was noted under `key`, or None."""
-        try:
-            return json.loads((self._ledger / f"{key}.json").read_text())
-        except FileNotFoundError:
-            return None
+        """Return what was noted under `key`; None where nothing was, or nothing can be read."""
+        return read_json(self._ledger / f"{key}.json")
 
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.damage import put_aside
 from pupila.store import write_atomically
 
 Arrays = list[NDArray[Any]]
@@ -53,16 +56,25 @@ class Checkpoint:
 
     def restore(self, model: Any) -> Course:
         """Put model and optimizer into the saved state; return a new course if there is none."""
-        if not self.path.exists():
+        stored = self._read()
+        state = json.loads(str(stored["state"])) if stored else None
+        if not stored or not state or state["key"] != self.key:
             return Course()
-        with np.load(self.path) as stored:
-            state = json.loads(str(stored["state"]))
-            if state["key"] != self.key:
-                return Course()
-            assign(model, _group(stored, "model"))
-            model.optimizer.build(model.trainable_variables)
-            assign(model.optimizer, _group(stored, "optimizer"))
-            return Course(state["history"], _group(stored, "best"), state["seconds"])
+        assign(model, _group(stored, "model"))
+        model.optimizer.build(model.trainable_variables)
+        assign(model.optimizer, _group(stored, "optimizer"))
+        return Course(state["history"], _group(stored, "best"), state["seconds"])
+
+    def _read(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays of the file; none where it is missing, or damaged and put aside."""
+        if not self.path.exists():
+            return {}
+        try:
+            with np.load(self.path) as stored:
+                return dict(stored)  # each is checked against its CRC
+        except (ValueError, EOFError, BadZipFile, zlib.error):
+            put_aside(self.path)
+            return {}
 
 
 def snapshot(model: Any) -> Arrays:
@@ -88,6 +100,6 @@ def _numbered(groups: dict[str, Arrays]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _group(stored: Any, name: str) -> Arrays:
-    count = sum(key.startswith(f"{name}_") for key in stored.files)
+def _group(stored: dict[str, NDArray[Any]], name: str) -> Arrays:
+    count = sum(key.startswith(f"{name}_") for key in stored)
     return [stored[f"{name}_{number}"] for number in range(count)]

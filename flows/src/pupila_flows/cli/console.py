@@ -24,6 +24,8 @@ def working(as_json: bool) -> Generator[None]:
     from pupila_flows.progress import Terminal
 
     shown = nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+    warnings, core = _Warnings(logging.WARNING), logging.getLogger("pupila")
+    core.addHandler(warnings)
     try:
         with shown:
             yield
@@ -33,6 +35,15 @@ def working(as_json: bool) -> Generator[None]:
     except ChildFailed as failure:
         print(f"error: {failure}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        core.removeHandler(warnings)
+
+
+class _Warnings(logging.Handler):
+    """Prints the warnings of core, for instance of a damaged file, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"warning: {record.getMessage()}", file=sys.stderr)
 
 
 def _leave(code: int) -> None:

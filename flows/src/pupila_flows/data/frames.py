@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pupila.damage import put_aside
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.scanning import NUMBERS
@@ -15,9 +16,11 @@ from pupila.store import write_atomically
 def write_frame(frame: pd.DataFrame, cache: Path) -> Path:
     """Write a frame under the digest of its content and return the file."""
     text = frame.to_csv(index=False)
-    path = cache / "frames" / f"{digest_json(text)}.csv"
+    path, content = cache / "frames" / f"{digest_json(text)}.csv", text.encode()
+    if path.exists() and path.read_bytes() != content:
+        put_aside(path)
     if not path.exists():
-        write_atomically(path, text.encode())
+        write_atomically(path, content)
     return path
 
 

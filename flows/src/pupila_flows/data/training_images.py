@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pupila.artifact import TRAINING_IMAGES_NAME
+from pupila.damage import put_aside
 from pupila.dataset import Dataset
 from pupila.store import write_atomically
 from pupila_flows.data.validation.duplicates import near_duplicates
@@ -43,6 +44,14 @@ class TrainingImages(BaseModel):
             return cls.model_validate_json((folder / TRAINING_IMAGES_NAME).read_bytes())
         except (OSError, ValidationError):
             return None
+
+    @classmethod
+    def put_aside_damaged(cls, folder: Path) -> bool:
+        """Put the file beside an artifact of our own store aside, where it cannot be read."""
+        damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
+        if damaged:
+            put_aside(folder / TRAINING_IMAGES_NAME)
+        return damaged
 
     def write(self, folder: Path) -> None:
         """Put it beside an artifact, or beside the record of a stored teacher."""

@@ -8,6 +8,7 @@ prints goes into a log file.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import selectors
 import signal
@@ -28,6 +29,7 @@ from pupila.threads import DEFAULT_THREADS
 from pupila.threads import environment as thread_settings
 from pupila_flows.execution import locks
 
+_log = logging.getLogger("pupila")
 _GRACE_SECONDS = 5.0
 _LOG_TAIL_LINES = 12
 _PROGRESS_INTERVAL_SECONDS = 0.2
@@ -168,9 +170,12 @@ def _listen(reader: int, progress: Progress, timeout_seconds: float | None) -> d
                 return {}
             *lines, received = (received + block).split(b"\n")
             for message in map(json.loads, lines):
-                if "progress" not in message:
+                if "warning" in message:
+                    _log.warning("%s", message["warning"])
+                elif "progress" in message:
+                    progress(*message["progress"])
+                else:
                     return message
-                progress(*message["progress"])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -201,6 +206,7 @@ def main() -> None:
     """Be the child: read arguments, call the function that the command line names, answer."""
     answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
     arguments = json.loads(sys.stdin.buffer.readline())
+    _log.addHandler(_Warnings(answer_to))
     threading.Thread(target=_die_with_parent, daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
     for alone in sys.argv[2:]:
@@ -214,6 +220,17 @@ def main() -> None:
         traceback.print_exc()
         answer = {"crashed": f"{type(error).__name__}: {error}"}
     print(json.dumps(answer), file=answer_to, flush=True)
+
+
+class _Warnings(logging.Handler):
+    """Sends warnings of core, for instance of a damaged file, to the process that waits for us."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(json.dumps({"warning": record.getMessage()}), file=self._stream, flush=True)
 
 
 class _Reporter:

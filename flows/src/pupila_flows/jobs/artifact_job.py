@@ -14,6 +14,7 @@ from pupila.errors import PupilaError
 from pupila.plugin import Plugin
 from pupila.registry import installed
 from pupila.step import Product
+from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import Job, Keyed
 
 
@@ -40,10 +41,14 @@ class ArtifactJob(Job[StoredArtifact]):
 
     def is_intact(self, result: StoredArtifact) -> bool:
         try:
-            self.workspace.store.open(result.artifact)
+            artifact = self.workspace.store.open(result.artifact)
         except PupilaError:
             return False
-        return True
+        return self.mend_training_images(artifact.path)
+
+    def mend_training_images(self, folder: Path) -> bool:
+        """Tell whether what an artifact was trained on can still be read, if it was ever known."""
+        return not TrainingImages.put_aside_damaged(folder)
 
 
 def _content(file: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from pupila import judge
+from pupila.arrays import is_whole
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
@@ -155,4 +156,4 @@ class Evaluate(Job[Evaluation | Measurement]):
         if not isinstance(result, Evaluation):
             return True
         files = (result.probabilities, result.validation_probabilities)
-        return all(Path(each).exists() for each in files if each)
+        return all(is_whole(Path(each)) for each in files if each)

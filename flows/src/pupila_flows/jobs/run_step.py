@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pupila.dataset import Dataset
@@ -122,12 +123,18 @@ class RunStep(ArtifactJob):
                 dataset=step.dataset.fingerprint if step.dataset else None,
             )
             artifact = workspace.store.add(folder, **record_fields(product, origin))
-            self._training_images(step).write(artifact.path)
+            self._training_images(step.dataset).write(artifact.path)
         return StoredArtifact.of(artifact)
 
-    @staticmethod
-    def _training_images(step: Step[Any]) -> TrainingImages:
+    def mend_training_images(self, folder: Path) -> bool:
+        """Write the file again where it was damaged: nothing has to be trained for that."""
+        if TrainingImages.put_aside_damaged(folder):
+            dataset = self.images.read(self.workspace) if self.images else None
+            self._training_images(dataset).write(folder)
+        return True
+
+    def _training_images(self, dataset: Dataset | None) -> TrainingImages:
         """Return what a model was learned from, and all that it was made from."""
-        own = [] if step.dataset is None else [TrainingImages.of(step.dataset)]
-        of_inputs = (TrainingImages.read(artifact.path) for artifact in step.inputs)
-        return TrainingImages.together((*own, *of_inputs))
+        own = [] if dataset is None else [TrainingImages.of(dataset)]
+        of_inputs = map(self.workspace.store.path_of, self.inputs)
+        return TrainingImages.together((*own, *map(TrainingImages.read, of_inputs)))

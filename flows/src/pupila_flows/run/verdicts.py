@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
@@ -30,8 +30,11 @@ class Verdicts:
 
     @classmethod
     def read(cls, file: Path) -> Verdicts | None:
-        """Return those of a `result.json`, of an earlier version too; None without a gate."""
-        value = json.loads(file.read_text())
+        """Return those of a `result.json`, of an earlier version too; None without a gate.
+
+        A file that is damaged has none either: the figures of a past run are not made again.
+        """
+        value = _mapping_in(file)
         gate: dict[str, Any] | None = value.get("gate")
         if not gate:
             return None
@@ -48,6 +51,14 @@ class Verdicts:
             if before.artifacts.get(entry, verdict) != verdict
         ]
         return changed if self.run == before.run else [f"{before.run} → {self.run}", *changed]
+
+
+def _mapping_in(file: Path) -> dict[str, Any]:
+    try:
+        value: object = json.loads(file.read_text())
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def verdicts_before(file: Path) -> Verdicts | None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from pupila.damage import read_json
 from pupila.exact import as_written, exact
 from pupila.keras_files import MODEL_NAME, import_keras, save
 from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
@@ -43,10 +44,9 @@ class Rounds:
         self._images = images
         self.curve: list[Round] = []
         self._folder, self._path = folder, folder / "rounds.json"
-        if self._path.exists():
-            stored = json.loads(self._path.read_text())
-            if stored["key"] == key:
-                self.curve = [Round(**figures) for figures in stored["curve"]]
+        stored = read_json(self._path)
+        if stored and stored["key"] == key:
+            self.curve = [Round(**figures) for figures in stored["curve"]]
 
     def begin(self, uncut: Round) -> None:
         """Set round 0, unless the run goes on."""

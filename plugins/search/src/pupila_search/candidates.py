@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pupila.damage import read_json
 from pupila.store import write_atomically
 from pupila_search.genome import Genome
 from pupila_search.morphism import Weights
@@ -113,10 +114,9 @@ class Candidate:
 
     def recall(self, stage: str) -> bool:
         """Take over what a stage gave, if it was trained before; tell whether it was."""
-        path = self.folder / f"{stage}.json"
-        if not path.exists():
+        stored = read_json(self._path(stage))
+        if stored is None:
             return False
-        stored = json.loads(path.read_text())
         if "failed" in stored:
             self.failed = stored["failed"]
         elif all(each.stage != stage for each in self.stages):

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pupila.damage import read_json
 from pupila.digest import digest_file
 from pupila.evaluation import Download
 from pupila.store import write_atomically
@@ -44,10 +45,11 @@ def download(files: Iterable[Path]) -> Download:
 
 def _weight(file: Path, quality: int) -> dict[str, int]:
     memory = cache_folder() / "sizes" / f"{digest_file(file)}-{quality}.json"
-    if not memory.exists():
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(memory, json.dumps(_compressed(file.read_bytes(), quality)).encode())
-    return json.loads(memory.read_text())
+    known = read_json(memory)
+    if known is None:
+        known = _compressed(file.read_bytes(), quality)
+        write_atomically(memory, json.dumps(known).encode())
+    return known
 
 
 def _compressed(content: bytes, quality: int) -> dict[str, int]:
