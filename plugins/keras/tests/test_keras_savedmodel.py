@@ -122,7 +122,7 @@ def test_a_graph_that_reaches_outside_is_refused(
 ):
     source = export(tmp_path / "model", Module(function, (1, 4, 4, 3)))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*reach outside"):
+    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*may reach outside"):
         import_model(source)
     assert not list(tmp_path.glob("written*"))
 
@@ -188,7 +188,7 @@ def test_other_ways_to_files_are_refused_before_anything_runs(
     source = export(tmp_path / "model", Module(function, (1, 4, 4, 3)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tf.saved_model, "load", None)
-    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*reach outside"):
+    with pytest.raises(PupilaError, match=f"its graph holds .*{operation}.*may reach outside"):
         import_model(source)
     assert not list(tmp_path.glob("written*"))
 
@@ -227,7 +227,7 @@ def test_a_savedmodel_of_tensorflow_1_is_taken_over(tmp_path: Path, import_model
 def test_a_checkpoint_written_while_loading_is_refused(tmp_path: Path, import_model, monkeypatch):
     source = first_version(tmp_path / "model", save_another)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PupilaError, match="its graph holds SaveV2, which reach outside"):
+    with pytest.raises(PupilaError, match="its graph holds SaveV2, which may reach outside"):
         import_model(source)
     assert not list(tmp_path.glob("written*"))
 

@@ -1,80 +1,119 @@
 """Decides, from a SavedModel's graph alone, whether it would reach outside the model.
 
-TensorFlow runs parts of a SavedModel while it loads it, so the graph is judged before that.
+TensorFlow runs parts of a SavedModel while it loads it, so the graph is judged before that. What
+runs is found as TensorFlow's loader finds it; what the file says of itself excuses nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
+from importlib import import_module
 from typing import Any
 
 from pupila import PupilaError
+from pupila_keras.allowed_operations import ALLOWED
 
-_OUTSIDE = (
-    "*Dataset*",
-    "*Iterator*",
-    "*PyFunc*",
-    "*Reader*",
-    "*Rpc*",
-    "*Summary*",
-    "*TRT*",
-    "*VocabRemapping",
-    "CalibrationStatisticsSaver",
-    "Debug*",
-    "DumpTensor",
-    "FileSystem*",
-    "FixedUnigramCandidateSampler",
-    "ImmutableConst",
-    "InitializeTableFromTextFile*",
-    "LoadAndRemapMatrix",
-    "MatchingFiles",
-    "Print*",
-    "ReadFile",
-    "RecordInput",
-    "Skipgram",
-    "WriteFile",
-)
-"""Operations that read or write files, speak to other machines, print, or call Python."""
-_WRITES_CHECKPOINTS = ("*Save", "*SaveV2", "MergeV2Checkpoints", "SaveSlices")
-_CHECKPOINTS = (*_WRITES_CHECKPOINTS, "*Restore", "*RestoreV2", "RestoreSlice")
-"""Every SavedModel has some, for TensorFlow's own saver."""
+_RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
+_CHECKPOINTS = _RESTORES | {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
+"""Every SavedModel stores some, for a saver that is not run when it is loaded."""
+_INITIALISERS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
+"""Collections of nodes that TensorFlow 1's loader runs."""
+
+Bodies = dict[str, dict[str, Any]]
 
 
 def check_operations(saved: Any) -> None:
     """Refuse a `SavedModel` message whose graphs would reach outside the model.
 
+    Checkpoint operations may be stored. They may not run, but for one case: in a model of
+    TensorFlow 1, those that restore variables from the file that the loader names.
+
     Raises:
-        PupilaError: an operation reads or writes files, or calls Python, or touches a checkpoint
-            elsewhere than in the saver; the message names it.
+        PupilaError: an operation is not known to be harmless; the message names it.
     """
     for part in saved.meta_graphs:
         bodies = _bodies(part.graph_def)
-        _refuse((node.op for body in bodies.values() for node in body.values()), _OUTSIDE)
-        main = bodies[""]
-        restore = _needed(main, [_node(part.saver_def.restore_op_name)])
-        saver = restore | _needed(main, [_node(part.saver_def.save_tensor_name)])
-        others = _needed(main, set(main) - saver)
-        functions = part.object_graph_def.concrete_functions
-        _refuse(_run(bodies, others, functions), _CHECKPOINTS)
-        _refuse(_run(bodies, restore, ()), _WRITES_CHECKPOINTS)
+        stored = [node for body in bodies.values() for node in body.values()]
+        _refuse(stored, bodies, ALLOWED | _CHECKPOINTS)
+        _refuse(_run(bodies, _fetched(part), _served_functions(part)), bodies, ALLOWED)
+        _refuse(_restoring(part, bodies), bodies, ALLOWED)
 
 
-def _refuse(operations: Iterable[str], patterns: tuple[str, ...]) -> None:
-    names = sorted(set(operations))
-    found = [name for name in names if any(fnmatchcase(name, each) for each in patterns)]
+def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> None:
+    known = import_module("tensorflow.python.framework.op_def_registry").get
+    functions = {name for name in bodies if name and known(name) is None}
+    found = {node.op for node in nodes if node.op not in allowed | functions or _calls_back(node)}
     if found:
         raise PupilaError(
-            f"its graph holds {', '.join(found)}, which reach outside the model (files, Python): "
-            "refused. Export the classifier alone."
+            f"its graph holds {', '.join(sorted(found))}, which may reach outside the model "
+            "(files, Python): refused. Export the classifier alone."
         )
 
 
-def _bodies(graph: Any) -> dict[str, dict[str, Any]]:
+def _calls_back(node: Any) -> bool:
+    """Whether a compiled module calls code of the program that runs it."""
+    return node.op == "XlaCallModule" and b"custom_call" in node.attr["module"].s
+
+
+def _bodies(graph: Any) -> Bodies:
     """Return the nodes of each function by name; those of the graph itself under no name."""
     bodies = {each.signature.name: each.node_def for each in graph.library.function}
     bodies[""] = graph.node
     return {name: {node.name: node for node in nodes} for name, nodes in bodies.items()}
+
+
+def _fetched(part: Any) -> Iterator[str]:
+    """Yield the nodes of the graph that are run: of signatures, and to initialise."""
+    for signature in part.signature_def.values():
+        for output in signature.outputs.values():
+            yield from _tensors(output)
+    for name in _INITIALISERS:
+        yield from map(_node, part.collection_def[name].node_list.value)
+    variables = part.collection_def["local_variables"].bytes_list.value
+    definition = import_module("tensorflow.core.framework.variable_pb2").VariableDef
+    yield from (_node(definition.FromString(each).initializer_name) for each in variables)
+
+
+def _tensors(output: Any) -> Iterator[str]:
+    """Yield the nodes that give one output of a signature."""
+    sparse = output.coo_sparse
+    names = (
+        output.name,
+        sparse.values_tensor_name,
+        sparse.indices_tensor_name,
+        sparse.dense_shape_tensor_name,
+    )
+    yield from (_node(name) for name in names if name)
+    for component in output.composite_tensor.components:
+        yield from _tensors(component)
+
+
+def _served_functions(part: Any) -> Iterator[str]:
+    """Yield the functions that a loaded model may call by itself."""
+    objects = part.object_graph_def
+    yield from objects.concrete_functions
+    for each in objects.nodes:
+        yield from each.function.concrete_functions
+        yield each.bare_concrete_function.concrete_function_name
+    for function in part.graph_def.library.function:
+        if "api_implements" in function.attr:  # TensorFlow may put it in another one's place
+            yield function.signature.name
+
+
+def _restoring(part: Any, bodies: Bodies) -> Iterator[Any]:
+    """Yield what runs to restore the variables, but for reading the model's own checkpoint.
+
+    The loader of TensorFlow 1 runs it, and feeds the name of that file. That of TensorFlow 2, for
+    models with an object graph, restores by itself.
+    """
+    is_run = not part.HasField("object_graph_def")
+    main, fed = bodies[""], part.saver_def.filename_tensor_name.removesuffix(":0")
+    for node in _run(bodies, [_node(part.saver_def.restore_op_name)], ()):
+        if node.op in _RESTORES and not is_run:
+            continue
+        is_own = main.get(node.name) is node and "".join(node.input[:1]).removesuffix(":0") == fed
+        if node.op not in _RESTORES or not is_own:
+            yield node
 
 
 def _node(reference: str) -> str:
@@ -94,16 +133,17 @@ def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
     return needed
 
 
-def _run(
-    bodies: dict[str, dict[str, Any]], names: Iterable[str], functions: Iterable[str]
-) -> Iterator[str]:
-    """Yield the operations of nodes of the graph and of functions, and of all they call."""
-    nodes = [bodies[""][name] for name in names]
+def _run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -> Iterator[Any]:
+    """Yield the nodes of the graph that run for those named, and of all functions called.
+
+    Of a function all nodes count: TensorFlow runs those with effects, needed or not.
+    """
+    nodes = [bodies[""][name] for name in _needed(bodies[""], names)]
     pending: list[str] = list(functions)
     seen = {""}
     while nodes or pending:
         for node in nodes:
-            yield node.op
+            yield node
             pending += _called(node)
         pending = [name for name in pending if name in bodies and name not in seen]
         nodes = list(bodies[pending[-1]].values()) if pending else []
@@ -113,6 +153,9 @@ def _run(
 def _called(node: Any) -> Iterator[str]:
     """Yield the functions that a node may call."""
     yield node.op
-    for value in node.attr.values():
-        yield value.func.name
-        yield from (function.name for function in value.list.func)
+    pending = list(node.attr.values())
+    while pending:
+        value = pending.pop()
+        for function in (value.func, *value.list.func):
+            yield function.name
+            pending += function.attr.values()

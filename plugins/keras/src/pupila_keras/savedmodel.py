@@ -48,13 +48,12 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
             declared output.
     """
     with naming(source):
-        check_operations(_stored(source))
-        model = served(source)
+        for part in _PARTS:
+            _copy(source / part, folder / part)
+        model = served(folder)
         contract = input_contract([model.input_shape])
         check_columns([model.output_shape], output)
         check_kind(_answers(model), output)
-        for part in _PARTS:
-            _copy(source / part, folder / part)
         return Product(
             format="savedmodel", input=contract, output=output, parameters=_parameters(model.owner)
         )
@@ -64,8 +63,10 @@ def served(folder: Path) -> Served:
     """Load a SavedModel and return the function that it serves.
 
     Raises:
-        PupilaError: it cannot be loaded, or serves no function of one input and one output.
+        PupilaError: it reads or writes files, cannot be loaded, or serves no function of one input
+            and one output.
     """
+    check_operations(_stored(folder))
     with library("TensorFlow cannot load it"):
         loaded = import_tensorflow().saved_model.load(str(folder))
     function = loaded.signatures.get("serving_default")
@@ -118,7 +119,23 @@ def _parameters(loaded: Any) -> int | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
+    """Copy a part of a SavedModel, all of which must lie in its folder.
+
+    Raises:
+        PupilaError: it is a link or holds one, or something else than files.
+    """
+    inside = source.is_dir() and not source.is_symlink()
+    for path in [source, *(source.rglob("*") if inside else ())]:
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise PupilaError(
+                f"its {path.relative_to(source.parent)} is {_kind(path)}: expected plain files. "
+                "Copy the folder with what its links lead to (cp -rL)."
+            )
+    if inside:
         shutil.copytree(source, target)
     elif source.is_file():
         shutil.copyfile(source, target)
+
+
+def _kind(path: Path) -> str:
+    return "a link" if path.is_symlink() else "no file"
