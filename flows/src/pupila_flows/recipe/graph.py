@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 
 from pupila.plugin import StepPlugin, Technique
 from pupila.registry import PluginRegistry
@@ -67,14 +69,13 @@ class Graph:
         A step that only uses features works on nobody's answers, and what follows it works on its
         own.
         """
-        found: list[str] = []
-        reached = {name}
-        candidates = [each for each in self.steps if not self.uses_features_only(each)]
-        while new := [
-            each for each in candidates if each not in found and reached & {*self._inputs(each)}
-        ]:
-            found += new
-            reached |= {*new}
+        found: dict[str, None] = {}
+        nearest = [name]
+        while nearest:
+            following = {each for one in nearest for each in self._following.get(one, ())}
+            new = (each for each in following - found.keys() if not self.uses_features_only(each))
+            nearest = sorted(new, key=self._position.__getitem__)
+            found |= dict.fromkeys(nearest)
         return tuple(found)
 
     def is_judged(self, name: str) -> bool:
@@ -89,15 +90,11 @@ class Graph:
 
     def is_taught(self, name: str) -> bool:
         """Whether a teacher took part in making a step, or something behind it."""
-        return name in self.steps and any(
-            each not in self.steps or self._has_own_control(each)
-            for each in (name, *self.behind(name))
-        )
+        return name in self._taught
 
     def is_partial(self, name: str) -> bool:
         """Whether some images were kept from a step, or from something behind it."""
-        every = (name, *self.behind(name))
-        return any(self.steps[each].excludes for each in every if each in self.steps)
+        return name in self._partial
 
     def is_control(self, name: str) -> bool:
         """Whether it stands beside a step as the same without a teacher."""
@@ -135,9 +132,7 @@ class Graph:
         """
         if self._teaches(name):
             return ()
-        return self._nearest_teachers(name) or tuple(
-            each for each in _reached(name, self._inputs_or_pupils_teachers) if self._teaches(each)
-        )
+        return self._nearest_teachers(name) or self._teachers_of_pupils.get(name, ())
 
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
         """Yield what still has to be proven before a step can be published.
@@ -171,14 +166,77 @@ class Graph:
         return name not in self.steps or self.uses_features_only(name)
 
     def _nearest_teachers(self, name: str) -> tuple[str, ...]:
-        found = _reached(name, lambda each: () if self._teaches(each) else self._inputs(each))
-        return tuple(each for each in found if self._teaches(each))
+        return (name,) if self._teaches(name) else self._teachers_of_inputs.get(name, ())
 
     def _inputs_or_pupils_teachers(self, name: str) -> tuple[str, ...]:
-        if self._teaches(name):
-            return ()
         pupils = (self._nearest_teachers(pupil) for pupil in self._pupils.get(name, ()))
         return next(filter(None, pupils), self._inputs(name))
+
+    @cached_property
+    def _teachers_of_inputs(self) -> dict[str, tuple[str, ...]]:
+        return self._gather_teachers(self._inputs)
+
+    @cached_property
+    def _teachers_of_pupils(self) -> dict[str, tuple[str, ...]]:
+        return self._gather_teachers(self._inputs_or_pupils_teachers)
+
+    def _gather_teachers(
+        self, before: Callable[[str], tuple[str, ...]]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return for each step those that teach among what `before` leads to, depth first.
+
+        Each step asks what it is made from, which was asked already, so that a chain of thousands
+        takes no longer than it must; in a circle some are missing.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self._in_order:
+            ways = (
+                (each,) if self._teaches(each) else found.get(each, ()) for each in before(name)
+            )
+            found[name] = tuple(dict.fromkeys(chain.from_iterable(ways)))
+        return found
+
+    @cached_property
+    def _in_order(self) -> tuple[str, ...]:
+        """Steps, each after its inputs; as they are written where they go in a circle."""
+        try:
+            order = TopologicalSorter({name: step.inputs for name, step in self.steps.items()})
+            return tuple(name for name in order.static_order() if name in self.steps)
+        except CycleError:
+            return tuple(self.steps)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.steps)}
+
+    @cached_property
+    def _following(self) -> dict[str, list[str]]:
+        """Steps by the names of their inputs."""
+        found: dict[str, list[str]] = {}
+        for name, step in self.steps.items():
+            for each in step.inputs:
+                found.setdefault(each, []).append(name)
+        return found
+
+    @cached_property
+    def _taught(self) -> frozenset[str]:
+        own = (name for name in self.steps if self._has_own_control(name))
+        teachers = (each for each in self._following if each not in self.steps)
+        return self._with_all_after((*own, *teachers))
+
+    @cached_property
+    def _partial(self) -> frozenset[str]:
+        return self._with_all_after(name for name, step in self.steps.items() if step.excludes)
+
+    def _with_all_after(self, names: Iterable[str]) -> frozenset[str]:
+        """Return these steps and all that are made from them."""
+        waiting, found = [*names], set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self._following.get(name, ())
+        return frozenset(found & self.steps.keys())
 
     @cached_property
     def _pupils(self) -> dict[str, list[str]]:

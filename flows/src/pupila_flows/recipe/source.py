@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pupila.errors import PupilaError
 Location = tuple[str | int, ...]
 
 _TAGS = "tag:yaml.org,2002:"
+_MOST_CHARACTERS = 300_000
+"""Of a recipe, its aliases written out: some 5,000 steps, which are checked in seconds."""
 _PLAINLY = {
     "found unhashable key": "a list or a mapping stands where a name should",
     "found unconstructable recursive node": "an alias stands inside of what it names",
@@ -81,12 +84,9 @@ def read_source(file: Path) -> Source:
         PupilaError: there is no such file, or it is no text.
     """
     text = _read(file)
-    value, root = _parse(file, text)
-    if not isinstance(root, yaml.MappingNode):
-        raise RecipeError([Problem(file, 1, "a recipe is a mapping with `data` and `steps`.")])
-    source = Source(file, text, value, {}, {})
+    source = Source(file, text, {}, {}, {})
     problems: list[Problem] = []
-    _locate(root, (), source, problems)
+    _parse(source, problems)
     if problems:
         raise RecipeError(problems)
     return source
@@ -94,13 +94,23 @@ def read_source(file: Path) -> Source:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        if file.exists() and not (file.is_file() or file.is_dir()):  # it may never end
+            raise PupilaError(f"{str(file)!r} is a pipe or a device: give the path of a YAML file.")
+        with file.open(encoding="utf-8") as stream:
+            text = stream.read(_MOST_CHARACTERS + 1)
     except UnicodeDecodeError:
         raise PupilaError(f"{str(file)!r} is no text: a recipe is a YAML file.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise PupilaError(
-            f"No recipe at {str(file)!r} ({error.strerror}): give the path of a YAML file."
+            f"No recipe at {str(file)!r} ({reason}): give the path of a YAML file."
         ) from None
+    if len(text) > _MOST_CHARACTERS:
+        raise PupilaError(
+            f"{str(file)!r} has more than {_MOST_CHARACTERS:,} characters, which no recipe has: "
+            "give the path of a YAML file with `data` and `steps`."
+        )
+    return text
 
 
 class _Loader(yaml.SafeLoader):
@@ -133,10 +143,23 @@ def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:
 _Loader.add_constructor(None, _refuse_tag)
 
 
-def _parse(file: Path, text: str) -> tuple[Any, yaml.Node | None]:
-    """Return the value, and the nodes it is made of."""
+def _parse(source: Source, problems: list[Problem]) -> None:
+    """Fill in the value of a recipe, and where each part of it stands.
+
+    Lines are noted first: to construct the value alters the nodes that have merges (`<<`).
+    """
+    file, text = source.file, source.text
     try:
-        return _Loader(text).get_single_data(), _Loader(text).get_single_node()
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise RecipeError([Problem(file, 1, "a recipe is a mapping with `data` and `steps`.")])
+        _measure(root, {})
+        _locate(root, (), source, problems)
+        # types-PyYAML leaves its type open
+        value: dict[str, Any] = loader.construct_document(root)  # pyright: ignore[reportUnknownMemberType]
+        source.value.update(value)
+        return
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         reason = f"the character U+{ord(text[error.position]):04X} may not stand in it"
@@ -146,6 +169,27 @@ def _parse(file: Path, text: str) -> tuple[Any, yaml.Node | None]:
     except RecursionError:
         line, reason = 1, "it is nested too deeply"
     raise RecipeError([Problem(file, line, f"not valid YAML: {reason}.")])
+
+
+def _measure(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many characters a node has, its aliases written out; known are those by id.
+
+    Raises:
+        ConstructorError: they are too many, or a node contains itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1 + len(node.value)
+    characters = known.get(id(node))
+    if characters is None:
+        known[id(node)] = 0  # until it is known, it must not be met again
+        below = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = characters = 1 + sum(_measure(each, known) for each in below)
+    if not characters:
+        raise ConstructorError(None, None, "found unconstructable recursive node", node.start_mark)
+    if characters > _MOST_CHARACTERS:
+        reason = f"with its aliases written out it has more than {_MOST_CHARACTERS:,} characters"
+        raise ConstructorError(None, None, reason, node.start_mark)
+    return characters
 
 
 def _locate(node: yaml.Node, location: Location, source: Source, problems: list[Problem]) -> None:
@@ -158,6 +202,8 @@ def _locate(node: yaml.Node, location: Location, source: Source, problems: list[
             _locate(item, (*location, number), source, problems)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConstructorError(None, None, "found unhashable key", key.start_mark)
             here, line = (*location, key.value), key.start_mark.line + 1
             if here in source.lines:
                 problems.append(Problem(source.file, line, f"{key.value!r} is given twice."))
