@@ -18,6 +18,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pupila_flows.printable import printable
+
+
+def _text(text: str) -> str:
+    """Return a text that rich shows as it is, and a terminal does not obey."""
+    return escape(printable(text))
+
 
 class Display(Protocol):
     """Shows the state of named pieces of work."""
@@ -54,14 +61,14 @@ class Terminal:
 
     def update(self, title: str, done: int, total: int, what: str) -> None:
         if title not in self._tasks:
-            self._tasks[title] = self._bars.add_task(escape(title), what="")
-        line = escape(what.partition("\n")[0])
+            self._tasks[title] = self._bars.add_task(_text(title), what="")
+        line = _text(what.partition("\n")[0])
         self._bars.update(self._tasks[title], completed=done, total=total, what=line)
 
     def finish(self, title: str, outcome: str) -> None:
         if title in self._tasks:
             self._bars.remove_task(self._tasks.pop(title))
-        self._bars.console.print(f"[bold]{escape(title)}[/] {outcome}", highlight=False)
+        self._bars.console.print(f"[bold]{_text(title)}[/] {printable(outcome)}", highlight=False)
 
     @contextmanager
     def shown(self) -> Generator[None]:

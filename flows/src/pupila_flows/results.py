@@ -261,6 +261,10 @@ class Publication(_Model):
     overridden_by: str | None = Field(
         default=None, description="Who published it though the gate did not pass."
     )
+    head: str | None = Field(
+        default=None,
+        description="SHA-256 of the event that made it current: what `pupila verify --head` takes.",
+    )
 
 
 class RunResult(_Model):

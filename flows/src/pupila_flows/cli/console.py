@@ -9,7 +9,9 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from pupila_flows.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,10 +32,10 @@ def working(as_json: bool) -> Generator[None]:
         with shown:
             yield
     except KeyboardInterrupt:
-        print("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
+        say("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
         _leave(130)
     except ChildFailed as failure:
-        print(f"error: {failure}", file=sys.stderr)
+        say(f"error: {failure}", file=sys.stderr)
         sys.exit(1)
     finally:
         core.removeHandler(warnings)
@@ -58,6 +60,11 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
+def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
+    """Print texts for people; what a terminal would obey in them is written out."""
+    print(*(printable(str(text)) for text in texts), sep=sep, file=file)
+
+
 def print_table(rows: list[dict[str, str]]) -> None:
     """Print rows under the names of their columns; nothing where there are none."""
     from rich.table import Table
@@ -65,9 +72,9 @@ def print_table(rows: list[dict[str, str]]) -> None:
     if not rows:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(*map(printable, columns), box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(row.get(name, "") for name in columns))
+        table.add_row(*(printable(row.get(name, "")) for name in columns))
     _console().print(table, markup=False, highlight=False)
 
 

@@ -14,7 +14,7 @@ import typer
 from pupila.errors import PupilaError
 from pupila.evaluation import SPECIFICITY
 from pupila_flows.cli import registry, station, teacher
-from pupila_flows.cli.console import print_table, working
+from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main() -> None:
     try:
         app()
     except PupilaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -92,7 +92,7 @@ def check(
         _warn_of_broken_plugins()
         registry.warn_without_gate(plan)
         _print_gate_of(plan)
-        print(f"{recipe} is valid; it would run: {', '.join(steps)}")
+        say(f"{recipe} is valid; it would run: {', '.join(steps)}")
 
 
 @app.command()
@@ -144,8 +144,8 @@ def validate(
         _print_checks(summary.checks)
         if summary.counts.get("test"):
             test = {name: summary.counts["test"].get(name, 0) for name in summary.classes}
-            print(reach_of_images(test, summary.positive))
-        print(f"Data Docs: {summary.data_docs}")
+            say(reach_of_images(test, summary.positive))
+        say(f"Data Docs: {summary.data_docs}")
         _say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
 
@@ -184,13 +184,13 @@ def evaluate(
             specificity,
         )
     if found.warning:
-        print(f"warning: {found.warning}", file=sys.stderr)
+        say(f"warning: {found.warning}", file=sys.stderr)
     judged = found.evaluation
     if as_json:
         print(judged.model_dump_json())
     else:
         print_table([{"name": model.name} | evaluation_row(judged)])
-        print("\n".join(evaluation_lines(judged, specificity)))
+        say("\n".join(evaluation_lines(judged, specificity)))
         _say_if_synthetic(data)
 
 
@@ -224,7 +224,7 @@ def report(
 
     with working(as_json):
         page = single.report(Workspace.at(workspace), run)
-    print(json.dumps({"report": str(page)}) if as_json else page)
+    print(json.dumps({"report": str(page)})) if as_json else say(page)
 
 
 @app.command()
@@ -285,7 +285,7 @@ def _run(
         except RunFailed as failure:
             path, failed = failure.result, True
         except DataRefused as refused:
-            print(f"error: {refused}", file=sys.stderr)
+            say(f"error: {refused}", file=sys.stderr)
             sys.exit(1)
     result = RunResult.model_validate_json(path.read_text())
     if as_json:
@@ -308,19 +308,19 @@ def _print_gate_of(plan: Plan) -> None:
     from pupila_flows.plan.reach import reach_of_plan
 
     if plan.recipe.gate:
-        print(f"The gate asks: {plan.recipe.gate.words}.", file=sys.stderr)
+        say(f"The gate asks: {plan.recipe.gate.words}.", file=sys.stderr)
     found = reach_of_plan(plan)
     if found is not None:
-        print(found.sentence, file=sys.stderr)
+        say(found.sentence, file=sys.stderr)
         for warning in found.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            say(f"warning: {warning}", file=sys.stderr)
 
 
 def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.report.terminal import gain_rows, result_rows, seed_rows, trial_rows
 
     for sentence in result.unproven:
-        print(f"warning: {sentence}", file=sys.stderr)
+        say(f"warning: {sentence}", file=sys.stderr)
     _print_checks([check for check in result.data.checks if not check.passed])
     print_table(result_rows(result))
     print_table(trial_rows(result))
@@ -328,17 +328,17 @@ def _print_result(result: RunResult, path: Path) -> None:
     print_table(gain_rows(result, path.parent))
     for entry in result.entries:
         if entry.error:
-            print(f"error: {entry.name}: {entry.error}", file=sys.stderr)
+            say(f"error: {entry.name}: {entry.error}", file=sys.stderr)
         if entry.evaluation and entry.evaluation.tie_warning:
-            print(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
+            say(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
     _print_gate(result)
     _say_if_synthetic(Path(result.data.path))
-    print(f"Figures: {path}")
+    say(f"Figures: {path}")
     report = path.with_name("report.html")
-    print(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
+    say(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
     for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
         if result.sweep and report.exists():
-            print(f"{kind + ':':8} {path.with_name(name)}")
+            say(f"{kind + ':':8} {path.with_name(name)}")
     if result.publication:
         registry.tell_publication(result.publication)
 
@@ -349,25 +349,25 @@ def _print_gate(result: RunResult) -> None:
     if result.gate is not None:
         print_table(gate_rows(result.gate))
     if not result.sweep:
-        print(*gate_lines(result), sep="\n")
+        say(*gate_lines(result), sep="\n")
 
 
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
     from pupila_flows.report.terminal import check_lines
 
     for each in checks:
-        print(*check_lines(each), sep="\n")
+        say(*check_lines(each), sep="\n")
 
 
 def _say_if_synthetic(data: Path) -> None:
     from pupila_flows.data.synthetic import is_synthetic
 
     if is_synthetic(data):
-        print("The images are synthetic: these figures show that the machinery works, no more.")
+        say("The images are synthetic: these figures show that the machinery works, no more.")
 
 
 def _warn_of_broken_plugins() -> None:
     from pupila.registry import installed
 
     for each in installed().broken:
-        print(f"warning: {each}", file=sys.stderr)
+        say(f"warning: {each}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila.errors import PupilaError
-from pupila_flows.cli.console import print_table
+from pupila_flows.cli.console import print_table, say
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pupila_flows.registry import Registry
     from pupila_flows.registry.diff import Difference
     from pupila_flows.registry.events import Event
+    from pupila_flows.registry.verify import Verification
     from pupila_flows.results import Publication
 
 Address = Annotated[
@@ -78,16 +80,18 @@ def warn_without_gate(plan: Plan) -> None:
     from pupila_flows.recipe.publish import NO_GATE
 
     if plan.recipe.publish and not plan.recipe.gate:
-        print(f"warning: {NO_GATE}", file=sys.stderr)
+        say(f"warning: {NO_GATE}", file=sys.stderr)
 
 
 def tell_publication(publication: Publication) -> None:
     """Print what was published, or in a warning that nothing was."""
     where = f"{publication.name} in {publication.registry}"
     if publication.outcome == "withheld":
-        print(f"warning: {where}: {publication.reason}", file=sys.stderr)
+        say(f"warning: {where}: {publication.reason}", file=sys.stderr)
     else:
-        print(f"Registry: {where}: {publication.reason}")
+        say(f"Registry: {where}: {publication.reason}")
+    if publication.head:
+        say(f"SHA-256 of its event, to keep elsewhere: {publication.head}")
 
 
 def history(
@@ -105,9 +109,10 @@ def history(
         print(json.dumps({"current": events[-1].version, "events": rows, "never_current": never}))
         return
     print_table([_event_row(event) for event in events])
-    print(f"Current: version {events[-1].version}, {opened.place(name, events[-1].version)}")
+    place = opened.place(name, events[-1].version)
+    say(f"Current: version {events[-1].version}, {place}")
     if never:
-        print(f"Never current: {', '.join(f'version {number}' for number in never)}")
+        say(f"Never current: {', '.join(f'version {number}' for number in never)}")
 
 
 def rollback(
@@ -132,15 +137,12 @@ def rollback(
     from pupila_flows.registry.events import whoever
     from pupila_flows.registry.rollback import roll_back
 
-    event = roll_back(
-        _open(registry, workspace), name, to, by or whoever(), _stated("reason", reason)
-    )
+    signed = whoever() if by is None else _stated("by", by)
+    event = roll_back(_open(registry, workspace), name, to, signed, _stated("reason", reason))
     if as_json:
         print(event.model_dump_json())
     else:
-        print(
-            f"Version {event.version} of {name} is current again, after version {event.previous}."
-        )
+        say(f"Version {event.version} of {name} is current again, after version {event.previous}.")
 
 
 def diff(
@@ -170,6 +172,14 @@ def verify(
     version: Annotated[
         int | None, typer.Option(min=1, help="Version of the name; by default the current.")
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHA256",
+            help="Digest of an event, kept elsewhere, that must be in the log.",
+            show_default=False,
+        ),
+    ] = None,
     registry: Address = None,
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
@@ -177,19 +187,40 @@ def verify(
     """Check offline that every file is what was published, and that the chain is whole."""
     from pupila_flows.registry.verify import is_folder, verify_folder, verify_version
 
+    digest = _digest(head)
     if version is None and is_folder(what):
+        if digest:
+            raise PupilaError(
+                f"--head compares with the events of a name, and {what!r} is a folder: give the "
+                f"name, with --registry."
+            )
         found = verify_folder(Path(what))
     else:
-        found = verify_version(_open(registry, workspace), what, version)
-    if as_json:
-        print(found.model_dump_json())
-    else:
-        for problem in found.problems:
-            print(problem)
-        if not found.problems:
-            told = f"; SHA-256 of its manifest: {found.manifest}" if found.manifest else ""
-            print(f"{found.place} is whole: {found.files} files are what was published{told}.")
+        found = verify_version(_open(registry, workspace), what, version, digest)
+    print(found.model_dump_json()) if as_json else _print_verification(found)
     sys.exit(1 if found.problems else 0)
+
+
+def _digest(head: str | None) -> str | None:
+    """Return what --head gives, in the letters that digests are written with."""
+    digest = head.strip().lower() if head is not None else None
+    if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise PupilaError(
+            f"--head is {head!r}, and a SHA-256 has 64 digits 0-9a-f: give one that `pupila "
+            f"publish` or `pupila verify` printed."
+        )
+    return digest
+
+
+def _print_verification(found: Verification) -> None:
+    for line in (*found.problems, *found.notes):
+        say(line)
+    if found.problems:
+        return
+    told = f"; SHA-256 of its manifest: {found.manifest}" if found.manifest else ""
+    say(f"{found.place} is whole: {found.files} files are what was published{told}.")
+    if found.head:
+        say(f"Its log holds together; SHA-256 of the last of {found.events} events: {found.head}")
 
 
 def _open(registry: str | None, workspace: Path) -> Registry:
@@ -215,6 +246,12 @@ def _stated(option: str, value: str | None) -> str:
         raise PupilaError(
             f"--{option} is {value!r}: state it in words; it is kept with the version for ever."
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PupilaError(
+            f"--{option} is {value!r}, which is not UTF-8: write it in a terminal of that encoding."
+        ) from None
     return value.strip()
 
 
@@ -231,7 +268,7 @@ def _event_row(event: Event) -> dict[str, str]:
 
 def _print_difference(found: Difference) -> None:
     if found.recipe:
-        print(*found.recipe, sep="\n")
+        say(*found.recipe, sep="\n")
     print_table(
         [
             {
@@ -243,4 +280,4 @@ def _print_difference(found: Difference) -> None:
         ]
     )
     if not (found.recipe or found.changes):
-        print(f"Versions {found.before} and {found.after} of {found.name} do not differ.")
+        say(f"Versions {found.before} and {found.after} of {found.name} do not differ.")

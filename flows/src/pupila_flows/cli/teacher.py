@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila.errors import PupilaError
-from pupila_flows.cli.console import print_table, working
+from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def add(
         return
     version = f"{name}, version {shelved.teacher.version}"
     if not shelved.changed:
-        print(f"{version} is what the shelf has already: nothing changed, and no trigger was told.")
+        say(f"{version} is what the shelf has already: nothing changed, and no trigger was told.")
     else:
         ends = (
             "Prefect was told" if told else "no Prefect server was told, so no trigger starts a run"
         )
-        print(f"{version} is what runs use from now on; {ends}.")
+        say(f"{version} is what runs use from now on; {ends}.")
 
 
 @app.command(name="list")
@@ -86,7 +86,7 @@ def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"teachers": rows}))
     elif not rows:
-        print(f"No teacher on the shelf of {workspace}: `pupila teacher add FILE --name NAME`.")
+        say(f"No teacher on the shelf of {workspace}: `pupila teacher add FILE --name NAME`.")
     else:
         print_table([_written(row) for row in rows])
 
@@ -99,7 +99,7 @@ def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
     try:
         api = known_api(workspace, os.environ)
     except PupilaError as error:
-        print(
+        say(
             f"warning: {error} The teacher is on the shelf; start the deployment that depends on "
             "it by hand.",
             file=sys.stderr,
@@ -110,7 +110,7 @@ def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
     try:
         tell_retrained(api, teacher)
     except PupilaError as error:
-        print(f"warning: {error}", file=sys.stderr)
+        say(f"warning: {error}", file=sys.stderr)
         return False
     return True
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pupila.artifact import Artifact
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import card, provenance
-from pupila_flows.registry.events import Event, append, now, whoever, withdrawn
+from pupila_flows.registry.events import Event, append, digest_of, now, whoever, withdrawn
 from pupila_flows.registry.manifest import (
     ARTIFACTS,
     CARD,
@@ -58,6 +58,7 @@ def publish(registry: Registry, release: Release) -> Publication:
         PupilaError: the registry cannot be read or written.
     """
     written: Version | None = None
+    registry.demand_sound(release.name)
     while True:
         events = registry.events(release.name)
         current = registry.version(release.name, events[-1].version) if events else None
@@ -68,9 +69,10 @@ def publish(registry: Registry, release: Release) -> Publication:
             written = _write(registry, release, events)
             continue  # that took long: what happened meanwhile is looked at
         event = _event(release, written, current, events)
-        if append(registry.storage, release.name, event):
+        added = append(registry.storage, release.name, event)
+        if added:
             registry.point(release.name)
-            return _published(registry, release, written, current)
+            return _published(registry, release, written, current, digest_of(added))
 
 
 def _settled(
@@ -214,7 +216,7 @@ def _event(
 
 
 def _published(
-    registry: Registry, release: Release, written: Version, before: Version | None
+    registry: Registry, release: Release, written: Version, before: Version | None, head: str
 ) -> Publication:
     after = f", after {before.title}" if before else ", the first"
     by = release.override[0] if release.override else None
@@ -226,4 +228,5 @@ def _published(
         version=written.number,
         reason=f"Version {written.number} is current now{after}, {why}.",
         overridden_by=by,
+        head=head,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pupila.errors import PupilaError
 from pupila_flows.registry.events import Event, append, now
-from pupila_flows.registry.verify import verify_version
+from pupila_flows.registry.verify import check_version
 from pupila_flows.registry.versions import Registry
 
 
@@ -19,6 +19,7 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
         PupilaError: there is no such version, it is current or never was, it was altered, or
             another moved the pointer at the same moment.
     """
+    registry.demand_sound(name)
     events = registry.events(name)
     if not events:
         raise registry.unknown(name)
@@ -27,7 +28,7 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
     if target == current:
         raise PupilaError(f"Version {target} of {name!r} is current already.")
     _demand_past(registry, name, target, events)
-    found = verify_version(registry, name, target)
+    found = check_version(registry, name, target, events)
     if found.problems:
         raise PupilaError(
             f"Version {target} of {name!r} is not what was published: {found.problems[0]} "
@@ -43,13 +44,14 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
         reason=reason,
         manifest=str(found.manifest),
     )
-    if not append(registry.storage, name, event):
+    added = append(registry.storage, name, event)
+    if added is None:
         raise PupilaError(
             f"Another publisher moved {name!r} at the same moment: nothing was rolled back. Look "
             f"at `pupila history {name}`, and repeat the command."
         )
     registry.point(name)
-    return event
+    return added
 
 
 def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Event]) -> None:

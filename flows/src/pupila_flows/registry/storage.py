@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from uuid import uuid4
 
@@ -52,6 +53,14 @@ class Storage(ABC):
     def files(self, folder: str) -> dict[str, int]:
         """Return the bytes of every file below a folder by its name relative to that."""
 
+    def irregular(self, folder: str) -> dict[str, str]:
+        """Return what below a folder is neither file nor folder, by name: links, FIFOs, devices.
+
+        Nothing of that kind is ever opened or followed. Object stores have none.
+        """
+        del folder
+        return {}
+
     @abstractmethod
     def draft(self, folder: str) -> AbstractContextManager[Path]:
         """Yield an empty local folder, from which `place` takes; it is removed afterwards."""
@@ -62,11 +71,27 @@ class Storage(ABC):
 
     def download(self, folder: str, target: Path) -> None:
         """Copy every file below a folder into a local one."""
-        for name in self.files(folder):
+        names = list(self.files(folder))
+        for name in names:
+            _demand_inside(name, f"{self.url}/{folder}")
+        for name in names:
             copy = target / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            with self._told(), self._open(f"{folder}/{name}") as source, copy.open("wb") as written:
-                shutil.copyfileobj(source, written)
+            with self._told():
+                try:
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                except (FileExistsError, NotADirectoryError):
+                    raise PupilaError(
+                        f"{self.url}/{folder} was altered: one of its files has the name of a "
+                        f"folder that {name!r} is in."
+                    ) from None
+                try:
+                    with self._open(f"{folder}/{name}") as source, copy.open("wb") as written:
+                        shutil.copyfileobj(source, written)
+                except FileNotFoundError:
+                    raise PupilaError(
+                        f"{self.url}/{folder}/{name} was there and is gone: repeat the command, "
+                        f"or restore it."
+                    ) from None
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file, which is never in memory as a whole."""
@@ -135,16 +160,40 @@ class LocalStorage(Storage):
         return _told(self.url)
 
     def _open(self, name: str) -> IO[bytes]:
-        return self.path(name).open("rb")
+        path = self.path(name)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise self._not_followed(path)
+        return os.fdopen(handle, "rb")
 
     def path(self, name: str) -> Path:
-        """Return where a file or folder lies."""
-        return self._root / name
+        """Return where a file or folder lies, which no link leads to.
+
+        Raises:
+            PupilaError: it is, or lies behind, a link or another thing that is no file.
+        """
+        _demand_inside(name, self.url)
+        path = self._root
+        for part in PurePosixPath(name).parts:
+            path /= part
+            with self._told(), suppress(FileNotFoundError, NotADirectoryError):
+                if _kind(path.lstat().st_mode):
+                    raise self._not_followed(path)
+        return path
+
+    def _not_followed(self, path: Path) -> PupilaError:
+        kind = _kind(path.lstat().st_mode) or "a folder"
+        return PupilaError(
+            f"{path} is {kind}, where a registry has files and folders only: it was not opened. "
+            f"Restore what was published there, or remove it."
+        )
 
     def read(self, name: str) -> bytes | None:
         with self._told():
             try:
-                return self.path(name).read_bytes()
+                with self._open(name) as stream:
+                    return stream.read()
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -175,13 +224,25 @@ class LocalStorage(Storage):
         return sorted(name for name in found if not name.startswith(_PARTIAL))
 
     def files(self, folder: str) -> dict[str, int]:
+        return {
+            name: status.st_size
+            for name, status in self._below(folder)
+            if stat.S_ISREG(status.st_mode)
+        }
+
+    def irregular(self, folder: str) -> dict[str, str]:
+        found = ((name, _kind(status.st_mode)) for name, status in self._below(folder))
+        return {name: kind for name, kind in found if kind}
+
+    def _below(self, folder: str) -> list[tuple[str, os.stat_result]]:
+        """Return whatever lies below a folder, sorted; links are not followed."""
         root = self.path(folder)
+        found: list[tuple[str, os.stat_result]] = []
         with self._told():
-            return {
-                path.relative_to(root).as_posix(): path.stat().st_size
-                for path in sorted(root.rglob("*"))
-                if path.is_file()
-            }
+            for path in sorted(root.rglob("*")):  # it does not descend into links
+                with suppress(FileNotFoundError):  # another publisher's draft
+                    found.append((path.relative_to(root).as_posix(), path.lstat()))
+        return found
 
     @contextmanager
     def draft(self, folder: str) -> Generator[Path]:
@@ -283,6 +344,22 @@ class RemoteStorage(Storage):
         with self._told():
             for name in sorted(names, key=lambda name: (name == last, name)):
                 self._filesystem.put_file(str(draft / name), self._path(f"{folder}/{name}"))
+
+
+def _demand_inside(name: str, url: str) -> None:
+    """Refuse a name that leads out of the folder it belongs to."""
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise PupilaError(
+            f"{url} has a file named {name!r}, which leads out of its folder: it was altered."
+        )
+
+
+def _kind(mode: int) -> str | None:
+    """Return what is neither a file nor a folder; None of those."""
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.artifact import OWN_NAMES, RECORD_NAME
 from pupila.errors import PupilaError
 from pupila.store import digest_of, is_artifact, read_artifact
+from pupila_flows.registry import verify_log
+from pupila_flows.registry.events import Event
 from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, RECIPE, Manifest
 from pupila_flows.registry.provenance import inputs_of
 from pupila_flows.registry.storage import LocalStorage, Storage
@@ -25,19 +27,55 @@ class Verification(BaseModel):
     manifest: str | None = Field(description="SHA-256 of the manifest; None of a lone artifact.")
     files: int = Field(description="Files that were read.")
     problems: tuple[str, ...] = Field(description="One sentence each; none where all is well.")
+    notes: tuple[str, ...] = Field(default=(), description="What need not be wrong.")
+    events: int = Field(default=0, description="Events of the name, which hold together.")
+    head: str | None = Field(default=None, description="SHA-256 of the last event of the name.")
 
 
-def verify_version(registry: Registry, name: str, number: int | None) -> Verification:
-    """Check a version by its name, the current one where `number` is None, and its events.
+def verify_version(
+    registry: Registry, name: str, number: int | None, head: str | None = None
+) -> Verification:
+    """Check a version by its name, the current one where `number` is None, and the whole log.
+
+    `head` is the SHA-256 of an event that was kept elsewhere: it must be one of the log's.
 
     Raises:
         PupilaError: there is none.
     """
-    events = registry.events(name)
+    folder = verify_log.check(registry, name, head)
+    log = folder.log
     if number is None:
-        if not events:
+        if not (log.events or folder.problems):
             raise registry.unknown(name)
-        number = events[-1].version
+        number = log.events[-1].version if log.events else None
+    found = Verification(
+        place=f"{registry.storage.url}/{name}", manifest=None, files=0, problems=()
+    )
+    if number is not None:
+        try:
+            found = check_version(registry, name, number, log.events)
+        except PupilaError as error:
+            if not folder.problems:
+                raise
+            found = found.model_copy(update={"problems": (str(error),)})
+    return found.model_copy(
+        update={
+            "problems": (*found.problems, *folder.problems),
+            "notes": folder.notes,
+            "events": len(log.events),
+            "head": log.digests[-1] if log.digests else None,
+        }
+    )
+
+
+def check_version(
+    registry: Registry, name: str, number: int, events: Sequence[Event]
+) -> Verification:
+    """Check the files of a version, and its manifest against the events.
+
+    Raises:
+        PupilaError: there is none.
+    """
     version = registry.version(name, number)
     found = _checked(registry.storage, folder_of(name, version.number), version)
     noted = {each.manifest for each in events if each.version == version.number}
@@ -74,13 +112,18 @@ def verify_folder(folder: Path) -> Verification:
 def _artifact(storage: LocalStorage, folder: Path) -> Verification:
     """Check a lone artifact against its own record."""
     present = storage.files("")
+    strange = storage.irregular("")
     try:
-        record = read_artifact(folder).record
+        record = None if strange else read_artifact(folder).record
     except PupilaError as error:
         problems = (str(error),)
     else:
-        more = sorted(present.keys() - record.files.keys() - set(OWN_NAMES))
-        problems = tuple(f"{name}: it is not in {RECORD_NAME}." for name in more)
+        known = {*record.files, *OWN_NAMES} if record else {*present}
+        more = sorted(present.keys() - known)
+        problems = (
+            *(verify_log.not_followed(name, kind) for name, kind in strange.items()),
+            *(f"{name}: it is not in {RECORD_NAME}." for name in more),
+        )
     return Verification(place=storage.url, manifest=None, files=len(present), problems=problems)
 
 
@@ -97,7 +140,12 @@ def _checked(storage: Storage, folder: str, version: Version) -> Verification:
 def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
     """Tell of every file that is not as the manifest says, is missing, or is one too many."""
     present = storage.files(folder)
+    strange = storage.irregular(folder)
+    for name, kind in strange.items():
+        yield verify_log.not_followed(name, kind)
     for name, file in manifest.files.items():
+        if name in strange:
+            continue
         if name not in present:
             yield f"{name}: it is missing."
         elif present[name] != file.size_bytes:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, nearest
 from pupila.store import Store
-from pupila_flows.registry.events import Event, last_event, read_events
+from pupila_flows.registry.events import Event, has_events, sound_log
 from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, Manifest
 from pupila_flows.registry.storage import Storage, open_storage
 
-_VERSIONS = "versions"
-_POINTER = "current.json"
+VERSIONS = "versions"
+POINTER = "current.json"
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,15 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return the names of which something was published."""
-        return [name for name in self.storage.children("") if last_event(self.storage, name)]
+        return [name for name in self.storage.children("") if has_events(self.storage, name)]
 
     def events(self, name: str) -> list[Event]:
-        """Return what happened to a name, oldest first; nothing where nothing was published."""
-        return read_events(self.storage, name)
+        """Return what happened to a name, oldest first; nothing where nothing was published.
+
+        Raises:
+            PupilaError: the log was altered.
+        """
+        return list(sound_log(self.storage, name).events)
 
     def current(self, name: str) -> Version | None:
         """Return the version that is current; None where nothing of that name was published.
@@ -76,11 +83,11 @@ class Registry:
         Raises:
             PupilaError: the registry cannot be read, or was altered.
         """
-        event = last_event(self.storage, name)
-        if event is None:
+        events = self.events(name)
+        if not events:
             return None
         self.point(name)
-        return self.version(name, event.version)
+        return self.version(name, events[-1].version)
 
     def version(self, name: str, number: int) -> Version:
         """Return a version by its number.
@@ -106,14 +113,22 @@ class Registry:
             PupilaError: its manifest is none that this version can read.
         """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
-        return None if content is None else read_version(content, self.place(name, number))
+        if content is None:
+            return None
+        version = read_version(content, self.place(name, number))
+        if (version.name, version.number) != (name, number):
+            raise PupilaError(
+                f"{self.place(name, number)} holds {version.title} of {version.name!r}: it is a "
+                f"copy, or was renamed; restore the version that was published there."
+            )
+        return version
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of all whole versions; those that were never current too."""
         found = (
             int(child)
-            for child in self.storage.children(f"{name}/{_VERSIONS}")
-            if child.isdecimal()
+            for child in self.storage.children(f"{name}/{VERSIONS}")
+            if is_version_folder(child)
         )
         return [
             number
@@ -162,16 +177,38 @@ class Registry:
     def point(self, name: str) -> None:
         """Bring `current.json` up to date, never back: web servers and scripts read it.
 
-        It follows the events, and is mended when it is next looked at, where that fails.
+        It follows the events, and is mended when it is next looked at, where that fails. One that
+        contradicts them is left as it is: it may be all that tells of an event that was deleted.
         """
-        event = last_event(self.storage, name)
-        file = f"{name}/{_POINTER}"
-        if event is None or event.number <= _event_number(self.storage.read(file)):
+        file = f"{name}/{POINTER}"
+        before = self.pointer(name)
+        log = sound_log(self.storage, name)
+        if not log.events or contradiction(before, log.digests):
             return
-        path = f"{_VERSIONS}/{event.version:06d}"
-        pointer = {"version": event.version, "path": path, "event": event.number}
+        pointer = pointer_of(log.events[-1], log.digests[-1])
+        if before == pointer:
+            return
         with suppress(PupilaError):  # who reads need not be allowed to write
             self.storage.replace(file, json.dumps(pointer, indent=2).encode())
+
+    def demand_sound(self, name: str) -> None:
+        """Refuse to add to a log that was altered, or that `current.json` contradicts.
+
+        Raises:
+            PupilaError: it is.
+        """
+        pointer = self.pointer(name)  # before the events, which others may add to meanwhile
+        problem = contradiction(pointer, sound_log(self.storage, name).digests)
+        if problem:
+            raise PupilaError(
+                f"{self.storage.url}/{name}: {problem} Nothing was changed. Compare with a copy, "
+                f"or `pupila verify {name} --head SHA256`; if the events are right, delete "
+                f"{POINTER}: it is made again."
+            )
+
+    def pointer(self, name: str) -> dict[str, Any]:
+        """Return what `current.json` of a name says; nothing where it says nothing."""
+        return read_pointer(self.storage.read(f"{name}/{POINTER}"))
 
 
 def read_version(content: bytes, place: str) -> Version:
@@ -187,12 +224,42 @@ def read_version(content: bytes, place: str) -> Version:
 
 def folder_of(name: str, number: int) -> str:
     """Return where the files of a version lie in the registry."""
-    return f"{name}/{_VERSIONS}/{number:06d}"
+    return f"{name}/{VERSIONS}/{number:06d}"
 
 
-def _event_number(content: bytes | None) -> int:
-    """Return up to which event a pointer was written; 0 where it tells none."""
+def is_version_folder(child: str) -> bool:
+    """Tell whether a name in the folder of versions is that of a version."""
+    return bool(re.fullmatch("[0-9]{6,18}", child)) and child == f"{int(child):06d}"
+
+
+def pointer_of(event: Event, digest: str) -> dict[str, Any]:
+    """Return what `current.json` says after an event."""
+    path = f"{VERSIONS}/{event.version:06d}"
+    return {"version": event.version, "path": path, "event": event.number, "sha256": digest}
+
+
+def read_pointer(content: bytes | None) -> dict[str, Any]:
+    """Return what `current.json` says; nothing where it is missing or cannot be read."""
     try:
-        return int(json.loads(content or b"")["event"])
-    except (ValueError, KeyError, TypeError):
-        return 0
+        pointer = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", pointer) if isinstance(pointer, dict) else {}
+
+
+def contradiction(pointer: dict[str, Any], digests: Sequence[str]) -> str | None:
+    """Return how a pointer contradicts events of these digests; None where it only lags behind."""
+    number = pointer.get("event")
+    if not isinstance(number, int) or number < 1:
+        return None
+    if number > len(digests):
+        return (
+            f"{POINTER} tells of event {number}, and the last event is {len(digests)}: an event "
+            f"was deleted, or {POINTER} was forged."
+        )
+    if pointer.get("sha256", digests[number - 1]) != digests[number - 1]:
+        return (
+            f"{POINTER} holds another SHA-256 than event {number} has: that event or {POINTER} "
+            f"was altered."
+        )
+    return None
