@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from fsspec.implementations.memory import MemoryFileSystem  # pyright: ignore - has no types
 from sample_runs import BINARY, PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Artifact, Origin
@@ -18,6 +19,7 @@ from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, Version, open_registry
 from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import release_of
+from pupila_flows.registry.storage import RemoteStorage
 from pupila_flows.results import (
     ArtifactVerdict,
     Entry,
@@ -156,8 +158,10 @@ def release(
 
 def empty_registry(storage: str, folder: Path) -> Registry:
     """Open a registry: in a `folder`, or in `memory`, which writes as object stores do."""
-    memory = f"memory://{uuid4().hex}/models"
-    return open_registry(memory if storage == "memory" else str(folder / "registry"))
+    if storage == "folder":
+        return open_registry(str(folder / "registry"))
+    root = f"/{uuid4().hex}/models"
+    return Registry(RemoteStorage(f"memory:/{root}", MemoryFileSystem(), root))
 
 
 def with_three_versions(registry: Registry, folder: Path) -> Registry:

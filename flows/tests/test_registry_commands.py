@@ -143,7 +143,7 @@ def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
     with temporary_settings(
         {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     ):
-        show(publication)
+        show(publication, publication.registry)
     assert "Prefect does not show: Version 1 is current now, the first" in caplog.text
 
 

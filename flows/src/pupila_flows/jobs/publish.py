@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pupila.runtime import Progress
 from pupila_flows.execution.job import NOT_KEYED, Job
 from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry.addresses import without_password
 from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.release import Withheld, release_of
 from pupila_flows.registry.versions import open_registry
@@ -42,7 +43,7 @@ class Publish(Job[Publication]):
             publication = publish(open_registry(self.address), release)
         except Withheld as reason:
             publication = Publication(
-                registry=self.address,
+                registry=without_password(self.address),
                 name=self.section.name or run.name,
                 outcome="withheld",
                 version=None,

@@ -22,7 +22,7 @@ from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Location, Source
-from pupila_flows.registry.addresses import check_address, resolved
+from pupila_flows.registry.addresses import check_address, resolved, without_password
 from pupila_flows.teachers import Shelf
 
 if TYPE_CHECKING:
@@ -209,6 +209,13 @@ class RecipeFacts:
                 f"{section.to!r} comes to an empty text: set its variables, or leave `to` out.",
             )
             return None
+        written = env.blanked(section.to)
+        if without_password(written) != written:
+            yield (
+                location,
+                f"{without_password(section.to)!r} holds a password, and the recipe is published "
+                f"with the models: write ${{VARIABLE}} in its place.",
+            )
         try:
             check_address(expanded)
         except PupilaError as error:

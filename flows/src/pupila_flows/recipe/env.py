@@ -18,6 +18,11 @@ def unset(text: str) -> dict[str, str]:
     }
 
 
+def blanked(text: str) -> str:
+    """Return a text without its variables, with what is written in it alone."""
+    return _VARIABLE.sub("", text)
+
+
 def expanded(text: str) -> str:
     """Return a text with the values of its variables."""
     return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or (match[2] or ""), text)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 
 from pupila.errors import PupilaError, nearest
 
@@ -12,6 +14,29 @@ VARIABLE = "PUPILA_REGISTRY"
 """Environment variable with the address that is taken where none is given."""
 _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
 """Extra of pupila-flows by the package that it brings."""
+_HIDDEN = "***"
+_READ_ONLY = (
+    "data",
+    "git",
+    "github",
+    "gist",
+    "hf",
+    "http",
+    "https",
+    "jlab",
+    "jupyter",
+    "libarchive",
+)
+_CACHES = ("blockcache", "cached", "filecache", "simplecache")
+_WRAPPERS = ("async_wrapper", "dask", "dir", "generic", "reference")
+_UNFIT = {
+    "memory": "which keeps nothing once the command has ended",
+    **dict.fromkeys(_READ_ONLY, "from which files can only be read"),
+    **dict.fromkeys(("tar", "zip"), "an archive, to which two publishers cannot write"),
+    **dict.fromkeys((*_CACHES, *_WRAPPERS), "which only wraps another file system"),
+}
+"""Protocols that fsspec knows and no registry can have, and why."""
+_SECRET_FIELD = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key|sig)[^=&]*=)([^&#]+)")
 
 
 def default_address(workspace: Path) -> str:
@@ -43,10 +68,19 @@ def check_address(address: str) -> None:
     """Refuse what no installed package can open; nothing is connected to.
 
     Raises:
-        PupilaError: fsspec does not know the file system, or a package is missing.
+        PupilaError: fsspec does not know the file system, a package is missing, or nothing can be
+            kept there.
     """
+    told = repr(without_password(address))
+    if "\0" in address:
+        raise PupilaError(f"The registry {told} has a null byte: give a folder, or a URL.")
     if not is_url(address):
         return
+    if "::" in address:
+        raise PupilaError(
+            f"The registry {told} names several file systems, one through another: give a folder, "
+            f"or one URL like s3://bucket/models."
+        )
     from fsspec.registry import (  # pyright: ignore - fsspec has no types
         available_protocols,
         known_implementations,
@@ -54,16 +88,53 @@ def check_address(address: str) -> None:
     )
 
     known: set[str] = {*available_protocols(), *registry}
-    protocol = address.partition("://")[0].partition("::")[0]
+    protocol = address.partition("://")[0]
     if protocol not in known:
         raise PupilaError(
-            f"The registry {address!r} has the protocol {protocol!r}, which fsspec does not know: "
+            f"The registry {told} has the protocol {protocol!r}, which fsspec does not know: "
             f"give a folder, or a URL like s3://bucket/models.{nearest(protocol, known)}"
+        )
+    if protocol in _UNFIT:
+        raise PupilaError(
+            f"The registry {told} has the protocol {protocol!r}, {_UNFIT[protocol]}: give a "
+            f"folder, or a URL like s3://bucket/models."
         )
     implementations: dict[str, dict[str, str]] = known_implementations
     needed = implementations.get(protocol, {}).get("class", "fsspec").partition(".")[0]
     if find_spec(needed) is None:
         package = f"'pupila-flows[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
         raise PupilaError(
-            f"The registry {address!r} needs the package {needed}: `pip install {package}`."
+            f"The registry {told} needs the package {needed}: `pip install {package}`."
         )
+
+
+def without_password(address: str) -> str:
+    """Return an address as it may be shown: passwords, tokens and keys in it are `***`."""
+    start, end = _password(address)
+    hidden = address[:start] + _HIDDEN + address[end:] if end > start else address
+    return _SECRET_FIELD.sub(rf"\1{_HIDDEN}", hidden)
+
+
+def without_passwords_of(address: str, text: str) -> str:
+    """Return a text of others, an error say, without the passwords of an address."""
+    start, end = _password(address)
+    secrets = {address[start:end], *(match[2] for match in _SECRET_FIELD.finditer(address))} - {""}
+    shown = text.replace(address, without_password(address))
+    for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
+        shown = shown.replace(secret, _HIDDEN)
+    return shown
+
+
+def _password(address: str) -> tuple[int, int]:
+    """Return where in a URL its password begins and ends; alike where it has none.
+
+    All up to the last `@` counts: a `/` or `@` that should have been escaped hides nothing.
+    """
+    begin = address.find("://") + 3
+    if "://" not in address:
+        return 0, 0
+    colon, at = address.find(":", begin), address.rfind("@")
+    slash = address.find("/", begin)
+    if colon < 0 or at < colon or 0 <= slash < colon:
+        return 0, 0
+    return colon + 1, at

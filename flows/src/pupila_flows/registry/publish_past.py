@@ -10,7 +10,7 @@ from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.recipe import env
 from pupila_flows.recipe.publish import PublishSection
-from pupila_flows.registry.addresses import default_address, resolved
+from pupila_flows.registry.addresses import default_address, resolved, without_password
 from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.release import Withheld, release_of, section_in
 from pupila_flows.registry.versions import open_registry
@@ -66,7 +66,7 @@ def _named(section: PublishSection, result: RunResult) -> str | None:
     if unset or not expanded.strip():
         lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
         raise PupilaError(
-            f"The recipe of that run publishes to {section.to!r}, and {lacks}: set it, or name the "
-            f"registry with --registry."
+            f"The recipe of that run publishes to {without_password(section.to)!r}, and {lacks}: "
+            f"set it, or name the registry with --registry."
         )
     return resolved(expanded, Path(result.recipe_path).parent)

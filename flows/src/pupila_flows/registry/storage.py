@@ -17,7 +17,12 @@ from uuid import uuid4
 
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
-from pupila_flows.registry.addresses import check_address, is_url
+from pupila_flows.registry.addresses import (
+    check_address,
+    is_url,
+    without_password,
+    without_passwords_of,
+)
 
 _BLOCK_BYTES = 1 << 20
 _ABANDONED_SECONDS = 7 * 24 * 3600
@@ -136,17 +141,18 @@ def _opened(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def _told(url: str, errors: type[Exception] = OSError) -> Generator[None]:
-    """Tell what a file system refuses as a user's error that names the place."""
+    """Tell what a file system refuses as a user's error that names the place, and no password."""
     try:
         yield
-    except (PupilaError, FileExistsError, FileNotFoundError):
+    except PupilaError:
         raise
     except errors as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = without_passwords_of(url, told) or type(error).__name__
         raise PupilaError(
-            f"The registry {url!r} could not be read or written: {reason or type(error).__name__}. "
+            f"The registry {without_password(url)!r} could not be read or written: {reason}. "
             f"Nothing half-written is visible there; mend that and repeat the command."
-        ) from error
+        ) from None
 
 
 class LocalStorage(Storage):
@@ -273,14 +279,14 @@ class RemoteStorage(Storage):
     """Files of an fsspec file system: object stores show a file as a whole, once it is written."""
 
     def __init__(self, url: str, filesystem: Any, root: str) -> None:
-        self.url = url
+        self.url = without_password(url)
+        self._address = url
         self._filesystem = filesystem
         self._root = root
 
     def _told(self) -> AbstractContextManager[None]:
-        return _told(
-            self.url, Exception
-        )  # each file system has its own: no credentials, no network
+        # each file system has errors of its own: no credentials, no network
+        return _told(self._address, Exception)
 
     def _open(self, name: str) -> IO[bytes]:
         return self._filesystem.open(self._path(name), "rb")
@@ -299,7 +305,7 @@ class RemoteStorage(Storage):
         try:
             with self._told():
                 self._filesystem.pipe_file(self._path(name), content, mode="create")
-        except (FileExistsError, PupilaError):
+        except PupilaError:
             # servers tell it in various ways, and a try whose answer was lost is made again
             there = self.read(name)
             if there is None:
@@ -336,7 +342,7 @@ class RemoteStorage(Storage):
     @contextmanager
     def draft(self, folder: str) -> Generator[Path]:
         del folder
-        with tempfile.TemporaryDirectory(prefix="pupila-") as draft, _told(self.url):
+        with tempfile.TemporaryDirectory(prefix="pupila-") as draft, _told(self._address):
             yield Path(draft)
 
     def place(self, draft: Path, folder: str, last: str) -> None:

@@ -35,22 +35,22 @@ def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, lis
     complete = result.model_copy(update={"publication": publication})
     write_atomically(path, complete.model_dump_json(indent=2).encode())
     if publication.outcome == "published":
-        show(publication)
+        show(publication, address)
     if publication.outcome == "withheld":
         get_run_logger().warning(publication.reason)
     return complete, []
 
 
-def show(publication: Publication) -> None:
+def show(publication: Publication, address: str) -> None:
     """Show the card of a new version in the Prefect UI; what is published needs no server."""
     with best_effort(publication.reason):
-        _show(publication)
+        _show(publication, address)
 
 
-def _show(publication: Publication) -> None:
+def _show(publication: Publication, address: str) -> None:
     if publication.version is None:
         return
-    registry = open_registry(publication.registry)
+    registry = open_registry(address)
     card = registry.storage.read(f"{folder_of(publication.name, publication.version)}/{CARD}")
     create_markdown_artifact((card or b"").decode(), key=f"{publication.name}-card")
     link = f"{registry.place(publication.name, publication.version)}/{CARD_PAGE}"
