@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,12 +104,19 @@ def bomb(path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(path)
 
 
+def just_below_pillows_limit(path: Path) -> None:
+    Image.new("1", (13_000, 13_000)).save(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
     ("name", "write", "reason"),
     [
         ("truncated.jpg", truncated, "truncated"),
         ("truncated.png", truncated, "truncated"),
-        ("bomb.png", bomb, "too many pixels"),
+        ("bomb.png", bomb, "more than 179 million pixels"),
+        ("large.png", just_below_pillows_limit, "it has 13,000 × 13,000 pixels, and more than 64"),
+        ("pipe.png", os.mkfifo, "a pipe or a device"),
         ("empty.png", Path.touch, "the file is empty"),
         ("letter.jpg", letter, "format is not known"),
         ("absent.png", absent, "no such file"),
@@ -124,6 +132,12 @@ def test_a_file_that_is_no_image_is_refused_by_name_and_reason(
     with pytest.raises(PupilaError, match=reason) as caught:
         decode(path)
     assert name in str(caught.value)
+
+
+def test_a_large_16_bit_image_is_scaled_in_bands_without_a_seam(tmp_path: Path) -> None:
+    ramp = np.arange(600, dtype=np.uint16)[:, None] * np.ones((1, 3), np.uint16) * 109
+    found = np.asarray(decode(stored(tmp_path / "ramp.png", Image.fromarray(ramp))))[..., 0]
+    assert (found == np.rint(ramp / 65535 * 255)).all()
 
 
 def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, nearest
 from pupila.image_figures import MEASURED
+from pupila.paths import check_encoding
 
 COLUMNS = ("path", "label", "split")
 SPLIT_OF = {
@@ -148,7 +149,10 @@ def _class_folders(split_folder: Path) -> list[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     """Return subfolders in order, without hidden ones (`.git`, `.ipynb_checkpoints`)."""
-    return sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
+    found = sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
+    for each in found:
+        check_encoding(str(each))
+    return found
 
 
 def _count_images(folder: Path) -> int:
@@ -160,7 +164,9 @@ def files_below(folder: Path) -> Iterator[str]:
     for parent, folders, names in os.walk(folder):
         folders[:] = (name for name in folders if not name.startswith("."))
         for name in names:
-            yield os.path.join(parent, name)  # noqa: PTH118  a Path for each of many files is slow
+            file = os.path.join(parent, name)  # noqa: PTH118  a Path for each of many files is slow
+            check_encoding(file)
+            yield file
 
 
 def is_image(name: str) -> bool:

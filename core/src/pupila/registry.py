@@ -14,6 +14,7 @@ import pluggy
 
 from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import PROJECT, Hooks
+from pupila.paths import is_special
 from pupila.plugin import ANY_FORMAT, Loader, Plugin, Runner, StepPlugin, Student
 from pupila.requirements import CORE, versions
 
@@ -137,6 +138,8 @@ class PluginRegistry:
         """
         if not source.exists():
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
+        if is_special(source):
+            raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
         found = [loader for loader in self.all(Loader) if loader.recognises(source)]
         if found:
             return self._the_one(found, f"recognise {str(source)!r}", LOADERS_MEANT)

@@ -18,7 +18,8 @@ from PIL import Image, ImageStat
 from pupila.damage import put_aside
 from pupila.digest import digest_file, digest_json
 from pupila.image_figures import MEASURED, Figures
-from pupila.images import ImageError, decode
+from pupila.images import SPECIAL, ImageError, decode
+from pupila.paths import is_special
 from pupila.requirements import CORE, versions
 from pupila.runtime import Progress
 
@@ -104,6 +105,8 @@ def _measure_if_changed(
     if earlier and stamp == earlier[0] and stamp.mtime_ns:
         return earlier[1]
     file = Path(path)
+    if is_special(file):
+        return _undecodable("", SPECIAL)
     try:
         sha256 = digest_file(file)
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pupila import layout
 from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
+from pupila.paths import is_special
 from pupila.registry import PluginRegistry
 from pupila_flows.data.open_set.near_misses import listed
 from pupila_flows.plan.view import RecipeView
@@ -228,6 +229,8 @@ def _unreadable(path: Path, what: str) -> str | None:
     try:
         if not path.exists():
             return f"no {what} at {str(path)!r}: give an existing path."
+        if is_special(path):
+            return f"{str(path)!r} is a pipe or a device: no {what} can be read from it."
         if path.is_file() and path.stat().st_size == 0:
             return f"{str(path)!r} is an empty file: no {what} can be read from it."
         if not os.access(path, os.R_OK):

@@ -12,6 +12,7 @@ from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
 from pupila.errors import PupilaError
+from pupila.paths import is_special
 
 Location = tuple[str | int, ...]
 
@@ -94,7 +95,7 @@ def read_source(file: Path) -> Source:
 
 def _read(file: Path) -> str:
     try:
-        if file.exists() and not (file.is_file() or file.is_dir()):  # it may never end
+        if is_special(file):  # it may never end
             raise PupilaError(f"{str(file)!r} is a pipe or a device: give the path of a YAML file.")
         with file.open(encoding="utf-8") as stream:
             text = stream.read(_MOST_CHARACTERS + 1)

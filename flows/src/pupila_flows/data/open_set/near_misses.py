@@ -13,6 +13,7 @@ from pathlib import Path
 from pupila.errors import PupilaError, nearest
 from pupila.layout import is_file, is_image
 from pupila.openset import ALL
+from pupila.paths import check_encoding, is_special
 
 _COLUMNS = ("path", "group")
 _EXPECTED = "expected a folder with a folder of images per group, or a CSV `path,group`"
@@ -25,6 +26,8 @@ def listed(path: Path) -> list[tuple[str, str]]:
         PupilaError: there is none, they are in no groups, a group has no image or the name that
             stands for all of them, or a folder may not be read.
     """
+    if is_special(path):
+        raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
     try:
         found = list(_of_folder(path) if path.is_dir() else _of_csv(path))
     except (UnicodeDecodeError, csv.Error):
@@ -32,6 +35,8 @@ def listed(path: Path) -> list[tuple[str, str]]:
     except OSError as error:
         where = str(error.filename or path)
         raise PupilaError(f"{where!r} cannot be read: {error.strerror}.") from None
+    for file, _ in found:
+        check_encoding(file)
     if not found:
         raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
     if any(group == ALL for _, group in found):

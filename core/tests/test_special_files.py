@@ -1,0 +1,95 @@
+"""Pipes, devices, and names that are not in UTF-8, wherever data may hold them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pupila import layout, manifest
+from pupila.errors import PupilaError
+from pupila.registry import installed
+from pupila.testing import draw_images, ignore_progress
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def listening(path: Path) -> None:
+    short = os.open(path.parent, os.O_RDONLY)  # the address of a socket has 107 bytes at most
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"/proc/self/fd/{short}/{path.name}")
+    os.close(short)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return draw_images(tmp_path / "images", images=2)
+
+
+@pytest.mark.parametrize("make", [pipe, listening, endless])
+def test_what_is_no_file_in_a_folder_of_a_class_is_an_image_that_cannot_be_read(
+    tree: Path, make: Callable[[Path], None]
+) -> None:
+    special = tree / "train" / "square" / "special.png"
+    make(special)
+    frame = manifest.scan(manifest.read(tree), tree.parent / "cache", ignore_progress)
+    errors = frame.set_index("path")["error"]
+    assert errors[str(special)] == "it is a pipe or a device, and no file"
+    assert (errors == "").sum() == len(frame) - 1
+
+
+@pytest.mark.parametrize("make", [pipe, listening, endless])
+def test_what_is_no_file_in_a_csv_is_told_with_its_line(
+    tree: Path, make: Callable[[Path], None]
+) -> None:
+    make(tree / "special.png")
+    (tree / "eyes.csv").write_text("path,label,split\nspecial.png,ill,train\n")
+    with pytest.raises(PupilaError, match=r"line 2.*special\.png"):
+        manifest.read(tree / "eyes.csv")
+
+
+@pytest.mark.parametrize("make", [pipe, listening, endless])
+def test_what_is_no_file_is_no_data_and_no_model(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    for name in ("eyes.csv", "big.keras"):
+        make(tmp_path / name)
+    for read in (manifest.read, layout.labels):
+        with pytest.raises(PupilaError, match="No data at"):
+            read(tmp_path / "eyes.csv")
+    with pytest.raises(PupilaError, match="is a pipe or a device: give the path of a file"):
+        installed().loader(tmp_path / "big.keras")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("square", b"caf\xe9.png"), (b"caf\xe9", b"1.png"), (b"\xff\xfe", b"\x80.png")],
+)
+def test_a_name_that_is_not_in_utf_8_is_refused_in_a_sentence(
+    tree: Path, folder: str | bytes, name: bytes
+) -> None:
+    file = os.path.join(os.fsencode(tree), b"train", os.fsencode(folder), name)  # noqa: PTH118  bytes
+    os.makedirs(os.path.dirname(file), exist_ok=True)  # noqa: PTH103, PTH120  bytes
+    os.link(next(tree.glob("train/square/*.png")), file)
+    for read in (manifest.read, layout.labels):
+        with pytest.raises(PupilaError) as refused:
+            read(tree)
+        assert "is a name that is not in UTF-8 (byte 0x" in str(refused.value)
+        assert "\N{REPLACEMENT CHARACTER}" in str(refused.value)
+        str(refused.value).encode()
+        if folder == "square":
+            break  # labels ask for no more than the first image of a class
+
+
+def test_names_in_any_script_are_taken(tree: Path) -> None:
+    (tree / "train" / "square").rename(tree / "train" / "пресбиопия")
+    assert "пресбиопия" in layout.labels(tree)
