@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pupila.errors import PupilaError
+from pupila.testing import draw_images
+from pupila_flows.cli.main import app
 from pupila_flows.workspace import Workspace
 
 
@@ -41,3 +45,19 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path: 
     assert names[:3] == ["20260301T123059Z", "20260301T123059Z-02", "20260301T123059Z-03"]
     after = place.new_run("clinic", second.replace(minute=31, second=0))
     assert after.name > names[-1]
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_command_does_not_begin_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    usage = shutil.disk_usage("/")._replace(free=20_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)  # pyright: ignore
+    draw_images(tmp_path / "images", images=1)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: a\ndata: {path: images}\nsteps: {pupil: {use: train}}\n")
+    given = recipe if command == "run" else tmp_path / "images"
+    ran = CliRunner().invoke(app, [command, str(given), "--workspace", str(tmp_path / "w")])
+    assert isinstance(ran.exception, PupilaError), ran.output
+    assert "has 20 MB left, and 100 MB are needed" in str(ran.exception)
+    assert not [*(tmp_path / "w").iterdir()]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from pupila.disk import check_room, refusals_told
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
 from pupila.store import Store
 
 DEFAULT = ".pupila"
 
+_NEEDED_BYTES = 100_000_000
+"""Free, for a run to begin: Prefect's database, logs and a report take 20 MB, a small model's
+checkpoints and exports the rest. How large teachers and images become is known later."""
 _TITLE_CHARACTERS = 120
 """Of the name of a log file; file systems take 255 bytes."""
 
@@ -43,6 +48,17 @@ class Workspace:
                 "Name a folder that you may write to with --workspace."
             ) from None
         return cls(path)
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Begin work only where there is room for it, and tell in a sentence what a disk refuses.
+
+        Raises:
+            PupilaError: the disk is full, may only be read, or limits the size of files.
+        """
+        check_room(self.root, _NEEDED_BYTES)
+        with refusals_told(self.root):
+            yield
 
     @property
     def store(self) -> Store:

@@ -57,7 +57,7 @@ def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
-    with working(as_json):
+    with working(as_json), place.writing():
         recipe = demo.prepare(place)
     _run(recipe, place.root, as_json)
 
@@ -134,10 +134,9 @@ def validate(
     from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
-    with working(as_json):
-        summary = single.validate(
-            Workspace.at(workspace), data, single.parse_classes(classes), positive
-        )
+    place = Workspace.at(workspace)
+    with working(as_json), place.writing():
+        summary = single.validate(place, data, single.parse_classes(classes), positive)
     if as_json:
         print(summary.model_dump_json())
     else:
@@ -173,9 +172,10 @@ def evaluate(
     from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
-    with working(as_json):
+    place = Workspace.at(workspace)
+    with working(as_json), place.writing():
         found = single.evaluate(
-            Workspace.at(workspace),
+            place,
             model,
             data,
             single.parse_classes(classes),
@@ -275,7 +275,7 @@ def _run(
     if not sweeps:
         _print_gate_of(plan)
     place.configure_prefect()
-    with working(as_json), logged_to(place.root / "logs" / "prefect.log"):
+    with working(as_json), place.writing(), logged_to(place.root / "logs" / "prefect.log"):
         from pupila_flows.run.flow import RunFailed, compress, sweep
         from pupila_flows.run.prepare import DataRefused
 

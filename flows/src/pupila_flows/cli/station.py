@@ -71,9 +71,12 @@ def up(
     say = partial(print, flush=True)
     heed()
     try:
-        with running(
-            place, address, deployments, auth_file=auth_file, notify=notify, say=say
-        ) as station:
+        with (
+            place.writing(),
+            running(
+                place, address, deployments, auth_file=auth_file, notify=notify, say=say
+            ) as station,
+        ):
             _introduce(station, deployments, place.root, say)
             _attend(station, say)
     except KeyboardInterrupt:

@@ -56,7 +56,7 @@ def add(
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
-    with working(as_json):
+    with working(as_json), place.writing():
         shelved = shelve(place, name, file, parse_classes(classes), output, trained_on)
     told = shelved.changed and _tell(place.root, shelved.teacher)
     if as_json:

@@ -23,6 +23,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
+from pupila import disk
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila.threads import DEFAULT_THREADS
@@ -218,7 +219,9 @@ def main() -> None:
         answer = {"refused": str(error)}
     except Exception as error:  # told to the parent; the whole of it stands in the log
         traceback.print_exc()
+        refused = disk.explained(error, Path(*sys.argv[2:]).parent)
         answer = {"crashed": f"{type(error).__name__}: {error}"}
+        answer = {"refused": refused} if refused else answer
     print(json.dumps(answer), file=answer_to, flush=True)
 
 

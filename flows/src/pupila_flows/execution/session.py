@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import ValidationError
 
+from pupila.disk import refusals_told
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila.threads import DEFAULT_THREADS
@@ -57,11 +58,12 @@ def session(
     With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`.
 
     Raises:
-        PupilaError: the cluster cannot be reached, or its workers cannot do our steps.
+        PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
+            workspace cannot be written to.
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
     joined = dask.joined(workspace, address, reads) if address else nullcontext()
-    with joined as cluster:
+    with workspace.writing(), joined as cluster:
         token = _session.set(Session(workspace, slots, children, cluster, threads))
         try:
             yield
@@ -117,7 +119,8 @@ def _run(
     log = here.workspace.log(job.title, key)
     shown.update(job.title, 0, 1, "starting")
     try:
-        value = _answer(job, key, here, log, progress)
+        with refusals_told(here.workspace.root):
+            value = _answer(job, key, here, log, progress)
     except (PupilaError, child.ChildFailed):
         shown.finish(job.title, "[red]failed[/]")
         raise

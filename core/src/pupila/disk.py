@@ -1,0 +1,129 @@
+"""What a disk refuses, in one sentence: it is full, may only be read, or limits files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from pupila.errors import PupilaError
+
+_MB = 1_000_000
+_FULL_BYTES = 10 * _MB
+"""With less left, what fails has failed for want of room."""
+_PROBE_BYTES = 4096
+_REASONS = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "has no room left for you: your quota is used up",
+    errno.EROFS: "may only be read",
+    errno.EACCES: "may not be written to by you",
+    errno.EPERM: "may not be written to by you",
+    errno.EFBIG: "takes no file of that size, by a limit of its own or by `ulimit -f`",
+}
+_AGAIN = "and run again: what is finished is kept"
+_ADVICE = {
+    errno.ENOSPC: f"free 100 MB or more {_AGAIN}",
+    errno.EDQUOT: f"free 100 MB or more {_AGAIN}",
+    errno.EFBIG: f"raise it {_AGAIN}",
+}
+_TEXTS = {
+    **{os.strerror(number): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)},
+    os.strerror(errno.EFBIG): errno.EFBIG,
+    "database or disk is full": errno.ENOSPC,
+    "attempt to write a readonly database": errno.EROFS,
+}
+"""How libraries tell of it that keep no number: HDF5, TensorFlow, SQLite."""
+
+
+def check_room(folder: Path, needed_bytes: int) -> None:
+    """Refuse to begin where a folder cannot take so many bytes.
+
+    Raises:
+        PupilaError: it may not be written to, its disk has less left, or files are limited to less.
+    """
+    probe = folder / f".probe-{uuid4().hex}"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        if error.errno not in _REASONS:
+            raise
+        raise PupilaError(_sentence(error.errno, folder)) from None
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise PupilaError(
+            f"{_named(folder)} has {free / _MB:.0f} MB left, and {needed_bytes / _MB:.0f} MB are "
+            "needed: free some, or name a folder on another disk with --workspace."
+        )
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if largest != resource.RLIM_INFINITY and largest < needed_bytes:
+        raise PupilaError(
+            f"Files may have {largest / _MB:.0f} MB at most here (`ulimit -f`), and "
+            f"{needed_bytes / _MB:.0f} MB are needed: raise the limit with `ulimit -f unlimited`."
+        )
+
+
+@contextmanager
+def refusals_told(folder: Path) -> Generator[None]:
+    """Turn what fails because of the disk into one sentence; `folder` is where work is done.
+
+    Raises:
+        PupilaError: the disk of the folder, or of the file that could not be written, refused.
+    """
+    try:
+        yield
+    except PupilaError:
+        raise
+    except Exception as error:
+        sentence = explained(error, folder)
+        if sentence is None:
+            raise
+        raise PupilaError(sentence) from error
+
+
+def explained(error: Exception, folder: Path) -> str | None:
+    """Say which disk refused what, and what to do; None where an error has another reason."""
+    number = _number(error)
+    if number is None and _is_full(folder):
+        number = errno.ENOSPC
+    if number is None:
+        return None
+    written = error.filename if isinstance(error, OSError) else None
+    return _sentence(number, Path(written).parent if isinstance(written, str) else folder)
+
+
+def _sentence(number: int, place: Path) -> str:
+    is_full = number == errno.ENOSPC and place.is_dir()
+    free = f" ({shutil.disk_usage(place).free / _MB:.0f} MB left)" if is_full else ""
+    advice = _ADVICE.get(number, "name another folder with --workspace, or change its permissions")
+    return f"{_named(place)} {_REASONS[number]}{free}: {advice}."
+
+
+def _number(error: Exception) -> int | None:
+    """Return the number of a disk's error; that of a file which may not be read is none."""
+    known = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+    if isinstance(error, OSError) and error.errno in known:
+        return error.errno
+    return next((number for text, number in _TEXTS.items() if text in str(error)), None)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False
+
+
+def _named(folder: Path) -> str:
+    """Name a folder, and the disk that it is on."""
+    mount = folder.absolute()
+    while not mount.is_mount() and mount != mount.parent:
+        mount = mount.parent
+    return f"The disk of {str(folder)!r} (mounted at {str(mount)!r})"

@@ -1,0 +1,139 @@
+"""A disk that is full, may only be read or limits files: one sentence, early if possible."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pupila.disk import check_room, explained, refusals_told
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+
+
+def refused(number: int, file: str | None = None) -> OSError:
+    return OSError(number, os.strerror(number), file)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refused(errno.ENOSPC), "is full"),
+        (refused(errno.EDQUOT), "your quota is used up"),
+        (refused(errno.EROFS, "/elsewhere/model.keras"), "The disk of '/elsewhere' (mounted at"),
+        (refused(errno.EFBIG), "takes no file of that size"),
+        (sqlite3.OperationalError("database or disk is full"), "is full"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "may only be read"),
+        (OSError("Unable to synchronously write (errno = 28, No space left on device)"), "is full"),
+        (RuntimeError("UNKNOWN: model.tflite; File too large"), "takes no file of that size"),
+    ],
+)
+def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, words: str) -> None:
+    with pytest.raises(PupilaError) as told, refusals_told(tmp_path):
+        raise error
+    sentence = str(told.value)
+    assert words in sentence
+    assert "The disk of" in sentence and "mounted at" in sentence
+    assert len(sentence.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused(errno.ENOENT, "/nowhere"),
+        refused(errno.EACCES, "/etc/shadow"),
+        ValueError("a mistake of ours"),
+        sqlite3.OperationalError("database is locked"),
+    ],
+)
+def test_other_errors_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)) as same, refusals_told(tmp_path):
+        raise error
+    assert same.value is error
+
+
+def test_whatever_fails_on_a_full_disk_has_failed_for_want_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(monkeypatch, 3_000_000)
+    told = explained(RuntimeError("Prefect's server did not start"), tmp_path)
+    assert told and "is full (3 MB left): free 100 MB or more and run again" in told
+
+
+def left(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)  # pyright: ignore
+
+
+def test_work_does_not_begin_where_there_is_no_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_room(tmp_path, 1_000_000)
+    left(monkeypatch, 40_000_000)
+    with pytest.raises(PupilaError, match="has 40 MB left, and 100 MB are needed: free some"):
+        check_room(tmp_path, 100_000_000)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_work_does_not_begin_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def write(path: Path, content: bytes) -> int:
+        raise refused(number, str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(PupilaError, match=r"^The disk of .* \(mounted at .*\) .*: .*\.$"):
+        check_room(tmp_path, 1)
+
+
+LIMITED = """
+import sys
+from pathlib import Path
+from pupila.disk import check_room, refusals_told
+from pupila.errors import PupilaError
+from pupila.store import write_atomically
+folder = Path(sys.argv[1])
+acts = lambda: check_room(folder, 10**8), lambda: write_atomically(folder / "a", bytes(10**6))
+for act in acts:
+    try:
+        with refusals_told(folder):
+            act()
+    except PupilaError as error:
+        print(error)
+print([each.name for each in folder.iterdir()])
+"""
+
+
+def test_a_limit_of_the_size_of_files_is_told_before_and_amid_work(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    ran = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, amid, files = ran.stdout.splitlines()
+    assert before.startswith("Files may have 0 MB at most here (`ulimit -f`), and 100 MB are")
+    assert "takes no file of that size, by a limit of its own or by `ulimit -f`" in amid
+    assert files == "[]"
+
+
+def test_a_full_device_is_told(tmp_path: Path) -> None:
+    with (
+        pytest.raises(PupilaError, match="is full"),
+        refusals_told(tmp_path),
+        Path("/dev/full").open("wb") as full,
+    ):
+        full.write(bytes(100_000))
+    write_atomically(tmp_path / "a", b"there is room here")
