@@ -25,6 +25,7 @@ class Requests(HTMLParser):
         self.fetched: list[str] = []
         self.links: list[str] = []
         self.scripts = 0
+        self.handlers: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
@@ -33,6 +34,8 @@ class Requests(HTMLParser):
                 self.fetched.append(value or "")
             elif name == "href":
                 self.links.append(value or "")
+            elif name.startswith("on"):
+                self.handlers.append(value or "")
 
 
 def requests(page: Path) -> Requests:
@@ -84,3 +87,36 @@ def test_validation_is_quiet_and_replaces_its_earlier_pages(
     assert len(list((clinic.folder / "docs").rglob("*.html"))) == 5
     written = capfd.readouterr()
     assert (written.out, written.err) == ("", "")
+
+
+HOSTILE = (
+    "<img src=//example.org/x.png onerror=alert(1)>",
+    "</td><script>alert(1)</script>",
+    "<scr<script></script>ipt>alert(1)</script>",
+    '" onmouseover="alert(1)',
+    "<svg/onload=alert(1)>",
+    "<style>@import url(http://example.org)</style>",
+    "{{ 7 * 7 }} $label ${x} %s",
+)
+
+
+def test_names_of_classes_and_files_are_shown_and_not_obeyed(clinic: Clinic) -> None:
+    name = " ".join(HOSTILE)
+    truncate(clinic)
+    frame = clinic.scan()
+    frame["label"] = frame["label"].astype(str).replace("well", name)
+    frame["path"] = [f"{name}/{path}" for path in frame["path"]]
+    frame.loc[frame.index[-1], "label"] = f"unknown {name}"
+    docs = clinic.folder / "docs"
+    checks, index = validate(frame, ("ill", name), "ill", BOUNDS, docs, name)
+    seen = {image for check in checks for image in check.images}
+    assert seen & set(frame["path"]), "what was escaped for the pages is turned back"
+    assert any(f"unknown {name}" in check.found for check in checks)
+    for page in docs.rglob("*.html"):
+        found = requests(page)
+        assert found.scripts == 0
+        assert [code for code in found.handlers if "alert" in code] == []
+        assert [url for url in found.fetched if "example.org" in url] == []
+        assert "default-src 'none'" in page.read_text().partition("</head>")[0]
+        assert "{{ 7 * 7 }}" in page.read_text() or page.name == "index.html"
+    assert "{{ 7 * 7 }} $label ${x} %s" in index.read_text()

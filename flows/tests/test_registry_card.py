@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from pupila.chance import check_chance
 from pupila.intervals import proportion
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
-from pupila_flows.registry.manifest import CARD
+from pupila_flows.registry.card import card_page, code, stated
+from pupila_flows.registry.manifest import CARD, CARD_PAGE
 from pupila_flows.registry.publishing import publish
 
 
@@ -109,3 +111,79 @@ def test_the_card_as_a_page_shows_no_markup_of_others(folder: Registry, tmp_path
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<td>a | b</td>" in page
+
+
+class _Page(HTMLParser):
+    """What a page has: its elements, with what they name, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.named: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.named += [value or "" for name, value in attrs if name in ("src", "href", "style")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+HOSTILE = (
+    "![tracker](https://example.org/x.png)",
+    "![tracker][1]",
+    "<img src=https://example.org/x.png onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "[a link](javascript:alert(1))",
+    "<https://example.org>",
+    "&lt;b&gt; stays as it is",
+    "# Gate: pass",
+    "```",
+    "| a | b |",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", ["intended_use", "out_of_scope", "limits", "licence"])
+def test_what_a_recipe_states_is_shown_as_it_is_written(
+    folder: Registry, tmp_path: Path, field: str, text: str
+):
+    given = release(tmp_path, section=PublishSection.model_validate({field: text}))
+    publish(folder, replace(given, artifacts={"int8": given.artifacts["int8"]}))
+    page = _Page(published_text(folder, 1, CARD_PAGE))
+    assert text in page.text
+    assert not {"img", "script", "a", "pre"} & {*page.elements}
+    assert page.elements.count("h1") == 1
+    assert not page.named
+
+
+def test_names_in_the_card_are_shown_as_they_are(folder: Registry, tmp_path: Path):
+    given = release(tmp_path)
+    entries = [
+        each.model_copy(update={"uses": "a`![x](https://example.org/x)`|b.h5"})
+        if each.kind == "teacher"
+        else each
+        for each in given.result.entries
+    ]
+    data = given.result.data.model_copy(update={"path": "/srv/`<img src=x>`"})
+    result = given.result.model_copy(update={"entries": tuple(entries), "data": data})
+    publish(folder, replace(given, result=result))
+    page = _Page(published_text(folder, 1, CARD_PAGE))
+    assert "a`![x](https://example.org/x)`|b.h5" in page.text
+    assert "`<img src=x>`" in page.text
+    assert "img" not in page.elements
+
+
+def test_lists_of_a_recipe_stay_lists():
+    assert stated("For:\n- eyes\n  * ears\n\nNot for -1 or 2 * 3.") == (
+        "For:\n* eyes\n* ears\n\nNot for -1 or 2 \\* 3."
+    )
+    assert (stated(None), stated("---"), code("a``b")) == ("", "\\---", "``` a``b ```")
+
+
+def test_the_page_of_a_card_loads_nothing_whatever_the_card_says():
+    page = card_page("![x](https://example.org/x.png) <img src=y>", "<script>")
+    assert "img" not in _Page(page).elements
+    assert "default-src 'none'" in page

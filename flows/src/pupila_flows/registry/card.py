@@ -49,7 +49,7 @@ def write_card(
         _data(result),
         _teachers(chain),
         _limits(result, section),
-        ["## Licence", "", section.licence or _NOT_STATED],
+        ["## Licence", "", stated(section.licence) or _NOT_STATED],
         _origin(name, version, result, artifacts),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -59,7 +59,8 @@ def card_page(card: str, title: str) -> str:
     """Return a card as an HTML page that needs nothing else."""
     from markdown_it import MarkdownIt
 
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    body = reader.render(card)
     return _PAGE.format(title=escape(title), body=body)
 
 
@@ -67,6 +68,7 @@ _PAGE = """\
 <!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
@@ -105,9 +107,9 @@ def _head(name: str, version: int, result: RunResult, overrides: Sequence[Overri
 
 
 def _use(section: PublishSection) -> list[str]:
-    beyond = section.out_of_scope or f"{_NOT_STATED} {_NOT_CLINICAL}"
+    beyond = stated(section.out_of_scope) or f"{_NOT_STATED} {_NOT_CLINICAL}"
     return [
-        *("## Intended use", "", section.intended_use or _NOT_STATED, ""),
+        *("## Intended use", "", stated(section.intended_use) or _NOT_STATED, ""),
         *("## Out of scope", "", beyond),
     ]
 
@@ -119,14 +121,14 @@ def _models(entries: Sequence[Entry]) -> list[str]:
         record = entry.record
         rows.append(
             [
-                f"`{entry.name}`",
-                f"`{entry.uses}`",
-                record.format if record else "",
+                code(entry.name),
+                code(entry.uses),
+                plain(record.format) if record else "",
                 formatting.size(cost.size_bytes if cost else None),
                 formatting.size(cost.gzip_bytes if cost else None),
                 formatting.count(record.parameters if record else None),
                 _latency(entry),
-                f"`{(entry.artifact or '')[:_DIGITS]}…`",
+                code(f"{(entry.artifact or '')[:_DIGITS]}…"),
             ]
         )
     head = ["model", "made by", "format", "size", "gzipped", "weights", "latency", "digest"]
@@ -155,7 +157,7 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
     judged = [(entry, entry.evaluation) for entry in entries if entry.evaluation]
     if not judged:
         return ["## Figures", "", "None of the published artifacts answers by itself."]
-    rows = [[f"`{entry.name}`", *_answers(evaluation)] for entry, evaluation in judged]
+    rows = [[code(entry.name), *_answers(evaluation)] for entry, evaluation in judged]
     head = ["model", "images", "accuracy", "AUC"]
     head += [*_POINT, "ECE", "Brier", "agrees with the teacher"]
     split = judged[0][1].split
@@ -171,7 +173,7 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
 def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
     """Say at which threshold the figures of each model are."""
     shipped = [
-        f"`{entry.name}` at the one that it ships, {formatting.score(point.threshold)} "
+        f"{code(entry.name)} at the one that it ships, {formatting.score(point.threshold)} "
         f"({plain(point.chosen_on)})"
         for entry, each in judged
         if (point := each.metrics.shipped)
@@ -221,13 +223,13 @@ def _groups(entries: Sequence[Entry]) -> list[str]:
     }
     for column in columns:
         rows = [
-            [f"`{entry.name}`", plain(value), *_quality(metrics)]
+            [code(entry.name), plain(value), *_quality(metrics)]
             for entry in entries
             if entry.evaluation
             for value, metrics in entry.evaluation.groups.get(column, {}).items()
         ]
-        head = ["model", column, "images", "accuracy", "AUC", *_POINT]
-        lines += [f"### By {column}", "", *_table(head, rows), ""]
+        head = ["model", plain(column), "images", "accuracy", "AUC", *_POINT]
+        lines += [f"### By {plain(column)}", "", *_table(head, rows), ""]
     return lines[:-1]
 
 
@@ -248,7 +250,7 @@ def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
         against = f" against {each.against}" if each.against else ""
         where = f" ({each.group})" if each.group else ""
         yield [
-            f"`{verdict.entry}`",
+            code(verdict.entry),
             plain(f"{condition_of(each.condition).title}{against}{where}"),
             f"{each.limit:g}",
             each.verdict,
@@ -274,15 +276,15 @@ def _data(result: RunResult) -> list[str]:
     data = result.data
     head = ["split", *(plain(name) for name in data.classes)]
     rows = [
-        [split, *(str(counts.get(name, 0)) for name in data.classes)]
+        [plain(split), *(str(counts.get(name, 0)) for name in data.classes)]
         for split, counts in data.counts.items()
     ]
     failed = [check for check in data.checks if not check.passed]
     checks = [_check(check) for check in failed] or ["* Every check passed."]
     return [
         *("## Data", ""),
-        f"`{PurePath(data.path).name}`, positive class: {plain(data.positive)}. Fingerprint of all "
-        f"images, labels and splits: `{data.fingerprint}`.",
+        f"{code(PurePath(data.path).name)}, positive class: {plain(data.positive)}. Fingerprint of "
+        f"all images, labels and splits: `{data.fingerprint}`.",
         *("", *_table(head, rows), ""),
         *("What validation said of it:", "", *checks),
     ]
@@ -301,10 +303,10 @@ def _found(check: Check) -> str:
 def _teachers(chain: Mapping[str, Link]) -> list[str]:
     rows = [
         [
-            f"`{link.entry}`",
-            f"`{link.uses}`",
-            f"`{link.record.origin.source or 'an artifact of another run'}`",
-            f"`{digest}`",
+            code(link.entry),
+            code(link.uses),
+            code(link.record.origin.source or "an artifact of another run"),
+            code(digest),
         ]
         for digest, link in chain.items()
         if link.kind == "teacher"
@@ -320,12 +322,12 @@ def _limits(result: RunResult, section: PublishSection) -> list[str]:
         for check in result.data.checks
         if check.shortcut and not check.passed
     ]
-    said = [f"* {section.limits}"] if section.limits else []
+    said = [f"* {plain(section.limits)}"] if section.limits else []
     return ["## Limits", "", *said, *shortcuts, f"* {_SMALL_DATA} {_NOT_CLINICAL}"]
 
 
 def _origin(name: str, version: int, result: RunResult, artifacts: Mapping[str, str]) -> list[str]:
-    digests = [f"* `{entry}`: `{digest}`" for entry, digest in artifacts.items()]
+    digests = [f"* {code(entry)}: {code(digest)}" for entry, digest in artifacts.items()]
     return [
         *("## Where it comes from, and how to check that", ""),
         f"Run on {plain(result.machine)}, seed {result.seed}. The recipe lies beside this card as "
@@ -353,4 +355,23 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def plain(text: str) -> str:
     """Write text so that Markdown shows it as it is, in a table too."""
-    return re.sub(r"([\\`*_\[\]|<>&])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"([\\`*_\[\]|<>&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"^([#=~+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
+
+
+def code(text: str) -> str:
+    """Write text as code that shows it as it is, in a table too."""
+    line = " ".join(text.split()).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
+
+
+def stated(text: str | None) -> str:
+    """Write what a recipe states: its lines and lists stay, all else is shown as it is written."""
+    return "\n".join(map(_line, (text or "").strip().splitlines()))
+
+
+def _line(text: str) -> str:
+    item = re.match(r"\s*[-+*]\s+", text)
+    line = plain(text[item.end() :] if item else text)
+    return f"* {line}" if item else line

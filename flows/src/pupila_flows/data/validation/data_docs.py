@@ -21,6 +21,12 @@ _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
 _REMOTE_STYLE = re.compile(r"<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
 _REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL | re.IGNORECASE)
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+)
+"""What a browser is told at the head of each page: no script, and nothing from elsewhere."""
+_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -32,6 +38,7 @@ def make_offline(docs_folder: Path) -> None:
         for pattern in (_SCRIPT, _REMOTE_STYLE, _OWN_STYLE, _FOOTER):
             html = pattern.sub("", html)
         html = _REMOTE_IMAGE.sub("Data Docs", html)
+        html = _HEAD.sub(lambda head: head[0] + _POLICY, html, count=1)
         page.write_text(html.replace("</head>", f"{style}</head>"), encoding="utf-8")
     shutil.rmtree(docs_folder / "static", ignore_errors=True)
 
@@ -47,7 +54,7 @@ def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path
     }
     index = docs_folder / "index.html"
     page = environment.get_template("index.html").render(
-        source=source, checks=checks, details=details, style=_style()
+        source=source, checks=checks, details=details, style=_style(), policy=_POLICY
     )
     index.write_text(page, encoding="utf-8")
     return index

@@ -1,4 +1,8 @@
-"""Great Expectations decides: rules on the images, facts on a frame of one row, and Data Docs."""
+"""Great Expectations decides: rules on the images, facts on a frame of one row, and Data Docs.
+
+Its pages escape nothing (its templates end in `.j2`, for which it does not turn that on), so texts
+of the data go in escaped, and are turned back in what it answers.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape, unescape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,7 +49,7 @@ def judge(
     context = _context(docs_folder)
     columns = ["path", *dict.fromkeys(limit.column for rule in rules for limit in rule.limits)]
     results = [
-        *_run(context, IMAGES_SUITE, frame[columns], _of_rules(rules)),
+        *_run(context, IMAGES_SUITE, _escaped(frame[columns]), _of_rules(rules)),
         *_run(context, FACTS_SUITE, _facts_frame(facts), _of_facts(facts)),
     ]
     context.build_data_docs()
@@ -52,6 +57,27 @@ def judge(
     for result in results:
         _add(outcomes[result.expectation_config.meta["check"]], result)
     return outcomes
+
+
+def _escaped(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with all its texts as they may stand in HTML."""
+    safe = frame.copy()
+    for column in frame.select_dtypes(exclude="number").columns:
+        safe[column] = frame[column].astype(object).map(_safe)
+    return safe
+
+
+def _safe(value: Any) -> Any:
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    """Escape a text for HTML, and for the templates through which it goes: `$name`."""
+    return escape(text).replace("$", "&#36;")
+
+
+def _unescaped(values: Iterable[Any]) -> list[Any]:
+    return [unescape(each) if isinstance(each, str) else each for each in values]
 
 
 def _context(docs_folder: Path) -> Any:
@@ -101,12 +127,14 @@ def _of_limit(rule: Rule, limit: Limit) -> Any:
     gxe: Any = import_module("great_expectations.expectations")
     words: dict[str, Any] = {
         "column": limit.column,
-        "description": f"{rule.name}: {limit.column} {limit.words}",
+        "description": _text(f"{rule.name}: {limit.column} {limit.words}"),
         "severity": _SEVERITIES[rule.severity],
         "meta": {"check": rule.name},
     }
     if limit.allowed is not None:
-        return gxe.ExpectColumnValuesToBeInSet(value_set=list(limit.allowed), **words)
+        return gxe.ExpectColumnValuesToBeInSet(
+            value_set=[_text(each) for each in limit.allowed], **words
+        )
     return gxe.ExpectColumnValuesToBeBetween(
         min_value=limit.minimum, max_value=limit.maximum, **words
     )
@@ -119,7 +147,7 @@ def _of_facts(facts: Sequence[Fact]) -> list[Any]:
             column=fact.column,
             min_value=fact.minimum,
             max_value=fact.maximum,
-            description=f"{fact.name}: {fact.found}",
+            description=_text(f"{fact.name}: {fact.found}"),
             severity=_SEVERITIES[fact.severity],
             meta={"check": fact.name},
         )
@@ -137,5 +165,6 @@ def _add(outcome: Outcome, result: Any) -> None:
     column = result.expectation_config.kwargs["column"]
     outcome.passed &= bool(result.success)
     outcome.unexpected[column] = details.get("unexpected_count", 0)
-    outcome.values[column] = details.get("partial_unexpected_list", [])
-    outcome.images += [each["path"] for each in details.get("partial_unexpected_index_list") or ()]
+    outcome.values[column] = _unescaped(details.get("partial_unexpected_list", []))
+    images = details.get("partial_unexpected_index_list") or ()
+    outcome.images += _unescaped(each["path"] for each in images)
