@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from pupila.errors import PupilaError
 from pupila.testing import draw_images
+from pupila_flows.cli.console import logged_to
 from pupila_flows.cli.main import app
 from pupila_flows.workspace import Workspace
 
@@ -61,3 +63,9 @@ def test_a_command_does_not_begin_on_a_full_disk(
     assert isinstance(ran.exception, PupilaError), ran.output
     assert "has 20 MB left, and 100 MB are needed" in str(ran.exception)
     assert not [*(tmp_path / "w").iterdir()]
+
+
+def test_a_log_on_a_full_disk_prints_no_tracebacks(capsys: pytest.CaptureFixture[str]):
+    with logged_to(Path("/dev/full")):
+        logging.getLogger("some").warning("what nobody can write down")
+    assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -85,6 +85,17 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
+class _LogFile(logging.FileHandler):
+    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        del record
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logged_to(path: Path) -> Generator[None]:
     """Send log lines, Prefect's among them, to a file while the block lasts.
@@ -93,7 +104,7 @@ def logged_to(path: Path) -> Generator[None]:
     that must happen inside the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path)
+    handler = _LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.root.addHandler(handler)
     try:

@@ -13,7 +13,7 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila.evaluation import SPECIFICITY
-from pupila_flows.cli import registry, station, teacher
+from pupila_flows.cli import du, registry, station, teacher
 from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
 
@@ -35,6 +35,7 @@ DataPath = Annotated[
 app.add_typer(teacher.app, name="teacher")
 app.add_typer(station.app, name="station")
 registry.add_to(app)
+app.command(name="du")(du.show)
 
 
 def main() -> None:
@@ -268,6 +269,7 @@ def _run(
 
     changes = _changes(recipe, settings)
     place = Workspace.at(workspace)
+    du.warn_if_nearly_full(place.root)
     # a mistake is told before Prefect is even imported
     plan = read_plan(recipe, changes=changes, shelf=Shelf.of(place.root))
     _warn_of_broken_plugins()
