@@ -160,6 +160,7 @@ def attempt(
             artifact's contract does not allow.
     """
     runner, own = installed().runtime(runtime), installed().runner(artifact.format)
+    installed().check(artifact)
     threads = threads or model_threads()
     pixels = dataset.pixels(artifact.record.input)
     images = np.stack([pixels[row] for row in range(len(dataset))])

@@ -39,6 +39,12 @@ class Config(BaseModel):
         """
 
 
+def imported(name: str) -> Callable[..., Any]:
+    """Import and return what `"module:attribute"` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
     """What all kinds of plugin have: a name, one line of summary, and where the code is."""
@@ -53,8 +59,7 @@ class Plugin:
 
     def load(self) -> Callable[..., Any]:
         """Import and return the implementation."""
-        module, _, attribute = self.implementation.partition(":")
-        return getattr(import_module(module), attribute)
+        return imported(self.implementation)
 
 
 ANY_FORMAT = frozenset({"*"})
@@ -141,6 +146,10 @@ class Loader(Plugin):
     produces: str
     """Empty for a loader that refuses all that it recognises: recipes are then told at once."""
     recognises: Callable[[Path], bool]
+    check: str | None = None
+    """Where the function is that judges the folder of an artifact of the format `produces` before
+    it is opened, as `"module:attribute"`: it raises `PupilaError` for what `load` would refuse as
+    unsafe."""
 
 
 @dataclass(frozen=True, kw_only=True)

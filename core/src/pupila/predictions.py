@@ -140,8 +140,13 @@ class Predictions:
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
-    """Open an artifact in the runtime of its format, with `threads` threads or those of a run."""
+    """Open an artifact in the runtime of its format, with `threads` threads or those of a run.
+
+    Raises:
+        PupilaError: no installed plugin runs it, or it is not safe to open.
+    """
     runner = installed().runner(artifact.format)
+    installed().check(artifact)
     return runner.load()(artifact, threads or model_threads())
 
 

@@ -12,10 +12,19 @@ from typing import Any, TypeVar
 
 import pluggy
 
+from pupila.artifact import Artifact
 from pupila.errors import PupilaError, nearest
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.paths import is_special
-from pupila.plugin import ANY_FORMAT, Loader, Plugin, Runner, StepPlugin, Student
+from pupila.plugin import (
+    ANY_FORMAT,
+    Loader,
+    Plugin,
+    Runner,
+    StepPlugin,
+    Student,
+    imported,
+)
 from pupila.requirements import CORE, versions
 
 PluginT = TypeVar("PluginT", bound=Plugin)
@@ -147,6 +156,18 @@ class PluginRegistry:
         raise PupilaError(
             f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
         )
+
+    def check(self, artifact: Artifact) -> None:
+        """Refuse an artifact that the loader of its format would refuse as unsafe.
+
+        Whoever opens an artifact that may have come from elsewhere asks this before.
+
+        Raises:
+            PupilaError: it would run code, or reach outside the model.
+        """
+        for loader in self.all(Loader):
+            if loader.check and loader.produces == artifact.format:
+                imported(loader.check)(artifact.path)
 
     def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only plugin found, or the only one of them that the environment names.

@@ -7,12 +7,15 @@ read from the file as they are asked. The file must be sound: LiteRT verifies it
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pupila.errors import PupilaError
 
 ABSENT = -1
 """Index of an optional tensor that an operator is not given."""
@@ -41,13 +44,50 @@ def import_schema() -> Any:
 
 def map_model(path: Path) -> Any:
     """Return the model of a `.tflite` file, mapped into memory: any size may be read."""
+    return parse_model(map_file(path))
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Return the content of a file, mapped into memory.
+
+    Raises:
+        ValueError: it is empty.
+    """
     with path.open("rb") as stream:
-        return parse_model(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def parse_model(content: bytes | mmap.mmap) -> Any:
     """Return the model of a flatbuffer."""
     return import_schema().Model.GetRootAs(content)
+
+
+def check_operators(content: bytes | mmap.mmap) -> None:
+    """Refuse a flatbuffer that names operators other than LiteRT's own, before it is opened.
+
+    A custom operator is code of whichever program runs the file: with TensorFlow in the process,
+    those called Flex are all of its operations, which write files too.
+
+    Raises:
+        PupilaError: it has some, which the message names.
+        ValueError: it is broken.
+    """
+    try:
+        model = parse_model(content)
+        codes = [model.OperatorCodes(number) for number in range(model.OperatorCodesLength())]
+        custom = {
+            (code.CustomCode() or b"without a name").decode(errors="replace")
+            for code in codes
+            if code.CustomCode()
+            or operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode()) == "CUSTOM"
+        }
+    except (struct.error, IndexError, TypeError, ValueError) as error:
+        raise ValueError("the model's operators cannot be read, it is damaged") from error
+    if custom:
+        raise PupilaError(
+            f"The flatbuffer has the operators {', '.join(sorted(custom))}, which are not LiteRT's "
+            "own: refused. Export the model with built-in operators alone."
+        )
 
 
 def subgraphs(model: Any) -> Iterator[Any]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.litert.flatbuffer import check_operators, map_file
+
 
 @dataclass(frozen=True)
 class TensorIO:
@@ -71,7 +73,12 @@ class TensorIO:
 
 
 def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
-    """Return the inputs and the outputs of a `.tflite` file that LiteRT can open."""
+    """Return the inputs and the outputs of a `.tflite` file that LiteRT can open.
+
+    Raises:
+        PupilaError: it has operators that are not LiteRT's own.
+    """
+    check_operators(map_file(flatbuffer))
     litert: Any = import_module("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(model_path=str(flatbuffer))
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()

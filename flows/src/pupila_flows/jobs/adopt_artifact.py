@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pupila.artifact import TRAINING_IMAGES_NAME, Artifact
+from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import NOT_KEYED
@@ -14,9 +15,9 @@ from pupila_flows.workspace import Workspace
 
 
 class AdoptArtifact(ArtifactJob):
-    """Copy an artifact's folder."""
+    """Copy an artifact's folder, and make sure that it is safe to open."""
 
-    seconds_allowed: ClassVar[float | None] = 1800.0
+    seconds_allowed: ClassVar[float | None] = 600.0
 
     path: Annotated[Path, NOT_KEYED]
     digest: str
@@ -38,6 +39,7 @@ class AdoptArtifact(ArtifactJob):
     def run(self, progress: Progress) -> StoredArtifact:
         progress(0, 1, f"copying {self.path.name}")
         artifact = self.workspace.store.adopt(self.path)
+        installed().check(artifact)
         known = TrainingImages.read((self.trained_on or self.path / TRAINING_IMAGES_NAME).parent)
         if known:
             known.write(artifact.path)

@@ -18,6 +18,7 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="keras",
         recognises=recognise.is_archive,
         implementation=f"{__name__}.archive:load",
+        check=f"{__name__}.archive:check",
     )
     yield Loader(
         name="keras-h5",
@@ -39,6 +40,7 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="savedmodel",
         recognises=recognise.is_savedmodel,
         implementation=f"{__name__}.savedmodel:load",
+        check=f"{__name__}.savedmodel:check",
     )
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pupila import OutputContract, Product, PupilaError
+from pupila.keras_files import MODEL_NAME
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.reading import library, naming, parsed
-from pupila_keras.safety import check_config
+from pupila_keras.safety import check_config, is_registered
 from pupila_keras.storage import check_storage
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -30,6 +33,21 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         config, version = _config(source)
         check_config(config)
         return finish(_model(source, config, version), output, folder, version)
+
+
+def check(folder: Path) -> None:
+    """Refuse an artifact that would run code or read other files.
+
+    Raises:
+        PupilaError: it is damaged, or holds something else than Keras' own classes and those that
+            an installed plugin has registered.
+    """
+    source = folder / MODEL_NAME
+    with naming(source):
+        config, _ = _config(source)
+        check_config(config, is_registered)
+        with _weights(source) as weights:
+            check_storage(weights)
 
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:
@@ -53,13 +71,20 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
 
 
 def _model(source: Path, config: dict[str, Any], version: str) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        with library("it has no weights"), zipfile.ZipFile(source) as archive:
-            weights = archive.extract(_WEIGHTS, folder)
-        check_storage(Path(weights))
+    with _weights(source) as weights:
+        check_storage(weights)
         if is_legacy(version):
-            return legacy.build(config, weights)
-        named = Path(folder) / "model.keras"  # Keras goes by the suffix
+            return legacy.build(config, str(weights))
+        named = weights.with_name("model.keras")  # Keras goes by the suffix
         named.symlink_to(source.resolve())
         with library("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)
+
+
+@contextmanager
+def _weights(source: Path) -> Generator[Path]:
+    """Unpack an archive's weights into a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        with library("it has no weights"), zipfile.ZipFile(source) as archive:
+            weights = archive.extract(_WEIGHTS, folder)
+        yield Path(weights)

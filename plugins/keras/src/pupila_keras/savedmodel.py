@@ -59,6 +59,18 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         )
 
 
+def check(folder: Path) -> None:
+    """Refuse an artifact that would reach outside the model.
+
+    Raises:
+        PupilaError: it is damaged, holds links, or reads or writes files.
+    """
+    with naming(folder):
+        for part in _PARTS:
+            _check_files(folder / part)
+        check_operations(_stored(folder))
+
+
 def served(folder: Path) -> Served:
     """Load a SavedModel and return the function that it serves.
 
@@ -124,17 +136,21 @@ def _copy(source: Path, target: Path) -> None:
     Raises:
         PupilaError: it is a link or holds one, or something else than files.
     """
-    inside = source.is_dir() and not source.is_symlink()
-    for path in [source, *(source.rglob("*") if inside else ())]:
-        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
-            raise PupilaError(
-                f"its {path.relative_to(source.parent)} is {_kind(path)}: expected plain files. "
-                "Copy the folder with what its links lead to (cp -rL)."
-            )
-    if inside:
+    _check_files(source)
+    if source.is_dir():
         shutil.copytree(source, target)
     elif source.is_file():
         shutil.copyfile(source, target)
+
+
+def _check_files(part: Path) -> None:
+    inside = part.is_dir() and not part.is_symlink()
+    for path in [part, *(part.rglob("*") if inside else ())]:
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise PupilaError(
+                f"its {path.relative_to(part.parent)} is {_kind(path)}: expected plain files. "
+                "Copy the folder with what its links lead to (cp -rL)."
+            )
 
 
 def _kind(path: Path) -> str:

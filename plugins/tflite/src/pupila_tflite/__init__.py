@@ -33,6 +33,7 @@ def pupila_loaders() -> Iterable[Loader]:
         produces="tflite",
         recognises=is_flatbuffer,
         implementation="pupila_tflite.loader:load",
+        check="pupila_tflite.loader:check",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
+from pupila.litert.flatbuffer import check_operators, map_file
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
@@ -51,6 +53,17 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
             {"input_type": model.input.dtype.name, "output_type": model.output.dtype.name}
         ),
     )
+
+
+def check(folder: Path) -> None:
+    """Refuse an artifact whose flatbuffer has operators that are not LiteRT's own.
+
+    Raises:
+        PupilaError: it has some; the message names them.
+    """
+    for path in folder.glob("*.tflite"):
+        with suppress(ValueError):  # a broken file: LiteRT will not open it
+            check_operators(map_file(path))
 
 
 def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
