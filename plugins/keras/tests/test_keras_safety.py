@@ -46,6 +46,9 @@ def nested(entry: dict[str, Any]) -> dict[str, Any]:
         (layer("Dense", activation=function("get_file", "keras.utils")), "function 'get_file'"),
         (layer("Dense", activation=function("mine", "builtins")), "the custom function 'mine'"),
         (layer("Dense", activation=function("deserialize", "keras.activations")), "'deserialize'"),
+        (layer("Popen", "keras.ops.subprocess"), "custom class 'keras.ops.subprocess.Popen'"),
+        (layer("KerasTensor", "keras.src.ops.numpy"), "'keras.src.ops.numpy.KerasTensor'"),
+        (layer("Function", "keras.src.ops.function"), "'keras.src.ops.function.Function'"),
         ({"class_name": ["Dense"], "config": {}}, "a class that is named"),
     ],
 )

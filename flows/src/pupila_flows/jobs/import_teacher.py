@@ -24,13 +24,15 @@ from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.workspace import Workspace
 
+_SECONDS = 180.0
+_SECONDS_PER_BYTE = 1e-6
+"""For the start of the libraries, and a second for each megabyte."""
+
 
 class ImportTeacher(ArtifactJob):
     """Read a model file, or a SavedModel's folder."""
 
     runs_models: ClassVar[bool] = True
-    seconds_allowed: ClassVar[float | None] = 1800.0
-    """Far more than any model takes: libraries may read a damaged file forever."""
 
     path: Annotated[Path, NOT_KEYED]
     sha256: str
@@ -55,6 +57,11 @@ class ImportTeacher(ArtifactJob):
             code=code_of(installed().loader(teacher.path)),
         )
 
+    @property
+    def timeout_seconds(self) -> float:
+        """Far more than any model of its size takes: a damaged file may be read forever."""
+        return _SECONDS + _SECONDS_PER_BYTE * _bytes(self.path)
+
     def run(self, progress: Progress) -> StoredArtifact:
         loader = installed().loader(self.path)
         progress(0, 1, f"reading {self.path.name}")
@@ -69,3 +76,8 @@ class ImportTeacher(ArtifactJob):
             known.write(artifact.path)
         progress(1, 1, f"read {self.path.name}")
         return StoredArtifact.of(artifact)
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -17,9 +17,11 @@ from pupila_keras.border import import_keras
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.reading import library, naming, parsed
 from pupila_keras.safety import check_config, is_registered
-from pupila_keras.storage import check_storage
+from pupila_keras.storage import check_storage, check_unpacked
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
+"""Of members that are read whole."""
 
 
 def load(source: Path, output: OutputContract, folder: Path) -> Product:
@@ -58,6 +60,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
             "else under that name."
         )
     with library("its archive is damaged"), zipfile.ZipFile(source) as archive:
+        _check_size(source, archive.infolist())
         missing = {_CONFIG, _METADATA}.difference(archive.namelist())
         if missing:
             raise PupilaError(f"it is a zip archive, but no Keras model: it has no {min(missing)}")
@@ -68,6 +71,18 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
         version = str(json.loads(archive.read(_METADATA))["keras_version"])
     config.pop("compile_config", None)
     return config, version
+
+
+def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive by the sizes that it states, of which `zipfile` unpacks no more."""
+    for member in members:
+        limit = _MOST_BYTES.get(member.filename)
+        if limit and member.file_size > limit:
+            raise PupilaError(
+                f"its {member.filename} would take {member.file_size:,} bytes: expected at most "
+                f"{limit:,}. Save the model again, from the program that made it."
+            )
+    check_unpacked(sum(member.file_size for member in members), source.stat().st_size)
 
 
 def _model(source: Path, config: dict[str, Any], version: str) -> Any:

@@ -6,6 +6,7 @@ or call. Only classes of Keras itself pass, and of those none that runs code or 
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
@@ -125,7 +126,7 @@ def _is_of_keras(entry: dict[str, Any]) -> bool:
     if ">" in str(entry.get("registered_name")):
         return False
     if str(module).startswith(("keras.ops.", "keras.src.ops.")):
-        return True
+        return name in _keras_operations()
     return str(module).split(".")[0] in ("", "keras", "tf_keras") and name in _keras_classes()
 
 
@@ -141,6 +142,26 @@ def _keras_activations() -> frozenset[str]:
     space = vars(import_module(f"{border.import_keras().__name__}.activations"))
     named = {name for name, value in space.items() if callable(value) and name[0] != "_"}
     return frozenset(named - {"deserialize", "get", "serialize"})
+
+
+@cache
+def _keras_operations() -> frozenset[str]:
+    """Names of the operations of `keras.ops`, as they lie in a model's graph."""
+    keras = border.import_keras()
+    package = import_module("keras.src.ops")
+    modules = [import_module(f"{package.__name__}.{each.name}") for each in _modules(package)]
+    found = {
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, keras.Operation)
+    }
+    return frozenset(found - {"Function", "Operation"})
+
+
+def _modules(package: Any) -> Iterator[pkgutil.ModuleInfo]:
+    found = pkgutil.iter_modules(package.__path__)
+    return (each for each in found if not each.name.endswith("_test"))
 
 
 @cache

@@ -21,6 +21,9 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What h5py raises over damaged files, by the place of the damage."""
 _CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
 """How the HDF5 library says how many bytes are there, and how many the file should have."""
+_SMALL_BYTES = 1 << 28
+_MOST_TIMES = 50
+"""Weights of which nine in ten are zero shrink to about a tenth; a bomb to a thousandth."""
 _HARD_LINK = 0
 """The HDF5 library's H5L_TYPE_HARD: the entry lies in this file."""
 
@@ -48,23 +51,39 @@ def _why_unreadable(error: Exception) -> str:
     return "it is an HDF5 file, but damaged: copy it again."
 
 
+def check_unpacked(unpacked: int, stored: int) -> None:
+    """Refuse what takes far more memory than its file has bytes.
+
+    Raises:
+        PupilaError: it does.
+    """
+    if unpacked > max(_SMALL_BYTES, _MOST_TIMES * stored):
+        raise PupilaError(
+            f"it has {stored:,} bytes and would take {unpacked:,}: more than {_MOST_TIMES} times "
+            "as many, which no model's weights do. Save it again, from the program that made it."
+        )
+
+
 def check_storage(path: Path) -> None:
-    """Refuse an HDF5 file that takes any of its content from elsewhere.
+    """Refuse an HDF5 file that takes any of its content from elsewhere, or unpacks to far more.
 
     Raises:
         PupilaError: it holds a soft or external link, or a virtual or external dataset, which the
-            message names; or it cannot be read.
+            message names; its datasets take far more memory than the file; or it cannot be read.
     """
     with opened(path) as file:
-        for name, kind in _references(file):
+        datasets: list[Any] = []
+        for name, kind in _references(file, datasets):
             raise PupilaError(
                 f"{name!r} is {kind}, by which HDF5 reads other files: refused. "
                 "Save the model again, from the program that made it."
             )
+        unpacked = sum(int(each.nbytes) for each in datasets)
+    check_unpacked(unpacked, path.stat().st_size)
 
 
-def _references(file: Any) -> Iterator[tuple[str, str]]:
-    """Yield the path and kind of each reference in a file, following none.
+def _references(file: Any, datasets: list[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path and kind of each reference in a file, following none; collect its datasets.
 
     h5py's own visitors crash over damaged files.
     """
@@ -82,6 +101,8 @@ def _references(file: Any) -> Iterator[tuple[str, str]]:
                 yield path, "a virtual dataset"
             elif isinstance(entry, h5py.Dataset) and entry.external:
                 yield path, "an external dataset"
+            elif isinstance(entry, h5py.Dataset):
+                datasets.append(entry)
             elif isinstance(entry, h5py.Group) and entry not in seen:
                 seen.add(entry)
                 pending.append(entry)
