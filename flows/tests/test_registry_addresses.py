@@ -147,6 +147,15 @@ def test_a_recipe_with_such_an_address_is_refused(tmp_path: Path, to: str, words
     assert "hush" not in str(refusal.value)
 
 
+def test_a_registry_of_the_environment_is_checked_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PUPILA_REGISTRY", "memory://x")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("{to: 'TO'}", "{}"))
+    with pytest.raises(RecipeError, match=r"PUPILA_REGISTRY is wrong.* 'memory://x'"):
+        read_plan(tmp_path / "recipe.yaml")
+
+
 def test_a_password_from_the_environment_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,20 @@ def test_a_mistake_in_publish_is_found_before_anything_runs(here: Path, publish:
     (here / "recipe.yaml").write_text(RECIPE.replace("{PUBLISH}", publish))
     with pytest.raises(RecipeError, match=words):
         read_plan(here / "recipe.yaml")
+
+
+def test_a_run_of_pipes_and_links_is_not_published(here: Path):
+    run = publishable_run(here)
+    outside = (run / "report.html").rename(here / "secret.html")
+    (run / "report.html").symlink_to(outside)
+    assert _pupila("publish", run, code=1) == ""
+    (run / "report.html").unlink()
+    os.mkfifo(run / "report.html")
+    assert _pupila("publish", run, code=1) == ""
+    (run / "result.json").write_bytes(b"caf\xe9")
+    with pytest.raises(PupilaError, match="No result of a run in"):
+        _pupila("publish", run)
+    (run / "result.json").unlink()
+    os.mkfifo(run / "result.json")
+    with pytest.raises(PupilaError, match="No result of a run in"):
+        _pupila("publish", run)

@@ -7,7 +7,7 @@ the mistakes in it, so none is overlooked and no check depends on another one ru
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,13 @@ from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Location, Source
-from pupila_flows.registry.addresses import check_address, resolved, without_password
+from pupila_flows.registry.addresses import (
+    VARIABLE,
+    check_address,
+    named_here,
+    resolved,
+    without_password,
+)
 from pupila_flows.teachers import Shelf
 
 if TYPE_CHECKING:
@@ -199,7 +205,10 @@ class RecipeFacts:
 
     def _model_registry(self) -> Checking[str | None]:
         section, location = self.recipe.publish if self.recipe else None, ("publish", "to")
-        if section is None or not section.to:
+        if section is None:
+            return None
+        if not section.to:
+            yield from _registry_here()
             return None
         expanded = yield from self.expanded(section.to, location)
         if expanded is None:
@@ -222,6 +231,14 @@ class RecipeFacts:
         except PupilaError as error:
             yield location, str(error)
         return resolved(expanded, self.source.file.parent.resolve())
+
+
+def _registry_here() -> Iterator[Mistake]:
+    """Yield what is wrong with the registry that the environment names."""
+    try:
+        check_address(named_here() or "")
+    except PupilaError as error:
+        yield ("publish",), f"{VARIABLE} is wrong. {error}"
 
 
 def _unreadable(path: Path, what: str) -> str | None:

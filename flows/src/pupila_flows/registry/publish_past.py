@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.recipe import env
@@ -50,8 +48,10 @@ def publish_past(
 
 def _read(file: Path) -> RunResult:
     try:
-        return RunResult.model_validate_json(file.read_text())
-    except (OSError, ValidationError):
+        if not file.is_file():  # a FIFO would be waited for
+            raise FileNotFoundError(file)
+        return RunResult.model_validate_json(file.read_text("utf-8"))
+    except (OSError, ValueError):  # of which ValidationError is one
         raise PupilaError(
             f"No result of a run in {str(file)!r} that can be read: give the folder of a finished "
             f"run, as `pupila run` names it under `Figures`."

@@ -178,7 +178,7 @@ def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: 
     (draft / RESULT).write_text(result.model_dump_json(indent=2))
     (draft / RECIPE).write_text(result.recipe_text)
     report = release.folder / REPORT
-    if report.exists():
+    if report.is_file() and not report.is_symlink():
         (draft / REPORT).write_text(portable_page(report.read_text(), folders))
 
 

@@ -96,7 +96,8 @@ def _demand_pass(
     passed = {each.entry for each in gate.artifacts if each.verdict == "pass"}
     for name in names:
         _demand_proof(name, passed, entries, graph)
-    if not (folder / REPORT).exists():
+    report = folder / REPORT
+    if report.is_symlink() or not report.is_file():
         raise Withheld("Nothing is published: the report of the run was not drawn.")
 
 
