@@ -45,7 +45,7 @@ class _Warnings(logging.Handler):
     """Prints the warnings of core, for instance of a damaged file, a line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"warning: {record.getMessage()}", file=sys.stderr)
+        say(f"warning: {record.getMessage()}", file=sys.stderr)
 
 
 def _leave(code: int) -> None:

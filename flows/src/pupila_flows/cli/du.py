@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pupila.errors import PupilaError
-from pupila_flows.cli.console import print_table
+from pupila_flows.cli.console import print_table, say
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
 
 _NEARLY_FULL = 0.9
@@ -58,7 +58,7 @@ def show(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
 def warn_if_nearly_full(workspace: Path) -> None:
     """Print a line where the disk of a workspace has little room left."""
     if warning := nearly_full(workspace):
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", file=sys.stderr)
 
 
 def used(workspace: Path) -> list[Used]:
