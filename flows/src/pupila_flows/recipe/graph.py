@@ -16,6 +16,9 @@ from pupila.plugin import StepPlugin, Technique
 from pupila.registry import PluginRegistry
 from pupila_flows.results import Entry
 
+_Leading = Callable[[str], tuple[str, ...]]
+"""From a step to others."""
+
 
 @dataclass(frozen=True)
 class Vertex:
@@ -61,7 +64,7 @@ class Graph:
 
     def behind(self, name: str) -> tuple[str, ...]:
         """Return all steps and teachers that a step is made from, depth first."""
-        return tuple(each for each in _reached(name, self._inputs) if each != name)
+        return tuple(each for each in _reached([name], self._inputs) if each != name)
 
     def working_on(self, name: str) -> tuple[str, ...]:
         """Return the steps that work on a teacher, or on what was made from it, nearest first.
@@ -69,12 +72,12 @@ class Graph:
         A step that only uses features works on nobody's answers, and what follows it works on its
         own.
         """
-        found: dict[str, None] = {}
-        nearest = [name]
+        position = {each: number for number, each in enumerate(self.steps)}
+        found, nearest = dict[str, None](), [name]
         while nearest:
             following = {each for one in nearest for each in self._following.get(one, ())}
             new = (each for each in following - found.keys() if not self.uses_features_only(each))
-            nearest = sorted(new, key=self._position.__getitem__)
+            nearest = sorted(new, key=position.__getitem__)
             found |= dict.fromkeys(nearest)
         return tuple(found)
 
@@ -147,7 +150,7 @@ class Graph:
             answers_itself = plugin is None or plugin.judged
             return () if each in proven or answers_itself else self._inputs(each)
 
-        for each in _reached(name, made_from):
+        for each in _reached([name], made_from):
             if each not in proven and not made_from(each):
                 yield each
 
@@ -180,34 +183,16 @@ class Graph:
     def _teachers_of_pupils(self) -> dict[str, tuple[str, ...]]:
         return self._gather_teachers(self._inputs_or_pupils_teachers)
 
-    def _gather_teachers(
-        self, before: Callable[[str], tuple[str, ...]]
-    ) -> dict[str, tuple[str, ...]]:
+    def _gather_teachers(self, before: _Leading) -> dict[str, tuple[str, ...]]:
         """Return for each step those that teach among what `before` leads to, depth first.
 
-        Each step asks what it is made from, which was asked already, so that a chain of thousands
-        takes no longer than it must; in a circle some are missing.
+        A step asks what it is made from, which was asked already; in a circle some are missing.
         """
         found: dict[str, tuple[str, ...]] = {}
-        for name in self._in_order:
-            ways = (
-                (each,) if self._teaches(each) else found.get(each, ()) for each in before(name)
-            )
+        for name in _in_order(self.steps):
+            ways = ((e,) if self._teaches(e) else found.get(e, ()) for e in before(name))
             found[name] = tuple(dict.fromkeys(chain.from_iterable(ways)))
         return found
-
-    @cached_property
-    def _in_order(self) -> tuple[str, ...]:
-        """Steps, each after its inputs; as they are written where they go in a circle."""
-        try:
-            order = TopologicalSorter({name: step.inputs for name, step in self.steps.items()})
-            return tuple(name for name in order.static_order() if name in self.steps)
-        except CycleError:
-            return tuple(self.steps)
-
-    @cached_property
-    def _position(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.steps)}
 
     @cached_property
     def _following(self) -> dict[str, list[str]]:
@@ -218,25 +203,20 @@ class Graph:
                 found.setdefault(each, []).append(name)
         return found
 
+    def _made_from(self, names: Iterable[str]) -> frozenset[str]:
+        """Return these steps and all that are made from them."""
+        found = _reached(names, lambda each: tuple(self._following.get(each, ())))
+        return frozenset(each for each in found if each in self.steps)
+
     @cached_property
     def _taught(self) -> frozenset[str]:
         own = (name for name in self.steps if self._has_own_control(name))
         teachers = (each for each in self._following if each not in self.steps)
-        return self._with_all_after((*own, *teachers))
+        return self._made_from((*own, *teachers))
 
     @cached_property
     def _partial(self) -> frozenset[str]:
-        return self._with_all_after(name for name, step in self.steps.items() if step.excludes)
-
-    def _with_all_after(self, names: Iterable[str]) -> frozenset[str]:
-        """Return these steps and all that are made from them."""
-        waiting, found = [*names], set[str]()
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self._following.get(name, ())
-        return frozenset(found & self.steps.keys())
+        return self._made_from(name for name, step in self.steps.items() if step.excludes)
 
     @cached_property
     def _pupils(self) -> dict[str, list[str]]:
@@ -254,9 +234,18 @@ class Graph:
         return frozenset(each for step in judged for each in step.inputs)
 
 
-def _reached(start: str, following: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
-    """Yield the start and all that can be reached from it, depth first, each once."""
-    seen, waiting = set[str](), [start]
+def _in_order(steps: Mapping[str, Vertex]) -> tuple[str, ...]:
+    """Return steps, each after its inputs; as they are written where they go in a circle."""
+    try:
+        order = TopologicalSorter({name: step.inputs for name, step in steps.items()})
+        return tuple(name for name in order.static_order() if name in steps)
+    except CycleError:
+        return tuple(steps)
+
+
+def _reached(starts: Iterable[str], following: _Leading) -> Iterator[str]:
+    """Yield the starts and all that can be reached from them, depth first, each once."""
+    seen, waiting = set[str](), [*starts]
     while waiting:
         name = waiting.pop()
         if name not in seen:
