@@ -14,6 +14,7 @@ from pupila import OutputContract, Product, PupilaError
 from pupila.keras_files import MODEL_NAME
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
+from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.reading import library, naming, parsed
 from pupila_keras.safety import check_config, is_registered
@@ -90,6 +91,7 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
         check_storage(weights)
         if is_legacy(version):
             return legacy.build(config, str(weights))
+        check_weights(config, source)
         named = weights.with_name("model.keras")  # Keras goes by the suffix
         named.symlink_to(source.resolve())
         with library("Keras cannot read it"):

@@ -9,6 +9,7 @@ from typing import Any
 from pupila import OutputContract, Product, PupilaError
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
+from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
 from pupila_keras.reading import library, naming, parsed
 from pupila_keras.safety import check_config
@@ -57,5 +58,6 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
         named.symlink_to(source.resolve())
         if is_legacy(version):
             return legacy.build(config, str(named))
+        check_weights(config, source)
         with library("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)
