@@ -10,10 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pupila import Artifact, PupilaError
-from pupila.artifact import Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
-from pupila.testing import draw_images, keras_model
+from pupila.testing import draw_images, keras_artifact, keras_model
 from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -35,19 +33,13 @@ steps:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Stored:
-    """Store an artifact with some bytes for weights, which no runtime was asked to open."""
+    """Store a tiny model by name: of the same name it is the same artifact."""
+    known: dict[str, Artifact] = {}
 
     def add(weights: str) -> Artifact:
-        store = Store(tmp_path / "elsewhere")
-        with store.draft() as folder:
-            (folder / "model.keras").write_text(weights)
-            return store.add(
-                folder,
-                format="keras",
-                input=InputContract(height=32, width=32),
-                output=OutputContract(kind="softmax", classes=("square", "triangle")),
-                origin=Origin(plugin="tiny", distribution="tiny", version="1"),
-            )
+        if weights not in known:
+            known[weights] = keras_artifact(Store(tmp_path / "elsewhere"), seed=len(known))
+        return known[weights]
 
     return add
 
@@ -74,11 +66,13 @@ def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
 ):
     shelf = Shelf.of(place.root)
     for version, weights in enumerate(["first", "second"], start=1):
-        shelved = shelve(place, "big", stored(weights).path)
+        artifact = stored(weights)
+        shelved = shelve(place, "big", artifact.path)
         assert shelved.changed
         assert (shelved.teacher.version, shelf.current("big")) == (version, shelved.teacher)
         (teacher,) = read_plan(recipe, shelf=shelf).teachers
-        assert (teacher.path / "model.keras").read_text() == weights
+        added = (teacher.path / "model.keras").read_bytes()
+        assert added == artifact.file(".keras").read_bytes()
         assert teacher.contract.classes == ("square", "triangle")
     assert [each.version for each in shelf.versions("big")] == [1, 2]
 
