@@ -1,0 +1,191 @@
+"""How far a model answers as its teacher does, on images that need no labels.
+
+Two models may have the same accuracy at home and answer images from elsewhere quite differently. So
+their logits are compared, not their classes alone: of two classes the log-odds `log p/(1-p)`; of
+more, `log p` less its mean over the classes. Probabilities below `FLOOR` count as `FLOOR`.
+
+Intervals are percentile bootstrap intervals (Efron 1979, Annals of Statistics 7:1) over images, or
+over patients where they are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.errors import PupilaError
+from pupila.evaluation import Estimate
+from pupila.intervals import BY_PATIENT, DRAWS, resamples, share
+
+Floats = NDArray[np.float64]
+
+FLOOR = 1 / 512
+"""Half a step of an 8-bit probability. Where such a model answers 0, nothing tells how small it is,
+and models of 8 bits and of 32 are compared on one scale: log-odds from -6.2 to 6.2."""
+LEAST_IMAGES = 5
+"""One more than the coefficients of a plane over three colours: with fewer, all is explained."""
+
+
+class Fidelity(BaseModel):
+    """How far a model answers as its teacher does, with 95 % intervals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: str = Field(description="Name of the teacher.")
+    images: int
+    correlation: Estimate = Field(
+        description="Pearson's, of the logits; of more than two classes the mean over classes. 0 "
+        "where a model answers the same to all images."
+    )
+    labels: Estimate = Field(description="Part of the images given the same most probable class.")
+    mean_difference: Estimate = Field(
+        description="Of two classes, by how much the log-odds of the positive class lie above the "
+        "teacher's on average; of more, the mean over classes of the size of that difference."
+    )
+    colour: Estimate | None = Field(
+        default=None,
+        description="Share of the variance of the logits (R²) that the mean red, green and blue "
+        "of an image explain, and with them its brightness. Chance alone gives 3/(images - 1).",
+    )
+    reference_colour: Estimate | None = Field(
+        default=None, description="The same share of the teacher's logits."
+    )
+
+
+def fidelity(
+    name: str,
+    probabilities: ArrayLike,
+    reference: ArrayLike,
+    *,
+    positive: int = 0,
+    colours: ArrayLike | None = None,
+    patients: ArrayLike | None = None,
+    seed: int = 0,
+) -> Fidelity:
+    """Compare answers `(images, classes)` with those of the teacher `name`, image by image.
+
+    `positive` is the column of the positive class; `colours` are the mean red, green and blue
+    `(images, 3)` of the images.
+
+    Raises:
+        PupilaError: the two have not the same shape, or fewer than `LEAST_IMAGES` images.
+    """
+    scores, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
+    if scores.shape != theirs.shape or scores.ndim != 2 or len(scores) < LEAST_IMAGES:
+        raise PupilaError(
+            f"Answers {scores.shape} cannot be compared with those of {name!r}, {theirs.shape}: "
+            f"both must be (images, classes) of the same images, at least {LEAST_IMAGES}."
+        )
+    ours, others = logits_of(scores, positive), logits_of(theirs, positive)
+    means = None if colours is None else np.asarray(colours, np.float64)
+
+    def interval(figure: Callable[[Floats], Floats]) -> Estimate:
+        return bootstrapped(figure, len(scores), patients, seed)
+
+    def explained(values: Floats) -> Estimate | None:
+        if means is None:
+            return None
+        return interval(partial(explained_by, means, values))
+
+    return Fidelity(
+        reference=name,
+        images=len(scores),
+        correlation=interval(partial(correlation, ours, others)),
+        labels=share(scores.argmax(axis=1) == theirs.argmax(axis=1), patients),
+        mean_difference=interval(partial(mean_difference, ours, others)),
+        colour=explained(ours),
+        reference_colour=explained(others),
+    )
+
+
+def logits_of(probabilities: ArrayLike, positive: int = 0) -> Floats:
+    """Return the logits of probabilities `(images, classes)`.
+
+    Of two classes the log-odds of `positive`, `(images, 1)`; of more, centred, `(images, classes)`.
+    """
+    logs = np.log(np.clip(np.asarray(probabilities, np.float64), FLOOR, 1 - FLOOR))
+    if logs.shape[1] == 2:
+        return logs[:, [positive]] - logs[:, [1 - positive]]
+    return logs - logs.mean(axis=1, keepdims=True)
+
+
+def bootstrapped(
+    figure: Callable[[Floats], Floats],
+    images: int,
+    patients: ArrayLike | None = None,
+    seed: int = 0,
+) -> Estimate:
+    """Return a figure with its percentile interval, which holds the value.
+
+    `figure` gives one number for each row of `(draws, images)`: how often each image is drawn.
+    """
+    value = float(figure(np.ones((1, images)))[0])
+    draws = np.concatenate([figure(counts) for counts in resamples(images, seed, patients)])
+    low, high = (float(end) for end in np.quantile(draws, [0.025, 0.975]))
+    by = "" if patients is None else f", {BY_PATIENT}"
+    return Estimate(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        method=f"percentile bootstrap, {DRAWS} draws, seed {seed}{by}",
+    )
+
+
+def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
+    """Return Pearson's correlation of logits `(images, columns)`, the mean over columns.
+
+    One for each row of `counts` `(draws, images)`: how often each image is drawn. A column in which
+    one of the two is the same for all images has 0.
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    # differences from the mean of all images keep the sums of squares exact
+    x, y = ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)
+    mean_x, mean_y = counts @ x / total, counts @ y / total
+    shared = counts @ (x * y) / total - mean_x * mean_y
+    spread = (counts @ (x * x) / total - mean_x**2) * (counts @ (y * y) / total - mean_y**2)
+    varied = spread > _ROUNDING * (x * x).mean(axis=0) * (y * y).mean(axis=0)
+    found = np.where(varied, shared / np.sqrt(np.where(varied, spread, 1)), 0)
+    return np.clip(found, -1, 1).mean(axis=1)
+
+
+def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
+    """Return the mean of `ours - theirs`, logits `(images, columns)`, for each row of `counts`.
+
+    Of several columns the mean size.
+    """
+    means = counts @ (ours - theirs) / counts.sum(axis=1, keepdims=True)
+    return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
+
+
+def explained_by(colours: Floats, logits: Floats, counts: Floats) -> Floats:
+    """Return the share of the variance of `logits` that a plane over `colours` explains (R²).
+
+    `colours` are `(images, colours)`, `logits` `(images, columns)`; one figure for each row of
+    `counts`, the mean over columns.
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    scale = colours.std(axis=0)
+    x = (colours - colours.mean(axis=0)) / np.where(scale > 0, scale, 1)
+    y = logits - logits.mean(axis=0)
+    mean_x, mean_y = counts @ x / total, counts @ y / total
+    products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    squares = (counts @ products / total).reshape(len(counts), x.shape[1], x.shape[1])
+    squares -= mean_x[:, :, None] * mean_x[:, None, :]
+    inverse = cast("Floats", np.linalg.pinv(squares, rcond=1e-9, hermitian=True))
+    shares: list[Floats] = []
+    for column in range(y.shape[1]):
+        shared = counts @ (x * y[:, [column]]) / total - mean_x * mean_y[:, [column]]
+        variance = counts @ (y[:, column] ** 2) / total[:, 0] - mean_y[:, column] ** 2
+        explained = (shared[:, None, :] @ inverse @ shared[:, :, None])[:, 0, 0]
+        varied = variance > _ROUNDING * (y[:, column] ** 2).mean()
+        shares.append(np.where(varied, explained / np.where(varied, variance, 1), 0))
+    return np.clip(np.mean(shares, axis=0), 0, 1)
+
+
+_ROUNDING = 1e-12
+"""Part of a variance, below which it is that of rounding."""
