@@ -8,7 +8,7 @@ from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
-from pupila.plugin import ANY_FORMAT, Config, Exporter, Loader, Runner, Student, Technique
+from pupila.plugin import ANY_FORMAT, Config, Exporter, Loader, Runner, Shift, Student, Technique
 from pupila.predictions import Predictions
 from pupila.registry import PluginRegistry, installed
 from pupila.runtime import OpenModel, Progress
@@ -32,6 +32,7 @@ __all__ = [
     "Progress",
     "PupilaError",
     "Runner",
+    "Shift",
     "Step",
     "Student",
     "Technique",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pupila.plugin import Exporter, Loader, Runner, Student, Technique
+from pupila.plugin import Exporter, Loader, Runner, Shift, Student, Technique
 
 PROJECT = "pupila"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -83,4 +83,9 @@ class Hooks:
     @hookspec
     def pupila_runners(self) -> Iterable[Runner]:
         """Yield runtimes; of those of one format, one judges, and the others are only tried."""
+        return ()
+
+    @hookspec
+    def pupila_shifts(self) -> Iterable[Shift]:
+        """Yield families of alterations: with each of them, a pupil is held against its teacher."""
         return ()

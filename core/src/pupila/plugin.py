@@ -166,3 +166,16 @@ class Runner(Plugin):
     recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether it can compute with several threads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift(Plugin):
+    """A way in which images of another place differ from those at home: a family of alterations.
+
+    Its implementation is `alter(images, severity, random) -> images`: uint8 `(n, height, width, 3)`
+    become values 0..255 of the same shape, of any type. `severity` is `mild`, `middle` or `strong`;
+    what is drawn comes from `random`, a `numpy.random.Generator`, so that the same seed makes the
+    same images. `pupila.shift.alter` calls it.
+    """
+
+    kind: ClassVar[str] = "shift"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import distribution as distribution_of
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from pupila.plugin import (
     Loader,
     Plugin,
     Runner,
+    Shift,
     StepPlugin,
     Student,
     imported,
@@ -33,6 +35,10 @@ RUNNERS_MEANT = "PUPILA_RUNNERS"
 LOADERS_MEANT = "PUPILA_LOADERS"
 """Environment variables: names, with commas between them, of the runners or loaders that are meant
 where several installed ones would do the same."""
+
+
+_OWN = EntryPoint("shift", "pupila.shift", PROJECT)
+"""What core itself brings, by the same door as everyone's."""
 
 
 def plugins_meant() -> dict[str, str]:
@@ -113,6 +119,10 @@ class PluginRegistry:
     def student(self, name: str) -> Student:
         """Return the small architecture of that name."""
         return self._find(Student, name, "student")
+
+    def shift(self, name: str) -> Shift:
+        """Return the family of alterations of that name."""
+        return self._find(Shift, name, "shift")
 
     def runner(self, format: str) -> Runner:
         """Return the runtime that judges artifacts of this format.
@@ -210,12 +220,13 @@ def installed() -> PluginRegistry:
     Raises:
         PupilaError: two distributions bring plugins of one name.
     """
-    return collect(
-        (distribution, entry)
-        for distribution in distributions()
-        for entry in distribution.entry_points
+    brought = [
+        (each, entry)
+        for each in distributions()
+        for entry in each.entry_points
         if entry.group == PROJECT
-    )
+    ]
+    return collect([(distribution_of(CORE), _OWN), *brought])
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:

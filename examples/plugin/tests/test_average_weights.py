@@ -18,6 +18,8 @@ from pupila import (
     keras_files,
 )
 from pupila.artifact import Origin
+from pupila.registry import installed
+from pupila.shift import SEVERITIES, alter
 from pupila.store import Store
 from pupila.testing import (
     INPUT,
@@ -117,3 +119,13 @@ def saved(store: Store, model: Any) -> Artifact:
             output=OutputContract(kind="softmax", classes=("square", "triangle")),
             origin=Origin(plugin="tiny", distribution="test", version="0"),
         )
+
+
+def test_a_reflection_is_a_bright_spot_that_grows_with_severity():
+    images = np.full((3, 40, 50, 3), 60, np.uint8)
+    family = installed().shift("reflection")
+    steps = [alter(family, images, step, np.random.default_rng(2)) for step in SEVERITIES]
+    assert [int(step.max()) for step in steps] == sorted({int(step.max()) for step in steps})
+    assert all((step >= images).all() for step in steps)
+    brightest = steps[0][..., 0].reshape(len(images), -1).argmax(axis=1)
+    assert len({*brightest.tolist()}) == len(images)

@@ -1,4 +1,4 @@
-"""Averages the weights of several fine-tunings of one model: a technique for Pupila."""
+"""A plugin for Pupila: a technique that averages the weights of models, and a family of shifts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pupila import Config, Technique, hookimpl
+from pupila import Config, Shift, Technique, hookimpl
 
 
 class AverageWeights(Config):
@@ -32,4 +32,14 @@ def pupila_techniques() -> Iterator[Technique]:
         max_inputs=None,
         needs_data=True,
         implementation="average_weights.soup:average",
+    )
+
+
+@hookimpl
+def pupila_shifts() -> Iterator[Shift]:
+    """Yield the one family of alterations of this package."""
+    yield Shift(
+        name="reflection",
+        summary="A bright spot, as of a lamp that the lens reflects",
+        implementation="average_weights.shifts:reflection",
     )

@@ -8,7 +8,7 @@ import yaml
 
 from pupila.evaluation import Estimate, Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
-from pupila.plugin import Loader, Plugin, Runner, StepPlugin
+from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin
 from pupila.registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
@@ -242,6 +242,8 @@ def _formats(plugin: Plugin) -> dict[str, str]:
         return {"takes": "file", "gives": plugin.produces}
     if isinstance(plugin, Runner):
         return {"takes": plugin.format, "gives": "predictions"}
+    if isinstance(plugin, Shift):
+        return {"takes": "images", "gives": "images"}
     return {"takes": "", "gives": "keras"}
 
 
