@@ -79,14 +79,45 @@ class Predictions:
 
         Columns are in the order of the artifact's own classes.
         """
-        registry = installed()
-        code = (*registry.code_of(registry.runner(artifact.format)), f"{model_threads()} threads")
         views = self._views(
-            artifact, dataset, augmentation, progress, code, partial(_opened, artifact)
+            artifact,
+            dataset,
+            augmentation,
+            progress,
+            _code_of_runner(artifact),
+            partial(_opened, artifact),
         )
         raw = np.stack(views)
         flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
         return flat.reshape(*raw.shape[:2], -1)
+
+    def of_pictures(
+        self,
+        artifact: Artifact,
+        dataset: Dataset,
+        what: Sequence[str],
+        pictures: Callable[[], Iterator[NDArray[np.uint8]]],
+        count: int,
+        progress: Progress,
+    ) -> NDArray[np.float32]:
+        """Return probabilities `(count, classes)` of pictures made of a dataset's images.
+
+        `pictures` makes them, some at a time, of the artifact's input size; `what` is all that they
+        depend on beside the images, and part of the key. Columns are in the order of
+        `dataset.classes`.
+
+        Raises:
+            PupilaError: the artifact's classes are not those of the dataset.
+        """
+        columns = _columns(artifact, dataset)
+        code = _code_of_runner(artifact)
+        key = digest_json([artifact.digest, dataset.fingerprint, list(what), list(code)])
+        path = self.folder / f"{key}.npy"
+        with self._alone(artifact, dataset):
+            if not is_whole(path, count):
+                with _opened(artifact) as compute:
+                    write_rows(path, count, _answers(compute, pictures(), count, progress))
+        return artifact.record.output.probabilities(np.load(path))[:, columns]
 
     def computed(
         self,
@@ -125,8 +156,7 @@ class Predictions:
             self.folder / f"{_key(artifact, dataset, augmentation, view, code)}.npy"
             for view in range(augmentation.views)
         ]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock"):
+        with self._alone(artifact, dataset):
             images = len(dataset)
             missing = [n for n, path in enumerate(paths) if not is_whole(path, images)]
             if missing:
@@ -137,6 +167,11 @@ class Predictions:
                         parts = _parts(compute, artifact, dataset, augmentation, view, told)
                         write_rows(paths[view], images, parts)
         return [np.load(path, mmap_mode="r") for path in paths]
+
+    def _alone(self, artifact: Artifact, dataset: Dataset) -> FileLock:
+        """Return what keeps other processes from computing the same."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock")
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
@@ -195,6 +230,22 @@ def _telling(opened: Callable[[], AbstractContextManager[Compute]]) -> Generator
             return found
 
         yield compute_and_report
+
+
+def _answers(
+    compute: _Telling, pictures: Iterator[NDArray[np.uint8]], count: int, progress: Progress
+) -> Iterator[NDArray[np.float32]]:
+    """Compute something of each batch of pictures, `count` in all."""
+    done = 0
+    for batch in pictures:
+        yield np.asarray(compute(batch, partial(_shifted, progress, done, count)), np.float32)
+        done += len(batch)
+
+
+def _code_of_runner(artifact: Artifact) -> tuple[str, ...]:
+    """Return all that the answers of an artifact depend on beside itself and the pictures."""
+    registry = installed()
+    return (*registry.code_of(registry.runner(artifact.format)), f"{model_threads()} threads")
 
 
 def _parts(

@@ -46,7 +46,8 @@ def sharpening(images: Images, severity: Severity, random: Random) -> NDArray[np
 
 def noise(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
     """Add Gaussian noise to each channel of each pixel."""
-    drawn = random.normal(size=images.shape).astype(np.float32)
+    shape: tuple[int, ...] = images.shape
+    drawn = random.normal(0, 1, shape).astype(np.float32)
     return images + np.float32(_NOISE[severity]) * drawn
 
 

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.errors import PupilaError
+from pupila.fidelity import correlation, logits_of
+from pupila.predictions import Predictions
+from pupila.registry import installed
+from pupila.shift import FAMILIES, SEVERITIES, alter
+from pupila.shift.figures import ShiftFigures
+from pupila.shift.suite import Suite, judge_shift
+from pupila.store import Store
+from pupila.testing import (
+    CLASSES,
+    colour_teacher,
+    draw_colours,
+    draw_images,
+    ignore_progress,
+    keras_artifact,
+    read_images,
+)
+
+SUITE = Suite(images=8, families=("blur", "hue", "exposure", "fourier"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data")
+    return read_images(draw_images(folder / "images", images=9), folder / "cache").select("test")
+
+
+@pytest.fixture(scope="module")
+def teacher(store: Store) -> Artifact:
+    return keras_artifact(store)
+
+
+def judged(
+    folder: Path, artifact: Artifact, teacher: Artifact, dataset: Dataset, suite: Suite = SUITE
+) -> ShiftFigures:
+    return judge_shift(
+        artifact,
+        dataset,
+        ("big", teacher),
+        suite=suite,
+        positive=dataset.classes[0],
+        predictions=Predictions(folder / "predictions"),
+        progress=ignore_progress,
+    )
+
+
+def test_a_teacher_is_faithful_to_itself(tmp_path: Path, teacher: Artifact, dataset: Dataset):
+    found = judged(tmp_path, teacher, teacher, dataset)
+    assert (found.value.value, found.value.low, found.value.high) == pytest.approx((1, 1, 1))
+    assert {family.name for family in found.families} == set(SUITE.families)
+    for family in found.families:
+        assert [step.severity for step in family.steps] == list(SEVERITIES)
+        assert [step.images for step in family.steps] == [4, 8, 4]
+        for step in family.steps:
+            assert (step.fidelity, step.agreement, step.mean_difference) == pytest.approx((1, 1, 0))
+            assert step.accuracy == step.reference_accuracy
+
+
+def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
+    tmp_path: Path, store: Store, teacher: Artifact, dataset: Dataset
+):
+    """Computed by hand: the same images, altered and asked one model after the other."""
+    pupil = keras_artifact(store, seed=3)
+    found = judged(tmp_path, pupil, teacher, dataset)
+    pixels = dataset.pixels(teacher.record.input)
+    by_hand: list[float] = []
+    for cell in SUITE.cells(dataset.labels):
+        if cell.severity != "middle":
+            continue
+        images = np.stack([pixels[row] for row in cell.rows.tolist()])
+        family = installed().shift(cell.family)
+        altered = alter(family, images, "middle", np.random.default_rng(cell.seed))
+        ours, theirs = (logits_of(_answers(model, altered)) for model in (pupil, teacher))
+        by_hand.append(float(np.corrcoef(ours[:, 0], theirs[:, 0])[0, 1]))
+    assert found.value.value == pytest.approx(np.mean(by_hand), abs=1e-5)
+    assert found.worst.middle.fidelity == pytest.approx(min(by_hand), abs=1e-5)
+    assert found.value.low < found.value.value < found.value.high
+
+
+def _answers(model: Artifact, images: Any) -> Any:
+    from pupila import keras_files
+
+    return np.asarray(keras_files.load(model)(images.astype(np.float32), training=False))
+
+
+def test_images_are_drawn_evenly_from_the_classes_and_for_each_family_by_itself():
+    labels = np.array([0] * 40 + [1] * 8)
+    cells = Suite(images=12).cells(labels)
+    of_family = {(cell.family, cell.severity): cell for cell in cells}
+    for name in FAMILIES:
+        middle = of_family[name, "middle"]
+        assert len(set(middle.rows.tolist())) == 12
+        assert np.bincount(labels[middle.rows]).tolist() == [6, 6]
+        assert (of_family[name, "strong"].rows == middle.rows[:6]).all()
+    assert len({tuple(of_family[name, "middle"].rows.tolist()) for name in FAMILIES}) > 12
+    (alone,) = (
+        cell
+        for cell in Suite(images=12, families=("hue",)).cells(labels)
+        if cell.severity == "mild"
+    )
+    assert (alone.rows == of_family["hue", "mild"].rows).all()
+    assert alone.seed == of_family["hue", "mild"].seed
+
+
+def test_fewer_images_than_asked_are_all_taken():
+    labels = np.array([0, 1, 0])
+    assert all(len(cell.rows) <= 3 for cell in Suite(images=24).cells(labels))
+
+
+def test_answers_are_kept(tmp_path: Path, teacher: Artifact, dataset: Dataset):
+    told: list[tuple[int, int]] = []
+
+    def ask(suite: Suite) -> ShiftFigures:
+        told.clear()
+        return judge_shift(
+            teacher,
+            dataset,
+            ("big", teacher),
+            suite=suite,
+            positive=CLASSES[0],
+            predictions=Predictions(tmp_path / "predictions"),
+            progress=lambda done, total, what: told.append((done, total)),
+        )
+
+    first = ask(SUITE)
+    assert told
+    assert ask(SUITE) == first
+    assert not told
+    ask(replace(SUITE, seed=1))
+    assert told
+
+
+def test_patients_are_drawn_whole(
+    tmp_path: Path, store: Store, teacher: Artifact, dataset: Dataset
+):
+    frame = dataset.frame.copy()
+    frame["patient"] = [str(row % 3) for row in range(len(dataset))]
+    found = judged(tmp_path, keras_artifact(store, seed=3), teacher, replace(dataset, frame=frame))
+    assert found.value.method.endswith("by patient")
+
+
+def test_several_classes_have_the_mean_of_their_logits(tmp_path: Path, store: Store):
+    names = ("pentagon", "square", "triangle")
+    folder = draw_images(tmp_path / "images", classes=names, images=4)
+    images = read_images(folder, tmp_path / "cache").select("test")
+    ours, theirs = (keras_artifact(store, names, seed=seed) for seed in (1, 2))
+    found = judged(tmp_path, ours, theirs, images)
+    predictions = Predictions(tmp_path / "predictions")
+    answers = [logits_of(predictions.of(each, images, ignore_progress)) for each in (ours, theirs)]
+    by_hand = correlation(answers[0], answers[1], np.ones((1, len(images))))
+    assert found.unaltered.fidelity == pytest.approx(float(by_hand[0]))
+    assert found.unaltered.auc is not None
+
+
+def test_a_teacher_that_answers_the_same_to_all_images_shows_nothing(tmp_path: Path, store: Store):
+    folder = draw_colours(tmp_path / "images", images=4)
+    images = read_images(folder, tmp_path / "cache").select("test")
+    pupil, silent = colour_teacher(store), colour_teacher(store, slope=0)
+    with pytest.raises(PupilaError, match="'big' answers the same to all altered images"):
+        judged(tmp_path, pupil, silent, images)
+    assert judged(tmp_path, silent, pupil, images).value.value == 0
