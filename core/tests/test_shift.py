@@ -40,7 +40,7 @@ def distance(ours: Images, others: Images) -> float:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_goes_farther_with_each_severity_and_is_seeded(name: str):
-    images = pictures()
+    images = pictures(160)
     before = images.copy()
     steps = [altered(name, severity, images) for severity in SEVERITIES]
     assert all(step.shape == images.shape and step.dtype == np.uint8 for step in steps)

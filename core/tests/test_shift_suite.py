@@ -27,7 +27,7 @@ from pupila.testing import (
     read_images,
 )
 
-SUITE = Suite(images=8, families=("blur", "hue", "exposure", "fourier"))
+SUITE = Suite(images=8, families=("blur", "hue", "exposure", "framing"))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("data")
-    return read_images(draw_images(folder / "images", images=9), folder / "cache").select("test")
+    return read_images(draw_images(folder / "images", images=9), folder / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,10 @@ def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
     """Computed by hand: the same images, altered and asked one model after the other."""
     pupil = keras_artifact(store, seed=3)
     found = judged(tmp_path, pupil, teacher, dataset)
-    pixels = dataset.pixels(teacher.record.input)
+    test = dataset.select("test")
+    pixels = test.pixels(teacher.record.input)
     by_hand: list[float] = []
-    for cell in SUITE.cells(dataset.labels):
+    for cell in SUITE.cells(test.labels):
         if cell.severity != "middle":
             continue
         images = np.stack([pixels[row] for row in cell.rows.tolist()])
@@ -91,6 +92,16 @@ def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
     assert found.value.value == pytest.approx(np.mean(by_hand), abs=1e-5)
     assert found.worst.middle.fidelity == pytest.approx(min(by_hand), abs=1e-5)
     assert found.value.low < found.value.value < found.value.high
+    validation = judge_shift(
+        *(pupil, dataset, ("big", teacher)),
+        suite=SUITE,
+        positive=CLASSES[0],
+        predictions=Predictions(tmp_path / "predictions"),
+        progress=ignore_progress,
+        split="validation",
+    )
+    assert found.validation == validation.value
+    assert validation.validation is None
 
 
 def _answers(model: Artifact, images: Any) -> Any:
@@ -158,19 +169,20 @@ def test_patients_are_drawn_whole(
 def test_several_classes_have_the_mean_of_their_logits(tmp_path: Path, store: Store):
     names = ("pentagon", "square", "triangle")
     folder = draw_images(tmp_path / "images", classes=names, images=4)
-    images = read_images(folder, tmp_path / "cache").select("test")
+    images = read_images(folder, tmp_path / "cache")
     ours, theirs = (keras_artifact(store, names, seed=seed) for seed in (1, 2))
     found = judged(tmp_path, ours, theirs, images)
+    test = images.select("test")
     predictions = Predictions(tmp_path / "predictions")
-    answers = [logits_of(predictions.of(each, images, ignore_progress)) for each in (ours, theirs)]
-    by_hand = correlation(answers[0], answers[1], np.ones((1, len(images))))
+    answers = [logits_of(predictions.of(each, test, ignore_progress)) for each in (ours, theirs)]
+    by_hand = correlation(answers[0], answers[1], np.ones((1, len(test))))
     assert found.unaltered.fidelity == pytest.approx(float(by_hand[0]))
     assert found.unaltered.auc is not None
 
 
 def test_a_teacher_that_answers_the_same_to_all_images_shows_nothing(tmp_path: Path, store: Store):
     folder = draw_colours(tmp_path / "images", images=4)
-    images = read_images(folder, tmp_path / "cache").select("test")
+    images = read_images(folder, tmp_path / "cache")
     pupil, silent = colour_teacher(store), colour_teacher(store, slope=0)
     with pytest.raises(PupilaError, match="'big' answers the same to all altered images"):
         judged(tmp_path, pupil, silent, images)

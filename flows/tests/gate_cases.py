@@ -14,6 +14,8 @@ from pupila.artifact import Threshold, ThresholdRule
 from pupila.evaluation import Cost, Estimate, Evaluation, Latency
 from pupila.intervals import proportion
 from pupila.metrics import metrics_of
+from pupila.shift import SEVERITIES, Severity
+from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
 from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.results import Finding, GateResult
@@ -54,6 +56,48 @@ def _accuracy(scores: Floats) -> Estimate:
     return proportion(int((scores.argmax(axis=1) == LABELS).sum()), IMAGES)
 
 
+def shifted(
+    value: float, low: float, high: float, validation: float | None = None, images: int = 24
+) -> ShiftFigures:
+    """What the shift suite says of a model: worst of hue."""
+
+    def step(severity: Severity | None, fidelity: float) -> ShiftStep:
+        return ShiftStep(
+            severity=severity,
+            images=images,
+            accuracy=0.9,
+            reference_accuracy=0.95,
+            auc=0.92,
+            reference_auc=0.97,
+            fidelity=fidelity,
+            agreement=0.9,
+            mean_difference=-0.2,
+        )
+
+    def family(name: str, fidelity: float) -> ShiftFamily:
+        steps = [step(each, fidelity - 0.1 * row) for row, each in enumerate(SEVERITIES, -1)]
+        return ShiftFamily(name=name, steps=tuple(steps))
+
+    chosen_by = None
+    if validation is not None:
+        chosen_by = Estimate(value=validation, low=validation, high=validation, method="-")
+    return ShiftFigures(
+        reference="teacher",
+        runtime="litert",
+        split="test",
+        seed=0,
+        images=images,
+        value=Estimate(value=value, low=low, high=high, method="percentile bootstrap"),
+        validation=chosen_by,
+        unaltered=step(None, 0.99),
+        families=(family("hue", value - 0.3), family("blur", value)),
+        parted=(Parted(row=0, probability=0.2, reference=0.9),),
+    )
+
+
+FAITHFUL = shifted(0.95, 0.93, 0.97)
+
+
 @dataclass(frozen=True)
 class Sides:
     """Makes judged models of what they answer; to the validation images the same, unless given."""
@@ -70,6 +114,7 @@ class Sides:
         rule: ThresholdRule | None = RULE,
         validation: Floats | None = None,
         positive: str = "glaucoma",
+        shift: ShiftFigures | None = FAITHFUL,
     ) -> Side:
         chosen_by = scores if validation is None else validation
         path, other = self.folder / f"{name}.npy", self.folder / f"{name}-validation.npy"
@@ -102,7 +147,7 @@ class Sides:
             threshold = Threshold(
                 positive=positive, value=shipped, chosen_on="validation", rule=rule
             )
-        return Side(name=name, evaluation=evaluation, threshold=threshold)
+        return Side(name=name, evaluation=evaluation, threshold=threshold, shift=shift)
 
 
 def asked(
@@ -139,7 +184,8 @@ def earlier(artifact: Side | None, role: Literal["published", "anchor"] = "publi
 def told(result: GateResult) -> tuple[Finding, ...]:
     """What was found of the one artifact, but for what is asked of every model."""
     (artifact,) = result.artifacts
-    return tuple(each for each in artifact.findings if each.condition != "chance")
+    always = {"chance", "fidelity"}
+    return tuple(each for each in artifact.findings if each.condition not in always)
 
 
 def only(result: GateResult) -> Finding:

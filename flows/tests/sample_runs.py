@@ -89,6 +89,10 @@ TWELVE = [
     Node("control-int8", "quantize-int8", ("control-float",), 0.3, "tflite", 361_416, 1.7),
 ]
 
+NODES_OF_SHIFT = [each for each in TWELVE if each.name in {"vgg16", "pupil", "control"}] + [
+    Node("pupil-int8", "quantize-int8", ("pupil",), 0.3, "tflite", 361_416, 1.7)
+]
+
 
 def sample_run(
     folder: Path,

@@ -100,7 +100,7 @@ def test_what_has_no_counterpart_in_the_published_version_is_not_passed_unless_t
 
 
 def test_an_artifact_of_which_nothing_was_asked_is_not_passed_and_that_is_told(side: Sides):
-    section = GateSection(margins=Margins(), published=Margins(accuracy=0.02))
+    section = GateSection(margins=Margins(), fidelity=None, published=Margins(accuracy=0.02))
     found = decide(asked(section, side("int8", answered(0)), side("vgg", answered(0))))
     assert found.verdict == "inconclusive"
     assert only(found).text == "Nothing was asked of int8, so nothing is shown."

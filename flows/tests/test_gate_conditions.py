@@ -84,7 +84,7 @@ def findings(run: RunResult, margins: MoreMargins, limits: MoreLimits) -> tuple[
     }
     question = Question(
         specificity=SPECIFICITY,
-        section=GateSection(margins=margins, limits=limits),
+        section=GateSection(margins=margins, fidelity=None, limits=limits),
         cases=(Case(entry="int8", made="so", artifact=sides["int8"], teacher=sides["vgg16"]),),
         rivals=(sides["float"],),
         classes=run.data.classes,

@@ -79,7 +79,9 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         ),
         ("{judges: [page]}", "'page' uses site, whose artifacts are not judged"),
         ("{judges: [alone]}", "'alone' has no teacher behind it to be compared with"),
-        ("{margins: {}}", "gate asks nothing"),
+        ("{margins: {}}", None),
+        ("{margins: {}, fidelity: null}", "gate asks nothing"),
+        ("{fidelity: 1.5}", "gate.fidelity is 1.5: must be less than 1"),
         (
             "{margins: {acuracy: 0.1}}",
             "gate.margins.acuracy is no known field. Did you mean 'accuracy'?",
@@ -111,8 +113,9 @@ def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: s
         ("{}", "[page]", None, None),
         ("{judges: [lite]}", "[lite, page]", None, None),
         ("{margins: {}, limits: {size_bytes: 9}, published: {auc: 0.1}}", "[]", None, None),
+        ("{margins: {}, published: {auc: 0.1}}", "[]", None, None),
         (
-            "{margins: {}, published: {auc: 0.1}}",
+            "{margins: {}, fidelity: null, published: {auc: 0.1}}",
             "[]",
             11,
             "gate.published alone asks nothing of a first version",
@@ -186,23 +189,26 @@ def test_what_the_gate_judges_by_default_is_known_before_the_run(
 
 
 DEFAULTS = "margins of accuracy 0.05, auc 0.05, sensitivity 0.05, specificity 0.05 by default"
+FIDELITY = "fidelity from 0.8 by default on altered images"
 
 
 @pytest.mark.parametrize(
     ("gate", "asked"),
     [
-        ("{}", f"{DEFAULTS} (`margins: {{}}`: none) against the teacher"),
+        ("{}", f"{DEFAULTS} (`margins: {{}}`: none) against the teacher, {FIDELITY}"),
         (
             "{limits: {size_bytes: 1000000}}",
-            f"{DEFAULTS} (`margins: {{}}`: none) against the teacher, limits of size_bytes 1000000",
+            f"{DEFAULTS} (`margins: {{}}`: none) against the teacher, limits of size_bytes "
+            f"1000000, {FIDELITY}",
         ),
         (
-            "{margins: {}, limits: {accuracy: 0.9}}",
+            "{margins: {}, limits: {accuracy: 0.9}, fidelity: null}",
             "margins of nothing against the teacher, limits of accuracy 0.9",
         ),
         (
-            "{margins: {auc: 0.02}, published: {}}",
-            "margins of auc 0.02 against the teacher, of nothing against what is published",
+            "{margins: {auc: 0.02}, published: {}, fidelity: 0.9}",
+            "margins of auc 0.02 against the teacher, of nothing against what is published, "
+            "fidelity from 0.9 on altered images",
         ),
     ],
 )

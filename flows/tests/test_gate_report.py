@@ -37,7 +37,9 @@ def told(tmp_path: Path) -> RunResult:
     }
     question = Question(
         specificity=SPECIFICITY,
-        section=GateSection(margins=Margins(accuracy=0.2), limits=Limits(size_bytes=5_000_000)),
+        section=GateSection(
+            margins=Margins(accuracy=0.2), fidelity=None, limits=Limits(size_bytes=5_000_000)
+        ),
         cases=tuple(
             Case(entry=name, made="tried so", artifact=by_name[name], teacher=by_name["vgg16"])
             for name in ("float", "int8")

@@ -162,6 +162,8 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
             2,
             ["tfjs-wasm runs tfjs, and no teacher or step has that format"],
         ),
+        (("name: good", "name: good\nshift: {families: [blurr]}"), 2, ["No shift named 'blurr'"]),
+        (("name: good", "name: good\nshift: {images: 3}"), 2, ["shift.images is 3: must be"]),
         (("name: good", "name: [good"), 2, ["not valid YAML"]),
         (("use: distill", "retries: -1, use: distill"), 6, ["retries is -1: must be greater"]),
         (("a, b]", "a, b], output: sofmax"), 4, ["'logits' or 'sigmoid'", "mean 'softmax'?"]),
@@ -242,7 +244,7 @@ QUOTES = "must be text: put quotes, as in"
             3,
             "teacher is no known field. Did you mean 'teachers'? "
             "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
-            "evaluate, gate, publish, sweep.",
+            "evaluate, shift, gate, publish, sweep.",
         ),
         (
             ("from: small", "form: small"),

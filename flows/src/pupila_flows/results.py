@@ -12,6 +12,7 @@ from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
 from pupila.measured import Measured, Timings
 from pupila.noninferiority import LEVEL
+from pupila.shift.figures import ShiftFigures
 
 _MANY_TIMES = 10
 """From this multiple on, a number of images is given as a multiple of those there are."""
@@ -104,6 +105,9 @@ class Entry(_Model):
         description="What a clock measured in its making, by its place in `record.measured`.",
     )
     evaluation: Evaluation | None = None
+    shift: ShiftFigures | None = Field(
+        default=None, description="How it answers beside its teacher on altered images."
+    )
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of what was never trained."
     )

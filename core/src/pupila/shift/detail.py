@@ -15,16 +15,16 @@ Images = NDArray[np.uint8]
 Random = np.random.Generator
 Picture = Image.Image
 
-_BLUR_PART = {"mild": 0.005, "middle": 0.01, "strong": 0.02}
-"""Standard deviation, of the shorter side: at 224 pixels 1.1, 2.2 and 4.5."""
-_SHARPENING = {"mild": 0.75, "middle": 1.5, "strong": 3.0}
+_BLUR_PART = {"mild": 0.0025, "middle": 0.005, "strong": 0.01}
+"""Standard deviation, of the shorter side: at 224 pixels 0.6, 1.1 and 2.2."""
+_SHARPENING = {"mild": 0.5, "middle": 1.0, "strong": 2.0}
 """How much of what a blur would take away is added."""
 _SHARPENED_PART = 0.01
 """Standard deviation of that blur, of the shorter side."""
-_NOISE = {"mild": 5, "middle": 12, "strong": 25}
+_NOISE = {"mild": 3, "middle": 6, "strong": 12}
 """Standard deviation, of 0..255."""
-_QUALITY = {"mild": 40, "middle": 20, "strong": 8}
-_RESOLUTION = {"mild": 0.5, "middle": 0.3, "strong": 0.15}
+_QUALITY = {"mild": 60, "middle": 35, "strong": 15}
+_RESOLUTION = {"mild": 0.7, "middle": 0.5, "strong": 0.3}
 """Part of the rows and columns that is left."""
 _FOURIER = {"mild": 0.01, "middle": 0.05, "strong": 0.09}
 """β of Yang and Soatto 2020, "FDA: Fourier domain adaptation for semantic segmentation"."""

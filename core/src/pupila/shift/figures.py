@@ -62,12 +62,15 @@ class ShiftFigures(_Figures):
     value: Estimate = Field(
         description="Mean over the families of the fidelity at the middle severity."
     )
+    validation: Estimate | None = Field(
+        default=None, description="The same on the validation images: choices are made by it."
+    )
     unaltered: ShiftStep
     families: tuple[ShiftFamily, ...] = Field(description="First the one of the least fidelity.")
     left_out: tuple[str, ...] = Field(
         default=(),
-        description="Families that do not count, as the teacher itself answers the same to all of "
-        "their pictures.",
+        description="Families that do not count, as the teacher itself answers nearly the same to "
+        "all of their pictures.",
     )
     parted: tuple[Parted, ...] = Field(
         description="Of the worst family at the middle severity, first those most apart."

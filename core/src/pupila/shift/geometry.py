@@ -13,10 +13,10 @@ from pupila.shift import Severity
 Images = NDArray[np.uint8]
 Random = np.random.Generator
 
-_DEGREES = {"mild": 10, "middle": 25, "strong": 45}
-_ZOOM = {"mild": 0.08, "middle": 0.18, "strong": 0.35}
+_DEGREES = {"mild": 15, "middle": 30, "strong": 60}
+_ZOOM = {"mild": 0.1, "middle": 0.22, "strong": 0.4}
 """Change of scale, either way: nearer by 1 + zoom, or farther by the same factor."""
-_OFFSET = {"mild": 0.04, "middle": 0.09, "strong": 0.18}
+_OFFSET = {"mild": 0.05, "middle": 0.11, "strong": 0.2}
 """Distance of the new centre from the old one, as a part of the sides."""
 
 

@@ -17,18 +17,18 @@ Random = np.random.Generator
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Luma of ITU-R BT.601, as Pillow computes grey."""
 
-_BALANCE_STOPS = {"mild": 0.12, "middle": 0.25, "strong": 0.5}
+_BALANCE_STOPS = {"mild": 0.15, "middle": 0.35, "strong": 0.7}
 """Red up and blue down, or the other way round."""
-_GAMMA_STOPS = {"mild": 0.25, "middle": 0.5, "strong": 1.0}
+_GAMMA_STOPS = {"mild": 0.3, "middle": 0.7, "strong": 1.2}
 """Exponent 2^±stops."""
-_EXPOSURE_STOPS = {"mild": 0.2, "middle": 0.45, "strong": 0.9}
-_HUE_DEGREES = {"mild": 6, "middle": 14, "strong": 30}
-_GREY_PART = {"mild": 0.35, "middle": 0.7, "strong": 1.0}
-_MATRIX = {"mild": 0.04, "middle": 0.09, "strong": 0.18}
+_EXPOSURE_STOPS = {"mild": 0.3, "middle": 0.6, "strong": 1.0}
+_HUE_DEGREES = {"mild": 8, "middle": 20, "strong": 35}
+_GREY_PART = {"mild": 0.5, "middle": 0.85, "strong": 1.0}
+_MATRIX = {"mild": 0.05, "middle": 0.12, "strong": 0.22}
 """Standard deviation of the parts that a channel takes from each of the others."""
-_VIGNETTE = {"mild": 0.25, "middle": 0.5, "strong": 0.8}
+_VIGNETTE = {"mild": 0.3, "middle": 0.6, "strong": 0.9}
 """Part of the light that a corner lacks."""
-_ILLUMINATION = {"mild": 0.15, "middle": 0.35, "strong": 0.6}
+_ILLUMINATION = {"mild": 0.2, "middle": 0.45, "strong": 0.7}
 """Part of the light that the edge of one side lacks, and that of the other has too much."""
 
 

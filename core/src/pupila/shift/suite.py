@@ -10,7 +10,7 @@ of images, or of patients.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -23,6 +23,7 @@ from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
+from pupila.evaluation import Estimate
 from pupila.fidelity import bootstrapped, correlation, logits_of, mean_difference
 from pupila.images import resize
 from pupila.metrics import answers_of, checked
@@ -40,8 +41,9 @@ IMAGES = 24
 """Of each family at the middle severity; at the others half of them."""
 PARTED = 8
 """Altered images that are kept by name: those on which pupil and teacher are most apart."""
-_SAME = 1e-6
-"""Standard deviation of logits, from which on a model does not answer the same to all images."""
+_SILENT = 0.25
+"""A teacher whose logits vary by less than this part of how they vary on the unaltered images does
+not tell the pictures of a family apart: what a pupil keeps of such answers is chance."""
 
 
 @dataclass(frozen=True)
@@ -97,53 +99,44 @@ def judge_shift(
     positive: str,
     predictions: Predictions,
     progress: Progress,
+    split: str = "test",
 ) -> ShiftFigures:
     """Return how far an artifact answers as the teacher `reference` does on altered images.
 
-    `dataset` holds the images of one split. Answers are kept in `predictions`.
+    They are of one split of `dataset` (which holds every split). On the validation images, where
+    the data has some, the value is computed too: choices are made by it. Answers are kept in
+    `predictions`.
 
     Raises:
         PupilaError: the classes do not match, or the teacher answers the same to every image.
     """
     name, teacher = reference
-    cells = suite.cells(dataset.labels)
-    size = teacher.record.input
-    ours, theirs = (
-        _Answers.of(model, dataset, cells, suite, size, positive, predictions, progress)
-        for model in (artifact, teacher)
-    )
-    families, silent = _families(cells, ours, theirs)
-    drawn = np.unique(np.concatenate([cell.rows for cell in cells]))
-    patients = None if dataset.patients is None else dataset.patients[drawn]
-    middle = [
-        (np.searchsorted(drawn, cell.rows), ours.logits(cell), theirs.logits(cell))
-        for cell in cells
-        if cell.severity == "middle" and cell.family not in silent
-    ]
-    if not middle:
-        raise PupilaError(
-            f"{name!r} answers the same to all altered images, so nothing can be compared with "
-            f"it: give a teacher that tells images apart, or leave `shift` out of the recipe."
+
+    def asked(of: str, severities: tuple[Severity, ...]) -> _Asked:
+        images, chosen = dataset.select(of), replace(suite, severities=severities)
+        cells = chosen.cells(images.labels)
+        size = teacher.record.input
+        ours, theirs = (
+            _Answers.of(model, images, cells, chosen, size, positive, predictions, progress)
+            for model in (artifact, teacher)
         )
+        return _Asked(name, images, chosen, cells, ours, theirs)
 
-    def value(counts: Floats) -> Floats:
-        found = [correlation(mine, other, counts[:, rows]) for rows, mine, other in middle]
-        return np.mean(found, axis=0)
-
-    worst = families[0].name
+    judged = asked(split, suite.severities)
+    others = split != "validation" and "validation" in dataset.splits
+    families = judged.families()
     return ShiftFigures(
         reference=name,
         runtime=installed().runner(artifact.format).name,
-        split=str(dataset.frame["split"].iloc[0]),
+        split=split,
         seed=suite.seed,
-        images=max(len(cell.rows) for cell in cells),
-        value=bootstrapped(value, len(drawn), patients, suite.seed),
-        unaltered=_step(None, ours.unaltered, theirs.unaltered, ours, theirs),
+        images=max(len(cell.rows) for cell in judged.cells),
+        value=judged.value(),
+        validation=asked("validation", ("middle",)).value() if others else None,
+        unaltered=judged.unaltered,
         families=families,
-        left_out=tuple(sorted(silent)),
-        parted=_parted(
-            next(c for c in cells if (c.family, c.severity) == (worst, "middle")), ours, theirs
-        ),
+        left_out=tuple(sorted(judged.silent)),
+        parted=judged.parted(families[0].name),
     )
 
 
@@ -243,50 +236,98 @@ def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
     return order[np.argsort(turns[order], kind="stable")]
 
 
-def _families(
-    cells: Sequence[Cell], ours: _Answers, theirs: _Answers
-) -> tuple[tuple[ShiftFamily, ...], set[str]]:
-    """Return what is to say of each family, the worst first, and those that do not count."""
-    steps: dict[str, list[ShiftStep]] = {}
-    silent: set[str] = set()
-    for cell in cells:
-        step = _step(cell.severity, ours.cut(cell), theirs.cut(cell), ours, theirs)
-        steps.setdefault(cell.family, []).append(step)
-        if cell.severity == "middle" and theirs.logits(cell).std(axis=0).max() < _SAME:
-            silent.add(cell.family)
-    found = [ShiftFamily(name=name, steps=tuple(each)) for name, each in steps.items()]
-    found.sort(key=lambda family: (family.name in silent, family.middle.fidelity))
-    return tuple(found), silent
+@dataclass(frozen=True)
+class _Asked:
+    """Artifact and teacher, asked about the altered images of one split."""
 
+    teacher: str
+    images: Dataset
+    suite: Suite
+    cells: Sequence[Cell]
+    ours: _Answers
+    theirs: _Answers
 
-def _step(
-    severity: Severity | None, mine: _Cut, other: _Cut, ours: _Answers, theirs: _Answers
-) -> ShiftStep:
-    logits, others = (logits_of(cut.scores, ours.positive) for cut in (mine, other))
-    once = np.ones((1, len(logits)))
-    return ShiftStep(
-        severity=severity,
-        images=len(logits),
-        accuracy=ours.accuracy(mine),
-        reference_accuracy=theirs.accuracy(other),
-        auc=ours.auc(mine),
-        reference_auc=theirs.auc(other),
-        fidelity=float(correlation(logits, others, once)[0]),
-        agreement=float((mine.scores.argmax(axis=1) == other.scores.argmax(axis=1)).mean()),
-        mean_difference=float(mean_difference(logits, others, once)[0]),
-    )
+    @cached_property
+    def silent(self) -> set[str]:
+        """Families to whose pictures the teacher answers all alike: there is nothing to compare."""
+        unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive).std(axis=0).max()
+        return {
+            cell.family
+            for cell in self.cells
+            if cell.severity == "middle"
+            and self.theirs.logits(cell).std(axis=0).max() <= _SILENT * unaltered
+        }
 
+    def value(self) -> Estimate:
+        """Return the suite's value.
 
-def _parted(cell: Cell, ours: _Answers, theirs: _Answers) -> tuple[Parted, ...]:
-    """Return the pictures of a cell on which both are most apart."""
-    mine, other = ours.cut(cell).scores, theirs.cut(cell).scores
-    apart = np.abs(mine - other).max(axis=1)
-    order: list[int] = np.argsort(-apart, kind="stable")[:PARTED].tolist()
-    return tuple(
-        Parted(
-            row=int(cell.rows[place]),
-            probability=float(mine[place, ours.positive]),
-            reference=float(other[place, ours.positive]),
+        Raises:
+            PupilaError: the teacher answers the same to all pictures.
+        """
+        drawn = np.unique(np.concatenate([cell.rows for cell in self.cells]))
+        patients = self.images.patients
+        middle = [
+            (np.searchsorted(drawn, cell.rows), self.ours.logits(cell), self.theirs.logits(cell))
+            for cell in self.cells
+            if cell.severity == "middle" and cell.family not in self.silent
+        ]
+        if not middle:
+            raise PupilaError(
+                f"{self.teacher!r} answers the same to all altered images, so nothing can be "
+                f"compared with it: give a teacher that tells images apart, or leave `shift` and "
+                f"`gate.fidelity` out of the recipe."
+            )
+
+        def mean(counts: Floats) -> Floats:
+            found = [correlation(ours, theirs, counts[:, rows]) for rows, ours, theirs in middle]
+            return np.mean(found, axis=0)
+
+        clusters = None if patients is None else patients[drawn]
+        return bootstrapped(mean, len(drawn), clusters, self.suite.seed)
+
+    def families(self) -> tuple[ShiftFamily, ...]:
+        """Return what is to say of each family, first the one of the least fidelity."""
+        steps: dict[str, list[ShiftStep]] = {}
+        for cell in self.cells:
+            step = self._step(cell.severity, self.ours.cut(cell), self.theirs.cut(cell))
+            steps.setdefault(cell.family, []).append(step)
+        found = [ShiftFamily(name=name, steps=tuple(each)) for name, each in steps.items()]
+        found.sort(key=lambda family: (family.name in self.silent, family.middle.fidelity))
+        return tuple(found)
+
+    @property
+    def unaltered(self) -> ShiftStep:
+        """What is to say of the images themselves."""
+        return self._step(None, self.ours.unaltered, self.theirs.unaltered)
+
+    def _step(self, severity: Severity | None, ours: _Cut, theirs: _Cut) -> ShiftStep:
+        mine, others = (logits_of(cut.scores, self.ours.positive) for cut in (ours, theirs))
+        once = np.ones((1, len(mine)))
+        return ShiftStep(
+            severity=severity,
+            images=len(mine),
+            accuracy=self.ours.accuracy(ours),
+            reference_accuracy=self.theirs.accuracy(theirs),
+            auc=self.ours.auc(ours),
+            reference_auc=self.theirs.auc(theirs),
+            fidelity=float(correlation(mine, others, once)[0]),
+            agreement=float((ours.scores.argmax(axis=1) == theirs.scores.argmax(axis=1)).mean()),
+            mean_difference=float(mean_difference(mine, others, once)[0]),
         )
-        for place in order
-    )
+
+    def parted(self, family: str) -> tuple[Parted, ...]:
+        """Return the pictures of a family, at the middle severity, on which both are most apart."""
+        (cell,) = (
+            cell for cell in self.cells if (cell.family, cell.severity) == (family, "middle")
+        )
+        mine, other = self.ours.cut(cell).scores, self.theirs.cut(cell).scores
+        apart = np.abs(mine - other).max(axis=1)
+        order: list[int] = np.argsort(-apart, kind="stable")[:PARTED].tolist()
+        return tuple(
+            Parted(
+                row=int(cell.rows[place]),
+                probability=float(mine[place, self.ours.positive]),
+                reference=float(other[place, self.ours.positive]),
+            )
+            for place in order
+        )

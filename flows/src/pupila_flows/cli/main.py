@@ -319,13 +319,20 @@ def _print_gate_of(plan: Plan) -> None:
 
 
 def _print_result(result: RunResult, path: Path) -> None:
-    from pupila_flows.report.terminal import gain_rows, result_rows, seed_rows, trial_rows
+    from pupila_flows.report.terminal import (
+        gain_rows,
+        result_rows,
+        seed_rows,
+        shift_rows,
+        trial_rows,
+    )
 
     for sentence in result.unproven:
         say(f"warning: {sentence}", file=sys.stderr)
     _print_checks([check for check in result.data.checks if not check.passed])
     print_table(result_rows(result))
     print_table(trial_rows(result))
+    print_table(shift_rows(result))
     print_table(seed_rows(result, path.parent))
     print_table(gain_rows(result, path.parent))
     for entry in result.entries:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pupila.errors import PupilaError, nearest
 from pupila_flows.gate.answers import Answers, Bools, Rows
+from pupila_flows.gate.fidelity import FidelityAtLeast
 from pupila_flows.gate.rules import (
     OTHER_IMAGES,
     POSITIVE_IMAGES,
@@ -146,6 +147,9 @@ SPECIFICITY = Condition(
 AGREEMENT = Condition(
     field="agreement", title="agreement", limit=AtLeast(correct=_agrees, needs_teacher=True)
 )
+FIDELITY = Condition(
+    field="fidelity", title="fidelity on altered images", unit=AREA, limit=FidelityAtLeast()
+)
 SIZE = Condition(
     field="size_bytes",
     title="size",
@@ -179,7 +183,7 @@ ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was asked."""
 
 CONDITIONS: tuple[Condition, ...] = (
-    *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, SIZE, LATENCY),
+    *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, FIDELITY, SIZE, LATENCY),
     *(CHANCE, RUNS, COMPARISON, GROUPS, ANYTHING),
 )
 

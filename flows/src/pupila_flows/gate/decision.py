@@ -19,7 +19,7 @@ from pupila.errors import PupilaError
 from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
 from pupila_flows.gate.answers import Answers, Rows
-from pupila_flows.gate.conditions import limit_rule, margin_rule
+from pupila_flows.gate.conditions import FIDELITY, limit_rule, margin_rule
 from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
 from pupila_flows.gate.rules import LimitRule, MarginRule, validation_accuracy
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict, WrongImage
@@ -104,6 +104,8 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
     )
     for field, limit in section.limits.asked.items():
         yield _limit_finding(question, case, ours, field, limit)
+    if section.fidelity is not None and case.teacher is not None:
+        yield _limit_finding(question, case, ours, FIDELITY.field, section.fidelity)
 
 
 def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
@@ -251,7 +253,7 @@ def _limit_finding(
         interval=result.interval,
         limit=limit,
         needs_images=result.needs_images if result.verdict == "inconclusive" else None,
-        tested=len(question.test),
+        tested=result.tested or len(question.test),
         images=() if result.verdict == "pass" else _wrong(question, ours, theirs, rule),
         text="",
     )

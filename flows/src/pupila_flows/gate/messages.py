@@ -16,7 +16,7 @@ from pupila_flows.gate.conditions import (
     margin_rule,
 )
 from pupila_flows.gate.inputs import Earlier, Question, Side
-from pupila_flows.gate.rules import ALL_IMAGES, AskedImages, LimitRule, MarginRule
+from pupila_flows.gate.rules import AskedImages, LimitRule, MarginRule
 from pupila_flows.gate.units import Unit, percent
 from pupila_flows.results import Finding, GateResult, Verdict
 
@@ -206,14 +206,14 @@ def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
     if finding.verdict == "pass":
         verdict = f"it keeps to the limit, {bound}"
     elif finding.verdict == "inconclusive":
-        needed = _needed(finding, ALL_IMAGES)
+        needed = _needed(finding, rule.images)
         verdict = f"that leaves open whether it is {bound}{needed}"
     else:
         verdict = f"{unit.amount(abs(finding.value - finding.limit))} {rule.missed} {bound}"
     figure = f"{_capital(condition.title)}{with_whom} is {unit.value(finding.value)}{interval}"
     return finding.model_copy(
         update={
-            "text": f"{figure}: {verdict}.",
+            "text": f"{figure}: {verdict}.{rule.note(own)}",
             "advice": _advice(finding, rule, unit, own, question),
         }
     )
@@ -253,7 +253,8 @@ def _advice(
     better = _better(rule, unit, own, question)
     if finding.verdict == "inconclusive":
         where = " of that group" if finding.group else ""
-        return f"Add test images{where}. {better}".strip()
+        more = rule.more if isinstance(rule, LimitRule) else f"Add test images{where}."
+        return f"{more} {better}".strip()
     return f"{better}{rule.advice}"
 
 

@@ -144,7 +144,9 @@ class LimitResult:
     value: float
     interval: Estimate | None = None
     needs_images: int | None = None
-    """Test images that would decide it, where they can be computed."""
+    """Images that would decide it, where they can be computed."""
+    tested: int | None = None
+    """Images that it was asked of, where those are not all test images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,9 @@ class LimitRule(ABC):
 
     advice: str = _IMPROVE
     """What to try after a failure."""
+    more: str = "Add test images."
+    """What to try where it is open."""
+    images: AskedImages = ALL_IMAGES
     needs_teacher: bool = False
     """Whether it cannot be asked without a teacher."""
 
@@ -173,6 +178,10 @@ class LimitRule(ABC):
     def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
         """Return the rows that speak against the artifact."""
         return np.array([], np.int64)
+
+    def note(self, ours: Side) -> str:
+        """Return a last sentence about the figure."""
+        return ""
 
     def ranking(self, unit: Unit) -> Ranking:
         """Return the order in which other steps of the run are named."""

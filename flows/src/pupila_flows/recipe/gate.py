@@ -10,6 +10,10 @@ from pupila_flows.recipe.section import Section
 
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
+FIDELITY = 0.8
+"""Parts, on the images of another hospital, pupils that hold from those that do not: see
+docs/shift.md."""
+
 
 def _known_anchor(value: object) -> object:
     if value in ("first", "none") or (type(value) is int and value > 0):
@@ -79,6 +83,11 @@ class GateSection(Section):
         description="Largest losses against the teacher, shown on the same test images; by default "
         "0.05 of each, also where only `limits` are given. Written as `{}`, none is asked.",
     )
+    fidelity: Margin | None = Field(
+        default=FIDELITY,
+        description="Fidelity to the teacher on altered images (see `shift`), at least: the lower "
+        "end of its interval counts. Asked of models with a teacher; `null` asks for none.",
+    )
     published: Margins | None = Field(
         default=None,
         description="The same against what is published now; by default the same margins. Written "
@@ -111,14 +120,20 @@ class GateSection(Section):
             parts.append(f"of {_listed(self.published) or 'nothing'} against what is published")
         if self.limits.asked:
             parts.append(f"limits of {_listed(self.limits)}")
+        if self.fidelity is not None:
+            unsaid = "" if "fidelity" in self.model_fields_set else " by default"
+            parts.append(f"fidelity from {self.fidelity:.10g}{unsaid} on altered images")
         return ", ".join(parts)
 
     @property
     def asks(self) -> bool:
         """Whether there is any condition."""
-        return bool(
-            self.margins.asked or self.limits.asked or (self.published or self.margins).asked
-        )
+        return self.asks_of_first or bool(self.against_published.asked)
+
+    @property
+    def asks_of_first(self) -> bool:
+        """Whether anything is asked of a first version, with no other to compare with."""
+        return bool(self.margins.asked or self.limits.asked or self.fidelity is not None)
 
 
 def _listed(section: Margins | Limits) -> str:

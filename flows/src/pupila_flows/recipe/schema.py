@@ -27,6 +27,7 @@ from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.recipe.section import Section
+from pupila_flows.recipe.shift import ShiftSection
 
 
 def _recipe_name(text: str) -> str:
@@ -286,6 +287,11 @@ class Recipe(Section):
     steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
     evaluate: EvaluateSection = Field(
         default_factory=EvaluateSection, description="How every artifact is judged."
+    )
+    shift: ShiftSection | None = Field(
+        default=None,
+        description="Holds every model that a teacher had a part in, and its control, against the "
+        "teacher on altered images. A gate with `fidelity` does so for the models that it judges.",
     )
     gate: GateSection | None = Field(
         default=None,

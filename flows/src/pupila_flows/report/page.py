@@ -32,6 +32,7 @@ from pupila_flows.report.sections.mistakes import mistakes
 from pupila_flows.report.sections.open_set import gate_table
 from pupila_flows.report.sections.pruning import pruning_curves
 from pupila_flows.report.sections.seeds import seed_table, seeds_note
+from pupila_flows.report.sections.shift import shift_report
 from pupila_flows.report.templating import fill
 from pupila_flows.results import DataSummary, RunResult
 
@@ -95,6 +96,7 @@ def render(result: RunResult, folder: Path) -> str:
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
         gates=gate_table(lineage),
+        shift=shift_report(result, lineage, folder),
         release=gate.panels(result, folder),
         release_words=gate.WORDS,
         release_notes=gate.notes(result),

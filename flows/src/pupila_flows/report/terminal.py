@@ -128,6 +128,22 @@ def _trial(tried: Tried) -> dict[str, str]:
     }
 
 
+def shift_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return one row per artifact that was held against its teacher on altered images."""
+    return [
+        {
+            "altered images": entry.name,
+            "teacher": found.reference,
+            "fidelity": _interval(found.value),
+            "on validation": f"{found.validation.value:.3f}" if found.validation else "",
+            "worst family": f"{found.worst.name} {found.worst.middle.fidelity:.3f}",
+            "unaltered": f"{found.unaltered.fidelity:.3f}",
+        }
+        for entry in result.entries
+        if (found := entry.shift)
+    ]
+
+
 def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
     """Return one row per artifact with its figures over all seeds; none where there is one seed.
 

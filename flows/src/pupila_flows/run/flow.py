@@ -33,7 +33,7 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
-from pupila_flows.report.terminal import result_rows
+from pupila_flows.report.terminal import result_rows, shift_rows
 from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
@@ -58,6 +58,7 @@ from pupila_flows.run.prepare import (
 )
 from pupila_flows.run.prove import proven_teachers
 from pupila_flows.run.publish import publish_run
+from pupila_flows.run.shift import judge_shifts
 from pupila_flows.run.verdicts import tell_change
 from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import DEFAULT, Workspace
@@ -144,7 +145,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         run = replace(run, proven=proven_teachers(as_given, teachers))
         made = _make_all(run, teachers)
         judged = make_pages(run, judge_all(run, made, only_last=swept), made)
-        entries = try_all(run, judged)
+        entries = judge_shifts(run, try_all(run, judged), gated=not swept)
         gate = None if swept else ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
@@ -225,6 +226,8 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
     write_atomically(path, result.model_dump_json(indent=2).encode())
     with best_effort("the results"):
         create_table_artifact(result_rows(result), key=f"{result.name}-results")
+        if shifted := shift_rows(result):
+            create_table_artifact(shifted, key=f"{result.name}-shift")
     return path
 
 

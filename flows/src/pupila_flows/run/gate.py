@@ -157,7 +157,9 @@ def _side(entry: Entry) -> Side | None:
     if entry.evaluation is None:
         return None
     threshold = entry.record.threshold if entry.record else None
-    return Side(name=entry.name, evaluation=entry.evaluation, threshold=threshold)
+    return Side(
+        name=entry.name, evaluation=entry.evaluation, threshold=threshold, shift=entry.shift
+    )
 
 
 def made_words(entry: Entry, entries: Mapping[str, Entry]) -> str:

@@ -21,9 +21,10 @@ def asks(context: Context) -> Iterator[Mistake]:
     if not section.asks:
         yield (
             ("gate",),
-            "gate asks nothing: give `margins` or `limits`, or leave both out for margins.",
+            "gate asks nothing: give `margins`, `limits` or `fidelity`, or leave them out for "
+            "margins and fidelity.",
         )
-    elif not (section.margins.asked or section.limits.asked):
+    elif not section.asks_of_first:
         yield (
             ("gate", "published"),
             "gate.published alone asks nothing of a first version, with which there is nothing to "

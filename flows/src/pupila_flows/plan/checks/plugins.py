@@ -50,6 +50,7 @@ def _called(context: Context) -> Iterator[_Called]:
         for plugin in step.config.uses():
             yield ("steps", name, "with"), plugin, installed()
     yield from _swept(context)
+    yield from _shifts(context)
     for location, made in judged_formats(context):
         try:
             yield location, plugins.runner(made), plugins
@@ -60,6 +61,16 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("evaluate", "runtimes", number), plugins.runtime(name), plugins
         except PupilaError:
             continue
+
+
+def _shifts(context: Context) -> Iterator[_Called]:
+    """Yield the families of alterations that a recipe names."""
+    section = context.recipe.shift if context.recipe else None
+    for number, name in enumerate(section.families if section else ()):
+        try:
+            yield ("shift", "families", number), context.plugins.shift(name), context.plugins
+        except PupilaError:
+            continue  # another check tells of it
 
 
 def _swept(context: Context) -> Iterator[_Called]:

@@ -23,6 +23,11 @@ def thumbnail(path: Path | None) -> str | None:
         image = decode(path)
     except PupilaError:
         return None
+    return as_thumbnail(image)
+
+
+def as_thumbnail(image: Image.Image) -> str:
+    """Return a picture as a small JPEG `data:` address; it itself becomes small."""
     image.thumbnail((_SIDE_PIXELS, _SIDE_PIXELS), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_JPEG_QUALITY, optimize=True)

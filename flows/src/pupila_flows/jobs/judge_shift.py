@@ -1,0 +1,87 @@
+"""Hold an artifact against its teacher on altered images, in the runtime of its format."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.digest import digest_json
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila.shift.figures import ShiftFigures
+from pupila.shift.suite import Suite, judge_shift
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.recipe.shift import ShiftSection
+from pupila_flows.workspace import Workspace
+
+_FIGURES = tuple(ShiftFigures.model_fields)
+
+
+def suite_of(section: ShiftSection) -> Suite:
+    """Return the suite that a recipe asks for."""
+    return Suite(section.families, section.images, section.seed)
+
+
+class JudgeShift(Job[ShiftFigures]):
+    """Ask artifact and teacher about the altered test images, and the validation images."""
+
+    runs_models: ClassVar[bool] = True
+    returns: ClassVar[Any] = ShiftFigures
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    reference: tuple[str, str]
+    """Name and digest of the teacher."""
+    images: ImagesByContent
+    """Those of every split."""
+    patients: str
+    """Digest of the column by which intervals are computed."""
+    positive: str
+    section: ShiftSection
+    figures: tuple[str, ...] = _FIGURES
+    """Where there is one more, what was judged before is judged again."""
+    code: Code
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        name: str,
+        artifact: Artifact,
+        reference: tuple[str, Artifact],
+        dataset: Dataset,
+        positive: str,
+        section: ShiftSection,
+    ) -> JudgeShift:
+        """Return the job for an artifact and its teacher."""
+        registry = installed()
+        teacher, model = reference
+        families = [registry.shift(each) for each in section.families]
+        runners = [registry.runner(each.format) for each in (artifact, model)]
+        patients = dataset.patients
+        return cls(
+            workspace=workspace,
+            title=f"shift-{name}",
+            artifact=artifact.digest,
+            reference=(teacher, model.digest),
+            images=Images.of(dataset, workspace),
+            patients=digest_json(None if patients is None else patients.tolist()),
+            positive=positive,
+            section=section,
+            code=code_of(*families, *runners),
+        )
+
+    def run(self, progress: Progress) -> ShiftFigures:
+        store, dataset = self.workspace.store, self.images.read(self.workspace)
+        name, teacher = self.reference
+        return judge_shift(
+            store.open(self.artifact),
+            dataset,
+            (name, store.open(teacher)),
+            suite=suite_of(self.section),
+            positive=self.positive,
+            predictions=self.workspace.predictions,
+            progress=progress,
+        )

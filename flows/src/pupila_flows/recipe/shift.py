@@ -1,0 +1,32 @@
+"""The recipe's section `shift`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pupila.fidelity import LEAST_IMAGES
+from pupila.shift import FAMILIES
+from pupila.shift.suite import IMAGES
+from pupila_flows.recipe.section import Section
+
+
+class ShiftSection(Section):
+    """Holds pupils against their teachers on images that are altered as other places differ."""
+
+    families: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default=FAMILIES,
+        description="Families of alterations, by name (see `pupila plugins`); by default those "
+        "that Pupila brings.",
+    )
+    images: int = Field(
+        default=IMAGES,
+        ge=2 * LEAST_IMAGES,
+        le=10_000,
+        description="Images of each family at the middle severity, drawn evenly from the classes; "
+        "at the others half of them.",
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the alterations; that of the run has no part in them."
+    )

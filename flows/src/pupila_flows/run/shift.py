@@ -1,0 +1,77 @@
+"""Holds models against their teachers on altered images: all, or those that the gate judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prefect import get_run_logger
+
+from pupila.artifact import Artifact
+from pupila_flows.jobs.judge_shift import JudgeShift
+from pupila_flows.recipe.gate import GateSection
+from pupila_flows.recipe.shift import ShiftSection
+from pupila_flows.results import Entry
+from pupila_flows.run.context import Run
+from pupila_flows.run.gate import judged_by
+from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
+
+
+def judge_shifts(run: Run, entries: Sequence[Entry], *, gated: bool) -> list[Entry]:
+    """Complete entries with what they answer to altered images, one after another.
+
+    With a section `shift` these are all that a teacher had a part in, and their controls; without,
+    where the run is `gated` and the gate asks for fidelity, those that the gate judges.
+    """
+    recipe = run.plan.recipe
+    asked = _asked(recipe.shift, recipe.gate if gated else None, entries)
+    by_name = {entry.name: entry for entry in entries}
+    behind = _teachers(by_name)
+    section = recipe.shift or ShiftSection()
+    return [
+        _judged(run, section, entry, by_name.get(behind.get(entry.name) or ""))
+        if entry.name in asked
+        else entry
+        for entry in entries
+    ]
+
+
+def _asked(
+    section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
+) -> set[str]:
+    """Return the names of the entries that are held against a teacher."""
+    if section is not None:
+        return {entry.name for entry in entries if entry.kind == "step"}
+    if gate is None or gate.fidelity is None:
+        return set()
+    return {entry.name for entry in judged_by(gate, entries)}
+
+
+def _teachers(entries: Mapping[str, Entry]) -> dict[str, str | None]:
+    """Return the teacher of each entry; of a control, that of what it is the control of."""
+    controls = {
+        entry.control: entry.reference for entry in entries.values() if entry.control is not None
+    }
+    return {name: entry.reference or controls.get(name) for name, entry in entries.items()}
+
+
+def _judged(run: Run, section: ShiftSection, entry: Entry, teacher: Entry | None) -> Entry:
+    """Complete an entry; one that cannot be asked stays as it is, and the log tells why."""
+    models = [_artifact(run, each) for each in (entry, teacher)]
+    if models[0] is None or models[1] is None or teacher is None:
+        return entry
+    reference = (teacher.name, models[1])
+    job = JudgeShift.of(
+        *(run.workspace, entry.name, models[0], reference, run.dataset, run.positive, section)
+    )
+    state = run_job(job)
+    if not state.is_completed():
+        get_run_logger().error("%s on altered images: %s", entry.name, reason_of(state))
+        return entry
+    return entry.model_copy(update={"shift": result_of(state).value})
+
+
+def _artifact(run: Run, entry: Entry | None) -> Artifact | None:
+    """Return the artifact of an entry that was judged."""
+    if entry is None or entry.evaluation is None or entry.artifact is None:
+        return None
+    return run.workspace.store.open(entry.artifact)

@@ -1,0 +1,105 @@
+"""What the gate says of answers to altered images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gate_cases import ACCURACY, Sides, answered, asked, shifted
+
+from pupila.shift.figures import ShiftFigures
+from pupila_flows.gate.decision import decide
+from pupila_flows.recipe.gate import GateSection, Limits, Margins
+from pupila_flows.results import Finding, GateResult, Verdict
+
+
+def fidelity(result: GateResult) -> Finding | None:
+    (artifact,) = result.artifacts
+    found = [each for each in artifact.findings if each.condition == "fidelity"]
+    return found[0] if found else None
+
+
+def decided(
+    folder: Path, shift: ShiftFigures | None, section: GateSection | None = None
+) -> GateResult:
+    side = Sides(folder)
+    artifact = side("int8", answered(4), shift=shift)
+    section = section or GateSection(margins=ACCURACY)
+    return decide(asked(section, artifact, side("teacher", answered(4), shift=None)))
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict", "words"),
+    [
+        (0.90, 0.81, 0.95, "pass", "it keeps to the limit, at least 0.800"),
+        (0.90, 0.80, 0.95, "pass", "it keeps to the limit"),
+        (0.83, 0.77, 0.88, "inconclusive", "about 96 test images of each family"),
+        (0.78, 0.70, 0.84, "inconclusive", "about 216 test images of each family"),
+        (0.70, 0.63, 0.76, "fail", "0.100 too low, as it must be at least 0.800"),
+    ],
+)
+def test_the_lower_end_of_the_interval_decides(
+    tmp_path: Path, value: float, low: float, high: float, verdict: Verdict, words: str
+):
+    result = decided(tmp_path, shifted(value, low, high))
+    found = fidelity(result)
+    assert found is not None
+    assert (found.verdict, found.value, found.limit, found.against) == (
+        verdict,
+        value,
+        0.8,
+        "teacher",
+    )
+    assert words in found.text
+    assert "The worst family is hue, with" in found.text
+    assert result.verdict == verdict
+
+
+def test_a_failure_says_what_to_try_and_what_does_better_on_validation_images(tmp_path: Path):
+    side = Sides(tmp_path)
+    ours = side("int8", answered(4), shift=shifted(0.5, 0.4, 0.6, validation=0.52))
+    question = asked(GateSection(margins=ACCURACY), ours, side("teacher", answered(4)))
+    rival = side("deeper", answered(4), shift=shifted(0.9, 0.8, 0.95, validation=0.91))
+    found = fidelity(decide(question.model_copy(update={"rivals": (ours, rival)})))
+    assert found is not None
+    assert found.advice.startswith(
+        "Of this run, deeper (fidelity 0.910) does better on altered validation images. "
+    )
+    assert "the beginning of its teacher" in found.advice
+
+
+def test_without_answers_nothing_is_shown(tmp_path: Path):
+    result = decided(tmp_path, None)
+    found = fidelity(result)
+    assert found is not None
+    assert result.verdict == found.verdict == "inconclusive"
+    assert "there are no answers to altered images" in found.text
+
+
+@pytest.mark.parametrize(
+    ("section", "is_asked"),
+    [
+        (GateSection(), True),
+        (GateSection(margins=Margins(), limits=Limits(size_bytes=9)), True),
+        (GateSection(margins=ACCURACY, fidelity=None), False),
+    ],
+)
+def test_it_is_asked_unless_a_recipe_says_that_it_is_not(
+    tmp_path: Path, section: GateSection, is_asked: bool
+):
+    result = decided(tmp_path, shifted(0.9, 0.85, 0.95), section)
+    assert (fidelity(result) is not None) is is_asked
+
+
+def test_a_model_without_a_teacher_is_asked_nothing(tmp_path: Path):
+    side = Sides(tmp_path)
+    section = GateSection(margins=Margins(), limits=Limits(size_bytes=10**6))
+    result = decide(asked(section, side("int8", answered(4), shift=None), None))
+    assert fidelity(result) is None
+    assert result.verdict == "pass"
+
+
+def test_the_floor_is_told_in_words():
+    assert GateSection().words.endswith("fidelity from 0.8 by default on altered images")
+    assert GateSection(fidelity=0.9).words.endswith("fidelity from 0.9 on altered images")
+    assert "fidelity" not in GateSection(fidelity=None).words
