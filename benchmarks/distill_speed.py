@@ -172,7 +172,7 @@ def run_distiller(config: Distillation, teachers: list[Artifact], dataset: Datas
     keras.utils.set_random_seed(SEED)
     images = labelled(dataset.select("train"), config)
     validation = labelled(dataset.select("validation"), config)
-    student = config.architecture.load()(INPUT, len(CLASSES))
+    student = installed().student(str(config.student)).load()(INPUT, len(CLASSES))
     distiller = keras.distillation.Distiller(
         with_logits([load(teacher) for teacher in teachers]),
         student,

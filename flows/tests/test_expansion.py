@@ -26,6 +26,10 @@ class Training(Config):
     epochs: int = Field(default=3, ge=1, description="Passes over the data.")
     views: Views = Field(default=Views(), description="Of each image.")
 
+    def check_inputs(self, count: int) -> None:
+        if self.student == "beginning" and not count:
+            raise PupilaError("It begins as its teacher does.")
+
 
 class Distillation(Training):
     alpha: float = Field(default=0.1, ge=0, le=1, description="Weight of the labels.")
@@ -123,6 +127,12 @@ def test_no_control_is_made_where_none_is_wanted(tmp_path: Path):
     steps = "steps: {pupil: {use: distill, from: big, control: false}}"
     (node,) = expand(_plan(tmp_path, steps))
     assert node.control is None
+
+
+def test_settings_that_cannot_do_without_a_teacher_have_no_control(tmp_path: Path):
+    steps = "steps: {pupil: {use: distill, from: big, with: {student: beginning}}}"
+    (node,) = expand(_plan(tmp_path, steps))
+    assert (node.control, node.taught) == (None, True)
 
 
 def test_pupils_of_like_settings_share_one_control(tmp_path: Path):

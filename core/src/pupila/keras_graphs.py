@@ -30,18 +30,21 @@ def flatten(model: Any) -> Any:
 class Calls:
     """Calls every layer of a model anew, in topological order, nested models from within.
 
+    With `shape`, on an input `(height, width, channels)` that may differ from the model's own.
+
     Raises:
         PupilaError: the model is no graph of layers.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shape: tuple[int, ...] | None = None) -> None:
         if not _is_graph(model):
             raise PupilaError(
                 f"The model {model.name!r} is a {type(model).__name__}, whose layers cannot be "
                 f"told apart. Give a Sequential or functional Keras model."
             )
         (given,) = model.inputs
-        self.image = keras.Input(batch_shape=given.shape, dtype=given.dtype, name=given.name)
+        batch_shape = (given.shape[0], *(shape or given.shape[1:]))
+        self.image = keras.Input(batch_shape=batch_shape, dtype=given.dtype, name=given.name)
         self.made: list[tuple[Any, Any]] = []
         """Each layer called, and what it gave."""
         self._names: dict[str, Any] = {given.name: None}
@@ -71,6 +74,12 @@ class Calls:
     def _make_name_unique(self, layer: Any, model: Any) -> None:
         while self._names.setdefault(layer.name, layer) is not layer:
             layer.name = f"{model.name}_{layer.name}"
+
+
+def read_by(given: Any) -> list[Any]:
+    """Return the tensors that the layer read which gave this one; none of an input's."""
+    history = given._keras_history
+    return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
 def _is_graph(layer: Any) -> bool:

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 from pupila.digest import digest_json
+from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, StepPlugin, Technique
 from pupila_flows.data.exclude import Without
 from pupila_flows.plan.plan import Plan, PlannedStep, configured
@@ -139,13 +140,22 @@ def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
 
 
 def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
-    """Return the same training without a teacher; None where there is none, or none is wanted."""
+    """Return the same training without a teacher.
+
+    None where there is none, where none is wanted, and where the settings cannot do without one.
+    """
     plugin = step.control
     if plugin is None:
         return None
     known = plugin.config.model_fields
-    config = {k: v for k, v in node.config.model_dump().items() if k in known}
-    alone = replace(node, plugin=plugin, config=plugin.config.model_validate(config))
+    config = plugin.config.model_validate(
+        {k: v for k, v in node.config.model_dump().items() if k in known}
+    )
+    try:
+        config.check_inputs(0)
+    except PupilaError:
+        return None
+    alone = replace(node, plugin=plugin, config=config)
     return _untaught(alone, (), _without_teacher(node, plugin, plan), plan)
 
 

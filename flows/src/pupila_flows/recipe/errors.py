@@ -72,7 +72,10 @@ def _told(
     found: ErrorDetails, source: Source, model: type[BaseModel], base: Location
 ) -> tuple[Location, str]:
     """Return where a finding is to be told, and in what words."""
-    where = found["loc"]
+    if found["loc"] and found["loc"][-1] == _KEY:
+        *parent, name = (*base, *found["loc"][:-1])
+        return (*parent, name), f"{dotted(tuple(parent))}: the name {name!r} {sentence(found)}."
+    where = tuple(part for part in found["loc"] if not _is_tag(part))
     location = (*base, *where)
     if found["type"] == "extra_forbidden":
         fields = _fields_at(model, where[:-1])
@@ -81,13 +84,15 @@ def _told(
         return location, f"{dotted(location)} is no known field.{hint}{known}"
     if found["type"] == "missing":
         return location, f"{dotted(location)} is missing."
-    if where and where[-1] == _KEY:
-        *parent, name = location[:-1]
-        return location[:-1], f"{dotted(tuple(parent))}: the name {name!r} {sentence(found)}."
     if found["type"] == "string_type" and isinstance(found["input"], bool | int | float | date):
         return _unquoted(location, source)
     words = sentence(found).removesuffix(".")
     return location, f"{dotted(location)}{_received(found)}: {words}.{_hint(found)}"
+
+
+def _is_tag(part: int | str) -> bool:
+    """Whether it stands for a member of a union, as `pydantic.Tag("[name]")`; no name begins so."""
+    return isinstance(part, str) and part.startswith("[")
 
 
 def _unquoted(location: Location, source: Source) -> tuple[Location, str]:

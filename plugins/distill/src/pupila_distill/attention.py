@@ -49,11 +49,11 @@ from pupila import Artifact, Dataset, Product, PupilaError, Step
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
-from pupila.training.student import build_student
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.training.teacher import ask, check_teacher
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
+from pupila_distill.new_student import input_of, new_student
 from pupila_distill.stages import Size, size_of, with_stages
 
 keras = import_keras()
@@ -72,8 +72,8 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
     """
     config = step.config
     images, (_, validation) = taught_images(step), splits(step)
-    sizes = _student_sizes(config, len(validation.classes))
     _check(step, validation)
+    sizes = _student_sizes(step, len(validation.classes))
     maps = _teacher_maps(step, images, sizes)
     sizes = _compared(sizes, maps[0].shape[1])
     answers = ask(step, images, validation)
@@ -162,14 +162,15 @@ def _side_by_side(tensors: Sequence[Any]) -> Any:
     return ops.concatenate(flat, axis=-1)
 
 
-def _student_sizes(config: AttentionDistillation, classes: int) -> list[Size]:
+def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size]:
     """Return the sizes of the student's deepest stages, largest first."""
-    staged = with_stages(build_student(config.architecture, config.input, classes))
-    sizes = [size_of(each) for each in staged.outputs[1:]]
+    student = new_student(step, classes)
+    sizes = [size_of(each) for each in with_stages(student).outputs[1:]]
     if not sizes:
+        seen = input_of(student)
         raise PupilaError(
-            f"The student {config.student!r} has no feature map of more than one position at "
-            f"{config.input.height} x {config.input.width} px, so it has no attention to learn. "
+            f"The student {student.name!r} has no feature map of more than one position at "
+            f"{seen.height} x {seen.width} px, so it has no attention to learn. "
             f"Raise `size`, or choose another `student`."
         )
     return sizes[-_MOST_PAIRS:]

@@ -2,25 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import (
+    ByteSize,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from pupila import InputContract, PupilaError, Student, installed
-from pupila.plugin import Plugin
+from pupila import PupilaError, Student, installed
+from pupila.plugin import Config, Plugin
 from pupila.training.schedule import Schedule
 from pupila.views import Augmentation
+
+
+class Beginning(Config):
+    """A student that is the beginning of its teacher, see `pupila.training.beginning`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True
+    )
+
+    origin: Literal["teacher"] = Field(
+        alias="from",
+        description="The teacher in the step's `from`; of several, the one whose answers to the "
+        "validation images have the lowest cross-entropy with the labels.",
+    )
+    until: str | None = Field(
+        default=None, description="Name of the last of the teacher's layers that it has."
+    )
+    max_bytes: ByteSize | None = Field(
+        default=None,
+        gt=0,
+        description="Bytes of the student as int8, at most, as `500kB`; estimated.",
+    )
+    share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The same as a part of the teacher's bytes; 0.1 where nothing else is said.",
+    )
+    head: int = Field(
+        default=192,
+        ge=0,
+        description="Filters of the 1x1 convolution behind the teacher's layers; 0: none.",
+    )
+    normalisation: Literal["kept", "learned"] = Field(
+        default="kept",
+        description="Whether the teacher's batch normalisation goes on with its own statistics, or "
+        "learns new ones from the batches.",
+    )
+
+    @model_validator(mode="after")
+    def _says_one_size(self) -> Self:
+        names = ("until", "max_bytes", "share")
+        said = [name for name in names if getattr(self, name) is not None]
+        if len(said) > 1:
+            raise ValueError(f"{' and '.join(said)} each say how long it is: leave all but one out")
+        return self
+
+
+def _kind_of_student(student: Any) -> str:
+    return "[beginning]" if isinstance(student, Mapping | Beginning) else "[name]"
+
+
+_BEGINNING_RATE = 1e-3
+"""Learning rate of a student whose weights are worth keeping."""
 
 
 class Training(Schedule):
     """Which student is trained, and how long."""
 
-    student: str = Field(default="mobile-xs", description="Name of the small architecture.")
+    student: Annotated[
+        Annotated[str, Tag("[name]")] | Annotated[Beginning, Tag("[beginning]")],
+        Discriminator(_kind_of_student),
+    ] = Field(
+        default="mobile-xs",
+        description="Name of a small architecture; or `{from: teacher, …}`: the beginning of the "
+        "teacher, with its weights and a new head.",
+    )
+    learning_rate: float = Field(
+        default=6e-3,
+        gt=0,
+        le=1,
+        description="Highest rate of AdamW, which falls to 0 by a cosine; "
+        f"{_BEGINNING_RATE} where left out and the student is the beginning of a teacher.",
+    )
     size: int | None = Field(
         default=None,
         ge=32,
-        description="Rows and columns of the student's input in pixels; its own where left out.",
+        description="Rows and columns of the student's input in pixels; where left out its own, "
+        "or the teacher's of which it is the beginning.",
     )
     unlabelled: bool = Field(
         default=True,
@@ -28,28 +105,35 @@ class Training(Schedule):
         "from too: labelled ones are shown again in their place.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spares_inherited_weights(cls, given: dict[str, Any]) -> dict[str, Any]:
+        begins = _kind_of_student(given.get("student")) == "[beginning]"
+        return {"learning_rate": _BEGINNING_RATE, **given} if begins else given
+
     @field_validator("student")
     @classmethod
-    def _is_installed(cls, name: str) -> str:
-        try:
-            installed().student(name)
-        except PupilaError as error:
-            raise ValueError(str(error)) from None
-        return name
+    def _is_installed(cls, student: str | Beginning) -> str | Beginning:
+        if isinstance(student, str):
+            _check_student(student)
+        return student
 
-    @property
-    def architecture(self) -> Student:
-        """The student's descriptor."""
-        return installed().student(self.student)
+    def check_inputs(self, count: int) -> None:
+        if not count and isinstance(self.student, Beginning):
+            raise PupilaError(
+                "`student` is the beginning of a teacher, but no teacher has a part in this step: "
+                "give `student` the name of an architecture."
+            )
 
     def uses(self) -> Sequence[Plugin]:
-        return (self.architecture,)
+        return () if isinstance(self.student, Beginning) else (installed().student(self.student),)
 
-    @property
-    def input(self) -> InputContract:
-        """What the student will be given."""
-        side = self.size or self.architecture.size
-        return InputContract(height=side, width=side)
+
+def _check_student(name: str) -> None:
+    try:
+        installed().student(name)
+    except PupilaError as error:
+        raise ValueError(str(error)) from None
 
 
 class Teaching(Training):
@@ -77,6 +161,7 @@ class Distillation(Teaching):
     )
 
     def check_inputs(self, count: int) -> None:
+        super().check_inputs(count)
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
                 f"`weights` has {len(self.weights)} numbers, {list(self.weights)!r}, where `from` "
@@ -156,7 +241,8 @@ class EvolutionaryDistillation(Training):
     @field_validator("teacher")
     @classmethod
     def _teacher_is_installed(cls, name: str) -> str:
-        return cls._is_installed(name)
+        _check_student(name)
+        return name
 
     @property
     def evolving(self) -> Student:
@@ -164,4 +250,4 @@ class EvolutionaryDistillation(Training):
         return installed().student(self.teacher)
 
     def uses(self) -> Sequence[Plugin]:
-        return (self.architecture, self.evolving)
+        return (*super().uses(), self.evolving)

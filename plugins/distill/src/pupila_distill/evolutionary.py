@@ -45,6 +45,7 @@ from pupila.training.targets import labels_of, labels_of_views, packed
 from pupila.views import AS_IS
 from pupila_distill.config import EvolutionaryDistillation
 from pupila_distill.lesson import Lesson, splits, teach
+from pupila_distill.new_student import input_of, new_student
 from pupila_distill.stages import with_stages
 
 keras = import_keras()
@@ -66,8 +67,9 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> Product:
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
+    seen = input_of(new_student(step, classes))
     keras.utils.set_random_seed(step.seed)
-    teacher = build_student(config.evolving, config.input, classes)
+    teacher = build_student(config.evolving, seen, classes)
     lesson = Lesson(
         images=images,
         targets=[
@@ -166,7 +168,7 @@ def _marked(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32
 
 def _accuracy(teacher: Any, validation: Dataset, config: EvolutionaryDistillation) -> float:
     """Return the fraction of the validation images that the teacher has right."""
-    images = Images.of(validation, config.input, [labels_of(validation)], AS_IS)
+    images = Images.of(validation, input_of(teacher), [labels_of(validation)], AS_IS)
     teacher.compile(jit_compile=False)
     answers = teacher.predict(all_in_order(images, config.batch_size), verbose=0)
     return float((answers.argmax(axis=-1) == validation.labels).mean())

@@ -17,9 +17,9 @@ from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit
 from pupila.training.loss import Loss
-from pupila.training.student import build_student
 from pupila.views import AS_IS
 from pupila_distill.config import Training
+from pupila_distill.new_student import input_of, new_student
 
 keras = import_keras()
 
@@ -70,12 +70,13 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     _, validation = splits(step)
     shown = len(taught_images(step))
     keras.utils.set_random_seed(step.seed)
-    student = build_student(config.architecture, config.input, len(validation.classes))
+    student = new_student(step, len(validation.classes))
+    seen = input_of(student)
     course = fit(
         lesson.trained(student),
         lesson.loss,
-        Images.of(lesson.images, config.input, lesson.targets, config.augmentation, shown),
-        Images.of(validation, config.input, [lesson.validation_targets], AS_IS),
+        Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown),
+        Images.of(validation, seen, [lesson.validation_targets], AS_IS),
         config,
         step.seed,
         Checkpoint(step.scratch / "training.npz", _key(step, lesson)),
@@ -86,7 +87,7 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     save(model, step.output)
     return Product(
         format="keras",
-        input=config.input,
+        input=seen,
         output=OutputContract(kind="softmax", classes=validation.classes),
         parameters=parameters(model),
         macs=macs(model),

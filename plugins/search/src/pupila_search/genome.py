@@ -16,6 +16,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila import InputContract
+from pupila.int8_size import file_bytes
 
 Kind = Literal["convolution", "separable", "inverted"]
 Activation = Literal["relu", "relu6"]
@@ -23,14 +24,6 @@ Pooling = Literal["none", "max", "average"]
 
 KINDS: tuple[Kind, ...] = ("convolution", "separable", "inverted")
 KERNELS: tuple[Literal[3, 5], ...] = (3, 5)
-
-_CHANNEL_BYTES = 26
-_LAYER_BYTES = 632
-_FILE_BYTES = 1240
-"""Of the int8 flatbuffers that ai-edge-quantizer 0.10 writes, beside one byte for each entry of a
-kernel: fitted to eight files of 2 to 18 layers (a channel's bias and scales, a layer's tensors and
-operators, what every file has). The estimate was within 1 % of seven, and 5 % under the smallest,
-of 3.6 kB."""
 
 
 class _Gene(BaseModel):
@@ -176,7 +169,7 @@ def int8_bytes(genome: Genome, input: InputContract, classes: int) -> int:
     sizes = list(layer_sizes(genome, input, classes))
     entries = sum(each.entries for each in sizes)
     channels = sum(each.channels for each in sizes)
-    return entries + _CHANNEL_BYTES * channels + _LAYER_BYTES * len(sizes) + _FILE_BYTES
+    return file_bytes(entries, channels, len(sizes))
 
 
 def macs(genome: Genome, input: InputContract, classes: int) -> int:

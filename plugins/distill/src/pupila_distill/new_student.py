@@ -1,0 +1,87 @@
+"""Builds the student of a step: a small architecture, or the beginning of its teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pupila import Artifact, InputContract, PupilaError, Step, installed
+from pupila.keras_files import load
+from pupila.training.beginning import Cut, Cuts
+from pupila.training.student import build_student
+from pupila_distill.config import Beginning, Training
+
+_SHARE = 0.1
+"""Of its teacher's bytes, where a beginning says nothing else."""
+
+_LEAST_PROBABILITY = 1e-7
+
+
+def new_student(step: Step[Any], classes: int) -> Any:
+    """Return an untrained student of raw RGB that gives logits `(batch, classes)`.
+
+    Raises:
+        PupilaError: the student refuses its size, or no teacher has such a beginning.
+    """
+    config: Training = step.config
+    if isinstance(config.student, Beginning):
+        return _beginning(step, config.student, classes)
+    architecture = installed().student(config.student)
+    return build_student(architecture, _square(config.size or architecture.size), classes)
+
+
+def input_of(student: Any) -> InputContract:
+    """Return what a student is given."""
+    _, height, width, _ = student.input_shape
+    return InputContract(height=height, width=width)
+
+
+def _square(side: int) -> InputContract:
+    return InputContract(height=side, width=side)
+
+
+def _beginning(step: Step[Any], wanted: Beginning, classes: int) -> Any:
+    teacher = _best_teacher(step)
+    cuts = Cuts(load(teacher), wanted.head, classes)
+    size = step.config.size
+    return cuts.student(
+        _cut(cuts, wanted),
+        _square(size) if size else teacher.record.input,
+        classes,
+        wanted.head,
+        keep_norms=wanted.normalisation == "kept",
+    )
+
+
+def _cut(cuts: Cuts, wanted: Beginning) -> Cut:
+    if wanted.until is not None:
+        return cuts.behind(wanted.until)
+    if wanted.max_bytes is not None:
+        return cuts.within(wanted.max_bytes)
+    return cuts.within(int((wanted.share or _SHARE) * cuts.teacher_bytes))
+
+
+def _best_teacher(step: Step[Any]) -> Artifact:
+    """Return the teacher of the lowest cross-entropy on the validation images.
+
+    Raises:
+        PupilaError: none is a Keras model.
+    """
+    readable = [teacher for teacher in step.inputs if teacher.format == "keras"]
+    if not readable:
+        formats = " and ".join(sorted({teacher.format for teacher in step.inputs}))
+        raise PupilaError(
+            f"`student` is the beginning of a teacher, but `from` has only {formats}, whose layers "
+            f"cannot be taken: give a Keras model as the teacher, or name a `student`."
+        )
+    if len(readable) == 1:
+        return readable[0]
+    return min(readable, key=lambda teacher: _cross_entropy(step, teacher))
+
+
+def _cross_entropy(step: Step[Any], teacher: Artifact) -> float:
+    validation = step.split("validation")
+    answers = step.predictions.of(teacher, validation, step.progress)
+    of_truth = answers[np.arange(len(validation)), validation.labels]
+    return float(-np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1)).mean())

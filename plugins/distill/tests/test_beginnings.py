@@ -1,0 +1,170 @@
+"""Students that begin as their teacher does, in every kind of distillation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pupila import PupilaError, keras_files
+from pupila.testing import (
+    TechniqueContract,
+    draw_colours,
+    finish_after_kill,
+    read_images,
+    store_model,
+)
+from pupila_distill.attention import distill_attention
+from pupila_distill.config import (
+    AttentionDistillation,
+    ConsistentDistillation,
+    Distillation,
+    EvolutionaryDistillation,
+    OracleDistillation,
+    Training,
+)
+from pupila_distill.new_student import new_student
+from pupila_distill.techniques import distill, distill_oracle
+
+keras = keras_files.import_keras()
+layers = keras.layers
+
+BEGINNING = {"from": "teacher", "until": "norm", "head": 4}
+QUICK = {
+    "student": BEGINNING,
+    "epochs": 3,
+    "batch_size": 8,
+    "augmentation": {"views": 2},
+}
+
+
+def convolutional_teacher(store, slope=1.0, gain=1.0):
+    """Store a net that tells red from blue pictures behind a convolution of one gain."""
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+    x = layers.Conv2D(3, 1, use_bias=False, name="conv", trainable=False)(x)
+    x = layers.BatchNormalization(name="norm", epsilon=1e-9)(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(2, activation="softmax", name="answer")(x)
+    model = keras.Model(image, x)
+    model.get_layer("conv").set_weights([gain * np.eye(3).reshape(1, 1, 3, 3)])
+    kernel = np.array([[-8, 8], [0, 0], [8, -8]]) * slope / gain
+    model.get_layer("answer").set_weights([kernel, np.zeros(2)])
+    return store_model(store, model, ("blue", "red"))
+
+
+@pytest.fixture(scope="module")
+def convolutional(store):
+    return convolutional_teacher(store)
+
+
+class TestDistillFromABeginningKeepsTheContract(TechniqueContract):
+    plugin = "distill"
+    config = QUICK
+
+    @classmethod
+    def make_dataset(cls, folder):
+        return read_images(draw_colours(folder / "images"), folder / "cache")
+
+    @classmethod
+    def make_inputs(cls, store, folder):
+        return (convolutional_teacher(store),)
+
+
+@pytest.mark.parametrize(
+    ("technique", "kind"),
+    [
+        (distill, Distillation),
+        (distill, ConsistentDistillation),
+        (distill_oracle, OracleDistillation),
+        (distill_attention, AttentionDistillation),
+    ],
+)
+def test_every_kind_teaches_the_beginning_of_its_teacher(
+    distilling, convolutional, technique, kind
+):
+    step = distilling(inputs=[convolutional], kind=kind, student=BEGINNING, size=None, epochs=2)
+    product = technique(step)
+    model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
+    theirs = keras_files.load(convolutional).get_layer("norm").get_weights()
+    for ours, kept in zip(model.get_layer("norm").get_weights(), theirs, strict=True):
+        np.testing.assert_array_equal(ours, kept)
+    assert (model.get_layer("conv").get_weights()[0] != np.eye(3).reshape(1, 1, 3, 3)).any()
+    assert product.input == convolutional.record.input
+    assert product.measured["history"]["loss"][0] > 0
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(distilling, convolutional):
+    settings = {"inputs": [convolutional], "student": BEGINNING, "epochs": 4}
+    unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
+    expected = distill(unbroken).measured
+    measured = finish_after_kill(lambda told: distill(replace(broken, progress=told))).measured
+    assert measured["history"] == expected["history"]
+
+
+def test_a_beginning_reads_the_size_that_is_asked_for(distilling, convolutional):
+    step = distilling(inputs=[convolutional], student=BEGINNING, size=48)
+    assert new_student(step, 2).input_shape == (None, 48, 48, 3)
+
+
+def test_of_several_teachers_the_best_on_validation_gives_the_beginning(
+    distilling, store, convolutional
+):
+    """The other is as often right, but less sure."""
+    unsure = convolutional_teacher(store, slope=0.05, gain=2.0)
+    for inputs in ([unsure, convolutional], [convolutional, unsure]):
+        student = new_student(distilling(inputs=inputs, student=BEGINNING), 2)
+        np.testing.assert_array_equal(student.get_layer("conv").get_weights()[0][0, 0], np.eye(3))
+
+
+def test_a_teacher_whose_layers_cannot_be_read_gives_no_beginning(distilling, convolutional):
+    record = convolutional.record.model_copy(update={"format": "savedmodel"})
+    closed = replace(convolutional, record=record)
+    with pytest.raises(PupilaError, match="`from` has only savedmodel, whose layers cannot be"):
+        new_student(distilling(inputs=[closed], student=BEGINNING), 2)
+    best = new_student(distilling(inputs=[closed, convolutional], student=BEGINNING), 2)
+    assert best.get_layer("conv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate"),
+    [({}, 1e-3), ({"learning_rate": 2e-3}, 2e-3), ({"student": "mobile-xs"}, 6e-3)],
+)
+def test_weights_that_are_worth_keeping_have_a_lower_learning_rate(changes, rate):
+    assert Distillation.model_validate(QUICK | changes).learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("student", "said"),
+    [
+        ({"from": "techer"}, "Input should be 'teacher'"),
+        ({"from": "teacher", "until": "norm", "share": 0.1}, "until and share each say how long"),
+        ({"from": "teacher", "share": 1.5}, "less than or equal to 1"),
+        ({"from": "teacher", "max_bytes": "three"}, "could not parse value and unit"),
+        ({"from": "teacher", "head": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_beginning_is_refused_before_anything_runs(student, said):
+    with pytest.raises(ValidationError, match=said):
+        Distillation.model_validate(QUICK | {"student": student})
+
+
+@pytest.mark.parametrize("kind", [Training, EvolutionaryDistillation])
+def test_without_a_teacher_there_is_no_beginning(kind):
+    config = kind.model_validate({"student": BEGINNING})
+    with pytest.raises(PupilaError, match="no teacher has a part in this step"):
+        config.check_inputs(0)
+
+
+@pytest.mark.parametrize("size", [{"max_bytes": "4 kB"}, {"until": "norm"}])
+def test_a_size_chooses_the_cut(distilling, convolutional, size):
+    step = distilling(inputs=[convolutional], student={"from": "teacher", "head": 1} | size)
+    assert "norm" in [layer.name for layer in new_student(step, 2).layers]
+
+
+def test_a_size_without_a_beginning_is_told(distilling, convolutional):
+    step = distilling(inputs=[convolutional], student={"from": "teacher", "share": 0.1})
+    with pytest.raises(PupilaError, match="The smallest beginning of the teacher"):
+        new_student(step, 2)
