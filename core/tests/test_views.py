@@ -75,7 +75,10 @@ def test_the_number_of_views_changes_none_of_them() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"rotation_degrees": 20}, {"seed": 1}, {"flip_vertical": True}, {"crop": 0.5}, {"mixup": 1}],
+    [
+        *({"rotation_degrees": 20}, {"seed": 1}, {"flip_vertical": True}),
+        *({"crop": 0.5}, {"mixup": 1}, {"style": "mild"}),
+    ],
 )
 def test_any_other_setting_changes_the_digest(change: dict[str, Any]) -> None:
     assert Augmentation(**change).digest != Augmentation().digest
@@ -92,7 +95,10 @@ def test_the_first_view_is_the_image_itself_only_if_that_is_wanted() -> None:
     assert kept.digest != moved.digest
 
 
-@pytest.mark.parametrize("change", [{}, {"crop": 0.08}, {"crop": 0.5, "mixup": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"crop": 0.08}, {"crop": 0.5, "mixup": 1}, {"style": "mild"}, {"style": "strong"}],
+)
 def test_a_view_is_the_same_at_another_resolution(change: dict[str, Any]) -> None:
     augmentation = Augmentation(**change)
     large, small = photographs(224), photographs(128)
@@ -292,6 +298,17 @@ def test_a_colour_setting_alone_leaves_things_where_they_are(setting: str, amoun
     shown = views(changed(**{setting: amount}), picture())
     assert (shown != picture()).any(axis=(1, 2, 3)).mean() > 0.9  # a draw may be next to 0
     assert (np.diff(shown[..., 0].astype(int), axis=2) >= 0).mean() > 0.99  # red still rises
+
+
+def test_a_stronger_style_alters_views_farther() -> None:
+    image = photographs(64)[0].astype(np.int64)
+    mild, strong = (
+        np.abs(views(changed(style=style), photographs(64)[0], 80) - image).mean(axis=(1, 2, 3))
+        for style in ("mild", "strong")
+    )
+    assert (mild > 0).mean() > 0.8  # so smooth a picture has no detail to blur
+    assert mild.mean() > 2
+    assert strong.mean() > 1.5 * mild.mean()
 
 
 def test_channel_gain_moves_each_channel_by_no_more_than_it_says() -> None:

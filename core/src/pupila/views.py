@@ -7,7 +7,8 @@ View 0 is the image itself, unless `original` says otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
+from pupila.shift import Severity, detail, light
 
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
 """Aspect ratios between which Szegedy et al. 2015, "Going deeper with convolutions" (section 6),
@@ -25,7 +27,27 @@ _MIXING = 1
 """Tells the draws of mixtures from those of views."""
 
 _RENDERING = 2
-"""Part of the digest: raised when the same settings give other pictures."""
+"""Part of the digest: raised when the same settings give other pictures, such as when a family of a
+style changes."""
+
+
+Style = Literal["none", "mild", "strong"]
+_Alter = Callable[[NDArray[np.uint8], Severity, np.random.Generator], NDArray[Any]]
+
+_STYLES: dict[Style, tuple[int, tuple[Severity, ...]]] = {
+    "none": (0, ()),
+    "mild": (1, ("mild",)),
+    "strong": (2, ("mild", "middle")),
+}
+"""How many families of `pupila.shift` alter a view, and how far; each severity is as probable."""
+
+_FAMILIES: tuple[_Alter, ...] = (
+    *(light.white_balance, light.gamma, light.exposure, light.hue, light.grey),
+    *(light.camera_matrix, light.vignette, light.illumination),
+    *(detail.blur, detail.sharpening, detail.resolution),
+)
+"""Those that make the same picture at any resolution: JPEG and noise do not. A view is moved by
+itself, and the Fourier family needs another image."""
 
 
 class Augmentation(BaseModel):
@@ -56,6 +78,11 @@ class Augmentation(BaseModel):
         default=0.3, ge=0, le=1, description="Change of saturation, a fraction."
     )
     channel_gain: float = Field(default=0.15, ge=0, lt=1, description="Gain of each channel alone.")
+    style: Style = Field(
+        default="none",
+        description="Families of alterations of another hospital's light, colour and focus on each "
+        "view: mild, one of them; strong, two and farther.",
+    )
     crop: float = Field(
         default=1.0,
         gt=0,
@@ -87,7 +114,7 @@ class Augmentation(BaseModel):
         if self.is_original(number):
             return image
         random = np.random.default_rng(self._entropy(sha256, number))
-        return self._recolour(self._move(image, random), random)
+        return self._restyle(self._recolour(self._move(image, random), random), random)
 
     def mixture(
         self, sha256: Sequence[str], number: int
@@ -205,6 +232,15 @@ class Augmentation(BaseModel):
         grey = pixels.mean(axis=2, keepdims=True)
         pixels = (pixels - grey) * np.float32(saturation) + grey
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+    def _restyle(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+        """Alter an image as the style says."""
+        count, severities = _STYLES[self.style]
+        for number in random.choice(len(_FAMILIES), count, replace=False).tolist():
+            severity = severities[random.integers(len(severities))]
+            altered = _FAMILIES[number](image[np.newaxis], severity, random)
+            image = np.clip(np.rint(altered[0]), 0, 255).astype(np.uint8)
+        return image
 
 
 AS_IS = Augmentation(views=1)
