@@ -236,9 +236,9 @@ class Augmentation(BaseModel):
     def _restyle(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         """Alter an image as the style says."""
         count, severities = _STYLES[self.style]
-        for number in random.choice(len(_FAMILIES), count, replace=False).tolist():
-            severity = severities[random.integers(len(severities))]
-            altered = _FAMILIES[number](image[np.newaxis], severity, random)
+        for number in random.choice(len(_FAMILIES), count, replace=False):
+            severity = severities[int(random.integers(len(severities)))]
+            altered = _FAMILIES[int(number)](image[np.newaxis], severity, random)
             image = np.clip(np.rint(altered[0]), 0, 255).astype(np.uint8)
         return image
 
