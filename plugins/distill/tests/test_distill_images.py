@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, keras_files, predictions
+from pupila import InputContract, PupilaError, keras_files, predictions
 from pupila.testing import ignore_progress
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.targets import labels_of_views, one_hot, softened_mean
@@ -136,3 +136,58 @@ def test_what_no_view_shows_as_it_is_is_judged_on_the_validation_images_as_they_
     teach(step, lesson)
     plain = dataset.select("validation").pixels(INPUT)
     np.testing.assert_array_equal(judged[0].view(np.arange(24), 0), np.asarray(plain))
+
+
+# Sources, and answers to several views ---------------------------------------------------------
+
+
+@pytest.fixture
+def of_two_sources(dataset, with_unlabelled):
+    """Two thirds of the images are from here; the unlabelled third is from elsewhere."""
+    images = with_unlabelled(dataset)
+    images.frame["source"] = np.where(images.frame["split"] == "unlabelled", "there", "here")
+    return images
+
+
+@pytest.mark.parametrize("technique", [distill, distill_oracle])
+def test_images_of_a_source_weigh_as_much_as_is_said(
+    distilling, lesson_of, of_two_sources, technique
+):
+    kind = {distill: Distillation, distill_oracle: OracleDistillation}[technique]
+    given = {"images": of_two_sources, "kind": kind}
+    plain = lesson_of(technique, distilling(**given))
+    lesson = lesson_of(technique, distilling(**given, source_weights={"there": 3}))
+    outputs = np.random.default_rng(0).normal(size=(len(lesson.images), 2)).astype(np.float32)
+    losses = np.asarray(plain.loss(plain.targets[1], outputs))
+    elsewhere = lesson.images.frame["source"] == "there"
+    expected = losses * np.where(elsewhere, 3, 1) / 2  # 24 and 24 images weigh 2 on average
+    assert np.asarray(lesson.loss(lesson.targets[1], outputs)) == pytest.approx(expected, rel=1e-5)
+    judged = np.asarray(lesson.loss(lesson.validation_targets, outputs[:24]))
+    assert judged == pytest.approx(np.asarray(plain.loss(plain.validation_targets, outputs[:24])))
+
+
+def test_a_source_that_no_image_has_is_refused(distilling, of_two_sources, dataset):
+    with pytest.raises(PupilaError, match=r"Did you mean 'there'\? There are: 'here', 'there'"):
+        distill(distilling(images=of_two_sources, source_weights={"ther": 2}))
+    with pytest.raises(PupilaError, match="the images tell no source: give a CSV manifest"):
+        distill(distilling(images=dataset, source_weights={"there": 2}))
+
+
+def test_the_mean_over_views_is_learned_from_each_of_them(distilling, lesson_of):
+    augmentation = {"views": 3}
+    own = lesson_of(distill, distilling(augmentation=augmentation, temperature=1))
+    lesson = lesson_of(
+        distill, distilling(augmentation=augmentation, temperature=1, mean_over_views=True)
+    )
+    answers = [
+        np.exp(each[:, 2:]) / np.exp(each[:, 2:]).sum(axis=1, keepdims=True) for each in own.targets
+    ]
+    for targets in lesson.targets:
+        shown = np.exp(targets[:, 2:])
+        assert shown == pytest.approx(np.mean(answers, axis=0), abs=1e-5)
+
+
+def test_mixtures_have_no_mean_over_views():
+    config = ConsistentDistillation(mean_over_views=True)
+    with pytest.raises(PupilaError, match=r"`mixup` is 1\.0, but mixtures"):
+        config.check_inputs(1)

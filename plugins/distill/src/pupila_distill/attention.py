@@ -54,6 +54,7 @@ from pupila.training.teacher import ask, check_teacher
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.new_student import input_of, new_student
+from pupila_distill.sources import weighed
 from pupila_distill.stages import Size, size_of, with_stages
 
 keras = import_keras()
@@ -100,7 +101,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
         measured=Measured(answers.measured, {"attention_maps": [list(size) for size in sizes]}),
         trained=partial(with_attention, stages=len(sizes)),
     )
-    return teach(step, lesson)
+    return teach(step, weighed(lesson, config.source_weights))
 
 
 def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:

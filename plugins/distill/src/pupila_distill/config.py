@@ -150,10 +150,21 @@ class Teaching(Training):
         description="Learn from the unlabelled images too, where the data has any: "
         "of these, from the teacher alone.",
     )
+    source_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={},
+        description="Weight of the images of a source, by the manifest's column `source`; 1 where "
+        "it is not named.",
+    )
 
 
 class Distillation(Teaching):
     """Settings of `distill`."""
+
+    mean_over_views: bool = Field(
+        default=False,
+        description="Learn from the mean of the teacher's answers to all views of an image, not "
+        "from its answer to the view that is shown.",
+    )
 
     weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None,
@@ -162,6 +173,12 @@ class Distillation(Teaching):
 
     def check_inputs(self, count: int) -> None:
         super().check_inputs(count)
+        if self.mean_over_views and self.augmentation.mixup:
+            raise PupilaError(
+                f"`mean_over_views` is true and `mixup` is {self.augmentation.mixup!r}, but "
+                f"mixtures of an image with others have no answer in common: leave one of the two "
+                f"out."
+            )
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
                 f"`weights` has {len(self.weights)} numbers, {list(self.weights)!r}, where `from` "

@@ -13,6 +13,7 @@ from pupila.training.targets import labels_of, labels_of_views, packed, softened
 from pupila.training.teacher import ask
 from pupila_distill.config import Distillation, OracleDistillation, Training
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
+from pupila_distill.sources import weighed
 
 
 def distill(step: Step[Distillation]) -> Product:
@@ -36,17 +37,23 @@ def distill(step: Step[Distillation]) -> Product:
     def mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         return softened_mean(probabilities, weights, config.temperature)
 
+    given = [_alike(views) if config.mean_over_views else views for views in answers.views]
     lesson = Lesson(
         images=images,
         targets=[
-            packed(labels, mean([views[number] for views in answers.views]))
+            packed(labels, mean([views[number] for views in given]))
             for number, labels in enumerate(labels_of_views(images, config.augmentation))
         ],
         validation_targets=packed(labels_of(validation), mean(answers.validation)),
         loss=distillation_loss(config.alpha, config.temperature),
         measured=answers.measured,
     )
-    return teach(step, lesson)
+    return teach(step, weighed(lesson, config.source_weights))
+
+
+def _alike(views: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return for each view `(views, images, classes)` the mean of all."""
+    return np.broadcast_to(views.mean(axis=0), views.shape)
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> Product:
@@ -74,7 +81,7 @@ def distill_oracle(step: Step[OracleDistillation]) -> Product:
         loss=oracle_loss(config.alpha, config.temperature),
         measured=Measured(answers.measured, taught_by(labels, answers.views)),
     )
-    return teach(step, lesson)
+    return teach(step, weighed(lesson, config.source_weights))
 
 
 def train(step: Step[Training]) -> Product:
