@@ -25,6 +25,7 @@ from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckData
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.import_teacher import ImportTeacher
+from pupila_flows.jobs.judge_shift import JudgeShift
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.jobs.screen import Screen
 from pupila_flows.jobs.synthetic import MakeSynthetic
@@ -32,6 +33,7 @@ from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.recipe.schema import DataSection, EvaluateSection, ScreenSection
+from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.workspace import Workspace
 
 OUTPUT = OutputContract(kind="softmax", classes=CLASSES)
@@ -172,6 +174,10 @@ def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) 
         "photograph": step(place, "photograph", dataset, beads),
         "evaluate": Evaluate.of(place, "beads", beads, dataset, CLASSES[0], section),
         "try": TryRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
+        "shift": JudgeShift.of(
+            *(place, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
+            validated=False,
+        ),
         "screen": Screen.of(place, screen, beads, dataset),
         "check": CheckData.of(place, dataset, data, "images"),
         "draw": MakeSynthetic.of(place, 0, {}),
@@ -189,7 +195,7 @@ def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
         after = keys(place, dataset, beads)
         assert machine.versions()["beadwork"] == "1.1"
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"read", "polish", "learn", "evaluate", "try", "screen"}
+    assert changed == {"read", "polish", "learn", "evaluate", "try", "shift", "screen"}
 
 
 @pytest.mark.parametrize("library", ["numpy", "pillow"])

@@ -21,7 +21,7 @@ _SHARPENING = {"mild": 0.5, "middle": 1.0, "strong": 2.0}
 """How much of what a blur would take away is added."""
 _SHARPENED_PART = 0.01
 """Standard deviation of that blur, of the shorter side."""
-_NOISE = {"mild": 3, "middle": 6, "strong": 12}
+_NOISE = {"mild": 2, "middle": 4, "strong": 8}
 """Standard deviation, of 0..255."""
 _QUALITY = {"mild": 60, "middle": 35, "strong": 15}
 _RESOLUTION = {"mild": 0.7, "middle": 0.5, "strong": 0.3}

@@ -63,7 +63,9 @@ class ShiftFigures(_Figures):
         description="Mean over the families of the fidelity at the middle severity."
     )
     validation: Estimate | None = Field(
-        default=None, description="The same on the validation images: choices are made by it."
+        default=None,
+        description="The same on the validation images, by which choices are made; None where it "
+        "was not asked for.",
     )
     unaltered: ShiftStep
     families: tuple[ShiftFamily, ...] = Field(description="First the one of the least fidelity.")

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 IMAGES = 24
-"""Of each family at the middle severity; at the others half of them."""
+"""Of each family at the middle severity; at the others a third of them."""
 PARTED = 8
 """Altered images that are kept by name: those on which pupil and teacher are most apart."""
 _SILENT = 0.25
@@ -77,7 +77,7 @@ class Suite:
         number = int(sha256(name.encode()).hexdigest()[:8], 16)
         order = _evenly(labels, np.random.default_rng([self.seed, number]))
         for severity in self.severities:
-            part = self.images if severity == "middle" else max(1, self.images // 2)
+            part = self.images if severity == "middle" else max(1, self.images // 3)
             seed = (self.seed, number, 1 + SEVERITIES.index(severity))
             yield Cell(name, severity, order[:part], seed)
 
@@ -100,12 +100,13 @@ def judge_shift(
     predictions: Predictions,
     progress: Progress,
     split: str = "test",
+    validated: bool = False,
 ) -> ShiftFigures:
     """Return how far an artifact answers as the teacher `reference` does on altered images.
 
-    They are of one split of `dataset` (which holds every split). On the validation images, where
-    the data has some, the value is computed too: choices are made by it. Answers are kept in
-    `predictions`.
+    They are of one split of `dataset` (which holds every split). Where it is `validated`, the value
+    is computed on the validation images too, if the data has some: choices are made by it. Answers
+    are kept in `predictions`.
 
     Raises:
         PupilaError: the classes do not match, or the teacher answers the same to every image.
@@ -123,7 +124,7 @@ def judge_shift(
         return _Asked(name, images, chosen, cells, ours, theirs)
 
     judged = asked(split, suite.severities)
-    others = split != "validation" and "validation" in dataset.splits
+    others = validated and "validation" in dataset.splits
     families = judged.families()
     return ShiftFigures(
         reference=name,

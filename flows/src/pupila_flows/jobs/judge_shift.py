@@ -40,6 +40,8 @@ class JudgeShift(Job[ShiftFigures]):
     """Digest of the column by which intervals are computed."""
     positive: str
     section: ShiftSection
+    validated: bool
+    """Whether the validation images are asked about too."""
     figures: tuple[str, ...] = _FIGURES
     """Where there is one more, what was judged before is judged again."""
     code: Code
@@ -54,6 +56,8 @@ class JudgeShift(Job[ShiftFigures]):
         dataset: Dataset,
         positive: str,
         section: ShiftSection,
+        *,
+        validated: bool,
     ) -> JudgeShift:
         """Return the job for an artifact and its teacher."""
         registry = installed()
@@ -70,6 +74,7 @@ class JudgeShift(Job[ShiftFigures]):
             patients=digest_json(None if patients is None else patients.tolist()),
             positive=positive,
             section=section,
+            validated=validated,
             code=code_of(*families, *runners),
         )
 
@@ -84,4 +89,5 @@ class JudgeShift(Job[ShiftFigures]):
             positive=self.positive,
             predictions=self.workspace.predictions,
             progress=progress,
+            validated=self.validated,
         )

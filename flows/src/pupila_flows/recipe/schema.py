@@ -291,7 +291,8 @@ class Recipe(Section):
     shift: ShiftSection | None = Field(
         default=None,
         description="Holds every model that a teacher had a part in, and its control, against the "
-        "teacher on altered images. A gate with `fidelity` does so for the models that it judges.",
+        "teacher on altered test images, and on altered validation images, to choose by. A gate "
+        "with `fidelity` does so for the models that it judges, on test images alone.",
     )
     gate: GateSection | None = Field(
         default=None,

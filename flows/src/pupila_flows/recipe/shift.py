@@ -22,10 +22,10 @@ class ShiftSection(Section):
     )
     images: int = Field(
         default=IMAGES,
-        ge=2 * LEAST_IMAGES,
+        ge=3 * LEAST_IMAGES,
         le=10_000,
         description="Images of each family at the middle severity, drawn evenly from the classes; "
-        "at the others half of them.",
+        "at the others a third of them.",
     )
     seed: int = Field(
         default=0, ge=0, description="Seed of the alterations; that of the run has no part in them."

@@ -23,9 +23,9 @@ def judge_shifts(run: Run, entries: Sequence[Entry], *, gated: bool) -> list[Ent
     where the run is `gated` and the gate asks for fidelity, those that the gate judges.
     """
     recipe = run.plan.recipe
-    asked = _asked(recipe.shift, recipe.gate if gated else None, entries)
+    asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
     by_name = {entry.name: entry for entry in entries}
-    behind = _teachers(by_name)
+    behind = teachers_behind(by_name)
     section = recipe.shift or ShiftSection()
     return [
         _judged(run, section, entry, by_name.get(behind.get(entry.name) or ""))
@@ -35,7 +35,7 @@ def judge_shifts(run: Run, entries: Sequence[Entry], *, gated: bool) -> list[Ent
     ]
 
 
-def _asked(
+def asked_of(
     section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
 ) -> set[str]:
     """Return the names of the entries that are held against a teacher."""
@@ -46,7 +46,7 @@ def _asked(
     return {entry.name for entry in judged_by(gate, entries)}
 
 
-def _teachers(entries: Mapping[str, Entry]) -> dict[str, str | None]:
+def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
     """Return the teacher of each entry; of a control, that of what it is the control of."""
     controls = {
         entry.control: entry.reference for entry in entries.values() if entry.control is not None
@@ -61,7 +61,8 @@ def _judged(run: Run, section: ShiftSection, entry: Entry, teacher: Entry | None
         return entry
     reference = (teacher.name, models[1])
     job = JudgeShift.of(
-        *(run.workspace, entry.name, models[0], reference, run.dataset, run.positive, section)
+        *(run.workspace, entry.name, models[0], reference, run.dataset, run.positive, section),
+        validated=run.plan.recipe.shift is not None,
     )
     state = run_job(job)
     if not state.is_completed():

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from pupila.images import decode
 from pupila.runtime import Progress
+from pupila.shift.detail import blurred
 from pupila_flows.data.generated import whole
 
 _BLUR_PART = 0.02
@@ -37,7 +38,7 @@ Alteration = Callable[[Image.Image], Image.Image]
 
 
 def _blurred(image: Image.Image) -> Image.Image:
-    return image.filter(ImageFilter.GaussianBlur(_BLUR_PART * min(image.size)))
+    return blurred(image, _BLUR_PART)
 
 
 def _dark(image: Image.Image) -> Image.Image:
