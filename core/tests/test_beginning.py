@@ -121,6 +121,18 @@ def test_a_beginning_that_cannot_read_a_size_says_which_it_can() -> None:
         student(fixed_size(), "conv", side=48)
 
 
+def test_layers_that_make_views_in_training_are_left_out() -> None:
+    def body(image: Any) -> Any:
+        x = layers.RandomRotation(0.5, name="turn")(layers.RandomFlip(name="flip")(image))
+        x = layers.Conv2D(4, 3, name="conv")(layers.RandomContrast(0.5, name="contrast")(x))
+        return layers.Dense(2)(layers.GlobalAveragePooling2D()(x))
+
+    made = student(functional(body), "conv")
+    assert [layer.name for layer in made.layers[1:3]] == ["conv", "head"]
+    seen = behind(made, "conv")
+    np.testing.assert_array_equal(seen(pictures(), training=True), seen(pictures()))
+
+
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
     made = student(residual(), "last", head=0, keep_norms=keep_norms)

@@ -31,12 +31,15 @@ class Calls:
     """Calls every layer of a model anew, in topological order, nested models from within.
 
     With `shape`, on an input `(height, width, channels)` that may differ from the model's own.
+    Layers of the types `without` are passed over: what reads them reads what they would have read.
 
     Raises:
         PupilaError: the model is no graph of layers.
     """
 
-    def __init__(self, model: Any, shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, model: Any, shape: tuple[int, ...] | None = None, without: tuple[type, ...] = ()
+    ) -> None:
         if not _is_graph(model):
             raise PupilaError(
                 f"The model {model.name!r} is a {type(model).__name__}, whose layers cannot be "
@@ -45,6 +48,7 @@ class Calls:
         (given,) = model.inputs
         batch_shape = (given.shape[0], *(shape or given.shape[1:]))
         self.image = keras.Input(batch_shape=batch_shape, dtype=given.dtype, name=given.name)
+        self._without = without
         self.made: list[tuple[Any, Any]] = []
         """Each layer called, and what it gave."""
         self._names: dict[str, Any] = {given.name: None}
@@ -58,6 +62,8 @@ class Calls:
         """
 
         def call(layer: Any, *arguments: Any, **settings: Any) -> Any:
+            if isinstance(layer, self._without):
+                return arguments[0]
             settings = _accepted(layer, inherited) | settings
             if _is_graph(layer):
                 training = {"training": settings.get("training")}

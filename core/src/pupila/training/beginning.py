@@ -31,6 +31,11 @@ an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind th
 
 _DROPOUT = 0.2
 _SHOWN_CUTS = 8
+_VIEWS = (
+    *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
+    *(layers.RandomBrightness, layers.RandomContrast),
+)
+"""What alters pictures in training: views are made already, and the teacher answers those."""
 _PADDING = (layers.ZeroPadding2D, layers.Cropping2D)
 
 
@@ -113,7 +118,7 @@ class Cuts:
         """
         trunk = keras.Model(self._image, cut.feature_map)
         try:
-            calls = Calls(trunk, input.shape)
+            calls = Calls(trunk, input.shape, without=_VIEWS)
         except (ValueError, TypeError) as error:
             own = " x ".join(map(str, self._image.shape[1:3]))
             raise PupilaError(
