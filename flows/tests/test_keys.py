@@ -24,6 +24,7 @@ from pupila_flows.execution.job import Job
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckData
 from pupila_flows.jobs.evaluate import Evaluate
+from pupila_flows.jobs.evaluate_external import EvaluateExternal
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.judge_shift import JudgeShift
 from pupila_flows.jobs.run_step import RunStep
@@ -173,6 +174,9 @@ def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) 
         "learn": step(place, "learn", dataset, beads),
         "photograph": step(place, "photograph", dataset, beads),
         "evaluate": Evaluate.of(place, "beads", beads, dataset, CLASSES[0], section),
+        "evaluate elsewhere": EvaluateExternal.of(
+            place, "beads", beads, dataset, positive=CLASSES[0], specificity=0.85
+        ),
         "try": TryRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
         "shift": JudgeShift.of(
             *(place, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
@@ -195,7 +199,8 @@ def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
         after = keys(place, dataset, beads)
         assert machine.versions()["beadwork"] == "1.1"
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"read", "polish", "learn", "evaluate", "try", "shift", "screen"}
+    computing = {"read", "polish", "learn", "evaluate", "evaluate elsewhere", "try", "screen"}
+    assert changed == {*computing, "shift"}
 
 
 @pytest.mark.parametrize("library", ["numpy", "pillow"])
@@ -227,6 +232,6 @@ def test_every_job_that_trains_or_asks_a_model_has_the_number_of_threads_in_its_
     """A job that is new must say of itself whether it does."""
     whole = {job for job in all_jobs() if not isabstract(job)}
     assert {job.__name__ for job in whole if not job.runs_models} == {
-        *("AdoptArtifact", "AskGate", "CheckData", "DrawReport"),
+        *("AdoptArtifact", "AskGate", "CheckData", "CompareExternal", "DrawReport"),
         *("MakeCorruptions", "MakeHardNegatives", "Publish"),
     }

@@ -32,8 +32,9 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import Silent, current_display
 from pupila_flows.recipe.source import RecipeError
-from pupila_flows.run import prepare, single
+from pupila_flows.run import prepare
 from pupila_flows.run.context import Run
+from pupila_flows.run.evaluate_models import Asked, evaluate_models
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[..., Artifact]
@@ -343,9 +344,9 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
 def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
     model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
     place = Workspace.at(tmp_path / "workspace")
-    judged = single.evaluate(place, model.path, images, None, "softmax", None, 0.85).evaluation
-    assert judged.artifact == model.digest
-    assert judged.metrics.images == 12
+    (judged,) = evaluate_models(place, Asked((model.path,), images)).models
+    assert judged.artifact.digest == model.digest
+    assert judged.found.figures.images == 12
 
 
 def test_what_a_record_does_not_say_of_an_artifact_is_refused(
@@ -357,4 +358,4 @@ def test_what_a_record_does_not_say_of_an_artifact_is_refused(
         (None, "sigmoid", r"output: 'sigmoid' is not what the artifact's record says"),
     ]:
         with pytest.raises(PupilaError, match=said):
-            single.evaluate(place, gate, images, classes, output, None, 0.85)
+            evaluate_models(place, Asked((gate,), images, classes=classes, output=output))

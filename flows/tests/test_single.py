@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from pupila.errors import PupilaError
-from pupila.testing import colour_teacher, draw_colours
 from pupila_flows.execution.child import ChildFailed
 from pupila_flows.results import DataSummary, Entry, RunResult
 from pupila_flows.run import single
+from pupila_flows.run.evaluate_models import Asked, evaluate_models
+from pupila_flows.run.given_models import parse_classes
 from pupila_flows.workspace import Workspace
 
 
@@ -20,7 +21,7 @@ from pupila_flows.workspace import Workspace
     [(None, None), ("ill,well", ("ill", "well")), (" well , ill ", ("well", "ill"))],
 )
 def test_classes_are_names_with_commas(text: str | None, classes: tuple[str, ...] | None):
-    assert single.parse_classes(text) == classes
+    assert parse_classes(text) == classes
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_classes_that_cannot_be_told_apart_are_refused(text: str, reason: str):
     with pytest.raises(
         PupilaError, match=rf"The classes \[.*\] cannot be told apart: ({reason})\."
     ):
-        single.parse_classes(text)
+        parse_classes(text)
 
 
 @pytest.fixture
@@ -69,28 +70,9 @@ def test_an_evaluation_that_cannot_be_made_is_refused_first(
 ):
     place, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
     with pytest.raises(PupilaError, match=message):
-        single.evaluate(place, model, images, classes, output, positive, 0.85)
-
-
-@pytest.mark.slow
-def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(tmp_path: Path):
-    place, images = Workspace.at(tmp_path / "workspace"), draw_colours(tmp_path / "images")
-    artifact = colour_teacher(place.store, classes=("red", "blue"))
-    (file,) = artifact.path.glob("*.keras")
-
-    def evaluated(model: Path, classes: tuple[str, ...] | None) -> single.Evaluated:
-        return single.evaluate(place, model, images, classes, "softmax", None, 0.85)
-
-    assert evaluated(file, None).warning is None
-    turned = evaluated(file, ("red", "blue"))
-    assert turned.evaluation.metrics.auc and turned.evaluation.metrics.auc.value == 0
-    assert turned.warning == (
-        "The model is not shown to be above chance on 24 test images (12 red, 12 blue): AUC 0.000, "
-        "p = 1 in the one-sided rank test, wanted 0.025. With the classes in the order blue, red "
-        "it would reach 1.000: give `--classes blue,red`."
-    )
-    recorded = evaluated(artifact.path, None).warning
-    assert recorded and "its record has another, so import the model file again" in recorded
+        evaluate_models(
+            place, Asked((model,), images, classes=classes, output=output, positive=positive)
+        )
 
 
 FAILED = RunResult(

@@ -129,6 +129,13 @@ class Dataset:
         known = [name or f"\0{row}" for row, name in enumerate(names)]
         return np.array(known) if any(names) else None
 
+    def rows_by_value(self, column: str) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of each value of a column; images that have none are in no group."""
+        given = self.frame[column].astype(object)
+        values = np.array(given.where(given.notna(), "").astype(str).tolist())
+        names = sorted(set(values.tolist()) - {""})
+        return {name: np.flatnonzero(values == name) for name in names}
+
     def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
         return resize(decode(self.paths[row]), contract)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from contextlib import closing
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
-from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import (
     LATENCY_REPEATS,
@@ -31,7 +29,6 @@ from pupila.plugin import Runner
 from pupila.predictions import Predictions, checked_outputs, open_model
 from pupila.registry import installed
 from pupila.runtime import OpenModel, OpenPage, Progress
-from pupila.store import write_atomically
 from pupila.threads import model_threads
 
 _FEWEST_REPEATS = 5
@@ -108,10 +105,10 @@ def evaluate(
         agreement=comparison,
         open_set=open_set
         and judge_open_set(artifact, dataset, open_set, predictions=predictions, progress=progress),
-        probabilities=str(_keep(answers, artifact, judged, predictions.folder)),
+        probabilities=str(predictions.keep(answers, artifact, judged)),
         validation_probabilities=None
         if validation is None
-        else str(_keep(validation[0], artifact, dataset.select("validation"), predictions.folder)),
+        else str(predictions.keep(validation[0], artifact, dataset.select("validation"))),
     )
 
 
@@ -236,11 +233,9 @@ def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
     groups: dict[str, dict[str, NDArray[np.int64]]] = {}
     for column in GROUP_COLUMNS:
         if column in dataset.frame:
-            given = dataset.frame[column].astype(object)
-            values = np.array(given.where(given.notna(), "").tolist(), dtype=str)
-            names = sorted(set(values.tolist()) - {""})
-            if len(names) >= 2:
-                groups[column] = {name: np.flatnonzero(values == name) for name in names}
+            rows = dataset.rows_by_value(column)
+            if len(rows) >= 2:
+                groups[column] = rows
     return groups
 
 
@@ -273,13 +268,3 @@ def _cost(artifact: Artifact, latency: Latency, memory: int | None) -> Cost:
         latency=latency,
         peak_memory_bytes=memory,
     )
-
-
-def _keep(answers: NDArray[np.float32], artifact: Artifact, dataset: Dataset, folder: Path) -> Path:
-    """Write the probabilities, columns in order of `dataset.classes`, beside the raw outputs."""
-    key = digest_json([artifact.digest, dataset.fingerprint, "probabilities"])
-    path = folder / f"{key}.npy"
-    content = BytesIO()
-    np.save(content, answers)
-    write_atomically(path, content.getvalue())
-    return path

@@ -107,10 +107,10 @@ def no_images(root: Path, ignored: int) -> PupilaError:
 
 def split_folders(root: Path) -> list[Path]:
     """Return the folders right under `root`, each a split."""
-    folders = _folders(root)
+    folders = folders_in(root)
     splits = [folder for folder in folders if folder.name in SPLIT_OF]
     others = [folder for folder in folders if folder.name not in SPLIT_OF]
-    images = _count_images(root)
+    images = count_images(root)
     if images:
         raise PupilaError(
             f"{images} images lie directly in {str(root)!r}, so they have no split and no class. "
@@ -138,16 +138,16 @@ def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
 
 
 def _class_folders(split_folder: Path) -> list[Path]:
-    images = _count_images(split_folder)
+    images = count_images(split_folder)
     if images:
         raise PupilaError(
             f"{images} images lie directly in {str(split_folder)!r}, so they have no class. "
             f"Expected one folder per class: {split_folder.name}/<class>/*."
         )
-    return _folders(split_folder)
+    return folders_in(split_folder)
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
     """Return subfolders in order, without hidden ones (`.git`, `.ipynb_checkpoints`)."""
     found = sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
     for each in found:
@@ -155,7 +155,8 @@ def _folders(folder: Path) -> list[Path]:
     return found
 
 
-def _count_images(folder: Path) -> int:
+def count_images(folder: Path) -> int:
+    """Count the images that lie directly in a folder."""
     return sum(1 for each in folder.iterdir() if is_image(each.name) and each.is_file())
 
 
@@ -192,7 +193,8 @@ def _suffixes() -> frozenset[str]:
 # A CSV ---------------------------------------------------------------------------------------
 
 
-_NOTHING: tuple[int, list[str]] = (1, [])
+NO_LINE: tuple[int, list[str]] = (1, [])
+"""In place of the first line of an empty CSV."""
 
 
 class Row(NamedTuple):
@@ -211,9 +213,9 @@ def listed(path: Path) -> Iterator[Row]:
     Raises:
         PupilaError: the CSV is not as expected, or lists no image; files are not looked for.
     """
-    rows = _csv_rows(path)
-    _, header = next(rows, _NOTHING)
-    _check_header(path, header)
+    rows = csv_rows(path)
+    _, header = next(rows, NO_LINE)
+    check_header(path, header)
     line_of: dict[str, int] = {}
     for line, row in rows:
         values = _checked_values(path, line, header, row)
@@ -229,8 +231,12 @@ def listed(path: Path) -> Iterator[Row]:
         raise PupilaError(f"{path} lists no image: it has a header and no rows below it.")
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with its line number."""
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank with its line number; the header is the first.
+
+    Raises:
+        PupilaError: it is no CSV in UTF-8.
+    """
     reader = csv.reader(_lines(path), strict=True)
     try:
         for row in reader:
@@ -254,9 +260,14 @@ def _lines(path: Path) -> Iterator[str]:
                 ) from None
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
+def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLUMNS) -> None:
+    """Make sure that a CSV has the columns that are needed, each once, and none that is measured.
+
+    Raises:
+        PupilaError: it has not.
+    """
     if not header:
-        raise PupilaError(f"{path} is empty: expected a header with {', '.join(COLUMNS)}.")
+        raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise PupilaError(f"{path}, line 1 has the column {repeated[0]!r} twice: remove one.")
@@ -266,13 +277,13 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             f"{path}, line 1 has the column {measured[0]!r}, which is measured from the files: "
             f"remove or rename it."
         )
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in needed if name not in header]
     if missing:
         found = ", ".join(map(repr, header))
-        hint = nearest(missing[0], set(header) - set(COLUMNS))
+        hint = nearest(missing[0], set(header) - set(needed))
         raise PupilaError(
             f"{path}, line 1 has no column {missing[0]!r}: found {found}; expected "
-            f"{', '.join(COLUMNS)}, separated by commas.{hint}"
+            f"{', '.join(needed)}, separated by commas.{hint}"
         )
 
 
@@ -280,11 +291,7 @@ def _checked_values(
     path: Path, line: int, header: Sequence[str], row: Sequence[str]
 ) -> dict[str, str]:
     """Return one row by column, with an absolute path and the split's own name."""
-    if len(row) != len(header):
-        raise PupilaError(
-            f"{path}, line {line} has {len(row)} fields: expected {len(header)}, as in line 1."
-        )
-    values = dict(zip(header, map(sys.intern, row), strict=True))
+    values = by_column(path, line, header, row)
     empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
         raise PupilaError(f"{path}, line {line} has no {empty}.")
@@ -297,6 +304,19 @@ def _checked_values(
     label = _checked_label(f"{path}, line {line}", split, values["label"])
     file = os.path.normpath(path.parent / values["path"])
     return values | {"path": file, "label": label, "split": split}
+
+
+def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """Return the fields of a line by column.
+
+    Raises:
+        PupilaError: there are more or fewer than columns.
+    """
+    if len(row) != len(header):
+        raise PupilaError(
+            f"{path}, line {line} has {len(row)} fields: expected {len(header)}, as in line 1."
+        )
+    return dict(zip(header, map(sys.intern, row), strict=True))
 
 
 def _checked_label(place: str, split: str, label: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pupila.arrays import is_whole, write_rows
 from pupila.artifact import Artifact
@@ -21,6 +22,7 @@ from pupila.plugin import Runner
 from pupila.registry import installed
 from pupila.requirements import versions
 from pupila.runtime import OpenModel, Progress
+from pupila.store import write_atomically
 from pupila.threads import model_threads
 from pupila.views import AS_IS, Augmentation
 
@@ -118,6 +120,18 @@ class Predictions:
                 with _opened(artifact) as compute:
                     write_rows(path, count, _answers(compute, pictures(), count, progress))
         return artifact.record.output.probabilities(np.load(path))[:, columns]
+
+    def keep(self, answers: ArrayLike, artifact: Artifact, dataset: Dataset) -> Path:
+        """Write probabilities `(images, classes)` of the unaltered images beside the raw outputs.
+
+        Columns are in the order of `dataset.classes`.
+        """
+        key = digest_json([artifact.digest, dataset.fingerprint, "probabilities"])
+        path = self.folder / f"{key}.npy"
+        content = BytesIO()
+        np.save(content, np.asarray(answers, np.float32))
+        write_atomically(path, content.getvalue())
+        return path
 
     def computed(
         self,

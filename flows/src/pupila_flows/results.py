@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.artifact import Record
 from pupila.chance import ChanceCheck
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
+from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
 from pupila.noninferiority import LEVEL
 from pupila.shift.figures import ShiftFigures
@@ -52,6 +53,42 @@ class DataSummary(_Model):
     def passed(self) -> bool:
         """True unless a check that stops a run failed."""
         return all(check.passed for check in self.checks if check.severity == "error")
+
+
+class SkippedImage(_Model):
+    """A file that was to be judged by, and cannot be read."""
+
+    path: str
+    reason: str
+
+
+class ExternalSet(_Model):
+    """Images of another place, by which models were judged, and no more."""
+
+    name: str
+    path: str
+    fingerprint: str
+    images: int
+    patients: int | None = Field(description="None where they are not known.")
+    counts: dict[str, int] | None = Field(description="By class; None where there are no labels.")
+    skipped: tuple[SkippedImage, ...] = Field(
+        default=(), description="Files that cannot be read, of which no figure tells."
+    )
+
+
+class ExternalResult(_Model):
+    """What one model came to on one set of images of another place."""
+
+    name: str = Field(description="Of the set.")
+    evaluation: ExternalEvaluation | None = Field(
+        default=None, description="None where it could not be judged."
+    )
+    differences: dict[str, Estimate] = Field(
+        default_factory=dict,
+        description="Paired, its figures less those of its teacher: accuracy, auc, sensitivity, "
+        "specificity; what cannot be compared is left out.",
+    )
+    error: str | None = Field(default=None, description="Why it could not be judged.")
 
 
 class Tried(_Model):
@@ -111,6 +148,9 @@ class Entry(_Model):
     measurement: Measurement | None = Field(
         default=None, description="Size and speed of what was never trained."
     )
+    external: tuple[ExternalResult, ...] = Field(
+        default=(), description="Its figures on images of other places, by set."
+    )
     unjudged: str | None = Field(
         default=None, description="Why it was not judged, where it tells classes apart."
     )
@@ -152,6 +192,11 @@ class Finding(_Model):
     group: str | None = Field(
         default=None, description="`site = North` where only those test images count."
     )
+    external: str | None = Field(
+        default=None,
+        description="Name of the set of another place whose images were asked about; None for the "
+        "test images.",
+    )
     verdict: Verdict
     value: float = Field(description="Of the artifact; fractions are 0..1, or bytes, or ms.")
     other: float | None = Field(default=None, description="Of what it is compared with.")
@@ -172,6 +217,13 @@ class Finding(_Model):
     )
     text: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to try, where it did not pass.")
+
+    @property
+    def where(self) -> str:
+        """Which images were asked about: `where site = North`, `on clinic-b`; empty for all."""
+        if self.external:
+            return f"on {self.external}"
+        return f"where {self.group}" if self.group else ""
 
     @property
     def needs(self) -> str:
@@ -283,6 +335,9 @@ class RunResult(_Model):
     seconds: float
     data: DataSummary
     entries: tuple[Entry, ...] = Field(description="Teachers first, then steps in order.")
+    external: tuple[ExternalSet, ...] = Field(
+        default=(), description="Images of other places, by which models were judged, and no more."
+    )
     sweep: dict[str, tuple[Any, ...]] = Field(
         default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
     )

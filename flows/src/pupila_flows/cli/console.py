@@ -65,6 +65,14 @@ def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
     print(*(printable(str(text)) for text in texts), sep=sep, file=file)
 
 
+def say_if_synthetic(data: Path) -> None:
+    """Say that images were made up, where they were."""
+    from pupila_flows.data.synthetic import is_synthetic
+
+    if is_synthetic(data):
+        say("The images are synthetic: these figures show that the machinery works, no more.")
+
+
 def print_table(rows: list[dict[str, str]]) -> None:
     """Print rows under the names of their columns; nothing where there are none."""
     from rich.table import Table

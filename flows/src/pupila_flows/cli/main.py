@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pupila.errors import PupilaError
-from pupila.evaluation import SPECIFICITY
-from pupila_flows.cli import du, registry, station, teacher
-from pupila_flows.cli.console import print_table, say, working
-from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.cli import du, evaluate, registry, station, teacher
+from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
+from pupila_flows.cli.options import HERE, AsJson, DataPath, RecipeFile, Settings, WorkspaceFolder
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
@@ -29,12 +28,10 @@ app = typer.Typer(
     help="Turn large image classifiers into small ones, and prove that they are good enough.",
 )
 
-DataPath = Annotated[
-    Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
-]
 app.add_typer(teacher.app, name="teacher")
 app.add_typer(station.app, name="station")
 registry.add_to(app)
+app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="du")(du.show)
 
 
@@ -133,11 +130,12 @@ def validate(
     """Check a dataset as a run would, and build its Data Docs."""
     from pupila_flows.plan.reach import reach_of_images
     from pupila_flows.run import single
+    from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
     with working(as_json), place.writing():
-        summary = single.validate(place, data, single.parse_classes(classes), positive)
+        summary = single.validate(place, data, parse_classes(classes), positive)
     if as_json:
         print(summary.model_dump_json())
     else:
@@ -146,53 +144,8 @@ def validate(
             test = {name: summary.counts["test"].get(name, 0) for name in summary.classes}
             say(reach_of_images(test, summary.positive))
         say(f"Data Docs: {summary.data_docs}")
-        _say_if_synthetic(data)
+        say_if_synthetic(data)
     sys.exit(0 if summary.passed else 1)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file or folder.", show_default=False)],
-    data: DataPath,
-    classes: Annotated[
-        str | None, typer.Option(help="Class of each output column; by default alphabetical.")
-    ] = None,
-    output: Annotated[str, typer.Option(help="softmax, logits or sigmoid.")] = "softmax",
-    positive: Annotated[
-        str | None, typer.Option(help="Class that counts as positive; by default the first.")
-    ] = None,
-    specificity: Annotated[
-        float,
-        typer.Option(min=0.01, max=0.99, help="For which validation images choose a threshold."),
-    ] = SPECIFICITY,
-    workspace: WorkspaceFolder = HERE,
-    as_json: AsJson = False,
-) -> None:
-    """Judge one model on the test split of a dataset, in its own runtime."""
-    from pupila_flows.report.terminal import evaluation_lines, evaluation_row
-    from pupila_flows.run import single
-    from pupila_flows.workspace import Workspace
-
-    place = Workspace.at(workspace)
-    with working(as_json), place.writing():
-        found = single.evaluate(
-            place,
-            model,
-            data,
-            single.parse_classes(classes),
-            output,
-            positive,
-            specificity,
-        )
-    if found.warning:
-        say(f"warning: {found.warning}", file=sys.stderr)
-    judged = found.evaluation
-    if as_json:
-        print(judged.model_dump_json())
-    else:
-        print_table([{"name": model.name} | evaluation_row(judged)])
-        say("\n".join(evaluation_lines(judged, specificity)))
-        _say_if_synthetic(data)
 
 
 @app.command()
@@ -319,6 +272,7 @@ def _print_gate_of(plan: Plan) -> None:
 
 
 def _print_result(result: RunResult, path: Path) -> None:
+    from pupila_flows.report.external import external_lines, external_rows
     from pupila_flows.report.terminal import (
         gain_rows,
         result_rows,
@@ -331,6 +285,9 @@ def _print_result(result: RunResult, path: Path) -> None:
         say(f"warning: {sentence}", file=sys.stderr)
     _print_checks([check for check in result.data.checks if not check.passed])
     print_table(result_rows(result))
+    print_table(external_rows(result))
+    for line in external_lines(result):
+        say(line)
     print_table(trial_rows(result))
     print_table(shift_rows(result))
     print_table(seed_rows(result, path.parent))
@@ -341,7 +298,7 @@ def _print_result(result: RunResult, path: Path) -> None:
         if entry.evaluation and entry.evaluation.tie_warning:
             say(f"warning: {entry.name}: {entry.evaluation.tie_warning}", file=sys.stderr)
     _print_gate(result)
-    _say_if_synthetic(Path(result.data.path))
+    say_if_synthetic(Path(result.data.path))
     say(f"Figures: {path}")
     report = path.with_name("report.html")
     say(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
@@ -366,13 +323,6 @@ def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
 
     for each in checks:
         say(*check_lines(each), sep="\n")
-
-
-def _say_if_synthetic(data: Path) -> None:
-    from pupila_flows.data.synthetic import is_synthetic
-
-    if is_synthetic(data):
-        say("The images are synthetic: these figures show that the machinery works, no more.")
 
 
 def _warn_of_broken_plugins() -> None:

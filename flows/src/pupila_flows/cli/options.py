@@ -24,4 +24,7 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+DataPath = Annotated[
+    Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
+]
 HERE = Path(DEFAULT)

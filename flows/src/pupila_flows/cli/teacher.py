@@ -52,7 +52,7 @@ def add(
 ) -> None:
     """Put a teacher on the shelf, and tell Prefect, which runs what depends on it."""
     from pupila_flows.run.add_teacher import shelve
-    from pupila_flows.run.single import parse_classes
+    from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)

@@ -76,20 +76,23 @@ def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> 
     own = TrainingImages.of(dataset).images
     others = {sha256: phash for sha256, phash in known.images.items() if sha256 not in own}
     test = dataset.select("test")
-    repeated = _twins(own, test, distance)
+    again = repeated(own, test, distance)
     return [
         path
         for path, seen, repeats in zip(
-            test.paths, _twins(others, test, distance), repeated, strict=True
+            test.paths, repeated(others, test, distance), again, strict=True
         )
         if seen and not repeats
     ]
 
 
-def _twins(images: dict[str, str], test: Dataset, distance: int) -> list[bool]:
-    """Tell for each test image whether it is among these, or nearly the same picture."""
-    sha256: list[str] = test.frame["sha256"].tolist()
-    hashes: list[str] = test.frame["phash"].tolist()
+def repeated(images: dict[str, str], judged: Dataset, distance: int) -> list[bool]:
+    """Tell for each image of a dataset whether it is among some, or nearly the same picture.
+
+    `images` are perceptual hashes by SHA-256 of the file.
+    """
+    sha256: list[str] = judged.frame["sha256"].tolist()
+    hashes: list[str] = judged.frame["phash"].tolist()
     theirs = [phash for phash in images.values() if phash]
     readable = [row for row, phash in enumerate(hashes) if phash]
     splits = np.repeat(np.array([0, 1], np.int64), [len(theirs), len(readable)])

@@ -41,11 +41,13 @@ class Condition:
     """How it is compared with another model; None where a recipe can set no margin."""
     limit: LimitRule | None = None
     """How it is held against a limit; None where a recipe can set none."""
+    drawn: Plot | None = None
+    """How it is drawn where it has no such rule."""
 
     def plot(self, finding: Finding) -> Plot | None:
         """Return how one of its findings is drawn; None where there is nothing to draw."""
         rule = self.margin if finding.difference else self.limit
-        return rule.plot if rule else None
+        return rule.plot if rule else self.drawn
 
 
 def _agrees(ours: Answers, teacher: Answers | None) -> Bools:
@@ -170,6 +172,9 @@ LATENCY = Condition(
     ),
 )
 
+ELSEWHERE = Condition(field="external_fidelity", title="fidelity", unit=AREA, drawn="interval")
+"""On images of another place: `gate.external.fidelity` in a recipe, see `pupila.fidelity`."""
+
 # What the gate asks by itself, with no margin and no limit.
 CHANCE = Condition(field="chance", title="above chance")
 """Every model that is judged or compared with tells the classes apart: see `pupila.chance`."""
@@ -184,6 +189,7 @@ ANYTHING = Condition(field="anything", title="any condition")
 
 CONDITIONS: tuple[Condition, ...] = (
     *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, FIDELITY, SIZE, LATENCY),
+    ELSEWHERE,
     *(CHANCE, RUNS, COMPARISON, GROUPS, ANYTHING),
 )
 

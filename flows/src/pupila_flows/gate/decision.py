@@ -12,21 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from pupila.chance import check_chance
 from pupila.errors import PupilaError
-from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
-from pupila_flows.gate.answers import Answers, Rows
-from pupila_flows.gate.conditions import FIDELITY, limit_rule, margin_rule
-from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
-from pupila_flows.gate.rules import LimitRule, MarginRule, validation_accuracy
+from pupila_flows.gate.answers import Answers
+from pupila_flows.gate.comparing import comparisons, named
+from pupila_flows.gate.conditions import FIDELITY, limit_rule
+from pupila_flows.gate.external import on_external
+from pupila_flows.gate.inputs import Case, Earlier, Question, Side
+from pupila_flows.gate.rules import LimitRule, validation_accuracy
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict, WrongImage
 
 _NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."
-_IMAGES = 24
-"""Validation images that are named with a finding, at most."""
 _TEACHER = "the teacher"
 
 
@@ -106,6 +103,7 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
         yield _limit_finding(question, case, ours, field, limit)
     if section.fidelity is not None and case.teacher is not None:
         yield _limit_finding(question, case, ours, FIDELITY.field, section.fidelity)
+    yield from on_external(question, case)
 
 
 def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
@@ -162,7 +160,7 @@ def _against(
     """Compare with one model on all test images, and on each group of them."""
     theirs = Answers.of(question, other, like=ours)
     for group in (None, *_groups(question)):
-        yield from _comparisons(question, ours, theirs, against, group, margins)
+        yield from comparisons(question, ours, theirs, against, group, margins)
 
 
 def _groups(question: Question) -> Iterator[tuple[str, str]]:
@@ -171,65 +169,6 @@ def _groups(question: Question) -> Iterator[tuple[str, str]]:
         values = question.test.columns[column]
         for value in sorted(set(values)) if any(values) else ():
             yield column, value
-
-
-def _rows(images: Images | None, group: tuple[str, str] | None) -> Rows:
-    """Return which images belong to a group; all of them where it is None."""
-    if images is None:
-        return np.array([], np.int64)
-    if group is None:
-        return np.arange(len(images))
-    column, value = group
-    return np.flatnonzero(np.array(images.columns[column]) == value)
-
-
-def _title(group: tuple[str, str] | None) -> str | None:
-    if group is None:
-        return None
-    column, value = group
-    return f"{column} = {value}" if value else f"{column} is not given"
-
-
-def _comparisons(
-    question: Question,
-    ours: Answers,
-    theirs: Answers,
-    against: str,
-    group: tuple[str, str] | None,
-    margins: Mapping[str, float],
-) -> Iterator[Finding]:
-    """Compare each figure by itself."""
-    rows = _rows(question.test, group)
-    for field, margin in margins.items():
-        rule = margin_rule(field)
-        try:
-            comparison = rule.compare(ours, theirs, rows, margin)
-        except PupilaError as error:
-            yield messages.unasked(field, margin, _title(group), against, str(error))
-            continue
-        verdict = _margin_verdict(comparison)
-        finding = Finding(
-            condition=field,
-            against=against,
-            group=_title(group),
-            verdict=verdict,
-            value=comparison.new,
-            other=comparison.reference,
-            difference=comparison.difference,
-            limit=margin,
-            p_value=comparison.p_value,
-            needs_images=comparison.needs_images if verdict == "inconclusive" else None,
-            tested=len(rule.images.select(ours, rows)),
-            images=() if verdict == "pass" else _lost(question, ours, theirs, rule, group),
-            text="",
-        )
-        yield messages.describe_comparison(finding, ours, theirs, rows, question)
-
-
-def _margin_verdict(comparison: Comparison) -> Verdict:
-    if comparison.worse:
-        return "fail"
-    return "pass" if comparison.shown else "inconclusive"
 
 
 def _limit_finding(
@@ -260,21 +199,6 @@ def _limit_finding(
     return messages.describe_limit(finding, ours.side, question)
 
 
-def _lost(
-    question: Question,
-    ours: Answers,
-    theirs: Answers,
-    rule: MarginRule,
-    group: tuple[str, str] | None,
-) -> tuple[WrongImage, ...]:
-    """Return validation images that only the artifact gets wrong."""
-    mine, other = ours.validation, theirs.validation
-    if mine is None or other is None:
-        return ()
-    rows = rule.lost(mine, other, _rows(question.validation, group))
-    return _named(question, mine, rows, rule.given(mine), rule.given(other))
-
-
 def _wrong(
     question: Question, ours: Answers, theirs: Answers | None, rule: LimitRule
 ) -> tuple[WrongImage, ...]:
@@ -283,28 +207,4 @@ def _wrong(
     if mine is None or (theirs and other is None):
         return ()
     given = other.chosen if other else None
-    return _named(question, mine, rule.wrong(mine, other), mine.chosen, given)
-
-
-def _named(
-    question: Question, ours: Answers, rows: Rows, answers: Rows, others: Rows | None
-) -> tuple[WrongImage, ...]:
-    """Describe some validation images, first those that the artifact gets most wrong."""
-    images, classes = question.validation, question.classes
-    if images is None:
-        return ()
-    order = np.argsort(ours.truth_scores[rows], kind="stable")
-    worst: list[int] = rows[order].tolist()
-
-    def named(answers: Rows, row: int) -> str:
-        return classes[int(answers[row])]
-
-    return tuple(
-        WrongImage(
-            path=images.paths[row],
-            truth=classes[images.labels[row]],
-            answer=named(answers, row),
-            other=None if others is None else named(others, row),
-        )
-        for row in worst[:_IMAGES]
-    )
+    return named(question, mine, rule.wrong(mine, other), mine.chosen, given)

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Threshold
-from pupila.evaluation import Evaluation
+from pupila.evaluation import Estimate, Evaluation
 from pupila.shift.figures import ShiftFigures
 from pupila_flows.recipe.gate import GateSection
 
@@ -85,6 +85,29 @@ class Images(_Model):
         return len(self.paths)
 
 
+class PlaceAnswers(_Model):
+    """What one model answers to the images of another place."""
+
+    name: str = Field(description="Of the entry, or of the teacher.")
+    probabilities: str = Field(description="Predictions file `(images, classes)`.")
+    correlation: Estimate | None = Field(
+        default=None, description="Of its logits with its teacher's; None where it is not known."
+    )
+
+
+class Place(_Model):
+    """Images of another place on which models are held against their teachers."""
+
+    name: str
+    images: Images = Field(description="Their labels are -1 where they have none.")
+    labelled: bool
+    answers: tuple[PlaceAnswers, ...]
+
+    def answers_of(self, name: str) -> PlaceAnswers | None:
+        """Return what a model answers; None where it was not judged there."""
+        return next((each for each in self.answers if each.name == name), None)
+
+
 class Question(_Model):
     """All that a verdict depends on."""
 
@@ -105,6 +128,9 @@ class Question(_Model):
     positive: str
     test: Images
     validation: Images | None = Field(description="None where the data has none.")
+    external: tuple[Place, ...] = Field(
+        default=(), description="Images of other places that are asked about too."
+    )
 
     def identity(self) -> dict[str, Any]:
         """Return the same without paths of predictions: a workspace may be moved."""

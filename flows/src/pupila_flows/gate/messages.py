@@ -9,6 +9,7 @@ from pupila_flows.gate.conditions import (
     ANYTHING,
     CHANCE,
     COMPARISON,
+    ELSEWHERE,
     GROUPS,
     RUNS,
     condition_of,
@@ -22,6 +23,11 @@ from pupila_flows.results import Finding, GateResult, Verdict
 
 _OTHERS = 3
 """Other steps that an advice names, at most."""
+_ADVICE_ELSEWHERE = (
+    "There it does not answer as its teacher does: it learned something else. Try stronger changes "
+    "of colour in `augment`, unlabelled images of other places, a larger student. Who chooses by "
+    "these images needs others for the next verdict."
+)
 _IT_WAS = "it, or what it was made from, was"
 
 
@@ -128,24 +134,33 @@ def nothing_asked(entry: str) -> Finding:
 
 
 def unasked(
-    field: str, limit: float, group: str | None, against: str, reason: str | None = None
+    field: str,
+    limit: float,
+    group: str | None,
+    against: str,
+    reason: str | None = None,
+    external: str | None = None,
 ) -> Finding:
     """Return the finding that a condition could not be asked, so that nothing is shown."""
     why = reason or f"there is no judged model to compare with: {against} is missing."
-    title = _capital(condition_of(field).title)
-    return Finding(
+    finding = Finding(
         condition=field,
         against=against,
         group=group,
+        external=external,
         verdict="inconclusive",
         value=0.0,
         limit=limit,
-        text=f"{title}{_where(group)} could not be compared: {why}",
+        text="",
         advice=f"Mend that, or leave `{field}` out of the gate.",
     )
+    text = f"{_titled(finding)} could not be compared: {why}"
+    return finding.model_copy(update={"text": text})
 
 
-def describe_chance(found: ChanceCheck, side: Side, against: str | None) -> Finding:
+def describe_chance(
+    found: ChanceCheck, side: Side, against: str | None, external: str | None = None
+) -> Finding:
     """Put into words whether a model is above chance; `against` says whose it is, as in `Finding`.
 
     What is not shown is open where the figure lies above chance, or there are too few images.
@@ -155,12 +170,55 @@ def describe_chance(found: ChanceCheck, side: Side, against: str | None) -> Find
     finding = Finding(
         condition=CHANCE.field,
         against=against,
+        external=external,
         verdict=verdict,
         value=found.reached or 0.0,
         limit=found.chance,
-        text=f"{side.name} is {found.finding('test')}.",
+        text=f"{side.name} is {found.finding(external or 'test')}.",
     )
     return finding.model_copy(update={"advice": _advice_on_chance(found, verdict)})
+
+
+def nothing_to_show(found: ChanceCheck, teacher: Side, external: str) -> Finding:
+    """Return the finding that a teacher knows nothing of a place: there is nothing to keep there.
+
+    It is no failure of the artifact, and never a pass.
+    """
+    return Finding(
+        condition=CHANCE.field,
+        against=teacher.name,
+        external=external,
+        verdict="inconclusive",
+        value=found.reached or 0.0,
+        limit=found.chance,
+        text=f"Nothing can be shown on {external}: {teacher.name} is {found.finding(external)}.",
+        advice=f"Take {external} out of `gate.external.sets`, give it more images, or give a "
+        "teacher that knows such images.",
+    )
+
+
+def describe_fidelity(teacher: str, found: Estimate, floor: float, of: str) -> Finding:
+    """Put into words how far the logits of an artifact are its teacher's on another place."""
+    verdict: Verdict = (
+        "pass" if found.low >= floor else "fail" if found.high < floor else "inconclusive"
+    )
+    said = {
+        "pass": f"it is at least {floor:g}",
+        "fail": f"it is below the {floor:g} that are asked",
+        "inconclusive": f"that leaves open whether it is at least {floor:g}",
+    }[verdict]
+    return Finding(
+        condition=ELSEWHERE.field,
+        against=teacher,
+        external=of,
+        verdict=verdict,
+        value=found.value,
+        interval=found,
+        limit=floor,
+        text=f"Correlation of logits on {of} with those of {teacher} is {found.value:.3f} (95 % "
+        f"interval {found.low:.3f} to {found.high:.3f}): {said}.",
+        advice={"pass": "", "fail": _ADVICE_ELSEWHERE, "inconclusive": _more_images(of)}[verdict],
+    )
 
 
 def _advice_on_chance(found: ChanceCheck, verdict: Verdict) -> str:
@@ -183,7 +241,7 @@ def describe_comparison(
     condition, rule = condition_of(finding.condition), margin_rule(finding.condition)
     unit = condition.unit
     text = (
-        f"{_capital(condition.title)}{_where(finding.group)} is {unit.value(finding.value)}, "
+        f"{_titled(finding)} is {unit.value(finding.value)}, "
         f"against {unit.value(finding.other)} of {theirs.side.name}: "
         f"{_change(difference, unit)}. "
         f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, theirs, rows)}"
@@ -239,7 +297,8 @@ def _needed(finding: Finding, asked: AskedImages) -> str:
     if finding.needs_images is None:
         return f": it lies at the margin itself, so no number of {asked.title} would tell"
     about = finding.needs if "more" in finding.needs else f"about {finding.needs}"
-    ask = f": {about} test {asked.title} would tell, and there are {finding.tested:,}"
+    test = "" if finding.external else "test "
+    ask = f": {about} {test}{asked.title} would tell, and there are {finding.tested:,}"
     gone = finding.difference is not None and finding.difference.value < -finding.limit
     return f"{ask}; as it looks now, it would fail" if gone else ask
 
@@ -250,6 +309,8 @@ def _advice(
     """Say what to try, from what this run tried besides; nothing after a pass."""
     if finding.verdict == "pass":
         return ""
+    if finding.external:
+        return _ADVICE_ELSEWHERE if finding.verdict == "fail" else _more_images(finding.external)
     better = _better(rule, unit, own, question)
     if finding.verdict == "inconclusive":
         where = " of that group" if finding.group else ""
@@ -279,8 +340,13 @@ def _change(difference: Estimate, unit: Unit) -> str:
     return f"{value} (95 % interval {low} to {high})"
 
 
-def _where(group: str | None) -> str:
-    return f" where {group}" if group else ""
+def _titled(finding: Finding) -> str:
+    """Return what a finding is about: `Accuracy where site = North`."""
+    return f"{_capital(condition_of(finding.condition).title)} {finding.where}".rstrip()
+
+
+def _more_images(external: str) -> str:
+    return f"Add images to {external}."
 
 
 def _capital(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pupila_flows.plan.checks import (
+    external,
     gate,
     images,
     plugins,
@@ -36,6 +37,8 @@ CHECKS: tuple[Check, ...] = (
     publish.artifacts,
     publish.destination,
     images.hard_negatives,
+    external.images,
+    external.asked,
     steps.inputs,
     sweep.axes,
     runtimes.installed,

@@ -18,7 +18,9 @@ from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
 from pupila.paths import is_special
 from pupila.registry import PluginRegistry
+from pupila_flows.data.external.listing import list_images
 from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.plan.plan import PlannedExternal
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
 from pupila_flows.recipe.schema import Recipe
@@ -104,6 +106,11 @@ class RecipeFacts:
     def near_misses(self) -> Fact[Path | None]:
         """Path of the images of other kinds; None without."""
         return find_out(self._near_misses())
+
+    @cached_property
+    def external(self) -> Fact[tuple[PlannedExternal, ...]]:
+        """Images of other places that can be read, as they lie there."""
+        return find_out(self._external())
 
     @cached_property
     def cluster(self) -> Fact[str | None]:
@@ -197,6 +204,27 @@ class RecipeFacts:
         except PupilaError as error:
             yield location, str(error)
         return path
+
+    def _external(self) -> Checking[tuple[PlannedExternal, ...]]:
+        found: list[PlannedExternal] = []
+        sections = self.recipe.external if self.recipe else {}
+        for name, section in sections.items():
+            location = ("external", name)
+            path = yield from self.existing(section.path, (*location, "path"), "images")
+            folder = None
+            if section.folder:
+                folder = yield from self.existing(section.folder, (*location, "folder"), "images")
+            if path is None or (section.folder and folder is None):
+                continue
+            try:
+                listing = list_images(path, folder).of_split(section.split)
+            except PupilaError as error:
+                yield location, str(error)
+            except OSError as error:
+                yield location, f"{error.filename!r} cannot be read ({error.strerror})."
+            else:
+                found.append(PlannedExternal(name, section, listing))
+        return tuple(found)
 
     def _cluster(self) -> Checking[str | None]:
         if self.recipe is None or self.recipe.runner is None:

@@ -14,8 +14,10 @@ from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin
 from pupila.registry import PluginRegistry
 from pupila.store import read_artifact
+from pupila_flows.data.external.listing import Listing
 from pupila_flows.plan import class_rules
 from pupila_flows.plan.view import mapping
+from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.graph import Graph, Vertex
 from pupila_flows.recipe.schema import Recipe, ScreenSection, StepSection, TeacherSection
 
@@ -47,6 +49,16 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
+class PlannedExternal:
+    """Images of another place that are there."""
+
+    name: str
+    section: ExternalSection
+    listing: Listing
+    """Of the split that is judged; labels as they are written."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A checked recipe; `steps` stand in an order in which they can run."""
 
@@ -60,6 +72,8 @@ class Plan:
     """Images of other kinds on which every artifact is judged as a gate."""
     address: str | None = None
     """Scheduler of the cluster that steps run on; None where they run on this machine."""
+    external: tuple[PlannedExternal, ...] = ()
+    """Images of other places, by which models are only judged."""
     registry: str | None = None
     """Where `publish` says that it publishes to; None where it says nothing, or there is none."""
 

@@ -10,7 +10,7 @@ from pupila import layout
 from pupila.noninferiority import POWER
 from pupila.noninferiority.reach import DISCORDANCE, area_reach, proportion_reach
 from pupila_flows.gate.conditions import condition_of
-from pupila_flows.plan.plan import Plan
+from pupila_flows.plan.plan import Plan, PlannedExternal
 from pupila_flows.recipe.gate import GateSection
 
 Sizes = Mapping[str, int]
@@ -38,13 +38,29 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
         PupilaError: the images are not as they must be.
     """
     section = plan.recipe.gate
-    asked = _asked(section, publishes=plan.recipe.publish is not None) if section else {}
-    if section is None or not asked:
+    if section is None:
+        return None
+    classes = plan.recipe.data.classes or tuple(sorted(layout.labels(plan.data)))
+    positive = plan.recipe.data.positive_class(classes)
+    parts = [_at_home(plan, section, classes, positive)]
+    parts += [_elsewhere(section, each, classes, positive) for each in plan.external]
+    found = [part for part in parts if part]
+    if not found:
+        return None
+    return GateReach(
+        " ".join(part.sentence for part in found),
+        tuple(warning for part in found for warning in part.warnings),
+    )
+
+
+def _at_home(
+    plan: Plan, section: GateSection, classes: Sequence[str], positive: str
+) -> GateReach | None:
+    asked = _asked(section, publishes=plan.recipe.publish is not None)
+    if not asked:
         return None
     rows = list(layout.labelled(plan.data, "test"))
     sizes = Counter(row["label"] for row in rows)
-    classes = plan.recipe.data.classes or sorted(layout.labels(plan.data))
-    positive = plan.recipe.data.positive_class(classes)
     every = {name: sizes[name] for name in classes}
     warnings = [_warning(every, positive, asked, "these test images")]
     for column in section.by:
@@ -54,13 +70,40 @@ def reach_of_plan(plan: Plan) -> GateReach | None:
     return GateReach(sentence, tuple(filter(None, warnings)))
 
 
-def reach_of_images(sizes: Sizes, positive: str, fields: Sequence[str] = ()) -> str:
+def _elsewhere(
+    section: GateSection, place: PlannedExternal, classes: Sequence[str], positive: str
+) -> GateReach | None:
+    """Return what can be shown on images of another place, where the teacher is above chance."""
+    named = section.external.sets is None or place.name in section.external.sets
+    asked = section.on_external.asked
+    if not named or not asked or not place.listing.labels:
+        return None
+    rows = place.listing.with_classes(classes, place.section.map).rows
+    sizes = Counter(row["label"] for row in rows)
+    every = {name: sizes[name] for name in classes}
+    if not min(every.values()):
+        missing = ", ".join(name for name in classes if not every[name])
+        return GateReach(
+            f"On {place.name} there are no images of {missing}.",
+            (
+                f"The gate asks for margins on {place.name}, and what needs images of {missing} "
+                f"cannot be shown there.",
+            ),
+        )
+    warning = _warning(every, positive, asked, f"the images of {place.name}")
+    sentence = reach_of_images(every, positive, tuple(asked), f"images of {place.name}")
+    return GateReach(sentence + _fewer_patients(rows), (warning,) if warning else ())
+
+
+def reach_of_images(
+    sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
+) -> str:
     """Say from which margins on an equally good model passes; by default of every figure."""
     counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
     found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
     return (
-        f"Gate: with {sum(sizes.values())} test images ({counts}) an equally good model that "
+        f"Gate: with {sum(sizes.values())} {images} ({counts}) an equally good model that "
         f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
         f"runs, margins from: {margins}."
     )

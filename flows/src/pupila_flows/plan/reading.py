@@ -63,6 +63,7 @@ def read_plan(
         teachers=context.teachers.value,
         steps=tuple(context.steps.value.by_name[name] for name in context.order.value),
         near_misses=context.near_misses.value,
+        external=context.external.value,
         address=context.cluster.value,
         registry=context.model_registry.value,
     )

@@ -72,6 +72,26 @@ class Limits(Section):
         return {field: float(limit) for field, limit in given.items()}
 
 
+class ExternalGate(Section):
+    """What the gate asks on the images of `external`."""
+
+    sets: tuple[str, ...] | None = Field(
+        default=None,
+        description="Names of sets in `external`; by default all that have labels, and with "
+        "`fidelity` all. Written as `[]`, none is asked.",
+    )
+    margins: Margins | None = Field(
+        default=None,
+        description="Largest losses against the teacher on each set with labels; by default the "
+        "gate's `margins`. Written as `{}`, none is asked.",
+    )
+    fidelity: Margin | None = Field(
+        default=None,
+        description="Correlation of the logits with the teacher's on each set, labels or none, at "
+        "least: the lower end of its interval counts. By default it is not asked.",
+    )
+
+
 class GateSection(Section):
     """What every exported artifact must show before it is published."""
 
@@ -106,10 +126,18 @@ class GateSection(Section):
     limits: Limits = Field(
         default_factory=Limits, description="Size, time, agreement and accuracy to keep to."
     )
+    external: ExternalGate = Field(
+        default_factory=ExternalGate,
+        description="What is asked on images of other places, where the recipe names some.",
+    )
 
     @property
     def against_published(self) -> Margins:
         return self.published or self.margins
+
+    @property
+    def on_external(self) -> Margins:
+        return self.external.margins or self.margins
 
     @property
     def words(self) -> str:
@@ -123,6 +151,10 @@ class GateSection(Section):
         if self.fidelity is not None:
             unsaid = "" if "fidelity" in self.model_fields_set else " by default"
             parts.append(f"fidelity from {self.fidelity:.10g}{unsaid} on altered images")
+        if self.external.margins is not None:
+            parts.append(f"margins of {_listed(self.external.margins) or 'nothing'} elsewhere")
+        if self.external.fidelity is not None:
+            parts.append(f"fidelity from {self.external.fidelity:.10g} elsewhere")
         return ", ".join(parts)
 
     @property
@@ -133,7 +165,9 @@ class GateSection(Section):
     @property
     def asks_of_first(self) -> bool:
         """Whether anything is asked of a first version, with no other to compare with."""
-        return bool(self.margins.asked or self.limits.asked or self.fidelity is not None)
+        elsewhere = self.external.fidelity is not None or self.on_external.asked
+        asked = self.margins.asked or self.limits.asked or self.fidelity is not None
+        return bool(asked or elsewhere)
 
 
 def _listed(section: Margins | Limits) -> str:

@@ -24,6 +24,7 @@ from pupila.contract import OutputContract, OutputKind
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
+from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.recipe.section import Section
@@ -293,6 +294,11 @@ class Recipe(Section):
         description="Holds every model that a teacher had a part in, and its control, against the "
         "teacher on altered test images, and on altered validation images, to choose by. A gate "
         "with `fidelity` does so for the models that it judges, on test images alone.",
+    )
+    external: dict[NodeName, ExternalSection] = Field(
+        default_factory=dict[str, ExternalSection],
+        description="Images of other places, by name: every model is judged on them, and nothing "
+        "is learned from them or chosen by them.",
     )
     gate: GateSection | None = Field(
         default=None,

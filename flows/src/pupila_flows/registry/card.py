@@ -10,6 +10,7 @@ from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.recipe.publish import PublishSection
+from pupila_flows.registry.card_external import external_lines
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.registry.manifest import Link, Override
 from pupila_flows.registry.markdown import code, plain, stated, table
@@ -46,6 +47,7 @@ def write_card(
         _figures(entries, result.specificity),
         _groups(entries),
         shift_lines(entries),
+        external_lines(entries, result),
         _gate(result.gate),
         _overrides(overrides),
         _data(result),
@@ -250,7 +252,7 @@ def _gate(gate: GateResult | None) -> list[str]:
 def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
     for each in verdict.findings:
         against = f" against {each.against}" if each.against else ""
-        where = f" ({each.group})" if each.group else ""
+        where = f" ({each.where})" if each.where else ""
         yield [
             code(verdict.entry),
             plain(f"{condition_of(each.condition).title}{against}{where}"),

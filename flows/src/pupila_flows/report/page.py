@@ -25,6 +25,7 @@ from pupila_flows.report.sections import (
     runtimes as trials,
 )
 from pupila_flows.report.sections.disagreements import disagreements
+from pupila_flows.report.sections.external import external_panels
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.headline import asked, headline
 from pupila_flows.report.sections.layers import sensitive_layers
@@ -95,6 +96,7 @@ def render(result: RunResult, folder: Path) -> str:
         trial_columns=trials.COLUMNS,
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
+        elsewhere=external_panels(result, lineage, chosen, folder),
         gates=gate_table(lineage),
         shift=shift_report(result, lineage, folder),
         release=gate.panels(result, folder),

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import yaml
 
-from pupila.evaluation import Estimate, Evaluation, Measurement, OpenSet
+from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin
 from pupila.registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
+from pupila_flows.report.external import interval
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
@@ -36,7 +37,7 @@ def result_rows(result: RunResult) -> list[dict[str, str]]:
 def _row(entry: Entry) -> dict[str, str]:
     row = {"name": entry.name, "made by": entry.uses}
     if entry.measurement:
-        return row | _measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
+        return row | measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
         return row | {"runtime": entry.error or entry.unjudged or "not judged"}
     failed = {"failure": entry.error} if entry.error else {}
@@ -48,16 +49,16 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
     metrics = evaluation.metrics
     point = metrics.point
     answers = {
-        "accuracy": _interval(metrics.accuracy),
-        "AUC": _interval(metrics.auc) if metrics.auc else "",
-        "sensitivity": _interval(point.sensitivity) if point else "",
-        "specificity": _interval(point.specificity) if point else "",
+        "accuracy": interval(metrics.accuracy),
+        "AUC": interval(metrics.auc) if metrics.auc else "",
+        "sensitivity": interval(point.sensitivity) if point else "",
+        "specificity": interval(point.specificity) if point else "",
         "at threshold": formatting.threshold(metrics) if point else "",
         "ECE": f"{metrics.ece.value:.3f}",
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
-    return _measurement_row(evaluation, answers)
+    return measurement_row(evaluation, answers)
 
 
 def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
@@ -81,16 +82,17 @@ def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
 def _filter(open_set: OpenSet) -> dict[str, str]:
     """Return what a filter lets through: of its class, of other test images, of near misses."""
     groups = {group.near_miss: group for group in open_set.negatives if group.name == ALL}
-    row = {"lets through": _interval(open_set.accepted.accepted)}
+    row = {"lets through": interval(open_set.accepted.accepted)}
     for near_miss, of in ((False, "others"), (True, "near misses")):
         if near_miss in groups:
             group = groups[near_miss]
-            row[f"AUC, {of}"] = _interval(group.auc) if group.auc else ""
-            row[f"false accepts, {of}"] = _interval(group.accepted)
+            row[f"AUC, {of}"] = interval(group.auc) if group.auc else ""
+            row[f"false accepts, {of}"] = interval(group.accepted)
     return row
 
 
-def _measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[str, str]:
+def measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[str, str]:
+    """Return what a model costs, with what it answers in between."""
     cost = measurement.cost
     return {
         "runtime": measurement.runtime,
@@ -134,7 +136,7 @@ def shift_rows(result: RunResult) -> list[dict[str, str]]:
         {
             "altered images": entry.name,
             "teacher": found.reference,
-            "fidelity": _interval(found.value),
+            "fidelity": interval(found.value),
             "on validation": f"{found.validation.value:.3f}" if found.validation else "",
             "worst family": f"{found.worst.name} {found.worst.middle.fidelity:.3f}",
             "unaltered": f"{found.unaltered.fidelity:.3f}",
@@ -184,7 +186,7 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
             "verdict": artifact.verdict.upper() if not number else "",
             "condition": condition_of(finding.condition).title,
             "against": finding.against or "limit",
-            "where": finding.group or "",
+            "where": finding.group or finding.external or "",
             "found": finding.verdict,
             "difference": _difference(finding),
             "needs images": finding.needs,
@@ -261,7 +263,3 @@ def _formats(plugin: Plugin) -> dict[str, str]:
     if isinstance(plugin, Shift):
         return {"takes": "images", "gives": "images"}
     return {"takes": "", "gives": "keras"}
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
 from pupila.openset import OpenSetImages
+from pupila_flows.data.external.reading import ExternalImages
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import Plan
 from pupila_flows.workspace import Workspace
@@ -22,6 +23,8 @@ class Run:
     dataset: Dataset
     nodes: tuple[Node, ...]
     open_set: OpenSetImages | None = None
+    external: tuple[ExternalImages, ...] = ()
+    """Images of other places, by which models are only judged."""
     proven: Mapping[str, ChanceCheck] = field(default_factory=dict[str, ChanceCheck])
     """What the teachers reached on the validation images, by name."""
 

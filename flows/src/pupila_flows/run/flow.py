@@ -33,11 +33,19 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
+from pupila_flows.report.external import external_rows
 from pupila_flows.report.terminal import result_rows, shift_rows
 from pupila_flows.results import RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
+from pupila_flows.run.external import (
+    described,
+    external_images,
+    failures_elsewhere,
+    judge_elsewhere,
+    refuse_learned_images,
+)
 from pupila_flows.run.gate import ask, objections, tell_reach
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.pages import make_pages
@@ -139,13 +147,15 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         if not swept:
             tell_reach(plan)
         run, data = with_hard_negatives(as_given, checked_data(as_given))
-        run = replace(run, open_set=open_set_of(run))
+        run = replace(run, open_set=open_set_of(run), external=external_images(as_given))
         teachers = _import_teachers(run)
+        refuse_learned_images(run, teachers)
         data = screened(as_given, data, teachers)
         run = replace(run, proven=proven_teachers(as_given, teachers))
         made = _make_all(run, teachers)
         judged = make_pages(run, judge_all(run, made, only_last=swept), made)
         entries = judge_shifts(run, try_all(run, judged), gated=not swept)
+        entries = judge_elsewhere(run, entries)
         gate = None if swept else ask(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
@@ -158,6 +168,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             seconds=time.monotonic() - clock,
             data=data,
             entries=tuple(entries),
+            external=tuple(described(images) for images in run.external),
             sweep=plan.recipe.sweep if swept else {},
             specificity=plan.recipe.evaluate.specificity,
             gate=gate,
@@ -169,6 +180,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
+        failures += failures_elsewhere(entries)
         failures += objections(gate)
         failures += _report(workspace, result, path)
         if not swept:
@@ -228,6 +240,8 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
         create_table_artifact(result_rows(result), key=f"{result.name}-results")
         if shifted := shift_rows(result):
             create_table_artifact(shifted, key=f"{result.name}-shift")
+        if result.external:
+            create_table_artifact(external_rows(result), key=f"{result.name}-external")
     return path
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
 
-from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.registry import installed
 from pupila_flows.gate.conditions import condition_of
-from pupila_flows.gate.inputs import Case, Images, Question, Side
+from pupila_flows.gate.inputs import Case, Question
 from pupila_flows.jobs.gate import AskGate
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reach import reach_of_plan
@@ -23,6 +22,7 @@ from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents, published_name, registry_address
 from pupila_flows.run.leaks import check_references
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
+from pupila_flows.run.questions import images_of, places, side_of, validation_of
 
 
 def ask(run: Run, entries: Sequence[Entry]) -> GateResult | None:
@@ -81,7 +81,7 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
     named = [
         f"{condition_of(finding.condition).title}"
         f"{f' against {finding.against}' if finding.against else ''}"
-        f"{f' where {finding.group}' if finding.group else ''}"
+        f"{f' {finding.where}' if finding.where else ''}"
         for finding in failed
     ]
     return list(dict.fromkeys(named))
@@ -112,33 +112,16 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
         section=section,
         specificity=run.plan.recipe.evaluate.specificity,
         cases=cases,
-        rivals=tuple(side for entry in others if (side := _side(entry))),
+        rivals=tuple(side for entry in others if (side := side_of(entry))),
         published=incumbents.version.title if incumbents.version else None,
         published_manifest=incumbents.version.sha256 if incumbents.version else None,
         anchor=" and ".join(anchors) or None,
         classes=run.dataset.classes,
         positive=run.positive,
-        test=_images(run.dataset.select("test"), section),
-        validation=_images(run.dataset.select("validation"), section)
-        if "validation" in run.dataset.splits
-        else None,
+        test=images_of(run.dataset.select("test"), section.by),
+        validation=validation_of(run.dataset, section.by),
+        external=places(run, entries, section.external),
     )
-
-
-def _images(images: Dataset, section: GateSection) -> Images:
-    return Images(
-        fingerprint=images.fingerprint,
-        paths=tuple(map(str, images.paths)),
-        labels=tuple(images.labels.tolist()),
-        columns={column: _values(images, column) for column in section.by},
-        patients=None if images.patients is None else tuple(images.patients.tolist()),
-    )
-
-
-def _values(images: Dataset, column: str) -> tuple[str, ...]:
-    """Return the value of each image; an empty text where it has none."""
-    given = images.frame[column].astype(object)
-    return tuple(map(str, given.where(given.notna(), "").tolist()))
 
 
 def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) -> Case:
@@ -147,18 +130,9 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) ->
         entry=entry.name,
         made=made_words(entry, entries),
         error=entry.error or (entry.unjudged if entry.evaluation is None else None),
-        artifact=_side(entry),
-        teacher=_side(teacher) if teacher else None,
+        artifact=side_of(entry),
+        teacher=side_of(teacher) if teacher else None,
         earlier=incumbents.of_entry(entry),
-    )
-
-
-def _side(entry: Entry) -> Side | None:
-    if entry.evaluation is None:
-        return None
-    threshold = entry.record.threshold if entry.record else None
-    return Side(
-        name=entry.name, evaluation=entry.evaluation, threshold=threshold, shift=entry.shift
     )
 
 

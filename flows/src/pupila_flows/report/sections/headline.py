@@ -155,8 +155,8 @@ def _by_one_rule(gate: GateResult, pupil: Judged, teacher: Judged) -> str:
     """Say what the gate found of accuracy, where its rule for both gives other answers."""
     for artifact in gate.artifacts:
         for found in artifact.findings:
-            asked = artifact.entry, found.condition, found.against, found.group
-            if asked != (pupil.name, "accuracy", teacher.name, None) or not found.difference:
+            asked = artifact.entry, found.condition, found.against, found.where
+            if asked != (pupil.name, "accuracy", teacher.name, "") or not found.difference:
                 continue
             pair = (found.value, _accuracy(pupil)), (found.other, _accuracy(teacher))
             if all(value is None or math.isclose(value, own.value) for value, own in pair):

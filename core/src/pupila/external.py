@@ -1,0 +1,196 @@
+"""What a model answers to images of another place, from which nothing was learned or chosen.
+
+With labels, how good its answers are; with a teacher, how far they are the teacher's; that needs no
+labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.artifact import Artifact
+from pupila.chance import ChanceCheck, check_chance
+from pupila.dataset import UNLABELLED, Dataset
+from pupila.evaluation import Evaluation, Measurement, Metrics
+from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity, logits_of
+from pupila.judge import measure
+from pupila.metrics import metrics_of
+from pupila.predictions import Predictions
+from pupila.runtime import Progress
+
+COLOURS = ("mean_red", "mean_green", "mean_blue")
+PARTED = 24
+"""Images that are named, those on which model and teacher part most."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExternalFigures(_Model):
+    """The figures of one model on some images."""
+
+    images: int
+    metrics: Metrics | None = Field(default=None, description="None without labels.")
+    fidelity: Fidelity | None = Field(
+        default=None,
+        description=f"None without a teacher, and of fewer than {LEAST_IMAGES} images.",
+    )
+
+
+class PartedImage(_Model):
+    """An image that a model and its teacher answer differently."""
+
+    path: str
+    truth: str | None = Field(description="Its class; None without labels.")
+    answer: str = Field(description="Most probable class.")
+    other: str = Field(description="The teacher's.")
+    probability: float = Field(description="Of the positive class.")
+    other_probability: float = Field(description="The same by the teacher.")
+
+
+class ExternalEvaluation(_Model):
+    """One model on the images of one place."""
+
+    figures: ExternalFigures = Field(description="On all images.")
+    groups: dict[str, dict[str, ExternalFigures]] = Field(
+        default_factory=dict, description="The same by each value of a column."
+    )
+    chance: ChanceCheck | None = Field(
+        default=None, description="Whether it is above chance there; None without labels."
+    )
+    parted: tuple[PartedImage, ...] = Field(
+        default=(), description="Images whose logits are farthest from the teacher's, first those."
+    )
+    measurement: Measurement | None = Field(
+        default=None, description="What it costs; None where that is measured elsewhere."
+    )
+    probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
+    validation_probabilities: str | None = Field(
+        default=None, description="The same of the images that choose its threshold."
+    )
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The same as an evaluation of all images; None where labels or costs are not known."""
+        if self.figures.metrics is None or self.measurement is None:
+            return None
+        return Evaluation(
+            **dict(self.measurement),
+            split="test",
+            metrics=self.figures.metrics,
+            probabilities=self.probabilities,
+            validation_probabilities=self.validation_probabilities,
+        )
+
+
+def judge_external(
+    artifact: Artifact,
+    images: Dataset,
+    *,
+    positive: str,
+    specificity: float,
+    predictions: Predictions,
+    progress: Progress,
+    reference: tuple[str, Artifact] | None = None,
+    validation: Dataset | None = None,
+    groups: Sequence[str] = (),
+    latency_repeats: int | None = None,
+) -> ExternalEvaluation:
+    """Return all figures of `artifact` on images with labels, or of the split `unlabelled`.
+
+    `reference` is the teacher, with its name. Where no threshold ships, the `validation` images of
+    the data that the model was made from choose one for `specificity`. `groups` are columns. With
+    `latency_repeats` it is measured what the artifact costs.
+
+    Raises:
+        PupilaError: the classes do not match, or the answers are no probabilities.
+    """
+    # first, so that the peak of memory is that of single images, whatever is cached
+    measured = latency_repeats and measure(artifact, images, latency_repeats=latency_repeats)
+    answers = np.asarray(predictions.of(artifact, images, progress), np.float64)
+    teacher = reference and (
+        reference[0],
+        np.asarray(predictions.of(reference[1], images, progress), np.float64),
+    )
+    chosen_by = None
+    if validation is not None:
+        chosen_by = predictions.of(artifact, validation, progress), validation.labels
+    labelled = set(images.frame["split"]) != {UNLABELLED}
+    column = images.classes.index(positive)
+    colours = np.array([images.frame[name].tolist() for name in COLOURS], np.float64).T
+
+    def figures(rows: Rows) -> ExternalFigures:
+        patients = None if images.patients is None else images.patients[rows]
+        metrics = found = None
+        if labelled:
+            metrics = metrics_of(
+                answers[rows],
+                images.labels[rows],
+                images.classes,
+                positive,
+                specificity,
+                chosen_by,
+                shipped=artifact.record.threshold,
+                patients=patients,
+            )
+        if teacher and len(rows) >= LEAST_IMAGES:
+            found = fidelity(
+                teacher[0],
+                answers[rows],
+                teacher[1][rows],
+                positive=column,
+                colours=colours[rows],
+                patients=patients,
+            )
+        return ExternalFigures(images=len(rows), metrics=metrics, fidelity=found)
+
+    return ExternalEvaluation(
+        figures=figures(np.arange(len(images))),
+        groups={
+            name: {value: figures(rows) for value, rows in images.rows_by_value(name).items()}
+            for name in groups
+        },
+        chance=_chance(artifact, images, answers, positive) if labelled else None,
+        parted=_parted(images, answers, teacher[1], column, labelled=labelled) if teacher else (),
+        measurement=measured or None,
+        probabilities=str(predictions.keep(answers, artifact, images)),
+        validation_probabilities=str(predictions.keep(chosen_by[0], artifact, validation))
+        if chosen_by and validation is not None
+        else None,
+    )
+
+
+def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str) -> ChanceCheck:
+    """Hold the answers against the labels, columns in the model's own order."""
+    own = artifact.record.output.classes
+    columns = [images.classes.index(name) for name in own]
+    labels = np.argsort(columns)[images.labels]
+    return check_chance(answers[:, columns], labels, own, positive, images.patients)
+
+
+def _parted(
+    images: Dataset, answers: Floats, teacher: Floats, column: int, *, labelled: bool
+) -> tuple[PartedImage, ...]:
+    """Describe the images with the largest distance of logits, the largest first."""
+    distance = np.abs(logits_of(answers, column) - logits_of(teacher, column)).max(axis=1)
+    order: list[int] = np.argsort(-distance, kind="stable").tolist()
+    classes = images.classes
+    return tuple(
+        PartedImage(
+            path=str(images.paths[row]),
+            truth=classes[int(images.labels[row])] if labelled else None,
+            answer=classes[int(answers[row].argmax())],
+            other=classes[int(teacher[row].argmax())],
+            probability=float(answers[row, column]),
+            other_probability=float(teacher[row, column]),
+        )
+        for row in order[:PARTED]
+    )

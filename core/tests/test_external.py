@@ -1,0 +1,68 @@
+"""A model on images of another place: figures with labels, fidelity without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pupila.dataset import UNLABELLED, Dataset
+from pupila.external import PARTED, ExternalEvaluation, judge_external
+from pupila.predictions import Predictions
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours, read_images
+
+pytestmark = pytest.mark.slow
+
+
+def _ignore(done: int, total: int, what: str) -> None:
+    """Take no notice of progress."""
+
+
+def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path):
+    store = Store(tmp_path / "store")
+    teacher, pupil = colour_teacher(store), colour_teacher(store, slope=0.5, bias=1.5)
+    data = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    frame = data.select("test").frame.copy()
+    frame["patient"] = [str(row // 2) for row in range(len(frame))]
+    frame["site"] = ["north", "south", ""] * (len(frame) // 3)
+    for colour in ("mean_red", "mean_green", "mean_blue"):
+        frame[colour] = np.arange(len(frame), dtype=np.float32)
+    there = Dataset(frame, data.classes, data.cache)
+    without = frame.copy()
+    without["split"], without["label"] = UNLABELLED, ""
+    bare = Dataset(without, data.classes, data.cache)
+
+    def judged(images: Dataset, validation: Dataset | None = None) -> ExternalEvaluation:
+        return judge_external(
+            pupil,
+            images,
+            positive="red",
+            specificity=0.85,
+            predictions=Predictions(tmp_path / "predictions"),
+            progress=_ignore,
+            reference=("big", teacher),
+            groups=("site",),
+            validation=validation,
+        )
+
+    labelled = judged(there, validation=data.select("validation"))
+    metrics = labelled.figures.metrics
+    assert metrics and metrics.point and metrics.point.chosen_on == "validation"
+    assert metrics.patients == len(frame) // 2
+    assert labelled.chance and labelled.chance.above
+    assert set(labelled.groups["site"]) == {"north", "south"}
+    assert labelled.groups["site"]["north"].images == len(frame) // 3
+    assert [len(np.load(labelled.probabilities))] == [len(frame)]
+    fidelity = labelled.figures.fidelity
+    assert fidelity and fidelity.correlation.value > 0.9
+    assert "by patient" in fidelity.correlation.method
+    assert fidelity.mean_difference.value > 0  # it leans to red
+    unlabelled = judged(bare)
+    assert unlabelled.figures.fidelity == fidelity
+    assert (unlabelled.figures.metrics, unlabelled.chance) == (None, None)
+    apart = [abs(each.probability - each.other_probability) for each in unlabelled.parted]
+    assert len(apart) == min(PARTED, len(frame)) and max(apart) > 0.1
+    assert {each.truth for each in unlabelled.parted} == {None}
+    assert labelled.parted[0].truth in data.classes

@@ -1,0 +1,195 @@
+"""Lists images that are only judged, in whatever form they come; none of them is opened.
+
+A folder with a folder for each class, or with splits above these; a folder of images alone, which
+have no labels; a CSV, in which only the column `path` must be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from pupila import layout
+from pupila.dataset import UNLABELLED
+from pupila.errors import PupilaError, nearest, no_class
+from pupila.image_figures import MEASURED
+from pupila.paths import check_encoding, is_special
+
+TEST = "test"
+_EXPECTED = (
+    "expected a folder with a folder of images for each class, a folder of images alone, or a CSV "
+    "with the column 'path'"
+)
+
+Row = dict[str, str]
+"""An image: `path` (absolute), `label` and `split` (empty without), and a CSV's other columns."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images as they lie in a folder or are listed in a CSV."""
+
+    source: Path
+    rows: tuple[Row, ...]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits in order of their names; none where the images are in no splits."""
+        return tuple(sorted({row["split"] for row in self.rows} - {""}))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in alphabetical order, as they are written; none where there are none."""
+        return tuple(sorted({row["label"] for row in self.rows} - {""}))
+
+    def of_split(self, split: str | None) -> Listing:
+        """Return the images of a split, by default `test`; all where there are no splits.
+
+        Raises:
+            PupilaError: it has no image, or some of its images have a label and others none.
+        """
+        rows = self.rows
+        if split and not self.splits:
+            raise PupilaError(f"{str(self.source)!r} has no splits, so no {split!r}: leave it out.")
+        if self.splits:
+            wanted = _split(split or TEST)
+            rows = tuple(row for row in rows if row["split"] == wanted)
+            if not rows:
+                raise PupilaError(
+                    f"{str(self.source)!r} has no images of the split {wanted!r}; it has "
+                    f"{', '.join(self.splits)}: name one as `split`."
+                    f"{nearest(wanted, self.splits)}"
+                )
+        bare = [row["path"] for row in rows if not row["label"]]
+        if bare and len(bare) < len(rows):
+            raise PupilaError(
+                f"{len(bare)} of {len(rows)} images of {str(self.source)!r} have no label, first "
+                f"{bare[0]!r}: give each one, or leave the column out."
+            )
+        return Listing(self.source, rows)
+
+    def with_classes(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Listing:
+        """Return the same with names of classes as labels, found without regard to case.
+
+        `renamed` gives the class of a label that bears another name.
+
+        Raises:
+            PupilaError: a label, or what one is renamed to, is no class.
+        """
+        for name in renamed.values():
+            if class_of(name, classes, {}) is None:
+                raise PupilaError(no_class("map", name, classes))
+        known = {label: class_of(label, classes, renamed) for label in self.labels}
+        for label, name in known.items():
+            if name is None:
+                raise PupilaError(
+                    f"{str(self.source)!r} has images labelled {label!r}, and the classes are "
+                    f"{', '.join(classes)}: say which it is, as `{label}: {classes[0]}` in a "
+                    f"recipe's `map` or as `--map {label}={classes[0]}`."
+                    f"{nearest(label, classes)}"
+                )
+        rows = (row | {"label": known.get(row["label"]) or ""} for row in self.rows)
+        return Listing(self.source, tuple(rows))
+
+
+def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> str | None:
+    """Return the class that a label means; None where it means none."""
+    names = {old.strip().casefold(): new for old, new in renamed.items()}
+    meant = names.get(label.strip().casefold(), label)
+    if meant in classes:
+        return meant
+    return {name.casefold(): name for name in classes}.get(meant.strip().casefold())
+
+
+def list_images(path: Path, folder: Path | None = None) -> Listing:
+    """List all images of all splits.
+
+    Raises:
+        PupilaError: there are none, or not in a form that is known.
+        OSError: a folder or the CSV may not be read.
+    """
+    if is_special(path):
+        raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
+    if path.is_dir():
+        if folder is not None:
+            raise PupilaError(
+                f"{str(path)!r} is a folder, so its images lie there: leave `folder` out."
+            )
+        rows = _of_folder(path.absolute())
+    elif path.is_file():
+        rows = _of_csv(path.absolute(), folder)
+    else:
+        raise PupilaError(f"No images at {str(path)!r}: {_EXPECTED}.")
+    found = tuple(rows)
+    if not found:
+        raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
+    return Listing(path, found)
+
+
+def _split(name: str) -> str:
+    return layout.SPLIT_OF.get(name, name)
+
+
+def _of_folder(root: Path) -> Iterator[Row]:
+    folders = layout.folders_in(root)
+    if folders and all(each.name in layout.SPLIT_OF for each in folders):
+        if layout.count_images(root):
+            raise PupilaError(
+                f"{str(root)!r} has images beside the folders of splits, which are in no split: "
+                f"move them into one."
+            )
+        return chain.from_iterable(_of_split(each, _split(each.name)) for each in folders)
+    return _of_split(root, "")
+
+
+def _of_split(root: Path, split: str) -> Iterator[Row]:
+    """Yield images by class, or all below a folder that has images itself, without labels."""
+    folders, alone = layout.folders_in(root), layout.count_images(root)
+    if split == UNLABELLED:
+        yield from _below(root, "", split)
+    elif not alone:
+        for folder in folders:
+            yield from _below(folder, folder.name, split)
+    elif folders and any(True for folder in folders for _ in _below(folder, "", "")):
+        raise PupilaError(
+            f"{str(root)!r} has {alone} images and folders of images beside them: put each into "
+            f"the folder of its class, or all into one folder, without labels."
+        )
+    else:
+        yield from _below(root, "", split)
+
+
+def _below(folder: Path, label: str, split: str) -> Iterator[Row]:
+    for file in sorted(layout.files_below(folder)):
+        if layout.is_image(file):
+            yield {"path": file, "label": label, "split": split}
+
+
+def _of_csv(path: Path, folder: Path | None) -> Iterator[Row]:
+    lines = layout.csv_rows(path)
+    _, header = next(lines, layout.NO_LINE)
+    kept = [name for name in header if name not in MEASURED]  # they are measured anew
+    layout.check_header(path, kept, ("path",))
+    line_of: dict[str, int] = {}
+    for line, fields in lines:
+        named = layout.by_column(path, line, header, fields)
+        values = {name: named[name] for name in kept}
+        written = values["path"]
+        if not written.strip():
+            raise PupilaError(f"{path}, line {line} has no path.")
+        if "split" in values and not values["split"].strip():
+            raise PupilaError(f"{path}, line {line} has no split.")
+        place = folder.absolute() / Path(written).name if folder else path.parent / written
+        file = os.path.normpath(place)
+        check_encoding(file)
+        earlier = line_of.setdefault(file, line)
+        if earlier != line:
+            raise PupilaError(
+                f"{path}, line {line}: {written!r} is listed a second time, after line {earlier}. "
+                f"Remove one of the two."
+            )
+        label, split = values.get("label", "").strip(), _split(values.get("split", "").strip())
+        yield values | {"path": file, "label": label, "split": split}

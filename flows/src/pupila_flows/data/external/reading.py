@@ -1,0 +1,121 @@
+"""Reads images that are only judged, and finds those that the data of a run has too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pupila import manifest
+from pupila.dataset import UNLABELLED, Dataset
+from pupila.errors import PupilaError
+from pupila_flows.data.external.listing import TEST, Listing, Row
+from pupila_flows.data.training_images import TrainingImages, repeated
+from pupila_flows.progress import current_display
+from pupila_flows.results import SkippedImage
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class ExternalImages:
+    """Images of one place, all of one split: `test` where they have labels, or `unlabelled`."""
+
+    name: str
+    source: Path
+    dataset: Dataset
+    labelled: bool
+    skipped: tuple[SkippedImage, ...]
+    """Files that cannot be read."""
+
+
+def read_external(
+    name: str, listing: Listing, classes: Sequence[str], cache: Path
+) -> ExternalImages:
+    """Measure images whose labels are classes already; what cannot be read is left out and named.
+
+    Raises:
+        PupilaError: none of them can be read.
+    """
+    frame, skipped = scan_rows(name, listing.rows, listing.source, cache)
+    labelled = bool(listing.labels)
+    frame["split"] = TEST if labelled else UNLABELLED
+    return ExternalImages(
+        name, listing.source, Dataset.of(frame, classes, cache), labelled, skipped
+    )
+
+
+def scan_rows(
+    title: str, rows: Sequence[Row], source: Path, cache: Path
+) -> tuple[pd.DataFrame, tuple[SkippedImage, ...]]:
+    """Measure images, and return those that can be read, and the files that cannot.
+
+    Raises:
+        PupilaError: none of them can be.
+    """
+    shown = current_display.get()
+
+    def progress(done: int, total: int, what: str) -> None:
+        shown.update(title, done, total, what)
+
+    frame = manifest.scan(pd.DataFrame(list(rows)), cache, progress)
+    broken = frame["error"] != ""
+    files = zip(frame["path"][broken].tolist(), frame["error"][broken].tolist(), strict=True)
+    skipped = tuple(SkippedImage(path=path, reason=reason) for path, reason in files)
+    if len(skipped) == len(frame):
+        raise PupilaError(
+            f"None of the {len(frame)} images of {str(source)!r} can be read, first "
+            f"{skipped[0].path!r}: {skipped[0].reason}."
+        )
+    left = f", {len(skipped)} more cannot be read" if skipped else ""
+    shown.finish(title, f"{len(frame) - len(skipped)} images{left}")
+    return frame[~broken].reset_index(drop=True), skipped
+
+
+def refuse_known(images: ExternalImages, data: Dataset, distance: int) -> None:
+    """Refuse images that are in the data of a run, in whatever split, or nearly the same pictures.
+
+    Nearly the same are perceptual hashes that differ in at most `distance` bits of 64.
+
+    Raises:
+        PupilaError: some are.
+    """
+    hashes = zip(data.frame["sha256"].tolist(), data.frame["phash"].tolist(), strict=True)
+    refuse_repeats(images, dict(hashes), distance, "in the run's own data")
+
+
+def refuse_learned(
+    images: ExternalImages, who: str, known: TrainingImages | None, distance: int
+) -> None:
+    """Refuse images that a model is known to have been trained on.
+
+    Raises:
+        PupilaError: it was trained on some.
+    """
+    if known:
+        refuse_repeats(images, known.images, distance, f"among those {who} was trained on")
+
+
+def refuse_repeats(
+    images: ExternalImages, hashes: dict[str, str], distance: int, where: str
+) -> None:
+    """Refuse images that are among some, given by SHA-256 with the perceptual hash.
+
+    Raises:
+        PupilaError: some are.
+    """
+    found = repeated(hashes, images.dataset, distance)
+    again = [path for path, known in zip(images.dataset.paths, found, strict=True) if known]
+    if not again:
+        return
+    same = sum(digest in hashes for digest in images.dataset.frame["sha256"].tolist())
+    examples = ", ".join(path.name for path in again[:_EXAMPLES])
+    more = ", …" if len(again) > _EXAMPLES else ""
+    raise PupilaError(
+        f"{len(again)} of the {len(images.dataset)} images of {images.name!r} are {where} "
+        f"({examples}{more}): {same} the same files, {len(again) - same} nearly the same pictures "
+        f"(at most {distance} bits of the perceptual hash differ). Take them out of "
+        f"{str(images.source)!r}: images that a model has seen show nothing of another place."
+    )

@@ -1,0 +1,60 @@
+"""Compare models with their teachers on images of other places."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pupila.evaluation import Estimate
+from pupila.runtime import Progress
+from pupila_flows.execution.job import Job, Keyed
+from pupila_flows.gate.inputs import Question
+from pupila_flows.jobs.keys import Code, code_of
+from pupila_flows.workspace import Workspace
+
+
+class ExternalDifferences(BaseModel):
+    """Paired differences of figures, artifact less teacher."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by_place: dict[str, dict[str, dict[str, Estimate]]]
+    """By set, entry and figure."""
+    by_group: dict[str, dict[str, dict[str, dict[str, Estimate]]]]
+    """By column, value, entry and figure, where the images of a set have such columns."""
+
+
+class CompareExternal(Job[ExternalDifferences]):
+    """Compare in a process of its own: many images take seconds."""
+
+    returns: ClassVar[Any] = ExternalDifferences
+
+    question: Annotated[Question, Keyed(Question.identity)]
+    code: Code
+
+    @classmethod
+    def of(cls, workspace: Workspace, question: Question) -> CompareExternal:
+        """Return the job for all cases and places of a question."""
+        code = code_of(packages=("pupila-flows",))
+        return cls(workspace=workspace, title="compare elsewhere", question=question, code=code)
+
+    def run(self, progress: Progress) -> ExternalDifferences:
+        from pupila_flows.gate.external import differences
+
+        question, cases = self.question, self.question.cases
+        found = ExternalDifferences(by_place={}, by_group={})
+        for number, place in enumerate(question.external):
+            found.by_place[place.name] = {
+                case.entry: differences(question, case, place) for case in cases
+            }
+            for column, values in place.images.columns.items():
+                found.by_group[column] = {
+                    value: {
+                        case.entry: differences(question, case, place, (column, value))
+                        for case in cases
+                    }
+                    for value in sorted(set(values) - {""})
+                }
+            progress(number + 1, len(question.external), "places")
+        return found

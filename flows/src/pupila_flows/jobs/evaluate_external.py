@@ -1,0 +1,99 @@
+"""Evaluate an artifact on images of another place, in the runtime of its format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pupila.arrays import is_whole
+from pupila.artifact import Artifact
+from pupila.dataset import Dataset
+from pupila.external import ExternalEvaluation, ExternalFigures, judge_external
+from pupila.judge import cpu_name
+from pupila.registry import installed
+from pupila.runtime import Progress
+from pupila_flows.execution.job import Job
+from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
+from pupila_flows.workspace import Workspace
+
+
+class EvaluateExternal(Job[ExternalEvaluation]):
+    """Measure what an artifact answers to images that nothing was learned or chosen from."""
+
+    runs_models: ClassVar[bool] = True
+    returns: ClassVar[Any] = ExternalEvaluation
+    seconds_allowed: ClassVar[float | None] = 3600.0
+
+    artifact: str
+    images: Images
+    validation: ImagesByContent | None
+    """Of the data that it was made from: they choose a threshold where none ships."""
+    groups: tuple[str, ...]
+    positive: str
+    specificity: float
+    reference: tuple[str, str] | None
+    """Name and digest of its teacher."""
+    latency_repeats: int | None
+    """Timed inferences; None where it is not measured what it costs."""
+    cpu: str | None
+    """A time belongs to the processor that it was taken on."""
+    figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalFigures.model_fields)
+    """Where there is one more, what was evaluated before is evaluated again."""
+    code: Code
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        title: str,
+        artifact: Artifact,
+        images: Dataset,
+        *,
+        positive: str,
+        specificity: float,
+        validation: Dataset | None = None,
+        reference: tuple[str, str] | None = None,
+        groups: Sequence[str] = (),
+        latency_repeats: int | None = None,
+    ) -> EvaluateExternal:
+        """Return the job for an artifact.
+
+        Raises:
+            PupilaError: no installed plugin runs its format.
+        """
+        return cls(
+            workspace=workspace,
+            title=title,
+            artifact=artifact.digest,
+            images=Images.of(images, workspace),
+            validation=None if validation is None else Images.of(validation, workspace),
+            groups=tuple(groups),
+            positive=positive,
+            specificity=specificity,
+            reference=reference,
+            latency_repeats=latency_repeats,
+            cpu=f"{os.cpu_count()} {cpu_name()}" if latency_repeats else None,
+            code=code_of(installed().runner(artifact.format)),
+        )
+
+    def run(self, progress: Progress) -> ExternalEvaluation:
+        workspace, store = self.workspace, self.workspace.store
+        reference = self.reference
+        return judge_external(
+            store.open(self.artifact),
+            self.images.read(workspace),
+            positive=self.positive,
+            specificity=self.specificity,
+            predictions=workspace.predictions,
+            progress=progress,
+            reference=reference and (reference[0], store.open(reference[1])),
+            validation=self.validation and self.validation.read(workspace),
+            groups=self.groups,
+            latency_repeats=self.latency_repeats,
+        )
+
+    def is_intact(self, result: ExternalEvaluation) -> bool:
+        files = (result.probabilities, result.validation_probabilities)
+        return all(is_whole(Path(each)) for each in files if each)

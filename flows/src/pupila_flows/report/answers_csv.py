@@ -1,0 +1,53 @@
+"""Every answer of some models as a CSV, a line for each image."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from pupila.artifact import Threshold
+from pupila.dataset import Dataset
+from pupila.metrics import answers_of
+from pupila.store import write_atomically
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """What one model answers."""
+
+    name: str
+    probabilities: str
+    """File with `(images, classes)`."""
+    threshold: Threshold | None
+    """The one that ships with it: its answers are read at it."""
+
+
+def write_answers(
+    file: Path,
+    images: Dataset,
+    models: Sequence[ModelAnswers],
+    columns: Sequence[str] = (),
+    *,
+    labelled: bool,
+) -> None:
+    """Write path, label and some columns of each image, and every model's answer with its
+    probabilities of all classes.
+    """
+    head = ["path", *(["label"] if labelled else []), *columns]
+    table = [images.frame[name].astype(str).tolist() for name in head]
+    for model in models:
+        scores = np.asarray(np.load(model.probabilities), np.float64)
+        answers = answers_of(scores, images.classes, model.threshold).tolist()
+        head += [model.name, *(f"{model.name}: {name}" for name in images.classes)]
+        table.append([images.classes[answer] for answer in answers])
+        table += [[f"{value:.6g}" for value in column] for column in scores.T.tolist()]
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(zip(*table, strict=True))
+    write_atomically(file, stream.getvalue().encode())

@@ -1,0 +1,125 @@
+"""What models came to on images of other places, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pupila.evaluation import Estimate
+from pupila.external import ExternalFigures
+from pupila_flows.report import formatting
+from pupila_flows.results import Entry, ExternalSet, RunResult
+
+_FIGURES = {"accuracy": "accuracy", "auc": "AUC"}
+
+
+def external_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return one row per set and model of the first seed."""
+    shown = [entry for entry in result.entries if entry.repeats is None]
+    rows = [
+        {"elsewhere": images.name} | row
+        for images in result.external
+        for row in rows_on(images, shown)
+    ]
+    return with_all_columns(rows)
+
+
+def with_all_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return rows that all have the same columns, in the order of the longest."""
+    longest = sorted(rows, key=len, reverse=True)
+    columns = list(dict.fromkeys(name for row in longest for name in row))
+    return [{name: row.get(name, "") for name in columns} for row in rows]
+
+
+def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str]]:
+    """Return one row per model on the images of one place."""
+    rows: list[dict[str, str]] = []
+    for entry in entries:
+        for found in entry.external:
+            if found.name == images.name:
+                row = {"name": entry.name}
+                if found.evaluation:
+                    row |= figure_row(found.evaluation.figures, found.differences)
+                rows.append(row | ({"failure": found.error} if found.error else {}))
+    return rows
+
+
+def figure_row(figures: ExternalFigures, differences: Mapping[str, Estimate]) -> dict[str, str]:
+    """Return all figures of one model on some images."""
+    return quality_row(figures) | beside_teacher(figures, differences)
+
+
+def quality_row(figures: ExternalFigures) -> dict[str, str]:
+    """Return what needs labels; nothing but the number of images where there are none."""
+    metrics = figures.metrics
+    row = {"images": str(figures.images)}
+    if metrics is None:
+        return row
+    point = metrics.point
+    return row | {
+        "accuracy": interval(metrics.accuracy),
+        "AUC": interval(metrics.auc) if metrics.auc else "",
+        "sensitivity": interval(point.sensitivity) if point else "",
+        "specificity": interval(point.specificity) if point else "",
+        "at threshold": formatting.threshold(metrics) if point else "",
+        "ECE": f"{metrics.ece.value:.3f}",
+    }
+
+
+def beside_teacher(figures: ExternalFigures, differences: Mapping[str, Estimate]) -> dict[str, str]:
+    """Return how a model differs from its teacher; nothing where it has none."""
+    fidelity = figures.fidelity
+    row = {
+        f"{title} less teacher's": signed(differences[field])
+        for field, title in _FIGURES.items()
+        if field in differences
+    }
+    if fidelity:
+        row |= {
+            "correlation": interval(fidelity.correlation),
+            "same class": interval(fidelity.labels),
+            "logit less teacher's": signed(fidelity.mean_difference),
+        }
+    if fidelity and fidelity.colour and fidelity.reference_colour:
+        row |= {
+            "by colour": interval(fidelity.colour),
+            "teacher by colour": interval(fidelity.reference_colour),
+        }
+    return row
+
+
+def external_lines(result: RunResult) -> list[str]:
+    """Say what must be known of each set to read its rows."""
+    lines = [about(each) for each in result.external]
+    if any(entry.external for entry in result.entries):
+        lines.append(LEGEND)
+    return lines
+
+
+LEGEND = (
+    "correlation: of the logits with the teacher's; by colour: share of their variance that the "
+    "mean colour of an image explains alone."
+)
+
+
+def about(images: ExternalSet, *, files: bool = True) -> str:
+    """Say what images there are, and how many cannot be read; with `files`, the first of these."""
+    counts = ", ".join(f"{count} {name}" for name, count in (images.counts or {}).items())
+    patients = f" of {images.patients:,} patients" if images.patients is not None else ""
+    skipped = ""
+    if images.skipped:
+        first = images.skipped[0]
+        skipped = f"; {formatting.plural(len(images.skipped), 'file')} cannot be read"
+        skipped += f", first {first.path} ({first.reason})" if files else ""
+    number = formatting.plural(images.images, "image")
+    return f"{images.name}: {number}{patients} ({counts or 'no labels'}){skipped}."
+
+
+def interval(estimate: Estimate) -> str:
+    """Write a figure with its interval: `0.953 (0.903–0.982)`."""
+    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+
+
+def signed(estimate: Estimate) -> str:
+    """Write a difference with its interval: `−0.171 (−0.230 to −0.118)`."""
+    low, high = f"{estimate.low:+.3f}", f"{estimate.high:+.3f}"
+    return f"{estimate.value:+.3f} ({low} to {high})".replace("-", "−")
