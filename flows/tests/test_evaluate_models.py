@@ -45,7 +45,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
         place,
         draw_colours(folder / "images"),
         colour_teacher(elsewhere),
-        colour_teacher(elsewhere, slope=0.5, bias=1.5),
+        colour_teacher(elsewhere, slope=0.5, bias=2.5),
         colour_teacher(elsewhere, slope=0.0),
     )
 
@@ -69,7 +69,7 @@ def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
     clinic: Clinic, tmp_path: Path
 ):

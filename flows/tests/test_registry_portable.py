@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from publishable_runs import gate_of, publishable_run, published_text, read_run
 
+from pupila.external import ExternalEvaluation, ExternalFigures, PartedImage
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
 from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RESULT
@@ -16,7 +17,14 @@ from pupila_flows.registry.publishing import Release, publish
 from pupila_flows.registry.release import release_of
 from pupila_flows.registry.verify import verify_folder
 from pupila_flows.report import write_report
-from pupila_flows.results import Check, Entry, RunResult
+from pupila_flows.results import (
+    Check,
+    Entry,
+    ExternalResult,
+    ExternalSet,
+    RunResult,
+    SkippedImage,
+)
 from pupila_flows.workspace import Workspace
 
 
@@ -45,6 +53,9 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     assert told.gate and told.gate.artifacts[0].findings[0].images[0].path == (
         "test/eye & lid 001.jpg"
     )
+    assert (told.external[0].path, told.external[0].skipped[0].path) == ("b.csv", "bad one.jpg")
+    found = told.entries[0].external[0].evaluation
+    assert found and found.parted[0].path == "parted.jpg"
     assert told.entries[-1].record == given.result.entries[-1].record
     assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
     assert 'title="test/eye &amp; lid' in texts[REPORT]
@@ -76,6 +87,7 @@ def _well_travelled(here: Path) -> Release:
             "test_images": tuple(map(str, images)),
             "gate": gate_of("pass", images=(str(images[1]),)),
             "entries": (_failing(result.entries[0], here), *result.entries[1:]),
+            "external": (_external(),),
         }
     )
     (run / "result.json").write_text(result.model_dump_json())
@@ -89,5 +101,35 @@ def _well_travelled(here: Path) -> Release:
     return release_of(result, run, PublishSection(artifacts=("int8",)), store)
 
 
+def _external() -> ExternalSet:
+    bad = SkippedImage(path="/srv/elsewhere/clinic b/bad one.jpg", reason="it is no image")
+    return ExternalSet(
+        name="b",
+        path="/srv/elsewhere/clinic b/b.csv",
+        fingerprint="-",
+        images=9,
+        patients=None,
+        counts=None,
+        skipped=(bad,),
+    )
+
+
 def _failing(entry: Entry, here: Path) -> Entry:
-    return entry.model_copy(update={"error": f"{here / 'logs' / 'judge.log'!s} tells more"})
+    image = PartedImage(
+        path="/srv/elsewhere/clinic b/far off/parted.jpg",
+        truth=None,
+        answer="normal",
+        other="glaucoma",
+        probability=0.1,
+        other_probability=0.9,
+    )
+    found = ExternalEvaluation(
+        figures=ExternalFigures(images=9),
+        parted=(image,),
+        probabilities=f"{here / '.pupila' / 'b.npy'!s}",
+    )
+    changes = {
+        "error": f"{here / 'logs' / 'judge.log'!s} tells more",
+        "external": (ExternalResult(name="b", evaluation=found),),
+    }
+    return entry.model_copy(update=changes)

@@ -66,4 +66,5 @@ def drawn_content(result: RunResult) -> str:
     ]
     gate = result.gate and result.gate.model_dump(mode="json")
     data = result.data.model_dump(mode="json")
-    return digest_json([entries, result.recipe_text, data, result.synthetic, gate])
+    external = [images.model_dump(mode="json") for images in result.external]
+    return digest_json([entries, result.recipe_text, data, result.synthetic, gate, external])

@@ -85,6 +85,13 @@ def _listed(result: RunResult) -> Iterator[str]:
         if entry.evaluation:
             yield entry.evaluation.probabilities
             yield from filter(None, [entry.evaluation.validation_probabilities])
+        for elsewhere in entry.external:
+            if elsewhere.evaluation:
+                yield elsewhere.evaluation.probabilities
+                yield from (image.path for image in elsewhere.evaluation.parted)
+    for images in result.external:
+        yield images.path
+        yield from (image.path for image in images.skipped)
     if result.data.data_docs:
         yield result.data.data_docs
 
