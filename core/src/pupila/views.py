@@ -26,7 +26,7 @@ draw their crops."""
 _MIXING = 1
 """Tells the draws of mixtures from those of views."""
 
-_RENDERING = 2
+_RENDERING = 3
 """Part of the digest: raised when the same settings give other pictures, such as when a family of a
 style changes."""
 

@@ -34,7 +34,7 @@ class FidelityAtLeast(LimitRule):
         found = ours.side.shift
         if found is None:
             raise PupilaError(
-                "there are no answers to altered images: the log of the step `shift` tells why."
+                "there are no answers to altered images: the end of the run tells why."
             )
         value = found.value
         if value.low >= limit:

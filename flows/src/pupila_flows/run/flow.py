@@ -154,7 +154,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         run = replace(run, proven=proven_teachers(as_given, teachers))
         made = _make_all(run, teachers)
         judged = make_pages(run, judge_all(run, made, only_last=swept), made)
-        entries = judge_shifts(run, try_all(run, judged), gated=not swept)
+        entries, unasked = judge_shifts(run, try_all(run, judged), gated=not swept)
         entries = judge_elsewhere(run, entries)
         gate = None if swept else ask(run, entries)
         test = run.dataset.select("test")
@@ -180,8 +180,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-        failures += failures_elsewhere(entries)
-        failures += objections(gate)
+        failures += [*unasked, *failures_elsewhere(entries), *objections(gate)]
         failures += _report(workspace, result, path)
         if not swept:
             result, unpublished = publish_run(run, result, path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prefect import get_run_logger
-
 from pupila.artifact import Artifact
 from pupila_flows.jobs.judge_shift import JudgeShift
 from pupila_flows.recipe.gate import GateSection
@@ -16,8 +14,10 @@ from pupila_flows.run.gate import judged_by
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
-def judge_shifts(run: Run, entries: Sequence[Entry], *, gated: bool) -> list[Entry]:
-    """Complete entries with what they answer to altered images, one after another.
+def judge_shifts(
+    run: Run, entries: Sequence[Entry], *, gated: bool
+) -> tuple[list[Entry], list[str]]:
+    """Complete entries with what they answer to altered images, and return what went wrong.
 
     With a section `shift` these are all that a teacher had a part in, and their controls; without,
     where the run is `gated` and the gate asks for fidelity, those that the gate judges.
@@ -26,13 +26,20 @@ def judge_shifts(run: Run, entries: Sequence[Entry], *, gated: bool) -> list[Ent
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
     by_name = {entry.name: entry for entry in entries}
     behind = teachers_behind(by_name)
-    section = recipe.shift or ShiftSection()
-    return [
-        _judged(run, section, entry, by_name.get(behind.get(entry.name) or ""))
-        if entry.name in asked
-        else entry
-        for entry in entries
-    ]
+    found: list[Entry] = []
+    failures: list[str] = []
+    for entry in entries:
+        teacher = by_name.get(behind.get(entry.name) or "")
+        job = _job(run, entry, teacher) if entry.name in asked else None
+        state = run_job(job) if job else None
+        if state is None:
+            found.append(entry)
+        elif state.is_completed():
+            found.append(entry.model_copy(update={"shift": result_of(state).value}))
+        else:
+            found.append(entry)
+            failures.append(f"{entry.name} on altered images: {reason_of(state)}")
+    return found, failures
 
 
 def asked_of(
@@ -54,21 +61,17 @@ def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
     return {name: entry.reference or controls.get(name) for name, entry in entries.items()}
 
 
-def _judged(run: Run, section: ShiftSection, entry: Entry, teacher: Entry | None) -> Entry:
-    """Complete an entry; one that cannot be asked stays as it is, and the log tells why."""
-    models = [_artifact(run, each) for each in (entry, teacher)]
-    if models[0] is None or models[1] is None or teacher is None:
-        return entry
-    reference = (teacher.name, models[1])
-    job = JudgeShift.of(
-        *(run.workspace, entry.name, models[0], reference, run.dataset, run.positive, section),
-        validated=run.plan.recipe.shift is not None,
+def _job(run: Run, entry: Entry, teacher: Entry | None) -> JudgeShift | None:
+    """Return the job for an entry; None where it, or its teacher, was not judged."""
+    model, reference = _artifact(run, entry), _artifact(run, teacher)
+    if model is None or reference is None or teacher is None:
+        return None
+    section = run.plan.recipe.shift
+    return JudgeShift.of(
+        *(run.workspace, entry.name, model, (teacher.name, reference), run.dataset, run.positive),
+        section or ShiftSection(),
+        validated=section is not None,
     )
-    state = run_job(job)
-    if not state.is_completed():
-        get_run_logger().error("%s on altered images: %s", entry.name, reason_of(state))
-        return entry
-    return entry.model_copy(update={"shift": result_of(state).value})
 
 
 def _artifact(run: Run, entry: Entry | None) -> Artifact | None:
