@@ -244,7 +244,7 @@ QUOTES = "must be text: put quotes, as in"
             3,
             "teacher is no known field. Did you mean 'teachers'? "
             "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
-            "evaluate, shift, gate, publish, sweep.",
+            "evaluate, shift, external, gate, publish, sweep.",
         ),
         (
             ("from: small", "form: small"),
