@@ -110,7 +110,7 @@ def shown(run: RunResult, folder: Path) -> str:
 def test_the_report_shows_each_place_with_its_models_and_pictures(shown: str):
     assert "60 images (30 glaucoma, 30 normal), of 30 patients." in shown
     assert "60 images, without labels." in shown
-    assert "−0.170 (−0.230 to −0.120) less the teacher’s" in shown
+    assert "difference −0.170 (−0.230 to −0.120)" in shown
     assert "Correlation of logits" in shown and "Explained by colour" in shown
     assert "0.123" in shown and "0.987" in shown and "data:image/jpeg" in shown
     assert "<script>alert" not in shown and "1 file cannot be read and was left out" in shown

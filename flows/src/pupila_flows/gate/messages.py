@@ -24,9 +24,9 @@ from pupila_flows.results import Finding, GateResult, Verdict
 _OTHERS = 3
 """Other steps that an advice names, at most."""
 _ADVICE_ELSEWHERE = (
-    "There it does not answer as its teacher does: it learned something else. Try stronger changes "
-    "of colour in `augment`, unlabelled images of other places, a larger student. Who chooses by "
-    "these images needs others for the next verdict."
+    "There it does not answer as its teacher does: it learned something else. Try a student that "
+    "is the beginning of its teacher, stronger alterations in training, or unlabelled images of "
+    "other places. Who chooses by these images needs others for the next verdict."
 )
 _IT_WAS = "it, or what it was made from, was"
 

@@ -15,7 +15,7 @@ from pupila_flows.report.predictions import located
 from pupila_flows.report.sections.results_table import Cell
 from pupila_flows.results import ExternalResult, ExternalSet, RunResult
 
-_LABELLED = ("Accuracy", "AUC", "Sensitivity and specificity", "Calibration error (ECE)")
+_LABELLED = ("Accuracy", "AUC", "Sensitivity", "Specificity", "Calibration error (ECE)")
 _FIDELITY = (
     "Correlation of logits",
     "Same class as teacher",
@@ -113,7 +113,8 @@ def _important(
         (each, there)
         for each, there in found
         if there.evaluation and there.evaluation.parted and each.entry.reference
-        if each.name == chosen or lineage.is_final(each.entry)
+        if each.name == chosen
+        or (lineage.is_final(each.entry) and not lineage.is_control(each.entry))
     ]
     shown.sort(key=lambda pair: (pair[0].name != chosen, pair[0].size_bytes))
     return shown[:_PUPILS]
@@ -141,21 +142,17 @@ def _cells(there: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
 
         def paired(field: str) -> tuple[str, ...]:
             found = differences.get(field)
-            return (f"{external.signed(found)} less the teacher’s",) if found else ()
+            return (f"difference {external.signed(found)}",) if found else ()
 
         cells += [
             _percent(metrics.accuracy, *paired("accuracy")),
             _score(metrics.auc, *paired("auc")),
             _percent(
-                point.sensitivity,
-                f"specificity {formatting.percent(point.specificity.value)} "
-                f"({formatting.percent_interval(point.specificity)})",
+                point and point.sensitivity,
                 f"at {formatting.threshold(metrics)}",
-                *(f"sensitivity {each}" for each in paired("sensitivity")),
-                *(f"specificity {each}" for each in paired("specificity")),
-            )
-            if point
-            else _NOTHING,
+                *paired("sensitivity"),
+            ),
+            _percent(point and point.specificity, *paired("specificity")),
             _score(metrics.ece),
         ]
     elif labelled:
