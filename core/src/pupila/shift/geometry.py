@@ -62,6 +62,6 @@ def _moved(
     padding = ((border, border), (border, border), (0, 0))
     padded = Image.fromarray(np.pad(image, padding, mode="symmetric"))
     shown = padded.transform(
-        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
     )
     return np.asarray(shown, np.uint8)
