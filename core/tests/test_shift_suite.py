@@ -15,7 +15,7 @@ from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.shift import FAMILIES, SEVERITIES, alter
 from pupila.shift.figures import ShiftFigures
-from pupila.shift.suite import Suite, judge_shift
+from pupila.shift_suite import Suite, judge_shift
 from pupila.store import Store
 from pupila.testing import (
     CLASSES,

@@ -10,7 +10,7 @@ from pupila.digest import digest_json
 from pupila.registry import installed
 from pupila.runtime import Progress
 from pupila.shift.figures import ShiftFigures
-from pupila.shift.suite import Suite, judge_shift
+from pupila.shift_suite import Suite, judge_shift
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.recipe.shift import ShiftSection

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pupila.fidelity import LEAST_IMAGES
 from pupila.shift import FAMILIES
-from pupila.shift.suite import IMAGES
+from pupila.shift_suite import IMAGES
 from pupila_flows.recipe.section import Section
 
 

@@ -16,7 +16,7 @@ from pupila.images import decode, resize
 from pupila.registry import installed
 from pupila.shift import alter
 from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
-from pupila.shift.suite import Suite
+from pupila.shift_suite import Suite
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
