@@ -1,0 +1,99 @@
+"""Images of other places in a whole run: judged, asked about by the gate, never learned from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pupila.store import Store
+from pupila.testing import colour_teacher, draw_colours
+from pupila_flows.results import RunResult
+
+pytestmark = pytest.mark.long
+
+RECIPE = """\
+name: elsewhere
+data: {path: images, expectations: {minimum_images: 2}}
+teachers:
+  big: {path: teacher}
+steps:
+  lite: {use: export-tflite, from: big}
+external:
+  clinic-b: {path: b, map: {rouge: red}}
+  clinic-c: {path: c}
+gate:
+  fidelity: null
+  margins: {accuracy: 0.3}
+  external: {fidelity: 0.9}
+evaluate: {latency_repeats: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("external-job")
+    draw_colours(folder / "images")
+    teacher = colour_teacher(Store(folder / "elsewhere"))
+    shutil.copytree(teacher.path, folder / "teacher")
+    random = np.random.default_rng(9)
+    for number in range(40):
+        pixels = random.integers(30, 110, (40, 40, 3), np.uint8)
+        pixels[..., 2 * (number % 2)] += np.uint8(random.integers(5, 80))
+        for place in (folder / "b" / ("Blue" if number % 2 else "rouge"), folder / "c"):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    (folder / "b" / "Blue" / "broken.png").write_text("no image")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+def _run(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_every_model_is_judged_in_other_places_and_the_gate_asks_there(folder: Path):
+    done = _run(folder)
+    assert done.returncode == 0, done.stderr
+    (last,) = (folder / ".pupila" / "runs" / "elsewhere").iterdir()
+    result = RunResult.model_validate_json((last / "result.json").read_text())
+    b, c = result.external
+    assert (b.counts, len(b.skipped), c.counts) == ({"blue": 20, "red": 20}, 1, None)
+    entries = {entry.name: entry for entry in result.entries}
+    (there, bare), (of_teacher, _) = entries["lite"].external, entries["big"].external
+    assert there.evaluation and bare.evaluation and of_teacher.evaluation
+    assert there.evaluation.figures.metrics and of_teacher.evaluation.figures.fidelity is None
+    assert set(there.differences) == {"accuracy", "auc", "sensitivity", "specificity"}
+    fidelity = bare.evaluation.figures.fidelity
+    assert fidelity and fidelity.correlation.value > 0.99
+    assert fidelity.colour and fidelity.colour.value > 0.9  # the teacher itself goes by colour
+    assert result.gate and result.gate.verdict == "pass"
+    found = {(each.condition, each.external) for each in result.gate.artifacts[0].findings}
+    asked = {("accuracy", "clinic-b"), ("external_fidelity", "clinic-b")}
+    assert found >= asked | {("external_fidelity", "clinic-c")}
+    assert ("accuracy", "clinic-c") not in found
+    assert 'id="external"' in (last / "report.html").read_text()
+
+
+def test_an_image_that_was_learned_from_ends_the_run_before_anything_is_made(folder: Path):
+    own = next((folder / "images" / "train" / "red").iterdir())
+    stolen = folder / "c" / "stolen.png"
+    shutil.copy(own, stolen)
+    done = _run(folder)
+    stolen.unlink()
+    assert done.returncode == 2
+    assert "1 of the 41 images of 'clinic-c' are in the run's own data (stolen.png)" in done.stderr
+    assert len(list((folder / ".pupila" / "runs" / "elsewhere").iterdir())) == 1
