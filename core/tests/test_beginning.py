@@ -148,6 +148,25 @@ def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
     assert all(moved[path] for path in moved.keys() - norms if "kernel" in path)
 
 
+@pytest.mark.parametrize("keep_norms", [True, False])
+def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
+    cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
+    made = cuts.student(
+        cuts.behind("last"), contract, 2, 0, keep_norms=keep_norms, frozen_until="add"
+    )
+    before = {weight.path: np.array(weight) for weight in made.weights}
+    made.compile("sgd", "mse", jit_compile=False)
+    made.fit(pictures(), np.ones((3, 2)), verbose=0)
+    moved = {each.path for each in made.weights if (np.array(each) != before[each.path]).any()}
+    assert {path.split("/")[0] for path in moved} == {"last", "logits"}
+
+
+def test_a_layer_behind_the_cut_cannot_be_frozen() -> None:
+    cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
+    with pytest.raises(PupilaError, match="no layer 'last' to be frozen up to"):
+        cuts.student(cuts.behind("add"), contract, 2, 0, keep_norms=True, frozen_until="last")
+
+
 def test_a_deeper_beginning_takes_more_bytes_and_the_deepest_that_fits_is_taken() -> None:
     cuts = Cuts(residual(), 8, 2)
     sizes = [cuts.behind(layer).size_bytes for layer in listed(residual())]

@@ -106,15 +106,24 @@ class Cuts:
         return fitting[-1]
 
     def student(
-        self, cut: Cut, input: InputContract, classes: int, head: int, *, keep_norms: bool
+        self,
+        cut: Cut,
+        input: InputContract,
+        classes: int,
+        head: int,
+        *,
+        keep_norms: bool,
+        frozen_until: str | None = None,
     ) -> Any:
         """Return a model of raw RGB that gives logits `(batch, classes)`.
 
         Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation goes
-        on with the teacher's statistics, scales and offsets; all else is trained.
+        on with the teacher's statistics, scales and offsets. The layers up to `frozen_until` stay
+        as they are; all else is trained.
 
         Raises:
-            PupilaError: the teacher's layers cannot read such an input.
+            PupilaError: the teacher's layers cannot read such an input, or none of those that the
+                student has is called `frozen_until`.
         """
         trunk = keras.Model(self._image, cut.feature_map)
         try:
@@ -126,10 +135,25 @@ class Cuts:
                 f"{input.width} px, only {own}: leave `size` out. Keras says: "
                 f"{str(error).splitlines()[0]}"
             ) from error
-        _prepare([layer for layer, _ in calls.made], keep_norms=keep_norms)
-        taken = {layer.name for layer, _ in calls.made}
+        found = [layer for layer, _ in calls.made]
+        _prepare(found, keep_norms=keep_norms)
+        for layer in self._frozen(found, frozen_until):
+            layer.trainable = False
+        taken = {layer.name for layer in found}
         logits = _with_head(calls.output, head, classes, taken)
         return keras.Model(calls.image, logits, name="beginning")
+
+    def _frozen(self, found: Sequence[Any], until: str | None) -> Sequence[Any]:
+        """Return the layers up to the one of that name that have something to learn."""
+        if until is None:
+            return ()
+        names = [layer.name for layer in found]
+        if until not in names:
+            raise PupilaError(
+                f"The beginning of the teacher {self._name!r} has no layer {until!r} to be frozen "
+                f"up to.{nearest(until, names)} It ends with {names[-1]!r}."
+            )
+        return [each for each in found[: names.index(until) + 1] if isinstance(each, keras.Layer)]
 
     def _listed(self) -> str:
         """Name some of the cuts, evenly spread."""

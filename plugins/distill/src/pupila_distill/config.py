@@ -52,6 +52,11 @@ class Beginning(Config):
         ge=0,
         description="Filters of the 1x1 convolution behind the teacher's layers; 0: none.",
     )
+    frozen_until: str | None = Field(
+        default=None,
+        description="Name of the teacher's layer up to which its layers stay as they are; none do "
+        "where left out.",
+    )
     normalisation: Literal["kept", "learned"] = Field(
         default="kept",
         description="Whether the teacher's batch normalisation goes on with its own statistics, or "

@@ -51,6 +51,7 @@ def _beginning(step: Step[Any], wanted: Beginning, classes: int) -> Any:
         classes,
         wanted.head,
         keep_norms=wanted.normalisation == "kept",
+        frozen_until=wanted.frozen_until,
     )
 
 
