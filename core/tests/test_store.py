@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pupila.artifact import RECORD_NAME, Artifact, Origin, Record, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
+from pupila.measured import Measured
 from pupila.store import Store, digest_of, write_atomically
 
 FIELDS: dict[str, Any] = {
@@ -161,6 +162,27 @@ def test_an_empty_draft_is_refused(store: Store):
 def test_a_file_with_the_name_of_the_record_is_refused(store: Store):
     with pytest.raises(PupilaError, match=r"'artifact\.json', which is the name"):
         add(store, {"model.keras": b"w", RECORD_NAME: b"{}"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"measured": Measured({"loss": object()})}, "'loss' is <object .* JSON was expected"),
+        ({"measured": Measured({"runs": [{"seen": {1, 2}}]})}, "'runs' is .*set is not JSON"),
+        ({"measured": Measured({"note": "\ud800"})}, "'note' is .*surrogates not allowed"),
+        ({"measured": Measured(clock={"seconds": object()})}, "'seconds' is <object"),
+        ({"parameters": 1.5}, "'parameters' is 1.5: Input should be a valid integer"),
+        ({"input": "8x8"}, "'input' is '8x8': Input should be"),
+        ({"shipped": "model.tflite"}, "shipped is 'model.tflite', but the files are"),
+    ],
+)
+def test_what_a_plugin_may_not_say_is_refused_by_key_and_plugin(
+    store: Store, changes: dict[str, Any], message: str
+):
+    with pytest.raises(PupilaError, match=f"^tiny of tiny-plugins .*{message}"):
+        origin = Origin(plugin="tiny", distribution="tiny-plugins", version="1")
+        add(store, {"model.keras": b"weights"}, origin=origin, **changes)
+    assert not list(store.root.glob("*/*"))
 
 
 def test_a_draft_that_fails_leaves_nothing(store: Store):
@@ -347,6 +369,6 @@ def test_no_file_from_outside_of_the_folder_is_taken_over(store: Store, tmp_path
 
 @pytest.mark.parametrize("name", ["../../x", "other.keras", ""])
 def test_what_is_shipped_is_one_of_the_files(store: Store, name: str):
-    with pytest.raises(ValidationError, match=r"but the files are \['model\.keras'\]"):
+    with pytest.raises(PupilaError, match=r"but the files are \['model\.keras'\]"):
         add(store, {"model.keras": b"weights"}, shipped=name)
     assert add(store, {"model.keras": b"weights"}, shipped="model.keras").size_bytes == 7

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from reprlib import repr as shortened
 
 import numpy as np
 from filelock import FileLock
@@ -158,8 +159,11 @@ def checked_outputs(
     Raises:
         PupilaError: it does not.
     """
-    outputs = np.asarray(outputs, np.float32)
-    misfit = artifact.record.output.misfit(outputs, images)
+    try:
+        outputs = np.asarray(outputs, np.float32)
+        misfit = artifact.record.output.misfit(outputs, images)
+    except (TypeError, ValueError) as error:  # of rows that differ in length, of texts, of None
+        misfit = f"{shortened(outputs)}, which is no array of numbers ({error})"
     if misfit:
         raise PupilaError(
             f"Runner {runner.name!r} of {installed().origin(runner).distribution} answers with "

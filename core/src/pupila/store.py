@@ -15,13 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Record
+from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Origin, Record
 from pupila.damage import read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.measured import Timings
+from pupila.plain import misfits, unwritable
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
@@ -61,7 +62,8 @@ class Store:
         """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
 
         Raises:
-            PupilaError: the folder holds no file, or one named like the store's own record.
+            PupilaError: the folder holds no file, or one named like the store's own record, or a
+                field is not what a `Record` has.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -76,7 +78,7 @@ class Store:
                 f"{fields.get('origin')!r} wrote a file {own!r}, which is the name of one of the "
                 f"store's own: the plugin must give that file another name."
             )
-        made = Record(files=files, **fields)
+        made = _record(files, fields)
         text = made.model_dump_json(indent=2)
         record = Record.model_validate_json(text)  # as every later reader will see it
         (folder / RECORD_NAME).write_text(text)
@@ -145,6 +147,26 @@ class Store:
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
+
+
+def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
+    """Return the record of what a plugin made, if all that it says of it is as it must be."""
+    origin: Origin | None = fields.get("origin")
+    who = f"{origin.plugin} of {origin.distribution}" if origin else "A plugin"
+    try:
+        made = Record(files=files, **fields)
+    except ValidationError as error:
+        raise PupilaError(
+            f"{who} does not say as it must what it made: {misfits(error)}. Correct the Product "
+            "that it returns."
+        ) from None
+    wrong = unwritable(made.measured)
+    if wrong:
+        raise PupilaError(
+            f"{who} measured what cannot be kept: {wrong}. Correct `measured` of the Product that "
+            "it returns."
+        )
+    return made
 
 
 def is_artifact(folder: Path) -> bool:
