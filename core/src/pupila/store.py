@@ -18,7 +18,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter, ValidationError
 
 from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Origin, Record
-from pupila.damage import read_json
+from pupila.damage import put_aside, read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.measured import Timings
@@ -26,13 +26,16 @@ from pupila.plain import misfits, unwritable
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
+_SHARED_BYTES = 64 * 1024
+"""From this size on, a file that is there already is linked to."""
 _TIMINGS = TypeAdapter(Timings)
 
 
 class Store:
     """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
 
-    Nothing is made on disk before something is written.
+    A large file that several artifacts hold, the runtime of a site say, takes room once: each holds
+    a hard link to `root/files/<sha256>`. Nothing is made on disk before something is written.
     """
 
     def __init__(self, root: Path) -> None:
@@ -40,6 +43,7 @@ class Store:
         self._objects = root / "objects"
         self._ledger = root / "ledger"
         self._incoming = root / "incoming"
+        self._files = root / "files"
 
     @contextmanager
     def draft(self) -> Generator[Path]:
@@ -109,6 +113,7 @@ class Store:
             target.rename(self._incoming / uuid4().hex)  # collected later
         if not target.exists():
             self._objects.mkdir(parents=True, exist_ok=True)
+            self._share(folder)
             _sync(folder)
             try:
                 folder.rename(target)
@@ -116,7 +121,54 @@ class Store:
                 if not target.exists():
                     raise
             _sync_one(self._objects)
+        elif (folder / TIMINGS_NAME).is_file() and not (target / TIMINGS_NAME).exists():
+            (folder / TIMINGS_NAME).rename(target / TIMINGS_NAME)  # those from before were damaged
         return target
+
+    def _share(self, folder: Path) -> None:
+        """Replace the large files of a draft by links to the same ones of other artifacts.
+
+        What cannot be linked stays a copy: the disk may know no hard links, or no more of one file.
+        """
+        for file in folder.rglob("*"):
+            if file.is_symlink() or not file.is_file() or file.stat().st_size < _SHARED_BYTES:
+                continue
+            sha256 = digest_file(file)
+            shared = self._files / sha256
+            with suppress(OSError):
+                if shared.is_file() and digest_file(shared) != sha256:
+                    shared.unlink()  # damaged: who links to it is made again
+                if shared.is_file() and not shared.samefile(file):
+                    link = file.with_name(f".link-{uuid4().hex}")
+                    os.link(shared, link)
+                    link.replace(file)
+                elif not shared.exists():
+                    self._files.mkdir(exist_ok=True)
+                    os.link(file, shared)
+
+    def artifacts(self) -> list[Path]:
+        """Return the folders of all artifacts."""
+        return sorted(self._objects.glob("*"))
+
+    def notes(self) -> list[Path]:
+        """Return the files of the ledger, each named by its key."""
+        return sorted(filter(_is_note, self._ledger.glob("*")))
+
+    def shared(self) -> list[Path]:
+        """Return the files that artifacts link to."""
+        return sorted(self._files.glob("*"))
+
+    def leftovers(self) -> list[Path]:
+        """Return what writers that were killed have left, and what was put aside as damaged."""
+        aside = (each for each in self._ledger.glob("*") if not _is_note(each))
+        return sorted([*self._incoming.glob("*"), *aside, *self._objects.glob("*/*.damaged-*")])
+
+    def discard(self, artifact: Path) -> None:
+        """Remove an artifact's folder: a reader sees the whole of it or nothing."""
+        self._incoming.mkdir(exist_ok=True)
+        going = self._incoming / uuid4().hex
+        artifact.rename(going)
+        shutil.rmtree(going, ignore_errors=True)
 
     def path_of(self, digest: str) -> Path:
         """Return where the artifact of that digest lies, or would."""
@@ -131,7 +183,11 @@ class Store:
         path = self.path_of(digest)
         if not is_artifact(path):
             raise PupilaError(f"No artifact {digest!r} in {self.root}.")
-        return _checked(path, digest, "run again to have it remade")
+        artifact = _checked(path, digest, "run again to have it remade")
+        timings = path / TIMINGS_NAME
+        if timings.is_file() and _timings(path) is None:
+            put_aside(timings, "the times that were measured are left out")
+        return artifact
 
     def _is_whole(self, digest: str) -> bool:
         try:
@@ -141,8 +197,14 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return what was noted under `key`; None where nothing was, or nothing can be read."""
-        return read_json(self._ledger / f"{key}.json")
+        """Return what was noted under `key`; None where nothing was, or nothing can be read.
+
+        The time of the file is that of its last use.
+        """
+        file = self._ledger / f"{key}.json"
+        with suppress(OSError):
+            os.utime(file)
+        return read_json(file)
 
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""
@@ -167,6 +229,10 @@ def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
             "it returns."
         )
     return made
+
+
+def _is_note(file: Path) -> bool:
+    return file.suffix == ".json" and not file.name.startswith(".")
 
 
 def is_artifact(folder: Path) -> bool:
@@ -208,11 +274,15 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
 
 def _timed(record: Record, folder: Path) -> Record:
     """Return a record with what a clock measured, where that lies beside it and can be read."""
+    timings = _timings(folder)
+    return record.model_copy(update={"measured": record.measured.timed(timings or {})})
+
+
+def _timings(folder: Path) -> Timings | None:
     try:
-        timings = _TIMINGS.validate_json((folder / TIMINGS_NAME).read_bytes())
+        return _TIMINGS.validate_json((folder / TIMINGS_NAME).read_bytes())
     except (OSError, ValueError):
-        return record
-    return record.model_copy(update={"measured": record.measured.timed(timings)})
+        return None
 
 
 def _lies_below(name: str) -> bool:
