@@ -13,7 +13,7 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila.evaluation import SPECIFICITY
-from pupila_flows.cli import du, registry, station, teacher
+from pupila_flows.cli import du, gc, registry, station, teacher
 from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
 
@@ -36,6 +36,7 @@ app.add_typer(teacher.app, name="teacher")
 app.add_typer(station.app, name="station")
 registry.add_to(app)
 app.command(name="du")(du.show)
+app.command(name="gc")(gc.collect)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,8 @@ class Session:
     """Where jobs that may run elsewhere do; None where all run here."""
     threads: int
     """With how many each model computes."""
+    keys: set[str] = field(default_factory=set[str])
+    """Of all jobs that were asked for."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -50,7 +52,7 @@ def session(
     address: str | None = None,
     reads: Sequence[Path] = (),
     threads: int = DEFAULT_THREADS,
-) -> Generator[None]:
+) -> Generator[Session]:
     """Make a session current for as long as the block lasts; its processes end with it.
 
     Models compute with so many `threads` in each of them.
@@ -63,10 +65,11 @@ def session(
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
     joined = dask.joined(workspace, address, reads) if address else nullcontext()
-    with workspace.writing(), joined as cluster:
-        token = _session.set(Session(workspace, slots, children, cluster, threads))
+    with workspace.writing(), workspace.in_use(), joined as cluster:
+        here = Session(workspace, slots, children, cluster, threads)
+        token = _session.set(here)
         try:
-            yield
+            yield here
         finally:
             children.end()
             _session.reset(token)
@@ -85,6 +88,7 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
     here = _session.get()
     job = job.with_threads(here.threads)
     key = job.key
+    here.keys.add(key)
     with FileLock(here.workspace.lock(key)):
         known = _remembered(job, key, here)
         if known is not None:

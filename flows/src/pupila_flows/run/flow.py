@@ -5,6 +5,7 @@ Every arrow is a Prefect task; the work itself happens in child processes (`exec
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -130,7 +131,9 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()
-    with session(workspace, recipe.workers, plan.address, plan.reads, recipe.threads):
+    if warning := workspace.nearly_full:
+        get_run_logger().warning(warning)
+    with session(workspace, recipe.workers, plan.address, plan.reads, recipe.threads) as here:
         # what is checked and screened are the images that were given, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:
@@ -174,6 +177,8 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             result, unpublished = publish_run(run, result, path)
             failures += unpublished
             tell_change(result, path)
+        jobs = workspace.jobs_of(path.parent)
+        write_atomically(jobs, json.dumps(sorted(here.keys)).encode())
     return _end(result, path, failures)
 
 
