@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import PurePath
@@ -10,6 +9,7 @@ from pathlib import PurePath
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
+from pupila_flows.markdown import code, plain, stated, table
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.manifest import Link, Override
 from pupila_flows.report import formatting
@@ -132,7 +132,7 @@ def _models(entries: Sequence[Entry]) -> list[str]:
             ]
         )
     head = ["model", "made by", "format", "size", "gzipped", "weights", "latency", "digest"]
-    return ["## Models", "", *_table(head, rows)]
+    return ["## Models", "", *table(head, rows)]
 
 
 def _cost(entry: Entry) -> Cost | None:
@@ -167,7 +167,7 @@ def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
         f"{formatting.independence(judged[0][1].metrics)} "
         f"The intervals of ECE and Brier score are rough."
     )
-    return ["## Figures", "", told, "", *_table(head, rows)]
+    return ["## Figures", "", told, "", *table(head, rows)]
 
 
 def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
@@ -229,7 +229,7 @@ def _groups(entries: Sequence[Entry]) -> list[str]:
             for value, metrics in entry.evaluation.groups.get(column, {}).items()
         ]
         head = ["model", plain(column), "images", "accuracy", "AUC", *_POINT]
-        lines += [f"### By {plain(column)}", "", *_table(head, rows), ""]
+        lines += [f"### By {plain(column)}", "", *table(head, rows), ""]
     return lines[:-1]
 
 
@@ -242,7 +242,7 @@ def _gate(gate: GateResult | None) -> list[str]:
     said = [line for note in notes(gate) for line in (plain(note), "")]
     head = ["model", "condition", "margin or limit", "verdict", "found"]
     verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}"
-    return ["## Gate", "", verdict, "", *said, *_table(head, rows)]
+    return ["## Gate", "", verdict, "", *said, *table(head, rows)]
 
 
 def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
@@ -269,7 +269,7 @@ def _overrides(overrides: Sequence[Override]) -> list[str]:
     told = (
         "Versions of this name, up to this one, that were published though the gate did not pass:"
     )
-    return ["## Overrides", "", told, "", *_table(head, rows)]
+    return ["## Overrides", "", told, "", *table(head, rows)]
 
 
 def _data(result: RunResult) -> list[str]:
@@ -285,7 +285,7 @@ def _data(result: RunResult) -> list[str]:
         *("## Data", ""),
         f"{code(PurePath(data.path).name)}, positive class: {plain(data.positive)}. Fingerprint of "
         f"all images, labels and splits: `{data.fingerprint}`.",
-        *("", *_table(head, rows), ""),
+        *("", *table(head, rows), ""),
         *("What validation said of it:", "", *checks),
     ]
 
@@ -312,7 +312,7 @@ def _teachers(chain: Mapping[str, Link]) -> list[str]:
         if link.kind == "teacher"
     ]
     head = ["teacher", "file", "SHA-256 of the file", "digest of its artifact"]
-    told = _table(head, rows) if rows else ["None: the models learned from the images alone."]
+    told = table(head, rows) if rows else ["None: the models learned from the images alone."]
     return ["## Teachers", "", *told]
 
 
@@ -346,32 +346,3 @@ def _percent(estimate: Estimate) -> str:
 
 def _score(estimate: Estimate) -> str:
     return f"{formatting.score(estimate.value)} ({formatting.score_interval(estimate)})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def plain(text: str) -> str:
-    """Write text so that Markdown shows it as it is, in a table too."""
-    line = re.sub(r"([\\`*_\[\]|<>&])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"^([#=~+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
-
-
-def code(text: str) -> str:
-    """Write text as code that shows it as it is, in a table too."""
-    line = " ".join(text.split()).replace("|", r"\|")
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
-
-
-def stated(text: str | None) -> str:
-    """Write what a recipe states: its lines and lists stay, all else is shown as it is written."""
-    return "\n".join(map(_line, (text or "").strip().splitlines()))
-
-
-def _line(text: str) -> str:
-    item = re.match(r"\s*[-+*]\s+", text)
-    line = plain(text[item.end() :] if item else text)
-    return f"* {line}" if item else line

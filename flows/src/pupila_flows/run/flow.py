@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -34,14 +33,13 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
-from pupila_flows.report.terminal import result_rows
 from pupila_flows.results import RunResult
-from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
 from pupila_flows.run.gate import ask, objections, tell_reach
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.pages import make_pages
+from pupila_flows.run.prefect_artifacts import show_results, show_verdict
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -177,6 +175,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             result, unpublished = publish_run(run, result, path)
             failures += unpublished
             tell_change(result, path)
+        show_verdict(workspace, result, path)
         jobs = workspace.jobs_of(path.parent)
         write_atomically(jobs, json.dumps(sorted(here.keys)).encode())
     return _end(result, path, failures)
@@ -228,8 +227,7 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and tell Prefect."""
     path = run.workspace.new_run(result.name, started) / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
-    with best_effort("the results"):
-        create_table_artifact(result_rows(result), key=f"{result.name}-results")
+    show_results(result)
     return path
 
 
@@ -243,6 +241,4 @@ def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
         link = path.with_name(drawn.name)
         if not link.exists():
             link.symlink_to(drawn)
-    with best_effort("where the report is"):
-        create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
     return []
