@@ -53,7 +53,7 @@ class Read(HTMLParser):
 
 
 def _shown(text: str) -> str:
-    return " ".join(text.replace("\x00", "\ufffd").split())
+    return " ".join(text.replace("\x00", "\\x00").split())
 
 
 @pytest.mark.parametrize("reader", READERS)

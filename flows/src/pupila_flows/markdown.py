@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pupila_flows.printable import printable
+
 _MARKUP = re.compile(r"(\\.)|([<&\[\]])", re.DOTALL)
 """What is escaped already, and the starts of HTML, entities, links and pictures."""
 
 
 def plain(text: str) -> str:
     """Write text so that Markdown shows it as it is, in a table too."""
-    line = re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", _one_line(text))
     return re.sub(r"^([#=+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
 
 
 def code(text: str) -> str:
     """Write text as code that shows it as it is, in a table too."""
-    line = " ".join(text.split()).replace("|", r"\|")
+    line = _one_line(text).replace("|", r"\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
 
@@ -41,4 +43,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def without_links(markdown: str) -> str:
     """Return Markdown with its tables; HTML, links and pictures in it are shown as written."""
-    return _MARKUP.sub(lambda found: found[1] or f"\\{found[2]}", markdown)
+    return _MARKUP.sub(lambda found: found[1] or f"\\{found[2]}", printable(markdown))
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
