@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from pupila.testing import draw_images, keras_model
 from pupila_flows.run import flow
 from pupila_flows.run.add_teacher import shelve
 from pupila_flows.station.address import (
+    SECRET,
     StationRecord,
     checked_address,
     known_api,
@@ -79,33 +81,54 @@ def recipe(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
-def test_a_station_of_this_machine_alone_needs_no_password(host: str):
-    assert checked_address(host, 4200, None).auth is None
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.4", "hospital.example"])  # noqa: S104
-def test_nothing_listens_beyond_this_machine_without_authentication(
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "hospital.example"])  # noqa: S104
+def test_nothing_listens_without_a_password_which_is_made_once_and_for_its_user_alone(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
-    with pytest.raises(PupilaError, match="--auth-file"):
-        checked_address(host, 4200, None)
-    secret = tmp_path / "secret"
-    secret.write_text("pupila:word\n")
-    secret.chmod(0o600)
-    address = checked_address(host, 4200, secret)
-    told = environment(tmp_path, address, "mark")
-    assert (
-        told["PREFECT_SERVER_API_AUTH_STRING"] == told["PREFECT_API_AUTH_STRING"] == "pupila:word"
-    )
-    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "other:word")
-    assert checked_address(host, 4200, None).auth == "other:word"
+    monkeypatch.delenv(SECRET, raising=False)
+    made = checked_address(tmp_path, host, 4200)
+    assert made.auth_file and stat.S_IMODE(made.auth_file.stat().st_mode) == 0o600
+    assert re.fullmatch(r"pupila:[\w-]{32}", made.auth)
+    assert checked_address(tmp_path, host, 4200).auth == made.auth
+    assert checked_address(tmp_path / "station", host, 4200).auth != made.auth
+    monkeypatch.setenv(SECRET, "other:word")
+    assert checked_address(tmp_path, host, 4200).auth == "other:word"
+    own = tmp_path / "own"
+    own.write_text("pupila:word\n")
+    own.chmod(0o600)
+    told = environment(tmp_path, checked_address(tmp_path, host, 4200, own))
+    assert told["PREFECT_API_AUTH_STRING"] == "pupila:word"
+
+
+def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path: Path):
+    loopback = {"127.0.0.1", "localhost", "::1"}
+    assert checked_address(tmp_path, "127.0.0.1", 4200).hosts == loopback
+    assert checked_address(tmp_path, "Here.example", 4200).hosts == loopback | {"here.example"}
+    everywhere = checked_address(tmp_path, "0.0.0.0", 4200)  # noqa: S104
+    assert everywhere.hosts > loopback and socket.gethostname().lower() in everywhere.hosts
+    urls = ["https://Pupila.example:443/", "http://server:4200"]
+    assert checked_address(tmp_path, "0.0.0.0", 4200, urls=urls).urls == {  # noqa: S104
+        "https://pupila.example",
+        "http://server:4200",
+    }
+
+
+@pytest.mark.parametrize(
+    "url", ["pupila.example", "ftp://a", "https://", "https://a/x", "http://a:b"]
+)
+def test_an_address_of_a_proxy_that_is_none_is_told(tmp_path: Path, url: str):
+    with pytest.raises(PupilaError, match=re.escape(f"{url!r} is no address of a server")):
+        checked_address(tmp_path, "127.0.0.1", 4200, urls=[url])
 
 
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
-    [("word", 0o600, "user:password"), ("a:b", 0o644, "chmod 600"), (":b", 0o600, "user:password")],
+    [
+        ("word", 0o600, "user:password"),
+        ("a:b", 0o644, "chmod 600"),
+        (":b", 0o600, "user:password"),
+        ("a:b\nc:d", 0o600, "user:password"),
+    ],
 )
 def test_an_auth_file_that_protects_nothing_is_refused(
     tmp_path: Path, text: str, mode: int, said: str
@@ -114,7 +137,7 @@ def test_an_auth_file_that_protects_nothing_is_refused(
     secret.write_text(text)
     secret.chmod(mode)
     with pytest.raises(PupilaError, match=said):
-        checked_address("192.168.0.4", 4200, secret)
+        checked_address(tmp_path, "192.168.0.4", 4200, secret)
 
 
 def test_a_command_finds_the_station_of_its_workspace_unless_the_user_names_another(
@@ -198,12 +221,14 @@ def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_hav
     assert trigger["expect"] == [RETRAINED]
 
 
-def test_the_compose_file_listens_on_loopback_and_asks_for_a_password():
+def test_the_compose_file_listens_on_loopback_and_its_server_is_ours_which_asks_for_a_password():
     services = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())["services"]
     assert [name for name, each in services.items() if "ports" in each] == ["server"]
     (port,) = services["server"]["ports"]
     assert port == "${PUPILA_LISTEN:-127.0.0.1:4200}:4200"
     assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] == "${PREFECT_AUTH}"
+    (_, _, command) = services["server"]["command"]
+    assert command.startswith("pupila station server --host 0.0.0.0 --url http://server:4200 ")
     for name in ("server", "worker", "deployments"):
         assert "PREFECT_AUTH:?" in services[name]["environment"]["PREFECT_API_AUTH_STRING"]
 
@@ -295,9 +320,9 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
     secret = tmp_path / "secret"
     secret.write_text("pupila:word")
     secret.chmod(0o600)
-    address = checked_address("127.0.0.1", _free_port(), secret)
+    address = checked_address(place.root, "127.0.0.1", _free_port(), secret)
     specs = deployments_of([recipe("small", "shelf:big")], place.root, Night())
-    with running(place, address, specs, auth_file=secret) as station:
+    with running(place, address, specs) as station:
         assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
         with pytest.raises(PupilaError, match="up already"), running(place, address, specs):
             pass

@@ -121,7 +121,7 @@ def test_a_station_tells_its_flows_the_registry_as_seen_from_where_it_was_starte
 ):
     monkeypatch.setenv("HOME", str(here / "home"))
     monkeypatch.setenv("PUPILA_REGISTRY", named)
-    given = environment(here / ".pupila", Address("127.0.0.1", 4200, None), "mark")
+    given = environment(here / ".pupila", Address("127.0.0.1", 4200, "a:b"), "mark")
     monkeypatch.setenv("PUPILA_REGISTRY", given["PUPILA_REGISTRY"])
     monkeypatch.chdir("/")  # as Prefect does: a flow runs in a temporary folder
     fallback = str(here / ".pupila" / "registry")

@@ -96,7 +96,7 @@ def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(place: Workspa
     server.answer = lambda path, value: True  # healthy: it would be taken for the server to come
     with (
         pytest.raises(PupilaError, match=f"Port {server.port} of '127.0.0.1' is in use"),
-        running(place, Address("127.0.0.1", server.port), []),
+        running(place, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pytest.fail("it took over the other's server")
     assert server.asked == []
@@ -106,7 +106,7 @@ def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(place: Workspa
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
 def test_an_address_that_is_not_of_this_machine_is_told(host: str):
     with pytest.raises(PupilaError, match=f"Nothing can listen at '{host}', port 4200: "):
-        check_free(Address(host, 4200))
+        check_free(Address(host, 4200, "a:b"))
 
 
 STATION = """
@@ -119,10 +119,11 @@ from pupila_flows.workspace import Workspace
 
 supervisor._GRACE_SECONDS = 1.0
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-station.PREFECT = [sys.executable, "-c", stubborn]
+station.leashed = lambda *command: [sys.executable, "-c", stubborn]
+address = Address("127.0.0.1", int(sys.argv[2]), "a:b")
 heed()
 try:
-    with station.running(Workspace.at(sys.argv[1]), Address("127.0.0.1", int(sys.argv[2])), []):
+    with station.running(Workspace.at(sys.argv[1]), address, []):
         pass
 except KeyboardInterrupt:
     print("ended")
@@ -176,7 +177,7 @@ def test_what_prefect_knows_is_for_its_user_alone(place: Workspace, server: Serv
     folder.mkdir(mode=0o755)
     with (
         pytest.raises(PupilaError, match="in use"),
-        running(place, Address("127.0.0.1", server.port), []),
+        running(place, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pass
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

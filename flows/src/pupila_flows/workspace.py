@@ -174,15 +174,14 @@ class Workspace:
     def configure_prefect(self) -> None:
         """Set Prefect up for this workspace, before it is first imported.
 
-        Its own database, no telemetry, and patience with its temporary server, which is not to
-        tell the terminal that it was ended amid its work; what the user has set stays as it is.
+        Its own database, no telemetry, and none of Prefect's temporary servers, which anybody may
+        talk to: ours is `station.temporary`. What the user has set stays as it is.
         """
         defaults = {
             "PREFECT_HOME": str(self.root / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-            "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         }
         for name, value in defaults.items():
             os.environ.setdefault(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -265,6 +266,7 @@ def _run(
     from pupila_flows.cli.console import logged_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
+    from pupila_flows.station.temporary import TemporaryServer
     from pupila_flows.teachers import Shelf
     from pupila_flows.workspace import Workspace
 
@@ -279,9 +281,12 @@ def _run(
         _print_gate_of(plan)
     place.configure_prefect()
     with working(as_json), place.writing(), logged_to(place.root / "logs" / "prefect.log"):
+        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer.start(place)
         from pupila_flows.run.flow import RunFailed, compress, sweep
         from pupila_flows.run.prepare import DataRefused
 
+        if server:
+            server.wait(partial(say, file=sys.stderr))
         flow = sweep if sweeps else compress
         try:
             path, failed = Path(flow(str(recipe.resolve()), str(place.root), changes)), False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +16,7 @@ from pupila_flows.cli.options import HERE, WorkspaceFolder
 from pupila_flows.station.night import Night
 
 if TYPE_CHECKING:
+    from pupila_flows.station.address import Address
     from pupila_flows.station.deployments import Deployment
     from pupila_flows.station.station import Station
 
@@ -38,21 +40,38 @@ Notify = Annotated[
     ),
 ]
 
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of server and UI.")]
+Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every one.")]
+AuthFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of one line `user:password` that server and UI ask for; by default "
+        "`station/password` in the workspace, which is made.",
+        show_default=False,
+    ),
+]
+Urls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url",
+        help="Address at which a proxy, or another name, leads here, as "
+        "`https://pupila.example`; can be repeated.",
+    ),
+]
+PORT = 4200
+LOOPBACK = "127.0.0.1"
+
 
 @app.command()
 def up(
     recipe: Recipes = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of server and UI.")] = 4200,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; all but loopback need --auth-file.")
-    ] = "127.0.0.1",
-    auth_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of one line `user:password`, which server and UI then ask for.",
-            show_default=False,
-        ),
-    ] = None,
+    port: Port = PORT,
+    host: Host = LOOPBACK,
+    auth_file: AuthFile = None,
+    url: Urls = None,
+    browser: Annotated[
+        bool, typer.Option(help="Open the UI in a browser, if this is a terminal.")
+    ] = True,
     cron: Cron = Night.cron,
     timezone: Timezone = Night.timezone,
     notify: Notify = None,
@@ -66,21 +85,48 @@ def up(
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
-    address = checked_address(host, port, auth_file)
+    address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     say = partial(print, flush=True)
     heed()
     try:
         with (
             place.writing(),
-            running(
-                place, address, deployments, auth_file=auth_file, notify=notify, say=say
-            ) as station,
+            running(place, address, deployments, notify=notify, say=say) as station,
         ):
             _introduce(station, deployments, place.root, say)
+            if browser:
+                _open(address, place.root)
             _attend(station, say)
     except KeyboardInterrupt:
         say("ended; what was under way goes on from its checkpoint when a station is up again")
+
+
+@app.command()
+def server(
+    port: Port = PORT,
+    host: Host = LOOPBACK,
+    auth_file: AuthFile = None,
+    url: Urls = None,
+    workspace: WorkspaceFolder = HERE,
+) -> None:
+    """Run the server alone, until Ctrl-C; for `deploy` and `work`."""
+    import os
+
+    from pupila_flows.station.address import check_free, checked_address
+    from pupila_flows.station.environment import environment
+    from pupila_flows.station.server import serve
+    from pupila_flows.station.station import only_one
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    address = checked_address(place.root, host, port, auth_file, url or ())
+    with only_one(place):
+        check_free(address)
+        os.environ.update(environment(place.root, address))
+        print(f"Prefect UI:  {address.root}")
+        print(f"Password:    {_whereabouts(address)}", flush=True)
+        serve(address)
 
 
 @app.command()
@@ -126,7 +172,8 @@ def work() -> None:
 
     api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
     take_up_the_last(api, partial(print, flush=True))
-    command = worker_command(socket.gethostname())
+    # -P: what lies in the user's folder must not stand in for a module of ours
+    command = [sys.executable, "-P", "-m", *worker_command(socket.gethostname())]
     os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
 
 
@@ -150,7 +197,12 @@ def _introduce(
     workspace: Path,
     say: Callable[[str], None],
 ) -> None:
+    from pupila_flows.station.login import login_link
+
     say(f"Prefect UI:  {station.address.root}")
+    say(f"Password:    {_whereabouts(station.address)}")
+    if sys.stdout.isatty():  # not into a log, which others may read
+        say(f"Log in by:   {login_link(station.address.root, station.address.auth)}")
     say(f"Workspace:   {workspace}")
     for each in deployments:
         when = f"{each.night.cron} {each.night.timezone}" if each.night else "by hand"
@@ -159,6 +211,28 @@ def _introduce(
     if not deployments:
         say("Deployments: those registered before; --recipe RECIPE makes some")
     say("up; Ctrl-C ends it and all that it runs")
+
+
+def _whereabouts(address: Address) -> str:
+    """Say where the password is, but not what."""
+    from pupila_flows.station.address import SECRET
+
+    return f"the line in {address.auth_file}" if address.auth_file else f"that of {SECRET}"
+
+
+def _open(address: Address, workspace: Path) -> None:
+    """Open the UI in a browser, logged in, where somebody sits at this machine."""
+    import os
+    import webbrowser
+
+    from pupila_flows.station.login import page_with_link
+
+    seen = (
+        sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if sys.stdout.isatty() and seen:
+        # by a file of ours: the arguments of a program can be read by everybody on this machine
+        webbrowser.open(page_with_link(workspace, address).as_uri())
 
 
 def _attend(station: Station, say: Callable[[str], None]) -> None:

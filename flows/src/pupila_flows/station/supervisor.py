@@ -24,7 +24,10 @@ _TAIL_LINES = 15
 
 @dataclass
 class Kept:
-    """A program that is started again when it ends; what it prints goes into a log file."""
+    """A program that is started again when it ends; what it prints goes into a log file.
+
+    Its standard input stays open for as long as this process lives.
+    """
 
     name: str
     command: list[str]
@@ -40,7 +43,7 @@ class Kept:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 env=dict(self.environment),
