@@ -110,10 +110,9 @@ def test_a_port_that_is_taken_is_told(site: Path):
 
 
 def test_the_command_says_where_and_ctrl_c_ends_it(site: Path):
-    program = "from pupila_flows.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "serve", str(site), "--port", "0"]
+    command = [sys.executable, "-m", "pupila_flows", "serve", str(site), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith(f"http://{HOST}:")
         child.send_signal(SIGINT)
-        assert child.wait(timeout=20) == 0
+        assert child.wait(timeout=20) == 130

@@ -108,7 +108,7 @@ Serving = Callable[[Path], AbstractContextManager[Served]]
 @contextmanager
 def _serving(folder: Path) -> Generator[Served]:
     """Run `pupila serve` on a site."""
-    command = [sys.executable, "-c", "from pupila_flows.cli.main import main; main()"]
+    command = [sys.executable, "-m", "pupila_flows"]
     arguments = ["serve", str(folder), "--port", "0", "--workspace", str(folder.parent)]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pupila_flows import stopping
 from pupila_flows.cli.options import HERE, WorkspaceFolder
 from pupila_flows.station.night import Night
 
@@ -80,7 +81,6 @@ def up(
     """Bring up server, deployments and a worker, until Ctrl-C."""
     from pupila_flows.station.address import checked_address
     from pupila_flows.station.deployments import deployments_of
-    from pupila_flows.station.signals import heed
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
 
@@ -88,18 +88,19 @@ def up(
     address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     say = partial(print, flush=True)
-    heed()
-    try:
-        with (
-            place.writing(),
-            running(place, address, deployments, notify=notify, say=say) as station,
-        ):
-            _introduce(station, deployments, place.root, say)
-            if browser:
-                _open(address, place.root)
-            _attend(station, say)
-    except KeyboardInterrupt:
-        say("ended; what was under way goes on from its checkpoint when a station is up again")
+    stop = stopping.current()
+    if stop:
+        stop.sentence = (
+            "ended; what was under way goes on from its checkpoint when a station is up again"
+        )
+    with (
+        place.writing(),
+        running(place, address, deployments, notify=notify, say=say) as station,
+    ):
+        _introduce(station, deployments, place.root, say)
+        if browser:
+            _open(address, place.root)
+        _attend(station, say)
 
 
 @app.command()

@@ -58,6 +58,7 @@ from pupila_flows.run.prepare import (
 from pupila_flows.run.prove import proven_teachers
 from pupila_flows.run.publish import publish_run
 from pupila_flows.run.verdicts import tell_change
+from pupila_flows.stopping import heed_again
 from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -126,6 +127,7 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
+    heed_again()
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()

@@ -29,7 +29,6 @@ from pupila_flows.station.leash import leashed
 from pupila_flows.station.recovery import take_up
 from pupila_flows.station.register import as_json
 from pupila_flows.station.server import server_command
-from pupila_flows.station.signals import undisturbed
 from pupila_flows.station.supervisor import Kept, end_all
 from pupila_flows.station.worker import worker_command
 from pupila_flows.workspace import Workspace
@@ -91,11 +90,10 @@ def running(
             worker.start()
             yield station
         finally:
-            with undisturbed():
-                worker.kill()
-                server.end()
-                end_all(mark)
-                record_file(place.root).unlink(missing_ok=True)
+            worker.kill()
+            server.end()
+            end_all(mark)
+            record_file(place.root).unlink(missing_ok=True)
 
 
 @contextmanager
