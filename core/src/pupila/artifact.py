@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila.contract import InputContract, OutputContract
+from pupila.errors import PupilaError
 from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
@@ -155,9 +156,18 @@ class Artifact:
         return [*own, *self.record.files]
 
     def file(self, suffix: str) -> Path:
-        """Return the one model file whose name ends in `suffix`."""
-        (found,) = (file for file in self.files if file.name.endswith(suffix))
-        return found
+        """Return the one model file whose name ends in `suffix`.
+
+        Raises:
+            PupilaError: there is none, or there are several.
+        """
+        found = [file for file in self.files if file.name.endswith(suffix)]
+        if len(found) != 1:
+            raise PupilaError(
+                f"The artifact in {str(self.path)!r} has {len(found)} files *{suffix}: expected "
+                f"one, as {self.format} has. Make it again."
+            )
+        return found[0]
 
     @property
     def size_bytes(self) -> int:

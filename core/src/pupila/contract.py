@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST_PIXELS = 4096
+"""Rows or columns of an input image: no classifier takes more, and a record may say anything."""
+
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
 _STEP = 1 / 256
@@ -29,8 +32,8 @@ class InputContract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(gt=0, description="Rows of the input image, in pixels.")
-    width: int = Field(gt=0, description="Columns of the input image, in pixels.")
+    height: int = Field(gt=0, le=MOST_PIXELS, description="Rows of the input image, in pixels.")
+    width: int = Field(gt=0, le=MOST_PIXELS, description="Columns of the input image, in pixels.")
 
     @property
     def shape(self) -> tuple[int, int, int]:

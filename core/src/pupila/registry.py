@@ -158,16 +158,16 @@ class PluginRegistry:
         )
 
     def check(self, artifact: Artifact) -> None:
-        """Refuse an artifact that the loader of its format would refuse as unsafe.
+        """Refuse an artifact that is not safe to open, as the runners of its format judge it.
 
-        Whoever opens an artifact that may have come from elsewhere asks this before.
+        Asked before an artifact is taken over, given to a step, or opened.
 
         Raises:
             PupilaError: it would run code, or reach outside the model.
         """
-        for loader in self.all(Loader):
-            if loader.check and loader.produces == artifact.format:
-                imported(loader.check)(artifact.path)
+        for runner in self.all(Runner):
+            if runner.check and runner.format == artifact.format:
+                imported(runner.check)(artifact)
 
     def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only plugin found, or the only one of them that the environment names.

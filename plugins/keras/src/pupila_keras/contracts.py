@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, PupilaError
+from pupila.contract import MOST_PIXELS
 
 _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
 _SUM_TOLERANCE = 1e-3
@@ -34,6 +35,8 @@ def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputContract:
             f"The model takes {shape}, any size: {_EXPECTED}. "
             "Rebuild it with the size it was trained at."
         )
+    if not 0 < min(height, width) <= max(height, width) <= MOST_PIXELS:
+        raise PupilaError(f"The model takes {shape}: {_EXPECTED}, at most {MOST_PIXELS} a side.")
     return InputContract(height=height, width=width)
 
 

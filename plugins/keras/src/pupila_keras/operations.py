@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any
 
 from pupila import PupilaError
@@ -32,11 +33,19 @@ def check_operations(saved: Any) -> None:
         PupilaError: an operation is not known to be harmless; the message names it.
     """
     for part in saved.meta_graphs:
+        _check_assets(part)
         bodies = _bodies(part.graph_def)
         stored = [node for body in bodies.values() for node in body.values()]
         _refuse(stored, bodies, ALLOWED | _CHECKPOINTS)
         _refuse(_run(bodies, _fetched(part), _served_functions(part)), bodies, ALLOWED)
         _refuse(_restoring(part, bodies), bodies, ALLOWED)
+
+
+def _check_assets(part: Any) -> None:
+    """Refuse assets that lie elsewhere: whoever saves the model again copies them."""
+    for asset in part.asset_file_def:
+        if PurePath(asset.filename).name != asset.filename:
+            raise PupilaError(f"its asset {asset.filename!r} lies outside of its assets: refused.")
 
 
 def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> None:

@@ -53,7 +53,7 @@ class _OneImage(tf.Module):
 
     def __init__(self, artifact: Artifact) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - TensorFlow has no types
-        source = artifact.file("saved_model.pb").parent
+        source = artifact.path  # as it is checked
         self._model = tf.saved_model.load(str(source))
         self._served = _served(self._model, source)
         self.answer = tf.function(self._answer, input_signature=[_spec(artifact.record.input)])
