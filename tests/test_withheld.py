@@ -130,8 +130,8 @@ def test_the_verdict_stands_in_the_ui_with_paths_where_no_station_serves_the_pag
     ] == gates
     published = [text.partition("### Pages")[0].rpartition("### ")[2] for text in shown]
     assert [text.partition("\n")[0] for text in published] == [
-        "Nothing is published",
-        "Nothing is published",
+        "Nothing of colours is published",
+        "Nothing of colours is published",
         "Published: colours, version 1",
         "Nothing of colours is published",
     ]
