@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 from hostile_pages import write_workspace
+from starlette.responses import Response
 
 from pupila_flows.station.files import Files
 
@@ -40,7 +41,7 @@ def served(workspace: Path) -> Generator[str]:
     """Serve the workspace as a station does, and return the address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(Files(workspace), log_level="critical"))
+        server = uvicorn.Server(uvicorn.Config(Files(workspace, Response()), log_level="critical"))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/pupila"

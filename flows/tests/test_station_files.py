@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
 from pupila_flows import served
 from pupila_flows.station.files import Files
@@ -54,7 +55,7 @@ class Client:
     """Asks for paths without a server between."""
 
     def __init__(self, workspace: Path) -> None:
-        self._files = httpx.ASGITransport(Files(workspace))
+        self._files = httpx.ASGITransport(Files(workspace, PlainTextResponse("another")))
 
     def get(self, path: str, method: str = "GET") -> httpx.Response:
         return asyncio.run(self._get(path, method))
@@ -67,6 +68,10 @@ class Client:
 @pytest.fixture
 def client(workspace: Path) -> Client:
     return Client(workspace)
+
+
+def test_what_is_not_of_pupila_is_left_to_the_other_application(client: Client) -> None:
+    assert client.get("../dashboard").text == client.get("../pupila-x").text == "another"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pupila_flows import served
 from pupila_flows.registry.addresses import VARIABLE, named_here
 from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
@@ -17,6 +18,7 @@ def environment(workspace: Path, address: Address, mark: str = "") -> dict[str, 
     """Return the environment of server and worker; what the user has set stays as it is."""
     fixed = {
         MARK: mark,
+        served.VARIABLE: str(workspace),
         "PREFECT_API_URL": address.api,
         "PREFECT_API_AUTH_STRING": address.auth,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from pupila_flows.served import PREFIX, TYPES, served_file
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _POLICY = "; ".join(
     (
@@ -37,14 +37,21 @@ _HEADERS = {
 
 
 class Files:
-    """An ASGI application that answers below `/pupila/`; whom it may answer is not its matter."""
+    """An ASGI application that answers below `/pupila/`, and elsewhere lets another one answer.
 
-    def __init__(self, workspace: Path) -> None:
+    Whom it may answer is not its matter.
+    """
+
+    def __init__(self, workspace: Path, app: ASGIApp) -> None:
         self._workspace = workspace
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(Request(scope))
-        await answer(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            answer = await self._answer(Request(scope))
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

@@ -6,10 +6,15 @@ import argparse
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from pupila.errors import PupilaError
+from pupila_flows.served import VARIABLE
 from pupila_flows.station.address import SECRET, Address
+from pupila_flows.station.files import Files
 from pupila_flows.station.guard import Guard
 
 _SHUTDOWN_SECONDS = 5
@@ -29,7 +34,9 @@ def serve(
     listener: socket.socket | None = None,
     started: int | None = None,
 ) -> None:
-    """Serve Prefect's API and UI until a signal; those of the UI only if it is not `temporary`.
+    """Serve Prefect's API and UI, and the pages of a workspace, until a signal.
+
+    Only the API where it is `temporary`.
 
     Listens with `listener`, where it is given, and then writes a line to the descriptor `started`.
 
@@ -51,7 +58,9 @@ def serve(
         PREFECT_SERVER_UI_API_URL: "/api",
     }
     with temporary_settings(fixed, restore_defaults=[PREFECT_SERVER_API_AUTH_STRING]):
-        app = create_app(ephemeral=temporary, final=True)
+        app: ASGIApp = create_app(ephemeral=temporary, final=True)
+        if not temporary:
+            app = Files(Path(os.environ[VARIABLE]), app)
         guarded = Guard(app, address.auth, address.port, address.hosts, address.urls)
         if not _run(guarded, address, listener, started):
             raise PupilaError(f"The server at {address.root} did not start; its log says why.")
