@@ -19,7 +19,6 @@ from types import FrameType
 from uuid import uuid4
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_CODE = 128 + signal.SIGINT
 _SECONDS = 3.0
 """For the main thread to clean up. Then, or at a second signal, the process ends as it is."""
 _TELL_SECONDS = 0.5
@@ -38,6 +37,7 @@ class Stop:
     def __init__(self) -> None:
         self.begun = False
         self.sentence = "stopped; what was finished is kept, and the same command goes on."
+        self._code = 128 + signal.SIGINT
         self._display: Callable[[], None] | None = None
         self._silence = Path(os.devnull).open("w")  # noqa: SIM115 - until this process ends
         self._stderr = _duplicate(2) or self._silence.fileno()
@@ -52,6 +52,12 @@ class Stop:
             self.begun = True
             sys.stdout = sys.stderr = self._silence
             raise KeyboardInterrupt
+
+    def end(self, sentence: str, code: int) -> None:
+        """End the command with another sentence and exit code, from any thread."""
+        if not self.begun:
+            self.sentence, self._code = sentence, code
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def finish(self) -> None:
         """End this process, and all that it has started, at once."""
@@ -76,7 +82,7 @@ class Stop:
             telling.join(_TELL_SECONDS)
             end_all(_MARK, os.environ[_MARK], _GONE_SECONDS)
         finally:
-            os._exit(_CODE)
+            os._exit(self._code)
 
     def _tell(self) -> None:
         if self._display:

@@ -68,8 +68,11 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
-class _LogFile(logging.FileHandler):
-    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails."""
+class LogFile(logging.FileHandler):
+    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails.
+
+    Prefect would take a handler whose name begins with an underscore for none of ours.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
         del record
@@ -87,7 +90,7 @@ def logged_to(path: Path) -> Generator[None]:
     that must happen inside the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(path)
+    handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.root.addHandler(handler)
     try:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Self
 
 from pupila.errors import PupilaError
+from pupila_flows import stopping
 from pupila_flows.station.address import LOOPBACK, Address
 from pupila_flows.station.environment import MARK
 from pupila_flows.station.leash import leashed
@@ -34,6 +36,7 @@ class TemporaryServer:
     process: subprocess.Popen[bytes]
     log: Path
     _started: int
+    _ending: bool = False
 
     @classmethod
     def start(cls, place: Workspace) -> Self:
@@ -91,6 +94,17 @@ class TemporaryServer:
                 f"code {self.process.returncode}, before it answered: {self.log} says why."
             )
         os.close(self._started)
+        Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """End the run when the server has died, for whose answers Prefect would wait for hours."""
+        code, run = self.process.wait(), stopping.current()
+        if run and not self._ending:
+            run.end(
+                f"error: Prefect's temporary server has died (code {code}), and the run with it; "
+                f"what was finished is kept, and the same command goes on. Its log: {self.log}",
+                code=1,
+            )
 
     def _answers(self, seconds: float) -> bool:
         """Wait so long, and tell whether it listens, or has ended."""
@@ -98,6 +112,7 @@ class TemporaryServer:
 
     def end(self) -> None:
         """Ask it to end, which saves what it was told last, and do not wait for long."""
+        self._ending = True
         self.process.terminate()
         try:
             self.process.wait(_GRACE_SECONDS)
