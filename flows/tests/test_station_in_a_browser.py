@@ -79,6 +79,7 @@ class Station:
     """A station that the command line has brought up."""
 
     process: subprocess.Popen[str]
+    workspace: Path
     root: str
     auth: str
 
@@ -119,7 +120,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station]:
     found = known_api(workspace, {})
     assert found
     auth = (workspace / "station" / "password").read_text().strip()
-    yield Station(process, found.url.removesuffix("/api"), auth)
+    yield Station(process, workspace, found.url.removesuffix("/api"), auth)
     process.terminate()
     process.wait(60)
 
@@ -235,6 +236,59 @@ def test_the_ui_works_and_asks_nobody_else(station: Station, user: BrowserContex
             url for url in elsewhere if not url.startswith((station.root, "data:", "blob:"))
         } == set()
         page.close()
+
+
+@pytest.fixture
+def report(station: Station) -> Path:
+    """A report of the station's workspace into which a hostile page was smuggled."""
+    path = station.workspace / "runs" / "eyes" / "20261128T020000Z" / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    docs = station.workspace / "data-docs" / "0123" / "index.html"
+    docs.parent.mkdir(parents=True, exist_ok=True)
+    docs.write_text("<!doctype html><title>Data Docs</title>")
+    link = '<h1>A report</h1><a href="../../../data-docs/0123/index.html">Data Docs</a>'
+    path.write_text(HOSTILE.replace("TARGET", station.root.removeprefix("http://")) + link)
+    return path
+
+
+@pytest.mark.parametrize("ui", ["v1", "v2"])
+def test_a_link_of_the_ui_leads_to_a_report_that_can_do_nothing(
+    station: Station, user: BrowserContext, report: Path, ui: str
+):
+    before, address = station.automations(), f"/pupila/{report.relative_to(station.workspace)}"
+    told = {"key": "eyes-verdict", "type": "markdown", "data": f"* [Report]({address})"}
+    artifact = station.api.post("/artifacts/", told)["id"]
+    user.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": station.root}])
+    page = user.new_page()
+    page.goto(f"{station.root}{'/v2' if ui == 'v2' else ''}/artifacts/artifact/{artifact}")
+    link = page.get_by_text("Report", exact=True)
+    link.wait_for(timeout=60_000)
+    if link.get_attribute("target") == "_blank":
+        with user.expect_page() as opened:
+            link.click()
+        page = opened.value
+    else:
+        link.click()
+    page.wait_for_url(f"**{address}", timeout=60_000)
+    assert page.inner_text("h1") == "A report"
+    page.wait_for_timeout(1000)
+    assert page.title() == "trying" and station.automations() == before
+    page.click("text=Data Docs")
+    page.wait_for_url("**/pupila/data-docs/0123/index.html")
+    assert page.title() == "Data Docs"
+
+
+def test_a_report_is_only_for_those_who_are_logged_in(
+    station: Station, browser: Browser, report: Path
+):
+    address = f"{station.root}/pupila/{report.relative_to(station.workspace)}"
+    with browser.new_context() as context:
+        page = context.new_page()
+        answer = page.goto(address)
+        assert answer and answer.status == 401 and "A report" not in page.content()
+        _give(page, station.auth)
+        page.wait_for_url(address, timeout=60_000)
+        assert page.inner_text("h1") == "A report"
 
 
 def test_who_is_not_logged_in_is_asked_for_the_password(station: Station, browser: Browser):
