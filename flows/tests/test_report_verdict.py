@@ -12,8 +12,8 @@ from report_pages import Page
 from sample_runs import HOSTILE, PUPIL, VGG, sample_run
 from sample_sweeps import sample_sweep, sweep_nodes
 
-from pupila_flows.report.terminal import NO_GATE, result_rows
-from pupila_flows.report.verdict import rows_markdown, verdict_markdown
+from pupila_flows.report.terminal import NO_GATE
+from pupila_flows.report.verdict import figures_markdown, verdict_markdown
 from pupila_flows.results import Publication, RunResult
 
 READER = MarkdownIt("commonmark").enable("table")
@@ -90,8 +90,8 @@ def hostile_run(folder: Path) -> RunResult:
 
 def test_texts_of_others_are_shown_and_not_obeyed(tmp_path: Path) -> None:
     result = hostile_run(tmp_path)
-    markdown = f"{verdict_markdown(result, tmp_path)}\n\n{rows_markdown(result_rows(result))}"
+    markdown = f"{verdict_markdown(result, tmp_path)}\n\n{figures_markdown(result)}"
     page = shown(markdown)
     assert not page.all("script") and not page.all("img") and not page.all("a")
     assert page.text.count('<script>alert("x")</script>') > 5
-    assert len(page.all("table")) == 2
+    assert len(page.all("table")) == 3

@@ -307,7 +307,7 @@ def _teachers(chain: Mapping[str, Link]) -> list[str]:
             code(link.entry),
             code(link.uses),
             code(link.record.origin.source or "an artifact of another run"),
-            code(digest),
+            code(f"{digest[:_DIGITS]}…"),
         ]
         for digest, link in chain.items()
         if link.kind == "teacher"

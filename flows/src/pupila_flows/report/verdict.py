@@ -10,8 +10,11 @@ from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.headline import headline
 from pupila_flows.report.sweep import sweep_headline
-from pupila_flows.report.terminal import gate_lines, gate_rows
+from pupila_flows.report.terminal import gate_lines, gate_rows, result_rows
 from pupila_flows.results import RunResult
+
+_COSTS = ("made by", "runtime", "MB", "gzip MB", "median ms", "failure")
+"""Columns of `result_rows` that do not say how a model answers."""
 
 
 def verdict_markdown(result: RunResult, folder: Path) -> str:
@@ -29,14 +32,23 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def rows_markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows of text, such as those of `report.terminal`, as a table."""
-    head = list(dict.fromkeys(key for row in rows for key in row))
+def figures_markdown(result: RunResult) -> str:
+    """Return the figures of every artifact as two tables: Prefect's pages are narrow."""
+    rows = result_rows(result)
+    answers = [{key: each[key] for key in each if key not in _COSTS} for each in rows]
+    costs = [{key: each[key] for key in ("name", *_COSTS) if key in each} for each in rows]
+    return f"{_rows_markdown(answers)}\n\n{_rows_markdown(costs)}"
+
+
+def _rows_markdown(rows: Sequence[dict[str, str]]) -> str:
+    """Return rows of text as a table, without columns in which nothing stands."""
+    head = list(dict.fromkeys(key for row in rows for key in row if row[key]))
     cells = [[plain(row.get(key, "")) for key in head] for row in rows]
     return "\n".join(table(list(map(plain, head)), cells))
 
 
 def _headline(result: RunResult, folder: Path) -> list[str]:
+    """Return the headline of a run's page, and the sentences below it."""
     if result.sweep:
         return sweep_headline(result, folder)
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
@@ -51,7 +63,7 @@ def _gate(result: RunResult) -> list[str]:
         return [plain(verdict)]
     parts = [f"### {plain(verdict)}", "\n".join(map(_item, unmet))]
     if result.gate.artifacts:
-        parts.append(rows_markdown(gate_rows(result.gate)))
+        parts.append(_rows_markdown(gate_rows(result.gate)))
     return [part for part in parts if part]
 
 

@@ -15,8 +15,7 @@ from pupila_flows.registry.manifest import CARD, CARD_PAGE
 from pupila_flows.registry.versions import folder_of, open_registry
 from pupila_flows.report.page import REPORT_NAME
 from pupila_flows.report.sweep.page import FIGURES_NAME
-from pupila_flows.report.terminal import result_rows
-from pupila_flows.report.verdict import rows_markdown, verdict_markdown
+from pupila_flows.report.verdict import figures_markdown, verdict_markdown
 from pupila_flows.results import Publication, RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.served import address_of
@@ -26,7 +25,9 @@ from pupila_flows.workspace import Workspace
 def show_results(result: RunResult) -> None:
     """Show the figures of every artifact."""
     with best_effort("the results"):
-        create_markdown_artifact(rows_markdown(result_rows(result)), key=f"{result.name}-results")
+        create_markdown_artifact(
+            figures_markdown(result), f"{result.name}-results", "The figures of every model."
+        )
 
 
 def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
@@ -35,13 +36,16 @@ def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
         text = verdict_markdown(result, path.parent)
         pages = [_link(workspace, *page) for page in _pages(result, path.parent)]
         parts = [text, "### Pages", "\n".join(f"* {page}" for page in pages)]
-        create_markdown_artifact("\n\n".join(parts), key=f"{result.name}-verdict")
+        title = text.partition("\n")[0].removeprefix("## ")
+        create_markdown_artifact("\n\n".join(parts), f"{result.name}-verdict", title)
 
 
 def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
     """Show where the Data Docs of a recipe are: all that there is, where the data is refused."""
     with best_effort("where the Data Docs are"):
-        create_markdown_artifact(_link(workspace, "Data Docs", page), key=f"{name}-data-docs")
+        create_markdown_artifact(
+            _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."
+        )
 
 
 def show_card(publication: Publication, address: str) -> None:
@@ -51,7 +55,11 @@ def show_card(publication: Publication, address: str) -> None:
     with best_effort(publication.reason):
         place = folder_of(publication.name, publication.version)
         card = open_registry(address).storage.read(f"{place}/{CARD}")
-        create_markdown_artifact((card or b"").decode(), key=f"{publication.name}-card")
+        create_markdown_artifact(
+            (card or b"").decode(),
+            f"{publication.name}-card",
+            f"The card of version {publication.version}.",
+        )
 
 
 def _pages(result: RunResult, folder: Path) -> list[tuple[str, Path]]:
