@@ -26,6 +26,7 @@ from pupila_flows.run import flow
 from pupila_flows.run.add_teacher import shelve
 from pupila_flows.station.address import (
     SECRET,
+    Address,
     StationRecord,
     checked_address,
     known_api,
@@ -119,6 +120,21 @@ def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path:
 def test_an_address_of_a_proxy_that_is_none_is_told(tmp_path: Path, url: str):
     with pytest.raises(PupilaError, match=re.escape(f"{url!r} is no address of a server")):
         checked_address(tmp_path, "127.0.0.1", 4200, urls=[url])
+
+
+def test_a_server_forgets_what_ended_long_ago_unless_the_user_has_set_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"
+    address = Address("127.0.0.1", 4200, "a:b")
+    told = environment(tmp_path, address, "mark", keep_seconds=30 * 24 * 3600)
+    asked = "from prefect.settings import get_current_settings as s; s = s().server\n"
+    asked += "print(*sorted(s.services.db_vacuum.enabled_vacuum_types), end=' ')\n"
+    asked += "print(s.services.db_vacuum.retention_period.days, s.events.retention_period.days)"
+    done = subprocess.run([sys.executable, "-c", asked], env=told, capture_output=True, text=True)
+    assert done.stdout.split() == ["events", "flow_runs", "orphans", "30", "30"]
+    monkeypatch.setenv(name, "7200")
+    assert environment(tmp_path, address, "mark")[name] == "7200"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from pupila.artifact import Record
 from pupila.digest import digest_tree
 from pupila.errors import PupilaError
 from pupila.store import Store, write_atomically
-from pupila_flows.cli.gc import seconds_of
 from pupila_flows.cli.main import app
+from pupila_flows.cli.options import seconds_of
 from pupila_flows.execution.session import session
 from pupila_flows.garbage.collect import collect
+from pupila_flows.garbage.prefect_runs import count_older
 from pupila_flows.garbage.size import bytes_of
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.publishing import publish
@@ -240,3 +243,42 @@ def test_a_time_is_a_number_and_a_unit(text: str, seconds: float):
 def test_what_is_no_time_is_refused(text: str):
     with pytest.raises(PupilaError, match=r"--keep is .*as in 30d"):
         seconds_of(text)
+
+
+@pytest.mark.slow
+def test_old_runs_leave_the_database_of_prefect_too(made: Made):
+    home = made.place.root / "prefect"
+    told = {**os.environ, "PREFECT_HOME": str(home)}
+    subprocess.run([sys.executable, "-c", RUNS], env=told, check=True, capture_output=True)
+    assert count_older(home, time.time() - 30 * DAY) == 1
+    said = {each.kind: each for each in collect(made.place, 30 * DAY, dry_run=True).freed}
+    assert count_older(home, time.time() - 30 * DAY) == 1
+    done = {each.kind: each for each in collect(made.place, 30 * DAY, dry_run=False).freed}
+    assert done == said and done["runs in Prefect's database"].count == 1
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        assert [*database.execute("SELECT name FROM flow_run")] == [("young",)]
+
+
+RUNS = """
+import asyncio
+from datetime import timedelta
+from prefect.server import models, schemas
+from prefect.server.database import provide_database_interface
+from prefect.server.schemas.states import State, StateType
+from prefect.types._datetime import now
+
+async def write():
+    database = provide_database_interface()
+    await database.create_db()
+    async with database.session_context(begin_transaction=True) as session:
+        flow = await models.flows.create_flow(session, schemas.core.Flow(name="compress"))
+        for name, days in (("old", 60), ("young", 1)):
+            ended = now("UTC") - timedelta(days=days)
+            state = State(type=StateType.COMPLETED, timestamp=ended)
+            run = schemas.core.FlowRun(
+                flow_id=flow.id, name=name, state=state, end_time=ended, start_time=ended
+            )
+            await models.flow_runs.create_flow_run(session, run)
+
+asyncio.run(write())
+"""

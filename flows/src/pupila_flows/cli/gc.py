@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -12,14 +11,9 @@ import typer
 
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say
-from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
+from pupila_flows.cli.options import HERE, AsJson, Keep, WorkspaceFolder, seconds_of
 
 _MB = 1_000_000
-_SECONDS = {"h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
-
-Keep = Annotated[
-    str, typer.Option(help="What was used since stays, as in 12h, 30d or 8w.", metavar="TIME")
-]
 
 
 def collect(
@@ -56,17 +50,3 @@ def collect(
     )
     whole = sum(each.bytes for each in done.freed) / _MB
     say(f"{whole:,.1f} MB {'would be' if dry_run else 'were'} freed.")
-
-
-def seconds_of(text: str) -> float:
-    """Return a time like `30d` in seconds.
-
-    Raises:
-        PupilaError: it is none.
-    """
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text)
-    if not found:
-        raise PupilaError(
-            f"--keep is {text!r}: give a number and h, d or w for hours, days or weeks, as in 30d."
-        )
-    return int(found[1]) * _SECONDS[found[2]]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila_flows import stopping
-from pupila_flows.cli.options import HERE, WorkspaceFolder
+from pupila_flows.cli.options import HERE, WorkspaceFolder, seconds_of
 from pupila_flows.station.night import Night
 
 if TYPE_CHECKING:
     from pupila_flows.station.address import Address
     from pupila_flows.station.deployments import Deployment
     from pupila_flows.station.station import Station
+    from pupila_flows.workspace import Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,6 +77,14 @@ def up(
     cron: Cron = Night.cron,
     timezone: Timezone = Night.timezone,
     notify: Notify = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="For how long Prefect remembers runs that ended, with their logs, artifacts and "
+            "events, as in 30d or 8w.",
+            metavar="TIME",
+        ),
+    ] = "90d",
     workspace: WorkspaceFolder = HERE,
 ) -> None:
     """Bring up server, deployments and a worker, until Ctrl-C."""
@@ -84,7 +93,7 @@ def up(
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
+    place, keep_seconds = Workspace.at(workspace), seconds_of(keep)
     address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     say = partial(print, flush=True)
@@ -95,12 +104,19 @@ def up(
         )
     with (
         place.writing(),
-        running(place, address, deployments, notify=notify, say=say) as station,
+        running(
+            place,
+            address,
+            deployments,
+            notify=notify,
+            keep_seconds=keep_seconds,
+            say=say,
+        ) as station,
     ):
         _introduce(station, deployments, place.root, say)
         if browser:
             _open(address, place.root)
-        _attend(station, say)
+        _attend(station, place, say)
 
 
 @app.command()
@@ -236,15 +252,20 @@ def _open(address: Address, workspace: Path) -> None:
         webbrowser.open(page_with_link(workspace, address).as_uri())
 
 
-def _attend(station: Station, say: Callable[[str], None]) -> None:
-    """Tell what happens and restart what dies, for ever."""
+def _attend(station: Station, workspace: Workspace, say: Callable[[str], None]) -> None:
+    """Tell what happens, restart what dies and end runs that died unseen, for ever."""
     from pupila_flows.station.monitor import Watch
 
-    watch = Watch(station.api)
+    watch, full = Watch(station.api), None
     while True:
+        if (now_full := workspace.nearly_full) and not full:
+            say(f"{_now()} warning: {now_full}")
+        full = now_full
         for name in station.keep():
             say(f"{_now()} the {name} had ended, and was started again")
         try:
+            for name in station.lost.end():
+                say(f"{_now()} run {name!r} had no process left, and was ended: start it again")
             for line in watch.news():
                 say(f"{_now()} {line}")
         except OSError:

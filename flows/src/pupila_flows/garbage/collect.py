@@ -16,6 +16,7 @@ from typing import Any
 
 from pupila.errors import PupilaError
 from pupila_flows.execution.locks import is_held
+from pupila_flows.garbage import prefect_runs
 from pupila_flows.garbage.roots import (
     Past,
     kept_runs,
@@ -75,6 +76,10 @@ def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Coll
         if not dry_run:
             for each in found:
                 _remove(workspace, each)
+        home = workspace.root / "prefect"
+        if old := prefect_runs.count_older(home, cutoff):
+            less = prefect_runs.forget_older(home, keep_seconds, dry_run=dry_run)
+            freed.append(Freed("runs in Prefect's database", old, less))
     return Collected(tuple(freed), tuple(held.unread.values()))
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pupila_flows import served
+from pupila_flows.garbage.prefect_runs import settings
 from pupila_flows.registry.addresses import VARIABLE, named_here
 from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
@@ -14,7 +15,13 @@ MARK = "PUPILA_STATION"
 """Every process of a station has it in its environment, and so do those that these start."""
 
 
-def environment(workspace: Path, address: Address, mark: str = "") -> dict[str, str]:
+KEEP_SECONDS = 90 * 24 * 3600.0
+"""How long a server remembers runs that have ended."""
+
+
+def environment(
+    workspace: Path, address: Address, mark: str = "", keep_seconds: float = KEEP_SECONDS
+) -> dict[str, str]:
     """Return the environment of server and worker; what the user has set stays as it is."""
     fixed = {
         MARK: mark,
@@ -33,5 +40,6 @@ def environment(workspace: Path, address: Address, mark: str = "") -> dict[str, 
         # 2 + 4 + … + 256 s: a server that is away for eight minutes costs no run
         "PREFECT_CLIENT_MAX_RETRIES": "8",
         "PREFECT_WORKER_QUERY_SECONDS": "5",
+        **settings(keep_seconds),
     }
     return defaults | dict(os.environ) | fixed

@@ -23,10 +23,10 @@ from pupila_flows.station.address import (
     write_record,
 )
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import Deployment
-from pupila_flows.station.environment import environment
+from pupila_flows.station.deployments import WORKER, Deployment
+from pupila_flows.station.environment import KEEP_SECONDS, environment
 from pupila_flows.station.leash import leashed
-from pupila_flows.station.recovery import take_up
+from pupila_flows.station.recovery import LostRuns, take_up
 from pupila_flows.station.register import as_json
 from pupila_flows.station.server import server_command
 from pupila_flows.station.supervisor import Kept, end_all
@@ -47,6 +47,7 @@ class Station:
     api: Api
     server: Kept
     worker: Kept
+    lost: LostRuns
 
     def keep(self) -> list[str]:
         """Start again what has died, and return what that was."""
@@ -60,12 +61,13 @@ def running(
     deployments: Sequence[Deployment],
     *,
     notify: str | None = None,
+    keep_seconds: float = KEEP_SECONDS,
     say: Say = lambda text: None,
 ) -> Generator[Station]:
     """Keep a station up while the block lasts; afterwards none of its processes is left.
 
-    Its database lies in the workspace, so all that a server knows is there the next time. Its
-    processes end with this one, however it ends.
+    Its database lies in the workspace, so all that a server knows is there the next time, but for
+    what ended longer than `keep_seconds` ago. Its processes end with this one, however it ends.
 
     Raises:
         PupilaError: one is up already, the port is in use, the server does not start, or it refuses
@@ -74,9 +76,10 @@ def running(
     with only_one(place):
         check_free(address)
         mark = uuid4().hex
-        told = environment(place.root, address, mark)
+        told = environment(place.root, address, mark, keep_seconds)
         server, worker = _server(place, address, told), _worker(place, told)
-        station = Station(address, Api(address.api, address.auth), server, worker)
+        api = Api(address.api, address.auth)
+        station = Station(address, api, server, worker, LostRuns(api, mark))
         auth_file = str(address.auth_file) if address.auth_file else None
         write_record(place.root, StationRecord(api=address.api, mark=mark, auth_file=auth_file))
         try:
@@ -120,7 +123,7 @@ def _server(place: Workspace, address: Address, told: dict[str, str]) -> Kept:
 
 
 def _worker(place: Workspace, told: dict[str, str]) -> Kept:
-    command = leashed(*worker_command("station"))
+    command = leashed(*worker_command(WORKER))
     return Kept("worker", command, told, place.root / "logs" / "worker.log")
 
 

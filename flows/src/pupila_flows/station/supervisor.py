@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from pupila.errors import PupilaError
 from pupila_flows import stopping
 from pupila_flows.station.environment import MARK
@@ -18,6 +20,8 @@ _TOO_OFTEN = 3
 _GRACE_SECONDS = 1.5
 _GONE_SECONDS = 20.0
 _TAIL_LINES = 15
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+"""Prefect sets it for the process of a run."""
 
 
 @dataclass
@@ -101,3 +105,14 @@ def end_all(mark: str) -> int:
     whenever a run is killed, and none has the time to tell a server that has gone.
     """
     return stopping.end_all(MARK, mark, _GONE_SECONDS)
+
+
+def flow_runs_of(mark: str) -> set[str]:
+    """Return the ids of the flow runs that a process with a station's mark works on."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has ended, or is another user's
+            told = process.environ()
+            if told.get(MARK) == mark:
+                found.add(told.get(_FLOW_RUN, ""))
+    return found - {""}
