@@ -44,8 +44,8 @@ class _Warnings(logging.Handler):
 
 
 def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
-    """Print texts for people; what a terminal would obey in them is written out."""
-    print(*(printable(str(text)) for text in texts), sep=sep, file=file)
+    """Print texts for people, at once; what a terminal would obey in them is written out."""
+    print(*(printable(str(text)) for text in texts), sep=sep, file=file, flush=True)
 
 
 def print_table(rows: list[dict[str, str]]) -> None:

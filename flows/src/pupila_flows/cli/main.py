@@ -243,7 +243,7 @@ def serve(
     """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
     from pupila_flows.cli import serve
 
-    serve.serve(serve.find_site(site, workspace), port, partial(print, flush=True))
+    serve.serve(serve.find_site(site, workspace), port, say)
 
 
 def _changes(recipe: Path, settings: list[str] | None) -> Changes:
