@@ -90,7 +90,7 @@ class Workspace:
 
     @contextmanager
     def _locked(self, how: int) -> Generator[None]:
-        with self.lock("workspace").open("w") as file:
+        with self.lock("workspace").open("a+") as file:  # NFS wants to read, to share a lock
             fcntl.flock(file, how)
             yield
 

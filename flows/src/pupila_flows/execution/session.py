@@ -22,6 +22,7 @@ from pupila_flows.execution import child, dask, step_workers
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.progress import current_display
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 ResultT = TypeVar("ResultT")
@@ -52,19 +53,21 @@ def session(
     address: str | None = None,
     reads: Sequence[Path] = (),
     threads: int = DEFAULT_THREADS,
+    tls: TlsFiles | None = None,
 ) -> Generator[Session]:
     """Make a session current for as long as the block lasts; its processes end with it.
 
     Models compute with so many `threads` in each of them.
 
-    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`.
+    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`; `tls`
+    are the certificates for talking to it.
 
     Raises:
         PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
             workspace cannot be written to.
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
-    joined = dask.joined(workspace, address, reads) if address else nullcontext()
+    joined = dask.joined(workspace, address, reads, tls) if address else nullcontext()
     with workspace.writing(), workspace.in_use(), joined as cluster:
         here = Session(workspace, slots, children, cluster, threads)
         token = _session.set(here)

@@ -16,6 +16,7 @@ from pupila.registry import plugins_meant
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.execution import locks
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 
@@ -99,6 +100,8 @@ class ClusterConnection(BaseModel):
     """Of the scheduler."""
     requirements: WorkerRequirements
     """Which all workers know already."""
+    tls: TlsFiles | None = None
+    """Certificates for talking to it."""
 
 
 @contextmanager

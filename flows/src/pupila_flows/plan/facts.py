@@ -23,6 +23,7 @@ from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Location, Source
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.registry.addresses import (
     VARIABLE,
     check_address,
@@ -104,6 +105,11 @@ class RecipeFacts:
     def near_misses(self) -> Fact[Path | None]:
         """Path of the images of other kinds; None without."""
         return find_out(self._near_misses())
+
+    @cached_property
+    def tls(self) -> Fact[TlsFiles | None]:
+        """Certificates for the cluster; None where the recipe names none."""
+        return find_out(self._tls())
 
     @cached_property
     def cluster(self) -> Fact[str | None]:
@@ -202,6 +208,16 @@ class RecipeFacts:
         if self.recipe is None or self.recipe.runner is None:
             return None
         return (yield from self.expanded(self.recipe.runner.address, ("runner", "address")))
+
+    def _tls(self) -> Checking[TlsFiles | None]:
+        section = self.recipe.runner.tls if self.recipe and self.recipe.runner else None
+        if section is None:
+            return None
+        found: list[Path] = []
+        for name, written in section.model_dump().items():
+            path = yield from self.existing(written, ("runner", "tls", name), "TLS file")
+            found += [path.resolve()] if path else []
+        return TlsFiles(*found) if len(found) == len(TlsFiles._fields) else None
 
     def _model_registry(self) -> Checking[str | None]:
         section, location = self.recipe.publish if self.recipe else None, ("publish", "to")

@@ -18,6 +18,7 @@ from pupila_flows.plan import class_rules
 from pupila_flows.plan.view import mapping
 from pupila_flows.recipe.graph import Graph, Vertex
 from pupila_flows.recipe.schema import Recipe, ScreenSection, StepSection, TeacherSection
+from pupila_flows.recipe.tls import TlsFiles
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Plan:
     """Images of other kinds on which every artifact is judged as a gate."""
     address: str | None = None
     """Scheduler of the cluster that steps run on; None where they run on this machine."""
+    tls: TlsFiles | None = None
+    """Certificates for talking to it; None for those of Dask's own configuration."""
     registry: str | None = None
     """Where `publish` says that it publishes to; None where it says nothing, or there is none."""
 

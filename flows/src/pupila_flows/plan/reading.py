@@ -64,5 +64,6 @@ def read_plan(
         steps=tuple(context.steps.value.by_name[name] for name in context.order.value),
         near_misses=context.near_misses.value,
         address=context.cluster.value,
+        tls=context.tls.value,
         registry=context.model_registry.value,
     )

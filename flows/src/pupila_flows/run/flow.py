@@ -133,7 +133,9 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
     workspace.store.collect_garbage()
     if warning := workspace.nearly_full:
         get_run_logger().warning(warning)
-    with session(workspace, recipe.workers, plan.address, plan.reads, recipe.threads) as here:
+    with session(
+        workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
+    ) as here:
         # what is checked and screened are the images that were given, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:
