@@ -98,6 +98,8 @@ class InTerminal:
 
 
 def _take(slave: int) -> None:
+    """Do as an interactive shell does: give a command the terminal, and let it heed Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
 

@@ -43,7 +43,7 @@ def test_of_a_run_that_is_killed_nothing_stays_and_the_same_command_completes(
             _kill(command, victim, chance.uniform(0, LONGEST_SECONDS))
             _wait_for_the_end(command, victim)
     with in_terminal(tmp_path, "run", "recipe.yaml") as command:
-        shown = command.end(300)
+        shown = command.end(400)
         assert command.process.returncode == 0, shown
         assert command.processes() == []
     store = Store(tmp_path / ".pupila" / "store")
@@ -80,7 +80,7 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 def _wait_for_the_end(command: InTerminal, victim: str) -> None:
     """Wait until nothing of a run is left: at once, unless it can do without what was killed."""
-    shown = command.end(200 if victim == "child" else 10)
+    shown = command.end(400 if victim == "child" else 10)
     expected = {"run": {-signal.SIGKILL}, "server": {1, 2}, "child": {0}}[victim]
     assert command.process.returncode in expected | {0}, shown
     assert "Traceback" not in shown

@@ -129,11 +129,18 @@ with heeded():
 STOPPED = "stopped; what was finished is kept, and the same command goes on.\n"
 
 
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def _station(place: Workspace, before: str = "") -> Generator[subprocess.Popen[str]]:
     """Bring up a station whose server is deaf and stubborn, for as long as the block lasts."""
     command = [sys.executable, "-c", before + STATION, str(place.root), str(_free_port())]
-    station = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    station = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_ctrl_c
+    )
     try:
         _until(lambda: (place.root / "logs" / "server.log").exists())
         time.sleep(0.3)

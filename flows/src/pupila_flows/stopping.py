@@ -116,6 +116,13 @@ def current() -> Stop | None:
     return next((handler for handler in handlers if isinstance(handler, Stop)), None)
 
 
+def say_when_stopped(sentence: str) -> None:
+    """Choose what this command says when it is stopped."""
+    stop = current()
+    if stop:
+        stop.sentence = sentence
+
+
 def heed_again() -> None:
     """Take SIGTERM back from a library, as Prefect, which would take minutes to end."""
     stop = current()

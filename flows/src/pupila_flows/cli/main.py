@@ -17,6 +17,7 @@ from pupila.evaluation import SPECIFICITY
 from pupila_flows.cli import du, gc, registry, station, teacher
 from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
@@ -243,6 +244,7 @@ def serve(
     """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
     from pupila_flows.cli import serve
 
+    say_when_stopped("stopped; the site is served no longer.")
     serve.serve(serve.find_site(site, workspace), port, say)
 
 

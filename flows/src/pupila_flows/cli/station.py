@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pupila_flows import stopping
 from pupila_flows.cli.options import HERE, WorkspaceFolder, seconds_of
 from pupila_flows.station.night import Night
+from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
     from pupila_flows.station.address import Address
@@ -97,11 +97,9 @@ def up(
     address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     say = partial(print, flush=True)
-    stop = stopping.current()
-    if stop:
-        stop.sentence = (
-            "ended; what was under way goes on from its checkpoint when a station is up again"
-        )
+    say_when_stopped(
+        "ended; what was under way goes on from its checkpoint when a station is up again."
+    )
     with (
         place.writing(),
         running(
