@@ -325,6 +325,11 @@ def _forget(folder: Path) -> None:
     (folder / RECORD_NAME).unlink()
 
 
+def _pipe(folder: Path) -> None:
+    _forget(folder)
+    os.mkfifo(folder / RECORD_NAME)
+
+
 def _replace(old: str, new: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         text = (folder / RECORD_NAME).read_text()
@@ -343,8 +348,9 @@ def _replace(old: str, new: str) -> Callable[[Path], None]:
         (_replace('"value": 0.9', '"value": 9'), r"artifact\.json was altered: it is no record"),
         (_replace('"model.keras"', '"../model.keras"'), r"artifact\.json was altered"),
         (_forget, "it is no record"),
+        (_pipe, "it is no record"),
     ],
-    ids=["lost", "altered", "other threshold", "no record", "name", "none"],
+    ids=["lost", "altered", "other threshold", "no record", "name", "none", "pipe"],
 )
 def test_an_artifact_that_was_spoilt_is_not_taken_over(
     store: Store, tmp_path: Path, spoil: Callable[[Path], None], said: str

@@ -57,7 +57,7 @@ def test_aliases_and_merges_of_a_usual_size_stand_for_what_they_name(tmp_path: P
     assert str(value).replace("1", "'1'") == str({"a": one, "b": one | {"y": 2}, "c": [one, one]})
 
 
-@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "pipe"])
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "pipe", "/proc/kmsg"])
 def test_what_is_no_file_is_not_read(tmp_path: Path, device: str):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PupilaError, match="is a pipe or a device: give the path of a YAML file"):

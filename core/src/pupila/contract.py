@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -54,7 +55,7 @@ class OutputContract(BaseModel):
             raise ValueError(
                 f"a sigmoid tells two classes apart, not {len(self.classes)}: {list(self.classes)}"
             )
-        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        twice = [name for name, count in Counter(self.classes).items() if count > 1]
         if twice:
             raise ValueError(f"class {twice[0]!r} is named twice")
         return self

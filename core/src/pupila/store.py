@@ -22,6 +22,7 @@ from pupila.damage import put_aside, read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.measured import Timings
+from pupila.paths import read_plain
 from pupila.plain import misfits, unwritable
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
@@ -257,7 +258,7 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
     """Return the artifact in a folder; `digest` is what it must have."""
     written = folder / RECORD_NAME
     try:
-        record = Record.model_validate_json(written.read_text())
+        record = Record.model_validate_json(read_plain(written))
     except (ValueError, OSError):
         raise PupilaError(f"{written} was altered: it is no record; {advice}.") from None
     if digest not in (None, digest_of(record)):
@@ -266,10 +267,17 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
             f"digest is not its name; {advice}."
         )
     for name, expected in record.files.items():
-        file = folder / name
-        if not _lies_below(name) or not file.is_file() or digest_file(file) != expected:
-            raise PupilaError(f"{file} was altered or lost: {advice}.")
+        if not _is_unaltered(folder, name, expected):
+            raise PupilaError(f"{folder / name} was altered or lost: {advice}.")
     return Artifact(folder, digest_of(record), _timed(record, folder))
+
+
+def _is_unaltered(folder: Path, name: str, expected: str) -> bool:
+    file = folder / name
+    try:
+        return _lies_below(name) and file.is_file() and digest_file(file) == expected
+    except OSError:  # its name is too long for any file, say
+        return False
 
 
 def _timed(record: Record, folder: Path) -> Record:
@@ -280,7 +288,7 @@ def _timed(record: Record, folder: Path) -> Record:
 
 def _timings(folder: Path) -> Timings | None:
     try:
-        return _TIMINGS.validate_json((folder / TIMINGS_NAME).read_bytes())
+        return _TIMINGS.validate_json(read_plain(folder / TIMINGS_NAME))
     except (OSError, ValueError):
         return None
 
