@@ -23,7 +23,7 @@ from pupila_flows.station.temporary import TemporaryServer
 from pupila_flows.workspace import Workspace
 place = Workspace.at({workspace!r})
 place.configure_prefect()
-server = TemporaryServer.start(place)
+server = TemporaryServer(place)
 from prefect import flow
 
 @flow

@@ -28,7 +28,7 @@ from pupila_flows.workspace import Workspace
 
 place = Workspace.at(sys.argv[1])
 place.configure_prefect()
-server = TemporaryServer.start(place)
+server = TemporaryServer(place)
 server.wait(sys.stderr.write)
 print(server.process.pid, os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"])
 sys.stdout.flush()
@@ -69,8 +69,14 @@ def _gone(process: psutil.Process, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(None, marks=pytest.mark.long),
+    ],
+)
 def test_it_answers_its_run_alone_and_ends_with_it(tmp_path: Path, end: signal.Signals | None):
     with _run(tmp_path) as (run, server, api):
         assert api.post("/flows/filter", {}) == []
@@ -85,6 +91,15 @@ def test_it_answers_its_run_alone_and_ends_with_it(tmp_path: Path, end: signal.S
             run.communicate("")
         assert _gone(server, 2)
         assert not api.answers()
+
+
+@pytest.mark.slow
+def test_it_is_started_again_when_it_dies_and_those_that_ask_wait(tmp_path: Path):
+    with _run(tmp_path) as (_, server, api):
+        flow = api.post("/flows/", {"name": "kept"})
+        server.kill()
+        assert _gone(server, 2)
+        assert [each["id"] for each in api.post("/flows/filter", {})] == [flow["id"]]
 
 
 def test_what_ends_with_its_holder_takes_along_what_it_has_started(tmp_path: Path):
@@ -120,7 +135,7 @@ def test_a_server_that_dies_at_once_is_told_with_its_log(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////dev/null/no")
-    server = TemporaryServer.start(place)
+    server = TemporaryServer(place)
     with pytest.raises(
         PupilaError, match=r"ended after \d+ s and with code 3, before it answered: "
     ):
@@ -134,10 +149,10 @@ def test_a_slow_server_is_waited_for_and_one_that_never_answers_is_told(
 ):
     said = list[str]()
     monkeypatch.setattr(temporary, "_SLOW_SECONDS", 0.1)
-    TemporaryServer.start(place).wait(said.append)
+    TemporaryServer(place).wait(said.append)
     assert said == ["Prefect's temporary server takes its time to start: waiting for it"]
     monkeypatch.setattr(temporary, "_LONGEST_SECONDS", 0.2)
-    server = TemporaryServer.start(place)
+    server = TemporaryServer(place)
     with pytest.raises(PupilaError, match=r"did not answer within 0 s: .*prefect-server.log"):
         server.wait(said.append)
     assert server.process.poll() is not None

@@ -283,7 +283,7 @@ def _run(
         _print_gate_of(plan)
     place.configure_prefect()
     with working(as_json), place.writing(), logged_to(place.root / "logs" / "prefect.log"):
-        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer.start(place)
+        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(place)
         from pupila_flows.run.flow import RunFailed, compress, sweep
         from pupila_flows.run.prepare import DataRefused
 
