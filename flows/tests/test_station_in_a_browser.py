@@ -17,8 +17,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+from hostile_pages import HOSTILE as HOSTILE_TEXT
+from hostile_pages import hostile_run
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
 
+from pupila_flows.markdown import plain
+from pupila_flows.report.verdict import figures_markdown, verdict_markdown
 from pupila_flows.station.address import known_api
 from pupila_flows.station.api import Api
 from pupila_flows.station.login import login_link
@@ -276,6 +280,32 @@ def test_a_link_of_the_ui_leads_to_a_report_that_can_do_nothing(
     page.click("text=Data Docs")
     page.wait_for_url("**/pupila/data-docs/0123/index.html")
     assert page.title() == "Data Docs"
+
+
+@pytest.mark.parametrize("ui", ["v1", "v2"])
+def test_texts_of_others_in_an_artifact_are_shown_and_not_obeyed(
+    station: Station, user: BrowserContext, tmp_path: Path, ui: str
+):
+    result = hostile_run(tmp_path / "run", tmp_path / "index.html")
+    verdict = f"{verdict_markdown(result, tmp_path / 'run')}\n\n{figures_markdown(result)}"
+    told = {
+        "key": "hostile",
+        "type": "markdown",
+        "data": verdict,
+        "description": plain(HOSTILE_TEXT),
+    }
+    artifact = station.api.post("/artifacts/", told)["id"]
+    user.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": station.root}])
+    page, asked = user.new_page(), list[Request]()
+    page.on("request", lambda request: asked.append(request))
+    page.goto(f"{station.root}{'/v2' if ui == 'v2' else ''}/artifacts/artifact/{artifact}")
+    page.locator("h2", has_text="Nothing passes the release gate").wait_for(timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.screenshot(path=tmp_path / "artifact.png", full_page=True)
+    assert page.evaluate("window.ran") is None
+    assert not page.query_selector("img[src*=invalid], a[href^=javascript], [onerror], base")
+    assert [each.url for each in asked if "invalid" in each.url] == []
+    assert "![x](" in page.inner_text("body") and len(page.query_selector_all("table")) >= 3
 
 
 def test_a_report_is_only_for_those_who_are_logged_in(
