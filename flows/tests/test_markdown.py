@@ -27,6 +27,7 @@ HOSTILE = (
     "\\[x](javascript:alert(1))",
     "\\\\[x](javascript:alert(1))",
     "~~~",
+    "http://example.org/a_b*c)[d] and www.example.org/e_f",
     "a\x00b",
 )
 READERS = (

@@ -12,8 +12,11 @@ _MARKUP = re.compile(r"(\\.)|([<&\[\]])", re.DOTALL)
 
 
 def plain(text: str) -> str:
-    """Write text so that Markdown shows it as it is, in a table too."""
-    line = re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", _one_line(text))
+    """Write text so that Markdown shows it as it is, in a table too.
+
+    Addresses are escaped as well: where bare ones become links, the escapes in them would be seen.
+    """
+    line = re.sub(r"([\\`*_\[\]|<>&~]|:(?=//)|(?<=www)\.)", r"\\\1", _one_line(text))
     return re.sub(r"^([#=+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
 
 
