@@ -15,10 +15,13 @@ import psutil
 import pytest
 from dask_calls import ignore
 from dask_machines import running, wait_until
+from filelock import FileLock
 
 from pupila.errors import PupilaError
 from pupila_flows.data.synthetic import write_images
 from pupila_flows.execution import dask
+from pupila_flows.execution.call import ProcessCall
+from pupila_flows.execution.step_workers import with_workers
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
 from pupila_flows.recipe.tls import TlsFiles
@@ -122,6 +125,50 @@ def test_with_certificates_a_recipe_runs_there_and_strangers_are_not_let_in(
             refused = pytest.raises(PupilaError, match="No Dask scheduler answers")
             with refused, dask.joined(place, given, (), tls):
                 pass
+
+
+PARTS = """
+from pathlib import Path
+
+from pupila_flows.execution.step_workers import worker_pool
+from pupila_flows.execution.worker_check import ClusterConnection
+from pupila_flows.workspace import Workspace
+
+def step(*, progress, folder, connection):
+    told = ClusterConnection.model_validate(connection)
+    with worker_pool(Workspace.at(folder), "parts", "step", told) as workers:
+        return workers.call("one", part, {}) | {"tls": [str(file) for file in told.tls]}
+
+def part(*, progress):
+    return {"done": True}
+"""
+
+
+@pytest.mark.long
+def test_parts_of_a_step_are_sent_on_with_the_certificates_of_the_worker(
+    certificates: Path, port: int, monkeypatch: pytest.MonkeyPatch
+):
+    (certificates / "parts.py").write_text(PARTS)
+    monkeypatch.setenv("PYTHONPATH", str(certificates))
+    place = Workspace.at(certificates / "workspace")
+    own = TlsFiles(*(certificates / name for name in ("ca.pem", "node1.pem", "node1.key")))
+    wanted = place.lock("step")
+    call = ProcessCall(
+        target="parts:step",
+        arguments={"folder": str(place.root)},
+        log=place.log("step", "parts"),
+        timeout_seconds=120,
+        wanted=wanted,
+        alone=place.lock("step-try"),
+    )
+    address = f"tls://127.0.0.1:{port}"
+    with (
+        _cluster(_here(TLS, port), certificates),
+        FileLock(wanted),
+        dask.joined(place, address, (), own) as cluster,
+    ):
+        told = cluster.call(with_workers(call, cluster), ignore)
+    assert told == {"done": True, "tls": [str(file) for file in own]}
 
 
 @pytest.mark.parametrize(

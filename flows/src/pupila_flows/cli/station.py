@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pupila_flows.cli.console import say
 from pupila_flows.cli.options import HERE, WorkspaceFolder, seconds_of
 from pupila_flows.station.night import Night
 from pupila_flows.stopping import say_when_stopped
@@ -96,7 +95,6 @@ def up(
     place, keep_seconds = Workspace.at(workspace), seconds_of(keep)
     address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
-    say = partial(print, flush=True)
     say_when_stopped(
         "ended; what was under way goes on from its checkpoint when a station is up again."
     )
@@ -111,10 +109,10 @@ def up(
             say=say,
         ) as station,
     ):
-        _introduce(station, deployments, place.root, say)
+        _introduce(station, deployments, place.root)
         if browser:
             _open(address, place.root)
-        _attend(station, place, say)
+        _attend(station, place)
 
 
 @app.command()
@@ -139,8 +137,8 @@ def server(
     with only_one(place):
         check_free(address)
         os.environ.update(environment(place.root, address))
-        print(f"Prefect UI:  {address.root}")
-        print(f"Password:    {_whereabouts(address)}", flush=True)
+        say(f"Prefect UI:  {address.root}")
+        say(f"Password:    {_whereabouts(address)}")
         serve(address)
 
 
@@ -166,9 +164,9 @@ def deploy(
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     register(deployments, notify)
     for each in deployments:
-        print(f"{each.flow}/{each.name}")
+        say(f"{each.flow}/{each.name}")
     if not deployments:
-        print("No --recipe was given: the deployments registered before stay.")
+        say("No --recipe was given: the deployments registered before stay.")
 
 
 @app.command()
@@ -186,7 +184,7 @@ def work() -> None:
     from pupila_flows.station.worker import take_up_the_last, worker_command
 
     api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
-    take_up_the_last(api, partial(print, flush=True))
+    take_up_the_last(api, say)
     # -P: what lies in the user's folder must not stand in for a module of ours
     command = [sys.executable, "-P", "-m", *worker_command(socket.gethostname())]
     os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
@@ -210,7 +208,6 @@ def _introduce(
     station: Station,
     deployments: list[Deployment],
     workspace: Path,
-    say: Callable[[str], None],
 ) -> None:
     from pupila_flows.station.login import login_link
 
@@ -250,18 +247,18 @@ def _open(address: Address, workspace: Path) -> None:
         webbrowser.open(page_with_link(workspace, address).as_uri())
 
 
-def _attend(station: Station, workspace: Workspace, say: Callable[[str], None]) -> None:
+def _attend(station: Station, workspace: Workspace) -> None:
     """Tell what happens, restart what dies and end runs that died unseen, for ever."""
     from pupila_flows.station.monitor import Watch
 
     watch, full = Watch(station.api), None
     while True:
-        if (now_full := workspace.nearly_full) and not full:
-            say(f"{_now()} warning: {now_full}")
-        full = now_full
         for name in station.keep():
             say(f"{_now()} the {name} had ended, and was started again")
         try:
+            if (now_full := workspace.nearly_full) and not full:
+                say(f"{_now()} warning: {now_full}")
+            full = now_full
             for name in station.lost.end():
                 say(f"{_now()} run {name!r} had no process left, and was ended: start it again")
             for line in watch.news():
