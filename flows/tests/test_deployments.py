@@ -362,3 +362,38 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         mark = station.worker.environment[MARK]
     assert end_all(mark) == 0
     assert len(list((place.runs / "small").iterdir())) == 2
+
+
+@pytest.mark.long
+def test_the_server_alone_asks_for_its_password_and_keeps_a_station_off_its_database(
+    place: Workspace, recipe: Callable[..., Path], tmp_path: Path
+):
+    unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+    port = _free_port()
+
+    def pupila(*arguments: str, auth: str = "") -> subprocess.CompletedProcess[str]:
+        named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_AUTH_STRING": auth}
+        command = [sys.executable, "-m", "pupila_flows", *arguments, "--workspace", str(place.root)]
+        return subprocess.run(
+            command, env=unset | (named if auth else {}), capture_output=True, text=True
+        )
+
+    command = [sys.executable, "-m", "pupila_flows", "station", "server", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--workspace", str(place.root)], env=unset, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _until((place.root / "station" / "password").exists)
+        auth = (place.root / "station" / "password").read_text().strip()
+        api = Api(f"http://127.0.0.1:{port}/api", auth)
+        _until(api.answers, 120)
+        deploy = ("station", "deploy", "--recipe", str(recipe("small")))
+        assert "asks for another password" in pupila(*deploy, auth="a:b").stderr
+        assert "compress/small-nightly" in pupila(*deploy, auth=auth).stdout
+        assert api.get("/deployments/name/compress/small-nightly")["work_pool_name"] == POOL
+        assert "is up already" in pupila("station", "up", "--port", str(_free_port())).stderr
+        server.send_signal(signal.SIGTERM)
+        assert "ended; workers and runs wait" in server.communicate(timeout=30)[1]
+    finally:
+        server.kill()
+        server.wait()

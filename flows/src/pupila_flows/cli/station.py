@@ -134,6 +134,7 @@ def server(
 
     place = Workspace.at(workspace)
     address = checked_address(place.root, host, port, auth_file, url or ())
+    say_when_stopped("ended; workers and runs wait for it to be up again.")
     with only_one(place):
         check_free(address)
         os.environ.update(environment(place.root, address))
