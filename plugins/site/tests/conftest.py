@@ -23,6 +23,7 @@ from pupila.testing import draw_images, keras_artifact, read_images, run_step, s
 from pupila_site import page
 
 INPUT = InputContract(height=48, width=64)
+WAIT_MS = 90_000
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
@@ -50,6 +51,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 Made = Callable[..., Artifact]
+Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -149,3 +151,22 @@ def browser() -> Iterator[Any]:
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Open a page in a profile of its own."""
+    contexts: list[Any] = []
+
+    def open_page(url: str, **options: Any) -> Any:
+        contexts.append(browser.new_context(**{"locale": "en-GB"} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(url)
+        if url != "about:blank":
+            page.wait_for_selector("#model option", state="attached")  # it can be dropped on
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -30,25 +30,6 @@ WAIT_MS = 90_000
 Open = Callable[..., Any]
 Served = Any
 Serving = Callable[[Path], Any]
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Open a page in a profile of its own."""
-    contexts: list[Any] = []
-
-    def open_page(url: str, **options: Any) -> Any:
-        contexts.append(browser.new_context(**{"locale": "en-GB"} | options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.goto(url)
-        if url != "about:blank":
-            page.wait_for_selector("#model option", state="attached")  # it can be dropped on
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
@@ -162,42 +143,6 @@ def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
         assert not page.locator(ANSWERED).count()
         page.select_option("#model", "1")
         page.wait_for_selector(ANSWERED if part == "models" else f"#problem:has-text('{said}')")
-
-
-HOSTILE = (
-    '</title><script>window.ran=1</script>"><img src=http://pictures.invalid/x.png onerror='
-    "'window.ran=2'><svg onload=window.ran=3>[go](javascript:window.ran=4)<base href=//x.invalid>"
-)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("unprotected", [False, True])
-def test_names_of_models_classes_and_files_are_shown_and_not_obeyed(
-    opened: Open, serving: Serving, site: Artifact, tmp_path: Path, unprotected: bool
-):
-    copy = shutil.copytree(site.path, tmp_path / "site")
-    told = json.loads((copy / "site.json").read_text())
-    told["title"] = HOSTILE
-    for entry in (*told["models"], told["gate"]):
-        entry["name"] += HOSTILE
-        entry["classes"] = [f"{name}{HOSTILE}" for name in entry["classes"]]
-        for key in entry.keys() & {"positive", "accepts"}:
-            entry[key] += HOSTILE
-    (copy / "site.json").write_text(json.dumps(told))
-    image = tmp_path / f"{HOSTILE.replace('/', '')[:200]}.png"
-    shutil.copy(PHOTOGRAPHS / "chelsea.png", image)
-    with serving(copy) as served:
-        page = opened("about:blank", bypass_csp=unprotected)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(served.url)
-        page.wait_for_selector("#model option", state="attached")
-        page.set_input_files("#file", image)
-        page.wait_for_selector(ANSWERED)
-        assert page.title() == HOSTILE and HOSTILE in page.inner_text("body")
-        assert page.evaluate("window.ran") is None
-        assert not page.query_selector("[onerror], [onload], base, img[src*=invalid]")
-        assert [url for url in asked if "invalid" in url] == []
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
