@@ -101,27 +101,6 @@ def test_nothing_listens_without_a_password_which_is_made_once_and_for_its_user_
     assert told["PREFECT_API_AUTH_STRING"] == "pupila:word"
 
 
-def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path: Path):
-    loopback = {"127.0.0.1", "localhost", "::1"}
-    assert checked_address(tmp_path, "127.0.0.1", 4200).hosts == loopback
-    assert checked_address(tmp_path, "Here.example", 4200).hosts == loopback | {"here.example"}
-    everywhere = checked_address(tmp_path, "0.0.0.0", 4200)  # noqa: S104
-    assert everywhere.hosts > loopback and socket.gethostname().lower() in everywhere.hosts
-    urls = ["https://Pupila.example:443/", "http://server:4200"]
-    assert checked_address(tmp_path, "0.0.0.0", 4200, urls=urls).urls == {  # noqa: S104
-        "https://pupila.example",
-        "http://server:4200",
-    }
-
-
-@pytest.mark.parametrize(
-    "url", ["pupila.example", "ftp://a", "https://", "https://a/x", "http://a:b"]
-)
-def test_an_address_of_a_proxy_that_is_none_is_told(tmp_path: Path, url: str):
-    with pytest.raises(PupilaError, match=re.escape(f"{url!r} is no address of a server")):
-        checked_address(tmp_path, "127.0.0.1", 4200, urls=[url])
-
-
 def test_a_server_forgets_what_ended_long_ago_unless_the_user_has_set_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

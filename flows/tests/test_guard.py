@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from pupila import PupilaError
 from pupila_flows.station.address import LOOPBACK, Address, checked_address
 from pupila_flows.station.api import Api
 from pupila_flows.station.environment import environment
@@ -330,6 +333,27 @@ def test_a_websocket_hears_of_events_once_the_password_is_shown(server: Server, 
         server.api.post("/events", [_event()])
         heard = json.loads(socket.recv(timeout=30))
         assert heard["type"] == "event"
+
+
+def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path: Path):
+    loopback = {"127.0.0.1", "localhost", "::1"}
+    assert checked_address(tmp_path, "127.0.0.1", 4200).hosts == loopback
+    assert checked_address(tmp_path, "Here.example", 4200).hosts == loopback | {"here.example"}
+    everywhere = checked_address(tmp_path, "0.0.0.0", 4200)  # noqa: S104
+    assert everywhere.hosts > loopback and socket.gethostname().lower() in everywhere.hosts
+    urls = ["https://Pupila.example:443/", "http://server:4200"]
+    assert checked_address(tmp_path, "0.0.0.0", 4200, urls=urls).urls == {  # noqa: S104
+        "https://pupila.example",
+        "http://server:4200",
+    }
+
+
+@pytest.mark.parametrize(
+    "url", ["pupila.example", "ftp://a", "https://", "https://a/x", "http://a:b"]
+)
+def test_an_address_of_a_proxy_that_is_none_is_told(tmp_path: Path, url: str):
+    with pytest.raises(PupilaError, match=re.escape(f"{url!r} is no address of a server")):
+        checked_address(tmp_path, "127.0.0.1", 4200, urls=[url])
 
 
 def _event() -> dict[str, Any]:
