@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -18,11 +18,11 @@ _POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'unsafe-inline'",
-        "img-src 'self' data:",
+        "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # no script and no form; of our origin, for links and pictures to be given the cookie
+        # no script and no form; of our origin, for its links to be given the cookie
         "sandbox allow-same-origin allow-downloads allow-popups allow-popups-to-escape-sandbox",
     )
 )
@@ -57,7 +57,7 @@ class Files:
         if request.method not in ("GET", "HEAD"):
             return _refused(405, "Only GET and HEAD are answered here.", {"Allow": "GET, HEAD"})
         path = str(request.scope["path"]).removeprefix(PREFIX)
-        file = await to_thread.run_sync(served_file, self._workspace, path)
+        file = await run_in_threadpool(served_file, self._workspace, path)
         if file is None:
             return _refused(404, "There is no such page of this workspace, or no longer.")
         return FileResponse(file, headers=_HEADERS, media_type=TYPES[file.suffix])
