@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,7 @@ def assert_stops(command: InTerminal, way: Way, seconds: float = 5) -> None:
     assert took < seconds, shown
     assert command.process.returncode == 130, shown
     assert left == []
-    last = shown.removesuffix("^C").rpartition("\x1b[?25h")[2]
+    last = shown.removesuffix("^C").rpartition("\x1b[?25h")[2]  # the cursor is to be seen again
     assert last == SENTENCE, shown
     plain = _ESCAPES.sub("", shown)
     assert plain.count("stopped") == 1 and "Traceback" not in plain and "rror" not in plain, shown
@@ -113,6 +114,21 @@ def test_a_program_that_reads_json_is_given_nothing(folder: Path):
             wait_until(lambda: command.child_of("CheckData"))
             assert_stops(command, CTRL_C_ONCE)
     assert (folder / "output").read_bytes() == b""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_server_stops_with_one_sentence(folder: Path, way: Way):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with in_terminal(folder, "station", "server", "--port", str(port)) as command:
+        wait_until(lambda: _answers(port) or command.process.poll() is not None)
+        assert_stops(command, way)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.long

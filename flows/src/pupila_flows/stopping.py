@@ -53,6 +53,12 @@ class Stop:
             sys.stdout = sys.stderr = self._silence
             raise KeyboardInterrupt
 
+    def heed(self) -> None:
+        """Take the signals: at first, and back from libraries that would need minutes to end."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self)
+
     def end(self, sentence: str, code: int) -> None:
         """End the command with another sentence and exit code, from any thread."""
         if not self.begun:
@@ -100,9 +106,7 @@ def heeded() -> Generator[Stop]:
     """Let signals stop the block; what is ignored, as SIGHUP under `nohup`, stays ignored."""
     os.environ[_MARK] = uuid4().hex
     stop = Stop()
-    for number in _SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop)
+    stop.heed()
     try:
         yield stop
     finally:
@@ -124,10 +128,10 @@ def say_when_stopped(sentence: str) -> None:
 
 
 def heed_again() -> None:
-    """Take SIGTERM back from a library, as Prefect, which would take minutes to end."""
+    """Take signals back from a library, where this is a command."""
     stop = current()
     if stop:
-        signal.signal(signal.SIGTERM, stop)
+        stop.heed()
 
 
 def end_all(variable: str, value: str, seconds: float) -> int:

@@ -127,7 +127,7 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
-    heed_again()
+    heed_again()  # Prefect has taken SIGTERM
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from pupila.errors import PupilaError
+from pupila_flows import stopping
 from pupila_flows.served import VARIABLE
 from pupila_flows.station.address import SECRET, Address
 from pupila_flows.station.files import Files
@@ -71,10 +72,12 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
     import uvicorn
     from prefect.settings import get_current_settings
 
-    settings = get_current_settings().server
+    settings, stop = get_current_settings().server, stopping.current()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            if stop:  # uvicorn, which has taken them, would wait for all that is under way
+                stop.heed()
             await super().startup(sockets)
             if self.started and started is not None:
                 os.write(started, b"\n")
