@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS = 3.0
 """For the main thread to clean up. Then, or at a second signal, the process ends as it is."""
 _TELL_SECONDS = 0.5
-_GONE_SECONDS = 1.0
+_GONE_SECONDS = 1.5
 _MARK = "PUPILA_COMMAND"
 """All that a command starts has it in its environment, whichever process is its parent by now."""
 
@@ -31,7 +31,7 @@ class Stop:
     """Handles the signals that stop a command; all that it does is done by a thread of its own.
 
     The first one raises KeyboardInterrupt in the main thread, clears the progress bars and says a
-    sentence, after which the command says nothing more.
+    sentence, after which the command says nothing more. The second one ends the command.
     """
 
     def __init__(self) -> None:
@@ -42,15 +42,18 @@ class Stop:
         self._silence = Path(os.devnull).open("w")  # noqa: SIM115 - until this process ends
         self._stderr = _duplicate(2) or self._silence.fileno()
         self._woken, self._wake = os.pipe()
-        self._ending = Thread(target=self._end, daemon=True)
-        self._ending.start()
+        self._ending = _begun(self._end)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del number
         os.write(self._wake, b"!")
-        if not self.begun:
-            self.begun = True
-            sys.stdout = sys.stderr = self._silence
+        if self.begun:
+            return
+        self.begun = True
+        sys.stdout = sys.stderr = self._silence
+        if _imports(frame):  # it has nothing to clean up, and would leave locks of imports behind
+            os.write(self._wake, b"!")
+        else:
             raise KeyboardInterrupt
 
     def heed(self) -> None:
@@ -81,14 +84,16 @@ class Stop:
 
     def _end(self) -> None:
         os.read(self._woken, 1)
-        telling = Thread(target=self._tell, daemon=True)  # a full pipe would hold it for ever
-        telling.start()
-        try:
-            select.select([self._woken], [], [], _SECONDS)
-            telling.join(_TELL_SECONDS)
+        # what may hang, as where nobody reads what it says, is done by others
+        telling = _begun(self._tell)
+        select.select([self._woken], [], [], _SECONDS)
+        telling.join(_TELL_SECONDS)
+        _begun(self._sweep).join(2 * _GONE_SECONDS)
+        os._exit(self._code)
+
+    def _sweep(self) -> None:
+        for _ in range(2):  # another may be started while the first ones are ended
             end_all(_MARK, os.environ[_MARK], _GONE_SECONDS)
-        finally:
-            os._exit(self._code)
 
     def _tell(self) -> None:
         if self._display:
@@ -149,6 +154,21 @@ def end_all(variable: str, value: str, seconds: float) -> int:
                 found.append(process)
     psutil.wait_procs(found, timeout=seconds)
     return len(found)
+
+
+def _begun(target: Callable[[], None]) -> Thread:
+    thread = Thread(target=target, daemon=True)
+    thread.start()
+    return thread
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _duplicate(descriptor: int) -> int | None:
