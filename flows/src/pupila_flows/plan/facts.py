@@ -243,16 +243,19 @@ class RecipeFacts:
                 f"with the models: write ${{VARIABLE}} in its place.",
             )
         try:
-            check_address(expanded)
+            address = resolved(expanded, self.source.file.parent.resolve())
+            check_address(address)
         except PupilaError as error:
             yield location, str(error)
-        return resolved(expanded, self.source.file.parent.resolve())
+            return None
+        return address
 
 
 def _registry_here() -> Iterator[Mistake]:
     """Yield what is wrong with the registry that the environment names."""
     try:
-        check_address(named_here() or "")
+        if address := named_here():
+            check_address(address)
     except PupilaError as error:
         yield ("publish",), f"{VARIABLE} is wrong. {error}"
 
