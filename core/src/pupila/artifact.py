@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila.contract import InputContract, OutputContract
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, few
 from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
@@ -110,7 +110,7 @@ class Record(BaseModel):
     def _ships_one_of_its_files(self) -> Self:
         if self.shipped not in (None, *self.files):
             raise ValueError(
-                f"shipped is {self.shipped!r}, but the files are {list(self.files)}: name one of "
+                f"shipped is {self.shipped!r}, but the files are {few(self.files)}: name one of "
                 f"them"
             )
         return self

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pupila.errors import few
+
 MOST_PIXELS = 4096
 """Rows or columns of an input image: no classifier takes more, and a record may say anything."""
 
@@ -53,7 +55,7 @@ class OutputContract(BaseModel):
     def _tells_classes_apart(self) -> OutputContract:
         if self.kind == "sigmoid" and len(self.classes) != 2:
             raise ValueError(
-                f"a sigmoid tells two classes apart, not {len(self.classes)}: {list(self.classes)}"
+                f"a sigmoid tells two classes apart, not {len(self.classes)}: {few(self.classes)}"
             )
         twice = [name for name, count in Counter(self.classes).items() if count > 1]
         if twice:
@@ -84,7 +86,7 @@ class OutputContract(BaseModel):
     @property
     def _expectation(self) -> str:
         """What the outputs of an image must be, in words."""
-        columns = f"one column for each of {list(self.classes)}"
+        columns = f"one column for each of {few(self.classes)}"
         return {
             "softmax": f"{columns}, each in 0..1, and rows that sum to 1",
             "sigmoid": f"one column in 0..1, the probability of {self.classes[-1]!r}",

@@ -17,7 +17,7 @@ from pupila.arrays import is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, few
 from pupila.plugin import Runner
 from pupila.registry import installed
 from pupila.requirements import versions
@@ -241,8 +241,8 @@ def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(
-            f"The model tells {list(classes)} apart, but the data is labelled "
-            f"{list(dataset.classes)}: both must name the same classes. Correct `classes` of the "
+            f"The model tells {few(classes)} apart, but the data is labelled "
+            f"{few(dataset.classes)}: both must name the same classes. Correct `classes` of the "
             f"teacher, or the labels of the data."
         )
     return [classes.index(name) for name in dataset.classes]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from pupila.artifact import Artifact
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, joined, nearest
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.paths import is_special
 from pupila.plugin import (
@@ -127,7 +127,7 @@ class PluginRegistry:
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
-            f" Installed: {', '.join(known) or 'none'}.{self.skipped()}"
+            f" Installed: {joined(known) or 'none'}.{self.skipped()}"
         )
 
     def formats(self) -> list[str]:
@@ -183,7 +183,7 @@ class PluginRegistry:
         titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in found]
         says = f" {variable} is {written!r} now." if written else ""
         raise PupilaError(
-            f"{len(found)} {found[0].kind}s {what}: {', '.join(titles)}. Uninstall all but one, "
+            f"{len(found)} {found[0].kind}s {what}: {joined(titles)}. Uninstall all but one, "
             f"or name the one that is meant: {variable}={found[-1].name}.{says}"
         )
 
@@ -195,7 +195,7 @@ class PluginRegistry:
         names = [plugin.name for plugin in known]
         raise PupilaError(
             f"No {title} named {name!r}.{nearest(name, names)}"
-            f" Installed: {', '.join(names) or 'none'}.{self.skipped()}"
+            f" Installed: {joined(names) or 'none'}.{self.skipped()}"
         )
 
     def skipped(self) -> str:

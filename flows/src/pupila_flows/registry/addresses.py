@@ -129,7 +129,8 @@ def _check_folder(folder: Path, told: str) -> None:
     real = Path(os.path.realpath(folder))
     if real.parts[1:2] in _OF_THE_KERNEL and real.parts[1:3] != _SHARED_MEMORY:
         raise PupilaError(
-            f"The registry {told} leads to {str(real)!r}, where the kernel keeps no files: {advice}."
+            f"The registry {told} leads to {str(real)!r}, where the kernel keeps no files: "
+            f"{advice}."
         )
     for path in (real, *real.parents):
         try:

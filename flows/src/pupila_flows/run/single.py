@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pupila.chance import ChanceCheck, check_chance
 from pupila.contract import OutputContract, OutputKind
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, nearest, no_class
+from pupila.errors import PupilaError, few, nearest, no_class
 from pupila.evaluation import Evaluation
 from pupila.registry import installed
 from pupila.store import is_artifact
@@ -191,7 +191,7 @@ def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> Teach
 
 def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
     reason = sentence(error.errors()[0])
-    return PupilaError(f"The classes {list(classes)} cannot be told apart: {reason}.")
+    return PupilaError(f"The classes {few(classes)} cannot be told apart: {reason}.")
 
 
 def _known(positive: str | None, dataset: Dataset) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from pupila import InputContract, PupilaError, Student, installed
+from pupila.errors import few
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 from pupila.views import Augmentation
@@ -79,7 +80,7 @@ class Distillation(Teaching):
     def check_inputs(self, count: int) -> None:
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
-                f"`weights` has {len(self.weights)} numbers, {list(self.weights)!r}, where `from` "
+                f"`weights` has {len(self.weights)} numbers, {few(self.weights)}, where `from` "
                 f"has {count}: give one for each teacher, in the same order, or leave `weights` "
                 f"out."
             )

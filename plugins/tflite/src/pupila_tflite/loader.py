@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
 from pupila.contract import MOST_PIXELS
+from pupila.errors import few
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
@@ -83,7 +84,7 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> No
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
-            f"{str(source)!r} gives {shape}, but {output.kind} over {list(output.classes)} is "
+            f"{str(source)!r} gives {shape}, but {output.kind} over {few(output.classes)} is "
             f"(1, {output.columns}): correct `classes` or `output` of the teacher."
         )
 
