@@ -19,15 +19,18 @@ import time
 from pathlib import Path
 
 EMPTY = """
-from pathlib import Path
+from pupila_flows.station.temporary import TemporaryServer
 from pupila_flows.workspace import Workspace
-Workspace.at({workspace!r}).configure_prefect()
+place = Workspace.at({workspace!r})
+place.configure_prefect()
+server = TemporaryServer(place)
 from prefect import flow
 
 @flow
 def empty():
     pass
 
+server.wait(print)
 empty()
 """
 

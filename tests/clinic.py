@@ -19,7 +19,7 @@ from PIL import Image
 
 from pupila.keras_files import import_keras
 from pupila_flows.results import RunResult
-from pupila_flows.station.address import LOOPBACK, Address
+from pupila_flows.station.address import LOOPBACK, checked_address
 from pupila_flows.station.deployments import deployments_of
 from pupila_flows.station.night import Night
 from pupila_flows.station.station import Station, running
@@ -208,5 +208,6 @@ def opened(folder: Path) -> Generator[Clinic]:
     for name, file in (("left", "first"), ("right", "right")):
         pupila(folder, "teacher", "add", f"{file}.keras", "--name", name, *CLASSES)
     deployments = deployments_of([folder / "recipe.yaml"], place.root, Night())
-    with running(place, Address(LOOPBACK, free_port()), deployments) as station:
+    address = checked_address(place.root, LOOPBACK, free_port())
+    with running(place, address, deployments) as station:
         yield Clinic(folder, station)

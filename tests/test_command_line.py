@@ -33,6 +33,20 @@ def test_listing_imports_nothing_heavy(arguments: list[str]):
     assert told.stdout.splitlines()[-1] == "[]"
 
 
+def test_what_prefect_logs_goes_into_a_file_and_not_to_the_terminal(tmp_path: Path):
+    program = f"""
+import logging
+from pathlib import Path
+from pupila_flows.cli.console import logged_to
+with logged_to(Path({str(tmp_path / "prefect.log")!r})):
+    import prefect.main
+    logging.getLogger("prefect.engine").error("a run has begun")
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+    assert "a run has begun" in (tmp_path / "prefect.log").read_text()
+
+
 def test_plugins_are_listed_with_formats_distribution_and_version():
     rows = json.loads(_pupila("plugins", "--json").stdout)["plugins"]
     by_name = {(row["kind"], row["name"]): row for row in rows}

@@ -60,6 +60,26 @@ def test_a_run_goes_on_while_its_server_is_started_again(folder: Path):
     assert_all_is_whole(folder)
 
 
+def test_a_run_that_is_killed_with_its_worker_is_ended_and_its_place_is_free(folder: Path):
+    with opened(folder) as clinic:
+        run = clinic.start("clinic-on-demand", seed=6)
+        _wait_until_running(clinic, run, "left-pupil")
+        _kill_all(clinic, "PREFECT__FLOW_RUN_ID", clinic.station.worker.pid or 0)
+        lost: list[str] = []
+        deadline = time.monotonic() + 120
+        while not lost and time.monotonic() < deadline:
+            clinic.station.keep()
+            lost = clinic.station.lost.end()
+            time.sleep(1)
+        state = clinic.station.api.get(f"/flow_runs/{run}")["state"]
+        assert lost and state["type"] == "CRASHED"
+        assert "ended and told nobody why" in state["message"]
+        state = clinic.end_of(clinic.start("clinic-on-demand", seed=6))
+        assert state["type"] == "COMPLETED", state["message"]
+        assert clinic.station.lost.end() == []
+    assert_all_is_whole(folder)
+
+
 def test_a_full_disk_fails_the_run_and_with_room_again_it_completes(tmp_path: Path):
     prepare(tmp_path)
     with _small_disk(tmp_path / ".pupila") as disk:
@@ -104,12 +124,17 @@ def _wait_until_running(clinic: Clinic, run: str, task: str) -> None:
 
 def _cut_the_power(clinic: Clinic) -> None:
     """Kill server, worker, run and all that they have started, at once."""
+    _kill_all(clinic, MARK)
+
+
+def _kill_all(clinic: Clinic, variable: str, worker: int | None = None) -> None:
+    """Kill all processes of the station that have a variable, and first its worker, if given."""
+    if worker:
+        os.kill(worker, 9)
     for process in psutil.process_iter():
         try:
-            if (
-                MARK in process.environ()
-                and str(clinic.folder) in process.environ()["PREFECT_HOME"]
-            ):
+            told = process.environ()
+            if variable in told and str(clinic.folder) in told["PREFECT_HOME"]:
                 process.kill()
         except (psutil.Error, KeyError):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,51 @@ from typing import Any
 
 import pytest
 
-from pupila import Artifact, InputContract, OutputContract, PupilaError
+from pupila import Artifact, InputContract, OutputContract, PupilaError, Runner, installed
 from pupila.artifact import Origin
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.predictions import open_model
 from pupila.store import Store
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
+from pupila_flows.jobs.artifact_job import StoredArtifact
+from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.workspace import Workspace
+
+ROOT = Path(__file__).parents[1]
+OPENING = re.compile(
+    r"\b(keras_files\.load|load_model|saved_model\.load|Interpreter|Interpreter\.from_file|Calibrator"
+    r"|from_saved_model|read_model|load_weights|import_graph_def|pickle\.loads?)\("
+)
+OPENS: dict[str, str] = {
+    "core/src/pupila/keras_files.py": "`load`: for runners and steps, whose inputs are checked",
+    "core/src/pupila/litert/interpreter.py": "checks the flatbuffer itself",
+    "core/src/pupila/litert/tensor_io.py": "checks the flatbuffer itself",
+    "plugins/keras/src/pupila_keras/archive.py": "checks before it opens",
+    "plugins/keras/src/pupila_keras/hdf5.py": "checks before it opens",
+    "plugins/keras/src/pupila_keras/legacy.py": "called by these two, after their checks",
+    "plugins/keras/src/pupila_keras/runners.py": "a runner",
+    "plugins/keras/src/pupila_keras/savedmodel.py": "checks before it opens",
+    "plugins/micro/src/pupila_micro/attempt.py": "for the runner, and for what the exporter wrote",
+    "plugins/micro/src/pupila_micro/comparison.py": "the input of a step",
+    "plugins/micro/src/pupila_micro/runner.py": "a runner",
+    "plugins/prune/src/pupila_prune/rounds.py": "what the step itself wrote",
+    "plugins/quantize/src/pupila_quantize/calibration.py": "the input of a step",
+    "plugins/quantize/src/pupila_quantize/comparing.py": "the input of a step, and what it made",
+    "plugins/quantize/src/pupila_quantize/ending.py": "the input of a step",
+    "plugins/quantize/src/pupila_quantize/observing.py": "the input of a step",
+    "plugins/quantize/src/pupila_quantize/qat.py": "the input of a step, and what it made",
+    "plugins/quantize/src/pupila_quantize/techniques.py": "the input of a step",
+    "plugins/quantize/src/pupila_quantize/weighted.py": "the input of a step",
+    "plugins/search/src/pupila_search/latency.py": "what the step itself built",
+    "plugins/search/src/pupila_search/learning.py": "what the step itself wrote",
+    "plugins/search/src/pupila_search/techniques.py": "what the step itself wrote",
+    "plugins/tfjs/src/pupila_tfjs/export.py": "the input of a step",
+    "plugins/tflite/src/pupila_tflite/export.py": "what the step itself wrote",
+    "plugins/tflite/src/pupila_tflite/runner.py": "a runner",
+    "plugins/tflite/src/pupila_tflite/saving.py": "the input of a step",
+}
+"""Files that open a model, and why it was checked before. Inputs of steps are checked by the job
+that runs the step, and what a runner opens by `open_model` and `attempt`."""
 
 Write = Callable[[Path, str], None]
 tf: Any = import_tensorflow()
@@ -113,3 +152,39 @@ def test_an_unsafe_artifact_is_not_opened(write: Write, complaint: str, tmp_path
     with pytest.raises(PupilaError, match=complaint):
         open_model(artifact, 1)
     assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize(("write", "complaint"), CASES)
+def test_an_unsafe_artifact_is_given_to_no_step(write: Write, complaint: str, tmp_path: Path):
+    artifact = artifact_of(write, tmp_path)
+    workspace = Workspace.at(tmp_path / "here")
+    inputs = [StoredArtifact.of(workspace.store.adopt(artifact.path))]
+    job = RunStep(
+        workspace=workspace,
+        title="export",
+        plugin="export-tflite",
+        config={},
+        seed=0,
+        images=None,
+        code=(),
+        timeout_minutes=1,
+        spreads=False,
+    )
+    with pytest.raises(PupilaError, match=complaint):
+        job.on(inputs).run(ignore)
+    assert not (tmp_path / "written").exists()
+
+
+def test_artifacts_of_every_format_are_checked():
+    runners = installed().all(Runner)
+    assert {each.format for each in runners if each.check} == {each.format for each in runners}
+
+
+def test_it_is_known_of_each_file_that_opens_models_who_checked_them():
+    sources = (*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py"))
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (*sources, *ROOT.glob("flows/src/**/*.py"))
+        if any(OPENING.search(line) for line in path.read_text().splitlines() if "def " not in line)
+    }
+    assert sorted(found - {"core/src/pupila/hookspecs.py"}) == sorted(OPENS)  # an example

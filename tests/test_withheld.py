@@ -63,13 +63,19 @@ if __name__ == "__main__":
             if len(events) >= 2:
                 break
             time.sleep(0.5)
+        with get_client(sync_client=True) as client:
+            artifacts = sorted(client.read_artifacts(), key=lambda each: each.created)
     events.sort(key=lambda event: event["occurred"])
-    print(json.dumps([told, events]))
+    shown = [each.data for each in artifacts if each.key == "colours-verdict"]
+    print(json.dumps([told, events, shown]))
 """
 
 
+Nights = tuple[list[list[str]], list[Any], list[str]]
+
+
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[list[str]], list[Any]]:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """What Prefect knows of four runs of a recipe, and which changes of verdict it heard of."""
     folder = tmp_path_factory.mktemp("nights")
     write_pictures(folder / "images")
@@ -90,14 +96,13 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[list[str]], l
     # the first recipe again, by the command line: the last run of the folder
     (folder / "recipe.yaml").write_text(recipes[0])
     pupila(folder, "run", "recipe.yaml", code=1)
-    told, events = json.loads(done.stdout.splitlines()[-1])
-    return told, events
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_an_inconclusive_gate_withholds_a_run_that_did_not_fail(
-    nights: tuple[list[list[str]], list[Any]],
+    nights: Nights,
 ):
-    told, _ = nights
+    told, _, _ = nights
     for kind, name, message, path in told[:2]:
         assert (kind, name) == ("COMPLETED", "Withheld")
         assert message.startswith("Nothing is published") and "tflite" in message
@@ -107,9 +112,9 @@ def test_an_inconclusive_gate_withholds_a_run_that_did_not_fail(
 
 
 def test_a_run_that_passes_completes_and_one_that_fails_its_gate_fails_in_a_line(
-    nights: tuple[list[list[str]], list[Any]],
+    nights: Nights,
 ):
-    told, _ = nights
+    told, _, _ = nights
     assert told[2][:2] == ["COMPLETED", "Completed"]
     kind, name, message, _ = told[3]
     assert (kind, name) == ("FAILED", "Failed")
@@ -117,10 +122,29 @@ def test_a_run_that_passes_completes_and_one_that_fails_its_gate_fails_in_a_line
     assert "\n" not in message and len(message) < 200
 
 
+def test_the_verdict_stands_in_the_ui_with_paths_where_no_station_serves_the_pages(nights: Nights):
+    told, _, shown = nights
+    gates = ["INCONCLUSIVE", "INCONCLUSIVE", "PASS", "FAIL"]
+    assert [
+        gate for gate, text in zip(gates, shown, strict=True) if f"Gate: {gate}" in text
+    ] == gates
+    published = [text.partition("### Pages")[0].rpartition("### ")[2] for text in shown]
+    assert [text.partition("\n")[0] for text in published] == [
+        "Nothing of colours is published",
+        "Nothing of colours is published",
+        "Published: colours, version 1",
+        "Nothing of colours is published",
+    ]
+    for (_, _, _, path), text in zip(told, shown, strict=True):
+        assert f"* Report: `{Path(path).with_name('report.html')}`" in text
+        assert "* Data Docs: `" in text and "file://" not in text and "](" not in text
+    assert "card.html`" in shown[2]
+
+
 def test_a_change_of_verdict_is_told_once_and_an_unchanged_night_is_silent(
-    nights: tuple[list[list[str]], list[Any]],
+    nights: Nights,
 ):
-    _, events = nights
+    _, events, _ = nights
     assert [event["payload"]["message"] for event in events] == [
         "colours: the verdict of the gate has changed: inconclusive → pass; "
         "tflite: inconclusive → pass.",

@@ -26,7 +26,7 @@ def pupila_runners():
         implementation=f"{__name__}:Opened",
         format="colour",
     )
-    for name in ("bright", "broken", "wider"):
+    for name in ("bright", "broken", "wider", *WRONG):
         yield Runner(
             name=name,
             summary="Where it runs otherwise",
@@ -34,6 +34,22 @@ def pupila_runners():
             format="colour",
             judges=False,
         )
+
+
+WRONG = {
+    "ragged": {"predict": [[0.5, 0.5], [1.0]]},
+    "wordy": {"predict": [["yes", "no"]]},
+    "silent": {"predict": None},
+    "timeless": {"latency_ms": []},
+    "endless": {"latency_ms": [np.inf]},
+    "spelt": {"latency_ms": ["fast"]},
+    "countless": {"peak_memory_bytes": "much"},
+}
+
+
+def __getattr__(name):
+    returned = {key: lambda *_, value=value: value for key, value in WRONG[name.lower()].items()}
+    return type(name, (Opened,), returned)
 
 
 class Opened:

@@ -7,16 +7,26 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pupila import manifest
-from pupila.arrays import is_whole, write_rows
+from pupila.arrays import is_whole, read_archive, write_rows
+from pupila.artifact import TIMINGS_NAME, Artifact, Origin
+from pupila.contract import OutputContract
 from pupila.damage import read_json
+from pupila.measured import Measured
 from pupila.store import Store
 from pupila.testing import INPUT, draw_images, ignore_progress, read_images
 
+FIELDS: dict[str, Any] = {
+    "format": "keras",
+    "input": INPUT,
+    "output": OutputContract(kind="softmax", classes=("a", "b")),
+    "origin": Origin(plugin="tiny", distribution="tiny", version="1"),
+}
 Spoil = Callable[[bytes], bytes]
 SPOILT: dict[str, Spoil] = {
     "empty": lambda content: b"",
@@ -152,3 +162,53 @@ def test_resized_pixels(
     spoil(file)
     assert (np.asarray(dataset.pixels(INPUT)) == expected).all()
     assert said(file)
+
+
+def test_an_archive_of_arrays(
+    tmp_path: Path, spoil: Callable[[Path], None], said: Callable[[Path], bool]
+) -> None:
+    file = tmp_path / "weights.npz"
+    assert read_archive(file) is None
+    np.savez(file, a=np.ones(500), b=np.zeros(3))
+    found = read_archive(file)
+    assert found and {name: array.size for name, array in found.items()} == {"a": 500, "b": 3}
+    spoil(file)
+    assert read_archive(file) is None
+    assert said(file)
+
+
+def test_any_byte_of_an_archive(tmp_path: Path) -> None:
+    file, random = tmp_path / "weights.npz", np.random.default_rng(1)
+    np.savez(file, a=np.ones(5), b=np.zeros(3))
+    sound = file.read_bytes()
+    for place in range(len(sound)):
+        content = bytearray(sound)
+        content[place] ^= random.integers(1, 256)
+        file.write_bytes(content)
+        read_archive(file)  # arrays or none, and no error
+    for length in range(0, len(sound), 5):
+        file.write_bytes(sound[:length])
+        assert read_archive(file) is None
+
+
+def test_the_times_of_an_artifact(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path / "store")
+
+    def made() -> Artifact:
+        with store.draft() as draft:
+            (draft / "a.bin").write_bytes(b"1")
+            return store.add(draft, **FIELDS, measured=Measured(clock={"seconds": 2.0}))
+
+    sound = made()
+    timings = sound.path / TIMINGS_NAME
+    for content in (b"", b"[", timings.read_bytes()[:-4], b"\xff" * 9):
+        timings.write_bytes(content)
+        caplog.clear()
+        assert "seconds" not in store.open(sound.digest).record.measured
+        assert not timings.exists()
+        (line,) = caplog.messages
+        assert line.startswith(f"{timings} is damaged: the times that were measured are left out")
+        store.open(sound.digest)
+        assert caplog.messages == [line]
+        assert made() == sound == store.open(sound.digest)  # made again, for whatever reason
+    assert len([each for each in store.leftovers() if "damaged" in each.name]) == 4

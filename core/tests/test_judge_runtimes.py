@@ -80,6 +80,25 @@ def test_a_runtime_that_answers_what_is_no_number_is_told(
         attempt(model(store), "broken", dataset, predictions)
 
 
+@pytest.mark.parametrize(
+    ("runtime", "message"),
+    [
+        ("ragged", r"answers with \[\[0.5, 0.5\], \[1.0\]\], which is no array of numbers"),
+        ("wordy", r"answers with \[\['yes', 'no'\]\], which is no array of numbers"),
+        ("silent", r"answers with an array of shape \(\) to 12 images"),
+        ("timeless", r"gives no such figures: 'latency_ms' is \[\]: List should have at least 1"),
+        ("endless", r"gives no such figures: 'latency_ms.0' is inf: Input should be a finite"),
+        ("spelt", r"gives no such figures: 'latency_ms.0' is 'fast': Input should be a valid nu"),
+        ("countless", r"gives no such figures: 'peak_memory_bytes' is 'much': Input should be"),
+    ],
+)
+def test_a_runtime_that_gives_something_else_is_named(
+    store: Store, dataset: Dataset, predictions: Predictions, runtime: str, message: str
+):
+    with pytest.raises(PupilaError, match=f"^Runner '{runtime}' of judge-test {message}"):
+        attempt(model(store), runtime, dataset, predictions)
+
+
 def test_a_runtime_that_answers_with_another_column_is_told(
     store: Store, dataset: Dataset, predictions: Predictions
 ):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -39,6 +40,27 @@ CURVE = PruningCurve(curve=ROUNDS, round=1, reason="Round 1, the last.")
 INTERVAL = {"value": 0.75, "low": 0.5, "high": 1.0}
 ESTIMATE = Estimate(**INTERVAL, method="Wilson 1927")
 SEARCHED = {"name": "c1", "bytes": 900, "validation_accuracy": INTERVAL}
+
+
+def test_numbers_of_numpy_are_numbers_at_any_depth():
+    measured = Measured(
+        {
+            "loss": np.float32(0.5),
+            "epochs": np.int64(3),
+            "best": {"at": [np.int8(2), (np.bool_(True), np.array([[1, 2]]))]},
+            np.str_("name"): np.str_("a"),
+        },
+        clock={"seconds": np.float64(1.5)},
+    )
+    assert json.loads(json.dumps(dict(measured))) == {
+        "loss": 0.5,
+        "epochs": 3,
+        "best": {"at": [2, [True, [[1, 2]]]]},
+        "name": "a",
+        "seconds": 1.5,
+    }
+    assert measured.timings == {"seconds": 1.5}
+    assert '"loss":0.5' in record(measured).model_dump_json()
 
 
 def record(measured: Any) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from pupila import layout, manifest
+from pupila.artifact import RECORD_NAME, TIMINGS_NAME, Origin
+from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.registry import installed
+from pupila.store import Store, read_artifact
 from pupila.testing import draw_images, ignore_progress
 
 
@@ -93,3 +97,24 @@ def test_a_name_that_is_not_in_utf_8_is_refused_in_a_sentence(
 def test_names_in_any_script_are_taken(tree: Path) -> None:
     (tree / "train" / "square").rename(tree / "train" / "пресбиопия")
     assert "пресбиопия" in layout.labels(tree)
+
+
+def test_an_artifact_with_an_endless_name_or_a_pipe_for_times_is_read_or_refused(tmp_path: Path):
+    store = Store(tmp_path / "store")
+    with store.draft() as draft:
+        (draft / "model.keras").write_bytes(b"weights")
+        made = store.add(
+            draft,
+            format="keras",
+            input=InputContract(height=8, width=8),
+            output=OutputContract(kind="softmax", classes=("a", "b")),
+            origin=Origin(plugin="x", distribution="x", version="0"),
+        )
+    folder = tmp_path / "copy"
+    shutil.copytree(made.path, folder)
+    os.mkfifo(folder / TIMINGS_NAME)
+    assert read_artifact(folder).digest == made.digest
+    record = (folder / RECORD_NAME).read_text()
+    (folder / RECORD_NAME).write_text(record.replace("model.keras", "m" * 300))
+    with pytest.raises(PupilaError, match="was altered or lost"):
+        read_artifact(folder)

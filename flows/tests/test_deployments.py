@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ from pupila.testing import draw_images, keras_model
 from pupila_flows.run import flow
 from pupila_flows.run.add_teacher import shelve
 from pupila_flows.station.address import (
+    SECRET,
+    Address,
     StationRecord,
     checked_address,
     known_api,
@@ -79,33 +82,48 @@ def recipe(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
-def test_a_station_of_this_machine_alone_needs_no_password(host: str):
-    assert checked_address(host, 4200, None).auth is None
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.4", "hospital.example"])  # noqa: S104
-def test_nothing_listens_beyond_this_machine_without_authentication(
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "hospital.example"])  # noqa: S104
+def test_nothing_listens_without_a_password_which_is_made_once_and_for_its_user_alone(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
-    with pytest.raises(PupilaError, match="--auth-file"):
-        checked_address(host, 4200, None)
-    secret = tmp_path / "secret"
-    secret.write_text("pupila:word\n")
-    secret.chmod(0o600)
-    address = checked_address(host, 4200, secret)
-    told = environment(tmp_path, address, "mark")
-    assert (
-        told["PREFECT_SERVER_API_AUTH_STRING"] == told["PREFECT_API_AUTH_STRING"] == "pupila:word"
-    )
-    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "other:word")
-    assert checked_address(host, 4200, None).auth == "other:word"
+    monkeypatch.delenv(SECRET, raising=False)
+    made = checked_address(tmp_path, host, 4200)
+    assert made.auth_file and stat.S_IMODE(made.auth_file.stat().st_mode) == 0o600
+    assert re.fullmatch(r"pupila:[\w-]{32}", made.auth)
+    assert checked_address(tmp_path, host, 4200).auth == made.auth
+    assert checked_address(tmp_path / "station", host, 4200).auth != made.auth
+    monkeypatch.setenv(SECRET, "other:word")
+    assert checked_address(tmp_path, host, 4200).auth == "other:word"
+    own = tmp_path / "own"
+    own.write_text("pupila:word\n")
+    own.chmod(0o600)
+    told = environment(tmp_path, checked_address(tmp_path, host, 4200, own))
+    assert told["PREFECT_API_AUTH_STRING"] == "pupila:word"
+
+
+def test_a_server_forgets_what_ended_long_ago_unless_the_user_has_set_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"
+    address = Address("127.0.0.1", 4200, "a:b")
+    told = environment(tmp_path, address, "mark", keep_seconds=30 * 24 * 3600)
+    asked = "from prefect.settings import get_current_settings as s; s = s().server\n"
+    asked += "print(*sorted(s.services.db_vacuum.enabled_vacuum_types), end=' ')\n"
+    asked += "print(s.services.db_vacuum.retention_period.days, s.events.retention_period.days)"
+    done = subprocess.run([sys.executable, "-c", asked], env=told, capture_output=True, text=True)
+    assert done.stdout.split() == ["events", "flow_runs", "orphans", "30", "30"]
+    monkeypatch.setenv(name, "7200")
+    assert environment(tmp_path, address, "mark")[name] == "7200"
 
 
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
-    [("word", 0o600, "user:password"), ("a:b", 0o644, "chmod 600"), (":b", 0o600, "user:password")],
+    [
+        ("word", 0o600, "user:password"),
+        ("a:b", 0o644, "chmod 600"),
+        (":b", 0o600, "user:password"),
+        ("a:b\nc:d", 0o600, "user:password"),
+    ],
 )
 def test_an_auth_file_that_protects_nothing_is_refused(
     tmp_path: Path, text: str, mode: int, said: str
@@ -114,7 +132,7 @@ def test_an_auth_file_that_protects_nothing_is_refused(
     secret.write_text(text)
     secret.chmod(mode)
     with pytest.raises(PupilaError, match=said):
-        checked_address("192.168.0.4", 4200, secret)
+        checked_address(tmp_path, "192.168.0.4", 4200, secret)
 
 
 def test_a_command_finds_the_station_of_its_workspace_unless_the_user_names_another(
@@ -198,12 +216,14 @@ def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_hav
     assert trigger["expect"] == [RETRAINED]
 
 
-def test_the_compose_file_listens_on_loopback_and_asks_for_a_password():
+def test_the_compose_file_listens_on_loopback_and_its_server_is_ours_which_asks_for_a_password():
     services = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())["services"]
     assert [name for name, each in services.items() if "ports" in each] == ["server"]
     (port,) = services["server"]["ports"]
     assert port == "${PUPILA_LISTEN:-127.0.0.1:4200}:4200"
     assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] == "${PREFECT_AUTH}"
+    (_, _, command) = services["server"]["command"]
+    assert command.startswith("pupila station server --host 0.0.0.0 --url http://server:4200 ")
     for name in ("server", "worker", "deployments"):
         assert "PREFECT_AUTH:?" in services[name]["environment"]["PREFECT_API_AUTH_STRING"]
 
@@ -295,9 +315,9 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
     secret = tmp_path / "secret"
     secret.write_text("pupila:word")
     secret.chmod(0o600)
-    address = checked_address("127.0.0.1", _free_port(), secret)
+    address = checked_address(place.root, "127.0.0.1", _free_port(), secret)
     specs = deployments_of([recipe("small", "shelf:big")], place.root, Night())
-    with running(place, address, specs, auth_file=secret) as station:
+    with running(place, address, specs) as station:
         assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
         with pytest.raises(PupilaError, match="up already"), running(place, address, specs):
             pass
@@ -321,3 +341,38 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         mark = station.worker.environment[MARK]
     assert end_all(mark) == 0
     assert len(list((place.runs / "small").iterdir())) == 2
+
+
+@pytest.mark.long
+def test_the_server_alone_asks_for_its_password_and_keeps_a_station_off_its_database(
+    place: Workspace, recipe: Callable[..., Path], tmp_path: Path
+):
+    unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+    port = _free_port()
+
+    def pupila(*arguments: str, auth: str = "") -> subprocess.CompletedProcess[str]:
+        named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_AUTH_STRING": auth}
+        command = [sys.executable, "-m", "pupila_flows", *arguments, "--workspace", str(place.root)]
+        return subprocess.run(
+            command, env=unset | (named if auth else {}), capture_output=True, text=True
+        )
+
+    command = [sys.executable, "-m", "pupila_flows", "station", "server", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--workspace", str(place.root)], env=unset, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _until((place.root / "station" / "password").exists)
+        auth = (place.root / "station" / "password").read_text().strip()
+        api = Api(f"http://127.0.0.1:{port}/api", auth)
+        _until(api.answers, 120)
+        deploy = ("station", "deploy", "--recipe", str(recipe("small")))
+        assert "asks for another password" in pupila(*deploy, auth="a:b").stderr
+        assert "compress/small-nightly" in pupila(*deploy, auth=auth).stdout
+        assert api.get("/deployments/name/compress/small-nightly")["work_pool_name"] == POOL
+        assert "is up already" in pupila("station", "up", "--port", str(_free_port())).stderr
+        server.send_signal(signal.SIGTERM)
+        assert "ended; workers and runs wait" in server.communicate(timeout=30)[1]
+    finally:
+        server.kill()
+        server.wait()

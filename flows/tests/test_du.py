@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 import pupila_flows.workspace as module
-from pupila_flows.cli.du import nearly_full, used
+from pupila_flows.cli.du import used
 from pupila_flows.cli.main import app
+from pupila_flows.workspace import Workspace
 
 
 @pytest.fixture
@@ -65,5 +66,5 @@ def test_a_disk_is_nearly_full_from_nine_tenths_on(
 ):
     usage = shutil.disk_usage("/")._replace(total=100, free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)  # pyright: ignore
-    found = nearly_full(tmp_path)
+    found = Workspace(tmp_path).nearly_full
     assert found is None if said is None else said in str(found)

@@ -10,8 +10,9 @@ import pytest
 
 from pupila.errors import PupilaError
 from pupila.plugin import Exporter, Technique
+from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.graph import Graph, Vertex
-from pupila_flows.recipe.source import read_source
+from pupila_flows.recipe.source import RecipeError, read_source
 
 LEVELS = range(1, 10)
 TOO_LONG = "with its aliases written out it has more than 300,000 characters"
@@ -49,6 +50,33 @@ def test_what_unfolds_without_end_is_refused_at_once(tmp_path: Path, text: str, 
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_thousands_of_mistakes_are_told_by_the_first_of_them(tmp_path: Path):
+    (tmp_path / "recipe.yaml").write_text("a: 1\n" * 2_001)
+    with pytest.raises(RecipeError) as refused:
+        read_source(tmp_path / "recipe.yaml")
+    assert len(refused.value.problems) == 2_000
+    assert str(refused.value).splitlines()[50:] == ["And 1,950 more."]
+
+
+def test_thousands_of_class_folders_make_no_long_message(tmp_path: Path):
+    for name in (f"class {number}" for number in range(1_200)):
+        for split in ("train", "validation", "test"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            (tmp_path / "images" / split / name / "0.png").write_bytes(b"picture")
+    names = ", ".join(f"class_{number}" for number in range(1_200))
+    text = f"""
+name: wide
+data: {{path: images, classes: [{names}]}}
+teachers: {{big: {{path: model.tflite, classes: [{names}]}}}}
+steps: {{small: {{use: quantize-float16, from: big}}}}
+gate: {{judges: [small], positive: no}}
+"""
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(RecipeError, match="1,180 more") as refused:
+        read_plan(tmp_path / "recipe.yaml")
+    assert max(map(len, str(refused.value).splitlines())) < 1_500
+
+
 def test_aliases_and_merges_of_a_usual_size_stand_for_what_they_name(tmp_path: Path):
     text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]\n"
     (tmp_path / "recipe.yaml").write_text(text)
@@ -57,7 +85,7 @@ def test_aliases_and_merges_of_a_usual_size_stand_for_what_they_name(tmp_path: P
     assert str(value).replace("1", "'1'") == str({"a": one, "b": one | {"y": 2}, "c": [one, one]})
 
 
-@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "pipe"])
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "pipe", "/proc/kmsg"])
 def test_what_is_no_file_is_not_read(tmp_path: Path, device: str):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PupilaError, match="is a pipe or a device: give the path of a YAML file"):

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_args
 
 import pytest
-from publishable_runs import release
 from pydantic import BaseModel, Field
 
+from pupila import Artifact, InputContract, OutputContract
+from pupila.artifact import Origin
 from pupila.runtime import Progress
+from pupila.store import Store
 from pupila.testing import ignore_progress
 from pupila_flows import jobs
 from pupila_flows.execution.job import NOT_KEYED, Job, Keyed
@@ -105,7 +107,7 @@ def test_infinity_gets_into_the_process_of_a_job():
 
 
 def test_what_another_version_remembered_in_another_form_is_done_again(tmp_path: Path):
-    published = release(tmp_path).artifacts["int8"]
+    published = artifact(tmp_path / "elsewhere")
     job = AdoptArtifact.of(Workspace.at(tmp_path / "other"), "int8", published)
     job.workspace.store.note(job.key, {"digest": published.digest})
     with session(job.workspace, 1):
@@ -114,9 +116,23 @@ def test_what_another_version_remembered_in_another_form_is_done_again(tmp_path:
     assert (second.value, second.cached) == (first.value, True)
 
 
+def artifact(folder: Path) -> Artifact:
+    """Store an artifact of a format of which nothing is known, and so nothing is checked."""
+    store = Store(folder)
+    with store.draft() as draft:
+        (draft / "model.other").write_bytes(b"weights")
+        return store.add(
+            draft,
+            format="other",
+            input=InputContract(height=8, width=8),
+            output=OutputContract(kind="softmax", classes=("ill", "well")),
+            origin=Origin(plugin="x", distribution="x", version="0"),
+        )
+
+
 @pytest.mark.parametrize("content", ["", "{", '"text"', "[1]", "{}", '{"total": "many"}'])
 def test_a_job_whose_entry_in_the_ledger_was_damaged_is_done_again(tmp_path: Path, content: str):
-    published = release(tmp_path).artifacts["int8"]
+    published = artifact(tmp_path / "elsewhere")
     job = AdoptArtifact.of(Workspace.at(tmp_path / "other"), "int8", published)
     entry = job.workspace.root / "store" / "ledger" / f"{job.key}.json"
     with session(job.workspace, 1):

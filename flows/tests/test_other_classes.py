@@ -18,11 +18,12 @@ from pupila import Artifact, PupilaError, manifest
 from pupila.artifact import Origin, Threshold
 from pupila.contract import InputContract, OutputContract
 from pupila.store import Store
-from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images
+from pupila.testing import draw_images, keras_artifact, read_images
 from pupila_flows.data import exclude
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation.screening import doubted
 from pupila_flows.execution.job import JobResult
+from pupila_flows.jobs.adopt_artifact import AdoptArtifact
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckedData
 from pupila_flows.jobs.import_teacher import ImportTeacher
@@ -120,8 +121,9 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
     assert (gate.format, gate.contract.classes) == ("tflite", ("fundus", "other"))
     assert gate.artifact and gate.artifact.record.threshold
     place = Workspace.at(tmp_path / "workspace")
-    made = ImportTeacher.of(place, gate).run(ignore_progress)
-    adopted = place.store.open(made.artifact)
+    job = ImportTeacher.of(place, gate)
+    assert isinstance(job, AdoptArtifact)
+    adopted = place.store.adopt(job.path)
     assert (adopted.digest, adopted.record) == (gate.artifact.digest, gate.artifact.record)
 
 

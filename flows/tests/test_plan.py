@@ -150,6 +150,8 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("path: big.keras", "pth: big.keras"), 4, ["teachers.big.pth", "Did you mean 'path'?"]),
         (("name: good", "name: Not Good"), 1, ["name"]),
         (("  lite:", "  big:"), 4, ["both named 'big'"]),
+        (("  lite:", "  Small:"), 7, ["case tell 'Small' from 'small'", "another name"]),
+        (("  lite:", "  BIG:"), 7, ["case tell 'BIG' from 'big'", "another name"]),
         (("  lite:", "  small:"), 7, ["'small' is given twice"]),
         (
             ("name: good", "name: good\nevaluate: {runtimes: [kears]}"),

@@ -31,8 +31,8 @@ class Search(Job[Found]):
 
     def run(self, progress):
         for number in range(4):
-            table = f"| model | accuracy |\\n|---|---:|\\n| c{number} | 9{number}.0% |"
-            progress(number, 3, f"{number} candidates, best: c{number}\\n\\n{table}")
+            table = f"| model | accuracy |\\n|---|---:|\\n| c{number} | ![9](http://x/9) |"
+            progress(number, 3, f"{number} candidates, best: <c{number}>\\n\\n{table}")
             time.sleep(0.3)
         return Found(found=3)
 """
@@ -74,7 +74,7 @@ if __name__ == "__main__":
 
 
 def table(number: int) -> str:
-    return f"| model | accuracy |\n|---|---:|\n| c{number} | 9{number}.0% |"
+    return f"| model | accuracy |\n|---|---:|\n| c{number} | !\\[9\\](http://x/9) |"
 
 
 def test_a_terminal_shows_the_line_without_the_table() -> None:
@@ -102,7 +102,8 @@ def test_prefect_shows_the_latest_table_and_keeps_it_when_the_step_is_done(tmp_p
     value, seen, kind, percent, description = json.loads(done.stdout.splitlines()[-1])
     assert value == {"found": 3}
     told = [
-        f"found: {number} candidates, best: c{number}\n\n{table(number)}" for number in (1, 2, 3)
+        f"found: {number} candidates, best: \\<c{number}\\>\n\n{table(number)}"
+        for number in (1, 2, 3)
     ]
     assert seen[:-1] == told
     assert (kind, percent) == ("progress", 100)

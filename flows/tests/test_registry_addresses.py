@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,6 +35,19 @@ from pupila_flows.workspace import Workspace
         ("dir::file:///srv", "several file systems"),
         ("zip://x::/srv/y.zip", "several file systems"),
         ("::", "several file systems"),
+        ("arrow_hdfs://host/x", "needs the package pyarrow"),
+        ("asyncwrapper://x", "which only wraps another file system"),
+        ("local://", "names no folder from / on: write local:///folder"),
+        ("file://host/x", "names no folder from / on: write file:///folder"),
+        ("file:///dev/null", "leads to '/dev/null', where the kernel keeps no files"),
+        ("ftp:///", "names no place there"),
+        ("/dev/null", "leads to '/dev/null', where the kernel keeps no files"),
+        ("/dev/null/x", "leads to '/dev/null/x', where the kernel keeps no files"),
+        ("/proc/self/x", "where the kernel keeps no files"),
+        ("/sys/x", "where the kernel keeps no files"),
+        (f"{__file__}/x", "test_registry_addresses.py' is no folder"),
+        (__file__, "test_registry_addresses.py' is no folder"),
+        ("/" + "x" * 300, "File name too long"),
         ("simplecache://x", "which only wraps another file system"),
         ("dir://x", "which only wraps another file system"),
         ("reference://x", "which only wraps another file system"),
@@ -135,16 +149,35 @@ publish: {to: 'TO'}
     ("to", "words"),
     [
         ("memory://x", "keeps nothing once the command has ended"),
+        ("local://", "names no folder"),
+        ("arrow_hdfs://host/x", "needs the package pyarrow"),
+        ("data:,x", "'data:,x' is neither a folder nor a URL: write data:// for a URL"),
+        ("s3:/bucket/x", "'s3:/bucket/x' is neither a folder nor a URL"),
+        ("/dev/null", "where the kernel keeps no files"),
+        ("~no-such-user/x", "the home of a user who is not on this machine"),
+        ("recipe.yaml", "recipe.yaml' is no folder"),
+        ("recipe.yaml/x", "recipe.yaml' is no folder"),
+        ("pipe", "pipe' is no folder"),
         ("simplecache::s3://bucket/x", "several file systems"),
         ("ftp://me:hush@host/x", r"'ftp://me:\*\*\*@host/x' holds a password"),
         ("ftp://host/x?token=hush", "holds a password"),
     ],
 )
 def test_a_recipe_with_such_an_address_is_refused(tmp_path: Path, to: str, words: str):
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace("TO", to))
     with pytest.raises(RecipeError, match=words) as refusal:
         read_plan(tmp_path / "recipe.yaml")
     assert "hush" not in str(refusal.value)
+
+
+def test_an_open_file_of_this_process_is_no_registry(tmp_path: Path):
+    """`/proc/self/fd/1` leads to what standard output goes to."""
+    with (
+        (tmp_path / "output").open("w") as stream,
+        pytest.raises(PupilaError, match="is no folder"),
+    ):
+        check_address(f"/proc/self/fd/{stream.fileno()}")
 
 
 def test_a_registry_of_the_environment_is_checked_before_a_run(

@@ -11,11 +11,11 @@ from publishable_runs import published_text, release
 
 from pupila.chance import check_chance
 from pupila.intervals import proportion
+from pupila_flows.markdown import code, stated
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
 from pupila_flows.registry.card import card_page
 from pupila_flows.registry.manifest import CARD, CARD_PAGE
-from pupila_flows.registry.markdown import code, stated
 from pupila_flows.registry.publishing import publish
 
 

@@ -16,7 +16,7 @@ from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.addresses import default_address
-from pupila_flows.run.publish import show
+from pupila_flows.run.prefect_artifacts import show_card
 from pupila_flows.station.address import Address
 from pupila_flows.station.environment import environment
 
@@ -121,7 +121,7 @@ def test_a_station_tells_its_flows_the_registry_as_seen_from_where_it_was_starte
 ):
     monkeypatch.setenv("HOME", str(here / "home"))
     monkeypatch.setenv("PUPILA_REGISTRY", named)
-    given = environment(here / ".pupila", Address("127.0.0.1", 4200, None), "mark")
+    given = environment(here / ".pupila", Address("127.0.0.1", 4200, "a:b"), "mark")
     monkeypatch.setenv("PUPILA_REGISTRY", given["PUPILA_REGISTRY"])
     monkeypatch.chdir("/")  # as Prefect does: a flow runs in a temporary folder
     fallback = str(here / ".pupila" / "registry")
@@ -144,7 +144,7 @@ def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
     with temporary_settings(
         {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     ):
-        show(publication, publication.registry)
+        show_card(publication, publication.registry)
     assert "Prefect does not show: Version 1 is current now, the first" in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,8 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     assert told.entries[-1].record == given.result.entries[-1].record
     assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
     assert 'title="test/eye &amp; lid' in texts[REPORT]
+    assert "Data Docs of the validation" in texts[REPORT]
+    assert not re.search('href="[^#]', texts[REPORT]), "it links to what is not published"
 
 
 def _well_travelled(here: Path) -> Release:

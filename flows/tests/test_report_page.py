@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from report_pages import Page, read
@@ -137,15 +138,14 @@ def test_predictions_of_other_data_are_refused(tmp_path: Path) -> None:
         write_report(shorter, tmp_path)
 
 
-def test_data_docs_inside_the_folder_are_linked_relatively(tmp_path: Path) -> None:
+@pytest.mark.parametrize("docs", ["run/docs", "data-docs/a & b", "other/where"])
+def test_the_link_to_data_docs_leads_there_from_the_page(docs: str, tmp_path: Path) -> None:
     result = sample_run(tmp_path, [VGG])
-    inside, outside = tmp_path / "run" / "docs" / "index.html", tmp_path / "elsewhere.html"
-    links: list[str | None] = []
-    for docs in (inside, outside):
-        data = result.data.model_copy(update={"data_docs": str(docs)})
-        page = read(result.model_copy(update={"data": data}), tmp_path / "run")
-        links += [tag["href"] for tag in page.all("a") if "docs" in str(tag) or "file" in str(tag)]
-    assert links == ["docs/index.html", outside.resolve().as_uri()]
+    index = tmp_path / docs / "index.html"
+    data = result.data.model_copy(update={"data_docs": str(index)})
+    page = read(result.model_copy(update={"data": data}), tmp_path / "run")
+    (link,) = [str(tag["href"]) for tag in page.all("a") if not str(tag["href"]).startswith("#")]
+    assert (tmp_path / "run" / unquote(link)).resolve() == index
 
 
 def test_every_table_has_headers_and_every_picture_a_text(page: Page) -> None:

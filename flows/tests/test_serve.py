@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from signal import SIGINT
+from subprocess import PIPE
 
 import pytest
 
@@ -110,10 +111,10 @@ def test_a_port_that_is_taken_is_told(site: Path):
 
 
 def test_the_command_says_where_and_ctrl_c_ends_it(site: Path):
-    program = "from pupila_flows.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "serve", str(site), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-m", "pupila_flows", "serve", str(site), "--port", "0"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith(f"http://{HOST}:")
         child.send_signal(SIGINT)
-        assert child.wait(timeout=20) == 0
+        assert child.wait(timeout=20) == 130
+        assert child.stderr and child.stderr.read() == "stopped; the site is served no longer.\n"

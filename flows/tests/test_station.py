@@ -96,7 +96,7 @@ def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(place: Workspa
     server.answer = lambda path, value: True  # healthy: it would be taken for the server to come
     with (
         pytest.raises(PupilaError, match=f"Port {server.port} of '127.0.0.1' is in use"),
-        running(place, Address("127.0.0.1", server.port), []),
+        running(place, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pytest.fail("it took over the other's server")
     assert server.asked == []
@@ -106,34 +106,41 @@ def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(place: Workspa
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
 def test_an_address_that_is_not_of_this_machine_is_told(host: str):
     with pytest.raises(PupilaError, match=f"Nothing can listen at '{host}', port 4200: "):
-        check_free(Address(host, 4200))
+        check_free(Address(host, 4200, "a:b"))
 
 
 STATION = """
 import sys
 from pathlib import Path
-from pupila_flows.station import station, supervisor
+from pupila_flows.station import station
 from pupila_flows.station.address import Address
-from pupila_flows.station.signals import heed
+from pupila_flows.stopping import heeded
 from pupila_flows.workspace import Workspace
 
-supervisor._GRACE_SECONDS = 1.0
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-station.PREFECT = [sys.executable, "-c", stubborn]
-heed()
-try:
-    with station.running(Workspace.at(sys.argv[1]), Address("127.0.0.1", int(sys.argv[2])), []):
+station.leashed = lambda *command: [sys.executable, "-c", stubborn]
+address = Address("127.0.0.1", int(sys.argv[2]), "a:b")
+with heeded():
+    with station.running(Workspace.at(sys.argv[1]), address, []):
         pass
-except KeyboardInterrupt:
-    print("ended")
 """
+
+
+STOPPED = "stopped; what was finished is kept, and the same command goes on.\n"
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def _station(place: Workspace, before: str = "") -> Generator[subprocess.Popen[str]]:
     """Bring up a station whose server is deaf and stubborn, for as long as the block lasts."""
     command = [sys.executable, "-c", before + STATION, str(place.root), str(_free_port())]
-    station = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    station = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_ctrl_c
+    )
     try:
         _until(lambda: (place.root / "logs" / "server.log").exists())
         time.sleep(0.3)
@@ -154,10 +161,9 @@ def test_a_signal_ends_a_station_and_those_after_it_do_not_keep_anything_running
         for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             time.sleep(0.1)
             station.send_signal(again)
-        output, _ = station.communicate(timeout=30)
-        assert (output, station.returncode) == ("ended\n", 0)
+        _, output = station.communicate(timeout=30)
+        assert (output, station.returncode) == (STOPPED, 130)
         assert not server.is_running()
-        assert not (place.root / "station" / "station.json").exists()
 
 
 def test_a_station_under_nohup_outlives_its_terminal(place: Workspace):
@@ -168,7 +174,8 @@ def test_a_station_under_nohup_outlives_its_terminal(place: Workspace):
         time.sleep(0.5)
         assert station.poll() is None
         station.send_signal(signal.SIGTERM)
-        assert station.communicate(timeout=30) == ("ended\n", None)
+        assert station.communicate(timeout=30) == (None, STOPPED)
+        assert not (place.root / "station" / "station.json").exists()
 
 
 def test_what_prefect_knows_is_for_its_user_alone(place: Workspace, server: Server):
@@ -176,7 +183,7 @@ def test_what_prefect_knows_is_for_its_user_alone(place: Workspace, server: Serv
     folder.mkdir(mode=0o755)
     with (
         pytest.raises(PupilaError, match="in use"),
-        running(place, Address("127.0.0.1", server.port), []),
+        running(place, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pass
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from sample_runs import ALONE, HOSTILE, STUDENT, VGG, Node, sample_run
+from sample_runs import HOSTILE, VGG, Node
+from sample_sweeps import ALPHAS, point, sample_sweep, sweep_nodes
 
 from pupila_flows.report.sweep import write_sweep
 from pupila_flows.report.sweep.axis import Axis
 from pupila_flows.report.sweep.page import best_point
 from pupila_flows.results import RunResult
 
-ALPHAS, TEMPERATURES, SEEDS = (0, 0.1, 0.5), (1, 4), (7, 8, 9)
-SWEEP: dict[str, tuple[Any, ...]] = {"pupil.alpha": ALPHAS, "pupil.temperature": TEMPERATURES}
-
-
-def _suffix(seed: int) -> str:
-    return "" if seed == SEEDS[0] else f"#{seed}"
-
-
-def _control(seed: int) -> Node:
-    again = "pupil (control)" if _suffix(seed) else None
-    return Node(
-        f"pupil (control){_suffix(seed)}", "train", (), 2.0, config=ALONE, seed=seed, repeats=again
-    )
-
-
-def _point(alpha: float, temperature: float, seed: int) -> Node:
-    name = f"pupil[alpha={alpha}, temperature={temperature}]"
-    return Node(
-        *(name + _suffix(seed), "distill", ("vgg16",), 0.5 + alpha),
-        config=STUDENT,
-        seed=seed,
-        repeats=name if _suffix(seed) else None,
-        control=f"pupil (control){_suffix(seed)}",
-        settings={"pupil.alpha": alpha, "pupil.temperature": temperature},
-        validation=0.97 if (alpha, temperature) == (0.1, 4) else 0.95,
-    )
-
-
-def _nodes(seeds: Sequence[int] = SEEDS) -> list[Node]:
-    points = [_point(*each) for each in product(ALPHAS, TEMPERATURES, seeds)]
-    every = [VGG, *points, *(_control(seed) for seed in seeds)]
-    return sorted(every, key=lambda node: node.repeats is not None)
-
-
-def _sweep(
-    folder: Path, nodes: Sequence[Node], sweep: dict[str, tuple[Any, ...]] = SWEEP
-) -> RunResult:
-    return sample_run(folder, nodes, sweep=sweep)
-
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Path]:
     folder = tmp_path_factory.mktemp("sweep")
-    result = _sweep(folder, _nodes())
+    result = sample_sweep(folder, sweep_nodes())
     write_sweep(result, folder)
     return result, folder
 
@@ -115,7 +74,7 @@ def test_the_point_that_validation_chooses_is_marked_and_said(drawn: tuple[RunRe
 
 
 def test_a_point_that_fails_in_another_runtime_is_not_chosen(tmp_path: Path):
-    result = _sweep(tmp_path, _nodes())
+    result = sample_sweep(tmp_path, sweep_nodes())
     entries = [
         entry.model_copy(update={"error": "tfjs-wasm: it does not run"})
         if entry.name == "pupil[alpha=0.1, temperature=4]"
@@ -131,9 +90,9 @@ def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):
         replace(node, judged=False, error="out of memory")
         if node.name == "pupil[alpha=0.1, temperature=4]#8"
         else node
-        for node in _nodes()
+        for node in sweep_nodes()
     ]
-    result = _sweep(tmp_path, nodes)
+    result = sample_sweep(tmp_path, nodes)
     best = best_point(result)
     assert best is not None and best.name != "pupil[alpha=0.1, temperature=4]"
     page = write_sweep(result, tmp_path).read_text()
@@ -146,9 +105,9 @@ def test_a_failed_point_leaves_a_gap_in_its_line(tmp_path: Path):
         replace(node, judged=False, error="out of memory")
         if node.settings.get("pupil.alpha") == 0.1
         else node
-        for node in _nodes((7,))
+        for node in sweep_nodes((7,))
     ]
-    write_sweep(_sweep(tmp_path, nodes), tmp_path)
+    write_sweep(sample_sweep(tmp_path, nodes), tmp_path)
     root = _svg(tmp_path)
     (line, *_) = [
         group
@@ -163,10 +122,10 @@ def test_a_failed_point_leaves_a_gap_in_its_line(tmp_path: Path):
 def test_one_seed_and_one_setting_make_a_page_without_bands(tmp_path: Path):
     nodes = [
         replace(node, settings={"pupil.alpha": node.settings["pupil.alpha"]})
-        for node in _nodes((7,))
+        for node in sweep_nodes((7,))
         if node.settings.get("pupil.temperature") == 4
     ]
-    write_sweep(_sweep(tmp_path, nodes, {"pupil.alpha": ALPHAS}), tmp_path)
+    write_sweep(sample_sweep(tmp_path, nodes, {"pupil.alpha": ALPHAS}), tmp_path)
     assert _with_class(_svg(tmp_path), "band") == []
     assert "bands go from" not in (tmp_path / "report.html").read_text()
 
@@ -174,10 +133,10 @@ def test_one_seed_and_one_setting_make_a_page_without_bands(tmp_path: Path):
 def test_names_of_students_are_an_axis_of_equal_distances(tmp_path: Path):
     students = ("mobile-xs", HOSTILE, "conv")
     nodes = [
-        replace(_point(0, 1, 7), name=f"pupil{number}", settings={"pupil.student": student})
+        replace(point(0, 1, 7), name=f"pupil{number}", settings={"pupil.student": student})
         for number, student in enumerate(students)
     ]
-    result = _sweep(tmp_path, nodes, {"pupil.student": students})
+    result = sample_sweep(tmp_path, nodes, {"pupil.student": students})
     assert Axis.of(result.sweep).places() == [0, 0.5, 1]
     page = write_sweep(result, tmp_path).read_text()
     assert HOSTILE not in page
@@ -191,8 +150,8 @@ def test_rates_that_span_decades_are_drawn_at_logarithmic_distances():
 
 
 def test_without_validation_figures_no_point_is_chosen(tmp_path: Path):
-    nodes = [replace(node, validation=None) for node in _nodes((7,))]
-    result = _sweep(tmp_path, nodes)
+    nodes = [replace(node, validation=None) for node in sweep_nodes((7,))]
+    result = sample_sweep(tmp_path, nodes)
     assert best_point(result) is None
     assert "No point can be chosen" in write_sweep(result, tmp_path).read_text()
 
@@ -207,7 +166,7 @@ def test_points_of_a_step_without_a_teacher_are_points_all_the_same(tmp_path: Pa
         )
         for epochs in (10, 20)
     ]
-    result = _sweep(tmp_path, [VGG, *nodes], {"alone.epochs": (10, 20)})
+    result = sample_sweep(tmp_path, [VGG, *nodes], {"alone.epochs": (10, 20)})
     best = best_point(result)
     assert best is not None and best.name == "alone[epochs=20]"
     with (write_sweep(result, tmp_path).parent / "sweep.csv").open(newline="") as stream:
@@ -215,9 +174,9 @@ def test_points_of_a_step_without_a_teacher_are_points_all_the_same(tmp_path: Pa
 
 
 def test_equal_points_are_told_and_the_step_is_named_where_there_are_several(tmp_path: Path):
-    other = replace(_point(0, 1, 7), name="other", settings={}, validation=None)
-    nodes = [*(replace(node, validation=0.95) for node in _nodes((7,))), other]
-    page = write_sweep(_sweep(tmp_path, nodes), tmp_path).read_text()
+    other = replace(point(0, 1, 7), name="other", settings={}, validation=None)
+    nodes = [*(replace(node, validation=0.95) for node in sweep_nodes((7,))), other]
+    page = write_sweep(sample_sweep(tmp_path, nodes), tmp_path).read_text()
     assert "Best on the validation images: pupil: alpha = 0, temperature = 1" in page
     assert "the highest of 6 points (6 points share it; the first is taken)" in page
 
@@ -232,13 +191,13 @@ def test_a_swept_step_is_one_line_though_one_of_its_points_is_a_control(tmp_path
         for epochs in (3, 5)
     ]
     pupil = Node("pupil", "distill", ("vgg16",), 0.5, control="plain[epochs=3]")
-    result = _sweep(tmp_path, [VGG, pupil, *points], {"plain.epochs": (3, 5)})
+    result = sample_sweep(tmp_path, [VGG, pupil, *points], {"plain.epochs": (3, 5)})
     best = best_point(result)
     assert best is not None and best.name == "plain[epochs=3]"
 
 
 def test_a_warning_stands_above_the_points(tmp_path: Path):
-    nodes = _nodes((7,))
+    nodes = sweep_nodes((7,))
     nodes[1] = replace(nodes[1], measured={"warning": "Accuracy falls."})
-    page = write_sweep(_sweep(tmp_path, nodes), tmp_path).read_text()
+    page = write_sweep(sample_sweep(tmp_path, nodes), tmp_path).read_text()
     assert page.count("Accuracy falls.") == 1

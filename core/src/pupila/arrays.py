@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import struct
 import weakref
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, SupportsIndex
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila.damage import put_aside
+
+_OF_THE_PARSER = (ValueError, OverflowError, TypeError, SyntaxError, TokenError)
+"""What NumPy raises for a header that is damaged."""
+_OF_ARCHIVES = (BadZipFile, EOFError, KeyError, RuntimeError, struct.error, zlib.error)
 
 
 class Pixels:
@@ -68,7 +76,7 @@ def is_whole(path: Path, rows: int | None = None) -> bool:
     formats: Any = np.lib.format  # numpy does not type its functions
     try:
         array: NDArray[Any] = formats.open_memmap(path, mode="r")
-    except (ValueError, OverflowError, TypeError, SyntaxError, TokenError):  # of NumPy's parser
+    except _OF_THE_PARSER:
         whole = False
     else:
         whole = array.ndim > 0 and rows in (None, len(array))
@@ -104,3 +112,19 @@ def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
     if not rows or written != rows:
         raise ValueError(f"{written} rows were computed, where {rows} were expected")
     unfinished.replace(path)
+
+
+def read_archive(path: Path) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of a `.npz` file; None where it is missing, or damaged and put aside."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as stored:
+            return dict(stored)  # each is checked against its CRC
+    except (*_OF_THE_PARSER, *_OF_ARCHIVES):
+        pass
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of the disk; a damaged index leads before the beginning
+            raise
+    put_aside(path)
+    return None

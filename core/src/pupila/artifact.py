@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pupila.contract import InputContract, OutputContract
+from pupila.errors import PupilaError, few
 from pupila.measured import Measured
 
 RECORD_NAME = "artifact.json"
@@ -109,7 +110,7 @@ class Record(BaseModel):
     def _ships_one_of_its_files(self) -> Self:
         if self.shipped not in (None, *self.files):
             raise ValueError(
-                f"shipped is {self.shipped!r}, but the files are {list(self.files)}: name one of "
+                f"shipped is {self.shipped!r}, but the files are {few(self.files)}: name one of "
                 f"them"
             )
         return self
@@ -155,9 +156,18 @@ class Artifact:
         return [*own, *self.record.files]
 
     def file(self, suffix: str) -> Path:
-        """Return the one model file whose name ends in `suffix`."""
-        (found,) = (file for file in self.files if file.name.endswith(suffix))
-        return found
+        """Return the one model file whose name ends in `suffix`.
+
+        Raises:
+            PupilaError: there is none, or there are several.
+        """
+        found = [file for file in self.files if file.name.endswith(suffix)]
+        if len(found) != 1:
+            raise PupilaError(
+                f"The artifact in {str(self.path)!r} has {len(found)} files *{suffix}: expected "
+                f"one, as {self.format} has. Make it again."
+            )
+        return found[0]
 
     @property
     def size_bytes(self) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, few, joined
 from pupila.evaluation import Estimate
 from pupila.noninferiority import LEVEL, check_limit
 from pupila.roc import midranks
@@ -74,7 +74,7 @@ class ChanceCheck(BaseModel):
 
         `not above chance on 105 validation images (53 glaucoma, 52 normal): AUC 0.004, …`
         """
-        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        counts = joined(f"{count} {name}" for name, count in self.counts.items())
         shown = "above chance" if self.above else "not shown to be above chance"
         which = ", one of each patient" if self.one_each else ""
         on = f"{shown} on {self.images} {images} images{which} ({counts})"
@@ -123,7 +123,9 @@ def check_chance(
             f"those of images of {len(classes)} classes: expected (images, classes) and (images,)."
         )
     if len(truth) and not 0 <= truth.min() <= truth.max() < len(classes):
-        raise PupilaError(f"Labels {sorted(set(truth.tolist()))} are not those of {list(classes)}.")
+        raise PupilaError(
+            f"Labels {few(sorted(set(truth.tolist())))} are not those of {few(classes)}."
+        )
     if patients is not None:
         rows = _one_of_each(truth, np.asarray(patients))
         scores, truth = scores[rows], truth[rows]

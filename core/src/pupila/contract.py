@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pupila.errors import few
+
+MOST_PIXELS = 4096
+"""Rows or columns of an input image: no classifier takes more, and a record may say anything."""
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
@@ -29,8 +35,8 @@ class InputContract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(gt=0, description="Rows of the input image, in pixels.")
-    width: int = Field(gt=0, description="Columns of the input image, in pixels.")
+    height: int = Field(gt=0, le=MOST_PIXELS, description="Rows of the input image, in pixels.")
+    width: int = Field(gt=0, le=MOST_PIXELS, description="Columns of the input image, in pixels.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -49,9 +55,9 @@ class OutputContract(BaseModel):
     def _tells_classes_apart(self) -> OutputContract:
         if self.kind == "sigmoid" and len(self.classes) != 2:
             raise ValueError(
-                f"a sigmoid tells two classes apart, not {len(self.classes)}: {list(self.classes)}"
+                f"a sigmoid tells two classes apart, not {len(self.classes)}: {few(self.classes)}"
             )
-        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        twice = [name for name, count in Counter(self.classes).items() if count > 1]
         if twice:
             raise ValueError(f"class {twice[0]!r} is named twice")
         return self
@@ -80,7 +86,7 @@ class OutputContract(BaseModel):
     @property
     def _expectation(self) -> str:
         """What the outputs of an image must be, in words."""
-        columns = f"one column for each of {list(self.classes)}"
+        columns = f"one column for each of {few(self.classes)}"
         return {
             "softmax": f"{columns}, each in 0..1, and rows that sum to 1",
             "sigmoid": f"one column in 0..1, the probability of {self.classes[-1]!r}",

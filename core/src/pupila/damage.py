@@ -23,8 +23,8 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def put_aside(path: Path) -> None:
-    """Rename a file that cannot be read, and say so; whoever calls makes it again.
+def put_aside(path: Path, therefore: str = "it is made again") -> None:
+    """Rename a file that cannot be read, and say so; whoever calls makes it again, as a rule.
 
     What is said goes to the log `pupila`: a process that does a job sends it to the one that
     started it.
@@ -32,4 +32,4 @@ def put_aside(path: Path) -> None:
     aside = path.with_name(f"{path.name}.damaged-{uuid4().hex[:8]}")
     with suppress(FileNotFoundError):  # another process was first
         path.replace(aside)
-    _log.warning("%s is damaged: it is made again, and was put aside as %s.", path, aside.name)
+    _log.warning("%s is damaged: %s, and was put aside as %s.", path, therefore, aside.name)

@@ -88,7 +88,7 @@ def refusals_told(folder: Path) -> Generator[None]:
         raise PupilaError(sentence) from error
 
 
-def explained(error: Exception, folder: Path) -> str | None:
+def explained(error: BaseException, folder: Path) -> str | None:
     """Say which disk refused what, and what to do; None where an error has another reason."""
     number = _number(error)
     if number is None and _is_full(folder):
@@ -106,7 +106,7 @@ def _sentence(number: int, place: Path) -> str:
     return f"{_named(place)} {_REASONS[number]}{free}: {advice}."
 
 
-def _number(error: Exception) -> int | None:
+def _number(error: BaseException) -> int | None:
     """Return the number of a disk's error; that of a file which may not be read is none."""
     known = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
     if isinstance(error, OSError) and error.errno in known:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
+_SHOWN = 20
+"""Names that a message lists; there may be thousands of them."""
+
 
 class PupilaError(Exception):
     """A mistake in what the user gave us: shown as one message, exit code 2, never a traceback.
@@ -22,6 +25,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def no_class(field: str, name: str, classes: Collection[str]) -> str:
     """Say that a field names a class which the data does not have, and offer the nearest."""
     return (
-        f"{field} is {name!r}, which is none of the classes {list(classes)}."
-        f"{nearest(name, classes)}"
+        f"{field} is {name!r}, which is none of the classes {few(classes)}.{nearest(name, classes)}"
     )
+
+
+def few(names: Iterable[object]) -> str:
+    """Write names as a list, of which a long one ends early: `['a', 'b'] and 998 more`."""
+    kept = list(names)
+    return f"{kept[:_SHOWN]}{_others(kept)}"
+
+
+def joined(names: Iterable[object]) -> str:
+    """Write names in a row, of which a long one ends early: `a, b and 998 more`."""
+    kept = list(names)
+    return f"{', '.join(map(str, kept[:_SHOWN]))}{_others(kept)}"
+
+
+def _others(names: Collection[object]) -> str:
+    return f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""

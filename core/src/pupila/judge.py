@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
@@ -25,6 +28,7 @@ from pupila.evaluation import (
 from pupila.intervals import share
 from pupila.metrics import agreement, answers_of, checked, metrics_of
 from pupila.openset import OpenSetImages, judge_open_set
+from pupila.plain import misfits, plain
 from pupila.plugin import Runner
 from pupila.predictions import Predictions, checked_outputs, open_model
 from pupila.registry import installed
@@ -125,7 +129,8 @@ def measure(
     """
     threads = threads or model_threads()
     image = images.image(0, artifact.record.input)
-    with closing(open_model(artifact, threads)) as model:
+    runner = installed().runner(artifact.format)
+    with _figures_of(runner), closing(open_model(artifact, threads)) as model:
         latency = _latency(model, image, latency_repeats)
         return Measurement(
             artifact=artifact.digest,
@@ -161,7 +166,7 @@ def attempt(
     threads = threads or model_threads()
     pixels = dataset.pixels(artifact.record.input)
     images = np.stack([pixels[row] for row in range(len(dataset))])
-    with closing(runner.load()(artifact, threads)) as opened:
+    with _figures_of(runner), closing(runner.load()(artifact, threads)) as opened:
         model: OpenModel = opened
         startup = opened.startup() if isinstance(opened, OpenPage) else None
         latency = _latency(model, images[0], latency_repeats)
@@ -170,21 +175,35 @@ def attempt(
     answers = artifact.record.output.probabilities(outputs)
     columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
     other = source if runner == own else artifact
-    return Trial(
-        runtime=name,
-        cpu=cpu_name(),
-        images=len(dataset),
-        agreement=other
-        and agreement(
-            _title(other, own, artifact),
-            answers[:, columns],
-            predictions.of(other, dataset, progress),
-            dataset.patients,
-        ),
-        latency=latency,
-        peak_memory_bytes=memory,
-        startup=startup,
+    agreed = other and agreement(
+        _title(other, own, artifact),
+        answers[:, columns],
+        predictions.of(other, dataset, progress),
+        dataset.patients,
     )
+    with _figures_of(runner):
+        return Trial(
+            runtime=name,
+            cpu=cpu_name(),
+            images=len(dataset),
+            agreement=agreed,
+            latency=latency,
+            peak_memory_bytes=memory,
+            startup=startup,
+        )
+
+
+@contextmanager
+def _figures_of(runner: Runner) -> Generator[None]:
+    """Name the runner whose figures are not of the kind that `OpenModel` has."""
+    try:
+        yield
+    except ValidationError as error:
+        raise PupilaError(f"{_named(runner)} gives no such figures: {misfits(error)}.") from None
+
+
+def _named(runner: Runner) -> str:
+    return f"Runner {runner.name!r} of {installed().origin(runner).distribution}"
 
 
 def _title(other: Artifact, own: Runner, artifact: Artifact) -> str:
@@ -253,10 +272,19 @@ def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[flo
     """Time `repeats` inferences in milliseconds, fewer where they would take too long."""
     if repeats < 1:
         raise PupilaError(f"Latency cannot be measured in {repeats!r} repeats: give at least 1.")
-    times = model.latency_ms(image, min(repeats, _FEWEST_REPEATS))
+    times = _timed(model, image, min(repeats, _FEWEST_REPEATS))
     left_ms = _LATENCY_SECONDS * 1000 - sum(times)
     more = min(repeats - len(times), int(left_ms / max(float(np.median(times)), 1e-6)))
-    return times + model.latency_ms(image, more) if more > 0 else times
+    return times + _timed(model, image, more) if more > 0 else times
+
+
+class _Times(BaseModel):
+    latency_ms: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(min_length=1)
+
+
+def _timed(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
+    times: Any = model.latency_ms(image, repeats)
+    return _Times(latency_ms=plain(times)).latency_ms
 
 
 def _cost(artifact: Artifact, latency: Latency, memory: int | None) -> Cost:

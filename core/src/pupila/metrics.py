@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from pupila.artifact import Threshold, ThresholdRule
 from pupila.calibration import calibration
-from pupila.errors import PupilaError, no_class
+from pupila.errors import PupilaError, few, no_class
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 from pupila.intervals import Bools, Floats, Integers, members_of, share
 from pupila.roc import auc
@@ -101,7 +101,7 @@ def checked(
         raise PupilaError(
             f"Probabilities of the {what} images have shape {scores.shape}, labels {truth.shape}: "
             f"expected (images, {len(classes)}) and (images,), one column for each of "
-            f"{list(classes)}."
+            f"{few(classes)}."
         )
     if not len(truth):
         raise PupilaError(f"There is no {what} image to judge: give at least one.")
@@ -118,7 +118,7 @@ def checked(
     if len(strange):
         raise PupilaError(
             f"Label {int(truth[strange[0]])!r} of {what} image {int(strange[0])} is out of range: "
-            f"expected 0..{len(classes) - 1}, for {list(classes)}."
+            f"expected 0..{len(classes) - 1}, for {few(classes)}."
         )
     return scores, truth
 

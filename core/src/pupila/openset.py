@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, UNLABELLED, Dataset
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, few
 from pupila.evaluation import Acceptance, NearMiss, NegativeGroup, OpenSet
 from pupila.intervals import Floats, share
 from pupila.metrics import checked
@@ -98,7 +98,7 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(
-            f"Open-set evaluation accepts {accepts!r} of the classes {list(dataset.classes)}: it "
+            f"Open-set evaluation accepts {accepts!r} of the classes {few(dataset.classes)}: it "
             f"needs two classes, and `accepts` must be one of them."
         )
     test = dataset.frame[dataset.frame["split"] == "test"]

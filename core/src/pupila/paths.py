@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from pathlib import Path
 
 from pupila.errors import PupilaError
 
+_OF_THE_KERNEL = (("proc",), ("sys",))
+
 
 def is_special(path: Path) -> bool:
-    """Tell whether it leads to a pipe, a socket or a device: to read that may never end."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    """Tell whether it leads to a pipe, a socket or a device: to read that may never end.
+
+    So do files of the kernel, some of which wait for what will be written to them (`/proc/kmsg`).
+    """
+    if not path.exists() or path.is_dir():
+        return False
+    if not path.is_file():
+        return True
+    return not path.stat().st_size and path.resolve().parts[1:2] in _OF_THE_KERNEL
+
+
+def read_plain(path: Path) -> bytes:
+    """Return what a file holds that someone else may have put there.
+
+    Raises:
+        OSError: there is none, it may not be read, or it is a pipe or a device.
+    """
+    if is_special(path):
+        raise OSError(EINVAL, "it is a pipe or a device", str(path))
+    return path.read_bytes()
 
 
 def check_encoding(path: str) -> None:

@@ -146,10 +146,6 @@ class Loader(Plugin):
     produces: str
     """Empty for a loader that refuses all that it recognises: recipes are then told at once."""
     recognises: Callable[[Path], bool]
-    check: str | None = None
-    """Where the function is that judges the folder of an artifact of the format `produces` before
-    it is opened, as `"module:attribute"`: it raises `PupilaError` for what `load` would refuse as
-    unsafe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +162,10 @@ class Runner(Plugin):
     recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether it can compute with several threads."""
+    check: str | None = None
+    """Where the function `check(artifact: Artifact) -> None` is, as `"module:attribute"`. Before an
+    artifact of its format is taken over or opened, whoever made that, it raises `PupilaError` for
+    what would run code, or reach outside the model."""
 
 
 @dataclass(frozen=True, kw_only=True)

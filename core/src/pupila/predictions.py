@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from reprlib import repr as shortened
 
 import numpy as np
 from filelock import FileLock
@@ -17,7 +18,7 @@ from pupila.arrays import is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, few
 from pupila.plugin import Runner
 from pupila.registry import installed
 from pupila.requirements import versions
@@ -207,8 +208,11 @@ def checked_outputs(
     Raises:
         PupilaError: it does not.
     """
-    outputs = np.asarray(outputs, np.float32)
-    misfit = artifact.record.output.misfit(outputs, images)
+    try:
+        outputs = np.asarray(outputs, np.float32)
+        misfit = artifact.record.output.misfit(outputs, images)
+    except (TypeError, ValueError) as error:  # of rows that differ in length, of texts, of None
+        misfit = f"{shortened(outputs)}, which is no array of numbers ({error})"
     if misfit:
         raise PupilaError(
             f"Runner {runner.name!r} of {installed().origin(runner).distribution} answers with "
@@ -302,8 +306,8 @@ def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(
-            f"The model tells {list(classes)} apart, but the data is labelled "
-            f"{list(dataset.classes)}: both must name the same classes. Correct `classes` of the "
+            f"The model tells {few(classes)} apart, but the data is labelled "
+            f"{few(dataset.classes)}: both must name the same classes. Correct `classes` of the "
             f"teacher, or the labels of the data."
         )
     return [classes.index(name) for name in dataset.classes]

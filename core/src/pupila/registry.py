@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from pupila.artifact import Artifact
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, joined, nearest
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.paths import is_special
 from pupila.plugin import (
@@ -137,7 +137,7 @@ class PluginRegistry:
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
-            f" Installed: {', '.join(known) or 'none'}.{self.skipped()}"
+            f" Installed: {joined(known) or 'none'}.{self.skipped()}"
         )
 
     def formats(self) -> list[str]:
@@ -168,16 +168,16 @@ class PluginRegistry:
         )
 
     def check(self, artifact: Artifact) -> None:
-        """Refuse an artifact that the loader of its format would refuse as unsafe.
+        """Refuse an artifact that is not safe to open, as the runners of its format judge it.
 
-        Whoever opens an artifact that may have come from elsewhere asks this before.
+        Asked before an artifact is taken over, given to a step, or opened.
 
         Raises:
             PupilaError: it would run code, or reach outside the model.
         """
-        for loader in self.all(Loader):
-            if loader.check and loader.produces == artifact.format:
-                imported(loader.check)(artifact.path)
+        for runner in self.all(Runner):
+            if runner.check and runner.format == artifact.format:
+                imported(runner.check)(artifact)
 
     def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only plugin found, or the only one of them that the environment names.
@@ -193,7 +193,7 @@ class PluginRegistry:
         titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in found]
         says = f" {variable} is {written!r} now." if written else ""
         raise PupilaError(
-            f"{len(found)} {found[0].kind}s {what}: {', '.join(titles)}. Uninstall all but one, "
+            f"{len(found)} {found[0].kind}s {what}: {joined(titles)}. Uninstall all but one, "
             f"or name the one that is meant: {variable}={found[-1].name}.{says}"
         )
 
@@ -205,7 +205,7 @@ class PluginRegistry:
         names = [plugin.name for plugin in known]
         raise PupilaError(
             f"No {title} named {name!r}.{nearest(name, names)}"
-            f" Installed: {', '.join(names) or 'none'}.{self.skipped()}"
+            f" Installed: {joined(names) or 'none'}.{self.skipped()}"
         )
 
     def skipped(self) -> str:

@@ -15,23 +15,28 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Record
-from pupila.damage import read_json
+from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Origin, Record
+from pupila.damage import put_aside, read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.measured import Timings
+from pupila.paths import read_plain
+from pupila.plain import misfits, unwritable
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
+_SHARED_BYTES = 64 * 1024
+"""From this size on, a file that is there already is linked to."""
 _TIMINGS = TypeAdapter(Timings)
 
 
 class Store:
     """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
 
-    Nothing is made on disk before something is written.
+    A large file that several artifacts hold, the runtime of a site say, takes room once: each holds
+    a hard link to `root/files/<sha256>`. Nothing is made on disk before something is written.
     """
 
     def __init__(self, root: Path) -> None:
@@ -39,6 +44,7 @@ class Store:
         self._objects = root / "objects"
         self._ledger = root / "ledger"
         self._incoming = root / "incoming"
+        self._files = root / "files"
 
     @contextmanager
     def draft(self) -> Generator[Path]:
@@ -61,7 +67,8 @@ class Store:
         """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
 
         Raises:
-            PupilaError: the folder holds no file, or one named like the store's own record.
+            PupilaError: the folder holds no file, or one named like the store's own record, or a
+                field is not what a `Record` has.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -76,7 +83,7 @@ class Store:
                 f"{fields.get('origin')!r} wrote a file {own!r}, which is the name of one of the "
                 f"store's own: the plugin must give that file another name."
             )
-        made = Record(files=files, **fields)
+        made = _record(files, fields)
         text = made.model_dump_json(indent=2)
         record = Record.model_validate_json(text)  # as every later reader will see it
         (folder / RECORD_NAME).write_text(text)
@@ -107,6 +114,7 @@ class Store:
             target.rename(self._incoming / uuid4().hex)  # collected later
         if not target.exists():
             self._objects.mkdir(parents=True, exist_ok=True)
+            self._share(folder)
             _sync(folder)
             try:
                 folder.rename(target)
@@ -114,7 +122,54 @@ class Store:
                 if not target.exists():
                     raise
             _sync_one(self._objects)
+        elif (folder / TIMINGS_NAME).is_file() and not (target / TIMINGS_NAME).exists():
+            (folder / TIMINGS_NAME).rename(target / TIMINGS_NAME)  # those from before were damaged
         return target
+
+    def _share(self, folder: Path) -> None:
+        """Replace the large files of a draft by links to the same ones of other artifacts.
+
+        What cannot be linked stays a copy: the disk may know no hard links, or no more of one file.
+        """
+        for file in folder.rglob("*"):
+            if file.is_symlink() or not file.is_file() or file.stat().st_size < _SHARED_BYTES:
+                continue
+            sha256 = digest_file(file)
+            shared = self._files / sha256
+            with suppress(OSError):
+                if shared.is_file() and digest_file(shared) != sha256:
+                    shared.unlink()  # damaged: who links to it is made again
+                if shared.is_file() and not shared.samefile(file):
+                    link = file.with_name(f".link-{uuid4().hex}")
+                    os.link(shared, link)
+                    link.replace(file)
+                elif not shared.exists():
+                    self._files.mkdir(exist_ok=True)
+                    os.link(file, shared)
+
+    def artifacts(self) -> list[Path]:
+        """Return the folders of all artifacts."""
+        return sorted(self._objects.glob("*"))
+
+    def notes(self) -> list[Path]:
+        """Return the files of the ledger, each named by its key."""
+        return sorted(filter(_is_note, self._ledger.glob("*")))
+
+    def shared(self) -> list[Path]:
+        """Return the files that artifacts link to."""
+        return sorted(self._files.glob("*"))
+
+    def leftovers(self) -> list[Path]:
+        """Return what writers that were killed have left, and what was put aside as damaged."""
+        aside = (each for each in self._ledger.glob("*") if not _is_note(each))
+        return sorted([*self._incoming.glob("*"), *aside, *self._objects.glob("*/*.damaged-*")])
+
+    def discard(self, artifact: Path) -> None:
+        """Remove an artifact's folder: a reader sees the whole of it or nothing."""
+        self._incoming.mkdir(exist_ok=True)
+        going = self._incoming / uuid4().hex
+        artifact.rename(going)
+        shutil.rmtree(going, ignore_errors=True)
 
     def path_of(self, digest: str) -> Path:
         """Return where the artifact of that digest lies, or would."""
@@ -129,7 +184,11 @@ class Store:
         path = self.path_of(digest)
         if not is_artifact(path):
             raise PupilaError(f"No artifact {digest!r} in {self.root}.")
-        return _checked(path, digest, "run again to have it remade")
+        artifact = _checked(path, digest, "run again to have it remade")
+        timings = path / TIMINGS_NAME
+        if timings.is_file() and _timings(path) is None:
+            put_aside(timings, "the times that were measured are left out")
+        return artifact
 
     def _is_whole(self, digest: str) -> bool:
         try:
@@ -139,12 +198,42 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return what was noted under `key`; None where nothing was, or nothing can be read."""
-        return read_json(self._ledger / f"{key}.json")
+        """Return what was noted under `key`; None where nothing was, or nothing can be read.
+
+        The time of the file is that of its last use.
+        """
+        file = self._ledger / f"{key}.json"
+        with suppress(OSError):
+            os.utime(file)
+        return read_json(file)
 
     def note(self, key: str, value: dict[str, Any]) -> None:
         """Note a JSON value under `key`, replacing what was there."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
+
+
+def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
+    """Return the record of what a plugin made, if all that it says of it is as it must be."""
+    origin: Origin | None = fields.get("origin")
+    who = f"{origin.plugin} of {origin.distribution}" if origin else "A plugin"
+    try:
+        made = Record(files=files, **fields)
+    except ValidationError as error:
+        raise PupilaError(
+            f"{who} does not say as it must what it made: {misfits(error)}. Correct the Product "
+            "that it returns."
+        ) from None
+    wrong = unwritable(made.measured)
+    if wrong:
+        raise PupilaError(
+            f"{who} measured what cannot be kept: {wrong}. Correct `measured` of the Product that "
+            "it returns."
+        )
+    return made
+
+
+def _is_note(file: Path) -> bool:
+    return file.suffix == ".json" and not file.name.startswith(".")
 
 
 def is_artifact(folder: Path) -> bool:
@@ -169,7 +258,7 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
     """Return the artifact in a folder; `digest` is what it must have."""
     written = folder / RECORD_NAME
     try:
-        record = Record.model_validate_json(written.read_text())
+        record = Record.model_validate_json(read_plain(written))
     except (ValueError, OSError):
         raise PupilaError(f"{written} was altered: it is no record; {advice}.") from None
     if digest not in (None, digest_of(record)):
@@ -178,19 +267,30 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
             f"digest is not its name; {advice}."
         )
     for name, expected in record.files.items():
-        file = folder / name
-        if not _lies_below(name) or not file.is_file() or digest_file(file) != expected:
-            raise PupilaError(f"{file} was altered or lost: {advice}.")
+        if not _is_unaltered(folder, name, expected):
+            raise PupilaError(f"{folder / name} was altered or lost: {advice}.")
     return Artifact(folder, digest_of(record), _timed(record, folder))
+
+
+def _is_unaltered(folder: Path, name: str, expected: str) -> bool:
+    file = folder / name
+    try:
+        return _lies_below(name) and file.is_file() and digest_file(file) == expected
+    except OSError:  # its name is too long for any file, say
+        return False
 
 
 def _timed(record: Record, folder: Path) -> Record:
     """Return a record with what a clock measured, where that lies beside it and can be read."""
+    timings = _timings(folder)
+    return record.model_copy(update={"measured": record.measured.timed(timings or {})})
+
+
+def _timings(folder: Path) -> Timings | None:
     try:
-        timings = _TIMINGS.validate_json((folder / TIMINGS_NAME).read_bytes())
+        return _TIMINGS.validate_json(read_plain(folder / TIMINGS_NAME))
     except (OSError, ValueError):
-        return record
-    return record.model_copy(update={"measured": record.measured.timed(timings)})
+        return None
 
 
 def _lies_below(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Texts of others, a class name or a reason, as a terminal may be given them."""
+"""Texts of others, a class name or a reason, as a terminal and pages may be given them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067
 def printable(text: str) -> str:
     r"""Return a text with every control character written out, as `\x1b`.
 
-    A terminal obeys such characters: they move the cursor, rewrite lines, set titles. Lone
-    surrogates, which names of files on disk may hold, are written out too.
+    A terminal obeys such characters: they move the cursor, rewrite lines, set titles; a page writes
+    what follows, figures too, from right to left. Lone surrogates, which names of files on disk
+    may hold, are written out too.
     """
     if text.isprintable():
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pupila_flows import stopping
 from pupila_flows.printable import printable
 
 
@@ -58,14 +59,19 @@ class Terminal:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._stopped = False
 
     def update(self, title: str, done: int, total: int, what: str) -> None:
+        if self._stopped:
+            return
         if title not in self._tasks:
             self._tasks[title] = self._bars.add_task(_text(title), what="")
         line = _text(what.partition("\n")[0])
         self._bars.update(self._tasks[title], completed=done, total=total, what=line)
 
     def finish(self, title: str, outcome: str) -> None:
+        if self._stopped:
+            return
         if title in self._tasks:
             self._bars.remove_task(self._tasks.pop(title))
         self._bars.console.print(f"[bold]{_text(title)}[/] {printable(outcome)}", highlight=False)
@@ -73,12 +79,16 @@ class Terminal:
     @contextmanager
     def shown(self) -> Generator[None]:
         """Draw the bars for as long as the block lasts, and make this the current display."""
-        token = current_display.set(self)
+        token, stop = current_display.set(self), stopping.current()
         try:
-            with self._bars:
+            with self._bars, stop.clearing(self._clear) if stop else nullcontext():
                 yield
         finally:
             current_display.reset(token)
+
+    def _clear(self) -> None:
+        self._stopped = True
+        self._bars.stop()
 
 
 current_display: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)

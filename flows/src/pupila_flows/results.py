@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
 from pupila.chance import ChanceCheck
+from pupila.errors import joined
 from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
 from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
@@ -380,7 +381,7 @@ class RunResult(_Model):
             unclear = [each.entry for each in self.gate.artifacts if each.verdict != "pass"]
             return (
                 "Nothing is published: the gate cannot tell yet whether "
-                f"{', '.join(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "
+                f"{joined(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "
                 "the report says what would tell."
             )
         publication = self.publication

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.contract import OutputContract, OutputKind
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, joined, nearest
 from pupila.store import write_atomically
 
 PREFIX = "shelf:"
@@ -95,7 +95,7 @@ class Shelf:
             known = self.names()
             raise PupilaError(
                 f"No teacher {name!r} on the shelf {str(self.root)!r}.{nearest(name, known)} "
-                f"There: {', '.join(known) or 'none'}. `pupila teacher add FILE --name {name}` "
+                f"There: {joined(known) or 'none'}. `pupila teacher add FILE --name {name}` "
                 "puts it there."
             ) from None
         return self._read(name, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ DEFAULT = ".pupila"
 _NEEDED_BYTES = 100_000_000
 """Free, for a run to begin: Prefect's database, logs and a report take 20 MB, a small model's
 checkpoints and exports the rest. How large teachers and images become is known later."""
+_NEARLY_FULL = 0.9
+_MB = 1_000_000
 _TITLE_CHARACTERS = 120
 """Of the name of a log file; file systems take 255 bytes."""
 
@@ -60,6 +63,49 @@ class Workspace:
         with refusals_told(self.root):
             yield
 
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Keep `pupila gc` away while the block lasts; where it is at work, wait until it is done.
+
+        Others may use the workspace at the same time. Who dies holds nothing.
+        """
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Let nobody use the workspace while the block lasts.
+
+        Raises:
+            PupilaError: somebody does.
+        """
+        try:
+            with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield
+        except BlockingIOError:
+            raise PupilaError(
+                f"A run or another command is at work in {str(self.root)!r}: try again when it has "
+                "ended."
+            ) from None
+
+    @contextmanager
+    def _locked(self, how: int) -> Generator[None]:
+        with self.lock("workspace").open("a+") as file:  # NFS wants to read, to share a lock
+            fcntl.flock(file, how)
+            yield
+
+    @property
+    def nearly_full(self) -> str | None:
+        """How full the disk is, in a sentence, from nine tenths on."""
+        usage = shutil.disk_usage(self.root)
+        part = 1 - usage.free / usage.total if usage.total else 0
+        if part < _NEARLY_FULL:
+            return None
+        return (
+            f"The disk of {str(self.root)!r} is {part:.0%} full, with {usage.free / _MB:,.0f} MB "
+            "left: `pupila du` tells what takes room, and `pupila gc` frees some."
+        )
+
     @property
     def store(self) -> Store:
         return Store(self.root / "store")
@@ -86,6 +132,11 @@ class Workspace:
                 folder.mkdir()
                 return folder
         raise AssertionError("there is always a next number")
+
+    @staticmethod
+    def jobs_of(run: Path) -> Path:
+        """Return the file in a run's folder that lists the keys of its jobs."""
+        return run / "jobs.json"
 
     def asked(self, test: str) -> Path:
         """Folder with a file for each different answer to these test images that was judged."""
@@ -123,15 +174,14 @@ class Workspace:
     def configure_prefect(self) -> None:
         """Set Prefect up for this workspace, before it is first imported.
 
-        Its own database, no telemetry, and patience with its temporary server, which is not to
-        tell the terminal that it was ended amid its work; what the user has set stays as it is.
+        Its own database, no telemetry, and none of Prefect's temporary servers, which anybody may
+        talk to: ours is `station.temporary`. What the user has set stays as it is.
         """
         defaults = {
             "PREFECT_HOME": str(self.root / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-            "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         }
         for name, value in defaults.items():
             os.environ.setdefault(name, value)

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tf_keras
 
 from pupila import PupilaError
 from pupila.keras_files import import_keras
@@ -54,30 +55,64 @@ def packed_weights(path: Path) -> Path:
     return path / "model.h5"
 
 
-def wide(units: int) -> Any:
-    keras = import_keras()
+def small(keras: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([layers.Input((32, 32, 3)), layers.Flatten(), layers.Dense(units)])
+    return keras.Sequential(
+        [
+            layers.Input((32, 32, 3)),
+            layers.UpSampling2D(2),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(2),
+        ]
+    )
+
+
+def with_config(path: Path, keras: Any, old: str, new: str) -> Path:
+    """Save a small model, and alter its config: the weights remain those of the small one."""
+    small(keras).save(path)
+    if path.suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            config = str(file.attrs["model_config"])
+            assert old in config
+            file.attrs["model_config"] = config.replace(old, new)
+        return path
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert old.encode() in members["config.json"]
+    members["config.json"] = members["config.json"].replace(old.encode(), new.encode())
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+WIDE = '"units": 2,', '"units": 400000000,'
+"""Keras would make the layer's weights before it sees that the file has no such."""
+LARGE = '"size": [2, 2]', '"size": [4000, 4000]'
 
 
 def a_wide_layer(path: Path) -> Path:
-    """Keras would make the layer's weights before it sees that the file has no such."""
-    wide(2).save(path / "small.keras")
-    with zipfile.ZipFile(path / "small.keras") as small:
-        members = {name: small.read(name) for name in small.namelist()}
-    members["config.json"] = members["config.json"].replace(b'"units": 2,', b'"units": 400000,')
-    with zipfile.ZipFile(path / "model.keras", "w") as large:
-        for name, content in members.items():
-            large.writestr(name, content)
-    return path / "model.keras"
+    return with_config(path / "model.keras", import_keras(), *WIDE)
 
 
 def a_wide_layer_in_hdf5(path: Path) -> Path:
-    wide(2).save(path / "model.h5")
-    with h5py.File(path / "model.h5", "a") as file:
-        config = str(file.attrs["model_config"])
-        file.attrs["model_config"] = config.replace('"units": 2,', '"units": 400000,')
-    return path / "model.h5"
+    return with_config(path / "model.h5", import_keras(), *WIDE)
+
+
+def a_wide_layer_of_keras_2(path: Path) -> Path:
+    return with_config(path / "model.keras", tf_keras, *WIDE)
+
+
+def a_wide_layer_of_keras_2_in_hdf5(path: Path) -> Path:
+    return with_config(path / "model.h5", tf_keras, *WIDE)
+
+
+def a_large_map(path: Path) -> Path:
+    return with_config(path / "model.keras", import_keras(), *LARGE)
+
+
+def a_large_map_of_keras_2(path: Path) -> Path:
+    return with_config(path / "model.h5", tf_keras, *LARGE)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +122,12 @@ def a_wide_layer_in_hdf5(path: Path) -> Path:
         (metadata, "its metadata.json would take 268,435,456 bytes"),
         (weights, r"bytes and would take 536,87\d,\d+: more than 50 times"),
         (another_member, r"bytes and would take 536,87\d,\d+: more than 50 times"),
-        (a_wide_layer, "would take 4,916,800,000: more than 50 times"),
-        (a_wide_layer_in_hdf5, "would take 4,916,800,000: more than 50 times"),
+        (a_wide_layer, "would take 6,400,000,000: more than 50 times"),
+        (a_wide_layer_in_hdf5, "would take 6,400,000,000: more than 50 times"),
+        (a_wide_layer_of_keras_2, "would take 6,400,000,000: more than 50 times"),
+        (a_wide_layer_of_keras_2_in_hdf5, "would take 6,400,000,000: more than 50 times"),
+        (a_large_map, "gives 196,608,000,000 bytes"),
+        (a_large_map_of_keras_2, "gives 196,608,000,000 bytes"),
         (packed_weights, "bytes and would take 4,294,967,296: more than 50 times"),
     ],
 )

@@ -23,6 +23,7 @@ from pupila.testing import draw_images, keras_artifact, read_images, run_step, s
 from pupila_site import page
 
 INPUT = InputContract(height=48, width=64)
+WAIT_MS = 90_000
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
@@ -50,6 +51,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 Made = Callable[..., Artifact]
+Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +110,7 @@ Serving = Callable[[Path], AbstractContextManager[Served]]
 @contextmanager
 def _serving(folder: Path) -> Generator[Served]:
     """Run `pupila serve` on a site."""
-    command = [sys.executable, "-c", "from pupila_flows.cli.main import main; main()"]
+    command = [sys.executable, "-m", "pupila_flows"]
     arguments = ["serve", str(folder), "--port", "0", "--workspace", str(folder.parent)]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -149,3 +151,22 @@ def browser() -> Iterator[Any]:
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Open a page in a profile of its own."""
+    contexts: list[Any] = []
+
+    def open_page(url: str, **options: Any) -> Any:
+        contexts.append(browser.new_context(**{"locale": "en-GB"} | options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(url)
+        if url != "about:blank":
+            page.wait_for_selector("#model option", state="attached")  # it can be dropped on
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

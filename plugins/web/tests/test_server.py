@@ -92,3 +92,10 @@ def test_without_isolation_its_headers_are_missing(folder: Path):
 
 def test_only_this_machine_is_listened_to(server: Server):
     assert urlsplit(server.origin).hostname == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", ""])
+def test_a_page_whose_name_leads_here_reads_nothing(server: Server, host: str):
+    connection = HTTPConnection(urlsplit(server.origin).netloc, timeout=10)
+    connection.request("GET", "/images.bin", headers={"Host": host})
+    assert connection.getresponse().status == 421

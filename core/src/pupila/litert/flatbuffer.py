@@ -6,6 +6,7 @@ read from the file as they are asked. The file must be sound: LiteRT verifies it
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, joined
 
+_MOST_BYTES = 1 << 33
+"""Of all tensors: ten times those of the largest classifiers."""
+_OF_ONE_BYTE = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
 ABSENT = -1
 """Index of an optional tensor that an operator is not given."""
 
@@ -62,32 +66,50 @@ def parse_model(content: bytes | mmap.mmap) -> Any:
     return import_schema().Model.GetRootAs(content)
 
 
-def check_operators(content: bytes | mmap.mmap) -> None:
-    """Refuse a flatbuffer that names operators other than LiteRT's own, before it is opened.
+def check_model(content: bytes | mmap.mmap) -> None:
+    """Refuse a flatbuffer with operators other than LiteRT's own, or too large for any computer.
 
     A custom operator is code of whichever program runs the file: with TensorFlow in the process,
     those called Flex are all of its operations, which write files too.
 
     Raises:
-        PupilaError: it has some, which the message names.
+        PupilaError: it has some, which the message names; or its tensors take too much memory.
         ValueError: it is broken.
     """
     try:
         model = parse_model(content)
-        codes = [model.OperatorCodes(number) for number in range(model.OperatorCodesLength())]
-        custom = {
-            (code.CustomCode() or b"without a name").decode(errors="replace")
-            for code in codes
-            if code.CustomCode()
-            or operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode()) == "CUSTOM"
-        }
-    except (struct.error, IndexError, TypeError, ValueError) as error:
-        raise ValueError("the model's operators cannot be read, it is damaged") from error
+        custom = sorted(_custom_operators(model))
+        size = sum(_bytes(tensor) for graph in subgraphs(model) for tensor in tensors(graph))
+    except (struct.error, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError("the model's graph cannot be read, it is damaged") from error
     if custom:
         raise PupilaError(
-            f"The flatbuffer has the operators {', '.join(sorted(custom))}, which are not LiteRT's "
-            "own: refused. Export the model with built-in operators alone."
+            f"The flatbuffer has the operators {joined(custom)}, which are not LiteRT's own: "
+            "refused. Export the model with built-in operators alone."
         )
+    if size > _MOST_BYTES:
+        raise PupilaError(
+            f"The flatbuffer has tensors of {size:,} bytes together: expected at most "
+            f"{_MOST_BYTES:,}, of one image. Export the model again."
+        )
+
+
+def _custom_operators(model: Any) -> set[str]:
+    codes = map(model.OperatorCodes, range(model.OperatorCodesLength()))
+    return {
+        (code.CustomCode() or b"without a name").decode(errors="replace")
+        for code in codes
+        if code.CustomCode()
+        or operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode()) == "CUSTOM"
+    }
+
+
+def _bytes(tensor: Any) -> int:
+    """Return about what a tensor takes in memory: its numbers are mostly of one or four bytes."""
+    shape = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
+    if min(shape, default=0) < 0:
+        raise ValueError(f"it has a tensor of the shape {shape}")
+    return math.prod(shape) * (1 if tensor_type(tensor) in _OF_ONE_BYTE else 4)
 
 
 def subgraphs(model: Any) -> Iterator[Any]:

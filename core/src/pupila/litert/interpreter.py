@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.arrays import Pixels
-from pupila.litert.flatbuffer import check_operators, map_file
+from pupila.litert.flatbuffer import check_model, map_file
 from pupila.litert.tensor_io import TensorIO
 from pupila.runtime import Progress
 
@@ -42,7 +42,7 @@ class Interpreter:
     ) -> None:
         litert: Any = import_module("ai_edge_litert.interpreter")
         is_content = isinstance(flatbuffer, bytes)
-        check_operators(flatbuffer if is_content else map_file(flatbuffer))
+        check_model(flatbuffer if is_content else map_file(flatbuffer))
         kernels = litert.OpResolverType
         self._interpreter: Any = litert.Interpreter(
             model_path=None if is_content else str(flatbuffer),

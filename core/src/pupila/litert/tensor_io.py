@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila.litert.flatbuffer import check_operators, map_file
+from pupila.litert.flatbuffer import check_model, map_file
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
     Raises:
         PupilaError: it has operators that are not LiteRT's own.
     """
-    check_operators(map_file(flatbuffer))
+    check_model(map_file(flatbuffer))
     litert: Any = import_module("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(model_path=str(flatbuffer))
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()

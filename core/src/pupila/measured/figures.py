@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from pupila.evaluation import Estimate
+from pupila.plain import plain
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -87,9 +88,9 @@ _Place = tuple[str | int, ...]
 class Measured(Mapping[str, Any]):
     """Figures by name, as JSON values; immutable.
 
-    It is put together from models, and from mappings of figures that have no model; of two figures
-    of one name the last counts. Several models may lie in it side by side: a student that was
-    distilled has a `TrainingSummary` and a `TeacherAgreement`.
+    It is put together from models, and from mappings of figures that have no model, whose numbers
+    may be NumPy's; of two figures of one name the last counts. Several models may lie in it side by
+    side: a student that was distilled has a `TrainingSummary` and a `TeacherAgreement`.
 
     The JSON is what is kept, digested and published. Models are views of it, so an artifact that
     another version or another package wrote is never refused: what does not look like a model is
@@ -112,7 +113,7 @@ class Measured(Mapping[str, Any]):
     def _put(self, figures: Mapping[str, Any], clock: set[_Place]) -> None:
         """Add figures; those of a name that is there already are replaced."""
         self._clock = {place for place in self._clock if place[0] not in figures} | clock
-        self._figures |= figures
+        self._figures |= plain(dict(figures))
 
     @property
     def timings(self) -> Timings:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila.damage import put_aside
+from pupila.arrays import read_archive
 from pupila.store import write_atomically
 
 Arrays = list[NDArray[Any]]
@@ -56,7 +54,7 @@ class Checkpoint:
 
     def restore(self, model: Any) -> Course:
         """Put model and optimizer into the saved state; return a new course if there is none."""
-        stored = self._read()
+        stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:
             return Course()
@@ -64,17 +62,6 @@ class Checkpoint:
         model.optimizer.build(model.trainable_variables)
         assign(model.optimizer, _group(stored, "optimizer"))
         return Course(state["history"], _group(stored, "best"), state["seconds"])
-
-    def _read(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays of the file; none where it is missing, or damaged and put aside."""
-        if not self.path.exists():
-            return {}
-        try:
-            with np.load(self.path) as stored:
-                return dict(stored)  # each is checked against its CRC
-        except (ValueError, EOFError, BadZipFile, zlib.error):
-            put_aside(self.path)
-            return {}
 
 
 def snapshot(model: Any) -> Arrays:

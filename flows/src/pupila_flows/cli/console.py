@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,21 +17,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(as_json: bool) -> Generator[None]:
-    """Show progress on standard error, nothing for programs; end well when stopped or broken."""
+    """Show progress on standard error, nothing for programs; end well when broken."""
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
     from pupila_flows.progress import Terminal
 
-    shown = nullcontext() if as_json else Terminal(Console(stderr=True)).shown()
+    shown = nullcontext() if as_json else Terminal(Console(file=sys.stderr)).shown()
     warnings, core = _Warnings(logging.WARNING), logging.getLogger("pupila")
     core.addHandler(warnings)
     try:
         with shown:
             yield
-    except KeyboardInterrupt:
-        say("stopped; what was finished is kept, and the same command goes on.", file=sys.stderr)
-        _leave(130)
     except ChildFailed as failure:
         say(f"error: {failure}", file=sys.stderr)
         sys.exit(1)
@@ -48,21 +43,9 @@ class _Warnings(logging.Handler):
         say(f"warning: {record.getMessage()}", file=sys.stderr)
 
 
-def _leave(code: int) -> None:
-    """End at once, after what is registered to be done at the end.
-
-    Prefect's threads would first tell of every task to a temporary server that has gone: seven
-    seconds each.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - as multiprocessing does
-    os._exit(code)
-
-
 def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
-    """Print texts for people; what a terminal would obey in them is written out."""
-    print(*(printable(str(text)) for text in texts), sep=sep, file=file)
+    """Print texts for people, at once; what a terminal would obey in them is written out."""
+    print(*(printable(str(text)) for text in texts), sep=sep, file=file, flush=True)
 
 
 def say_if_synthetic(data: Path) -> None:
@@ -93,8 +76,11 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
-class _LogFile(logging.FileHandler):
-    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails."""
+class LogFile(logging.FileHandler):
+    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails.
+
+    Prefect would take a handler whose name begins with an underscore for none of ours.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
         del record
@@ -112,7 +98,7 @@ def logged_to(path: Path) -> Generator[None]:
     that must happen inside the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(path)
+    handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.root.addHandler(handler)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pupila.errors import PupilaError
-from pupila_flows.cli import du, evaluate, registry, station, teacher
+from pupila_flows.cli import du, evaluate, gc, registry, station, teacher
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
 from pupila_flows.cli.options import HERE, AsJson, DataPath, RecipeFile, Settings, WorkspaceFolder
+from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
     from pupila_flows.plan.plan import Plan
@@ -33,6 +35,7 @@ app.add_typer(station.app, name="station")
 registry.add_to(app)
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="du")(du.show)
+app.command(name="gc")(gc.collect)
 
 
 def main() -> None:
@@ -194,7 +197,8 @@ def serve(
     """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
     from pupila_flows.cli import serve
 
-    serve.serve(serve.find_site(site, workspace), port, partial(print, flush=True))
+    say_when_stopped("stopped; the site is served no longer.")
+    serve.serve(serve.find_site(site, workspace), port, say)
 
 
 def _changes(recipe: Path, settings: list[str] | None) -> Changes:
@@ -217,6 +221,7 @@ def _run(
     from pupila_flows.cli.console import logged_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
+    from pupila_flows.station.temporary import TemporaryServer
     from pupila_flows.teachers import Shelf
     from pupila_flows.workspace import Workspace
 
@@ -231,9 +236,12 @@ def _run(
         _print_gate_of(plan)
     place.configure_prefect()
     with working(as_json), place.writing(), logged_to(place.root / "logs" / "prefect.log"):
+        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(place)
         from pupila_flows.run.flow import RunFailed, compress, sweep
         from pupila_flows.run.prepare import DataRefused
 
+        if server:
+            server.wait(partial(say, file=sys.stderr))
         flow = sweep if sweeps else compress
         try:
             path, failed = Path(flow(str(recipe.resolve()), str(place.root), changes)), False

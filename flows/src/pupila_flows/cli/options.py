@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pupila.errors import PupilaError
 from pupila_flows.workspace import DEFAULT
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
@@ -28,3 +30,21 @@ DataPath = Annotated[
     Path, typer.Argument(help="Class-per-folder tree or CSV manifest.", show_default=False)
 ]
 HERE = Path(DEFAULT)
+Keep = Annotated[
+    str, typer.Option(help="What was used since stays, as in 12h, 30d or 8w.", metavar="TIME")
+]
+_SECONDS = {"h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def seconds_of(text: str) -> float:
+    """Return a time like `30d` in seconds.
+
+    Raises:
+        PupilaError: it is none.
+    """
+    found = re.fullmatch(r"(\d{1,6})([hdw])", text, flags=re.ASCII)
+    if not found:
+        raise PupilaError(
+            f"--keep is {text!r}: give a number and h, d or w for hours, days or weeks, as in 30d."
+        )
+    return int(found[1]) * _SECONDS[found[2]]

@@ -67,7 +67,9 @@ def publish(
     from pupila_flows.workspace import Workspace
 
     signed = _signed(override, by, reason)
-    publication = publish_past(Workspace.at(workspace), run, registry, signed)
+    place = Workspace.at(workspace)
+    with place.in_use():
+        publication = publish_past(place, run, registry, signed)
     if as_json:
         print(publication.model_dump_json())
     else:

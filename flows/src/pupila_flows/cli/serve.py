@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -11,6 +14,7 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pupila.errors import PupilaError
 from pupila_flows.workspace import Workspace
@@ -19,6 +23,12 @@ HOST = "127.0.0.1"
 HEADERS = "_headers"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
+"""What may stand in `Host`: another name that leads here is a page's that wants to read us."""
+_HEADER = re.compile(r" *([\w-]+): ([\x20-\x7e]+)", re.ASCII)
+_SECONDS = 10.0
+"""For a whole request to come, and for each 64 kB of an answer to be taken."""
+_CONNECTIONS = 64
 
 
 def find_site(name: str, workspace: Path) -> Path:
@@ -45,14 +55,15 @@ def read_headers(site: Path) -> dict[str, str]:
     Raises:
         PupilaError: a line is no header, or the headers are of other files.
     """
-    first, *lines = (site / HEADERS).read_text().splitlines() or [""]
-    headers = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
-    if first != "/*" or len(headers) != len(lines):
+    text = (site / HEADERS).read_bytes().decode("latin-1")
+    first, *lines = text.split("\n") if text else [""]
+    found = [_HEADER.fullmatch(line.rstrip()) for line in lines if line.strip()]
+    if first.rstrip() != "/*" or not all(found):
         raise PupilaError(
             f"{str(site / HEADERS)!r} cannot be read: expected a line '/*', and after it a line "
             f"'  Name: value' for each header."
         )
-    return headers
+    return {each[1]: each[2] for each in found if each}
 
 
 def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
@@ -66,15 +77,19 @@ def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
         server.serve_forever()
 
 
-def open_server(site: Path, port: int) -> ThreadingHTTPServer:
+def open_server(
+    site: Path, port: int, seconds: float = _SECONDS, connections: int = _CONNECTIONS
+) -> ThreadingHTTPServer:
     """Return a server of the site on a loopback port, any free one where `port` is 0.
+
+    It has so many `seconds` for a request, and takes so many `connections` at once.
 
     Raises:
         PupilaError: the port is taken, or not to be had.
     """
-    handler = partial(_Handler, read_headers(site), directory=str(site))
+    handler = partial(_Handler, read_headers(site), seconds, directory=str(site.resolve()))
     try:
-        return ThreadingHTTPServer((HOST, port), handler)
+        return _Server((HOST, port), handler, connections)
     except OSError as error:
         reason = "it is taken" if error.errno == errno.EADDRINUSE else error.strerror
         raise PupilaError(
@@ -82,8 +97,34 @@ def open_server(site: Path, port: int) -> ThreadingHTTPServer:
         ) from None
 
 
+class _Server(ThreadingHTTPServer):
+    """Closes at once what comes while so many connections are open."""
+
+    def __init__(self, address: tuple[str, int], handler: Any, connections: int) -> None:
+        self._places = threading.BoundedSemaphore(connections)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that breaks off, or takes too long."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "pupila", ""
     extensions_map = {  # noqa: RUF012 - as the base class declares it
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript; charset=utf-8",
@@ -92,9 +133,64 @@ class _Handler(SimpleHTTPRequestHandler):
         ".tflite": "application/octet-stream",
     }
 
-    def __init__(self, headers: dict[str, str], *request: Any, directory: str) -> None:
-        self._site_headers = headers
+    def __init__(
+        self, headers: dict[str, str], seconds: float, *request: Any, directory: str
+    ) -> None:
+        self._site_headers, self._seconds = headers, seconds
         super().__init__(*request, directory=directory)
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self._seconds)
+
+    def handle_one_request(self) -> None:
+        """Answer a request, if the whole of it comes in time."""
+        self._watch = threading.Timer(self._seconds, self._break_off)
+        self._watch.daemon = True
+        self._watch.start()
+        try:
+            super().handle_one_request()
+        finally:
+            self._watch.cancel()
+
+    def _break_off(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def parse_request(self) -> bool:
+        """Read a request, and refuse those that no browser of this site makes."""
+        if not super().parse_request():
+            return False
+        self._watch.cancel()
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or not _OURS.fullmatch(hosts[0].strip()):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            return False
+        if self.command not in ("GET", "HEAD"):
+            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
+            return False
+        if "Transfer-Encoding" in self.headers or self.headers.get("Content-Length", "0") != "0":
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return True
+
+    def send_head(self) -> Any:
+        """Begin the answer; what is no file below the site, or hidden in it, is not there."""
+        if not self._may_be_shown():
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+        return super().send_head()
+
+    def _may_be_shown(self) -> bool:
+        try:
+            names = unquote(urlsplit(self.path).path, errors="strict").split("/")
+            found = Path(self.translate_path(self.path)).resolve(strict=True)
+            if found.is_dir():  # whose page is shown
+                found = (found / "index.html").resolve(strict=True)
+        except (OSError, ValueError):  # of a null byte, too
+            return False
+        is_hidden = any(name.startswith(".") for name in names)
+        return not is_hidden and found.is_relative_to(self.directory) and found.is_file()
 
     def end_headers(self) -> None:
         for name, value in self._site_headers.items():

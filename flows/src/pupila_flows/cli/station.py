@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pupila_flows.cli.options import HERE, WorkspaceFolder
+from pupila_flows.cli.console import say
+from pupila_flows.cli.options import HERE, WorkspaceFolder, seconds_of
 from pupila_flows.station.night import Night
+from pupila_flows.stopping import say_when_stopped
 
 if TYPE_CHECKING:
+    from pupila_flows.station.address import Address
     from pupila_flows.station.deployments import Deployment
     from pupila_flows.station.station import Station
+    from pupila_flows.workspace import Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,49 +41,106 @@ Notify = Annotated[
     ),
 ]
 
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of server and UI.")]
+Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every one.")]
+AuthFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of one line `user:password` that server and UI ask for; by default "
+        "`station/password` in the workspace, which is made.",
+        show_default=False,
+    ),
+]
+Urls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url",
+        help="Address at which a proxy, or another name, leads here, as "
+        "`https://pupila.example`; can be repeated.",
+    ),
+]
+PORT = 4200
+LOOPBACK = "127.0.0.1"
+
 
 @app.command()
 def up(
     recipe: Recipes = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of server and UI.")] = 4200,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; all but loopback need --auth-file.")
-    ] = "127.0.0.1",
-    auth_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of one line `user:password`, which server and UI then ask for.",
-            show_default=False,
-        ),
-    ] = None,
+    port: Port = PORT,
+    host: Host = LOOPBACK,
+    auth_file: AuthFile = None,
+    url: Urls = None,
+    browser: Annotated[
+        bool, typer.Option(help="Open the UI in a browser, if this is a terminal.")
+    ] = True,
     cron: Cron = Night.cron,
     timezone: Timezone = Night.timezone,
     notify: Notify = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="For how long Prefect remembers runs that ended, with their logs, artifacts and "
+            "events, as in 30d or 8w.",
+            metavar="TIME",
+        ),
+    ] = "90d",
     workspace: WorkspaceFolder = HERE,
 ) -> None:
     """Bring up server, deployments and a worker, until Ctrl-C."""
     from pupila_flows.station.address import checked_address
     from pupila_flows.station.deployments import deployments_of
-    from pupila_flows.station.signals import heed
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
-    address = checked_address(host, port, auth_file)
+    place, keep_seconds = Workspace.at(workspace), seconds_of(keep)
+    address = checked_address(place.root, host, port, auth_file, url or ())
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
-    say = partial(print, flush=True)
-    heed()
-    try:
-        with (
-            place.writing(),
-            running(
-                place, address, deployments, auth_file=auth_file, notify=notify, say=say
-            ) as station,
-        ):
-            _introduce(station, deployments, place.root, say)
-            _attend(station, say)
-    except KeyboardInterrupt:
-        say("ended; what was under way goes on from its checkpoint when a station is up again")
+    say_when_stopped(
+        "ended; what was under way goes on from its checkpoint when a station is up again."
+    )
+    with (
+        place.writing(),
+        running(
+            place,
+            address,
+            deployments,
+            notify=notify,
+            keep_seconds=keep_seconds,
+            say=say,
+        ) as station,
+    ):
+        _introduce(station, deployments, place.root)
+        if browser:
+            _open(address, place.root)
+        _attend(station, place)
+
+
+@app.command()
+def server(
+    port: Port = PORT,
+    host: Host = LOOPBACK,
+    auth_file: AuthFile = None,
+    url: Urls = None,
+    workspace: WorkspaceFolder = HERE,
+) -> None:
+    """Run the server alone, until Ctrl-C; for `deploy` and `work`."""
+    import os
+
+    from pupila_flows.station.address import check_free, checked_address
+    from pupila_flows.station.environment import environment
+    from pupila_flows.station.server import serve
+    from pupila_flows.station.station import only_one
+    from pupila_flows.workspace import Workspace
+
+    place = Workspace.at(workspace)
+    address = checked_address(place.root, host, port, auth_file, url or ())
+    say_when_stopped("ended; workers and runs wait for it to be up again.")
+    with only_one(place):
+        check_free(address)
+        os.environ.update(environment(place.root, address))
+        say(f"Prefect UI:  {address.root}")
+        say(f"Password:    {_whereabouts(address)}")
+        serve(address)
 
 
 @app.command()
@@ -105,9 +165,9 @@ def deploy(
     deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
     register(deployments, notify)
     for each in deployments:
-        print(f"{each.flow}/{each.name}")
+        say(f"{each.flow}/{each.name}")
     if not deployments:
-        print("No --recipe was given: the deployments registered before stay.")
+        say("No --recipe was given: the deployments registered before stay.")
 
 
 @app.command()
@@ -125,8 +185,9 @@ def work() -> None:
     from pupila_flows.station.worker import take_up_the_last, worker_command
 
     api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
-    take_up_the_last(api, partial(print, flush=True))
-    command = worker_command(socket.gethostname())
+    take_up_the_last(api, say)
+    # -P: what lies in the user's folder must not stand in for a module of ours
+    command = [sys.executable, "-P", "-m", *worker_command(socket.gethostname())]
     os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
 
 
@@ -148,9 +209,13 @@ def _introduce(
     station: Station,
     deployments: list[Deployment],
     workspace: Path,
-    say: Callable[[str], None],
 ) -> None:
+    from pupila_flows.station.login import login_link
+
     say(f"Prefect UI:  {station.address.root}")
+    say(f"Password:    {_whereabouts(station.address)}")
+    if sys.stdout.isatty():  # not into a log, which others may read
+        say(f"Log in by:   {login_link(station.address.root, station.address.auth)}")
     say(f"Workspace:   {workspace}")
     for each in deployments:
         when = f"{each.night.cron} {each.night.timezone}" if each.night else "by hand"
@@ -161,15 +226,42 @@ def _introduce(
     say("up; Ctrl-C ends it and all that it runs")
 
 
-def _attend(station: Station, say: Callable[[str], None]) -> None:
-    """Tell what happens and restart what dies, for ever."""
+def _whereabouts(address: Address) -> str:
+    """Say where the password is, but not what."""
+    from pupila_flows.station.address import SECRET
+
+    return f"the line in {address.auth_file}" if address.auth_file else f"that of {SECRET}"
+
+
+def _open(address: Address, workspace: Path) -> None:
+    """Open the UI in a browser, logged in, where somebody sits at this machine."""
+    import os
+    import webbrowser
+
+    from pupila_flows.station.login import page_with_link
+
+    seen = (
+        sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if sys.stdout.isatty() and seen:
+        # by a file of ours: the arguments of a program can be read by everybody on this machine
+        webbrowser.open(page_with_link(workspace, address).as_uri())
+
+
+def _attend(station: Station, workspace: Workspace) -> None:
+    """Tell what happens, restart what dies and end runs that died unseen, for ever."""
     from pupila_flows.station.monitor import Watch
 
-    watch = Watch(station.api)
+    watch, full = Watch(station.api), None
     while True:
         for name in station.keep():
             say(f"{_now()} the {name} had ended, and was started again")
         try:
+            if (now_full := workspace.nearly_full) and not full:
+                say(f"{_now()} warning: {now_full}")
+            full = now_full
+            for name in station.lost.end():
+                say(f"{_now()} run {name!r} had no process left, and was ended: start it again")
             for line in watch.news():
                 say(f"{_now()} {line}")
         except OSError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pupila.dataset import Dataset
-from pupila.errors import nearest
+from pupila.errors import joined, nearest
 from pupila_flows.recipe.source import Location
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ MADE_FROM = "made_from"
 """Column of made images: SHA-256s of what each was made from, with a space between."""
 
 _OF_EVERY_MANIFEST = ("path", "label", "split")
-_SHOWN_VALUES = 10
 
 
 def shown(dataset: Dataset, without: Without) -> Dataset:
@@ -49,16 +48,15 @@ def _of_column(
     frame: pd.DataFrame, columns: Sequence[str], column: str, values: Sequence[str]
 ) -> Iterator[tuple[Location, str]]:
     if column not in columns:
-        others = f"it has {', '.join(columns)}" if columns else "it has none"
+        others = f"it has {joined(columns)}" if columns else "it has none"
         known = f"the data has no column {column!r} beside path, label and split; {others}."
         yield (), known + nearest(column, columns)
         return
     present = sorted(set(frame[column].astype("str").tolist()))
-    some = ", ".join(present[:_SHOWN_VALUES]) + (", …" if present[_SHOWN_VALUES:] else "")
     for number, value in enumerate(values):
         if value not in present:
             near = nearest(value, present)
-            yield (number,), f"no image has {column} {value!r}; there are: {some}.{near}"
+            yield (number,), f"no image has {column} {value!r}; there are: {joined(present)}.{near}"
 
 
 def _emptied(frame: pd.DataFrame, without: Without) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pupila.artifact import TRAINING_IMAGES_NAME
 from pupila.damage import put_aside
 from pupila.dataset import Dataset
+from pupila.paths import read_plain
 from pupila.store import write_atomically
 from pupila_flows.data.validation.duplicates import near_duplicates
 
@@ -41,7 +42,7 @@ class TrainingImages(BaseModel):
     def read(cls, folder: Path) -> Self | None:
         """Return what lies beside an artifact; None where nothing does that can be read."""
         try:
-            return cls.model_validate_json((folder / TRAINING_IMAGES_NAME).read_bytes())
+            return cls.model_validate_json(read_plain(folder / TRAINING_IMAGES_NAME))
         except (OSError, ValidationError):
             return None
 

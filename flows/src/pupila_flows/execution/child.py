@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import selectors
 import signal
@@ -18,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import IO, Any
 
 from pupila import disk
 from pupila.errors import PupilaError
+from pupila.plain import plain, unwritable
 from pupila.runtime import Progress
 from pupila.threads import DEFAULT_THREADS
 from pupila.threads import environment as thread_settings
@@ -34,6 +37,9 @@ _log = logging.getLogger("pupila")
 _GRACE_SECONDS = 5.0
 _LOG_TAIL_LINES = 12
 _PROGRESS_INTERVAL_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
+_STOPPED = "The run was stopped."
+_RIGHT = "a plugin returns or raises, and closes only what it has opened"
 
 
 class ChildFailed(RuntimeError):
@@ -58,7 +64,7 @@ class Children:
         """
         with self._lock:
             if self._closed:
-                raise PupilaError("The run was stopped.")
+                raise PupilaError(_STOPPED)
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -81,8 +87,12 @@ class Children:
         with self._lock:
             self._closed = True
             for process in self._alive:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+                _kill_group(process)
+
+    @property
+    def were_ended(self) -> bool:
+        """Whether the run was stopped."""
+        return self._closed
 
 
 def name_of(target: Callable[..., dict[str, Any]]) -> str:
@@ -108,7 +118,7 @@ def call(
     for it. Models compute with so many `threads` in it.
 
     Raises:
-        PupilaError: the function raised one.
+        PupilaError: the function raised one, or the run was stopped.
         ChildFailed: it crashed, was killed, or took longer than `timeout_seconds`.
     """
     family = children or Children()
@@ -127,45 +137,64 @@ def call(
         raise
     finally:
         os.close(writer)
+    grace, killed = 0.0, False
     try:
-        _send(process, arguments)
-        answer = _listen(reader, progress, timeout_seconds)
+        _send(process, target, arguments)
+        answer = _listen(process, reader, progress, timeout_seconds)
+        grace = 0.0 if "timeout" in answer else _GRACE_SECONDS
     finally:
         os.close(reader)
-        _end(process)
+        killed = _end(process, grace)
         family.forget(process)
     if "result" in answer:
         return answer["result"]
     if "refused" in answer:
         raise PupilaError(answer["refused"])
-    raise ChildFailed(_post_mortem(answer, process.returncode, timeout_seconds, log))
+    if family.were_ended:
+        raise PupilaError(_STOPPED)
+    reason = _reason(answer, process.returncode, timeout_seconds, killed=killed)
+    raise ChildFailed(f"{reason}. Its log: {log}{_tail(log) if not answer else ''}")
 
 
 _SCRUBBED = frozenset({"TF_USE_LEGACY_KERAS"})
 """Set by tfmot for the whole process; a child that inherits it would mistake Keras 3."""
 
 
-def _send(process: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
+def _send(process: subprocess.Popen[bytes], target: str, arguments: dict[str, Any]) -> None:
+    given = _checked(f"the arguments of {target}", plain(arguments))
     stream = process.stdin
     if stream is None:  # cannot be: we asked for a pipe
         raise RuntimeError("no pipe to the child")
     try:
-        stream.write(json.dumps(arguments).encode() + b"\n")
+        stream.write(json.dumps(given).encode() + b"\n")
         stream.flush()
     except BrokenPipeError:
         return  # it died at once: its log tells why
 
 
-def _listen(reader: int, progress: Progress, timeout_seconds: float | None) -> dict[str, Any]:
-    """Read lines until an answer, the end of the pipe (no answer) or the time limit."""
+def _listen(
+    process: subprocess.Popen[bytes],
+    reader: int,
+    progress: Progress,
+    timeout_seconds: float | None,
+) -> dict[str, Any]:
+    """Read lines until an answer, the end of the pipe (no answer) or the time limit.
+
+    What the child has forked may hold the pipe open after its end.
+    """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     received = b""
     with selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
         while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if (left is not None and left <= 0) or not selector.select(left):
+            left = _LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+            if left <= 0:
                 return {"timeout": True}
+            ended = process.poll() is not None
+            if not selector.select(min(left, _LOOK_SECONDS)):
+                if ended:
+                    return {}
+                continue
             block = os.read(reader, 1 << 16)
             if not block:
                 return {}
@@ -179,28 +208,49 @@ def _listen(reader: int, progress: Progress, timeout_seconds: float | None) -> d
                     return message
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Make sure that the child and all that it started are gone, in its own time if it can."""
+def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> bool:
+    """Make sure that the child and all that it started are gone, and tell if it had to be killed.
+
+    It may end in its own time, which threads that a plugin has left can make endless.
+    """
     try:
-        process.wait(_GRACE_SECONDS if sys.exc_info()[0] is None else 0)
+        process.wait(grace_seconds)
+        killed = False
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        killed = True
+    _kill_group(process)
     if process.stdin:
         process.stdin.close()
     process.wait()
+    return killed
 
 
-def _post_mortem(
-    answer: dict[str, Any], code: int, timeout_seconds: float | None, log: Path
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child, and the programs that it has started, which may outlive it."""
+    with suppress(ProcessLookupError, PermissionError):  # all have ended
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _reason(
+    answer: dict[str, Any], code: int, timeout_seconds: float | None, *, killed: bool
 ) -> str:
+    """Say why there is no answer."""
     if "timeout" in answer:
-        return f"stopped after {timeout_seconds:.0f} s, its time limit. Its log: {log}"
+        return f"stopped after {timeout_seconds:.0f} s, its time limit"
     if "crashed" in answer:
-        return f"{answer['crashed']}. Its log: {log}"
+        return answer["crashed"]
+    if killed:
+        return f"ended after it had closed the pipe for its answer: {_RIGHT}"
     if code == -signal.SIGKILL:
-        return f"killed by the system, most often for want of memory. Its log: {log}"
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
-    return f"ended with code {code} and no answer. Its log: {log}\n{tail}"
+        return "killed by the system, most often for want of memory"
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}, as when native code crashes"
+    return f"its process ended with code {code} and no answer, as after `os._exit`: {_RIGHT}"
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return "".join(f"\n{line}" for line in lines)
 
 
 def main() -> None:
@@ -208,21 +258,44 @@ def main() -> None:
     answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
     arguments = json.loads(sys.stdin.buffer.readline())
     _log.addHandler(_Warnings(answer_to))
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=[_taken_stdin()], daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
     for alone in sys.argv[2:]:
         locks.hold(Path(alone))
     try:
         function = attrgetter(name)(import_module(module))
-        answer = {"result": function(progress=_Reporter(answer_to), **arguments)}
+        result = plain(function(progress=_Reporter(answer_to), **arguments))
+        answer = {"result": _checked(f"the answer of {name} in {module}", result)}
     except PupilaError as error:
         answer = {"refused": str(error)}
-    except Exception as error:  # told to the parent; the whole of it stands in the log
+    except BaseException as error:  # told to the parent; the whole of it stands in the log
         traceback.print_exc()
         refused = disk.explained(error, Path(*sys.argv[2:]).parent)
-        answer = {"crashed": f"{type(error).__name__}: {error}"}
-        answer = {"refused": refused} if refused else answer
+        answer = {"refused": refused} if refused else {"crashed": _crash(error)}
     print(json.dumps(answer), file=answer_to, flush=True)
+
+
+def _crash(error: BaseException) -> str:
+    if not isinstance(error, SystemExit):
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"ended by sys.exit({error.code!r}) in {where.filename}, line {where.lineno}: {_RIGHT}"
+
+
+def _taken_stdin() -> int:
+    """Take standard input away from the code that is called, which finds it empty."""
+    taken = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return taken
+
+
+def _checked(what: str, value: dict[str, Any]) -> dict[str, Any]:
+    wrong = unwritable(value)
+    if wrong:
+        raise PupilaError(f"In {what}, {wrong}.")
+    return value
 
 
 class _Warnings(logging.Handler):
@@ -244,15 +317,26 @@ class _Reporter:
         self._last = 0.0
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        now = time.monotonic()
+        now, done, total = time.monotonic(), _number(done), _number(total)
         if done >= total or now - self._last >= _PROGRESS_INTERVAL_SECONDS:
             self._last = now
-            print(json.dumps({"progress": [done, total, what]}), file=self._stream, flush=True)
+            told = json.dumps({"progress": [done, total, str(what)]})
+            print(told, file=self._stream, flush=True)
 
 
-def _die_with_parent() -> None:
+def _number(given: Any) -> int:
+    number = plain(given)
+    if not (isinstance(number, int | float) and math.isfinite(number)):
+        raise PupilaError(
+            f"Progress was told of {given!r}, where a number was expected: "
+            "`progress(done, total, what)`."
+        )
+    return number  # pyright: ignore[reportReturnType] - a fraction does no harm
+
+
+def _die_with_parent(stdin: int) -> None:
     """Wait for the end of standard input, which comes only when the parent is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
+    while os.read(stdin, 1024):
         continue
     os.killpg(os.getpgid(0), signal.SIGKILL)
 

@@ -27,6 +27,7 @@ from pupila.runtime import Progress
 from pupila_flows.execution import child, locks
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.worker_check import ClusterConnection, WorkerRequirements, required
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 _CONNECT_SECONDS = 5.0
@@ -230,7 +231,9 @@ class _Unfit(Exception):
 
 
 @contextmanager
-def joined(workspace: Workspace, address: str, reads: Sequence[Path] = ()) -> Generator[Cluster]:
+def joined(
+    workspace: Workspace, address: str, reads: Sequence[Path] = (), tls: TlsFiles | None = None
+) -> Generator[Cluster]:
     """Connect to a scheduler for as long as the block lasts.
 
     Its workers must see the workspace and what lies at `reads`.
@@ -238,31 +241,45 @@ def joined(workspace: Workspace, address: str, reads: Sequence[Path] = ()) -> Ge
     Raises:
         PupilaError: nobody listens there, no worker comes, or one is not fit.
     """
-    with required(workspace, reads) as requirements, connected(address, requirements) as cluster:
+    with (
+        required(workspace, reads) as requirements,
+        connected(address, requirements, tls) as cluster,
+    ):
         cluster.check()
         yield cluster
 
 
 @contextmanager
-def connected(address: str, requirements: WorkerRequirements) -> Generator[Cluster]:
+def connected(
+    address: str, requirements: WorkerRequirements, tls: TlsFiles | None = None
+) -> Generator[Cluster]:
     """Connect to a scheduler, whose workers were or will be checked by whoever has the sign.
 
     Raises:
         PupilaError: nobody listens there.
     """
-    with _client(address) as client:
+    with _client(address, tls) as client:
         yield Cluster(client, address, requirements)
 
 
 @contextmanager
-def _client(address: str) -> Generator[Any]:
+def _client(address: str, tls: TlsFiles | None) -> Generator[Any]:
     dask: Any = import_module("distributed")
+    options: dict[str, Any] = {"timeout": _CONNECT_SECONDS, "set_as_default": False}
     try:
-        client = dask.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+        if tls:
+            options["security"] = dask.Security(
+                tls_ca_file=str(tls.ca),
+                tls_client_cert=str(tls.cert),
+                tls_client_key=str(tls.key),
+                require_encryption=True,
+            )
+        client = dask.Client(address, **options)
+    except (OSError, ValueError, TypeError) as error:
         raise PupilaError(
             f"No Dask scheduler answers at {address!r} within {_CONNECT_SECONDS:.0f} s "
-            f"({error}): start one with `dask scheduler`, or correct `runner: address`."
+            f"({error}): start one as docs/cluster.md says, or correct `address` or `tls` of "
+            "`runner`."
         ) from None
     try:
         yield client
@@ -324,8 +341,11 @@ def run_on_worker(
 
 
 def _as_seen_from(worker: Any, connection: ClusterConnection) -> ClusterConnection:
-    """Return the connection with the scheduler's address as its worker knows it."""
-    return connection.model_copy(update={"address": worker.scheduler.address})
+    """Return the connection with the scheduler's address, and certificates, of its worker."""
+    own = worker.security
+    files = own.tls_ca_file, own.tls_worker_cert, own.tls_worker_key
+    tls = TlsFiles(*(Path(file).absolute() for file in files)) if all(files) else None
+    return connection.model_copy(update={"address": worker.scheduler.address, "tls": tls})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from pupila_flows.execution import child, dask, step_workers
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.progress import current_display
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 ResultT = TypeVar("ResultT")
@@ -38,6 +39,8 @@ class Session:
     """Where jobs that may run elsewhere do; None where all run here."""
     threads: int
     """With how many each model computes."""
+    keys: set[str] = field(default_factory=set[str])
+    """Of all jobs that were asked for."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -50,23 +53,26 @@ def session(
     address: str | None = None,
     reads: Sequence[Path] = (),
     threads: int = DEFAULT_THREADS,
-) -> Generator[None]:
+    tls: TlsFiles | None = None,
+) -> Generator[Session]:
     """Make a session current for as long as the block lasts; its processes end with it.
 
     Models compute with so many `threads` in each of them.
 
-    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`.
+    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`; `tls`
+    are the certificates for talking to it.
 
     Raises:
         PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
             workspace cannot be written to.
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
-    joined = dask.joined(workspace, address, reads) if address else nullcontext()
-    with workspace.writing(), joined as cluster:
-        token = _session.set(Session(workspace, slots, children, cluster, threads))
+    joined = dask.joined(workspace, address, reads, tls) if address else nullcontext()
+    with workspace.writing(), workspace.in_use(), joined as cluster:
+        here = Session(workspace, slots, children, cluster, threads)
+        token = _session.set(here)
         try:
-            yield
+            yield here
         finally:
             children.end()
             _session.reset(token)
@@ -85,6 +91,7 @@ def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[Re
     here = _session.get()
     job = job.with_threads(here.threads)
     key = job.key
+    here.keys.add(key)
     with FileLock(here.workspace.lock(key)):
         known = _remembered(job, key, here)
         if known is not None:

@@ -82,7 +82,7 @@ class DaskWorkerPool:
                 there = self._connection
                 try:
                     self._cluster = self._until.enter_context(
-                        dask.connected(there.address, there.requirements)
+                        dask.connected(there.address, there.requirements, there.tls)
                     )
                 except PupilaError as error:  # it has just been there: the step is tried again
                     raise dask.ClusterLost(str(error)) from error

@@ -12,10 +12,12 @@ from uuid import uuid4
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
+from pupila.errors import joined
 from pupila.registry import plugins_meant
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.execution import locks
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 
@@ -52,7 +54,7 @@ class WorkerRequirements:
             )
         unread = [str(path) for path in self.reads if not path.exists()]
         if unread:
-            return f"sees nothing at {', '.join(map(repr, unread))}: mount it there too."
+            return f"sees nothing at {joined(map(repr, unread))}: mount it there too."
         return None
 
     def _unlocked(self) -> str | None:
@@ -76,7 +78,7 @@ class WorkerRequirements:
         ]
         if not differ:
             return None
-        return f"has {', '.join(differ)}: install the same there, and start its worker again."
+        return f"has {joined(differ)}: install the same there, and start its worker again."
 
     def _means_others(self) -> str | None:
         """Another runner or loader would make other artifacts than the ledger says."""
@@ -99,6 +101,8 @@ class ClusterConnection(BaseModel):
     """Of the scheduler."""
     requirements: WorkerRequirements
     """Which all workers know already."""
+    tls: TlsFiles | None = None
+    """Certificates for talking to it."""
 
 
 @contextmanager

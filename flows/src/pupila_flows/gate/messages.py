@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pupila.chance import ChanceCheck
+from pupila.errors import joined
 from pupila.evaluation import Estimate
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import (
@@ -96,7 +97,7 @@ def unpublished(entry: str, earlier: Earlier) -> Finding:
         value=0.0,
         limit=1.0,
         text=f"{entry} could not be compared with {earlier.called}, which has no artifact of that "
-        f"name: it has {', '.join(earlier.names)}.",
+        f"name: it has {joined(earlier.names)}.",
         advice=f"If the step was renamed, give it its old name. If it is new, write {mend} into "
         f"the gate{_THEN[earlier.role]}.",
     )

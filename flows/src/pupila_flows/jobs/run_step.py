@@ -97,11 +97,14 @@ class RunStep(ArtifactJob):
 
     def run(self, progress: Progress) -> StoredArtifact:
         plugin, workspace = installed().step(self.plugin), self.workspace
+        inputs = tuple(map(workspace.store.open, self.inputs))
+        for artifact in inputs:  # whoever made it: a step may open it as it likes
+            installed().check(artifact)
         pool = worker_pool(workspace, self.key, self.plugin, self.connection)
         with workspace.store.draft() as folder, pool as workers:
             step = Step(
                 config=plugin.config.model_validate(self.config),
-                inputs=tuple(workspace.store.open(digest) for digest in self.inputs),
+                inputs=inputs,
                 output=folder,
                 scratch=workspace.scratch(self.key),
                 seed=self.seed,

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pupila.errors import nearest
+from pupila.errors import few, nearest
 from pupila.plugin import Technique
 from pupila_flows.recipe.graph import Graph
+
+_SPELT = 3
+"""Names for which the nearest is looked up, each among all labels."""
 
 
 def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
@@ -47,11 +50,13 @@ def gives_only_features(teacher: str, graph: Graph) -> bool:
 def labels_of(data: str, labels: Collection[str]) -> str:
     """Say which labels the images of a folder or of a CSV have."""
     what = "labels" if data.lower().endswith(".csv") else "folders of classes"
-    return f"the {what} in {data!r} are {list(labels)}"
+    return f"the {what} in {data!r} are {few(labels)}"
 
 
 def misspelt(given: Collection[str], labels: Collection[str]) -> str:
     """Offer the nearest label for each class that no image has; labels that are named are not."""
     unnamed = [label for label in labels if label not in given]
     unknown = [name for name in given if name not in labels]
-    return "".join(f" {name!r} is none of them.{nearest(name, unnamed)}" for name in unknown)
+    return "".join(
+        f" {name!r} is none of them.{nearest(name, unnamed)}" for name in unknown[:_SPELT]
+    )

@@ -25,6 +25,7 @@ from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Location, Source
+from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.registry.addresses import (
     VARIABLE,
     check_address,
@@ -111,6 +112,11 @@ class RecipeFacts:
     def external(self) -> Fact[tuple[PlannedExternal, ...]]:
         """Images of other places that can be read, as they lie there."""
         return find_out(self._external())
+
+    @cached_property
+    def tls(self) -> Fact[TlsFiles | None]:
+        """Certificates for the cluster; None where the recipe names none."""
+        return find_out(self._tls())
 
     @cached_property
     def cluster(self) -> Fact[str | None]:
@@ -231,6 +237,16 @@ class RecipeFacts:
             return None
         return (yield from self.expanded(self.recipe.runner.address, ("runner", "address")))
 
+    def _tls(self) -> Checking[TlsFiles | None]:
+        section = self.recipe.runner.tls if self.recipe and self.recipe.runner else None
+        if section is None:
+            return None
+        found: list[Path] = []
+        for name, written in section.model_dump().items():
+            path = yield from self.existing(written, ("runner", "tls", name), "TLS file")
+            found += [path.resolve()] if path else []
+        return TlsFiles(*found) if len(found) == len(TlsFiles._fields) else None
+
     def _model_registry(self) -> Checking[str | None]:
         section, location = self.recipe.publish if self.recipe else None, ("publish", "to")
         if section is None:
@@ -255,16 +271,19 @@ class RecipeFacts:
                 f"with the models: write ${{VARIABLE}} in its place.",
             )
         try:
-            check_address(expanded)
+            address = resolved(expanded, self.source.file.parent.resolve())
+            check_address(address)
         except PupilaError as error:
             yield location, str(error)
-        return resolved(expanded, self.source.file.parent.resolve())
+            return None
+        return address
 
 
 def _registry_here() -> Iterator[Mistake]:
     """Yield what is wrong with the registry that the environment names."""
     try:
-        check_address(named_here() or "")
+        if address := named_here():
+            check_address(address)
     except PupilaError as error:
         yield ("publish",), f"{VARIABLE} is wrong. {error}"
 

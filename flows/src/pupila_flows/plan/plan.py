@@ -20,6 +20,7 @@ from pupila_flows.plan.view import mapping
 from pupila_flows.recipe.external import ExternalSection
 from pupila_flows.recipe.graph import Graph, Vertex
 from pupila_flows.recipe.schema import Recipe, ScreenSection, StepSection, TeacherSection
+from pupila_flows.recipe.tls import TlsFiles
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Plan:
     """Scheduler of the cluster that steps run on; None where they run on this machine."""
     external: tuple[PlannedExternal, ...] = ()
     """Images of other places, by which models are only judged."""
+    tls: TlsFiles | None = None
+    """Certificates for talking to it; None for those of Dask's own configuration."""
     registry: str | None = None
     """Where `publish` says that it publishes to; None where it says nothing, or there is none."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pupila import layout
+from pupila.errors import joined
 from pupila.noninferiority import POWER
 from pupila.noninferiority.reach import DISCORDANCE, area_reach, proportion_reach
 from pupila_flows.gate.conditions import condition_of
@@ -99,7 +100,7 @@ def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
     """Say from which margins on an equally good model passes; by default of every figure."""
-    counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
+    counts = joined(f"{count} {name}" for name, count in sizes.items())
     found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
     return (

@@ -65,5 +65,6 @@ def read_plan(
         near_misses=context.near_misses.value,
         external=context.external.value,
         address=context.cluster.value,
+        tls=context.tls.value,
         registry=context.model_registry.value,
     )

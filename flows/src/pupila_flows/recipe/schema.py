@@ -246,6 +246,14 @@ class EvaluateSection(Section):
         return bool(self.runtimes or self.threads)
 
 
+class TlsSection(Section):
+    """Files by which a machine and its cluster know each other; paths as those of the data."""
+
+    ca: str = Field(description="Certificate of the authority that signed everyone's.")
+    cert: str = Field(description="Certificate of the machine that asks.")
+    key: str = Field(description="Its private key, which nobody else may read.")
+
+
 class RunnerSection(Section):
     """The machines on which teachers are read and steps run, where it is not this one."""
 
@@ -253,7 +261,12 @@ class RunnerSection(Section):
         description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
         "teachers under the same paths."
     )
-    address: str = Field(description="Address of its scheduler, like `tcp://host:8786`.")
+    address: str = Field(description="Address of its scheduler, like `tls://host:8786`.")
+    tls: TlsSection | None = Field(
+        default=None,
+        description="Certificates, where the address begins with `tls://`; by default those of "
+        "Dask's own configuration.",
+    )
 
 
 class Recipe(Section):

@@ -38,12 +38,18 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
+_SHOWN = 50
+"""Mistakes that are told at once."""
+
+
 class RecipeError(PupilaError):
     """A recipe that cannot run; `problems` holds every mistake that was found."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(map(str, self.problems)))
+        left = len(self.problems) - _SHOWN
+        lines = [*map(str, self.problems[:_SHOWN]), *([f"And {left:,} more."] if left > 0 else [])]
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True)

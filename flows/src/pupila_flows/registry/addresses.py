@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,6 +16,8 @@ VARIABLE = "PUPILA_REGISTRY"
 _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
 """Extra of pupila-flows by the package that it brings."""
 _HIDDEN = "***"
+_OF_THE_KERNEL = (("proc",), ("sys",), ("dev",))
+_SHARED_MEMORY = ("dev", "shm")
 _READ_ONLY = (
     "data",
     "git",
@@ -28,7 +31,10 @@ _READ_ONLY = (
     "libarchive",
 )
 _CACHES = ("blockcache", "cached", "filecache", "simplecache")
-_WRAPPERS = ("async_wrapper", "dask", "dir", "generic", "reference")
+_WRAPPERS = ("async_wrapper", "asyncwrapper", "dask", "dir", "generic", "reference")
+_LOCAL = ("file", "local")
+_IMPORTS = {"arrow_hdfs": "pyarrow", "hdfs": "pyarrow", "sftp": "paramiko", "ssh": "paramiko"}
+"""Package that a file system of fsspec itself imports only when it connects, by protocol."""
 _UNFIT = {
     "memory": "which keeps nothing once the command has ended",
     **dict.fromkeys(_READ_ONLY, "from which files can only be read"),
@@ -55,8 +61,26 @@ def named_here() -> str | None:
 
 
 def resolved(address: str, folder: Path) -> str:
-    """Return a URL as it is; a path is relative to `folder`."""
-    return address if is_url(address) else str(folder / Path(address).expanduser())
+    """Return a URL as it is; a path is relative to `folder`.
+
+    Raises:
+        PupilaError: it is neither, or begins with the home of a user who is not there.
+    """
+    if is_url(address):
+        return address
+    protocol = address.partition(":")[0]
+    if ":" in address and protocol.lower() in _protocols():
+        raise PupilaError(
+            f"The registry {address!r} is neither a folder nor a URL: write {protocol.lower()}:// "
+            f"for a URL, or ./ before the name of a folder."
+        )
+    try:
+        return str(folder / Path(address).expanduser())
+    except RuntimeError:
+        raise PupilaError(
+            f"The registry {address!r} is in the home of a user who is not on this machine: give "
+            f"a folder, or a URL."
+        ) from None
 
 
 def is_url(address: str) -> bool:
@@ -65,7 +89,9 @@ def is_url(address: str) -> bool:
 
 
 def check_address(address: str) -> None:
-    """Refuse what no installed package can open; nothing is connected to.
+    """Refuse what no installed package can open, or what is no folder; nothing is connected to.
+
+    A path is one that `resolved` gave.
 
     Raises:
         PupilaError: fsspec does not know the file system, a package is missing, or nothing can be
@@ -75,20 +101,58 @@ def check_address(address: str) -> None:
     if "\0" in address:
         raise PupilaError(f"The registry {told} has a null byte: give a folder, or a URL.")
     if not is_url(address):
+        _check_folder(Path(address), told)
         return
     if "::" in address:
         raise PupilaError(
             f"The registry {told} names several file systems, one through another: give a folder, "
             f"or one URL like s3://bucket/models."
         )
-    from fsspec.registry import (  # pyright: ignore - fsspec has no types
-        available_protocols,
-        known_implementations,
-        registry,
-    )
+    protocol, _, place = address.partition("://")
+    _check_protocol(protocol, told)
+    if protocol in _LOCAL:
+        if not place.startswith("/"):
+            raise PupilaError(
+                f"The registry {told} names no folder from / on: write {protocol}:///folder, or "
+                f"the folder alone."
+            )
+        _check_folder(Path(place), told)
+    elif not place.strip("/"):
+        raise PupilaError(
+            f"The registry {told} names no place there: give a URL like s3://bucket/models."
+        )
 
-    known: set[str] = {*available_protocols(), *registry}
-    protocol = address.partition("://")[0]
+
+def _check_folder(folder: Path, told: str) -> None:
+    """Refuse what is no folder and cannot become one, or where the kernel keeps nothing."""
+    advice = "give a folder that is there or can be made"
+    real = Path(os.path.realpath(folder))
+    if real.parts[1:2] in _OF_THE_KERNEL and real.parts[1:3] != _SHARED_MEMORY:
+        raise PupilaError(
+            f"The registry {told} leads to {str(real)!r}, where the kernel keeps no files: "
+            f"{advice}."
+        )
+    for path in (real, *real.parents):
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise PupilaError(
+                f"The registry {told} cannot be there ({error.strerror}): {advice}."
+            ) from None
+        if not stat.S_ISDIR(mode):
+            raise PupilaError(
+                f"The registry {told} cannot be there: {str(path)!r} is no folder; {advice}."
+            )
+        return
+
+
+def _check_protocol(protocol: str, told: str) -> None:
+    """Refuse a file system that is not known, not fit, or whose package is missing."""
+    from fsspec.registry import known_implementations  # pyright: ignore - fsspec has no types
+
+    known = _protocols()
     if protocol not in known:
         raise PupilaError(
             f"The registry {told} has the protocol {protocol!r}, which fsspec does not know: "
@@ -100,12 +164,23 @@ def check_address(address: str) -> None:
             f"folder, or a URL like s3://bucket/models."
         )
     implementations: dict[str, dict[str, str]] = known_implementations
-    needed = implementations.get(protocol, {}).get("class", "fsspec").partition(".")[0]
+    brought = implementations.get(protocol, {}).get("class", "fsspec").partition(".")[0]
+    needed = _IMPORTS.get(protocol, brought)
     if find_spec(needed) is None:
         package = f"'pupila-flows[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
         raise PupilaError(
             f"The registry {told} needs the package {needed}: `pip install {package}`."
         )
+
+
+def _protocols() -> set[str]:
+    """Return the file systems that fsspec knows."""
+    from fsspec.registry import (  # pyright: ignore - fsspec has no types
+        available_protocols,
+        registry,
+    )
+
+    return {*available_protocols(), *registry}
 
 
 def without_password(address: str) -> str:

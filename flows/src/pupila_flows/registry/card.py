@@ -9,11 +9,12 @@ from pathlib import PurePath
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
+from pupila_flows.markdown import code, plain, stated, table
+from pupila_flows.printable import printable
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry.card_external import external_lines
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.registry.manifest import Link, Override
-from pupila_flows.registry.markdown import code, plain, stated, table
 from pupila_flows.report import formatting
 from pupila_flows.results import ArtifactVerdict, Check, Entry, GateResult, RunResult
 
@@ -65,7 +66,7 @@ def card_page(card: str, title: str) -> str:
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     body = reader.render(card)
-    return _PAGE.format(title=escape(title), body=body)
+    return printable(_PAGE.format(title=escape(title), body=body))
 
 
 _PAGE = """\
@@ -93,7 +94,7 @@ td:nth-child(-n+2) code {{ overflow-wrap: normal }}
 
 
 def _head(name: str, version: int, result: RunResult, overrides: Sequence[Override]) -> list[str]:
-    lines = [f"# {name}, version {version}", ""]
+    lines = [f"# {plain(name)}, version {version}", ""]
     own = next((each for each in overrides if each.version == version), None)
     if own:
         lines += [
@@ -241,8 +242,8 @@ def _gate(gate: GateResult | None) -> list[str]:
     if gate is None:
         return ["## Gate", "", "The recipe had no gate: nothing here was held to a margin."]
     rows = [row for each in gate.artifacts for row in _findings(each)]
-    before = f" What was current before: {gate.published}." if gate.published else ""
-    anchor = f" The anchor: {gate.anchor}." if gate.anchor else ""
+    before = f" What was current before: {plain(gate.published)}." if gate.published else ""
+    anchor = f" The anchor: {plain(gate.anchor)}." if gate.anchor else ""
     said = [line for note in notes(gate) for line in (plain(note), "")]
     head = ["model", "condition", "margin or limit", "verdict", "found"]
     verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}"
@@ -266,7 +267,7 @@ def _overrides(overrides: Sequence[Override]) -> list[str]:
     if not overrides:
         return []
     rows = [
-        [str(each.version), plain(each.by), plain(each.gate), plain(each.reason), each.at]
+        [str(each.version), plain(each.by), plain(each.gate), plain(each.reason), plain(each.at)]
         for each in overrides
     ]
     head = ["version", "by", "the gate had said", "reason", "when"]
@@ -288,7 +289,7 @@ def _data(result: RunResult) -> list[str]:
     return [
         *("## Data", ""),
         f"{code(PurePath(data.path).name)}, positive class: {plain(data.positive)}. Fingerprint of "
-        f"all images, labels and splits: `{data.fingerprint}`.",
+        f"all images, labels and splits: {code(data.fingerprint)}.",
         *("", *table(head, rows), ""),
         *("What validation said of it:", "", *checks),
     ]
@@ -310,7 +311,7 @@ def _teachers(chain: Mapping[str, Link]) -> list[str]:
             code(link.entry),
             code(link.uses),
             code(link.record.origin.source or "an artifact of another run"),
-            code(digest),
+            code(f"{digest[:_DIGITS]}…"),
         ]
         for digest, link in chain.items()
         if link.kind == "teacher"

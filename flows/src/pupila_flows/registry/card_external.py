@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pupila_flows.registry.markdown import plain, table
+from pupila_flows.markdown import plain, table
 from pupila_flows.report.external import LEGEND, about, rows_on, with_all_columns
 from pupila_flows.results import Entry, RunResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pupila_flows.registry.markdown import code, plain, table
+from pupila_flows.markdown import code, plain, table
 from pupila_flows.report import formatting
 from pupila_flows.results import Entry
 

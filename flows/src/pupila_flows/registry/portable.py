@@ -16,8 +16,7 @@ _AS_IT_IS = ("recipe_text", "record")
 _ENDS = r"\s/'\"`“”‘’<>|,;:()\[\]"
 _ABSOLUTE = re.compile(rf"(?<![^{_ENDS}])(?<!/)((?:/[^{_ENDS}]+)+)/(?=[^{_ENDS}])")
 """A path amid a text, up to its last part; no part of a URL or of another path."""
-
-
+_LINK_ELSEWHERE = re.compile(r'<a href="[^"#][^"]*">(.*?)</a>', re.DOTALL)
 _START = re.compile(r"(?:file://|(?<![\w./~-]))(?=/)")
 """Where an absolute path may begin."""
 
@@ -43,7 +42,11 @@ def portable_result(result: RunResult, folders: Sequence[str]) -> RunResult:
 
 
 def portable_page(page: str, folders: Sequence[str]) -> str:
-    """Return a page of HTML without `folders`: as text, quoted for a shell, or as an address."""
+    """Return a page of HTML without `folders`: as text, quoted for a shell, or as an address.
+
+    Links to other pages, such as Data Docs, become text: those are not published.
+    """
+    page = _LINK_ELSEWHERE.sub(r"\1", page)
     forms = {str(form) for each in folders for way in _written(each) for form in (way, escape(way))}
     return _Folders(forms).cut(page)
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, joined, nearest
 from pupila.registry import installed
 from pupila.store import Store
 from pupila_flows.recipe.errors import sentence
@@ -89,7 +89,7 @@ def _demand_pass(
         raise Withheld(NO_GATE)
     if gate.verdict != "pass":
         failed = [f"{each.entry}: {each.verdict}" for each in gate.artifacts]
-        raise Withheld(f"Nothing is published: the gate says {gate.verdict} ({', '.join(failed)}).")
+        raise Withheld(f"Nothing is published: the gate says {gate.verdict} ({joined(failed)}).")
     for name in names:
         if name in entries:
             _demand_whole(entries[name])
@@ -128,7 +128,7 @@ def _digest(name: str, entries: Mapping[str, Entry]) -> str:
     if entry is None or entry.artifact is None:
         raise PupilaError(
             f"The run has no artifact of the step {name!r}: it has "
-            f"{', '.join(each.name for each in entries.values() if each.artifact)}."
+            f"{joined(each.name for each in entries.values() if each.artifact)}."
             f"{nearest(name, entries)}"
         )
     return entry.artifact

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -183,10 +185,8 @@ def _style(judged: Judged, lineage: Lineage, chosen: str | None) -> str:
 
 
 def data_docs(data: DataSummary, folder: Path) -> str | None:
-    """Return the address of the Data Docs: relative where they lie inside `folder`."""
+    """Return the address of the Data Docs from `folder` on: as files, and where both are served."""
     if data.data_docs is None:
         return None
     target, base = Path(data.data_docs).resolve(), folder.resolve()
-    if target.is_relative_to(base):
-        return target.relative_to(base).as_posix()
-    return target.as_uri()
+    return quote(Path(os.path.relpath(target, base)).as_posix())

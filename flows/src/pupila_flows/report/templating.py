@@ -9,6 +9,7 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from pupila_flows.printable import printable
 from pupila_flows.report import formatting
 
 _SHOWN_RECORDS = 5
@@ -17,7 +18,7 @@ _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
 
 def fill(template: str, **values: Any) -> str:
     """Return a page with the style sheet inside."""
-    return (
+    return printable(
         _environment()
         .get_template(template)
         .render(

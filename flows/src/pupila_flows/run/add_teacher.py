@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pupila.contract import OutputContract, OutputKind
 from pupila.digest import digest_tree
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, few, nearest
 from pupila.registry import installed
 from pupila.store import is_artifact
 from pupila_flows.data.reading import read_data
@@ -134,7 +134,7 @@ def _contract(
         return OutputContract.model_validate({"kind": kind, "classes": names})
     except ValidationError as error:
         reason = sentence(error.errors()[0])
-        raise PupilaError(f"The classes {list(names)} cannot be so: {reason}.") from None
+        raise PupilaError(f"The classes {few(names)} cannot be so: {reason}.") from None
 
 
 def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputContract:
@@ -142,6 +142,6 @@ def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None)
     if classes not in (None, contract.classes) or output not in (None, contract.kind):
         raise PupilaError(
             f"{str(source)!r} is an artifact, whose record says {contract.kind} of "
-            f"{list(contract.classes)}: leave --classes and --output out."
+            f"{few(contract.classes)}: leave --classes and --output out."
         )
     return contract

@@ -5,6 +5,7 @@ Every arrow is a Prefect task; the work itself happens in child processes (`exec
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -33,10 +33,7 @@ from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
-from pupila_flows.report.external import external_rows
-from pupila_flows.report.terminal import result_rows, shift_rows
 from pupila_flows.results import RunResult
-from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run
 from pupila_flows.run.evaluate import judge_all, try_all
 from pupila_flows.run.external import (
@@ -49,6 +46,7 @@ from pupila_flows.run.external import (
 from pupila_flows.run.gate import ask, objections, tell_reach
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.pages import make_pages
+from pupila_flows.run.prefect_artifacts import show_results, show_verdict
 from pupila_flows.run.prefect_tasks import (
     Futures,
     States,
@@ -68,6 +66,7 @@ from pupila_flows.run.prove import proven_teachers
 from pupila_flows.run.publish import publish_run
 from pupila_flows.run.shift import judge_shifts
 from pupila_flows.run.verdicts import tell_change
+from pupila_flows.stopping import heed_again
 from pupila_flows.teachers import Shelf
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -136,10 +135,15 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
+    heed_again()  # Prefect has taken SIGTERM
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()
-    with session(workspace, recipe.workers, plan.address, plan.reads, recipe.threads):
+    if warning := workspace.nearly_full:
+        get_run_logger().warning(warning)
+    with session(
+        workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
+    ) as here:
         # what is checked and screened are the images that were given, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:
@@ -186,6 +190,9 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             result, unpublished = publish_run(run, result, path)
             failures += unpublished
             tell_change(result, path)
+        show_verdict(workspace, result, path)
+        jobs = workspace.jobs_of(path.parent)
+        write_atomically(jobs, json.dumps(sorted(here.keys)).encode())
     return _end(result, path, failures)
 
 
@@ -235,12 +242,7 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
     """Write `result.json` into a new folder of the workspace, and tell Prefect."""
     path = run.workspace.new_run(result.name, started) / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
-    with best_effort("the results"):
-        create_table_artifact(result_rows(result), key=f"{result.name}-results")
-        if shifted := shift_rows(result):
-            create_table_artifact(shifted, key=f"{result.name}-shift")
-        if result.external:
-            create_table_artifact(external_rows(result), key=f"{result.name}-external")
+    show_results(result)
     return path
 
 
@@ -254,6 +256,4 @@ def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
         link = path.with_name(drawn.name)
         if not link.exists():
             link.symlink_to(drawn)
-    with best_effort("where the report is"):
-        create_link_artifact(report.as_uri(), "Report", key=f"{result.name}-report")
     return []

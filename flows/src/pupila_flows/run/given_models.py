@@ -9,7 +9,7 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from pupila.contract import OutputContract, OutputKind
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, few, nearest
 from pupila.registry import installed
 from pupila.store import is_artifact
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
@@ -93,4 +93,4 @@ def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> Teach
 
 def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
     reason = sentence(error.errors()[0])
-    return PupilaError(f"The classes {list(classes)} cannot be told apart: {reason}.")
+    return PupilaError(f"The classes {few(classes)} cannot be told apart: {reason}.")

@@ -20,6 +20,7 @@ from pupila_flows.execution.job import Job, JobResult
 from pupila_flows.execution.session import perform
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.run_step import RunStep
+from pupila_flows.markdown import plain, without_links
 from pupila_flows.recipe.schema import RETRIES
 from pupila_flows.run.best_effort import best_effort
 
@@ -79,7 +80,8 @@ def submit_job(
 class _ProgressArtifact:
     """A Prefect progress artifact, for work that takes long enough to be looked at.
 
-    Its description is all that the work tells, in Markdown: the first line and what is below it.
+    Its description is all that the work tells: the first line, as text, and the Markdown below it,
+    in which HTML, links and pictures are shown as they are written.
     """
 
     def __init__(self, title: str) -> None:
@@ -91,18 +93,20 @@ class _ProgressArtifact:
     def __call__(self, done: int, total: int, what: str) -> None:
         _heed_pause()
         now = time.monotonic()
-        self._below = what.partition("\n")[2]
+        line, _, below = what.partition("\n")
+        self._below = without_links(below)
         if now - self._last < _PROGRESS_ARTIFACT_SECONDS:
             return
         self._last = now
-        self._show(100 * done / max(total, 1), f"{self._title}: {what}")
+        self._show(100 * done / max(total, 1), line)
 
     def finish(self) -> None:
         """Show that the work is done, where any progress was shown."""
         if self._artifact is not None:
-            self._show(100, f"{self._title}: done\n{self._below}".rstrip())
+            self._show(100, "done")
 
-    def _show(self, percent: float, text: str) -> None:
+    def _show(self, percent: float, line: str) -> None:
+        text = f"{plain(f'{self._title}: {line}')}\n{self._below}".rstrip()
         with best_effort(text):
             if self._artifact is None:
                 self._artifact = create_progress_artifact(percent, description=text)

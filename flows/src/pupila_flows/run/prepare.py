@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
-from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 from rich.markup import escape
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, no_class
+from pupila.errors import PupilaError, few, no_class
 from pupila.openset import OpenSetImages, check_accepts
 from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
@@ -27,8 +26,8 @@ from pupila_flows.progress import current_display
 from pupila_flows.recipe.schema import ScreenSection
 from pupila_flows.report.terminal import check_lines
 from pupila_flows.results import Check, DataSummary
-from pupila_flows.run.best_effort import best_effort
 from pupila_flows.run.context import Run, same_classes
+from pupila_flows.run.prefect_artifacts import show_data_docs
 from pupila_flows.run.prefect_tasks import ArtifactState, Futures, reason_of, result_of, run_job
 from pupila_flows.workspace import Workspace
 
@@ -52,8 +51,8 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
         reason = plan.bound(teacher.name)
         if reason and not same_classes(teacher.contract.classes, dataset.classes):
             raise PupilaError(
-                f"Teacher {teacher.name!r} tells {list(teacher.contract.classes)} apart, but the "
-                f"data has the classes {list(dataset.classes)}, and {reason}. Correct `classes` of "
+                f"Teacher {teacher.name!r} tells {few(teacher.contract.classes)} apart, but the "
+                f"data has the classes {few(dataset.classes)}, and {reason}. Correct `classes` of "
                 "the teacher, or the data."
             )
     open_set, made = plan.recipe.evaluate.open_set, plan.recipe.data.hard_negatives
@@ -77,8 +76,7 @@ def checked_data(run: Run) -> DataSummary:
     job = CheckData.of(run.workspace, run.dataset, section, source)
     checked = result_of(run_job(job, "check data")).value
     summary = checked.summary(run.dataset, section, source)
-    with best_effort("where the Data Docs are"):
-        create_link_artifact(Path(checked.data_docs).as_uri(), "Data Docs")
+    show_data_docs(run.workspace, run.plan.recipe.name, Path(checked.data_docs))
     if not summary.passed:
         raise DataRefused(summary)
     return summary

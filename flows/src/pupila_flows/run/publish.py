@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import get_run_logger
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from pupila.store import write_atomically
 from pupila_flows.jobs.publish import Publish
 from pupila_flows.registry.addresses import default_address
-from pupila_flows.registry.manifest import CARD, CARD_PAGE
-from pupila_flows.registry.versions import folder_of, open_registry
-from pupila_flows.results import Publication, RunResult
-from pupila_flows.run.best_effort import best_effort
+from pupila_flows.results import RunResult
 from pupila_flows.run.context import Run
+from pupila_flows.run.prefect_artifacts import show_card
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
@@ -35,27 +32,7 @@ def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, lis
     complete = result.model_copy(update={"publication": publication})
     write_atomically(path, complete.model_dump_json(indent=2).encode())
     if publication.outcome == "published":
-        show(publication, address)
+        show_card(publication, address)
     if publication.outcome == "withheld":
         get_run_logger().warning(publication.reason)
     return complete, []
-
-
-def show(publication: Publication, address: str) -> None:
-    """Show the card of a new version in the Prefect UI; what is published needs no server."""
-    with best_effort(publication.reason):
-        _show(publication, address)
-
-
-def _show(publication: Publication, address: str) -> None:
-    if publication.version is None:
-        return
-    registry = open_registry(address)
-    card = registry.storage.read(f"{folder_of(publication.name, publication.version)}/{CARD}")
-    create_markdown_artifact((card or b"").decode(), key=f"{publication.name}-card")
-    link = f"{registry.place(publication.name, publication.version)}/{CARD_PAGE}"
-    local = Path(link)
-    title = f"Version {publication.version}"
-    create_link_artifact(
-        local.as_uri() if local.is_absolute() else link, title, key=f"{publication.name}-version"
-    )

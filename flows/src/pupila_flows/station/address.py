@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import socket
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.station.api import Api
-from pupila_flows.station.loopback import is_loopback
+from pupila_flows.station.loopback import ITSELF, names_of_this_machine
 
 LOOPBACK = "127.0.0.1"
-_SECRET = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105 - its name
+SECRET = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105 - its name
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 
 
 @dataclass(frozen=True)
 class Address:
-    """Host and port of a server, and the `user:password` that it asks for, if it does."""
+    """Host and port of a server, and the `user:password` that it asks for.
+
+    `auth_file` is the file that has it, `urls` are the addresses at which proxies serve it.
+    """
 
     host: str
     port: int
-    auth: str | None = None
+    auth: str
+    auth_file: Path | None = None
+    urls: frozenset[str] = frozenset()
 
     @property
     def reached(self) -> str:
         """The host, as this machine reaches it."""
-        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
-        return LOOPBACK if everywhere else self.host
+        return LOOPBACK if self.host in _EVERYWHERE else self.host
 
     @property
     def root(self) -> str:
@@ -43,25 +52,71 @@ class Address:
     def api(self) -> str:
         return f"{self.root}/api"
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names under which it is reached, but for those of proxies."""
+        here = names_of_this_machine() if self.host in _EVERYWHERE else {self.host.lower()}
+        return frozenset({*ITSELF, *here})
 
-def checked_address(host: str, port: int, auth_file: Path | None) -> Address:
-    """Return an address that may be listened at.
+
+def checked_address(
+    workspace: Path,
+    host: str,
+    port: int,
+    auth_file: Path | None = None,
+    urls: Collection[str] = (),
+) -> Address:
+    """Return an address that may be listened at, with a password: there is none without.
+
+    It is that of a file, of the environment, or of the workspace, where one is made.
 
     Raises:
-        PupilaError: others could reach it, and no authentication is on.
+        PupilaError: a password or an address is none.
     """
-    auth = _read_auth(auth_file) if auth_file else os.environ.get(_SECRET)
-    if auth is not None and not all(auth.partition(":")):
+    origins = frozenset(map(_checked_origin, urls))
+    if auth_file is None and SECRET in os.environ:
+        return Address(host, port, _checked_auth(os.environ[SECRET], SECRET), None, origins)
+    file = (auth_file or made_password(workspace)).resolve()
+    return Address(host, port, _read_auth(file), file, origins)
+
+
+def station_folder(workspace: Path) -> Path:
+    """Return the folder of a workspace with what a station knows, which is for its user alone."""
+    folder = workspace / "station"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def made_password(workspace: Path) -> Path:
+    """Return the file with the password of a workspace's stations, which is made once."""
+    file = station_folder(workspace) / "password"
+    if not file.exists():
+        with tempfile.NamedTemporaryFile("w", dir=file.parent) as draft:  # 0600
+            draft.write(f"pupila:{secrets.token_urlsafe(24)}\n")
+            draft.flush()
+            os.fsync(draft.fileno())
+            with suppress(FileExistsError):  # another has made it meanwhile
+                os.link(draft.name, file)
+    return file
+
+
+def _checked_origin(url: str) -> str:
+    """Return an address as browsers write an Origin."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/"):
         raise PupilaError(
-            f"{str(auth_file) if auth_file else _SECRET!r} must hold one line `user:password`, "
-            "and does not."
+            f"--url {url!r} is no address of a server: give scheme and host, and the port if it is "
+            "not the usual one, as in https://pupila.example."
         )
-    if not (auth or is_loopback(host)):
-        raise PupilaError(
-            f"--host {host} would let other machines run what they like here: give --auth-file "
-            f"with a file of one line `user:password`, or set {_SECRET}."
-        )
-    return Address(host, port, auth)
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{_bracketed(host)}" + (
+        f":{port}" if port not in (None, usual) else ""
+    )
 
 
 def check_free(address: Address) -> None:
@@ -90,13 +145,20 @@ def check_free(address: Address) -> None:
 
 def _read_auth(file: Path) -> str:
     try:
-        text = file.read_text().strip()
+        text = file.read_text()
         others = file.stat().st_mode & 0o077
     except (OSError, UnicodeDecodeError) as error:
         raise PupilaError(f"{str(file)!r} cannot be read: {error}.") from None
     if others:
         raise PupilaError(f"{str(file)!r} may be read by others: `chmod 600 {file}`.")
-    return text
+    return _checked_auth(text, str(file))
+
+
+def _checked_auth(text: str, where: str) -> str:
+    auth = text.strip()
+    if not all(auth.partition(":")) or not auth.isprintable():
+        raise PupilaError(f"{where!r} must hold one line `user:password`, and does not.")
+    return auth
 
 
 def _bracketed(host: str) -> str:

@@ -15,6 +15,8 @@ from pupila_flows.station.retrained import resource_id
 from pupila_flows.teachers import PREFIX, Shelf
 
 POOL = "pupila"
+WORKER = "station"
+"""Name of the pool's worker that a station starts."""
 TAG = "pupila-station"
 """Deployments that bear it are a station's; one whose recipe is no longer named is removed."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pupila_flows import served
+from pupila_flows.garbage.prefect_runs import settings
 from pupila_flows.registry.addresses import VARIABLE, named_here
 from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
@@ -13,29 +15,31 @@ MARK = "PUPILA_STATION"
 """Every process of a station has it in its environment, and so do those that these start."""
 
 
-def environment(workspace: Path, address: Address, mark: str) -> dict[str, str]:
+KEEP_SECONDS = 90 * 24 * 3600.0
+"""How long a server remembers runs that have ended."""
+
+
+def environment(
+    workspace: Path, address: Address, mark: str = "", keep_seconds: float = KEEP_SECONDS
+) -> dict[str, str]:
     """Return the environment of server and worker; what the user has set stays as it is."""
     fixed = {
         MARK: mark,
+        served.VARIABLE: str(workspace),
         "PREFECT_API_URL": address.api,
-        # the page asks the host it came from, so that another port or a proxy changes nothing
-        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_API_AUTH_STRING": address.auth,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         **unproxied(os.environ, address.reached),
     }
-    if address.auth:
-        fixed["PREFECT_SERVER_API_AUTH_STRING"] = address.auth
-        fixed["PREFECT_API_AUTH_STRING"] = address.auth
     registry = named_here()
     if registry:
         fixed[VARIABLE] = registry
     defaults = {
         "PREFECT_HOME": str(workspace / "station"),
-        # pages of other sites may not talk to this server through the user's browser
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.root,
         # 2 + 4 + … + 256 s: a server that is away for eight minutes costs no run
         "PREFECT_CLIENT_MAX_RETRIES": "8",
         "PREFECT_WORKER_QUERY_SECONDS": "5",
+        **settings(keep_seconds),
     }
     return defaults | dict(os.environ) | fixed

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 
+import psutil
+
 _UNPROXIED = ("no_proxy", "NO_PROXY")
-_ITSELF = ("127.0.0.1", "localhost", "::1")
+ITSELF = ("127.0.0.1", "localhost", "::1")
+"""Names of this machine that lead nowhere else."""
 
 
 def is_loopback(host: str) -> bool:
@@ -24,5 +28,12 @@ def unproxied(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
     """
     given = ",".join(filter(None, (environment.get(name, "") for name in _UNPROXIED)))
     named = [each.strip() for each in given.split(",") if each.strip()]
-    value = ",".join(dict.fromkeys([*named, *_ITSELF, *filter(None, hosts)]))
+    value = ",".join(dict.fromkeys([*named, *ITSELF, *filter(None, hosts)]))
     return dict.fromkeys(_UNPROXIED, value)
+
+
+def names_of_this_machine() -> set[str]:
+    """Return the names and addresses under which others may reach this machine."""
+    addresses = {each.address for known in psutil.net_if_addrs().values() for each in known}
+    names = {socket.gethostname(), socket.getfqdn()}
+    return {each.partition("%")[0].lower() for each in addresses | names}

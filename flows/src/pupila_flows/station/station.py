@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -20,16 +19,18 @@ from pupila_flows.station.address import (
     check_free,
     read_record,
     record_file,
+    station_folder,
     write_record,
 )
 from pupila_flows.station.api import Api
-from pupila_flows.station.deployments import Deployment
-from pupila_flows.station.environment import environment
-from pupila_flows.station.recovery import take_up
+from pupila_flows.station.deployments import WORKER, Deployment
+from pupila_flows.station.environment import KEEP_SECONDS, environment
+from pupila_flows.station.leash import leashed
+from pupila_flows.station.recovery import LostRuns, take_up
 from pupila_flows.station.register import as_json
-from pupila_flows.station.signals import undisturbed
+from pupila_flows.station.server import server_command
 from pupila_flows.station.supervisor import Kept, end_all
-from pupila_flows.station.worker import PREFECT, worker_command
+from pupila_flows.station.worker import worker_command
 from pupila_flows.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -46,6 +47,7 @@ class Station:
     api: Api
     server: Kept
     worker: Kept
+    lost: LostRuns
 
     def keep(self) -> list[str]:
         """Start again what has died, and return what that was."""
@@ -58,28 +60,28 @@ def running(
     address: Address,
     deployments: Sequence[Deployment],
     *,
-    auth_file: Path | None = None,
     notify: str | None = None,
+    keep_seconds: float = KEEP_SECONDS,
     say: Say = lambda text: None,
 ) -> Generator[Station]:
     """Keep a station up while the block lasts; afterwards none of its processes is left.
 
-    Its database lies in the workspace, so all that a server knows is there the next time.
+    Its database lies in the workspace, so all that a server knows is there the next time, but for
+    what ended longer than `keep_seconds` ago. Its processes end with this one, however it ends.
 
     Raises:
         PupilaError: one is up already, the port is in use, the server does not start, or it refuses
             a deployment.
     """
-    with _only_one(place):
+    with only_one(place):
         check_free(address)
         mark = uuid4().hex
-        told = environment(place.root, address, mark)
+        told = environment(place.root, address, mark, keep_seconds)
         server, worker = _server(place, address, told), _worker(place, told)
-        station = Station(address, Api(address.api, address.auth), server, worker)
-        record = StationRecord(
-            api=address.api, mark=mark, auth_file=str(auth_file.resolve()) if auth_file else None
-        )
-        write_record(place.root, record)
+        api = Api(address.api, address.auth)
+        station = Station(address, api, server, worker, LostRuns(api, mark))
+        auth_file = str(address.auth_file) if address.auth_file else None
+        write_record(place.root, StationRecord(api=address.api, mark=mark, auth_file=auth_file))
         try:
             say(f"starting the server at {address.root}")
             server.start()
@@ -91,21 +93,17 @@ def running(
             worker.start()
             yield station
         finally:
-            with undisturbed():
-                worker.kill()
-                server.end()
-                end_all(mark)
-                record_file(place.root).unlink(missing_ok=True)
+            worker.kill()
+            server.end()
+            end_all(mark)
+            record_file(place.root).unlink(missing_ok=True)
 
 
 @contextmanager
-def _only_one(place: Workspace) -> Generator[None]:
+def only_one(place: Workspace) -> Generator[None]:
     """Keep others off the workspace's database, and end what one that was killed has left."""
-    folder = record_file(place.root).parent
-    folder.mkdir(mode=0o700, exist_ok=True)
-    folder.chmod(0o700)  # what Prefect's database holds is for nobody else of this machine
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(station_folder(place.root) / ".lock", timeout=0):
             left = read_record(place.root)
             if left:
                 end_all(left.mark)
@@ -120,12 +118,13 @@ def _only_one(place: Workspace) -> Generator[None]:
 
 
 def _server(place: Workspace, address: Address, told: dict[str, str]) -> Kept:
-    command = [*PREFECT, "server", "start", "--host", address.host, "--port", str(address.port)]
+    command = leashed(*server_command(address))
     return Kept("server", command, told, place.root / "logs" / "server.log")
 
 
 def _worker(place: Workspace, told: dict[str, str]) -> Kept:
-    return Kept("worker", worker_command("station"), told, place.root / "logs" / "worker.log")
+    command = leashed(*worker_command(WORKER))
+    return Kept("worker", command, told, place.root / "logs" / "worker.log")
 
 
 def _wait_for(station: Station) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +12,24 @@ from pathlib import Path
 import psutil
 
 from pupila.errors import PupilaError
+from pupila_flows import stopping
 from pupila_flows.station.environment import MARK
 
 _AT_ONCE_SECONDS = 20.0
 _TOO_OFTEN = 3
-_GRACE_SECONDS = 20.0
+_GRACE_SECONDS = 1.5
+_GONE_SECONDS = 20.0
 _TAIL_LINES = 15
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+"""Prefect sets it for the process of a run."""
 
 
 @dataclass
 class Kept:
-    """A program that is started again when it ends; what it prints goes into a log file."""
+    """A program that is started again when it ends; what it prints goes into a log file.
+
+    Its standard input stays open for as long as this process lives.
+    """
 
     name: str
     command: list[str]
@@ -40,7 +45,7 @@ class Kept:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 env=dict(self.environment),
@@ -85,13 +90,11 @@ class Kept:
             self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, and wait until it has, or kill it."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
+        """Ask it to end, which saves what it was told last, and do not wait for long."""
+        if self._process:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_SECONDS)
             self.kill()
 
 
@@ -101,18 +104,15 @@ def end_all(mark: str) -> int:
     A run whose worker was killed has lost its parent, but not its mark. Nothing is half-written
     whenever a run is killed, and none has the time to tell a server that has gone.
     """
-    found = list(_marked(mark))
-    for process in found:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(found, timeout=_GRACE_SECONDS)
-    return len(found)
+    return stopping.end_all(MARK, mark, _GONE_SECONDS)
 
 
-def _marked(mark: str) -> Iterator[psutil.Process]:
+def flow_runs_of(mark: str) -> set[str]:
+    """Return the ids of the flow runs that a process with a station's mark works on."""
+    found: set[str] = set()
     for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                yield process
-        except psutil.Error:  # it has ended, or is another user's
-            continue
+        with suppress(psutil.Error):  # it has ended, or is another user's
+            told = process.environ()
+            if told.get(MARK) == mark:
+                found.add(told.get(_FLOW_RUN, ""))
+    return found - {""}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -11,9 +10,6 @@ from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL
 from pupila_flows.station.recovery import take_up, under_way
 
-# -P: what lies in the user's folder must not stand in for a module of ours
-PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
-
 _SERVER_SECONDS = 240.0
 _SILENT_SECONDS = 180.0
 """A server takes a worker that it has not heard of for 90 s for gone, by Prefect's settings."""
@@ -21,8 +17,9 @@ _LOOK_SECONDS = 2.0
 
 
 def worker_command(name: str) -> list[str]:
-    """Return the command that runs a worker of this name."""
-    return [*PREFECT, "worker", "start", "--pool", POOL, "--type", "process", "--name", name]
+    """Return the module, with its arguments, that is a worker of this name."""
+    worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", name]
+    return ["prefect", "--no-prompt", *worker]
 
 
 def take_up_the_last(api: Api, say: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from pupila import PupilaError, Student, installed
+from pupila.errors import few
 from pupila.plugin import Config, Plugin
 from pupila.training.schedule import Schedule
 from pupila.views import Augmentation
@@ -186,7 +187,7 @@ class Distillation(Teaching):
             )
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
-                f"`weights` has {len(self.weights)} numbers, {list(self.weights)!r}, where `from` "
+                f"`weights` has {len(self.weights)} numbers, {few(self.weights)}, where `from` "
                 f"has {count}: give one for each teacher, in the same order, or leave `weights` "
                 f"out."
             )

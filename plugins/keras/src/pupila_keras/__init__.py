@@ -18,7 +18,6 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="keras",
         recognises=recognise.is_archive,
         implementation=f"{__name__}.archive:load",
-        check=f"{__name__}.archive:check",
     )
     yield Loader(
         name="keras-h5",
@@ -40,7 +39,6 @@ def pupila_loaders() -> Iterator[Loader]:
         produces="savedmodel",
         recognises=recognise.is_savedmodel,
         implementation=f"{__name__}.savedmodel:load",
-        check=f"{__name__}.savedmodel:check",
     )
 
 
@@ -68,10 +66,12 @@ def pupila_runners() -> Iterator[Runner]:
         summary="Keras 3 on TensorFlow",
         format="keras",
         implementation=f"{__name__}.runners:open_keras",
+        check=f"{__name__}.archive:check",
     )
     yield Runner(
         name="savedmodel",
         summary="TensorFlow's own SavedModel loader",
         format="savedmodel",
         implementation=f"{__name__}.runners:open_savedmodel",
+        check=f"{__name__}.savedmodel:check",
     )

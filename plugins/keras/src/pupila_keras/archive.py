@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputContract, Product, PupilaError
+from pupila import Artifact, OutputContract, Product, PupilaError
 from pupila.keras_files import MODEL_NAME
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
@@ -21,6 +22,7 @@ from pupila_keras.safety import check_config, is_registered
 from pupila_keras.storage import check_storage, check_unpacked
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_MOST_MEMBERS = 1000
 _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
 """Of members that are read whole."""
 
@@ -38,19 +40,20 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         return finish(_model(source, config, version), output, folder, version)
 
 
-def check(folder: Path) -> None:
-    """Refuse an artifact that would run code or read other files.
+def check(artifact: Artifact) -> None:
+    """Refuse an artifact that would run code, read other files, or take far more than its file.
 
     Raises:
         PupilaError: it is damaged, or holds something else than Keras' own classes and those that
             an installed plugin has registered.
     """
-    source = folder / MODEL_NAME
+    source = artifact.path / MODEL_NAME
     with naming(source):
         config, _ = _config(source)
         check_config(config, is_registered)
         with _weights(source) as weights:
             check_storage(weights)
+        check_weights(config, source)
 
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:
@@ -61,6 +64,7 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
             "else under that name."
         )
     with library("its archive is damaged"), zipfile.ZipFile(source) as archive:
+        _check_members(archive.namelist())
         _check_size(source, archive.infolist())
         missing = {_CONFIG, _METADATA}.difference(archive.namelist())
         if missing:
@@ -72,6 +76,17 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
         version = str(json.loads(archive.read(_METADATA))["keras_version"])
     config.pop("compile_config", None)
     return config, version
+
+
+def _check_members(names: list[str]) -> None:
+    """Refuse what no archive of Keras holds; Keras unpacks all that is there."""
+    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if len(names) > _MOST_MEMBERS or outside or twice:
+        what = f"{len(names):,} members"
+        what = f"the member {outside[0]!r}, outside of it" if outside else what
+        what = f"{twice[0]!r} twice" if twice else what
+        raise PupilaError(f"it holds {what}. Save the model again, from the program that made it.")
 
 
 def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -90,7 +105,7 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
     with _weights(source) as weights:
         check_storage(weights)
         if is_legacy(version):
-            return legacy.build(config, str(weights))
+            return legacy.build(config, weights, source)
         check_weights(config, source)
         named = weights.with_name("model.keras")  # Keras goes by the suffix
         named.symlink_to(source.resolve())

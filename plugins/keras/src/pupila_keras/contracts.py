@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, PupilaError
+from pupila.contract import MOST_PIXELS
+from pupila.errors import few
 
 _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
 _SUM_TOLERANCE = 1e-3
@@ -34,6 +36,8 @@ def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputContract:
             f"The model takes {shape}, any size: {_EXPECTED}. "
             "Rebuild it with the size it was trained at."
         )
+    if not 0 < min(height, width) <= max(height, width) <= MOST_PIXELS:
+        raise PupilaError(f"The model takes {shape}: {_EXPECTED}, at most {MOST_PIXELS} a side.")
     return InputContract(height=height, width=width)
 
 
@@ -61,7 +65,7 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputContract
     hint = " Set `output: sigmoid` if it is the second one's probability." if shape[1] == 1 else ""
     raise PupilaError(
         f"The model gives {shape[1]} value{'s' if shape[1] != 1 else ''} per image, but `classes` "
-        f"names {len(output.classes)}: {list(output.classes)}.{hint}"
+        f"names {len(output.classes)}: {few(output.classes)}.{hint}"
     )
 
 

@@ -10,6 +10,7 @@ from pupila.measured import Measured
 from pupila_keras.border import import_keras, import_tf_keras
 from pupila_keras.contracts import check_columns, check_kind, input_contract, shapes_of
 from pupila_keras.probe import answers
+from pupila_keras.reading import library
 from pupila_keras.translate import to_keras_3
 
 
@@ -26,7 +27,8 @@ def finish(model: Any, output: OutputContract, folder: Path, written_by: str) ->
     if is_legacy(written_by):
         model, measured["translation_difference"] = to_keras_3(model)
     check_kind(answers(model), output)
-    keras_files.save(model, folder)
+    with library("Keras cannot save it again"):
+        keras_files.save(model, folder)
     return Product(
         format="keras",
         input=contract,

@@ -57,7 +57,7 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
         named = Path(folder) / "model.h5"  # both Keras lines go by the suffix
         named.symlink_to(source.resolve())
         if is_legacy(version):
-            return legacy.build(config, str(named))
+            return legacy.build(config, named, source)
         check_weights(config, source)
         with library("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any
 
 from pupila import PupilaError
+from pupila.errors import joined
 from pupila_keras.allowed_operations import ALLOWED
 
 _RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
@@ -32,11 +34,19 @@ def check_operations(saved: Any) -> None:
         PupilaError: an operation is not known to be harmless; the message names it.
     """
     for part in saved.meta_graphs:
+        _check_assets(part)
         bodies = _bodies(part.graph_def)
         stored = [node for body in bodies.values() for node in body.values()]
         _refuse(stored, bodies, ALLOWED | _CHECKPOINTS)
         _refuse(_run(bodies, _fetched(part), _served_functions(part)), bodies, ALLOWED)
         _refuse(_restoring(part, bodies), bodies, ALLOWED)
+
+
+def _check_assets(part: Any) -> None:
+    """Refuse assets that lie elsewhere: whoever saves the model again copies them."""
+    for asset in part.asset_file_def:
+        if PurePath(asset.filename).name != asset.filename:
+            raise PupilaError(f"its asset {asset.filename!r} lies outside of its assets: refused.")
 
 
 def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> None:
@@ -45,7 +55,7 @@ def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> No
     found = {node.op for node in nodes if node.op not in allowed | functions or _calls_back(node)}
     if found:
         raise PupilaError(
-            f"its graph holds {', '.join(sorted(found))}, which may reach outside the model "
+            f"its graph holds {joined(sorted(found))}, which may reach outside the model "
             "(files, Python): refused. Export the classifier alone."
         )
 

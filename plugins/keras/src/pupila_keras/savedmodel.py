@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pupila import OutputContract, Product, PupilaError
+from pupila import Artifact, OutputContract, Product, PupilaError
+from pupila.errors import few
 from pupila_keras import probe
 from pupila_keras.border import import_tensorflow
 from pupila_keras.contracts import check_columns, check_kind, input_contract
@@ -59,16 +61,16 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         )
 
 
-def check(folder: Path) -> None:
+def check(artifact: Artifact) -> None:
     """Refuse an artifact that would reach outside the model.
 
     Raises:
         PupilaError: it is damaged, holds links, or reads or writes files.
     """
-    with naming(folder):
+    with naming(artifact.path):
         for part in _PARTS:
-            _check_files(folder / part)
-        check_operations(_stored(folder))
+            _check_files(artifact.path / part)
+        check_operations(_stored(artifact.path))
 
 
 def served(folder: Path) -> Served:
@@ -81,15 +83,20 @@ def served(folder: Path) -> Served:
     check_operations(_stored(folder))
     with library("TensorFlow cannot load it"):
         loaded = import_tensorflow().saved_model.load(str(folder))
-    function = loaded.signatures.get("serving_default")
+    signatures = getattr(loaded, "signatures", None)
+    if not isinstance(signatures, Mapping):  # any object of the file may be called so
+        raise PupilaError(
+            "it has no signatures, by which TensorFlow finds what it serves: damaged."
+        )
+    function: Any = cast("Mapping[str, Any]", signatures).get("serving_default")
     if function is None:
-        names = ", ".join(sorted(loaded.signatures)) or "none"
+        names = ", ".join(sorted(cast("Mapping[str, Any]", signatures))) or "none"
         raise PupilaError(f"it has no signature 'serving_default': its signatures are: {names}.")
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise PupilaError(
-            f"it serves {len(outputs)} outputs {sorted(outputs)} of {len(inputs)} inputs "
-            f"{sorted(inputs)}: expected one of one."
+            f"it serves {len(outputs)} outputs {few(sorted(outputs))} of {len(inputs)} inputs "
+            f"{few(sorted(inputs))}: expected one of one."
         )
     ((input_name, taken),) = inputs.items()
     ((output_name, given),) = outputs.items()
@@ -121,8 +128,9 @@ def _answers(model: Served) -> Any:
     images = probe.images(height or 0, width or 0)
     if batch:
         images = np.resize(images, (batch, *images.shape[1:]))
-    tensor = import_tensorflow().constant(images)
-    return np.asarray(model(tensor), np.float32)
+    with library("it cannot answer an image"):
+        tensor = import_tensorflow().constant(images)
+        return np.asarray(model(tensor), np.float32)
 
 
 def _parameters(loaded: Any) -> int | None:

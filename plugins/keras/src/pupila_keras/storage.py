@@ -24,6 +24,7 @@ _CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
 _SMALL_BYTES = 1 << 28
 _MOST_TIMES = 50
 """Weights of which nine in ten are zero shrink to about a tenth; a bomb to a thousandth."""
+_MOST_WRITTEN = 10**15
 _HARD_LINK = 0
 """The HDF5 library's H5L_TYPE_HARD: the entry lies in this file."""
 
@@ -59,9 +60,15 @@ def check_unpacked(unpacked: int, stored: int) -> None:
     """
     if unpacked > max(_SMALL_BYTES, _MOST_TIMES * stored):
         raise PupilaError(
-            f"it has {stored:,} bytes and would take {unpacked:,}: more than {_MOST_TIMES} times "
-            "as many, which no model's weights do. Save it again, from the program that made it."
+            f"it has {stored:,} bytes and would take {written_out(unpacked)}: more than "
+            f"{_MOST_TIMES} times as many, which no model's weights do. Save it again, from the "
+            "program that made it."
         )
+
+
+def written_out(number: int) -> str:
+    """Return a number in digits; one that a file made up may have hundreds."""
+    return f"{number:,}" if number < _MOST_WRITTEN else f"{_MOST_WRITTEN:,} or more"
 
 
 def check_storage(path: Path) -> None:

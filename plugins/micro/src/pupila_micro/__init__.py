@@ -28,4 +28,5 @@ def pupila_runners() -> Iterable[Runner]:
         format="tflite-micro",
         threaded=False,
         implementation="pupila_micro.runner:open_artifact",
+        check="pupila_micro.check:check",
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from pupila import InputContract, OutputContract
 from pupila.litert.tensor_io import TensorIO
 
+HEADER, SOURCE = "model.h", "model.c"
 _VALUES_OF_A_LINE = 24
 _METHODS = {
     "BATCH_MATMUL": "AddBatchMatMul",
@@ -42,8 +43,8 @@ class Facts:
 
 def write_sources(folder: Path, content: bytes, facts: Facts) -> None:
     """Write `model.h` and `model.c` for a flatbuffer."""
-    (folder / "model.h").write_text(_header(len(content), facts), encoding="utf-8")
-    (folder / "model.c").write_text(_definitions(content, facts.output.classes), encoding="utf-8")
+    (folder / HEADER).write_text(_header(len(content), facts), encoding="utf-8")
+    (folder / SOURCE).write_text(_definitions(content, facts.output.classes), encoding="utf-8")
 
 
 def method(operator: str) -> str:

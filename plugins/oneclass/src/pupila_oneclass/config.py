@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from pupila import InputContract, PupilaError, Student, installed
-from pupila.errors import no_class
+from pupila.errors import few, no_class
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
@@ -105,7 +105,7 @@ class OneClass(Schedule):
             raise PupilaError(no_class("positive", self.positive, classes))
         if len(classes) != CLASSES:
             raise PupilaError(
-                f"The data has {len(classes)} classes, {list(classes)}, where one class is told "
+                f"The data has {len(classes)} classes, {few(classes)}, where one class is told "
                 f"from anything else: label all but {self.positive!r} alike, so that there are two."
             )
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from pupila.arrays import read_archive
 from pupila.damage import read_json
+from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_search.genome import Genome
 from pupila_search.morphism import Weights
@@ -113,15 +115,28 @@ class Candidate:
         write_atomically(self.folder / "candidate.json", json.dumps(told).encode())
 
     def recall(self, stage: str) -> bool:
-        """Take over what a stage gave, if it was trained before; tell whether it was."""
+        """Take over what a stage gave, if it was trained before; tell whether it was.
+
+        A stage whose weights were damaged is trained again.
+        """
+        if any(each.stage == stage for each in self.stages):
+            return True
         stored = read_json(self._path(stage))
         if stored is None:
             return False
         if "failed" in stored:
             self.failed = stored["failed"]
-        elif all(each.stage != stage for each in self.stages):
-            self.stages.append(Figures.read(stored))
+            return True
+        if read_archive(self.weights_path(stage)) is None:
+            return False
+        self.stages.append(Figures.read(stored))
         return True
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what it starts from was written, and is whole."""
+        is_written = (self.folder / "candidate.json").exists()
+        return is_written and read_archive(self.weights_path("start")) is not None
 
     def fail(self, stage: str, reason: str) -> None:
         """Mark it as failed, for good."""
@@ -146,9 +161,15 @@ def write_weights(path: Path, weights: Weights) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return what `write_weights` wrote."""
+    """Return what `write_weights` wrote.
+
+    Raises:
+        PupilaError: the file is missing, or damaged and was put aside.
+    """
     weights: Weights = {}
-    with np.load(path) as stored:
-        for key in stored.files:  # in the order in which they were written
-            weights.setdefault(key.rpartition("/")[0], []).append(stored[key])
+    stored = read_archive(path)
+    if stored is None:
+        raise PupilaError(f"{path} is missing or damaged: run again to have it made again.")
+    for key, array in stored.items():  # in the order in which they were written
+        weights.setdefault(key.rpartition("/")[0], []).append(array)
     return weights

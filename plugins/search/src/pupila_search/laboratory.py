@@ -82,7 +82,7 @@ class Laboratory:
             folder=self._folder / f"{number:05}",
         )
         self.candidates.append(candidate)
-        if not (candidate.folder / "candidate.json").exists():
+        if not candidate.is_kept:
             candidate.keep(child.weights)
         return candidate
 

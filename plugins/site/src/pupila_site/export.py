@@ -9,7 +9,7 @@ from typing import Any
 
 from pupila import Artifact, Product, PupilaError, Step
 from pupila.digest import digest_json, digest_tree
-from pupila.errors import nearest
+from pupila.errors import few, nearest
 from pupila.evaluation import Estimate, Metrics, OperatingPoint
 from pupila.measured import Measured
 from pupila_site import headers, page, study
@@ -59,7 +59,7 @@ def _parted(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
     classes = gate.record.output.classes
     if accepts not in classes:
         raise PupilaError(
-            f"The gate is to let {accepts!r} through, but the last input tells {list(classes)} "
+            f"The gate is to let {accepts!r} through, but the last input tells {few(classes)} "
             f"apart.{nearest(accepts, classes)}"
         )
     return tuple(models), gate

@@ -31,6 +31,7 @@ def pupila_runners() -> Iterable[Runner]:
         threaded=False,
         environment=_packages,
         implementation="pupila_tfjs.runner:open_model",
+        check="pupila_tfjs.check:check",
     )
 
 

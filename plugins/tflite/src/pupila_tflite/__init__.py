@@ -33,7 +33,6 @@ def pupila_loaders() -> Iterable[Loader]:
         produces="tflite",
         recognises=is_flatbuffer,
         implementation="pupila_tflite.loader:load",
-        check="pupila_tflite.loader:check",
     )
 
 
@@ -45,6 +44,7 @@ def pupila_runners() -> Iterable[Runner]:
         summary="LiteRT on the CPU, with XNNPACK where it has the operators",
         format="tflite",
         implementation="pupila_tflite.runner:open_artifact",
+        check="pupila_tflite.runner:check",
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputContract, OutputContract, Product, PupilaError
-from pupila.litert.flatbuffer import check_operators, map_file
+from pupila.contract import MOST_PIXELS
+from pupila.errors import few
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
@@ -55,25 +55,16 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
     )
 
 
-def check(folder: Path) -> None:
-    """Refuse an artifact whose flatbuffer has operators that are not LiteRT's own.
-
-    Raises:
-        PupilaError: it has some; the message names them.
-    """
-    for path in folder.glob("*.tflite"):
-        with suppress(ValueError):  # a broken file: LiteRT will not open it
-            check_operators(map_file(path))
-
-
 def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
     match model.input.shape:
-        case (batch, height, width, 3) if batch in _ONE_IMAGE and min(height, width) > 0:
+        case (batch, height, width, 3) if (
+            batch in _ONE_IMAGE and 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
+        ):
             return InputContract(height=height, width=width)
         case shape:
             raise PupilaError(
                 f"{str(source)!r} takes {shape}. Expected (1, height, width, 3), one RGB image of "
-                f"a fixed size: export the model with that input."
+                f"a fixed size, at most {MOST_PIXELS} a side: export the model with that input."
             )
 
 
@@ -93,7 +84,7 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> No
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
-            f"{str(source)!r} gives {shape}, but {output.kind} over {list(output.classes)} is "
+            f"{str(source)!r} gives {shape}, but {output.kind} over {few(output.classes)} is "
             f"(1, {output.columns}): correct `classes` or `output` of the teacher."
         )
 

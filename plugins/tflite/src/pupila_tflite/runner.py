@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, PupilaError
 from pupila.litert.interpreter import Interpreter
-from pupila.litert.tensor_io import TensorIO
+from pupila.litert.tensor_io import TensorIO, read_tensor_io
 from pupila.memory import peak_memory_bytes
 from pupila_tflite.pinning import pinned
 
@@ -28,6 +30,17 @@ def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
         PupilaError: LiteRT cannot run it; the message gives LiteRT's reason.
     """
     return LiteRTModel(artifact.file(".tflite"), threads)
+
+
+def check(artifact: Artifact) -> None:
+    """Refuse an artifact whose flatbuffer is broken or has operators that are not LiteRT's own.
+
+    Raises:
+        PupilaError: it is, or has some.
+    """
+    path = artifact.file(".tflite")
+    with _sentences(path):
+        read_tensor_io(path)
 
 
 class LiteRTModel:
@@ -76,8 +89,17 @@ class LiteRTModel:
 
 def _interpreter(path: Path, threads: int) -> Interpreter:
     """Open a flatbuffer, mapped from disk, and lay out its tensors."""
-    try:
+    with _sentences(path):
         return Interpreter(path, threads=threads)
+
+
+@contextmanager
+def _sentences(path: Path) -> Generator[None]:
+    """Say in one sentence what LiteRT has against a flatbuffer."""
+    try:
+        yield
+    except PupilaError as error:
+        raise PupilaError(f"{str(path)!r}: {error}") from None
     except (ValueError, RuntimeError) as error:  # a broken file; an operator it does not have
         reason = " ".join(str(error).split()).rstrip(".")
         raise PupilaError(

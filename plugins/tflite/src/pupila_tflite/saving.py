@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, InputContract, PupilaError, keras_files
+from pupila.errors import few
 
 tf = keras_files.import_tensorflow()
 
@@ -53,7 +54,7 @@ class _OneImage(tf.Module):
 
     def __init__(self, artifact: Artifact) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - TensorFlow has no types
-        source = artifact.file("saved_model.pb").parent
+        source = artifact.path  # as it is checked
         self._model = tf.saved_model.load(str(source))
         self._served = _served(self._model, source)
         self.answer = tf.function(self._answer, input_signature=[_spec(artifact.record.input)])
@@ -69,7 +70,7 @@ def _served(model: Any, source: Path) -> Any:
     served = model.signatures.get(_SIGNATURE)
     if served is None:
         raise PupilaError(
-            f"{str(source)!r} has no signature {_SIGNATURE!r}, but {list(model.signatures)}: save "
+            f"{str(source)!r} has no signature {_SIGNATURE!r}, but {few(model.signatures)}: save "
             f"the model again with that signature."
         )
     inputs, outputs = len(served.structured_input_signature[1]), len(served.structured_outputs)

@@ -97,6 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         Not with `Cache-Control: no-store`: TF.js reads no weight file before the first byte of all
         has come, Chromium has six connections, and what it may not cache waits in them, for ever.
         """
+        if self.headers.get("Host") != urlsplit(self._files.origin).netloc:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)  # a page's whose name leads here
+            return
         path = unquote(urlsplit(self.path).path)
         content = self._files.open(path)
         if content is None:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from pupila_flows.printable import printable
 from pupila_flows.results import Check
 
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
-_REMOTE_STYLE = re.compile(r"<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
+_LINKED_FILE = re.compile(r"<link\b[^>]*>", re.IGNORECASE)
 _REMOTE_IMAGE = re.compile(r"<img\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>", re.IGNORECASE)
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL | re.IGNORECASE)
 _POLICY = (
@@ -27,6 +28,8 @@ _POLICY = (
 )
 """What a browser is told at the head of each page: no script, and nothing from elsewhere."""
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+_BUTTON = re.compile(r'<label class="btn\b.*?</label>', re.DOTALL)
+"""What filters the checks, by a script."""
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -35,11 +38,12 @@ def make_offline(docs_folder: Path) -> None:
     style = f"<style>{_style()}</style>"
     for page in docs_folder.rglob("*.html"):
         html = page.read_text(encoding="utf-8")
-        for pattern in (_SCRIPT, _REMOTE_STYLE, _OWN_STYLE, _FOOTER):
+        for pattern in (_SCRIPT, _LINKED_FILE, _OWN_STYLE, _BUTTON, _FOOTER):
             html = pattern.sub("", html)
         html = _REMOTE_IMAGE.sub("Data Docs", html)
         html = _HEAD.sub(lambda head: head[0] + _POLICY, html, count=1)
-        page.write_text(html.replace("</head>", f"{style}</head>"), encoding="utf-8")
+        html = printable(html.replace("</head>", f"{style}</head>"))
+        page.write_text(html, encoding="utf-8")
     shutil.rmtree(docs_folder / "static", ignore_errors=True)
 
 
@@ -56,7 +60,7 @@ def write_index(docs_folder: Path, source: str, checks: Sequence[Check]) -> Path
     page = environment.get_template("index.html").render(
         source=source, checks=checks, details=details, style=_style(), policy=_POLICY
     )
-    index.write_text(page, encoding="utf-8")
+    index.write_text(printable(page), encoding="utf-8")
     return index
 
 

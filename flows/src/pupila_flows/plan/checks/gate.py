@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import nearest
+from pupila.errors import joined, nearest
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.gate import GateSection
@@ -88,7 +88,7 @@ def groups(context: Context) -> Iterator[Mistake]:
     columns = [name for name in manifest.columns if name not in _OF_EVERY_MANIFEST]
     for number, column in enumerate(section.by):
         if column not in columns:
-            known = f"it has {', '.join(columns)}" if columns else "it has none"
+            known = f"it has {joined(columns)}" if columns else "it has none"
             yield (
                 ("gate", "by", number),
                 f"the data has no column {column!r} beside path, label and split; {known}."

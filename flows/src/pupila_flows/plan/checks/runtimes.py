@@ -75,3 +75,11 @@ def cluster(context: Context) -> Iterator[Mistake]:
             ("runner", "address"),
             f"address is {address!r}: give that of a scheduler, like tcp://host:8786.",
         )
+    yield from context.tls.mistakes
+    is_plain = address is not None and not address.startswith("tls://")
+    if context.recipe.runner.tls and is_plain:
+        yield (
+            ("runner", "address"),
+            f"address is {address!r}, which is not encrypted, and `tls` names certificates: give "
+            "one that begins with tls://, or leave `tls` out.",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pupila.errors import few
 from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
@@ -11,10 +12,25 @@ from pupila_flows.recipe.errors import dotted
 
 
 def names(context: Context) -> Iterator[Mistake]:
-    """A teacher and a step must not have the same name."""
+    """A teacher and a step must not have the same name; nor may case alone tell two names apart.
+
+    Folders and files bear them, of a published version too, and a disk may not know case.
+    """
     for name in context.view.teachers:
         if name in context.view.steps:
             yield ("teachers", name), f"a teacher and a step are both named {name!r}."
+    earlier: dict[str, str] = {}
+    for section, name in (
+        *(("teachers", name) for name in context.view.teachers),
+        *(("steps", name) for name in context.view.steps),
+    ):
+        first = earlier.setdefault(name.lower(), name)
+        if first != name:
+            yield (
+                (section, name),
+                f"only upper and lower case tell {name!r} from {first!r}, and some disks do not: "
+                f"give one of them another name.",
+            )
 
 
 def models(context: Context) -> Iterator[Mistake]:
@@ -40,8 +56,8 @@ def classes(context: Context) -> Iterator[Mistake]:
         if set(given) != set(known):
             yield (
                 location,
-                f"{dotted(location)} are {list(given)}, but {dotted(first)} are "
-                f"{list(known)}: name the same ones, in any order, since {reason}.",
+                f"{dotted(location)} are {few(given)}, but {dotted(first)} are "
+                f"{few(known)}: name the same ones, in any order, since {reason}.",
             )
 
 
@@ -57,6 +73,6 @@ def _unlike_the_images(context: Context, said: str, labels: tuple[str, ...]) -> 
             )
             yield (
                 location,
-                f"{dotted(location)} are {list(given)}, but {said}.{misspelt(given, labels)} "
+                f"{dotted(location)} are {few(given)}, but {said}.{misspelt(given, labels)} "
                 f"{advice}, since {reason}.",
             )

@@ -67,6 +67,12 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
     return folder / REPORT_NAME
 
 
+def sweep_headline(result: RunResult, folder: Path) -> list[str]:
+    """Return the page's title, and the sentences below it."""
+    names, best = short_names(result.sweep), best_point(result)
+    return [_headline(result, best, names), *_sentences(result, best, read_answers(result, folder))]
+
+
 def best_point(result: RunResult) -> Trials | None:
     """Return the pupil of the best mean validation accuracy; of equal ones, the first.
 

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from pupila_flows.printable import printable
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.seeds import Spread, Trials
@@ -46,7 +47,8 @@ def draw_alone(lines: Sequence[Line], axis: Axis, title: str, best: Trials | Non
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
     label = _described(lines, title)
-    return str(svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep"))
+    drawn = svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep")
+    return printable(str(drawn))
 
 
 def _own_colours() -> str:

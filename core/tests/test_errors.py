@@ -1,0 +1,45 @@
+"""A message stays short, however many names it has to list."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pupila.chance import check_chance
+from pupila.contract import OutputContract
+from pupila.errors import PupilaError, few, joined, no_class
+from pupila.metrics import checked
+
+CLASSES = tuple(f"class {number}" for number in range(5_000))
+SHORT = 1_000
+
+
+def test_long_lists_end_early():
+    assert few("abc") == "['a', 'b', 'c']"
+    assert joined("abc") == "a, b, c"
+    assert joined([]) == ""
+    assert few(range(2_000)) == f"{list(range(20))} and 1,980 more"
+    assert joined(range(21)) == f"{', '.join(map(str, range(20)))} and 1 more"
+
+
+def test_messages_about_thousands_of_classes_are_short():
+    contract = OutputContract(kind="softmax", classes=CLASSES)
+    told = [
+        no_class("positive", "clas 7", CLASSES),
+        contract.misfit(np.zeros((1, 1), np.float32), 1) or "",
+    ]
+    with pytest.raises(ValidationError, match="two classes") as refused:
+        OutputContract(kind="sigmoid", classes=CLASSES)
+    told.append(refused.value.errors()[0]["msg"])
+    for labels in ([7_000], [-1]):
+        with pytest.raises(PupilaError) as outside:
+            checked(np.zeros((1, len(CLASSES))), labels, CLASSES, "test")
+        told.append(str(outside.value))
+        with pytest.raises(PupilaError) as outside:
+            check_chance(np.zeros((1, len(CLASSES))), labels, CLASSES)
+        told.append(str(outside.value))
+    for message in told:
+        assert "'class 0'" in message
+        assert "4,980 more" in message
+        assert len(message) < SHORT

@@ -1,0 +1,114 @@
+"""Old runs in the Prefect database of runs without a station, removed by Prefect's own service.
+
+That service works in servers that are kept up, and so never in the temporary one of `pupila run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pupila.errors import PupilaError
+
+DATABASE = "prefect.db"
+_SHORTEST_SECONDS = 3601.0
+"""Prefect keeps runs for more than an hour in any case."""
+_SECONDS = 1800.0
+
+
+def settings(keep_seconds: float) -> dict[str, str]:
+    """Return the settings of a Prefect server that forgets what ended longer ago."""
+    seconds = max(keep_seconds, _SHORTEST_SECONDS)
+    return {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{seconds:.0f}",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"PT{seconds:.0f}S",
+    }
+
+
+def count_older(home: Path, cutoff: float) -> int:
+    """Return how many runs in the database of a folder ended before `cutoff`."""
+    file = home / DATABASE
+    if not file.is_file():
+        return 0
+    moment = datetime.fromtimestamp(cutoff, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            asked = "SELECT COUNT(*) FROM flow_run WHERE end_time < ?"
+            return database.execute(asked, (moment,)).fetchone()[0]
+    except sqlite3.Error:  # not a database of Prefect's, or not any more
+        return 0
+
+
+def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
+    """Remove old runs, with their logs, artifacts and events; return the bytes that this freed.
+
+    A dry run does it to a copy.
+
+    Raises:
+        PupilaError: Prefect failed.
+    """
+    if not dry_run:
+        return _forget(home, keep_seconds)
+    with TemporaryDirectory(dir=home, prefix=".copy-") as copy:
+        for file in home.glob(f"{DATABASE}*"):
+            shutil.copyfile(file, Path(copy) / file.name)
+        return _forget(Path(copy), keep_seconds)
+
+
+def _forget(home: Path, keep_seconds: float) -> int:
+    def size() -> int:
+        return sum(512 * file.stat().st_blocks for file in home.glob(f"{DATABASE}*"))
+
+    before = size()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    told = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", __name__],
+        env=kept | told | settings(keep_seconds),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise PupilaError(
+            f"Prefect could not remove old runs from {str(home / DATABASE)!r} "
+            f"({''.join(last)}): with nothing running, delete that folder."
+        )
+    return before - size()
+
+
+async def _vacuum() -> None:
+    from prefect.server.database import provide_database_interface
+    from prefect.server.services import db_vacuum
+
+    database = provide_database_interface()
+    for each in (
+        db_vacuum.vacuum_old_flow_runs,
+        db_vacuum.vacuum_orphaned_logs,
+        db_vacuum.vacuum_orphaned_artifacts,
+        db_vacuum.vacuum_stale_artifact_collections,
+        db_vacuum.vacuum_old_events,
+    ):
+        await each(db=database)
+
+
+def main() -> None:
+    """Remove them from the database that Prefect's settings name, and give its pages back."""
+    asyncio.run(_vacuum())
+    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / DATABASE)) as database:
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What must be kept, whatever its age: runs, and what they, registries and the shelf name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pupila.artifact import RECORD_NAME
+from pupila.errors import PupilaError
+from pupila.store import is_artifact, read_artifact
+from pupila_flows.registry.addresses import default_address
+from pupila_flows.registry.versions import open_registry
+from pupila_flows.teachers import Shelf
+from pupila_flows.workspace import Workspace
+
+_RESULT, _REPORT = "result.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Past:
+    """A run that has ended: its folder, what its `result.json` says, and when that was written."""
+
+    folder: Path
+    result: dict[str, Any]
+    written: float
+
+    @property
+    def registry(self) -> str | None:
+        """Address of the registry that it published to, or would have; None without one."""
+        return self._publication("registry")
+
+    @property
+    def has_published(self) -> bool:
+        return self._publication("outcome") == "published"
+
+    def _publication(self, field: str) -> str | None:
+        return _object(self.result.get("publication")).get(field)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What registries hold, and those that cannot be asked."""
+
+    digests: frozenset[str]
+    unread: dict[str, str]
+    """Why, by the registry's address."""
+
+
+def past_runs(workspace: Workspace) -> list[Past]:
+    """Return the runs whose result can be read, each name's oldest first."""
+    return [
+        Past(file.parent, result, file.stat().st_mtime)
+        for file in sorted(workspace.runs.glob(f"*/*/{_RESULT}"))
+        if (result := _object(read_value(file)))
+    ]
+
+
+def kept_runs(runs: list[Past], unread: Iterable[str], cutoff: float) -> list[Past]:
+    """Return what is not older than `cutoff`, and of each name the last run and the last published.
+
+    With them are kept the runs whose report they show, as nothing had changed, and those that
+    published to a registry that cannot be asked.
+    """
+    last = {run.folder.parent: run for run in runs}
+    published = {run.folder.parent: run for run in runs if run.has_published}
+    always = {run.folder for run in (*last.values(), *published.values())}
+    kept = {
+        run.folder: run
+        for run in runs
+        if run.written >= cutoff
+        or run.folder in always
+        or (run.has_published and run.registry in set(unread))
+    }
+    reports = {(folder / _REPORT).resolve().parent for folder in kept}
+    return [run for run in runs if run.folder in kept or run.folder in reports]
+
+
+def published(workspace: Workspace, runs: Iterable[Past]) -> Published:
+    """Ask the workspace's own registry, and those of its runs, for all artifacts that they hold."""
+    digests: set[str] = set()
+    unread: dict[str, str] = {}
+    own = default_address(workspace.root)
+    for address in dict.fromkeys((own, *(run.registry for run in runs if run.registry))):
+        try:
+            digests.update(_held_by(address))
+        except PupilaError as error:
+            unread[address] = str(error)
+    return Published(frozenset(digests), unread)
+
+
+def _held_by(address: str) -> Iterator[str]:
+    registry = open_registry(address)
+    for name in registry.names():
+        for number in registry.numbers(name):
+            yield from registry.version(name, number).artifacts.values()
+
+
+def shelved(workspace: Workspace) -> set[str]:
+    """Return the digests of the artifacts that are, or were read from, teachers on the shelf."""
+    shelf = Shelf.of(workspace.root)
+    teachers = [each for name in shelf.names() for each in shelf.versions(name)]
+    files = {each.record.sha256 for each in teachers}
+    digests = {read_artifact(each.path).digest for each in teachers if is_artifact(each.path)}
+    for artifact in workspace.store.artifacts():
+        record = _object(read_value(artifact / RECORD_NAME))
+        if _object(record.get("origin")).get("source") in files:
+            digests.add(artifact.name)
+    return digests
+
+
+def read_value(file: Path) -> Any:
+    """Return the JSON in a file; None where there is none that can be read."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; an empty one in place of anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON value: digests and paths are among them."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:  # pyright: ignore[reportUnknownVariableType] - of any JSON
+                yield from texts_in(each)
+        case dict():
+            for each in value.values():  # pyright: ignore[reportUnknownVariableType] - of any JSON
+                yield from texts_in(each)
+        case _:
+            return

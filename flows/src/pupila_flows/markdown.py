@@ -1,0 +1,53 @@
+"""Texts of others, a class name or a reason, in Markdown: shown as they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pupila_flows.printable import printable
+
+_MARKUP = re.compile(r"(\\.)|([<&\[\]])", re.DOTALL)
+"""What is escaped already, and the starts of HTML, entities, links and pictures."""
+
+
+def plain(text: str) -> str:
+    """Write text so that Markdown shows it as it is, in a table too.
+
+    Addresses are escaped as well: where bare ones become links, the escapes in them would be seen.
+    """
+    line = re.sub(r"([\\`*_\[\]|<>&~]|:(?=//)|(?<=www)\.)", r"\\\1", _one_line(text))
+    return re.sub(r"^([#=+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
+
+
+def code(text: str) -> str:
+    """Write text as code that shows it as it is, in a table too."""
+    line = _one_line(text).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
+
+
+def stated(text: str | None) -> str:
+    """Write what a recipe states: its lines and lists stay, all else is shown as it is written."""
+    return "\n".join(map(_line, (text or "").strip().splitlines()))
+
+
+def _line(text: str) -> str:
+    item = re.match(r"\s*[-+*]\s+", text)
+    line = plain(text[item.end() :] if item else text)
+    return f"* {line}" if item else line
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose cells are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def without_links(markdown: str) -> str:
+    """Return Markdown with its tables; HTML, links and pictures in it are shown as written."""
+    return _MARKUP.sub(lambda found: found[1] or f"\\{found[2]}", printable(markdown))
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))

@@ -1,0 +1,90 @@
+"""What a run found, in Markdown for Prefect's page: the headline, the gate, what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pupila_flows.markdown import plain, table
+from pupila_flows.report.external import external_rows
+from pupila_flows.report.lineage import Lineage
+from pupila_flows.report.predictions import read_answers
+from pupila_flows.report.sections.headline import headline
+from pupila_flows.report.sweep import sweep_headline
+from pupila_flows.report.terminal import gate_lines, gate_rows, result_rows, shift_rows
+from pupila_flows.results import RunResult
+
+_COSTS = ("made by", "runtime", "MB", "gzip MB", "median ms", "failure")
+"""Columns of `result_rows` that do not say how a model answers."""
+
+
+def verdict_markdown(result: RunResult, folder: Path) -> str:
+    """Return what the report says on top, and below it the gate and what was published.
+
+    `folder` is where relative paths of predictions are understood from.
+    """
+    title, *sentences = _headline(result, folder)
+    synthetic = ["**Synthetic images: nothing here is medical.**"] if result.synthetic else []
+    warnings = [f"**{plain(sentence)}**" for sentence in result.unproven]
+    parts = [f"## {plain(title)}", *synthetic, *warnings, *map(plain, sentences)]
+    if not result.sweep:
+        parts += _gate(result)
+    parts += _publication(result)
+    return "\n\n".join(parts)
+
+
+def figures_markdown(result: RunResult) -> str:
+    """Return the figures of every artifact as a few tables: Prefect's pages are narrow."""
+    rows = result_rows(result)
+    answers = [{key: each[key] for key in each if key not in _COSTS} for each in rows]
+    costs = [{key: each[key] for key in ("name", *_COSTS) if key in each} for each in rows]
+    tables = (answers, costs, shift_rows(result), external_rows(result))
+    return "\n\n".join(_rows_markdown(each) for each in tables if each)
+
+
+def _rows_markdown(rows: Sequence[dict[str, str]]) -> str:
+    """Return rows of text as a table, without columns in which nothing stands."""
+    head = list(dict.fromkeys(key for row in rows for key in row if row[key]))
+    cells = [[plain(row.get(key, "")) for key in head] for row in rows]
+    return "\n".join(table(list(map(plain, head)), cells))
+
+
+def _headline(result: RunResult, folder: Path) -> list[str]:
+    """Return the headline of a run's page, and the sentences below it."""
+    if result.sweep:
+        return sweep_headline(result, folder)
+    lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
+    found = headline(result, lineage, read_answers(result, folder))
+    return [found.title, *filter(None, [found.sentence])]
+
+
+def _gate(result: RunResult) -> list[str]:
+    """Return the verdict, what was not met with what to try, and a row per condition."""
+    verdict, *unmet = gate_lines(result)
+    if result.gate is None:
+        return [plain(verdict)]
+    parts = [f"### {plain(verdict)}", "\n".join(map(_item, unmet))]
+    if result.gate.artifacts:
+        parts.append(_rows_markdown(gate_rows(result.gate)))
+    return [part for part in parts if part]
+
+
+def _item(line: str) -> str:
+    """Return an indented line of `gate_lines` as an item of a list, as deep as it stood."""
+    text = line.lstrip()
+    return f"{' ' * (len(line) - len(text) - 2)}* {plain(text)}"
+
+
+def _publication(result: RunResult) -> list[str]:
+    """Say what was published, or why nothing was."""
+    told = result.publication
+    if told is None:
+        reason = result.withheld
+        return ["### Nothing is published", plain(reason)] if reason else []
+    outcome = {
+        "published": f"Published: {told.name}, version {told.version}",
+        "unchanged": f"Published before: {told.name}, version {told.version}",
+        "withheld": f"Nothing of {told.name} is published",
+    }[told.outcome]
+    where = [] if told.outcome == "withheld" else [f"Registry: {plain(told.registry)}"]
+    return [f"### {plain(outcome)}", plain(told.reason), *where]

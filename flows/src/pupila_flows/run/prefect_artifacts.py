@@ -1,0 +1,84 @@
+"""What Prefect's pages show of a run: its verdict, its figures, and where its own pages are.
+
+All of it is Markdown, tables too: one of Prefect's two pages reads the cells of its own tables as
+Markdown, the other as text, so that no way to escape them would be right for both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+
+from pupila_flows.markdown import code
+from pupila_flows.registry.manifest import CARD, CARD_PAGE
+from pupila_flows.registry.versions import folder_of, open_registry
+from pupila_flows.report.page import REPORT_NAME
+from pupila_flows.report.sweep.page import FIGURES_NAME
+from pupila_flows.report.verdict import figures_markdown, verdict_markdown
+from pupila_flows.results import Publication, RunResult
+from pupila_flows.run.best_effort import best_effort
+from pupila_flows.served import address_of
+from pupila_flows.workspace import Workspace
+
+
+def show_results(result: RunResult) -> None:
+    """Show the figures of every artifact."""
+    with best_effort("the results"):
+        create_markdown_artifact(
+            figures_markdown(result), f"{result.name}-results", "The figures of every model."
+        )
+
+
+def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
+    """Show what the run whose `result.json` is at `path` found, and where its pages are."""
+    with best_effort("the verdict"):
+        text = verdict_markdown(result, path.parent)
+        pages = [_link(workspace, *page) for page in _pages(result, path.parent)]
+        parts = [text, "### Pages", "\n".join(f"* {page}" for page in pages)]
+        title = text.partition("\n")[0].removeprefix("## ")
+        create_markdown_artifact("\n\n".join(parts), f"{result.name}-verdict", title)
+
+
+def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
+    """Show where the Data Docs of a recipe are: all that there is, where the data is refused."""
+    with best_effort("where the Data Docs are"):
+        create_markdown_artifact(
+            _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."
+        )
+
+
+def show_card(publication: Publication, address: str) -> None:
+    """Show the card of a version that is new in the registry at an address."""
+    if publication.version is None:
+        return
+    with best_effort(publication.reason):
+        place = folder_of(publication.name, publication.version)
+        card = open_registry(address).storage.read(f"{place}/{CARD}")
+        create_markdown_artifact(
+            (card or b"").decode(),
+            f"{publication.name}-card",
+            f"The card of version {publication.version}.",
+        )
+
+
+def _pages(result: RunResult, folder: Path) -> list[tuple[str, Path]]:
+    pages = [("Report", folder / REPORT_NAME)]
+    if result.sweep:
+        pages.append(("Table of the sweep", folder / FIGURES_NAME))
+    if result.data.data_docs:
+        pages.append(("Data Docs", Path(result.data.data_docs)))
+    told = result.publication
+    if told and told.version is not None:
+        place = folder_of(told.name, told.version)
+        pages.append((f"Card of version {told.version}", Path(told.registry) / place / CARD_PAGE))
+    return [(title, file) for title, file in pages if file.exists()]
+
+
+def _link(workspace: Workspace, title: str, file: Path) -> str:
+    """Return a link to a file where it leads somewhere; else its path, to be opened by hand.
+
+    Browsers follow no `file:` links of a page from a server.
+    """
+    address = address_of(workspace.root, file)
+    return f"[{title}]({address})" if address else f"{title}: {code(str(file))}"

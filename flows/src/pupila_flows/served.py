@@ -1,0 +1,61 @@
+"""Which files of a workspace its station serves, and at which address."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+PREFIX = "/pupila/"
+"""Where they are below the address of the station: no page of Prefect's is there."""
+VARIABLE = "PUPILA_SERVED"
+"""Environment variable with the workspace of the station whose server a process talks to."""
+TYPES: Mapping[str, str] = {
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".yaml": "text/plain; charset=utf-8",
+}
+"""Content type by the end of a file's name; no other files are served."""
+_FILES = re.compile(r"runs/[^/]+/[^/]+/[^/]+|data-docs/.+|registry/[^/]+/versions/\d+/[^/]+")
+"""Reports with their figures, Data Docs, and the cards of versions; no models."""
+
+
+def served_file(workspace: Path, path: str) -> Path | None:
+    """Return the file at a path below `PREFIX`; None where there is none that is served.
+
+    What a link leads to must be such a file too.
+    """
+    try:
+        root = workspace.resolve(strict=True)
+        file = Path(os.path.realpath(root / path, strict=True))
+        found = file.is_file() and _is_served(path) and _is_served(_below(root, file) or "")
+    except (OSError, ValueError):  # a name that is too long, a loop of links, a null byte
+        return None
+    return file if found else None
+
+
+def address_of(workspace: Path, file: Path) -> str | None:
+    """Return the address of a file on the station of its workspace, without host and port.
+
+    None where the server that this process talks to does not serve it: it is another, or the
+    temporary one of `pupila run`.
+    """
+    root = workspace.resolve()
+    if os.environ.get(VARIABLE) != str(root):
+        return None
+    path = _below(root, file)
+    return PREFIX + quote(path) if path and _is_served(path) else None
+
+
+def _below(root: Path, file: Path) -> str | None:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else None
+
+
+def _is_served(path: str) -> bool:
+    hidden = any(part.startswith(".") for part in path.split("/"))
+    return not hidden and path.endswith(tuple(TYPES)) and bool(_FILES.fullmatch(path))

@@ -1,0 +1,123 @@
+"""A Prefect server that only those with its password may talk to: the program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from pupila.errors import PupilaError
+from pupila_flows import stopping
+from pupila_flows.served import VARIABLE
+from pupila_flows.station.address import SECRET, Address
+from pupila_flows.station.files import Files
+from pupila_flows.station.guard import Guard
+
+_SHUTDOWN_SECONDS = 5
+
+
+def server_command(address: Address, *more: str) -> tuple[str, ...]:
+    """Return module and arguments of the program; the password comes by its environment."""
+    urls = (each for url in sorted(address.urls) for each in ("--url", url))
+    where = ("--host", address.host, "--port", str(address.port))
+    return (__name__, *where, *urls, *more)
+
+
+def serve(
+    address: Address,
+    *,
+    temporary: bool = False,
+    listener: socket.socket | None = None,
+    started: int | None = None,
+) -> None:
+    """Serve Prefect's API and UI, and the pages of a workspace, until a signal.
+
+    Only the API where it is `temporary`.
+
+    Listens with `listener`, where it is given, and then writes a line to the descriptor `started`.
+
+    Raises:
+        PupilaError: it could not be started.
+    """
+    os.environ.pop(SECRET, None)  # else Prefect would ask for a password too
+    from prefect.server.api.server import create_app
+    from prefect.settings import (
+        PREFECT_SERVER_API_AUTH_STRING,
+        PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
+        PREFECT_SERVER_UI_API_URL,
+        temporary_settings,
+    )
+
+    fixed: dict[Any, str] = {
+        PREFECT_SERVER_CORS_ALLOWED_ORIGINS: address.root,
+        # the page asks the host it came from, so that another port or a proxy changes nothing
+        PREFECT_SERVER_UI_API_URL: "/api",
+    }
+    with temporary_settings(fixed, restore_defaults=[PREFECT_SERVER_API_AUTH_STRING]):
+        app: ASGIApp = create_app(ephemeral=temporary, final=True)
+        if not temporary:
+            app = Files(Path(os.environ[VARIABLE]), app)
+        guarded = Guard(app, address.auth, address.port, address.hosts, address.urls)
+        if not _run(guarded, address, listener, started):
+            raise PupilaError(f"The server at {address.root} did not start; its log says why.")
+
+
+def _run(app: Guard, address: Address, listener: socket.socket | None, started: int | None) -> bool:
+    """Serve until a signal, and tell whether it came to that."""
+    import uvicorn
+    from prefect.settings import get_current_settings
+
+    settings, stop = get_current_settings().server, stopping.current()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            if stop:  # uvicorn, which has taken them, would wait for all that is under way
+                stop.heed()
+            await super().startup(sockets)
+            if self.started and started is not None:
+                os.write(started, b"\n")
+                os.close(started)
+
+    config = uvicorn.Config(
+        app,
+        host=address.host,
+        port=address.port,
+        access_log=False,  # it would write down the links that log in
+        server_header=False,
+        log_level=settings.logging_level.lower(),
+        timeout_keep_alive=settings.api.keepalive_timeout,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        ws_ping_interval=settings.api.websocket_ping_interval,
+        ws_ping_timeout=settings.api.websocket_ping_timeout,
+    )
+    server = Server(config)
+    server.run([listener] if listener else None)
+    return server.started
+
+
+def main() -> None:
+    """Be the program."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--url", action="append", default=[])
+    parser.add_argument("--temporary", action="store_true", help="no UI, no schedules")
+    parser.add_argument("--listener", type=int, help="descriptor that listens already")
+    parser.add_argument("--started", type=int, help="descriptor that takes a line once it answers")
+    given: Any = parser.parse_args()
+    auth = os.environ["PREFECT_API_AUTH_STRING"]
+    address = Address(given.host, given.port, auth, urls=frozenset(given.url))
+    listener = None if given.listener is None else socket.socket(fileno=given.listener)
+    try:
+        serve(address, temporary=given.temporary, listener=listener, started=given.started)
+    except PupilaError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

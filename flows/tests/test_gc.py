@@ -1,0 +1,284 @@
+"""What `pupila gc` removes, what it leaves, and that it may be killed amid its work."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from publishable_runs import publishable_run, read_run, release
+from typer.testing import CliRunner
+
+from pupila.artifact import Record
+from pupila.digest import digest_tree
+from pupila.errors import PupilaError
+from pupila.store import Store, write_atomically
+from pupila_flows.cli.main import app
+from pupila_flows.cli.options import seconds_of
+from pupila_flows.execution.session import session
+from pupila_flows.garbage.collect import collect
+from pupila_flows.garbage.prefect_runs import count_older
+from pupila_flows.garbage.size import bytes_of
+from pupila_flows.registry import open_registry
+from pupila_flows.registry.publishing import publish
+from pupila_flows.teachers import Shelf, TeacherRecord
+from pupila_flows.workspace import Workspace
+
+DAY = 24 * 3600.0
+LONG_AGO = time.time() - 60 * DAY
+WEIGHTS = {name: name.encode() * 40_000 for name in ("published", "old", "last", "shelved", "new")}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A workspace of which all but one run is sixty days old."""
+
+    place: Workspace
+    digests: dict[str, str]
+    """Of the artifact with these weights."""
+    runs: dict[str, Path]
+
+    @property
+    def artifacts(self) -> set[str]:
+        """Names of the artifacts that are still there."""
+        return {name for name, digest in self.digests.items() if self.has(digest)}
+
+    def has(self, digest: str) -> bool:
+        try:
+            self.place.store.open(digest)
+        except PupilaError:
+            return False
+        return True
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    place = Workspace.at(tmp_path / ".pupila")
+    registry = open_registry(str(place.root / "registry"))
+    publish(registry, release(tmp_path, WEIGHTS["published"]))
+    runs = {name: _run(tmp_path, name, place) for name in ("published", "old", "last", "new")}
+    digests = {name: read_run(run).entries[-1].artifact or "" for name, run in runs.items()}
+    digests["shelved"] = _shelved(place, tmp_path, place.store.open(digests["new"]).record)
+    for name in ("scratch/cut-off/state", "logs/step.log", "locks/a.lock", "cache/pixels/a.npy"):
+        write_atomically(place.root / name, bytes(9_000))
+    write_atomically(place.data_docs("b" * 64) / "index.html", b"<!doctype html>")
+    write_atomically(place.asked("c" * 64) / "answer", b"")
+    for file in sorted(place.root.rglob("*"), reverse=True):
+        if runs["new"] not in (file, *file.parents):
+            os.utime(file, (LONG_AGO, LONG_AGO))
+    return Made(place, digests, runs)
+
+
+def _run(folder: Path, name: str, place: Workspace) -> Path:
+    """Make a run with its jobs: one that stores its model, one that only computed."""
+    order = ("published", "old", "last", "new").index(name)
+    run = publishable_run(folder, WEIGHTS[name]).rename(place.runs / "clinic" / f"2026010{order}")
+    result = read_run(run)
+    digest = result.entries[-1].artifact or ""
+    result = result.model_copy(update={"publication": None, "name": "clinic"})
+    (run / "result.json").write_text(result.model_dump_json())
+    evaluation = result.entries[-1].evaluation
+    assert evaluation
+    answers = Path(evaluation.probabilities)
+    write_atomically(answers, bytes(9_000))
+    keys = [f"{name}-{kind}" for kind in ("step", "chance", "judge")]
+    place.store.note(keys[0], {"artifact": digest, "format": "tflite"})
+    place.store.note(keys[1], {"above": True})
+    place.store.note(keys[2], {"artifact": digest, "probabilities": str(answers)})
+    place.jobs_of(run).write_text(json.dumps(keys))
+    return run
+
+
+def _shelved(place: Workspace, folder: Path, like: Record) -> str:
+    """Put a model on the shelf, and the artifact that was read from it in the store."""
+    shelf, file = Shelf.of(place.root), folder / "teacher.keras"
+    file.write_bytes(WEIGHTS["shelved"])
+    with shelf.locked("big"), shelf.draft("big", file) as copy:
+        record = TeacherRecord(
+            source=file.name,
+            sha256=digest_tree(copy),
+            added="2026-01-01T00:00:00+00:00",
+            output="softmax",
+            classes=("a", "b"),
+        )
+        shelf.make_current(shelf.seal("big", copy, record))
+    origin = like.origin.model_copy(update={"source": record.sha256})
+    with place.store.draft() as draft:
+        (draft / "model.tflite").write_bytes(WEIGHTS["shelved"])
+        fields = {"format": like.format, "input": like.input, "output": like.output}
+        return place.store.add(draft, **fields, origin=origin).digest
+
+
+def _link_report(run: Path, drawn: Path) -> Path:
+    """Let a run show the report of an earlier one, as where nothing has changed."""
+    (run / "report.html").unlink()
+    (run / "report.html").symlink_to(drawn / "report.html")
+    return run / "report.html"
+
+
+def test_what_is_published_shelved_last_or_recent_stays_and_the_rest_goes(made: Made):
+    before = bytes_of(made.place.root)
+    done = collect(made.place, 30 * DAY, dry_run=False)
+    assert made.artifacts == {"published", "shelved", "new"}
+    assert {name for name, run in made.runs.items() if run.exists()} == {"new"}
+    freed = {each.kind: each.count for each in done.freed}
+    assert freed["artifacts"] == 4  # two folders, and the shared files that only they had
+    assert set(freed) >= {"remembered results", "runs", "data docs", "checkpoints", "caches"}
+    assert not list(made.place.root.glob("logs/*")) and list(made.place.root.glob("asked/*/*"))
+    less = before - bytes_of(made.place.root)
+    assert 0 <= less - sum(each.bytes for each in done.freed) < 20_000  # folders that are empty now
+
+
+def test_of_each_name_the_last_run_stays_however_old_with_all_that_its_jobs_remember(made: Made):
+    (made.place.runs / "other").mkdir()
+    made.runs["new"].rename(made.place.runs / "other" / "20260103")  # `clinic` has no younger run
+    collect(made.place, 30 * DAY, dry_run=False)
+    assert made.runs["last"].is_dir() and not made.runs["old"].exists()
+    assert "last" in made.artifacts and "old" not in made.artifacts
+    store = made.place.store
+    assert all(store.recall(f"last-{kind}") for kind in ("step", "chance", "judge"))
+    assert not any(store.recall(f"old-{kind}") for kind in ("step", "chance", "judge"))
+    assert store.recall("published-step") and not store.recall("published-judge")
+    answers = store.recall("last-judge")
+    assert answers and Path(answers["probabilities"]).is_file()
+
+
+def test_a_run_whose_report_a_later_one_shows_stays_with_it(made: Made):
+    report = _link_report(made.runs["new"], made.runs["old"])
+    collect(made.place, 30 * DAY, dry_run=False)
+    assert report.read_text().startswith("<!doctype html>")
+    assert {"old", "new"} <= made.artifacts
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(made: Made):
+    made.place.lock("workspace").touch()
+    files = sorted(made.place.root.rglob("*"))
+    said = collect(made.place, 30 * DAY, dry_run=True)
+    assert sorted(made.place.root.rglob("*")) == files
+    assert said.freed == collect(made.place, 30 * DAY, dry_run=False).freed
+    assert collect(made.place, 30 * DAY, dry_run=False).freed == ()
+
+
+@pytest.mark.parametrize("who", ["a session", "a job of a cluster"])
+def test_nothing_is_collected_while_somebody_is_at_work(made: Made, who: str):
+    if who == "a session":
+        with session(made.place, workers=1), pytest.raises(PupilaError, match="is at work in"):
+            collect(made.place, 30 * DAY, dry_run=False)
+        return
+    with made.place.lock("a" * 64 + "-try").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(PupilaError, match=r"A job is under way in .*-try\.lock"):
+            collect(made.place, 30 * DAY, dry_run=False)
+
+
+def test_a_registry_that_cannot_be_asked_is_told_and_what_was_published_there_stays(made: Made):
+    file = made.runs["old"] / "result.json"
+    written, value = file.stat().st_mtime, json.loads(file.read_text())
+    value["publication"] = {"registry": "nosuch://models", "outcome": "published"}
+    file.write_text(json.dumps(value))
+    os.utime(file, (written, written))
+    done = collect(made.place, 30 * DAY, dry_run=False)
+    assert len(done.unread) == 1 and "nosuch://models" in done.unread[0]
+    assert "old" in made.artifacts and made.runs["old"].is_dir()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from pupila_flows.garbage.collect import collect
+from pupila_flows.workspace import Workspace
+
+left = int(sys.argv[2])
+
+def kill(event, arguments):
+    global left
+    if event in ("os.remove", "os.rename", "os.rmdir"):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+
+place = Workspace.at(Path(sys.argv[1]))
+sys.addaudithook(kill)
+collect(place, 30 * 24 * 3600, dry_run=False)
+"""
+
+
+@pytest.mark.parametrize("removals", [0, 5, 11, 17, 23])
+def test_killed_amid_it_leaves_what_is_kept_whole_and_the_next_one_ends_it(
+    made: Made, removals: int
+):
+    command = [sys.executable, "-c", KILLED, str(made.place.root), str(removals)]
+    assert subprocess.run(command).returncode == 9
+    assert {"published", "shelved", "new"} <= made.artifacts
+    store = Store(made.place.root / "store")
+    assert all(store.open(each.name) for each in store.artifacts())
+    assert made.runs["new"].is_dir()
+    collect(made.place, 30 * DAY, dry_run=False)
+    assert made.artifacts == {"published", "shelved", "new"}
+    assert not list(store.root.glob("incoming/*"))
+
+
+def test_people_and_programs_are_told(made: Made):
+    where = ("--workspace", str(made.place.root))
+    said = CliRunner().invoke(app, ["gc", "--dry-run", *where])
+    assert said.exit_code == 0 and "MB would be freed" in said.output and "runs" in said.output
+    told = json.loads(CliRunner().invoke(app, ["gc", "--json", *where]).output)
+    assert told["dry_run"] is False and {each["kind"] for each in told["freed"]} >= {"artifacts"}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("12h", 12 * 3600), ("30d", 30 * DAY), ("0d", 0)])
+def test_a_time_is_a_number_and_a_unit(text: str, seconds: float):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1.5d", "30 d", "3y", "9999999d"])
+def test_what_is_no_time_is_refused(text: str):
+    with pytest.raises(PupilaError, match=r"--keep is .*as in 30d"):
+        seconds_of(text)
+
+
+@pytest.mark.slow
+def test_old_runs_leave_the_database_of_prefect_too(made: Made):
+    home = made.place.root / "prefect"
+    told = {**os.environ, "PREFECT_HOME": str(home)}
+    subprocess.run([sys.executable, "-c", RUNS], env=told, check=True, capture_output=True)
+    assert count_older(home, time.time() - 30 * DAY) == 1
+    said = {each.kind: each for each in collect(made.place, 30 * DAY, dry_run=True).freed}
+    assert count_older(home, time.time() - 30 * DAY) == 1
+    done = {each.kind: each for each in collect(made.place, 30 * DAY, dry_run=False).freed}
+    assert done == said and done["runs in Prefect's database"].count == 1
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        assert [*database.execute("SELECT name FROM flow_run")] == [("young",)]
+
+
+RUNS = """
+import asyncio
+from datetime import timedelta
+from prefect.server import models, schemas
+from prefect.server.database import provide_database_interface
+from prefect.server.schemas.states import State, StateType
+from prefect.types._datetime import now
+
+async def write():
+    database = provide_database_interface()
+    await database.create_db()
+    async with database.session_context(begin_transaction=True) as session:
+        flow = await models.flows.create_flow(session, schemas.core.Flow(name="compress"))
+        for name, days in (("old", 60), ("young", 1)):
+            ended = now("UTC") - timedelta(days=days)
+            state = State(type=StateType.COMPLETED, timestamp=ended)
+            run = schemas.core.FlowRun(
+                flow_id=flow.id, name=name, state=state, end_time=ended, start_time=ended
+            )
+            await models.flow_runs.create_flow_run(session, run)
+
+asyncio.run(write())
+"""

@@ -1,0 +1,89 @@
+"""Judges an artifact before Node or a browser opens it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from pydantic import BaseModel, Field, NonNegativeInt
+
+from pupila import Artifact, PupilaError
+
+_MODEL = "model.json"
+_MOST_BYTES = 1 << 26
+"""Of `model.json`, which is read whole: that of a large classifier has half a megabyte."""
+_BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
+
+
+class _Quantization(BaseModel):
+    dtype: str
+
+
+class _Weight(BaseModel):
+    name: str
+    shape: list[NonNegativeInt] = Field(max_length=8)
+    dtype: str
+    quantization: _Quantization | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in the shards; in memory, at most four times as much."""
+        return math.prod(self.shape) * _BYTES[(self.quantization or self).dtype]
+
+
+class _Group(BaseModel):
+    paths: list[str]
+    weights: list[_Weight]
+
+
+class _Node(BaseModel):
+    name: str
+    op: str
+
+
+class _Topology(BaseModel):
+    node: list[_Node]
+
+
+class _GraphModel(BaseModel):
+    """What of `model.json` says which files are read, and how much memory they take."""
+
+    modelTopology: _Topology  # noqa: N815 - as TF.js names it
+    weightsManifest: list[_Group]  # noqa: N815
+
+
+def check(artifact: Artifact) -> None:
+    """Refuse a graph model that would have other files read than its own, or takes more memory.
+
+    Raises:
+        PupilaError: it is damaged, or names files or addresses that are not in its folder.
+    """
+    try:
+        problem = _problem(artifact)
+    except (ValueError, KeyError, RecursionError) as error:  # pydantic's is a ValueError
+        problem = f"it is damaged ({type(error).__name__})"
+    if problem:
+        raise PupilaError(
+            f"{str(artifact.path / _MODEL)!r}: {problem}. Expected a graph model and its weights, "
+            "as export-tfjs writes them: export the model again."
+        )
+
+
+def _problem(artifact: Artifact) -> str | None:
+    path, files = artifact.path / _MODEL, set(artifact.record.files)
+    if _MODEL not in files:
+        return "it is missing"
+    if path.stat().st_size > _MOST_BYTES:
+        return f"it has more than {_MOST_BYTES:,} bytes"
+    groups = _GraphModel.model_validate(json.loads(path.read_bytes())).weightsManifest
+    named = {name for group in groups for name in group.paths}
+    if foreign := named - files:
+        return f"it reads {min(foreign)!r}, which is no file of the artifact"
+    if others := files - named - {_MODEL}:
+        return f"the artifact also holds {min(others)!r}, which it does not name"
+    for group in groups:
+        stated = sum(weight.bytes for weight in group.weights)
+        stored = sum((artifact.path / name).stat().st_size for name in group.paths)
+        if stated != stored:
+            return f"it states weights of {stated:,} bytes, and {stored:,} are there"
+    return None
