@@ -246,7 +246,7 @@ def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path, loss):
     images = Images.of(chosen, INPUT, [broken, broken], config.augmentation)
     with pytest.raises(PupilaError, match=r"epoch 1 of 3: loss is nan\. Lower `learning_rate`"):
         fit(
-            installed().student(config.student).load()(INPUT, 2),
+            installed().student(str(config.student)).load()(INPUT, 2),
             loss,
             images,
             images,

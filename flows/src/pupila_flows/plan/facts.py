@@ -18,7 +18,7 @@ from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
 from pupila.paths import is_special
 from pupila.registry import PluginRegistry
-from pupila_flows.data.external.listing import list_images
+from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.open_set.near_misses import listed
 from pupila_flows.plan.plan import PlannedExternal
 from pupila_flows.plan.view import RecipeView
@@ -222,14 +222,8 @@ class RecipeFacts:
                 folder = yield from self.existing(section.folder, (*location, "folder"), "images")
             if path is None or (section.folder and folder is None):
                 continue
-            try:
-                listing = list_images(path, folder).of_split(section.split)
-            except PupilaError as error:
-                yield location, str(error)
-            except OSError as error:
-                yield location, f"{error.filename!r} cannot be read ({error.strerror})."
-            else:
-                found.append(PlannedExternal(name, section, listing))
+            listing = yield from _listing(path, folder, section.split, location)
+            found += [PlannedExternal(name, section, listing)] if listing else []
         return tuple(found)
 
     def _cluster(self) -> Checking[str | None]:
@@ -277,6 +271,19 @@ class RecipeFacts:
             yield location, str(error)
             return None
         return address
+
+
+def _listing(
+    path: Path, folder: Path | None, split: str | None, location: Location
+) -> Checking[Listing | None]:
+    """Return the images of another place; None where they cannot be read."""
+    try:
+        return list_images(path, folder).of_split(split)
+    except PupilaError as error:
+        yield location, str(error)
+    except OSError as error:
+        yield location, f"{error.filename!r} cannot be read ({error.strerror})."
+    return None
 
 
 def _registry_here() -> Iterator[Mistake]:
