@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pupila.errors import PupilaError
 from pupila.litert.flatbuffer import (
     ABSENT,
     Operator,
+    check_model,
     is_quantized,
     map_model,
     operator_name,
@@ -224,3 +226,21 @@ def test_both_ends_of_a_file_are_read(tmp_path: Path):
     assert last == TensorIO((1, 18), np.dtype(np.int8), 0.5, 3, last.index)
     interpreter = Interpreter(path, threads=1)
     assert (interpreter.input, interpreter.output) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "words"),
+    [
+        ([2**31 - 1] * 4, PupilaError, "expected at most 8,589,934,592, of one image"),
+        ([2**31 - 1] * 1_000, ValueError, "it is damaged"),
+        ([-1, 4], ValueError, "it is damaged"),
+    ],
+    ids=["large", "of many axes", "negative"],
+)
+def test_a_model_with_tensors_of_impossible_shapes_is_refused(
+    shape: list[int], error: type[Exception], words: str
+):
+    made = graph([tensor(shape, "FLOAT32", None)], [], [0])
+    model = packed([made], [operator_code(RESHAPE, RESHAPE)])
+    with pytest.raises(error, match=words):
+        check_model(model)

@@ -200,6 +200,12 @@ HEADER = "path,label,split\n"
         (HEADER.encode() + "a.png,gesünder,train\n".encode("latin-1"), "line 2 is not UTF-8"),
         (HEADER.encode("utf-16"), "line 1 is not UTF-8"),
         (HEADER + '"a.png"x,ill,train\n', "line 2 is no CSV"),
+        (HEADER + "a\0.png,ill,train\n", "line 2 has a null byte in its path"),
+        pytest.param(
+            ",".join(map(str, range(100_000))),
+            "found '0', .*'19' and 99,980 more; expected path",
+            id="100,000 columns",
+        ),
     ],
 )
 def test_a_csv_of_another_form_is_refused_by_line(

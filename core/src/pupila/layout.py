@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
-from pupila.errors import PupilaError, nearest
+from pupila.errors import PupilaError, joined, nearest
 from pupila.image_figures import MEASURED
 from pupila.paths import check_encoding
 
@@ -268,7 +269,7 @@ def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLU
     """
     if not header:
         raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(header).items() if count > 1)
     if repeated:
         raise PupilaError(f"{path}, line 1 has the column {repeated[0]!r} twice: remove one.")
     measured = [name for name in header if name in MEASURED]
@@ -279,7 +280,7 @@ def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLU
         )
     missing = [name for name in needed if name not in header]
     if missing:
-        found = ", ".join(map(repr, header))
+        found = joined(map(repr, header))
         hint = nearest(missing[0], set(header) - set(needed))
         raise PupilaError(
             f"{path}, line 1 has no column {missing[0]!r}: found {found}; expected "
@@ -295,6 +296,8 @@ def _checked_values(
     empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
         raise PupilaError(f"{path}, line {line} has no {empty}.")
+    if "\0" in values["path"]:
+        raise PupilaError(f"{path}, line {line} has a null byte in its path: remove it.")
     split = SPLIT_OF.get(values["split"])
     if split is None:
         raise PupilaError(

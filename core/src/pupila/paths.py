@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from errno import EINVAL
 from pathlib import Path
+from stat import S_ISDIR
 
 from pupila.errors import PupilaError
 
@@ -20,6 +22,25 @@ def is_special(path: Path) -> bool:
     if not path.is_file():
         return True
     return not path.stat().st_size and path.resolve().parts[1:2] in _OF_THE_KERNEL
+
+
+def no_folder(path: Path) -> str | None:
+    """Say why a path is no folder and cannot become one where anything is kept; None where it can.
+
+    It follows what a sentence is about: `leads to '/dev/null', where the kernel keeps no files`.
+    """
+    real = Path(os.path.realpath(path))
+    if real.parts[1:2] in (*_OF_THE_KERNEL, ("dev",)) and real.parts[1:3] != ("dev", "shm"):
+        return f"leads to {str(real)!r}, where the kernel keeps no files"
+    for each in (real, *real.parents):
+        try:
+            mode = each.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            return f"cannot be there ({error.strerror})"
+        return None if S_ISDIR(mode) else f"cannot be there: {str(each)!r} is no folder"
+    return None
 
 
 def read_plain(path: Path) -> bytes:

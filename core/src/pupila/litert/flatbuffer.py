@@ -20,6 +20,8 @@ from pupila.errors import PupilaError, joined
 
 _MOST_BYTES = 1 << 33
 """Of all tensors: ten times those of the largest classifiers."""
+_MOST_AXES = 32
+"""Of a tensor: NumPy's old limit; LiteRT's operators take eight at most."""
 _OF_ONE_BYTE = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
 ABSENT = -1
 """Index of an optional tensor that an operator is not given."""
@@ -106,6 +108,8 @@ def _custom_operators(model: Any) -> set[str]:
 
 def _bytes(tensor: Any) -> int:
     """Return about what a tensor takes in memory: its numbers are mostly of one or four bytes."""
+    if tensor.ShapeLength() > _MOST_AXES:
+        raise ValueError(f"it has a tensor of {tensor.ShapeLength()} axes")
     shape = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
     if min(shape, default=0) < 0:
         raise ValueError(f"it has a tensor of the shape {shape}")

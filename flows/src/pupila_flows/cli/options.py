@@ -9,12 +9,30 @@ from typing import Annotated
 import typer
 
 from pupila.errors import PupilaError
+from pupila.paths import check_encoding, no_folder
 from pupila_flows.workspace import DEFAULT
+
+
+def _possible(workspace: Path) -> Path:
+    """Refuse what is no folder and cannot become one, before anything is read or written there."""
+    check_encoding(str(workspace))
+    if reason := no_folder(workspace):
+        raise PupilaError(
+            f"The workspace {str(workspace)!r} {reason}: name another folder with --workspace."
+        )
+    return workspace
+
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)]
 WorkspaceFolder = Annotated[
     Path,
-    typer.Option("--workspace", "-w", envvar="PUPILA_WORKSPACE", help="Folder of all results."),
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="PUPILA_WORKSPACE",
+        help="Folder of all results.",
+        callback=_possible,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Settings = Annotated[

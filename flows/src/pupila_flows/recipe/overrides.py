@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 from pupila.errors import PupilaError
 from pupila_flows.recipe.errors import explain
 from pupila_flows.recipe.schema import Recipe
-from pupila_flows.recipe.source import Location, RecipeError, Source
+from pupila_flows.recipe.source import Location, RecipeError, Source, read_value
 
 
 class _Partial(BaseModel):
@@ -103,6 +103,8 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+_LEGIBLE = 100
+"""Characters of a setting that are told."""
 _Fields: Any = _partial(Recipe)
 
 
@@ -144,10 +146,10 @@ def parse_changes(settings: Iterable[str], source: Source) -> Changes:
 
 def _value(setting: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = getattr(error, "problem", None) or "it cannot be read"
-        raise PupilaError(f"{setting!r} is no YAML after the '=': {reason}.") from None
+        return read_value(text)
+    except PupilaError as reason:
+        shown = setting if len(setting) <= _LEGIBLE else f"{setting[:_LEGIBLE]}…"
+        raise PupilaError(f"{shown!r} is no YAML after the '=': {reason}.") from None
 
 
 def _nested(parts: list[str], value: Any, known: Any) -> Any:

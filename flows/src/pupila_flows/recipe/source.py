@@ -38,6 +38,8 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
+_LEGIBLE = 100
+"""Characters of a value that are told."""
 _SHOWN = 50
 """Mistakes that are told at once."""
 
@@ -137,7 +139,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
         except (ValueError, LookupError, AttributeError):  # PyYAML's, for `2024-99-99`, `!!bool x`
             kind = node.tag.removeprefix(_TAGS)
-            reason = f"{node.value!r} is no {kind}; put quotes around it if it is text"
+            reason = f"{node.value[:_LEGIBLE]!r} is no {kind}; put quotes around it if it is text"
             raise ConstructorError(None, None, reason, node.start_mark) from None
 
 
@@ -148,6 +150,27 @@ def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:
 
 
 _Loader.add_constructor(None, _refuse_tag)
+
+
+def read_value(text: str) -> Any:
+    """Read a value as it would stand in a recipe.
+
+    Raises:
+        PupilaError: it is not YAML; the message is the reason.
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _measure(node, {})
+        return loader.construct_document(node)  # pyright: ignore[reportUnknownMemberType]
+    except yaml.MarkedYAMLError as error:
+        raise PupilaError(_PLAINLY.get(str(error.problem), str(error.problem))) from None
+    except yaml.YAMLError:
+        raise PupilaError("it cannot be read") from None
+    except RecursionError:
+        raise PupilaError("it is nested too deeply") from None
 
 
 def _parse(source: Source, problems: list[Problem]) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
 from pupila.errors import PupilaError, nearest
+from pupila.paths import no_folder
 
 VARIABLE = "PUPILA_REGISTRY"
 """Environment variable with the address that is taken where none is given."""
 _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
 """Extra of pupila-flows by the package that it brings."""
 _HIDDEN = "***"
-_OF_THE_KERNEL = (("proc",), ("sys",), ("dev",))
-_SHARED_MEMORY = ("dev", "shm")
 _READ_ONLY = (
     "data",
     "git",
@@ -125,27 +123,10 @@ def check_address(address: str) -> None:
 
 def _check_folder(folder: Path, told: str) -> None:
     """Refuse what is no folder and cannot become one, or where the kernel keeps nothing."""
-    advice = "give a folder that is there or can be made"
-    real = Path(os.path.realpath(folder))
-    if real.parts[1:2] in _OF_THE_KERNEL and real.parts[1:3] != _SHARED_MEMORY:
+    if reason := no_folder(folder):
         raise PupilaError(
-            f"The registry {told} leads to {str(real)!r}, where the kernel keeps no files: "
-            f"{advice}."
+            f"The registry {told} {reason}: give a folder that is there or can be made."
         )
-    for path in (real, *real.parents):
-        try:
-            mode = path.lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise PupilaError(
-                f"The registry {told} cannot be there ({error.strerror}): {advice}."
-            ) from None
-        if not stat.S_ISDIR(mode):
-            raise PupilaError(
-                f"The registry {told} cannot be there: {str(path)!r} is no folder; {advice}."
-            )
-        return
 
 
 def _check_protocol(protocol: str, told: str) -> None:
