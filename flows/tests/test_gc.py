@@ -226,6 +226,17 @@ def test_killed_amid_it_leaves_what_is_kept_whole_and_the_next_one_ends_it(
     assert not list(store.root.glob("incoming/*"))
 
 
+def test_a_folder_that_is_no_workspace_keeps_its_logs_and_caches(tmp_path: Path):
+    for name in ("logs/mail.log", "cache/pictures.db", "runs/marathon/2025", "scratch/idea"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (LONG_AGO, LONG_AGO))
+    before = sorted(tmp_path.rglob("*"))
+    ran = CliRunner().invoke(app, ["gc", "--workspace", str(tmp_path)])
+    assert "is no workspace in which anything was made" in str(ran.exception)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_people_and_programs_are_told(made: Made):
     where = ("--workspace", str(made.place.root))
     said = CliRunner().invoke(app, ["gc", "--dry-run", *where])

@@ -147,6 +147,11 @@ class Store:
                     self._files.mkdir(exist_ok=True)
                     os.link(file, shared)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether results were ever remembered here."""
+        return self._ledger.is_dir()
+
     def artifacts(self) -> list[Path]:
         """Return the folders of all artifacts."""
         return sorted(self._objects.glob("*"))

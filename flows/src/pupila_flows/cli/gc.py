@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pupila.errors import PupilaError
+from pupila.store import Store
 from pupila_flows.cli.console import print_table, say
 from pupila_flows.cli.options import HERE, AsJson, Keep, WorkspaceFolder, seconds_of
 
@@ -31,9 +32,10 @@ def collect(
     from pupila_flows.workspace import Workspace
 
     seconds = seconds_of(keep)
-    if not workspace.is_dir():
+    if not Store(workspace / "store").is_used:  # anyone's folder may have `logs` and `cache`
         raise PupilaError(
-            f"At {str(workspace)!r} there is no workspace: name one with --workspace."
+            f"{str(workspace)!r} is no workspace in which anything was made: name one with "
+            "--workspace."
         )
     done = collect(Workspace.at(workspace), seconds, dry_run=dry_run)
     if as_json:
