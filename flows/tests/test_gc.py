@@ -256,7 +256,7 @@ def test_what_is_no_time_is_refused(text: str):
         seconds_of(text)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_old_runs_leave_the_database_of_prefect_too(made: Made):
     home = made.place.root / "prefect"
     told = {**os.environ, "PREFECT_HOME": str(home)}

@@ -93,7 +93,7 @@ def test_it_answers_its_run_alone_and_ends_with_it(tmp_path: Path, end: signal.S
         assert not api.answers()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_is_started_again_when_it_dies_and_those_that_ask_wait(tmp_path: Path):
     with _run(tmp_path) as (_, server, api):
         flow = api.post("/flows/", {"name": "kept"})
@@ -143,7 +143,7 @@ def test_a_server_that_dies_at_once_is_told_with_its_log(
     assert "unable to open database file" in server.log.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_slow_server_is_waited_for_and_one_that_never_answers_is_told(
     place: Workspace, monkeypatch: pytest.MonkeyPatch
 ):

@@ -78,7 +78,7 @@ class WorkerRequirements:
         ]
         if not differ:
             return None
-        return f"has {joined(differ)}: install the same there, and start its worker again."
+        return f"has {', '.join(differ)}: install the same there, and start its worker again."
 
     def _means_others(self) -> str | None:
         """Another runner or loader would make other artifacts than the ledger says."""
