@@ -143,11 +143,15 @@ def test_int8_is_smaller_than_float(folder: Path):
 
 
 def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
-    logs = {file: file.stat().st_mtime_ns for file in (folder / ".pupila" / "logs").glob("*-*.log")}
+    logs = {
+        file: file.stat().st_mtime_ns
+        for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
+    }
     done = _pupila(folder, "run", "recipe.yaml")
     assert done.returncode == 0, done.stderr
     after = {
-        file: file.stat().st_mtime_ns for file in (folder / ".pupila" / "logs").glob("*-*.log")
+        file: file.stat().st_mtime_ns
+        for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
     }
     assert after == logs, "a child process was started"
     assert all(entry.cached for entry in _entries(folder).values())

@@ -73,7 +73,10 @@ def _result(folder: Path) -> RunResult:
 
 def _children(folder: Path) -> dict[Path, int]:
     """When each child process last wrote to its log."""
-    return {file: file.stat().st_mtime_ns for file in (folder / ".pupila" / "logs").glob("*-*.log")}
+    return {
+        file: file.stat().st_mtime_ns
+        for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
+    }
 
 
 def _predictions(folder: Path) -> set[Path]:
