@@ -70,10 +70,10 @@ def _forget(home: Path, keep_seconds: float) -> int:
 
     before = size()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    told = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
+    fixed = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-m", __name__],
-        env=kept | told | settings(keep_seconds),
+        env=kept | fixed | settings(keep_seconds),
         capture_output=True,
         text=True,
         timeout=_SECONDS,

@@ -77,14 +77,16 @@ def _item(line: str) -> str:
 
 def _publication(result: RunResult) -> list[str]:
     """Say what was published, or why nothing was."""
-    told = result.publication
-    if told is None:
+    publication = result.publication
+    if publication is None:
         reason = result.withheld
         return ["### Nothing is published", plain(reason)] if reason else []
     outcome = {
-        "published": f"Published: {told.name}, version {told.version}",
-        "unchanged": f"Published before: {told.name}, version {told.version}",
-        "withheld": f"Nothing of {told.name} is published",
-    }[told.outcome]
-    where = [] if told.outcome == "withheld" else [f"Registry: {plain(told.registry)}"]
-    return [f"### {plain(outcome)}", plain(told.reason), *where]
+        "published": f"Published: {publication.name}, version {publication.version}",
+        "unchanged": f"Published before: {publication.name}, version {publication.version}",
+        "withheld": f"Nothing of {publication.name} is published",
+    }[publication.outcome]
+    where = (
+        [] if publication.outcome == "withheld" else [f"Registry: {plain(publication.registry)}"]
+    )
+    return [f"### {plain(outcome)}", plain(publication.reason), *where]

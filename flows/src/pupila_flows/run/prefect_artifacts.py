@@ -68,10 +68,15 @@ def _pages(result: RunResult, folder: Path) -> list[tuple[str, Path]]:
         pages.append(("Table of the sweep", folder / FIGURES_NAME))
     if result.data.data_docs:
         pages.append(("Data Docs", Path(result.data.data_docs)))
-    told = result.publication
-    if told and told.version is not None:
-        place = folder_of(told.name, told.version)
-        pages.append((f"Card of version {told.version}", Path(told.registry) / place / CARD_PAGE))
+    publication = result.publication
+    if publication and publication.version is not None:
+        place = folder_of(publication.name, publication.version)
+        pages.append(
+            (
+                f"Card of version {publication.version}",
+                Path(publication.registry) / place / CARD_PAGE,
+            )
+        )
     return [(title, file) for title, file in pages if file.exists()]
 
 
