@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +39,24 @@ def digest_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def digest_code(*modules: str) -> str:
+    """Return one SHA-256 for the files of some modules; of a package, for all modules in it.
+
+    For what is kept under the version of a package, and yet must be made again with every change of
+    its code. Nothing but the packages that the modules lie in is imported.
+    """
+    return digest_json({name: sorted(_code_in(name)) for name in modules})
+
+
+def _code_in(name: str) -> Iterator[tuple[str, str]]:
+    spec = find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    for folder in spec.submodule_search_locations or ():
+        for file in Path(folder).rglob("*.py"):
+            yield file.relative_to(folder).as_posix(), digest_file(file)
+    if spec.origin and not spec.submodule_search_locations:
+        yield "", digest_file(Path(spec.origin))

@@ -21,7 +21,7 @@ from PIL import Image
 from pupila.artifact import Artifact
 from pupila.contract import InputContract
 from pupila.dataset import Dataset
-from pupila.digest import digest_json
+from pupila.digest import digest_code, digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.fidelity import bootstrapped, correlation, logits_of, mean_difference
@@ -85,9 +85,11 @@ class Suite:
     def identity(self) -> tuple[str, ...]:
         """All that altered images depend on beside the images and their size."""
         registry = installed()
-        code = registry.code_of(*(registry.shift(name) for name in self.families))
+        families = [registry.shift(name) for name in self.families]
+        modules = {family.implementation.partition(":")[0] for family in families}
         settings = digest_json([self.families, self.images, self.seed, self.severities])
-        return ("shift suite", settings, *code)
+        code = digest_code(__name__, "pupila.shift", *sorted(modules))
+        return ("shift suite", settings, code, *registry.code_of(*families))
 
 
 def judge_shift(

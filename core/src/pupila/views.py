@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.arrays import Pixels
-from pupila.digest import digest_json
+from pupila.digest import digest_code, digest_json
 from pupila.shift import Severity, detail, light
 
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
@@ -26,9 +26,8 @@ draw their crops."""
 _MIXING = 1
 """Tells the draws of mixtures from those of views."""
 
-_RENDERING = 3
-"""Part of the digest: raised when the same settings give other pictures, such as when a family of a
-style changes."""
+_CODE = (__name__, "pupila.shift")
+"""Modules that make the pictures: with other code the same settings may give others."""
 
 
 Style = Literal["none", "mild", "strong"]
@@ -100,7 +99,7 @@ class Augmentation(BaseModel):
     @property
     def digest(self) -> str:
         """Key of the views themselves: how many are used does not change any of them."""
-        return digest_json([_RENDERING, self.model_dump(exclude={"views"})])
+        return digest_json([digest_code(*_CODE), self.model_dump(exclude={"views"})])
 
     def is_original(self, number: int) -> bool:
         """Tell whether view `number` is the image itself."""

@@ -62,7 +62,6 @@ class JudgeShift(Job[ShiftFigures]):
         """Return the job for an artifact and its teacher."""
         registry = installed()
         teacher, model = reference
-        families = [registry.shift(each) for each in section.families]
         runners = [registry.runner(each.format) for each in (artifact, model)]
         patients = dataset.patients
         return cls(
@@ -75,7 +74,7 @@ class JudgeShift(Job[ShiftFigures]):
             positive=positive,
             section=section,
             validated=validated,
-            code=code_of(*families, *runners),
+            code=(*suite_of(section).identity, *code_of(*runners)),
         )
 
     def run(self, progress: Progress) -> ShiftFigures:
