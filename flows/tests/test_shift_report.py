@@ -43,15 +43,16 @@ def test_the_report_shows_values_curves_and_pictures_of_the_worst_family(
     run: RunResult, tmp_path: Path
 ):
     page = read(run, tmp_path)
-    assert "Images of another place: answers beside the teacher's" in page.text
+    assert "Altered images: answers beside the teacher's" in page.text
     assert "hue 0.100" in page.text
     assert "Where they part most under hue" in page.text
     labels = [each["aria-label"] or "" for each in page.all("svg") if "aria-label" in each]
     curves = [label for label in labels if label.startswith("Fidelity under")]
-    assert len(curves) == 2 * 2, "two pupils, two families; a control has no curves"
+    assert len(curves) == 2, "one pupil in two formats, two families; a control has no curves"
     assert curves[0] == "Fidelity under hue: none 0.99, mild 0.20, middle 0.10, strong 0.00"
     shown = [each["alt"] or "" for each in page.all("img")]
-    assert len([alt for alt in shown if alt == "The same under hue"]) == 2 * 6
+    assert len([alt for alt in shown if alt == "The same under hue"]) == 6
+    assert "pupil-int8, by family and severity" in page.text, "of its formats the lowest"
 
 
 def test_the_report_stands_where_an_image_is_gone(run: RunResult, tmp_path: Path):
@@ -63,7 +64,7 @@ def test_the_report_stands_where_an_image_is_gone(run: RunResult, tmp_path: Path
 
 def test_a_run_that_was_not_asked_has_no_such_section(tmp_path: Path):
     page = read(sample_run(tmp_path, NODES_OF_SHIFT), tmp_path)
-    assert "Images of another place" not in page.text
+    assert "Altered images" not in page.text
 
 
 def test_terminal_and_card_have_the_value_and_the_worst_family(run: RunResult):

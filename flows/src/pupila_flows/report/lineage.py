@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pupila.evaluation import Evaluation, Measurement
+from pupila.plugin import Technique
+from pupila.registry import installed
 from pupila_flows.results import Entry
 
 
@@ -46,6 +48,15 @@ class Lineage:
     def is_partial(self, entry: Entry) -> bool:
         """True for a step that was not shown all images, and for what was made from one."""
         return bool(entry.without) or any(self.is_partial(each) for each in self.parents(entry))
+
+    def trained(self, entry: Entry) -> Entry:
+        """Return the step that an entry is another format of: the last in which it was trained."""
+        training = {each.name for each in installed().all(Technique) if each.seeded}
+        while entry.uses not in training and len(parents := self.parents(entry)) == 1:
+            if parents[0].kind == "teacher":
+                break
+            (entry,) = parents
+        return entry
 
     def is_final(self, entry: Entry) -> bool:
         """True where nothing was made from it."""

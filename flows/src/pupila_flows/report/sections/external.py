@@ -108,7 +108,10 @@ def _panel(
 def _important(
     found: list[tuple[Judged, ExternalResult]], lineage: Lineage, chosen: str | None
 ) -> list[tuple[Judged, ExternalResult]]:
-    """Return the chosen pupil, then what comes last of a branch, small to large."""
+    """Return the chosen pupil, then what comes last of a branch, small to large.
+
+    Of a pupil in several formats that is one.
+    """
     shown = [
         (each, there)
         for each, there in found
@@ -117,7 +120,10 @@ def _important(
         or (lineage.is_final(each.entry) and not lineage.is_control(each.entry))
     ]
     shown.sort(key=lambda pair: (pair[0].name != chosen, pair[0].size_bytes))
-    return shown[:_PUPILS]
+    pupils: dict[str, tuple[Judged, ExternalResult]] = {}
+    for each, there in shown:
+        pupils.setdefault(lineage.trained(each.entry).name, (each, there))
+    return list(pupils.values())[:_PUPILS]
 
 
 def _pictures(judged: Judged, found: ExternalEvaluation, folder: Path) -> ExternalPictures:

@@ -25,7 +25,7 @@ from pupila_flows.report.predictions import located
 from pupila_flows.results import Entry, RunResult
 
 _DRAWN = 3
-"""Artifacts whose curves and pictures are shown: those with the lowest values."""
+"""Pupils of which curves and pictures are shown: those with the lowest values."""
 _PICTURES = 6
 _WIDTH, _HEIGHT = 150.0, 104.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26.0, 6.0, 6.0, 18.0
@@ -76,7 +76,7 @@ class ShiftPicture:
 
 @dataclass(frozen=True)
 class ShiftPanel:
-    """One artifact in curves and pictures."""
+    """One pupil in curves and pictures: the one of its formats with the lowest value."""
 
     name: str
     teacher: str
@@ -101,13 +101,17 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
     if not asked:
         return None
     asked.sort(key=lambda each: each[1].value.value)
-    pupils = [each for each in asked if not lineage.is_control(each[0])]
+    lowest: dict[str, tuple[Entry, ShiftFigures]] = {}
+    for entry, found in asked:
+        if not lineage.is_control(entry):
+            lowest.setdefault(lineage.trained(entry).name, (entry, found))
     return ShiftReport(
         families=len(asked[0][1].families),
         images=asked[0][1].images,
         rows=tuple(_row(entry, found, lineage) for entry, found in asked),
         panels=tuple(
-            _panel(entry, found, result, lineage, folder) for entry, found in pupils[:_DRAWN]
+            _panel(entry, found, result, lineage, folder)
+            for entry, found in list(lowest.values())[:_DRAWN]
         ),
     )
 
