@@ -166,6 +166,7 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         ),
         (("name: good", "name: good\nshift: {families: [blurr]}"), 2, ["No shift named 'blurr'"]),
         (("name: good", "name: good\nshift: {images: 3}"), 2, ["shift.images is 3: must be"]),
+        (("name: good", "name: good\nchoose_by: fidelity"), 2, ["add `shift: {}`, or choose by"]),
         (("name: good", "name: [good"), 2, ["not valid YAML"]),
         (("use: distill", "retries: -1, use: distill"), 6, ["retries is -1: must be greater"]),
         (("a, b]", "a, b], output: sofmax"), 4, ["'logits' or 'sigmoid'", "mean 'softmax'?"]),
@@ -246,7 +247,7 @@ QUOTES = "must be text: put quotes, as in"
             3,
             "teacher is no known field. Did you mean 'teachers'? "
             "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
-            "evaluate, shift, external, gate, publish, sweep.",
+            "evaluate, shift, external, gate, publish, sweep, choose_by.",
         ),
         (
             ("from: small", "form: small"),
@@ -289,8 +290,7 @@ def test_a_mistake_is_one_problem_in_plain_words(
 )
 def test_what_yaml_cannot_say_is_one_problem(folder: Path, change: str, line: int, message: str):
     ((found, words),) = _problems(folder, GOOD.replace("name: good", change))
-    assert found == line
-    assert words.startswith("not valid YAML: ") and message in words
+    assert found == line and words.startswith("not valid YAML: ") and message in words
 
 
 @pytest.mark.parametrize(

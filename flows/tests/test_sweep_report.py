@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from gate_cases import shifted
 from sample_runs import HOSTILE, VGG, Node
 from sample_sweeps import ALPHAS, point, sample_sweep, sweep_nodes
 
@@ -83,6 +84,36 @@ def test_a_point_that_fails_in_another_runtime_is_not_chosen(tmp_path: Path):
     ]
     best = best_point(result.model_copy(update={"entries": tuple(entries)}))
     assert best is not None and best.name != "pupil[alpha=0.1, temperature=4]"
+
+
+def test_where_fidelity_chooses_it_is_of_the_altered_validation_images(tmp_path: Path):
+    faithful = "pupil[alpha=0.5, temperature=1]"
+    result = sample_sweep(tmp_path, sweep_nodes())
+    entries = [
+        entry.model_copy(update={"shift": shifted(0.6, 0.5, 0.7, validation=value)})
+        if entry.kind == "step"
+        else entry
+        for entry in result.entries
+        for value in [0.9 if entry.name.startswith(faithful) else 0.7]
+    ]
+    known = result.model_copy(update={"entries": tuple(entries)})
+    by_accuracy, best = best_point(known), best_point(_by_fidelity(known))
+    assert by_accuracy and by_accuracy.name == "pupil[alpha=0.1, temperature=4]"
+    assert best and best.name == faithful
+    page = write_sweep(_by_fidelity(known), tmp_path).read_text()
+    assert "Best on the altered validation images: alpha = 0.5, temperature = 1" in page
+    assert "Mean fidelity 0.900 on altered validation images, the highest of 6 points;" in page
+    with (tmp_path / "sweep.csv").open(newline="") as stream:
+        rows = {row["name"]: row for row in csv.DictReader(stream)}
+    assert rows[faithful]["validation_fidelity"] == "0.9"
+    assert rows[faithful]["test_fidelity"] == "0.6"
+    nothing = write_sweep(_by_fidelity(result), tmp_path).read_text()
+    assert "No point can be chosen: none has a fidelity on validation images" in nothing
+    assert best_point(_by_fidelity(result)) is None
+
+
+def _by_fidelity(result: RunResult) -> RunResult:
+    return result.model_copy(update={"choose_by": "fidelity"})
 
 
 def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):

@@ -178,20 +178,11 @@ class _Answers:
         def judged(probabilities: NDArray[np.float32], labels: Rows) -> _Cut:
             return _Cut(*checked(probabilities, labels, dataset.classes, "altered"))
 
-        answers = predictions.of_pictures(
-            model,
-            dataset,
-            (*suite.identity, size.model_dump_json()),
-            lambda: pictures(dataset, cells, size, model.record.input),
-            sum(len(cell.rows) for cell in cells),
-            progress,
-        )
-        by_cell: dict[tuple[str, Severity], _Cut] = {}
-        start = 0
-        for cell in cells:
-            part = answers[start : start + len(cell.rows)]
-            by_cell[cell.family, cell.severity] = judged(part, dataset.labels[cell.rows])
-            start += len(cell.rows)
+        answers = answers_to(model, dataset, cells, suite, size, predictions, progress)
+        by_cell: dict[tuple[str, Severity], _Cut] = {
+            (cell.family, cell.severity): judged(given, dataset.labels[cell.rows])
+            for cell, given in zip(cells, answers, strict=True)
+        }
         return cls(
             model,
             dataset.classes,
@@ -215,6 +206,33 @@ class _Answers:
             return None
         columns = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
         return mean_area(cut.scores, cut.labels, columns)
+
+
+def answers_to(
+    model: Artifact,
+    dataset: Dataset,
+    cells: Sequence[Cell],
+    suite: Suite,
+    size: InputContract,
+    predictions: Predictions,
+    progress: Progress,
+) -> list[NDArray[np.float32]]:
+    """Return probabilities `(images, classes)` of the images of each cell, altered at `size`."""
+    counts = [len(cell.rows) for cell in cells]
+    answers = predictions.of_pictures(
+        model,
+        dataset,
+        (*suite.identity, size.model_dump_json()),
+        lambda: pictures(dataset, cells, size, model.record.input),
+        sum(counts),
+        progress,
+    )
+    return np.split(answers, np.cumsum(counts)[:-1])
+
+
+def is_silent(altered: Floats, unaltered: Floats) -> bool:
+    """Tell whether a teacher does not tell altered images apart, by its logits `(images, …)`."""
+    return bool(altered.std(axis=0).max() <= _SILENT * unaltered.std(axis=0).max())
 
 
 def pictures(
@@ -253,12 +271,11 @@ class _Asked:
     @cached_property
     def silent(self) -> set[str]:
         """Families to whose pictures the teacher answers all alike: there is nothing to compare."""
-        unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive).std(axis=0).max()
+        unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive)
         return {
             cell.family
             for cell in self.cells
-            if cell.severity == "middle"
-            and self.theirs.logits(cell).std(axis=0).max() <= _SILENT * unaltered
+            if cell.severity == "middle" and is_silent(self.theirs.logits(cell), unaltered)
         }
 
     def value(self) -> Estimate:

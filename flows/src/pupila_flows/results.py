@@ -342,6 +342,9 @@ class RunResult(_Model):
     sweep: dict[str, tuple[Any, ...]] = Field(
         default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
     )
+    choose_by: Literal["accuracy", "fidelity"] = Field(
+        default="accuracy", description="By what a point of the sweep was chosen."
+    )
     specificity: float = Field(
         description="Specificity for which the validation images chose thresholds."
     )

@@ -157,13 +157,14 @@ def test_the_file_is_in_int8_and_does_as_well_as_the_model_did(training, teacher
     assert [path.name for path in step.output.iterdir()] == ["model.tflite"]
 
 
-def test_the_course_of_the_training_is_told(training):
+@pytest.mark.parametrize(("choose_by", "best"), [("loss", min), ("fidelity", max)])
+def test_the_course_of_the_training_is_told(choose_by, best, training):
     told = []
-    step = training(progress=lambda *said: told.append(said), epochs=3)
+    step = training(progress=lambda *said: told.append(said), epochs=3, choose_by=choose_by)
     measured = qat(step).measured
     assert (measured["epochs"], len(measured["history"]["loss"])) == (3, 3)
-    losses = measured["history"]["validation_loss"]
-    assert measured["best_epoch"] == losses.index(min(losses)) + 1
+    figures = measured["history"][f"validation_{choose_by}"]
+    assert figures[measured["best_epoch"] - 1] == best(figures)
     assert [done for done, _, what in told if what.startswith("epochs")] == [1, 2, 3]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,26 @@ def test_a_stage_of_which_a_file_is_damaged_is_trained_again(tmp_path, weights, 
     assert again.recall("stage-0") and again.figures == FIGURES
     for name, arrays in again.weights().items():
         assert all(map(np.array_equal, arrays, weights[name]))
+
+
+def test_where_fidelity_chooses_it_chooses_the_stage_and_the_candidate(tmp_path):
+    faithful = replace(FIGURES, validation_fidelity=0.8)
+    accurate = replace(
+        FIGURES,
+        stage="stage-1",
+        validation_accuracy=1,
+        validation_loss=0.1,
+        validation_fidelity=0.7,
+    )
+    found = candidate(tmp_path)
+    found.stages = [accurate, faithful]
+    assert found.figures == faithful
+    assert found.objective("fidelity") == pytest.approx(0.2)
+    assert faithful.order < accurate.order
+    by_loss = [replace(each, validation_fidelity=None) for each in (accurate, faithful)]
+    found.stages = by_loss
+    assert found.figures == by_loss[0] and found.objective("loss") == 0.1
+    assert by_loss[0].order < by_loss[1].order
 
 
 @pytest.mark.parametrize("damaged", ["start.npz", "candidate.json"])

@@ -11,10 +11,11 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import PupilaError, installed, keras_files
+from pupila import InputContract, PupilaError, installed, keras_files
 from pupila.measured import SearchResult
 from pupila.store import Store
 from pupila.testing import (
@@ -25,6 +26,7 @@ from pupila.testing import (
     run_step,
     step_for,
 )
+from pupila.training.altered import Altered
 from pupila_search.config import Search
 from pupila_search.genome import Genome
 from pupila_search.lesson import lesson_of
@@ -45,6 +47,8 @@ QUICK = {
     "batch_size": 8,
     "augmentation": {"views": 2},
 }
+
+INPUT = InputContract(height=16, width=16)
 
 FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
 
@@ -230,6 +234,30 @@ def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, datase
     assert found.product.measured["failed"] == 0 and stages
 
 
+@pytest.mark.long
+def test_fidelity_as_an_objective_chooses_what_is_written(tmp_path, store, dataset):
+    settings = QUICK | {"objectives": ("fidelity", "bytes", "macs"), "finalists": 0}
+    teacher = colour_teacher(store)
+    found = ran("search", settings, [teacher], tmp_path / "search", store, dataset)
+    result = found.product.measured.read(SearchResult)
+    assert result and result.chosen_model and not result.tied
+    assert result.rule.startswith("highest fidelity on altered validation images")
+    fidelities = [each.validation_fidelity for each in result.candidates]
+    assert result.chosen_model.validation_fidelity == max(filter(None, fidelities))
+    altered = Altered.of(step_for(Search(), [teacher], tmp_path, dataset=dataset), INPUT)
+    answers = keras_files.load(found.artifact)(altered.pictures.astype(np.float32))
+    fidelity = altered.fidelity(np.log(np.asarray(answers)))
+    assert fidelity == pytest.approx(result.chosen_model.validation_fidelity, abs=1e-3)
+    assert any("best on the images that choose: c" in what for _, _, what in found.progress)
+
+
+def test_fidelity_is_to_one_teacher():
+    config = Search(objectives=("fidelity", "bytes"))
+    config.check_inputs(1)
+    with pytest.raises(PupilaError, match="names 'fidelity', which is to one teacher"):
+        config.check_inputs(2)
+
+
 def test_a_teacher_at_chance_level_is_refused(tmp_path, store, dataset):
     config = Search.model_validate(QUICK)
     teachers = [colour_teacher(store), colour_teacher(store, slope=0.0)]
@@ -285,6 +313,7 @@ def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, datas
     [
         ({"minutes": None}, "both null"),
         ({"objectives": ("speed",)}, "objectives"),
+        ({"objectives": ("loss", "fidelity")}, "name the one to choose by"),
         ({"strategy": "random"}, "strategy"),
         ({"epochs": ()}, "epochs"),
     ],

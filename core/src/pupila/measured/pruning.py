@@ -23,6 +23,10 @@ class PruningRound(MeasuredPart):
     macs: Count | None = Field(
         default=None, description="Multiply-accumulates for one image, zeros included."
     )
+    validation_fidelity: float | None = Field(
+        default=None,
+        description="To the uncut model, on altered validation images, where that chose.",
+    )
 
 
 class PruningCurve(MeasuredPart):
@@ -39,8 +43,14 @@ class PruningCurve(MeasuredPart):
         default=None,
         description="Of the kept round, on the images that chose it: a little too high; 0..1.",
     )
+    validation_fidelity: float | None = Field(
+        default=None,
+        description="To the uncut model, on altered validation images, where that chose.",
+    )
     budget_met: bool | None = Field(
-        default=None, description="Whether it lost no more accuracy than the step's `budget`."
+        default=None,
+        description="Whether it lost no more accuracy than the step's `budget`; where fidelity "
+        "chose, no more of that.",
     )
     reason: str = Field(default="", description="Why this round is kept, in one sentence.")
     history: tuple[History, ...] = Field(
@@ -59,7 +69,7 @@ class ClusteringResult(MeasuredPart):
 
     round: Count = Field(description="Always 1: weights are clustered once.")
     validation_accuracy: float = Field(description="Of the clustered model; 0..1.")
-    budget_met: bool = Field(description="Whether it lost no more accuracy than `budget`.")
+    budget_met: bool = Field(description="Whether it lost no more than `budget`.")
     reason: str = Field(description="What it lost beside the budget, in one sentence.")
     history: tuple[History, ...] = Field(description="Of the retraining.")
     uncut_validation_accuracy: float = Field(description="Before clustering; 0..1.")

@@ -82,6 +82,10 @@ class SearchedModel(Ancestor):
     epochs: Count | None = Field(default=None, description="Trained in all stages together.")
     stage: str | None = Field(default=None, description="Stage of training that its figures are of")
     validation_loss: float | None = Field(default=None, description="On the validation images.")
+    validation_fidelity: float | None = Field(
+        default=None,
+        description="To the teacher on altered validation images, where that chose.",
+    )
     latency_ms: Milliseconds | None = Field(
         default=None, description="Median time of one image; None where it was not timed."
     )
@@ -101,6 +105,10 @@ class Candidate(MeasuredPart):
     skipped: str | None = Field(default=None, description="Why it was not trained.")
     validation_accuracy: Fraction | None = Field(default=None, description="After its best stage.")
     validation_loss: float | None = Field(default=None, description="After its best stage.")
+    validation_fidelity: float | None = Field(
+        default=None,
+        description="To the teacher on altered validation images, where that chose.",
+    )
     latency_ms: Milliseconds | None = Field(default=None, description="Median time of one image.")
     stages: Count | None = Field(default=None, description="Stages of training that it ended.")
     stage_accuracies: tuple[Fraction, ...] = Field(

@@ -10,7 +10,8 @@ from pydantic import Field
 from pupila.measured.figures import Clock, Count, MeasuredPart, Seconds
 
 History = dict[str, list[float]]
-"""Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before."""
+"""Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before;
+`validation_fidelity` where that chose the epoch."""
 
 _DIGITS = 4
 
@@ -19,13 +20,20 @@ class TrainingSummary(MeasuredPart):
     """The epochs of one training, and which of them was kept."""
 
     best_epoch: int = Field(
-        ge=1, description="Epoch with the lowest validation loss, from 1: its weights are kept."
+        ge=1,
+        description="Epoch whose weights are kept, from 1: that of the lowest validation loss, or "
+        "of the highest fidelity where `choose_by` says so.",
     )
     epochs: Count = Field(description="Epochs that were trained; patience may end it early.")
     history: History = Field(description="By name, one number for each epoch.")
     validation_accuracy: float | None = Field(
         default=None,
         description="After the best epoch, on the validation images, which chose it; 0..1.",
+    )
+    validation_fidelity: float | None = Field(
+        default=None,
+        description="After the best epoch, to the teacher on altered validation images, where that "
+        "chose it.",
     )
     unlabelled_images: Count | None = Field(
         default=None, description="Images without a label that were learned from."

@@ -23,16 +23,21 @@ class Course:
     """How training went so far."""
 
     history: list[Figures] = field(default_factory=list[Figures])
-    """Per epoch: loss, accuracy, val_loss, val_accuracy."""
+    """Per epoch: loss, accuracy, val_loss, val_accuracy; val_fidelity where that chooses."""
     best: Arrays = field(default_factory=list[NDArray[Any]])
-    """The model's variables after the epoch of the lowest validation loss."""
+    """The model's variables after the best epoch."""
     seconds: float = 0.0
     """Spent in training and validation, over all runs."""
 
     @property
     def best_epoch(self) -> int:
-        """Index of the first epoch with the lowest validation loss."""
-        return min(range(len(self.history)), key=lambda epoch: self.history[epoch]["val_loss"])
+        """Index of the first epoch of the highest fidelity, or else of the lowest loss."""
+
+        def badness(epoch: int) -> float:
+            figures = self.history[epoch]
+            return -figures["val_fidelity"] if "val_fidelity" in figures else figures["val_loss"]
+
+        return min(range(len(self.history)), key=badness)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
 from pupila.runtime import Progress
+from pupila.training.altered import Altered
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
 from pupila.training.loss import Loss, accuracy
@@ -18,13 +21,32 @@ from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 
 keras = import_keras()
 
-OneEpoch = Callable[[Batches, Batches], Figures]
-"""Trains on the first batches, judges on the second; gives loss, accuracy, val_loss, val_accuracy.
-
-The means are over all images.
-"""
-
 _WEIGHT_DECAY = 1e-3
+
+
+class Trainee(Protocol):
+    """What is trained: a model, its optimizer, and how it learns and answers."""
+
+    @property
+    def variables(self) -> list[Any]: ...
+
+    @property
+    def trainable_variables(self) -> list[Any]: ...
+
+    @property
+    def optimizer(self) -> Any: ...
+
+    def learn(self, batches: Batches) -> Figures:
+        """Take a step for each batch; return `loss` and `accuracy`, means over all images."""
+        ...
+
+    def judge(self, batches: Batches) -> Figures:
+        """Return `val_loss` and `val_accuracy`, means over all images."""
+        ...
+
+    def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits `(images, classes)` of pictures `(images, height, width, 3)`."""
+        ...
 
 
 def optimizer(schedule: Schedule, steps: int) -> Any:
@@ -59,28 +81,29 @@ def fit(
     seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
+    altered: Altered | None = None,
 ) -> Course:
     """Train a Keras 3 model, see `train`."""
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
     compile_for(model, loss, images.classes, schedule, steps)
-    one_epoch = partial(_one_epoch, model)
-    return train(model, one_epoch, images, validation, schedule, seed, checkpoint, progress)
+    trainee = _Compiled(model, images.classes, schedule.batch_size)
+    return train(trainee, images, validation, schedule, seed, checkpoint, progress, altered)
 
 
 def train(
-    trainee: Any,
-    one_epoch: OneEpoch,
+    trainee: Trainee,
     images: Images,
     validation: Images,
     schedule: Schedule,
     seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
+    altered: Altered | None = None,
 ) -> Course:
     """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
 
-    That is a model, or what else has `variables`, `trainable_variables` and an `optimizer`. A run
-    that was killed goes on after the last epoch that it ended.
+    The best is that of the lowest validation loss, or with `altered` that of the highest fidelity
+    on those images. A run that was killed goes on after the last epoch that it ended.
 
     Raises:
         PupilaError: the loss is no longer a number.
@@ -89,17 +112,52 @@ def train(
     judged = all_in_order(validation, schedule.batch_size)
     while _goes_on(course, schedule):
         epoch, started = len(course.history), time.monotonic()
-        figures = one_epoch(epoch_batches(images, epoch, seed, schedule.batch_size), judged)
+        learned = trainee.learn(epoch_batches(images, epoch, seed, schedule.batch_size))
+        figures = learned | trainee.judge(judged)
         _check_finite(figures, epoch, schedule)
+        if altered:
+            figures["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
         course.history.append(figures)
         if course.best_epoch == epoch:
             course.best = snapshot(trainee)
         course.seconds += time.monotonic() - started
         checkpoint.save(trainee, course)
-        reached = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
-        progress(epoch + 1, schedule.epochs, reached)
+        progress(epoch + 1, schedule.epochs, _reached(figures))
     assign(trainee, course.best)
     return course
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A compiled Keras model, whose first columns are the logits of the classes."""
+
+    model: Any
+    classes: int
+    batch_size: int
+
+    @property
+    def variables(self) -> list[Any]:
+        return self.model.variables
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return self.model.trainable_variables
+
+    @property
+    def optimizer(self) -> Any:
+        return self.model.optimizer
+
+    def learn(self, batches: Batches) -> Figures:
+        history = self.model.fit(batches, shuffle=False, verbose=0).history
+        return {name: float(values[-1]) for name, values in history.items()}
+
+    def judge(self, batches: Batches) -> Figures:
+        found = self.model.evaluate(batches, verbose=0, return_dict=True)
+        return {f"val_{name}": float(value) for name, value in found.items()}
+
+    def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = self.model.predict(pictures, batch_size=self.batch_size, verbose=0)
+        return outputs[:, : self.classes]
 
 
 def _goes_on(course: Course, schedule: Schedule) -> bool:
@@ -110,9 +168,11 @@ def _goes_on(course: Course, schedule: Schedule) -> bool:
     return done < schedule.epochs and done - 1 - course.best_epoch < schedule.patience
 
 
-def _one_epoch(model: Any, batches: Batches, validation: Batches) -> Figures:
-    history = model.fit(batches, validation_data=validation, shuffle=False, verbose=0).history
-    return {name: float(values[-1]) for name, values in history.items()}
+def _reached(figures: Figures) -> str:
+    """Say what an epoch came to."""
+    said = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
+    fidelity = figures.get("val_fidelity")
+    return said if fidelity is None else f"{said}, fidelity {fidelity:.3f}"
 
 
 def _check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:

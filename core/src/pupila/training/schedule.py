@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
+from pupila.errors import PupilaError
 from pupila.plugin import Config
 from pupila.views import Augmentation
 
@@ -26,9 +29,38 @@ class Schedule(Config):
     patience: int | None = Field(
         default=15,
         ge=1,
-        description="Epochs without a lower validation loss after which training stops; "
-        "with null it never stops early.",
+        description="Epochs without a better one on the validation images after which training "
+        "stops; with null it never stops early.",
     )
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How far the views of an image may be from it."
     )
+
+
+class Chosen(Config):
+    """By what the epoch is chosen that is kept, where something is learned from a teacher."""
+
+    choose_by: Literal["loss", "fidelity"] = Field(
+        default="loss",
+        description="Which epoch is kept. loss: that of the lowest loss on the validation images; "
+        "fidelity: that which answers altered validation images most as the teacher does (the "
+        "shift suite's value there).",
+    )
+
+    def check_inputs(self, count: int) -> None:
+        super().check_inputs(count)
+        if self.choose_by == "fidelity":
+            refuse_several("`choose_by` is 'fidelity'", count)
+
+
+def refuse_several(setting: str, teachers: int) -> None:
+    """Refuse to choose by fidelity where there are several teachers, as `setting` says.
+
+    Raises:
+        PupilaError: there are.
+    """
+    if teachers > 1:
+        raise PupilaError(
+            f"{setting}, which is to one teacher, but `from` has {teachers}: give one, or choose "
+            f"by `loss`."
+        )

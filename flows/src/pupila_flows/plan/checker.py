@@ -41,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     external.asked,
     steps.inputs,
     sweep.axes,
+    sweep.chosen,
     runtimes.installed,
     runtimes.judging,
     gate.asks,

@@ -327,6 +327,12 @@ class Recipe(Section):
         default_factory=dict[str, tuple[Any, ...]],
         description="Values that `pupila sweep` tries, by `step.setting`; all combinations.",
     )
+    choose_by: Literal["accuracy", "fidelity"] = Field(
+        default="accuracy",
+        description="By what `pupila sweep` chooses a point. accuracy: the highest on the "
+        "validation images; fidelity: the highest value of the shift suite on altered validation "
+        "images, which needs a section `shift`.",
+    )
 
     @field_validator("repeat")
     @classmethod

@@ -174,6 +174,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             entries=tuple(entries),
             external=tuple(described(images) for images in run.external),
             sweep=plan.recipe.sweep if swept else {},
+            choose_by=plan.recipe.choose_by,
             specificity=plan.recipe.evaluate.specificity,
             gate=gate,
             machine=machine.describe(),

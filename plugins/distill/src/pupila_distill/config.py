@@ -18,7 +18,7 @@ from pydantic import (
 from pupila import PupilaError, Student, installed
 from pupila.errors import few
 from pupila.plugin import Config, Plugin
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import Chosen, Schedule
 from pupila.views import Augmentation
 
 
@@ -130,6 +130,7 @@ class Training(Schedule):
                 "`student` is the beginning of a teacher, but no teacher has a part in this step: "
                 "give `student` the name of an architecture."
             )
+        super().check_inputs(count)
 
     def uses(self) -> Sequence[Plugin]:
         return () if isinstance(self.student, Beginning) else (installed().student(self.student),)
@@ -142,7 +143,7 @@ def _check_student(name: str) -> None:
         raise ValueError(str(error)) from None
 
 
-class Teaching(Training):
+class Teaching(Chosen, Training):
     """How a teacher's answers and the labels are weighed, and what is learned from."""
 
     alpha: float = Field(
@@ -225,8 +226,8 @@ class ConsistentDistillation(Distillation):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="Epochs without a lower validation loss after which training stops; "
-        "with null it never stops early.",
+        description="Epochs without a better one on the validation images after which training "
+        "stops; with null it never stops early.",
     )
     augmentation: Augmentation = Field(
         default=Augmentation(views=16, original=False, crop=0.05, mixup=1),

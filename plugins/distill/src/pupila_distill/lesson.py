@@ -13,6 +13,7 @@ from pupila import Dataset, OutputContract, Product, Step
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary, history_of
+from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import fit
@@ -81,6 +82,7 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
         step.seed,
         Checkpoint(step.scratch / "training.npz", _key(step, lesson)),
         step.progress,
+        altered_for(step, seen),
     )
     probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
     model = keras.Model(student.inputs[0], probabilities, name=student.name)
@@ -104,12 +106,13 @@ def _key(step: Step[Any], lesson: Lesson) -> str:
 
 
 def _summary(course: Course, images: Dataset, shown: int) -> TrainingSummary:
-    epochs = len(course.history)
+    epochs, best = len(course.history), course.history[course.best_epoch]
     return TrainingSummary(
         best_epoch=course.best_epoch + 1,
         epochs=epochs,
         history=history_of(course.history),
-        validation_accuracy=course.history[course.best_epoch]["val_accuracy"],
+        validation_accuracy=best["val_accuracy"],
+        validation_fidelity=best.get("val_fidelity"),
         unlabelled_images=int((images.labels < 0).sum()),
         seconds=round(course.seconds, 2),
         images_per_second=round(epochs * shown / course.seconds, 1),

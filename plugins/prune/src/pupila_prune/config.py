@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import Chosen, Schedule
 from pupila.views import Augmentation
 
 Saliency = Literal["taylor", "magnitude"]
@@ -17,7 +17,7 @@ _OF_THE_PATTERN: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer
 """Of four weights two go, at once, within one kernel: what `pattern` leaves no choice of."""
 
 
-class Retraining(Schedule):
+class Retraining(Chosen, Schedule):
     """How a model that was changed learns again, and how much accuracy that may cost."""
 
     budget: float = Field(
@@ -25,7 +25,8 @@ class Retraining(Schedule):
         ge=0,
         le=1,
         description="Largest loss of accuracy on the validation images, as a fraction: the "
-        "smallest model that loses no more is kept.",
+        "smallest model that loses no more is kept. With `choose_by: fidelity`, of fidelity to the "
+        "uncut model, which has 1.",
     )
     alpha: float = Field(
         default=0.1,
@@ -49,8 +50,8 @@ class Retraining(Schedule):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="Epochs without a lower validation loss after which a round stops; "
-        "with null it never stops early.",
+        description="Epochs without a better one on the validation images after which a round "
+        "stops; with null it never stops early.",
     )
     augmentation: Augmentation = Field(
         default=Augmentation(views=3), description="How far the views of an image may be from it."

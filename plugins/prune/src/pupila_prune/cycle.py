@@ -3,7 +3,8 @@
 What is cut in a round, and how it is kept cut while the rest is trained, is a `Strategy`. A round
 trains on the labels and on what the uncut model answers to the same pictures (see
 `pupila.training.loss`); these answers are computed once. Where two rounds in a row lose more
-accuracy on the validation images than the budget allows, there is no further one. Kept is the
+accuracy on the validation images than the budget allows (or fidelity to the uncut model on altered
+ones, where a recipe says so), there is no further one. Kept is the
 smallest model within the budget; where none is, the one that lost the least, and `measured` says
 so. A budget is checked on the very images that choose, so what is kept is judged anew, on others,
 by whoever asks for a verdict.
@@ -64,8 +65,8 @@ def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
     lesson, key = lesson_of(step), key_of(step, strategy.name)
     images = len(step.split("validation"))
     rounds = Rounds(step.scratch, key, strategy.rounds, config.budget, images)
-    left = strategy.parameters(model)
-    rounds.begin(Round(left, 0.0, uncut_accuracy(step), macs(model), {}))
+    left, fidelity = strategy.parameters(model), 1.0 if lesson.altered else None
+    rounds.begin(Round(left, 0.0, uncut_accuracy(step), macs(model), {}, fidelity))
     model = rounds.last_model() or model
     while not rounds.ended():
         keras.utils.set_random_seed(step.seed)
@@ -100,6 +101,7 @@ def _retrain(
             step.seed,
             Checkpoint(step.scratch / "training.npz", f"{rounds.key}, round {number}"),
             partial(_of_all_rounds, step.progress, number, rounds.most),
+            lesson.altered,
         )
 
 
@@ -118,4 +120,5 @@ def _figures(model: Any, strategy: Strategy, course: Course, total: int) -> Roun
         shown: [round(figures[name], 4) for figures in course.history]
         for name, shown in names.items()
     }
-    return Round(left, 1 - left / total, best["val_accuracy"], macs(model), history)
+    fidelity = best.get("val_fidelity")
+    return Round(left, 1 - left / total, best["val_accuracy"], macs(model), history, fidelity)

@@ -11,6 +11,7 @@ from pupila import Artifact, PupilaError, Step
 from pupila.digest import digest_json
 from pupila.keras_files import load
 from pupila.keras_graphs import flatten
+from pupila.training.altered import Altered, altered_for
 from pupila.training.batches import Batches, Images, epoch_batches
 from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
 from pupila.views import AS_IS
@@ -25,6 +26,8 @@ class Lesson:
     train: Images
     """Labels and the uncut model's answers, for each view."""
     validation: Images
+    altered: Altered | None
+    """Images by which epochs and rounds are chosen, where not by loss and accuracy."""
 
 
 def opened(artifact: Artifact) -> Any:
@@ -64,6 +67,7 @@ def lesson_of(step: Step[Any]) -> Lesson:
     return Lesson(
         train=Images.of(train, size, list(map(told, labels, answers)), config.augmentation),
         validation=Images.of(validation, size, [told(labels_of(validation), judged)], AS_IS),
+        altered=altered_for(step, size, artifact.record.output.classes),
     )
 
 

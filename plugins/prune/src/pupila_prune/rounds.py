@@ -29,13 +29,16 @@ class Round:
     macs: int
     history: dict[str, list[float]]
     """Of the retraining, by epoch."""
+    validation_fidelity: float | None = None
+    """To the uncut model on altered validation images, where that chooses."""
 
 
 class Rounds:
     """The rounds of one run, in a folder that outlives a crash.
 
     A model is written before its figures: a round without figures is made again. There are `most`
-    at most, and none after two in a row that lost more accuracy than the budget.
+    at most, and none after two in a row that lost more than the budget: of accuracy, or of fidelity
+    where that chooses.
     """
 
     def __init__(self, folder: Path, key: str, most: int, budget: float, images: int) -> None:
@@ -80,7 +83,7 @@ class Rounds:
         return last == self.most or over[-2:] == [True, True]
 
     def is_within_budget(self, number: int) -> bool:
-        """Tell whether a round lost no more accuracy than the budget."""
+        """Tell whether a round lost no more than the budget."""
         return self._lost(number) <= as_written(self.budget)
 
     @property
@@ -99,6 +102,7 @@ class Rounds:
             round=number,
             parameters_removed=round(kept.parameters_removed, 4),
             validation_accuracy=kept.validation_accuracy,
+            validation_fidelity=kept.validation_fidelity,
             budget_met=self.is_within_budget(number),
             reason=self._reason(),
             history=tuple(each.history for each in self.curve[1:]),
@@ -117,15 +121,28 @@ class Rounds:
             return f"Round {number} lost {self._lost_in_words(number)}, more than {budget}."
         if last > number:
             return f"Round {last} lost {self._lost_in_words(last)}, more than {budget}."
-        return f"Round {last}, the last, lost no more than {budget} on the validation images."
+        images = "altered validation images" if self._by_fidelity else "the validation images"
+        return f"Round {last}, the last, lost no more than {budget} on {images}."
 
     def _lost(self, number: int) -> Fraction:
         """Return what a round lost, exactly; Keras averages accuracies in float32."""
+        fidelity = self.curve[number].validation_fidelity
+        if fidelity is not None:
+            return 1 - Fraction(fidelity)
         uncut, cut = self.curve[0].validation_accuracy, self.curve[number].validation_accuracy
         return exact(uncut, self._images) - exact(cut, self._images)
 
     def _lost_in_words(self, number: int) -> str:
-        return f"{float(self._lost(number)):.4g} of accuracy on the validation images"
+        of = (
+            "fidelity on altered validation images"
+            if self._by_fidelity
+            else "accuracy on the validation images"
+        )
+        return f"{float(self._lost(number)):.4g} of {of}"
+
+    @property
+    def _by_fidelity(self) -> bool:
+        return self.curve[0].validation_fidelity is not None
 
     def _place(self, number: int) -> Path:
         return self._folder / f"round-{number}"
@@ -137,4 +154,5 @@ def _without_history(each: Round) -> PruningRound:
         parameters_removed=each.parameters_removed,
         validation_accuracy=each.validation_accuracy,
         macs=each.macs,
+        validation_fidelity=each.validation_fidelity,
     )

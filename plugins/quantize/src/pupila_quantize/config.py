@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pupila import Config
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import Chosen, Schedule
 
 Borders = Literal["float", "int8"]
 Correction = Literal["none", "biases", "rounding"]
@@ -79,7 +79,7 @@ class QuantizeMixed(QuantizeInt8):
     )
 
 
-class Qat(WithBorders, Schedule):
+class Qat(WithBorders, Chosen, Schedule):
     """Settings of `qat`: a short, gentle training, since the model knows its answers already."""
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")

@@ -20,6 +20,7 @@ from pupila import Artifact, Dataset, OutputContract, Product, Step, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.measured import Measured, TrainingSummary, history_of
+from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, Course
 from pupila.training.fitting import train
@@ -115,9 +116,8 @@ def _trained(step: Step[Qat], made: Quantised, training: Dataset, validation: Da
         -(-len(training) // config.batch_size),
     )
     checkpoint = Checkpoint(step.scratch / "training.npz", _key(step, training, validation))
-    return train(
-        trainee, trainee.one_epoch, taught, judged, config, step.seed, checkpoint, step.progress
-    )
+    altered = altered_for(step, artifact.record.input)
+    return train(trainee, taught, judged, config, step.seed, checkpoint, step.progress, altered)
 
 
 def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:
@@ -184,6 +184,7 @@ def _summary(course: Course) -> TrainingSummary:
         best_epoch=course.best_epoch + 1,
         epochs=len(course.history),
         history=history_of(course.history),
+        validation_fidelity=course.history[course.best_epoch].get("val_fidelity"),
         seconds=round(course.seconds, 2),
     )
 

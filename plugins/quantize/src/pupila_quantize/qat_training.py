@@ -5,6 +5,7 @@ The optimizers of Keras 3 do not take the variables of `tf_keras`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,17 +48,24 @@ class Trainee:
         target = tf.TensorSpec((None, 2 * len(columns)), tf.float32)
         self._learn = tf.function(self._learn_from, input_signature=[picture, target])
         self._judge = tf.function(self._judge_by, input_signature=[picture, target])
+        self._ask = tf.function(partial(self._logits, training=False), input_signature=[picture])
+        self._batch_size = schedule.batch_size
 
-    def one_epoch(self, batches: Batches, validation: Batches) -> Figures:
-        """Take a step for each of the first batches, then judge the others."""
+    def learn(self, batches: Batches) -> Figures:
+        """Take a step for each batch: means over all images."""
         loss, correct = _mean(self._learn, batches)
-        val_loss, val_correct = _mean(self._judge, validation)
-        return {
-            "loss": loss,
-            "accuracy": correct,
-            "val_loss": val_loss,
-            "val_accuracy": val_correct,
-        }
+        return {"loss": loss, "accuracy": correct}
+
+    def judge(self, batches: Batches) -> Figures:
+        """Return the means over all validation images."""
+        loss, correct = _mean(self._judge, batches)
+        return {"val_loss": loss, "val_accuracy": correct}
+
+    def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits `(images, classes)` of pictures, columns in the order of the labels."""
+        starts = range(0, len(pictures), self._batch_size)
+        batches = (pictures[start : start + self._batch_size] for start in starts)
+        return np.concatenate([self._ask(batch.astype(np.float32)).numpy() for batch in batches])
 
     def _learn_from(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:

@@ -39,6 +39,20 @@ class Figures:
     """Spent in this stage."""
     ended_seconds: float
     """On the clock of the search."""
+    validation_fidelity: float | None = None
+    """To the teacher on altered validation images, where that chooses."""
+
+    @property
+    def shortfall(self) -> float:
+        """What is small where the stage was good: what fidelity lacks of 1, or the loss."""
+        fidelity = self.validation_fidelity
+        return self.validation_loss if fidelity is None else 1 - fidelity
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """By which the best come first: fidelity where that chooses; else accuracy, then loss."""
+        by_accuracy = self.validation_fidelity is None
+        return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Figures:
@@ -73,8 +87,8 @@ class Candidate:
 
     @property
     def figures(self) -> Figures:
-        """Of the stage with the lowest loss on the validation images."""
-        return min(self.stages, key=lambda each: each.validation_loss)
+        """Of the best stage."""
+        return min(self.stages, key=lambda each: each.shortfall)
 
     @property
     def latency_ms(self) -> float | None:
@@ -85,7 +99,8 @@ class Candidate:
         """Return what is to be small."""
         latency = self.latency_ms
         values = {
-            "loss": self.figures.validation_loss,
+            "loss": self.figures.shortfall,
+            "fidelity": self.figures.shortfall,
             "bytes": self.bytes,
             "macs": self.macs,
             "latency": math.inf if latency is None else latency,

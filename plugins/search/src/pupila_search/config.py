@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from pupila import InputContract
 from pupila.plugin import Config
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import Schedule, refuse_several
 from pupila.views import Augmentation
 from pupila_search.genome import Space
 
-Objective = Literal["loss", "bytes", "latency", "macs"]
+Objective = Literal["loss", "fidelity", "bytes", "latency", "macs"]
 
 _OF_THE_STUDY: dict[str, Any] = {
     "epochs": (5,),
@@ -67,7 +67,9 @@ class Search(Config):
     objectives: tuple[Objective, ...] = Field(
         default=("loss", "bytes", "latency"),
         min_length=1,
-        description="What is to be small, on the validation images or of the model. Latency is "
+        description="What is to be small, on the validation images or of the model. With fidelity "
+        "in place of loss, what is chosen (the epochs, who breeds, the model that is written) is "
+        "chosen by its fidelity to the teacher on altered validation images. Latency is "
         "measured, so that a search with it is never quite the same twice; macs stands for it.",
     )
     epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -132,6 +134,21 @@ class Search(Config):
         if self.minutes is None and self.trainings is None:
             raise ValueError("`minutes` and `trainings` are both null: give one, or no end comes")
         return self
+
+    @model_validator(mode="after")
+    def _chooses_by_one(self) -> Self:
+        if {"loss", "fidelity"} <= set(self.objectives):
+            raise ValueError("`objectives` names loss and fidelity: name the one to choose by")
+        return self
+
+    def check_inputs(self, count: int) -> None:
+        if self.by_fidelity:
+            refuse_several("`objectives` names 'fidelity'", count)
+
+    @property
+    def by_fidelity(self) -> bool:
+        """Whether fidelity to the teacher chooses, and not loss and accuracy."""
+        return "fidelity" in self.objectives
 
     @property
     def input(self) -> InputContract:

@@ -161,16 +161,13 @@ class Laboratory:
         return Luck(self._images, looks)
 
     def affordable(self) -> list[Candidate]:
-        """Return those within the bytes, best first: by validation accuracy, then by loss."""
+        """Return those within the bytes, best first; see `Figures.order`."""
         most = self.config.maximum_bytes
         within = [each for each in self.tried if most is None or each.bytes <= most]
-        return sorted(
-            within,
-            key=lambda each: (-each.figures.validation_accuracy, each.figures.validation_loss),
-        )
+        return sorted(within, key=lambda each: each.figures.order)
 
     def front(self) -> list[Candidate]:
-        """Return those that none is better than in every objective, the most accurate first.
+        """Return those that none is better than in every objective, the best first.
 
         Of those that passed all stages; of all, as long as none did.
         """
@@ -179,7 +176,7 @@ class Laboratory:
             return []
         values = [[each.objective(name) for name in self.config.objectives] for each in tried]
         first = [tried[place] for place in fronts(values)[0]]
-        return sorted(first, key=lambda each: each.figures.validation_loss)
+        return sorted(first, key=lambda each: each.figures.shortfall)
 
     def _tell(self) -> None:
         tried, total = len(self.tried), self.config.trainings

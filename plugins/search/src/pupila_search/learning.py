@@ -113,6 +113,7 @@ def learn(task: Task, file: LessonFile) -> Figures:
         latency_ms=latency,
         seconds=time.monotonic() - started,
         ended_seconds=0.0,
+        validation_fidelity=best.get("val_fidelity"),
     )
 
 
@@ -151,13 +152,13 @@ def _fitted(
     checkpoint = Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told]))
     course = train(
         trainee,
-        trainee.one_epoch,
         images,
         judged,
         task.schedule,
         task.seed,
         checkpoint,
         _untold,
+        lesson.altered,
     )
     return course, trainee.wrong(all_in_order(judged, task.schedule.batch_size))
 

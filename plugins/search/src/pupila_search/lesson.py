@@ -16,6 +16,7 @@ from pupila import Dataset, Step
 from pupila.arrays import write_rows
 from pupila.digest import digest_json
 from pupila.measured import TeacherQualities
+from pupila.training.altered import Altered
 from pupila.training.batches import Images
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.oracle import oracle_loss, oracle_targets
@@ -59,6 +60,8 @@ class Lesson:
     teachers: TeacherQualities
     pictures: tuple[Path, ...] = ()
     """Arrays `(images, height, width, 3)` of each view; empty where there is no room for them."""
+    altered: Altered | None = None
+    """Images by which is chosen, where not by loss and accuracy."""
 
     @property
     def loss(self) -> Loss:
@@ -106,6 +109,7 @@ def lesson_of(step: Step[Search]) -> Lesson:
         digest,
         answers.teachers,
         _pictures(step, train, targets),
+        Altered.of(step, config.input) if config.by_fidelity else None,
     )
 
 

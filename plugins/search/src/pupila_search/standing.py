@@ -14,7 +14,7 @@ _SHOWN = 12
 def standing(tried: int, front: Sequence[Candidate], best: Candidate | None, luck: Luck) -> str:
     """Return a line, and below it the front in Markdown, the most accurate first.
 
-    `best` is the most accurate candidate within the bytes, where there is one.
+    `best` is the best candidate within the bytes, where there is one.
     """
     first = f"{tried} candidates, {len(front)} on the front"
     chosen = f"best on the images that choose: {_short(best)}" if best else "none within the bytes"
@@ -23,8 +23,10 @@ def standing(tried: int, front: Sequence[Candidate], best: Candidate | None, luc
 
 
 def _short(candidate: Candidate) -> str:
-    accuracy = candidate.figures.validation_accuracy
-    return f"{candidate.name} {accuracy:.1%} in {candidate.bytes / 1000:.0f} kB"
+    figures = candidate.figures
+    fidelity, accuracy = figures.validation_fidelity, f"{figures.validation_accuracy:.1%}"
+    shown = accuracy if fidelity is None else f"fidelity {fidelity:.3f}"
+    return f"{candidate.name} {shown} in {candidate.bytes / 1000:.0f} kB"
 
 
 def _table(front: Sequence[Candidate], luck: Luck) -> str:

@@ -29,8 +29,8 @@ def evolve(laboratory: Laboratory, seed: int) -> None:
 
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
     best arm identification and hyperparameter optimization", algorithm 1): all for a few epochs,
-    the better half by loss for more. Of parents and children those breed that NSGA-II ranks first,
-    and that are not too old (see `pupila_search.selection`).
+    the better half by loss, or by fidelity where that chooses, for more. Of parents and children
+    those breed that NSGA-II ranks first, and that are not too old (see `pupila_search.selection`).
 
     Raises:
         PupilaError: the space has no valid child.
@@ -80,8 +80,8 @@ def append(laboratory: Laboratory, seed: int) -> None:
             break
         born = [laboratory.admit(child, (each,), generation) for child, each in fitting]
         together = students + laboratory.learn(born, 0)
-        by_accuracy = sorted(together, key=lambda each: -each.figures.validation_accuracy)
-        students = by_accuracy[: config.population]
+        best = sorted(together, key=lambda each: each.figures.order[: 1 + config.by_fidelity])
+        students = best[: config.population]
         generation += 1
 
 
@@ -125,8 +125,8 @@ def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Can
     going_on = list(candidates)
     for stage in range(len(laboratory.config.epochs)):
         passed = laboratory.learn(going_on, stage)
-        by_loss = sorted(passed, key=lambda each: each.stages[-1].validation_loss)
-        going_on = by_loss[: -(-len(by_loss) // 2)]
+        best = sorted(passed, key=lambda each: each.stages[-1].shortfall)
+        going_on = best[: -(-len(best) // 2)]
     return [each for each in candidates if each.stages and each.failed is None]
 
 

@@ -19,6 +19,7 @@ from pupila_search.laboratory import Laboratory
 from pupila_search.lesson import Lesson
 
 _RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
+_BY_FIDELITY = "highest fidelity on altered validation images within maximum_bytes"
 _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 """The technique that takes another model of the front, and the setting that names it."""
 
@@ -26,17 +27,23 @@ _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 def result_of(
     laboratory: Laboratory, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
-    """Return what was found; `tied` are those of the models within the bytes."""
+    """Return what was found; `tied` are those of the models within the bytes.
+
+    None is where fidelity chose: the paired test is of accuracies.
+    """
+    by_fidelity = laboratory.config.by_fidelity
     tried, luck = laboratory.tried, laboratory.luck
     seconds = max((each.ended_seconds for of in tried for each in of.stages), default=0.0)
     return SearchResult(
         strategy=laboratory.config.strategy,
         chosen=chosen.name,
-        rule=_RULE,
+        rule=_BY_FIDELITY if by_fidelity else _RULE,
         tied=tuple(
             each.name
             for each in laboratory.affordable()
-            if each is not chosen and not luck.tells_apart(chosen.figures.wrong, each.figures.wrong)
+            if each is not chosen
+            and not by_fidelity
+            and not luck.tells_apart(chosen.figures.wrong, each.figures.wrong)
         ),
         looks=luck.looks,
         validation_accuracy=chosen.figures.validation_accuracy,
@@ -109,6 +116,7 @@ def _model(candidate: Candidate, laboratory: Laboratory) -> SearchedModel:
         epochs=sum(each.epochs for each in candidate.stages),
         stage=figures.stage,
         validation_loss=figures.validation_loss,
+        validation_fidelity=figures.validation_fidelity,
         latency_ms=candidate.latency_ms,
         validation_accuracy=laboratory.luck.interval(figures.wrong),
     )
@@ -148,6 +156,7 @@ def _candidate(candidate: Candidate) -> TriedCandidate:
         update={
             "validation_accuracy": figures.validation_accuracy,
             "validation_loss": round(figures.validation_loss, 4),
+            "validation_fidelity": figures.validation_fidelity,
             "latency_ms": candidate.latency_ms,
             "stages": len(candidate.stages),
         }

@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches, Images
@@ -71,23 +72,29 @@ class Trainee:
         self._judge = tf.function(
             self._judged, input_signature=(pictures, targets), autograph=False
         )
+        self._answer = tf.function(self._answered, input_signature=(pictures,), autograph=False)
 
-    def one_epoch(self, batches: Batches, validation: Batches) -> Figures:
-        """Train on the first, judge on the second: means over all images."""
+    def learn(self, batches: Batches) -> Figures:
+        """Take a step for each batch: means over all images."""
         done = int(self.optimizer.variables[-1].numpy())
         learned = [
             self._learn(*_plain(batches[number]), np.float32(self.rate(done + number)))
             for number in range(len(batches))
         ]
-        judged = [self._judge(*_plain(validation[number])) for number in range(len(validation))]
         loss, correct = np.concatenate(learned, axis=1).mean(axis=1)
-        validation_loss, validation_correct = np.concatenate(judged, axis=1).mean(axis=1)
-        return {
-            "loss": float(loss),
-            "accuracy": float(correct),
-            "val_loss": float(validation_loss),
-            "val_accuracy": float(validation_correct),
-        }
+        return {"loss": float(loss), "accuracy": float(correct)}
+
+    def judge(self, batches: Batches) -> Figures:
+        """Return the means over all validation images."""
+        judged = [self._judge(*_plain(batches[number])) for number in range(len(batches))]
+        loss, correct = np.concatenate(judged, axis=1).mean(axis=1)
+        return {"val_loss": float(loss), "val_accuracy": float(correct)}
+
+    def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits `(images, classes)` of pictures."""
+        starts = range(0, len(pictures), self._schedule.batch_size)
+        batches = (pictures[start : start + self._schedule.batch_size] for start in starts)
+        return np.concatenate([self._answer(batch).numpy() for batch in batches])
 
     def wrong(self, validation: Batches) -> tuple[int, ...]:
         """Return the rows of the images that the model answers wrongly."""
@@ -116,8 +123,11 @@ class Trainee:
         self.optimizer.apply(tape.gradient(mean, weights), weights, rate)
         return tf.stack([losses, self._correct(targets, answers)])
 
+    def _answered(self, pictures: Any) -> Any:
+        return self._model(tf.cast(pictures, tf.float32), training=False)
+
     def _judged(self, pictures: Any, targets: Any) -> Any:
-        answers = self._model(tf.cast(pictures, tf.float32), training=False)
+        answers = self._answered(pictures)
         return tf.stack([self._loss(targets, answers), self._correct(targets, answers)])
 
 

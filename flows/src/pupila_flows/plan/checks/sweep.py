@@ -40,6 +40,17 @@ def axes(context: Context) -> Iterator[Mistake]:
             yield from _values(context, key, values, step, path)
 
 
+def chosen(context: Context) -> Iterator[Mistake]:
+    """A point can be chosen by fidelity only where that is computed."""
+    recipe = context.recipe
+    if recipe and recipe.choose_by == "fidelity" and recipe.shift is None:
+        yield (
+            ("choose_by",),
+            "`choose_by` is 'fidelity', but altered validation images are asked about only with a "
+            "section `shift`: add `shift: {}`, or choose by `accuracy`.",
+        )
+
+
 def _values(
     context: Context, key: str, values: Iterable[Any], step: PlannedStep, path: _Path
 ) -> Iterator[Mistake]:

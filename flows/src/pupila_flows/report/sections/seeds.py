@@ -63,6 +63,13 @@ class Trials:
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
+    def fidelity(self) -> Spread | None:
+        """On altered validation images; None where it is not known of every seed judged."""
+        known = [each.entry.shift.validation if each.entry.shift else None for each in self.judged]
+        values = [each.value for each in known if each]
+        return Spread.of(values) if len(values) == len(known) else None
+
+    @property
     def auc(self) -> Spread | None:
         every = [each.evaluation.metrics.auc for each in self.judged]
         return Spread.of([each.value for each in every if each])

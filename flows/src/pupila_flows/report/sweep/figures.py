@@ -12,10 +12,12 @@ from pupila_flows.results import Entry, RunResult
 _FIGURES = (
     "seed",
     "validation_accuracy",
+    "validation_fidelity",
     "test_accuracy",
     "test_accuracy_low",
     "test_accuracy_high",
     "test_auc",
+    "test_fidelity",
     "size_bytes",
     "artifact",
 )
@@ -37,13 +39,16 @@ def _row(entry: Entry, role: Role) -> dict[str, object]:
     if entry.evaluation is None:
         return row
     metrics, validation = entry.evaluation.metrics, entry.evaluation.validation
+    shift = entry.shift
     return row | {
         "seed": entry.seed,
         "validation_accuracy": validation.value if validation else None,
+        "validation_fidelity": shift.validation.value if shift and shift.validation else None,
         "test_accuracy": metrics.accuracy.value,
         "test_accuracy_low": metrics.accuracy.low,
         "test_accuracy_high": metrics.accuracy.high,
         "test_auc": metrics.auc.value if metrics.auc else None,
+        "test_fidelity": shift.value.value if shift else None,
         "size_bytes": entry.evaluation.cost.size_bytes,
         "artifact": entry.artifact,
     }

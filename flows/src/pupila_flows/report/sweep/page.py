@@ -52,6 +52,8 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         warning_of=results_table.warning_of,
         warnings=[each for each in result.entries if results_table.warning_of(each)],
         several=len(seeds_of(result)) > 1,
+        by_fidelity=result.choose_by == "fidelity",
+        altered=any(each.shift and each.shift.validation for each in result.entries),
         figures=FIGURES_NAME,
         picture=PLOT_NAME,
         shortcuts=results_table.shortcuts(result.data),
@@ -74,14 +76,17 @@ def sweep_headline(result: RunResult, folder: Path) -> list[str]:
 
 
 def best_point(result: RunResult) -> Trials | None:
-    """Return the pupil of the best mean validation accuracy; of equal ones, the first.
+    """Return the best pupil in the mean over seeds, by what chooses; of equal ones, the first.
 
     It must have been judged with as many seeds as any: fewer are more easily lucky.
     """
-    candidates = _candidates(result)
-    return max(
-        candidates, key=lambda each: each.validation.mean if each.validation else 0, default=None
-    )
+    return max(_candidates(result), key=lambda each: _chosen_by(result, each), default=None)
+
+
+def _chosen_by(result: RunResult, point: Trials) -> float:
+    """Return by what a point is chosen: fidelity or accuracy on the validation images."""
+    figure = point.fidelity if result.choose_by == "fidelity" else point.validation
+    return figure.mean if figure else -1
 
 
 def _candidates(result: RunResult) -> list[Trials]:
@@ -92,7 +97,7 @@ def _candidates(result: RunResult) -> list[Trials]:
         for each in trials(result.entries)
         if role[each.name] == "pupil"
         and each.first.settings
-        and each.validation
+        and (each.fidelity if result.choose_by == "fidelity" else each.validation)
         and not any(judged.entry.error for judged in each.judged)
     ]
     most = max((len(each.judged) for each in pupils), default=0)
@@ -107,6 +112,7 @@ class PointRow:
     note: str
     seeds: str
     validation: tuple[str, str]
+    fidelity: tuple[str, str]
     test: tuple[str, str]
     auc: str
     gain: tuple[str, str]
@@ -128,6 +134,7 @@ def _rows(
             note=step_of(each.first) if each.first.settings else role[each.name],
             seeds=seed_count(each),
             validation=_shown(each.validation),
+            fidelity=_scored(each.fidelity),
             test=_shown(each.accuracy),
             auc=formatting.score(each.auc.mean) if each.auc else formatting.NONE,
             gain=_gain(found.get(each.name)),
@@ -142,6 +149,14 @@ def _shown(spread: Spread | None) -> tuple[str, str]:
         return formatting.NONE, ""
     differs = spread.highest > spread.lowest
     return formatting.percent(spread.mean), percent_range(spread) if differs else ""
+
+
+def _scored(spread: Spread | None) -> tuple[str, str]:
+    if spread is None:
+        return formatting.NONE, ""
+    differs = spread.highest > spread.lowest
+    between = f"{formatting.score(spread.lowest)}–{formatting.score(spread.highest)}"
+    return formatting.score(spread.mean), between if differs else ""
 
 
 def _gain(gain: Gain | None) -> tuple[str, str]:
@@ -164,26 +179,31 @@ def _asked(result: RunResult) -> str:
 
 def _headline(result: RunResult, best: Trials | None, names: Mapping[str, str]) -> str:
     if best is None:
-        return "No point can be chosen: none has an accuracy on validation images"
+        figure = "a fidelity" if result.choose_by == "fidelity" else "an accuracy"
+        return f"No point can be chosen: none has {figure} on validation images"
     step = f"{step_of(best.first)}: " if has_several(result) else ""
-    return f"Best on the validation images: {step}{described(best.first.settings, names)}"
+    images = "altered validation images" if result.choose_by == "fidelity" else "validation images"
+    return f"Best on the {images}: {step}{described(best.first.settings, names)}"
 
 
 def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list[str]:
     """Say what the chosen point is worth on the test images, and beside its control."""
-    if best is None or best.validation is None or best.accuracy is None:
+    if best is None or best.accuracy is None:
         return []
     interval = best.interval(answers)
     shown = f" (95 % interval {formatting.percent_interval(interval)})" if interval else ""
-    candidates, highest = _candidates(result), best.validation.mean
-    tied = sum(
-        each.validation is not None and each.validation.mean == highest for each in candidates
-    )
+    candidates, highest = _candidates(result), _chosen_by(result, best)
+    tied = sum(_chosen_by(result, each) == highest for each in candidates)
     shared = f" ({tied} points share it; the first is taken)" if tied > 1 else ""
+    figure = (
+        f"fidelity {formatting.score(highest)} on altered validation images"
+        if result.choose_by == "fidelity"
+        else f"accuracy {formatting.percent(highest)} on the validation images"
+    )
     said = [
-        f"Mean accuracy {formatting.percent(highest)} on the validation images, the "
-        f"highest of {formatting.plural(len(candidates), 'point')}{shared}; on the test images, "
-        f"which chose nothing, {formatting.percent(best.accuracy.mean)}{shown}."
+        f"Mean {figure}, the highest of {formatting.plural(len(candidates), 'point')}{shared}; "
+        f"accuracy on the test images, which chose nothing, "
+        f"{formatting.percent(best.accuracy.mean)}{shown}."
     ]
     gain = next((each for each in gains(result.entries, answers) if each.pupil == best.name), None)
     said.append(

@@ -254,7 +254,7 @@ def _legend(
         for line, style in zip(lines, styles, strict=True)
         if not line.constant or line.role == "pupil"
     ]
-    keys += [("best on validation", _ring_key)] if marked else []
+    keys += [("chosen point", _ring_key)] if marked else []
     if any(len(each.judged) > 1 for line in lines for each in line.at if each):
         keys.append(("lowest to highest seed", _band_key))
     marks: list[Markup] = []

@@ -1,0 +1,95 @@
+"""Chooses an epoch by the fidelity to the teacher on altered validation images.
+
+Accuracy and loss on the validation images are of one hospital, and hardly differ between epochs
+that answer another one's images quite differently. So the shift suite (see `pupila.shift_suite`) is
+held on the validation images at its middle severity: the teacher answers once, and its answers are
+kept; the pictures are made once; after each epoch the student answers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.contract import InputContract, OutputContract
+from pupila.errors import PupilaError
+from pupila.fidelity import correlation, logits_of
+from pupila.shift_suite import Suite, answers_to, is_silent, pictures
+from pupila.step import Step
+from pupila.training.schedule import Chosen
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Altered:
+    """Altered validation images, and what the teacher answers to them."""
+
+    pictures: NDArray[np.uint8]
+    """`(pictures, height, width, 3)` as the student reads them, family after family."""
+    logits: list[Floats]
+    """Of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
+    output: OutputContract
+    """What a student gives while it is trained."""
+
+    @classmethod
+    def of(
+        cls, step: Step[Any], size: InputContract, classes: Sequence[str] | None = None
+    ) -> Altered:
+        """Ask the one teacher of a step.
+
+        The student reads pictures of `size`; its columns are `classes`, those of the data where
+        left out.
+
+        Raises:
+            PupilaError: the teacher answers alike to all altered images.
+        """
+        (teacher,), validation = step.inputs, step.split("validation")
+        output = OutputContract(kind="logits", classes=tuple(classes or validation.classes))
+        columns = [validation.classes.index(name) for name in output.classes]
+        suite, read = Suite(severities=("middle",)), teacher.record.input
+        cells = suite.cells(validation.labels)
+        asked = (step.predictions, step.progress)
+        answers = answers_to(teacher, validation, cells, suite, read, *asked)
+        unaltered = logits_of(step.predictions.of(teacher, validation, step.progress))
+        heard = [
+            (cell, logits_of(given[:, columns]))
+            for cell, given in zip(cells, answers, strict=True)
+            if not is_silent(logits_of(given), unaltered)
+        ]
+        if not heard:
+            raise PupilaError(
+                "`choose_by` is 'fidelity', but the teacher answers alike to all altered "
+                "validation images, so there is nothing to be faithful to: give a teacher that "
+                "tells images apart, or choose by `loss`."
+            )
+        shown = pictures(validation, [cell for cell, _ in heard], read, size)
+        return cls(np.concatenate(list(shown)), [logits for _, logits in heard], output)
+
+    def fidelity(self, outputs: NDArray[np.float32]) -> float:
+        """Return the mean over families of the correlation with the teacher's logits.
+
+        `outputs` are a student's, `(pictures, classes)`.
+        """
+        ours = logits_of(self.output.probabilities(outputs))
+        ends = np.cumsum([len(theirs) for theirs in self.logits])[:-1]
+        return float(
+            np.mean(
+                [
+                    correlation(mine, theirs, np.ones((1, len(theirs))))[0]
+                    for mine, theirs in zip(np.split(ours, ends), self.logits, strict=True)
+                ]
+            )
+        )
+
+
+def altered_for(
+    step: Step[Any], size: InputContract, classes: Sequence[str] | None = None
+) -> Altered | None:
+    """Return what a step chooses its epoch by; None where that is the loss."""
+    by_fidelity = isinstance(step.config, Chosen) and step.config.choose_by == "fidelity"
+    return Altered.of(step, size, classes) if by_fidelity else None
