@@ -237,7 +237,7 @@ def test_made_twice_it_is_one_file(training, store):
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(training):
-    unbroken, broken = (training(name, epochs=4) for name in ("unbroken", "broken"))
+    unbroken, broken = (training(name, epochs=4, average=0.9) for name in ("unbroken", "broken"))
     expected = qat(unbroken).measured
     measured = finish_after_kill(lambda told: qat(replace(broken, progress=told))).measured
     assert measured["history"] == expected["history"]

@@ -36,7 +36,8 @@ def trained(images, loss):
     trainee = Trainee(build(GENOME, SIZE, 2), loss, images, SCHEDULE, steps)
     judged = all_in_order(images, SCHEDULE.batch_size)
     told = [
-        trainee.learn(epoch_batches(images, epoch, 0, SCHEDULE.batch_size)) | trainee.judge(judged)
+        trainee.learn(epoch_batches(images, epoch, 0, SCHEDULE.batch_size), lambda: None)
+        | trainee.judge(judged)
         for epoch in range(SCHEDULE.epochs)
     ]
     return trainee, told
@@ -97,7 +98,7 @@ def test_the_first_step_moves_each_weight_by_the_rate(train):
     trainee = Trainee(build(GENOME, SIZE, 2), label_loss, images, SCHEDULE, steps=1000)
     before = [np.array(each) for each in trainee.trainable_variables]
     batch = epoch_batches(images, 0, 0, len(images))
-    trainee.learn(batch)
+    trainee.learn(batch, lambda: None)
     rate = trainee.rate(0)
     moved = np.concatenate(
         [

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pupila.arrays import read_archive
 from pupila.store import write_atomically
+from pupila.training.average import Average
 
 Arrays = list[NDArray[Any]]
 Figures = dict[str, float]
@@ -42,23 +43,24 @@ class Course:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file that holds a model's, its optimizer's and its course's whole state."""
+    """One file that holds the whole state of a model, its optimizer, its mean and its course."""
 
     path: Path
     key: str
     """Digest of all that determines the run: a file of another key is ignored."""
 
-    def save(self, model: Any, course: Course) -> None:
+    def save(self, model: Any, course: Course, average: Average | None = None) -> None:
         """Replace the file: a reader finds the last epoch's state or this one's."""
         state = {"key": self.key, "history": course.history, "seconds": course.seconds}
         groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
-        arrays = _numbered(groups | {"best": course.best})
+        means = {"average": _values(average)} if average else {}
+        arrays = _numbered(groups | means | {"best": course.best})
         stream = io.BytesIO()
         np.savez(stream, state=np.array(json.dumps(state)), **arrays)
         write_atomically(self.path, stream.getvalue())
 
-    def restore(self, model: Any) -> Course:
-        """Put model and optimizer into the saved state; return a new course if there is none."""
+    def restore(self, model: Any, average: Average | None = None) -> Course:
+        """Put all into the saved state; return a new course if there is none."""
         stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:
@@ -66,6 +68,8 @@ class Checkpoint:
         assign(model, _group(stored, "model"))
         model.optimizer.build(model.trainable_variables)
         assign(model.optimizer, _group(stored, "optimizer"))
+        if average:
+            assign(average, _group(stored, "average"))
         return Course(state["history"], _group(stored, "best"), state["seconds"])
 
 

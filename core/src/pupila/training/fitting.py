@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
 from pupila.runtime import Progress
 from pupila.training.altered import Altered
+from pupila.training.average import Average
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
 from pupila.training.loss import Loss, accuracy
@@ -22,6 +25,10 @@ from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 keras = import_keras()
 
 _WEIGHT_DECAY = 1e-3
+
+
+AfterStep = Callable[[], None]
+"""Called after each step of training."""
 
 
 class Trainee(Protocol):
@@ -36,7 +43,7 @@ class Trainee(Protocol):
     @property
     def optimizer(self) -> Any: ...
 
-    def learn(self, batches: Batches) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
         """Take a step for each batch; return `loss` and `accuracy`, means over all images."""
         ...
 
@@ -103,25 +110,29 @@ def train(
     """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
 
     The best is that of the lowest validation loss, or with `altered` that of the highest fidelity
-    on those images. A run that was killed goes on after the last epoch that it ended.
+    on those images; what is judged and kept is the mean of the weights where the schedule says so.
+    A run that was killed goes on after the last epoch that it ended.
 
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    course = checkpoint.restore(trainee)
+    average = Average(trainee.variables, schedule.average) if schedule.average else None
+    course = checkpoint.restore(trainee, average)
     judged = all_in_order(validation, schedule.batch_size)
     while _goes_on(course, schedule):
         epoch, started = len(course.history), time.monotonic()
-        learned = trainee.learn(epoch_batches(images, epoch, seed, schedule.batch_size))
-        figures = learned | trainee.judge(judged)
-        _check_finite(figures, epoch, schedule)
-        if altered:
-            figures["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
-        course.history.append(figures)
-        if course.best_epoch == epoch:
-            course.best = snapshot(trainee)
+        batches = epoch_batches(images, epoch, seed, schedule.batch_size)
+        figures = trainee.learn(batches, average.update if average else _nothing)
+        with average.in_place() if average else nullcontext():
+            figures |= trainee.judge(judged)
+            _check_finite(figures, epoch, schedule)
+            if altered:
+                figures["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
+            course.history.append(figures)
+            if course.best_epoch == epoch:
+                course.best = snapshot(trainee)
         course.seconds += time.monotonic() - started
-        checkpoint.save(trainee, course)
+        checkpoint.save(trainee, course, average)
         progress(epoch + 1, schedule.epochs, _reached(figures))
     assign(trainee, course.best)
     return course
@@ -147,8 +158,10 @@ class _Compiled:
     def optimizer(self) -> Any:
         return self.model.optimizer
 
-    def learn(self, batches: Batches) -> Figures:
-        history = self.model.fit(batches, shuffle=False, verbose=0).history
+    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
+        told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: after_step())
+        called = [] if after_step is _nothing else [told]
+        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=called).history
         return {name: float(values[-1]) for name, values in history.items()}
 
     def judge(self, batches: Batches) -> Figures:
@@ -158,6 +171,10 @@ class _Compiled:
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = self.model.predict(pictures, batch_size=self.batch_size, verbose=0)
         return outputs[:, : self.classes]
+
+
+def _nothing() -> None:
+    """Do nothing after a step."""
 
 
 def _goes_on(course: Course, schedule: Schedule) -> bool:

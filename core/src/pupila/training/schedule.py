@@ -32,6 +32,14 @@ class Schedule(Config):
         description="Epochs without a better one on the validation images after which training "
         "stops; with null it never stops early.",
     )
+    average: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Judge and keep the running mean of the weights over the steps, in which each "
+        "step counts this part of the one after it: 0.99 is about the last 100 steps. With null "
+        "the weights are taken as they are.",
+    )
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How far the views of an image may be from it."
     )

@@ -15,6 +15,7 @@ from pupila import OutputContract
 from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches
 from pupila.training.checkpoint import Figures
+from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 from pupila_quantize.lowering import layers, tf_keras
@@ -51,14 +52,14 @@ class Trainee:
         self._ask = tf.function(partial(self._logits, training=False), input_signature=[picture])
         self._batch_size = schedule.batch_size
 
-    def learn(self, batches: Batches) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
         """Take a step for each batch: means over all images."""
-        loss, correct = _mean(self._learn, batches)
+        loss, correct = _mean(self._learn, batches, after_step)
         return {"loss": loss, "accuracy": correct}
 
     def judge(self, batches: Batches) -> Figures:
         """Return the means over all validation images."""
-        loss, correct = _mean(self._judge, batches)
+        loss, correct = _mean(self._judge, batches, lambda: None)
         return {"val_loss": loss, "val_accuracy": correct}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -119,10 +120,11 @@ def _log(probabilities: Any) -> Any:
     return tf.math.log(tf.clip_by_value(probabilities, _LEAST_PROBABILITY, 1.0))
 
 
-def _mean(step: Any, batches: Batches) -> tuple[float, float]:
+def _mean(step: Any, batches: Batches, after_step: AfterStep) -> tuple[float, float]:
     told: list[NDArray[np.float32]] = []
     for index in range(len(batches)):
         pictures, targets = batches[index]
         told.append(np.stack(step(pictures.astype(np.float32), targets)))
+        after_step()
     loss, correct = np.concatenate(told, axis=-1).mean(axis=-1, dtype=np.float64)
     return float(loss), float(correct)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches, Images
 from pupila.training.checkpoint import Figures
+from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 
@@ -74,13 +75,13 @@ class Trainee:
         )
         self._answer = tf.function(self._answered, input_signature=(pictures,), autograph=False)
 
-    def learn(self, batches: Batches) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
         """Take a step for each batch: means over all images."""
-        done = int(self.optimizer.variables[-1].numpy())
-        learned = [
-            self._learn(*_plain(batches[number]), np.float32(self.rate(done + number)))
-            for number in range(len(batches))
-        ]
+        done, learned = int(self.optimizer.variables[-1].numpy()), list[Any]()
+        for number in range(len(batches)):
+            rate = np.float32(self.rate(done + number))
+            learned.append(self._learn(*_plain(batches[number]), rate))
+            after_step()
         loss, correct = np.concatenate(learned, axis=1).mean(axis=1)
         return {"loss": float(loss), "accuracy": float(correct)}
 
