@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pupila.artifact import Artifact
+from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.fidelity import correlation, logits_of
+from pupila.images import resize
 from pupila.predictions import Predictions
 from pupila.registry import installed
 from pupila.shift import FAMILIES, SEVERITIES, alter
 from pupila.shift.figures import ShiftFigures
-from pupila.shift_suite import Suite, judge_shift
+from pupila.shift_suite import Cell, Suite, judge_shift, pictures
 from pupila.store import Store
 from pupila.testing import (
     CLASSES,
@@ -128,6 +131,21 @@ def test_images_are_drawn_evenly_from_the_classes_and_for_each_family_by_itself(
     )
     assert (alone.rows == of_family["hue", "mild"].rows).all()
     assert alone.seed == of_family["hue", "mild"].seed
+
+
+def test_pictures_come_some_at_a_time_however_many_there_are(dataset: Dataset, teacher: Artifact):
+    rows = np.arange(150) % len(dataset)
+    size, target = teacher.record.input, InputContract(height=24, width=20)
+    cells = [
+        Cell(name, "middle", rows[:count], (1,)) for name, count in (("hue", 150), ("blur", 7))
+    ]
+    batches = list(pictures(dataset, cells, size, target))
+    assert [len(batch) for batch in batches] == [64, 64, 29]
+    images = np.stack([dataset.pixels(size)[int(row)] for row in rows[:7]])
+    family = installed().shift("blur")
+    blurred = alter(family, images, "middle", np.random.default_rng(1))
+    expected = np.stack([resize(Image.fromarray(image), target) for image in blurred])
+    assert (batches[-1][-7:] == expected).all()
 
 
 def test_fewer_images_than_asked_are_all_taken():

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pupila.arrays import Pixels
 from pupila.artifact import Artifact
 from pupila.contract import InputContract
 from pupila.dataset import Dataset
@@ -41,6 +42,8 @@ IMAGES = 24
 """Of each family at the middle severity; at the others a third of them."""
 PARTED = 8
 """Altered images that are kept by name: those on which pupil and teacher are most apart."""
+_AT_ONCE = 64
+"""Pictures in memory: what a model is asked at a time, and what a family alters at most."""
 _SILENT = 0.25
 """A teacher whose logits vary by less than this part of how they vary on the unaltered images does
 not tell the pictures of a family apart: what a pupil keeps of such answers is chance."""
@@ -238,13 +241,24 @@ def is_silent(altered: Floats, unaltered: Floats) -> bool:
 def pictures(
     dataset: Dataset, cells: Sequence[Cell], size: InputContract, target: InputContract
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the altered images of each cell: altered at `size`, then resized to `target`."""
-    pixels = dataset.pixels(size)
+    """Yield the altered images of all cells, some at a time: altered at `size`, made `target`'s."""
+    batch: list[NDArray[np.uint8]] = []
+    for image in _altered(dataset.pixels(size), cells):
+        batch.append(resize(Image.fromarray(image), target))
+        if len(batch) == _AT_ONCE:
+            yield np.stack(batch)
+            batch.clear()
+    if batch:
+        yield np.stack(batch)
+
+
+def _altered(pixels: Pixels, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the altered images of all cells, one by one."""
     for cell in cells:
-        images = np.stack([pixels[row] for row in cell.rows.tolist()])
         family, random = installed().shift(cell.family), np.random.default_rng(cell.seed)
-        altered = alter(family, images, cell.severity, random)
-        yield np.stack([resize(Image.fromarray(image), target) for image in altered])
+        for start in range(0, len(cell.rows), _AT_ONCE):
+            rows: list[int] = cell.rows[start : start + _AT_ONCE].tolist()
+            yield from alter(family, np.stack([pixels[row] for row in rows]), cell.severity, random)
 
 
 def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
