@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from PIL import Image
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError
 from pupila.testing import colour_teacher, draw_colours
-from pupila_flows.cli.evaluate import map_of
+from pupila_flows.cli.evaluate import map_of, not_compared_lines
 from pupila_flows.run.evaluate_models import Asked, EvaluatedModel, evaluate_models
 from pupila_flows.workspace import Workspace
 
@@ -97,6 +98,7 @@ def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
     assert [Path(each["path"]).name for each in told["images"]["skipped"]] == ["bad.png"]
     assert teacher["differences"] == {} and teacher["figures"]["fidelity"] is None
     assert set(weak["differences"]) == {"accuracy", "auc"}  # no images choose a threshold
+    assert weak["not_compared"] == ["sensitivity", "specificity"]
     assert weak["differences"]["accuracy"]["value"] < 0
     assert weak["figures"]["fidelity"]["correlation"]["value"] > 0.95
     assert weak["figures"]["fidelity"]["labels"]["value"] < 1
@@ -112,6 +114,28 @@ def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
     assert right == pytest.approx(weak["figures"]["metrics"]["accuracy"]["value"])
     probabilities = [float(lines[0][f"{weak['name']}: {name}"]) for name in ("blue", "red")]
     assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.long
+def test_what_cannot_be_compared_is_told_once_with_its_reason(clinic: Clinic, tmp_path: Path):
+    models = (clinic.weak.path, clinic.blind.path)
+
+    def told(images: Path) -> list[str]:
+        found = evaluate_models(clinic.place, Asked(models, images, clinic.teacher.path))
+        return not_compared_lines(found)
+
+    both = ", ".join(path.name for path in models)
+    assert told(clinic.images / "test") == [
+        f"{both}: no difference of sensitivity, specificity, as that needs thresholds that "
+        f"validation images chose for both; data with a split `validation` has some."
+    ]
+    alone = tmp_path / "there"
+    shutil.copytree(clinic.images / "test" / "red", alone / "Red")
+    assert told(alone) == [
+        f"{both}: no difference of AUC, sensitivity, specificity, as that needs images of all "
+        f"classes."
+    ]
+    assert told(clinic.images) == told(alone / "Red") == []
 
 
 @pytest.mark.long

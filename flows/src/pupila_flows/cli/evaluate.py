@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, joined
 from pupila.evaluation import SPECIFICITY
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
@@ -156,6 +156,7 @@ def _model_as_json(found: EvaluatedModels, model: EvaluatedModel) -> dict[str, A
             field: estimate.model_dump(mode="json")
             for field, estimate in found.differences(model.name).items()
         },
+        "not_compared": found.not_compared(model.name),
         "warnings": model.warnings,
     }
 
@@ -172,7 +173,7 @@ def _print(found: EvaluatedModels, specificity: float) -> None:
             lines = evaluation_lines(each.found.evaluation, specificity)
             prefix = f"{each.name}: " if len(found.every) > 1 else ""
             say(*(prefix + line for line in lines), sep="\n")
-    for line in _verdicts(found):
+    for line in (*_verdicts(found), *not_compared_lines(found)):
         say(line)
     if found.teacher:
         say(LEGEND)
@@ -235,3 +236,22 @@ def _verdicts(found: EvaluatedModels) -> list[str]:
                 f"{signed(each)}: {shown}."
             )
     return lines
+
+
+def not_compared_lines(found: EvaluatedModels) -> list[str]:
+    """Say of which figures there is no difference from the teacher, and why."""
+    from pupila_flows.gate.conditions import condition_of
+
+    names: dict[str, list[str]] = {}
+    for model in found.models:
+        titles = [condition_of(field).title for field in found.not_compared(model.name)]
+        metrics = model.found.figures.metrics
+        if metrics and titles:
+            why = (
+                "that needs images of all classes"
+                if metrics.auc is None
+                else "that needs thresholds that validation images chose for both; data with a "
+                "split `validation` has some"
+            )
+            names.setdefault(f"no difference of {joined(titles)}, as {why}.", []).append(model.name)
+    return [f"{joined(each)}: {said}" for said, each in names.items()]

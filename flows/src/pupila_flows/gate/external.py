@@ -15,7 +15,8 @@ from pupila_flows.results import Finding
 
 MARGIN = 0.05
 """At which differences are shown where nobody asked for another margin."""
-_COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
+COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
+"""Figures of which differences are shown, in this order."""
 _TEACHER = "the teacher"
 
 
@@ -44,7 +45,7 @@ def differences(
     if pair is None:
         return {}
     there, ours, theirs = pair
-    margins: dict[str, float] = dict.fromkeys(_COMPARED, MARGIN)
+    margins: dict[str, float] = dict.fromkeys(COMPARED, MARGIN)
     found = comparisons(there, ours, theirs, theirs.side.name, group, margins, place.name)
     return {each.condition: each.difference for each in found if each.difference}
 

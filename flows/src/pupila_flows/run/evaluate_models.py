@@ -15,6 +15,7 @@ from pupila.external import ExternalEvaluation
 from pupila_flows.data.external.listing import TEST, Listing, class_of, list_images
 from pupila_flows.data.external.reading import ExternalImages, read_external, scan_rows
 from pupila_flows.data.training_images import TrainingImages, repeated
+from pupila_flows.gate.external import COMPARED
 from pupila_flows.gate.inputs import Case, Place, PlaceAnswers, Question, Side
 from pupila_flows.jobs.compare_external import CompareExternal, ExternalDifferences
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
@@ -102,6 +103,12 @@ class EvaluatedModels:
     def differences(self, name: str) -> Mapping[str, Estimate]:
         """Return the paired differences of a model and the teacher, by figure."""
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
+
+    def not_compared(self, name: str) -> list[str]:
+        """Return the figures of a model of which there is no difference, though it has labels."""
+        if self.teacher is None or not self.images.labelled:
+            return []
+        return [figure for figure in COMPARED if figure not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
         """Return the same of the images with a value in a column."""
