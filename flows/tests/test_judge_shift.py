@@ -49,10 +49,10 @@ def test_the_job_asks_both_and_another_setting_asks_again(tmp_path: Path):
     dataset = read_images(draw_images(tmp_path / "images", images=8), place.cache)
     teacher, pupil = (keras_artifact(place.store, seed=seed) for seed in (0, 1))
 
-    def job(section: ShiftSection, *, validated: bool = False) -> JudgeShift:
+    def job(section: ShiftSection, *, whole: bool = False) -> JudgeShift:
         return JudgeShift.of(
             *(place, "pupil", pupil, ("big", teacher), dataset, CLASSES[0], section),
-            validated=validated,
+            whole=whole,
         )
 
     section = ShiftSection(families=("hue", "blur"), images=15)
@@ -62,9 +62,11 @@ def test_the_job_asks_both_and_another_setting_asks_again(tmp_path: Path):
         *("big", "keras", 15),
         "test",
     )
-    assert first.validation is None
-    assert job(section, validated=True).run(ignore_progress).validation is not None
-    keys = {job(section).key, job(section, validated=True).key}
+    whole = job(section, whole=True).run(ignore_progress)
+    assert first.validation is None and whole.validation is not None
+    assert [len(family.steps) for family in (*first.families, *whole.families)] == [1, 1, 3, 3]
+    assert whole.value == first.value, "the curves have no part in the value"
+    keys = {job(section).key, job(section, whole=True).key}
     keys |= {job(section.model_copy(update={field: 16})).key for field in ("images", "seed")}
     assert len(keys) == 4
     with pytest.raises(PupilaError, match="No shift named 'hues'"):

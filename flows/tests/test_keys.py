@@ -180,7 +180,7 @@ def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) 
         "try": TryRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
         "shift": JudgeShift.of(
             *(place, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
-            validated=False,
+            whole=False,
         ),
         "screen": Screen.of(place, screen, beads, dataset),
         "check": CheckData.of(place, dataset, data, "images"),

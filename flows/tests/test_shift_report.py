@@ -13,7 +13,7 @@ from sample_runs import NODES_OF_SHIFT, sample_run
 from pupila.shift.figures import Parted
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.report.terminal import shift_rows
-from pupila_flows.results import RunResult
+from pupila_flows.results import Entry, RunResult
 
 
 @pytest.fixture
@@ -53,6 +53,24 @@ def test_the_report_shows_values_curves_and_pictures_of_the_worst_family(
     shown = [each["alt"] or "" for each in page.all("img")]
     assert len([alt for alt in shown if alt == "The same under hue"]) == 6
     assert "pupil-int8, by family and severity" in page.text, "of its formats the lowest"
+
+
+def test_curves_end_at_the_severity_that_was_asked_about(run: RunResult, tmp_path: Path):
+    def asked_by_the_gate(entry: Entry) -> Entry:
+        if entry.shift is None:
+            return entry
+        families = [
+            family.model_copy(update={"steps": (family.middle,)}) for family in entry.shift.families
+        ]
+        shift = entry.shift.model_copy(update={"families": tuple(families)})
+        return entry.model_copy(update={"shift": shift})
+
+    entries = tuple(map(asked_by_the_gate, run.entries))
+    page = read(run.model_copy(update={"entries": entries}), tmp_path)
+    labels = [each["aria-label"] or "" for each in page.all("svg") if "aria-label" in each]
+    assert "Fidelity under hue: none 0.99, middle 0.10" in labels
+    assert "From unaltered to middle" in page.text
+    assert "The gate asks about the middle severity alone" in page.text
 
 
 def test_the_report_stands_where_an_image_is_gone(run: RunResult, tmp_path: Path):

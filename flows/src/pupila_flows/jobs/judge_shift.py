@@ -9,6 +9,7 @@ from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.registry import installed
 from pupila.runtime import Progress
+from pupila.shift import SEVERITIES, Severity
 from pupila.shift.figures import ShiftFigures
 from pupila.shift_suite import Suite, judge_shift
 from pupila_flows.execution.job import Job
@@ -19,9 +20,10 @@ from pupila_flows.workspace import Workspace
 _FIGURES = tuple(ShiftFigures.model_fields)
 
 
-def suite_of(section: ShiftSection) -> Suite:
-    """Return the suite that a recipe asks for."""
-    return Suite(section.families, section.images, section.seed)
+def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
+    """Return the suite that a recipe asks for: whole, or no more of it than gives its value."""
+    severities: tuple[Severity, ...] = SEVERITIES if whole else ("middle",)
+    return Suite(section.families, section.images, section.seed, severities)
 
 
 class JudgeShift(Job[ShiftFigures]):
@@ -40,8 +42,8 @@ class JudgeShift(Job[ShiftFigures]):
     """Digest of the column by which intervals are computed."""
     positive: str
     section: ShiftSection
-    validated: bool
-    """Whether the validation images are asked about too."""
+    whole: bool
+    """Whether the curves are drawn and the validation images asked about too."""
     figures: tuple[str, ...] = _FIGURES
     """Where there is one more, what was judged before is judged again."""
     code: Code
@@ -57,7 +59,7 @@ class JudgeShift(Job[ShiftFigures]):
         positive: str,
         section: ShiftSection,
         *,
-        validated: bool,
+        whole: bool,
     ) -> JudgeShift:
         """Return the job for an artifact and its teacher."""
         registry = installed()
@@ -73,8 +75,8 @@ class JudgeShift(Job[ShiftFigures]):
             patients=digest_json(None if patients is None else patients.tolist()),
             positive=positive,
             section=section,
-            validated=validated,
-            code=(*suite_of(section).identity, *code_of(*runners)),
+            whole=whole,
+            code=(*suite_of(section, whole=whole).identity, *code_of(*runners)),
         )
 
     def run(self, progress: Progress) -> ShiftFigures:
@@ -84,9 +86,9 @@ class JudgeShift(Job[ShiftFigures]):
             store.open(self.artifact),
             dataset,
             (name, store.open(teacher)),
-            suite=suite_of(self.section),
+            suite=suite_of(self.section, whole=self.whole),
             positive=self.positive,
             predictions=self.workspace.predictions,
             progress=progress,
-            validated=self.validated,
+            validated=self.whole,
         )

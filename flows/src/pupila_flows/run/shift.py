@@ -20,7 +20,8 @@ def judge_shifts(
     """Complete entries with what they answer to altered images, and return what went wrong.
 
     With a section `shift` these are all that a teacher had a part in, and their controls; without,
-    where the run is `gated` and the gate asks for fidelity, those that the gate judges.
+    where the run is `gated` and the gate asks for fidelity, those that the gate judges, and at no
+    other severity than the one that decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
@@ -70,7 +71,7 @@ def _job(run: Run, entry: Entry, teacher: Entry | None) -> JudgeShift | None:
     return JudgeShift.of(
         *(run.workspace, entry.name, model, (teacher.name, reference), run.dataset, run.positive),
         section or ShiftSection(),
-        validated=section is not None,
+        whole=section is not None,
     )
 
 

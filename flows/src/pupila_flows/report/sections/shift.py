@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.images import decode, resize
 from pupila.registry import installed
-from pupila.shift import alter
+from pupila.shift import SEVERITIES, alter
 from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
 from pupila.shift_suite import Suite
 from pupila_flows.report import formatting
@@ -29,7 +29,7 @@ _DRAWN = 3
 _PICTURES = 6
 _WIDTH, _HEIGHT = 150.0, 104.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26.0, 6.0, 6.0, 18.0
-_TITLES = ("none", "mild", "middle", "strong")
+_TITLES = ("none", *SEVERITIES)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class ShiftReport:
 
     families: int
     images: int
+    whole: bool
+    """Whether curves are drawn through every severity."""
     rows: tuple[ShiftRow, ...]
     panels: tuple[ShiftPanel, ...]
 
@@ -108,6 +110,7 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
     return ShiftReport(
         families=len(asked[0][1].families),
         images=asked[0][1].images,
+        whole=len(asked[0][1].families[0].steps) == len(SEVERITIES),
         rows=tuple(_row(entry, found, lineage) for entry, found in asked),
         panels=tuple(
             _panel(entry, found, result, lineage, folder)
@@ -158,24 +161,27 @@ def _panel(
 def _curve(family: ShiftFamily, found: ShiftFigures) -> FamilyCurve:
     steps = [found.unaltered, *family.steps]
     drawn = [
-        svg.path(_points([step.reference_accuracy for step in steps]), "teacher-curve"),
-        svg.path(_points([step.accuracy for step in steps]), "chance"),
-        svg.path(_points([step.fidelity for step in steps]), "curve"),
+        svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
+        svg.path(_points(steps, lambda step: step.accuracy), "chance"),
+        svg.path(_points(steps, lambda step: step.fidelity), "curve"),
     ]
-    figures = ", ".join(
-        f"{title} {step.fidelity:.2f}" for title, step in zip(_TITLES, steps, strict=False)
-    )
+    figures = ", ".join(f"{step.severity or _TITLES[0]} {step.fidelity:.2f}" for step in steps)
     label = f"Fidelity under {family.name}: {figures}"
     picture = svg.picture(_WIDTH, _HEIGHT, label, _frame(), *drawn, class_="roc")
     return FamilyCurve(family.name, formatting.score(family.middle.fidelity), picture)
 
 
-def _points(values: list[float]) -> list[tuple[float, float]]:
+def _points(
+    steps: Sequence[ShiftStep], figure: Callable[[ShiftStep], float]
+) -> list[tuple[float, float]]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    step = (right - _LEFT) / (len(_TITLES) - 1)
+    width = (right - _LEFT) / (len(_TITLES) - 1)
     return [
-        (_LEFT + number * step, bottom - (bottom - _TOP) * min(1.0, max(0.0, value)))
-        for number, value in enumerate(values)
+        (
+            _LEFT + _TITLES.index(step.severity or _TITLES[0]) * width,
+            bottom - (bottom - _TOP) * min(1.0, max(0.0, figure(step))),
+        )
+        for step in steps
     ]
 
 
