@@ -40,6 +40,10 @@ def test_every_example_recipe_is_valid(
 ):
     draw_images(tmp_path / "near-misses", images=1)
     monkeypatch.setenv("PUPILA_NEAR_MISSES", str(tmp_path / "near-misses"))
+    monkeypatch.setenv("UNSEEN", str(tmp_path / "unseen.csv"))
+    written = ["unseen_images.py", str(shared_data), str(tmp_path / "unseen.csv")]
+    monkeypatch.setattr("sys.argv", written)
+    runpy.run_path(str(ROOT / "examples" / "unseen_images.py"), run_name="__main__")
     assert read_plan(recipe).steps
 
 
