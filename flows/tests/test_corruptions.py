@@ -11,11 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from pictures import picture, red_and_green, scanned
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
 
+from pupila.shift import FAMILIES
 from pupila.testing import ignore_progress
 from pupila_flows.data.generated import whole
-from pupila_flows.data.open_set import corruptions
 from pupila_flows.data.open_set.corruptions import ALTERATIONS, altered, write_altered
 from pupila_flows.jobs.corruptions import MakeCorruptions
 from pupila_flows.jobs.hard_negatives import MakeHardNegatives
@@ -34,41 +33,28 @@ def test_every_image_is_altered_in_every_way(tmp_path: Path):
     write_altered(paths, tmp_path / "altered", ignore_progress)
     found = altered(tmp_path / "altered")
     assert [name for _, name, _ in found] == [name for name in ALTERATIONS for _ in paths]
+    assert set(FAMILIES) - set(ALTERATIONS) == {"fourier"}, "it needs another image"
     sizes = {name: Image.open(file).size for file, name, _ in found}
-    assert sizes["rotated 90°"] == (48, 56) and sizes["cropped to 60 %"] == (34, 28)
-    assert {sizes[name] for name in ("blur", "dark", "grey", "mirrored")} == {(56, 48)}
+    assert sizes.pop("turned by 90°") == (48, 56) and set(sizes.values()) == {(56, 48)}
     before = {file: Path(file).read_bytes() for file, _, _ in found}
     write_altered(paths, tmp_path / "altered", ignore_progress)
     assert before == {file: Path(file).read_bytes() for file, _, _ in altered(tmp_path / "altered")}
 
 
-def test_every_alteration_but_one_is_hardly_compressed(tmp_path: Path):
-    path = picture(tmp_path / "a.png", (190, 80, 30))
+def test_large_images_are_made_smaller_first(tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1500, 750), (190, 80, 30)).save(path)
     write_altered([path], tmp_path / "altered", ignore_progress)
-    tables: dict[str, object] = {}
-    for file, name, _ in altered(tmp_path / "altered"):
-        with Image.open(file) as image:
-            assert isinstance(image, JpegImageFile)
-            tables[name] = image.quantization
-    for quality in (10, 95):
-        Image.open(path).save(tmp_path / f"{quality}.jpg", quality=quality)
-        with Image.open(tmp_path / f"{quality}.jpg") as image:
-            assert isinstance(image, JpegImageFile)
-            tables[str(quality)] = image.quantization
-    assert tables["10"] != tables["95"]
-    low = {name for name, table in tables.items() if table == tables["10"]}
-    assert low == {"10", "JPEG quality 10"}
-    assert all(tables[name] == tables["95"] for name in set(tables) - low)
+    sizes = {name: Image.open(file).size for file, name, _ in altered(tmp_path / "altered")}
+    assert sizes.pop("turned by 90°") == (256, 512) and set(sizes.values()) == {(512, 256)}
 
 
-def test_all_that_decides_how_altered_images_are_written_is_in_their_key(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    before = corruptions.strengths()
-    for name in ("_BLUR_PART", "_DARK", "_LOW_QUALITY", "_QUALITY", "_SUBSAMPLING"):
-        with monkeypatch.context() as changed:
-            changed.setattr(corruptions, name, 7)
-            assert corruptions.strengths() != before, name
+@pytest.mark.parametrize("side", [1, 2])
+def test_images_of_a_few_pixels_are_altered_too(tmp_path: Path, side: int):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (side, 1), (190, 80, 30)).save(path)
+    write_altered([path], tmp_path / "altered", ignore_progress)
+    assert len(altered(tmp_path / "altered")) == len(ALTERATIONS)
 
 
 def test_a_folder_that_is_not_finished_is_not_there_and_leaves_nothing(tmp_path: Path):
@@ -106,16 +92,12 @@ def test_made_images_are_made_again_where_one_is_lost(data: Path, kind: str):
 Pixels = NDArray[np.float64]
 
 
-def _is_darker(was: Pixels, now: Pixels) -> bool:
-    return abs(now.mean() / was.mean() - 0.35) < 0.02
-
-
-def _is_brighter(was: Pixels, now: Pixels) -> bool:
-    return bool(now.mean() > 1.4 * was.mean())
+def _is_another_exposure(was: Pixels, now: Pixels) -> bool:
+    return bool(now.mean() < 0.55 * was.mean() or now.mean() > 1.5 * was.mean())
 
 
 def _is_smoother(was: Pixels, now: Pixels) -> bool:
-    return bool((now.std(axis=(0, 1)) < 0.6 * was.std(axis=(0, 1))).all())
+    return bool((now.std(axis=(0, 1)) < 0.8 * was.std(axis=(0, 1))).all())
 
 
 def _is_grey(was: Pixels, now: Pixels) -> bool:
@@ -130,24 +112,19 @@ def _is_turned(was: Pixels, now: Pixels) -> bool:
     return np.array_equal(np.rot90(was), now)
 
 
-def _is_tilted(was: Pixels, now: Pixels) -> bool:
-    return was.shape == now.shape and bool(was[0, 0].any()) and not now[0, 0].any()
-
-
 @pytest.mark.parametrize(
     ("name", "holds"),
     [
         ("blur", _is_smoother),
-        ("dark", _is_darker),
-        ("overexposed", _is_brighter),
+        ("exposure", _is_another_exposure),
         ("grey", _is_grey),
         ("mirrored", _is_mirrored),
-        ("rotated 90°", _is_turned),
-        ("rotated 15°", _is_tilted),
+        ("turned by 90°", _is_turned),
     ],
 )
 def test_an_alteration_does_what_it_says(
     tmp_path: Path, name: str, holds: Callable[[Pixels, Pixels], bool]
 ):
-    image = Image.open(picture(tmp_path / "a.png", (120, 80, 50)))
-    assert holds(np.asarray(image, np.float64), np.asarray(ALTERATIONS[name](image), np.float64))
+    image = np.asarray(Image.open(picture(tmp_path / "a.png", (120, 80, 50))))
+    changed = ALTERATIONS[name](image, np.random.default_rng(0))
+    assert holds(image.astype(np.float64), changed.astype(np.float64))

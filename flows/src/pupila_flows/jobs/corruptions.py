@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pupila.dataset import Dataset
 from pupila.runtime import Progress
-from pupila_flows.data.open_set.corruptions import ALTERATIONS, strengths, write_altered
+from pupila_flows.data.open_set.corruptions import ALTERATIONS, code, write_altered
 from pupila_flows.jobs.image_folder import ImageFolder, ImageFolderJob
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.workspace import Workspace
@@ -18,7 +18,6 @@ class MakeCorruptions(ImageFolderJob):
     kind: ClassVar[str] = "altered"
 
     accepted: ImagesByContent
-    strengths: tuple[Any, ...]
     code: Code
 
     @classmethod
@@ -28,8 +27,7 @@ class MakeCorruptions(ImageFolderJob):
             workspace=workspace,
             title="alter-images",
             accepted=Images.of(accepted, workspace),
-            strengths=tuple(strengths()),
-            code=code_of(packages=("pupila-flows",)),
+            code=(code(), *code_of(packages=("pupila-flows",))),
         )
 
     def run(self, progress: Progress) -> ImageFolder:

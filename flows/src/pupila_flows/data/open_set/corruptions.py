@@ -1,93 +1,61 @@
 """Accepted images as they come from a bad day: a gate should know them all the same.
 
-Each alteration has one strength, chosen so that a person still sees at once what the image shows.
-They are of the kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261), and those that a clinic's
-software makes: turned, mirrored, cropped, grey.
+They are altered by the families of `pupila.shift` at their strongest, at which a person still sees
+at once what an image shows, and by what a clinic's software does to whole pictures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from PIL import Image, ImageEnhance, ImageOps
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
+from pupila.digest import digest_code
 from pupila.images import decode
+from pupila.registry import installed
 from pupila.runtime import Progress
-from pupila.shift.detail import blurred
+from pupila.shift import FAMILIES, alter
 from pupila_flows.data.generated import whole
 
-_BLUR_PART = 0.02
-"""Standard deviation of the blur, of the shorter side: 4.5 of 224 pixels, vessels are gone."""
-_DARK = 0.35
-"""Factor of all values: an exposure 1.5 stops too short."""
-_BRIGHT = 1.8
-"""Factor of all values: 0.85 stops too long, the brightest parts are white."""
-_TILT_DEGREES = 15
-"""A head that is not upright."""
-_CROP_PART = 0.6
-"""Sides of the central part that is left: 36 % of the picture."""
-_LOW_QUALITY = 10
-"""JPEG quality at which blocks of 8 pixels show."""
+_LONGEST_SIDE = 512
+"""Larger images are made smaller first: models see no more, and alterations cost by the pixel."""
 _QUALITY = 95
-"""JPEG quality of all others: what is measured is the alteration."""
-_SUBSAMPLING = 0
-"""Colours are kept at every pixel."""
+"""JPEG quality at which they are written, with colours of every pixel: hardly an alteration."""
+_ANOTHER_IMAGE = "fourier"
+"""The family that needs another image of the same size."""
 
-Alteration = Callable[[Image.Image], Image.Image]
-
-
-def _blurred(image: Image.Image) -> Image.Image:
-    return blurred(image, _BLUR_PART)
+Pixels = NDArray[np.uint8]
+Alteration = Callable[[Pixels, np.random.Generator], Pixels]
 
 
-def _dark(image: Image.Image) -> Image.Image:
-    return ImageEnhance.Brightness(image).enhance(_DARK)
+def _by_family(name: str, image: Pixels, random: np.random.Generator) -> Pixels:
+    return alter(installed().shift(name), image[np.newaxis], "strong", random)[0]
 
 
-def _overexposed(image: Image.Image) -> Image.Image:
-    return ImageEnhance.Brightness(image).enhance(_BRIGHT)
+def _mirrored(image: Pixels, random: np.random.Generator) -> Pixels:
+    del random
+    return image[:, ::-1]
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    return image.convert("L").convert("RGB")
-
-
-def _turned(image: Image.Image) -> Image.Image:
-    return image.transpose(Image.Transpose.ROTATE_90)
-
-
-def _tilted(image: Image.Image) -> Image.Image:
-    return image.rotate(_TILT_DEGREES, Image.Resampling.BICUBIC)
-
-
-def _cropped(image: Image.Image) -> Image.Image:
-    width, height = image.size
-    left, top = (round(side * (1 - _CROP_PART) / 2) for side in image.size)
-    return image.crop((left, top, width - left, height - top))
-
-
-def _as_it_is(image: Image.Image) -> Image.Image:
-    return image
+def _turned(image: Pixels, random: np.random.Generator) -> Pixels:
+    del random
+    return np.rot90(image)
 
 
 ALTERATIONS: dict[str, Alteration] = {
-    "blur": _blurred,
-    "dark": _dark,
-    "overexposed": _overexposed,
-    "grey": _grey,
-    "rotated 90°": _turned,
-    "rotated 15°": _tilted,
-    "cropped to 60 %": _cropped,
-    "mirrored": ImageOps.mirror,
-    "JPEG quality 10": _as_it_is,
+    **{name: partial(_by_family, name) for name in FAMILIES if name != _ANOTHER_IMAGE},
+    "mirrored": _mirrored,
+    "turned by 90°": _turned,
 }
 
 
-def strengths() -> list[object]:
-    """Return all that the altered images depend on beside the images."""
-    of_pixels = [_BLUR_PART, _DARK, _BRIGHT, _TILT_DEGREES, _CROP_PART]
-    return [list(ALTERATIONS), *of_pixels, _LOW_QUALITY, _QUALITY, _SUBSAMPLING]
+def code() -> str:
+    """Return a digest of all that the altered images depend on beside the images."""
+    return digest_code(__name__, "pupila.shift")
 
 
 def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> None:
@@ -96,15 +64,13 @@ def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> No
         for number in range(len(ALTERATIONS)):
             (draft / str(number)).mkdir()
         for row, path in enumerate(paths):
-            _write_each(decode(path), draft, f"{row:05}-{path.stem}.jpg")
+            image = decode(path)
+            image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
+            for number, alteration in enumerate(ALTERATIONS.values()):
+                changed = alteration(np.asarray(image), np.random.default_rng([row, number]))
+                file = draft / str(number) / f"{row:05}-{path.stem}.jpg"
+                Image.fromarray(changed).save(file, quality=_QUALITY, subsampling=0)
             progress(row + 1, len(paths), "images altered")
-
-
-def _write_each(image: Image.Image, folder: Path, file_name: str) -> None:
-    for number, (name, alter) in enumerate(ALTERATIONS.items()):
-        quality = _LOW_QUALITY if name == "JPEG quality 10" else _QUALITY
-        file = folder / str(number) / file_name
-        alter(image).save(file, quality=quality, subsampling=_SUBSAMPLING)
 
 
 def altered(folder: Path) -> list[tuple[str, str, str]]:
