@@ -16,6 +16,7 @@ from pupila.testing import (
     read_images,
     store_model,
 )
+from pupila.training.beginning import head_alone_learns
 from pupila_distill.attention import distill_attention
 from pupila_distill.config import (
     AttentionDistillation,
@@ -104,6 +105,46 @@ def test_a_killed_run_goes_on_from_its_checkpoint(distilling, convolutional):
     assert measured["history"] == expected["history"]
 
 
+@pytest.mark.parametrize(
+    "killed", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
+)
+def test_the_layers_learn_after_the_epochs_of_the_head(distilling, convolutional, killed):
+    """And whichever epoch a run was killed after, it goes on as if it had not been."""
+    settings = {"inputs": [convolutional], "student": BEGINNING | {"frozen_epochs": 2}, "epochs": 4}
+    unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
+    expected = distill(unbroken).measured
+    measured = finish_after_kill(
+        lambda told: distill(replace(broken, progress=told)), epoch=killed
+    ).measured
+    assert measured["history"] == expected["history"]
+    assert measured["epochs"] == len(measured["history"]["loss"]) == 4
+    for step in (unbroken, broken):
+        kernels = [
+            [each for each in np.load(step.scratch / name).values() if each.shape == (1, 1, 3, 3)]
+            for name in ("head.npz", "training.npz")
+        ]
+        (before, best_before), (after, *_) = kernels
+        assert (before[0, 0] == np.eye(3)).all() and (best_before == before).all()
+        assert (after != before).any()
+    kept = [
+        keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False).get_weights()
+        for step in (unbroken, broken)
+    ]
+    for ours, theirs in zip(*kept, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("head", [0, 4])
+def test_the_head_alone_learns_and_then_what_did_before(distilling, convolutional, head):
+    student = new_student(distilling(inputs=[convolutional], student=BEGINNING | {"head": head}), 2)
+    before = [layer.trainable for layer in student.layers]
+    assert not student.get_layer("norm").trainable
+    with head_alone_learns(student, head):
+        learned = {each.path.split("/")[0] for each in student.trainable_variables}
+        assert learned == ({"head", "head_norm", "logits"} if head else {"logits"})
+    assert [layer.trainable for layer in student.layers] == before
+
+
 def test_a_beginning_reads_the_size_that_is_asked_for(distilling, convolutional):
     step = distilling(inputs=[convolutional], student=BEGINNING, size=48)
     assert new_student(step, 2).input_shape == (None, 48, 48, 3)
@@ -144,6 +185,7 @@ def test_weights_that_are_worth_keeping_have_a_lower_learning_rate(changes, rate
         ({"from": "teacher", "share": 1.5}, "less than or equal to 1"),
         ({"from": "teacher", "max_bytes": "three"}, "could not parse value and unit"),
         ({"from": "teacher", "head": -1}, "greater than or equal to 0"),
+        ({"from": "teacher", "frozen_epochs": 3}, "is 3, but there are 3 `epochs`: give more"),
     ],
 )
 def test_a_wrong_beginning_is_refused_before_anything_runs(student, said):

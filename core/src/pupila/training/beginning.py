@@ -12,7 +12,8 @@ layer that gives the logits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ _MOMENTUM = 0.9
 an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind the weights."""
 
 _DROPOUT = 0.2
+_HEAD_LAYERS = 3
+"""That have weights: convolution, normalisation, dense."""
 _SHOWN_CUTS = 8
 _VIEWS = (
     *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
@@ -159,6 +162,25 @@ class Cuts:
         """Name some of the cuts, evenly spread."""
         step = -(-len(self._cuts) // _SHOWN_CUTS)
         return " or ".join(repr(cut.layer) for cut in self._cuts[step - 1 :: step])
+
+
+@contextmanager
+def head_alone_learns(student: Any, head: int) -> Generator[None]:
+    """Keep the teacher's layers of a student as they are, for as long as the context lasts.
+
+    `head` is the width that it was built with.
+    """
+    weighted = [layer for layer in student.layers if layer.weights]
+    of_teacher = weighted[: -(_HEAD_LAYERS if head else 1)]
+    every = [each for layer in of_teacher for each in layer._flatten_layers()]
+    learning = [each.trainable for each in every]
+    for layer in of_teacher:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for each, before in zip(every, learning, strict=True):  # a model before its layers
+            each.trainable = before
 
 
 def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:

@@ -159,7 +159,10 @@ class _Compiled:
         return self.model.optimizer
 
     def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
-        told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: after_step())
+        def ended(batch: int, logs: Any) -> None:
+            after_step()
+
+        told = keras.callbacks.LambdaCallback(on_train_batch_end=ended)
         called = [] if after_step is _nothing else [told]
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=called).history
         return {name: float(values[-1]) for name, values in history.items()}

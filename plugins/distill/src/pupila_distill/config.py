@@ -58,6 +58,12 @@ class Beginning(Config):
         description="Name of the teacher's layer up to which its layers stay as they are; none do "
         "where left out.",
     )
+    frozen_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="First epochs in which the head alone learns, with a rise and fall of the "
+        "learning rate of their own; the layers learn in those that follow.",
+    )
     normalisation: Literal["kept", "learned"] = Field(
         default="kept",
         description="Whether the teacher's batch normalisation goes on with its own statistics, or "
@@ -116,6 +122,16 @@ class Training(Schedule):
     def _spares_inherited_weights(cls, given: dict[str, Any]) -> dict[str, Any]:
         begins = _kind_of_student(given.get("student")) == "[beginning]"
         return {"learning_rate": _BEGINNING_RATE, **given} if begins else given
+
+    @model_validator(mode="after")
+    def _lets_the_layers_learn(self) -> Self:
+        frozen = self.student.frozen_epochs if isinstance(self.student, Beginning) else 0
+        if frozen and frozen >= self.epochs:
+            raise ValueError(
+                f"`frozen_epochs` is {frozen}, but there are {self.epochs} `epochs`: give more of "
+                f"these, so that the layers learn in some"
+            )
+        return self
 
     @field_validator("student")
     @classmethod

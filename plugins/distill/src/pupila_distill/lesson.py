@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputContract, Product, Step
+from pupila import Dataset, OutputContract, Product, Progress, Step
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
-from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.beginning import head_alone_learns
+from pupila.training.checkpoint import Checkpoint, Course, assign
 from pupila.training.fitting import fit
 from pupila.training.loss import Loss
 from pupila.views import AS_IS
-from pupila_distill.config import Training
+from pupila_distill.config import Beginning, Training
 from pupila_distill.new_student import input_of, new_student
 
 keras = import_keras()
@@ -67,34 +69,55 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     Raises:
         PupilaError: the student is none, or the loss is no longer a number.
     """
-    config: Training = step.config
     _, validation = splits(step)
-    shown = len(taught_images(step))
     keras.utils.set_random_seed(step.seed)
     student = new_student(step, len(validation.classes))
-    seen = input_of(student)
-    course = fit(
-        lesson.trained(student),
-        lesson.loss,
-        Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown),
-        Images.of(validation, seen, [lesson.validation_targets], AS_IS),
-        config,
-        step.seed,
-        Checkpoint(step.scratch / "training.npz", _key(step, lesson)),
-        step.progress,
-        altered_for(step, seen),
-    )
+    course = _fitted(step, lesson, student)
     probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
     model = keras.Model(student.inputs[0], probabilities, name=student.name)
     save(model, step.output)
     return Product(
         format="keras",
-        input=seen,
+        input=input_of(student),
         output=OutputContract(kind="softmax", classes=validation.classes),
         parameters=parameters(model),
         macs=macs(model),
-        measured=Measured(lesson.measured, _summary(course, lesson.images, shown)),
+        measured=Measured(
+            lesson.measured, _summary(course, lesson.images, len(taught_images(step)))
+        ),
     )
+
+
+def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
+    """Train a student; where it begins as its teacher does, its head alone first if so asked."""
+    config: Training = step.config
+    model, seen, (_, validation) = lesson.trained(student), input_of(student), splits(step)
+    shown, altered = len(taught_images(step)), altered_for(step, seen)
+    images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
+    judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
+
+    def trained(epochs: int, name: str, before: int) -> Course:
+        schedule = config.model_copy(update={"epochs": epochs})
+        checkpoint = Checkpoint(step.scratch / f"{name}.npz", f"{_key(step, lesson)}, {name}")
+        progress = partial(_later, step.progress, before, config.epochs)
+        taught = (model, lesson.loss, images, judged)
+        return fit(*taught, schedule, step.seed, checkpoint, progress, altered)
+
+    beginning = config.student
+    if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
+        return trained(config.epochs, "training", 0)
+    with head_alone_learns(student, beginning.head):
+        first = trained(beginning.frozen_epochs, "head", 0)
+    rest = config.epochs - beginning.frozen_epochs
+    both = first.followed_by(trained(rest, "training", len(first.history)))
+    assign(model, both.best)
+    return both
+
+
+def _later(progress: Progress, before: int, epochs: int, done: int, total: int, what: str) -> None:
+    """Report epochs that come after others."""
+    del total
+    progress(before + done, epochs, what)
 
 
 def _key(step: Step[Any], lesson: Lesson) -> str:
