@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila.arrays import Pixels, write_rows
+from pupila.arrays import Pixels, Rows, write_rows
 
 
 def images(count: int = 5) -> NDArray[np.uint8]:
@@ -70,6 +70,20 @@ def test_pixels_are_read_as_from_an_array(path: Path, rows: Any) -> None:
     found = pixels[rows]
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, images()[rows], strict=True)
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 2, 2)])
+@pytest.mark.parametrize(
+    "rows", [2, slice(1, 4, 2), np.array([4, 0, 0, -1]), np.array([], np.int64)]
+)
+def test_rows_of_any_type_are_read_as_from_an_array(
+    path: Path, shape: tuple[int, ...], rows: Any
+) -> None:
+    numbers = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    found = Rows(written(path, numbers))
+    assert found.shape == shape
+    np.testing.assert_array_equal(found[rows], numbers[rows], strict=True)
+    np.testing.assert_array_equal(np.asarray(found), numbers, strict=True)
 
 
 def test_a_row_that_is_not_there_ends_a_walk(path: Path) -> None:

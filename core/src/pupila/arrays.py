@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import struct
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, SupportsIndex
@@ -23,21 +24,21 @@ _OF_THE_PARSER = (ValueError, OverflowError, TypeError, SyntaxError, TokenError)
 _OF_ARCHIVES = (BadZipFile, EOFError, KeyError, RuntimeError, struct.error, zlib.error)
 
 
-class Pixels:
-    """Images of a `.npy` file, uint8 `(images, height, width, 3)`, read from disk when asked for.
+class Rows:
+    """Rows of a `.npy` file, read from disk when asked for.
 
     Not mapped: every page of a mapping that was touched counts as memory of the process. Of 4000
     images of 128 pixels, walked twice, a mapping left 197 MB behind and this leaves 0.2 (measured).
     The file may be deleted meanwhile.
     """
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as stream:
             formats: Any = np.lib.format  # numpy does not type its functions
             formats.read_magic(stream)
-            self.shape, _, _ = formats.read_array_header_1_0(stream)
+            self.shape, _, self._type = formats.read_array_header_1_0(stream)
             self._start = stream.tell()
             self._file = os.dup(stream.fileno())
         weakref.finalize(self, os.close, self._file)
@@ -45,28 +46,38 @@ class Pixels:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: SupportsIndex | slice[Any, Any, Any]) -> NDArray[np.uint8]:
-        """Return one image `(height, width, 3)`, or those of a slice `(n, height, width, 3)`."""
+    def __getitem__(
+        self, rows: SupportsIndex | slice[Any, Any, Any] | NDArray[Any]
+    ) -> NDArray[Any]:
+        """Return one row, or those of a slice or of an array of indices `(n, …)`."""
         every = range(len(self))
-        if not isinstance(rows, slice):
+        if isinstance(rows, slice):
+            chosen: Sequence[int] = every[rows]
+        elif isinstance(rows, np.ndarray):
+            chosen = [every[int(row)] for row in rows.tolist()]
+        else:
             return self._read(every[rows])
-        chosen = every[rows]
-        images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+        found = np.empty((len(chosen), *self.shape[1:]), self._type)
         for place, row in enumerate(chosen):
-            images[place] = self._read(row)
-        return images
+            found[place] = self._read(row)
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Read all images into memory."""
+        """Read all rows into memory."""
         if copy is False:
-            raise ValueError("images on disk cannot become an array without being copied")
-        return self[:].astype(dtype or np.uint8, copy=False)
+            raise ValueError("rows on disk cannot become an array without being copied")
+        return self[:].astype(dtype or self._type, copy=False)
 
-    def _read(self, row: int) -> NDArray[np.uint8]:
-        height, width, channels = self.shape[1:]
-        size = height * width * channels
+    def _read(self, row: int) -> NDArray[Any]:
+        size = math.prod(self.shape[1:]) * self._type.itemsize
         bytes_of_row = os.pread(self._file, size, self._start + row * size)
-        return np.frombuffer(bytes_of_row, np.uint8).reshape(height, width, channels)
+        return np.frombuffer(bytes_of_row, self._type).reshape(self.shape[1:])
+
+
+class Pixels(Rows):
+    """Images of a `.npy` file, uint8 `(images, height, width, 3)`."""
+
+    shape: tuple[int, int, int, int]
 
 
 def is_whole(path: Path, rows: int | None = None) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import ArrayLike, NDArray
 
-from pupila.arrays import is_whole, write_rows
+from pupila.arrays import Rows, is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
@@ -90,7 +90,7 @@ class Predictions:
             _code_of_runner(artifact),
             partial(_opened, artifact),
         )
-        raw = np.stack(views)
+        raw = np.stack([np.load(path, mmap_mode="r") for path in views])
         flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
         return flat.reshape(*raw.shape[:2], -1)
 
@@ -143,19 +143,20 @@ class Predictions:
         what: str,
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
-    ) -> list[NDArray[np.float32]]:
+    ) -> list[Rows]:
         """Return something else of every view of every image: `(images, columns)`, by view.
 
-        The arrays are mapped from disk, not in memory. `what` names the quantity with all that it
+        They stay on disk until rows are asked for. `what` names the quantity with all that it
         depends on beside artifact, images and view: it is part of the key, and so are the versions
         of `distribution`, whose code computes it, and of what that requires. `opened` gives what
         computes it from pictures of the artifact's input size, raw RGB as models read it; it is
         entered once, and only if a view is missing.
         """
         code = (what, *versions(distribution), f"{model_threads()} threads")
-        return self._views(
+        paths = self._views(
             artifact, dataset, augmentation, progress, code, partial(_telling, opened)
         )
+        return [Rows(path) for path in paths]
 
     def _views(
         self,
@@ -165,8 +166,8 @@ class Predictions:
         progress: Progress,
         code: Sequence[str],
         opened: Callable[[], AbstractContextManager[_Telling]],
-    ) -> list[NDArray[np.float32]]:
-        """Return the array of each view, mapped from disk; compute those that are missing."""
+    ) -> list[Path]:
+        """Return the file of each view; compute those that are missing."""
         paths = [
             self.folder / f"{_key(artifact, dataset, augmentation, view, code)}.npy"
             for view in range(augmentation.views)
@@ -181,7 +182,7 @@ class Predictions:
                         told = partial(_shifted, progress, done, len(missing) * images)
                         parts = _parts(compute, artifact, dataset, augmentation, view, told)
                         write_rows(paths[view], images, parts)
-        return [np.load(path, mmap_mode="r") for path in paths]
+        return paths
 
     def _alone(self, artifact: Artifact, dataset: Dataset) -> FileLock:
         """Return what keeps other processes from computing the same."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pupila import Dataset, predictions
+from pupila import Dataset, OutputContract, installed, keras_files, predictions
+from pupila.artifact import Origin
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images, step_for
 from pupila_distill import techniques
@@ -85,3 +86,19 @@ def with_unlabelled():
         return Dataset.of(frame, dataset.classes, dataset.cache)
 
     return unlabelled
+
+
+@pytest.fixture
+def real_teacher(shared_teachers, tmp_path):
+    """Return a function that reads a teacher of the shared files, by name, as a `keras.Model`."""
+
+    def read(name):
+        source, store = shared_teachers / name, Store(tmp_path)
+        loader = installed().loader(source)
+        output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+        with store.draft() as draft:
+            product = loader.load()(source, output, draft)
+            origin = Origin(plugin=loader.name, distribution="test", version="0")
+            return keras_files.load(store.add(draft, origin=origin, **vars(product)))
+
+    return read

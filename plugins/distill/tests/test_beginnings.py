@@ -22,10 +22,12 @@ from pupila_distill.config import (
     AttentionDistillation,
     ConsistentDistillation,
     Distillation,
+    EmbeddingDistillation,
     EvolutionaryDistillation,
     OracleDistillation,
     Training,
 )
+from pupila_distill.embedding import distill_embedding
 from pupila_distill.new_student import new_student
 from pupila_distill.techniques import distill, distill_oracle
 
@@ -81,12 +83,16 @@ class TestDistillFromABeginningKeepsTheContract(TechniqueContract):
         (distill, ConsistentDistillation),
         (distill_oracle, OracleDistillation),
         (distill_attention, AttentionDistillation),
+        (distill_embedding, EmbeddingDistillation),
     ],
 )
 def test_every_kind_teaches_the_beginning_of_its_teacher(
     distilling, convolutional, technique, kind
 ):
-    step = distilling(inputs=[convolutional], kind=kind, student=BEGINNING, size=None, epochs=2)
+    few = {"subclasses": 2} if kind is EmbeddingDistillation else {}
+    step = distilling(
+        inputs=[convolutional], kind=kind, student=BEGINNING, size=None, epochs=2, **few
+    )
     product = technique(step)
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     theirs = keras_files.load(convolutional).get_layer("norm").get_weights()

@@ -3,10 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, OutputContract, installed, keras_files
-from pupila.artifact import Origin
+from pupila import InputContract, installed
 from pupila.keras_graphs import flatten
-from pupila.store import Store
 from pupila.testing.nested import (
     functional,
     outer_functional,
@@ -146,19 +144,10 @@ TEACHERS = [
 ]
 
 
-def imported(source, folder):
-    loader, store = installed().loader(source), Store(folder)
-    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
-    with store.draft() as draft:
-        product = loader.load()(source, output, draft)
-        origin = Origin(plugin=loader.name, distribution="test", version="0")
-        return store.add(draft, origin=origin, **vars(product))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "sizes"), TEACHERS)
-def test_a_real_teacher_is_flattened_exactly(name, sizes, shared_teachers, tmp_path):
-    model = keras_files.load(imported(shared_teachers / name, tmp_path))
+def test_a_real_teacher_is_flattened_exactly(name, sizes, real_teacher):
+    model = real_teacher(name)
     flat = flatten(model)
     images = pictures(224, 224, 2)
     np.testing.assert_allclose(np.asarray(flat(images)), np.asarray(model(images)), atol=1e-5)

@@ -13,6 +13,7 @@ from pupila.arrays import Pixels
 from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.keras_files import import_keras
+from pupila.training.targets import Targets
 from pupila.views import Augmentation
 
 keras = import_keras()
@@ -28,8 +29,8 @@ class Images:
     """Digest of each image's file, which seeds its views."""
     classes: int
     """How many columns of the targets are the labels; they come first."""
-    targets: Sequence[NDArray[np.float32]]
-    """`(images, columns)` of each view; may be mapped from disk."""
+    targets: Sequence[Targets]
+    """`(images, columns)` of each view; may be read from disk as they are needed."""
     augmentation: Augmentation
     per_epoch: int
     """Pictures that an epoch shows: each image once, or some oftener."""
@@ -39,7 +40,7 @@ class Images:
         cls,
         dataset: Dataset,
         input: InputContract,
-        targets: Sequence[NDArray[np.float32]],
+        targets: Sequence[Targets],
         augmentation: Augmentation,
         per_epoch: int | None = None,
     ) -> Images:

@@ -12,6 +12,7 @@ own logits, but for a constant per image that softmax ignores.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,29 @@ from pupila.views import Augmentation
 _LEAST_PROBABILITY = 1e-7
 """A softmax in float32 rounds to 0 what the teacher meant to be tiny, and an int8 one whatever is
 under 1/512; log 0 would be infinite. Logits are therefore taken to be at most 16 apart."""
+
+
+class Targets(Protocol):
+    """What is to be learned of each image `(images, columns)`: an array, or rows made when read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice, /) -> NDArray[Any]: ...
+
+
+class SideBySide:
+    """Columns of several targets as those of one; joined only for the rows that are asked for."""
+
+    def __init__(self, *parts: Targets) -> None:
+        self._parts = parts
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._parts[0].shape[0], sum(part.shape[1] for part in self._parts)
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice, /) -> NDArray[np.float32]:
+        return np.concatenate([part[rows] for part in self._parts], axis=-1)
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

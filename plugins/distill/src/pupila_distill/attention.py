@@ -46,10 +46,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Dataset, Product, PupilaError, Step
+from pupila.arrays import Rows
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
-from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.targets import SideBySide, labels_of, labels_of_views, packed, softened_mean
 from pupila.training.teacher import ask, check_teacher
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.lesson import Lesson, splits, taught_images, teach
@@ -86,7 +87,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
     lesson = Lesson(
         images=images,
         targets=[
-            packed(labels, mean(view), attention)
+            SideBySide(labels, mean(view), attention)
             for labels, view, attention in zip(
                 labels_of_views(images, config.augmentation), views, maps, strict=True
             )
@@ -179,7 +180,7 @@ def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size
 
 def _teacher_maps(
     step: Step[AttentionDistillation], images: Dataset, sizes: Sequence[Size]
-) -> list[NDArray[np.float32]]:
+) -> list[Rows]:
     """Return the teacher's attention `(images, positions)` of each view, at the student's sizes."""
     (teacher,) = step.inputs
     shown = ", ".join(f"{rows} x {columns}" for rows, columns in sizes)

@@ -261,6 +261,32 @@ class AttentionDistillation(Teaching):
     )
 
 
+class EmbeddingDistillation(Distillation):
+    """Settings of `distill-embedding`; all weights 0: those of `distill`."""
+
+    subclasses: int = Field(
+        default=8,
+        ge=2,
+        description="Subclasses of each class, made of the directions in which the teacher's "
+        "features of its images vary most.",
+    )
+    subclass_weight: float = Field(
+        default=1, ge=0, description="Weight of the subclasses beside the classes."
+    )
+    subclass_temperature: float = Field(
+        default=1, gt=0, description="Softens the teacher's subclasses; under 1 it sharpens them."
+    )
+    distance_weight: float = Field(
+        default=0,
+        ge=0,
+        description="Weight of the distances between the images of a batch, as the teacher's "
+        "features have them; 25 in the paper.",
+    )
+    angle_weight: float = Field(
+        default=0, ge=0, description="Weight of the angles between them; 50 in the paper."
+    )
+
+
 class EvolutionaryDistillation(Training):
     """Settings of `distill-evolutionary`: a teacher that starts from nothing, as its student."""
 

@@ -20,6 +20,7 @@ from pupila.training.beginning import head_alone_learns
 from pupila.training.checkpoint import Checkpoint, Course, assign
 from pupila.training.fitting import fit
 from pupila.training.loss import Loss
+from pupila.training.targets import Targets
 from pupila.views import AS_IS
 from pupila_distill.config import Beginning, Training
 from pupila_distill.new_student import input_of, new_student
@@ -37,8 +38,8 @@ class Lesson:
 
     images: Dataset
     """Training images, and unlabelled ones where they are used."""
-    targets: Sequence[NDArray[np.float32]]
-    """`(images, columns)` of each view; labels first. May be mapped from disk."""
+    targets: Sequence[Targets]
+    """`(images, columns)` of each view; labels first. May be read from disk as they are needed."""
     validation_targets: NDArray[np.float32]
     """`(images, columns)` of the validation images as they are."""
     loss: Loss

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,16 @@ def distill(step: Step[Distillation]) -> Product:
         PupilaError: the weights are not one for each teacher, a teacher is no better than chance,
             or the loss is no longer a number.
     """
-    config = step.config
+    return teach(step, weighed(answers_of_teachers(step), step.config.source_weights))
+
+
+def answers_of_teachers(step: Step[Any]) -> Lesson:
+    """Ask the teachers, and return what `distill` teaches: labels and the mean of the answers.
+
+    Raises:
+        PupilaError: as of `distill`.
+    """
+    config: Distillation = step.config
     config.check_inputs(len(step.inputs))
     weights = config.weights or (1.0,) * len(step.inputs)
     images, (_, validation) = taught_images(step), splits(step)
@@ -38,7 +49,7 @@ def distill(step: Step[Distillation]) -> Product:
         return softened_mean(probabilities, weights, config.temperature)
 
     given = [_alike(views) if config.mean_over_views else views for views in answers.views]
-    lesson = Lesson(
+    return Lesson(
         images=images,
         targets=[
             packed(labels, mean([views[number] for views in given]))
@@ -48,7 +59,6 @@ def distill(step: Step[Distillation]) -> Product:
         loss=distillation_loss(config.alpha, config.temperature),
         measured=answers.measured,
     )
-    return teach(step, weighed(lesson, config.source_weights))
 
 
 def _alike(views: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,239 @@
+"""Learns from a teacher's features, which tell more of an image than the logits made from them.
+
+With two classes a teacher's answer is one number. Its features, what its last layer reads, are
+hundreds. Two ways to learn from them without copying them, so that teacher and student may be of
+any architecture and width; both, or either, by their weights:
+
+* subclasses (`pupila_distill.subclasses`, LELP): beside its class, the student tells of each image
+  in which subclass of each class it is;
+* relations (`pupila_distill.relations`, RKD): distances and angles between the images of a batch
+  are to be for the student what they are for the teacher.
+
+With teachers k of weights w, softened answers p̄ of `distill` and T its temperature, per image:
+
+    L_distill + (1 - α · Σy) · T² · λ · Σ_k v_k Σ_c p̄_c KL(p_k(s | c) ‖ softmax_s(a_kc / T))
+              + Σ_k v_k (λ_D · L_distance,k + λ_A · L_angle,k),            v_k = w_k / Σ w_k
+
+a_kc are S logits of a second dense layer on the student's features. With p(c, s) = p(c) · p(s | c)
+for student and teacher alike, KL of p(c, s) is KL of the classes and the second term with λ = 1:
+the one cross-entropy of LELP over C × S subclasses (section 3.3). There one dense layer has C × S
+logits, and the probability of a class is the sum of its subclasses. Here that sum is the class's
+own softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer is left out of what is written and
+nothing changes. (Else the sum would stand behind the softmax of each exported model, and its eight
+bits would be all that is left of the logits.)
+
+The epoch that is kept is the one of the lowest loss of `distill` on validation images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import Artifact, Dataset, Product, Step
+from pupila.arrays import Rows
+from pupila.keras_files import import_keras, load
+from pupila.measured import Measured
+from pupila.training.loss import Loss
+from pupila.training.targets import SideBySide, Targets
+from pupila.views import AS_IS, Augmentation
+from pupila_distill.config import EmbeddingDistillation
+from pupila_distill.lesson import Lesson, teach
+from pupila_distill.penultimate import penultimate
+from pupila_distill.relations import angle_loss, distance_loss
+from pupila_distill.sources import weighed
+from pupila_distill.subclasses import Subclasses, SubclassTargets, fit_subclasses
+from pupila_distill.techniques import answers_of_teachers
+
+keras = import_keras()
+ops = keras.ops
+
+_BATCH_IMAGES = 16
+
+
+def distill_embedding(step: Step[EmbeddingDistillation]) -> Product:
+    """Train a student on labels, on teachers' answers, and on what their features tell beside.
+
+    Raises:
+        PupilaError: as of `distill`; a model's features cannot be told; or a class cannot be split
+            into so many subclasses.
+    """
+    lesson = answers_of_teachers(step)
+    config = step.config
+    if config.subclass_weight or config.distance_weight or config.angle_weight:
+        lesson = _with_features(step, lesson)
+    return teach(step, weighed(lesson, config.source_weights))
+
+
+def embedding_loss(
+    answers: Loss,
+    config: EmbeddingDistillation,
+    classes: int,
+    features: Sequence[int],
+    weights: Sequence[float],
+) -> Loss:
+    """Return the loss that the head of this module tells; `answers` is that of `distill`.
+
+    Targets are labels, teachers' logits, subclasses of each teacher (if they weigh anything), and
+    its features (if relations do), as many as `features` says; outputs are the student's logits,
+    those of the subclasses, and its features. Targets of labels and logits alone, as those of
+    validation, tell `answers` alone.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    columns = _subclass_columns(config, classes, len(shares))
+    ends = np.cumsum([2 * classes + columns, *features]).tolist()
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        total = answers(targets, outputs[..., :classes])
+        if targets.shape[-1] == 2 * classes:
+            return total
+        if columns:
+            total += config.subclass_weight * subclass_loss(
+                config, targets[..., : ends[0]], outputs[..., : classes + columns], shares
+            )
+        if _relates(config):
+            student = outputs[..., classes + columns :]
+            for share, (start, end) in zip(shares, pairwise(ends), strict=True):
+                total += share * _relations(config, targets[..., start:end], student)
+        return total
+
+    return loss
+
+
+def subclass_loss(
+    config: EmbeddingDistillation, targets: Any, outputs: Any, shares: Sequence[float]
+) -> Any:
+    """Return the second term of the loss over λ, per image `(batch,)`.
+
+    Targets are labels, teachers' logits and subclasses; outputs, the student's logits and those of
+    the subclasses.
+    """
+    temperature = config.temperature
+    classes = targets.shape[-1] - outputs.shape[-1]
+    labels, logits = targets[..., :classes], targets[..., classes : 2 * classes]
+    shape = (-1, len(shares), classes, config.subclasses)
+    given = ops.reshape(targets[..., 2 * classes :], shape)
+    log_q = ops.log_softmax(ops.reshape(outputs[..., classes:], shape) / temperature)
+    log_p = ops.log(ops.maximum(given, keras.config.epsilon()))
+    of_class = ops.softmax(logits / temperature)[..., None, :]
+    of_teacher = ops.sum(of_class * ops.sum(given * (log_p - log_q), axis=-1), axis=-1)
+    weight = (1 - config.alpha * ops.sum(labels, axis=-1)) * temperature**2
+    return weight * ops.sum(of_teacher * ops.convert_to_tensor(shares, of_teacher.dtype), axis=-1)
+
+
+def _relations(config: EmbeddingDistillation, teacher: Any, student: Any) -> Any:
+    total = 0.0
+    if config.distance_weight:
+        total += config.distance_weight * distance_loss(teacher, student)
+    if config.angle_weight:
+        total += config.angle_weight * angle_loss(teacher, student)
+    return total
+
+
+def _relates(config: EmbeddingDistillation) -> bool:
+    return bool(config.distance_weight or config.angle_weight)
+
+
+def _subclass_columns(config: EmbeddingDistillation, classes: int, teachers: int) -> int:
+    return teachers * classes * config.subclasses if config.subclass_weight else 0
+
+
+def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
+    """Return a model of a student's logits, those of the subclasses, and its features."""
+    found = penultimate(student)
+    given = [found.output]
+    if subclass_columns:
+        given.append(keras.layers.Dense(subclass_columns, name="subclasses")(found.read))
+    if relates:
+        given.append(found.features)
+    return keras.Model(found.image, ops.concatenate(given, axis=-1) if given[1:] else found.output)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one teacher sees in the images of a lesson."""
+
+    views: list[Rows]
+    """Features `(images, features)` of each view."""
+    subclasses: Subclasses | None
+
+
+def _with_features(step: Step[EmbeddingDistillation], lesson: Lesson) -> Lesson:
+    """Return the lesson of `distill` with what the teachers' features tell beside."""
+    config, classes = step.config, len(lesson.images.classes)
+    teachers = [_seen(step, teacher, lesson.images) for teacher in step.inputs]
+    relates = _relates(config)
+
+    def extended(told: Targets, view: int) -> Targets:
+        split = [
+            SubclassTargets(each.views[view], each.subclasses)
+            for each in teachers
+            if each.subclasses
+        ]
+        features = [each.views[view] for each in teachers] if relates else []
+        return SideBySide(told, *split, *features)
+
+    counts = [each.views[0].shape[1] for each in teachers]
+    explained = [each.subclasses.explained for each in teachers if each.subclasses]
+    return replace(
+        lesson,
+        targets=[extended(told, view) for view, told in enumerate(lesson.targets)],
+        loss=embedding_loss(
+            lesson.loss,
+            config,
+            classes,
+            counts if relates else (),
+            config.weights or (1.0,) * len(teachers),
+        ),
+        measured=Measured(
+            lesson.measured, {"teacher_features": counts, "subclass_variance": explained}
+        ),
+        trained=partial(
+            with_features,
+            subclass_columns=_subclass_columns(config, classes, len(teachers)),
+            relates=relates,
+        ),
+    )
+
+
+def _seen(step: Step[EmbeddingDistillation], teacher: Artifact, images: Dataset) -> _Seen:
+    config = step.config
+    found = penultimate(load(teacher))
+
+    def features(augmentation: Augmentation) -> list[Rows]:
+        return step.predictions.computed(
+            teacher,
+            images,
+            augmentation,
+            step.progress,
+            "features before the last layer",
+            "pupila-distill",
+            partial(_opened, keras.Model(found.image, found.features)),
+        )
+
+    views = features(config.augmentation)
+    if not config.subclass_weight:
+        return _Seen(views, None)
+    subclasses = fit_subclasses(
+        features(AS_IS)[0],
+        images.labels,
+        images.classes,
+        found.kernel,
+        config.subclasses,
+        config.subclass_temperature,
+        step.seed,
+    )
+    return _Seen(views, subclasses)
+
+
+@contextmanager
+def _opened(model: Any) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
+    model.compile(jit_compile=False)
+    yield partial(model.predict, batch_size=_BATCH_IMAGES, verbose=0)

@@ -1,0 +1,83 @@
+"""What a classifier makes its logits from: its features before the last layer with weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila import PupilaError
+from pupila.keras_files import import_keras
+from pupila.keras_graphs import Calls, read_by
+
+keras = import_keras()
+layers = keras.layers
+
+
+@dataclass(frozen=True)
+class Penultimate:
+    """Features of a model, and the layer that makes the logits from them."""
+
+    image: Any
+    """Input of the model."""
+    output: Any
+    """Output of the model."""
+    read: Any
+    """What the last layer reads, as a vector `(batch, features)`; of a map, its mean."""
+    kernel: NDArray[np.float64]
+    """Weights W of the last layer `(features, logits)`."""
+
+    @property
+    def features(self) -> Any:
+        """The same before dropout, which differs only in training."""
+        operation = _made_by(self.read)
+        return read_by(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
+
+
+def penultimate(model: Any) -> Penultimate:
+    """Find the last dense layer or 1x1 convolution of a model, and what it reads.
+
+    Behind it may be what has no weights, such as a softmax or, as in SqueezeNet, a mean over
+    positions; the features of such a net are the mean of the convolution's input.
+
+    Raises:
+        PupilaError: the model is no graph of layers, or does not end so.
+    """
+    calls = Calls(model)
+    given = calls.output
+    while not _makes_logits(_made_by(given)):
+        given = _behind(model, given)
+    layer, (read,) = _made_by(given), read_by(given)
+    if len(read.shape) > 2:
+        read = keras.ops.mean(read, axis=(1, 2))
+    kernel = np.asarray(layer.kernel, np.float64).reshape(-1, layer.kernel.shape[-1])
+    return Penultimate(calls.image, calls.output, read, kernel)
+
+
+def _makes_logits(operation: Any) -> bool:
+    if isinstance(operation, layers.Dense):
+        return True
+    is_convolution = isinstance(operation, layers.Conv2D)
+    return is_convolution and operation.kernel_size == (1, 1) and operation.groups == 1
+
+
+def _behind(model: Any, given: Any) -> Any:
+    """Return the one tensor that a layer without weights read.
+
+    Raises:
+        PupilaError: it read others, or has weights.
+    """
+    operation, read = _made_by(given), read_by(given)
+    if len(read) != 1 or getattr(operation, "weights", ()):
+        raise PupilaError(
+            f"The model {model.name!r} ends in {operation.name!r} ({type(operation).__name__}), "
+            f"where a dense layer or a 1x1 convolution that gives the logits was expected, so its "
+            f"features cannot be told: use `distill`, which learns from answers alone."
+        )
+    return read[0]
+
+
+def _made_by(given: Any) -> Any:
+    return given._keras_history.operation
