@@ -5,6 +5,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from pupila import PupilaError
+from pupila.litert.packing import repack
 from pupila.predictions import open_model
 from pupila.registry import installed
 from pupila.testing import TechniqueContract, ignore_progress, run_step, step_for
@@ -76,6 +77,8 @@ def test_a_form_is_smaller_and_answers_nearly_as_the_float_one(
     assert made.record.measured["size_ratio"] == made.size_bytes / float_artifact.size_bytes
     assert 0 < largest_difference(made, float_artifact, test_images) < difference
     assert ends(made) == (border, border)
+    content = made.file("model.tflite").read_bytes()
+    assert repack(content) == content, "no vector is in it twice"
 
 
 def test_parameters_multiplications_and_contracts_stay(quantized, float_artifact):
@@ -88,7 +91,6 @@ def test_parameters_multiplications_and_contracts_stay(quantized, float_artifact
 def test_the_loader_counts_in_a_form_what_it_counts_in_the_float_flatbuffer(
     name, quantized, float_artifact, tmp_path
 ):
-    # buffers of this size lie behind the flatbuffer, not in it
     made = quantized(name).artifact
     source = made.file("model.tflite")
     product = installed().loader(source).load()(source, made.record.output, tmp_path)

@@ -114,4 +114,4 @@ def test_the_estimated_size_is_that_of_an_exported_int8_file(genome, tmp_path):
             plugin, plugin.config(), [artifact], tmp_path / name, store=store, dataset=dataset
         )
         artifact = ran.artifact
-    assert int8_bytes(genome, INPUT, 2) == pytest.approx(artifact.size_bytes, rel=0.1)
+    assert int8_bytes(genome, INPUT, 2) == pytest.approx(artifact.size_bytes, rel=0.02)

@@ -203,16 +203,16 @@ def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
         waiting = {each for each in {*waiting, *map(id, given)} if last_read.get(each, 0) > number}
         alone = len(given) == 1 and waiting == {id(given[0])}
         if alone and _is_map(given[0]) and not isinstance(layer, _PADDING):
-            entries, channels, kernels = _kernels(before)
-            if kernels:
+            entries, channels = _kernels(before)
+            if channels:
                 width = head or given[0].shape[-1]
                 entries += width * (classes + (given[0].shape[-1] if head else 0))
-                size = file_bytes(entries, channels + head + classes, kernels + 1 + (head > 0))
-                yield Cut(layer.name, given[0], size)
+                added = [head, classes] if head else [classes]
+                yield Cut(layer.name, given[0], file_bytes(entries, [*channels, *added]))
 
 
-def _kernels(found: Any) -> tuple[int, int, int]:
-    """Count entries, output channels and layers of all kernels; a layer called twice is one."""
+def _kernels(found: Any) -> tuple[int, list[int]]:
+    """Return the entries of all kernels, and each one's channels; what is called twice is one."""
     shapes = [
         (tuple(weight.shape), isinstance(layer, layers.DepthwiseConv2D))
         for layer in {id(each): each for each in found}.values()
@@ -220,8 +220,7 @@ def _kernels(found: Any) -> tuple[int, int, int]:
         if len(weight.shape) > 1
     ]
     entries = sum(math.prod(shape) for shape, _ in shapes)
-    channels = sum(math.prod(shape[-2:]) if depthwise else shape[-1] for shape, depthwise in shapes)
-    return entries, channels, len(shapes)
+    return entries, [math.prod(shape[-2:]) if depth else shape[-1] for shape, depth in shapes]
 
 
 def _is_map(tensor: Any) -> bool:

@@ -1,8 +1,7 @@
-"""The package `tflite-micro`: its interpreter, and the tool that aligns a flatbuffer."""
+"""The interpreter of the package `tflite-micro`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -11,9 +10,6 @@ from pupila import PupilaError
 
 try:
     _micro: Any = import_module("tflite_micro")  # it has no types
-    _aligning: Any = import_module(
-        "tflite_micro.tensorflow.lite.micro.tools.tflite_flatbuffer_align_wrapper"
-    )
 except ImportError as error:
     raise PupilaError(
         f"TFLite Micro's interpreter does not load: {error}. `tflite-micro` has wheels for Linux "
@@ -22,6 +18,5 @@ except ImportError as error:
 
 NAME = f"TFLite Micro {version('tflite-micro')}"
 runtime = _micro.runtime
-align_tflite_model: Callable[[str, str], None] = _aligning.align_tflite_model
 
-__all__ = ["NAME", "align_tflite_model", "runtime"]
+__all__ = ["NAME", "runtime"]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pupila import Artifact, Dataset, OutputContract, Product, Step, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
+from pupila.litert.packing import repack
 from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
@@ -68,7 +69,7 @@ def qat(step: Step[Qat]) -> Product:
     course = _trained(step, made, training, validation)
     target, borders = step.output / _MODEL_NAME, step.config.borders
     content, output = flatbuffer(made.model, artifact.record.output, borders)
-    target.write_bytes(content)
+    target.write_bytes(repack(content))
     compared = with_warning(Comparison.of(step).with_form(target, output))
     pixels = validation.pixels(artifact.record.input)
     measured = Measured(

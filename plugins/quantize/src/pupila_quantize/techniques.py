@@ -13,6 +13,8 @@ from typing import Any
 
 from pupila import Config, OutputContract, Product, PupilaError, Step
 from pupila.arrays import Pixels
+from pupila.litert.flatbuffer import map_file
+from pupila.litert.packing import repack
 from pupila.measured import (
     FloatComparison,
     LayerSensitivities,
@@ -284,17 +286,20 @@ def _rewrite(
     inputs: list[Inputs] | None = None,
     read: _Read = str,
 ) -> dict[str, Any]:
-    """Apply `rule`, correct with `inputs`; tell the size as a fraction of the source's."""
+    """Apply `rule`, correct with `inputs`, and repack: a shared bias could not be corrected.
+
+    Returns what was corrected, and the size as a fraction of the source's.
+    """
     target = folder / _MODEL_NAME
-    quantizer = Quantizer(read(source), rule.get_quantization_recipe())
     with _quiet():
-        quantizer.quantize(
+        Quantizer(read(source), rule.get_quantization_recipe()).quantize(
             ranges,
             serialize_to_path=str(target),
             enable_progress_bar=False,
             enable_progress_report=False,
         )
     corrected = {} if inputs is None else correct(target, source, inputs)
+    target.write_bytes(repack(map_file(target)))
     return {"size_ratio": target.stat().st_size / source.stat().st_size} | corrected
 
 

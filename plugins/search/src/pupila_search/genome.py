@@ -168,8 +168,7 @@ def int8_bytes(genome: Genome, input: InputContract, classes: int) -> int:
     """Estimate the bytes of the int8 flatbuffer, without building anything."""
     sizes = list(layer_sizes(genome, input, classes))
     entries = sum(each.entries for each in sizes)
-    channels = sum(each.channels for each in sizes)
-    return file_bytes(entries, channels, len(sizes))
+    return file_bytes(entries, [each.channels for each in sizes])
 
 
 def macs(genome: Genome, input: InputContract, classes: int) -> int:
