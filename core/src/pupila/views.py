@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.arrays import Pixels
 from pupila.digest import digest_code, digest_json
-from pupila.shift import Severity, detail, light
+from pupila.shift import Severity, detail, geometry, light
 
 _NARROWEST, _WIDEST = 3 / 4, 4 / 3
 """Aspect ratios between which Szegedy et al. 2015, "Going deeper with convolutions" (section 6),
@@ -162,12 +161,7 @@ class Augmentation(BaseModel):
         return [self.seed, number, int(sha256[:16], 16)]
 
     def _move(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Mirror, turn, scale, shift and then crop, with mirrored borders.
-
-        The interpolation is cubic, as a linear one blurs: a teacher may read blur as a class, and
-        a student that sees fewer pixels than its teacher cannot tell why, and answers so to sharp
-        images too.
-        """
+        """Mirror, turn, scale, shift and then crop, with mirrored borders."""
         height, width, _ = image.shape
         mirrored, upended = random.random(2) < 0.5
         angle = math.radians(random.uniform(-self.rotation_degrees, self.rotation_degrees))
@@ -178,25 +172,19 @@ class Augmentation(BaseModel):
         if self.flip_vertical and upended:
             image = image[::-1]
         border_x, border_y = self._border(width, height), self._border(height, width)
-        padding = ((border_y, border_y), (border_x, border_x), (0, 0))
-        cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
-        centre_x, centre_y = width / 2, height / 2
-        matrix = (
-            *(cosine, sine, border_x + centre_x + shift_x - cosine * centre_x - sine * centre_y),
-            *(-sine, cosine, border_y + centre_y + shift_y + sine * centre_x - cosine * centre_y),
+        window = self._window(width, height, random) if self.crop < 1 else geometry.WHOLE
+        return geometry.show(
+            image,
+            angle=angle,
+            scale=scale,
+            shift=(shift_x, shift_y),
+            window=window,
+            border=(border_x, border_y),
+            mode="reflect",
         )
-        if self.crop < 1:
-            matrix = _from_window(matrix, self._window(width, height, random))
-        padded = Image.fromarray(np.pad(image, padding, mode="reflect"))
-        turned = padded.transform(
-            (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
-        )
-        return np.asarray(turned, np.uint8)
 
-    def _window(
-        self, width: int, height: int, random: np.random.Generator
-    ) -> tuple[float, float, float, float]:
-        """Draw a crop of an image: what `_from_window` takes.
+    def _window(self, width: int, height: int, random: np.random.Generator) -> geometry.Window:
+        """Draw a crop of an image.
 
         The area is uniform in [crop, 1], as Beyer et al. 2022, "Knowledge distillation: a good
         teacher is patient and consistent", draw it; the aspect ratio log-uniform in 3/4..4/3, or
@@ -244,21 +232,6 @@ class Augmentation(BaseModel):
 
 AS_IS = Augmentation(views=1)
 """The images themselves and nothing else."""
-
-
-def _from_window(
-    matrix: tuple[float, ...], window: tuple[float, float, float, float]
-) -> tuple[float, ...]:
-    """Let an affine map of an image's positions start from a window that is stretched over it.
-
-    The window is its left and top, in pixels, and the parts of width and height that it has.
-    """
-    a, b, c, d, e, f = matrix
-    left, top, part_x, part_y = window
-    return (
-        *(a * part_x, b * part_y, c + a * left + b * top),
-        *(d * part_x, e * part_y, f + d * left + e * top),
-    )
 
 
 def _mixed(own: NDArray[np.uint8], other: NDArray[np.uint8], part: np.float32) -> NDArray[np.uint8]:

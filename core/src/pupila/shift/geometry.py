@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from pupila.shift import Severity
 
 Images = NDArray[np.uint8]
 Random = np.random.Generator
+
+Window = tuple[float, float, float, float]
+"""Left and top of a part of an image, in pixels, and the parts of its width and height."""
+WHOLE: Window = (0, 0, 1, 1)
 
 _DEGREES = {"mild": 15, "middle": 30, "strong": 60}
 _ZOOM = {"mild": 0.1, "middle": 0.22, "strong": 0.4}
@@ -53,14 +58,49 @@ def _moved(
     border = math.ceil(max(height, width) * (scale * math.sqrt(2) - 1) / 2) + 1
     border += math.ceil(max(abs(across), abs(down)) * max(height, width))
     border = max(0, border)
+    return show(
+        image,
+        angle=angle,
+        scale=scale,
+        shift=(across * width, down * height),
+        border=(border, border),
+        mode="symmetric",
+    )
+
+
+def show(
+    image: Images,
+    *,
+    angle: float,
+    scale: float,
+    shift: tuple[float, float],
+    window: Window = WHOLE,
+    border: tuple[int, int],
+    mode: Literal["reflect", "symmetric"],
+) -> Images:
+    """Return what a frame of an image's size shows that is turned by `angle`, in radians.
+
+    It is `scale` times as large as the image, and its centre is moved by `shift` pixels, to the
+    right and down. Of it, `window` is stretched over the whole. Beyond its edges an image is
+    mirrored, by `mode` of `numpy.pad`, as far as `border` pixels to the sides, and up and down.
+
+    The interpolation is cubic, as a linear one blurs: a teacher may read blur as a class, and a
+    student that sees fewer pixels than its teacher cannot tell why, and answers so to sharp images
+    too.
+    """
+    height, width, _ = image.shape
+    (border_x, border_y), (shift_x, shift_y) = border, shift
     cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
     x, y = width / 2, height / 2
+    first_x = border_x + x + shift_x - cosine * x - sine * y
+    first_y = border_y + y + shift_y + sine * x - cosine * y
+    left, top, part_x, part_y = window
     matrix = (
-        *(cosine, sine, border + x + across * width - cosine * x - sine * y),
-        *(-sine, cosine, border + y + down * height + sine * x - cosine * y),
+        *(cosine * part_x, sine * part_y, first_x + cosine * left + sine * top),
+        *(-sine * part_x, cosine * part_y, first_y - sine * left + cosine * top),
     )
-    padding = ((border, border), (border, border), (0, 0))
-    padded = Image.fromarray(np.pad(image, padding, mode="symmetric"))
+    padding = ((border_y, border_y), (border_x, border_x), (0, 0))
+    padded = Image.fromarray(np.pad(image, padding, mode=mode))
     shown = padded.transform(
         (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
     )
