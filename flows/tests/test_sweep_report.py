@@ -103,6 +103,8 @@ def test_where_fidelity_chooses_it_is_of_the_altered_validation_images(tmp_path:
     page = write_sweep(_by_fidelity(known), tmp_path).read_text()
     assert "Best on the altered validation images: alpha = 0.5, temperature = 1" in page
     assert "Mean fidelity 0.900 on altered validation images, the highest of 6 points;" in page
+    titles = [each.text for each in _with_class(_svg(tmp_path), "panel-title")]
+    assert titles == ["altered validation images (choose here)", "altered test images"]
     with (tmp_path / "sweep.csv").open(newline="") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
     assert rows[faithful]["validation_fidelity"] == "0.9"

@@ -70,6 +70,12 @@ class Trials:
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
+    def test_fidelity(self) -> Spread | None:
+        """On altered test images, of the seeds of which it is known."""
+        known = [each.entry.shift for each in self.judged]
+        return Spread.of([each.value.value for each in known if each])
+
+    @property
     def auc(self) -> Spread | None:
         every = [each.evaluation.metrics.auc for each in self.judged]
         return Spread.of([each.value for each in every if each])

@@ -24,7 +24,7 @@ from pupila_flows.report.sections.seeds import (
 from pupila_flows.report.sweep.axis import Axis, described, short_names
 from pupila_flows.report.sweep.figures import figures_csv
 from pupila_flows.report.sweep.lines import has_several, lines, roles, step_of
-from pupila_flows.report.sweep.plot import draw, draw_alone
+from pupila_flows.report.sweep.plot import ACCURACY, FIDELITY, draw, draw_alone
 from pupila_flows.report.templating import fill
 from pupila_flows.results import RunResult
 
@@ -39,20 +39,21 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
     """
     answers = read_answers(result, folder)
     names, axis = short_names(result.sweep), Axis.of(result.sweep)
-    drawn, best, title = lines(result, axis), best_point(result), names[axis.key]
+    drawn = FIDELITY if result.choose_by == "fidelity" else ACCURACY
+    shown, best, title = lines(result, axis), best_point(result), names[axis.key]
     page = fill(
         "sweep.html",
         result=result,
         asked=_asked(result),
         headline=_headline(result, best, names),
         sentences=_sentences(result, best, answers),
-        plot=draw(drawn, axis, title, best),
+        drawn=drawn.name,
+        plot=draw(drawn, shown, axis, title, best),
         rows=_rows(result, answers, names, best),
         failed=[entry for entry in result.entries if entry.error],
         warning_of=results_table.warning_of,
         warnings=[each for each in result.entries if results_table.warning_of(each)],
         several=len(seeds_of(result)) > 1,
-        by_fidelity=result.choose_by == "fidelity",
         altered=any(each.shift and each.shift.validation for each in result.entries),
         figures=FIGURES_NAME,
         picture=PLOT_NAME,
@@ -64,7 +65,7 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         command=f"pupila sweep {shlex.quote(result.recipe_path)}",
     )
     write_atomically(folder / FIGURES_NAME, figures_csv(result).encode())
-    write_atomically(folder / PLOT_NAME, draw_alone(drawn, axis, title, best).encode())
+    write_atomically(folder / PLOT_NAME, draw_alone(drawn, shown, axis, title, best).encode())
     write_atomically(folder / REPORT_NAME, page.encode())
     return folder / REPORT_NAME
 

@@ -1,4 +1,6 @@
-"""Draws a sweep: accuracy along one setting, on the validation images and on the test images.
+"""Draws a sweep: what chose, along one setting, on the validation images and on the test images.
+
+That is accuracy, or fidelity to the teacher on altered images.
 
 Colours are those of Okabe and Ito 2008 ("Color universal design"), which stay apart in the common
 kinds of colour blindness; each line has a mark of its own shape besides.
@@ -35,20 +37,52 @@ Point = tuple[float, float]
 Figure = Callable[[Trials], Spread | None]
 
 
-def draw(lines: Sequence[Line], axis: Axis, title: str, best: Trials | None) -> Markup:
+@dataclass(frozen=True)
+class Drawn:
+    """Which figure is drawn, and how it is written."""
+
+    name: str
+    panels: tuple[tuple[str, Figure], tuple[str, Figure]]
+    """Title and figure, on validation and on test images."""
+    written: Callable[[float], str]
+
+
+ACCURACY = Drawn(
+    "Accuracy",
+    (
+        ("validation (choose here)", lambda each: each.validation),
+        ("test", lambda each: each.accuracy),
+    ),
+    lambda value: f"{100 * value:g} %",
+)
+FIDELITY = Drawn(
+    "Fidelity",
+    (
+        ("altered validation images (choose here)", lambda each: each.fidelity),
+        ("altered test images", lambda each: each.test_fidelity),
+    ),
+    lambda value: f"{value:.2f}",
+)
+
+
+def draw(
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+) -> Markup:
     """Draw both panels for the page; its style sheet colours them."""
-    height, content = _content(lines, axis, title, best)
-    return svg.picture(_WIDTH, height, _described(lines, title), *content, class_="sweep")
+    height, content = _content(drawn, lines, axis, title, best)
+    return svg.picture(_WIDTH, height, _described(drawn, lines, title), *content, class_="sweep")
 
 
-def draw_alone(lines: Sequence[Line], axis: Axis, title: str, best: Trials | None) -> str:
+def draw_alone(
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+) -> str:
     """Draw both panels as a file of its own, in colours of its own on white."""
-    height, content = _content(lines, axis, title, best)
+    height, content = _content(drawn, lines, axis, title, best)
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
-    label = _described(lines, title)
-    drawn = svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep")
-    return printable(str(drawn))
+    label = _described(drawn, lines, title)
+    picture = svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep")
+    return printable(str(picture))
 
 
 def _own_colours() -> str:
@@ -58,9 +92,9 @@ def _own_colours() -> str:
     return re.sub(r"var\(--([\w-]+)\)", lambda each: colours[each[1]], style_sheet("sweep.css"))
 
 
-def _described(lines: Sequence[Line], title: str) -> str:
+def _described(drawn: Drawn, lines: Sequence[Line], title: str) -> str:
     names = formatting.listed([line.label for line in lines])
-    return f"Accuracy over {title}, on validation and on test images, of {names}"
+    return f"{drawn.name} over {title}, on validation and on test images, of {names}"
 
 
 @dataclass(frozen=True)
@@ -91,21 +125,18 @@ class _Panel:
 
 
 def _content(
-    lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
 ) -> tuple[float, list[Markup]]:
     """Return the height of the picture and all that is in it."""
     styles = _styles(lines)
     legend, top = _legend(lines, styles, marked=best is not None)
-    low, high = _range(lines)
-    figures: list[tuple[str, Figure]] = [
-        ("validation (choose here)", lambda each: each.validation),
-        ("test", lambda each: each.accuracy),
-    ]
+    low, high = _range(drawn, lines)
     content = [legend]
-    for number, (name, figure) in enumerate(figures):
+    for number, (name, figure) in enumerate(drawn.panels):
         left = _LEFT + number * (_PLOT_WIDTH + _NAMES_WIDTH)
         panel = _Panel(name, figure, left, top + _TITLE_HEIGHT, low, high, tuple(axis.places()))
-        content += [_axes(panel, axis, title, numbered=number == 0), *_bands(panel, lines, styles)]
+        tick = drawn.written if number == 0 else None
+        content += [_axes(panel, axis, title, tick), *_bands(panel, lines, styles)]
         content += [_line(panel, line, style) for line, style in zip(lines, styles, strict=True)]
         content += [_names(panel, lines), _ring(panel, lines, best)]
     return top + _TITLE_HEIGHT + _PLOT_HEIGHT + _FOOT, content
@@ -120,22 +151,24 @@ def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
     ]
 
 
-def _range(lines: Sequence[Line]) -> tuple[float, float]:
-    """Return the ends of the common axis of accuracy: whole percents around all that is drawn."""
+def _range(drawn: Drawn, lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the ends of the common axis: whole hundredths around all that is drawn."""
     every = [each for line in lines for each in line.at if each]
-    spreads = [spread for each in every for spread in (each.accuracy, each.validation) if spread]
+    figures = [figure(each) for each in every for _, figure in drawn.panels]
+    spreads = [spread for spread in figures if spread]
     low = min((spread.lowest for spread in spreads), default=0.0)
     high = max((spread.highest for spread in spreads), default=1.0)
-    return max(0.0, math.floor(low * 100 - 0.5) / 100), min(1.0, math.ceil(high * 100 + 0.5) / 100)
+    lowest = max(min(0.0, low), math.floor(low * 100 - 0.5) / 100)
+    return lowest, min(1.0, math.ceil(high * 100 + 0.5) / 100)
 
 
-def _axes(panel: _Panel, axis: Axis, title: str, *, numbered: bool) -> Markup:
+def _axes(panel: _Panel, axis: Axis, title: str, tick: Callable[[float], str] | None) -> Markup:
     marks = [svg.text(panel.left, panel.top - 9, panel.title, "panel-title")]
     for value in _ticks(panel.low, panel.high):
         y = panel.y(value)
         marks.append(svg.line(panel.left, y, panel.right, y, "grid"))
-        if numbered:
-            marks.append(svg.text(panel.left - 6, y + 4, f"{100 * value:g} %", "tick", "end"))
+        if tick:
+            marks.append(svg.text(panel.left - 6, y + 4, tick(value), "tick", "end"))
     marks.append(svg.line(panel.left, panel.bottom, panel.right, panel.bottom, "axis"))
     free = -math.inf
     for place, value in zip(panel.places, axis.values, strict=True):
@@ -153,7 +186,7 @@ def _axes(panel: _Panel, axis: Axis, title: str, *, numbered: bool) -> Markup:
 
 def _ticks(low: float, high: float) -> list[float]:
     span = 100 * (high - low)
-    step = next(step for step in (1, 2, 5, 10, 20) if span / step <= 8)
+    step = next(step for step in (1, 2, 5, 10, 20, 50) if span / step <= 8)
     first, last = math.ceil(low * 100 / step - 1e-9), math.floor(high * 100 / step + 1e-9)
     return [number * step / 100 for number in range(first, last + 1)]
 
