@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from pupila.errors import PupilaError
@@ -86,6 +87,26 @@ def read_by(given: Any) -> list[Any]:
     """Return the tensors that the layer read which gave this one; none of an input's."""
     history = given._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
+
+
+def narrow_places(calls: Calls) -> Iterator[tuple[int, Any]]:
+    """Yield where one tensor is all that later layers read: the layer's place, and the tensor.
+
+    In any topological order, a tensor that is alone once is what all that follows is made from.
+    """
+    last_read = {
+        id(tensor): number
+        for number, (_, outputs) in enumerate(calls.made)
+        for output in keras.tree.flatten(outputs)
+        for tensor in read_by(output)
+    }
+    last_read |= {id(tensor): len(calls.made) for tensor in keras.tree.flatten(calls.output)}
+    waiting = {id(calls.image)}
+    for number, (_, outputs) in enumerate(calls.made):
+        given = keras.tree.flatten(outputs)
+        waiting = {each for each in {*waiting, *map(id, given)} if last_read.get(each, 0) > number}
+        if len(given) == 1 and waiting == {id(given[0])}:
+            yield number, given[0]
 
 
 def _is_graph(layer: Any) -> bool:

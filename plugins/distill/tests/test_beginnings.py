@@ -16,6 +16,7 @@ from pupila.testing import (
     read_images,
     store_model,
 )
+from pupila.training import frozen
 from pupila.training.beginning import head_alone_learns
 from pupila_distill.attention import distill_attention
 from pupila_distill.config import (
@@ -149,6 +150,51 @@ def test_the_head_alone_learns_and_then_what_did_before(distilling, convolutiona
         learned = {each.path.split("/")[0] for each in student.trainable_variables}
         assert learned == ({"head", "head_norm", "logits"} if head else {"logits"})
     assert [layer.trainable for layer in student.layers] == before
+
+
+FROZEN = BEGINNING | {"frozen_until": "norm"}
+
+
+@pytest.mark.parametrize("kept_bytes", [frozen._KEPT_BYTES, 0])
+def test_a_frozen_front_that_runs_once_gives_the_same_student(
+    distilling, convolutional, monkeypatch, kept_bytes
+):
+    """Against the whole model, trained with the frozen layers in it."""
+    settings = {"inputs": [convolutional], "student": FROZEN, "epochs": 4}
+    with monkeypatch.context() as whole:
+        whole.setattr(frozen, "split", lambda model: None)
+        expected = distill(distilling("whole", **settings)).measured["history"]
+    monkeypatch.setattr(frozen, "_KEPT_BYTES", kept_bytes)
+    step = distilling("apart", **settings)
+    found = distill(step).measured["history"]
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4)
+    kept = [file.parent.name for file in step.scratch.rglob("view-*.f32")]
+    assert sorted(kept) == (["train", "train", "validation"] if kept_bytes else [])
+    model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
+    np.testing.assert_array_equal(model.get_layer("conv").get_weights()[0][0, 0], np.eye(3))
+
+
+def test_a_killed_run_with_a_frozen_front_goes_on(distilling, convolutional):
+    settings = {"inputs": [convolutional], "student": FROZEN, "epochs": 4}
+    unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
+    expected = distill(unbroken).measured
+    measured = finish_after_kill(lambda told: distill(replace(broken, progress=told))).measured
+    assert measured["history"] == expected["history"]
+
+
+@pytest.mark.parametrize(
+    ("student", "front"),
+    [
+        (FROZEN, ["scale", "conv", "norm"]),
+        (BEGINNING | {"frozen_until": "conv", "normalisation": "learned"}, ["scale", "conv"]),
+        (BEGINNING | {"frozen_until": "scale"}, None),
+        (BEGINNING, None),
+    ],
+)
+def test_a_front_ends_where_something_learns(distilling, convolutional, student, front):
+    parts = frozen.split(new_student(distilling(inputs=[convolutional], student=student), 2))
+    assert (parts and [layer.name for layer in parts[0].layers[1:]]) == front
 
 
 def test_a_beginning_reads_the_size_that_is_asked_for(distilling, convolutional):

@@ -21,7 +21,7 @@ from pupila.contract import InputContract
 from pupila.errors import PupilaError, nearest
 from pupila.int8_size import file_bytes
 from pupila.keras_files import import_keras
-from pupila.keras_graphs import Calls, read_by
+from pupila.keras_graphs import Calls, narrow_places
 
 keras = import_keras()
 layers = keras.layers
@@ -184,31 +184,18 @@ def head_alone_learns(student: Any, head: int) -> Generator[None]:
 
 
 def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
-    """Walk through a graph, counting the tensors that are still to be read.
-
-    In any topological order, a tensor that is alone once is what all that follows is made from.
-    """
-    last_read = {
-        id(tensor): number
-        for number, (_, outputs) in enumerate(calls.made)
-        for output in keras.tree.flatten(outputs)
-        for tensor in read_by(output)
-    }
-    last_read[id(calls.output)] = len(calls.made)
-    waiting = {id(calls.image)}
-    before: list[Any] = []
-    for number, (layer, outputs) in enumerate(calls.made):
-        before.append(layer)
-        given = keras.tree.flatten(outputs)
-        waiting = {each for each in {*waiting, *map(id, given)} if last_read.get(each, 0) > number}
-        alone = len(given) == 1 and waiting == {id(given[0])}
-        if alone and _is_map(given[0]) and not isinstance(layer, _PADDING):
-            entries, channels = _kernels(before)
-            if channels:
-                width = head or given[0].shape[-1]
-                entries += width * (classes + (given[0].shape[-1] if head else 0))
-                added = [head, classes] if head else [classes]
-                yield Cut(layer.name, given[0], file_bytes(entries, [*channels, *added]))
+    """Yield the narrow places where a feature map is read, with the size of what is before each."""
+    found = [layer for layer, _ in calls.made]
+    for number, tensor in narrow_places(calls):
+        layer = found[number]
+        if not _is_map(tensor) or isinstance(layer, _PADDING):
+            continue
+        entries, channels = _kernels(found[: number + 1])
+        if channels:
+            width = head or tensor.shape[-1]
+            entries += width * (classes + (tensor.shape[-1] if head else 0))
+            added = [head, classes] if head else [classes]
+            yield Cut(layer.name, tensor, file_bytes(entries, [*channels, *added]))
 
 
 def _kernels(found: Any) -> tuple[int, list[int]]:

@@ -19,6 +19,7 @@ from pupila.training.batches import Images
 from pupila.training.beginning import head_alone_learns
 from pupila.training.checkpoint import Checkpoint, Course, assign
 from pupila.training.fitting import fit
+from pupila.training.frozen import fit_behind_front
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
 from pupila.views import AS_IS
@@ -97,16 +98,16 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
     images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
     judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
 
-    def trained(epochs: int, name: str, before: int) -> Course:
+    def trained(epochs: int, name: str, before: int, by: Callable[..., Course] = fit) -> Course:
         schedule = config.model_copy(update={"epochs": epochs})
         checkpoint = Checkpoint(step.scratch / f"{name}.npz", f"{_key(step, lesson)}, {name}")
         progress = partial(_later, step.progress, before, config.epochs)
         taught = (model, lesson.loss, images, judged)
-        return fit(*taught, schedule, step.seed, checkpoint, progress, altered)
+        return by(*taught, schedule, step.seed, checkpoint, progress, altered)
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
-        return trained(config.epochs, "training", 0)
+        return trained(config.epochs, "training", 0, fit_behind_front)
     with head_alone_learns(student, beginning.head):
         first = trained(beginning.frozen_epochs, "head", 0)
     rest = config.epochs - beginning.frozen_epochs

@@ -1,0 +1,131 @@
+"""Runs the frozen beginning of a model once for each picture, not once in each epoch.
+
+Layers that nothing changes give the same feature map of the same picture in every epoch. So a model
+is split behind them: the front answers once and its maps are kept on disk, the rest is trained.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.keras_files import import_keras
+from pupila.keras_graphs import Calls, narrow_places
+from pupila.runtime import Progress
+from pupila.training.altered import Altered
+from pupila.training.batches import Images
+from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.fitting import fit
+from pupila.training.loss import Loss
+from pupila.training.schedule import Schedule
+
+keras = import_keras()
+
+_KEPT_BYTES = 8 << 30
+"""Of all views of a dataset, at most; what would take more is computed in each epoch."""
+_BLOCK = 64
+
+
+def fit_behind_front(
+    model: Any,
+    loss: Loss,
+    images: Images,
+    validation: Images,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    altered: Altered | None = None,
+) -> Course:
+    """Train a model as `fit` does, its frozen front run once for each view, if it has one.
+
+    Feature maps lie beside the checkpoint, under its key.
+    """
+    parts = split(model)
+    if parts is not None:
+        front, model = parts
+        folder = checkpoint.path.with_name(f"features-{checkpoint.key[:12]}")
+        images = FrontImages.behind(front, images, folder / "train")
+        validation = FrontImages.behind(front, validation, folder / "validation")
+        if altered:
+            altered = replace(altered, pictures=images.maps(altered.pictures))
+    return fit(model, loss, images, validation, schedule, seed, checkpoint, progress, altered)
+
+
+def split(model: Any) -> tuple[Any, Any] | None:
+    """Return a model's frozen front and the rest; their layers are the model's own, not copies.
+
+    The front ends at the deepest place where one tensor is all that the rest reads and nothing
+    before learns or draws at random. None where no layer with weights is in front of such a place,
+    or nothing is behind it.
+    """
+    calls = Calls(model)
+    steady = 0
+    for layer, _ in calls.made:
+        if getattr(layer, "trainable_weights", ()) or hasattr(layer, "seed_generator"):
+            break
+        steady += 1
+    weighty = [bool(getattr(layer, "weights", ())) for layer, _ in calls.made]
+    places = [(number, tensor) for number, tensor in narrow_places(calls) if number < steady]
+    if not places or steady == len(calls.made) or not any(weighty[: places[-1][0] + 1]):
+        return None
+    _, tensor = places[-1]
+    return keras.Model(calls.image, tensor), keras.Model(tensor, calls.output)
+
+
+def answering(front: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return what gives a front's feature maps `(n, …)` of pictures `(n, height, width, 3)`."""
+
+    def maps(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        blocks = np.array_split(pictures, -(-len(pictures) // _BLOCK))
+        return np.concatenate([front.predict_on_batch(each.astype(np.float32)) for each in blocks])
+
+    return maps
+
+
+@dataclass(frozen=True)
+class FrontImages(Images):
+    """Images of which a front's feature maps are shown, `(rows, …)`, in place of the pictures."""
+
+    maps: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = field(repr=False)
+    map_shape: tuple[int, ...]
+    folder: Path
+    """Where maps are kept, a file for each view. They are of one front and one dataset."""
+    kept: bool
+
+    @classmethod
+    def behind(cls, front: Any, images: Images, folder: Path) -> FrontImages:
+        """Show these images as a front gives them; its maps of these lie in the folder alone."""
+        folder.mkdir(parents=True, exist_ok=True)
+        map_shape = tuple(int(side) for side in front.output_shape[1:])
+        taken = 4 * math.prod(map_shape) * len(images) * len(images.targets)
+        kept = taken <= min(_KEPT_BYTES, shutil.disk_usage(folder).free // 2)
+        own = {each.name: getattr(images, each.name) for each in fields(Images)}
+        return cls(**own, maps=answering(front), map_shape=map_shape, folder=folder, kept=kept)
+
+    def view(self, rows: NDArray[np.int64], number: int) -> Any:
+        """Give the feature maps of one view of some images."""
+        if not self.kept:
+            return self.maps(super().view(rows, number))
+        file = self.folder / f"view-{number}.f32"
+        if not file.exists():
+            self._keep(file, number)
+        return np.memmap(file, np.float32, "r", shape=(len(self), *self.map_shape))[rows]
+
+    def _keep(self, file: Path, number: int) -> None:
+        """Write the maps of a whole view; one that was begun and not ended is begun anew."""
+        unfinished = file.with_suffix(".part")
+        shape = (len(self), *self.map_shape)
+        written = np.memmap(unfinished, np.float32, "w+", shape=shape)
+        for start in range(0, len(self), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)))
+            written[rows] = self.maps(super().view(rows, number))
+        written.flush()
+        unfinished.replace(file)
