@@ -5,8 +5,8 @@ millions of others: it answers them as its teacher does, and images of another p
 the student takes the teacher's first layers as they are, and learns on.
 
 A teacher is cut behind a layer where one feature map is all that the rest of it reads. The head is
-a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, dropout, and a dense
-layer that gives the logits.
+a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer that
+gives the logits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ _MOMENTUM = 0.9
 """Of the head's batch normalisation, and of all where it learns: a small dataset has some 15 steps
 an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind the weights."""
 
-_DROPOUT = 0.2
 _HEAD_LAYERS = 3
 """That have weights: convolution, normalisation, dense."""
 _SHOWN_CUTS = 8
@@ -240,5 +239,4 @@ def _with_head(x: Any, width: int, classes: int, taken: set[str]) -> Any:
         x = layers.BatchNormalization(momentum=_MOMENTUM, name=name("head_norm"))(x)
         x = layers.Activation("relu6", name=name("head_relu6"))(x)
     x = layers.GlobalAveragePooling2D(name=name("head_pool"))(x)
-    x = layers.Dropout(_DROPOUT, name=name("head_dropout"))(x)
     return layers.Dense(classes, dtype="float32", name=name("logits"))(x)
