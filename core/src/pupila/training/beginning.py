@@ -5,8 +5,8 @@ millions of others: it answers them as its teacher does, and images of another p
 the student takes the teacher's first layers as they are, and learns on.
 
 A teacher is cut behind a layer where one feature map is all that the rest of it reads. The head is
-a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer that
-gives the logits.
+a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer
+that gives the logits.
 """
 
 from __future__ import annotations
