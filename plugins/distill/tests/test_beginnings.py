@@ -21,6 +21,7 @@ from pupila.training.beginning import head_alone_learns
 from pupila_distill.attention import distill_attention
 from pupila_distill.config import (
     AttentionDistillation,
+    Beginning,
     ConsistentDistillation,
     Distillation,
     EmbeddingDistillation,
@@ -35,7 +36,7 @@ from pupila_distill.techniques import distill, distill_oracle
 keras = keras_files.import_keras()
 layers = keras.layers
 
-BEGINNING = {"from": "teacher", "until": "norm", "head": 4}
+BEGINNING = {"from": "teacher", "until": "norm", "head": 4, "frozen": 0}
 QUICK = {
     "student": BEGINNING,
     "epochs": 3,
@@ -188,6 +189,8 @@ def test_a_killed_run_with_a_frozen_front_goes_on(distilling, convolutional):
     [
         (FROZEN, ["scale", "conv", "norm"]),
         (BEGINNING | {"frozen_until": "conv", "normalisation": "learned"}, ["scale", "conv"]),
+        (BEGINNING | {"frozen": 0.5}, ["scale", "conv", "norm"]),
+        (BEGINNING | {"frozen": 0.4}, None),
         (BEGINNING | {"frozen_until": "scale"}, None),
         (BEGINNING, None),
     ],
@@ -227,6 +230,18 @@ def test_a_teacher_whose_layers_cannot_be_read_gives_no_beginning(distilling, co
 )
 def test_weights_that_are_worth_keeping_have_a_lower_learning_rate(changes, rate):
     assert Distillation.model_validate(QUICK | changes).learning_rate == rate
+
+
+def test_who_names_no_student_gets_the_beginning_of_the_teacher():
+    config = Distillation()
+    assert (
+        config.student == Beginning.model_validate({"from": "teacher"})
+        and config.learning_rate == 1e-3
+    )
+    assert (config.alpha, config.temperature, config.augmentation.mixup) == (0, 2, 1)
+    assert Distillation(alpha=0.5, student="mobile-xs").temperature == 4
+    assert Distillation(alpha=0.5).alpha == 0.5
+    assert Training().student == "mobile-xs"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pupila.contract import InputContract
 from pupila.errors import PupilaError, nearest
 from pupila.int8_size import file_bytes
@@ -115,17 +117,18 @@ class Cuts:
         head: int,
         *,
         keep_norms: bool,
-        frozen_until: str | None = None,
+        frozen: str | float = 0.0,
     ) -> Any:
         """Return a model of raw RGB that gives logits `(batch, classes)`.
 
         Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation goes
-        on with the teacher's statistics, scales and offsets. The layers up to `frozen_until` stay
-        as they are; all else is trained.
+        on with the teacher's statistics, scales and offsets. The layers up to the one that
+        `frozen` names stay as they are, or the first ones that together have no more than that part
+        of the weights; all else is trained.
 
         Raises:
             PupilaError: the teacher's layers cannot read such an input, or none of those that the
-                student has is called `frozen_until`.
+                student has is called `frozen`.
         """
         trunk = keras.Model(self._image, cut.feature_map)
         try:
@@ -139,23 +142,23 @@ class Cuts:
             ) from error
         found = [layer for layer, _ in calls.made]
         _prepare(found, keep_norms=keep_norms)
-        for layer in self._frozen(found, frozen_until):
-            layer.trainable = False
+        until = self._named(found, frozen) if isinstance(frozen, str) else _part(found, frozen)
+        for layer in found[:until]:
+            if isinstance(layer, keras.Layer):
+                layer.trainable = False
         taken = {layer.name for layer in found}
         logits = _with_head(calls.output, head, classes, taken)
         return keras.Model(calls.image, logits, name="beginning")
 
-    def _frozen(self, found: Sequence[Any], until: str | None) -> Sequence[Any]:
-        """Return the layers up to the one of that name that have something to learn."""
-        if until is None:
-            return ()
+    def _named(self, found: Sequence[Any], until: str) -> int:
+        """Return how many layers there are up to the one of that name."""
         names = [layer.name for layer in found]
         if until not in names:
             raise PupilaError(
                 f"The beginning of the teacher {self._name!r} has no layer {until!r} to be frozen "
                 f"up to.{nearest(until, names)} It ends with {names[-1]!r}."
             )
-        return [each for each in found[: names.index(until) + 1] if isinstance(each, keras.Layer)]
+        return names.index(until) + 1
 
     def _listed(self) -> str:
         """Name some of the cuts, evenly spread."""
@@ -195,6 +198,15 @@ def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
             entries += width * (classes + (tensor.shape[-1] if head else 0))
             added = [head, classes] if head else [classes]
             yield Cut(layer.name, tensor, file_bytes(entries, [*channels, *added]))
+
+
+def _part(found: Sequence[Any], share: float) -> int:
+    """Return how many of the first layers have no more than that share of the weights of all."""
+    weights = [
+        sum(math.prod(each.shape) for each in getattr(layer, "weights", ())) for layer in found
+    ]
+    within = np.cumsum(weights) <= share * sum(weights)
+    return int(within.sum()) if share else 0
 
 
 def _kernels(found: Any) -> tuple[int, list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     ByteSize,
@@ -40,23 +40,30 @@ class Beginning(Config):
     max_bytes: ByteSize | None = Field(
         default=None,
         gt=0,
-        description="Bytes of the student as int8, at most, as `500kB`; estimated.",
+        description="Bytes of the student as int8, at most; estimated. 500 kB where nothing else "
+        "is said.",
     )
     share: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="The same as a part of the teacher's bytes; 0.1 where nothing else is said.",
+        description="The same as a part of the teacher's bytes.",
     )
     head: int = Field(
-        default=192,
+        default=320,
         ge=0,
         description="Filters of the 1x1 convolution behind the teacher's layers; 0: none.",
     )
     frozen_until: str | None = Field(
         default=None,
-        description="Name of the teacher's layer up to which its layers stay as they are; none do "
-        "where left out.",
+        description="Name of the teacher's layer up to which its layers stay as they are.",
+    )
+    frozen: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="The same as a part of the weights of those layers, at most; it counts where "
+        "`frozen_until` is left out. 0: all learn.",
     )
     frozen_epochs: int = Field(
         default=0,
@@ -86,14 +93,28 @@ def _kind_of_student(student: Any) -> str:
 _BEGINNING_RATE = 1e-3
 """Learning rate of a student whose weights are worth keeping."""
 
+_HARD_VIEWS = Augmentation(
+    views=14,
+    original=False,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.8,
+    channel_gain=0.25,
+    mixup=1,
+)
+"""Mixtures of views with strong colours: they kept beginnings closest to their teachers."""
+
+
+_Student = Annotated[
+    Annotated[str, Tag("[name]")] | Annotated[Beginning, Tag("[beginning]")],
+    Discriminator(_kind_of_student),
+]
+
 
 class Training(Schedule):
     """Which student is trained, and how long."""
 
-    student: Annotated[
-        Annotated[str, Tag("[name]")] | Annotated[Beginning, Tag("[beginning]")],
-        Discriminator(_kind_of_student),
-    ] = Field(
+    student: _Student = Field(
         default="mobile-xs",
         description="Name of a small architecture; or `{from: teacher, …}`: the beginning of the "
         "teacher, with its weights and a new head.",
@@ -117,11 +138,15 @@ class Training(Schedule):
         "from too: labelled ones are shown again in their place.",
     )
 
+    of_beginning: ClassVar[Mapping[str, Any]] = {"learning_rate": _BEGINNING_RATE}
+    """Defaults where the student is the beginning of a teacher."""
+
     @model_validator(mode="before")
     @classmethod
-    def _spares_inherited_weights(cls, given: dict[str, Any]) -> dict[str, Any]:
-        begins = _kind_of_student(given.get("student")) == "[beginning]"
-        return {"learning_rate": _BEGINNING_RATE, **given} if begins else given
+    def _teaches_beginnings_otherwise(cls, given: dict[str, Any]) -> dict[str, Any]:
+        student = given.get("student", cls.model_fields["student"].default)
+        begins = _kind_of_student(student) == "[beginning]"
+        return {**cls.of_beginning, **given} if begins else given
 
     @model_validator(mode="after")
     def _lets_the_layers_learn(self) -> Self:
@@ -183,6 +208,21 @@ class Teaching(Chosen, Training):
 class Distillation(Teaching):
     """Settings of `distill`."""
 
+    student: _Student = Field(
+        default=Beginning.model_validate({"from": "teacher"}),
+        description="`{from: teacher, …}`: the beginning of the teacher, with its weights and a "
+        "new head, for which other defaults hold: `alpha: 0`, `temperature: 2`, `epochs: 56`, "
+        "`patience: null`, and 14 mixed views with strong colours; or the name of a small "
+        "architecture, which starts from nothing.",
+    )
+    of_beginning: ClassVar[Mapping[str, Any]] = {
+        **Training.of_beginning,
+        "alpha": 0,
+        "temperature": 2,
+        "epochs": 56,
+        "patience": None,
+        "augmentation": _HARD_VIEWS,
+    }
     mean_over_views: bool = Field(
         default=False,
         description="Learn from the mean of the teacher's answers to all views of an image, not "
@@ -199,8 +239,8 @@ class Distillation(Teaching):
         if self.mean_over_views and self.augmentation.mixup:
             raise PupilaError(
                 f"`mean_over_views` is true and `mixup` is {self.augmentation.mixup!r}, but "
-                f"mixtures of an image with others have no answer in common: leave one of the two "
-                f"out."
+                f"mixtures of an image with others have no answer in common: leave it out, or "
+                f"write `augmentation` without `mixup`."
             )
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
@@ -231,6 +271,8 @@ class ConsistentDistillation(Distillation):
     left as it is, a cosine to 0. Of their schedules 300 epochs is the shortest; the configuration
     has 1200. The rate of learning, and how place and colour move, are as in the other techniques.
     """
+
+    of_beginning: ClassVar[Mapping[str, Any]] = Training.of_beginning
 
     alpha: float = Field(
         default=0, ge=0, le=1, description="Weight of the labels; the teacher has the rest."

@@ -12,8 +12,8 @@ from pupila.training.beginning import Cut, Cuts
 from pupila.training.student import build_student
 from pupila_distill.config import Beginning, Training
 
-_SHARE = 0.1
-"""Of its teacher's bytes, where a beginning says nothing else."""
+_BYTES = 500_000
+"""Of a beginning that says nothing of its size."""
 
 _LEAST_PROBABILITY = 1e-7
 
@@ -51,16 +51,16 @@ def _beginning(step: Step[Any], wanted: Beginning, classes: int) -> Any:
         classes,
         wanted.head,
         keep_norms=wanted.normalisation == "kept",
-        frozen_until=wanted.frozen_until,
+        frozen=wanted.frozen if wanted.frozen_until is None else wanted.frozen_until,
     )
 
 
 def _cut(cuts: Cuts, wanted: Beginning) -> Cut:
     if wanted.until is not None:
         return cuts.behind(wanted.until)
-    if wanted.max_bytes is not None:
-        return cuts.within(wanted.max_bytes)
-    return cuts.within(int((wanted.share or _SHARE) * cuts.teacher_bytes))
+    if wanted.share is not None:
+        return cuts.within(int(wanted.share * cuts.teacher_bytes))
+    return cuts.within(wanted.max_bytes or _BYTES)
 
 
 def _best_teacher(step: Step[Any]) -> Artifact:
