@@ -13,7 +13,7 @@ from sample_runs import NODES_OF_SHIFT, sample_run
 from pupila.shift.figures import Parted
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.report.terminal import shift_rows
-from pupila_flows.results import Entry, RunResult
+from pupila_flows.results import ArtifactVerdict, Entry, GateResult, RunResult
 
 
 @pytest.fixture
@@ -53,6 +53,15 @@ def test_the_report_shows_values_curves_and_pictures_of_the_worst_family(
     shown = [each["alt"] or "" for each in page.all("img")]
     assert len([alt for alt in shown if alt == "The same under hue"]) == 6
     assert "pupil-int8, by family and severity" in page.text, "of its formats the lowest"
+
+
+def test_pictures_are_of_what_the_gate_judged(run: RunResult, tmp_path: Path):
+    verdict = ArtifactVerdict(entry="pupil", verdict="fail", findings=())
+    page = read(
+        run.model_copy(update={"gate": GateResult(verdict="fail", artifacts=(verdict,))}), tmp_path
+    )
+    assert "pupil, by family and severity" in page.text
+    assert "pupil-int8, by family and severity" not in page.text
 
 
 def test_curves_end_at_the_severity_that_was_asked_about(run: RunResult, tmp_path: Path):

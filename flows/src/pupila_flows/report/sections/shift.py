@@ -25,7 +25,7 @@ from pupila_flows.report.predictions import located
 from pupila_flows.results import Entry, RunResult
 
 _DRAWN = 3
-"""Pupils of which curves and pictures are shown: those with the lowest values."""
+"""Pupils of which curves and pictures are shown: what the gate judged, then the lowest values."""
 _PICTURES = 6
 _WIDTH, _HEIGHT = 150.0, 104.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26.0, 6.0, 6.0, 18.0
@@ -76,7 +76,7 @@ class ShiftPicture:
 
 @dataclass(frozen=True)
 class ShiftPanel:
-    """One pupil in curves and pictures: the one of its formats with the lowest value."""
+    """One pupil in curves and pictures, in one format: the one that is judged, or the lowest."""
 
     name: str
     teacher: str
@@ -103,10 +103,11 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
     if not asked:
         return None
     asked.sort(key=lambda each: each[1].value.value)
-    lowest: dict[str, tuple[Entry, ShiftFigures]] = {}
-    for entry, found in asked:
+    judged = {each.entry for each in result.gate.artifacts} if result.gate else set[str]()
+    shown: dict[str, tuple[Entry, ShiftFigures]] = {}
+    for entry, found in sorted(asked, key=lambda each: each[0].name not in judged):
         if not lineage.is_control(entry):
-            lowest.setdefault(lineage.trained(entry).name, (entry, found))
+            shown.setdefault(lineage.trained(entry).name, (entry, found))
     return ShiftReport(
         families=len(asked[0][1].families),
         images=asked[0][1].images,
@@ -114,7 +115,7 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
         rows=tuple(_row(entry, found, lineage) for entry, found in asked),
         panels=tuple(
             _panel(entry, found, result, lineage, folder)
-            for entry, found in list(lowest.values())[:_DRAWN]
+            for entry, found in list(shown.values())[:_DRAWN]
         ),
     )
 
@@ -162,7 +163,7 @@ def _curve(family: ShiftFamily, found: ShiftFigures) -> FamilyCurve:
     steps = [found.unaltered, *family.steps]
     drawn = [
         svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
-        svg.path(_points(steps, lambda step: step.accuracy), "chance"),
+        svg.path(_points(steps, lambda step: step.accuracy), "beside"),
         svg.path(_points(steps, lambda step: step.fidelity), "curve"),
     ]
     figures = ", ".join(f"{step.severity or _TITLES[0]} {step.fidelity:.2f}" for step in steps)
