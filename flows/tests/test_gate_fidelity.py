@@ -31,11 +31,11 @@ def decided(
 @pytest.mark.parametrize(
     ("value", "low", "high", "verdict", "words"),
     [
-        (0.90, 0.81, 0.95, "pass", "it keeps to the limit, at least 0.800"),
-        (0.90, 0.80, 0.95, "pass", "it keeps to the limit"),
-        (0.83, 0.77, 0.88, "inconclusive", "about 96 test images of each family"),
-        (0.78, 0.70, 0.84, "inconclusive", "about 216 test images of each family"),
-        (0.70, 0.63, 0.76, "fail", "0.100 too low, as it must be at least 0.800"),
+        (0.95, 0.86, 0.98, "pass", "it keeps to the limit, at least 0.850"),
+        (0.90, 0.85, 0.95, "pass", "it keeps to the limit"),
+        (0.88, 0.82, 0.93, "inconclusive", "about 96 test images of each family"),
+        (0.83, 0.75, 0.89, "inconclusive", "about 216 test images of each family"),
+        (0.75, 0.68, 0.81, "fail", "0.100 too low, as it must be at least 0.850"),
     ],
 )
 def test_the_lower_end_of_the_interval_decides(
@@ -47,7 +47,7 @@ def test_the_lower_end_of_the_interval_decides(
     assert (found.verdict, found.value, found.limit, found.against) == (
         verdict,
         value,
-        0.8,
+        0.85,
         "teacher",
     )
     assert words in found.text
@@ -100,6 +100,6 @@ def test_a_model_without_a_teacher_is_asked_nothing(tmp_path: Path):
 
 
 def test_the_floor_is_told_in_words():
-    assert GateSection().words.endswith("fidelity from 0.8 by default on altered images")
+    assert GateSection().words.endswith("fidelity from 0.85 by default on altered images")
     assert GateSection(fidelity=0.9).words.endswith("fidelity from 0.9 on altered images")
     assert "fidelity" not in GateSection(fidelity=None).words

@@ -189,7 +189,7 @@ def test_what_the_gate_judges_by_default_is_known_before_the_run(
 
 
 DEFAULTS = "margins of accuracy 0.05, auc 0.05, sensitivity 0.05, specificity 0.05 by default"
-FIDELITY = "fidelity from 0.8 by default on altered images"
+FIDELITY = "fidelity from 0.85 by default on altered images"
 
 
 @pytest.mark.parametrize(
