@@ -17,8 +17,7 @@ from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.beginning import head_alone_learns
-from pupila.training.checkpoint import Checkpoint, Course, assign
-from pupila.training.fitting import fit
+from pupila.training.checkpoint import Checkpoint, Course, assign, snapshot
 from pupila.training.frozen import fit_behind_front
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
@@ -98,21 +97,23 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
     images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
     judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
 
-    def trained(epochs: int, name: str, before: int, by: Callable[..., Course] = fit) -> Course:
+    def trained(epochs: int, name: str, before: int) -> Course:
         schedule = config.model_copy(update={"epochs": epochs})
-        checkpoint = Checkpoint(step.scratch / f"{name}.npz", f"{_key(step, lesson)}, {name}")
+        key = digest_json([_key(step, lesson), name])  # fronts of two parts are not the same
+        checkpoint = Checkpoint(step.scratch / f"{name}.npz", key)
         progress = partial(_later, step.progress, before, config.epochs)
         taught = (model, lesson.loss, images, judged)
-        return by(*taught, schedule, step.seed, checkpoint, progress, altered)
+        return fit_behind_front(*taught, schedule, step.seed, checkpoint, progress, altered)
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
-        return trained(config.epochs, "training", 0, fit_behind_front)
+        return trained(config.epochs, "training", 0)
     with head_alone_learns(student, beginning.head):
         first = trained(beginning.frozen_epochs, "head", 0)
-    rest = config.epochs - beginning.frozen_epochs
+    best_of_first, rest = snapshot(model), config.epochs - beginning.frozen_epochs
     both = first.followed_by(trained(rest, "training", len(first.history)))
-    assign(model, both.best)
+    if both.best_epoch < len(first.history):
+        assign(model, best_of_first)
     return both
 
 
