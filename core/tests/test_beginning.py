@@ -151,9 +151,7 @@ def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
     cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
-    made = cuts.student(
-        cuts.behind("last"), contract, 2, 0, keep_norms=keep_norms, frozen_until="add"
-    )
+    made = cuts.student(cuts.behind("last"), contract, 2, 0, keep_norms=keep_norms, frozen="add")
     before = {weight.path: np.array(weight) for weight in made.weights}
     made.compile("sgd", "mse", jit_compile=False)
     made.fit(pictures(), np.ones((3, 2)), verbose=0)
@@ -164,7 +162,7 @@ def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
 def test_a_layer_behind_the_cut_cannot_be_frozen() -> None:
     cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
     with pytest.raises(PupilaError, match="no layer 'last' to be frozen up to"):
-        cuts.student(cuts.behind("add"), contract, 2, 0, keep_norms=True, frozen_until="last")
+        cuts.student(cuts.behind("add"), contract, 2, 0, keep_norms=True, frozen="last")
 
 
 def test_a_deeper_beginning_takes_more_bytes_and_the_deepest_that_fits_is_taken() -> None:

@@ -186,7 +186,7 @@ def test_a_frozen_front_that_runs_once_gives_the_same_student(
     found = distill(step).measured["history"]
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-4)
-    kept = [file.parent.name for file in step.scratch.rglob("view-*.f32")]
+    kept = [file.parent.name for file in step.scratch.rglob("view-*.npy")]
     assert sorted(kept) == (["train", "train", "validation"] if kept_bytes else [])
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     np.testing.assert_array_equal(model.get_layer("conv").get_weights()[0][0, 0], np.eye(3))

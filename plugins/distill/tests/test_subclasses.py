@@ -69,7 +69,7 @@ def test_one_value_worked_out_on_paper(monkeypatch):
     monkeypatch.setattr(subclasses, "_rotation", lambda size, _: np.eye(size))
     features = np.array([[5, 1, 0, 0.5], [5, -1, 0, -0.5], [5, -1, 0, 0.5], [5, 1, 0, -0.5]])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    both = np.concatenate([features, features * [-1, 3, 1, 3]])
+    both = np.concatenate([features, features * [-1, 3, 1, 3]]).astype(np.float32)
     found = split(features=both, labels=labels, kernel=np.array([[1.0], [0], [0], [0]]))
     # the variances are 1 and 1/4 (9 and 9/4): their mean is 5/8 (45/8); σ is its square root
     size = 1 / np.sqrt(5 / 8)

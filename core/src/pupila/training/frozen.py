@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.arrays import Rows, is_whole, write_rows
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import Calls, narrow_places
 from pupila.runtime import Progress
@@ -95,7 +96,6 @@ class FrontImages(Images):
     """Images of which a front's feature maps are shown, `(rows, …)`, in place of the pictures."""
 
     maps: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = field(repr=False)
-    map_shape: tuple[int, ...]
     folder: Path
     """Where maps are kept, a file for each view. They are of one front and one dataset."""
     kept: bool
@@ -104,28 +104,21 @@ class FrontImages(Images):
     def behind(cls, front: Any, images: Images, folder: Path) -> FrontImages:
         """Show these images as a front gives them; its maps of these lie in the folder alone."""
         folder.mkdir(parents=True, exist_ok=True)
-        map_shape = tuple(int(side) for side in front.output_shape[1:])
-        taken = 4 * math.prod(map_shape) * len(images) * len(images.targets)
+        taken = 4 * math.prod(front.output_shape[1:]) * len(images) * len(images.targets)
         kept = taken <= min(_KEPT_BYTES, shutil.disk_usage(folder).free // 2)
         own = {each.name: getattr(images, each.name) for each in fields(Images)}
-        return cls(**own, maps=answering(front), map_shape=map_shape, folder=folder, kept=kept)
+        return cls(**own, maps=answering(front), folder=folder, kept=kept)
 
     def view(self, rows: NDArray[np.int64], number: int) -> Any:
         """Give the feature maps of one view of some images."""
         if not self.kept:
             return self.maps(super().view(rows, number))
-        file = self.folder / f"view-{number}.f32"
-        if not file.exists():
-            self._keep(file, number)
-        return np.memmap(file, np.float32, "r", shape=(len(self), *self.map_shape))[rows]
+        file = self.folder / f"view-{number}.npy"
+        if not is_whole(file, len(self)):
+            write_rows(file, len(self), self._computed(number))
+        return Rows(file)[rows]
 
-    def _keep(self, file: Path, number: int) -> None:
-        """Write the maps of a whole view; one that was begun and not ended is begun anew."""
-        unfinished = file.with_suffix(".part")
-        shape = (len(self), *self.map_shape)
-        written = np.memmap(unfinished, np.float32, "w+", shape=shape)
+    def _computed(self, number: int) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(self), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(self)))
-            written[rows] = self.maps(super().view(rows, number))
-        written.flush()
-        unfinished.replace(file)
+            yield self.maps(super().view(rows, number))

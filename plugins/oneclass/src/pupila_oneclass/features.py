@@ -52,7 +52,7 @@ def kept(
         "pupila-oneclass",
         partial(_opened, net),
     )
-    return [_checked(view, step) for view in views]
+    return [_checked(view[:], step) for view in views]
 
 
 def computed(
