@@ -48,7 +48,8 @@ def test_a_beginning_is_taken(tmp_path: Path, size: str) -> None:
         (
             "{from: teacher, untill: x}",
             "9: steps.pupil.with.student.untill is no known field. Did you mean 'until'? Known: "
-            "from, until, max_bytes, share, head, frozen_until, frozen_epochs, normalisation.",
+            "from, until, max_bytes, share, head, frozen_until, frozen, frozen_epochs, "
+            "normalisation.",
         ),
         ("{from: techer}", "9: steps.pupil.with.student.from is 'techer': must be 'teacher'."),
         ("{from: teacher, max_bytes: 3 cows}", "9: steps.pupil.with.student.max_bytes is '3 cows'"),
