@@ -65,7 +65,7 @@ def split(model: Any) -> tuple[Any, Any] | None:
 
     The front ends at the deepest place where one tensor is all that the rest reads and nothing
     before learns or draws at random. None where no layer with weights is in front of such a place,
-    or nothing is behind it.
+    or nothing is behind it. Of a model without models inside: layers in such may be renamed.
     """
     calls = Calls(model)
     steady = 0

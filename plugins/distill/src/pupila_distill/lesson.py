@@ -18,6 +18,7 @@ from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.beginning import head_alone_learns
 from pupila.training.checkpoint import Checkpoint, Course, assign, snapshot
+from pupila.training.fitting import fit
 from pupila.training.frozen import fit_behind_front
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
@@ -96,6 +97,7 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
     shown, altered = len(taught_images(step)), altered_for(step, seen)
     images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
     judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
+    fitting = fit_behind_front if isinstance(config.student, Beginning) else fit
 
     def trained(epochs: int, name: str, before: int) -> Course:
         schedule = config.model_copy(update={"epochs": epochs})
@@ -103,7 +105,7 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
         checkpoint = Checkpoint(step.scratch / f"{name}.npz", key)
         progress = partial(_later, step.progress, before, config.epochs)
         taught = (model, lesson.loss, images, judged)
-        return fit_behind_front(*taught, schedule, step.seed, checkpoint, progress, altered)
+        return fitting(*taught, schedule, step.seed, checkpoint, progress, altered)
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
