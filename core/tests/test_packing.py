@@ -53,15 +53,15 @@ def unpacked(content: bytes) -> Any:
     return schema.ModelT.InitFromObj(parse_model(content))
 
 
-def told(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Return all that a model says, in plain values."""
     match value:
         case np.ndarray():
             return value.tolist()
         case [*items]:
-            return [told(each) for each in items]
+            return [as_plain(each) for each in items]
         case object(__dict__=fields):
-            return {key: told(each) for key, each in fields.items()}
+            return {key: as_plain(each) for key, each in fields.items()}
         case _:
             return value
 
@@ -78,7 +78,7 @@ def test_all_is_said_as_before_but_for_the_names_of_inner_tensors(content: bytes
     assert len(set(names)) == len(names) and max(map(len, names)) <= 2
     for tensor in [*inner_tensors(before), *inner_tensors(after)]:
         tensor.name = None
-    assert told(after) == told(before)
+    assert as_plain(after) == as_plain(before)
 
 
 @pytest.mark.parametrize("reference_kernels", [False, True], ids=["xnnpack", "reference"])

@@ -67,8 +67,8 @@ class Altered:
                 "validation images, so there is nothing to be faithful to: give a teacher that "
                 "tells images apart, or choose by `loss`."
             )
-        shown = pictures(validation, [cell for cell, _ in heard], read, size)
-        return cls(np.concatenate(list(shown)), [logits for _, logits in heard], output)
+        altered = pictures(validation, [cell for cell, _ in heard], read, size)
+        return cls(np.concatenate(list(altered)), [logits for _, logits in heard], output)
 
     def fidelity(self, outputs: NDArray[np.float32]) -> float:
         """Return the mean over families of the correlation with the teacher's logits.

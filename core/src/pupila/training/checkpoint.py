@@ -41,7 +41,7 @@ class Course:
         return min(range(len(self.history)), key=badness)
 
     def followed_by(self, later: Course) -> Course:
-        """Return how both went; which variables are the best is left to whoever has the model."""
+        """Return both courses as one; the caller keeps the variables of the best epoch."""
         return Course(self.history + later.history, [], self.seconds + later.seconds)
 
 

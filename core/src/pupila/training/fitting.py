@@ -162,8 +162,8 @@ class _Compiled:
         def ended(batch: int, logs: Any) -> None:
             after_step()
 
-        told = keras.callbacks.LambdaCallback(on_train_batch_end=ended)
-        called = [] if after_step is _nothing else [told]
+        callback = keras.callbacks.LambdaCallback(on_train_batch_end=ended)
+        called = [] if after_step is _nothing else [callback]
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=called).history
         return {name: float(values[-1]) for name, values in history.items()}
 

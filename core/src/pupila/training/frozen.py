@@ -19,13 +19,8 @@ from numpy.typing import NDArray
 from pupila.arrays import Rows, is_whole, write_rows
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import Calls, narrow_places
-from pupila.runtime import Progress
 from pupila.training.altered import Altered
 from pupila.training.batches import Images
-from pupila.training.checkpoint import Checkpoint, Course
-from pupila.training.fitting import fit
-from pupila.training.loss import Loss
-from pupila.training.schedule import Schedule
 
 keras = import_keras()
 
@@ -34,30 +29,23 @@ _KEPT_BYTES = 8 << 30
 _BLOCK = 64
 
 
-def fit_behind_front(
-    model: Any,
-    loss: Loss,
-    images: Images,
-    validation: Images,
-    schedule: Schedule,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-    altered: Altered | None = None,
-) -> Course:
-    """Train a model as `fit` does, its frozen front run once for each view, if it has one.
+def behind_front(
+    model: Any, images: Images, validation: Images, altered: Altered | None, folder: Path
+) -> tuple[Any, Images, Images, Altered | None]:
+    """Return what is left to train of a model with a frozen front, and what that is trained on.
 
-    Feature maps lie beside the checkpoint, under its key.
+    These are the rest of the model and the front's feature maps, which are kept in `folder`; it is
+    for one front and these images. A model without such a front comes back with its images.
     """
     parts = split(model)
-    if parts is not None:
-        front, model = parts
-        folder = checkpoint.path.with_name(f"features-{checkpoint.key[:12]}")
-        images = FrontImages.behind(front, images, folder / "train")
-        validation = FrontImages.behind(front, validation, folder / "validation")
-        if altered:
-            altered = replace(altered, pictures=images.maps(altered.pictures))
-    return fit(model, loss, images, validation, schedule, seed, checkpoint, progress, altered)
+    if parts is None:
+        return model, images, validation, altered
+    front, rest = parts
+    seen = FrontImages.behind(front, images, folder / "train")
+    judged = FrontImages.behind(front, validation, folder / "validation")
+    if altered:
+        altered = replace(altered, pictures=seen.maps(altered.pictures))
+    return rest, seen, judged, altered
 
 
 def split(model: Any) -> tuple[Any, Any] | None:

@@ -239,7 +239,7 @@ def _verdicts(found: EvaluatedModels) -> list[str]:
 
 
 def not_compared_lines(found: EvaluatedModels) -> list[str]:
-    """Say of which figures there is no difference from the teacher, and why."""
+    """Name the figures that were not compared with the teacher's, and say why."""
     from pupila_flows.gate.conditions import condition_of
 
     names: dict[str, list[str]] = {}

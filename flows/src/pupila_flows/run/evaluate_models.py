@@ -105,7 +105,7 @@ class EvaluatedModels:
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
 
     def not_compared(self, name: str) -> list[str]:
-        """Return the figures of a model of which there is no difference, though it has labels."""
+        """Return the figures that were not compared with the teacher's, despite labels."""
         if self.teacher is None or not self.images.labelled:
             return []
         return [figure for figure in COMPARED if figure not in self.differences(name)]

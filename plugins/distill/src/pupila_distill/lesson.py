@@ -19,7 +19,7 @@ from pupila.training.batches import Images
 from pupila.training.beginning import head_alone_learns
 from pupila.training.checkpoint import Checkpoint, Course, assign, snapshot
 from pupila.training.fitting import fit
-from pupila.training.frozen import fit_behind_front
+from pupila.training.frozen import behind_front
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
 from pupila.views import AS_IS
@@ -97,15 +97,18 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
     shown, altered = len(taught_images(step)), altered_for(step, seen)
     images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
     judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
-    fitting = fit_behind_front if isinstance(config.student, Beginning) else fit
 
     def trained(epochs: int, name: str, before: int) -> Course:
         schedule = config.model_copy(update={"epochs": epochs})
         key = digest_json([_key(step, lesson), name])  # fronts of two parts are not the same
         checkpoint = Checkpoint(step.scratch / f"{name}.npz", key)
         progress = partial(_later, step.progress, before, config.epochs)
-        taught = (model, lesson.loss, images, judged)
-        return fitting(*taught, schedule, step.seed, checkpoint, progress, altered)
+        taught = (model, images, judged, altered)
+        if isinstance(config.student, Beginning):
+            taught = behind_front(*taught, step.scratch / f"features-{key[:12]}")
+        trainee, learned, validated, choosing = taught
+        course = (schedule, step.seed, checkpoint, progress, choosing)
+        return fit(trainee, lesson.loss, learned, validated, *course)
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:

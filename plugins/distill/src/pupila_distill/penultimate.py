@@ -43,7 +43,7 @@ def penultimate(model: Any) -> Penultimate:
     positions; the features of such a net are the mean of the convolution's input.
 
     Raises:
-        PupilaError: the model is no graph of layers, or does not end so.
+        PupilaError: the model is no graph of layers, or does not end in such a layer.
     """
     calls = Calls(model)
     given = calls.output

@@ -4,10 +4,9 @@ What is cut in a round, and how it is kept cut while the rest is trained, is a `
 trains on the labels and on what the uncut model answers to the same pictures (see
 `pupila.training.loss`); these answers are computed once. Where two rounds in a row lose more
 accuracy on the validation images than the budget allows (or fidelity to the uncut model on altered
-ones, where a recipe says so), there is no further one. Kept is the
-smallest model within the budget; where none is, the one that lost the least, and `measured` says
-so. A budget is checked on the very images that choose, so what is kept is judged anew, on others,
-by whoever asks for a verdict.
+ones, where a recipe says so), the cycle ends. It keeps the smallest model within the budget, or,
+where none is, the one that lost the least, and `measured` says so. The same images check the budget
+and choose, so what is kept is judged anew, on others, by whoever asks for a verdict.
 
 A killed run goes on at its last epoch: the model of each finished round lies in `scratch`, and so
 does the state of the one that is being retrained. What a round cuts is therefore told by the model

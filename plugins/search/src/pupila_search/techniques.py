@@ -32,9 +32,8 @@ def search(step: Step[Search]) -> Product:
     """Search until the budget is spent, fine-tune the best, and write it with the whole front.
 
     Written is the model of the highest validation accuracy within `maximum_bytes`; of several, that
-    of the lowest loss. With fidelity as an objective it is that of the highest fidelity. It is
-    judged on the very images that chose it, so its figures there are too good: whoever asks for a
-    verdict uses others.
+    of the lowest loss. With fidelity as an objective it is that of the highest fidelity. The
+    same validation images chose it, so its figures on them are too good: judge it on others.
 
     Raises:
         PupilaError: no model can be as small as the budget says, none could be trained, the space
