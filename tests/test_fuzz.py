@@ -175,7 +175,7 @@ def _artifacts(folder: Path, model: Any) -> list[Input]:
     lite = made("export-tflite", keras)
     makers: list[Callable[[], Artifact]] = [
         lambda: made("export-tfjs", keras),
-        lambda: made("export-tflite-micro", made("quantize-int8", lite, borders="int8")),
+        lambda: made("export-tflite-micro", made("quantize-int8", lite, io_type="int8")),
     ]
     artifacts = [keras, lite]
     for make in makers:

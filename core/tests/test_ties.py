@@ -56,4 +56,4 @@ def test_every_evaluation_has_the_figure():
 def test_a_model_of_one_answer_is_not_taken_for_one_that_ends_too_early():
     warning = warning_of(tied([[0.51, 0.49]] * 24), 24)
     assert warning and warning.startswith("All 24 images are given one probability of a class")
-    assert "borders" not in warning
+    assert "io_type" not in warning

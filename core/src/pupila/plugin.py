@@ -6,7 +6,7 @@ runs it. Listing plugins therefore never imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,12 @@ class Config(BaseModel):
     """Base of every plugin's settings: frozen, refuses unknown fields, infinity and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    former_names: ClassVar[Mapping[str, str]] = {}
+    """Settings that were renamed, as `{"old": "new"}`: a recipe that has the old name is told the
+    new one. Those of base classes count too."""
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """The same for values that were renamed, by setting: `{"setting": {"old": "new"}}`."""
 
     def uses(self) -> Sequence[Plugin]:
         """Return the other plugins that a result depends on: a new version of one remakes."""

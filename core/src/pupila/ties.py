@@ -41,6 +41,6 @@ def warning_of(part: float, images: int, what: str = "images") -> str | None:
         f"{together} of {images} {what} share the highest probability of a class: no "
         f"threshold tells them apart, and the area under the ROC curve takes them for equal. What "
         f"ends the model has no higher number: a softmax or sigmoid ends at 255/256 in 8 bits and "
-        f"at 1 in float32, int8 logits where calibration did. Quantise with `borders: float`, "
+        f"at 1 in float32, int8 logits where calibration did. Quantise with `io_type: float`, "
         f"calibrate on more images, or train for fewer epochs."
     )

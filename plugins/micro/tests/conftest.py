@@ -74,10 +74,10 @@ def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
 
 @pytest.fixture(scope="session")
 def exported(run: Callable[..., Ran], quantized: Callable[..., Artifact]) -> Callable[..., Ran]:
-    """Export the int8 form of a student, once for each kind of border."""
+    """Export the int8 form of a student, once for each `io_type`."""
 
     @cache
-    def made(borders: str = "int8", name: str = "mobile-xs") -> Ran:
-        return run("export-tflite-micro", quantized(name=name, borders=borders))
+    def made(io_type: str = "int8", name: str = "mobile-xs") -> Ran:
+        return run("export-tflite-micro", quantized(name=name, io_type=io_type))
 
     return made

@@ -55,9 +55,9 @@ def stored(store: Store, artifact: Artifact, alter: Alter) -> Artifact:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("borders", ["int8", "float"])
-def test_what_is_exported_passes(exported: Exported, borders: str):
-    installed().check(exported(borders).artifact)
+@pytest.mark.parametrize("io_type", ["int8", "float"])
+def test_what_is_exported_passes(exported: Exported, io_type: str):
+    installed().check(exported(io_type).artifact)
 
 
 @pytest.mark.slow

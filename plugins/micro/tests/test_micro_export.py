@@ -31,7 +31,7 @@ Exported = Callable[..., Ran]
 
 
 @pytest.mark.parametrize(
-    ("name", "borders", "border_operators", "activations"),
+    ("name", "io_type", "io_operators", "activations"),
     [
         ("mobile-xs", "int8", 0, 49_152),
         ("mobile-xs", "float", 2, 61_440),
@@ -40,14 +40,14 @@ Exported = Callable[..., Ran]
     ],
 )
 def test_a_student_answers_as_in_litert(
-    exported: Exported, name: str, borders: str, border_operators: int, activations: int
+    exported: Exported, name: str, io_type: str, io_operators: int, activations: int
 ):
-    ran = exported(borders, name)
+    ran = exported(io_type, name)
     measured = ran.product.measured
     ends = ("QUANTIZE", "DEQUANTIZE")
-    assert sum(measured["operators"].get(end, 0) for end in ends) == border_operators
-    assert measured["operators"].get("SOFTMAX", 0) == (borders == "float")
-    assert ran.artifact.record.output.kind == {"float": "softmax", "int8": "logits"}[borders]
+    assert sum(measured["operators"].get(end, 0) for end in ends) == io_operators
+    assert measured["operators"].get("SOFTMAX", 0) == (io_type == "float")
+    assert ran.artifact.record.output.kind == {"float": "softmax", "int8": "logits"}[io_type]
     assert measured["activation_bytes"] == activations  # the two largest neighbours, 1 byte each
     assert measured["answer_span"] > 0.3
     assert measured["label_agreement"] >= 0.9
@@ -168,11 +168,11 @@ def _with_constants_behind(content: bytes) -> bytes:
 
 def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, tmp_path: Path):
     source, outside, inside = (tmp_path / name for name in ("source", "outside", "inside"))
-    source.write_bytes(_content(quantized(borders="int8")))
+    source.write_bytes(_content(quantized(io_type="int8")))
     outside.write_bytes(_with_constants_behind(source.read_bytes()))
     inside.write_bytes(repack(outside.read_bytes()))
     assert inside.read_bytes() == source.read_bytes()
-    record = quantized(borders="int8").record
+    record = quantized(io_type="int8").record
     probes, output = draw_probes(record.input, seed=1), record.output
     behind, whole = (
         Interpreter(path, threads=1).predict(probes, ignore_progress) for path in (outside, source)

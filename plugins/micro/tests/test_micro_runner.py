@@ -26,20 +26,20 @@ def _tell(told: list[tuple[int, int, str]], done: int, total: int, what: str) ->
     told.append((done, total, what))
 
 
-@pytest.mark.parametrize("borders", ["int8", "float"])
+@pytest.mark.parametrize("io_type", ["int8", "float"])
 def test_answers_are_those_of_litert(
-    exported: Exported, quantized: Callable[..., Artifact], borders: str
+    exported: Exported, quantized: Callable[..., Artifact], io_type: str
 ):
-    images = draw_probes(exported(borders).artifact.record.input, seed=2)
+    images = draw_probes(exported(io_type).artifact.record.input, seed=2)
     told: list[tuple[int, int, str]] = []
-    with closing(open_model(exported(borders).artifact)) as model:
+    with closing(open_model(exported(io_type).artifact)) as model:
         found = model.predict(images, partial(_tell, told))
-    source = quantized(borders=borders).file(".tflite")
+    source = quantized(io_type=io_type).file(".tflite")
     reference = Interpreter(source, threads=1, reference_kernels=True)
     expected = reference.predict(images, ignore_progress)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=0.01)
-    if borders == "float":
+    if io_type == "float":
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
     assert told[-1] == (24, 24, "images")
 

@@ -74,11 +74,11 @@ def test_operators_are_registered_by_the_names_of_the_resolver(operator: str, na
 
 
 @needs_compiler
-@pytest.mark.parametrize("borders", ["int8", pytest.param("float", marks=pytest.mark.long)])
+@pytest.mark.parametrize("io_type", ["int8", pytest.param("float", marks=pytest.mark.long)])
 def test_a_program_finds_the_model_in_the_sources(
-    exported: Callable[..., Ran], tmp_path: Path, borders: str
+    exported: Callable[..., Ran], tmp_path: Path, io_type: str
 ):
-    artifact = exported(borders).artifact
+    artifact = exported(io_type).artifact
     content = np.frombuffer(artifact.file(".tflite").read_bytes(), np.uint8)
     weights = np.arange(len(content)) % 251 + 1
     measured = artifact.record.measured

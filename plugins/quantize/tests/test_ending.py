@@ -22,14 +22,14 @@ IMAGES = 40
 FORMS = [
     ("quantize-dynamic", {}),
     ("quantize-int8", {}),
-    ("quantize-int8", {"borders": "int8"}),
+    ("quantize-int8", {"io_type": "int8"}),
     ("quantize-int4", {"correction": "none"}),
-    ("quantize-int4", {"correction": "none", "borders": "int8"}),
+    ("quantize-int4", {"correction": "none", "io_type": "int8"}),
     ("quantize-int16x8", {}),
     ("quantize-mixed", {}),
-    ("quantize-mixed", {"borders": "int8"}),
+    ("quantize-mixed", {"io_type": "int8"}),
     pytest.param("qat", {"epochs": 1}, marks=pytest.mark.slow),
-    pytest.param("qat", {"epochs": 1, "borders": "int8"}, marks=pytest.mark.slow),
+    pytest.param("qat", {"epochs": 1, "io_type": "int8"}, marks=pytest.mark.slow),
 ]
 
 
@@ -124,7 +124,7 @@ def test_with_float_borders_the_last_activation_alone_is_in_float(name, kind, la
 
 @pytest.mark.parametrize("name", ["quantize-int8", pytest.param("qat", marks=pytest.mark.slow)])
 def test_with_int8_borders_the_file_ends_in_its_logits(name, form):
-    made = form(name, borders="int8")
+    made = form(name, io_type="int8")
     (given,) = Interpreter(str(made.file(".tflite"))).get_output_details()
     assert given["dtype"] == np.int8
     assert "SOFTMAX" not in operator_names(made)
@@ -134,7 +134,7 @@ def test_with_int8_borders_the_file_ends_in_its_logits(name, form):
 
 
 def test_the_signature_gives_what_the_file_ends_in(form):
-    for settings in ({}, {"borders": "int8"}):
+    for settings in ({}, {"io_type": "int8"}):
         made = form("quantize-int8", **settings)
         interpreter = Interpreter(str(made.file(".tflite")))
         (output,) = interpreter.get_output_details()
@@ -146,12 +146,12 @@ def test_the_signature_gives_what_the_file_ends_in(form):
 
 def test_logits_and_a_lone_sigmoid_keep_their_kind(form):
     assert form("quantize-int8", "logits").record.output.kind == "logits"
-    assert form("quantize-int8", "logits", borders="int8").record.output.kind == "logits"
-    assert form("quantize-int8", "sigmoid", borders="int8").record.output.kind == "sigmoid"
+    assert form("quantize-int8", "logits", io_type="int8").record.output.kind == "logits"
+    assert form("quantize-int8", "sigmoid", io_type="int8").record.output.kind == "sigmoid"
 
 
 def test_where_a_sigmoid_must_be_in_int8_the_ties_are_measured_and_told(form):
-    measured = form("quantize-int8", "sigmoid", borders="int8").record.measured
+    measured = form("quantize-int8", "sigmoid", io_type="int8").record.measured
     assert measured["float_tied"] <= 0.05
     assert measured["tied"] >= 0.25
     assert f"{round(measured['tied'] * 80)} of 80 validation images share" in measured["warning"]
@@ -171,10 +171,10 @@ def test_a_softmax_with_a_factor_of_its_own_is_not_taken_for_a_plain_one(form, m
     model: Any = read_model(source.file(".tflite"))
     model.subgraphs[0].operators[-1].builtinOptions.beta = 0.5
     source.file(".tflite").write_bytes(convert_object_to_bytearray(model))
-    assert make("quantize-int8", source, borders="int8").record.output.kind == "softmax"
+    assert make("quantize-int8", source, io_type="int8").record.output.kind == "softmax"
 
 
 def test_a_form_can_be_opened_by_its_runner(form, colours):
-    made = form("quantize-int8", borders="int8")
+    made = form("quantize-int8", io_type="int8")
     pixels = np.asarray(colours.select("test").pixels(made.record.input))
     assert open_model(made, 1).predict(pixels[:2], ignore_progress).shape == (2, 2)

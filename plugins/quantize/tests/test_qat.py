@@ -169,9 +169,9 @@ def test_the_course_of_the_training_is_told(choose_by, best, training):
     assert [done for done, _, what in told if what.startswith("epochs")] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("borders", "dtype"), [("float", np.float32), ("int8", np.int8)])
-def test_the_file_takes_one_picture_of_pixels(borders, dtype, training):
-    step = training(borders=borders, epochs=1)
+@pytest.mark.parametrize(("io_type", "dtype"), [("float", np.float32), ("int8", np.int8)])
+def test_the_file_takes_one_picture_of_pixels(io_type, dtype, training):
+    step = training(io_type=io_type, epochs=1)
     qat(step)
     interpreter = Interpreter(str(step.output / "model.tflite"))
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -180,7 +180,7 @@ def test_the_file_takes_one_picture_of_pixels(borders, dtype, training):
     assert interpreter.get_signature_list() == {
         "serving_default": {"inputs": ["image"], "outputs": ["output"]}
     }
-    if borders == "int8":
+    if io_type == "int8":
         assert taken["quantization"] == (1.0, -128)
 
 

@@ -55,28 +55,28 @@ def largest_difference(artifact, other, images):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "size", "difference", "border"),
+    ("name", "settings", "size", "difference", "dtype"),
     [
         ("quantize-float16", {}, 0.56, 0.002, np.float32),
         ("quantize-dynamic", {}, 0.35, 0.05, np.float32),
-        ("quantize-int8", {"borders": "float"}, 0.37, 0.05, np.float32),
-        ("quantize-int8", {"borders": "int8"}, 0.37, 0.05, np.int8),
+        ("quantize-int8", {"io_type": "float"}, 0.37, 0.05, np.float32),
+        ("quantize-int8", {"io_type": "int8"}, 0.37, 0.05, np.int8),
         ("quantize-int4", {}, 0.25, 0.2, np.float32),
-        ("quantize-int4", {"borders": "int8"}, 0.25, 0.2, np.int8),
+        ("quantize-int4", {"io_type": "int8"}, 0.25, 0.2, np.int8),
         ("quantize-int4", {"block": 32}, 0.25, 0.2, np.float32),
         ("quantize-int16x8", {}, 0.37, 0.01, np.float32),
-        ("quantize-mixed", {"borders": "int8"}, 0.37, 0.05, np.int8),
+        ("quantize-mixed", {"io_type": "int8"}, 0.37, 0.05, np.int8),
     ],
 )
 def test_a_form_is_smaller_and_answers_nearly_as_the_float_one(
-    name, settings, size, difference, border, quantized, float_artifact, test_images
+    name, settings, size, difference, dtype, quantized, float_artifact, test_images
 ):
     made = quantized(name, **settings).artifact
     assert float_artifact.size_bytes > 1_000_000
     assert made.size_bytes < size * float_artifact.size_bytes
     assert made.record.measured["size_ratio"] == made.size_bytes / float_artifact.size_bytes
     assert 0 < largest_difference(made, float_artifact, test_images) < difference
-    assert ends(made) == (border, border)
+    assert ends(made) == (dtype, dtype)
     content = made.file("model.tflite").read_bytes()
     assert repack(content) == content, "no vector is in it twice"
 
@@ -182,5 +182,5 @@ def test_a_form_is_set_beside_the_float_model_on_validation_images(
 
 
 def test_blocks_with_int8_borders_are_refused():
-    with pytest.raises(ValueError, match="needs `borders: float`"):
-        installed().step("quantize-int4").config.model_validate({"block": 32, "borders": "int8"})
+    with pytest.raises(ValueError, match="needs `io_type: float`"):
+        installed().step("quantize-int4").config.model_validate({"block": 32, "io_type": "int8"})

@@ -161,8 +161,8 @@ def test_a_class_that_is_none_is_refused(
 def test_a_model_with_8_bit_borders_is_refused_with_what_to_do(
     built: Path, model: Artifact, run: Made
 ):
-    quantised = run("quantize-int8", model, borders="int8")
-    with pytest.raises(PupilaError, match=r"takes or gives int8.*`borders: float`"):
+    quantised = run("quantize-int8", model, io_type="int8")
+    with pytest.raises(PupilaError, match=r"takes or gives int8.*`io_type: float`"):
         run("site", quantised)
 
 

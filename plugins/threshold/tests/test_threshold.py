@@ -182,7 +182,7 @@ def test_a_form_that_ends_in_its_logits_gets_a_threshold_of_probabilities(
     run, store, colours, model, tmp_path
 ):
     made = model
-    for name, settings in (("export-tflite", {}), ("quantize-int8", {"borders": "int8"})):
+    for name, settings in (("export-tflite", {}), ("quantize-int8", {"io_type": "int8"})):
         plugin = installed().step(name)
         config = plugin.config.model_validate(settings)
         folder = tmp_path / name

@@ -100,12 +100,12 @@ def test_int8_with_float_borders_gives_the_same_labels(opened, made, images):
 
 
 def test_integer_borders_are_refused_with_the_reason_and_the_way_out(opened, made):
-    artifact = made(*INT8, borders="int8")
+    artifact = made(*INT8, io_type="int8")
     with (
         pytest.raises(
             PupilaError,
             match=r"does not run in LiteRT\.js on wasm: Element type INT8 is not supported\. "
-            r"LiteRT\.js takes only float32 .* `borders: float`",
+            r"LiteRT\.js takes only float32 .* `io_type: float`",
         ),
         opened("litertjs-wasm", artifact),
     ):

@@ -77,8 +77,11 @@ def _told(
         return (*parent, name), f"{dotted(tuple(parent))}: the name {name!r} {sentence(found)}."
     where = tuple(part for part in found["loc"] if not _is_tag(part))
     location = (*base, *where)
+    renamed = _renamed(found, model, where)
+    if renamed:
+        return location, f"{dotted(location)}: {renamed}"
     if found["type"] == "extra_forbidden":
-        fields = _fields_at(model, where[:-1])
+        fields = _names(_model_at(model, where[:-1]))
         hint = nearest(str(where[-1]), fields)
         known = f" Known: {joined(fields)}." if fields else ""
         return location, f"{dotted(location)} is no known field.{hint}{known}"
@@ -88,6 +91,24 @@ def _told(
         return _unquoted(location, source)
     words = sentence(found).removesuffix(".")
     return location, f"{dotted(location)}{_received(found)}: {words}.{_hint(found)}"
+
+
+def _renamed(found: ErrorDetails, model: type[BaseModel], where: Location) -> str:
+    """Say how a setting or a value is called now; nothing where it was not renamed."""
+    parent = _model_at(model, where[:-1]) if where else None
+    if found["type"] == "extra_forbidden":
+        name = former(parent, "former_names").get(where[-1])
+        return f"this setting is called {name} now." if name else ""
+    if found["type"] == "literal_error" and isinstance(found["input"], str):
+        value = former(parent, "former_values").get(where[-1], {}).get(found["input"])
+        return f"the value {found['input']} is called {value} now." if value else ""
+    return ""
+
+
+def former(model: type[BaseModel] | None, kind: str) -> dict[Any, Any]:
+    """Return the `former_names` or `former_values` of a section or settings, with its bases'."""
+    bases = model.__mro__[::-1] if model else ()
+    return {old: new for base in bases for old, new in vars(base).get(kind, {}).items()}
 
 
 def _is_tag(part: int | str) -> bool:
@@ -138,8 +159,8 @@ def _received(found: ErrorDetails) -> str:
     return f" is {text if len(text) <= 60 else f'{text[:57]}…'}"
 
 
-def _fields_at(model: type[BaseModel], where: Location) -> list[str]:
-    """Return the field names that may stand at a location below a model."""
+def _model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
+    """Return the section or settings at a location below a model."""
     found: type[BaseModel] | None = model
     inside = False
     for part in where:
@@ -150,7 +171,11 @@ def _fields_at(model: type[BaseModel], where: Location) -> list[str]:
         annotation: Any = fields[str(part)].annotation
         found = model_in(annotation)
         inside = get_origin(annotation) in (dict, list, tuple)
-    return [field.alias or name for name, field in _fields(found)]
+    return found
+
+
+def _names(model: type[BaseModel] | None) -> list[str]:
+    return [field.alias or name for name, field in _fields(model)]
 
 
 def _fields(model: type[BaseModel] | None) -> Iterable[tuple[str, FieldInfo]]:

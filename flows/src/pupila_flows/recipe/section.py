@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -9,3 +12,7 @@ class Section(BaseModel):
     """A part of a recipe: what it does not know is a mistake, and no number is infinite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    former_names: ClassVar[Mapping[str, str]] = {}
+    """As of the settings of plugins, see `pupila.plugin.Config`."""
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}

@@ -28,7 +28,7 @@ def check_operators(operators: Sequence[Operator]) -> None:
         if found:
             raise PupilaError(
                 f"TFLite Micro refuses {found.name} (operator {found.number}): {what}. Quantise "
-                f"the float flatbuffer with `quantize-int8` and `borders: int8`, and export that."
+                f"the float flatbuffer with `quantize-int8` and `io_type: int8`, and export that."
             )
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pupila import Config
 from pupila.training.schedule import Chosen, Schedule
 
-Borders = Literal["float", "int8"]
+IoType = Literal["float", "int8"]
 Correction = Literal["none", "biases", "rounding"]
 
 
-class WithBorders(Config):
-    """What every int8 form can be told."""
+class WithIoType(Config):
+    """Settings of every int8 form."""
 
-    borders: Borders = Field(
+    former_names: ClassVar[Mapping[str, str]] = {"borders": "io_type"}
+
+    io_type: IoType = Field(
         default="float",
         description=(
             "Type of the input and output. float: as before, which browsers need (LiteRT.js takes "
@@ -37,7 +40,7 @@ class Calibrated(Config):
     )
 
 
-class QuantizeInt8(WithBorders, Calibrated):
+class QuantizeInt8(WithIoType, Calibrated):
     """Settings of `quantize-int8`."""
 
     correction: Correction = Field(
@@ -57,13 +60,13 @@ class QuantizeInt4(QuantizeInt8):
     block: Literal[32, 64, 128, 256] | None = Field(
         default=None,
         description="Inputs of a dense layer that share a scale; by default all of an output do. "
-        "With blocks, activations are quantised at run time and the borders are in float.",
+        "With blocks, activations are quantised at run time, and input and output are in float.",
     )
 
     @model_validator(mode="after")
-    def _borders_fit(self) -> Self:
-        if self.block is not None and self.borders != "float":
-            raise ValueError("`block` needs `borders: float`: its kernels quantise at run time")
+    def _io_type_fits(self) -> Self:
+        if self.block is not None and self.io_type != "float":
+            raise ValueError("`block` needs `io_type: float`: its kernels quantise at run time")
         return self
 
 
@@ -79,7 +82,7 @@ class QuantizeMixed(QuantizeInt8):
     )
 
 
-class Qat(WithBorders, Chosen, Schedule):
+class Qat(WithIoType, Chosen, Schedule):
     """Settings of `qat`: a short, gentle training, since the model knows its answers already."""
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")

@@ -20,7 +20,7 @@ from typing import Any
 from pupila import OutputContract
 from pupila.contract import OutputKind
 from pupila.litert.flatbuffer import Operator, import_schema, map_model, operators
-from pupila_quantize.config import Borders
+from pupila_quantize.config import IoType
 from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_model
 from pupila_quantize.graph import scope_of
 
@@ -40,17 +40,17 @@ class Ending:
     """Of the form."""
 
     @classmethod
-    def of(cls, source: Path, output: OutputContract, borders: Borders) -> Ending:
+    def of(cls, source: Path, output: OutputContract, io_type: IoType) -> Ending:
         """Look at the end of a float flatbuffer whose output is of that contract.
 
-        A lone sigmoid stays in int8 where the borders are: no contract has a single logit.
+        A lone sigmoid stays in int8 where input and output are: no contract has a single logit.
         """
         model = map_model(source)
         graph = model.Subgraphs(0)
         last = list(operators(model, graph))[-1]
         if _ACTIVATIONS.get(last.name) != output.kind or not _gives_the_output(graph, last):
             return cls((), False, output)
-        if borders == "float":
+        if io_type == "float":
             return cls((scope_of(graph, last),), False, output)
         if output.kind == "softmax" and _beta(graph, last) == 1:
             return cls((), True, output.model_copy(update={"kind": "logits"}))

@@ -32,7 +32,7 @@ from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
 from pupila_quantize.bridge import split_preprocessing, to_tf_keras
 from pupila_quantize.comparing import Comparison, answers, with_warning
-from pupila_quantize.config import Borders, Qat
+from pupila_quantize.config import IoType, Qat
 from pupila_quantize.ending import with_activation
 from pupila_quantize.graph import float_operators
 from pupila_quantize.qat_training import Trainee, before_activation
@@ -67,8 +67,8 @@ def qat(step: Step[Qat]) -> Product:
     made = _quantised(artifact)
     training, validation = step.split("train"), step.split("validation")
     course = _trained(step, made, training, validation)
-    target, borders = step.output / _MODEL_NAME, step.config.borders
-    content, output = flatbuffer(made.model, artifact.record.output, borders)
+    target, io_type = step.output / _MODEL_NAME, step.config.io_type
+    content, output = flatbuffer(made.model, artifact.record.output, io_type)
     target.write_bytes(repack(content))
     compared = with_warning(Comparison.of(step).with_form(target, output))
     pixels = validation.pixels(artifact.record.input)
@@ -139,26 +139,24 @@ def _validation_targets(step: Step[Qat], images: Dataset) -> NDArray[np.float32]
 def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
     """Digest of all that determines the weights."""
     data = [training.fingerprint, validation.fingerprint]
-    config = step.config.model_dump(exclude={"borders"})
+    config = step.config.model_dump(exclude={"io_type"})
     return digest_json([config, step.seed, data, step.inputs[0].digest])
 
 
-def flatbuffer(
-    model: Any, output: OutputContract, borders: Borders
-) -> tuple[bytes, OutputContract]:
+def flatbuffer(model: Any, output: OutputContract, io_type: IoType) -> tuple[bytes, OutputContract]:
     """Convert a model with fake quantisation; return the file, and what its output means.
 
     What ends the model is as in `pupila_quantize.ending`.
     """
     logits, is_cut = before_activation(model)
-    if not is_cut or (borders == "int8" and output.kind == "sigmoid"):
-        return _converted(model, borders), output
-    if borders == "int8":
-        return _converted(logits, borders), output.model_copy(update={"kind": "logits"})
-    return with_activation(_converted(logits, borders), output.kind), output
+    if not is_cut or (io_type == "int8" and output.kind == "sigmoid"):
+        return _converted(model, io_type), output
+    if io_type == "int8":
+        return _converted(logits, io_type), output.model_copy(update={"kind": "logits"})
+    return with_activation(_converted(logits, io_type), output.kind), output
 
 
-def _converted(model: Any, borders: Borders) -> bytes:
+def _converted(model: Any, io_type: IoType) -> bytes:
     """Convert a model; the batch is one, as LiteRT.js wants it.
 
     Saved are the variables and one function. Saving the model itself takes ten times as long.
@@ -175,7 +173,7 @@ def _converted(model: Any, borders: Borders) -> bytes:
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.answer})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if borders == "int8":
+        if io_type == "int8":
             converter.inference_input_type = converter.inference_output_type = tf.int8
         return converter.convert()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pupila_quantize.config import Borders
+from pupila_quantize.config import IoType
 from pupila_quantize.edge_quantizer import (
     AlgorithmName,
     QuantGranularity,
@@ -48,14 +48,14 @@ def dynamic() -> RecipeManager:
     return rules
 
 
-def int8(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Weights and activations in int8, the input and output too where `borders` says so.
+def int8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
+    """Weights and activations in int8, the input and output too where `io_type` says so.
 
     The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay as they are.
     """
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
-    return _left(rules, borders, in_float)
+    return _left(rules, io_type, in_float)
 
 
 def int8_alone(scope: str) -> RecipeManager:
@@ -65,7 +65,7 @@ def int8_alone(scope: str) -> RecipeManager:
     return rules
 
 
-def int4(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
+def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
     """Int8, but weights in int4 where the kernels take them: convolutions and dense layers.
 
     Scales are of the largest weight. Clipping was tried and left out (ACRIMA, validation accuracy
@@ -76,7 +76,7 @@ def int4(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
     rules = int8("int8")
     for operator in IN_FOUR_BITS:
         rules.add_static_config(_EVERY_TENSOR, operator, activation_num_bits=8, weight_num_bits=4)
-    return _left(rules, borders, in_float)
+    return _left(rules, io_type, in_float)
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
@@ -97,18 +97,18 @@ def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
     return rules
 
 
-def int16x8(borders: Borders, in_float: Iterable[str] = ()) -> RecipeManager:
+def int16x8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
     """Weights in int8, activations in int16, symmetric."""
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=16, weight_num_bits=8)
-    return _left(rules, borders, in_float)
+    return _left(rules, io_type, in_float)
 
 
-def _left(rules: RecipeManager, borders: Borders, in_float: Iterable[str]) -> RecipeManager:
+def _left(rules: RecipeManager, io_type: IoType, in_float: Iterable[str]) -> RecipeManager:
     """Add what stays in float."""
     for scope in in_float:
         _leave(rules, _exactly(scope))
-    if borders == "float":
+    if io_type == "float":
         for end in _ENDS:
             _leave(rules, _EVERY_TENSOR, end)
     return rules

@@ -25,9 +25,9 @@ from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
 from pupila_quantize.comparing import Comparison, with_warning
 from pupila_quantize.config import (
-    Borders,
     Calibrated,
     Correction,
+    IoType,
     QuantizeInt4,
     QuantizeInt8,
     QuantizeMixed,
@@ -54,7 +54,7 @@ _MODEL_NAME = "model.tflite"
 
 _Read = Callable[[Path], str | bytearray]
 """From a file to what the quantiser reads: its name, or its content."""
-_Rules = Callable[[Borders, Sequence[str]], RecipeManager]
+_Rules = Callable[[IoType, Sequence[str]], RecipeManager]
 """From the types of both ends, and the scopes of what stays in float, to what becomes what."""
 
 
@@ -82,8 +82,8 @@ def quantize_dynamic(step: Step[Config]) -> Product:
 def quantize_int8(step: Step[QuantizeInt8]) -> Product:
     """Write the flatbuffer with int8 weights and activations.
 
-    With borders in float the softmax or sigmoid that ends the model stays in float; with borders in
-    int8 the file ends in its logits (see `pupila_quantize.ending`).
+    With `io_type: float` the softmax or sigmoid that ends the model stays in float; with
+    `io_type: int8` the file ends in its logits (see `pupila_quantize.ending`).
 
     `measured` holds how it does beside the float model on the validation images (see
     `pupila_quantize.comparing`), the number of `calibration_images`, what was corrected (see
@@ -95,7 +95,7 @@ def quantize_int8(step: Step[QuantizeInt8]) -> Product:
             there are too few training images.
     """
     config, source = step.config, _float_flatbuffer(step, "quantize-int8")
-    return _calibrated(step, source, rules.int8, config.borders, config.correction)
+    return _calibrated(step, source, rules.int8, config.io_type, config.correction)
 
 
 def quantize_int4(step: Step[QuantizeInt4]) -> Product:
@@ -113,7 +113,7 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
     source = _float_flatbuffer(step, "quantize-int4")
     refuse_without(source, rules.IN_FOUR_BITS, "quantize-int4")
     if block is None:
-        return _calibrated(step, source, rules.int4, step.config.borders, correction)
+        return _calibrated(step, source, rules.int4, step.config.io_type, correction)
     scopes = dense_scopes(source, block)
     if not scopes:
         raise PupilaError(
@@ -161,14 +161,14 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
     config, source = step.config, _float_flatbuffer(step, "quantize-mixed")
     rows, images = _calibration_images(step)
     with _quiet():
-        ranges = measure_ranges(source, rules.int8(config.borders), images, rows, step.progress)
+        ranges = measure_ranges(source, rules.int8(config.io_type), images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, config.correction)
-    ending = Ending.of(source, step.inputs[0].record.output, config.borders)
+    ending = Ending.of(source, step.inputs[0].record.output, config.io_type)
     compared, trial = Comparison.of(step), step.scratch / "trial"
     trial.mkdir(exist_ok=True)
 
     def rule_without(scopes: Iterable[str]) -> RecipeManager:
-        return rules.int8(config.borders, [*ending.in_float, *scopes])
+        return rules.int8(config.io_type, [*ending.in_float, *scopes])
 
     def tried(rule: RecipeManager) -> FloatComparison:
         _rewrite(source, rule, trial, ranges, inputs, ending.read)
@@ -221,13 +221,13 @@ def _calibrated(
     step: Step[Any],
     source: Path,
     rule: _Rules,
-    borders: Borders,
+    io_type: IoType,
     correction: Correction,
     read: _Read | None = None,
 ) -> Product:
     """Write a form that computes in whole numbers."""
-    ending = Ending.of(source, step.inputs[0].record.output, borders)
-    becomes = rule(borders, ending.in_float)
+    ending = Ending.of(source, step.inputs[0].record.output, io_type)
+    becomes = rule(io_type, ending.in_float)
     rows, images = _calibration_images(step)
     with _quiet():
         ranges = measure_ranges(source, becomes, images, rows, step.progress)

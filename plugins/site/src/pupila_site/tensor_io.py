@@ -20,7 +20,7 @@ def check_tensor_io(artifact: Artifact) -> None:
     if other is not None:
         raise PupilaError(
             f"Model {artifact.digest[:12]!r} takes or gives {other.name}, and browsers "
-            f"run models with float32 at both ends only. Quantise it with `borders: float`: what "
+            f"run models with float32 at both ends only. Quantise it with `io_type: float`: what "
             f"is inside stays as it is."
         )
     batch = inputs[0].shape[0]

@@ -28,7 +28,7 @@ _MODEL = "/model"
 
 _ADVICE = {
     "Element type": "LiteRT.js takes only float32 at the two ends of a model: quantise it with "
-    "`borders: float`.",
+    "`io_type: float`.",
     "input has shape": "Export the model again, for one image at a time.",
     "is not to be had": "Name another runtime, or try it where there is one.",
 }

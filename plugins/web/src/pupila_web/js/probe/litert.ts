@@ -46,7 +46,7 @@ type Told = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
 
 function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
   const shape = [1, ...size, 3];
-  refuseOtherBorders(model, shape);
+  refuseOtherTensors(model, shape);
   let image: Tensor | undefined;
   return {
     version: `LiteRT.js ${version}`,
@@ -67,11 +67,11 @@ function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
   };
 }
 
-function refuseOtherBorders(model: CompiledModel, shape: readonly number[]): void {
-  const borders = [...model.getInputDetails(), ...model.getOutputDetails()];
-  const other = borders.find((border) => border.dtype !== 'float32');
+function refuseOtherTensors(model: CompiledModel, shape: readonly number[]): void {
+  const tensors = [...model.getInputDetails(), ...model.getOutputDetails()];
+  const other = tensors.find(({ dtype }) => dtype !== 'float32');
   if (other) throw new Error(`Element type ${other.dtype.toUpperCase()} is not supported.`);
-  const [input] = borders;
+  const [input] = tensors;
   if (String(input?.shape) !== String(shape))
     throw new Error(`its input has shape [${input?.shape}], but [${shape}] is expected`);
 }
