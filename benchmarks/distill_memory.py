@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from pupila.memory import peak_memory_bytes
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import draw_images, read_images, run_step, step_for
 

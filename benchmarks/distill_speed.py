@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pupila import Artifact, Dataset, InputContract, OutputContract, Predictions, Product, installed
+from pupila import Artifact, Dataset, InputSpec, OutputSpec, Predictions, StepResult, installed
 from pupila.artifact import Origin
 from pupila.intervals import proportion
 from pupila.keras_files import load
@@ -55,7 +55,7 @@ TEACHERS = (
     "efficientnet_lite0_seed2.keras",
     "squeezenet.keras",
 )
-INPUT = InputContract(height=224, width=224)
+INPUT = InputSpec(height=224, width=224)
 SEED = 1
 
 
@@ -132,8 +132,8 @@ def read_teacher(source: Path, folder: Path) -> Artifact:
     """Bring the model file into a store, as a recipe does."""
     store, loader = Store(folder / "store"), installed().loader(source)
     with store.draft() as draft:
-        output = OutputContract(kind="softmax", classes=CLASSES)
-        product: Product = loader.load()(source, output, draft)
+        output = OutputSpec(kind="softmax", classes=CLASSES)
+        product: StepResult = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
         return store.add(draft, **vars(product), origin=origin)
 

@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Artifact, Dataset, InputContract, installed, keras_files
-from pupila.judge import cpu_name
+from pupila import Artifact, Dataset, InputSpec, installed, keras_files
+from pupila.evaluator import cpu_name
 from pupila.predictions import open_model
 from pupila.store import Store
 from pupila.testing import CLASSES, draw_images, read_images, run_step, store_model
 
 MODELS = ("VGG19", "ResNet50", "InceptionV3", "Xception", "MobileNetV2")
-SIZE = InputContract(height=224, width=224)
+SIZE = InputSpec(height=224, width=224)
 THREADS = (1, 2)
 RUNS = 3
 """Of each form, in each round."""

@@ -33,13 +33,13 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Artifact, Dataset, InputContract, OutputContract, keras_files
+from pupila import Artifact, Dataset, InputSpec, OutputSpec, keras_files
 from pupila.artifact import Origin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import draw_images, read_images, step_for
 
-SIZE = InputContract(height=224, width=224)
+SIZE = InputSpec(height=224, width=224)
 CLASSES = tuple(f"class-{number:04}" for number in range(1000))
 VARIANTS = (
     ("export-tflite", "keras"),
@@ -143,7 +143,7 @@ def _run(plugin_name: str, given: str, folder: Path, images: int) -> dict[str, A
 def _fields(plugin: str) -> dict[str, Any]:
     return {
         "input": SIZE,
-        "output": OutputContract(kind="softmax", classes=CLASSES),
+        "output": OutputSpec(kind="softmax", classes=CLASSES),
         "origin": Origin(plugin=plugin, distribution="benchmark", version="0"),
     }
 

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pupila import Artifact, Dataset, InputContract, OutputContract, Predictions, Product, installed
+from pupila import Artifact, Dataset, InputSpec, OutputSpec, Predictions, StepResult, installed
 from pupila.artifact import Origin
 from pupila.intervals import proportion
 from pupila.keras_files import load
@@ -110,8 +110,8 @@ def read_teacher(source: Path, folder: Path) -> Artifact:
     """Bring the model file into a store, as a recipe does."""
     store, loader = Store(folder / "store"), installed().loader(source)
     with store.draft() as draft:
-        output = OutputContract(kind="softmax", classes=CLASSES)
-        product: Product = loader.load()(source, output, draft)
+        output = OutputSpec(kind="softmax", classes=CLASSES)
+        product: StepResult = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
         return store.add(draft, **vars(product), origin=origin)
 
@@ -152,7 +152,7 @@ def compare_speed(
 
 def run_search(
     config: Search, dataset: Dataset, teachers: list[Artifact], folder: Path, seed: int
-) -> Product:
+) -> StepResult:
     """Search in a folder of its own; the teachers' answers are kept for the next."""
     place = folder / f"{config.strategy}-{seed}"
     kept = Predictions(folder / "predictions")
@@ -227,7 +227,7 @@ class Live:
             rule.apply_gradients(zip(gradients, student.trainable_variables, strict=True))
 
         rule.build(student.trainable_variables)
-        side = (None, *InputContract(height=config.size, width=config.size).shape)
+        side = (None, *InputSpec(height=config.size, width=config.size).shape)
         signature = [tf.TensorSpec(side, tf.float32), tf.TensorSpec((None, len(CLASSES)))]
         self._compiled = tf.function(step, input_signature=signature)
 
@@ -258,7 +258,7 @@ def compare_quality(
             )
 
 
-def result_of(product: Product) -> SearchResult:
+def result_of(product: StepResult) -> SearchResult:
     """Return what a search measured."""
     found = product.measured.read(SearchResult)
     if found is None:
@@ -266,7 +266,7 @@ def result_of(product: Product) -> SearchResult:
     return found
 
 
-def test_accuracy(path: Path, test: Dataset, input: InputContract) -> str:
+def test_accuracy(path: Path, test: Dataset, input: InputSpec) -> str:
     """Say the accuracy on the test images with its interval."""
     model = keras.saving.load_model(path, compile=False)
     pixels = np.asarray(test.pixels(input), np.float32)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pupila.noninferiority import (
     LEVEL,
-    PairedAreas,
+    PairedAuc,
     critical_score,
     images_needed,
     power,
@@ -181,7 +181,7 @@ def _areas_passed(case: Areas, loss: float) -> tuple[float, float]:
         first, second = (np.stack([each, -each], axis=1) for each in scores.T)
         ways = (patients, None) if case.a_patient > 1 else (None,)
         for place, clusters in enumerate(ways):
-            areas = PairedAreas.of(first, second, labels, [0], clusters)
+            areas = PairedAuc.of(first, second, labels, [0], clusters)
             passed[place] += areas.p_value(-case.margin) <= LEVEL
     return float(passed[0]) / SLOW_RUNS, float(passed[1]) / SLOW_RUNS
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from pupila.hookspecs import Hooks
 from pupila.plugin import Loader, Runner, Shift, StepPlugin, Student
-from pupila.registry import PluginRegistry, installed
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.recipe.schema import Recipe, model_in
 
 PAGE = Path(__file__).with_name("reference.md")

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from pupila import OutputContract, PupilaError, installed
+from pupila import OutputSpec, PupilaError, installed
 from pupila.artifact import Origin
 from pupila.predictions import open_model
 from pupila.store import Store, read_artifact
@@ -41,7 +41,7 @@ def ignore(done: int, total: int, what: str) -> None:
 
 def model(path: Path, scratch: Path) -> None:
     """Import a teacher's file."""
-    store, output = Store(scratch / "store"), OutputContract(kind="softmax", classes=CLASSES)
+    store, output = Store(scratch / "store"), OutputSpec(kind="softmax", classes=CLASSES)
     loader = installed().loader(path)
     with store.draft() as folder:
         product = loader.load()(path, output, folder)

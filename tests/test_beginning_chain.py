@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import Artifact, Dataset, InputContract, installed
+from pupila import Artifact, Dataset, InputSpec, installed
 from pupila.keras_files import import_keras
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
@@ -34,7 +34,7 @@ def trained_teacher(images: Dataset) -> Any:
     model = keras.Model(image, answer)
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     chosen = images.select("train")
-    pixels = np.asarray(chosen.pixels(InputContract(height=32, width=32)), np.float32)
+    pixels = np.asarray(chosen.pixels(InputSpec(height=32, width=32)), np.float32)
     model.fit(pixels, chosen.labels, epochs=40, verbose=0)
     return model
 
@@ -55,7 +55,7 @@ def test_a_beginning_is_pruned_exported_and_quantised(tmp_path: Path) -> None:
     student = {"from": "teacher", "until": "add", "head": 16}
     training = {"epochs": 2, "batch_size": 8, "augmentation": {"views": 2}}
     pupil = run("distill", teacher, student=student, size=48, **training)
-    assert pupil.record.input == InputContract(height=48, width=48)
+    assert pupil.record.input == InputSpec(height=48, width=48)
     pruned = run("prune-filters", pupil)
     assert (pruned.record.parameters or 0) < (pupil.record.parameters or 0)
     flat = run("quantize-int8", run("export-tflite", pruned))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pupila.plugin import StepPlugin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.testing import draw_images
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.reading import read_plan

@@ -14,9 +14,9 @@ import pytest
 
 from pupila import Artifact, PupilaError
 from pupila.artifact import Threshold
-from pupila.contract import InputContract
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
+from pupila.spec import InputSpec
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, keras_artifact, read_images, run_step
 from pupila.views import AS_IS
@@ -95,7 +95,7 @@ def result(folder: Path, gate: Artifact) -> RunResult:
     except PupilaError as error:
         pytest.skip(str(error))
     big = keras_artifact(
-        Store(folder / "elsewhere" / "store"), input=InputContract(height=32, width=32)
+        Store(folder / "elsewhere" / "store"), input=InputSpec(height=32, width=32)
     )
     text = RECIPE.replace("BIG", str(big.path)).replace("GATE", str(gate.path))
     (folder / "recipe.yaml").write_text(text)

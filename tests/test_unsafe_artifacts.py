@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pupila import Artifact, InputContract, OutputContract, PupilaError, Runner, installed
+from pupila import Artifact, InputSpec, OutputSpec, PupilaError, Runner, installed
 from pupila.artifact import Origin
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila.predictions import open_model
@@ -35,7 +35,7 @@ OPENS: dict[str, str] = {
     "plugins/keras/src/pupila_keras/legacy.py": "called by these two, after their checks",
     "plugins/keras/src/pupila_keras/runners.py": "a runner",
     "plugins/keras/src/pupila_keras/savedmodel.py": "checks before it opens",
-    "plugins/micro/src/pupila_micro/attempt.py": "for the runner, and for what the exporter wrote",
+    "plugins/micro/src/pupila_micro/probe_arena.py": "for the runner and the exporter",
     "plugins/micro/src/pupila_micro/comparison.py": "the input of a step",
     "plugins/micro/src/pupila_micro/runner.py": "a runner",
     "plugins/prune/src/pupila_prune/rounds.py": "what the step itself wrote",
@@ -131,8 +131,8 @@ def artifact_of(write: Write, tmp_path: Path) -> Artifact:
         return store.add(
             folder,
             format=write.__name__,
-            input=InputContract(height=4, width=4),
-            output=OutputContract(kind="softmax", classes=("ill", "well")),
+            input=InputSpec(height=4, width=4),
+            output=OutputSpec(kind="softmax", classes=("ill", "well")),
             origin=Origin(plugin="x", distribution="x", version="0"),
         )
 

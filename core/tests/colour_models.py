@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store
 
 CLASSES = ("square", "triangle")
@@ -32,7 +32,7 @@ def pupila_runners():
             summary="Where it runs otherwise",
             implementation=f"{__name__}:{name.capitalize()}",
             format="colour",
-            judges=False,
+            primary=False,
         )
 
 
@@ -117,8 +117,8 @@ def model(
         return store.add(
             folder,
             format="colour",
-            input=InputContract(height=16, width=16),
-            output=OutputContract(kind="softmax", classes=classes),
+            input=InputSpec(height=16, width=16),
+            output=OutputSpec(kind="softmax", classes=classes),
             origin=Origin(plugin="colour", distribution="judge-test", version="1"),
             parameters=6,
             macs=6,

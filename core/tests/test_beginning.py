@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import InputContract, PupilaError
+from pupila import InputSpec, PupilaError
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import Calls
 from pupila.testing.nested import (
@@ -63,7 +63,7 @@ def listed(model: Any) -> list[str]:
 
 def student(model: Any, layer: str, side: int = 32, head: int = 8, keep_norms: bool = True) -> Any:
     cuts = Cuts(model, head, 2)
-    contract = InputContract(height=side, width=side)
+    contract = InputSpec(height=side, width=side)
     return cuts.student(cuts.behind(layer), contract, 2, head, keep_norms=keep_norms)
 
 
@@ -150,7 +150,7 @@ def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
 
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
-    cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
+    cuts, contract = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
     made = cuts.student(cuts.behind("last"), contract, 2, 0, keep_norms=keep_norms, frozen="add")
     before = {weight.path: np.array(weight) for weight in made.weights}
     made.compile("sgd", "mse", jit_compile=False)
@@ -160,7 +160,7 @@ def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
 
 
 def test_a_layer_behind_the_cut_cannot_be_frozen() -> None:
-    cuts, contract = Cuts(residual(), 0, 2), InputContract(height=32, width=32)
+    cuts, contract = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
     with pytest.raises(PupilaError, match="no layer 'last' to be frozen up to"):
         cuts.student(cuts.behind("add"), contract, 2, 0, keep_norms=True, frozen="last")
 

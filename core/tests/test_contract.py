@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, OutputContract
+from pupila import InputSpec, OutputSpec
 
 TWO, THREE = ("ill", "well"), ("red", "green", "blue")
 
 
 def test_the_input_is_one_rgb_image() -> None:
-    assert InputContract(height=20, width=30).shape == (20, 30, 3)
+    assert InputSpec(height=20, width=30).shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 10), (10, 0), (-1, 10)])
 def test_an_image_without_pixels_is_refused(height: int, width: int) -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
-        InputContract(height=height, width=width)
+        InputSpec(height=height, width=width)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_an_image_without_pixels_is_refused(height: int, width: int) -> None:
 def test_the_kind_says_how_many_columns_there_are(
     kind: Any, classes: tuple[str, ...], columns: int
 ) -> None:
-    assert OutputContract(kind=kind, classes=classes).columns == columns
+    assert OutputSpec(kind=kind, classes=classes).columns == columns
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_the_kind_says_how_many_columns_there_are(
 def test_raw_outputs_become_probabilities(
     kind: Any, outputs: list[list[float]], probabilities: list[list[float]]
 ) -> None:
-    contract = OutputContract(kind=kind, classes=TWO)
+    contract = OutputSpec(kind=kind, classes=TWO)
     found = contract.probabilities(np.array(outputs, np.float32))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, probabilities, rtol=1e-6)
@@ -51,28 +51,28 @@ def test_raw_outputs_become_probabilities(
 
 @pytest.mark.parametrize("kind", ["softmax", "logits", "sigmoid"])
 def test_no_image_has_no_probabilities(kind: Any) -> None:
-    contract = OutputContract(kind=kind, classes=TWO)
+    contract = OutputSpec(kind=kind, classes=TWO)
     assert contract.probabilities(np.empty((0, contract.columns), np.float32)).shape == (0, 2)
 
 
 def test_one_class_is_no_choice() -> None:
     with pytest.raises(ValidationError, match="at least 2 items"):
-        OutputContract(kind="softmax", classes=("ill",))
+        OutputSpec(kind="softmax", classes=("ill",))
 
 
 def test_a_sigmoid_chooses_between_two_classes() -> None:
     with pytest.raises(ValidationError, match="a sigmoid tells two classes apart"):
-        OutputContract(kind="sigmoid", classes=THREE)
+        OutputSpec(kind="sigmoid", classes=THREE)
 
 
 def test_two_classes_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="named twice"):
-        OutputContract(kind="softmax", classes=("ill", "ill"))
+        OutputSpec(kind="softmax", classes=("ill", "ill"))
 
 
-SOFTMAX = OutputContract(kind="softmax", classes=("a", "b", "c"))
-SIGMOID = OutputContract(kind="sigmoid", classes=("a", "b"))
-LOGITS = OutputContract(kind="logits", classes=("a", "b"))
+SOFTMAX = OutputSpec(kind="softmax", classes=("a", "b", "c"))
+SIGMOID = OutputSpec(kind="sigmoid", classes=("a", "b"))
+LOGITS = OutputSpec(kind="logits", classes=("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ LOGITS = OutputContract(kind="logits", classes=("a", "b"))
     ],
 )
 def test_outputs_that_break_the_contract_are_told_apart_from_rounded_ones(
-    contract: OutputContract, row: list[float], words: str | None
+    contract: OutputSpec, row: list[float], words: str | None
 ):
     found = contract.misfit(np.array([row], np.float32), 1)
     assert found is None if words is None else words in str(found)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, Field
 
-from pupila import Config, Exporter, Product, Runner, Technique, hookimpl
+from pupila import Config, Exporter, StepResult, Runner, Technique, hookimpl
 from pupila.measured import Measured, PluginWarning
 
 COUNTER = itertools.count()
@@ -83,7 +83,7 @@ def pupila_runners():
 def write(step, factor=1.0, **changes):
     weights = np.load(step.inputs[0].path / "model.npy")
     np.save(step.output / "model.npy", weights * factor)
-    return Product.like(step.inputs[0], format="colour", **changes)
+    return StepResult.like(step.inputs[0], format="colour", **changes)
 
 
 def scale(step):
@@ -175,7 +175,7 @@ def pupila_techniques():
 CONTRACTS = """
 import numpy as np
 
-from pupila import InputContract, OutputContract
+from pupila import InputSpec, OutputSpec
 from pupila.artifact import Origin
 from pupila.testing import ExporterContract, TechniqueContract
 
@@ -186,8 +186,8 @@ def colour_model(store):
         return store.add(
             folder,
             format="colour",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("square", "triangle")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("square", "triangle")),
             origin=Origin(plugin="colour", distribution="colour", version="1"),
         )
 

@@ -15,16 +15,16 @@ import pytest
 from pupila import manifest
 from pupila.arrays import is_whole, read_archive, write_rows
 from pupila.artifact import TIMINGS_NAME, Artifact, Origin
-from pupila.contract import OutputContract
 from pupila.damage import read_json
 from pupila.measured import Measured
+from pupila.spec import OutputSpec
 from pupila.store import Store
 from pupila.testing import INPUT, draw_images, ignore_progress, read_images
 
 FIELDS: dict[str, Any] = {
     "format": "keras",
     "input": INPUT,
-    "output": OutputContract(kind="softmax", classes=("a", "b")),
+    "output": OutputSpec(kind="softmax", classes=("a", "b")),
     "origin": Origin(plugin="tiny", distribution="tiny", version="1"),
 }
 Spoil = Callable[[bytes], bytes]

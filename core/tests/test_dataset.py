@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pupila import Dataset, InputContract, PupilaError, manifest
+from pupila import Dataset, InputSpec, PupilaError, manifest
 
-CONTRACT = InputContract(height=8, width=6)
+CONTRACT = InputSpec(height=8, width=6)
 
 
 def draw(path: Path, seed: int) -> None:

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from pupila.chance import check_chance
-from pupila.contract import OutputContract
 from pupila.errors import PupilaError, few, joined, no_class
 from pupila.metrics import checked
+from pupila.spec import OutputSpec
 
 CLASSES = tuple(f"class {number}" for number in range(5_000))
 SHORT = 1_000
@@ -24,13 +24,13 @@ def test_long_lists_end_early():
 
 
 def test_messages_about_thousands_of_classes_are_short():
-    contract = OutputContract(kind="softmax", classes=CLASSES)
+    contract = OutputSpec(kind="softmax", classes=CLASSES)
     told = [
         no_class("positive", "clas 7", CLASSES),
         contract.misfit(np.zeros((1, 1), np.float32), 1) or "",
     ]
     with pytest.raises(ValidationError, match="two classes") as refused:
-        OutputContract(kind="sigmoid", classes=CLASSES)
+        OutputSpec(kind="sigmoid", classes=CLASSES)
     told.append(refused.value.errors()[0]["msg"])
     for labels in ([7_000], [-1]):
         with pytest.raises(PupilaError) as outside:

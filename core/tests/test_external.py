@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pupila.dataset import UNLABELLED, Dataset
-from pupila.external import PARTED, ExternalEvaluation, judge_external
+from pupila.external import PARTED, ExternalEvaluation, evaluate_external
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours, read_images
@@ -35,7 +35,7 @@ def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path)
     bare = Dataset(without, data.classes, data.cache)
 
     def judged(images: Dataset, validation: Dataset | None = None) -> ExternalEvaluation:
-        return judge_external(
+        return evaluate_external(
             pupil,
             images,
             positive="red",

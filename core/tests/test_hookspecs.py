@@ -16,7 +16,7 @@ import pupila.testing
 from pupila import keras_files
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.plugin import Technique
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import keras_artifact, plugin_installed, run_step, write_distribution
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.images import decode, resize
+from pupila.spec import InputSpec
 
 ORIENTATION = 0x0112
 
@@ -143,7 +143,7 @@ def test_a_large_16_bit_image_is_scaled_in_bands_without_a_seam(tmp_path: Path) 
 def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::8] = 255
-    small = resize(Image.fromarray(stripes), InputContract(height=8, width=8))
+    small = resize(Image.fromarray(stripes), InputSpec(height=8, width=8))
     assert small.shape == (8, 8, 3)
     np.testing.assert_allclose(small.mean(), 255 / 8, atol=1.5)
     assert np.ptp(small) < 80  # the nearest four pixels alone would give 0 or more than 100
@@ -151,7 +151,5 @@ def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:
 
 def test_resize_gives_rows_first_and_leaves_a_fitting_image_alone() -> None:
     image = Image.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3))
-    assert resize(image, InputContract(height=6, width=3)).shape == (6, 3, 3)
-    np.testing.assert_array_equal(
-        resize(image, InputContract(height=4, width=5)), np.asarray(image)
-    )
+    assert resize(image, InputSpec(height=6, width=3)).shape == (6, 3, 3)
+    np.testing.assert_array_equal(resize(image, InputSpec(height=4, width=5)), np.asarray(image))

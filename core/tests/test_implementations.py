@@ -10,7 +10,7 @@ import pytest
 
 from pupila.implementations import implementation_fault
 from pupila.plugin import Plugin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 
 MODULE = """
 raise RuntimeError("imported")

@@ -66,7 +66,7 @@ def operator_code(builtin: int, deprecated: int, custom: str | None = None) -> A
     return made
 
 
-def packed(graphs: Sequence[Any], codes: Sequence[Any]) -> bytes:
+def pack_targets(graphs: Sequence[Any], codes: Sequence[Any]) -> bytes:
     model = schema.ModelT()
     model.version, model.buffers = 3, [schema.BufferT()]
     model.subgraphs, model.operatorCodes = list(graphs), list(codes)
@@ -91,7 +91,7 @@ def flattening(kind: str, quantization: Quantization) -> bytes:
         step.builtinOptions = schema.ReshapeOptionsT()
         step.builtinOptions.newShape = list(shape)
     made = graph([tensor(shape, kind, quantization) for shape in shapes], steps, [2])
-    return packed([made], [operator_code(RESHAPE, RESHAPE)])
+    return pack_targets([made], [operator_code(RESHAPE, RESHAPE)])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_operators_are_read_in_order_with_the_tensors_that_they_take():
         operator_code(CUSTOM, CUSTOM, "TheirOwn"),
         operator_code(CUMSUM, 127),
     ]
-    model = parse_model(packed([main, other], codes))
+    model = parse_model(pack_targets([main, other], codes))
     first, second = subgraphs(model)
     assert list(operators(model, first)) == [
         Operator(0, "RESHAPE", None, (0, ABSENT, 2), (1,)),
@@ -241,6 +241,6 @@ def test_a_model_with_tensors_of_impossible_shapes_is_refused(
     shape: list[int], error: type[Exception], words: str
 ):
     made = graph([tensor(shape, "FLOAT32", None)], [], [0])
-    model = packed([made], [operator_code(RESHAPE, RESHAPE)])
+    model = pack_targets([made], [operator_code(RESHAPE, RESHAPE)])
     with pytest.raises(error, match=words):
         check_model(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pupila.training.loss import accuracy, distillation_loss, keras, label_loss
-from pupila.training.targets import one_hot, packed, softened_mean
+from pupila.training.targets import one_hot, pack_targets, softened_mean
 
 LABELS = one_hot(np.array([0, 1]), 2)
 TEACHER = np.array([[0.9, 0.1], [0.3, 0.7]], np.float32)
@@ -35,7 +35,7 @@ def by_hand(alpha, temperature, labels=LABELS, logits=STUDENT):
 
 
 def targets(labels=LABELS, temperature=1.0):
-    return packed(labels, softened_mean([TEACHER], [1], temperature))
+    return pack_targets(labels, softened_mean([TEACHER], [1], temperature))
 
 
 def value(alpha, temperature, logits=STUDENT, labels=LABELS):
@@ -119,12 +119,12 @@ def test_labels_alone_have_no_gradient_where_there_are_none():
 
 def test_a_teacher_that_is_wholly_sure_gives_a_finite_loss():
     sure = softened_mean([np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)], [1], 1.0)
-    loss = distillation_loss(0.0, 1.0)(packed(LABELS, sure), STUDENT)
+    loss = distillation_loss(0.0, 1.0)(pack_targets(LABELS, sure), STUDENT)
     assert np.isfinite(np.asarray(loss)).all()
 
 
 def test_columns_behind_those_of_the_teacher_are_not_read():
-    more = packed(targets(temperature=4.0), np.full((2, 3), np.nan, np.float32))
+    more = pack_targets(targets(temperature=4.0), np.full((2, 3), np.nan, np.float32))
     found = np.asarray(distillation_loss(0.1, 4.0)(more, STUDENT))
     assert found == pytest.approx(by_hand(0.1, 4.0), rel=1e-4)
 
@@ -133,11 +133,11 @@ def test_columns_behind_those_of_the_teacher_are_not_read():
     ("told", "outputs", "expected"),
     [
         (LABELS, STUDENT, [1, 0]),
-        (packed(LABELS, TEACHER), STUDENT, [1, 0]),
-        (packed(LABELS, TEACHER[::-1]), packed(STUDENT, TEACHER), [1, 0]),
-        (packed(UNLABELLED, TEACHER), STUDENT, [1, 0]),
-        (packed(UNLABELLED, TEACHER[::-1]), STUDENT, [0, 1]),
-        (packed(PARTLY, TEACHER[::-1]), STUDENT, [1, 0]),
+        (pack_targets(LABELS, TEACHER), STUDENT, [1, 0]),
+        (pack_targets(LABELS, TEACHER[::-1]), pack_targets(STUDENT, TEACHER), [1, 0]),
+        (pack_targets(UNLABELLED, TEACHER), STUDENT, [1, 0]),
+        (pack_targets(UNLABELLED, TEACHER[::-1]), STUDENT, [0, 1]),
+        (pack_targets(PARTLY, TEACHER[::-1]), STUDENT, [1, 0]),
     ],
 )
 def test_accuracy_reads_the_labels_or_else_the_teacher_whatever_is_packed(told, outputs, expected):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from pupila import InputContract, OutputContract, Product
+from pupila import InputSpec, OutputSpec, StepResult
 from pupila.artifact import Artifact, Origin, Record
 from pupila.evaluation import Estimate, OperatingPoint
 from pupila.measured import (
@@ -67,8 +67,8 @@ def record(measured: Any) -> Record:
     return Record(
         format="keras",
         files={"model.keras": "0" * 64},
-        input=InputContract(height=8, width=8),
-        output=OutputContract(kind="softmax", classes=("a", "b")),
+        input=InputSpec(height=8, width=8),
+        output=OutputSpec(kind="softmax", classes=("a", "b")),
         origin=Origin(plugin="prune", distribution="d", version="1"),
         measured=measured,
     )
@@ -139,7 +139,7 @@ def test_a_plain_mapping_becomes_measured_where_it_is_stored():
 
 def test_a_product_has_measured_nothing_unless_it_says_so():
     model = Artifact(Path("model"), "0" * 64, record(Measured(CURVE)))
-    product = Product.like(model, format="tflite")
+    product = StepResult.like(model, format="tflite")
     assert product.measured == Measured() == {}
 
 

@@ -11,7 +11,7 @@ from pupila.errors import PupilaError
 from pupila.noninferiority import (
     LEVEL,
     POWER,
-    PairedAreas,
+    PairedAuc,
     area_reach,
     check_limit,
     compare_areas,
@@ -260,7 +260,7 @@ def test_areas_at_the_margin_seldom_pass(
 ):
     random, runs, margin = np.random.default_rng(11), 250, areas[1] - areas[0]
     passed = sum(
-        PairedAreas.of(*binormal(random, areas, images, correlation), [0]).p_value(-margin) <= LEVEL
+        PairedAuc.of(*binormal(random, areas, images, correlation), [0]).p_value(-margin) <= LEVEL
         for _ in range(runs)
     )
     assert passed / runs <= LEVEL + 2 * np.sqrt(LEVEL / runs)
@@ -274,7 +274,7 @@ def test_a_loss_that_comes_from_few_images_seldom_passes_for_none(images: int, m
         _, reference, labels = binormal(random, (0.97, 0.97), images, 0.5)
         new = reference.copy()
         new[(labels == 0) & (random.random(images) < margin / 0.97)] = [0, 1]
-        passed += PairedAreas.of(new, reference, labels, [0]).p_value(-margin) <= LEVEL
+        passed += PairedAuc.of(new, reference, labels, [0]).p_value(-margin) <= LEVEL
     assert passed / runs <= LEVEL + 2 * np.sqrt(LEVEL / runs)
 
 

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila.artifact import Artifact, Origin, Record, Threshold
-from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation, OpenSet
-from pupila.openset import KEPT, OpenSetImages, judge_open_set
+from pupila.openset import KEPT, OpenSetImages, evaluate_open_set
 from pupila.predictions import Predictions
+from pupila.spec import InputSpec, OutputSpec
 from pupila.testing import ignore_progress
 
 CLASSES = ("eye", "other")
@@ -74,8 +74,8 @@ def gate(threshold: Threshold | None = None) -> Artifact:
     record = Record(
         format="told",
         files={},
-        input=InputContract(height=8, width=8),
-        output=OutputContract(kind="softmax", classes=CLASSES),
+        input=InputSpec(height=8, width=8),
+        output=OutputSpec(kind="softmax", classes=CLASSES),
         origin=Origin(plugin="told", distribution="test", version="1"),
         threshold=threshold,
     )
@@ -88,7 +88,7 @@ def judged(
     corrupted: Dataset | None = None,
     threshold: Threshold | None = None,
 ) -> OpenSet:
-    return judge_open_set(
+    return evaluate_open_set(
         gate(threshold),
         data,
         OpenSetImages("eye", near, corrupted),

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from pupila import predictions as module
 from pupila.arrays import Rows
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract, OutputKind
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
+from pupila.spec import InputSpec, OutputKind, OutputSpec
 from pupila.store import Store
 from pupila.testing import CLASSES, draw_images, ignore_progress, plugin_installed, read_images
 from pupila.views import AS_IS, Augmentation
 
-INPUT = InputContract(height=16, width=16)
+INPUT = InputSpec(height=16, width=16)
 COUNTING_RUNNER = '''
 """Logits by mean colour; each opening, and each image, leaves a line in `log.txt`."""
 from pathlib import Path
@@ -98,7 +98,7 @@ def model(
     kind: OutputKind = "logits",
     seed: int = 0,
 ) -> Artifact:
-    output = OutputContract(kind=kind, classes=classes)
+    output = OutputSpec(kind=kind, classes=classes)
     store = Store(tmp_path / "store")
     with store.draft() as folder:
         np.save(folder / "model.npy", np.random.default_rng(seed).normal(0, 0.02, (3, 2)))

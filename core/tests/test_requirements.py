@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.requirements import requirements, versions
 from pupila.scanning import scan
 from pupila.store import Store

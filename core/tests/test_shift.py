@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
 from pupila.testing import plugin_installed
 

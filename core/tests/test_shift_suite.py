@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from pupila.artifact import Artifact
-from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.fidelity import correlation, logits_of
 from pupila.images import resize
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.shift import FAMILIES, SEVERITIES, alter
 from pupila.shift.figures import ShiftFigures
 from pupila.shift_suite import Cell, Suite, judge_shift, pictures
+from pupila.spec import InputSpec
 from pupila.store import Store
 from pupila.testing import (
     CLASSES,
@@ -135,7 +135,7 @@ def test_images_are_drawn_evenly_from_the_classes_and_for_each_family_by_itself(
 
 def test_pictures_come_some_at_a_time_however_many_there_are(dataset: Dataset, teacher: Artifact):
     rows = np.arange(150) % len(dataset)
-    size, target = teacher.record.input, InputContract(height=24, width=20)
+    size, target = teacher.record.input, InputSpec(height=24, width=20)
     cells = [
         Cell(name, "middle", rows[:count], (1,)) for name, count in (("hue", 150), ("blur", 7))
     ]

@@ -12,9 +12,9 @@ import pytest
 
 from pupila import layout, manifest
 from pupila.artifact import RECORD_NAME, TIMINGS_NAME, Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store, read_artifact
 from pupila.testing import draw_images, ignore_progress
 
@@ -106,8 +106,8 @@ def test_an_artifact_with_an_endless_name_or_a_pipe_for_times_is_read_or_refused
         made = store.add(
             draft,
             format="keras",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("a", "b")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("a", "b")),
             origin=Origin(plugin="x", distribution="x", version="0"),
         )
     folder = tmp_path / "copy"

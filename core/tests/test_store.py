@@ -16,15 +16,15 @@ import pytest
 from pydantic import ValidationError
 
 from pupila.artifact import RECORD_NAME, Artifact, Origin, Record, Threshold
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.measured import Measured
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store, digest_of, write_atomically
 
 FIELDS: dict[str, Any] = {
     "format": "keras",
-    "input": InputContract(height=8, width=8),
-    "output": OutputContract(kind="softmax", classes=("a", "b")),
+    "input": InputSpec(height=8, width=8),
+    "output": OutputSpec(kind="softmax", classes=("a", "b")),
     "origin": Origin(plugin="tiny", distribution="tiny", version="1", config={"sizes": (1, 2)}),
 }
 
@@ -95,7 +95,7 @@ def test_the_same_content_has_the_same_digest_in_any_store(store: Store, tmp_pat
         ({"other.keras": b"weights"}, {}),
         ({"model.keras": b"weights"}, {"parameters": 7}),
         ({"model.keras": b"weights"}, {"measured": {"loss": 0.5}}),
-        ({"model.keras": b"weights"}, {"input": InputContract(height=8, width=9)}),
+        ({"model.keras": b"weights"}, {"input": InputSpec(height=8, width=9)}),
     ],
 )
 def test_any_difference_is_another_digest(
@@ -204,7 +204,7 @@ WRITER = """
 import itertools, sys
 from pathlib import Path
 from pupila.artifact import Origin
-from pupila.contract import InputContract, OutputContract
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store
 
 store = Store(Path(sys.argv[1]))
@@ -216,8 +216,8 @@ for number in itertools.count():
         made = store.add(
             folder,
             format="keras",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("a", "b")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("a", "b")),
             origin=Origin(plugin="tiny", distribution="tiny", version=sys.argv[2], seed=number),
         )
     print("stored", flush=True)

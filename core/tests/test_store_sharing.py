@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store
 
 
@@ -25,8 +25,8 @@ def add(store: Store, files: dict[str, bytes]) -> Artifact:
         return store.add(
             folder,
             format="site",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("a", "b")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("a", "b")),
             origin=Origin(plugin="site", distribution="tiny", version="1"),
         )
 

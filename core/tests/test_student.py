@@ -6,9 +6,9 @@ from collections.abc import Generator
 
 import pytest
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import InputSpec
 from pupila.testing import plugin_installed
 from pupila.training.student import build_student
 
@@ -92,7 +92,7 @@ def students(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
 
 
 def test_a_student_that_keeps_its_promise_is_built():
-    model = build_student(installed().student("odd-good"), InputContract(height=8, width=9), 3)
+    model = build_student(installed().student("odd-good"), InputSpec(height=8, width=9), 3)
     assert (model.input_shape, model.output_shape) == ((None, 8, 9, 3), (None, 3))
 
 
@@ -111,6 +111,6 @@ def test_a_student_that_keeps_its_promise_is_built():
     ],
 )
 def test_a_student_that_is_none_is_refused_by_name(name: str, message: str):
-    student, size = installed().student(f"odd-{name}"), InputContract(height=8, width=9)
+    student, size = installed().student(f"odd-{name}"), InputSpec(height=8, width=9)
     with pytest.raises(PupilaError, match=f"Student 'odd-{name}' of students-dist {message}"):
         build_student(student, size, 3)

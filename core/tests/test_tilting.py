@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pupila.intervals import members_of
 from pupila.noninferiority import (
     LEVEL,
-    PairedAreas,
+    PairedAuc,
     check_limit,
     check_part,
     compare_areas,
@@ -47,7 +47,7 @@ def test_two_that_answer_some_wholly_wrong_seldom_pass_falsely(
     random, passed = np.random.default_rng(8), 0
     for _ in range(RUNS):
         drawn = answered(random, sizes, (wrong + MARGIN, wrong), spread)
-        passed += PairedAreas.of(*drawn, [0]).p_value(-MARGIN) <= LEVEL
+        passed += PairedAuc.of(*drawn, [0]).p_value(-MARGIN) <= LEVEL
     assert passed / RUNS <= LEVEL + CHANCE
 
 

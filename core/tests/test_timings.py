@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pupila.artifact import RECORD_NAME, TIMINGS_NAME, Artifact, Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.measured import (
     Candidate,
@@ -18,6 +17,7 @@ from pupila.measured import (
     SearchResult,
     TrainingSummary,
 )
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store, digest_of, read_artifact
 
 TRAINED = TrainingSummary(best_epoch=1, epochs=1, history={}, seconds=1.5, images_per_second=80.0)
@@ -29,8 +29,8 @@ def add(store: Store, measured: Measured, name: str = "model.keras") -> Artifact
         return store.add(
             folder,
             format="keras",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("a", "b")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("a", "b")),
             origin=Origin(plugin="tiny", distribution="tiny", version="1"),
             measured=measured,
         )

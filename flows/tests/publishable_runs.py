@@ -12,8 +12,8 @@ from fsspec.implementations.memory import MemoryFileSystem  # pyright: ignore - 
 from sample_runs import BINARY, PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.digest import digest_json
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store, write_atomically
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, Version, open_registry
@@ -123,8 +123,8 @@ def _stored(store: Store, entry: Entry, content: bytes, inputs: tuple[str, ...])
         return store.add(
             draft,
             format="tflite",
-            input=InputContract(height=224, width=224),
-            output=OutputContract(kind="softmax", classes=BINARY),
+            input=InputSpec(height=224, width=224),
+            output=OutputSpec(kind="softmax", classes=BINARY),
             origin=Origin(
                 plugin=entry.uses,
                 distribution="pupila-test",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import InputContract, OutputContract
+from pupila import InputSpec, OutputSpec
 from pupila.artifact import Origin, Record
 from pupila.digest import digest_json
 from pupila.evaluation import Cost, Evaluation, Latency
@@ -210,8 +210,8 @@ def _record(node: Node, classes: tuple[str, ...]) -> Record:
     return Record(
         format=node.format,
         files={f"model.{node.format}": digest_json([node.name, "file"])},
-        input=InputContract(height=224, width=224),
-        output=OutputContract(kind="softmax", classes=classes),
+        input=InputSpec(height=224, width=224),
+        output=OutputSpec(kind="softmax", classes=classes),
         parameters=node.size_bytes // 4,
         origin=Origin(
             plugin=node.uses,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila_flows.plan.checker import CHECKS, Check, run_checks
 from pupila_flows.plan.checks import gate, images, steps
 from pupila_flows.plan.context import Context

@@ -15,7 +15,7 @@ from dask_calls import in_thread, jobs_in
 from dask_machines import Machines, machines, wait_until
 
 from pupila.errors import PupilaError
-from pupila.step import PartFailed
+from pupila.step import SubTaskFailed
 from pupila_flows.execution import dask
 from pupila_flows.execution.step_workers import worker_pool
 from pupila_flows.execution.worker_check import ClusterConnection, required
@@ -63,7 +63,7 @@ def test_a_part_that_crashed_is_tried_on_another_machine_before_it_counts_as_fai
     jobs = import_module("distant_jobs")
     with worker_pool(place, "parts", "small", connection) as machines:
         assert machines
-        with pytest.raises(PartFailed, match="ended with code 3"):
+        with pytest.raises(SubTaskFailed, match="ended with code 3"):
             machines.call("one", jobs.quit, {})
         with pytest.raises(PupilaError, match="classes is 'x'"):
             machines.call("two", jobs.refuse, {})
@@ -81,7 +81,7 @@ def test_a_part_ends_when_its_step_has(place: Workspace, connection: ClusterConn
         wait_until(lambda: pids.exists() and pids.read_text() != "")
         (pid,) = map(int, pids.read_text().split())
     wait_until(lambda: not psutil.pid_exists(pid))
-    with pytest.raises((PartFailed, PupilaError, dask.ClusterLost)):
+    with pytest.raises((SubTaskFailed, PupilaError, dask.ClusterLost)):
         asked.result(30)
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from pupila.artifact import Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
+from pupila.spec import InputSpec, OutputSpec
 from pupila.testing import ignore_progress, plugin_installed
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.workspace import Workspace
 
-OUTPUT = OutputContract(kind="softmax", classes=("a", "b"))
+OUTPUT = OutputSpec(kind="softmax", classes=("a", "b"))
 
 BEADS = """
-from pupila import InputContract, Loader, OutputContract, Product, Technique, hookimpl
+from pupila import InputSpec, Loader, OutputSpec, StepResult, Technique, hookimpl
 
-OUTPUT = OutputContract(kind="softmax", classes=("a", "b"))
+OUTPUT = OutputSpec(kind="softmax", classes=("a", "b"))
 
 
 def technique(name, function, produces):
@@ -55,7 +55,7 @@ def pupila_loaders():
 
 def write(folder):
     (folder / "beads.txt").write_text("o-o-o")
-    return Product(format="beads", input=InputContract(height=8, width=8), output=OUTPUT)
+    return StepResult(format="beads", input=InputSpec(height=8, width=8), output=OUTPUT)
 
 
 def thread(step):
@@ -88,7 +88,7 @@ def glass(place: Workspace) -> str:
     with place.store.draft() as folder:
         (folder / "glass.txt").write_text("O")
         origin = Origin(plugin="glass", distribution="beads-dist", version="1")
-        size = InputContract(height=8, width=8)
+        size = InputSpec(height=8, width=8)
         made = place.store.add(folder, format="glass", input=size, output=OUTPUT, origin=origin)
     return made.digest
 
@@ -123,7 +123,7 @@ def read(place: Workspace, name: str) -> str:
     [
         ("liar", "liar of beads-dist made an artifact of format 'beads', but declares 'pearls'"),
         ("keeper", "keeper of beads-dist made .* 'beads', but declares 'glass'"),
-        ("silent", "silent of beads-dist returned None, where a Product was expected"),
+        ("silent", "silent of beads-dist returned None, where a StepResult was expected"),
     ],
 )
 def test_a_step_that_makes_another_format_than_it_declares_is_refused(

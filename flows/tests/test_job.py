@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, get_args
 import pytest
 from pydantic import BaseModel, Field
 
-from pupila import Artifact, InputContract, OutputContract
+from pupila import Artifact, InputSpec, OutputSpec
 from pupila.artifact import Origin
 from pupila.runtime import Progress
 from pupila.store import Store
@@ -124,8 +124,8 @@ def artifact(folder: Path) -> Artifact:
         return store.add(
             draft,
             format="other",
-            input=InputContract(height=8, width=8),
-            output=OutputContract(kind="softmax", classes=("ill", "well")),
+            input=InputSpec(height=8, width=8),
+            output=OutputSpec(kind="softmax", classes=("ill", "well")),
             origin=Origin(plugin="x", distribution="x", version="0"),
         )
 

@@ -9,7 +9,7 @@ from sample_runs import TWELVE, sample_run
 
 from pupila.errors import PupilaError
 from pupila.testing import CLASSES, draw_images, ignore_progress, keras_artifact, read_images
-from pupila_flows.jobs.judge_shift import JudgeShift
+from pupila_flows.jobs.evaluate_shift import EvaluateShift
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.run.shift import asked_of, teachers_behind
@@ -49,15 +49,15 @@ def test_the_job_asks_both_and_another_setting_asks_again(tmp_path: Path):
     dataset = read_images(draw_images(tmp_path / "images", images=8), place.cache)
     teacher, pupil = (keras_artifact(place.store, seed=seed) for seed in (0, 1))
 
-    def job(section: ShiftSection, *, whole: bool = False) -> JudgeShift:
-        return JudgeShift.of(
+    def job(section: ShiftSection, *, whole: bool = False) -> EvaluateShift:
+        return EvaluateShift.of(
             *(place, "pupil", pupil, ("big", teacher), dataset, CLASSES[0], section),
             whole=whole,
         )
 
     section = ShiftSection(families=("hue", "blur"), images=15)
     first = job(section).run(ignore_progress)
-    assert first == JudgeShift.read(JudgeShift.written(first))
+    assert first == EvaluateShift.read(EvaluateShift.written(first))
     assert (first.reference, first.runtime, first.images, first.split) == (
         *("big", "keras", 15),
         "test",

@@ -14,30 +14,30 @@ import pytest
 from test_job import all_jobs
 
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.requirements import requirements
+from pupila.spec import InputSpec, OutputSpec
 from pupila.testing import CLASSES, draw_images, plugin_installed, read_images
 from pupila_flows import machine
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.check_data import CheckData
+from pupila_flows.jobs.check_runtime import CheckRuntime
 from pupila_flows.jobs.evaluate import Evaluate
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
+from pupila_flows.jobs.evaluate_shift import EvaluateShift
 from pupila_flows.jobs.import_teacher import ImportTeacher
-from pupila_flows.jobs.judge_shift import JudgeShift
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.jobs.screen import Screen
 from pupila_flows.jobs.synthetic import MakeSynthetic
-from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.plan.expand import Node
 from pupila_flows.plan.plan import PlannedTeacher
 from pupila_flows.recipe.schema import DataSection, EvaluateSection, ScreenSection
 from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.workspace import Workspace
 
-OUTPUT = OutputContract(kind="softmax", classes=CLASSES)
+OUTPUT = OutputSpec(kind="softmax", classes=CLASSES)
 
 RUNTIME = """
 from pupila import Exporter, Loader, Runner, Technique, hookimpl
@@ -138,7 +138,7 @@ def beads(place: Workspace) -> Artifact:
     with place.store.draft() as folder:
         (folder / "beads.txt").write_text("o-o")
         origin = Origin(plugin="beads", distribution="runtime-dist", version="1")
-        size = InputContract(height=8, width=8)
+        size = InputSpec(height=8, width=8)
         return place.store.add(folder, format="beads", input=size, output=OUTPUT, origin=origin)
 
 
@@ -177,8 +177,8 @@ def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) 
         "evaluate elsewhere": EvaluateExternal.of(
             place, "beads", beads, dataset, positive=CLASSES[0], specificity=0.85
         ),
-        "try": TryRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
-        "shift": JudgeShift.of(
+        "try": CheckRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
+        "shift": EvaluateShift.of(
             *(place, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
             whole=False,
         ),

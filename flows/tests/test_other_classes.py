@@ -16,7 +16,7 @@ from prefect.states import Completed
 
 from pupila import Artifact, PupilaError, manifest
 from pupila.artifact import Origin, Threshold
-from pupila.contract import InputContract, OutputContract
+from pupila.spec import InputSpec, OutputSpec
 from pupila.store import Store
 from pupila.testing import draw_images, keras_artifact, read_images
 from pupila_flows.data import exclude
@@ -83,8 +83,8 @@ def stored(tmp_path: Path) -> Stored:
             return store.add(
                 folder,
                 format=format,
-                input=InputContract(height=32, width=32),
-                output=OutputContract(kind="softmax", classes=classes),
+                input=InputSpec(height=32, width=32),
+                output=OutputSpec(kind="softmax", classes=classes),
                 origin=Origin(plugin="tiny", distribution="tiny", version="1"),
                 threshold=Threshold(positive=classes[0], value=0.9, chosen_on="validation"),
             )

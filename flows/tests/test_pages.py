@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pupila.plugin import Exporter, Loader, Runner, Technique
-from pupila.registry import PluginRegistry, Registered
+from pupila.plugin_registry import PluginRegistry, Registered
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan

@@ -9,10 +9,10 @@ from textwrap import dedent
 import pytest
 from pydantic import Field
 
-from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
-from pupila.registry import PluginRegistry, Registered
+from pupila.plugin_registry import PluginRegistry, Registered
+from pupila.spec import OutputSpec
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -31,7 +31,7 @@ class Training(Config):
     schedule: Cosine | Constant = Field(default=Cosine(), description="Of the learning rate.")
 
 
-def refuse(source: Path, output: OutputContract, folder: Path) -> None:
+def refuse(source: Path, output: OutputSpec, folder: Path) -> None:
     raise PupilaError(f"{source.name} is sealed: refused ({output.kind}).")
 
 
@@ -63,7 +63,7 @@ def _registry() -> PluginRegistry:
         Runner(name="keras", summary="-", implementation="json:loads", format="keras"),
         Runner(name="litert", summary="-", implementation="json:loads", format="tflite"),
         Runner(
-            name="tfjs-wasm", summary="-", implementation="json:loads", format="tfjs", judges=False
+            name="tfjs-wasm", summary="-", implementation="json:loads", format="tfjs", primary=False
         ),
         Loader(
             name="keras",

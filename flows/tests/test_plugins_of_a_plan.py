@@ -11,7 +11,7 @@ import pytest
 
 from pupila.dataset import LABELLED_SPLITS
 from pupila.plugin import Config, Exporter, Loader, Plugin, Runner
-from pupila.registry import PluginRegistry, Registered, installed
+from pupila.plugin_registry import PluginRegistry, Registered, installed
 from pupila.testing import plugin_installed
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -98,7 +98,7 @@ def test_a_format_that_no_runner_judges_is_told_once_where_it_first_comes(folder
     ((line, message),) = problems(folder, KERAS, LOADER, EXPORT)
     assert line == 7
     assert message.startswith("No installed plugin runs artifacts of format 'tflite'.")
-    tried = replace(LITERT, judges=False)
+    tried = replace(LITERT, primary=False)
     assert problems(folder, KERAS, tried, LOADER, EXPORT) == [(line, message)]
     ((line, message),) = problems(folder, LITERT, LOADER, EXPORT)
     assert line == 4

@@ -11,7 +11,7 @@ from report_pages import Page, read
 from sample_runs import CONTROL, FOUR, PUPIL, VGG, Node, sample_run
 
 from pupila.artifact import Threshold
-from pupila.evaluation import Download, Latency, Measurement, Startup, Trial
+from pupila.evaluation import Download, Latency, Measurement, RuntimeCheck, Startup
 from pupila.metrics import agreement
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_answers
@@ -115,7 +115,7 @@ def test_every_runtime_has_a_row_with_its_figures_or_the_reason_that_there_are_n
     tmp_path: Path,
 ) -> None:
     size = Download(size_bytes=200_000, gzip_bytes=150_000, brotli_bytes=140_000)
-    trial = Trial(
+    trial = RuntimeCheck(
         runtime="LiteRT.js 2.5.3, wasm, Chromium 156",
         cpu="x86-64",
         images=50,

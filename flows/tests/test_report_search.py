@@ -49,7 +49,7 @@ def test_a_search_is_drawn_whole_with_words_beside_the_pictures(tmp_path: Path) 
     }
     for row in found.rows:
         assert (row.words == "cannot be told apart from it") == (row.name in measured["tied"])
-    assert len(found.panels) == 2 and found.course and found.tree and found.has_teachers
+    assert len(found.panels) == 2 and found.history and found.tree and found.has_teachers
     assert [(each.name, each.reason) for each in found.failures] == [
         ("c5", "MemoryError: its worker died")
     ]
@@ -67,7 +67,7 @@ def test_a_search_is_drawn_whole_with_words_beside_the_pictures(tmp_path: Path) 
 def test_every_picture_is_well_formed_and_every_point_has_a_title(tmp_path: Path) -> None:
     (found,) = found_in(record(), tmp_path)
     forms = [each.picture for each in (*found.forms, *found.more_forms)]
-    pictures = [*found.panels, *filter(None, (found.course, found.tree)), *forms]
+    pictures = [*found.panels, *filter(None, (found.history, found.tree)), *forms]
     for each in pictures:
         root = ElementTree.fromstring(str(each))  # noqa: S314 - our own
         assert root.get("aria-label") and root.get("role") == "img"
@@ -145,10 +145,10 @@ def test_the_family_tells_changes_and_whether_they_preserved_what_was_computed(
     assert all(f">{each['change']}<" in tree for each in measured["family"])
 
 
-def test_the_course_rises_in_steps_and_marks_what_failed(tmp_path: Path) -> None:
+def test_the_history_rises_in_steps_and_marks_what_failed(tmp_path: Path) -> None:
     measured = record(failed=(5, 17))
     (found,) = found_in(measured, tmp_path)
-    root = ElementTree.fromstring(str(found.course))  # noqa: S314 - our own
+    root = ElementTree.fromstring(str(found.history))  # noqa: S314 - our own
     (line,) = [each for each in root.iter("polyline") if each.get("class") == "best"]
     points = [tuple(map(float, each.split(","))) for each in (line.get("points") or "").split()]
     assert [x for x, _ in points] == sorted(x for x, _ in points)
@@ -190,8 +190,8 @@ def test_another_model_is_taken_by_a_step_that_the_recipe_can_have(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "lost"),
     [
-        ({"candidates": []}, "course"),
-        ({"seconds": None}, "course"),
+        ({"candidates": []}, "history"),
+        ({"seconds": None}, "history"),
         ({"family": []}, "tree"),
         ({"taken_with": None}, "another"),
         ({"teachers": []}, "has_teachers"),
@@ -219,15 +219,15 @@ def test_a_search_without_latencies_has_one_plot(tmp_path: Path) -> None:
 
 def test_a_search_of_one_candidate_is_drawn(tmp_path: Path) -> None:
     (found,) = found_in(record(1, failed=()), tmp_path)
-    assert len(found.rows) == 1 and not found.another and found.course and found.tree
+    assert len(found.rows) == 1 and not found.another and found.history and found.tree
 
 
-def test_candidates_without_a_time_stand_in_no_course(tmp_path: Path) -> None:
+def test_candidates_without_a_time_stand_in_no_history(tmp_path: Path) -> None:
     measured = record()
     measured["candidates"][-1] = {"name": "c39", "bytes": 9000, "skipped": "no time was left"}
     del measured["candidates"][-2]["seconds"]
     (found,) = found_in(measured, tmp_path)
-    assert str(found.course).count('class="rug"') == 37 and found.panels
+    assert str(found.history).count('class="rug"') == 37 and found.panels
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_what_a_real_search_notes_is_drawn(tmp_path: Path) -> None:
     )
     measured = ran.artifact.record.measured
     (found,) = found_in(dict(measured), tmp_path)
-    assert len(found.panels) == 2 and found.course and found.tree
+    assert len(found.panels) == 2 and found.history and found.tree
     assert len(found.forms) + len(found.more_forms) == len(found.rows)
     assert all(each.words.endswith("parameters") for each in found.forms)
     _, _, table = ran.progress[-1][2].partition("\n\n")

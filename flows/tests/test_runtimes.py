@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pupila.dataset import Dataset
-from pupila.evaluation import Agreement, Latency, Trial
+from pupila.evaluation import Agreement, Latency, RuntimeCheck
 from pupila.intervals import proportion
 from pupila_flows.recipe.schema import EvaluateSection
 from pupila_flows.run import runtimes
@@ -16,8 +16,8 @@ from pupila_flows.run import runtimes
 STRICT = EvaluateSection(agreement=0.9, difference=0.05)
 
 
-def _trial(same: int, difference: float) -> Trial:
-    return Trial(
+def _trial(same: int, difference: float) -> RuntimeCheck:
+    return RuntimeCheck(
         runtime="LiteRT.js",
         cpu="x86-64",
         images=20,

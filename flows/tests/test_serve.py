@@ -13,7 +13,7 @@ from subprocess import PIPE
 
 import pytest
 
-from pupila import InputContract, OutputContract, PupilaError
+from pupila import InputSpec, OutputSpec, PupilaError
 from pupila.artifact import Origin
 from pupila.store import Store
 from pupila_flows.cli.serve import HOST, find_site, open_server, read_headers
@@ -78,8 +78,8 @@ def test_a_site_is_found_by_its_folder_or_its_digest(site: Path, tmp_path: Path)
         artifact = store.add(
             draft,
             format="site",
-            input=InputContract(height=1, width=1),
-            output=OutputContract(kind="softmax", classes=("a", "b")),
+            input=InputSpec(height=1, width=1),
+            output=OutputSpec(kind="softmax", classes=("a", "b")),
             origin=Origin(plugin="test", distribution="test", version="0"),
         )
     assert find_site(artifact.digest, tmp_path / "workspace") == artifact.path

@@ -4,40 +4,40 @@ What a plugin author needs is importable from here.
 """
 
 from pupila.artifact import Artifact, Threshold, ThresholdRule
-from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
 from pupila.plugin import ANY_FORMAT, Config, Exporter, Loader, Runner, Shift, Student, Technique
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila.predictions import Predictions
-from pupila.registry import PluginRegistry, installed
 from pupila.runtime import OpenModel, Progress
-from pupila.step import Crew, PartFailed, Product, Step
+from pupila.spec import InputSpec, OutputSpec
+from pupila.step import Step, StepResult, SubTaskFailed, WorkerPool
 
 __all__ = [
     "ANY_FORMAT",
     "Artifact",
     "Config",
-    "Crew",
     "Dataset",
     "Exporter",
-    "InputContract",
+    "InputSpec",
     "Loader",
     "OpenModel",
-    "OutputContract",
-    "PartFailed",
+    "OutputSpec",
     "PluginRegistry",
     "Predictions",
-    "Product",
     "Progress",
     "PupilaError",
     "Runner",
     "Shift",
     "Step",
+    "StepResult",
     "Student",
+    "SubTaskFailed",
     "Technique",
     "Threshold",
     "ThresholdRule",
+    "WorkerPool",
     "hookimpl",
     "installed",
 ]

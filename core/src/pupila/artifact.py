@@ -10,9 +10,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError, few
 from pupila.measured import Measured
+from pupila.spec import InputSpec, OutputSpec
 
 RECORD_NAME = "artifact.json"
 TIMINGS_NAME = "timings.json"
@@ -83,8 +83,8 @@ class Record(BaseModel):
 
     format: str = Field(description="keras, savedmodel, tflite, tfjs, …")
     files: dict[str, str] = Field(description="SHA-256 of each model file by relative name.")
-    input: InputContract
-    output: OutputContract
+    input: InputSpec
+    output: OutputSpec
     origin: Origin
     parameters: int | None = Field(default=None, description="Weights, trainable or not.")
     macs: int | None = Field(default=None, description="Multiply-accumulates for one image.")

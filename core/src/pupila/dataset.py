@@ -14,11 +14,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from pupila.arrays import Pixels, is_whole, write_rows
-from pupila.contract import InputContract
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, few, nearest
 from pupila.images import decode, resize
 from pupila.requirements import CORE, versions
+from pupila.spec import InputSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,11 +136,11 @@ class Dataset:
         names = sorted(set(values.tolist()) - {""})
         return {name: np.flatnonzero(values == name) for name in names}
 
-    def image(self, row: int, contract: InputContract) -> NDArray[np.uint8]:
+    def image(self, row: int, contract: InputSpec) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
         return resize(decode(self.paths[row]), contract)
 
-    def pixels(self, contract: InputContract) -> Pixels:
+    def pixels(self, contract: InputSpec) -> Pixels:
         """Return all images as uint8 `(images, height, width, 3)`, on disk, not in memory.
 
         They are decoded and resized once, whoever asks first.

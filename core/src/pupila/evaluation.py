@@ -132,7 +132,7 @@ class Startup(_Figures):
     runtime: Download = Field(description="The runtime's own code, the same for every model.")
 
 
-class Trial(_Figures):
+class RuntimeCheck(_Figures):
     """An artifact in another runtime than its own, on some of the images it was judged on."""
 
     runtime: str

@@ -16,8 +16,8 @@ from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.evaluation import Evaluation, Measurement, Metrics
+from pupila.evaluator import measure
 from pupila.fidelity import LEAST_IMAGES, Fidelity, fidelity, logits_of
-from pupila.judge import measure
 from pupila.metrics import metrics_of
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
@@ -91,7 +91,7 @@ class ExternalEvaluation(_Model):
         )
 
 
-def judge_external(
+def evaluate_external(
     artifact: Artifact,
     images: Dataset,
     *,

@@ -23,7 +23,7 @@ class Hooks:
         ```python
         import numpy as np
         from pydantic import Field
-        from pupila import Config, Product, Step, Technique, hookimpl
+        from pupila import Config, StepResult, Step, Technique, hookimpl
 
 
         class Sparsify(Config):
@@ -42,7 +42,7 @@ class Hooks:
             )
 
 
-        def sparsify(step: Step[Sparsify]) -> Product:
+        def sparsify(step: Step[Sparsify]) -> StepResult:
             from pupila import keras_files
 
             (artifact,) = step.inputs
@@ -53,7 +53,7 @@ class Hooks:
                     limit = np.quantile(np.abs(value), step.config.fraction)
                     weight.assign(np.where(np.abs(value) <= limit, 0, value))
             keras_files.save(model, step.output)
-            return Product.like(artifact, format="keras")
+            return StepResult.like(artifact, format="keras")
         ```
 
         In the plugin's `pyproject.toml`:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.paths import is_special
+from pupila.spec import InputSpec
 
 _BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
 """What Pillow raised on 25,000 damaged files of 17 formats: nothing else."""
@@ -103,7 +103,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled)
 
 
-def resize(image: Image.Image, contract: InputContract) -> NDArray[np.uint8]:
+def resize(image: Image.Image, contract: InputSpec) -> NDArray[np.uint8]:
     """Return uint8 `(height, width, 3)` of the contract; the aspect ratio is not kept.
 
     Pillow's `BILINEAR`: a triangle filter that widens with the reduction, so that each output

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
 from pupila.errors import PupilaError, joined, nearest
-from pupila.image_figures import MEASURED
+from pupila.image_stats import MEASURED
 from pupila.paths import check_encoding
 
 COLUMNS = ("path", "label", "split")

@@ -113,7 +113,7 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
         )
 
 
-def judge_open_set(
+def evaluate_open_set(
     artifact: Artifact,
     dataset: Dataset,
     images: OpenSetImages,

@@ -74,7 +74,7 @@ ANY_FORMAT = frozenset({"*"})
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlugin(Plugin):
-    """A plugin that a recipe's step can name; its implementation maps `Step` to `Product`."""
+    """A plugin that a recipe's step can name; its implementation maps `Step` to `StepResult`."""
 
     accepts: frozenset[str]
     """Formats of the inputs; empty with `max_inputs=0`. `ANY_FORMAT` stands for those of the
@@ -129,7 +129,7 @@ class Exporter(StepPlugin):
 class Student(Plugin):
     """A small architecture by name.
 
-    Its implementation is `build(input: InputContract, classes: int) -> keras.Model`, which takes
+    Its implementation is `build(input: InputSpec, classes: int) -> keras.Model`, which takes
     raw RGB `(batch, height, width, 3)` in 0..255 and gives logits `(batch, classes)`.
     `pupila.training.student.build_student` calls it, and refuses another model.
     """
@@ -144,7 +144,7 @@ class Loader(Plugin):
     """Reads a model file that a user brings.
 
     `recognises` looks at names and magic bytes only. The implementation is
-    `load(source: Path, output: OutputContract, folder: Path) -> Product`: it writes the model into
+    `load(source: Path, output: OutputSpec, folder: Path) -> StepResult`: it writes the model into
     `folder` in the format `produces`, and raises `PupilaError` for what it must refuse.
     """
 
@@ -163,7 +163,7 @@ class Runner(Plugin):
 
     kind: ClassVar[str] = "runner"
     format: str
-    judges: bool = True
+    primary: bool = True
     """Whether artifacts of its format are judged in it. In others they are only tried, where a
     recipe names them in `evaluate.runtimes`."""
     threaded: bool = True

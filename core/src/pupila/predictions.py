@@ -20,7 +20,7 @@ from pupila.dataset import Dataset
 from pupila.digest import digest_json
 from pupila.errors import PupilaError, few
 from pupila.plugin import Runner
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.requirements import versions
 from pupila.runtime import OpenModel, Progress
 from pupila.store import write_atomically

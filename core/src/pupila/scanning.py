@@ -17,7 +17,7 @@ from PIL import Image, ImageStat
 
 from pupila.damage import put_aside
 from pupila.digest import digest_file, digest_json
-from pupila.image_figures import MEASURED, Figures
+from pupila.image_stats import MEASURED, ImageStats
 from pupila.images import SPECIAL, ImageError, decode
 from pupila.paths import is_special
 from pupila.requirements import CORE, versions
@@ -80,7 +80,7 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
 
 def _scan_chunk(
     paths: Sequence[str], memory: _Memory, pool: ThreadPoolExecutor
-) -> Iterator[tuple[_Stamp, Figures]]:
+) -> Iterator[tuple[_Stamp, ImageStats]]:
     stamps = list(map(_stamp, paths))
     known = [memory.recall(path) for path in paths]
     found = pool.map(_measure_if_changed, paths, stamps, known)
@@ -100,8 +100,8 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _measure_if_changed(
-    path: str, stamp: _Stamp, earlier: tuple[_Stamp, Figures] | None
-) -> Figures:
+    path: str, stamp: _Stamp, earlier: tuple[_Stamp, ImageStats] | None
+) -> ImageStats:
     if earlier and stamp == earlier[0] and stamp.mtime_ns:
         return earlier[1]
     file = Path(path)
@@ -119,18 +119,18 @@ def _measure_if_changed(
         return _undecodable(sha256, error.reason)
 
 
-def _undecodable(sha256: str, reason: str) -> Figures:
+def _undecodable(sha256: str, reason: str) -> ImageStats:
     unknown = float("nan")
-    return Figures(
+    return ImageStats(
         sha256, "", unknown, unknown, unknown, unknown, unknown, unknown, unknown, reason
     )
 
 
-def _figures(sha256: str, image: Image.Image) -> Figures:
+def _figures(sha256: str, image: Image.Image) -> ImageStats:
     grey = image.convert("L")
     (brightness,) = ImageStat.Stat(grey).mean
     red, green, blue = ImageStat.Stat(image).mean
-    return Figures(
+    return ImageStats(
         sha256=sha256,
         phash=str(imagehash.phash(grey)),
         width=image.width,
@@ -168,7 +168,7 @@ class _Memory:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=60)
-        columns = ", ".join(("path PRIMARY KEY", *_Stamp._fields, *Figures._fields))
+        columns = ", ".join(("path PRIMARY KEY", *_Stamp._fields, *ImageStats._fields))
         create = f"CREATE TABLE IF NOT EXISTS files ({columns}) WITHOUT ROWID"
         try:
             self._connection.execute(create)
@@ -179,14 +179,14 @@ class _Memory:
             self._connection.close()
             raise
 
-    def recall(self, path: str) -> tuple[_Stamp, Figures] | None:
+    def recall(self, path: str) -> tuple[_Stamp, ImageStats] | None:
         row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
         if row is None:
             return None
         _, mtime_ns, size, *figures = row
         return _Stamp(mtime_ns, size), _from_row(figures)
 
-    def note(self, path: str, stamp: _Stamp, figures: Figures) -> None:
+    def note(self, path: str, stamp: _Stamp, figures: ImageStats) -> None:
         row = (path, *stamp, *figures)
         marks = ", ".join("?" * len(row))
         self._connection.execute(f"REPLACE INTO files VALUES ({marks})", row)  # noqa: S608  marks only
@@ -198,6 +198,6 @@ class _Memory:
         self._connection.close()
 
 
-def _from_row(values: Sequence[str | float | None]) -> Figures:
+def _from_row(values: Sequence[str | float | None]) -> ImageStats:
     """SQLite keeps NaN as NULL."""
-    return Figures(*(float("nan") if value is None else value for value in values))  # pyright: ignore[reportArgumentType]
+    return ImageStats(*(float("nan") if value is None else value for value in values))  # pyright: ignore[reportArgumentType]

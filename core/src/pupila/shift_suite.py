@@ -20,7 +20,6 @@ from PIL import Image
 
 from pupila.arrays import Pixels
 from pupila.artifact import Artifact
-from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.digest import digest_code, digest_json
 from pupila.errors import PupilaError
@@ -28,12 +27,13 @@ from pupila.evaluation import Estimate
 from pupila.fidelity import bootstrapped, correlation, logits_of, mean_difference
 from pupila.images import resize
 from pupila.metrics import answers_of, checked
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.roc import mean_area
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
 from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
+from pupila.spec import InputSpec
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -171,7 +171,7 @@ class _Answers:
         dataset: Dataset,
         cells: Sequence[Cell],
         suite: Suite,
-        size: InputContract,
+        size: InputSpec,
         positive: str,
         predictions: Predictions,
         progress: Progress,
@@ -216,7 +216,7 @@ def answers_to(
     dataset: Dataset,
     cells: Sequence[Cell],
     suite: Suite,
-    size: InputContract,
+    size: InputSpec,
     predictions: Predictions,
     progress: Progress,
 ) -> list[NDArray[np.float32]]:
@@ -239,7 +239,7 @@ def is_silent(altered: Floats, unaltered: Floats) -> bool:
 
 
 def pictures(
-    dataset: Dataset, cells: Sequence[Cell], size: InputContract, target: InputContract
+    dataset: Dataset, cells: Sequence[Cell], size: InputSpec, target: InputSpec
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the altered images of all cells, some at a time: altered at `size`, made `target`'s."""
     batch: list[NDArray[np.uint8]] = []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pupila.artifact import Artifact, Threshold
-from pupila.contract import InputContract, OutputContract
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Metrics
@@ -16,15 +15,16 @@ from pupila.measured import Measured
 from pupila.plugin import Config
 from pupila.predictions import Predictions
 from pupila.runtime import Progress
+from pupila.spec import InputSpec, OutputSpec
 
 ConfigT = TypeVar("ConfigT", bound="Config")
 
 
-class PartFailed(Exception):
+class SubTaskFailed(Exception):
     """The process of a part crashed twice, or took every machine along; the message says how."""
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Other machines, which do parts of a step; each part in a process of its own."""
 
     def call(
@@ -39,7 +39,7 @@ class Crew(Protocol):
 
         Raises:
             PupilaError: the function raised one, or no machine can do it.
-            PartFailed: its process crashed twice, on two machines where there are two, or each
+            SubTaskFailed: its process crashed twice, on two machines where there are two, or each
                 machine that did it was lost.
             Exception: of any other kind, when all machines were lost: let it pass, and the step is
                 tried again.
@@ -68,7 +68,7 @@ class Step(Generic[ConfigT]):
     progress: Progress
     unproven: bool = False
     """Whether its teachers need not be above chance: the recipe says so of one behind it."""
-    crew: Crew | None = None
+    crew: WorkerPool | None = None
     """Machines for parts of it, where its plugin `spreads` and the run has some."""
     figures: tuple[Metrics | None, ...] = ()
     """Of each input on the test images, where its plugin `shows_figures`; None of one that was not
@@ -101,12 +101,12 @@ _KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Product:
+class StepResult:
     """What a technique or exporter returns: a description of the files it wrote."""
 
     format: str
-    input: InputContract
-    output: OutputContract
+    input: InputSpec
+    output: OutputSpec
     parameters: int | None = None
     macs: int | None = None
     sparsity: float | None = None
@@ -121,7 +121,7 @@ class Product:
     """What was measured in the making: models of `pupila.measured`, and other figures as JSON."""
 
     @classmethod
-    def like(cls, model: Artifact, *, format: str, **changes: Any) -> Product:
+    def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
         """Describe another form of `model`: same contracts and cost unless `changes` says so."""
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

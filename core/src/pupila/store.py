@@ -225,14 +225,13 @@ def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
         made = Record(files=files, **fields)
     except ValidationError as error:
         raise PupilaError(
-            f"{who} does not say as it must what it made: {misfits(error)}. Correct the Product "
+            f"{who} does not say as it must what it made: {misfits(error)}. Correct the StepResult "
             "that it returns."
         ) from None
     wrong = unwritable(made.measured)
     if wrong:
         raise PupilaError(
-            f"{who} measured what cannot be kept: {wrong}. Correct `measured` of the Product that "
-            "it returns."
+            f"{who} measured what cannot be kept: {wrong}. Correct `measured` of what it returns."
         )
     return made
 

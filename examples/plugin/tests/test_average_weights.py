@@ -11,14 +11,14 @@ from average_weights.soup import average
 from pupila import (
     Artifact,
     Dataset,
-    InputContract,
-    OutputContract,
+    InputSpec,
+    OutputSpec,
     Predictions,
     PupilaError,
     keras_files,
 )
 from pupila.artifact import Origin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.shift import SEVERITIES, alter
 from pupila.store import Store
 from pupila.testing import (
@@ -103,7 +103,7 @@ def test_models_of_other_classes_are_refused(store: Store, dataset: Dataset, tmp
 
 
 def test_models_of_other_input_sizes_are_refused(store: Store, dataset: Dataset, tmp_path: Path):
-    other = InputContract(height=48, width=48)
+    other = InputSpec(height=48, width=48)
     inputs = [keras_artifact(store), keras_artifact(store, input=other)]
     with pytest.raises(PupilaError, match=r"of different input: .*height=48"):
         soup(tmp_path / "step", inputs, dataset, "uniform")
@@ -116,7 +116,7 @@ def saved(store: Store, model: Any) -> Artifact:
             folder,
             format="keras",
             input=INPUT,
-            output=OutputContract(kind="softmax", classes=("square", "triangle")),
+            output=OutputSpec(kind="softmax", classes=("square", "triangle")),
             origin=Origin(plugin="tiny", distribution="test", version="0"),
         )
 

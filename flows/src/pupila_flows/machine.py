@@ -8,13 +8,13 @@ from importlib.metadata import version
 
 import psutil
 
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.requirements import requirements
 
 
 def describe() -> str:
     """Return processor, cores, memory and system in one line."""
-    from pupila.judge import cpu_name
+    from pupila.evaluator import cpu_name
 
     memory = psutil.virtual_memory().total / 2**30
     return f"{cpu_name()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform()}"

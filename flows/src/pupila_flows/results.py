@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.artifact import Record
 from pupila.chance import ChanceCheck
 from pupila.errors import joined
-from pupila.evaluation import Estimate, Evaluation, Measurement, Trial
+from pupila.evaluation import Estimate, Evaluation, Measurement, RuntimeCheck
 from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
 from pupila.noninferiority import LEVEL
@@ -97,7 +97,7 @@ class Tried(_Model):
 
     runtime: str = Field(description="Name of the runner.")
     threads: int | None = Field(description="How many were asked for; None for those of the run.")
-    trial: Trial | None = Field(default=None, description="None where it did not run.")
+    trial: RuntimeCheck | None = Field(default=None, description="None where it did not run.")
     failure: str | None = Field(
         default=None, description="Why it did not run, or how far its answers are off."
     )

@@ -20,8 +20,8 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import TRAINING_IMAGES_NAME
-from pupila.contract import OutputContract, OutputKind
 from pupila.errors import PupilaError, joined, nearest
+from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
 PREFIX = "shelf:"
@@ -42,8 +42,8 @@ class TeacherRecord(BaseModel):
     classes: tuple[str, ...] = Field(description="Class of each output column.")
 
     @property
-    def contract(self) -> OutputContract:
-        return OutputContract(kind=self.output, classes=self.classes)
+    def contract(self) -> OutputSpec:
+        return OutputSpec(kind=self.output, classes=self.classes)
 
 
 @dataclass(frozen=True)

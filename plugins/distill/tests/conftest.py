@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pupila import Dataset, OutputContract, installed, keras_files, predictions
+from pupila import Dataset, OutputSpec, installed, keras_files, predictions
 from pupila.artifact import Origin
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images, step_for
 from pupila_distill import techniques
 from pupila_distill.config import Distillation
-from pupila_distill.lesson import teach
+from pupila_distill.training import teach
 
 QUICK = {
     "student": "conv-32-64-8",
@@ -95,7 +95,7 @@ def real_teacher(shared_teachers, tmp_path):
     def read(name):
         source, store = shared_teachers / name, Store(tmp_path)
         loader = installed().loader(source)
-        output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+        output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
         with store.draft() as draft:
             product = loader.load()(source, output, draft)
             origin = Origin(plugin=loader.name, distribution="test", version="0")

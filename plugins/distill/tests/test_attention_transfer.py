@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from pupila import InputContract, OutputContract, PupilaError, installed, keras_files
+from pupila import InputSpec, OutputSpec, PupilaError, installed, keras_files
 from pupila.artifact import Origin
 from pupila.predictions import Predictions
 from pupila.store import Store
@@ -68,8 +68,8 @@ def artifact_of(store, model, side=32, classes=("blue", "red")):
         return store.add(
             folder,
             format="keras",
-            input=InputContract(height=side, width=side),
-            output=OutputContract(kind="softmax", classes=classes),
+            input=InputSpec(height=side, width=side),
+            output=OutputSpec(kind="softmax", classes=classes),
             origin=Origin(plugin="test", distribution="test", version="0"),
         )
 
@@ -227,7 +227,7 @@ def looks_apart(step, teacher, dataset):
     student = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     validation = dataset.select("validation")
     sizes = [(30, 30), (13, 13), (6, 6)]
-    at = {side: validation.pixels(InputContract(height=side, width=side)) for side in (32, 48)}
+    at = {side: validation.pixels(InputSpec(height=side, width=side)) for side in (32, 48)}
     images = {
         side: np.stack([pixels[n] for n in range(len(validation))]) for side, pixels in at.items()
     }

@@ -216,7 +216,7 @@ def test_a_student_whose_last_layer_gives_no_logits_is_refused(taught, monkeypat
         x = layers.Dense(classes)(layers.GlobalAveragePooling2D()(image))
         return keras.Model(image, layers.BatchNormalization(name="norm")(x), name="odd")
 
-    monkeypatch.setattr("pupila_distill.lesson.new_student", normalised)
+    monkeypatch.setattr("pupila_distill.training.new_student", normalised)
     with pytest.raises(PupilaError, match=r"The model 'odd' ends in 'norm' .* use `distill`"):
         distill_embedding(taught())
 

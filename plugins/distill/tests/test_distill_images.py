@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, PupilaError, keras_files, predictions
+from pupila import InputSpec, PupilaError, keras_files, predictions
 from pupila.testing import ignore_progress
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.targets import labels_of_views, one_hot, softened_mean
 from pupila.views import Augmentation
 from pupila_distill.config import ConsistentDistillation, Distillation, OracleDistillation
-from pupila_distill.lesson import teach
 from pupila_distill.techniques import distill, distill_oracle
+from pupila_distill.training import teach
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, OutputContract, PupilaError, installed, keras_files, predictions
+from pupila import InputSpec, OutputSpec, PupilaError, installed, keras_files, predictions
 from pupila.testing import (
     TechniqueContract,
     colour_teacher,
@@ -27,7 +27,7 @@ from pupila.training.oracle import oracle_loss
 from pupila_distill.config import ConsistentDistillation, Distillation, OracleDistillation, Training
 from pupila_distill.techniques import distill, distill_oracle, train
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 CLASSES = ("blue", "red")
 QUICK = {
     "student": "conv-32-64-8",
@@ -104,7 +104,7 @@ def test_what_is_saved_answers_with_probabilities_of_raw_pixels(distilling, data
     assert answers.sum(axis=1) == pytest.approx(np.ones(len(validation)), abs=1e-5)
     accuracy = float((answers.argmax(axis=1) == validation.labels).mean())
     assert accuracy == pytest.approx(product.measured["validation_accuracy"], abs=1e-6)
-    assert product.output == OutputContract(kind="softmax", classes=CLASSES)
+    assert product.output == OutputSpec(kind="softmax", classes=CLASSES)
     assert product.input == INPUT
     assert product.parameters == model.count_params()
 

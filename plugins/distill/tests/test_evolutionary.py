@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, PupilaError, installed, keras_files
+from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila.testing import (
     TechniqueContract,
     draw_colours,
@@ -114,7 +114,7 @@ def test_the_teachers_weights_get_no_gradient_from_the_student():
     import tensorflow as tf
 
     keras.utils.set_random_seed(0)
-    contract = InputContract(height=32, width=32)
+    contract = InputSpec(height=32, width=32)
     student, teacher = (
         installed().student(name).load()(contract, 2) for name in ("conv-32-64-8", "mobile-xs")
     )
@@ -142,7 +142,7 @@ def test_the_teachers_weights_get_no_gradient_from_the_student():
 
 
 def test_both_and_their_modules_are_trained_as_one_model():
-    contract = InputContract(height=32, width=32)
+    contract = InputSpec(height=32, width=32)
     student, teacher = (
         installed().student(name).load()(contract, 3) for name in ("conv-32-64-8", "residual-m")
     )
@@ -160,7 +160,7 @@ def test_both_and_their_modules_are_trained_as_one_model():
 def test_a_net_without_blocks_is_refused():
     image = keras.Input((32, 32, 3))
     blind = keras.Model(image, layers.Dense(2)(layers.Flatten()(image)), name="blind")
-    contract = InputContract(height=32, width=32)
+    contract = InputSpec(height=32, width=32)
     seeing = installed().student("conv-32-64-8").load()(contract, 2)
     for pair in ((blind, seeing), (seeing, blind)):
         with pytest.raises(PupilaError, match=r"'blind' has no feature map .* 32 x 32 px"):
@@ -227,7 +227,7 @@ def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
     step = evolving(epochs=2)
     measured = distill_evolutionary(step).measured
     validation = dataset.select("validation")
-    pixels = validation.pixels(InputContract(height=32, width=32))
+    pixels = validation.pixels(InputSpec(height=32, width=32))
     images = np.stack([pixels[number] for number in range(len(validation))])
     answers = np.asarray(written(step)(images.astype(np.float32)))
     of_truth = answers[np.arange(len(validation)), validation.labels]

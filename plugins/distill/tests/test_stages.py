@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, installed
+from pupila import InputSpec, installed
 from pupila.keras_graphs import flatten
 from pupila.testing.nested import (
     functional,
@@ -129,7 +129,7 @@ def backbone_norm(model):
     ],
 )
 def test_the_students_have_the_stages_that_they_are_drawn_with(name, side, sizes):
-    model = installed().student(name).load()(InputContract(height=side, width=side), 2)
+    model = installed().student(name).load()(InputSpec(height=side, width=side), 2)
     found = with_stages(model).outputs[1:]
     assert [size_of(each) for each in found] == [(each, each) for each in sizes]
 

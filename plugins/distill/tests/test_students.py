@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, PupilaError, Student, installed
+from pupila import InputSpec, PupilaError, Student, installed
 from pupila.keras_files import macs, parameters
 
 STUDENTS = ["mobile-xs", "mobile-s", "conv-32-64-8", "conv-64-64-128", "residual-m"]
 
 
 def built(name, height=64, width=64, classes=2):
-    contract = InputContract(height=height, width=width)
+    contract = InputSpec(height=height, width=width)
     return installed().student(name).load()(contract, classes)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pupila import Artifact, OutputContract, installed
+from pupila import Artifact, OutputSpec, installed
 from pupila.artifact import Origin
 from pupila.store import Store
 
@@ -23,7 +23,7 @@ def import_model(tmp_path: Path) -> Import:
         source: Path, kind: str = "softmax", classes: tuple[str, ...] = ("ill", "well")
     ) -> Artifact:
         loader = installed().loader(source)
-        output = OutputContract.model_validate({"kind": kind, "classes": classes})
+        output = OutputSpec.model_validate({"kind": kind, "classes": classes})
         origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
         with store.draft() as folder:
             product = loader.load()(source, output, folder)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import Artifact, InputContract, keras_files
-from pupila.registry import installed
+from pupila import Artifact, InputSpec, keras_files
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import CLASSES, Ran, draw_images, read_images, run_step, store_model
 from pupila_micro.probes import draw_probes
 
-SIZE = InputContract(height=64, width=64)
+SIZE = InputSpec(height=64, width=64)
 _LOGITS_SPREAD = 2.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pupila import Artifact, PupilaError
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import Ran
 

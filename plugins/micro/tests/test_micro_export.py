@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from pupila import Artifact, Dataset, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.litert.packing import repack
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import ExporterContract, Ran, keras_artifact, read_images, run_step
 from pupila.testing.tiny import draw_colours

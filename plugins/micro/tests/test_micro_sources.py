@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pupila import InputContract, OutputContract
-from pupila.contract import OutputKind
+from pupila import InputSpec, OutputSpec
 from pupila.litert.tensor_io import TensorIO
+from pupila.spec import OutputKind
 from pupila.testing import Ran
 from pupila_micro.sources import Facts, method, write_sources
 
@@ -135,8 +135,8 @@ def _facts(kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")) 
     return Facts(
         source="Written by a test.",
         arena_bytes=1024,
-        input=InputContract(height=20, width=30),
-        output=OutputContract(kind=kind, classes=classes),
+        input=InputSpec(height=20, width=30),
+        output=OutputSpec(kind=kind, classes=classes),
         first=TensorIO((1, 20, 30, 3), np.dtype(np.int8), 1.0, -128),
         last=TensorIO((1, len(classes)), np.dtype(np.int16), 1 / 256, 0),
         operators=("ADD",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import Dataset, OutputContract, installed, keras_files
+from pupila import Dataset, OutputSpec, installed, keras_files
 from pupila.artifact import Origin
 from pupila.keras_graphs import flatten
 from pupila.manifest import read, scan
@@ -82,7 +82,7 @@ def some_of(shared_data, cache):
 
 def imported(source, folder):
     loader, store = installed().loader(source), Store(folder)
-    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+    output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
     with store.draft() as draft:
         product = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="test", version="0")

@@ -7,8 +7,8 @@ import pytest
 
 from pupila import PupilaError, keras_files
 from pupila_prune.clusters import shared, values_by_kernel
+from pupila_prune.constraints import Clustered, clusters_held, zeros_held
 from pupila_prune.heads import trained_form
-from pupila_prune.held import Clustered, clusters_held, zeros_held
 from pupila_prune.kernels import clustered_kernels, kernels_of, sparsity, zeros
 from pupila_prune.kmeans import centroids, nearest
 from pupila_prune.masks import within_layers

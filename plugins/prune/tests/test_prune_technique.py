@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import InputContract, OutputContract, PupilaError, keras_files, predictions
+from pupila import InputSpec, OutputSpec, PupilaError, keras_files, predictions
 from pupila.artifact import Origin
 from pupila.store import Store
 from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 keras = keras_files.import_keras()
 layers = keras.layers
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 CLASSES = ("blue", "red")
 QUICK = {"rounds": 2, "epochs": 2, "sparsity": 0.5, "batch_size": 8, "augmentation": {"views": 2}}
 
@@ -389,7 +389,7 @@ def stored_without_a_look(store, model):
             folder,
             format="keras",
             input=INPUT,
-            output=OutputContract(kind="softmax", classes=CLASSES),
+            output=OutputSpec(kind="softmax", classes=CLASSES),
             origin=Origin(plugin="test", distribution="test", version="0"),
         )
 

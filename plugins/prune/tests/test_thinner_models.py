@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import OutputContract, PupilaError, installed, keras_files
+from pupila import OutputSpec, PupilaError, installed, keras_files
 from pupila.artifact import Origin
 from pupila.keras_graphs import flatten
 from pupila.store import Store
@@ -314,7 +314,7 @@ def test_the_model_that_is_cut_stays_as_it_is():
 
 def imported(source, folder):
     loader, store = installed().loader(source), Store(folder)
-    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+    output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
     with store.draft() as draft:
         product = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="test", version="0")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, PupilaError, installed, keras_files
+from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila.store import Store
 from pupila.testing import TechniqueContract, draw_colours, finish_after_kill, read_images
 from pupila.testing.tiny import keras_artifact
@@ -100,7 +100,7 @@ def everything():
 def taught(model, colours, loss="sparse_categorical_crossentropy"):
     """Train a net until it tells the colours apart."""
     train = colours.select("train")
-    pixels = np.asarray(train.pixels(InputContract(height=32, width=32))[:], np.float32)
+    pixels = np.asarray(train.pixels(InputSpec(height=32, width=32))[:], np.float32)
     model.compile(keras.optimizers.Adam(0.02), loss, jit_compile=False)
     model.fit(pixels, train.labels.astype(np.float32), batch_size=8, epochs=8, verbose=0)
     return model

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import Artifact, Dataset, InputContract, OutputContract, keras_files
+from pupila import Artifact, Dataset, InputSpec, OutputSpec, keras_files
 from pupila.artifact import Origin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import CLASSES, Ran, draw_images, read_images, run_step
 
-_SIZE = InputContract(height=32, width=32)
+_SIZE = InputSpec(height=32, width=32)
 _IMAGES_OF_A_CLASS = 12
 
 
@@ -39,7 +39,7 @@ def float_artifact(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Ar
             folder,
             format="keras",
             input=_SIZE,
-            output=OutputContract(kind="softmax", classes=CLASSES),
+            output=OutputSpec(kind="softmax", classes=CLASSES),
             origin=Origin(plugin="test", distribution="test", version="0"),
         )
     plugin = installed().step("export-tflite")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import OutputContract, PupilaError, keras_files
+from pupila import OutputSpec, PupilaError, keras_files
 from pupila.testing import ignore_progress
 from pupila_quantize.annotate import quantized
 from pupila_quantize.bridge import answers, relative_difference, split_preprocessing, to_tf_keras
@@ -16,7 +16,7 @@ from pupila_quantize.qat import flatbuffer
 keras = keras_files.import_keras()
 layers = keras.layers
 SIDE = 16
-OUTPUT = OutputContract(kind="softmax", classes=("blue", "red"))
+OUTPUT = OutputSpec(kind="softmax", classes=("blue", "red"))
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE, 3), np.uint8)
 
 

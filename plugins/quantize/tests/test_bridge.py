@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from pupila import InputContract, PupilaError, installed, keras_files
+from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila_quantize.bridge import (
     answers,
     relative_difference,
@@ -80,7 +80,7 @@ def test_a_nested_model_becomes_one_flat_one_of_the_same_answers(name, side):
 
 @pytest.mark.parametrize("name", ["mobile-xs", "mobile-s", "conv-32-64-8", "residual-m"])
 def test_a_student_keeps_its_answers(name):
-    student = installed().student(name).load()(InputContract(height=32, width=32), 2)
+    student = installed().student(name).load()(InputSpec(height=32, width=32), 2)
     with_drawn_statistics(student)
     images = drawn(2, 32, 32, 3)
     flat = to_tf_keras(student)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from pupila import keras_files
 from pupila.litert.flatbuffer import map_model, operators
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, open_model
-from pupila.registry import installed
 from pupila.roc import auc
 from pupila.testing import ignore_progress, read_images, run_step, store_model
 from pupila.ties import tied

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, OutputContract, PupilaError, keras_files
+from pupila import InputSpec, OutputSpec, PupilaError, keras_files
 from pupila.artifact import Origin
 from pupila.measured import FloatComparison, LayerSensitivities, PluginWarning
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.testing import CLASSES, run_step
 from pupila_quantize import comparing
 from pupila_quantize.graph import Layer, float_operators, layers
@@ -110,8 +110,8 @@ def fragile(store, tmp_path_factory):
         artifact = store.add(
             folder,
             format="keras",
-            input=InputContract(height=32, width=32),
-            output=OutputContract(kind="softmax", classes=CLASSES),
+            input=InputSpec(height=32, width=32),
+            output=OutputSpec(kind="softmax", classes=CLASSES),
             origin=Origin(plugin="test", distribution="test", version="0"),
         )
     plugin = installed().step("export-tflite")

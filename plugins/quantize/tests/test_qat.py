@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from pupila import Dataset, InputContract, OutputContract, PupilaError, installed, keras_files
+from pupila import Dataset, InputSpec, OutputSpec, PupilaError, installed, keras_files
 from pupila.artifact import Origin
 from pupila.litert.packing import repack
 from pupila.manifest import read
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 keras = keras_files.import_keras()
 layers = keras.layers
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 CLASSES = ("blue", "red")
 GLAUCOMA = ("glaucoma", "normal")
 QUICK = {"epochs": 2, "batch_size": 8, "augmentation": {"views": 2}}
@@ -92,7 +92,7 @@ def stored(store, model, input=INPUT, kind="softmax", classes=CLASSES):
             folder,
             format="keras",
             input=input,
-            output=OutputContract.model_validate({"kind": kind, "classes": classes}),
+            output=OutputSpec.model_validate({"kind": kind, "classes": classes}),
             origin=Origin(plugin="test", distribution="test", version="0"),
             parameters=keras_files.parameters(model),
         )
@@ -321,7 +321,7 @@ def test_a_real_teacher_keeps_its_answers(
     frame = scan(read(shared_data / "glaucoma.csv"), tmp_path / "cache", ignore_progress)
     images = Dataset.of(frame.groupby(["split", "label"]).head(16), GLAUCOMA, tmp_path / "cache")
     model = keras.saving.load_model(shared_teachers / f"{name}.keras", compile=False)
-    size = InputContract(height=224, width=224)
+    size = InputSpec(height=224, width=224)
     teacher = stored(store, model, size, classes=GLAUCOMA)
     measured = qat(training(model=teacher, images=images, epochs=1)).measured
     assert measured["float_operators"] == {"SOFTMAX": 1}
@@ -369,7 +369,7 @@ def test_a_nested_backbone_is_trained_and_exported(name, side, training, store, 
     x = backbone(layers.Rescaling(1 / 127.5, offset=-1)(image), training=False)
     x = layers.Dense(2, name="last")(layers.GlobalAveragePooling2D()(x))
     model = with_drawn_statistics(keras.Model(image, layers.Softmax()(x)))
-    size = InputContract(height=side, width=side)
+    size = InputSpec(height=side, width=side)
     images = read_images(draw_colours(tmp_path / "images", 4), tmp_path / "cache")
     measured = qat(training(model=stored(store, model, size), images=images, epochs=1)).measured
     assert_exported(measured)

@@ -6,8 +6,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from pupila import PupilaError
 from pupila.litert.packing import repack
+from pupila.plugin_registry import installed
 from pupila.predictions import open_model
-from pupila.registry import installed
 from pupila.testing import TechniqueContract, ignore_progress, run_step, step_for
 from pupila_quantize import techniques
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pupila import InputContract, keras_files
+from pupila import InputSpec, keras_files
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, step_for, store_model
 from pupila_quantize.config import Qat
@@ -18,7 +18,7 @@ from pupila_quantize.weighted import read_weighted
 
 keras = keras_files.import_keras()
 layers = keras.layers
-INPUT = InputContract(height=16, width=16)
+INPUT = InputSpec(height=16, width=16)
 CLASSES = ("blue", "red")
 CHANNELWISE = (0, 1, 2)
 

@@ -9,9 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
 from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
-from pupila import InputContract, OutputContract, PupilaError, keras_files
+from pupila import InputSpec, OutputSpec, PupilaError, keras_files
 from pupila.artifact import Origin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.testing import CLASSES, run_step
 from pupila_quantize.graph import refuse_unfit
 
@@ -37,8 +37,8 @@ def attempt(store, dataset, tmp_path):
             given = store.add(
                 folder,
                 format="tflite",
-                input=InputContract(height=side, width=side),
-                output=OutputContract(kind="softmax", classes=CLASSES),
+                input=InputSpec(height=side, width=side),
+                output=OutputSpec(kind="softmax", classes=CLASSES),
                 origin=Origin(plugin="test", distribution="test", version="0"),
             )
         plugin = installed().step(name)

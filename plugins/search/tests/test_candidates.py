@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila_search.building import build, weights_of
-from pupila_search.candidates import Candidate, Figures, read_weights, write_weights
+from pupila_search.candidates import Candidate, CandidateMetrics, read_weights, write_weights
 from pupila_search.genome import Block, Genome
-from pupila_search.laboratory import Laboratory
 from pupila_search.morphism import Child
+from pupila_search.population import Population
 
-INPUT = InputContract(height=16, width=16)
+INPUT = InputSpec(height=16, width=16)
 GENOME = Genome(blocks=(Block(mark=0, kind="convolution", filters=8),))
-FIGURES = Figures("stage-0", 1, 0.5, 0.9, (0,), None, 1.0, 1.0)
+FIGURES = CandidateMetrics("stage-0", 1, 0.5, 0.9, (0,), None, 1.0, 1.0)
 
 
 def candidate(folder) -> Candidate:
@@ -86,7 +86,7 @@ def test_what_a_candidate_starts_from_is_written_again_where_it_is_damaged(
     pool: Any = None
 
     def admitted() -> Candidate:
-        laboratory = Laboratory(lesson, tmp_path, 0, pool, lambda done, total, what: None)
+        laboratory = Population(lesson, tmp_path, 0, pool, lambda done, total, what: None)
         return laboratory.admit(Child(GENOME, weights, preserved=False, change=""), (), 0)
 
     file = admitted().folder / damaged

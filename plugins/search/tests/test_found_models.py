@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, installed
+from pupila import InputSpec, installed
 from pupila.keras_files import import_keras
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
@@ -37,7 +37,7 @@ def taught(model, dataset, size):
 @pytest.mark.long
 def test_a_found_model_is_trained_for_int8(tmp_path):
     dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
-    store, size = Store(tmp_path / "store"), InputContract(height=32, width=32)
+    store, size = Store(tmp_path / "store"), InputSpec(height=32, width=32)
     logits = taught(build(EVERY_KIND, size, len(dataset.classes)), dataset, size)
     found = store_model(
         store,

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, installed, keras_files
+from pupila import InputSpec, installed, keras_files
 from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, store_model
 from pupila_search.building import build
 from pupila_search.genome import Block, Genome, Head, Space, int8_bytes, macs, positions_left
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 
 SIMPLE = Genome(blocks=(Block(mark=0, kind="convolution", filters=16),))
 STUDY = Genome(
@@ -74,7 +74,7 @@ def test_two_blocks_of_one_mark_are_refused():
         ({"maximum_macs": 1000}, "multiply-accumulates"),
         ({"most_blocks": 1}, "4 blocks"),
         ({"fewest_filters": 32}, "filters, not 32 to 512"),
-        ({"input": InputContract(height=2, width=2)}, "nothing is left"),
+        ({"input": InputSpec(height=2, width=2)}, "nothing is left"),
     ],
 )
 def test_a_space_says_why_a_genome_is_outside(limits, said):

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.testing.nested import pictures
 from pupila_search.building import build, load, weights_of
 from pupila_search.genome import Block, Genome, Head
 from pupila_search.morphism import deepen, fitted, grow_kernel, widen, widen_hidden
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 TOLERANCE = 1e-4
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pupila import InputContract, PupilaError, installed, keras_files
+from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila.measured import SearchResult
 from pupila.store import Store
 from pupila.testing import (
@@ -29,8 +29,8 @@ from pupila.testing import (
 from pupila.training.altered import Altered
 from pupila_search.config import Search
 from pupila_search.genome import Genome
-from pupila_search.lesson import lesson_of
 from pupila_search.techniques import search
+from pupila_search.training_targets import lesson_of
 from pupila_search.workers import Workers
 
 QUICK = {
@@ -48,7 +48,7 @@ QUICK = {
     "augmentation": {"views": 2},
 }
 
-INPUT = InputContract(height=16, width=16)
+INPUT = InputSpec(height=16, width=16)
 
 FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
 
@@ -301,7 +301,7 @@ def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, datas
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pupila_search.lesson.write_rows", full)
+    monkeypatch.setattr("pupila_search.training_targets.write_rows", full)
     config = Search.model_validate(QUICK)
     step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
     with pytest.raises(PupilaError, match=r"disk is full: .*the teachers' answers"):

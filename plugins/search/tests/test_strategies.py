@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila_search.building import build, weights_of
-from pupila_search.candidates import Candidate, Figures, write_weights
+from pupila_search.candidates import Candidate, CandidateMetrics, write_weights
 from pupila_search.genome import Block, Genome, Space
 from pupila_search.strategies import _best, _bred
 from pupila_search.variation import Marks, Variation
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 LABORATORY: Any = SimpleNamespace(config=SimpleNamespace(crossover=1, objectives=("loss", "bytes")))
 
 
@@ -27,7 +27,7 @@ def candidate(tmp_path):
         blocks = tuple(Block(mark=m, kind="convolution", filters=8 * (number + 1)) for m in marks)
         genome, folder = Genome(blocks=blocks), tmp_path / str(number)
         folder.mkdir()
-        stage = Figures("stage-0", 1, loss, 0.9, (0,), None, 1.0, 1.0)
+        stage = CandidateMetrics("stage-0", 1, loss, 0.9, (0,), None, 1.0, 1.0)
         found = Candidate(number, genome, (), "", False, 0, 0, size, 1, folder, [stage])
         write_weights(found.weights_path("stage-0"), weights_of(build(genome, INPUT, 2)))
         return found

@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.measured import Genome as MeasuredGenome
 from pupila.measured import Measured
 from pupila_search.building import build
-from pupila_search.candidates import Candidate, Figures
+from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.genome import Block, Genome, Head, Space
 from pupila_search.luck import Luck
 from pupila_search.standing import standing
-from pupila_search.told import sizes
+from pupila_search.summary import sizes
 from pupila_search.variation import Marks, Variation
 
-SPACE = Space(InputContract(height=48, width=32), 3)
+SPACE = Space(InputSpec(height=48, width=32), 3)
 
 
 def learned(layer) -> int:
@@ -70,7 +70,7 @@ def test_sizes_are_those_of_the_model_that_is_built(genome):
 
 def candidate(number: int, accuracy: float, latency_ms: float | None, folder) -> Candidate:
     wrong = tuple(range(1000 - round(1000 * accuracy)))
-    figures = Figures("stage-0", 1, 0.4, accuracy, wrong, latency_ms, 1.0, 1.0)
+    figures = CandidateMetrics("stage-0", 1, 0.4, accuracy, wrong, latency_ms, 1.0, 1.0)
     return Candidate(number, drawn(1), (), "initial", False, 2, 7, 38_412, 1, folder, [figures])
 
 

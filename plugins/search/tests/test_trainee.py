@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.testing import draw_colours, read_images
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.fitting import keras, optimizer
@@ -17,7 +17,7 @@ from pupila_search.genome import Block, Genome
 from pupila_search.trainee import AdamW, Trainee
 
 GENOME = Genome(blocks=(Block(mark=0, kind="convolution", filters=8, stride=2),))
-SIZE = InputContract(height=16, width=16)
+SIZE = InputSpec(height=16, width=16)
 SCHEDULE = Schedule(epochs=5, batch_size=8, learning_rate=2e-2, augmentation=AS_IS)
 
 
@@ -37,7 +37,7 @@ def trained(images, loss):
     judged = all_in_order(images, SCHEDULE.batch_size)
     told = [
         trainee.learn(epoch_batches(images, epoch, 0, SCHEDULE.batch_size), lambda: None)
-        | trainee.judge(judged)
+        | trainee.evaluate(judged)
         for epoch in range(SCHEDULE.epochs)
     ]
     return trainee, told

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila import InputContract, PupilaError
+from pupila import InputSpec, PupilaError
 from pupila.testing.nested import pictures
 from pupila_search.building import build, load, weights_of
 from pupila_search.genome import Block, Genome, Space
 from pupila_search.variation import Appending, Marks, Parent, Variation
 
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 
 
 def variation(seed=0, **limits):

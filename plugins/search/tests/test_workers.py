@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from pupila import PartFailed
+from pupila import SubTaskFailed
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours, read_images, step_for
 from pupila.training.schedule import Schedule
-from pupila_search.candidates import Figures
+from pupila_search.candidates import CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Block, Genome, Head
 from pupila_search.learning import Task
@@ -25,7 +25,7 @@ from pupila_search.techniques import search
 from pupila_search.workers import workers
 
 LESSON: Any = SimpleNamespace(digest="of what a crew that answers by itself does not read")
-FIGURES = Figures("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
+FIGURES = CandidateMetrics("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
 
 
 class Answering:
@@ -73,7 +73,7 @@ def trained(crew, folder, count=3):
 
 
 def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
-    crew = Answering(part0={"failed": "ValueError: no"}, part1=PartFailed("killed, twice"))
+    crew = Answering(part0={"failed": "ValueError: no"}, part1=SubTaskFailed("killed, twice"))
     assert trained(crew, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: FIGURES}
 
 

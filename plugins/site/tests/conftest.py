@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from pupila import Artifact, Dataset, InputContract
+from pupila import Artifact, Dataset, InputSpec
 from pupila.artifact import Threshold
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import draw_images, keras_artifact, read_images, run_step, skip_without
 from pupila_site import page
 
-INPUT = InputContract(height=48, width=64)
+INPUT = InputSpec(height=48, width=64)
 WAIT_MS = 90_000
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _ARGUMENTS = (

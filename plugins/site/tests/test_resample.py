@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.images import decode, resize
 from pupila.web import npm
 from pupila_site import page
@@ -57,5 +57,5 @@ def test_the_page_resizes_to_the_very_pixels_of_pillow(
     name: str, width: int, height: int, rows: int
 ):
     image = decode(PHOTOGRAPHS / name)
-    expected = resize(image, InputContract(height=height, width=width))
+    expected = resize(image, InputSpec(height=height, width=width))
     np.testing.assert_array_equal(resized_in_page(image, width, height, rows), expected)

@@ -13,9 +13,9 @@ import pytest
 
 from pupila import Artifact, Dataset, PupilaError
 from pupila.artifact import Threshold
-from pupila.judge import evaluate
+from pupila.evaluator import evaluate
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.store import Store
 from pupila.testing import ExporterContract, ignore_progress, run_step
 from pupila_site import page, study

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pupila import Artifact, InputContract
+from pupila import Artifact, InputSpec
 from pupila.images import decode, resize
 from pupila.predictions import open_model
 from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
@@ -132,7 +132,7 @@ def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
     copy = shutil.copytree(site.path, tmp_path / "site")
     entry = json.loads((copy / "site.json").read_text())[part]
     entry = entry[0] if part == "models" else entry
-    size = InputContract(height=entry["height"], width=entry["width"])
+    size = InputSpec(height=entry["height"], width=entry["width"])
     content = flatbuffer_with_lacking_operator(size, len(entry["classes"]))
     (copy / entry["file"]).write_bytes(content)
     with serving(copy) as served:

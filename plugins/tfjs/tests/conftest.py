@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila import Artifact, InputContract, OutputContract, PupilaError, Step
+from pupila import Artifact, InputSpec, OutputSpec, PupilaError, Step
 from pupila.artifact import Origin
 from pupila.predictions import Predictions
 from pupila.store import Store
@@ -140,11 +140,11 @@ def export_model(store: Store, tmp_path: Path) -> Iterator[ExportModel]:
     from pupila_tfjs.export import export
 
     origin = Origin(plugin="test", distribution="test", version="0")
-    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+    output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
 
     def exported(model: Any, weights: Weights) -> Artifact:
         _, height, width, _ = model.input_shape
-        contract = InputContract(height=height, width=width)
+        contract = InputSpec(height=height, width=width)
         with store.draft() as draft:
             keras_files.save(model, draft)
             source = store.add(draft, format="keras", input=contract, output=output, origin=origin)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pupila import Artifact, InputContract, OutputContract, PupilaError
+from pupila import Artifact, InputSpec, OutputSpec, PupilaError
 from pupila.artifact import Origin
+from pupila.plugin_registry import installed
 from pupila.predictions import open_model
-from pupila.registry import installed
 from pupila.store import Store
 
 Alter = Callable[[Path, dict[str, Any]], Any]
@@ -29,8 +29,8 @@ def stored(store: Store, source: Path, alter: Alter) -> Artifact:
         return store.add(
             folder,
             format="tfjs",
-            input=InputContract(height=4, width=4),
-            output=OutputContract(kind="logits", classes=("a", "b", "c")),
+            input=InputSpec(height=4, width=4),
+            output=OutputSpec(kind="logits", classes=("a", "b", "c")),
             origin=Origin(plugin="x", distribution="x", version="0"),
         )
 

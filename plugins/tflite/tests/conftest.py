@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila import Artifact, InputContract, OutputContract, keras_files
+from pupila import Artifact, InputSpec, OutputSpec, keras_files
 from pupila.artifact import Origin
-from pupila.contract import OutputKind
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import OutputKind
 from pupila.store import Store
 from pupila.testing import run_step
 
-SIZE = InputContract(height=24, width=20)
+SIZE = InputSpec(height=24, width=20)
 CLASSES = ("glaucoma", "normal", "other")
 
 
@@ -96,7 +96,7 @@ def stored(store: Store) -> Callable[..., Artifact]:
                 folder,
                 format=format,
                 input=SIZE,
-                output=OutputContract(kind=kind, classes=CLASSES[: 2 if kind == "sigmoid" else 3]),
+                output=OutputSpec(kind=kind, classes=CLASSES[: 2 if kind == "sigmoid" else 3]),
                 origin=Origin(plugin="test", distribution="test", version="0"),
             )
 

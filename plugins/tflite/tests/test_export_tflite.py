@@ -9,8 +9,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from pupila import Config, PupilaError, keras_files
+from pupila.plugin_registry import installed
 from pupila.predictions import open_model
-from pupila.registry import installed
 from pupila.testing import ExporterContract, ignore_progress, run_step, step_for
 from pupila_tflite import export as exporting
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pupila import OutputContract, PupilaError
+from pupila import OutputSpec, PupilaError
 from pupila.litert.tensor_io import TensorIO
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila_tflite.loader import _check_range, load
 from pupila_tflite.probes import ignore_progress
 from pupila_tflite.runner import LiteRTModel
 
-SOFTMAX = OutputContract(kind="softmax", classes=("glaucoma", "normal", "other"))
+SOFTMAX = OutputSpec(kind="softmax", classes=("glaucoma", "normal", "other"))
 
 
 def written(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
@@ -95,7 +95,7 @@ def test_an_open_batch_is_taken_as_one_image(tmp_path):
 def test_every_kind_of_output_is_taken_where_it_is_declared(kind, kernel, tmp_path):
     activate = {"sigmoid": tf.sigmoid, "logits": tf.identity, "softmax": tf.nn.softmax}[kind]
     source = written(tmp_path, lambda x: activate(x[:, 0, 0, :kernel] / 99))
-    output = OutputContract(kind=kind, classes=SOFTMAX.classes[: max(2, kernel)])
+    output = OutputSpec(kind=kind, classes=SOFTMAX.classes[: max(2, kernel)])
     assert loaded(source, output, tmp_path).output == output
 
 
@@ -201,12 +201,12 @@ def test_an_8_bit_softmax_of_many_classes_is_taken(tmp_path):
     answers = LiteRTModel(source, threads=1).predict(black, ignore_progress)
     assert abs(answers.sum() - 1) > 0.05  # each of 144 columns is rounded to a step of 1 / 256
     classes = tuple(f"class {number}" for number in range(answers.size))
-    output = OutputContract(kind="softmax", classes=classes)
+    output = OutputSpec(kind="softmax", classes=classes)
     assert loaded(source, output, tmp_path).output == output
 
 
 def test_a_softmax_that_is_declared_logits_is_refused(tmp_path):
     source = written(tmp_path, softmax_of_means)
-    output = OutputContract(kind="logits", classes=SOFTMAX.classes)
+    output = OutputSpec(kind="logits", classes=SOFTMAX.classes)
     with pytest.raises(PupilaError, match="looks like a softmax: set `output: softmax`"):
         loaded(source, output, tmp_path)

@@ -264,7 +264,7 @@ def test_no_threshold_has_a_sensitivity_of_nothing():
 def test_another_version_of_any_runtime_that_may_answer_chooses_anew():
     used = Operating(positive="blue").uses()
     assert {"keras", "tflite"} <= {each.format for each in used} <= technique().accepts
-    assert all(each.judges for each in used)
+    assert all(each.primary for each in used)
 
 
 def technique():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 
 from pupila import Artifact, Dataset, PupilaError
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila.testing import (
     draw_images,

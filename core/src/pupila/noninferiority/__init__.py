@@ -23,7 +23,7 @@ Technometrics 24:295).
 
 from __future__ import annotations
 
-from pupila.noninferiority.areas import PairedAreas, compare_areas
+from pupila.noninferiority.auc import PairedAuc, compare_areas
 from pupila.noninferiority.comparison import LEVEL, POWER, Comparison
 from pupila.noninferiority.exact import score
 from pupila.noninferiority.limits import LimitCheck, check_limit, check_part, part_interval
@@ -41,7 +41,7 @@ __all__ = [
     "POWER",
     "Comparison",
     "LimitCheck",
-    "PairedAreas",
+    "PairedAuc",
     "area_reach",
     "check_limit",
     "check_part",

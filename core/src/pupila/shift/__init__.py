@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pupila.errors import PupilaError
 from pupila.hookspecs import hookimpl
 from pupila.plugin import Shift
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 
 Severity = Literal["mild", "middle", "strong"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

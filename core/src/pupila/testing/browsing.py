@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
+from pupila.spec import InputSpec
 from pupila.web.pages import Pages
 
 
@@ -20,7 +20,7 @@ def skip_without(pages: Pages) -> None:
         pytest.skip(str(error))
 
 
-def flatbuffer_with_lacking_operator(input: InputContract, classes: int) -> bytes:
+def flatbuffer_with_lacking_operator(input: InputSpec, classes: int) -> bytes:
     """Return a `.tflite` model with an operator that LiteRT.js has not: a determinant.
 
     It takes one image, float32 `(1, height, width, 3)`, and gives `(1, classes)`.

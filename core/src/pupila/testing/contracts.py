@@ -24,8 +24,8 @@ from pupila.digest import digest_tree
 from pupila.errors import PupilaError
 from pupila.measured import problems
 from pupila.plugin import Exporter, StepPlugin, Technique
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.store import Store, digest_of
 from pupila.testing.steps import Ran, ignore_progress, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
@@ -307,7 +307,7 @@ def _listed_afresh(distribution: str) -> tuple[list[str], list[str]]:
     """
     program = (
         "import json, sys; from importlib.metadata import distribution; "
-        "from pupila.registry import collect; "
+        "from pupila.plugin_registry import collect; "
         f"found = distribution({distribution!r}); "
         "entries = [each for each in found.entry_points if each.group == 'pupila']; "
         "names = [each.plugin.name for each in collect((found, e) for e in entries).plugins]; "

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.requirements import requirements
 
 

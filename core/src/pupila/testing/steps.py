@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from pupila.artifact import Artifact, Origin
 from pupila.dataset import Dataset
 from pupila.evaluation import SPECIFICITY, Metrics
-from pupila.judge import evaluate
+from pupila.evaluator import evaluate
 from pupila.plugin import Exporter, StepPlugin
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
 from pupila.runtime import Progress
-from pupila.step import Crew, Product, Step
+from pupila.step import Step, StepResult, WorkerPool
 from pupila.store import Store
 
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def step_for(
     seed: int = 0,
     progress: Progress = ignore_progress,
     unproven: bool = False,
-    crew: Crew | None = None,
+    crew: WorkerPool | None = None,
     figures: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
     """Return what an implementation is called with.
@@ -101,7 +101,7 @@ class Ran:
     """What came of running one step in a folder of its own."""
 
     artifact: Artifact
-    product: Product
+    product: StepResult
     progress: tuple[tuple[int, int, str], ...]
     """Every call of `Step.progress`."""
     strays: tuple[str, ...]
@@ -144,7 +144,7 @@ def run_step(
             figures=_figures(plugin, inputs, dataset, folder),
         )
         with chdir(current):
-            product: Product = plugin.load()(step)
+            product: StepResult = plugin.load()(step)
         artifact = store.add(output, **vars(product), origin=_origin(plugin, step))
     strays = sorted(path.relative_to(current).as_posix() for path in current.rglob("*"))
     return Ran(artifact, product, tuple(told), tuple(strays))

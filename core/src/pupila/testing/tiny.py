@@ -11,13 +11,13 @@ from PIL import Image, ImageDraw
 
 from pupila import keras_files
 from pupila.artifact import Artifact, Origin
-from pupila.contract import InputContract, OutputContract, OutputKind
 from pupila.dataset import LABELLED_SPLITS, Dataset
 from pupila.digest import digest_file
+from pupila.spec import InputSpec, OutputKind, OutputSpec
 from pupila.store import Store
 
 CLASSES = ("square", "triangle")
-INPUT = InputContract(height=32, width=32)
+INPUT = InputSpec(height=32, width=32)
 
 _DRAWN_SIZE = (44, 36)
 """Width and height; not those of the model's input: resizing is part of what is tested."""
@@ -89,7 +89,7 @@ def read_images(folder: Path, cache: Path) -> Dataset:
     return Dataset.of(frame, sorted({row["label"] for row in rows}), cache)
 
 
-def keras_model(classes: int, input: InputContract = INPUT, seed: int = 0) -> Any:
+def keras_model(classes: int, input: InputSpec = INPUT, seed: int = 0) -> Any:
     """Return a tiny `keras.Model` with the usual kinds of layer, its weights drawn from `seed`.
 
     It takes raw RGB `(batch, height, width, 3)` and gives a softmax `(batch, classes)` that
@@ -118,7 +118,7 @@ def keras_model(classes: int, input: InputContract = INPUT, seed: int = 0) -> An
 
 
 def keras_artifact(
-    store: Store, classes: Sequence[str] = CLASSES, input: InputContract = INPUT, seed: int = 0
+    store: Store, classes: Sequence[str] = CLASSES, input: InputSpec = INPUT, seed: int = 0
 ) -> Artifact:
     """Store the model of `keras_model` as an artifact of format `keras`."""
     return store_model(store, keras_model(len(classes), input, seed), classes)
@@ -155,8 +155,8 @@ def store_model(
         return store.add(
             folder,
             format="keras",
-            input=InputContract(height=height, width=width),
-            output=OutputContract(kind=kind, classes=tuple(classes)),
+            input=InputSpec(height=height, width=width),
+            output=OutputSpec(kind=kind, classes=tuple(classes)),
             origin=Origin(plugin="tiny", distribution="pupila-core", version="test"),
             parameters=keras_files.parameters(model),
             macs=keras_files.macs(model),

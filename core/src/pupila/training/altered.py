@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila.contract import InputContract, OutputContract
 from pupila.errors import PupilaError
 from pupila.fidelity import correlation, logits_of
 from pupila.shift_suite import Suite, answers_to, is_silent, pictures
+from pupila.spec import InputSpec, OutputSpec
 from pupila.step import Step
 from pupila.training.schedule import Chosen
 
@@ -33,13 +33,11 @@ class Altered:
     """`(pictures, height, width, 3)` as the student reads them, family after family."""
     logits: list[Floats]
     """Of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
-    output: OutputContract
+    output: OutputSpec
     """What a student gives while it is trained."""
 
     @classmethod
-    def of(
-        cls, step: Step[Any], size: InputContract, classes: Sequence[str] | None = None
-    ) -> Altered:
+    def of(cls, step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None) -> Altered:
         """Ask the one teacher of a step.
 
         The student reads pictures of `size`; its columns are `classes`, those of the data where
@@ -49,7 +47,7 @@ class Altered:
             PupilaError: the teacher answers alike to all altered images.
         """
         (teacher,), validation = step.inputs, step.split("validation")
-        output = OutputContract(kind="logits", classes=tuple(classes or validation.classes))
+        output = OutputSpec(kind="logits", classes=tuple(classes or validation.classes))
         columns = [validation.classes.index(name) for name in output.classes]
         suite, read = Suite(severities=("middle",)), teacher.record.input
         cells = suite.cells(validation.labels)
@@ -88,7 +86,7 @@ class Altered:
 
 
 def altered_for(
-    step: Step[Any], size: InputContract, classes: Sequence[str] | None = None
+    step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None
 ) -> Altered | None:
     """Return what a step chooses its epoch by; None where that is the loss."""
     by_fidelity = isinstance(step.config, Chosen) and step.config.choose_by == "fidelity"

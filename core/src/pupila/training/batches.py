@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.arrays import Pixels
-from pupila.contract import InputContract
 from pupila.dataset import Dataset
 from pupila.keras_files import import_keras
+from pupila.spec import InputSpec
 from pupila.training.targets import Targets
 from pupila.views import Augmentation
 
@@ -39,7 +39,7 @@ class Images:
     def of(
         cls,
         dataset: Dataset,
-        input: InputContract,
+        input: InputSpec,
         targets: Sequence[Targets],
         augmentation: Augmentation,
         per_epoch: int | None = None,

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError, nearest
 from pupila.int8_size import file_bytes
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import Calls, narrow_places
+from pupila.spec import InputSpec
 
 keras = import_keras()
 layers = keras.layers
@@ -112,7 +112,7 @@ class Cuts:
     def student(
         self,
         cut: Cut,
-        input: InputContract,
+        input: InputSpec,
         classes: int,
         head: int,
         *,

@@ -16,14 +16,14 @@ from pupila.store import write_atomically
 from pupila.training.average import Average
 
 Arrays = list[NDArray[Any]]
-Figures = dict[str, float]
+EpochMetrics = dict[str, float]
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """How training went so far."""
 
-    history: list[Figures] = field(default_factory=list[Figures])
+    history: list[EpochMetrics] = field(default_factory=list[EpochMetrics])
     """Per epoch: loss, accuracy, val_loss, val_accuracy; val_fidelity where that chooses."""
     best: Arrays = field(default_factory=list[NDArray[Any]])
     """The model's variables after the best epoch."""
@@ -40,9 +40,9 @@ class Course:
 
         return min(range(len(self.history)), key=badness)
 
-    def followed_by(self, later: Course) -> Course:
+    def followed_by(self, later: TrainingHistory) -> TrainingHistory:
         """Return both courses as one; the caller keeps the variables of the best epoch."""
-        return Course(self.history + later.history, [], self.seconds + later.seconds)
+        return TrainingHistory(self.history + later.history, [], self.seconds + later.seconds)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Checkpoint:
     key: str
     """Digest of all that determines the run: a file of another key is ignored."""
 
-    def save(self, model: Any, course: Course, average: Average | None = None) -> None:
+    def save(self, model: Any, course: TrainingHistory, average: Average | None = None) -> None:
         """Replace the file: a reader finds the last epoch's state or this one's."""
         state = {"key": self.key, "history": course.history, "seconds": course.seconds}
         groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
@@ -63,18 +63,18 @@ class Checkpoint:
         np.savez(stream, state=np.array(json.dumps(state)), **arrays)
         write_atomically(self.path, stream.getvalue())
 
-    def restore(self, model: Any, average: Average | None = None) -> Course:
+    def restore(self, model: Any, average: Average | None = None) -> TrainingHistory:
         """Put all into the saved state; return a new course if there is none."""
         stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:
-            return Course()
+            return TrainingHistory()
         assign(model, _group(stored, "model"))
         model.optimizer.build(model.trainable_variables)
         assign(model.optimizer, _group(stored, "optimizer"))
         if average:
             assign(average, _group(stored, "average"))
-        return Course(state["history"], _group(stored, "best"), state["seconds"])
+        return TrainingHistory(state["history"], _group(stored, "best"), state["seconds"])
 
 
 def snapshot(model: Any) -> Arrays:

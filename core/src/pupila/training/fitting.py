@@ -18,7 +18,7 @@ from pupila.runtime import Progress
 from pupila.training.altered import Altered
 from pupila.training.average import Average
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
-from pupila.training.checkpoint import Checkpoint, Course, Figures, assign, snapshot
+from pupila.training.checkpoint import Checkpoint, EpochMetrics, TrainingHistory, assign, snapshot
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import LARGEST_GRADIENT, Schedule
 
@@ -43,11 +43,11 @@ class Trainee(Protocol):
     @property
     def optimizer(self) -> Any: ...
 
-    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
         """Take a step for each batch; return `loss` and `accuracy`, means over all images."""
         ...
 
-    def judge(self, batches: Batches) -> Figures:
+    def evaluate(self, batches: Batches) -> EpochMetrics:
         """Return `val_loss` and `val_accuracy`, means over all images."""
         ...
 
@@ -89,7 +89,7 @@ def fit(
     checkpoint: Checkpoint,
     progress: Progress,
     altered: Altered | None = None,
-) -> Course:
+) -> TrainingHistory:
     """Train a Keras 3 model, see `train`."""
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
     compile_for(model, loss, images.classes, schedule, steps)
@@ -106,7 +106,7 @@ def train(
     checkpoint: Checkpoint,
     progress: Progress,
     altered: Altered | None = None,
-) -> Course:
+) -> TrainingHistory:
     """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
 
     The best is that of the lowest validation loss, or with `altered` that of the highest fidelity
@@ -124,7 +124,7 @@ def train(
         batches = epoch_batches(images, epoch, seed, schedule.batch_size)
         figures = trainee.learn(batches, average.update if average else _nothing)
         with average.in_place() if average else nullcontext():
-            figures |= trainee.judge(judged)
+            figures |= trainee.evaluate(judged)
             _check_finite(figures, epoch, schedule)
             if altered:
                 figures["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
@@ -158,7 +158,7 @@ class _Compiled:
     def optimizer(self) -> Any:
         return self.model.optimizer
 
-    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
         def ended(batch: int, logs: Any) -> None:
             after_step()
 
@@ -167,7 +167,7 @@ class _Compiled:
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=called).history
         return {name: float(values[-1]) for name, values in history.items()}
 
-    def judge(self, batches: Batches) -> Figures:
+    def evaluate(self, batches: Batches) -> EpochMetrics:
         found = self.model.evaluate(batches, verbose=0, return_dict=True)
         return {f"val_{name}": float(value) for name, value in found.items()}
 
@@ -180,7 +180,7 @@ def _nothing() -> None:
     """Do nothing after a step."""
 
 
-def _goes_on(course: Course, schedule: Schedule) -> bool:
+def _goes_on(course: TrainingHistory, schedule: Schedule) -> bool:
     """Tell whether there is another epoch: neither the last one nor patience was reached."""
     done = len(course.history)
     if not done or schedule.patience is None:
@@ -188,14 +188,14 @@ def _goes_on(course: Course, schedule: Schedule) -> bool:
     return done < schedule.epochs and done - 1 - course.best_epoch < schedule.patience
 
 
-def _reached(figures: Figures) -> str:
+def _reached(figures: EpochMetrics) -> str:
     """Say what an epoch came to."""
     said = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
     fidelity = figures.get("val_fidelity")
     return said if fidelity is None else f"{said}, fidelity {fidelity:.3f}"
 
 
-def _check_finite(figures: Figures, epoch: int, schedule: Schedule) -> None:
+def _check_finite(figures: EpochMetrics, epoch: int, schedule: Schedule) -> None:
     """Look at what epoch `epoch` (from 0) came to.
 
     Raises:

@@ -52,7 +52,7 @@ from numpy.typing import NDArray
 
 from pupila.measured import OracleTeaching, TaughtFractions
 from pupila.training.loss import Loss, distillation_loss, label_loss
-from pupila.training.targets import packed, softened_mean
+from pupila.training.targets import pack_targets, softened_mean
 
 _WHOLE = 0.999
 """The sum of labels, in float32, of a picture that no unlabelled image has a part in."""
@@ -85,7 +85,7 @@ def oracle_targets(
     chosen = right(labels, probabilities)
     taught = chosen.any(axis=0)
     mean = softened_mean(probabilities, chosen | ~taught, temperature)
-    return packed(labels, mean, taught[:, np.newaxis].astype(np.float32))
+    return pack_targets(labels, mean, taught[:, np.newaxis].astype(np.float32))
 
 
 def oracle_loss(alpha: float, temperature: float) -> Loss:

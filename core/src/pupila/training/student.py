@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.keras_files import import_keras
 from pupila.plugin import Student
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import InputSpec
 
 keras = import_keras()
 
@@ -22,7 +22,7 @@ _ROUNDING = 1e-3
 all sum to one by chance."""
 
 
-def build_student(student: Student, input: InputContract, classes: int) -> Any:
+def build_student(student: Student, input: InputSpec, classes: int) -> Any:
     """Return a new model of raw RGB `(batch, height, width, 3)` that gives `(batch, classes)`.
 
     Raises:
@@ -38,7 +38,7 @@ def build_student(student: Student, input: InputContract, classes: int) -> Any:
     return model
 
 
-def _fault(model: Any, input: InputContract, classes: int) -> str | None:
+def _fault(model: Any, input: InputSpec, classes: int) -> str | None:
     """Say what is wrong with a model that should be a student; None where nothing is."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         return f"builds {model!r}, where a functional keras.Model was expected"
@@ -70,7 +70,7 @@ def _ends_in_sigmoid(model: Any) -> bool:
     return getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid")
 
 
-def _gives_probabilities(model: Any, input: InputContract) -> bool:
+def _gives_probabilities(model: Any, input: InputSpec) -> bool:
     """Whether its answers sum to one, whichever layers make them do so."""
     noise = np.random.default_rng(0).integers(0, 256, (_PROBES, *input.shape))
     answers = np.asarray(model(noise.astype(np.float32), training=False), np.float64)

@@ -89,6 +89,6 @@ def softened_mean(
     return (temperature * np.log(np.maximum(mean, np.finfo(np.float64).tiny))).astype(np.float32)
 
 
-def packed(*columns: NDArray[np.float32]) -> NDArray[np.float32]:
+def pack_targets(*columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put labels, teachers' logits and what else a loss needs side by side, in that order."""
     return np.concatenate(columns, axis=-1)

@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Answers:
+class TeacherPredictions:
     """Probabilities that each teacher of a step gives, in the order of its inputs."""
 
     validation: list[NDArray[np.float32]]
@@ -55,7 +55,7 @@ class Answers:
         return Measured(self.teachers, self.agreement or {})
 
 
-def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
+def predict_teachers(step: Step[Any], images: Dataset, validation: Dataset) -> TeacherPredictions:
     """Return what the teachers of a step answer, each looked at before any is asked at length.
 
     A teacher runs once per view of each image and once per validation image, in its own runtime,
@@ -70,7 +70,7 @@ def ask(step: Step[Any], images: Dataset, validation: Dataset) -> Answers:
     ]
     views = [_views(step, number, images) for number in range(len(step.inputs))]
     qualities = tuple(_quality(*each) for each in zip(step.inputs, standings, strict=True))
-    return Answers(
+    return TeacherPredictions(
         validation=judged,
         views=views,
         teachers=TeacherQualities(teachers=qualities),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from average_weights import AverageWeights
-from pupila import Artifact, Dataset, Product, PupilaError, Step, keras_files
+from pupila import Artifact, Dataset, PupilaError, Step, StepResult, keras_files
 from pupila.measured import Measured
 
 Weights = list[NDArray[np.float32]]
@@ -20,7 +20,7 @@ Weights = list[NDArray[np.float32]]
 _BATCH_IMAGES = 32
 
 
-def average(step: Step[AverageWeights]) -> Product:
+def average(step: Step[AverageWeights]) -> StepResult:
     """Write the soup of `step.inputs`, and return what it is and which of them are in it."""
     for other in step.inputs[1:]:
         _refuse_other_contract(step.inputs[0], other)
@@ -36,7 +36,7 @@ def average(step: Step[AverageWeights]) -> Product:
         chosen = _greedy(step, models[0], weights, alone, validation)
     models[0].set_weights(_mean([weights[number] for number in chosen]))
     keras_files.save(models[0], step.output)
-    return Product.like(
+    return StepResult.like(
         step.inputs[0],
         format="keras",
         measured=Measured(

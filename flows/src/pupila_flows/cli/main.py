@@ -154,7 +154,7 @@ def validate(
 @app.command()
 def plugins(as_json: AsJson = False) -> None:
     """List what is installed: techniques, exporters, students, loaders and runners."""
-    from pupila.registry import installed
+    from pupila.plugin_registry import installed
     from pupila_flows.report.terminal import plugin_rows
 
     registry = installed()
@@ -334,7 +334,7 @@ def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
 
 
 def _warn_of_broken_plugins() -> None:
-    from pupila.registry import installed
+    from pupila.plugin_registry import installed
 
     for each in installed().broken:
         say(f"warning: {each}", file=sys.stderr)

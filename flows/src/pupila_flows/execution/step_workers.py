@@ -12,7 +12,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from pupila.errors import PupilaError
-from pupila.step import PartFailed
+from pupila.step import SubTaskFailed
 from pupila.threads import model_threads
 from pupila_flows.execution import dask
 from pupila_flows.execution.call import ProcessCall
@@ -53,7 +53,7 @@ class DaskWorkerPool:
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """Have a worker call a function; see `pupila.step.Crew`."""
+        """Have a worker call a function; see `pupila.step.WorkerPool`."""
         process_call = ProcessCall(
             target=name_of(target),
             arguments=arguments,
@@ -74,7 +74,7 @@ class DaskWorkerPool:
         except dask.ClusterLost:
             raise
         except ChildFailed as error:
-            raise PartFailed(str(error)) from error
+            raise SubTaskFailed(str(error)) from error
 
     def _connected(self) -> dask.Cluster:
         with self._connecting:

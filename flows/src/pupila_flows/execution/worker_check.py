@@ -13,7 +13,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from pupila.errors import joined
-from pupila.registry import plugins_meant
+from pupila.plugin_registry import plugins_meant
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.execution import locks

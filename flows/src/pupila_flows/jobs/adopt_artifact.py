@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pupila.artifact import TRAINING_IMAGES_NAME, Artifact
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import NOT_KEYED

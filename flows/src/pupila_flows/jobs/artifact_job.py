@@ -12,8 +12,8 @@ from pupila.artifact import Artifact, Origin
 from pupila.digest import digest_file
 from pupila.errors import PupilaError
 from pupila.plugin import Plugin
-from pupila.registry import installed
-from pupila.step import Product
+from pupila.plugin_registry import installed
+from pupila.step import StepResult
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import Job, Keyed
 
@@ -59,7 +59,7 @@ TrainedOn = Annotated[Path, Keyed(_content)] | None
 """File that tells which images a teacher was trained on; None where that is not known."""
 
 
-def as_declared(product: Any, plugin: Plugin, format: str) -> Product:
+def as_declared(product: Any, plugin: Plugin, format: str) -> StepResult:
     """Return what a plugin gave back, if it is a product of the format that it declares.
 
     Another format would be noticed by whoever reads the artifact next, who would be blamed.
@@ -68,17 +68,17 @@ def as_declared(product: Any, plugin: Plugin, format: str) -> Product:
         PupilaError: it is not.
     """
     who = f"{plugin.name} of {installed().origin(plugin).distribution}"
-    if not isinstance(product, Product):
-        raise PupilaError(f"{who} returned {product!r}, where a Product was expected: mend it.")
+    if not isinstance(product, StepResult):
+        raise PupilaError(f"{who} returned {product!r}, where a StepResult was expected: mend it.")
     if product.format != format:
         raise PupilaError(
             f"{who} made an artifact of format {product.format!r}, but declares {format!r}: "
-            f"correct `produces` of the plugin, or `format` of the Product that it returns."
+            f"correct `produces` of the plugin, or `format` of the StepResult that it returns."
         )
     return product
 
 
-def record_fields(product: Product, origin: Origin) -> dict[str, Any]:
+def record_fields(product: StepResult, origin: Origin) -> dict[str, Any]:
     """Return what a plugin says of the files that it wrote, as fields of an artifact's record."""
     return {each.name: getattr(product, each.name) for each in fields(product)} | {"origin": origin}
 

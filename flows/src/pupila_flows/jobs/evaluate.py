@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pupila import judge
+from pupila import evaluator
 from pupila.arrays import is_whole
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, Dataset
 from pupila.digest import digest_json
 from pupila.evaluation import Evaluation, Measurement, Metrics
-from pupila.judge import cpu_name
+from pupila.evaluator import cpu_name
 from pupila.openset import OpenSetImages
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
@@ -131,10 +131,10 @@ class Evaluate(Job[Evaluation | Measurement]):
         workspace = self.workspace
         model, dataset = workspace.store.open(self.artifact), self.images.read(workspace)
         if model.record.untrained:
-            return judge.measure(
+            return evaluator.measure(
                 model, dataset.select("test"), latency_repeats=self.latency_repeats
             )
-        return judge.evaluate(
+        return evaluator.evaluate(
             model,
             dataset,
             positive=self.positive,

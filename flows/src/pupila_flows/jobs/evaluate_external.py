@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from pupila.arrays import is_whole
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
-from pupila.external import ExternalEvaluation, ExternalFigures, judge_external
-from pupila.judge import cpu_name
-from pupila.registry import installed
+from pupila.evaluator import cpu_name
+from pupila.external import ExternalEvaluation, ExternalFigures, evaluate_external
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
@@ -81,7 +81,7 @@ class EvaluateExternal(Job[ExternalEvaluation]):
     def run(self, progress: Progress) -> ExternalEvaluation:
         workspace, store = self.workspace, self.workspace.store
         reference = self.reference
-        return judge_external(
+        return evaluate_external(
             store.open(self.artifact),
             self.images.read(workspace),
             positive=self.positive,

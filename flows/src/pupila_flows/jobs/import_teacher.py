@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pupila.contract import OutputContract
 from pupila.digest import digest_tree
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
+from pupila.spec import OutputSpec
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.execution.job import NOT_KEYED
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
@@ -36,7 +36,7 @@ class ImportTeacher(ArtifactJob):
 
     path: Annotated[Path, NOT_KEYED]
     sha256: str
-    output: OutputContract
+    output: OutputSpec
     trained_on: TrainedOn = None
     code: Code
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pupila.dataset import Dataset
 from pupila.plugin import Plugin
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.requirements import versions
 from pupila_flows.data.frames import read_dataset, write_frame
 from pupila_flows.execution.job import Keyed

@@ -10,7 +10,7 @@ from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.views import AS_IS
 from pupila_flows.execution.job import Job

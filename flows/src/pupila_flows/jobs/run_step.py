@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pupila.dataset import Dataset
 from pupila.evaluation import Metrics
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.step import Step
 from pupila_flows.data import exclude

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.views import AS_IS
 from pupila_flows.data.validation.screening import doubted

@@ -17,7 +17,7 @@ from pupila import layout
 from pupila.dataset import LABELLED_SPLITS
 from pupila.errors import PupilaError
 from pupila.paths import is_special
-from pupila.registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry
 from pupila_flows.data.external.listing import Listing, list_images
 from pupila_flows.data.open_set.near_misses import listed
 from pupila_flows.plan.plan import PlannedExternal

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pupila.artifact import Artifact
-from pupila.contract import OutputContract
 from pupila.errors import PupilaError, nearest
 from pupila.plugin import Config, StepPlugin
-from pupila.registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry
+from pupila.spec import OutputSpec
 from pupila.store import read_artifact
 from pupila_flows.data.external.listing import Listing
 from pupila_flows.plan import class_rules
@@ -30,7 +30,7 @@ class PlannedTeacher:
     name: str
     path: Path
     format: str
-    contract: OutputContract
+    contract: OutputSpec
     artifact: Artifact | None = None
     """Where it lies elsewhere; None where there is a model file to be read."""
     training_images: Path | None = None
@@ -166,7 +166,7 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
 
 
 def contradictions(
-    section: TeacherSection, contract: OutputContract, whose: str = "the artifact's"
+    section: TeacherSection, contract: OutputSpec, whose: str = "the artifact's"
 ) -> Iterator[tuple[str, str]]:
     """Yield each field that says of a model what a record of it does not, and a sentence."""
     said: dict[str, tuple[object, object]] = {}

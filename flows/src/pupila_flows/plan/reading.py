@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pupila.registry import PluginRegistry, installed
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.plan.checker import check_recipe
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.plan import Plan

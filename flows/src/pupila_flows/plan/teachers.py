@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pupila.contract import OutputContract
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
-from pupila.registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry
+from pupila.spec import OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.plan.facts import Checking, RecipeFacts
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
@@ -59,7 +59,7 @@ def _teacher(
     name: str,
     valid: ValidSection[TeacherSection],
     path: Path,
-    recorded: OutputContract | None,
+    recorded: OutputSpec | None,
 ) -> Checking[PlannedTeacher | None]:
     """Return a teacher; None where its section does not say enough; raise what refuses it."""
     location, section = ("teachers", name), valid.section
@@ -78,11 +78,11 @@ def _teacher(
         if valid.whole or classes not in facts.source.lines:
             yield classes, f"{dotted(classes)} is missing."
         return None
-    contract = OutputContract(kind=section.output, classes=section.classes)
+    contract = OutputSpec(kind=section.output, classes=section.classes)
     return PlannedTeacher(name, path, _format(facts.plugins, path, contract), contract)
 
 
-def _format(plugins: PluginRegistry, path: Path, contract: OutputContract) -> str:
+def _format(plugins: PluginRegistry, path: Path, contract: OutputSpec) -> str:
     """Return the format in which a model would be read; raise what its loader refuses."""
     try:
         loader = plugins.loader(path)

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
 from pupila.plugin import StepPlugin, Technique
-from pupila.registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry
 from pupila_flows.results import Entry
 
 _Leading = Callable[[str], tuple[str, ...]]

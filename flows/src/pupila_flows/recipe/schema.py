@@ -20,8 +20,8 @@ from pydantic import (
     field_validator,
 )
 
-from pupila.contract import OutputContract, OutputKind
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
+from pupila.spec import OutputKind, OutputSpec
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.external import ExternalSection
@@ -45,10 +45,10 @@ def _node_name(text: str) -> str:
     return text
 
 
-def _contract(kind: OutputKind, classes: tuple[str, ...]) -> OutputContract:
+def _contract(kind: OutputKind, classes: tuple[str, ...]) -> OutputSpec:
     """Return the contract, or raise its own sentence."""
     try:
-        return OutputContract(kind=kind, classes=classes)
+        return OutputSpec(kind=kind, classes=classes)
     except ValidationError as error:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from pupila.errors import PupilaError, joined, nearest
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila_flows.recipe.errors import sentence
 from pupila_flows.recipe.graph import Graph

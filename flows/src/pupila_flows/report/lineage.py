@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from pupila.evaluation import Evaluation, Measurement
 from pupila.plugin import Technique
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila_flows.results import Entry
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedArtifact:
     """An entry whose evaluation is there."""
 
     entry: Entry
@@ -62,15 +62,21 @@ class Lineage:
         """True where nothing was made from it."""
         return all(entry.name not in other.inputs for other in self.entries.values())
 
-    def reference(self, entry: Entry) -> Judged | None:
+    def reference(self, entry: Entry) -> EvaluatedArtifact | None:
         """Return the judged teacher that an entry is compared with, where there is one."""
         teacher = self.entries.get(entry.reference) if entry.reference else None
-        return Judged(teacher, teacher.evaluation) if teacher and teacher.evaluation else None
+        return (
+            EvaluatedArtifact(teacher, teacher.evaluation)
+            if teacher and teacher.evaluation
+            else None
+        )
 
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[EvaluatedArtifact]:
         """Return every entry that has an evaluation, in the order of the run."""
         return [
-            Judged(entry, entry.evaluation) for entry in self.entries.values() if entry.evaluation
+            EvaluatedArtifact(entry, entry.evaluation)
+            for entry in self.entries.values()
+            if entry.evaluation
         ]
 
     def measured(self) -> list[tuple[Entry, Measurement]]:
@@ -78,7 +84,7 @@ class Lineage:
         costs = ((each, each.evaluation or each.measurement) for each in self.entries.values())
         return [(entry, cost) for entry, cost in costs if cost]
 
-    def pupils(self) -> list[Judged]:
+    def pupils(self) -> list[EvaluatedArtifact]:
         """Return the judged steps that a teacher had a part in, but for those that failed after."""
         return [
             judged

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pupila.store import write_atomically
 from pupila_flows.report import formatting
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs, graph, scatter
 from pupila_flows.report.predictions import Answers, read_answers
 from pupila_flows.report.search import searches
@@ -115,7 +115,9 @@ def render(result: RunResult, folder: Path) -> str:
     )
 
 
-def _verdict_bars(pupil: Judged | None, teacher: Judged | None) -> tuple[Markup, Markup] | None:
+def _verdict_bars(
+    pupil: EvaluatedArtifact | None, teacher: EvaluatedArtifact | None
+) -> tuple[Markup, Markup] | None:
     """Draw the two accuracies of the headline on one scale."""
     if pupil is None or teacher is None:
         return None
@@ -176,7 +178,7 @@ def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
     return title, scatter.size_against_quality(spots, title)
 
 
-def _style(judged: Judged, lineage: Lineage, chosen: str | None) -> str:
+def _style(judged: EvaluatedArtifact, lineage: Lineage, chosen: str | None) -> str:
     if judged.name == chosen:
         return "chosen"
     if lineage.is_control(judged.entry):

@@ -9,7 +9,7 @@ import yaml
 from pupila.evaluation import Evaluation, Measurement, OpenSet
 from pupila.openset import ALL
 from pupila.plugin import Loader, Plugin, Runner, Shift, StepPlugin
-from pupila.registry import PluginRegistry
+from pupila.plugin_registry import PluginRegistry
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting

@@ -9,10 +9,10 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from pupila.contract import OutputContract, OutputKind
 from pupila.digest import digest_tree
 from pupila.errors import PupilaError, few, nearest
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import OutputKind, OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.training_images import TrainingImages
@@ -78,7 +78,7 @@ def shelve(
 
 
 def _added(
-    workspace: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputContract
+    workspace: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputSpec
 ) -> ShelvedTeacher:
     with shelf.draft(name, source) as copy:
         try:
@@ -95,9 +95,7 @@ def _added(
         return shelf.seal(name, copy, record)
 
 
-def _read_by_its_loader(
-    workspace: Workspace, name: str, copy: Path, contract: OutputContract
-) -> None:
+def _read_by_its_loader(workspace: Workspace, name: str, copy: Path, contract: OutputSpec) -> None:
     """Import a model as a run would, which then need not do it again."""
     registry = installed()
     planned = (
@@ -114,7 +112,7 @@ def _contract(
     current: ShelvedTeacher | None,
     classes: tuple[str, ...] | None,
     output: str | None,
-) -> OutputContract:
+) -> OutputSpec:
     """Return what the model's output means, by what is said of it or was known before."""
     if is_artifact(source):
         return _recorded(source, classes, output)
@@ -131,13 +129,13 @@ def _contract(
         )
     kind = output or (current.record.output if current else "softmax")
     try:
-        return OutputContract.model_validate({"kind": kind, "classes": names})
+        return OutputSpec.model_validate({"kind": kind, "classes": names})
     except ValidationError as error:
         reason = sentence(error.errors()[0])
         raise PupilaError(f"The classes {few(names)} cannot be so: {reason}.") from None
 
 
-def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputContract:
+def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
     contract = planned_artifact(source.name, source, installed()).contract
     if classes not in (None, contract.classes) or output not in (None, contract.kind):
         raise PupilaError(

@@ -12,9 +12,9 @@ from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
 from pupila.plugin import Exporter
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila_flows.jobs.check_runtime import CheckRuntime
 from pupila_flows.jobs.evaluate import Evaluate
-from pupila_flows.jobs.try_runtime import TryRuntime
 from pupila_flows.results import Entry, Tried
 from pupila_flows.run import runtimes
 from pupila_flows.run.context import Run, same_classes
@@ -153,7 +153,7 @@ def _tried(run: Run, entry: Entry, images: Dataset, artifacts: Mapping[str, str 
     source = artifacts[entry.inputs[0]] if exported else None
     tried: list[Tried] = []
     for runner, threads in runtimes.runtimes(artifact.format, section):
-        job = TryRuntime.of(
+        job = CheckRuntime.of(
             run.workspace, entry.name, artifact, runner, images, threads, section, source
         )
         state = run_job(job)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from prefect import get_run_logger
 
 from pupila.errors import PupilaError, joined
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.inputs import Case, Question
 from pupila_flows.jobs.gate import AskGate

@@ -8,9 +8,9 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from pupila.contract import OutputContract, OutputKind
 from pupila.errors import PupilaError, few, nearest
-from pupila.registry import installed
+from pupila.plugin_registry import installed
+from pupila.spec import OutputKind, OutputSpec
 from pupila.store import is_artifact
 from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artifact
 from pupila_flows.recipe.errors import sentence
@@ -64,7 +64,7 @@ def planned_models(
 
 def _file(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
     _section(model, classes, output)
-    contract = OutputContract.model_validate({"kind": output, "classes": classes})
+    contract = OutputSpec.model_validate({"kind": output, "classes": classes})
     return PlannedTeacher(model.stem, model, installed().loader(model).produces, contract)
 
 

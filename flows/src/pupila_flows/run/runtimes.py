@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pupila.dataset import Dataset
-from pupila.evaluation import Trial
+from pupila.evaluation import RuntimeCheck
 from pupila.plugin import Runner
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila_flows.recipe.schema import EvaluateSection
 
 
@@ -32,7 +32,7 @@ def probe(images: Dataset, count: int) -> Dataset:
     return Dataset.of(images.frame.iloc[rows], images.classes, images.cache)
 
 
-def failure(trial: Trial, section: EvaluateSection) -> str | None:
+def failure(trial: RuntimeCheck, section: EvaluateSection) -> str | None:
     """Say how far answers are from what they must be; None where they are near enough."""
     found = trial.agreement
     if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pupila.artifact import Artifact
-from pupila_flows.jobs.judge_shift import JudgeShift
+from pupila_flows.jobs.evaluate_shift import EvaluateShift
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.results import Entry
@@ -62,13 +62,13 @@ def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
     return {name: entry.reference or controls.get(name) for name, entry in entries.items()}
 
 
-def _job(run: Run, entry: Entry, teacher: Entry | None) -> JudgeShift | None:
+def _job(run: Run, entry: Entry, teacher: Entry | None) -> EvaluateShift | None:
     """Return the job for an entry; None where it, or its teacher, was not judged."""
     model, reference = _artifact(run, entry), _artifact(run, teacher)
     if model is None or reference is None or teacher is None:
         return None
     section = run.plan.recipe.shift
-    return JudgeShift.of(
+    return EvaluateShift.of(
         *(run.workspace, entry.name, model, (teacher.name, reference), run.dataset, run.positive),
         section or ShiftSection(),
         whole=section is not None,

@@ -45,18 +45,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Product, PupilaError, Step
+from pupila import Artifact, Dataset, PupilaError, Step, StepResult
 from pupila.arrays import Rows
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
-from pupila.training.targets import SideBySide, labels_of, labels_of_views, packed, softened_mean
-from pupila.training.teacher import ask, check_teacher
+from pupila.training.targets import (
+    SideBySide,
+    labels_of,
+    labels_of_views,
+    pack_targets,
+    softened_mean,
+)
+from pupila.training.teacher import check_teacher, predict_teachers
 from pupila_distill.config import AttentionDistillation
-from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.new_student import input_of, new_student
 from pupila_distill.sources import weighed
 from pupila_distill.stages import Size, size_of, with_stages
+from pupila_distill.training import Lesson, splits, taught_images, teach
 
 keras = import_keras()
 ops = keras.ops
@@ -65,7 +71,7 @@ _MOST_PAIRS = 3
 _BATCH_IMAGES = 16
 
 
-def distill_attention(step: Step[AttentionDistillation]) -> Product:
+def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
     """Train a student on labels, on a teacher's answers, and on where the teacher looks.
 
     Raises:
@@ -78,7 +84,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
     sizes = _student_sizes(step, len(validation.classes))
     maps = _teacher_maps(step, images, sizes)
     sizes = _compared(sizes, maps[0].shape[1])
-    answers = ask(step, images, validation)
+    answers = predict_teachers(step, images, validation)
     (judged,), (views,) = answers.validation, answers.views
 
     def mean(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,7 +98,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> Product:
                 labels_of_views(images, config.augmentation), views, maps, strict=True
             )
         ],
-        validation_targets=packed(labels_of(validation), mean(judged)),
+        validation_targets=pack_targets(labels_of(validation), mean(judged)),
         loss=attention_loss(
             distillation_loss(config.alpha, config.temperature),
             config.beta,

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, Product, Step
+from pupila import Artifact, Dataset, Step, StepResult
 from pupila.arrays import Rows
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
@@ -45,12 +45,12 @@ from pupila.training.loss import Loss
 from pupila.training.targets import SideBySide, Targets
 from pupila.views import AS_IS, Augmentation
 from pupila_distill.config import EmbeddingDistillation
-from pupila_distill.lesson import Lesson, teach
 from pupila_distill.penultimate import penultimate
 from pupila_distill.relations import angle_loss, distance_loss
 from pupila_distill.sources import weighed
 from pupila_distill.subclasses import Subclasses, SubclassTargets, fit_subclasses
 from pupila_distill.techniques import answers_of_teachers
+from pupila_distill.training import Lesson, teach
 
 keras = import_keras()
 ops = keras.ops
@@ -58,7 +58,7 @@ ops = keras.ops
 _BATCH_IMAGES = 16
 
 
-def distill_embedding(step: Step[EmbeddingDistillation]) -> Product:
+def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
     """Train a student on labels, on teachers' answers, and on what their features tell beside.
 
     Raises:

@@ -35,18 +35,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, Product, PupilaError, Step
+from pupila import Dataset, PupilaError, Step, StepResult
 from pupila.keras_files import import_keras
 from pupila.measured import Measured
 from pupila.training.batches import Images, all_in_order
 from pupila.training.loss import Loss, distillation_loss, label_loss
 from pupila.training.student import build_student
-from pupila.training.targets import labels_of, labels_of_views, packed
+from pupila.training.targets import labels_of, labels_of_views, pack_targets
 from pupila.views import AS_IS
 from pupila_distill.config import EvolutionaryDistillation
-from pupila_distill.lesson import Lesson, splits, teach
 from pupila_distill.new_student import input_of, new_student
 from pupila_distill.stages import with_stages
+from pupila_distill.training import Lesson, splits, teach
 
 keras = import_keras()
 layers, ops = keras.layers, keras.ops
@@ -58,7 +58,7 @@ _MOMENTUM = 0.9
 """Of batch normalisation, as in the students."""
 
 
-def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> Product:
+def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """Train a student together with a larger teacher, both from nothing; give the student.
 
     Raises:
@@ -163,7 +163,7 @@ def _mean(terms: Sequence[Any]) -> Any:
 
 def _marked(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
     """Add the last column of the targets."""
-    return packed(labels, np.full((len(labels), 1), learned, np.float32))
+    return pack_targets(labels, np.full((len(labels), 1), learned, np.float32))
 
 
 def _accuracy(teacher: Any, validation: Dataset, config: EvolutionaryDistillation) -> float:

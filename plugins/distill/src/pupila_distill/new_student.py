@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Artifact, InputContract, PupilaError, Step, installed
+from pupila import Artifact, InputSpec, PupilaError, Step, installed
 from pupila.keras_files import load
 from pupila.training.beginning import Cut, Cuts
 from pupila.training.student import build_student
@@ -31,14 +31,14 @@ def new_student(step: Step[Any], classes: int) -> Any:
     return build_student(architecture, _square(config.size or architecture.size), classes)
 
 
-def input_of(student: Any) -> InputContract:
+def input_of(student: Any) -> InputSpec:
     """Return what a student is given."""
     _, height, width, _ = student.input_shape
-    return InputContract(height=height, width=width)
+    return InputSpec(height=height, width=width)
 
 
-def _square(side: int) -> InputContract:
-    return InputContract(height=side, width=side)
+def _square(side: int) -> InputSpec:
+    return InputSpec(height=side, width=side)
 
 
 def _beginning(step: Step[Any], wanted: Beginning, classes: int) -> Any:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pupila import Dataset, PupilaError
 from pupila.errors import nearest
 from pupila.training.loss import Loss
-from pupila.training.targets import SideBySide, packed
-from pupila_distill.lesson import Lesson
+from pupila.training.targets import SideBySide, pack_targets
+from pupila_distill.training import Lesson
 
 _COLUMN = "source"
 """Of the manifest."""
@@ -36,7 +36,7 @@ def weighed(lesson: Lesson, weights: Mapping[str, float]) -> Lesson:
     return replace(
         lesson,
         targets=[SideBySide(targets, of_images) for targets in lesson.targets],
-        validation_targets=packed(lesson.validation_targets, one),
+        validation_targets=pack_targets(lesson.validation_targets, one),
         loss=_weighed(lesson.loss),
     )
 

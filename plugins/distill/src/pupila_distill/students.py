@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import InputContract, PupilaError
+from pupila import InputSpec, PupilaError
 from pupila.keras_files import import_keras
 
 keras = import_keras()
@@ -26,7 +26,7 @@ statistics lag seven epochs behind the weights and validation figures jump about
 _DROPOUT = 0.2
 
 
-def conv_32_64_8(input: InputContract, classes: int) -> Any:
+def conv_32_64_8(input: InputSpec, classes: int) -> Any:
     """Build the study's student: two 3×3 convolutions with pooling, a dense layer of 8 units.
 
     Its first dense kernel grows with the picture: 0.48 M parameters at 128 px, 1.5 M at 224 px.
@@ -43,7 +43,7 @@ def conv_32_64_8(input: InputContract, classes: int) -> Any:
     return keras.Model(image, layers.Dense(classes, name="logits")(x), name="conv_32_64_8")
 
 
-def conv_64_64_128(input: InputContract, classes: int) -> Any:
+def conv_64_64_128(input: InputSpec, classes: int) -> Any:
     """Build the study's gate, "is it a fundus photograph?": three 3×3 convolutions and a softmax.
 
     The study tells the numbers of filters, the size in bytes (4 MB) and the softmax. Same padding,
@@ -65,7 +65,7 @@ def conv_64_64_128(input: InputContract, classes: int) -> Any:
     return keras.Model(image, layers.Dense(classes, name="logits")(x), name="conv_64_64_128")
 
 
-def mobile_xs(input: InputContract, classes: int) -> Any:
+def mobile_xs(input: InputSpec, classes: int) -> Any:
     """Build 0.13 M parameters of depthwise separable convolutions.
 
     Howard et al. 2017, "MobileNets", section 3.1, narrower and with nine blocks instead
@@ -84,7 +84,7 @@ def mobile_xs(input: InputContract, classes: int) -> Any:
     return keras.Model(image, _head(x, classes), name="mobile_xs")
 
 
-def mobile_s(input: InputContract, classes: int) -> Any:
+def mobile_s(input: InputSpec, classes: int) -> Any:
     """Build 0.4 M parameters of inverted residuals with linear bottlenecks.
 
     Sandler et al. 2018, "MobileNetV2", table 2, with narrower stages and a last convolution of
@@ -105,7 +105,7 @@ def mobile_s(input: InputContract, classes: int) -> Any:
     return keras.Model(image, _head(x, classes), name="mobile_s")
 
 
-def residual_m(input: InputContract, classes: int) -> Any:
+def residual_m(input: InputSpec, classes: int) -> Any:
     """Build 2.8 M parameters of plain 3×3 convolutions with identity shortcuts.
 
     He et al. 2016, "Deep residual learning", ResNet-18 at half its width, with a 3×3 stem.
@@ -127,7 +127,7 @@ _BARE = {"padding": "same", "use_bias": False}
 """Of a convolution that is followed by batch normalisation, which brings its own bias."""
 
 
-def _picture(input: InputContract) -> tuple[Any, Any]:
+def _picture(input: InputSpec) -> tuple[Any, Any]:
     """Return the input tensor in 0..255 and the same scaled to -1..1."""
     if min(input.height, input.width) < _SMALLEST_SIDE:
         raise PupilaError(

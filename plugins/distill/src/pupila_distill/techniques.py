@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Product, Step
+from pupila import Step, StepResult
 from pupila.measured import Measured
 from pupila.training.loss import distillation_loss, label_loss
 from pupila.training.oracle import oracle_loss, oracle_targets, taught_by
-from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
-from pupila.training.teacher import ask
+from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
+from pupila.training.teacher import predict_teachers
 from pupila_distill.config import Distillation, OracleDistillation, Training
-from pupila_distill.lesson import Lesson, splits, taught_images, teach
 from pupila_distill.sources import weighed
+from pupila_distill.training import Lesson, splits, taught_images, teach
 
 
-def distill(step: Step[Distillation]) -> Product:
+def distill(step: Step[Distillation]) -> StepResult:
     """Train a student on the labels and on the teachers' answers to the very same pictures.
 
     Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
@@ -43,7 +43,7 @@ def answers_of_teachers(step: Step[Any]) -> Lesson:
     config.check_inputs(len(step.inputs))
     weights = config.weights or (1.0,) * len(step.inputs)
     images, (_, validation) = taught_images(step), splits(step)
-    answers = ask(step, images, validation)
+    answers = predict_teachers(step, images, validation)
 
     def mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         return softened_mean(probabilities, weights, config.temperature)
@@ -52,10 +52,10 @@ def answers_of_teachers(step: Step[Any]) -> Lesson:
     return Lesson(
         images=images,
         targets=[
-            packed(labels, mean([views[number] for views in given]))
+            pack_targets(labels, mean([views[number] for views in given]))
             for number, labels in enumerate(labels_of_views(images, config.augmentation))
         ],
-        validation_targets=packed(labels_of(validation), mean(answers.validation)),
+        validation_targets=pack_targets(labels_of(validation), mean(answers.validation)),
         loss=distillation_loss(config.alpha, config.temperature),
         measured=answers.measured,
     )
@@ -66,7 +66,7 @@ def _alike(views: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.broadcast_to(views.mean(axis=0), views.shape)
 
 
-def distill_oracle(step: Step[OracleDistillation]) -> Product:
+def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
     """Train a student on those teachers that are right, and on the label where none is.
 
     Kang et al. 2020; see `pupila.training.oracle` for the equation. Of one teacher, only what it
@@ -77,7 +77,7 @@ def distill_oracle(step: Step[OracleDistillation]) -> Product:
     """
     config = step.config
     images, (_, validation) = taught_images(step), splits(step)
-    answers = ask(step, images, validation)
+    answers = predict_teachers(step, images, validation)
     labels = labels_of_views(images, config.augmentation)
     lesson = Lesson(
         images=images,
@@ -94,7 +94,7 @@ def distill_oracle(step: Step[OracleDistillation]) -> Product:
     return teach(step, weighed(lesson, config.source_weights))
 
 
-def train(step: Step[Training]) -> Product:
+def train(step: Step[Training]) -> StepResult:
     """Train the same student on the same pictures by the same schedule, from the labels alone.
 
     With `unlabelled`, labelled images are shown again in the place of those that a teacher could

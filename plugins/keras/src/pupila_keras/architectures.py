@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import InputContract, OutputContract, Product, Step
+from pupila import InputSpec, OutputSpec, Step, StepResult
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila_keras.config import Untrained
 
@@ -21,7 +21,7 @@ _CENTRED = ("VGG16", "VGG19", "ResNet50")
 _SCALES_ITSELF = ("EfficientNetB0",)
 
 
-def untrained(step: Step[Untrained]) -> Product:
+def untrained(step: Step[Untrained]) -> StepResult:
     """Write `model.keras`, a backbone and its head with random weights.
 
     Raises:
@@ -32,10 +32,10 @@ def untrained(step: Step[Untrained]) -> Product:
     keras.utils.set_random_seed(step.seed)
     model = build(config, len(classes))
     save(model, step.output)
-    return Product(
+    return StepResult(
         format="keras",
-        input=InputContract(height=config.size, width=config.size),
-        output=OutputContract(kind="softmax", classes=classes),
+        input=InputSpec(height=config.size, width=config.size),
+        output=OutputSpec(kind="softmax", classes=classes),
         parameters=parameters(model),
         macs=macs(model),
         untrained=True,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import Artifact, OutputContract, Product, PupilaError
+from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.keras_files import MODEL_NAME
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
@@ -27,7 +27,7 @@ _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
 """Of members that are read whole."""
 
 
-def load(source: Path, output: OutputContract, folder: Path) -> Product:
+def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
 
     Raises:

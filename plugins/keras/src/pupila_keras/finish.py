@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputContract, Product, keras_files
+from pupila import OutputSpec, StepResult, keras_files
 from pupila.measured import Measured
 from pupila_keras.border import import_keras, import_tf_keras
-from pupila_keras.contracts import check_columns, check_kind, input_contract, shapes_of
 from pupila_keras.probe import answers
 from pupila_keras.reading import library
+from pupila_keras.specs import check_columns, check_kind, input_contract, shapes_of
 from pupila_keras.translate import to_keras_3
 
 
-def finish(model: Any, output: OutputContract, folder: Path, written_by: str) -> Product:
+def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> StepResult:
     """Write a loaded model of either Keras line into `folder`, if it is what is declared.
 
     Raises:
@@ -29,7 +29,7 @@ def finish(model: Any, output: OutputContract, folder: Path, written_by: str) ->
     check_kind(answers(model), output)
     with library("Keras cannot save it again"):
         keras_files.save(model, folder)
-    return Product(
+    return StepResult(
         format="keras",
         input=contract,
         output=output,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputContract, Product, PupilaError
+from pupila import OutputSpec, PupilaError, StepResult
 from pupila_keras import legacy
 from pupila_keras.border import import_keras
 from pupila_keras.building import check_weights
@@ -19,7 +19,7 @@ _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "mod
 """Attributes and groups by which Keras 2 and 3 store weights."""
 
 
-def load(source: Path, output: OutputContract, folder: Path) -> Product:
+def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
 
     Raises:

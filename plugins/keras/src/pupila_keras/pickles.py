@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pupila import OutputContract, PupilaError
+from pupila import OutputSpec, PupilaError
 
 
-def refuse(source: Path, output: OutputContract, folder: Path) -> None:
+def refuse(source: Path, output: OutputSpec, folder: Path) -> None:
     """Refuse a pickle by name.
 
     Raises:

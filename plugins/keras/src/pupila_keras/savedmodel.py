@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from pupila import Artifact, OutputContract, Product, PupilaError
+from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.errors import few
 from pupila_keras import probe
 from pupila_keras.border import import_tensorflow
-from pupila_keras.contracts import check_columns, check_kind, input_contract
 from pupila_keras.operations import check_operations
 from pupila_keras.reading import library, naming
+from pupila_keras.specs import check_columns, check_kind, input_contract
 
 _PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
@@ -42,7 +42,7 @@ class Served:
         return self.function(**{self.input_name: cast})[self.output_name]
 
 
-def load(source: Path, output: OutputContract, folder: Path) -> Product:
+def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Copy a SavedModel into `folder`, if it serves what is declared.
 
     Raises:
@@ -56,7 +56,7 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
         contract = input_contract([model.input_shape])
         check_columns([model.output_shape], output)
         check_kind(_answers(model), output)
-        return Product(
+        return StepResult(
             format="savedmodel", input=contract, output=output, parameters=_parameters(model.owner)
         )
 

@@ -89,7 +89,7 @@ def _arena_in(model: Path, arena_bytes: int) -> Arena:
 
 def _attempt(model: Path, arena_bytes: int) -> _Attempt:
     """Run the model in a child, which may crash."""
-    program = Path(__file__).with_name("attempt.py")
+    program = Path(__file__).with_name("probe_arena.py")
     command = [sys.executable, "-P", program, model, str(arena_bytes)]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     sizes = {name: int(size) for name, size in _RECORDED.findall(ended.stderr)}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import OutputContract
+from pupila import OutputSpec
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured, PluginWarning, RuntimeComparison
 from pupila_micro.probes import ignore_progress
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def compare(
-    model: MicroModel, source: Path, output: OutputContract, probes: NDArray[np.uint8]
+    model: MicroModel, source: Path, output: OutputSpec, probes: NDArray[np.uint8]
 ) -> Comparison:
     """Ask an open model, and LiteRT about the flatbuffer that it was made of."""
     shipped = Interpreter(source, threads=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from importlib.metadata import version
 
-from pupila import Artifact, Config, Product, Step
+from pupila import Artifact, Config, Step, StepResult
 from pupila.litert.packing import repack
 from pupila.measured import Measured, MicrocontrollerMemory
 from pupila_micro.arena import measure_arena
@@ -19,7 +19,7 @@ from pupila_micro.sources import Facts, write_sources
 _STAGES = 3
 
 
-def export(step: Step[Config]) -> Product:
+def export(step: Step[Config]) -> StepResult:
     """Write `model.tflite`, laid out for the interpreter, and the sources `model.h`, `model.c`.
 
     The interpreter works on the file where it lies in flash: constants behind the flatbuffer would
@@ -58,7 +58,7 @@ def export(step: Step[Config]) -> Product:
         activation_bytes=arena.activations,
         persistent_bytes=arena.persistent,
     )
-    return Product.like(
+    return StepResult.like(
         artifact,
         format="tflite-micro",
         shipped=target.name,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pupila import InputContract, OutputContract
+from pupila import InputSpec, OutputSpec
 from pupila.litert.tensor_io import TensorIO
 
 HEADER, SOURCE = "model.h", "model.c"
@@ -32,8 +32,8 @@ class Facts:
     source: str
     """Which artifact it was made of, and by what."""
     arena_bytes: int
-    input: InputContract
-    output: OutputContract
+    input: InputSpec
+    output: OutputSpec
     first: TensorIO
     """The input tensor."""
     last: TensorIO
@@ -113,7 +113,7 @@ def _type_and_scale(end: str, tensor: TensorIO) -> str:
 #define PUPILA_{end}_ZERO_POINT ({tensor.zero_point})"""
 
 
-def _meaning(output: OutputContract) -> str:
+def _meaning(output: OutputSpec) -> str:
     if output.kind == "sigmoid":
         return "the probability of the second class"
     if output.kind == "logits":

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pupila import InputContract, PupilaError, Student, installed
+from pupila import InputSpec, PupilaError, Student, installed
 from pupila.errors import few, no_class
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
@@ -118,7 +118,7 @@ class OneClass(Schedule):
         return installed().student(str(self.student))
 
     @property
-    def student_input(self) -> InputContract:
+    def student_input(self) -> InputSpec:
         """What the student will be given."""
         side = self.size or self.architecture.size
-        return InputContract(height=side, width=side)
+        return InputSpec(height=side, width=side)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, InputContract, PupilaError, Step
+from pupila import Dataset, InputSpec, PupilaError, Step
 from pupila.training.batches import Images
 from pupila.views import Augmentation
 from pupila_oneclass.config import OneClass
@@ -56,7 +56,7 @@ def kept(
 
 
 def computed(
-    step: Step[OneClass], images: Dataset, size: InputContract, net: Any
+    step: Step[OneClass], images: Dataset, size: InputSpec, net: Any
 ) -> NDArray[np.float32]:
     """Return the features `(images, columns)` of the images as they are.
 

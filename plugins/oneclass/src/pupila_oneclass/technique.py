@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, InputContract, OutputContract, Product, Step, Threshold, ThresholdRule
+from pupila import Dataset, InputSpec, OutputSpec, Step, StepResult, Threshold, ThresholdRule
 from pupila.digest import digest_json
 from pupila.intervals import Floats, share
 from pupila.keras_files import import_keras, load, macs, parameters, save
 from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
 from pupila.training.batches import Images
-from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
 from pupila.training.student import build_student
 from pupila.training.targets import labels_of
@@ -36,7 +36,7 @@ from pupila_oneclass.splits import Splits, splits_of
 keras = import_keras()
 
 
-def one_class(step: Step[OneClass]) -> Product:
+def one_class(step: Step[OneClass]) -> StepResult:
     """Train a classifier that tells one class from anything else, on images of it alone.
 
     Raises:
@@ -57,10 +57,10 @@ def one_class(step: Step[OneClass]) -> Product:
     baselines = compared(scores, train, judged, splits.is_positive, config.accept)
     model = head.answering(net.inputs[0], net.outputs[0], net.name)
     save(model, step.output)
-    return Product(
+    return StepResult(
         format="keras",
         input=_input(step),
-        output=OutputContract(kind="softmax", classes=splits.judged.classes),
+        output=OutputSpec(kind="softmax", classes=splits.judged.classes),
         parameters=parameters(model),
         macs=macs(model),
         threshold=_threshold(config, splits),
@@ -68,7 +68,7 @@ def one_class(step: Step[OneClass]) -> Product:
     )
 
 
-def _input(step: Step[OneClass]) -> InputContract:
+def _input(step: Step[OneClass]) -> InputSpec:
     return step.inputs[0].record.input if step.inputs else step.config.student_input
 
 
@@ -89,7 +89,7 @@ def _net(step: Step[OneClass]) -> Any:
     return net
 
 
-def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Course:
+def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> TrainingHistory:
     """Train the classifier on features that are kept."""
     augmentation = step.config.augmentation
     views = kept(step, splits.train, augmentation, net)
@@ -107,7 +107,7 @@ def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Cou
     )
 
 
-def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Course:
+def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> TrainingHistory:
     """Train the classifier on pictures, and of the net before it what is trainable."""
     model = head.trained(net.inputs[0], net.outputs[0], step.config.sigma)
     train = _images(step, splits.train, step.config.augmentation)
@@ -116,7 +116,7 @@ def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> Cour
 
 def _fit(
     step: Step[OneClass], model: Any, images: Images, validation: Images, splits: Splits
-) -> Course:
+) -> TrainingHistory:
     data = [splits.train.fingerprint, splits.validation.fingerprint]
     teachers = [artifact.digest for artifact in step.inputs]
     key = digest_json([step.config.model_dump(), step.seed, data, teachers])
@@ -182,7 +182,7 @@ def _data(splits: Splits, columns: int) -> dict[str, int]:
     }
 
 
-def _summary(course: Course) -> TrainingSummary:
+def _summary(course: TrainingHistory) -> TrainingSummary:
     """Return how training went; accuracy means nothing where there is one class."""
     return TrainingSummary(
         best_epoch=course.best_epoch + 1,

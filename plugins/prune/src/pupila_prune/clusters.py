@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pupila.keras_files import parameters
 from pupila_prune.config import Clustering
-from pupila_prune.held import clusters_held
+from pupila_prune.constraints import clusters_held
 from pupila_prune.kernels import clustered_kernels
 from pupila_prune.kmeans import centroids, nearest
 from pupila_prune.rebuild import copy_of

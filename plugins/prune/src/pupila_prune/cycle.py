@@ -21,13 +21,13 @@ from typing import Any, Protocol
 
 from pupila import Progress, Step
 from pupila.keras_files import import_keras, macs, save
-from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
 from pupila.training.loss import distillation_loss
 from pupila_prune.config import Retraining
 from pupila_prune.heads import trained_form, with_answer
-from pupila_prune.lesson import Lesson, key_of, lesson_of, uncut_accuracy
 from pupila_prune.rounds import Round, Rounds
+from pupila_prune.training_targets import Lesson, key_of, lesson_of, uncut_accuracy
 
 keras = import_keras()
 
@@ -55,7 +55,7 @@ class Strategy(Protocol):
 
 
 def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
-    """Cut and retrain a model, which is as `pupila_prune.lesson.opened` gives it.
+    """Cut and retrain a model, which is as `pupila_prune.training_targets.opened` gives it.
 
     Raises:
         PupilaError: the loss of a round is no longer a number.
@@ -87,7 +87,7 @@ def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
 
 def _retrain(
     step: Step[Any], model: Any, strategy: Strategy, lesson: Lesson, rounds: Rounds
-) -> Course:
+) -> TrainingHistory:
     """Train what is left of a model."""
     config, number = step.config, len(rounds.curve)
     with strategy.held(model):
@@ -111,7 +111,7 @@ def _of_all_rounds(
     progress((number - 1) * total + done, rounds * total, f"{what}, round {number} of {rounds}")
 
 
-def _figures(model: Any, strategy: Strategy, course: Course, total: int) -> Round:
+def _figures(model: Any, strategy: Strategy, course: TrainingHistory, total: int) -> Round:
     left = strategy.parameters(model)
     best = course.history[course.best_epoch]
     names = {name: name.replace("val_", "validation_") for name in sorted(best)}

@@ -17,11 +17,11 @@ from pupila_prune.channels import Channels
 from pupila_prune.config import FilterPruning
 from pupila_prune.graph import channels_of
 from pupila_prune.heads import trained_form
-from pupila_prune.lesson import ranking_batches
 from pupila_prune.rebuild import rebuild
 from pupila_prune.rounds import Rounds
 from pupila_prune.saliency import Scores, magnitude, taylor
 from pupila_prune.selection import choose, floors
+from pupila_prune.training_targets import ranking_batches
 
 _MOST_RANKED = 512
 """Training images by which units are ranked, at most, drawn anew for each seed."""

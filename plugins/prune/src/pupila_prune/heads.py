@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import OutputContract, PupilaError
-from pupila.contract import OutputKind
+from pupila import OutputSpec, PupilaError
 from pupila.keras_files import import_keras
+from pupila.spec import OutputKind
 from pupila_prune.graph import channels_of
 from pupila_prune.rebuild import rebuild, uncut
 
@@ -50,7 +50,7 @@ def trained_form(model: Any, kind: OutputKind) -> Any:
     return keras.Model(model.inputs[0], both, name=model.name)
 
 
-def with_answer(model: Any, output: OutputContract) -> Any:
+def with_answer(model: Any, output: OutputSpec) -> Any:
     """Return a model of the same layers that ends in what the contract says."""
     if output.kind == "logits":
         return model

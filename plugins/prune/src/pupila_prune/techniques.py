@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import Product, Step
+from pupila import Step, StepResult
 from pupila.keras_files import macs, parameters
 from pupila.measured import ClusteringResult, Measured
 from pupila_prune.clusters import Clusters, values_by_kernel
@@ -12,13 +12,13 @@ from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, Wei
 from pupila_prune.cycle import run, write_chosen
 from pupila_prune.filters import Filters
 from pupila_prune.kernels import clustered_kernels, sparsity
-from pupila_prune.lesson import opened
 from pupila_prune.rounds import Rounds
 from pupila_prune.sizes import file_sizes
+from pupila_prune.training_targets import opened
 from pupila_prune.weights import Cut, Weights, least_curved, least_flow, smallest
 
 
-def prune_filters(step: Step[FilterPruning]) -> Product:
+def prune_filters(step: Step[FilterPruning]) -> StepResult:
     """Cut filters in rounds, and retrain after each; keep the smallest model within the budget.
 
     Raises:
@@ -33,7 +33,7 @@ def prune_filters(step: Step[FilterPruning]) -> Product:
     return _product(step, model, None, measured)
 
 
-def prune_magnitude(step: Step[MagnitudePruning]) -> Product:
+def prune_magnitude(step: Step[MagnitudePruning]) -> StepResult:
     """Set the smallest weights to 0, in rounds, and retrain the others after each.
 
     Raises:
@@ -44,12 +44,12 @@ def prune_magnitude(step: Step[MagnitudePruning]) -> Product:
     return _pruned_weights(step, "prune-magnitude", smallest(step.config))
 
 
-def prune_obd(step: Step[WeightPruning]) -> Product:
+def prune_obd(step: Step[WeightPruning]) -> StepResult:
     """Set the weights to 0 without which the loss grows least; else as `prune_magnitude`."""
     return _pruned_weights(step, "prune-obd", least_curved(step))
 
 
-def prune_synflow(step: Step[WeightPruning]) -> Product:
+def prune_synflow(step: Step[WeightPruning]) -> StepResult:
     """Set the weights to 0 through which the least flows; else as `prune_magnitude`.
 
     Raises:
@@ -58,7 +58,7 @@ def prune_synflow(step: Step[WeightPruning]) -> Product:
     return _pruned_weights(step, "prune-synflow", least_flow)
 
 
-def cluster(step: Step[Clustering]) -> Product:
+def cluster(step: Step[Clustering]) -> StepResult:
     """Let the weights of each kernel share a few values, and retrain these.
 
     Raises:
@@ -89,7 +89,7 @@ def _clustered(rounds: Rounds, model: Any) -> ClusteringResult:
     )
 
 
-def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> Product:
+def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> StepResult:
     model = opened(step.inputs[0])
     strategy = Weights(name, step.config, model, cut)
     rounds = run(step, model, strategy)
@@ -99,8 +99,8 @@ def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> Product:
     return _product(step, model, sparsity(model), measured)
 
 
-def _product(step: Step[Any], model: Any, zeros: float | None, measured: Measured) -> Product:
-    return Product.like(
+def _product(step: Step[Any], model: Any, zeros: float | None, measured: Measured) -> StepResult:
+    return StepResult.like(
         step.inputs[0],
         format="keras",
         parameters=parameters(model),

@@ -11,8 +11,8 @@ import numpy as np
 from pupila import PupilaError, Step
 from pupila.measured import WeightSparsity
 from pupila_prune.config import MagnitudePruning, WeightPruning
+from pupila_prune.constraints import Masked, zeros_held
 from pupila_prune.heads import trained_form
-from pupila_prune.held import Masked, zeros_held
 from pupila_prune.kernels import (
     Kernel,
     kernels_of,
@@ -20,7 +20,6 @@ from pupila_prune.kernels import (
     sparsity,
     sparsity_by_kernel,
 )
-from pupila_prune.lesson import ranking_batches
 from pupila_prune.masks import (
     Masks,
     Scores,
@@ -32,6 +31,7 @@ from pupila_prune.masks import (
 )
 from pupila_prune.rebuild import copy_of
 from pupila_prune.synflow import synflow_masks
+from pupila_prune.training_targets import ranking_batches
 from pupila_prune.weight_saliency import magnitude, obd
 
 Cut = Callable[[Any, Sequence[Kernel], float], Masks]

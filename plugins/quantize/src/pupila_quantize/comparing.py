@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputContract, Progress, Step, ties
+from pupila import Dataset, OutputSpec, Progress, Step, ties
 from pupila.arrays import Pixels
 from pupila.exact import as_written, exact
 from pupila.litert.interpreter import Interpreter
@@ -60,7 +60,7 @@ class Comparison:
             progress=step.progress,
         )
 
-    def with_form(self, flatbuffer: Path, output: OutputContract) -> FloatComparison:
+    def with_form(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
         """Return how another form of the model does, whose output is of that contract."""
         given = output.probabilities(answers(flatbuffer, self.images, self.progress))
         return FloatComparison(

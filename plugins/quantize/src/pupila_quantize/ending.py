@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputContract
-from pupila.contract import OutputKind
+from pupila import OutputSpec
 from pupila.litert.flatbuffer import Operator, import_schema, map_model, operators
+from pupila.spec import OutputKind
 from pupila_quantize.config import IoType
 from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_model
 from pupila_quantize.graph import scope_of
@@ -36,11 +36,11 @@ class Ending:
     """Scope of the operator that stays in float, if one does."""
     cut: bool
     """Whether the last operator is left out, so that the form ends in its logits."""
-    output: OutputContract
+    output: OutputSpec
     """Of the form."""
 
     @classmethod
-    def of(cls, source: Path, output: OutputContract, io_type: IoType) -> Ending:
+    def of(cls, source: Path, output: OutputSpec, io_type: IoType) -> Ending:
         """Look at the end of a float flatbuffer whose output is of that contract.
 
         A lone sigmoid stays in int8 where input and output are: no contract has a single logit.

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Dataset, OutputContract, Product, Step, keras_files
+from pupila import Artifact, Dataset, OutputSpec, Step, StepResult, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.litert.packing import repack
 from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
-from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import train
 from pupila.training.loss import distillation_loss
-from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
 from pupila.views import AS_IS
 from pupila_quantize import structure
 from pupila_quantize.annotate import Quantised, quantized
@@ -44,7 +44,7 @@ _SIGNATURE = "serving_default"
 _AT_A_TIME = 32
 
 
-def qat(step: Step[Qat]) -> Product:
+def qat(step: Step[Qat]) -> StepResult:
     """Write `model.tflite`, int8 inside, of a Keras model that was trained on for it.
 
     The model must be a graph of Keras layers. What it does to pixels first becomes a convolution
@@ -80,7 +80,7 @@ def qat(step: Step[Qat]) -> Product:
         {"output_only_layers": made.output_only, "float_operators": float_operators(target)},
     )
     kept = artifact.record.sparsity and measured["sparsity"]
-    return Product.like(
+    return StepResult.like(
         artifact, format="tflite", output=output, untrained=False, sparsity=kept, measured=measured
     )
 
@@ -99,7 +99,9 @@ def _quantised(artifact: Artifact) -> Quantised:
     return quantized(to_tf_keras(body), preprocessing)
 
 
-def _trained(step: Step[Qat], made: Quantised, training: Dataset, validation: Dataset) -> Course:
+def _trained(
+    step: Step[Qat], made: Quantised, training: Dataset, validation: Dataset
+) -> TrainingHistory:
     (artifact,), config = step.inputs, step.config
     taught = Images.of(
         training, artifact.record.input, _targets(step, training), config.augmentation
@@ -126,14 +128,14 @@ def _targets(step: Step[Qat], images: Dataset) -> list[NDArray[np.float32]]:
     augmentation = step.config.augmentation
     views = step.predictions.of_views(step.inputs[0], images, augmentation, step.progress)
     return [
-        packed(labels, softened_mean([answered], [1], step.config.temperature))
+        pack_targets(labels, softened_mean([answered], [1], step.config.temperature))
         for labels, answered in zip(labels_of_views(images, augmentation), views, strict=True)
     ]
 
 
 def _validation_targets(step: Step[Qat], images: Dataset) -> NDArray[np.float32]:
     answered = step.predictions.of(step.inputs[0], images, step.progress)
-    return packed(labels_of(images), softened_mean([answered], [1], step.config.temperature))
+    return pack_targets(labels_of(images), softened_mean([answered], [1], step.config.temperature))
 
 
 def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
@@ -143,7 +145,7 @@ def _key(step: Step[Qat], training: Dataset, validation: Dataset) -> str:
     return digest_json([config, step.seed, data, step.inputs[0].digest])
 
 
-def flatbuffer(model: Any, output: OutputContract, io_type: IoType) -> tuple[bytes, OutputContract]:
+def flatbuffer(model: Any, output: OutputSpec, io_type: IoType) -> tuple[bytes, OutputSpec]:
     """Convert a model with fake quantisation; return the file, and what its output means.
 
     What ends the model is as in `pupila_quantize.ending`.
@@ -178,7 +180,7 @@ def _converted(model: Any, io_type: IoType) -> bytes:
         return converter.convert()
 
 
-def _summary(course: Course) -> TrainingSummary:
+def _summary(course: TrainingHistory) -> TrainingSummary:
     return TrainingSummary(
         best_epoch=course.best_epoch + 1,
         epochs=len(course.history),
@@ -189,7 +191,7 @@ def _summary(course: Course) -> TrainingSummary:
 
 
 def _export_difference(
-    step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputContract
+    step: Step[Qat], model: Any, pixels: Pixels, target: Path, written: OutputSpec
 ) -> dict[str, float]:
     """Compare what was trained with what was written, by probabilities of every image."""
     output = step.inputs[0].record.output

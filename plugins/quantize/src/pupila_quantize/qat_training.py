@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import OutputContract
+from pupila import OutputSpec
 from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches
-from pupila.training.checkpoint import Figures
+from pupila.training.checkpoint import EpochMetrics
 from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import LARGEST_GRADIENT, Schedule
@@ -32,7 +32,7 @@ class Trainee:
     def __init__(
         self,
         model: Any,
-        output: OutputContract,
+        output: OutputSpec,
         columns: list[int],
         loss: Loss,
         schedule: Schedule,
@@ -52,12 +52,12 @@ class Trainee:
         self._ask = tf.function(partial(self._logits, training=False), input_signature=[picture])
         self._batch_size = schedule.batch_size
 
-    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
         """Take a step for each batch: means over all images."""
         loss, correct = _mean(self._learn, batches, after_step)
         return {"loss": loss, "accuracy": correct}
 
-    def judge(self, batches: Batches) -> Figures:
+    def evaluate(self, batches: Batches) -> EpochMetrics:
         """Return the means over all validation images."""
         loss, correct = _mean(self._judge, batches, lambda: None)
         return {"val_loss": loss, "val_accuracy": correct}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import Config, OutputContract, Product, PupilaError, Step
+from pupila import Config, OutputSpec, PupilaError, Step, StepResult
 from pupila.arrays import Pixels
 from pupila.litert.flatbuffer import map_file
 from pupila.litert.packing import repack
@@ -58,7 +58,7 @@ _Rules = Callable[[IoType, Sequence[str]], RecipeManager]
 """From the types of both ends, and the scopes of what stays in float, to what becomes what."""
 
 
-def quantize_float16(step: Step[Config]) -> Product:
+def quantize_float16(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with float16 weights.
 
     Raises:
@@ -67,7 +67,7 @@ def quantize_float16(step: Step[Config]) -> Product:
     return _without_data(step, "quantize-float16", rules.float16())
 
 
-def quantize_dynamic(step: Step[Config]) -> Product:
+def quantize_dynamic(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with int8 weights, and activations quantised at run time.
 
     Smaller, but not always faster: measured with XNNPACK on two cores, SqueezeNet took 0.7 times
@@ -79,7 +79,7 @@ def quantize_dynamic(step: Step[Config]) -> Product:
     return _without_data(step, "quantize-dynamic", rules.dynamic())
 
 
-def quantize_int8(step: Step[QuantizeInt8]) -> Product:
+def quantize_int8(step: Step[QuantizeInt8]) -> StepResult:
     """Write the flatbuffer with int8 weights and activations.
 
     With `io_type: float` the softmax or sigmoid that ends the model stays in float; with
@@ -98,7 +98,7 @@ def quantize_int8(step: Step[QuantizeInt8]) -> Product:
     return _calibrated(step, source, rules.int8, config.io_type, config.correction)
 
 
-def quantize_int4(step: Step[QuantizeInt4]) -> Product:
+def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
     """Write the flatbuffer with int4 weights in convolutions and dense layers, int8 in the rest.
 
     Activations are in int8, calibrated; with `block`, they are quantised at run time. `measured`
@@ -127,7 +127,7 @@ def quantize_int4(step: Step[QuantizeInt4]) -> Product:
     return _product(step, output, rewritten, _compared(step, output), _left(step, rows))
 
 
-def quantize_int16x8(step: Step[Calibrated]) -> Product:
+def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
     """Write the flatbuffer with int8 weights and int16 activations: exact, and slow.
 
     LiteRT has reference kernels only for it: a student of 128 px took 65 times as long as in
@@ -141,7 +141,7 @@ def quantize_int16x8(step: Step[Calibrated]) -> Product:
     return _calibrated(step, source, rules.int16x8, "float", "none", _of_any_scale)
 
 
-def quantize_mixed(step: Step[QuantizeMixed]) -> Product:
+def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
     """Write the flatbuffer in int8, but for the fewest layers that lose too much accuracy.
 
     See `pupila_quantize.mixed`. Beside what `quantize_int8` measures, `sensitivity` has every
@@ -212,7 +212,7 @@ def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> M
     return Measured(with_warning(mixture.comparison, warning), by_layer)
 
 
-def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> Product:
+def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> StepResult:
     rewritten = _rewrite(_float_flatbuffer(step, name), rule, step.output)
     return _product(step, step.inputs[0].record.output, rewritten)
 
@@ -224,7 +224,7 @@ def _calibrated(
     io_type: IoType,
     correction: Correction,
     read: _Read | None = None,
-) -> Product:
+) -> StepResult:
     """Write a form that computes in whole numbers."""
     ending = Ending.of(source, step.inputs[0].record.output, io_type)
     becomes = rule(io_type, ending.in_float)
@@ -237,12 +237,12 @@ def _calibrated(
     return _product(step, ending.output, rewritten, compared, _left(step, rows))
 
 
-def _product(step: Step[Any], output: OutputContract, *measured: Mapping[str, Any]) -> Product:
+def _product(step: Step[Any], output: OutputSpec, *measured: Mapping[str, Any]) -> StepResult:
     (artifact,) = step.inputs
-    return Product.like(artifact, format="tflite", output=output, measured=Measured(*measured))
+    return StepResult.like(artifact, format="tflite", output=output, measured=Measured(*measured))
 
 
-def _compared(step: Step[Any], output: OutputContract) -> Measured:
+def _compared(step: Step[Any], output: OutputSpec) -> Measured:
     """Return how the file does beside the float model: nothing, where weights are random."""
     if step.inputs[0].record.untrained:
         return Measured()

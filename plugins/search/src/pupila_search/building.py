@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.keras_files import import_keras
 from pupila_search.genome import Block, Genome
 from pupila_search.morphism import Weights, fitted
@@ -22,7 +22,7 @@ _MOMENTUM = 0.9
 _DROPOUT = 0.2
 
 
-def build(genome: Genome, input: InputContract, classes: int) -> Any:
+def build(genome: Genome, input: InputSpec, classes: int) -> Any:
     """Return a model from pictures `(batch, height, width, 3)`, 0..255, to logits."""
     image = keras.Input(input.shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)

@@ -24,7 +24,7 @@ from pupila_search.morphism import Weights
 
 
 @dataclass(frozen=True)
-class Figures:
+class CandidateMetrics:
     """What one stage of training gave."""
 
     stage: str
@@ -55,7 +55,7 @@ class Figures:
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
     @classmethod
-    def read(cls, stored: dict[str, Any]) -> Figures:
+    def read(cls, stored: dict[str, Any]) -> CandidateMetrics:
         """Return figures from JSON, in which there are no tuples."""
         values: dict[str, Any] = stored | {"wrong": tuple(stored["wrong"])}
         return cls(**values)
@@ -77,7 +77,7 @@ class Candidate:
     """Of the int8 file, as estimated."""
     macs: int
     folder: Path
-    stages: list[Figures] = field(default_factory=list[Figures])
+    stages: list[CandidateMetrics] = field(default_factory=list[CandidateMetrics])
     failed: str | None = None
     """Why it could not be trained."""
 
@@ -86,7 +86,7 @@ class Candidate:
         return f"c{self.number}"
 
     @property
-    def figures(self) -> Figures:
+    def figures(self) -> CandidateMetrics:
         """Of the best stage."""
         return min(self.stages, key=lambda each: each.shortfall)
 
@@ -144,7 +144,7 @@ class Candidate:
             return True
         if read_archive(self.weights_path(stage)) is None:
             return False
-        self.stages.append(Figures.read(stored))
+        self.stages.append(CandidateMetrics.read(stored))
         return True
 
     @property
@@ -158,7 +158,7 @@ class Candidate:
         self.failed = reason
         write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
 
-    def pass_stage(self, figures: Figures) -> None:
+    def pass_stage(self, figures: CandidateMetrics) -> None:
         """Keep what a stage gave."""
         write_atomically(self._path(figures.stage), json.dumps(asdict(figures)).encode())
         self.stages.append(figures)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.plugin import Config
 from pupila.training.schedule import Schedule, refuse_several
 from pupila.views import Augmentation
@@ -151,9 +151,9 @@ class Search(Config):
         return "fidelity" in self.objectives
 
     @property
-    def input(self) -> InputContract:
+    def input(self) -> InputSpec:
         """What candidates are given."""
-        return InputContract(height=self.size, width=self.size)
+        return InputSpec(height=self.size, width=self.size)
 
     def smallest_bytes(self, classes: int) -> int:
         """Return the bytes of the smallest int8 file that can come of a search."""

@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila.int8_size import file_bytes
 
 Kind = Literal["convolution", "separable", "inverted"]
@@ -132,7 +132,7 @@ class LayerSize:
     """At which the kernel is used."""
 
 
-def layer_sizes(genome: Genome, input: InputContract, classes: int) -> Iterator[LayerSize]:
+def layer_sizes(genome: Genome, input: InputSpec, classes: int) -> Iterator[LayerSize]:
     """Yield the layers with weights, from the picture to the logits."""
     rows, columns, given = input.height, input.width, 3
     for block in genome.blocks:
@@ -164,19 +164,19 @@ def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSi
     yield LayerSize(hidden * filters, filters, out)
 
 
-def int8_bytes(genome: Genome, input: InputContract, classes: int) -> int:
+def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
     """Estimate the bytes of the int8 flatbuffer, without building anything."""
     sizes = list(layer_sizes(genome, input, classes))
     entries = sum(each.entries for each in sizes)
     return file_bytes(entries, [each.channels for each in sizes])
 
 
-def macs(genome: Genome, input: InputContract, classes: int) -> int:
+def macs(genome: Genome, input: InputSpec, classes: int) -> int:
     """Return the multiply-accumulates of one picture."""
     return sum(each.entries * each.positions for each in layer_sizes(genome, input, classes))
 
 
-def positions_left(genome: Genome, input: InputContract) -> tuple[int, int]:
+def positions_left(genome: Genome, input: InputSpec) -> tuple[int, int]:
     """Return rows and columns of the last feature map."""
     rows, columns = input.height, input.width
     for block in genome.blocks:
@@ -188,7 +188,7 @@ def positions_left(genome: Genome, input: InputContract) -> tuple[int, int]:
 class Space:
     """Which genomes may be searched."""
 
-    input: InputContract
+    input: InputSpec
     classes: int
     maximum_bytes: int | None = None
     """Of the int8 file, as estimated."""

@@ -10,7 +10,7 @@ from pupila.keras_files import import_keras, import_tensorflow
 from pupila.litert.interpreter import Interpreter
 from pupila_search.building import build
 from pupila_search.genome import Genome
-from pupila_search.lesson import Lesson
+from pupila_search.training_targets import Lesson
 
 keras, tf = import_keras(), import_tensorflow()
 

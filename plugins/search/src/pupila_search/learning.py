@@ -20,15 +20,15 @@ from pupila.runtime import Progress
 from pupila.store import write_atomically
 from pupila.threads import model_threads
 from pupila.training.batches import Images, all_in_order, epoch_batches
-from pupila.training.checkpoint import Checkpoint, Course
+from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import train
 from pupila.training.schedule import Schedule
 from pupila_search.building import build, freeze_first, load, weights_of
-from pupila_search.candidates import Figures, read_weights, write_weights
+from pupila_search.candidates import CandidateMetrics, read_weights, write_weights
 from pupila_search.genome import Genome
 from pupila_search.latency import latency_ms
-from pupila_search.lesson import Lesson
 from pupila_search.trainee import Trainee
+from pupila_search.training_targets import Lesson
 
 keras = import_keras()
 
@@ -83,7 +83,7 @@ def begin(parent: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def learn(task: Task, file: LessonFile) -> Figures:
+def learn(task: Task, file: LessonFile) -> CandidateMetrics:
     """Train a stage, write the weights of its best epoch, and return what it gave.
 
     `ended_seconds` is left to whoever has the clock. A stage that was killed goes on after the last
@@ -104,7 +104,7 @@ def learn(task: Task, file: LessonFile) -> Figures:
     write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
     (task.folder / "training.npz").unlink(missing_ok=True)
     best = course.history[course.best_epoch]
-    return Figures(
+    return CandidateMetrics(
         stage=task.stage,
         epochs=len(course.history),
         validation_loss=best["val_loss"],
@@ -144,7 +144,7 @@ def reason_of(error: Exception) -> str:
 
 def _fitted(
     model: Any, task: Task, lesson: Lesson, images: Images, judged: Images
-) -> tuple[Course, tuple[int, ...]]:
+) -> tuple[TrainingHistory, tuple[int, ...]]:
     """Train a model; return how it went, and the validation images that its best epoch misses."""
     steps = len(epoch_batches(images, 0, task.seed, task.schedule.batch_size))
     trainee = Trainee(model, lesson.loss, images, task.schedule, steps)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from pupila import InputContract
+from pupila import InputSpec
 from pupila_search.genome import KERNELS, Block, Genome, Kind, positions_left
 
 Weights = dict[str, list[NDArray[Any]]]
@@ -59,7 +59,7 @@ def widen(
     weights: Weights,
     index: int,
     filters: int,
-    input: InputContract,
+    input: InputSpec,
     random: Generator,
 ) -> Child:
     """Give block `index`, and those whose outputs are added to its own, more filters."""
@@ -170,7 +170,7 @@ def _split_readers(
     genome: Genome,
     index: int,
     copied: NDArray[np.int64],
-    input: InputContract,
+    input: InputSpec,
     random: Generator,
 ) -> None:
     """Split what block `index`, or the head, reads among copies of its input channels."""
@@ -187,7 +187,7 @@ def _split_head(
     weights: Weights,
     genome: Genome,
     copied: NDArray[np.int64],
-    input: InputContract,
+    input: InputSpec,
     random: Generator,
 ) -> None:
     name = "head_dense" if genome.head.units else "logits"

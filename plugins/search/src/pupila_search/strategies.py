@@ -9,8 +9,8 @@ import numpy as np
 
 from pupila_search.candidates import Candidate
 from pupila_search.genome import Genome
-from pupila_search.laboratory import Laboratory
 from pupila_search.morphism import Child
+from pupila_search.population import Population
 from pupila_search.selection import Fitness, fitness, tournament
 from pupila_search.variation import Appending, Marks, Parent, Variation
 
@@ -24,7 +24,7 @@ class Breeder:
     """Among those it was chosen from."""
 
 
-def evolve(laboratory: Laboratory, seed: int) -> None:
+def evolve(laboratory: Population, seed: int) -> None:
     """Breed generations until the budget is spent.
 
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
@@ -54,7 +54,7 @@ def evolve(laboratory: Laboratory, seed: int) -> None:
         generation += 1
 
 
-def append(laboratory: Laboratory, seed: int) -> None:
+def append(laboratory: Population, seed: int) -> None:
     """Let students grow by a block at a time, as the study did.
 
     Equal students are trained; in each round as many as `children` are picked at random and get a
@@ -88,7 +88,7 @@ def append(laboratory: Laboratory, seed: int) -> None:
 STRATEGIES = {"evolve": evolve, "append": append}
 
 
-def _room(laboratory: Laboratory, wanted: int) -> int:
+def _room(laboratory: Population, wanted: int) -> int:
     """Return how many candidates the budget of trainings has room for."""
     most = laboratory.config.trainings
     return wanted if most is None else min(wanted, most - len(laboratory.candidates))
@@ -103,7 +103,7 @@ def _parent(candidate: Candidate) -> Parent:
 
 
 def _bred(
-    laboratory: Laboratory, variation: Variation, population: Sequence[Breeder]
+    laboratory: Population, variation: Variation, population: Sequence[Breeder]
 ) -> tuple[Child, list[Candidate]]:
     """Return a child of one or two of the population, which has the fittest first.
 
@@ -120,7 +120,7 @@ def _bred(
     return variation.mutated(_parent(chosen)), [chosen]
 
 
-def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Candidate]:
+def _halved(laboratory: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Train the stages, each of the better half of those before; return all that were trained."""
     going_on = list(candidates)
     for stage in range(len(laboratory.config.epochs)):
@@ -130,7 +130,7 @@ def _halved(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Can
     return [each for each in candidates if each.stages and each.failed is None]
 
 
-def _best(laboratory: Laboratory, candidates: Sequence[Candidate]) -> list[Breeder]:
+def _best(laboratory: Population, candidates: Sequence[Candidate]) -> list[Breeder]:
     """Order candidates as NSGA-II does, the fittest first."""
     names = laboratory.config.objectives
     values = [[each.objective(name) for name in names] for each in candidates]

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pupila import OutputContract, Product, PupilaError, Step
+from pupila import OutputSpec, PupilaError, Step, StepResult
 from pupila.errors import nearest
 from pupila.keras_files import MODEL_NAME, import_keras, macs, parameters, save
 from pupila.measured import Measured, PickedModel, SearchResult
 from pupila_search.building import build, load
 from pupila_search.candidates import Candidate
 from pupila_search.config import Pick, Search
-from pupila_search.laboratory import Laboratory
-from pupila_search.lesson import Lesson, lesson_of
+from pupila_search.population import Population
 from pupila_search.strategies import STRATEGIES
-from pupila_search.told import result_of
+from pupila_search.summary import result_of
+from pupila_search.training_targets import Lesson, lesson_of
 from pupila_search.workers import workers
 
 keras = import_keras()
@@ -28,7 +28,7 @@ FRONT = "front"
 """Folder of the artifact with the models of the front, a folder of its own for each."""
 
 
-def search(step: Step[Search]) -> Product:
+def search(step: Step[Search]) -> StepResult:
     """Search until the budget is spent, fine-tune the best, and write it with the whole front.
 
     Written is the model of the highest validation accuracy within `maximum_bytes`; of several, that
@@ -45,7 +45,7 @@ def search(step: Step[Search]) -> Product:
     place = step.scratch / lesson.digest[:16]
     pool_of = workers(config.workers, lesson, step.crew, step.scratch / "targets")
     with _room_on_disk(place, "another candidate"), pool_of as pool:
-        laboratory = Laboratory(lesson, place, step.seed, pool, step.progress)
+        laboratory = Population(lesson, place, step.seed, pool, step.progress)
         STRATEGIES[config.strategy](laboratory, step.seed)
         laboratory.tune(laboratory.affordable()[: config.finalists])
     chosen = _chosen(laboratory)
@@ -56,10 +56,10 @@ def search(step: Step[Search]) -> Product:
         save(_answering(each, lesson), folder)
     model = _answering(chosen, lesson)
     save(model, step.output)
-    return Product(
+    return StepResult(
         format="keras",
         input=config.input,
-        output=OutputContract(kind="softmax", classes=lesson.validation.classes),
+        output=OutputSpec(kind="softmax", classes=lesson.validation.classes),
         parameters=parameters(model),
         macs=macs(model),
         shipped=MODEL_NAME,
@@ -67,7 +67,7 @@ def search(step: Step[Search]) -> Product:
     )
 
 
-def pick(step: Step[Pick]) -> Product:
+def pick(step: Step[Pick]) -> StepResult:
     """Write another model of the front of a search; nothing is trained.
 
     Raises:
@@ -85,7 +85,7 @@ def pick(step: Step[Pick]) -> Product:
         )
     shutil.copyfile(source, step.output / MODEL_NAME)
     model = keras.saving.load_model(source, compile=False)
-    return Product.like(
+    return StepResult.like(
         artifact,
         format="keras",
         parameters=parameters(model),
@@ -120,7 +120,7 @@ def _lesson(step: Step[Search]) -> Lesson:
     return lesson_of(step)
 
 
-def _chosen(laboratory: Laboratory) -> Candidate:
+def _chosen(laboratory: Population) -> Candidate:
     affordable = laboratory.affordable()
     if affordable:
         return affordable[0]

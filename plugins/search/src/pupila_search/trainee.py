@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pupila.keras_files import import_tensorflow
 from pupila.training.batches import Batches, Images
-from pupila.training.checkpoint import Figures
+from pupila.training.checkpoint import EpochMetrics
 from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
 from pupila.training.schedule import LARGEST_GRADIENT, Schedule
@@ -75,7 +75,7 @@ class Trainee:
         )
         self._answer = tf.function(self._answered, input_signature=(pictures,), autograph=False)
 
-    def learn(self, batches: Batches, after_step: AfterStep) -> Figures:
+    def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
         """Take a step for each batch: means over all images."""
         done, learned = int(self.optimizer.variables[-1].numpy()), list[Any]()
         for number in range(len(batches)):
@@ -85,7 +85,7 @@ class Trainee:
         loss, correct = np.concatenate(learned, axis=1).mean(axis=1)
         return {"loss": float(loss), "accuracy": float(correct)}
 
-    def judge(self, batches: Batches) -> Figures:
+    def evaluate(self, batches: Batches) -> EpochMetrics:
         """Return the means over all validation images."""
         judged = [self._judge(*_plain(batches[number])) for number in range(len(batches))]
         loss, correct = np.concatenate(judged, axis=1).mean(axis=1)

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from pupila import Crew, PartFailed
-from pupila_search.candidates import Figures
+from pupila import SubTaskFailed, WorkerPool
+from pupila_search.candidates import CandidateMetrics
 from pupila_search.latency import latency_of
 from pupila_search.learning import LessonFile, Task, begin, learn, learn_elsewhere, reason_of
-from pupila_search.lesson import Lesson
+from pupila_search.training_targets import Lesson
 
 _DIED = "its worker died: killed, or out of memory"
 
-Learn = Callable[[Task], Figures | str]
+Learn = Callable[[Task], CandidateMetrics | str]
 """Trains a stage and returns its figures, or why it failed."""
 
 
@@ -37,7 +37,7 @@ class Workers:
 
     def train(
         self, tasks: Sequence[Task], may_start: Callable[[], bool]
-    ) -> Iterator[tuple[int, Figures | str]]:
+    ) -> Iterator[tuple[int, CandidateMetrics | str]]:
         """Yield the place of each task and what came of it, or why it failed, as they end.
 
         A task that `may_start` has no more time for is left out.
@@ -47,7 +47,7 @@ class Workers:
             Exception: of a crew, when all its machines were lost.
         """
 
-        def one(task: Task) -> Figures | str | None:
+        def one(task: Task) -> CandidateMetrics | str | None:
             return self.learn(task) if may_start() else None
 
         with ThreadPoolExecutor(self.count) as threads:
@@ -70,7 +70,9 @@ class Workers:
 
 
 @contextmanager
-def workers(count: int, lesson: Lesson, crew: Crew | None, folder: Path) -> Generator[Workers]:
+def workers(
+    count: int, lesson: Lesson, crew: WorkerPool | None, folder: Path
+) -> Generator[Workers]:
     """Yield workers, of a crew where there is one; all read the lesson in the folder."""
     file = LessonFile.of(lesson, folder)
     if crew:
@@ -96,7 +98,7 @@ class _Processes:
         default_factory=queue.SimpleQueue[ProcessPoolExecutor]
     )
 
-    def learn(self, task: Task) -> Figures | str:
+    def learn(self, task: Task) -> CandidateMetrics | str:
         process = self.idle.get()
         try:
             return process.submit(learn, task, self.file).result()
@@ -121,12 +123,12 @@ class _Processes:
 class _Distant:
     """Machines of a cluster. Latencies are measured here, as they are compared with each other."""
 
-    crew: Crew
+    crew: WorkerPool
     lesson: Lesson
     file: LessonFile
     measuring: threading.Lock = field(default_factory=threading.Lock)
 
-    def learn(self, task: Task) -> Figures | str:
+    def learn(self, task: Task) -> CandidateMetrics | str:
         if task.last and task.latency_ms is None:
             try:
                 with self.measuring:
@@ -138,10 +140,10 @@ class _Distant:
             task = task.model_copy(update={"latency_ms": measured})
         try:
             return self._learnt(task)
-        except PartFailed as error:
+        except SubTaskFailed as error:
             return str(error)
 
-    def _learnt(self, task: Task) -> Figures | str:
+    def _learnt(self, task: Task) -> CandidateMetrics | str:
         file = {"lesson": str(self.file.path), "digest": self.file.digest}
         arguments = {"task": task.model_dump(mode="json")} | file
         answer = self.crew.call(task.folder.name, learn_elsewhere, arguments)
@@ -149,4 +151,4 @@ class _Distant:
             return answer["failed"]
         if "broken" in answer:
             raise OSError(answer["broken"], answer["reason"])
-        return Figures.read(answer)
+        return CandidateMetrics.read(answer)

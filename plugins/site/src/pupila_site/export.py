@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pupila import Artifact, Product, PupilaError, Step
+from pupila import Artifact, PupilaError, Step, StepResult
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import few, nearest
 from pupila.evaluation import Estimate, Metrics, OperatingPoint
@@ -21,7 +21,7 @@ _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
 """Not for the service worker: the browser itself looks after its scripts, and the page is `./`."""
 
 
-def export(step: Step[Site]) -> Product:
+def export(step: Step[Site]) -> StepResult:
     """Write a site that answers with each model's probability against its threshold.
 
     Threshold and figures are those of the run: at the threshold that a model ships, where it is of
@@ -47,7 +47,7 @@ def export(step: Step[Site]) -> Product:
     _write_json(step.output / "site.json", site | {"study": study.table()})
     _write_precache(step.output)
     headers.write(step.output)
-    return Product.like(models[0], format="site", measured=Measured({"models": entries}))
+    return StepResult.like(models[0], format="site", measured=Measured({"models": entries}))
 
 
 def _parted(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:

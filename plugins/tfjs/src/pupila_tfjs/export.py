@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pupila import InputContract, Product, Step, keras_files
+from pupila import InputSpec, Step, StepResult, keras_files
 from pupila.measured import Measured
 from pupila_tfjs.config import ExportTfjs
 from pupila_tfjs.converter import convert
@@ -15,7 +15,7 @@ from pupila_tfjs.graph import flatten_biases, separate_sums, sort_nodes
 _STAGES = 2
 
 
-def export(step: Step[ExportTfjs]) -> Product:
+def export(step: Step[ExportTfjs]) -> StepResult:
     """Write `model.json` and its weight shards: one image in, `(1, height, width, 3)` float32.
 
     Raises:
@@ -31,10 +31,10 @@ def export(step: Step[ExportTfjs]) -> Product:
     mended = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
     sort_nodes(graph)
     step.progress(2, _STAGES, "stages")
-    return Product.like(artifact, format="tfjs", measured=Measured(mended))
+    return StepResult.like(artifact, format="tfjs", measured=Measured(mended))
 
 
-def _save(model: Any, contract: InputContract, folder: Path) -> None:
+def _save(model: Any, contract: InputSpec, folder: Path) -> None:
     """Write a SavedModel with a batch of exactly one, so that every shape in the graph is known."""
     keras = keras_files.import_keras()
     image = keras.InputSpec(shape=(1, *contract.shape), dtype="float32", name="image")

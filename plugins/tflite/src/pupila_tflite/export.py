@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Config, Product, PupilaError, Step, keras_files
+from pupila import Config, PupilaError, Step, StepResult, keras_files
 from pupila.measured import Measured, ProbeComparison
 from pupila.threads import model_threads
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
@@ -28,7 +28,7 @@ _TOLERANCE = 1e-4
 """Of the answers, or of the largest of them where they are logits beyond one."""
 
 
-def export(step: Step[Config]) -> Product:
+def export(step: Step[Config]) -> StepResult:
     """Write `model.tflite` and compare what LiteRT answers with what the model itself does.
 
     On a 574 MB VGG19 the process peaked at 5.3 GB.
@@ -48,7 +48,7 @@ def export(step: Step[Config]) -> Product:
     difference = _difference(target, probes, expected)
     step.progress(3, _STAGES, "stages")
     graph = Graph(target)
-    return Product.like(
+    return StepResult.like(
         artifact,
         format="tflite",
         parameters=graph.parameters,

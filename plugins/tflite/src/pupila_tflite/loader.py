@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import InputContract, OutputContract, Product, PupilaError
-from pupila.contract import MOST_PIXELS
+from pupila import InputSpec, OutputSpec, PupilaError, StepResult
 from pupila.errors import few
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
+from pupila.spec import MOST_PIXELS
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
 from pupila_tflite.probes import draw_probes, ignore_progress
 from pupila_tflite.runner import LiteRTModel
@@ -26,7 +26,7 @@ _HIGH_ENDS = (200, 320)
 """What a calibration on real images in 0..255 gives as the largest input, with room."""
 
 
-def load(source: Path, output: OutputContract, folder: Path) -> Product:
+def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Take a flatbuffer of one RGB image in 0..255, float or quantised.
 
     Raises:
@@ -43,7 +43,7 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
     _check_kind(source, answers, output, sum_error)
     shutil.copyfile(source, folder / MODEL_NAME)
     graph = Graph(source)
-    return Product(
+    return StepResult(
         format="tflite",
         input=contract,
         output=output,
@@ -55,12 +55,12 @@ def load(source: Path, output: OutputContract, folder: Path) -> Product:
     )
 
 
-def _input_contract(source: Path, model: LiteRTModel) -> InputContract:
+def _input_contract(source: Path, model: LiteRTModel) -> InputSpec:
     match model.input.shape:
         case (batch, height, width, 3) if (
             batch in _ONE_IMAGE and 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
         ):
-            return InputContract(height=height, width=width)
+            return InputSpec(height=height, width=width)
         case shape:
             raise PupilaError(
                 f"{str(source)!r} takes {shape}. Expected (1, height, width, 3), one RGB image of "
@@ -80,7 +80,7 @@ def _check_range(source: Path, image: TensorIO) -> None:
         )
 
 
-def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> None:
+def _check_width(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
@@ -90,7 +90,7 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputContract) -> No
 
 
 def _check_kind(
-    source: Path, answers: NDArray[np.float32], output: OutputContract, sum_error: float
+    source: Path, answers: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
     """Refuse answers to a few drawn images that cannot be of the declared kind."""
     fractions = answers.min() >= -_SUM_ERROR and answers.max() <= 1 + _SUM_ERROR

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import InputContract
+from pupila import InputSpec
 
 _NOISE_IMAGES = 3
 
 
-def draw_probes(contract: InputContract, seed: int) -> NDArray[np.uint8]:
+def draw_probes(contract: InputSpec, seed: int) -> NDArray[np.uint8]:
     """Return uint8 `(images, height, width, 3)`: black, white, a colour ramp and noise."""
     random = np.random.default_rng(seed)
     plain = [np.full(contract.shape, level, np.uint8) for level in (0, 255)]
@@ -18,7 +18,7 @@ def draw_probes(contract: InputContract, seed: int) -> NDArray[np.uint8]:
     return np.stack([*plain, _ramp(contract), *noise])
 
 
-def _ramp(contract: InputContract) -> NDArray[np.uint8]:
+def _ramp(contract: InputSpec) -> NDArray[np.uint8]:
     """Red grows to the right, green downwards, blue along both."""
     down, right = np.meshgrid(
         np.linspace(0, 255, contract.height), np.linspace(0, 255, contract.width), indexing="ij"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, InputContract, PupilaError, keras_files
+from pupila import Artifact, InputSpec, PupilaError, keras_files
 from pupila.errors import few
 
 tf = keras_files.import_tensorflow()
@@ -82,7 +82,7 @@ def _served(model: Any, source: Path) -> Any:
     return served
 
 
-def _spec(contract: InputContract) -> Any:
+def _spec(contract: InputSpec) -> Any:
     return tf.TensorSpec((1, *contract.shape), tf.float32, name="image")
 
 

@@ -48,7 +48,7 @@ class Operating(Config):
 
     def uses(self) -> Sequence[Runner]:
         """Return the runtimes that may answer: what is chosen depends on them."""
-        return [each for each in installed().all(Runner) if each.judges]
+        return [each for each in installed().all(Runner) if each.primary]
 
     @property
     def wanted(self) -> tuple[Literal["sensitivity", "specificity"], float]:

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, Product, PupilaError, Step, Threshold, ThresholdRule
+from pupila import Artifact, PupilaError, Step, StepResult, Threshold, ThresholdRule
 from pupila.intervals import Floats
 from pupila.measured import Measured
 from pupila.metrics import checked, chosen_threshold, operating_point
 from pupila_threshold.config import Operating
 
 
-def threshold(step: Step[Operating]) -> Product:
+def threshold(step: Step[Operating]) -> StepResult:
     """Copy a model and give it the threshold that its settings ask for.
 
     The model answers in the runtime of its format. What the threshold comes to on the images that
@@ -48,7 +48,7 @@ def threshold(step: Step[Operating]) -> Product:
     )
     value = _chosen(scores, is_positive, rule, config.positive)
     _copy(model, step.output)
-    return Product.like(
+    return StepResult.like(
         model,
         format=model.format,
         shipped=model.record.shipped,

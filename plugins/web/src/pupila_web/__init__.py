@@ -24,7 +24,7 @@ def _runner(name: str, format: str, summary: str, *, threaded: bool = False) -> 
         summary=summary,
         format=format,
         implementation=f"pupila_web.runner:open_{name.replace('-', '_')}",
-        judges=False,
+        primary=False,
         threaded=threaded,
         environment=_browser,
     )

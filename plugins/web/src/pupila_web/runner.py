@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Artifact, InputContract, Progress, PupilaError
+from pupila import Artifact, InputSpec, Progress, PupilaError
 from pupila.evaluation import Startup
 from pupila_web import pages
 from pupila_web.browser import OpenedPage
@@ -209,7 +209,7 @@ def _model_files(artifact: Artifact) -> dict[str, Path]:
 
 
 def _query(browsing: Browsing, threads: int, artifact: Artifact) -> str:
-    size: InputContract = artifact.record.input
+    size: InputSpec = artifact.record.input
     return (
         f"runtime={browsing.runtime}&backend={browsing.backend}&threads={threads}"
         f"&height={size.height}&width={size.width}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from pupila import layout
 from pupila.dataset import UNLABELLED
 from pupila.errors import PupilaError, nearest, no_class
-from pupila.image_figures import MEASURED
+from pupila.image_stats import MEASURED
 from pupila.paths import check_encoding, is_special
 
 TEST = "test"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pupila.digest import digest_code
 from pupila.images import decode
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, alter
 from pupila_flows.data.generated import whole

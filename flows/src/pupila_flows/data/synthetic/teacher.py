@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pupila import Dataset, InputContract, Progress, keras_files
+from pupila import Dataset, InputSpec, Progress, keras_files
 
-_INPUT = InputContract(height=96, width=96)
+_INPUT = InputSpec(height=96, width=96)
 _FILTERS = (24, 48, 96, 192, 256)
 _HIDDEN = 256
 _EPOCHS = 24

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import Plugin
-from pupila.registry import PluginRegistry, installed
+from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.plan.checks.runtimes import judged_formats
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pupila.contract import InputContract
 from pupila.measured import BlockSize, GenomeBlock, GenomeHead, SearchedModel
+from pupila.spec import InputSpec
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 
@@ -31,7 +31,7 @@ class _Box:
     name: str = ""
 
 
-def form(model: SearchedModel, input: InputContract) -> Markup | None:
+def form(model: SearchedModel, input: InputSpec) -> Markup | None:
     """Draw the blocks of a model; None where its genome is not known."""
     if model.genome is None:
         return None
@@ -80,7 +80,7 @@ def _head(head: GenomeHead, size: BlockSize | None) -> _Box:
     return _Box("head", tuple(filter(None, lines)), "head", size)
 
 
-def _picture(input: InputContract, height: float) -> Markup:
+def _picture(input: InputSpec, height: float) -> Markup:
     y = _TOP + (height - _MAP) / 2
     middle = _MARGIN + _PICTURE / 2
     size = f"{input.height} × {input.width}"
@@ -92,7 +92,7 @@ def _picture(input: InputContract, height: float) -> Markup:
     )
 
 
-def _drawn(box: _Box, left: float, height: float, input: InputContract) -> Markup:
+def _drawn(box: _Box, left: float, height: float, input: InputSpec) -> Markup:
     middle = _TOP + height / 2
     marks = [
         svg.element("title", _told(box)),
@@ -114,7 +114,7 @@ def _drawn(box: _Box, left: float, height: float, input: InputContract) -> Marku
     return svg.element("g", *marks, class_=f"block {kind}")
 
 
-def _gives(size: BlockSize, left: float, bottom: float, input: InputContract) -> list[Markup]:
+def _gives(size: BlockSize, left: float, bottom: float, input: InputSpec) -> list[Markup]:
     """Draw the feature map in proportion to the picture, and write its size and parameters."""
     scale = _MAP / max(input.height, input.width)
     width, height = max(1.5, scale * size.columns), max(1.5, scale * size.rows)

@@ -12,8 +12,8 @@ from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.report.search import front
-from pupila_flows.report.search.course import course
 from pupila_flows.report.search.forms import form
+from pupila_flows.report.search.history import history_plot
 from pupila_flows.report.search.roles import ROLES, role_of
 from pupila_flows.report.search.tree import tree
 from pupila_flows.results import Entry
@@ -69,7 +69,7 @@ class Found:
     """Whether the intervals hold for all models at once."""
     has_teachers: bool
     panels: tuple[Markup, ...]
-    course: Markup | None
+    history: Markup | None
     failures: tuple[Failure, ...]
     failures_left_out: int
     tree: Markup | None
@@ -104,7 +104,7 @@ def _found(entry: Entry) -> Found | None:
         at_once=search.looks is not None,
         has_teachers=bool(teachers),
         panels=tuple(each for each in panels if each),
-        course=course(search),
+        history=history_plot(search),
         failures=tuple(failures[:_NAMED]),
         failures_left_out=max(0, len(failures) - _NAMED),
         tree=tree(search),

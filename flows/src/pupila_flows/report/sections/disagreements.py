@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import Answers, located
 from pupila_flows.report.sections.headline import is_near
@@ -66,7 +66,7 @@ class Disagreements:
     left_out: int
 
 
-_Pair = tuple[Judged, Judged]
+_Pair = tuple[EvaluatedArtifact, EvaluatedArtifact]
 
 
 def disagreements(
@@ -106,7 +106,7 @@ def _important(
     return pairs[:_PUPILS]
 
 
-def _differing(answers: Answers, pupil: Judged, teacher: Judged) -> list[int]:
+def _differing(answers: Answers, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> list[int]:
     """Return the rows of images answered differently, the largest difference first."""
     rows = np.flatnonzero(answers.chosen(pupil.name) != answers.chosen(teacher.name))
     mine, theirs = answers.probabilities[pupil.name], answers.probabilities[teacher.name]

@@ -9,7 +9,7 @@ from pathlib import Path
 from pupila.evaluation import Estimate
 from pupila.external import ExternalEvaluation, PartedImage
 from pupila_flows.report import external, formatting
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import located
 from pupila_flows.report.sections.results_table import Cell
@@ -106,8 +106,8 @@ def _panel(
 
 
 def _important(
-    found: list[tuple[Judged, ExternalResult]], lineage: Lineage, chosen: str | None
-) -> list[tuple[Judged, ExternalResult]]:
+    found: list[tuple[EvaluatedArtifact, ExternalResult]], lineage: Lineage, chosen: str | None
+) -> list[tuple[EvaluatedArtifact, ExternalResult]]:
     """Return the chosen pupil, then what comes last of a branch, small to large.
 
     Of a pupil in several formats that is one.
@@ -120,13 +120,15 @@ def _important(
         or (lineage.is_final(each.entry) and not lineage.is_control(each.entry))
     ]
     shown.sort(key=lambda pair: (pair[0].name != chosen, pair[0].size_bytes))
-    pupils: dict[str, tuple[Judged, ExternalResult]] = {}
+    pupils: dict[str, tuple[EvaluatedArtifact, ExternalResult]] = {}
     for each, there in shown:
         pupils.setdefault(lineage.trained(each.entry).name, (each, there))
     return list(pupils.values())[:_PUPILS]
 
 
-def _pictures(judged: Judged, found: ExternalEvaluation, folder: Path) -> ExternalPictures:
+def _pictures(
+    judged: EvaluatedArtifact, found: ExternalEvaluation, folder: Path
+) -> ExternalPictures:
     return ExternalPictures(
         name=judged.name,
         teacher=str(judged.entry.reference),

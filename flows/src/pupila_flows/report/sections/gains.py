@@ -12,7 +12,7 @@ from pupila.evaluation import Estimate, Evaluation
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import Answers, paired_difference
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
-from pupila_flows.report.sections.seeds import Spread, Trials, trials
+from pupila_flows.report.sections.seeds import SeedRuns, Spread, trials
 from pupila_flows.results import Entry
 
 Shown = Literal["gain", "loss", "nothing"]
@@ -95,7 +95,7 @@ def gains(entries: Sequence[Entry], answers: Answers) -> list[Gain]:
     return [gain for gain in compared if gain]
 
 
-def _gain(pupil: Trials, by_name: dict[str, Entry], answers: Answers) -> Gain | None:
+def _gain(pupil: SeedRuns, by_name: dict[str, Entry], answers: Answers) -> Gain | None:
     both = [(entry, by_name[entry.control]) for entry in pupil.entries if entry.control in by_name]
     pairs = [
         (SeedPair(mine.seed, mine.evaluation, theirs.evaluation), mine.name, theirs.name)

@@ -15,7 +15,7 @@ from pupila.evaluation import Estimate
 from pupila.exact import as_written, exact
 from pupila.noninferiority import Comparison
 from pupila_flows.report import formatting
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.predictions import MARGIN, Answers
 from pupila_flows.results import GateResult, RunResult
 
@@ -33,7 +33,7 @@ KEEPS = (
 _PASSED = "smallest that passes the gate"
 _PASSES = "“Passes” means here: met every condition of the recipe’s release gate, below."
 
-_Pair = tuple[Judged, Judged]
+_Pair = tuple[EvaluatedArtifact, EvaluatedArtifact]
 """A pupil and its teacher."""
 
 
@@ -44,8 +44,8 @@ class Headline:
     title: str
     sentence: str
     keeps: bool = False
-    pupil: Judged | None = None
-    teacher: Judged | None = None
+    pupil: EvaluatedArtifact | None = None
+    teacher: EvaluatedArtifact | None = None
     difference: Estimate | None = None
     """Accuracy of the pupil less that of the teacher, on the same images."""
     badge: str = BADGE
@@ -101,13 +101,15 @@ def _put_forward(pairs: list[_Pair], result: RunResult) -> _Pair:
     return min(known, key=lambda each: (each[0], _size(each[1][0])))[1]
 
 
-def is_near(pupil: Judged, teacher: Judged, result: RunResult) -> bool:
+def is_near(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, result: RunResult) -> bool:
     """True where a pupil loses at most `NEAR` on the validation images, or nobody knows."""
     loss = _validation_loss(pupil, teacher, result)
     return loss is None or loss <= as_written(NEAR)
 
 
-def _validation_loss(pupil: Judged, teacher: Judged, result: RunResult) -> Fraction | None:
+def _validation_loss(
+    pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, result: RunResult
+) -> Fraction | None:
     """Return what a pupil loses on the validation images, exactly."""
     mine, theirs = pupil.evaluation.validation, teacher.evaluation.validation
     images = sum(result.data.counts.get("validation", {}).values())
@@ -151,7 +153,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, answers: Answers) -> Headline:
     )
 
 
-def _by_one_rule(gate: GateResult, pupil: Judged, teacher: Judged) -> str:
+def _by_one_rule(gate: GateResult, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> str:
     """Say what the gate found of accuracy, where its rule for both gives other answers."""
     for artifact in gate.artifacts:
         for found in artifact.findings:
@@ -187,7 +189,9 @@ def asked(result: RunResult, lineage: Lineage) -> str:
     return f"{goal} in {formatting.plural(len(steps), 'step')} ({plugins}), on {data}."
 
 
-def _title(pupil: Judged, teacher: Judged, comparison: Comparison | None) -> str:
+def _title(
+    pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, comparison: Comparison | None
+) -> str:
     smaller = f"{pupil.name} is {formatting.smaller(teacher.size_bytes, pupil.size_bytes)}"
     if comparison and comparison.shown:
         return f"{smaller} {teacher.name} and keeps its accuracy within {_POINTS}"
@@ -202,12 +206,14 @@ def _title(pupil: Judged, teacher: Judged, comparison: Comparison | None) -> str
     return f"{smaller} {teacher.name} and loses {lost} accuracy here; {shown}"
 
 
-def _size(pupil: Judged) -> tuple[int, bool]:
+def _size(pupil: EvaluatedArtifact) -> tuple[int, bool]:
     record = pupil.entry.record
     return pupil.size_bytes, record is None or record.threshold is None
 
 
-def _sentence(pupil: Judged, teacher: Judged | None, difference: Estimate | None) -> str:
+def _sentence(
+    pupil: EvaluatedArtifact, teacher: EvaluatedArtifact | None, difference: Estimate | None
+) -> str:
     images = formatting.plural(pupil.evaluation.metrics.images, "test image")
     against = f", against {_accuracy_words(teacher)}" if teacher else ""
     words = f"{_accuracy_words(pupil)}{against}, on {images}"
@@ -219,12 +225,12 @@ def _sentence(pupil: Judged, teacher: Judged | None, difference: Estimate | None
     return f"{words}: image by image a difference of {points}."
 
 
-def _change(pupil: Judged, teacher: Judged) -> Fraction:
+def _change(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> Fraction:
     """Return what the pupil gains on the test images, exactly."""
     return _right(pupil) - _right(teacher)
 
 
-def _right(judged: Judged) -> Fraction:
+def _right(judged: EvaluatedArtifact) -> Fraction:
     return exact(_accuracy(judged).value, judged.evaluation.metrics.images)
 
 
@@ -239,11 +245,11 @@ def _without_pupils(result: RunResult, lineage: Lineage) -> Headline:
     return Headline("No pupil to compare with a teacher", f"{words}, on {images}.")
 
 
-def _accuracy(judged: Judged) -> Estimate:
+def _accuracy(judged: EvaluatedArtifact) -> Estimate:
     return judged.evaluation.metrics.accuracy
 
 
-def _accuracy_words(judged: Judged) -> str:
+def _accuracy_words(judged: EvaluatedArtifact) -> str:
     accuracy = _accuracy(judged)
     interval = formatting.percent_interval(accuracy)
     return f"{formatting.percent(accuracy.value)} accuracy (95 % interval {interval})"

@@ -9,7 +9,7 @@ import numpy as np
 
 from pupila.evaluation import NegativeGroup
 from pupila.openset import ALL
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
 from pupila_flows.report.predictions import Answers, located
 from pupila_flows.results import RunResult
@@ -58,7 +58,7 @@ def mistakes(
     return [_of(result, answers, each, folder) for each in _shown(lineage, answers, chosen)]
 
 
-def _shown(lineage: Lineage, answers: Answers, chosen: str | None) -> list[Judged]:
+def _shown(lineage: Lineage, answers: Answers, chosen: str | None) -> list[EvaluatedArtifact]:
     judged = [each for each in lineage.judged() if each.name in answers.probabilities]
     last = [each for each in judged if lineage.is_final(each.entry) or each.name == chosen]
     whole = [each for each in last if not each.entry.error] or last
@@ -66,7 +66,7 @@ def _shown(lineage: Lineage, answers: Answers, chosen: str | None) -> list[Judge
     return whole[:_ARTIFACTS]
 
 
-def _of(result: RunResult, answers: Answers, judged: Judged, folder: Path) -> Mistakes:
+def _of(result: RunResult, answers: Answers, judged: EvaluatedArtifact, folder: Path) -> Mistakes:
     rows = np.arange(len(answers.labels))
     probabilities = answers.probabilities[judged.name][rows, answers.chosen(judged.name)]
     wrong = np.flatnonzero(~answers.correct(judged.name))
@@ -86,7 +86,7 @@ def _of(result: RunResult, answers: Answers, judged: Judged, folder: Path) -> Mi
 
 
 def _mistake(
-    result: RunResult, answers: Answers, judged: Judged, row: int, folder: Path
+    result: RunResult, answers: Answers, judged: EvaluatedArtifact, row: int, folder: Path
 ) -> Mistake:
     path, answer = result.test_images[row], int(answers.chosen(judged.name)[row])
     return Mistake(
@@ -98,14 +98,14 @@ def _mistake(
     )
 
 
-def _near_misses(judged: Judged) -> NegativeGroup | None:
+def _near_misses(judged: EvaluatedArtifact) -> NegativeGroup | None:
     """Return all near misses together; None where it was shown none."""
     gate = judged.evaluation.open_set
     together = (each for each in gate.negatives if each.near_miss) if gate else ()
     return next((each for each in together if each.name == ALL), None)
 
 
-def _let_through(judged: Judged, folder: Path) -> tuple[Mistake, ...]:
+def _let_through(judged: EvaluatedArtifact, folder: Path) -> tuple[Mistake, ...]:
     gate = judged.evaluation.open_set
     if gate is None:
         return ()

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pupila.evaluation import Cost, Estimate, Evaluation, Measurement, Metrics
 from pupila.measured import PluginWarning
 from pupila_flows.report import formatting
-from pupila_flows.report.lineage import Judged, Lineage
+from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.results import Check, DataSummary, Entry
 
@@ -82,7 +82,7 @@ class _Bars:
     scales: dict[str, tuple[float, float]]
 
     @classmethod
-    def of(cls, judged: list[Judged]) -> _Bars:
+    def of(cls, judged: list[EvaluatedArtifact]) -> _Bars:
         found: dict[str, list[Estimate]] = {}
         for each in judged:
             for name, estimate in _estimates(each.evaluation).items():
@@ -306,7 +306,7 @@ def groups(lineage: Lineage) -> list[GroupTable]:
     return [_group_table(name, judged) for name in names]
 
 
-def _group_table(column: str, judged: list[Judged]) -> GroupTable:
+def _group_table(column: str, judged: list[EvaluatedArtifact]) -> GroupTable:
     values: dict[str, int] = {}
     for each in judged:
         for value, metrics in each.evaluation.groups.get(column, {}).items():

@@ -20,7 +20,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class TrialRow:
+class RuntimeCheckRow:
     """An artifact in a runtime; `cells` is empty where it does not run there."""
 
     artifact: str
@@ -31,10 +31,12 @@ class TrialRow:
     failure: str
 
 
-def trial_rows(lineage: Lineage) -> list[TrialRow]:
+def trial_rows(lineage: Lineage) -> list[RuntimeCheckRow]:
     """Return a row for each runtime of each artifact, in the order of the run."""
     return [
-        TrialRow(entry.name, tried.runtime, _details(tried), _cells(tried), tried.failure or "")
+        RuntimeCheckRow(
+            entry.name, tried.runtime, _details(tried), _cells(tried), tried.failure or ""
+        )
         for entry in lineage.entries.values()
         for tried in entry.tried
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from pupila.evaluation import Estimate
 from pupila_flows.report import formatting
-from pupila_flows.report.lineage import Judged
+from pupila_flows.report.lineage import EvaluatedArtifact
 from pupila_flows.report.predictions import Answers
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 from pupila_flows.results import Entry, RunResult
@@ -30,7 +30,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Trials:
+class SeedRuns:
     """An entry with those that repeat it with other seeds; a single one where nothing does."""
 
     entries: tuple[Entry, ...]
@@ -44,8 +44,10 @@ class Trials:
         return self.first.name
 
     @property
-    def judged(self) -> list[Judged]:
-        return [Judged(each, each.evaluation) for each in self.entries if each.evaluation]
+    def judged(self) -> list[EvaluatedArtifact]:
+        return [
+            EvaluatedArtifact(each, each.evaluation) for each in self.entries if each.evaluation
+        ]
 
     @property
     def failed(self) -> list[Entry]:
@@ -91,12 +93,12 @@ class Trials:
         return mean_over_images_and_seeds(right, (1, 1, 0, 0), answers.patients)
 
 
-def trials(entries: Sequence[Entry]) -> list[Trials]:
+def trials(entries: Sequence[Entry]) -> list[SeedRuns]:
     """Group entries by the one that they repeat, in the order of the run."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.repeats or entry.name, []).append(entry)
-    return [Trials(tuple(each)) for each in found.values()]
+    return [SeedRuns(tuple(each)) for each in found.values()]
 
 
 def seeds_of(result: RunResult) -> list[int]:
@@ -138,7 +140,7 @@ def seed_table(result: RunResult, answers: Answers) -> list[SeedRow]:
     return [_row(each, each.interval(answers)) for each in every]
 
 
-def _row(each: Trials, interval: Estimate | None) -> SeedRow:
+def _row(each: SeedRuns, interval: Estimate | None) -> SeedRow:
     accuracy, auc = each.accuracy, each.auc
     several = len(each.judged) > 1
     return SeedRow(
@@ -153,7 +155,7 @@ def _row(each: Trials, interval: Estimate | None) -> SeedRow:
     )
 
 
-def seed_count(each: Trials) -> str:
+def seed_count(each: SeedRuns) -> str:
     """Write with how many seeds an entry was judged: `3`, `2 of 3`; a dash if no seed matters."""
     if each.first.seed is None:
         return formatting.NONE

@@ -10,13 +10,13 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from pupila.contract import InputContract
 from pupila.errors import PupilaError
 from pupila.images import decode, resize
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.shift import SEVERITIES, alter
 from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
 from pupila.shift_suite import Suite
+from pupila.spec import InputSpec
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
@@ -201,7 +201,7 @@ def _frame() -> Markup:
 
 
 def _pictures(
-    found: ShiftFigures, result: RunResult, size: InputContract, folder: Path
+    found: ShiftFigures, result: RunResult, size: InputSpec, folder: Path
 ) -> tuple[ShiftPicture, ...]:
     """Alter the images of the worst family again; none where one of them is gone."""
     labels = np.array(result.test_labels, np.int64)

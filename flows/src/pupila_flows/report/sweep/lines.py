@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pupila_flows.report.sections.seeds import Trials, trials
+from pupila_flows.report.sections.seeds import SeedRuns, trials
 from pupila_flows.report.sweep.axis import Axis, described, short_names, written
 from pupila_flows.results import Entry, RunResult
 
@@ -19,7 +19,7 @@ class Line:
 
     label: str
     role: Role
-    at: tuple[Trials | None, ...]
+    at: tuple[SeedRuns | None, ...]
     """One for each value of the axis; None where there is none, or it failed."""
     constant: bool
 
@@ -45,7 +45,7 @@ def step_of(entry: Entry) -> str:
 
 def lines(result: RunResult, axis: Axis) -> list[Line]:
     """Return the lines of a sweep: pupils, then controls, then teachers."""
-    groups: dict[tuple[str, str], list[Trials]] = {}
+    groups: dict[tuple[str, str], list[SeedRuns]] = {}
     judged = [each for each in trials(result.entries) if each.judged]
     for each in judged:
         others = written(_others(each.first.settings, axis))
@@ -70,7 +70,7 @@ def _others(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
 
 
 def _line(
-    group: list[Trials], axis: Axis, names: Mapping[str, str], role: Role, *, several: bool
+    group: list[SeedRuns], axis: Axis, names: Mapping[str, str], role: Role, *, several: bool
 ) -> Line:
     first = group[0].first
     constant = axis.key not in first.settings

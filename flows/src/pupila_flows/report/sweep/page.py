@@ -14,8 +14,8 @@ from pupila_flows.report.predictions import Answers, read_answers
 from pupila_flows.report.sections import results_table
 from pupila_flows.report.sections.gains import Gain, gains
 from pupila_flows.report.sections.seeds import (
+    SeedRuns,
     Spread,
-    Trials,
     percent_range,
     seed_count,
     seeds_of,
@@ -76,7 +76,7 @@ def sweep_headline(result: RunResult, folder: Path) -> list[str]:
     return [_headline(result, best, names), *_sentences(result, best, read_answers(result, folder))]
 
 
-def best_point(result: RunResult) -> Trials | None:
+def best_point(result: RunResult) -> SeedRuns | None:
     """Return the best pupil in the mean over seeds, by what chooses; of equal ones, the first.
 
     It must have been judged with as many seeds as any: fewer are more easily lucky.
@@ -84,13 +84,13 @@ def best_point(result: RunResult) -> Trials | None:
     return max(_candidates(result), key=lambda each: _chosen_by(result, each), default=None)
 
 
-def _chosen_by(result: RunResult, point: Trials) -> float:
+def _chosen_by(result: RunResult, point: SeedRuns) -> float:
     """Return by what a point is chosen: fidelity or accuracy on the validation images."""
     figure = point.fidelity if result.choose_by == "fidelity" else point.validation
     return figure.mean if figure else -1
 
 
-def _candidates(result: RunResult) -> list[Trials]:
+def _candidates(result: RunResult) -> list[SeedRuns]:
     """Return the points that may be chosen."""
     role = roles(result)
     pupils = [
@@ -121,7 +121,7 @@ class PointRow:
 
 
 def _rows(
-    result: RunResult, answers: Answers, names: Mapping[str, str], best: Trials | None
+    result: RunResult, answers: Answers, names: Mapping[str, str], best: SeedRuns | None
 ) -> list[PointRow]:
     """Return pupils, then controls, then teachers, each in the order of the run."""
     found = {gain.pupil: gain for gain in gains(result.entries, answers)}
@@ -178,7 +178,7 @@ def _asked(result: RunResult) -> str:
     return f"Try every combination of {axes}, each with {seeds}."
 
 
-def _headline(result: RunResult, best: Trials | None, names: Mapping[str, str]) -> str:
+def _headline(result: RunResult, best: SeedRuns | None, names: Mapping[str, str]) -> str:
     if best is None:
         figure = "a fidelity" if result.choose_by == "fidelity" else "an accuracy"
         return f"No point can be chosen: none has {figure} on validation images"
@@ -187,7 +187,7 @@ def _headline(result: RunResult, best: Trials | None, names: Mapping[str, str]) 
     return f"Best on the {images}: {step}{described(best.first.settings, names)}"
 
 
-def _sentences(result: RunResult, best: Trials | None, answers: Answers) -> list[str]:
+def _sentences(result: RunResult, best: SeedRuns | None, answers: Answers) -> list[str]:
     """Say what the chosen point is worth on the test images, and beside its control."""
     if best is None or best.accuracy is None:
         return []

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from pupila_flows.printable import printable
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
-from pupila_flows.report.sections.seeds import Spread, Trials
+from pupila_flows.report.sections.seeds import SeedRuns, Spread
 from pupila_flows.report.sweep.axis import Axis, written
 from pupila_flows.report.sweep.lines import Line
 from pupila_flows.report.templating import style_sheet
@@ -34,7 +34,7 @@ _NAME_CHARACTERS, _NAME_GAP = 19, 13.0
 _TITLE_HEIGHT, _FOOT = 24.0, 46.0
 
 Point = tuple[float, float]
-Figure = Callable[[Trials], Spread | None]
+Figure = Callable[[SeedRuns], Spread | None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ FIDELITY = Drawn(
 
 
 def draw(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> Markup:
     """Draw both panels for the page; its style sheet colours them."""
     height, content = _content(drawn, lines, axis, title, best)
@@ -74,7 +74,7 @@ def draw(
 
 
 def draw_alone(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> str:
     """Draw both panels as a file of its own, in colours of its own on white."""
     height, content = _content(drawn, lines, axis, title, best)
@@ -125,7 +125,7 @@ class _Panel:
 
 
 def _content(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: Trials | None
+    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> tuple[float, list[Markup]]:
     """Return the height of the picture and all that is in it."""
     styles = _styles(lines)
@@ -262,7 +262,7 @@ def _names(panel: _Panel, lines: Sequence[Line]) -> Markup:
     return Markup("").join(marks)
 
 
-def _ring(panel: _Panel, lines: Sequence[Line], best: Trials | None) -> Markup:
+def _ring(panel: _Panel, lines: Sequence[Line], best: SeedRuns | None) -> Markup:
     spread = panel.figure(best) if best else None
     places = [
         place

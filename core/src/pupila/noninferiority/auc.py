@@ -45,7 +45,7 @@ def compare_areas(
         PupilaError: the arrays do not fit, a class has no image, or the margin cannot be.
     """
     check_margin(margin)
-    areas = PairedAreas.of(new, reference, labels, columns, clusters)
+    areas = PairedAuc.of(new, reference, labels, columns, clusters)
     return compared(
         (areas.new, areas.reference),
         margin,
@@ -56,7 +56,7 @@ def compare_areas(
 
 
 @dataclass(frozen=True, eq=False)
-class PairedAreas:
+class PairedAuc:
     """Two mean areas of the same images, and what each unit adds to their difference."""
 
     new: float
@@ -77,7 +77,7 @@ class PairedAreas:
         labels: ArrayLike,
         columns: Sequence[int],
         clusters: ArrayLike | None = None,
-    ) -> PairedAreas:
+    ) -> PairedAuc:
         """Measure both; the arguments are those of `compare_areas`.
 
         Raises:

@@ -20,8 +20,8 @@ from pupila.training.altered import Altered
 from pupila.training.batches import Images
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.oracle import oracle_loss, oracle_targets
-from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
-from pupila.training.teacher import ask
+from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
+from pupila.training.teacher import predict_teachers
 from pupila.views import AS_IS
 from pupila_search.config import Search
 
@@ -91,7 +91,7 @@ def lesson_of(step: Step[Search]) -> Lesson:
     """
     config = step.config
     train, validation = step.split("train"), step.split("validation")
-    answers = ask(step, train, validation)
+    answers = predict_teachers(step, train, validation)
     digest = _digest(step, train, validation)
     labels = labels_of_views(train, config.augmentation)
     by_view = zip(labels, np.stack(answers.views, axis=1), strict=True)
@@ -118,7 +118,7 @@ def _targets(
 ) -> NDArray[np.float32]:
     if config.lesson == "oracle":
         return oracle_targets(labels, answers, config.temperature)
-    return packed(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
+    return pack_targets(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
 
 
 def _pictures(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:

@@ -15,8 +15,8 @@ from pupila.measured import Candidate as TriedCandidate
 from pupila.measured import Genome as MeasuredGenome
 from pupila_search.candidates import Candidate
 from pupila_search.genome import Genome, Space, layer_sizes, positions_left
-from pupila_search.laboratory import Laboratory
-from pupila_search.lesson import Lesson
+from pupila_search.population import Population
+from pupila_search.training_targets import Lesson
 
 _RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
 _BY_FIDELITY = "highest fidelity on altered validation images within maximum_bytes"
@@ -25,7 +25,7 @@ _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 
 
 def result_of(
-    laboratory: Laboratory, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
+    laboratory: Population, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
     """Return what was found; `tied` are those of the models within the bytes.
 
@@ -100,7 +100,7 @@ def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
     return (*blocks, BlockSize(rows=1, columns=1, channels=space.classes, parameters=learned))
 
 
-def _model(candidate: Candidate, laboratory: Laboratory) -> SearchedModel:
+def _model(candidate: Candidate, laboratory: Population) -> SearchedModel:
     figures = candidate.figures
     return SearchedModel(
         name=candidate.name,

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 from colour_models import COLOUR_RUNNER, model
 
-from pupila import judge
+from pupila import evaluator
 from pupila.artifact import Artifact, Origin
-from pupila.contract import OutputContract
 from pupila.dataset import Dataset
 from pupila.digest import digest_file
 from pupila.errors import PupilaError
 from pupila.evaluation import Evaluation
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.registry import installed
-from pupila.step import Product
+from pupila.spec import OutputSpec
+from pupila.step import StepResult
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
 
@@ -61,7 +61,7 @@ def evaluate(
     artifact: Artifact, dataset: Dataset, predictions: Predictions, **changes: Any
 ) -> Evaluation:
     settings: dict[str, Any] = {"positive": "triangle", "specificity": 0.8}
-    return judge.evaluate(
+    return evaluator.evaluate(
         artifact, dataset, predictions=predictions, progress=ignore_progress, **settings | changes
     )
 
@@ -269,7 +269,7 @@ def test_other_classes_are_refused(store: Store, dataset: Dataset, predictions: 
 
 
 def test_the_processor_is_named():
-    name = judge.cpu_name()
+    name = evaluator.cpu_name()
     assert name
     assert name == name.strip()
     assert "model name" not in name
@@ -282,9 +282,9 @@ def test_a_real_teacher_is_judged_as_its_card_says(
     """Of squeezenet.keras: test accuracy .953, AUC .996, best sensitivity at .85 1.000."""
     source = shared_teachers / "squeezenet.keras"
     loader = installed().loader(source)
-    output = OutputContract(kind="softmax", classes=("glaucoma", "normal"))
+    output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
     with store.draft() as folder:
-        product: Product = loader.load()(source, output, folder)
+        product: StepResult = loader.load()(source, output, folder)
         origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
         teacher = store.add(folder, **vars(product), origin=origin)
     dataset = photographs(shared_data / "glaucoma", tmp_path / "cache")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from colour_models import CLASSES, COLOUR_RUNNER, model
 
-from pupila import judge
+from pupila import evaluator
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
-from pupila.evaluation import Trial
+from pupila.evaluation import RuntimeCheck
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import draw_images, ignore_progress, plugin_installed, read_images
@@ -42,11 +42,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return read_images(draw_images(folder / "images", images=6), folder / "cache")
 
 
-def attempt(
+def check_runtime(
     artifact: Artifact, runtime: str, dataset: Dataset, predictions: Predictions, **changes: Any
-) -> Trial:
+) -> RuntimeCheck:
     test = dataset.select("test")
-    return judge.attempt(
+    return evaluator.check_runtime(
         artifact, runtime, test, predictions=predictions, progress=ignore_progress, **changes
     )
 
@@ -54,7 +54,9 @@ def attempt(
 def test_in_another_runtime_it_is_held_against_its_own(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    trial = attempt(model(store), "bright", dataset, predictions, threads=3, latency_repeats=5)
+    trial = check_runtime(
+        model(store), "bright", dataset, predictions, threads=3, latency_repeats=5
+    )
     assert trial.agreement and trial.agreement.reference == "colour"
     assert 0 < trial.agreement.largest_difference < 0.05
     assert (trial.runtime, trial.images) == ("numpy, a step brighter", len(dataset.select("test")))
@@ -65,8 +67,8 @@ def test_in_its_own_runtime_it_is_held_against_its_source(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     artifact, source = model(store), model(store, classes=CLASSES[::-1])
-    alone = attempt(artifact, "colour", dataset, predictions)
-    beside = attempt(artifact, "colour", dataset, predictions, source=source)
+    alone = check_runtime(artifact, "colour", dataset, predictions)
+    beside = check_runtime(artifact, "colour", dataset, predictions, source=source)
     assert alone.agreement is None
     assert beside.agreement and beside.agreement.reference == "its source (colour)"
     assert beside.agreement.largest_difference > 0.1  # the same weights, of the other classes
@@ -77,7 +79,7 @@ def test_a_runtime_that_answers_what_is_no_number_is_told(
 ):
     message = r"'broken' of judge-test answers with .* NaN .* to 1 of 12 images, such as .nan"
     with pytest.raises(PupilaError, match=message):
-        attempt(model(store), "broken", dataset, predictions)
+        check_runtime(model(store), "broken", dataset, predictions)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_runtime_that_gives_something_else_is_named(
     store: Store, dataset: Dataset, predictions: Predictions, runtime: str, message: str
 ):
     with pytest.raises(PupilaError, match=f"^Runner '{runtime}' of judge-test {message}"):
-        attempt(model(store), runtime, dataset, predictions)
+        check_runtime(model(store), runtime, dataset, predictions)
 
 
 def test_a_runtime_that_answers_with_another_column_is_told(
@@ -104,4 +106,4 @@ def test_a_runtime_that_answers_with_another_column_is_told(
 ):
     message = r"'wider' of judge-test answers with an array of shape \(12, 3\) to 12 images"
     with pytest.raises(PupilaError, match=message):
-        attempt(model(store), "wider", dataset, predictions)
+        check_runtime(model(store), "wider", dataset, predictions)

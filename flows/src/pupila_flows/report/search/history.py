@@ -1,4 +1,4 @@
-"""The course of a search: the best accuracy by the time at which it was reached."""
+"""The history of a search: the best accuracy by the time at which it was reached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TICKS = 9
 _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
-def course(search: SearchResult) -> Markup | None:
+def history_plot(search: SearchResult) -> Markup | None:
     """Draw the best accuracy over wall time, with what was tried; None where it is not known."""
     if not search.history or not search.seconds:
         return None
@@ -65,7 +65,7 @@ class _Course:
                 self._reached(each, place)
                 for each, place in zip(self._search.history, self._names, strict=True)
             ),
-            class_="found course",
+            class_="found history",
         )
 
     def _steps(self) -> list[tuple[float, float]]:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from pupila import Progress
 from pupila.training.schedule import Schedule
-from pupila_search.candidates import Candidate, Figures
+from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Space, int8_bytes, macs
 from pupila_search.learning import Task
-from pupila_search.lesson import Lesson
 from pupila_search.luck import Luck
 from pupila_search.morphism import Child
 from pupila_search.selection import fronts
 from pupila_search.standing import standing
+from pupila_search.training_targets import Lesson
 from pupila_search.workers import Workers
 
 _TUNING_RATE = 0.1
@@ -33,7 +33,7 @@ _APART, _SEEDS = 100_003, 2**32
 """Candidates of two searches have different seeds, of which Keras takes 32 bits."""
 
 
-class Laboratory:
+class Population:
     """All candidates of one search, in a folder that outlives a crash."""
 
     def __init__(
@@ -137,8 +137,8 @@ class Laboratory:
         """Tell whether none but those of fine-tuning come after a stage."""
         return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
-    def _note(self, candidate: Candidate, stage: str, came: Figures | str) -> None:
-        if isinstance(came, Figures):
+    def _note(self, candidate: Candidate, stage: str, came: CandidateMetrics | str) -> None:
+        if isinstance(came, CandidateMetrics):
             candidate.pass_stage(replace(came, ended_seconds=round(self.spent_seconds(), 2)))
         else:
             candidate.fail(stage, came)

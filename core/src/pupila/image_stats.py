@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Figures(NamedTuple):
+class ImageStats(NamedTuple):
     """What the contents of one image file measure; NaN where it does not decode."""
 
     sha256: str
@@ -27,5 +27,5 @@ class Figures(NamedTuple):
     """Why it does not decode, or empty."""
 
 
-MEASURED = ("bytes", *Figures._fields)
+MEASURED = ("bytes", *ImageStats._fields)
 """Columns that a scan adds."""

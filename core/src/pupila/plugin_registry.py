@@ -131,7 +131,7 @@ class PluginRegistry:
             PupilaError: there is none, or there are several and `PUPILA_RUNNERS` names none of
                 them.
         """
-        found = [each for each in self.all(Runner) if each.judges and each.format == format]
+        found = [each for each in self.all(Runner) if each.primary and each.format == format]
         if found:
             return self._the_one(found, f"judge artifacts of format {format!r}", RUNNERS_MEANT)
         known = self.formats()
@@ -142,7 +142,7 @@ class PluginRegistry:
 
     def formats(self) -> list[str]:
         """Return the formats of artifacts that can be judged, in order of name."""
-        return sorted({runner.format for runner in self.all(Runner) if runner.judges})
+        return sorted({runner.format for runner in self.all(Runner) if runner.primary})
 
     def runtime(self, name: str) -> Runner:
         """Return the runtime of that name."""

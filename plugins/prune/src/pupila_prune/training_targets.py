@@ -13,7 +13,7 @@ from pupila.keras_files import load
 from pupila.keras_graphs import flatten
 from pupila.training.altered import Altered, altered_for
 from pupila.training.batches import Batches, Images, epoch_batches
-from pupila.training.targets import labels_of, labels_of_views, packed, softened_mean
+from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
 from pupila.views import AS_IS
 from pupila_prune.config import Retraining
 from pupila_prune.heads import logits_of
@@ -61,7 +61,7 @@ def lesson_of(step: Step[Any]) -> Lesson:
 
     def told(labels: Any, answers: Any) -> Any:
         mean = softened_mean([answers], [1.0], config.temperature)
-        return packed(labels[:, columns], mean[:, columns])
+        return pack_targets(labels[:, columns], mean[:, columns])
 
     labels = labels_of_views(train, config.augmentation)
     return Lesson(

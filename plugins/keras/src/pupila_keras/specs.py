@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import InputContract, OutputContract, PupilaError
-from pupila.contract import MOST_PIXELS
+from pupila import InputSpec, OutputSpec, PupilaError
 from pupila.errors import few
+from pupila.spec import MOST_PIXELS
 
 _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
 _SUM_TOLERANCE = 1e-3
 
 
-def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputContract:
+def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
     """Return the image size that a model with these input shapes takes.
 
     Raises:
@@ -38,10 +38,10 @@ def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputContract:
         )
     if not 0 < min(height, width) <= max(height, width) <= MOST_PIXELS:
         raise PupilaError(f"The model takes {shape}: {_EXPECTED}, at most {MOST_PIXELS} a side.")
-    return InputContract(height=height, width=width)
+    return InputSpec(height=height, width=width)
 
 
-def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputContract) -> None:
+def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) -> None:
     """Check that a model with these output shapes gives one value per declared column.
 
     Raises:
@@ -69,7 +69,7 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputContract
     )
 
 
-def check_kind(outputs: NDArray[np.float32], output: OutputContract) -> None:
+def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
     """Check that raw outputs `(images, columns)` are what the declared kind says.
 
     Raises:

@@ -27,7 +27,7 @@ _SHOWN = 8
 """Columns of an answer that a message shows."""
 
 
-class InputContract(BaseModel):
+class InputSpec(BaseModel):
     """One RGB image, 0..255, resized with an antialiased bilinear filter (Pillow's `BILINEAR`).
 
     Everything after the resize (scaling, mean subtraction) lies inside the model.
@@ -43,7 +43,7 @@ class InputContract(BaseModel):
         return (self.height, self.width, 3)
 
 
-class OutputContract(BaseModel):
+class OutputSpec(BaseModel):
     """What the model's output means: its kind, and the class of each column in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,7 @@ class OutputContract(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2, description="Class names in column order.")
 
     @model_validator(mode="after")
-    def _tells_classes_apart(self) -> OutputContract:
+    def _tells_classes_apart(self) -> OutputSpec:
         if self.kind == "sigmoid" and len(self.classes) != 2:
             raise ValueError(
                 f"a sigmoid tells two classes apart, not {len(self.classes)}: {few(self.classes)}"

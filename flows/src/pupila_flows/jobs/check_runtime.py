@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from pupila import judge
+from pupila import evaluator
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
-from pupila.evaluation import Trial
-from pupila.judge import cpu_name
+from pupila.evaluation import RuntimeCheck
+from pupila.evaluator import cpu_name
 from pupila.plugin import Runner
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
@@ -19,11 +19,11 @@ from pupila_flows.recipe.schema import EvaluateSection
 from pupila_flows.workspace import Workspace
 
 
-class TryRuntime(Job[Trial]):
+class CheckRuntime(Job[RuntimeCheck]):
     """See whether an artifact runs there, how fast, and whether it answers as it should."""
 
     runs_models: ClassVar[bool] = True
-    returns: ClassVar[Any] = Trial
+    returns: ClassVar[Any] = RuntimeCheck
     seconds_allowed: ClassVar[float | None] = 3600.0
 
     artifact: str
@@ -48,7 +48,7 @@ class TryRuntime(Job[Trial]):
         threads: int | None,
         section: EvaluateSection,
         source: str | None,
-    ) -> TryRuntime:
+    ) -> CheckRuntime:
         """Return the job for an artifact and a runtime; `threads` None takes those of the run."""
         own = installed().runner(artifact.format)
         return cls(
@@ -65,9 +65,9 @@ class TryRuntime(Job[Trial]):
             code=code_of(runner, own),
         )
 
-    def run(self, progress: Progress) -> Trial:
+    def run(self, progress: Progress) -> RuntimeCheck:
         store = self.workspace.store
-        return judge.attempt(
+        return evaluator.check_runtime(
             store.open(self.artifact),
             self.runtime,
             self.images.read(self.workspace),

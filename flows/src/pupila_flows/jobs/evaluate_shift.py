@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.registry import installed
+from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.shift import SEVERITIES, Severity
 from pupila.shift.figures import ShiftFigures
@@ -26,7 +26,7 @@ def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
     return Suite(section.families, section.images, section.seed, severities)
 
 
-class JudgeShift(Job[ShiftFigures]):
+class EvaluateShift(Job[ShiftFigures]):
     """Ask artifact and teacher about the altered test images, and the validation images."""
 
     runs_models: ClassVar[bool] = True
@@ -60,7 +60,7 @@ class JudgeShift(Job[ShiftFigures]):
         section: ShiftSection,
         *,
         whole: bool,
-    ) -> JudgeShift:
+    ) -> EvaluateShift:
         """Return the job for an artifact and its teacher."""
         registry = installed()
         teacher, model = reference

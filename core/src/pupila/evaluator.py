@@ -23,15 +23,15 @@ from pupila.evaluation import (
     Evaluation,
     Latency,
     Measurement,
-    Trial,
+    RuntimeCheck,
 )
 from pupila.intervals import share
 from pupila.metrics import agreement, answers_of, checked, metrics_of
-from pupila.openset import OpenSetImages, judge_open_set
+from pupila.openset import OpenSetImages, evaluate_open_set
 from pupila.plain import misfits, plain
 from pupila.plugin import Runner
+from pupila.plugin_registry import installed
 from pupila.predictions import Predictions, checked_outputs, open_model
-from pupila.registry import installed
 from pupila.runtime import OpenModel, OpenPage, Progress
 from pupila.threads import model_threads
 
@@ -108,7 +108,9 @@ def evaluate(
         },
         agreement=comparison,
         open_set=open_set
-        and judge_open_set(artifact, dataset, open_set, predictions=predictions, progress=progress),
+        and evaluate_open_set(
+            artifact, dataset, open_set, predictions=predictions, progress=progress
+        ),
         probabilities=str(predictions.keep(answers, artifact, judged)),
         validation_probabilities=None
         if validation is None
@@ -141,7 +143,7 @@ def measure(
         )
 
 
-def attempt(
+def check_runtime(
     artifact: Artifact,
     runtime: str,
     dataset: Dataset,
@@ -151,7 +153,7 @@ def attempt(
     source: Artifact | None = None,
     threads: int | None = None,
     latency_repeats: int = LATENCY_REPEATS,
-) -> Trial:
+) -> RuntimeCheck:
     """Return how `artifact` does in the runtime of that name, on the images of `dataset`.
 
     What it answers is held against its own runtime; there, against `source`, if that is given: what
@@ -182,7 +184,7 @@ def attempt(
         dataset.patients,
     )
     with _figures_of(runner):
-        return Trial(
+        return RuntimeCheck(
             runtime=name,
             cpu=cpu_name(),
             images=len(dataset),

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila import Dataset, OutputContract, Product, Progress, Step
+from pupila import Dataset, OutputSpec, Progress, Step, StepResult
 from pupila.digest import digest_json
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.beginning import head_alone_learns
-from pupila.training.checkpoint import Checkpoint, Course, assign, snapshot
+from pupila.training.checkpoint import Checkpoint, TrainingHistory, assign, snapshot
 from pupila.training.fitting import fit
 from pupila.training.frozen import behind_front
 from pupila.training.loss import Loss
@@ -65,7 +65,7 @@ def taught_images(step: Step[Any]) -> Dataset:
     return step.split("train")
 
 
-def teach(step: Step[Any], lesson: Lesson) -> Product:
+def teach(step: Step[Any], lesson: Lesson) -> StepResult:
     """Train a student, seeded, write it with a softmax, and describe it.
 
     Raises:
@@ -78,10 +78,10 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
     model = keras.Model(student.inputs[0], probabilities, name=student.name)
     save(model, step.output)
-    return Product(
+    return StepResult(
         format="keras",
         input=input_of(student),
-        output=OutputContract(kind="softmax", classes=validation.classes),
+        output=OutputSpec(kind="softmax", classes=validation.classes),
         parameters=parameters(model),
         macs=macs(model),
         measured=Measured(
@@ -90,7 +90,7 @@ def teach(step: Step[Any], lesson: Lesson) -> Product:
     )
 
 
-def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
+def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> TrainingHistory:
     """Train a student; where it begins as its teacher does, its head alone first if so asked."""
     config: Training = step.config
     model, seen, (_, validation) = lesson.trained(student), input_of(student), splits(step)
@@ -98,7 +98,7 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> Course:
     images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
     judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
 
-    def trained(epochs: int, name: str, before: int) -> Course:
+    def trained(epochs: int, name: str, before: int) -> TrainingHistory:
         schedule = config.model_copy(update={"epochs": epochs})
         key = digest_json([_key(step, lesson), name])  # fronts of two parts are not the same
         checkpoint = Checkpoint(step.scratch / f"{name}.npz", key)
@@ -136,7 +136,7 @@ def _key(step: Step[Any], lesson: Lesson) -> str:
     return digest_json([step.config.model_dump(), step.seed, data, teachers])
 
 
-def _summary(course: Course, images: Dataset, shown: int) -> TrainingSummary:
+def _summary(course: TrainingHistory, images: Dataset, shown: int) -> TrainingSummary:
     epochs, best = len(course.history), course.history[course.best_epoch]
     return TrainingSummary(
         best_epoch=course.best_epoch + 1,
