@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pupila.registry import installed
 from pydantic import BaseModel
 
 from pupila.plugin import StepPlugin
+from pupila.plugin_registry import installed
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.errors import former
 from pupila_flows.recipe.overrides import parse_changes
