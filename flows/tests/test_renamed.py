@@ -66,6 +66,25 @@ def test_an_old_setting_of_a_plugin_is_told_its_new_name(
     assert any(told in each for each in _said(recipe, f"sweep={{small.{old}: [1]}}"))
 
 
+@pytest.mark.parametrize(
+    ("use", "setting", "old", "new"),
+    [
+        ("quantize-int8", "correction", "biases", "bias"),
+        ("quantize-int4", "correction", "rounding", "gptq"),
+        ("quantize-mixed", "correction", "rounding", "gptq"),
+    ],
+)
+def test_an_old_value_of_a_plugin_is_told_its_new_name(
+    recipe: Path, use: str, setting: str, old: str, new: str
+):
+    recipe.write_text(RECIPE + _step(use, f"{setting}: {old}"))
+    told = f"steps.small.with.{setting}: the value {old} is called {new} now."
+    assert told in _said(recipe)
+    recipe.write_text(RECIPE + _step(use, ""))
+    assert any(told in each for each in _said(recipe, f"steps.small.with.{setting}={old}"))
+    assert any(told in each for each in _said(recipe, f"sweep={{small.{setting}: [{old}]}}"))
+
+
 def test_what_is_called_otherwise_now_is_a_name_that_exists():
     for model in _models():
         fields = {field.alias or name for name, field in model.model_fields.items()}

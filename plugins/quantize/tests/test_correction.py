@@ -15,8 +15,8 @@ from pupila.testing import ignore_progress, run_step, store_model
 from pupila_quantize import correction
 from pupila_quantize.comparing import answers
 from pupila_quantize.config import QuantizeInt4, QuantizeInt8, QuantizeMixed
+from pupila_quantize.gptq import rounded
 from pupila_quantize.observing import observe
-from pupila_quantize.rounding import rounded
 from pupila_quantize.weighted import Constant, read_weighted
 
 keras = keras_files.import_keras()
@@ -77,7 +77,7 @@ def test_second_moments_are_of_the_patches_of_a_convolution(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("together", [16, 64])
-def test_rounding_in_turn_leaves_less_error_than_rounding_to_nearest(together):
+def test_gptq_leaves_less_error_than_rounding_to_nearest(together):
     random = np.random.default_rng(0)
     inputs = (random.normal(size=(500, 8)) @ random.normal(size=(8, 64))).astype(np.float32)
     inputs[:, 5] = 0
@@ -111,7 +111,7 @@ def test_weights_of_four_bits_are_read_and_written_two_to_a_byte(count):
     [
         ("quantize-int8", {"correction": "none"}, None),
         ("quantize-int8", {}, (7, 0)),
-        ("quantize-int8", {"correction": "rounding"}, (7, 6)),
+        ("quantize-int8", {"correction": "gptq"}, (7, 6)),
         ("quantize-int4", {}, (7, 6)),
         ("quantize-int4", {"block": 32}, (5, 4)),
         ("quantize-mixed", {}, (7, 0)),
@@ -125,18 +125,18 @@ def test_a_form_tells_what_was_corrected(name, settings, told, quantized):
 
 def test_correction_brings_the_answers_nearer_to_those_in_float(quantized, tmp_path):
     divergence = {}
-    for which in ("none", "biases", "rounding"):
+    for which in ("none", "bias", "gptq"):
         divergence[which] = quantized("quantize-int4", correction=which).product.measured[
             "divergence"
         ]
         (tmp_path / "quantize-int4").rename(tmp_path / which)
-    assert divergence["rounding"] < divergence["none"]
-    assert divergence["biases"] < divergence["none"]
+    assert divergence["gptq"] < divergence["none"]
+    assert divergence["bias"] < divergence["none"]
 
 
-def test_the_defaults_are_biases_in_eight_bits_and_rounding_in_four():
+def test_the_defaults_are_bias_in_eight_bits_and_gptq_in_four():
     configs = (QuantizeInt8, QuantizeMixed, QuantizeInt4)
-    assert [each().correction for each in configs] == ["biases", "biases", "rounding"]
+    assert [each().correction for each in configs] == ["bias", "bias", "gptq"]
 
 
 def test_a_kernel_that_is_used_twice_is_not_rounded_for_one_of_its_uses(store, dataset, tmp_path):
@@ -146,15 +146,15 @@ def test_a_kernel_that_is_used_twice_is_not_rounded_for_one_of_its_uses(store, d
     teacher = store_model(store, keras.Model(image, layers.Dense(2, "softmax")(pooled)))
     made = exported(teacher, store, tmp_path)
     plugin, kernels = installed().step("quantize-int4"), {}
-    for which in ("none", "rounding"):
+    for which in ("none", "gptq"):
         config = plugin.config.model_validate({"correction": which})
         form = run_step(plugin, config, [made], tmp_path / which, store=store, dataset=dataset)
         operators = read_weighted(form.artifact.file(".tflite"))
         kernels[which] = [each.kernel for each in operators]
-    assert [each.is_shared for each in kernels["rounding"]] == [True, True, False, False]
+    assert [each.is_shared for each in kernels["gptq"]] == [True, True, False, False]
     same = [
         (one.values() == other.values()).all()
-        for one, other in zip(kernels["none"], kernels["rounding"], strict=True)
+        for one, other in zip(kernels["none"], kernels["gptq"], strict=True)
     ]
     assert same[:2] == [True, True]
     assert form.product.measured["rounded_kernels"] == 2
@@ -177,12 +177,10 @@ def test_real_teachers_keep_their_accuracy_in_four_bits(
     made = exported(store_model(store, model, images.classes), store, tmp_path)
     plugin = installed().step("quantize-int4")
     measured = {}
-    for correction_ in ("none", "rounding"):
+    for correction_ in ("none", "gptq"):
         config = plugin.config.model_validate({"correction": correction_})
         measured[correction_] = run_step(
             plugin, config, [made], tmp_path / correction_, store=store, dataset=images
         ).product.measured
     assert measured["none"]["validation_accuracy"] < measured["none"]["float_accuracy"] - 0.1
-    assert (
-        measured["rounding"]["validation_accuracy"] > measured["rounding"]["float_accuracy"] - 0.05
-    )
+    assert measured["gptq"]["validation_accuracy"] > measured["gptq"]["float_accuracy"] - 0.05

@@ -11,7 +11,7 @@ from pupila import Config
 from pupila.training.schedule import Chosen, Schedule
 
 IoType = Literal["float", "int8"]
-Correction = Literal["none", "biases", "rounding"]
+Correction = Literal["none", "bias", "gptq"]
 
 
 class WithIoType(Config):
@@ -43,11 +43,16 @@ class Calibrated(Config):
 class QuantizeInt8(WithIoType, Calibrated):
     """Settings of `quantize-int8`."""
 
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "correction": {"biases": "bias", "rounding": "gptq"}
+    }
+
     correction: Correction = Field(
-        default="biases",
+        default="bias",
         description="What makes up for the rounding of weights, measured on the calibration "
-        "images. biases: biases give back what moved on average (Nagel et al. 2019); rounding: "
-        "each weight is rounded to make up for those before it as well (GPTQ); none: nothing.",
+        "images. bias: biases give back what moved on average (Nagel et al. 2019); gptq: each "
+        "weight is rounded to make up for those before it as well (Frantar et al. 2023); none: "
+        "nothing.",
     )
 
 
@@ -55,7 +60,7 @@ class QuantizeInt4(QuantizeInt8):
     """Settings of `quantize-int4`."""
 
     correction: Correction = Field(
-        default="rounding", description="As in `quantize-int8`; without it, int4 often collapses."
+        default="gptq", description="As in `quantize-int8`; without it, int4 often collapses."
     )
     block: Literal[32, 64, 128, 256] | None = Field(
         default=None,

@@ -7,7 +7,7 @@ Rounding moves the mean of what a layer gives, and that is put right in its bias
 
 with W' the rounded weights. E[x] is measured on the calibration images, in the float model (their
 "empirical" form), for every place of a kernel by itself, so that padding counts as it does there.
-Before that, where it is asked for, weights are rounded anew: see `pupila_quantize.rounding`.
+Before that, where it is asked for, weights are rounded again: see `pupila_quantize.gptq`.
 
 Measured on ACRIMA, accuracy and divergence from the float model on 105 validation images, 100
 training images for calibration (the same images chose between the ways, which flatters them):
@@ -15,14 +15,14 @@ training images for calibration (the same images chose between the ways, which f
 |                        | SqueezeNet (.924)  | EfficientNet-Lite0 (.962) |
 |------------------------|--------------------|---------------------------|
 | int8                   | .924, .0033        | .943, .0080               |
-| int8, biases           | .924, .0031        | .971, .0017               |
+| int8, bias             | .924, .0031        | .971, .0017               |
 | int4                   | .695, 1.1776       | .781, .3637               |
-| int4, biases           | .914, .0360        | .867, .0915               |
-| int4, rounding, biases | .933, .0110        | .962, .0117               |
+| int4, bias             | .914, .0360        | .867, .0915               |
+| int4, gptq             | .933, .0110        | .962, .0117               |
 
 Tried and left out: scales of less than the largest weight, by the least square error weighted with
-the inputs. With biases and rounding both nets did worse at int4, .895 and .914. In eight bits
-rounding in turn gained too little for its time to be the default: SqueezeNet's .0031 became .0026.
+the inputs. With `gptq` both nets did worse at int4, .895 and .914. In eight bits
+`gptq` gained too little for its time to be the default: SqueezeNet's .0031 became .0026.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila_quantize.gptq import rounded
 from pupila_quantize.observing import Inputs
-from pupila_quantize.rounding import rounded
 from pupila_quantize.weighted import Constant, Weighted, read_weighted
 
 _ROWS = 512
@@ -55,12 +55,12 @@ def correct(quantised: Path, source: Path, inputs: list[Inputs]) -> dict[str, in
     for made, original, seen in zip(found, read_weighted(source), inputs, strict=True):
         if made.kernel.is_float or made.kernel.scales is None:
             continue
-        counts["rounded_kernels"] += _round_anew(made.kernel, original.kernel, seen)
+        counts["rounded_kernels"] += _round_again(made.kernel, original.kernel, seen)
         counts["corrected_biases"] += _correct_bias(made, original, seen)
     return counts
 
 
-def _round_anew(made: Constant, original: Constant, seen: Inputs) -> bool:
+def _round_again(made: Constant, original: Constant, seen: Inputs) -> bool:
     scales = made.scales
     if not seen.moments or made.is_shared or scales is None or not scales.all():
         return False

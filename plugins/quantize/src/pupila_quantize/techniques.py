@@ -268,7 +268,7 @@ def _inputs(
     if correction == "none":
         return None
     with _quiet():
-        return observe(source, images, rows, correction == "rounding", step.progress)
+        return observe(source, images, rows, correction == "gptq", step.progress)
 
 
 def _float_flatbuffer(step: Step[Any], technique: str) -> Path:
