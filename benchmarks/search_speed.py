@@ -124,7 +124,7 @@ def compare_speed(
         {
             "strategy": "append",
             "minutes": None,
-            "trainings": options.candidates,
+            "max_candidates": options.candidates,
             "size": options.size or 224,
             "augmentation": {"views": 1},
         }

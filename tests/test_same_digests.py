@@ -32,7 +32,7 @@ steps:
   found:
     use: search
     from: teacher
-    with: {trainings: 3, epochs: [1], objectives: [loss, bytes], size: 32, workers: 2}
+    with: {max_candidates: 3, epochs: [1], objectives: [loss, bytes], size: 32, workers: 2}
 """
 
 

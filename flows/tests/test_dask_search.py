@@ -28,7 +28,7 @@ steps:
     with:
       size: 16
       minutes: null
-      trainings: 6
+      max_candidates: 6
       epochs: [2, 3]
       population: 4
       children: 2

@@ -51,6 +51,8 @@ SETTINGS = [
     ("quantize-int4", "borders", "io_type"),
     ("quantize-mixed", "borders", "io_type"),
     ("qat", "borders", "io_type"),
+    ("search", "oldest", "max_age"),
+    ("search", "trainings", "max_candidates"),
 ]
 
 

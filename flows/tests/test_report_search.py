@@ -276,7 +276,7 @@ def test_what_a_real_search_notes_is_drawn(tmp_path: Path) -> None:
         {
             "size": 16,
             "minutes": None,
-            "trainings": 5,
+            "max_candidates": 5,
             "epochs": [1],
             "population": 3,
             "children": 2,

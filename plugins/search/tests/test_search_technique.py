@@ -36,7 +36,7 @@ from pupila_search.workers import Workers
 QUICK = {
     "size": 16,
     "minutes": None,
-    "trainings": 5,
+    "max_candidates": 5,
     "epochs": (1, 1),
     "population": 3,
     "children": 2,
@@ -50,7 +50,7 @@ QUICK = {
 
 INPUT = InputSpec(height=16, width=16)
 
-FEW = QUICK | {"trainings": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
+FEW = QUICK | {"max_candidates": 3, "epochs": (1,), "finalists": 0, "augmentation": {"views": 1}}
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def kill_the_reader(fifo: Path) -> None:
 @pytest.mark.long
 def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
     settings = QUICK | {"strategy": "append", "size": 32, "epochs": (1,), "finalists": 0}
-    settings |= {"trainings": 6}
+    settings |= {"max_candidates": 6}
     teacher = colour_teacher(store)
     measured = ran(
         "search", settings, [teacher], tmp_path / "search", store, dataset
@@ -227,7 +227,7 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
 
 @pytest.mark.long
 def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
-    settings = QUICK | {"lesson": "oracle", "trainings": 3, "epochs": (2,), "finalists": 1}
+    settings = QUICK | {"lesson": "oracle", "max_candidates": 3, "epochs": (2,), "finalists": 1}
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
     stages = [each["stage"] for each in found.product.measured["front"]]

@@ -125,7 +125,7 @@ def test_a_crew_finds_what_processes_here_find(tmp_path):
         {
             "size": 16,
             "minutes": None,
-            "trainings": 4,
+            "max_candidates": 4,
             "epochs": (1, 1),
             "population": 2,
             "children": 2,

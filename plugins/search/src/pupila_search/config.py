@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -32,6 +33,11 @@ _OF_THE_STUDY: dict[str, Any] = {
 class Search(Config):
     """What is searched, how candidates are taught, and for how long."""
 
+    former_names: ClassVar[Mapping[str, str]] = {
+        "trainings": "max_candidates",
+        "oldest": "max_age",
+    }
+
     strategy: Literal["evolve", "append"] = Field(
         default="evolve",
         description="evolve: mutation and crossover of many kinds of block; append: one "
@@ -40,10 +46,10 @@ class Search(Config):
     minutes: float | None = Field(
         default=30.0,
         gt=0,
-        description="Minutes after which no further training starts; with null only `trainings` "
-        "ends the search.",
+        description="Minutes after which no further training starts; with null only "
+        "`max_candidates` ends the search.",
     )
-    trainings: int | None = Field(
+    max_candidates: int | None = Field(
         default=None, ge=1, description="Candidates that are trained at most."
     )
     target: float | None = Field(
@@ -82,7 +88,7 @@ class Search(Config):
     crossover: float = Field(
         default=0.25, ge=0, le=1, description="Part of the children that have two parents."
     )
-    oldest: int = Field(
+    max_age: int = Field(
         default=6, ge=1, description="Generations after which a candidate no longer breeds."
     )
     finalists: int = Field(
@@ -131,8 +137,10 @@ class Search(Config):
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        if self.minutes is None and self.trainings is None:
-            raise ValueError("`minutes` and `trainings` are both null: give one, or no end comes")
+        if self.minutes is None and self.max_candidates is None:
+            raise ValueError(
+                "`minutes` and `max_candidates` are both null: give one, or no end comes"
+            )
         return self
 
     @model_validator(mode="after")

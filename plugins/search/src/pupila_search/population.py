@@ -58,7 +58,7 @@ class Population:
 
     def goes_on(self) -> bool:
         """Tell whether there is budget for another candidate, and a reason."""
-        most, target = self.config.trainings, self.config.target
+        most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
             return False
         return target is None or not any(
@@ -179,7 +179,7 @@ class Population:
         return sorted(first, key=lambda each: each.figures.shortfall)
 
     def _tell(self) -> None:
-        tried, total = len(self.tried), self.config.trainings
+        tried, total = len(self.tried), self.config.max_candidates
         best = next(iter(self.affordable()), None)
         told = standing(tried, self.front(), best, self.luck)
         if total is None:

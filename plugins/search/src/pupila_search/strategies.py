@@ -48,7 +48,7 @@ def evolve(laboratory: Population, seed: int) -> None:
             child, parents = _bred(laboratory, variation, population)
             born.append(laboratory.admit(child, parents, generation))
         old = [each.candidate for each in population]
-        young = [each for each in old if generation - each.born < config.oldest]
+        young = [each for each in old if generation - each.born < config.max_age]
         together = young + _halved(laboratory, born)
         population = _best(laboratory, together or old)[: config.population]
         generation += 1
@@ -89,8 +89,8 @@ STRATEGIES = {"evolve": evolve, "append": append}
 
 
 def _room(laboratory: Population, wanted: int) -> int:
-    """Return how many candidates the budget of trainings has room for."""
-    most = laboratory.config.trainings
+    """Return how many candidates `max_candidates` has room for."""
+    most = laboratory.config.max_candidates
     return wanted if most is None else min(wanted, most - len(laboratory.candidates))
 
 

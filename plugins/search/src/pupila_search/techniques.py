@@ -131,7 +131,8 @@ def _chosen(laboratory: Population) -> Candidate:
         raise PupilaError(
             f"None of {len(tried)} candidates is within `maximum_bytes`, "
             f"{laboratory.config.maximum_bytes!r}: the smallest, {smallest.name}, has "
-            f"{smallest.bytes}. Raise it, or let the search go on: raise `minutes` or `trainings`."
+            f"{smallest.bytes}. Raise it, or let the search go on: raise `minutes` or "
+            "`max_candidates`."
         )
     reason = f"the first, {failed[0].name}: {failed[0].failed}" if failed else "there was no time"
     raise PupilaError(

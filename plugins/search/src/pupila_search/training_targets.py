@@ -153,7 +153,7 @@ def _opened(path: Path) -> NDArray[Any]:
 
 def _digest(step: Step[Search], train: Dataset, validation: Dataset) -> str:
     """Digest what determines a search; how long it lasts, and on how many cores, does not."""
-    unimportant = {"minutes", "trainings", "target", "workers", "finalists", "tuning_epochs"}
+    unimportant = {"minutes", "max_candidates", "target", "workers", "finalists", "tuning_epochs"}
     settings = step.config.model_dump(mode="json", exclude=unimportant)
     teachers = [artifact.digest for artifact in step.inputs]
     return digest_json([settings, step.seed, teachers, train.fingerprint, validation.fingerprint])
