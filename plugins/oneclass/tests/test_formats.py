@@ -103,7 +103,12 @@ def test_a_real_teacher_tells_fundus_photographs_that_it_never_saw_from_other_th
     name, columns, run, shared_teachers, shared_data, tmp_path
 ):
     images = some_of(shared_data, tmp_path / "cache")
-    settings = {"positive": "fundus", "augmentation": {"views": 1}, "epochs": 60, "accept": 0.9}
+    settings = {
+        "positive": "fundus",
+        "augmentation": {"views": 1},
+        "epochs": 60,
+        "target_sensitivity": 0.9,
+    }
     made = run("one-class", [imported(shared_teachers / name, tmp_path)], images, **settings)
     measured = made.record.measured
     assert (measured["images"], measured["features"]) == (2 * _OF_EACH, columns)

@@ -60,7 +60,7 @@ def relabelled(images, change):
 def test_the_answer_is_one_half_where_the_accepted_part_ends_and_accept_in_the_middle(
     step_on, colours
 ):
-    step = step_on(accept=0.8)
+    step = step_on(target_sensitivity=0.8)
     product = one_class(step)
     validation = colours.select("validation")
     blue = answers(step, validation)[validation.labels == 0, 0]
@@ -141,7 +141,7 @@ def test_features_are_computed_once_whatever_the_settings_of_the_classifier(step
         raise AssertionError("the teacher was opened again")
 
     monkeypatch.setattr("pupila_oneclass.features._computing", refuse)
-    one_class(step_on("second", hidden=8, sigma=0.1, accept=0.9))
+    one_class(step_on("second", hidden=8, sigma=0.1, target_sensitivity=0.9))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_features_that_are_no_numbers_are_refused(step_on, store, teacher):
         ({"size": 64}, "`size` is 64, but it is of a `student`"),
         ({"student": "mobile-xs", "layer": "pool"}, "`layer` is 'pool', but it is of a teacher"),
         ({"student": "mobile-xs", "fine_tune": True}, "`fine_tune` is True"),
-        ({"accept": 1}, "less than 1"),
+        ({"target_sensitivity": 1}, "less than 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):
@@ -259,7 +259,7 @@ def test_features_come_from_a_teacher_or_a_student_and_not_from_both(settings, c
 def test_the_baselines_are_given_features_that_are_normalised(step_on, monkeypatch):
     given = []
 
-    def compared(learner, train, asked, is_positive, accept):
+    def compared(learner, train, asked, is_positive, target_sensitivity):
         given.extend([train, asked])
         return {}
 

@@ -1,7 +1,7 @@
 """What older methods make of the same features: a learner must beat them.
 
 * One-class support vectors: Schölkopf et al. 2001, "Estimating the support of a high-dimensional
-  distribution", with a Gaussian kernel and ν = 1 - accept.
+  distribution", with a Gaussian kernel and ν = 1 - target_sensitivity.
 * Mahalanobis distance from the mean, with the covariance of Ledoit and Wolf 2004, "A
   well-conditioned estimator for large-dimensional covariance matrices".
 * Cosine similarity with the nearest training image.
@@ -76,7 +76,7 @@ def compared(
     train: NDArray[np.float32],
     asked: NDArray[np.float32],
     is_positive: NDArray[np.bool_],
-    accept: float,
+    target_sensitivity: float,
 ) -> Measured:
     """Tell how the learner and the baselines do on the validation images.
 
@@ -85,13 +85,14 @@ def compared(
     baseline is clearly better: the intervals of the two areas under the ROC curve do not meet.
     """
     scores = {LEARNER: learner} | {
-        name: method(train, asked, 1 - accept)
+        name: method(train, asked, 1 - target_sensitivity)
         for name, method in METHODS.items()
         if method is not mahalanobis or train.shape[1] <= _WIDEST
     }
     areas = {name: _area(each, is_positive) for name, each in scores.items()}
     qualities = {
-        name: _quality(each, is_positive, accept, areas[name]) for name, each in scores.items()
+        name: _quality(each, is_positive, target_sensitivity, areas[name])
+        for name, each in scores.items()
     }
     return Measured(OneClassBaselines(on_validation=qualities), _warning(areas))
 
@@ -102,13 +103,15 @@ def _area(scores: Floats, is_positive: NDArray[np.bool_]) -> Estimate | None:
 
 
 def _quality(
-    scores: Floats, is_positive: NDArray[np.bool_], accept: float, area: Estimate | None
+    scores: Floats, is_positive: NDArray[np.bool_], target_sensitivity: float, area: Estimate | None
 ) -> OneClassQuality:
     """Return AUROC, and what the threshold of the class's own images accepts of each side.
 
     Of the class it accepts what it was chosen to. Without other images there is nothing else.
     """
-    called = scores >= threshold_for(scores[is_positive], np.ones(is_positive.sum(), bool), accept)
+    called = scores >= threshold_for(
+        scores[is_positive], np.ones(is_positive.sum(), bool), target_sensitivity
+    )
     if area is None:
         return OneClassQuality(accepted=_part(called[is_positive]))
     return OneClassQuality(

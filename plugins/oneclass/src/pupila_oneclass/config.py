@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,6 +18,8 @@ CLASSES = 2
 
 class OneClass(Schedule):
     """Which class is learned, on which features, and how many of its images are to be accepted."""
+
+    former_names: ClassVar[Mapping[str, str]] = {"accept": "target_sensitivity"}
 
     positive: str = Field(description="Class whose images, and no others, are learned from.")
     layer: str | None = Field(
@@ -45,12 +47,12 @@ class OneClass(Schedule):
         description="Standard deviation of the pseudo-negatives; features have 1.",
     )
     hidden: int = Field(default=256, ge=1, description="Units of the classifier's hidden layer.")
-    accept: float = Field(
+    target_sensitivity: float = Field(
         default=0.99,
         gt=0.5,
         lt=1,
-        description="Least fraction of the validation images of the class that is accepted, and "
-        "the probability that the middle one of them gets.",
+        description="Fraction of the validation images of the class that is accepted, at least, "
+        "and the probability that the middle one of them gets.",
     )
     epochs: int = Field(
         default=30, ge=1, description="Passes over the training images of the class, at most."

@@ -25,11 +25,12 @@ normalisation, 0.64.) The classifier has a hidden layer, where the authors' code
 **What the answers mean.** The logit z = z_positive - z_other grows for as long as training goes on,
 so a softmax of it tells the length of the training more than anything of an image. It is moved and
 scaled by two numbers that the validation images of the class give, and no other image. With t the
-logit from which on a fraction `accept` of them lies, and m that of the middle one:
+logit from which on a fraction s of them lies, the `target_sensitivity`, and m that of the middle
+one:
 
-    z' = (z - t) · ln(accept / (1 - accept)) / (m - t)
+    z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
-The softmax is then 0.5 at t, and `accept` at m: an image answers by how far it is from the middle
+The softmax is then 0.5 at t, and s at m: an image answers by how far it is from the middle
 of its class, in units of how far the class itself reaches. Both are linear, and so they are put
 into the last layer's weights; the order of the images does not change.
 """
@@ -128,7 +129,7 @@ class Calibration:
     scale: float
 
     @classmethod
-    def of(cls, scores: Floats, accept: float, positive: str) -> Calibration:
+    def of(cls, scores: Floats, target_sensitivity: float, positive: str) -> Calibration:
         """Return t and the scale that the head of this module tells.
 
         `scores` are the logits `(images,)` of validation images of the class `positive`.
@@ -136,7 +137,7 @@ class Calibration:
         Raises:
             PupilaError: they are all one.
         """
-        lowest = threshold_for(scores, np.ones(len(scores), np.bool_), accept)
+        lowest = threshold_for(scores, np.ones(len(scores), np.bool_), target_sensitivity)
         reach = float(np.median(scores)) - lowest
         if not reach > 0:
             raise PupilaError(
@@ -144,7 +145,7 @@ class Calibration:
                 f"they do not tell how far the class reaches. Give more of them, or features that "
                 f"differ from image to image."
             )
-        middle_is = math.log(accept / (1 - accept))
+        middle_is = math.log(target_sensitivity / (1 - target_sensitivity))
         return cls(lowest - _MARGIN * reach, middle_is / (reach * (1 + _MARGIN)))
 
 

@@ -54,7 +54,7 @@ def one_class(step: Step[OneClass]) -> StepResult:
     train, judged = (head.normalised(each) for each in _features(step, splits, net))
     scores = head.scores(judged, splits.column)
     calibrated = _calibrated(head, scores[splits.is_positive], splits, config)
-    baselines = compared(scores, train, judged, splits.is_positive, config.accept)
+    baselines = compared(scores, train, judged, splits.is_positive, config.target_sensitivity)
     model = head.answering(net.inputs[0], net.outputs[0], net.name)
     save(model, step.output)
     return StepResult(
@@ -148,7 +148,7 @@ def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> On
 
     Of these images that part is accepted which was asked for, as it was they that chose.
     """
-    calibration = Calibration.of(own, config.accept, config.positive)
+    calibration = Calibration.of(own, config.target_sensitivity, config.positive)
     head.calibrate(calibration, splits.column)
     accepted = share(own >= calibration.threshold, splits.validation.patients)
     return OneClassCalibration(
@@ -161,11 +161,11 @@ def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> On
 def _threshold(config: OneClass, splits: Splits) -> Threshold:
     chosen_on = (
         f"{len(splits.validation)} {config.positive} validation images alone, "
-        f"to accept {config.accept:g} of them"
+        f"to accept {config.target_sensitivity:g} of them"
     )
     rule = ThresholdRule(
         figure="sensitivity",
-        target=config.accept,
+        target=config.target_sensitivity,
         split="validation",
         images=splits.judged.fingerprint,
         positives=len(splits.validation),
