@@ -54,6 +54,7 @@ SETTINGS = [
     ("search", "oldest", "max_age"),
     ("search", "trainings", "max_candidates"),
     ("one-class", "accept", "target_sensitivity"),
+    ("prune-filters", "least", "min_fraction_kept"),
 ]
 
 NEEDED = {"one-class": "positive: a"}

@@ -35,7 +35,7 @@ class TestPruneFiltersKeepsTheContract(TechniqueContract):
         {"sparsity": 1},
         {"rounds": 0},
         {"budget": -0.1},
-        {"least": 0},
+        {"min_fraction_kept": 0},
         {"saliency": "random"},
         {"alpha": 2},
         {"temperature": 0},

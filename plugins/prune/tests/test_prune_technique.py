@@ -253,10 +253,10 @@ def test_a_budget_that_cannot_be_met_is_told(saliency, store, pruning):
 
 
 def test_the_least_of_each_layer_is_kept(pruning):
-    step = pruning(least=0.5, sparsity=0.9, budget=1, rounds=1)
+    step = pruning(min_fraction_kept=0.5, sparsity=0.9, budget=1, rounds=1)
     product = prune_filters(step)
     assert [written(step).get_layer(f"conv_{number}").filters for number in (1, 2)] == [4, 8]
-    assert product.measured["reason"].startswith("`least` of 0.5 allows 0.6")
+    assert product.measured["reason"].startswith("`min_fraction_kept` of 0.5 allows 0.6")
 
 
 @pytest.mark.slow
@@ -377,7 +377,11 @@ REFUSED = [
     (not_a_number, {}, "layer 'conv_2' of the model has 3 entries of 'kernel' that are NaN"),
     (without_softmax, {}, "ends in the layer 'odd', a ReLU, where a softmax was declared"),
     (without_channels, {}, "Nothing can be cut from the model .* 0 groups"),
-    (lambda: net(layers.Dense(2, activation="softmax")), {"least": 1}, "Nothing can be cut"),
+    (
+        lambda: net(layers.Dense(2, activation="softmax")),
+        {"min_fraction_kept": 1},
+        "Nothing can be cut",
+    ),
 ]
 
 

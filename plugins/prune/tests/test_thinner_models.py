@@ -166,14 +166,14 @@ def test_a_unit_costs_what_is_saved_when_it_alone_is_cut():
 def test_a_cut_ends_at_its_target_and_leaves_each_layer_its_least():
     channels = channels_of(functional(everything))
     scores, total = np.random.default_rng(0).random(channels.count), sum(channels.sizes.values())
-    least = floors(channels, 0.3)
-    keep = choose(channels, scores, 0.6 * total, least)
+    fewest = floors(channels, 0.3)
+    keep = choose(channels, scores, 0.6 * total, fewest)
     assert 0.55 * total < channels.parameters(keep) <= 0.6 * total
     assert scores[~keep].max() < np.quantile(scores, 0.9)
-    keep = choose(channels, scores, 0, least)
+    keep = choose(channels, scores, 0, fewest)
     for axis in channels.filters:
         assert len(kept_entries(axis.units, keep)) == max(
-            least[axis.layer], (axis.units == FIXED).sum()
+            fewest[axis.layer], (axis.units == FIXED).sum()
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -70,6 +71,8 @@ class Cycle(Retraining):
 class FilterPruning(Cycle):
     """How much is cut, by what measure, and how the thinner model is retrained."""
 
+    former_names: ClassVar[Mapping[str, str]] = {"least": "min_fraction_kept"}
+
     sparsity: float = Field(
         default=0.6, gt=0, lt=1, description="Part of all parameters to be cut after all rounds."
     )
@@ -79,8 +82,8 @@ class FilterPruning(Cycle):
         "would change, per parameter; magnitude: the norm of their weights, beside the others of "
         "their layer.",
     )
-    least: float = Field(
-        default=0.1, gt=0, le=1, description="Smallest part of a layer's filters that is kept."
+    min_fraction_kept: float = Field(
+        default=0.1, gt=0, le=1, description="Fraction of a layer's filters that is kept, at least."
     )
 
 

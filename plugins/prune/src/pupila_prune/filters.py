@@ -38,12 +38,12 @@ class Filters:
         self._step, self._config = step, step.config
         self.rounds = step.config.rounds
         self._total, self._uncut = parameters(model), channels_of(model)
-        self._least = floors(self._uncut, step.config.least)
+        self._floors = floors(self._uncut, step.config.min_fraction_kept)
 
     def cut(self, model: Any, number: int) -> Any:
         channels = channels_of(model)
         share = (1 - self._config.sparsity) ** (number / self.rounds)
-        keep = choose(channels, self._scores(model, channels), self._total * share, self._least)
+        keep = choose(channels, self._scores(model, channels), self._total * share, self._floors)
         return None if keep.all() else rebuild(model, channels, keep)
 
     def held(self, model: Any) -> AbstractContextManager[None]:
@@ -63,9 +63,10 @@ class Filters:
         result = rounds.result()
         within = result.budget_met and len(rounds.curve) - 1 == result.round
         removed = rounds.curve[-1].parameters_removed
+        kept = self._config.min_fraction_kept
         if within and removed < self._config.sparsity - _ROUNDING:
             reason = (
-                f"`least` of {self._config.least:.4g} allows {removed:.4g} of the parameters to be "
+                f"`min_fraction_kept` of {kept:.4g} allows {removed:.4g} of the parameters to be "
                 f"cut, less than `sparsity` of {self._config.sparsity:.4g}, within the budget of "
                 f"{rounds.budget:.4g}."
             )
@@ -83,7 +84,8 @@ class Filters:
         kept = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"
         return PupilaError(
             f"Nothing can be cut from the model {self._step.inputs[0].digest[:12]}: it has "
-            f"{self._uncut.count} groups of channels, `least` keeps {self._config.least!r} of each "
-            f"layer's filters, and layers that are not understood are: {kept}. Lower `least`, or "
-            f"make a small model with `distill`."
+            f"{self._uncut.count} groups of channels, `min_fraction_kept` keeps "
+            f"{self._config.min_fraction_kept!r} of each layer's filters, and layers that are not "
+            f"understood are: {kept}. Lower `min_fraction_kept`, or make a "
+            f"small model with `distill`."
         )

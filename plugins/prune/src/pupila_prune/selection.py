@@ -12,9 +12,12 @@ from pupila_prune.channels import Channels, Keep
 from pupila_prune.saliency import Scores
 
 
-def floors(channels: Channels, least: float) -> dict[str, int]:
+def floors(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
     """Return how many filters each layer keeps at least: a part of those it has, and one."""
-    return {axis.layer: max(1, int(np.ceil(least * len(axis.units)))) for axis in channels.filters}
+    return {
+        axis.layer: max(1, int(np.ceil(min_fraction_kept * len(axis.units))))
+        for axis in channels.filters
+    }
 
 
 def choose(channels: Channels, scores: Scores, target: float, floors: Mapping[str, int]) -> Keep:
