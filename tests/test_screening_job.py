@@ -38,7 +38,7 @@ teachers:
 steps:
   pupil:
     use: train
-    without: {source: [there]}
+    exclude: {source: [there]}
     with: {student: conv-32-64-8, size: 32, epochs: 1, augmentation: {views: 1}}
   lite: {use: export-tflite, from: pupil}
   big-lite: {use: export-tflite, from: big}

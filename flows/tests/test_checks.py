@@ -26,7 +26,7 @@ teachers:
   big: {path: model.keras, classes: [square, triangle]}
   huge: {path: missing.keras, classes: [square, circle]}
 steps:
-  one: {use: one-class, from: big, without: {site: [here]}, with: {positive: square}}
+  one: {use: one-class, from: big, exclude: {site: [here]}, with: {positive: square}}
   two: {use: export-tflite, from: three}
   three: {use: export-tflite, from: two}
   four: {use: distill, from: huge}

@@ -153,7 +153,7 @@ def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_told(tmp_p
         read_plan(recipe)
     (problem,) = caught.value.problems
     assert "'one', the last of its branch" in problem.message
-    partial = last.replace("from: big, with", "from: big, without: {site: [there]}, with")
+    partial = last.replace("from: big, with", "from: big, exclude: {site: [there]}, with")
     recipe.write_text(partial)
     assert read_plan(recipe).recipe.gate
 

@@ -150,7 +150,7 @@ def step(place: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunS
         plugin=plugin,
         config=plugin.config(),
         inputs=("beads",),
-        without={},
+        exclude={},
         seed=0,
         timeout_minutes=1,
         retries=0,

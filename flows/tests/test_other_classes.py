@@ -174,21 +174,21 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
             2,
             ["data.screen.acepts is no known field. Did you mean 'accepts'?"],
         ),
-        (("from: big,", "from: big, without: {sauce: [here]},"), 7, ["mean 'source'?", "device"]),
+        (("from: big,", "from: big, exclude: {sauce: [here]},"), 7, ["mean 'source'?", "device"]),
         (
-            ("from: big,", "from: big, without: {source: [here, ther]},"),
+            ("from: big,", "from: big, exclude: {source: [here, ther]},"),
             7,
-            ["steps.pupil.without: no image has source 'ther'", "Did you mean 'there'?"],
+            ["steps.pupil.exclude: no image has source 'ther'", "Did you mean 'there'?"],
         ),
         (
-            ("from: big,", "from: big, without: {device: [old]},"),
+            ("from: big,", "from: big, exclude: {device: [old]},"),
             7,
             ["no image of 'square' would be left in the split 'train'"],
         ),
-        (("from: big,", "from: big, without: {split: [train]},"), 7, ["no column 'split' beside"]),
-        (("from: pupil", "from: pupil, without: {source: [here]}"), 8, ["is shown no images"]),
-        (("from: big,", "from: big, without: {source: here},"), 7, ["must be a list"]),
-        (("from: big,", "from: big, without: {source: []},"), 7, ["needs 1 or more"]),
+        (("from: big,", "from: big, exclude: {split: [train]},"), 7, ["no column 'split' beside"]),
+        (("from: pupil", "from: pupil, exclude: {source: [here]}"), 8, ["is shown no images"]),
+        (("from: big,", "from: big, exclude: {source: here},"), 7, ["must be a list"]),
+        (("from: big,", "from: big, exclude: {source: []},"), 7, ["needs 1 or more"]),
         (
             ("  page:", f"  {SET}: sqare}}}}\n  page:"),
             9,
@@ -247,7 +247,7 @@ def test_the_data_is_read_once_and_only_where_a_setting_speaks_of_it(
     )
     assert not asked
     read(
-        ("from: big,", "from: big, without: {source: [here]},"),
+        ("from: big,", "from: big, exclude: {source: [here]},"),
         ("data.csv}", "data.csv, hard_negatives: {label: square, images: 10}}"),
         ("  page:", f"  {SET}: square}}}}\n  page:"),
     )
@@ -274,20 +274,20 @@ def test_a_gate_may_be_the_screen_alone(read: Callable[..., Plan]):
 def test_a_step_and_its_control_are_not_shown_what_is_left_out(
     read: Callable[..., Plan], tmp_path: Path
 ):
-    plan = read(("from: big,", "from: big, without: {source: [here, there]},"))
+    plan = read(("from: big,", "from: big, exclude: {source: [here, there]},"))
     nodes = {node.name: node for node in expand(plan)}
     dataset = read_data(plan.data, None, tmp_path / "cache")
     place = Workspace.at(tmp_path / "workspace")
     jobs = {name: RunStep.of(place, nodes[name], dataset) for name in ("pupil", "pupil (control)")}
     for name, job in jobs.items():
-        seen = exclude.shown(dataset, nodes[name].without)
+        seen = exclude.shown(dataset, nodes[name].exclude)
         assert set(seen.frame["source"]) == {"elsewhere"}
         assert set(seen.frame["split"]) == {"train", "validation"}
         assert job.identity()["images"] == seen.fingerprint
-    whole = replace(nodes["pupil"], without={})
+    whole = replace(nodes["pupil"], exclude={})
     assert RunStep.of(place, whole, dataset).key != jobs["pupil"].key
     assert whole.made_by != nodes["pupil"].made_by
-    assert nodes["lite"].without == {}
+    assert nodes["lite"].exclude == {}
 
 
 def test_what_is_under_the_threshold_is_listed_the_worst_first():

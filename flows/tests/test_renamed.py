@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from pupila.plugin import StepPlugin
@@ -89,6 +90,27 @@ def test_an_old_value_of_a_plugin_is_told_its_new_name(
     recipe.write_text(RECIPE + _step(use, ""))
     assert any(told in each for each in _said(recipe, f"steps.small.with.{setting}={old}"))
     assert any(told in each for each in _said(recipe, f"sweep={{small.{setting}: [{old}]}}"))
+
+
+@pytest.mark.parametrize(
+    ("section", "old", "new"),
+    [
+        ("steps.first", "without={site: [here]}", "exclude"),
+    ],
+)
+def test_an_old_field_of_a_recipe_is_told_its_new_name(
+    recipe: Path, section: str, old: str, new: str
+):
+    name, _, value = old.partition("=")
+    told = f"{section}.{name}: this setting is called {new} now."
+    assert any(told in each for each in _said(recipe, f"{section}.{old}"))
+    written = yaml.safe_load(RECIPE)
+    found = written
+    for part in section.split("."):
+        found = found.setdefault(part, {})
+    found[name] = yaml.safe_load(value)
+    recipe.write_text(yaml.safe_dump(written))
+    assert _said(recipe) == [told]
 
 
 def test_what_is_called_otherwise_now_is_a_name_that_exists():

@@ -1,4 +1,4 @@
-"""Steps that are shown a part of the images: `without: {source: [acrima]}`."""
+"""Steps that are shown a part of the images: `exclude: {source: [acrima]}`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila_flows.recipe.source import Location
 if TYPE_CHECKING:
     import pandas as pd
 
-Without = Mapping[str, tuple[str, ...]]
+Exclude = Mapping[str, tuple[str, ...]]
 """Values by column of the manifest: images that have one of them are left out."""
 
 MADE_FROM = "made_from"
@@ -21,27 +21,27 @@ MADE_FROM = "made_from"
 _OF_EVERY_MANIFEST = ("path", "label", "split")
 
 
-def shown(dataset: Dataset, without: Without) -> Dataset:
+def shown(dataset: Dataset, exclude: Exclude) -> Dataset:
     """Return the images that a step is shown: all but those for the test and those left out.
 
     What was made from an image that is left out is left out too.
     """
     seen = dataset.without("test")
-    out = _left_out(seen.frame, without)
+    out = _left_out(seen.frame, exclude)
     kept = seen.frame[~(out | _made_of(seen.frame, out))].reset_index(drop=True)
     return Dataset(kept, dataset.classes, dataset.cache)
 
 
-def mistakes(frame: pd.DataFrame, without: Without) -> Iterator[tuple[Location, str]]:
-    """Yield what is wrong with `without` for these images, and where in it."""
+def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
+    """Yield what is wrong with `exclude` for these images, and where in it."""
     columns = [name for name in frame.columns if name not in _OF_EVERY_MANIFEST]
     found = False
-    for column, values in without.items():
+    for column, values in exclude.items():
         for place, message in _of_column(frame, columns, column, values):
             found = True
             yield (column, *place), message
     if not found:
-        yield from (((), message) for message in _emptied(frame, without))
+        yield from (((), message) for message in _emptied(frame, exclude))
 
 
 def _of_column(
@@ -59,18 +59,18 @@ def _of_column(
             yield (number,), f"no image has {column} {value!r}; there are: {joined(present)}.{near}"
 
 
-def _emptied(frame: pd.DataFrame, without: Without) -> Iterator[str]:
+def _emptied(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
     """Name each class of which nothing would be left."""
     for split in ("train", "validation"):
         before = frame[frame["split"] == split]
-        after = before[~_left_out(before, without)]
+        after = before[~_left_out(before, exclude)]
         for label in sorted(set(before["label"]) - set(after["label"])):
             yield f"no image of {label!r} would be left in the split {split!r}."
 
 
-def _left_out(frame: pd.DataFrame, without: Without) -> pd.Series[bool]:
+def _left_out(frame: pd.DataFrame, exclude: Exclude) -> pd.Series[bool]:
     out = frame["split"].isin([])
-    for column, values in without.items():
+    for column, values in exclude.items():
         out |= frame[column].astype("str").isin(list(values))
     return out
 

@@ -60,7 +60,7 @@ class RunStep(ArtifactJob):
         that it is to be without.
         """
         plugin = node.plugin
-        seen = exclude.shown(dataset, node.without) if plugin.needs_data else None
+        seen = exclude.shown(dataset, node.exclude) if plugin.needs_data else None
         return cls(
             workspace=workspace,
             title=node.name,

@@ -14,7 +14,7 @@ from typing import Any
 from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, StepPlugin, Technique
-from pupila_flows.data.exclude import Without
+from pupila_flows.data.exclude import Exclude
 from pupila_flows.plan.plan import Plan, PlannedStep, configured
 from pupila_flows.recipe.graph import Graph, Vertex
 
@@ -36,7 +36,7 @@ class Node:
     config: Config
     inputs: tuple[str, ...]
     """Names of teachers and other nodes."""
-    without: Without
+    exclude: Exclude
     """Images that it is not shown."""
     seed: int
     timeout_minutes: float
@@ -62,8 +62,8 @@ class Node:
     @property
     def made_by(self) -> str:
         """Digest of what it does, whatever it is called and made from."""
-        config, without = self.config.model_dump(mode="json"), dict(self.without)
-        return digest_json([self.plugin.name, config, without, self.seed])
+        config, exclude = self.config.model_dump(mode="json"), dict(self.exclude)
+        return digest_json([self.plugin.name, config, exclude, self.seed])
 
 
 def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, ...]:
@@ -108,7 +108,7 @@ def _node(
         plugin=step.plugin,
         config=configured(step, changes) if changes else step.config,
         inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
-        without=step.section.without,
+        exclude=step.section.exclude,
         seed=seed,
         timeout_minutes=step.section.timeout_minutes,
         retries=step.section.retries,
@@ -216,7 +216,7 @@ def _with_teachers(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """Note in each node whether it is taught, and which teachers it is compared with."""
     graph = Graph(
         {
-            node.name: Vertex(node.inputs, node.plugin, bool(node.without), node.control)
+            node.name: Vertex(node.inputs, node.plugin, bool(node.exclude), node.control)
             for node in nodes
         }
     )

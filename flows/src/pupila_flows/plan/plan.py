@@ -113,7 +113,7 @@ class Plan:
 
 def vertex(section: StepSection, plugin: StepPlugin | None) -> Vertex:
     """Return a step of a recipe as a graph sees it."""
-    return Vertex(section.inputs, plugin, excludes=bool(section.without))
+    return Vertex(section.inputs, plugin, excludes=bool(section.exclude))
 
 
 def screens(section: ScreenSection | None, teacher: str) -> bool:

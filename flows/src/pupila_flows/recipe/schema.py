@@ -6,8 +6,8 @@ The sentences of the fields are the reference in the docs and the form in the Pr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -155,6 +155,7 @@ class StepSection(Section):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
     )
+    former_names: ClassVar[Mapping[str, str]] = {"without": "exclude"}
 
     use: str = Field(description="Name of a technique or exporter (see `pupila plugins`).")
     inputs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
@@ -163,7 +164,7 @@ class StepSection(Section):
     config: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="Settings of the plugin."
     )
-    without: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+    exclude: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict[str, tuple[str, ...]],
         description="Images that the step is not shown, by values of a manifest's columns: "
         "`{source: [acrima]}`. It is judged on all; steps that work on it are shown all, unless "

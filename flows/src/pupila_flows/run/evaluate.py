@@ -87,7 +87,7 @@ def _entries(run: Run) -> list[Entry]:
             control=node.control,
             taught=node.taught,
             settings=dict(node.settings),
-            without=dict(node.without),
+            without=dict(node.exclude),
         )
         for node in sorted(run.nodes, key=lambda node: written.index(node.step))
     ]

@@ -69,18 +69,18 @@ def screen(context: Context) -> Iterator[Mistake]:
 def excluded(context: Context) -> Iterator[Mistake]:
     """What is kept from a step must be there, and must leave something of every class."""
     steps = context.steps.value.by_name
-    partial = {name: step for name, step in steps.items() if step.section.without}
+    partial = {name: step for name, step in steps.items() if step.section.exclude}
     if not partial:
         return
     manifest = yield from context.manifest.checked()
     if manifest is None:
         return
     for name, step in partial.items():
-        location = ("steps", name, "without")
+        location = ("steps", name, "exclude")
         if not step.plugin.needs_data:
             yield location, f"{step.plugin.name} is shown no images: leave it out."
             continue
-        for within, message in exclude.mistakes(manifest, step.section.without):
+        for within, message in exclude.mistakes(manifest, step.section.exclude):
             yield (*location, *within), f"{dotted(location)}: {message}"
 
 
