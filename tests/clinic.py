@@ -47,7 +47,7 @@ steps:
   right-pupil: {<<: *pupil, from: right}
   right-float: {use: export-tflite, from: right-pupil}
 gate:
-  judges: [left-int8, right-float]
+  steps: [left-int8, right-float]
   margins: {accuracy: 0.1}
   fidelity: null  # twelve epochs on two plain colours: what is tested is the station
   published: {accuracy: 0.1}

@@ -52,7 +52,7 @@ steps:
     from: big
     with: {student: mobile-xs, epochs: 2}
   lite: {use: export-tflite, from: small}
-gate: {judges: [lite], margins: {accuracy: 0.05}}
+gate: {steps: [lite], margins: {accuracy: 0.05}}
 publish: {to: registry, licence: CC-BY-4.0}
 """
 

@@ -37,8 +37,8 @@ evaluate:
   open_set: {accepts: square}
   runtimes: [kears]
 gate:
-  by: [site]
-  judges: [one]
+  groups: [site]
+  steps: [one]
 publish: {artifacts: [six], to: "${UNSET_HERE}"}
 runner: {use: dask, address: nowhere}
 """

@@ -115,7 +115,7 @@ def with_sites(question: Question, sites: tuple[str, ...]) -> Question:
 
 
 def test_images_without_a_value_are_a_group_and_a_column_without_any_is_not_passed(side: Sides):
-    section = GateSection(margins=Margins(accuracy=0.15), by=("site",))
+    section = GateSection(margins=Margins(accuracy=0.15), groups=("site",))
     question = asked(section, side("int8", answered(15, first=183)), side("vgg", answered(0)))
     half = ("north",) * 180 + ("",) * 20
     found = decide(with_sites(question, half)).artifacts[0]
@@ -131,7 +131,7 @@ def test_images_without_a_value_are_a_group_and_a_column_without_any_is_not_pass
 
 def test_every_value_of_a_column_is_asked_for_itself(side: Sides):
     wrong_in_the_south = side("int8", answered(15, first=183))
-    section = GateSection(margins=Margins(accuracy=0.15), by=("site",))
+    section = GateSection(margins=Margins(accuracy=0.15), groups=("site",))
     found = decide(asked(section, wrong_in_the_south, side("vgg", answered(0)))).artifacts[0]
     assert {each.group: each.verdict for each in found.findings} == {
         None: "pass",
@@ -224,7 +224,7 @@ def test_a_gate_that_judges_nothing_is_not_passed(side: Sides):
     question = asked(GateSection(), side("int8", answered(0)), side("vgg", answered(0)))
     result = decide(question.model_copy(update={"cases": ()}))
     assert result.verdict == "fail"
-    assert "name some in `gate.judges`" in str(result.reason)
+    assert "name some in `gate.steps`" in str(result.reason)
     assert objections(result) == [f"gate: {result.reason}"]
 
 

@@ -57,7 +57,7 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         "pupil-int4",
         "pupil-web",
     ]
-    chosen = judged_by(GateSection(judges=("pupil-float",)), run.entries)
+    chosen = judged_by(GateSection(steps=("pupil-float",)), run.entries)
     assert [each.name for each in chosen] == ["pupil-float"]
     by_name = {each.name: each for each in run.entries}
     assert made_words(by_name["pupil-int8"], by_name) == (
@@ -69,16 +69,16 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
     ("gate", "words"),
     [
         ("{}", None),
-        ("{judges: [lite], by: [site], limits: {size_bytes: 9}}", None),
-        ("{judges: [alone], margins: {}, limits: {accuracy: 0.9}}", None),
-        ("{judges: [after]}", None),
-        ("{judges: [one]}", "'one' has no teacher behind it to be compared with"),
+        ("{steps: [lite], groups: [site], limits: {size_bytes: 9}}", None),
+        ("{steps: [alone], margins: {}, limits: {accuracy: 0.9}}", None),
+        ("{steps: [after]}", None),
+        ("{steps: [one]}", "'one' has no teacher behind it to be compared with"),
         (
-            "{judges: [lit]}",
+            "{steps: [lit]}",
             "'lit' is no step: the gate judges what a step made. Did you mean 'lite'?",
         ),
-        ("{judges: [page]}", "'page' uses site, whose artifacts are not judged"),
-        ("{judges: [alone]}", "'alone' has no teacher behind it to be compared with"),
+        ("{steps: [page]}", "'page' uses site, whose artifacts are not judged"),
+        ("{steps: [alone]}", "'alone' has no teacher behind it to be compared with"),
         ("{margins: {}}", None),
         ("{margins: {}, fidelity: null}", "gate asks nothing"),
         ("{fidelity: 1.5}", "gate.fidelity is 1.5: must be less than 1"),
@@ -87,12 +87,18 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
             "gate.margins.acuracy is no known field. Did you mean 'accuracy'?",
         ),
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
-        ("{by: [sit]}", "the data has no column 'sit' beside path, label and split; it has site."),
+        (
+            "{groups: [sit]}",
+            "the data has no column 'sit' beside path, label and split; it has site.",
+        ),
         ("{published: {accuracy: 0.1}}", "the recipe has no `publish`"),
         ("{anchor: 2}", "gate.anchor names a published version, but the recipe has no `publish`"),
         ("{anchor: last}", "gate.anchor is 'last': expected `first`, `none`, or the number"),
         ("{anchor: 0}", "gate.anchor is 0: expected `first`"),
-        ("{margins: {}, limits: {size_bytes: 9}, by: [site]}", "gate.by asks for the margins"),
+        (
+            "{margins: {}, limits: {size_bytes: 9}, groups: [site]}",
+            "gate.groups asks for the margins",
+        ),
     ],
 )
 def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: str | None):
@@ -111,7 +117,7 @@ def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: s
     ("gate", "artifacts", "line", "words"),
     [
         ("{}", "[page]", None, None),
-        ("{judges: [lite]}", "[lite, page]", None, None),
+        ("{steps: [lite]}", "[lite, page]", None, None),
         ("{margins: {}, limits: {size_bytes: 9}, published: {auc: 0.1}}", "[]", None, None),
         ("{margins: {}, published: {auc: 0.1}}", "[]", None, None),
         (
@@ -120,9 +126,9 @@ def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: s
             11,
             "gate.published alone asks nothing of a first version",
         ),
-        ("{judges: [after]}", "[after, lite]", 12, "'lite' would always be withheld"),
+        ("{steps: [after]}", "[after, lite]", 12, "'lite' would always be withheld"),
         (
-            "{judges: [after]}",
+            "{steps: [after]}",
             "[after, page]",
             12,
             "'page' would always be withheld, as the gate does not judge 'lite'",

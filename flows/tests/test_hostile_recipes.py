@@ -69,7 +69,7 @@ name: wide
 data: {{path: images, classes: [{names}]}}
 teachers: {{big: {{path: model.tflite, classes: [{names}]}}}}
 steps: {{small: {{use: quantize-float16, from: big}}}}
-gate: {{judges: [small], positive: no}}
+gate: {{steps: [small], positive: no}}
 """
     (tmp_path / "recipe.yaml").write_text(text)
     with pytest.raises(RecipeError, match="1,180 more") as refused:

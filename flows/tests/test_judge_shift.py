@@ -20,8 +20,8 @@ from pupila_flows.workspace import Workspace
     ("section", "gate", "asked"),
     [
         (None, None, set[str]()),
-        (None, GateSection(judges=("pupil-int8",)), {"pupil-int8"}),
-        (None, GateSection(judges=("pupil-int8",), fidelity=None), set[str]()),
+        (None, GateSection(steps=("pupil-int8",)), {"pupil-int8"}),
+        (None, GateSection(steps=("pupil-int8",), fidelity=None), set[str]()),
         (ShiftSection(), None, {each.name for each in TWELVE} - {"vgg16", "xception"}),
     ],
     ids=["nobody asks", "the gate", "a gate without fidelity", "a section"],

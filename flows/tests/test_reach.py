@@ -79,10 +79,10 @@ def test_a_margin_against_what_is_published_counts_where_the_recipe_publishes(fo
 
 
 def test_the_smallest_group_is_told_too(folder: Path):
-    told = _told(folder, "gate: {margins: {accuracy: 0.3}, by: [site]}")
+    told = _told(folder, "gate: {margins: {accuracy: 0.3}, groups: [site]}")
     assert told is not None
     assert told.warnings == ()
-    told = _told(folder, "gate: {margins: {accuracy: 0.1}, by: [site]}")
+    told = _told(folder, "gate: {margins: {accuracy: 0.1}, groups: [site]}")
     assert told is not None
     (warning,) = told.warnings
     assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
@@ -94,7 +94,7 @@ def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_told(folder: Path):
     kept = [line.rpartition(",")[0] for line in lines[1:]]
     told_by = [f"{line},{'clinic' if ',glaucoma,' in line else 'street'}" for line in kept]
     (folder / "eyes.csv").write_text("\n".join([lines[0], *told_by]))
-    told = _told(folder, "gate: {margins: {specificity: 0.4}, by: [site]}")
+    told = _told(folder, "gate: {margins: {specificity: 0.4}, groups: [site]}")
     assert told is not None
     (warning,) = told.warnings
     assert "the 59 test images where site = clinic can hardly show (specificity 0.4)" in warning

@@ -96,6 +96,8 @@ def test_an_old_value_of_a_plugin_is_told_its_new_name(
     ("section", "old", "new"),
     [
         ("steps.first", "without={site: [here]}", "exclude"),
+        ("gate", "judges=[first]", "steps"),
+        ("gate", "by=[site]", "groups"),
     ],
 )
 def test_an_old_field_of_a_recipe_is_told_its_new_name(

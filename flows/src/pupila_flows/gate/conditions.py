@@ -182,8 +182,8 @@ RUNS = Condition(field="runs", title="runs")
 """Every artifact was made, judged, and ran where it was tried."""
 COMPARISON = Condition(field="comparison", title="comparison")
 """There is something published to compare with."""
-GROUPS = Condition(field="by", title="groups")
-"""Some test image has a value in a column of `by`."""
+GROUPS = Condition(field="groups", title="groups")
+"""Some test image has a value in a column of `gate.groups`."""
 ANYTHING = Condition(field="anything", title="any condition")
 """At least one condition was asked."""
 

@@ -23,7 +23,7 @@ from pupila_flows.gate.inputs import Case, Earlier, Question, Side
 from pupila_flows.gate.rules import LimitRule, validation_accuracy
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict, WrongImage
 
-_NOTHING = "no step of this run is one to be judged: name some in `gate.judges`."
+_NOTHING = "no step of this run is one to be judged: name some in `gate.steps`."
 _TEACHER = "the teacher"
 
 
@@ -96,7 +96,7 @@ def _findings(question: Question, case: Case) -> Iterator[Finding]:
         yield from _against_earlier(question, ours, case.entry, earlier)
     yield from (
         messages.ungrouped(column)
-        for column in section.by
+        for column in section.groups
         if not any(question.test.columns[column])
     )
     for field, limit in section.limits.asked.items():
@@ -165,7 +165,7 @@ def _against(
 
 def _groups(question: Question) -> Iterator[tuple[str, str]]:
     """Yield each value of each column; no value is one too, where any image has one."""
-    for column in question.section.by:
+    for column in question.section.groups:
         values = question.test.columns[column]
         for value in sorted(set(values)) if any(values) else ():
             yield column, value

@@ -110,7 +110,7 @@ _THEN = {
 
 
 def ungrouped(column: str) -> Finding:
-    """Return the finding that no test image has a value in a column of `by`."""
+    """Return the finding that no test image has a value in a column of `gate.groups`."""
     return Finding(
         condition=GROUPS.field,
         group=column,
@@ -118,7 +118,7 @@ def ungrouped(column: str) -> Finding:
         value=0.0,
         limit=1.0,
         text=f"Groups by {column} cannot be asked: no test image has a value in that column.",
-        advice=f"Fill the column in for the test images, or leave `{column}` out of `by`.",
+        advice=f"Fill the column in for the test images, or leave `{column}` out of `gate.groups`.",
     )
 
 

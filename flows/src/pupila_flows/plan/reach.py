@@ -64,7 +64,7 @@ def _at_home(
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}
     warnings = [_warning(every, positive, asked, "these test images")]
-    for column in section.by:
+    for column in section.groups:
         for words, sizes in _smallest_groups(rows, column, classes, positive).items():
             warnings.append(_warning(sizes, positive, asked, words))
     sentence = reach_of_images(every, positive, tuple(asked)) + _fewer_patients(rows)

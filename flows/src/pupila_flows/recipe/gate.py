@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -94,7 +95,9 @@ class ExternalGate(Section):
 class GateSection(Section):
     """What every exported artifact must show before it is published."""
 
-    judges: tuple[str, ...] = Field(
+    former_names: ClassVar[Mapping[str, str]] = {"judges": "steps", "by": "groups"}
+
+    steps: tuple[str, ...] = Field(
         default=(), description="Steps that are asked; by default the judged ones that come last."
     )
     margins: Margins = Field(
@@ -117,7 +120,7 @@ class GateSection(Section):
         description="A version that the margins of `published` hold against too, so that many "
         "small losses do not add up: the first one of a step's name, or a number; `none` for none.",
     )
-    by: tuple[str, ...] = Field(
+    groups: tuple[str, ...] = Field(
         default=(),
         description="Columns of the manifest: the margins hold for the test images of each value "
         "too, and for those without one.",

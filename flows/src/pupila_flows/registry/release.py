@@ -119,7 +119,7 @@ def _demand_proof(
         installed().step(entries[missing].uses)  # where it is not installed, that is the reason
     raise Withheld(
         f"Nothing is published: `publish.artifacts` names {name!r}, which the gate did "
-        f"not judge: name it in `gate.judges`, or leave it out."
+        f"not judge: name it in `gate.steps`, or leave it out."
     )
 
 

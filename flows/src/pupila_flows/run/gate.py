@@ -94,8 +94,8 @@ def judged_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     seeds, the first.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
-    if section.judges:
-        return [entry for entry in first if entry.name in section.judges]
+    if section.steps:
+        return [entry for entry in first if entry.name in section.steps]
     judged = Graph.of_entries(first, installed()).judged_by_default()
     return [entry for entry in first if entry.name in judged and not entry.unjudged]
 
@@ -118,8 +118,8 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
         anchor=" and ".join(anchors) or None,
         classes=run.dataset.classes,
         positive=run.positive,
-        test=images_of(run.dataset.select("test"), section.by),
-        validation=validation_of(run.dataset, section.by),
+        test=images_of(run.dataset.select("test"), section.groups),
+        validation=validation_of(run.dataset, section.groups),
         external=places(run, entries, section.external),
     )
 

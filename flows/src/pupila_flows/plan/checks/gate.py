@@ -30,11 +30,11 @@ def asks(context: Context) -> Iterator[Mistake]:
             "gate.published alone asks nothing of a first version, with which there is nothing to "
             "compare: give `margins` or `limits` too.",
         )
-    if section.by and not (section.margins.asked or section.against_published.asked):
+    if section.groups and not (section.margins.asked or section.against_published.asked):
         yield (
-            ("gate", "by"),
-            "gate.by asks for the margins in each group, and there are none: give `margins`, or "
-            "leave `by` out.",
+            ("gate", "groups"),
+            "gate.groups asks for the margins in each group, and there are none: give `margins`, "
+            "or leave `groups` out.",
         )
 
 
@@ -43,11 +43,11 @@ def judged(context: Context) -> Iterator[Mistake]:
     section, graph = _section(context), context.graph
     if section is None:
         return
-    for number, name in enumerate(section.judges):
+    for number, name in enumerate(section.steps):
         reason = _cannot_be_judged(name, section, graph)
         if reason:
-            yield ("gate", "judges", number), reason
-    if section.judges or not _compares(section):
+            yield ("gate", "steps", number), reason
+    if section.steps or not _compares(section):
         return
     for name in filter(graph.uses_features_only, graph.judged_by_default()):
         plugin = graph.steps[name].plugin
@@ -55,7 +55,7 @@ def judged(context: Context) -> Iterator[Mistake]:
             ("gate",),
             f"gate judges {name!r}, the last of its branch, and it has no teacher to be "
             f"compared with: {plugin and plugin.name} takes no more than features from one. Name "
-            f"other steps in `judges`, or ask only for limits (`margins: {{}}`).",
+            f"other steps in `gate.steps`, or ask only for limits (`margins: {{}}`).",
         )
 
 
@@ -80,17 +80,17 @@ def published(context: Context) -> Iterator[Mistake]:
 def groups(context: Context) -> Iterator[Mistake]:
     """Groups must be columns of the manifest."""
     section = _section(context)
-    if section is None or not section.by:
+    if section is None or not section.groups:
         return
     manifest = yield from context.manifest.checked()
     if manifest is None:
         return
     columns = [name for name in manifest.columns if name not in _OF_EVERY_MANIFEST]
-    for number, column in enumerate(section.by):
+    for number, column in enumerate(section.groups):
         if column not in columns:
             known = f"it has {joined(columns)}" if columns else "it has none"
             yield (
-                ("gate", "by", number),
+                ("gate", "groups", number),
                 f"the data has no column {column!r} beside path, label and split; {known}."
                 f"{nearest(column, columns)}",
             )

@@ -33,12 +33,12 @@ def withheld(context: Context) -> Iterator[Mistake]:
     recipe, graph = context.recipe, context.graph
     if recipe is None or recipe.gate is None or recipe.publish is None:
         return
-    judged = recipe.gate.judges or graph.judged_by_default()
+    judged = recipe.gate.steps or graph.judged_by_default()
     for number, name in enumerate(recipe.publish.artifacts):
         missing = next(filter(graph.is_judged, graph.unproven(name, judged)), None)
         if missing:
             yield (
                 ("publish", "artifacts", number),
                 f"{name!r} would always be withheld, as the gate does not judge {missing!r}: name "
-                f"that in `gate.judges`, or leave {name!r} out.",
+                f"that in `gate.steps`, or leave {name!r} out.",
             )
