@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pupila.chance import check_chance
-from pupila.errors import PupilaError, few, joined, no_class
+from pupila.errors import PupilaError, check_class, few, joined, unknown_class
 from pupila.metrics import checked
 from pupila.spec import OutputSpec
 
@@ -26,7 +26,7 @@ def test_long_lists_end_early():
 def test_messages_about_thousands_of_classes_are_short():
     contract = OutputSpec(kind="softmax", classes=CLASSES)
     told = [
-        no_class("positive", "clas 7", CLASSES),
+        unknown_class("positive", "clas 7", CLASSES),
         contract.misfit(np.zeros((1, 1), np.float32), 1) or "",
     ]
     with pytest.raises(ValidationError, match="two classes") as refused:
@@ -43,3 +43,10 @@ def test_messages_about_thousands_of_classes_are_short():
         assert "'class 0'" in message
         assert "4,980 more" in message
         assert len(message) < SHORT
+
+
+def test_a_field_that_names_no_class_is_refused_with_the_nearest():
+    check_class("positive", "glaucoma", ("glaucoma", "normal"))
+    message = r"positive is 'glaucom', .* \['glaucoma', 'normal'\]\. Did you mean 'glaucoma'\?"
+    with pytest.raises(PupilaError, match=message):
+        check_class("positive", "glaucom", ("glaucoma", "normal"))

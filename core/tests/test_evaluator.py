@@ -247,7 +247,7 @@ def test_an_evaluation_survives_json(store: Store, dataset: Dataset, predictions
     ("changes", "message"),
     [
         ({"split": "tset"}, "no split 'tset'"),
-        ({"positive": "circle"}, "positive is 'circle', which is none of"),
+        ({"positive": "circle"}, "positive is 'circle', which is not one of"),
         ({"specificity": 0.0}, r"Specificity 0\.0"),
         ({"latency_repeats": 0}, "0 repeats"),
     ],

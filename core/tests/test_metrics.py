@@ -200,7 +200,7 @@ LOGITS = np.array([[0.9, 0.1], [-7.5, 3.0]])
         (GOOD, [0, -1], "glaucoma", 0.9, "Label -1"),
         (GOOD, [0, 1, 1], "glaucoma", 0.9, r"\(2, 2\), labels \(3,\)"),
         (np.ones((2, 3)) / 3, [0, 1], "glaucoma", 0.9, r"shape \(2, 3\)"),
-        (GOOD, [0, 1], "glaucom", 0.9, "'glaucom', which is none of .*Did you mean 'glaucoma'?"),
+        (GOOD, [0, 1], "glaucom", 0.9, "'glaucom', which is not one of .*Did you mean 'glaucoma'?"),
         (GOOD, [0, 1], "glaucoma", 1.5, r"Specificity 1.5 .*\(0, 1\]"),
     ],
 )

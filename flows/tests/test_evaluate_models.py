@@ -171,8 +171,8 @@ def test_one_class_alone_leaves_out_what_needs_both(clinic: Clinic, tmp_path: Pa
     [
         ({"groups": ("site",)}, "no column 'site' to group by"),
         ({"split": "tset"}, r"no images of the split 'tset'.*Did you mean 'test'"),
-        ({"renamed": {"blue": "green"}}, "map is 'green', which is none of the classes"),
-        ({"positive": "green"}, "positive is 'green', which is none of the classes"),
+        ({"renamed": {"blue": "green"}}, "map is 'green', which is not one of the classes"),
+        ({"positive": "green"}, "positive is 'green', which is not one of the classes"),
         ({"classes": ("red", "blue")}, "is not what the artifact's record says"),
     ],
 )

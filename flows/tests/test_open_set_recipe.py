@@ -73,8 +73,8 @@ def test_a_gate_and_its_hard_negatives_are_checked_before_anything_runs(data: Pa
     (data.parent / "empty").mkdir()
     assert _problems(data) == []
     for changes, said in (
-        ({"accepts": "eyes"}, ["9: accepts is 'eyes', which is none of the classes"]),
-        ({"label": "others"}, ["4: label is 'others', which is none of the classes"]),
+        ({"accepts": "eyes"}, ["9: accepts is 'eyes', which is not one of the classes"]),
+        ({"label": "others"}, ["4: label is 'others', which is not one of the classes"]),
         ({"path": "nearr"}, ["10: no near misses at"]),
         ({"path": "empty"}, ["10: "]),
     ):

@@ -192,12 +192,12 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (
             ("  page:", f"  {SET}: sqare}}}}\n  page:"),
             9,
-            ["positive is 'sqare', which is none of", "Did you mean 'square'?"],
+            ["positive is 'sqare', which is not one of", "Did you mean 'square'?"],
         ),
         (
             ("  page:", f"  one: {{use: one-class, from: big, {POSITIVE}: triangel}}}}\n  page:"),
             9,
-            ["positive is 'triangel', which is none of", "Did you mean 'triangle'?"],
+            ["positive is 'triangel', which is not one of", "Did you mean 'triangle'?"],
         ),
         (
             (

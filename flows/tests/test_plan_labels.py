@@ -84,9 +84,9 @@ def test_a_misspelt_class_of_a_teacher_is_told_with_the_label_that_is_meant(eyes
         (
             4,
             "teachers.big.classes are ['normal', 'glaukoma'], but the folders of classes in 'eyes' "
-            "are ['glaucoma', 'normal']. 'glaukoma' is none of them. Did you mean 'glaucoma'? Name "
-            "these, in the order of the model's outputs, since 'small' (distill) works on it with "
-            "these images.",
+            "are ['glaucoma', 'normal']. 'glaukoma' is not one of them. Did you mean 'glaucoma'? "
+            "Name these, in the order of the model's outputs, since 'small' (distill) works on it "
+            "with these images.",
         )
     ]
 
@@ -98,7 +98,7 @@ def test_teachers_that_are_misspelt_alike_are_each_told(eyes: Path) -> None:
         ("[glaucoma, normal]", "[glaucoma, norml]"),
     )
     assert [line for line, _ in found] == [4, 5]
-    assert all("'norml' is none of them. Did you mean 'normal'?" in each for _, each in found)
+    assert all("'norml' is not one of them. Did you mean 'normal'?" in each for _, each in found)
 
 
 def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: P
         (
             2,
             "data.classes are ['normal', 'glaukoma'], but the folders of classes in 'eyes' are "
-            "['glaucoma', 'normal']. 'glaukoma' is none of them. Did you mean 'glaucoma'? Name "
-            "these, in any order, or leave data.classes out.",
+            "['glaucoma', 'normal']. 'glaukoma' is not one of them. Did you mean 'glaucoma'? "
+            "Name these, in any order, or leave data.classes out.",
         )
     ]
 
@@ -118,7 +118,7 @@ def test_a_misspelt_label_of_a_csv_is_no_class_of_the_teachers(eyes: Path) -> No
     found = _told(eyes, ("eyes}", "eyes.csv}"))
     assert [line for line, _ in found] == [4, 5]
     assert "the labels in 'eyes.csv' are ['glaucoma', 'nomal']" in found[0][1]
-    assert "'normal' is none of them. Did you mean 'nomal'?" in found[0][1]
+    assert "'normal' is not one of them. Did you mean 'nomal'?" in found[0][1]
 
 
 def test_a_positive_class_that_no_image_has_is_told(eyes: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_positive_class_that_no_image_has_is_told(eyes: Path) -> None:
     assert found == [
         (
             2,
-            "positive is 'glaucom', which is none of the classes ['normal', 'glaucoma']. "
+            "positive is 'glaucom', which is not one of the classes ['normal', 'glaucoma']. "
             "Did you mean 'glaucoma'?",
         )
     ]

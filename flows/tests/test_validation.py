@@ -179,7 +179,7 @@ def test_a_frame_that_was_stored_as_text_is_judged_the_same(clinic: Clinic) -> N
 
 
 def test_a_positive_class_that_is_no_class_is_refused(clinic: Clinic) -> None:
-    with pytest.raises(PupilaError, match=r"'wel', which is none of .*Did you mean 'well'\?"):
+    with pytest.raises(PupilaError, match=r"'wel', which is not one of .*Did you mean 'well'\?"):
         validate(clinic.scan(), CLASSES, "wel", BOUNDS, clinic.folder / "docs", "clinic.csv")
 
 

@@ -114,7 +114,7 @@ def check_chance(
     alike, and both tests are of independent images.
 
     Raises:
-        PupilaError: the arrays do not fit, or a label is none of the classes.
+        PupilaError: the arrays do not fit, or a label is not one of the classes.
     """
     scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
     if scores.shape != (len(truth), len(classes)) or len(classes) < 2:

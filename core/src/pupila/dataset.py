@@ -102,7 +102,7 @@ class Dataset:
         """Index into `classes` of each image; -1 of those of the split `unlabelled`.
 
         Raises:
-            PupilaError: an image has a label that is none of the classes.
+            PupilaError: an image has a label that is not one of the classes.
         """
         index: dict[str | None, int] = {None: -1}
         index |= {name: number for number, name in enumerate(self.classes)}

@@ -22,11 +22,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
-def no_class(field: str, name: str, classes: Collection[str]) -> str:
-    """Say that a field names a class which the data does not have, and offer the nearest."""
-    return (
-        f"{field} is {name!r}, which is none of the classes {few(classes)}.{nearest(name, classes)}"
-    )
+def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
+    """Return the message for a field that names an unknown class; it offers the nearest name."""
+    hint = nearest(name, classes)
+    return f"{field} is {name!r}, which is not one of the classes {few(classes)}.{hint}"
+
+
+def check_class(field: str, name: str, classes: Collection[str]) -> None:
+    """Make sure that a field names one of the classes.
+
+    Raises:
+        PupilaError: it does not.
+    """
+    if name not in classes:
+        raise PupilaError(unknown_class(field, name, classes))
 
 
 def few(names: Iterable[object]) -> str:

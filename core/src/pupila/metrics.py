@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from pupila.artifact import Threshold, ThresholdRule
 from pupila.calibration import calibration
-from pupila.errors import PupilaError, few, no_class
+from pupila.errors import PupilaError, check_class, few
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 from pupila.intervals import Bools, Floats, Integers, members_of, share
 from pupila.roc import auc
@@ -124,8 +124,7 @@ def checked(
 
 
 def _column(positive: str, classes: Sequence[str]) -> int:
-    if positive not in classes:
-        raise PupilaError(no_class("positive", positive, classes))
+    check_class("positive", positive, classes)
     return list(classes).index(positive)
 
 

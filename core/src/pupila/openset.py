@@ -93,7 +93,7 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     """Make sure that a gate can be judged on these images.
 
     Raises:
-        PupilaError: there are not two classes, `accepts` is none of them, none of its images is
+        PupilaError: there are not two classes, `accepts` is not one of them, none of its images is
             for the test, or a source of the others has the name that stands for all.
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:

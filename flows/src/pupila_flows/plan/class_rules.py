@@ -58,5 +58,5 @@ def misspelt(given: Collection[str], labels: Collection[str]) -> str:
     unnamed = [label for label in labels if label not in given]
     unknown = [name for name in given if name not in labels]
     return "".join(
-        f" {name!r} is none of them.{nearest(name, unnamed)}" for name in unknown[:_SPELT]
+        f" {name!r} is not one of them.{nearest(name, unnamed)}" for name in unknown[:_SPELT]
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, nearest, no_class
+from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY, Estimate
 from pupila.external import ExternalEvaluation
 from pupila_flows.data.external.listing import TEST, Listing, class_of, list_images
@@ -164,7 +164,7 @@ def _positive(asked: Asked, classes: Sequence[str]) -> str:
         return classes[0]
     found = class_of(asked.positive, classes, {})
     if found is None:
-        raise PupilaError(no_class("positive", asked.positive, classes))
+        raise PupilaError(unknown_class("positive", asked.positive, classes))
     return found
 
 

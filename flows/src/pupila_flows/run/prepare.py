@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from rich.markup import escape
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, few, no_class
+from pupila.errors import PupilaError, check_class, few
 from pupila.openset import OpenSetImages, check_accepts
 from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
@@ -61,8 +61,8 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     if made:
         writing.check_label(made.label, dataset)
     positive = plan.recipe.data.positive
-    if positive is not None and positive not in dataset.classes:
-        raise PupilaError(no_class("positive", positive, dataset.classes))
+    if positive is not None:
+        check_class("positive", positive, dataset.classes)
     return dataset
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, no_class
+from pupila.errors import PupilaError, check_class
 from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
@@ -54,6 +54,6 @@ def performed(job: Job[ResultT]) -> ResultT:
 
 
 def _known(positive: str | None, dataset: Dataset) -> str | None:
-    if positive is not None and positive not in dataset.classes:
-        raise PupilaError(no_class("positive", positive, dataset.classes))
+    if positive is not None:
+        check_class("positive", positive, dataset.classes)
     return positive

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from pupila import InputSpec, PupilaError, Student, installed
-from pupila.errors import few, no_class
+from pupila.errors import check_class, few
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
@@ -103,8 +103,7 @@ class OneClass(Schedule):
             )
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        if self.positive not in classes:
-            raise PupilaError(no_class("positive", self.positive, classes))
+        check_class("positive", self.positive, classes)
         if len(classes) != CLASSES:
             raise PupilaError(
                 f"The data has {len(classes)} classes, {few(classes)}, where one class is told "

@@ -7,8 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pupila import Config, PupilaError, Runner, installed
-from pupila.errors import no_class
+from pupila import Config, Runner, installed
+from pupila.errors import check_class
 
 _SENSITIVITY = 0.95
 """What is wanted where a recipe names neither."""
@@ -43,8 +43,7 @@ class Operating(Config):
         return self
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        if self.positive not in classes:
-            raise PupilaError(no_class("positive", self.positive, classes))
+        check_class("positive", self.positive, classes)
 
     def uses(self) -> Sequence[Runner]:
         """Return the runtimes that may answer: what is chosen depends on them."""

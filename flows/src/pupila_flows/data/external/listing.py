@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pupila import layout
 from pupila.dataset import UNLABELLED
-from pupila.errors import PupilaError, nearest, no_class
+from pupila.errors import PupilaError, nearest, unknown_class
 from pupila.image_stats import MEASURED
 from pupila.paths import check_encoding, is_special
 
@@ -81,7 +81,7 @@ class Listing:
         """
         for name in renamed.values():
             if class_of(name, classes, {}) is None:
-                raise PupilaError(no_class("map", name, classes))
+                raise PupilaError(unknown_class("map", name, classes))
         known = {label: class_of(label, classes, renamed) for label in self.labels}
         for label, name in known.items():
             if name is None:

@@ -34,7 +34,7 @@ def validate(
     validation wrote there is replaced. `source` is what the pages call the data.
 
     Raises:
-        PupilaError: `positive` is none of the classes.
+        PupilaError: `positive` is not one of the classes.
     """
     from pupila_flows.data.validation.checks import check_images
 

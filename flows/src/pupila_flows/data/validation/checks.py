@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pupila.dataset import UNLABELLED
-from pupila.errors import PupilaError, no_class
+from pupila.errors import check_class
 from pupila.scanning import NUMBERS
 from pupila_flows.data.validation.data_docs import make_offline, write_index
 from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact, facts
@@ -27,8 +27,7 @@ def check_images(
     source: str,
 ) -> tuple[tuple[Check, ...], Path]:
     """Do what `pupila_flows.data.validation.validate` promises."""
-    if positive not in classes:
-        raise PupilaError(no_class("positive", positive, classes))
+    check_class("positive", positive, classes)
     plain = _plain(frame)
     for_each = rules(classes, bounds)
     for_all = tuple(facts(plain, classes, positive, bounds))

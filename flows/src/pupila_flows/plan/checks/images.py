@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import few, nearest, no_class
+from pupila.errors import few, nearest, unknown_class
 from pupila_flows.data import exclude
 from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
@@ -43,7 +43,7 @@ def positive(context: Context) -> Iterator[Mistake]:
     if found and set(known) != set(found):
         known = found
     if known and section.positive not in known:
-        yield ("data", "positive"), no_class("positive", section.positive, known)
+        yield ("data", "positive"), unknown_class("positive", section.positive, known)
 
 
 def screen(context: Context) -> Iterator[Mistake]:
@@ -98,7 +98,7 @@ def open_set(context: Context) -> Iterator[Mistake]:
             f"open_set out, or use data of two classes.",
         )
     elif classes and section.accepts not in classes:
-        yield (*location, "accepts"), no_class("accepts", section.accepts, classes)
+        yield (*location, "accepts"), unknown_class("accepts", section.accepts, classes)
     yield from context.near_misses.mistakes
 
 
@@ -109,4 +109,4 @@ def hard_negatives(context: Context) -> Iterator[Mistake]:
         return
     classes = yield from context.labels.checked()
     if classes and section.label not in classes:
-        yield ("data", "hard_negatives", "label"), no_class("label", section.label, classes)
+        yield ("data", "hard_negatives", "label"), unknown_class("label", section.label, classes)
