@@ -168,7 +168,7 @@ def test_an_unsafe_artifact_is_given_to_no_step(write: Write, complaint: str, tm
         images=None,
         code=(),
         timeout_minutes=1,
-        spreads=False,
+        uses_workers=False,
     )
     with pytest.raises(PupilaError, match=complaint):
         job.on(inputs).run(ignore)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pupila.chance import area_and_p_value, check_chance
+from pupila.chance import auc_and_p_value, check_chance
 from pupila.errors import PupilaError
 from pupila.noninferiority import LEVEL
 
@@ -47,7 +47,7 @@ def test_the_p_value_is_the_part_of_all_labellings_that_rank_as_well_ties_and_al
     scores = random.integers(0, random.integers(2, 12), 11) / 10
     is_positive = np.zeros(11, np.bool_)
     is_positive[random.permutation(11)[: random.integers(1, 11)]] = True
-    assert area_and_p_value(scores, is_positive) == pytest.approx(
+    assert auc_and_p_value(scores, is_positive) == pytest.approx(
         _by_enumeration(scores, is_positive)
     )
 
@@ -68,8 +68,8 @@ def test_one_image_of_a_class_never_suffices_however_many_there_are_of_the_other
     found = check_chance(*_two([0.9], list(np.linspace(0, 0.5, 200))), TWO)
     assert found.p_value == pytest.approx(1 / 201)
     assert not found.above
-    assert "at least 2 of each class" in found.finding("validation")
-    assert "201 validation images (1 glaucoma, 200 normal)" in found.finding("validation")
+    assert "at least 2 of each class" in found.describe("validation")
+    assert "201 validation images (1 glaucoma, 200 normal)" in found.describe("validation")
 
 
 def test_no_images_show_nothing():
@@ -77,7 +77,7 @@ def test_no_images_show_nothing():
         found = check_chance(np.zeros((0, len(classes))), np.zeros(0), classes)
         assert not found.above
         assert found.images == 0
-        assert "on 0 validation images" in found.finding("validation")
+        assert "on 0 validation images" in found.describe("validation")
 
 
 @pytest.mark.parametrize("positives", [30, 400])
@@ -115,7 +115,7 @@ def test_many_images_are_shuffled_and_give_the_p_value_of_the_normal_law():
     random = np.random.default_rng(5)
     is_positive = np.arange(4000) < 1500
     scores = random.normal(0.068 * is_positive, 1)
-    area, p_value = area_and_p_value(scores, is_positive)
+    area, p_value = auc_and_p_value(scores, is_positive)
     z = (area - 0.5) / np.sqrt(4001 / (12 * 1500 * 2500))
     assert p_value == pytest.approx(1 - NormalDist().cdf(z), abs=0.005)
 
@@ -125,7 +125,7 @@ def test_the_level_is_kept():
     random = np.random.default_rng(6)
     is_positive = np.arange(16) < 7
     passed = [
-        area_and_p_value(random.integers(0, 6, 16).astype(float), is_positive)[1] <= LEVEL
+        auc_and_p_value(random.integers(0, 6, 16).astype(float), is_positive)[1] <= LEVEL
         for _ in range(4000)
     ]
     assert np.mean(passed) <= LEVEL + 2 * np.sqrt(LEVEL * (1 - LEVEL) / 4000)
@@ -171,7 +171,7 @@ def test_of_each_patient_one_image_counts():
     found = check_chance(scores, labels, TWO, patients=np.repeat(np.arange(6), 20))
     assert found.p_value == pytest.approx(1 / 20)
     assert not found.above
-    assert "on 6 test images, one of each patient (3 glaucoma, 3 normal)" in found.finding("test")
+    assert "on 6 test images, one of each patient (3 glaucoma, 3 normal)" in found.describe("test")
 
 
 def test_labels_and_probabilities_that_do_not_fit_are_refused():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pupila.disk import check_room, explained, refusals_told
+from pupila.disk import check_room, explain_disk_error, explain_disk_errors
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 
@@ -36,7 +36,7 @@ def refused(number: int, file: str | None = None) -> OSError:
     ],
 )
 def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, words: str) -> None:
-    with pytest.raises(PupilaError) as told, refusals_told(tmp_path):
+    with pytest.raises(PupilaError) as told, explain_disk_errors(tmp_path):
         raise error
     sentence = str(told.value)
     assert words in sentence
@@ -54,7 +54,7 @@ def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, w
     ],
 )
 def test_other_errors_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(type(error)) as same, refusals_told(tmp_path):
+    with pytest.raises(type(error)) as same, explain_disk_errors(tmp_path):
         raise error
     assert same.value is error
 
@@ -63,7 +63,7 @@ def test_whatever_fails_on_a_full_disk_has_failed_for_want_of_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left(monkeypatch, 3_000_000)
-    told = explained(RuntimeError("Prefect's server did not start"), tmp_path)
+    told = explain_disk_error(RuntimeError("Prefect's server did not start"), tmp_path)
     assert told and "is full (3 MB left): free 100 MB or more and run again" in told
 
 
@@ -97,14 +97,14 @@ def test_work_does_not_begin_where_nothing_can_be_written(
 LIMITED = """
 import sys
 from pathlib import Path
-from pupila.disk import check_room, refusals_told
+from pupila.disk import check_room, explain_disk_errors
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 folder = Path(sys.argv[1])
 acts = lambda: check_room(folder, 10**8), lambda: write_atomically(folder / "a", bytes(10**6))
 for act in acts:
     try:
-        with refusals_told(folder):
+        with explain_disk_errors(folder):
             act()
     except PupilaError as error:
         print(error)
@@ -132,7 +132,7 @@ def test_a_limit_of_the_size_of_files_is_told_before_and_amid_work(tmp_path: Pat
 def test_a_full_device_is_told(tmp_path: Path) -> None:
     with (
         pytest.raises(PupilaError, match="is full"),
-        refusals_told(tmp_path),
+        explain_disk_errors(tmp_path),
         Path("/dev/full").open("wb") as full,
     ):
         full.write(bytes(100_000))

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from pupila.chance import check_chance
-from pupila.errors import PupilaError, check_class, few, joined, unknown_class
-from pupila.metrics import checked
+from pupila.errors import PupilaError, check_class, join_names, list_names, unknown_class
+from pupila.metrics import check_answers
 from pupila.spec import OutputSpec
 
 CLASSES = tuple(f"class {number}" for number in range(5_000))
@@ -16,11 +16,11 @@ SHORT = 1_000
 
 
 def test_long_lists_end_early():
-    assert few("abc") == "['a', 'b', 'c']"
-    assert joined("abc") == "a, b, c"
-    assert joined([]) == ""
-    assert few(range(2_000)) == f"{list(range(20))} and 1,980 more"
-    assert joined(range(21)) == f"{', '.join(map(str, range(20)))} and 1 more"
+    assert list_names("abc") == "['a', 'b', 'c']"
+    assert join_names("abc") == "a, b, c"
+    assert join_names([]) == ""
+    assert list_names(range(2_000)) == f"{list(range(20))} and 1,980 more"
+    assert join_names(range(21)) == f"{', '.join(map(str, range(20)))} and 1 more"
 
 
 def test_messages_about_thousands_of_classes_are_short():
@@ -34,7 +34,7 @@ def test_messages_about_thousands_of_classes_are_short():
     told.append(refused.value.errors()[0]["msg"])
     for labels in ([7_000], [-1]):
         with pytest.raises(PupilaError) as outside:
-            checked(np.zeros((1, len(CLASSES))), labels, CLASSES, "test")
+            check_answers(np.zeros((1, len(CLASSES))), labels, CLASSES, "test")
         told.append(str(outside.value))
         with pytest.raises(PupilaError) as outside:
             check_chance(np.zeros((1, len(CLASSES))), labels, CLASSES)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pupila.dataset import UNLABELLED, Dataset
-from pupila.external import PARTED, ExternalEvaluation, evaluate_external
+from pupila.external import DISAGREEMENTS_KEPT, ExternalEvaluation, evaluate_external
 from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours, read_images
@@ -63,6 +63,6 @@ def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path)
     assert unlabelled.figures.fidelity == fidelity
     assert (unlabelled.figures.metrics, unlabelled.chance) == (None, None)
     apart = [abs(each.probability - each.other_probability) for each in unlabelled.parted]
-    assert len(apart) == min(PARTED, len(frame)) and max(apart) > 0.1
+    assert len(apart) == min(DISAGREEMENTS_KEPT, len(frame)) and max(apart) > 0.1
     assert {each.truth for each in unlabelled.parted} == {None}
     assert labelled.parted[0].truth in data.classes

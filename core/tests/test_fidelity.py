@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.fidelity import FLOOR, Fidelity, explained_by, fidelity, logits_of
+from pupila.fidelity import FLOOR, Fidelity, fidelity, logits_of, variance_explained
 
 Floats = NDArray[np.float64]
 RANDOM = np.random.default_rng(3)
@@ -102,7 +102,7 @@ def test_what_colour_explains_is_r_squared_of_least_squares_though_brightness_re
     left = y - plane @ cast("Floats", np.linalg.lstsq(plane, y, rcond=None)[0])
     both = np.c_[COLOURS, COLOURS @ [0.299, 0.587, 0.114]]
     for colours in (COLOURS, both):
-        found = explained_by(colours, y[:, None], np.ones((1, 200)))[0]
+        found = variance_explained(colours, y[:, None], np.ones((1, 200)))[0]
         assert found == pytest.approx(1 - left.var() / y.var(), abs=1e-6)
 
 

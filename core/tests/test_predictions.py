@@ -319,7 +319,7 @@ def test_something_else_of_each_view_is_computed_once_and_stays_on_disk(
     monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
     artifact, augmentation, corners = model(tmp_path, log), Augmentation(views=2), Corners()
     for _ in range(2):
-        found = predictions.computed(
+        found = predictions.compute(
             artifact, dataset, augmentation, ignore_progress, "corner", "pupila-core", corners
         )
         assert [type(each) for each in found] == [Rows, Rows]
@@ -337,7 +337,7 @@ def test_what_is_computed_is_known_by_its_name_and_only_missing_views_are_comput
     artifact, corners = model(tmp_path, log), Corners()
     for views, what in ((1, "corner"), (2, "corner"), (2, "other corner"), (2, "corner")):
         augmentation = Augmentation(views=views)
-        predictions.computed(
+        predictions.compute(
             artifact, dataset, augmentation, ignore_progress, what, "pupila-core", corners
         )
     assert corners.pictures == [6] * 4
@@ -354,7 +354,7 @@ def test_progress_of_something_else_counts_its_pictures(
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
     told: list[tuple[int, int]] = []
-    predictions.computed(
+    predictions.compute(
         model(tmp_path, log),
         dataset,
         Augmentation(views=2),
@@ -376,7 +376,7 @@ def test_what_gives_too_few_rows_is_not_kept(
         yield lambda pictures: corners.compute(pictures)[1:]
 
     def ask(opened: Any) -> Any:
-        return predictions.computed(
+        return predictions.compute(
             artifact,
             dataset,
             Augmentation(views=1),

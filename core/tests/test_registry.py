@@ -11,7 +11,7 @@ import pytest
 
 from pupila.errors import PupilaError
 from pupila.plugin import ANY_FORMAT, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, Registered, installed
+from pupila.plugin_registry import PluginRegistry, RegisteredPlugin, installed
 from pupila.testing import plugin_installed
 
 TECHNIQUE = """
@@ -269,7 +269,7 @@ def test_a_step_that_asks_for_answers_alone_takes_what_any_installed_runner_open
     )
     strange = Runner(name="strange", summary="", implementation="", format="strange")
     only_tried = Runner(name="tried", summary="", implementation="", format="other", primary=False)
-    entries = tuple(Registered(each, "theirs", "1") for each in (wants, strange, only_tried))
+    entries = tuple(RegisteredPlugin(each, "theirs", "1") for each in (wants, strange, only_tried))
     registry = PluginRegistry(entries)
     assert registry.formats() == ["strange"]
     assert registry.step("ask").accepts == {"strange"}

@@ -44,7 +44,7 @@ def place(folder: Path) -> Workspace:
             r" pupila-next missing \(here 9\), .*python 3\S* \(here 2.7.1\), .*: install the same",
         ),
         (
-            {"plugins_meant": {"PUPILA_LOADERS": "ours"}},
+            {"preferred_plugins": {"PUPILA_LOADERS": "ours"}},
             r"has PUPILA_LOADERS='' in its environment \(here 'ours'\): set the same there",
         ),
     ],

@@ -104,7 +104,7 @@ def run(place: Workspace, plugin: str) -> str:
         images=None,
         code=(),
         timeout_minutes=1,
-        spreads=False,
+        uses_workers=False,
     )
     return place.store.open(job.run(ignore_progress).artifact).format
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, Registered
+from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
 from pupila_flows.plan.expand import Node, expand, points
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
@@ -82,7 +82,7 @@ def _registry(*left_out: str) -> PluginRegistry:
         ),
     )
     kept = (plugin for plugin in plugins if plugin.name not in left_out)
-    return PluginRegistry(tuple(Registered(plugin, "pupila-test", "1") for plugin in kept))
+    return PluginRegistry(tuple(RegisteredPlugin(plugin, "pupila-test", "1") for plugin in kept))
 
 
 HEAD = """\

@@ -11,7 +11,7 @@ from pictures import picture
 from sample_runs import BINARY, HOSTILE, NODES_OF_SHIFT, sample_run
 
 from pupila.evaluation import Estimate
-from pupila.external import ExternalEvaluation, ExternalFigures, PartedImage
+from pupila.external import ExternalEvaluation, ExternalMetrics, ImageDisagreement
 from pupila.fidelity import fidelity
 from pupila.metrics import metrics_of
 from pupila_flows.registry.card_external import external_lines
@@ -31,10 +31,10 @@ TRUTH: NDArray[np.int64] = np.arange(60) % 2
 TEACHER: Floats = 1 / (1 + np.exp(-(1.5 - 3 * TRUTH + RANDOM.normal(0, 1, 60))))
 
 
-def _figures(first: Floats, *, labelled: bool, teacher: bool) -> ExternalFigures:
+def _figures(first: Floats, *, labelled: bool, teacher: bool) -> ExternalMetrics:
     scores, theirs = (np.stack([each, 1 - each], axis=1) for each in (first, TEACHER))
     colours = RANDOM.uniform(0, 255, (60, 3))
-    return ExternalFigures(
+    return ExternalMetrics(
         images=60,
         metrics=metrics_of(scores, TRUTH, BINARY, "glaucoma", 0.85) if labelled else None,
         fidelity=None if teacher else fidelity("vgg16", scores, theirs, colours=colours),
@@ -55,7 +55,7 @@ def run(folder: Path) -> RunResult:
     def judged(entry: Entry) -> Entry:
         teacher = entry.kind == "teacher"
         first = TEACHER if teacher else np.clip(TEACHER + RANDOM.normal(0, 0.2, 60), 0.01, 0.99)
-        parted = PartedImage(
+        parted = ImageDisagreement(
             path=str(shown),
             truth=None,
             answer="normal",

@@ -9,7 +9,7 @@ from sample_runs import BINARY, SPECIFICITY
 
 from pupila import PupilaError
 from pupila.artifact import ThresholdRule
-from pupila.metrics import chosen_threshold, metrics_of
+from pupila.metrics import choose_threshold, metrics_of
 from pupila.noninferiority import LEVEL, exact_p_value
 from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Question, Side
@@ -63,7 +63,7 @@ def test_a_model_that_is_compared_with_itself_differs_in_nothing(
     verdicts: list[dict[str, Verdict]] = []
     for _ in range(RUNS):
         test, validation = drawn(random), drawn(random)
-        value = chosen_threshold(validation[:, COLUMN], POSITIVE, rule)
+        value = choose_threshold(validation[:, COLUMN], POSITIVE, rule)
         itself = again(template, test, validation)
         threshold = side("int8", answered(1), shipped=value, rule=rule).threshold
         pupil = itself.model_copy(update={"name": "int8", "threshold": threshold})
@@ -102,7 +102,7 @@ def test_agreement_is_that_of_like_thresholds(side: Sides):
     section = GateSection(margins=Margins(), limits=Limits(agreement=0.9))
     scores = answered(4)
     rule = RULE.model_copy(update={"target": 1.0})
-    value = chosen_threshold(scores[:, COLUMN], POSITIVE, rule)
+    value = choose_threshold(scores[:, COLUMN], POSITIVE, rule)
     ships = side("int8", scores, shipped=value, rule=rule)
     finding = only(decide(asked(section, ships, side("vgg", scores))))
     assert (finding.value, finding.verdict) == (1.0, "pass")
@@ -135,7 +135,7 @@ def test_a_reference_is_read_by_the_rule_of_the_artifact_whatever_it_ships_itsel
     other = ThresholdRule.model_validate(RULE.model_dump() | {"figure": "specificity"})
     scores = drawn(np.random.default_rng(1))
     teacher = side("vgg", scores, shipped=0.99, rule=other)
-    value = chosen_threshold(scores[:, COLUMN], POSITIVE, RULE)
+    value = choose_threshold(scores[:, COLUMN], POSITIVE, RULE)
     same = only(decide(asked(section, side("int8", scores, shipped=value), teacher)))
     assert same.value == same.other
     assert "(what it ships itself is 0.990, of another rule)" in same.text

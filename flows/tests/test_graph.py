@@ -36,7 +36,7 @@ SITE = Exporter(
     implementation="-",
     accepts=frozenset({"tflite"}),
     produces="html",
-    judged=False,
+    evaluated=False,
 )
 
 

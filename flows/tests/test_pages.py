@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pupila.plugin import Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, Registered
+from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
@@ -31,8 +31,8 @@ def _plan(folder: Path, text: str) -> Plan:
             implementation="json:loads",
             accepts=frozenset({"keras"}),
             produces="site",
-            judged=False,
-            shows_figures=True,
+            evaluated=False,
+            shows_metrics=True,
         ),
         Technique(
             name="learn",
@@ -55,13 +55,13 @@ def _plan(folder: Path, text: str) -> Plan:
         (folder / "images" / "train" / label / "1.png").touch()
     (folder / "big.keras").write_bytes(b"PK")
     (folder / "recipe.yaml").write_text(text)
-    registry = PluginRegistry(tuple(Registered(each, "pupila-test", "1") for each in plugins))
+    registry = PluginRegistry(tuple(RegisteredPlugin(each, "pupila-test", "1") for each in plugins))
     return read_plan(folder / "recipe.yaml", registry)
 
 
 def test_a_page_is_made_once_its_models_are_judged(tmp_path: Path):
     (node,) = expand(_plan(tmp_path, RECIPE))
-    assert node.shows_figures
+    assert node.shows_metrics
 
 
 def test_nothing_can_be_made_from_what_shows_figures_of_the_test_images(tmp_path: Path):

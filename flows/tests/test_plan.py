@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, Loader, Runner, Technique
-from pupila.plugin_registry import PluginRegistry, Registered
+from pupila.plugin_registry import PluginRegistry, RegisteredPlugin
 from pupila.spec import OutputSpec
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reading import read_plan
@@ -80,7 +80,7 @@ def _registry() -> PluginRegistry:
             recognises=lambda path: path.suffix == ".sealed",
         ),
     )
-    return PluginRegistry(tuple(Registered(plugin, "pupila-test", "1") for plugin in plugins))
+    return PluginRegistry(tuple(RegisteredPlugin(plugin, "pupila-test", "1") for plugin in plugins))
 
 
 GOOD = """\

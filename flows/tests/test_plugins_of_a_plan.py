@@ -11,7 +11,7 @@ import pytest
 
 from pupila.dataset import LABELLED_SPLITS
 from pupila.plugin import Config, Exporter, Loader, Plugin, Runner
-from pupila.plugin_registry import PluginRegistry, Registered, installed
+from pupila.plugin_registry import PluginRegistry, RegisteredPlugin, installed
 from pupila.testing import plugin_installed
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
@@ -84,8 +84,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def problems(folder: Path, *ours: Plugin, theirs: Plugin | None = None) -> list[tuple[int, str]]:
     """Return the line and the text of each mistake that is found with these plugins."""
-    entries = [Registered(each, "ours", "1") for each in ours]
-    entries += [Registered(theirs, "theirs", "2")] if theirs else []
+    entries = [RegisteredPlugin(each, "ours", "1") for each in ours]
+    entries += [RegisteredPlugin(theirs, "theirs", "2")] if theirs else []
     try:
         read_plan(folder / "recipe.yaml", PluginRegistry(tuple(entries)))
     except RecipeError as error:
@@ -106,7 +106,7 @@ def test_a_format_that_no_runner_judges_is_told_once_where_it_first_comes(folder
 
 
 def test_what_makes_no_model_needs_no_runner(folder: Path):
-    assert problems(folder, KERAS, LOADER, replace(EXPORT, judged=False)) == []
+    assert problems(folder, KERAS, LOADER, replace(EXPORT, evaluated=False)) == []
 
 
 def test_two_runners_of_one_format_are_told_before_anything_runs(
@@ -172,7 +172,7 @@ def test_the_lost_code_of_a_student_is_told_where_it_is_named(
 
 
 def test_rivals_are_listed_all_the_same():
-    entries = [Registered(KERAS, "ours", "1")]
-    entries += [Registered(replace(KERAS, name="aaa-keras"), "theirs", "2")]
+    entries = [RegisteredPlugin(KERAS, "ours", "1")]
+    entries += [RegisteredPlugin(replace(KERAS, name="aaa-keras"), "theirs", "2")]
     rows = plugin_rows(PluginRegistry(tuple(entries)))
     assert {"keras", "aaa-keras"} <= {value for row in rows for value in row.values()}

@@ -137,7 +137,7 @@ def test_with_few_validation_images_a_run_goes_on_only_if_the_teacher_is_said_to
 
 def test_the_sentence_names_every_class_of_three():
     found = check_chance([[1, 0, 0]] * 6, [0, 0, 1, 1, 2, 2], ("cat", "dog", "owl"))
-    assert found.finding("validation") == (
+    assert found.describe("validation") == (
         "not shown to be above chance on 6 validation images (2 cat, 2 dog, 2 owl): accuracy "
         "0.333, and the 95 % interval begins at 0.043, where the largest class alone is 0.333"
     )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from publishable_runs import gate_of, publishable_run, published_text, read_run
 
-from pupila.external import ExternalEvaluation, ExternalFigures, PartedImage
+from pupila.external import ExternalEvaluation, ExternalMetrics, ImageDisagreement
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
 from pupila_flows.registry.manifest import CARD, CARD_PAGE, MANIFEST, REPORT, RESULT
@@ -118,7 +118,7 @@ def _external() -> ExternalSet:
 
 
 def _failing(entry: Entry, here: Path) -> Entry:
-    image = PartedImage(
+    image = ImageDisagreement(
         path="/srv/elsewhere/clinic b/far off/parted.jpg",
         truth=None,
         answer="normal",
@@ -127,7 +127,7 @@ def _failing(entry: Entry, here: Path) -> Entry:
         other_probability=0.9,
     )
     found = ExternalEvaluation(
-        figures=ExternalFigures(images=9),
+        figures=ExternalMetrics(images=9),
         parted=(image,),
         probabilities=f"{here / '.pupila' / 'b.npy'!s}",
     )

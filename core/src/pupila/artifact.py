@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pupila.errors import PupilaError, few
+from pupila.errors import PupilaError, list_names
 from pupila.measured import Measured
 from pupila.spec import InputSpec, OutputSpec
 
@@ -19,7 +19,7 @@ TIMINGS_NAME = "timings.json"
 """Clock times, beside the record and outside it: equal artifacts have one digest."""
 TRAINING_IMAGES_NAME = "training-images.json"
 """Hashes of the images that it was learned or chosen from, where they are known."""
-OWN_NAMES = (RECORD_NAME, TIMINGS_NAME, TRAINING_IMAGES_NAME)
+RESERVED_NAMES = (RECORD_NAME, TIMINGS_NAME, TRAINING_IMAGES_NAME)
 """Files of the store's own."""
 
 
@@ -53,7 +53,7 @@ class ThresholdRule(BaseModel):
     positives: int = Field(ge=0, description="How many of them are of the positive class.")
     others: int = Field(ge=0, description="How many of them are not, and had a part in it.")
 
-    def words(self, positive: str) -> str:
+    def describe(self, positive: str) -> str:
         """Say it in words: `59 glaucoma and 46 other validation images, for a sensitivity of …`."""
         return (
             f"{self.positives} {positive} and {self.others} other {self.split} images, "
@@ -110,8 +110,8 @@ class Record(BaseModel):
     def _ships_one_of_its_files(self) -> Self:
         if self.shipped not in (None, *self.files):
             raise ValueError(
-                f"shipped is {self.shipped!r}, but the files are {few(self.files)}: name one of "
-                f"them"
+                f"shipped is {self.shipped!r}, but the files are {list_names(self.files)}: name "
+                f"one of them"
             )
         return self
 
@@ -152,7 +152,7 @@ class Artifact:
     @property
     def contents(self) -> list[str]:
         """Names of all that its folder holds: the model's files, and the store's own."""
-        own = [name for name in OWN_NAMES if (self.path / name).is_file()]
+        own = [name for name in RESERVED_NAMES if (self.path / name).is_file()]
         return [*own, *self.record.files]
 
     def file(self, suffix: str) -> Path:

@@ -12,8 +12,8 @@ from pupila.intervals import (
     Floats,
     Integers,
     members_of,
-    resampled,
     resamples,
+    resampling_interval,
 )
 
 BINS = 15
@@ -54,6 +54,6 @@ def calibration(
     independent = len(truth) if clusters is None else int(members_of(clusters).max()) + 1
     how = f"{DRAWS} draws, seed {seed}, rough" + (f", {BY_PATIENT}" if clusters is not None else "")
     return (
-        resampled(ece, turned, 1, independent, f"basic bootstrap, {how}"),
-        resampled(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
+        resampling_interval(ece, turned, 1, independent, f"basic bootstrap, {how}"),
+        resampling_interval(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
     )

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pupila.errors import PupilaError, few, joined
+from pupila.errors import PupilaError, join_names, list_names
 from pupila.evaluation import Estimate
 from pupila.noninferiority import LEVEL, check_limit
 from pupila.roc import midranks
@@ -65,25 +65,25 @@ class ChanceCheck(BaseModel):
         return sum(self.counts.values())
 
     @property
-    def enough(self) -> bool:
+    def has_enough_images(self) -> bool:
         """Whether there are images enough of each class to show anything at all."""
         return min(self.counts.values()) >= LEAST_IMAGES
 
-    def finding(self, images: str) -> str:
+    def describe(self, images: str) -> str:
         """Say what was reached on how many images, as the end of a sentence; `images` is a split.
 
         `not above chance on 105 validation images (53 glaucoma, 52 normal): AUC 0.004, …`
         """
-        counts = joined(f"{count} {name}" for name, count in self.counts.items())
+        counts = join_names(f"{count} {name}" for name, count in self.counts.items())
         shown = "above chance" if self.above else "not shown to be above chance"
         which = ", one of each patient" if self.one_each else ""
         on = f"{shown} on {self.images} {images} images{which} ({counts})"
-        if not self.enough:
+        if not self.has_enough_images:
             return f"{on}: it takes at least {LEAST_IMAGES} of each class to show anything"
         return f"{on}: {self._figures()}"
 
     @property
-    def better(self) -> str:
+    def order_hint(self) -> str:
         """Say what another order of the classes would reach; empty where none is better."""
         if not self.order:
             return ""
@@ -124,7 +124,8 @@ def check_chance(
         )
     if len(truth) and not 0 <= truth.min() <= truth.max() < len(classes):
         raise PupilaError(
-            f"Labels {few(sorted(set(truth.tolist())))} are not those of {few(classes)}."
+            f"Labels {list_names(sorted(set(truth.tolist())))} are not those of "
+            f"{list_names(classes)}."
         )
     if patients is not None:
         rows = _one_of_each(truth, np.asarray(patients))
@@ -166,8 +167,8 @@ def _by_rank(
     if not min(counts.values()):
         return ChanceCheck(counts=counts, figure="AUC", reached=None, chance=0.5, above=False)
     enough = min(counts.values()) >= LEAST_IMAGES
-    area, p_value = area_and_p_value(scores, is_positive)
-    reversed_passes = enough and area < 0.5 and area_and_p_value(-scores, is_positive)[1] <= LEVEL
+    area, p_value = auc_and_p_value(scores, is_positive)
+    reversed_passes = enough and area < 0.5 and auc_and_p_value(-scores, is_positive)[1] <= LEVEL
     return ChanceCheck(
         counts=counts,
         figure="AUC",
@@ -180,7 +181,7 @@ def _by_rank(
     )
 
 
-def area_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
+def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the AUC, and the probability of one as large if scores tell nothing of the labels.
 
     That is the part of all ways to label so many of these images positive in which their ranks, of

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pupila.arrays import Pixels, is_whole, write_rows
 from pupila.digest import digest_json
-from pupila.errors import PupilaError, few, nearest
+from pupila.errors import PupilaError, list_names, nearest
 from pupila.images import decode, resize
 from pupila.requirements import CORE, versions
 from pupila.spec import InputSpec
@@ -112,7 +112,7 @@ class Dataset:
         if unknown is not None:
             raise PupilaError(
                 f"The data has images labelled {unknown!r}, but its classes are "
-                f"{few(self.classes)}.{nearest(unknown, self.classes)}"
+                f"{list_names(self.classes)}.{nearest(unknown, self.classes)}"
             )
         return np.array([index[name] for name in names], np.int64)
 

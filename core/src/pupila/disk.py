@@ -71,7 +71,7 @@ def check_room(folder: Path, needed_bytes: int) -> None:
 
 
 @contextmanager
-def refusals_told(folder: Path) -> Generator[None]:
+def explain_disk_errors(folder: Path) -> Generator[None]:
     """Turn what fails because of the disk into one sentence; `folder` is where work is done.
 
     Raises:
@@ -82,13 +82,13 @@ def refusals_told(folder: Path) -> Generator[None]:
     except PupilaError:
         raise
     except Exception as error:
-        sentence = explained(error, folder)
+        sentence = explain_disk_error(error, folder)
         if sentence is None:
             raise
         raise PupilaError(sentence) from error
 
 
-def explained(error: BaseException, folder: Path) -> str | None:
+def explain_disk_error(error: BaseException, folder: Path) -> str | None:
     """Say which disk refused what, and what to do; None where an error has another reason."""
     number = _number(error)
     if number is None and _is_full(folder):

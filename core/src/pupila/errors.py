@@ -25,7 +25,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown_class(field: str, name: str, classes: Collection[str]) -> str:
     """Return the message for a field that names an unknown class; it offers the nearest name."""
     hint = nearest(name, classes)
-    return f"{field} is {name!r}, which is not one of the classes {few(classes)}.{hint}"
+    return f"{field} is {name!r}, which is not one of the classes {list_names(classes)}.{hint}"
 
 
 def check_class(field: str, name: str, classes: Collection[str]) -> None:
@@ -38,13 +38,13 @@ def check_class(field: str, name: str, classes: Collection[str]) -> None:
         raise PupilaError(unknown_class(field, name, classes))
 
 
-def few(names: Iterable[object]) -> str:
+def list_names(names: Iterable[object]) -> str:
     """Write names as a list, of which a long one ends early: `['a', 'b'] and 998 more`."""
     kept = list(names)
     return f"{kept[:_SHOWN]}{_others(kept)}"
 
 
-def joined(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Write names in a row, of which a long one ends early: `a, b and 998 more`."""
     kept = list(names)
     return f"{', '.join(map(str, kept[:_SHOWN]))}{_others(kept)}"

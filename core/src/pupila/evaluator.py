@@ -26,12 +26,12 @@ from pupila.evaluation import (
     RuntimeCheck,
 )
 from pupila.intervals import share
-from pupila.metrics import agreement, answers_of, checked, metrics_of
+from pupila.metrics import agreement, answers_of, check_answers, metrics_of
 from pupila.openset import OpenSetImages, evaluate_open_set
 from pupila.plain import misfits, plain
 from pupila.plugin import Runner
 from pupila.plugin_registry import installed
-from pupila.predictions import Predictions, checked_outputs, open_model
+from pupila.predictions import Predictions, check_outputs, open_model
 from pupila.runtime import OpenModel, OpenPage, Progress
 from pupila.threads import model_threads
 
@@ -172,7 +172,7 @@ def check_runtime(
         model: OpenModel = opened
         startup = opened.startup() if isinstance(opened, OpenPage) else None
         latency = _latency(model, images[0], latency_repeats)
-        outputs = checked_outputs(model.predict(images, progress), artifact, runner, len(images))
+        outputs = check_outputs(model.predict(images, progress), artifact, runner, len(images))
         name, memory = model.runtime, model.peak_memory_bytes()
     answers = artifact.record.output.probabilities(outputs)
     columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
@@ -241,7 +241,7 @@ def _validation_accuracy(
 ) -> Estimate | None:
     if validation is None:
         return None
-    scores, truth = checked(*validation, dataset.classes, what="validation")
+    scores, truth = check_answers(*validation, dataset.classes, what="validation")
     answers = answers_of(scores, dataset.classes, artifact.record.threshold)
     return share(answers == truth, dataset.select("validation").patients)
 

@@ -23,7 +23,7 @@ from pupila.predictions import Predictions
 from pupila.runtime import Progress
 
 COLOURS = ("mean_red", "mean_green", "mean_blue")
-PARTED = 24
+DISAGREEMENTS_KEPT = 24
 """Images that are named, those on which model and teacher part most."""
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ExternalFigures(_Model):
+class ExternalMetrics(_Model):
     """The figures of one model on some images."""
 
     images: int
@@ -45,7 +45,7 @@ class ExternalFigures(_Model):
     )
 
 
-class PartedImage(_Model):
+class ImageDisagreement(_Model):
     """An image that a model and its teacher answer differently."""
 
     path: str
@@ -59,14 +59,14 @@ class PartedImage(_Model):
 class ExternalEvaluation(_Model):
     """One model on the images of one place."""
 
-    figures: ExternalFigures = Field(description="On all images.")
-    groups: dict[str, dict[str, ExternalFigures]] = Field(
+    figures: ExternalMetrics = Field(description="On all images.")
+    groups: dict[str, dict[str, ExternalMetrics]] = Field(
         default_factory=dict, description="The same by each value of a column."
     )
     chance: ChanceCheck | None = Field(
         default=None, description="Whether it is above chance there; None without labels."
     )
-    parted: tuple[PartedImage, ...] = Field(
+    parted: tuple[ImageDisagreement, ...] = Field(
         default=(), description="Images whose logits are farthest from the teacher's, first those."
     )
     measurement: Measurement | None = Field(
@@ -127,7 +127,7 @@ def evaluate_external(
     column = images.classes.index(positive)
     colours = np.array([images.frame[name].tolist() for name in COLOURS], np.float64).T
 
-    def figures(rows: Rows) -> ExternalFigures:
+    def figures(rows: Rows) -> ExternalMetrics:
         patients = None if images.patients is None else images.patients[rows]
         metrics = found = None
         if labelled:
@@ -150,7 +150,7 @@ def evaluate_external(
                 colours=colours[rows],
                 patients=patients,
             )
-        return ExternalFigures(images=len(rows), metrics=metrics, fidelity=found)
+        return ExternalMetrics(images=len(rows), metrics=metrics, fidelity=found)
 
     return ExternalEvaluation(
         figures=figures(np.arange(len(images))),
@@ -178,13 +178,13 @@ def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str)
 
 def _parted(
     images: Dataset, answers: Floats, teacher: Floats, column: int, *, labelled: bool
-) -> tuple[PartedImage, ...]:
+) -> tuple[ImageDisagreement, ...]:
     """Describe the images with the largest distance of logits, the largest first."""
     distance = np.abs(logits_of(answers, column) - logits_of(teacher, column)).max(axis=1)
     order: list[int] = np.argsort(-distance, kind="stable").tolist()
     classes = images.classes
     return tuple(
-        PartedImage(
+        ImageDisagreement(
             path=str(images.paths[row]),
             truth=classes[int(images.labels[row])] if labelled else None,
             answer=classes[int(answers[row].argmax())],
@@ -192,5 +192,5 @@ def _parted(
             probability=float(answers[row, column]),
             other_probability=float(teacher[row, column]),
         )
-        for row in order[:PARTED]
+        for row in order[:DISAGREEMENTS_KEPT]
     )

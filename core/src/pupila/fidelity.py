@@ -85,12 +85,12 @@ def fidelity(
     means = None if colours is None else np.asarray(colours, np.float64)
 
     def interval(figure: Callable[[Floats], Floats]) -> Estimate:
-        return bootstrapped(figure, len(scores), patients, seed)
+        return bootstrap(figure, len(scores), patients, seed)
 
     def explained(values: Floats) -> Estimate | None:
         if means is None:
             return None
-        return interval(partial(explained_by, means, values))
+        return interval(partial(variance_explained, means, values))
 
     return Fidelity(
         reference=name,
@@ -114,7 +114,7 @@ def logits_of(probabilities: ArrayLike, positive: int = 0) -> Floats:
     return logs - logs.mean(axis=1, keepdims=True)
 
 
-def bootstrapped(
+def bootstrap(
     figure: Callable[[Floats], Floats],
     images: int,
     patients: ArrayLike | None = None,
@@ -162,7 +162,7 @@ def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
     return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
 
 
-def explained_by(colours: Floats, logits: Floats, counts: Floats) -> Floats:
+def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Floats:
     """Return the share of the variance of `logits` that a plane over `colours` explains (R²).
 
     `colours` are `(images, colours)`, `logits` `(images, columns)`; one figure for each row of

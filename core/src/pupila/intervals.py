@@ -120,7 +120,9 @@ def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iter
         yield counts[:, members].astype(np.float64)
 
 
-def resampled(value: float, draws: Floats, most: float, independent: int, method: str) -> Estimate:
+def resampling_interval(
+    value: float, draws: Floats, most: float, independent: int, method: str
+) -> Estimate:
     """Return the middle 95 % of the draws of a mean in 0..`most`, and at least as much as it must.
 
     It holds the value, from which bias may have moved the draws. And a share of all images may be

@@ -83,13 +83,13 @@ class Calls:
             layer.name = f"{model.name}_{layer.name}"
 
 
-def read_by(given: Any) -> list[Any]:
+def inputs_of(given: Any) -> list[Any]:
     """Return the tensors that the layer read which gave this one; none of an input's."""
     history = given._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
-def narrow_places(calls: Calls) -> Iterator[tuple[int, Any]]:
+def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
     """Yield where one tensor is all that later layers read: the layer's place, and the tensor.
 
     In any topological order, a tensor that is alone once is what all that follows is made from.
@@ -98,7 +98,7 @@ def narrow_places(calls: Calls) -> Iterator[tuple[int, Any]]:
         id(tensor): number
         for number, (_, outputs) in enumerate(calls.made)
         for output in keras.tree.flatten(outputs)
-        for tensor in read_by(output)
+        for tensor in inputs_of(output)
     }
     last_read |= {id(tensor): len(calls.made) for tensor in keras.tree.flatten(calls.output)}
     waiting = {id(calls.image)}

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
-from pupila.errors import PupilaError, joined, nearest
+from pupila.errors import PupilaError, join_names, nearest
 from pupila.image_stats import MEASURED
 from pupila.paths import check_encoding
 
@@ -47,13 +47,13 @@ def labels(path: Path) -> tuple[str, ...]:
     if path.is_dir():
         found = _labels_of_folders(path.absolute())
     elif path.is_file():
-        found = {row.values["label"] for row in listed(path.absolute())}
+        found = {row.values["label"] for row in csv_images(path.absolute())}
     else:
-        raise nothing_at(path)
+        raise no_data_error(path)
     return tuple(sorted(found - {""}))
 
 
-def labelled(path: Path, split: str) -> Iterator[dict[str, str]]:
+def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
     """Yield, of each image of a split, its label and what else a CSV says of it, by column.
 
     No image is opened, and of a CSV no file is looked for.
@@ -63,7 +63,9 @@ def labelled(path: Path, split: str) -> Iterator[dict[str, str]]:
         OSError: a folder or the CSV may not be read.
     """
     if not path.is_dir():
-        yield from (row.values for row in listed(path.absolute()) if row.values["split"] == split)
+        yield from (
+            row.values for row in csv_images(path.absolute()) if row.values["split"] == split
+        )
         return
     for split_folder in split_folders(path.absolute()):
         if SPLIT_OF[split_folder.name] == split:
@@ -71,7 +73,7 @@ def labelled(path: Path, split: str) -> Iterator[dict[str, str]]:
                 yield from ({"label": label} for file in files_below(folder) if is_image(file))
 
 
-def nothing_at(path: Path) -> PupilaError:
+def no_data_error(path: Path) -> PupilaError:
     """Say that there is neither a folder nor a file."""
     return PupilaError(
         f"No data at {str(path)!r}: expected a folder of images ({LAYOUT}) or a CSV manifest."
@@ -94,11 +96,11 @@ def _labels_of_folders(root: Path) -> set[str]:
                     break
                 ignored += 1
     if not found:
-        raise no_images(root, ignored)
+        raise no_images_error(root, ignored)
     return found
 
 
-def no_images(root: Path, ignored: int) -> PupilaError:
+def no_images_error(root: Path, ignored: int) -> PupilaError:
     """Say that a folder holds other files only."""
     return PupilaError(
         f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
@@ -208,7 +210,7 @@ class Row(NamedTuple):
     """By column; the path is absolute, the split has its own name."""
 
 
-def listed(path: Path) -> Iterator[Row]:
+def csv_images(path: Path) -> Iterator[Row]:
     """Yield the lines of a CSV that list an image.
 
     Raises:
@@ -280,7 +282,7 @@ def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLU
         )
     missing = [name for name in needed if name not in header]
     if missing:
-        found = joined(map(repr, header))
+        found = join_names(map(repr, header))
         hint = nearest(missing[0], set(header) - set(needed))
         raise PupilaError(
             f"{path}, line 1 has no column {missing[0]!r}: found {found}; expected "

@@ -15,13 +15,13 @@ from pupila.layout import (
     COLUMNS,
     SPLIT_OF,
     Row,
+    csv_images,
     files_below,
     folders_by_label,
     is_file,
     is_image,
-    listed,
-    no_images,
-    nothing_at,
+    no_data_error,
+    no_images_error,
     split_folders,
 )
 from pupila.scanning import scan
@@ -49,7 +49,7 @@ def read(path: Path) -> pd.DataFrame:
         return _read_folder(path.absolute())
     if path.is_file():
         return _read_csv(path.absolute())
-    raise nothing_at(path)
+    raise no_data_error(path)
 
 
 def _frame(columns: dict[str, list[str]]) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def _read_folder(root: Path) -> pd.DataFrame:
                 columns["label"].append(label)
                 columns["split"].append(split)
     if not columns["path"]:
-        raise no_images(root, ignored)
+        raise no_images_error(root, ignored)
     frame = _frame(columns)
     frame.attrs["ignored_files"] = ignored
     return frame
@@ -86,7 +86,7 @@ def _read_folder(root: Path) -> pd.DataFrame:
 def _read_csv(path: Path) -> pd.DataFrame:
     columns: dict[str, list[str]] = {}
     missing: list[Row] = []
-    for row in listed(path):
+    for row in csv_images(path):
         if not is_file(row.values["path"]):
             missing.append(row)
         for name, value in row.values.items():

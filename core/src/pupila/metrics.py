@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from pupila.artifact import Threshold, ThresholdRule
 from pupila.calibration import calibration
-from pupila.errors import PupilaError, check_class, few
+from pupila.errors import PupilaError, check_class, list_names
 from pupila.evaluation import Agreement, Estimate, Metrics, OperatingPoint
 from pupila.intervals import Bools, Floats, Integers, members_of, share
 from pupila.roc import auc
@@ -54,11 +54,14 @@ def metrics_of(
         PupilaError: no image, shapes that do not fit, a probability that is none, a label out of
             range, an unknown positive class, or a specificity outside 0..1.
     """
-    scores, truth = checked(probabilities, labels, classes, what=split)
+    scores, truth = check_answers(probabilities, labels, classes, what=split)
     column = _column(positive, classes)
     chosen_on = {split: (scores, truth)}
     if validation is not None and split != "validation":
-        chosen_on = {"validation": checked(*validation, classes, what="validation"), **chosen_on}
+        chosen_on = {
+            "validation": check_answers(*validation, classes, what="validation"),
+            **chosen_on,
+        }
     ece, brier = calibration(scores, truth, seed, patients)
     asked = _Asked(positive, scores[:, column], truth == column, patients)
     ships = shipped if shipped and shipped.positive in _decisive(positive, classes) else None
@@ -87,7 +90,7 @@ def metrics_of(
     )
 
 
-def checked(
+def check_answers(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str], what: str
 ) -> tuple[Floats, Integers]:
     """Return both as arrays `(images, classes)` and `(images,)`; `what` names them in errors.
@@ -101,7 +104,7 @@ def checked(
         raise PupilaError(
             f"Probabilities of the {what} images have shape {scores.shape}, labels {truth.shape}: "
             f"expected (images, {len(classes)}) and (images,), one column for each of "
-            f"{few(classes)}."
+            f"{list_names(classes)}."
         )
     if not len(truth):
         raise PupilaError(f"There is no {what} image to judge: give at least one.")
@@ -118,7 +121,7 @@ def checked(
     if len(strange):
         raise PupilaError(
             f"Label {int(truth[strange[0]])!r} of {what} image {int(strange[0])} is out of range: "
-            f"expected 0..{len(classes) - 1}, for {few(classes)}."
+            f"expected 0..{len(classes) - 1}, for {list_names(classes)}."
         )
     return scores, truth
 
@@ -193,7 +196,7 @@ def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> flo
     return (accepted + float(below.max())) / 2 if len(below) else accepted
 
 
-def chosen_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
+def choose_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) -> float:
     """Return the threshold that a rule chooses on `(images,)` scores of the positive class.
 
     Raises:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from pupila.artifact import Artifact
 from pupila.dataset import GROUP_COLUMNS, UNLABELLED, Dataset
-from pupila.errors import PupilaError, few
+from pupila.errors import PupilaError, list_names
 from pupila.evaluation import Acceptance, NearMiss, NegativeGroup, OpenSet
 from pupila.intervals import Floats, share
-from pupila.metrics import checked
+from pupila.metrics import check_answers
 from pupila.predictions import Predictions
 from pupila.roc import auc
 from pupila.runtime import Progress
@@ -98,8 +98,9 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(
-            f"Open-set evaluation accepts {accepts!r} of the classes {few(dataset.classes)}: it "
-            f"needs two classes, and `accepts` must be one of them."
+            f"Open-set evaluation accepts {accepts!r} of the classes "
+            f"{list_names(dataset.classes)}: it needs two classes, and `accepts` must be one of "
+            f"them."
         )
     test = dataset.frame[dataset.frame["split"] == "test"]
     if accepts not in set(test["label"].tolist()):
@@ -133,7 +134,7 @@ def evaluate_open_set(
     def ask(asked: Dataset, what: str) -> Floats:
         answers = predictions.of(artifact, asked, progress)
         unknown = np.zeros(len(asked), np.int64)  # near misses are of no class
-        return checked(answers, unknown, dataset.classes, what)[0][:, column]
+        return check_answers(answers, unknown, dataset.classes, what)[0][:, column]
 
     test = dataset.select("test")
     is_accepted, scores = test.labels == column, ask(test, "test")

@@ -24,7 +24,7 @@ def is_special(path: Path) -> bool:
     return not path.stat().st_size and path.resolve().parts[1:2] in _OF_THE_KERNEL
 
 
-def no_folder(path: Path) -> str | None:
+def folder_problem(path: Path) -> str | None:
     """Say why a path is no folder and cannot become one where anything is kept; None where it can.
 
     It follows what a sentence is about: `leads to '/dev/null', where the kernel keeps no files`.

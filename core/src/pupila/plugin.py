@@ -45,7 +45,7 @@ class Config(BaseModel):
         """
 
 
-def imported(name: str) -> Callable[..., Any]:
+def import_object(name: str) -> Callable[..., Any]:
     """Import and return what `"module:attribute"` names."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
@@ -65,7 +65,7 @@ class Plugin:
 
     def load(self) -> Callable[..., Any]:
         """Import and return the implementation."""
-        return imported(self.implementation)
+        return import_object(self.implementation)
 
 
 ANY_FORMAT = frozenset({"*"})
@@ -86,13 +86,13 @@ class StepPlugin(Plugin):
     max_inputs: int | None = 1
     """None means any number."""
     needs_data: bool = False
-    judged: bool = True
+    evaluated: bool = True
     """Whether what it makes is a model that answers; a site, say, is none."""
     features_only: bool = False
     """Whether it uses the features of its inputs and not their answers: they may tell other classes
     apart than the data. What it makes tells those of the data apart."""
-    spreads: bool = False
-    """Whether it has its work done in parts by `Step.crew` and itself mostly waits for them."""
+    uses_workers: bool = False
+    """Whether `Step.worker_pool` does its work in sub-tasks, for which it mostly waits."""
 
     def makes(self, given: Sequence[str]) -> str:
         """Return the format of what it makes of inputs of these formats; empty if unknown."""
@@ -120,7 +120,7 @@ class Exporter(StepPlugin):
     """Puts one model into another format without changing what it answers: export-…"""
 
     kind: ClassVar[str] = "exporter"
-    shows_figures: bool = False
+    shows_metrics: bool = False
     """Whether what it makes shows the figures of its inputs on the test images, as a site does: it
     is run once they are judged, and finds them in `Step.figures`. No model may be made so."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from pupila.artifact import Artifact
-from pupila.errors import PupilaError, joined, nearest
+from pupila.errors import PupilaError, join_names, nearest
 from pupila.hookspecs import PROJECT, Hooks
 from pupila.paths import is_special
 from pupila.plugin import (
@@ -25,14 +25,14 @@ from pupila.plugin import (
     Shift,
     StepPlugin,
     Student,
-    imported,
+    import_object,
 )
 from pupila.requirements import CORE, versions
 
 PluginT = TypeVar("PluginT", bound=Plugin)
 
-RUNNERS_MEANT = "PUPILA_RUNNERS"
-LOADERS_MEANT = "PUPILA_LOADERS"
+RUNNERS_VARIABLE = "PUPILA_RUNNERS"
+LOADERS_VARIABLE = "PUPILA_LOADERS"
 """Environment variables: names, with commas between them, of the runners or loaders that are meant
 where several installed ones would do the same."""
 
@@ -41,13 +41,13 @@ _OWN = EntryPoint("shift", "pupila.shift", PROJECT)
 """What core itself brings, by the same door as everyone's."""
 
 
-def plugins_meant() -> dict[str, str]:
+def preferred_plugins() -> dict[str, str]:
     """Return what the environment says of runners and loaders, by variable."""
-    return {name: os.environ.get(name, "") for name in (RUNNERS_MEANT, LOADERS_MEANT)}
+    return {name: os.environ.get(name, "") for name in (RUNNERS_VARIABLE, LOADERS_VARIABLE)}
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredPlugin:
     """A descriptor together with the distribution that brought it."""
 
     plugin: Plugin
@@ -56,7 +56,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenPlugin:
     """An entry point that could not be imported or did not keep to its hook."""
 
     name: str
@@ -71,15 +71,15 @@ class Broken:
 class PluginRegistry:
     """All plugins that work, and those that do not."""
 
-    plugins: tuple[Registered, ...]
-    broken: tuple[Broken, ...] = ()
-    _by_name: dict[tuple[str, str], Registered] = field(init=False, repr=False)
+    plugins: tuple[RegisteredPlugin, ...]
+    broken: tuple[BrokenPlugin, ...] = ()
+    _by_name: dict[tuple[str, str], RegisteredPlugin] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         formats = frozenset(self.formats())
         plugins = tuple(_with_formats(entry, formats) for entry in self.plugins)
         object.__setattr__(self, "plugins", plugins)
-        table: dict[tuple[str, str], Registered] = {}
+        table: dict[tuple[str, str], RegisteredPlugin] = {}
         for entry in self.plugins:
             key = (_namespace(entry.plugin), entry.plugin.name)
             if key in table:
@@ -90,7 +90,7 @@ class PluginRegistry:
             table[key] = entry
         object.__setattr__(self, "_by_name", table)
 
-    def origin(self, plugin: Plugin) -> Registered:
+    def origin(self, plugin: Plugin) -> RegisteredPlugin:
         """Return the entry that brought this descriptor."""
         return self._by_name[_namespace(plugin), plugin.name]
 
@@ -133,11 +133,11 @@ class PluginRegistry:
         """
         found = [each for each in self.all(Runner) if each.primary and each.format == format]
         if found:
-            return self._the_one(found, f"judge artifacts of format {format!r}", RUNNERS_MEANT)
+            return self._the_one(found, f"judge artifacts of format {format!r}", RUNNERS_VARIABLE)
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
-            f" Installed: {joined(known) or 'none'}.{self.skipped()}"
+            f" Installed: {join_names(known) or 'none'}.{self.skipped()}"
         )
 
     def formats(self) -> list[str]:
@@ -161,7 +161,7 @@ class PluginRegistry:
             raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
         found = [loader for loader in self.all(Loader) if loader.recognises(source)]
         if found:
-            return self._the_one(found, f"recognise {str(source)!r}", LOADERS_MEANT)
+            return self._the_one(found, f"recognise {str(source)!r}", LOADERS_VARIABLE)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
         raise PupilaError(
             f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
@@ -177,7 +177,7 @@ class PluginRegistry:
         """
         for runner in self.all(Runner):
             if runner.check and runner.format == artifact.format:
-                imported(runner.check)(artifact)
+                import_object(runner.check)(artifact)
 
     def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
         """Return the only plugin found, or the only one of them that the environment names.
@@ -193,7 +193,7 @@ class PluginRegistry:
         titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in found]
         says = f" {variable} is {written!r} now." if written else ""
         raise PupilaError(
-            f"{len(found)} {found[0].kind}s {what}: {joined(titles)}. Uninstall all but one, "
+            f"{len(found)} {found[0].kind}s {what}: {join_names(titles)}. Uninstall all but one, "
             f"or name the one that is meant: {variable}={found[-1].name}.{says}"
         )
 
@@ -205,7 +205,7 @@ class PluginRegistry:
         names = [plugin.name for plugin in known]
         raise PupilaError(
             f"No {title} named {name!r}.{nearest(name, names)}"
-            f" Installed: {joined(names) or 'none'}.{self.skipped()}"
+            f" Installed: {join_names(names) or 'none'}.{self.skipped()}"
         )
 
     def skipped(self) -> str:
@@ -230,9 +230,9 @@ def installed() -> PluginRegistry:
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:
-    """Load entry points; one that fails is kept as `Broken` and the others go on."""
-    plugins: list[Registered] = []
-    broken: list[Broken] = []
+    """Load entry points; one that fails is kept as `BrokenPlugin` and the others go on."""
+    plugins: list[RegisteredPlugin] = []
+    broken: list[BrokenPlugin] = []
     seen: set[tuple[str, str]] = set()
     for name, distribution, entry in _sorted(entries):
         if (name, entry.name) in seen:  # the same distribution twice on sys.path
@@ -242,10 +242,10 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistr
             module = entry.load()
             found = list(_descriptors(module))
         except (Exception, SystemExit) as error:  # a third party's import may raise anything
-            broken.append(Broken(entry.name, name, f"{type(error).__name__}: {error}"))
+            broken.append(BrokenPlugin(entry.name, name, f"{type(error).__name__}: {error}"))
             continue
         version = _metadata(distribution, "Version") or "unknown"
-        plugins += [Registered(each, name, version) for each in found]
+        plugins += [RegisteredPlugin(each, name, version) for each in found]
     return PluginRegistry(tuple(plugins), tuple(broken))
 
 
@@ -284,7 +284,7 @@ def _descriptors(module: Any) -> Iterator[Plugin]:
                 yield plugin
 
 
-def _with_formats(entry: Registered, formats: frozenset[str]) -> Registered:
+def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> RegisteredPlugin:
     """Put the formats that runners open in the place of `ANY_FORMAT`."""
     plugin = entry.plugin
     if isinstance(plugin, StepPlugin) and plugin.accepts == ANY_FORMAT:

@@ -18,7 +18,7 @@ from pupila.arrays import Rows, is_whole, write_rows
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.digest import digest_json
-from pupila.errors import PupilaError, few
+from pupila.errors import PupilaError, list_names
 from pupila.plugin import Runner
 from pupila.plugin_registry import installed
 from pupila.requirements import versions
@@ -134,7 +134,7 @@ class Predictions:
         write_atomically(path, content.getvalue())
         return path
 
-    def computed(
+    def compute(
         self,
         artifact: Artifact,
         dataset: Dataset,
@@ -201,7 +201,7 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
     return runner.load()(artifact, threads or model_threads())
 
 
-def checked_outputs(
+def check_outputs(
     outputs: NDArray[np.float32], artifact: Artifact, runner: Runner, images: int
 ) -> NDArray[np.float32]:
     """Return what a runner answered to so many images, if it keeps to the artifact's contract.
@@ -231,7 +231,7 @@ def _opened(artifact: Artifact) -> Generator[_Telling]:
         predict = model.predict
 
         def predict_checked(pictures: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-            return checked_outputs(predict(pictures, progress), artifact, runner, len(pictures))
+            return check_outputs(predict(pictures, progress), artifact, runner, len(pictures))
 
         yield predict_checked
 
@@ -307,8 +307,8 @@ def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(
-            f"The model tells {few(classes)} apart, but the data is labelled "
-            f"{few(dataset.classes)}: both must name the same classes. Correct `classes` of the "
-            f"teacher, or the labels of the data."
+            f"The model tells {list_names(classes)} apart, but the data is labelled "
+            f"{list_names(dataset.classes)}: both must name the same classes. Correct `classes` of "
+            f"the teacher, or the labels of the data."
         )
     return [classes.index(name) for name in dataset.classes]

@@ -35,7 +35,7 @@ def auc(
     if not sizes.all():
         return None
     columns = [column] if len(sizes) == 2 else range(len(sizes))
-    area = mean_area(scores, truth, columns)
+    area = mean_auc(scores, truth, columns)
     variance = covariance_of(image_effects(scores, truth, columns)[None], truth, clusters)
     ends = [auc_interval(area, *_smallest(truth, clusters))]
     if 0 < area < 1:
@@ -93,7 +93,7 @@ def auc_interval(area: float, positives: int, negatives: int) -> tuple[float, fl
     return limit(0.0), limit(1.0)
 
 
-def mean_area(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:
+def mean_auc(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:
     """Return the mean area under the ROC curves of some classes, each against the rest.
 
     `scores` are `(images, classes)`, `truth` `(images,)` indices into the columns.

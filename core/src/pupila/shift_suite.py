@@ -24,12 +24,12 @@ from pupila.dataset import Dataset
 from pupila.digest import digest_code, digest_json
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
-from pupila.fidelity import bootstrapped, correlation, logits_of, mean_difference
+from pupila.fidelity import bootstrap, correlation, logits_of, mean_difference
 from pupila.images import resize
-from pupila.metrics import answers_of, checked
+from pupila.metrics import answers_of, check_answers
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.roc import mean_area
+from pupila.roc import mean_auc
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
 from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
@@ -40,7 +40,7 @@ Rows = NDArray[np.int64]
 
 IMAGES = 24
 """Of each family at the middle severity; at the others a third of them."""
-PARTED = 8
+DISAGREEMENTS_KEPT = 8
 """Altered images that are kept by name: those on which pupil and teacher are most apart."""
 _AT_ONCE = 64
 """Pictures in memory: what a model is asked at a time, and what a family alters at most."""
@@ -179,7 +179,7 @@ class _Answers:
         """Ask a model."""
 
         def judged(probabilities: NDArray[np.float32], labels: Rows) -> _Cut:
-            return _Cut(*checked(probabilities, labels, dataset.classes, "altered"))
+            return _Cut(*check_answers(probabilities, labels, dataset.classes, "altered"))
 
         answers = answers_to(model, dataset, cells, suite, size, predictions, progress)
         by_cell: dict[tuple[str, Severity], _Cut] = {
@@ -208,7 +208,7 @@ class _Answers:
         if not np.bincount(cut.labels, minlength=len(self.classes)).all():
             return None
         columns = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
-        return mean_area(cut.scores, cut.labels, columns)
+        return mean_auc(cut.scores, cut.labels, columns)
 
 
 def answers_to(
@@ -317,7 +317,7 @@ class _Asked:
             return np.mean(found, axis=0)
 
         clusters = None if patients is None else patients[drawn]
-        return bootstrapped(mean, len(drawn), clusters, self.suite.seed)
+        return bootstrap(mean, len(drawn), clusters, self.suite.seed)
 
     def families(self) -> tuple[ShiftFamily, ...]:
         """Return what is to say of each family, first the one of the least fidelity."""
@@ -356,7 +356,7 @@ class _Asked:
         )
         mine, other = self.ours.cut(cell).scores, self.theirs.cut(cell).scores
         apart = np.abs(mine - other).max(axis=1)
-        order: list[int] = np.argsort(-apart, kind="stable")[:PARTED].tolist()
+        order: list[int] = np.argsort(-apart, kind="stable")[:DISAGREEMENTS_KEPT].tolist()
         return tuple(
             Parted(
                 row=int(cell.rows[place]),

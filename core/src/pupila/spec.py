@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pupila.errors import few
+from pupila.errors import list_names
 
 MOST_PIXELS = 4096
 """Rows or columns of an input image: no classifier takes more, and a record may say anything."""
@@ -55,7 +55,8 @@ class OutputSpec(BaseModel):
     def _tells_classes_apart(self) -> OutputSpec:
         if self.kind == "sigmoid" and len(self.classes) != 2:
             raise ValueError(
-                f"a sigmoid tells two classes apart, not {len(self.classes)}: {few(self.classes)}"
+                f"a sigmoid tells two classes apart, not {len(self.classes)}: "
+                f"{list_names(self.classes)}"
             )
         twice = [name for name, count in Counter(self.classes).items() if count > 1]
         if twice:
@@ -86,7 +87,7 @@ class OutputSpec(BaseModel):
     @property
     def _expectation(self) -> str:
         """What the outputs of an image must be, in words."""
-        columns = f"one column for each of {few(self.classes)}"
+        columns = f"one column for each of {list_names(self.classes)}"
         return {
             "softmax": f"{columns}, each in 0..1, and rows that sum to 1",
             "sigmoid": f"one column in 0..1, the probability of {self.classes[-1]!r}",

@@ -68,10 +68,10 @@ class Step(Generic[ConfigT]):
     progress: Progress
     unproven: bool = False
     """Whether its teachers need not be above chance: the recipe says so of one behind it."""
-    crew: WorkerPool | None = None
-    """Machines for parts of it, where its plugin `spreads` and the run has some."""
-    figures: tuple[Metrics | None, ...] = ()
-    """Of each input on the test images, where its plugin `shows_figures`; None of one that was not
+    worker_pool: WorkerPool | None = None
+    """Machines for parts of it, where its plugin `uses_workers` and the run has some."""
+    input_metrics: tuple[Metrics | None, ...] = ()
+    """Of each input on the test images, where its plugin `shows_metrics`; None of one that was not
     judged, as it tells other classes apart, was never trained, or failed."""
 
     @property

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from pupila.artifact import OWN_NAMES, RECORD_NAME, TIMINGS_NAME, Artifact, Origin, Record
+from pupila.artifact import RECORD_NAME, RESERVED_NAMES, TIMINGS_NAME, Artifact, Origin, Record
 from pupila.damage import put_aside, read_json
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
@@ -77,7 +77,7 @@ class Store:
         }
         if not files:
             raise PupilaError(f"{fields.get('origin')!r} wrote no model file: nothing to store.")
-        own = next((name for name in OWN_NAMES if name in files), None)
+        own = next((name for name in RESERVED_NAMES if name in files), None)
         if own:
             raise PupilaError(
                 f"{fields.get('origin')!r} wrote a file {own!r}, which is the name of one of the "

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Record
 from pupila.chance import ChanceCheck
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila.evaluation import Estimate, Evaluation, Measurement, RuntimeCheck
 from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
@@ -370,7 +370,7 @@ class RunResult(_Model):
     def unproven(self) -> list[str]:
         """Say of each teacher that was not shown to be above chance what it reached."""
         return [
-            f"Teacher {entry.name} is {entry.chance.finding('validation')}."
+            f"Teacher {entry.name} is {entry.chance.describe('validation')}."
             for entry in self.entries
             if entry.chance and not entry.chance.above
         ]
@@ -384,7 +384,7 @@ class RunResult(_Model):
             unclear = [each.entry for each in self.gate.artifacts if each.verdict != "pass"]
             return (
                 "Nothing is published: the gate cannot tell yet whether "
-                f"{joined(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "
+                f"{join_names(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "
                 "the report says what would tell."
             )
         publication = self.publication

@@ -20,7 +20,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import TRAINING_IMAGES_NAME
-from pupila.errors import PupilaError, joined, nearest
+from pupila.errors import PupilaError, join_names, nearest
 from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
@@ -95,7 +95,7 @@ class Shelf:
             known = self.names()
             raise PupilaError(
                 f"No teacher {name!r} on the shelf {str(self.root)!r}.{nearest(name, known)} "
-                f"There: {joined(known) or 'none'}. `pupila teacher add FILE --name {name}` "
+                f"There: {join_names(known) or 'none'}. `pupila teacher add FILE --name {name}` "
                 "puts it there."
             ) from None
         return self._read(name, version)

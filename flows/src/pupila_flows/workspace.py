@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from pupila.disk import check_room, refusals_told
+from pupila.disk import check_room, explain_disk_errors
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
 from pupila.store import Store
@@ -60,7 +60,7 @@ class Workspace:
             PupilaError: the disk is full, may only be read, or limits the size of files.
         """
         check_room(self.root, _NEEDED_BYTES)
-        with refusals_told(self.root):
+        with explain_disk_errors(self.root):
             yield
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Candidates that are trained by a crew: answers, failures, and machines that are lost."""
+"""Candidates that are trained by a worker pool: answers, failures, and machines that are lost."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pupila_search.learning import Task
 from pupila_search.techniques import search
 from pupila_search.workers import workers
 
-LESSON: Any = SimpleNamespace(digest="of what a crew that answers by itself does not read")
+LESSON: Any = SimpleNamespace(digest="of what a worker pool that answers by itself does not read")
 FIGURES = CandidateMetrics("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
 
 
 class Answering:
-    """A crew that gives, or raises, what was prepared for a candidate, and figures otherwise."""
+    """A worker pool that gives, or raises, what was prepared for a candidate, else figures."""
 
     def __init__(self, **prepared):
         self.prepared, self.asked = prepared, []
@@ -44,7 +44,7 @@ class Answering:
 
 
 class Here:
-    """A crew that does each part in this process, through JSON as if it were elsewhere."""
+    """A worker pool that does each part in this process, through JSON as if it were elsewhere."""
 
     def call(self, name, target, arguments):
         given = json.loads(json.dumps(arguments))
@@ -67,14 +67,14 @@ def tasks(folder, count):
     ]
 
 
-def trained(crew, folder, count=3):
-    with workers(1, LESSON, crew, folder) as pool:
-        return dict(pool.train(tasks(folder, count), lambda: True))
+def trained(pool, folder, count=3):
+    with workers(1, LESSON, pool, folder) as trainers:
+        return dict(trainers.train(tasks(folder, count), lambda: True))
 
 
 def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
-    crew = Answering(part0={"failed": "ValueError: no"}, part1=SubTaskFailed("killed, twice"))
-    assert trained(crew, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: FIGURES}
+    pool = Answering(part0={"failed": "ValueError: no"}, part1=SubTaskFailed("killed, twice"))
+    assert trained(pool, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: FIGURES}
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
     ],
 )
 def test_what_is_no_fault_of_a_candidate_ends_the_search_and_marks_none(tmp_path, answer, error):
-    crew = Answering(part1=answer)
+    pool = Answering(part1=answer)
     with pytest.raises(error) as caught:
-        trained(crew, tmp_path, count=9)
+        trained(pool, tmp_path, count=9)
     assert getattr(caught.value, "errno", errno.ENOSPC) == errno.ENOSPC
-    assert len(crew.asked) < 9, "others were begun all the same"
+    assert len(pool.asked) < 9, "others were begun all the same"
 
 
 def test_what_others_had_learnt_is_kept_when_machines_are_lost(tmp_path):
@@ -139,8 +139,10 @@ def test_a_crew_finds_what_processes_here_find(tmp_path):
     dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
     teacher = colour_teacher(Store(tmp_path / "store"))
     found = [
-        search(step_for(config, [teacher], tmp_path / name, dataset=dataset, crew=crew)).measured
-        for name, crew in (("alone", None), ("spread", Here()))
+        search(
+            step_for(config, [teacher], tmp_path / name, dataset=dataset, worker_pool=pool)
+        ).measured
+        for name, pool in (("alone", None), ("spread", Here()))
     ]
     alone, spread = ([each["genome"] for each in told["front"]] for told in found)
     assert found[1]["failed"] == 0 and found[1]["stages_trained"] == found[0]["stages_trained"]

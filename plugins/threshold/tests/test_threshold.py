@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pupila import Dataset, PupilaError, ThresholdRule, installed, keras_files, predictions
-from pupila.metrics import chosen_threshold, threshold_for
+from pupila.metrics import choose_threshold, threshold_for
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
@@ -112,7 +112,7 @@ def test_the_rule_is_told_to_programs_too_and_chooses_the_same_threshold_again(
     )
     blue = images.labels == images.classes.index("blue")
     scores = probabilities(model, images, tmp_path).astype(np.float64)
-    assert chosen_threshold(scores, blue, threshold.rule) == threshold.value
+    assert choose_threshold(scores, blue, threshold.rule) == threshold.value
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_rule_without_the_images_that_it_needs_is_refused(figure, kind):
     )
     lacking = np.array([figure == "specificity"] * 3)
     with pytest.raises(PupilaError, match=f"of 3 validation images none is of {kind} class"):
-        chosen_threshold(np.array([0.1, 0.2, 0.3]), lacking, rule)
+        choose_threshold(np.array([0.1, 0.2, 0.3]), lacking, rule)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pupila.errors import PupilaError, joined
+from pupila.errors import PupilaError, join_names
 
 _MOST_BYTES = 1 << 33
 """Of all tensors: ten times those of the largest classifiers."""
@@ -86,7 +86,7 @@ def check_model(content: bytes | mmap.mmap) -> None:
         raise ValueError("the model's graph cannot be read, it is damaged") from error
     if custom:
         raise PupilaError(
-            f"The flatbuffer has the operators {joined(custom)}, which are not LiteRT's own: "
+            f"The flatbuffer has the operators {join_names(custom)}, which are not LiteRT's own: "
             "refused. Export the model with built-in operators alone."
         )
     if size > _MOST_BYTES:

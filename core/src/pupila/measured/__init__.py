@@ -35,18 +35,18 @@ between teachers), `history` (of a training, of each round) and `sensitivity` (o
 layers, or of an operating point).
 """
 
-from pupila.measured.checking import MODELS, problems
-from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
-from pupila.measured.figures import (
+from pupila.measured.base import (
     Clock,
     Interval,
     Measured,
-    MeasuredPart,
+    MeasuredFields,
     Milliseconds,
     PluginWarning,
     Seconds,
     Timings,
 )
+from pupila.measured.checking import MODELS, problems
+from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
 from pupila.measured.one_class import OneClassBaselines, OneClassCalibration, OneClassQuality
 from pupila.measured.pruning import (
     ClusteringResult,
@@ -99,7 +99,7 @@ __all__ = [
     "LayerSensitivities",
     "LayerSensitivity",
     "Measured",
-    "MeasuredPart",
+    "MeasuredFields",
     "MicrocontrollerMemory",
     "Milliseconds",
     "OneClassBaselines",

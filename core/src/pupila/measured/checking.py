@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ValidationError
 
 from pupila.evaluation import OperatingPoint
+from pupila.measured.base import Measured, PluginWarning
 from pupila.measured.exported import MicrocontrollerMemory, ProbeComparison, RuntimeComparison
-from pupila.measured.figures import Measured, PluginWarning
 from pupila.measured.one_class import OneClassBaselines, OneClassCalibration
 from pupila.measured.pruning import ClusteringResult, FileSizes, PruningCurve, WeightSparsity
 from pupila.measured.quantization import FloatComparison, LayerSensitivities

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pupila.measured.figures import Count, Difference, Fraction, MeasuredPart
+from pupila.measured.base import Count, Difference, Fraction, MeasuredFields
 
 
-class MicrocontrollerMemory(MeasuredPart):
+class MicrocontrollerMemory(MeasuredFields):
     """What a model takes on a microcontroller, from TFLite Micro on this computer."""
 
     operators: dict[str, Count] = Field(description="How often each operator occurs, by name.")
@@ -17,14 +17,14 @@ class MicrocontrollerMemory(MeasuredPart):
     persistent_bytes: Count = Field(description="Part of the arena: what operators keep.")
 
 
-class ProbeComparison(MeasuredPart):
+class ProbeComparison(MeasuredFields):
     """How far an exported model's answers to drawn images are from those of the model itself."""
 
     max_difference: float = Field(description="Largest absolute difference of an output.")
     probe_images: Count = Field(description="Images drawn.")
 
 
-class RuntimeComparison(MeasuredPart):
+class RuntimeComparison(MeasuredFields):
     """How far two runtimes are apart in their answers to drawn images."""
 
     probe_images: Count = Field(description="Images drawn.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pupila.measured.figures import Interval, MeasuredPart
+from pupila.measured.base import Interval, MeasuredFields
 
 
-class OneClassCalibration(MeasuredPart):
+class OneClassCalibration(MeasuredFields):
     """How logits became probabilities: 0.5 stands at the threshold."""
 
     logit_threshold: float = Field(description="Logit from which an image is accepted.")
@@ -17,7 +17,7 @@ class OneClassCalibration(MeasuredPart):
     )
 
 
-class OneClassQuality(MeasuredPart):
+class OneClassQuality(MeasuredFields):
     """How one method does on the validation images, which chose its threshold.
 
     That is the one that accepts the wanted part of the class's own images.
@@ -32,7 +32,7 @@ class OneClassQuality(MeasuredPart):
     )
 
 
-class OneClassBaselines(MeasuredPart):
+class OneClassBaselines(MeasuredFields):
     """The learned classifier and older methods on the same features."""
 
     on_validation: dict[str, OneClassQuality] = Field(

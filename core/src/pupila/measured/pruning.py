@@ -6,11 +6,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pupila.measured.figures import Count, Fraction, MeasuredPart
+from pupila.measured.base import Count, Fraction, MeasuredFields
 from pupila.measured.training import History
 
 
-class PruningRound(MeasuredPart):
+class PruningRound(MeasuredFields):
     """A model after one round of cutting and retraining; round 0 is the uncut one."""
 
     parameters: Count = Field(description="Weights that are left; those set to 0 do not count.")
@@ -29,7 +29,7 @@ class PruningRound(MeasuredPart):
     )
 
 
-class PruningCurve(MeasuredPart):
+class PruningCurve(MeasuredFields):
     """Size against accuracy over the rounds, and the round that is kept."""
 
     curve: tuple[PruningRound, ...] = Field(
@@ -64,7 +64,7 @@ class PruningCurve(MeasuredPart):
         return self
 
 
-class ClusteringResult(MeasuredPart):
+class ClusteringResult(MeasuredFields):
     """What sharing values among the weights of a kernel cost, after retraining."""
 
     round: Count = Field(description="Always 1: weights are clustered once.")
@@ -78,7 +78,7 @@ class ClusteringResult(MeasuredPart):
     )
 
 
-class WeightSparsity(MeasuredPart):
+class WeightSparsity(MeasuredFields):
     """How many weights are 0."""
 
     sparsity: Fraction = Field(description="Fraction of the weights of all kernels that are 0.")
@@ -90,21 +90,21 @@ class WeightSparsity(MeasuredPart):
     )
 
 
-class StoredBytes(MeasuredPart):
+class StoredBytes(MeasuredFields):
     """The size of one model file."""
 
     plain: Count = Field(description="Bytes on disk.")
     gzip: Count = Field(description="Bytes after gzip at level 6.")
 
 
-class FileSizePair(MeasuredPart):
+class FileSizePair(MeasuredFields):
     """The model file before and after."""
 
     uncut: StoredBytes
     cut: StoredBytes
 
 
-class FileSizes(MeasuredPart):
+class FileSizes(MeasuredFields):
     """What zeros or repeated values do to the size of the model file."""
 
     file_bytes: FileSizePair

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pupila.measured.figures import Count, Difference, Fraction, MeasuredPart
+from pupila.measured.base import Count, Difference, Fraction, MeasuredFields
 
 
-class FloatComparison(MeasuredPart):
+class FloatComparison(MeasuredFields):
     """How a quantised model does beside the float one, on the same validation images."""
 
     validation_images: Count = Field(description="Images compared, 500 at most.")
@@ -27,7 +27,7 @@ class FloatComparison(MeasuredPart):
     float_tied: Fraction = Field(default=0, description="The same of the float model.")
 
 
-class LayerSensitivity(MeasuredPart):
+class LayerSensitivity(MeasuredFields):
     """What one layer does to the answers when it alone is quantised.
 
     Wu et al. 2020, "Integer quantization for deep learning inference", section 6.1.
@@ -45,7 +45,7 @@ class LayerSensitivity(MeasuredPart):
     in_float: bool = Field(default=False, description="Whether the layer was left in float.")
 
 
-class LayerSensitivities(MeasuredPart):
+class LayerSensitivities(MeasuredFields):
     """All layers with weights, and which of them stayed in float."""
 
     sensitivity: tuple[LayerSensitivity, ...] = Field(

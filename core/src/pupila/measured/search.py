@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pupila.measured.figures import (
+from pupila.measured.base import (
     Clock,
     Count,
     Fraction,
     Interval,
-    MeasuredPart,
+    MeasuredFields,
     Milliseconds,
     Seconds,
 )
@@ -20,7 +20,7 @@ from pupila.measured.teachers import TeacherQuality
 FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as estimated.")]
 
 
-class GenomeBlock(MeasuredPart):
+class GenomeBlock(MeasuredFields):
     """One block of a model."""
 
     mark: int | None = Field(default=None, description="Number that names it in all descendants.")
@@ -36,21 +36,21 @@ class GenomeBlock(MeasuredPart):
     shortcut: bool = Field(default=False, description="Whether the input is added.")
 
 
-class GenomeHead(MeasuredPart):
+class GenomeHead(MeasuredFields):
     """What turns the last feature map into an answer."""
 
     flatten: bool = Field(default=False, description="Whether it reads every position, or a mean.")
     units: int = Field(default=0, description="Units of a dense layer between; 0: none.")
 
 
-class Genome(MeasuredPart):
+class Genome(MeasuredFields):
     """The architecture of a model."""
 
     blocks: tuple[GenomeBlock, ...] = Field(min_length=1, description="From image to answer.")
     head: GenomeHead = GenomeHead()
 
 
-class BlockSize(MeasuredPart):
+class BlockSize(MeasuredFields):
     """What a block gives, and how much is learned in it."""
 
     rows: Count = Field(description="Of the feature map.")
@@ -59,7 +59,7 @@ class BlockSize(MeasuredPart):
     parameters: Count = Field(description="In the exported file, normalisation folded in.")
 
 
-class Ancestor(MeasuredPart):
+class Ancestor(MeasuredFields):
     """The chosen model, or one that it descends from."""
 
     name: str
@@ -92,7 +92,7 @@ class SearchedModel(Ancestor):
     validation_accuracy: Interval = Field(description="With its 95 % interval.")
 
 
-class Candidate(MeasuredPart):
+class Candidate(MeasuredFields):
     """A model that was tried; without an accuracy it failed, or there was no time for it."""
 
     name: str
@@ -119,7 +119,7 @@ class Candidate(MeasuredPart):
     )
 
 
-class Improvement(MeasuredPart):
+class Improvement(MeasuredFields):
     """An accuracy that no model within the bytes had reached before."""
 
     seconds: Seconds = Field(description="On the clock of the search.")
@@ -127,14 +127,14 @@ class Improvement(MeasuredPart):
     name: str = Field(default="", description="The model that reached it.")
 
 
-class PickWith(MeasuredPart):
+class PickWith(MeasuredFields):
     """How a recipe takes another model of the front."""
 
     use: str = Field(description="Name of the technique.")
     setting: str = Field(description="Its setting for the name of the model.")
 
 
-class SearchResult(MeasuredPart):
+class SearchResult(MeasuredFields):
     """All that a search found. Accuracies are on the validation images, which also chose."""
 
     strategy: str = Field(default="", description="How candidates were proposed.")
@@ -214,7 +214,7 @@ class SearchResult(MeasuredPart):
         return [candidate for candidate in self.candidates if candidate.failed is not None]
 
 
-class PickedModel(MeasuredPart):
+class PickedModel(MeasuredFields):
     """A model that was taken from the front of a search."""
 
     picked: SearchedModel = Field(description="As the search measured it.")

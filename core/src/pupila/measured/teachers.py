@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pupila.measured.figures import Fraction, Interval, MeasuredPart
+from pupila.measured.base import Fraction, Interval, MeasuredFields
 
 
-class TeacherQuality(MeasuredPart):
+class TeacherQuality(MeasuredFields):
     """How good one teacher is on the validation images."""
 
     digest: str = Field(default="", description="First 12 digits of the artifact's digest.")
@@ -20,13 +20,13 @@ class TeacherQuality(MeasuredPart):
     )
 
 
-class TeacherQualities(MeasuredPart):
+class TeacherQualities(MeasuredFields):
     """All teachers of a step."""
 
     teachers: tuple[TeacherQuality, ...] = Field(description="In the order of the step's inputs.")
 
 
-class TeacherAgreement(MeasuredPart):
+class TeacherAgreement(MeasuredFields):
     """How often several teachers give an image the same class, on the images learned from."""
 
     agreement: tuple[tuple[Fraction, ...], ...] = Field(
@@ -43,7 +43,7 @@ class TeacherAgreement(MeasuredPart):
         return self
 
 
-class TaughtFractions(MeasuredPart):
+class TaughtFractions(MeasuredFields):
     """Who taught which part of the images whose class is known; the three sum to 1."""
 
     all: Fraction = Field(description="Every teacher was right, and taught.")
@@ -51,7 +51,7 @@ class TaughtFractions(MeasuredPart):
     none: Fraction = Field(description="None was right: only the label taught.")
 
 
-class OracleTeaching(MeasuredPart):
+class OracleTeaching(MeasuredFields):
     """How much of the data the teachers that are right could teach.
 
     Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pupila.measured.figures import Clock, Count, MeasuredPart, Seconds
+from pupila.measured.base import Clock, Count, MeasuredFields, Seconds
 
 History = dict[str, list[float]]
 """Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before;
@@ -16,7 +16,7 @@ History = dict[str, list[float]]
 _DIGITS = 4
 
 
-class TrainingSummary(MeasuredPart):
+class TrainingSummary(MeasuredFields):
     """The epochs of one training, and which of them was kept."""
 
     best_epoch: int = Field(

@@ -12,7 +12,7 @@ from pupila.errors import PupilaError
 from pupila.intervals import BY_PATIENT, members_of
 from pupila.noninferiority.comparison import Comparison, check_margin
 from pupila.noninferiority.tilting import Tilting, compared
-from pupila.roc import image_effects, mean_area
+from pupila.roc import image_effects, mean_auc
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -94,8 +94,8 @@ class PairedAuc:
         units = np.array([len(np.unique(members[truth == label])) for label in range(len(sizes))])
         largest, alike = _largest_effects(sizes, columns), sizes / units
         return cls(
-            mean_area(new, truth, columns),
-            mean_area(reference, truth, columns),
+            mean_auc(new, truth, columns),
+            mean_auc(reference, truth, columns),
             len(truth),
             np.asarray(np.bincount(members, effects - means[truth]), np.float64),
             (

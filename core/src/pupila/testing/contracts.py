@@ -163,7 +163,7 @@ class _StepContract:
     def test_it_makes_the_format_that_it_declares(
         self, ran: tuple[Ran, Ran], inputs: tuple[Artifact, ...]
     ) -> None:
-        declared = _descriptor(type(self)).makes([artifact.format for artifact in inputs])
+        declared = _descriptor(type(self)).output_format([artifact.format for artifact in inputs])
         assert ran[0].product.format == declared
 
     def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:

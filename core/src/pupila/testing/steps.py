@@ -39,7 +39,7 @@ def step_for(
     seed: int = 0,
     progress: Progress = ignore_progress,
     unproven: bool = False,
-    crew: WorkerPool | None = None,
+    worker_pool: WorkerPool | None = None,
     figures: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
     """Return what an implementation is called with.
@@ -61,7 +61,7 @@ def step_for(
         predictions=predictions or Predictions(folder / "predictions"),
         progress=progress,
         unproven=unproven,
-        crew=crew,
+        worker_pool=worker_pool,
         figures=figures,
     )
 
@@ -154,7 +154,7 @@ def _figures(
     plugin: StepPlugin, inputs: Sequence[Artifact], dataset: Dataset | None, folder: Path
 ) -> tuple[Metrics | None, ...]:
     """Return the figures of the inputs as a run would; the first class counts as positive."""
-    if dataset is None or not (isinstance(plugin, Exporter) and plugin.shows_figures):
+    if dataset is None or not (isinstance(plugin, Exporter) and plugin.shows_metrics):
         return ()
     predictions = Predictions(folder / "predictions")
     return tuple(

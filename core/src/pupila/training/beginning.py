@@ -22,7 +22,7 @@ import numpy as np
 from pupila.errors import PupilaError, nearest
 from pupila.int8_size import file_bytes
 from pupila.keras_files import import_keras
-from pupila.keras_graphs import Calls, narrow_places
+from pupila.keras_graphs import Calls, bottlenecks
 from pupila.spec import InputSpec
 
 keras = import_keras()
@@ -188,7 +188,7 @@ def head_alone_learns(student: Any, head: int) -> Generator[None]:
 def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
     """Yield the narrow places where a feature map is read, with the size of what is before each."""
     found = [layer for layer, _ in calls.made]
-    for number, tensor in narrow_places(calls):
+    for number, tensor in bottlenecks(calls):
         layer = found[number]
         if not _is_map(tensor) or isinstance(layer, _PADDING):
             continue

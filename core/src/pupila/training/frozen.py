@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pupila.arrays import Rows, is_whole, write_rows
 from pupila.keras_files import import_keras
-from pupila.keras_graphs import Calls, narrow_places
+from pupila.keras_graphs import Calls, bottlenecks
 from pupila.training.altered import Altered
 from pupila.training.batches import Images
 
@@ -62,7 +62,7 @@ def split(model: Any) -> tuple[Any, Any] | None:
             break
         steady += 1
     weighty = [bool(getattr(layer, "weights", ())) for layer, _ in calls.made]
-    places = [(number, tensor) for number, tensor in narrow_places(calls) if number < steady]
+    places = [(number, tensor) for number, tensor in bottlenecks(calls) if number < steady]
     if not places or steady == len(calls.made) or not any(weighty[: places[-1][0] + 1]):
         return None
     _, tensor = places[-1]

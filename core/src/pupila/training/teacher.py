@@ -21,7 +21,7 @@ from pupila.measured import (
     TeacherQualities,
     TeacherQuality,
 )
-from pupila.metrics import checked
+from pupila.metrics import check_answers
 from pupila.roc import auc
 from pupila.step import Step
 
@@ -90,14 +90,14 @@ def check_teacher(
         PupilaError: it is not above chance, see `pupila.chance`, and no recipe says that this may
             be so.
     """
-    scores, labels = checked(
+    scores, labels = check_answers(
         probabilities, validation.labels, validation.classes, what="validation"
     )
     patients = validation.patients
     found = check_chance(scores, labels, validation.classes, patients=patients)
     if not (found.above or step.unproven):
         raise PupilaError(
-            f"{name_of(step, number)} is {found.finding('validation')}. {_advice(found)}"
+            f"{name_of(step, number)} is {found.describe('validation')}. {_advice(found)}"
         )
     right = share(scores.argmax(axis=1) == labels, patients)
     return Standing(right, auc(scores, labels, 0, patients))
@@ -105,7 +105,7 @@ def check_teacher(
 
 def _advice(found: ChanceCheck) -> str:
     if found.order:
-        return f"{found.better}: correct `classes` of the teacher."
+        return f"{found.order_hint}: correct `classes` of the teacher."
     return (
         "A student would learn nothing from it. Give another teacher or more validation images, or "
         "say `unproven: true` of the teacher that the recipe begins with."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pupila.errors import PupilaError, joined
+from pupila.errors import PupilaError, join_names
 from pupila.evaluation import SPECIFICITY
 from pupila_flows.cli.console import print_table, say, say_if_synthetic, working
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
@@ -253,5 +253,7 @@ def not_compared_lines(found: EvaluatedModels) -> list[str]:
                 else "that needs thresholds that validation images chose for both; data with a "
                 "split `validation` has some"
             )
-            names.setdefault(f"no difference of {joined(titles)}, as {why}.", []).append(model.name)
-    return [f"{joined(each)}: {said}" for said, each in names.items()]
+            names.setdefault(f"no difference of {join_names(titles)}, as {why}.", []).append(
+                model.name
+            )
+    return [f"{join_names(each)}: {said}" for said, each in names.items()]

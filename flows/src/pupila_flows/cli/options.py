@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from pupila.errors import PupilaError
-from pupila.paths import check_encoding, no_folder
+from pupila.paths import check_encoding, folder_problem
 from pupila_flows.workspace import DEFAULT
 
 
 def _possible(workspace: Path) -> Path:
     """Refuse what is no folder and cannot become one, before anything is read or written there."""
     check_encoding(str(workspace))
-    if reason := no_folder(workspace):
+    if reason := folder_problem(workspace):
         raise PupilaError(
             f"The workspace {str(workspace)!r} {reason}: name another folder with --workspace."
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pupila.dataset import Dataset
-from pupila.errors import joined, nearest
+from pupila.errors import join_names, nearest
 from pupila_flows.recipe.source import Location
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _of_column(
     frame: pd.DataFrame, columns: Sequence[str], column: str, values: Sequence[str]
 ) -> Iterator[tuple[Location, str]]:
     if column not in columns:
-        others = f"it has {joined(columns)}" if columns else "it has none"
+        others = f"it has {join_names(columns)}" if columns else "it has none"
         known = f"the data has no column {column!r} beside path, label and split; {others}."
         yield (), known + nearest(column, columns)
         return
@@ -56,7 +56,10 @@ def _of_column(
     for number, value in enumerate(values):
         if value not in present:
             near = nearest(value, present)
-            yield (number,), f"no image has {column} {value!r}; there are: {joined(present)}.{near}"
+            yield (
+                (number,),
+                f"no image has {column} {value!r}; there are: {join_names(present)}.{near}",
+            )
 
 
 def _emptied(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:

@@ -270,7 +270,7 @@ def main() -> None:
         answer = {"refused": str(error)}
     except BaseException as error:  # told to the parent; the whole of it stands in the log
         traceback.print_exc()
-        refused = disk.explained(error, Path(*sys.argv[2:]).parent)
+        refused = disk.explain_disk_error(error, Path(*sys.argv[2:]).parent)
         answer = {"refused": refused} if refused else {"crashed": _crash(error)}
     print(json.dumps(answer), file=answer_to, flush=True)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import ValidationError
 
-from pupila.disk import refusals_told
+from pupila.disk import explain_disk_errors
 from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila.threads import DEFAULT_THREADS
@@ -126,7 +126,7 @@ def _run(
     log = here.workspace.log(job.title, key)
     shown.update(job.title, 0, 1, "starting")
     try:
-        with refusals_told(here.workspace.root):
+        with explain_disk_errors(here.workspace.root):
             value = _answer(job, key, here, log, progress)
     except (PupilaError, child.ChildFailed):
         shown.finish(job.title, "[red]failed[/]")

@@ -12,8 +12,8 @@ from uuid import uuid4
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from pupila.errors import joined
-from pupila.plugin_registry import plugins_meant
+from pupila.errors import join_names
+from pupila.plugin_registry import preferred_plugins
 from pupila.store import write_atomically
 from pupila_flows import machine
 from pupila_flows.execution import locks
@@ -34,7 +34,7 @@ class WorkerRequirements:
     reads: tuple[Path, ...]
     versions: dict[str, str]
     """Of this machine."""
-    plugins_meant: dict[str, str]
+    preferred_plugins: dict[str, str]
     """What this machine's environment says of runners and loaders, by variable."""
 
     def fault(self) -> str | None:
@@ -54,7 +54,7 @@ class WorkerRequirements:
             )
         unread = [str(path) for path in self.reads if not path.exists()]
         if unread:
-            return f"sees nothing at {joined(map(repr, unread))}: mount it there too."
+            return f"sees nothing at {join_names(map(repr, unread))}: mount it there too."
         return None
 
     def _unlocked(self) -> str | None:
@@ -82,8 +82,8 @@ class WorkerRequirements:
 
     def _means_others(self) -> str | None:
         """Another runner or loader would make other artifacts than the ledger says."""
-        theirs = plugins_meant()
-        for name, ours in self.plugins_meant.items():
+        theirs = preferred_plugins()
+        for name, ours in self.preferred_plugins.items():
             if theirs.get(name) != ours:
                 return (
                     f"has {name}={theirs.get(name, '')!r} in its environment (here {ours!r}): set "
@@ -114,7 +114,7 @@ def required(workspace: Workspace, reads: Sequence[Path]) -> Generator[WorkerReq
     try:
         with FileLock(lock):
             yield WorkerRequirements(
-                sign, token, lock, tuple(reads), machine.versions(), plugins_meant()
+                sign, token, lock, tuple(reads), machine.versions(), preferred_plugins()
             )
     finally:
         sign.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.errors import PupilaError
-from pupila.metrics import checked
+from pupila.metrics import check_answers
 from pupila_flows.gate.inputs import Images, Question, Side
 from pupila_flows.gate.operating import Floats, Reading, like_reading, own_reading
 
@@ -127,4 +127,4 @@ def _probabilities(side: Side, file: str, question: Question, images: Images) ->
             f"The predictions of {side.name!r} have shape {values.shape!r}, expected {shape!r}: "
             f"they belong to other images."
         )
-    return checked(values, images.labels, question.classes, what=side.name)[0]
+    return check_answers(values, images.labels, question.classes, what=side.name)[0]

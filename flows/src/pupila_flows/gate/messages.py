@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pupila.chance import ChanceCheck
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila.evaluation import Estimate
 from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import (
@@ -97,7 +97,7 @@ def unpublished(entry: str, earlier: Earlier) -> Finding:
         value=0.0,
         limit=1.0,
         text=f"{entry} could not be compared with {earlier.called}, which has no artifact of that "
-        f"name: it has {joined(earlier.names)}.",
+        f"name: it has {join_names(earlier.names)}.",
         advice=f"If the step was renamed, give it its old name. If it is new, write {mend} into "
         f"the gate{_THEN[earlier.role]}.",
     )
@@ -166,7 +166,7 @@ def describe_chance(
 
     What is not shown is open where the figure lies above chance, or there are too few images.
     """
-    is_open = found.reached is None or found.reached > found.chance or not found.enough
+    is_open = found.reached is None or found.reached > found.chance or not found.has_enough_images
     verdict: Verdict = "pass" if found.above else "inconclusive" if is_open else "fail"
     finding = Finding(
         condition=CHANCE.field,
@@ -175,7 +175,7 @@ def describe_chance(
         verdict=verdict,
         value=found.reached or 0.0,
         limit=found.chance,
-        text=f"{side.name} is {found.finding(external or 'test')}.",
+        text=f"{side.name} is {found.describe(external or 'test')}.",
     )
     return finding.model_copy(update={"advice": _advice_on_chance(found, verdict)})
 
@@ -192,7 +192,7 @@ def nothing_to_show(found: ChanceCheck, teacher: Side, external: str) -> Finding
         verdict="inconclusive",
         value=found.reached or 0.0,
         limit=found.chance,
-        text=f"Nothing can be shown on {external}: {teacher.name} is {found.finding(external)}.",
+        text=f"Nothing can be shown on {external}: {teacher.name} is {found.describe(external)}.",
         advice=f"Take {external} out of `gate.external.sets`, give it more images, or give a "
         "teacher that knows such images.",
     )
@@ -224,7 +224,7 @@ def describe_fidelity(teacher: str, found: Estimate, floor: float, of: str) -> F
 
 def _advice_on_chance(found: ChanceCheck, verdict: Verdict) -> str:
     if found.order:
-        return f"{found.better}: correct `classes` of the teacher."
+        return f"{found.order_hint}: correct `classes` of the teacher."
     return {
         "pass": "",
         "inconclusive": "Add test images of each class, or give a better model.",

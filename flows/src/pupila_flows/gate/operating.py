@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pupila.artifact import ThresholdRule
 from pupila.errors import PupilaError
-from pupila.metrics import chosen_threshold
+from pupila.metrics import choose_threshold
 from pupila_flows.gate.inputs import Question, Side
 
 Floats = NDArray[np.float64]
@@ -127,6 +127,6 @@ def _chosen(question: Question, reading: Reading, side: Side, validation: Floats
     scores = np.clip(validation[:, reading.column], 0, 1)
     is_positive = np.array(question.validation.labels) == reading.column
     try:
-        return replace(reading, value=chosen_threshold(scores, is_positive, reading.rule))
+        return replace(reading, value=choose_threshold(scores, is_positive, reading.rule))
     except PupilaError as error:
         return replace(reading, reason=f"{side.name!r}: {error}")

@@ -11,7 +11,7 @@ from pupila.arrays import is_whole
 from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.evaluator import cpu_name
-from pupila.external import ExternalEvaluation, ExternalFigures, evaluate_external
+from pupila.external import ExternalEvaluation, ExternalMetrics, evaluate_external
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job
@@ -39,7 +39,7 @@ class EvaluateExternal(Job[ExternalEvaluation]):
     """Timed inferences; None where it is not measured what it costs."""
     cpu: str | None
     """A time belongs to the processor that it was taken on."""
-    figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalFigures.model_fields)
+    figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalMetrics.model_fields)
     """Where there is one more, what was evaluated before is evaluated again."""
     code: Code
 

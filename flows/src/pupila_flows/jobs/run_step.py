@@ -45,7 +45,7 @@ class RunStep(ArtifactJob):
     unproven: Annotated[bool, NOT_KEYED] = False
     """Whether a teacher behind it need not be above chance; it alters nothing of what is made."""
     timeout_minutes: Annotated[float, NOT_KEYED]
-    spreads: Annotated[bool, NOT_KEYED]
+    uses_workers: Annotated[bool, NOT_KEYED]
     """Whether the plugin has parts of its work done by others."""
     connection: Annotated[ClusterConnection | None, NOT_KEYED] = None
     """The cluster whose workers do parts of it; given on the way to one, see `ProcessCall`."""
@@ -71,7 +71,7 @@ class RunStep(ArtifactJob):
             code=code_of(plugin, *node.config.uses()),
             unproven=unproven,
             timeout_minutes=node.timeout_minutes,
-            spreads=plugin.spreads,
+            uses_workers=plugin.uses_workers,
         )
 
     def on(
@@ -93,7 +93,7 @@ class RunStep(ArtifactJob):
 
     @property
     def farms_out(self) -> bool:
-        return self.spreads
+        return self.uses_workers
 
     def run(self, progress: Progress) -> StoredArtifact:
         plugin, workspace = installed().step(self.plugin), self.workspace
@@ -112,10 +112,10 @@ class RunStep(ArtifactJob):
                 predictions=workspace.predictions,
                 progress=progress,
                 unproven=self.unproven,
-                crew=workers,
-                figures=self.figures,
+                worker_pool=workers,
+                input_metrics=self.figures,
             )
-            declared = plugin.makes([artifact.format for artifact in step.inputs])
+            declared = plugin.output_format([artifact.format for artifact in step.inputs])
             product = as_declared(plugin.load()(step), plugin, declared)
             origin = origin_of(
                 plugin,

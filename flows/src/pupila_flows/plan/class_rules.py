@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pupila.errors import few, nearest
+from pupila.errors import list_names, nearest
 from pupila.plugin import Technique
 from pupila_flows.recipe.graph import Graph
 
@@ -32,7 +32,7 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
     within = {each for name in after for each in graph.steps[name].inputs}
     for name in after:
         plugin = graph.steps[name].plugin
-        if plugin and plugin.judged and name not in within:
+        if plugin and plugin.evaluated and name not in within:
             return f"what {name!r} ({plugin.name}) makes of it is judged on these images"
     if after or screens or gives_only_features(teacher, graph):
         return None
@@ -50,7 +50,7 @@ def gives_only_features(teacher: str, graph: Graph) -> bool:
 def labels_of(data: str, labels: Collection[str]) -> str:
     """Say which labels the images of a folder or of a CSV have."""
     what = "labels" if data.lower().endswith(".csv") else "folders of classes"
-    return f"the {what} in {data!r} are {few(labels)}"
+    return f"the {what} in {data!r} are {list_names(labels)}"
 
 
 def misspelt(given: Collection[str], labels: Collection[str]) -> str:

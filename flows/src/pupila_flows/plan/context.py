@@ -54,7 +54,7 @@ class Context(RecipeFacts):
             step = self.steps.value.by_name.get(name)
             if step:
                 given = [formats.get(each, "") for each in step.section.inputs]
-                formats[name] = step.plugin.makes(given)
+                formats[name] = step.plugin.output_format(given)
         return formats
 
     @property

@@ -55,9 +55,9 @@ class Node:
     """Names of those behind it, or behind its pupil: it is compared with one of them."""
 
     @property
-    def shows_figures(self) -> bool:
+    def shows_metrics(self) -> bool:
         """Whether it is made once its inputs are judged."""
-        return isinstance(self.plugin, Exporter) and self.plugin.shows_figures
+        return isinstance(self.plugin, Exporter) and self.plugin.shows_metrics
 
     @property
     def made_by(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pupila import layout
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila.noninferiority import POWER
 from pupila.noninferiority.reach import DISCORDANCE, area_reach, proportion_reach
 from pupila_flows.gate.conditions import condition_of
@@ -60,7 +60,7 @@ def _at_home(
     asked = _asked(section, publishes=plan.recipe.publish is not None)
     if not asked:
         return None
-    rows = list(layout.labelled(plan.data, "test"))
+    rows = list(layout.labelled_images(plan.data, "test"))
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}
     warnings = [_warning(every, positive, asked, "these test images")]
@@ -100,7 +100,7 @@ def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
     """Say from which margins on an equally good model passes; by default of every figure."""
-    counts = joined(f"{count} {name}" for name, count in sizes.items())
+    counts = join_names(f"{count} {name}" for name, count in sizes.items())
     found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
     margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
     return (

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from pupila.errors import joined, nearest
+from pupila.errors import join_names, nearest
 from pupila_flows.recipe.schema import model_in
 from pupila_flows.recipe.source import Location, Problem, Source
 
@@ -83,7 +83,7 @@ def _told(
     if found["type"] == "extra_forbidden":
         fields = _names(_model_at(model, where[:-1]))
         hint = nearest(str(where[-1]), fields)
-        known = f" Known: {joined(fields)}." if fields else ""
+        known = f" Known: {join_names(fields)}." if fields else ""
         return location, f"{dotted(location)} is no known field.{hint}{known}"
     if found["type"] == "missing":
         return location, f"{dotted(location)} is missing."

@@ -84,7 +84,7 @@ class Graph:
     def is_judged(self, name: str) -> bool:
         """Whether it makes a model that answers; not for teachers or unknown plugins."""
         plugin = self._plugin(name)
-        return plugin is not None and plugin.judged
+        return plugin is not None and plugin.evaluated
 
     def uses_features_only(self, name: str) -> bool:
         """Whether it is a step that uses the features of its inputs, and not their answers."""
@@ -147,7 +147,7 @@ class Graph:
 
         def made_from(each: str) -> tuple[str, ...]:
             plugin = self._plugin(each)
-            answers_itself = plugin is None or plugin.judged
+            answers_itself = plugin is None or plugin.evaluated
             return () if each in proven or answers_itself else self._inputs(each)
 
         for each in _reached([name], made_from):

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pupila.errors import PupilaError, nearest
-from pupila.paths import no_folder
+from pupila.paths import folder_problem
 
 VARIABLE = "PUPILA_REGISTRY"
 """Environment variable with the address that is taken where none is given."""
@@ -123,7 +123,7 @@ def check_address(address: str) -> None:
 
 def _check_folder(folder: Path, told: str) -> None:
     """Refuse what is no folder and cannot become one, or where the kernel keeps nothing."""
-    if reason := no_folder(folder):
+    if reason := folder_problem(folder):
         raise PupilaError(
             f"The registry {told} {reason}: give a folder that is there or can be made."
         )

@@ -9,7 +9,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
-from pupila.errors import PupilaError, joined, nearest
+from pupila.errors import PupilaError, join_names, nearest
 from pupila.plugin_registry import installed
 from pupila.store import Store
 from pupila_flows.recipe.errors import sentence
@@ -89,7 +89,9 @@ def _demand_pass(
         raise Withheld(NO_GATE)
     if gate.verdict != "pass":
         failed = [f"{each.entry}: {each.verdict}" for each in gate.artifacts]
-        raise Withheld(f"Nothing is published: the gate says {gate.verdict} ({joined(failed)}).")
+        raise Withheld(
+            f"Nothing is published: the gate says {gate.verdict} ({join_names(failed)})."
+        )
     for name in names:
         if name in entries:
             _demand_whole(entries[name])
@@ -128,7 +130,7 @@ def _digest(name: str, entries: Mapping[str, Entry]) -> str:
     if entry is None or entry.artifact is None:
         raise PupilaError(
             f"The run has no artifact of the step {name!r}: it has "
-            f"{joined(each.name for each in entries.values() if each.artifact)}."
+            f"{join_names(each.name for each in entries.values() if each.artifact)}."
             f"{nearest(name, entries)}"
         )
     return entry.artifact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pupila.errors import PupilaError, joined
+from pupila.errors import PupilaError, join_names
 from pupila_flows.registry.events import Event, append, now
 from pupila_flows.registry.verify import check_version
 from pupila_flows.registry.versions import Registry
@@ -61,7 +61,7 @@ def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Ev
     if number not in past:
         raise PupilaError(
             f"Version {number} of {name!r} never was current: its publisher came too late, or "
-            f"died. Name one that was: {joined(map(str, past))}."
+            f"died. Name one that was: {join_names(map(str, past))}."
         )
 
 

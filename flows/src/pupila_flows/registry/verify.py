@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pupila.artifact import OWN_NAMES, RECORD_NAME
+from pupila.artifact import RECORD_NAME, RESERVED_NAMES
 from pupila.errors import PupilaError
 from pupila.store import digest_of, is_artifact, read_artifact
 from pupila_flows.registry import verify_log
@@ -118,7 +118,7 @@ def _artifact(storage: LocalStorage, folder: Path) -> Verification:
     except PupilaError as error:
         problems = (str(error),)
     else:
-        known = {*record.files, *OWN_NAMES} if record else {*present}
+        known = {*record.files, *RESERVED_NAMES} if record else {*present}
         more = sorted(present.keys() - known)
         problems = (
             *(verify_log.not_followed(name, kind) for name, kind in strange.items()),
@@ -186,7 +186,9 @@ def _entry(entry: str, digest: str, manifest: Manifest) -> Iterator[str]:
         for name, file in manifest.files.items()
         if name.startswith(start)
     }
-    if {name: published[name] for name in published.keys() - set(OWN_NAMES)} != link.record.files:
+    if {
+        name: published[name] for name in published.keys() - set(RESERVED_NAMES)
+    } != link.record.files:
         yield f"{start}: its files are not those of the record of {entry!r}."
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from pupila.artifact import Artifact
-from pupila.errors import PupilaError, joined, nearest
+from pupila.errors import PupilaError, join_names, nearest
 from pupila.store import Store
 from pupila_flows.registry.events import Event, has_events, sound_log
 from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, Manifest
@@ -103,7 +103,7 @@ class Registry:
             raise self.unknown(name)
         raise PupilaError(
             f"{name!r} has no version {number!r} in {self.storage.url}: it has "
-            f"{joined(map(str, known))}."
+            f"{join_names(map(str, known))}."
         )
 
     def find(self, name: str, number: int) -> Version | None:
@@ -143,7 +143,7 @@ class Registry:
     def unknown(self, name: str) -> PupilaError:
         """Return the error that there is nothing of a name, with those there are."""
         known = self.names()
-        listed = f" Known: {joined(known)}." if known else " Nothing was published there yet."
+        listed = f" Known: {join_names(known)}." if known else " Nothing was published there yet."
         return PupilaError(
             f"Nothing named {name!r} was published in {self.storage.url}."
             f"{nearest(name, known)}{listed}"
@@ -159,7 +159,7 @@ class Registry:
         if digest is None:
             raise PupilaError(
                 f"{version.title} of {version.name!r} has no artifact {entry!r}: it has "
-                f"{joined(version.artifacts)}.{nearest(entry, version.artifacts)}"
+                f"{join_names(version.artifacts)}.{nearest(entry, version.artifacts)}"
             )
         with suppress(PupilaError):
             return store.open(digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pupila.evaluation import Estimate
-from pupila.external import ExternalFigures
+from pupila.external import ExternalMetrics
 from pupila_flows.report import formatting
 from pupila_flows.results import Entry, ExternalSet, RunResult
 
@@ -43,12 +43,12 @@ def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str
     return rows
 
 
-def figure_row(figures: ExternalFigures, differences: Mapping[str, Estimate]) -> dict[str, str]:
+def figure_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
     """Return all figures of one model on some images."""
     return quality_row(figures) | beside_teacher(figures, differences)
 
 
-def quality_row(figures: ExternalFigures) -> dict[str, str]:
+def quality_row(figures: ExternalMetrics) -> dict[str, str]:
     """Return what needs labels; nothing but the number of images where there are none."""
     metrics = figures.metrics
     row = {"images": str(figures.images)}
@@ -65,7 +65,7 @@ def quality_row(figures: ExternalFigures) -> dict[str, str]:
     }
 
 
-def beside_teacher(figures: ExternalFigures, differences: Mapping[str, Estimate]) -> dict[str, str]:
+def beside_teacher(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
     """Return how a model differs from its teacher; nothing where it has none."""
     fidelity = figures.fidelity
     row = {

@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from pupila.digest import digest_tree
-from pupila.errors import PupilaError, few, nearest
+from pupila.errors import PupilaError, list_names, nearest
 from pupila.plugin_registry import installed
 from pupila.spec import OutputKind, OutputSpec
 from pupila.store import is_artifact
@@ -132,7 +132,7 @@ def _contract(
         return OutputSpec.model_validate({"kind": kind, "classes": names})
     except ValidationError as error:
         reason = sentence(error.errors()[0])
-        raise PupilaError(f"The classes {few(names)} cannot be so: {reason}.") from None
+        raise PupilaError(f"The classes {list_names(names)} cannot be so: {reason}.") from None
 
 
 def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
@@ -140,6 +140,6 @@ def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None)
     if classes not in (None, contract.classes) or output not in (None, contract.kind):
         raise PupilaError(
             f"{str(source)!r} is an artifact, whose record says {contract.kind} of "
-            f"{few(contract.classes)}: leave --classes and --output out."
+            f"{list_names(contract.classes)}: leave --classes and --output out."
         )
     return contract

@@ -28,11 +28,11 @@ def judge_all(run: Run, states: States, *, only_last: bool) -> list[Entry]:
 
     Entries of what is not made yet, as it shows the figures of others, are left as they are.
     """
-    models = [node for node in run.nodes if not node.shows_figures]
+    models = [node for node in run.nodes if not node.shows_metrics]
     inside = {name for node in models for name in node.inputs if only_last}
     inside -= run.plan.recipe.teachers.keys()
     inside -= {node.control for node in run.nodes if node.name not in inside}
-    unjudged = inside | {node.name for node in run.nodes if not node.plugin.judged}
+    unjudged = inside | {node.name for node in run.nodes if not node.plugin.evaluated}
     entries = {entry.name: entry for entry in _entries(run)}
     behind: dict[str, tuple[str, ...]] = {each.name: () for each in run.plan.teachers}
     behind |= {node.name: node.teachers for node in run.nodes}

@@ -71,7 +71,7 @@ class EvaluatedModel:
             said.append(f"{self.name} was trained on {self.learned} of these images.")
         chance = self.found.chance
         if chance and not chance.above:
-            said.append(f"{self.name} is {chance.finding(TEST)}. {self._other_order(chance)}")
+            said.append(f"{self.name} is {chance.describe(TEST)}. {self._other_order(chance)}")
         return [sentence.strip() for sentence in said]
 
     def _other_order(self, chance: ChanceCheck) -> str:
@@ -83,7 +83,7 @@ class EvaluatedModel:
             if self.recorded
             else f"give `--classes {','.join(chance.order)}`"
         )
-        return f"{chance.better}: {mend}."
+        return f"{chance.order_hint}: {mend}."
 
 
 @dataclass(frozen=True)

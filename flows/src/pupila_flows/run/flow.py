@@ -225,7 +225,7 @@ def _make_all(run: Run, teachers: Futures) -> States:
     """Run the graph, branches side by side; a failure stays local."""
     futures = dict(teachers)
     for node in run.nodes:
-        if node.shows_figures:
+        if node.shows_metrics:
             continue
         unproven = any(each in run.plan.unproven for each in node.teachers)
         job = RunStep.of(run.workspace, node, run.dataset, unproven=unproven)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
 
-from pupila.errors import PupilaError, joined
+from pupila.errors import PupilaError, join_names
 from pupila.plugin_registry import installed
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.inputs import Case, Question
@@ -69,7 +69,7 @@ def objections(gate: GateResult | None) -> list[str]:
     if gate.reason:
         return [f"gate: {gate.reason}"]
     return [
-        f"gate: {artifact.entry} fails: {joined(_failed(artifact))}"
+        f"gate: {artifact.entry} fails: {join_names(_failed(artifact))}"
         for artifact in gate.artifacts
         if artifact.verdict == "fail"
     ]

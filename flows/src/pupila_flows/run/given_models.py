@@ -8,7 +8,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from pupila.errors import PupilaError, few, nearest
+from pupila.errors import PupilaError, list_names, nearest
 from pupila.plugin_registry import installed
 from pupila.spec import OutputKind, OutputSpec
 from pupila.store import is_artifact
@@ -93,4 +93,4 @@ def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> Teach
 
 def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
     reason = sentence(error.errors()[0])
-    return PupilaError(f"The classes {few(classes)} cannot be told apart: {reason}.")
+    return PupilaError(f"The classes {list_names(classes)} cannot be told apart: {reason}.")

@@ -17,7 +17,7 @@ _NOT_MADE = "Not made: what it builds on was not made."
 def make_pages(run: Run, entries: Sequence[Entry], states: States) -> list[Entry]:
     """Make each page, and complete its entry; `states` are those of all that was made before."""
     judged = {entry.name: entry for entry in entries}
-    made = {node.name: _made(run, node, judged, states) for node in run.nodes if node.shows_figures}
+    made = {node.name: _made(run, node, judged, states) for node in run.nodes if node.shows_metrics}
     return [made.get(entry.name, entry) for entry in entries]
 
 

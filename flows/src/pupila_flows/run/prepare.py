@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from rich.markup import escape
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, check_class, few
+from pupila.errors import PupilaError, check_class, list_names
 from pupila.openset import OpenSetImages, check_accepts
 from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
@@ -51,9 +51,9 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
         reason = plan.bound(teacher.name)
         if reason and not same_classes(teacher.contract.classes, dataset.classes):
             raise PupilaError(
-                f"Teacher {teacher.name!r} tells {few(teacher.contract.classes)} apart, but the "
-                f"data has the classes {few(dataset.classes)}, and {reason}. Correct `classes` of "
-                "the teacher, or the data."
+                f"Teacher {teacher.name!r} tells {list_names(teacher.contract.classes)} apart, but "
+                f"the data has the classes {list_names(dataset.classes)}, and {reason}. Correct "
+                "`classes` of the teacher, or the data."
             )
     open_set, made = plan.recipe.evaluate.open_set, plan.recipe.data.hard_negatives
     if open_set:

@@ -32,7 +32,7 @@ def proven_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
         found[teacher.name] = checked
         if checked.above:
             continue
-        sentence = f"Teacher {teacher.name!r} is {checked.finding(_SPLIT)}."
+        sentence = f"Teacher {teacher.name!r} is {checked.describe(_SPLIT)}."
         if teacher.name in run.plan.unproven:
             get_run_logger().warning(f"{sentence} The recipe says `unproven: true`: it goes on.")
         else:
@@ -66,11 +66,11 @@ def _advice(run: Run, teacher: PlannedTeacher, found: ChanceCheck) -> str:
     """Say how to go on: with another order of the classes, more images, or another teacher."""
     if found.order:
         if run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX):
-            return f"{found.better}: add it again, with `--classes {','.join(found.order)}`."
+            return f"{found.order_hint}: add it again, with `--classes {','.join(found.order)}`."
         if teacher.artifact:
-            return f"{found.better}: its record has another, so import the model file again."
-        return f"{found.better}: write `classes: [{', '.join(found.order)}]`."
+            return f"{found.order_hint}: its record has another, so import the model file again."
+        return f"{found.order_hint}: write `classes: [{', '.join(found.order)}]`."
     unproven = "write `unproven: true` into its section, and the run goes on all the same"
-    if not found.enough:
+    if not found.has_enough_images:
         return f"Add {_SPLIT} images, or {unproven}."
     return f"Give a teacher that tells these classes apart, or more {_SPLIT} images; or {unproven}."

@@ -190,7 +190,7 @@ def _teacher_maps(
     """Return the teacher's attention `(images, positions)` of each view, at the student's sizes."""
     (teacher,) = step.inputs
     shown = ", ".join(f"{rows} x {columns}" for rows, columns in sizes)
-    return step.predictions.computed(
+    return step.predictions.compute(
         teacher,
         images,
         step.config.augmentation,

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from pupila import PupilaError, Student, installed
-from pupila.errors import few
+from pupila.errors import list_names
 from pupila.plugin import Config, Plugin
 from pupila.training.schedule import Chosen, Schedule
 from pupila.views import Augmentation
@@ -244,9 +244,9 @@ class Distillation(Teaching):
             )
         if self.weights is not None and len(self.weights) != count:
             raise PupilaError(
-                f"`weights` has {len(self.weights)} numbers, {few(self.weights)}, where `from` "
-                f"has {count}: give one for each teacher, in the same order, or leave `weights` "
-                f"out."
+                f"`weights` has {len(self.weights)} numbers, {list_names(self.weights)}, where "
+                f"`from` has {count}: give one for each teacher, in the same order, or leave "
+                f"`weights` out."
             )
 
 

@@ -208,7 +208,7 @@ def _seen(step: Step[EmbeddingDistillation], teacher: Artifact, images: Dataset)
     found = penultimate(load(teacher))
 
     def features(augmentation: Augmentation) -> list[Rows]:
-        return step.predictions.computed(
+        return step.predictions.compute(
             teacher,
             images,
             augmentation,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import PupilaError
 from pupila.keras_files import import_keras
-from pupila.keras_graphs import Calls, read_by
+from pupila.keras_graphs import Calls, inputs_of
 
 keras = import_keras()
 layers = keras.layers
@@ -33,7 +33,7 @@ class Penultimate:
     def features(self) -> Any:
         """The same before dropout, which differs only in training."""
         operation = _made_by(self.read)
-        return read_by(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
+        return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
 
 
 def penultimate(model: Any) -> Penultimate:
@@ -49,7 +49,7 @@ def penultimate(model: Any) -> Penultimate:
     given = calls.output
     while not _makes_logits(_made_by(given)):
         given = _behind(model, given)
-    layer, (read,) = _made_by(given), read_by(given)
+    layer, (read,) = _made_by(given), inputs_of(given)
     if len(read.shape) > 2:
         read = keras.ops.mean(read, axis=(1, 2))
     kernel = np.asarray(layer.kernel, np.float64).reshape(-1, layer.kernel.shape[-1])
@@ -69,7 +69,7 @@ def _behind(model: Any, given: Any) -> Any:
     Raises:
         PupilaError: it read others, or has weights.
     """
-    operation, read = _made_by(given), read_by(given)
+    operation, read = _made_by(given), inputs_of(given)
     if len(read) != 1 or getattr(operation, "weights", ()):
         raise PupilaError(
             f"The model {model.name!r} ends in {operation.name!r} ({type(operation).__name__}), "

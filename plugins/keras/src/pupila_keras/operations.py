@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pupila import PupilaError
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila_keras.allowed_operations import ALLOWED
 
 _RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
@@ -55,7 +55,7 @@ def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> No
     found = {node.op for node in nodes if node.op not in allowed | functions or _calls_back(node)}
     if found:
         raise PupilaError(
-            f"its graph holds {joined(sorted(found))}, which may reach outside the model "
+            f"its graph holds {join_names(sorted(found))}, which may reach outside the model "
             "(files, Python): refused. Export the classifier alone."
         )
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from pupila import Artifact, OutputSpec, PupilaError, StepResult
-from pupila.errors import few
+from pupila.errors import list_names
 from pupila_keras import probe
 from pupila_keras.border import import_tensorflow
 from pupila_keras.operations import check_operations
@@ -95,8 +95,8 @@ def served(folder: Path) -> Served:
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise PupilaError(
-            f"it serves {len(outputs)} outputs {few(sorted(outputs))} of {len(inputs)} inputs "
-            f"{few(sorted(inputs))}: expected one of one."
+            f"it serves {len(outputs)} outputs {list_names(sorted(outputs))} of {len(inputs)} "
+            f"inputs {list_names(sorted(inputs))}: expected one of one."
         )
     ((input_name, taken),) = inputs.items()
     ((output_name, given),) = outputs.items()

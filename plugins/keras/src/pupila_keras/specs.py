@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputSpec, OutputSpec, PupilaError
-from pupila.errors import few
+from pupila.errors import list_names
 from pupila.spec import MOST_PIXELS
 
 _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
@@ -65,7 +65,7 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) ->
     hint = " Set `output: sigmoid` if it is the second one's probability." if shape[1] == 1 else ""
     raise PupilaError(
         f"The model gives {shape[1]} value{'s' if shape[1] != 1 else ''} per image, but `classes` "
-        f"names {len(output.classes)}: {few(output.classes)}.{hint}"
+        f"names {len(output.classes)}: {list_names(output.classes)}.{hint}"
     )
 
 

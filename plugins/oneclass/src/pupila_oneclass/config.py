@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from pupila import InputSpec, PupilaError, Student, installed
-from pupila.errors import check_class, few
+from pupila.errors import check_class, list_names
 from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
@@ -106,8 +106,9 @@ class OneClass(Schedule):
         check_class("positive", self.positive, classes)
         if len(classes) != CLASSES:
             raise PupilaError(
-                f"The data has {len(classes)} classes, {few(classes)}, where one class is told "
-                f"from anything else: label all but {self.positive!r} alike, so that there are two."
+                f"The data has {len(classes)} classes, {list_names(classes)}, where one class is "
+                f"told from anything else: label all but {self.positive!r} alike, so that there "
+                f"are two."
             )
 
     def uses(self) -> Sequence[Plugin]:

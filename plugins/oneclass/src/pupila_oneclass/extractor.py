@@ -14,7 +14,7 @@ from typing import Any
 from pupila import PupilaError
 from pupila.errors import nearest
 from pupila.keras_files import import_keras
-from pupila.keras_graphs import Calls, read_by
+from pupila.keras_graphs import Calls, inputs_of
 
 keras = import_keras()
 layers = keras.layers
@@ -66,7 +66,7 @@ def _has_kernel(layer: Any) -> bool:
 
 
 def _last_map(made: _Made, classes: int, model: Any) -> Any:
-    pooled = [read_by(given)[0] for layer, given in made if isinstance(layer, _GLOBAL)]
+    pooled = [inputs_of(given)[0] for layer, given in made if isinstance(layer, _GLOBAL)]
     maps = pooled or [given for _, given in made if len(getattr(given, "shape", ())) == 4]
     if not maps:
         raise PupilaError(
@@ -84,7 +84,7 @@ def _before_classes(maps: Any, made: _Made) -> Any:
         for layer, given in made
         if isinstance(layer, layers.Conv2D) and given.shape[-1] == channels
     ]
-    return read_by(convolutions[-1])[0] if convolutions else maps
+    return inputs_of(convolutions[-1])[0] if convolutions else maps
 
 
 def _named(made: _Made, name: str) -> Any:

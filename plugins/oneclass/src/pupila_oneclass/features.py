@@ -43,7 +43,7 @@ def kept(
         PupilaError: they are no numbers.
     """
     (teacher,), layer = step.inputs, step.config.layer
-    views = step.predictions.computed(
+    views = step.predictions.compute(
         teacher,
         images,
         augmentation,

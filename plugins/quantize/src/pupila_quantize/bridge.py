@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import PupilaError
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila.keras_files import import_keras
 from pupila.keras_graphs import flatten
 
@@ -199,7 +199,7 @@ def _affine(head: Any) -> Preprocessing:
             return Preprocessing(matrix, offset)
     names = [node.operation.name for node in _nodes(head)]
     raise PupilaError(
-        f"The preprocessing of the model ({joined(names)}) is not the same affine map of every "
+        f"The preprocessing of the model ({join_names(names)}) is not the same affine map of every "
         f"pixel, which is all that can be kept in int8: leave scaling and subtraction of means in "
         f"the model, and do the rest outside it."
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import PupilaError
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila.litert.flatbuffer import (
     ABSENT,
     Operator,
@@ -75,7 +75,7 @@ def _refuse_custom(model: Any, technique: str) -> None:
     if names:
         raise PupilaError(
             f"{technique} cannot quantise a flatbuffer with operators that are not of LiteRT, "
-            f"and this one has {joined(map(repr, names))}: replace the layers that became "
+            f"and this one has {join_names(map(repr, names))}: replace the layers that became "
             f"them by layers of Keras, and export the model again."
         )
 

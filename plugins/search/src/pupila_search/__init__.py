@@ -24,7 +24,7 @@ def pupila_techniques() -> Iterator[Technique]:
         max_inputs=None,
         needs_data=True,
         seeded=True,
-        spreads=True,
+        uses_workers=True,
     )
     yield Technique(
         name="search-pick",

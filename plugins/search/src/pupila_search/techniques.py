@@ -43,7 +43,7 @@ def search(step: Step[Search]) -> StepResult:
     with _room_on_disk(step.scratch, "the teachers' answers"):
         lesson = _lesson(step)
     place = step.scratch / lesson.digest[:16]
-    pool_of = workers(config.workers, lesson, step.crew, step.scratch / "targets")
+    pool_of = workers(config.workers, lesson, step.worker_pool, step.scratch / "targets")
     with _room_on_disk(place, "another candidate"), pool_of as pool:
         laboratory = Population(lesson, place, step.seed, pool, step.progress)
         STRATEGIES[config.strategy](laboratory, step.seed)

@@ -44,7 +44,7 @@ class Workers:
 
         Raises:
             OSError: a file cannot be read or written; the disk is full, most often.
-            Exception: of a crew, when all its machines were lost.
+            Exception: of a worker pool, when all its machines were lost.
         """
 
         def one(task: Task) -> CandidateMetrics | str | None:
@@ -71,12 +71,12 @@ class Workers:
 
 @contextmanager
 def workers(
-    count: int, lesson: Lesson, crew: WorkerPool | None, folder: Path
+    count: int, lesson: Lesson, worker_pool: WorkerPool | None, folder: Path
 ) -> Generator[Workers]:
-    """Yield workers, of a crew where there is one; all read the lesson in the folder."""
+    """Yield workers, of a worker pool where there is one; all read the lesson in the folder."""
     file = LessonFile.of(lesson, folder)
-    if crew:
-        yield Workers(count, _Distant(crew, lesson, file).learn)
+    if worker_pool:
+        yield Workers(count, _Distant(worker_pool, lesson, file).learn)
         return
     here = _Processes(count, file)
     for _ in range(count):
@@ -123,7 +123,7 @@ class _Processes:
 class _Distant:
     """Machines of a cluster. Latencies are measured here, as they are compared with each other."""
 
-    crew: WorkerPool
+    worker_pool: WorkerPool
     lesson: Lesson
     file: LessonFile
     measuring: threading.Lock = field(default_factory=threading.Lock)
@@ -146,7 +146,7 @@ class _Distant:
     def _learnt(self, task: Task) -> CandidateMetrics | str:
         file = {"lesson": str(self.file.path), "digest": self.file.digest}
         arguments = {"task": task.model_dump(mode="json")} | file
-        answer = self.crew.call(task.folder.name, learn_elsewhere, arguments)
+        answer = self.worker_pool.call(task.folder.name, learn_elsewhere, arguments)
         if "failed" in answer:
             return answer["failed"]
         if "broken" in answer:

@@ -18,8 +18,8 @@ def pupila_exporters() -> Iterable[Exporter]:
         accepts=frozenset({"tflite"}),
         produces="site",
         max_inputs=None,
-        judged=False,
-        shows_figures=True,
+        evaluated=False,
+        shows_metrics=True,
         environment=_page,
         implementation="pupila_site.export:export",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pupila import Config, PupilaError
-from pupila.errors import few
+from pupila.errors import list_names
 
 
 class Site(Config):
@@ -35,6 +35,6 @@ class Site(Config):
             )
         if self.names is not None and len(self.names) != count:
             raise PupilaError(
-                f"`names` has {len(self.names)} names, {few(self.names)}, for {count} inputs: "
-                f"give one for each, in the same order."
+                f"`names` has {len(self.names)} names, {list_names(self.names)}, for {count} "
+                f"inputs: give one for each, in the same order."
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pupila import Artifact, PupilaError, Step, StepResult
 from pupila.digest import digest_json, digest_tree
-from pupila.errors import few, nearest
+from pupila.errors import list_names, nearest
 from pupila.evaluation import Estimate, Metrics, OperatingPoint
 from pupila.measured import Measured
 from pupila_site import headers, page, study
@@ -37,7 +37,7 @@ def export(step: Step[Site]) -> StepResult:
         check_tensor_io(artifact)
     names = step.config.names or [_name(artifact) for artifact in step.inputs]
     entries: list[dict[str, Any]] = []
-    shown = zip(models, names, step.figures, strict=False)  # a gate comes last
+    shown = zip(models, names, step.input_metrics, strict=False)  # a gate comes last
     for done, (artifact, name, figures) in enumerate(shown, start=1):
         entries.append(_model(artifact, name, step.output) | _diagnosis(figures, name))
         step.progress(done, len(models), "models")
@@ -59,8 +59,8 @@ def _parted(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
     classes = gate.record.output.classes
     if accepts not in classes:
         raise PupilaError(
-            f"The gate is to let {accepts!r} through, but the last input tells {few(classes)} "
-            f"apart.{nearest(accepts, classes)}"
+            f"The gate is to let {accepts!r} through, but the last input tells "
+            f"{list_names(classes)} apart.{nearest(accepts, classes)}"
         )
     return tuple(models), gate
 

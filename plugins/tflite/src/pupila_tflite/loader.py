@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import InputSpec, OutputSpec, PupilaError, StepResult
-from pupila.errors import few
+from pupila.errors import list_names
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
 from pupila.spec import MOST_PIXELS
@@ -84,8 +84,8 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
-            f"{str(source)!r} gives {shape}, but {output.kind} over {few(output.classes)} is "
-            f"(1, {output.columns}): correct `classes` or `output` of the teacher."
+            f"{str(source)!r} gives {shape}, but {output.kind} over {list_names(output.classes)} "
+            f"is (1, {output.columns}): correct `classes` or `output` of the teacher."
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, InputSpec, PupilaError, keras_files
-from pupila.errors import few
+from pupila.errors import list_names
 
 tf = keras_files.import_tensorflow()
 
@@ -70,8 +70,8 @@ def _served(model: Any, source: Path) -> Any:
     served = model.signatures.get(_SIGNATURE)
     if served is None:
         raise PupilaError(
-            f"{str(source)!r} has no signature {_SIGNATURE!r}, but {few(model.signatures)}: save "
-            f"the model again with that signature."
+            f"{str(source)!r} has no signature {_SIGNATURE!r}, but {list_names(model.signatures)}: "
+            f"save the model again with that signature."
         )
     inputs, outputs = len(served.structured_input_signature[1]), len(served.structured_outputs)
     if (inputs, outputs) != (1, 1):

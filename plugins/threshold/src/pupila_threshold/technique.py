@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pupila import Artifact, PupilaError, Step, StepResult, Threshold, ThresholdRule
 from pupila.intervals import Floats
 from pupila.measured import Measured
-from pupila.metrics import checked, chosen_threshold, operating_point
+from pupila.metrics import check_answers, choose_threshold, operating_point
 from pupila_threshold.config import Operating
 
 
@@ -34,7 +34,7 @@ def threshold(step: Step[Operating]) -> StepResult:
     config.check_classes(images.classes)
     column = images.classes.index(config.positive)
     answers = step.predictions.of(model, images, step.progress)
-    probabilities, truth = checked(answers, images.labels, images.classes, what="validation")
+    probabilities, truth = check_answers(answers, images.labels, images.classes, what="validation")
     scores, is_positive = np.clip(probabilities[:, column], 0, 1), truth == column
     _check_both_sides(is_positive, config.positive)
     figure, target = config.wanted
@@ -55,7 +55,7 @@ def threshold(step: Step[Operating]) -> StepResult:
         threshold=Threshold(
             positive=config.positive,
             value=value,
-            chosen_on=rule.words(config.positive),
+            chosen_on=rule.describe(config.positive),
             rule=rule,
         ),
         measured=Measured(
@@ -76,7 +76,7 @@ def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
 def _chosen(
     scores: Floats, is_positive: NDArray[np.bool_], rule: ThresholdRule, positive: str
 ) -> float:
-    value = chosen_threshold(scores, is_positive, rule)
+    value = choose_threshold(scores, is_positive, rule)
     if not (scores[is_positive] >= value).any():
         raise PupilaError(
             f"With a {rule.figure} of {rule.target!r} none of the {rule.positives} {rule.split} "

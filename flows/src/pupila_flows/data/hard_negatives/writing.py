@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pupila.dataset import Dataset
-from pupila.errors import PupilaError, few
+from pupila.errors import PupilaError, list_names
 from pupila.images import decode
 from pupila.runtime import Progress
 from pupila.scanning import NUMBERS
@@ -40,7 +40,7 @@ def check_label(label: str, dataset: Dataset) -> None:
     if label not in labels or len(labels) < 2:
         raise PupilaError(
             f"Hard negatives of {label!r} are made from training images of that class and of "
-            f"another; the training images are of {few(sorted(labels))}."
+            f"another; the training images are of {list_names(sorted(labels))}."
         )
 
 

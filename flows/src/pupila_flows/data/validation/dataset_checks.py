@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pupila.dataset import LABELLED_SPLITS, UNLABELLED
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila_flows.data.validation.duplicates import in_two_splits, near_duplicates
 from pupila_flows.data.validation.image_checks import Severity
 from pupila_flows.data.validation.shortcuts import MINIMUM_IMAGES, colour_auc, size_auc
@@ -78,7 +78,7 @@ def _smallest_class(counts: _Counts, unlabelled: int, bounds: Bounds) -> Fact:
 
 
 def _listed(row: dict[str, int]) -> str:
-    return joined(f"{name} {count}" for name, count in row.items())
+    return join_names(f"{name} {count}" for name, count in row.items())
 
 
 def _class_ratio(counts: _Counts, bounds: Bounds) -> Fact:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pupila.errors import joined
+from pupila.errors import join_names
 from pupila_flows.recipe.expectations import Bounds
 
 Severity = Literal["error", "warning"]
@@ -56,7 +56,7 @@ def rules(classes: Sequence[str], bounds: Bounds) -> tuple[Rule, ...]:
             "Every label is a known class",
             "error",
             (Limit("label", allowed=tuple(classes)),),
-            f"Correct the labels, or add them to `classes` ({joined(classes)}).",
+            f"Correct the labels, or add them to `classes` ({join_names(classes)}).",
         ),
         Rule(
             f"Every image has {width} × {height} pixels or more",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import joined, nearest
+from pupila.errors import join_names, nearest
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.gate import GateSection
@@ -88,7 +88,7 @@ def groups(context: Context) -> Iterator[Mistake]:
     columns = [name for name in manifest.columns if name not in _OF_EVERY_MANIFEST]
     for number, column in enumerate(section.groups):
         if column not in columns:
-            known = f"it has {joined(columns)}" if columns else "it has none"
+            known = f"it has {join_names(columns)}" if columns else "it has none"
             yield (
                 ("gate", "groups", number),
                 f"the data has no column {column!r} beside path, label and split; {known}."
@@ -105,7 +105,7 @@ def _cannot_be_judged(name: str, section: GateSection, graph: Graph) -> str | No
     if name not in graph.steps:
         return f"{name!r} is no step: the gate judges what a step made.{nearest(name, graph.steps)}"
     plugin = graph.steps[name].plugin
-    if plugin and not plugin.judged:
+    if plugin and not plugin.evaluated:
         return f"{name!r} uses {plugin.name}, whose artifacts are not judged: leave it out."
     if _compares(section) and not graph.teachers(name):
         return (

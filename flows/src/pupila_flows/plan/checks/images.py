@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import few, nearest, unknown_class
+from pupila.errors import list_names, nearest, unknown_class
 from pupila_flows.data import exclude
 from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
@@ -27,7 +27,7 @@ def classes(context: Context) -> Iterator[Mistake]:
     if set(section.classes) != set(found):
         yield (
             ("data", "classes"),
-            f"data.classes are {few(section.classes)}, but {labels_of(section.path, found)}."
+            f"data.classes are {list_names(section.classes)}, but {labels_of(section.path, found)}."
             f"{misspelt(section.classes, found)} Name these, in any order, or leave data.classes "
             f"out.",
         )
@@ -61,7 +61,7 @@ def screen(context: Context) -> Iterator[Mistake]:
     if classes and section.accepts not in classes:
         yield (
             (*location, "accepts"),
-            f"accepts is {section.accepts!r}, but {section.teacher!r} tells {few(classes)} "
+            f"accepts is {section.accepts!r}, but {section.teacher!r} tells {list_names(classes)} "
             f"apart.{nearest(section.accepts, classes)}",
         )
 
@@ -94,7 +94,7 @@ def open_set(context: Context) -> Iterator[Mistake]:
     if classes and len(classes) != 2:
         yield (
             location,
-            f"a gate tells two classes apart, but the data has {few(classes)}: leave "
+            f"a gate tells two classes apart, but the data has {list_names(classes)}: leave "
             f"open_set out, or use data of two classes.",
         )
     elif classes and section.accepts not in classes:

@@ -43,7 +43,7 @@ def judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
             yield ("teachers", teacher.name, "path"), teacher.format
     for name, step in context.steps.value.by_name.items():
         made = context.formats.get(name)
-        if step.plugin.judged and made:
+        if step.plugin.evaluated and made:
             yield ("steps", name, "use"), made
 
 

@@ -26,7 +26,7 @@ def pages(context: Context) -> Iterator[Mistake]:
     for name, step in steps.items():
         for each in step.section.inputs:
             plugin = steps[each].plugin if each in steps else None
-            if isinstance(plugin, Exporter) and plugin.shows_figures:
+            if isinstance(plugin, Exporter) and plugin.shows_metrics:
                 yield (
                     ("steps", name, "from"),
                     f"{each!r} shows figures on the test images, so nothing can be made from it: "

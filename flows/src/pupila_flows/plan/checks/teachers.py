@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import few
+from pupila.errors import list_names
 from pupila_flows.plan.class_rules import labels_of, misspelt
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
@@ -56,8 +56,8 @@ def classes(context: Context) -> Iterator[Mistake]:
         if set(given) != set(known):
             yield (
                 location,
-                f"{dotted(location)} are {few(given)}, but {dotted(first)} are "
-                f"{few(known)}: name the same ones, in any order, since {reason}.",
+                f"{dotted(location)} are {list_names(given)}, but {dotted(first)} are "
+                f"{list_names(known)}: name the same ones, in any order, since {reason}.",
             )
 
 
@@ -73,6 +73,6 @@ def _unlike_the_images(context: Context, said: str, labels: tuple[str, ...]) -> 
             )
             yield (
                 location,
-                f"{dotted(location)} are {few(given)}, but {said}.{misspelt(given, labels)} "
+                f"{dotted(location)} are {list_names(given)}, but {said}.{misspelt(given, labels)} "
                 f"{advice}, since {reason}.",
             )

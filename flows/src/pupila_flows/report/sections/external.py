@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pupila.evaluation import Estimate
-from pupila.external import ExternalEvaluation, PartedImage
+from pupila.external import ExternalEvaluation, ImageDisagreement
 from pupila_flows.report import external, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
@@ -41,7 +41,7 @@ class ExternalRow:
 class ExternalPicture:
     """An image on which a model and its teacher part."""
 
-    image: PartedImage
+    image: ImageDisagreement
     picture: str | None
 
     @property

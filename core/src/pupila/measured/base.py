@@ -52,13 +52,13 @@ Difference = Annotated[float | None, BeforeValidator(_finite)]
 """None, and so null in JSON, where a defective model answers what is not a number."""
 
 
-class MeasuredPart(BaseModel):
+class MeasuredFields(BaseModel):
     """Base of the models here: frozen, finite, and silent about fields that others added."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Interval(MeasuredPart):
+class Interval(MeasuredFields):
     """A fraction with its 95 % interval."""
 
     value: Fraction = Field(description="What was counted, 0..1.")
@@ -72,7 +72,7 @@ class Interval(MeasuredPart):
         return cls(**estimate.model_dump())
 
 
-class PluginWarning(MeasuredPart):
+class PluginWarning(MeasuredFields):
     """A warning that the report shows beside the artifact."""
 
     warning: str = Field(description="What the user should know, in one or two sentences.")
