@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pupila.digest import digest_code
+from pupila.digest import digest_code, short_digest
 from pupila.shift_suite import Suite
 from pupila.views import Augmentation
 
@@ -72,3 +72,7 @@ def test_pictures_are_kept_under_the_code_that_makes_them(
 
 def test_a_suite_of_other_severities_is_another():
     assert Suite().identity != Suite(severities=("middle",)).identity
+
+
+def test_a_short_digest_is_its_first_twelve_digits() -> None:
+    assert short_digest("0123456789abcdef") == "0123456789ab"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK_BYTES = 1 << 20
+_SHORT_DIGITS = 12
 
 
 def digest_file(path: Path) -> str:
@@ -20,6 +21,11 @@ def digest_file(path: Path) -> str:
         while block := stream.read(_BLOCK_BYTES):
             state.update(block)
     return state.hexdigest()
+
+
+def short_digest(digest: str) -> str:
+    """Return the first 12 digits of a digest, which are enough to tell artifacts apart."""
+    return digest[:_SHORT_DIGITS]
 
 
 def digest_tree(path: Path) -> str:

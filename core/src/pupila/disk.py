@@ -70,6 +70,15 @@ def check_room(folder: Path, needed_bytes: int) -> None:
         )
 
 
+def sync(path: Path) -> None:
+    """Make sure that a written file, or the entries of a folder, survive a power cut (fsync)."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def explain_disk_errors(folder: Path) -> Generator[None]:
     """Turn what fails because of the disk into one sentence; `folder` is where work is done.

@@ -1,4 +1,4 @@
-"""Descriptors: what a plugin tells about itself, without importing its implementation.
+"""Descriptors: what a plugin declares about itself, without importing its implementation.
 
 `implementation` names a callable as `"module:attribute"`; it is imported only in the process that
 runs it. Listing plugins therefore never imports TensorFlow.
@@ -21,24 +21,27 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     former_names: ClassVar[Mapping[str, str]] = {}
-    """Settings that were renamed, as `{"old": "new"}`: a recipe that has the old name is told the
-    new one. Those of base classes count too."""
+    """Settings that were renamed, as `{"old": "new"}`: the error for a recipe with the old name
+    gives the new one. Those of base classes count too."""
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """The same for values that were renamed, by setting: `{"setting": {"old": "new"}}`."""
 
     def uses(self) -> Sequence[Plugin]:
-        """Return the other plugins that a result depends on: a new version of one remakes."""
+        """Return the other plugins that the result depends on.
+
+        When one of them has a new version, the step runs again.
+        """
         return ()
 
     def check_inputs(self, count: int) -> None:
-        """Make sure that these settings fit a step of `count` inputs; asked before a run.
+        """Make sure, before a run, that these settings fit a step of `count` inputs.
 
         Raises:
             PupilaError: they do not.
         """
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Make sure that these settings fit data of these classes; asked before a run.
+        """Make sure, before a run, that these settings fit data of these classes.
 
         Raises:
             PupilaError: they do not.
@@ -53,15 +56,15 @@ def import_object(name: str) -> Callable[..., Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """What all kinds of plugin have: a name, one line of summary, and where the code is."""
+    """What every kind of plugin has: a name, a one-line summary, and where its code is."""
 
     kind: ClassVar[str]
     name: str
     summary: str
     implementation: str
     environment: Callable[[], str] | None = None
-    """Tells what results depend on beside the Python packages that the plugin's package requires: a
-    browser's version, JavaScript packages. With another one they are made again."""
+    """Returns what results depend on besides the Python packages that the plugin's package
+    requires: a browser's version, JavaScript packages. When it changes, results are made again."""
 
     def load(self) -> Callable[..., Any]:
         """Import and return the implementation."""
@@ -77,52 +80,52 @@ class StepPlugin(Plugin):
     """A plugin that a recipe's step can name; its implementation maps `Step` to `StepResult`."""
 
     accepts: frozenset[str]
-    """Formats of the inputs; empty with `max_inputs=0`. `ANY_FORMAT` stands for those of the
-    installed runners: a `PluginRegistry` puts them in its place."""
+    """Formats of the inputs; empty with `max_inputs=0`. `ANY_FORMAT` stands for all formats that
+    installed runners open: `PluginRegistry` replaces it by those."""
     produces: str
-    """Format of what it makes; empty where that is the format of its one input."""
+    """Format of the output; empty where it is the format of its one input."""
     config: type[Config] = Config
     min_inputs: int = 1
     max_inputs: int | None = 1
     """None means any number."""
     needs_data: bool = False
     evaluated: bool = True
-    """Whether what it makes is a model that answers; a site, say, is none."""
+    """Whether the output is a model that can be evaluated; a site, for example, is not."""
     features_only: bool = False
-    """Whether it uses the features of its inputs and not their answers: they may tell other classes
-    apart than the data. What it makes tells those of the data apart."""
+    """Whether it uses the features of its inputs and not their answers: their classes may then
+    differ from those of the data. The output has the classes of the data."""
     uses_workers: bool = False
     """Whether `Step.worker_pool` does its work in sub-tasks, for which it mostly waits."""
 
-    def makes(self, given: Sequence[str]) -> str:
-        """Return the format of what it makes of inputs of these formats; empty if unknown."""
-        return self.produces or (given[0] if given else "")
+    def output_format(self, input_formats: Sequence[str]) -> str:
+        """Return the format of the output for inputs of these formats; empty if unknown."""
+        return self.produces or (input_formats[0] if input_formats else "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(StepPlugin):
-    """Makes a better model out of models and data: distill, quantize-…, prune-…"""
+    """Makes a better model from models and data: distill, quantize-…, prune-…"""
 
     kind: ClassVar[str] = "technique"
     seeded: bool = False
     """Whether another seed gives another model: `repeat` then runs it with several."""
     control: str | None = None
-    """Technique without inputs that trains alike but learns from no teacher.
+    """Technique without inputs that trains in the same way but without a teacher.
 
-    Its settings are some of this one's; with them it takes as many steps an epoch. It is run beside
-    this one, unless a recipe says `control: false`, so that a report can tell what the teacher is
-    worth.
+    Its settings are a subset of this one's; with them it takes as many steps per epoch. It is run
+    too, unless a recipe says `control: false`, so that the report shows what the teacher adds.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter(StepPlugin):
-    """Puts one model into another format without changing what it answers: export-…"""
+    """Converts one model to another format without changing its answers: export-…"""
 
     kind: ClassVar[str] = "exporter"
     shows_metrics: bool = False
-    """Whether what it makes shows the figures of its inputs on the test images, as a site does: it
-    is run once they are judged, and finds them in `Step.figures`. No model may be made so."""
+    """Whether the output shows the metrics of its inputs on the test images, as a site does: the
+    step then runs after they are evaluated, and gets them as `Step.input_metrics`. The output must
+    not be a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +133,13 @@ class Student(Plugin):
     """A small architecture by name.
 
     Its implementation is `build(input: InputSpec, classes: int) -> keras.Model`, which takes
-    raw RGB `(batch, height, width, 3)` in 0..255 and gives logits `(batch, classes)`.
-    `pupila.training.student.build_student` calls it, and refuses another model.
+    raw RGB `(batch, height, width, 3)` in 0..255 and returns logits `(batch, classes)`.
+    `pupila.training.student.build_student` calls it, and refuses any other kind of model.
     """
 
     kind: ClassVar[str] = "student"
     size: int
-    """Rows and columns of the input where a recipe names none, in pixels."""
+    """Rows and columns of the input in pixels, unless the recipe sets them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,7 @@ class Loader(Plugin):
 
     kind: ClassVar[str] = "loader"
     produces: str
-    """Empty for a loader that refuses all that it recognises: recipes are then told at once."""
+    """Empty for a loader that refuses every file it recognises: recipes then fail at once."""
     recognises: Callable[[Path], bool]
 
 
@@ -164,24 +167,24 @@ class Runner(Plugin):
     kind: ClassVar[str] = "runner"
     format: str
     primary: bool = True
-    """Whether artifacts of its format are judged in it. In others they are only tried, where a
-    recipe names them in `evaluate.runtimes`."""
+    """Whether artifacts of its format are evaluated in it. Other runners are only checked, where
+    a recipe names them in `evaluate.runtimes`."""
     threaded: bool = True
     """Whether it can compute with several threads."""
     check: str | None = None
-    """Where the function `check(artifact: Artifact) -> None` is, as `"module:attribute"`. Before an
-    artifact of its format is taken over or opened, whoever made that, it raises `PupilaError` for
-    what would run code, or reach outside the model."""
+    """Where the function `check(artifact: Artifact) -> None` is, as `"module:attribute"`. It is
+    called before any artifact of its format is imported or opened, and raises `PupilaError` for one
+    that would run code or reach outside the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift(Plugin):
-    """A way in which images of another place differ from those at home: a family of alterations.
+    """A family of alterations: one way in which images from another site differ from the data.
 
-    Its implementation is `alter(images, severity, random) -> images`: uint8 `(n, height, width, 3)`
-    become values 0..255 of the same shape, of any type. `severity` is `mild`, `middle` or `strong`;
-    what is drawn comes from `random`, a `numpy.random.Generator`, so that the same seed makes the
-    same images. `pupila.shift.alter` calls it.
+    Its implementation is `alter(images, severity, random) -> images`: it takes uint8
+    `(n, height, width, 3)` and returns values 0..255 of the same shape and any type. `severity` is
+    `mild`, `middle` or `strong`. All random numbers come from `random`, a `numpy.random.Generator`,
+    so that a seed always gives the same images. `pupila.shift.alter` calls it.
     """
 
     kind: ClassVar[str] = "shift"

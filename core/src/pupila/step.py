@@ -1,4 +1,4 @@
-"""What a technique or exporter is given, what it returns, and who helps it."""
+"""What a technique or exporter receives and returns, and the workers it may use."""
 
 from __future__ import annotations
 
@@ -21,65 +21,64 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class SubTaskFailed(Exception):
-    """The process of a part crashed twice, or took every machine along; the message says how."""
+    """A sub-task's process crashed twice, or every machine that ran it was lost."""
 
 
 class WorkerPool(Protocol):
-    """Other machines, which do parts of a step; each part in a process of its own."""
+    """Other machines, which run sub-tasks of a step, each in its own process."""
 
     def call(
         self, name: str, target: Callable[..., dict[str, Any]], arguments: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return what `target(progress=…, **arguments)` returns on a machine that is free.
+        """Return what `target(progress=…, **arguments)` returns on a free machine.
 
-        That machine sees the same files. `target` is a function of a module; arguments and answer
-        are JSON values. Threads may call side by side. A machine that is lost costs this part
-        alone, which another one begins anew: what it had written is there. Two tries of one `name`,
-        which is part of a file's name, never run at once.
+        That machine sees the same files. `target` is a module-level function; arguments and result
+        are JSON values. Several threads may call at once. If a machine is lost, another one starts
+        this sub-task again and finds the files written so far. `name` becomes part of a file name;
+        two attempts with one `name` never run at the same time.
 
         Raises:
-            PupilaError: the function raised one, or no machine can do it.
-            SubTaskFailed: its process crashed twice, on two machines where there are two, or each
-                machine that did it was lost.
-            Exception: of any other kind, when all machines were lost: let it pass, and the step is
-                tried again.
+            PupilaError: the function raised one, or no machine can run it.
+            SubTaskFailed: its process crashed twice (on two machines if there are two), or every
+                machine that ran it was lost.
+            Exception: any other, when all machines were lost. Do not catch it: the step is retried.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Step(Generic[ConfigT]):
-    """All that a technique or exporter is given."""
+    """Everything that a technique or exporter receives."""
 
     config: ConfigT
     inputs: tuple[Artifact, ...]
     output: Path
-    """An empty folder: write the model's files here, and nothing else."""
+    """An empty folder: write the model's files here and nothing else."""
     scratch: Path
-    """A folder that outlives a crash: checkpoints go here, and a retry finds them."""
+    """A folder that survives a crash: put checkpoints here, and a retry finds them."""
     seed: int
     dataset: Dataset | None
     """Training and validation images; None where the plugin declares `needs_data=False`.
 
-    The test images are kept for judgement alone.
+    The test images are only for evaluation.
     """
     predictions: Predictions
-    """Predictions of any artifact on any images, computed once and kept."""
+    """Predictions of any artifact on any images, computed once and cached."""
     progress: Progress
     unproven: bool = False
-    """Whether its teachers need not be above chance: the recipe says so of one behind it."""
+    """Whether its teachers may be no better than chance: the recipe allows it for one of them."""
     worker_pool: WorkerPool | None = None
-    """Machines for parts of it, where its plugin `uses_workers` and the run has some."""
+    """Machines for sub-tasks, where its plugin `uses_workers` and the run has some."""
     input_metrics: tuple[Metrics | None, ...] = ()
-    """Of each input on the test images, where its plugin `shows_metrics`; None of one that was not
-    judged, as it tells other classes apart, was never trained, or failed."""
+    """Metrics of each input on the test images, where its plugin `shows_metrics`; None for an input
+    that was not evaluated: it has other classes than the data, was never trained, or failed."""
 
     @property
     def images(self) -> Dataset:
-        """The dataset of a plugin that needs one.
+        """The dataset, for a plugin that needs one.
 
         Raises:
-            PupilaError: there is none.
+            PupilaError: there is no dataset.
         """
         if self.dataset is None:
             raise PupilaError(
@@ -102,7 +101,7 @@ _KEPT = ("input", "output", "parameters", "macs", "sparsity", "untrained")
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What a technique or exporter returns: a description of the files it wrote."""
+    """Describes the files that a technique or exporter wrote; it returns this."""
 
     format: str
     input: InputSpec
@@ -112,16 +111,19 @@ class StepResult:
     sparsity: float | None = None
     """Fraction of the weights that pruning set to 0; None where it did not."""
     untrained: bool = False
-    """Whether the weights are random: size and speed are measured, answers are not judged."""
+    """Whether the weights are random: size and speed are measured, answers are not evaluated."""
     shipped: str | None = None
-    """Name of the one file that a device gets, where others only help to build."""
+    """Name of the one file that goes to a device, where the others are only needed to build it."""
     threshold: Threshold | None = None
-    """Operating threshold; it is of these very files, so another form of a model has none."""
+    """Operating threshold of exactly these files: another format of the model has its own."""
     measured: Measured = field(default_factory=Measured)
-    """What was measured in the making: models of `pupila.measured`, and other figures as JSON."""
+    """What the step measured: models of `pupila.measured`, and other values as JSON."""
 
     @classmethod
     def like(cls, model: Artifact, *, format: str, **changes: Any) -> StepResult:
-        """Describe another form of `model`: same contracts and cost unless `changes` says so."""
+        """Describe `model` in another format: input, output and cost are its own.
+
+        `changes` replaces fields, or adds others.
+        """
         kept = {name: getattr(model.record, name) for name in _KEPT}
         return cls(format=format, **(kept | changes))

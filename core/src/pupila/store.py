@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pupila.artifact import RECORD_NAME, RESERVED_NAMES, TIMINGS_NAME, Artifact, Origin, Record
 from pupila.damage import put_aside, read_json
 from pupila.digest import digest_file, digest_json
+from pupila.disk import sync
 from pupila.errors import PupilaError
 from pupila.measured import Timings
 from pupila.paths import read_plain
@@ -115,13 +116,13 @@ class Store:
         if not target.exists():
             self._objects.mkdir(parents=True, exist_ok=True)
             self._share(folder)
-            _sync(folder)
+            _sync_tree(folder)
             try:
                 folder.rename(target)
             except OSError:  # another process stored the very same artifact first
                 if not target.exists():
                     raise
-            _sync_one(self._objects)
+            sync(self._objects)
         elif (folder / TIMINGS_NAME).is_file() and not (target / TIMINGS_NAME).exists():
             (folder / TIMINGS_NAME).rename(target / TIMINGS_NAME)  # those from before were damaged
         return target
@@ -330,15 +331,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _sync(folder: Path) -> None:
-    """Put a folder with all that is below it on disk."""
+def _sync_tree(folder: Path) -> None:
+    """Make sure that a folder and everything in it survives a power cut."""
     for path in [*folder.rglob("*"), folder]:
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)

@@ -6,8 +6,6 @@ names one of them, and is replaced atomically.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -20,7 +18,9 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import TRAINING_IMAGES_NAME
+from pupila.disk import sync
 from pupila.errors import PupilaError, join_names, nearest
+from pupila.names import name_fault
 from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
@@ -168,11 +168,8 @@ def checked_name(name: str) -> str:
     Raises:
         PupilaError: it cannot be one.
     """
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise PupilaError(
-            f"{name!r} cannot be a teacher's name: it must be at most 64 letters, digits, '.', '_' "
-            "and '-', the first a letter or digit."
-        )
+    if fault := name_fault(name):
+        raise PupilaError(f"{name!r} cannot be a teacher's name: it {fault}.")
     return name
 
 
@@ -180,11 +177,7 @@ def _keep(path: Path) -> None:
     """Put a file or folder on disk; a file may not be written to any more."""
     if path.is_file():
         path.chmod(0o444)
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path)
 
 
 def _remove(folder: Path) -> None:

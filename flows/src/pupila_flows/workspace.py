@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from pupila.digest import short_digest
 from pupila.disk import check_room, explain_disk_errors
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
@@ -169,7 +170,7 @@ class Workspace:
         folder = self.root / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.()#-]+", "-", title, flags=re.ASCII)[:_TITLE_CHARACTERS]
-        return folder / f"{name}-{key[:12]}.log"
+        return folder / f"{name}-{short_digest(key)}.log"
 
     def configure_prefect(self) -> None:
         """Set Prefect up for this workspace, before it is first imported.

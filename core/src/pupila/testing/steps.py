@@ -40,7 +40,7 @@ def step_for(
     progress: Progress = ignore_progress,
     unproven: bool = False,
     worker_pool: WorkerPool | None = None,
-    figures: tuple[Metrics | None, ...] = (),
+    input_metrics: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
     """Return what an implementation is called with.
 
@@ -62,7 +62,7 @@ def step_for(
         progress=progress,
         unproven=unproven,
         worker_pool=worker_pool,
-        figures=figures,
+        input_metrics=input_metrics,
     )
 
 
@@ -141,7 +141,7 @@ def run_step(
             predictions=predictions,
             seed=seed,
             progress=listen,
-            figures=_figures(plugin, inputs, dataset, folder),
+            input_metrics=_input_metrics(plugin, inputs, dataset, folder),
         )
         with chdir(current):
             product: StepResult = plugin.load()(step)
@@ -150,10 +150,10 @@ def run_step(
     return Ran(artifact, product, tuple(told), tuple(strays))
 
 
-def _figures(
+def _input_metrics(
     plugin: StepPlugin, inputs: Sequence[Artifact], dataset: Dataset | None, folder: Path
 ) -> tuple[Metrics | None, ...]:
-    """Return the figures of the inputs as a run would; the first class counts as positive."""
+    """Return the metrics of the inputs as a run would; the first class counts as positive."""
     if dataset is None or not (isinstance(plugin, Exporter) and plugin.shows_metrics):
         return ()
     predictions = Predictions(folder / "predictions")

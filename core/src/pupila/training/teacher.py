@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pupila.artifact import Artifact
 from pupila.chance import ChanceCheck, check_chance
 from pupila.dataset import Dataset
+from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.intervals import share
@@ -24,8 +25,6 @@ from pupila.measured import (
 from pupila.metrics import check_answers
 from pupila.roc import auc
 from pupila.step import Step
-
-_SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def name_of(step: Step[Any], number: int) -> str:
     called = "The teacher" if total == 1 else f"Teacher {number + 1} of {total} in `from`"
     parameters = teacher.record.parameters
     size = f"{parameters:,} parameters, " if parameters else ""
-    return f"{called} ({teacher.format}, {size}artifact {teacher.digest[:_SHOWN_DIGITS]})"
+    return f"{called} ({teacher.format}, {size}artifact {short_digest(teacher.digest)})"
 
 
 def _views(step: Step[Any], number: int, images: Dataset) -> NDArray[np.float32]:
@@ -150,7 +149,7 @@ def _views(step: Step[Any], number: int, images: Dataset) -> NDArray[np.float32]
 
 def _quality(teacher: Artifact, standing: Standing) -> TeacherQuality:
     return TeacherQuality(
-        digest=teacher.digest[:_SHOWN_DIGITS],
+        digest=short_digest(teacher.digest),
         validation_accuracy=Interval.of(standing.accuracy),
         validation_auc=Interval.of(standing.auc) if standing.auc else None,
     )

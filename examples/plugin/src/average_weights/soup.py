@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from average_weights import AverageWeights
 from pupila import Artifact, Dataset, PupilaError, Step, StepResult, keras_files
+from pupila.digest import short_digest
 from pupila.measured import Measured
 
 Weights = list[NDArray[np.float32]]
@@ -99,8 +100,9 @@ def _refuse_other_contract(first: Artifact, other: Artifact) -> None:
         ours, theirs = getattr(first.record, part), getattr(other.record, part)
         if ours != theirs:
             raise PupilaError(
-                f"average-weights cannot mix models of different {part}: {first.digest[:12]} has "
-                f"{ours!r}, {other.digest[:12]} has {theirs!r}. Give it fine-tunings of one model."
+                f"average-weights cannot mix models of different {part}: "
+                f"{short_digest(first.digest)} has {ours!r}, {short_digest(other.digest)} has "
+                f"{theirs!r}. Give it fine-tunings of one model."
             )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
@@ -264,7 +265,7 @@ def _event_row(event: Event) -> dict[str, str]:
         "when": event.at,
         "by": event.by,
         "reason": event.reason,
-        "manifest": event.manifest[:12],
+        "manifest": short_digest(event.manifest),
     }
 
 

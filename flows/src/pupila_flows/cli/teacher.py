@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pupila.digest import short_digest
 from pupila.errors import PupilaError
 from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
@@ -135,7 +136,7 @@ def _written(row: dict[str, object]) -> dict[str, str]:
         "name": str(row["name"]),
         "version": f"{row['version']}{' (current)' if row['current'] else ''}",
         "source": str(row["source"]),
-        "sha256": str(row["sha256"])[:12],
+        "sha256": short_digest(str(row["sha256"])),
         "added": str(row["added"]),
         "classes": ", ".join(map(str, row["classes"])),  # pyright: ignore[reportArgumentType]
         "output": str(row["output"]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from pupila.names import lower_case_name_fault
 from pupila_flows.recipe.section import Section
 
 NO_GATE = (
@@ -16,8 +16,8 @@ NO_GATE = (
 
 
 def _published_name(text: str) -> str:
-    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
-        raise ValueError("must be at most 64 lower-case letters, digits and dashes, no dash first")
+    if fault := lower_case_name_fault(text):
+        raise ValueError(fault)
     return text
 
 

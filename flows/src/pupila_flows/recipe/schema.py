@@ -5,7 +5,6 @@ The sentences of the fields are the reference in the docs and the form in the Pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY
+from pupila.names import lower_case_name_fault, name_fault
 from pupila.spec import OutputKind, OutputSpec
 from pupila.threads import DEFAULT_THREADS
 from pupila_flows.recipe.expectations import Bounds
@@ -32,16 +32,14 @@ from pupila_flows.recipe.shift import ShiftSection
 
 
 def _recipe_name(text: str) -> str:
-    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", text):
-        raise ValueError("must be at most 64 lower-case letters, digits and dashes, no dash first")
+    if fault := lower_case_name_fault(text):
+        raise ValueError(fault)
     return text
 
 
 def _node_name(text: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError(
-            "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
-        )
+    if fault := name_fault(text):
+        raise ValueError(fault)
     return text
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import PurePath
 
+from pupila.digest import short_digest
 from pupila.evaluation import Cost, Estimate, Evaluation, Metrics
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
@@ -26,7 +27,7 @@ _SMALL_DATA = (
 )
 _POINT = ("sensitivity", "specificity", "at threshold")
 """Columns of a table that stand together: neither of the first two says anything alone."""
-_DIGITS = 12
+
 """Of a digest, where it only helps to tell one artifact from another."""
 
 
@@ -133,7 +134,7 @@ def _models(entries: Sequence[Entry]) -> list[str]:
                 formatting.size(cost.gzip_bytes if cost else None),
                 formatting.count(record.parameters if record else None),
                 _latency(entry),
-                code(f"{(entry.artifact or '')[:_DIGITS]}…"),
+                code(f"{short_digest(entry.artifact or '')}…"),
             ]
         )
     head = ["model", "made by", "format", "size", "gzipped", "weights", "latency", "digest"]
@@ -311,7 +312,7 @@ def _teachers(chain: Mapping[str, Link]) -> list[str]:
             code(link.entry),
             code(link.uses),
             code(link.record.origin.source or "an artifact of another run"),
-            code(f"{digest[:_DIGITS]}…"),
+            code(f"{short_digest(digest)}…"),
         ]
         for digest, link in chain.items()
         if link.kind == "teacher"

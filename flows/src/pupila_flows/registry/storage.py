@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from uuid import uuid4
 
+from pupila.disk import sync
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.registry.addresses import (
@@ -214,7 +215,7 @@ class LocalStorage(Storage):
                 return False
             finally:
                 unfinished.unlink(missing_ok=True)
-            _sync(path.parent)
+            sync(path.parent)
         return True
 
     def replace(self, name: str, content: bytes) -> None:
@@ -269,10 +270,10 @@ class LocalStorage(Storage):
         with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
             for path in [*draft.rglob("*"), draft]:
-                _sync(path)
+                sync(path)
             draft.rename(target)
             for above in target.parents[: len(Path(folder).parts)]:
-                _sync(above)
+                sync(above)
 
 
 class RemoteStorage(Storage):
@@ -366,14 +367,6 @@ def _kind(mode: int) -> str | None:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     return kinds.get(stat.S_IFMT(mode), "a device")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sweep(drafts: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, OutputSpec, Progress, Step, StepResult
-from pupila.digest import digest_json
+from pupila.digest import digest_json, short_digest
 from pupila.keras_files import import_keras, macs, parameters, save
 from pupila.measured import Measured, TrainingSummary, history_of
 from pupila.training.altered import altered_for
@@ -105,7 +105,7 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> TrainingHistory:
         progress = partial(_later, step.progress, before, config.epochs)
         taught = (model, images, judged, altered)
         if isinstance(config.student, Beginning):
-            taught = behind_front(*taught, step.scratch / f"features-{key[:12]}")
+            taught = behind_front(*taught, step.scratch / f"features-{short_digest(key)}")
         trainee, learned, validated, choosing = taught
         course = (schedule, step.seed, checkpoint, progress, choosing)
         return fit(trainee, lesson.loss, learned, validated, *course)

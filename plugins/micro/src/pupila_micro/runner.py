@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Artifact, Progress, PupilaError
+from pupila.digest import short_digest
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import MicrocontrollerMemory
 from pupila.memory import peak_memory_bytes
@@ -30,8 +31,9 @@ def open_artifact(artifact: Artifact, threads: int) -> MicroModel:
     model, memory = artifact.file(".tflite"), artifact.record.measured.read(MicrocontrollerMemory)
     if memory is None:
         raise PupilaError(
-            f"The artifact {artifact.digest[:12]} does not say what arena it needs: make it again "
-            f"with export-tflite-micro, or note a `MicrocontrollerMemory` in what makes it."
+            f"The artifact {short_digest(artifact.digest)} does not say what arena it needs: make "
+            f"it again with export-tflite-micro, or note a `MicrocontrollerMemory` in what makes "
+            f"it."
         )
     check_arena(model, memory.arena_bytes)
     return MicroModel(model, memory.arena_bytes)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import Dataset, InputSpec, PupilaError, Step
+from pupila.digest import short_digest
 from pupila.training.batches import Images
 from pupila.views import Augmentation
 from pupila_oneclass.config import OneClass
@@ -93,4 +94,4 @@ def _checked(features: NDArray[np.float32], step: Step[OneClass]) -> NDArray[np.
 def _source(step: Step[OneClass]) -> str:
     if not step.inputs:
         return f"student {step.config.student!r}"
-    return f"teacher (artifact {step.inputs[0].digest[:12]})"
+    return f"teacher (artifact {short_digest(step.inputs[0].digest)})"

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pupila import PupilaError, Step
+from pupila.digest import short_digest
 from pupila.keras_files import parameters
 from pupila.measured import Measured
 from pupila_prune.channels import Channels
@@ -83,8 +84,8 @@ class Filters:
     def _nothing_to_cut(self) -> PupilaError:
         kept = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"
         return PupilaError(
-            f"Nothing can be cut from the model {self._step.inputs[0].digest[:12]}: it has "
-            f"{self._uncut.count} groups of channels, `min_fraction_kept` keeps "
+            f"Nothing can be cut from the model {short_digest(self._step.inputs[0].digest)}: it "
+            f"has {self._uncut.count} groups of channels, `min_fraction_kept` keeps "
             f"{self._config.min_fraction_kept!r} of each layer's filters, and layers that are not "
             f"understood are: {kept}. Lower `min_fraction_kept`, or make a "
             f"small model with `distill`."
