@@ -1,4 +1,4 @@
-"""A small clinic: pictures of two colours, teachers on a shelf, a station that runs a recipe."""
+"""A small clinic: pictures of two colours, a teacher store, a station that runs a recipe."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ data:
   path: images
   positive: red
 teachers:
-  left: {path: "shelf:left"}
-  right: {path: "shelf:right"}
+  left: {path: "teacher:left"}
+  right: {path: "teacher:right"}
 steps:
   left-pupil: &pupil
     use: distill
@@ -203,7 +203,7 @@ def free_port() -> int:
 
 @contextmanager
 def opened(folder: Path) -> Generator[Clinic]:
-    """Put two teachers on the shelf, and keep a station up."""
+    """Add two teachers to the store, and keep a station up."""
     place = Workspace.at(folder / ".pupila")
     for name, file in (("left", "first"), ("right", "right")):
         pupila(folder, "teacher", "add", f"{file}.keras", "--name", name, *CLASSES)

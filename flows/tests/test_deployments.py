@@ -23,7 +23,7 @@ import yaml
 from pupila import PupilaError
 from pupila.testing import draw_images, keras_model
 from pupila_flows.run import flow
-from pupila_flows.run.add_teacher import shelve
+from pupila_flows.run.add_teacher import add_teacher
 from pupila_flows.station.address import (
     SECRET,
     Address,
@@ -40,11 +40,11 @@ from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import RETRAINED, tell_retrained
 from pupila_flows.station.station import Station, running
 from pupila_flows.station.supervisor import Kept, end_all
-from pupila_flows.teachers import ShelvedTeacher, TeacherRecord
+from pupila_flows.teachers import StoredTeacher, TeacherRecord
 from pupila_flows.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-SHELVED = """\
+BY_NAME = """\
 name: {name}
 data: {{path: images}}
 teachers:
@@ -69,14 +69,14 @@ def place(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Callable[..., Path]:
-    """Write a recipe, whose teacher is a file unless it comes from the shelf."""
+    """Write a recipe, whose teacher is a file unless it comes from the teacher store."""
     draw_images(tmp_path / "images", images=8)
     (tmp_path / "model.keras").write_bytes(b"PK")
 
     def write(name: str, teacher: str = "model.keras", more: str = "") -> Path:
         classes = "classes: [square, triangle]"
         file = tmp_path / f"{name}.yaml"
-        file.write_text(SHELVED.format(name=name, teacher=teacher, classes=classes) + more)
+        file.write_text(BY_NAME.format(name=name, teacher=teacher, classes=classes) + more)
         return file
 
     return write
@@ -159,7 +159,7 @@ def test_a_server_that_does_not_answer_is_named_and_the_teacher_kept(
     )
     api = Api(f"http://127.0.0.1:{_free_port()}/api")
     with pytest.raises(PupilaError, match="was not told of teacher 'big'"):
-        tell_retrained(api, ShelvedTeacher("big", 1, keras, record))
+        tell_retrained(api, StoredTeacher("big", 1, keras, record))
 
 
 def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Callable[..., Path]):
@@ -311,12 +311,12 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
 ):
     for seed in (1, 2):
         keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
-    shelve(place, "big", tmp_path / "1.keras", ("square", "triangle"))
+    add_teacher(place, "big", tmp_path / "1.keras", ("square", "triangle"))
     secret = tmp_path / "secret"
     secret.write_text("pupila:word")
     secret.chmod(0o600)
     address = checked_address(place.root, "127.0.0.1", _free_port(), secret)
-    specs = deployments_of([recipe("small", "shelf:big")], place.root, Night())
+    specs = deployments_of([recipe("small", "teacher:big")], place.root, Night())
     with running(place, address, specs) as station:
         assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
         with pytest.raises(PupilaError, match="up already"), running(place, address, specs):

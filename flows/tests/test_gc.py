@@ -29,12 +29,12 @@ from pupila_flows.garbage.prefect_runs import count_older
 from pupila_flows.garbage.size import bytes_of
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.publishing import publish
-from pupila_flows.teachers import Shelf, TeacherRecord
+from pupila_flows.teachers import TeacherRecord, TeacherStore
 from pupila_flows.workspace import Workspace
 
 DAY = 24 * 3600.0
 LONG_AGO = time.time() - 60 * DAY
-WEIGHTS = {name: name.encode() * 40_000 for name in ("published", "old", "last", "shelved", "new")}
+WEIGHTS = {name: name.encode() * 40_000 for name in ("published", "old", "last", "teacher", "new")}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def made(tmp_path: Path) -> Made:
     publish(registry, release(tmp_path, WEIGHTS["published"]))
     runs = {name: _run(tmp_path, name, place) for name in ("published", "old", "last", "new")}
     digests = {name: read_run(run).entries[-1].artifact or "" for name, run in runs.items()}
-    digests["shelved"] = _shelved(place, tmp_path, place.store.open(digests["new"]).record)
+    digests["teacher"] = _add_teacher(place, tmp_path, place.store.open(digests["new"]).record)
     for name in ("scratch/cut-off/state", "logs/step.log", "locks/a.lock", "cache/pixels/a.npy"):
         write_atomically(place.root / name, bytes(9_000))
     write_atomically(place.data_docs("b" * 64) / "index.html", b"<!doctype html>")
@@ -97,11 +97,11 @@ def _run(folder: Path, name: str, place: Workspace) -> Path:
     return run
 
 
-def _shelved(place: Workspace, folder: Path, like: Record) -> str:
-    """Put a model on the shelf, and the artifact that was read from it in the store."""
-    shelf, file = Shelf.of(place.root), folder / "teacher.keras"
-    file.write_bytes(WEIGHTS["shelved"])
-    with shelf.locked("big"), shelf.draft("big", file) as copy:
+def _add_teacher(place: Workspace, folder: Path, like: Record) -> str:
+    """Put a model in the teacher store, and the artifact that was read from it in the store."""
+    teacher_store, file = TeacherStore.of(place.root), folder / "teacher.keras"
+    file.write_bytes(WEIGHTS["teacher"])
+    with teacher_store.locked("big"), teacher_store.draft("big", file) as copy:
         record = TeacherRecord(
             source=file.name,
             sha256=digest_tree(copy),
@@ -109,10 +109,10 @@ def _shelved(place: Workspace, folder: Path, like: Record) -> str:
             output="softmax",
             classes=("a", "b"),
         )
-        shelf.make_current(shelf.seal("big", copy, record))
+        teacher_store.make_current(teacher_store.seal("big", copy, record))
     origin = like.origin.model_copy(update={"source": record.sha256})
     with place.store.draft() as draft:
-        (draft / "model.tflite").write_bytes(WEIGHTS["shelved"])
+        (draft / "model.tflite").write_bytes(WEIGHTS["teacher"])
         fields = {"format": like.format, "input": like.input, "output": like.output}
         return place.store.add(draft, **fields, origin=origin).digest
 
@@ -124,10 +124,10 @@ def _link_report(run: Path, drawn: Path) -> Path:
     return run / "report.html"
 
 
-def test_what_is_published_shelved_last_or_recent_stays_and_the_rest_goes(made: Made):
+def test_what_is_published_a_teacher_last_or_recent_stays_and_the_rest_goes(made: Made):
     before = bytes_of(made.place.root)
     done = collect(made.place, 30 * DAY, dry_run=False)
-    assert made.artifacts == {"published", "shelved", "new"}
+    assert made.artifacts == {"published", "teacher", "new"}
     assert {name for name, run in made.runs.items() if run.exists()} == {"new"}
     freed = {each.kind: each.count for each in done.freed}
     assert freed["artifacts"] == 4  # two folders, and the shared files that only they had
@@ -217,12 +217,12 @@ def test_killed_amid_it_leaves_what_is_kept_whole_and_the_next_one_ends_it(
 ):
     command = [sys.executable, "-c", KILLED, str(made.place.root), str(removals)]
     assert subprocess.run(command).returncode == 9
-    assert {"published", "shelved", "new"} <= made.artifacts
+    assert {"published", "teacher", "new"} <= made.artifacts
     store = Store(made.place.root / "store")
     assert all(store.open(each.name) for each in store.artifacts())
     assert made.runs["new"].is_dir()
     collect(made.place, 30 * DAY, dry_run=False)
-    assert made.artifacts == {"published", "shelved", "new"}
+    assert made.artifacts == {"published", "teacher", "new"}
     assert not list(store.root.glob("incoming/*"))
 
 

@@ -115,6 +115,13 @@ def test_an_old_field_of_a_recipe_is_told_its_new_name(
     assert _said(recipe) == [told]
 
 
+def test_the_old_prefix_of_a_teacher_by_name_is_told_its_new_name(recipe: Path):
+    told = "teachers.big.path is 'shelf:big': the prefix shelf: is called teacher: now."
+    assert any(told in each for each in _said(recipe, "teachers.big.path=shelf:big"))
+    recipe.write_text(RECIPE.replace("big.keras", "'shelf:big'"))
+    assert _said(recipe) == [told]
+
+
 def test_what_is_called_otherwise_now_is_a_name_that_exists():
     for model in _models():
         fields = {field.alias or name for name, field in model.model_fields.items()}

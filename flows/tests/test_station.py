@@ -32,7 +32,7 @@ from pupila_flows.station.environment import environment
 from pupila_flows.station.monitor import Watch
 from pupila_flows.station.register import register
 from pupila_flows.station.station import running
-from pupila_flows.teachers import ShelvedTeacher, TeacherRecord
+from pupila_flows.teachers import StoredTeacher, TeacherRecord
 from pupila_flows.workspace import Workspace
 
 Answer = tuple[int, bytes]
@@ -342,7 +342,7 @@ def test_a_deployment_that_hangs_is_told_and_not_shown_as_a_defect(
         station._register([], None, dict(os.environ))  # pyright: ignore[reportPrivateUsage]
 
 
-def test_a_teacher_is_on_the_shelf_though_the_station_cannot_be_asked(
+def test_a_teacher_is_in_the_teacher_store_though_the_station_cannot_be_asked(
     place: Workspace,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -355,10 +355,10 @@ def test_a_teacher_is_on_the_shelf_though_the_station_cannot_be_asked(
     record = TeacherRecord(
         source="m.keras", sha256="0" * 64, added="", output="softmax", classes=("a", "b")
     )
-    shelved = ShelvedTeacher("big", 1, tmp_path / "m.keras", record)
-    assert not teacher._tell(place.root, shelved)  # pyright: ignore[reportPrivateUsage]
+    stored = StoredTeacher("big", 1, tmp_path / "m.keras", record)
+    assert not teacher._tell(place.root, stored)  # pyright: ignore[reportPrivateUsage]
     told = capsys.readouterr().err
-    assert "gone' cannot be read" in told and "The teacher is on the shelf; start the" in told
+    assert "gone' cannot be read" in told and "The teacher is in the store; start the" in told
 
 
 def _free_port() -> int:

@@ -15,17 +15,17 @@ from pupila.testing import draw_images, keras_artifact, keras_model
 from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.source import RecipeError
-from pupila_flows.run.add_teacher import shelve
-from pupila_flows.teachers import Shelf
+from pupila_flows.run.add_teacher import add_teacher
+from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[[str], Artifact]
 
 RECIPE = """\
-name: shelved
+name: stored
 data: {path: images}
 teachers:
-  teacher: {path: "shelf:big"}
+  teacher: {path: "teacher:big"}
 steps:
   lite: {use: export-tflite, from: teacher}
 """
@@ -64,45 +64,45 @@ def _run(place: Workspace, *arguments: str) -> Result:
 def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
     place: Workspace, recipe: Path, stored: Stored
 ):
-    shelf = Shelf.of(place.root)
+    teacher_store = TeacherStore.of(place.root)
     for version, weights in enumerate(["first", "second"], start=1):
         artifact = stored(weights)
-        shelved = shelve(place, "big", artifact.path)
-        assert shelved.changed
-        assert (shelved.teacher.version, shelf.current("big")) == (version, shelved.teacher)
-        (teacher,) = read_plan(recipe, shelf=shelf).teachers
+        added = add_teacher(place, "big", artifact.path)
+        assert added.changed
+        assert (added.teacher.version, teacher_store.current("big")) == (version, added.teacher)
+        (teacher,) = read_plan(recipe, teacher_store=teacher_store).teachers
         added = (teacher.path / "model.keras").read_bytes()
         assert added == artifact.file(".keras").read_bytes()
         assert teacher.contract.classes == ("square", "triangle")
-    assert [each.version for each in shelf.versions("big")] == [1, 2]
+    assert [each.version for each in teacher_store.versions("big")] == [1, 2]
 
 
 def test_the_same_bytes_change_nothing_and_older_ones_come_back(place: Workspace, stored: Stored):
     first, second = stored("first").path, stored("second").path
-    shelve(place, "big", first)
-    again = shelve(place, "big", first)
+    add_teacher(place, "big", first)
+    again = add_teacher(place, "big", first)
     assert (again.changed, again.teacher.version) == (False, 1)
-    shelve(place, "big", second)
-    back = shelve(place, "big", first)
+    add_teacher(place, "big", second)
+    back = add_teacher(place, "big", first)
     assert (back.changed, back.teacher.version) == (True, 1)
-    assert [each.version for each in Shelf.of(place.root).versions("big")] == [1, 2]
+    assert [each.version for each in TeacherStore.of(place.root).versions("big")] == [1, 2]
 
 
 def test_what_no_loader_reads_never_becomes_current(
     place: Workspace, tmp_path: Path, stored: Stored
 ):
-    good = shelve(place, "big", stored("first").path).teacher
+    good = add_teacher(place, "big", stored("first").path).teacher
     (tmp_path / "notes.keras").write_text("no model")
     with pytest.raises(PupilaError, match="no whole zip archive") as refused:
-        shelve(place, "big", tmp_path / "notes.keras", ("a", "b"))
+        add_teacher(place, "big", tmp_path / "notes.keras", ("a", "b"))
     assert str(tmp_path / "notes.keras") in str(refused.value)
     altered = stored("second").path
     (altered / "model.keras").write_text("altered")
     with pytest.raises(PupilaError, match="altered"):
-        shelve(place, "big", altered)
-    shelf = Shelf.of(place.root)
-    assert shelf.current("big") == good
-    assert [each.name for each in (shelf.root / "big").iterdir() if each.is_dir()] == ["1"]
+        add_teacher(place, "big", altered)
+    teacher_store = TeacherStore.of(place.root)
+    assert teacher_store.current("big") == good
+    assert [each.name for each in (teacher_store.root / "big").iterdir() if each.is_dir()] == ["1"]
 
 
 @pytest.mark.long
@@ -112,58 +112,58 @@ def test_a_model_file_is_read_by_its_loader_and_keeps_the_classes_it_had(
     for seed in (1, 2):
         keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
     with pytest.raises(PupilaError, match="--classes"):
-        shelve(place, "big", tmp_path / "1.keras")
-    shelve(place, "big", tmp_path / "1.keras", ("b", "a"))
-    later = shelve(place, "big", tmp_path / "2.keras").teacher
+        add_teacher(place, "big", tmp_path / "1.keras")
+    add_teacher(place, "big", tmp_path / "1.keras", ("b", "a"))
+    later = add_teacher(place, "big", tmp_path / "2.keras").teacher
     assert later.record.classes == ("b", "a")
     assert later.path.read_bytes() == (tmp_path / "2.keras").read_bytes()
     assert not later.path.stat().st_mode & 0o222, "it may be written to"
     imported = [place.store.open(each.name) for each in (place.root / "store/objects").iterdir()]
     assert {each.record.origin.source for each in imported} == {
-        each.record.sha256 for each in Shelf.of(place.root).versions("big")
+        each.record.sha256 for each in TeacherStore.of(place.root).versions("big")
     }
 
 
 def test_a_draft_that_a_killed_process_left_is_removed(place: Workspace, stored: Stored):
-    left = Shelf.of(place.root).root / "big" / ".incoming-1"
+    left = TeacherStore.of(place.root).root / "big" / ".incoming-1"
     left.mkdir(parents=True)
-    assert shelve(place, "big", stored("first").path).teacher.version == 1
+    assert add_teacher(place, "big", stored("first").path).teacher.version == 1
     assert not left.exists()
 
 
 def test_a_version_that_was_sealed_before_a_kill_is_used_by_the_next_try(
     place: Workspace, stored: Stored
 ):
-    shelved = shelve(place, "big", stored("first").path).teacher
-    (shelved.path.parents[2] / "current").unlink()
-    assert Shelf.of(place.root).names() == []
-    again = shelve(place, "big", stored("first").path)
-    assert (again.changed, again.teacher) == (True, shelved)
+    added = add_teacher(place, "big", stored("first").path).teacher
+    (added.path.parents[2] / "current").unlink()
+    assert TeacherStore.of(place.root).names() == []
+    again = add_teacher(place, "big", stored("first").path)
+    assert (again.changed, again.teacher) == (True, added)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("shelf:big", "shelf:bgi", "No teacher 'bgi' on the shelf"),
-        ("shelf:big", "shelf:bgi", "Did you mean 'big'?"),
-        ("shelf:big", "shelf:../big", "cannot be a teacher's name"),
-        ('big"', 'big", classes: [a, b]', "is not what the shelf's record says"),
-        ('big"', 'big", output: sigmoid', "is not what the shelf's record says"),
+        ("teacher:big", "teacher:bgi", "No teacher 'bgi' in the store"),
+        ("teacher:big", "teacher:bgi", "Did you mean 'big'?"),
+        ("teacher:big", "teacher:../big", "cannot be a teacher's name"),
+        ('big"', 'big", classes: [a, b]', "is not what the teacher store's record says"),
+        ('big"', 'big", output: sigmoid', "is not what the teacher store's record says"),
     ],
 )
-def test_a_recipe_that_does_not_fit_the_shelf_is_refused(
+def test_a_recipe_that_does_not_fit_the_teacher_store_is_refused(
     place: Workspace, recipe: Path, tmp_path: Path, old: str, new: str, said: str
 ):
     (tmp_path / "big.keras").write_bytes(b"PK")
-    shelf = Shelf.of(place.root)
-    _put_unread(shelf, tmp_path / "big.keras")
+    teacher_store = TeacherStore.of(place.root)
+    _put_unread(teacher_store, tmp_path / "big.keras")
     recipe.write_text(RECIPE.replace(old, new))
     with pytest.raises(RecipeError, match=said):
-        read_plan(recipe, shelf=shelf)
+        read_plan(recipe, teacher_store=teacher_store)
 
 
-def _put_unread(shelf: Shelf, source: Path) -> None:
-    """Put a file on the shelf that nobody has read."""
+def _put_unread(teacher_store: TeacherStore, source: Path) -> None:
+    """Put a file in the teacher store that nobody has read."""
     from pupila_flows.teachers import TeacherRecord
 
     record = TeacherRecord(
@@ -173,12 +173,12 @@ def _put_unread(shelf: Shelf, source: Path) -> None:
         output="softmax",
         classes=("square", "triangle"),
     )
-    with shelf.locked("big"), shelf.draft("big", source) as copy:
-        shelf.make_current(shelf.seal("big", copy, record))
+    with teacher_store.locked("big"), teacher_store.draft("big", source) as copy:
+        teacher_store.make_current(teacher_store.seal("big", copy, record))
 
 
-def test_a_recipe_without_a_workspace_has_no_shelf(recipe: Path):
-    with pytest.raises(RecipeError, match="lies on the shelf of a workspace"):
+def test_a_recipe_without_a_workspace_has_no_teacher_store(recipe: Path):
+    with pytest.raises(RecipeError, match="lies in the teacher store of a workspace"):
         read_plan(recipe)
 
 
@@ -199,4 +199,4 @@ def test_the_commands_say_what_changed_and_that_nobody_was_told(
 @pytest.mark.parametrize("name", ["", "../big", "a b", "-x"])
 def test_a_name_that_could_lead_elsewhere_is_refused(place: Workspace, stored: Stored, name: str):
     with pytest.raises(PupilaError, match="cannot be a teacher's name"):
-        shelve(place, name, stored("first").path)
+        add_teacher(place, name, stored("first").path)

@@ -24,10 +24,10 @@ from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import expand
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection
-from pupila_flows.run.add_teacher import shelve
+from pupila_flows.run.add_teacher import add_teacher
 from pupila_flows.run.context import Run
 from pupila_flows.run.leaks import check_references
-from pupila_flows.teachers import Shelf
+from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import Workspace
 
 RECIPE = """\
@@ -166,14 +166,14 @@ def test_what_a_model_has_seen_is_written_again_where_it_was_damaged(run: Run, c
 
 def test_a_stored_teacher_is_told_what_it_was_trained_on_then_or_later(folder: Path, run: Run):
     place, classes = run.workspace, run.dataset.classes
-    first = shelve(place, "big", folder / "big.keras", classes)
+    first = add_teacher(place, "big", folder / "big.keras", classes)
     assert first.changed and first.teacher.training_images is None
-    again = shelve(place, "big", folder / "big.keras", trained_on=folder / "images")
+    again = add_teacher(place, "big", folder / "big.keras", trained_on=folder / "images")
     assert not again.changed and again.teacher.training_images
     assert TrainingImages.read(again.teacher.folder) == TrainingImages.of(run.dataset)
-    text = RECIPE.replace("{path: big.keras, classes: [square, triangle]}", "{path: 'shelf:big'}")
+    text = RECIPE.replace("{path: big.keras, classes: [square, triangle]}", "{path: 'teacher:big'}")
     (folder / "recipe.yaml").write_text(text)
-    plan = read_plan(folder / "recipe.yaml", shelf=Shelf.of(place.root))
+    plan = read_plan(folder / "recipe.yaml", teacher_store=TeacherStore.of(place.root))
     (teacher,) = plan.teachers
     assert teacher.training_images == again.teacher.training_images
     job = ImportTeacher.of(place, teacher)

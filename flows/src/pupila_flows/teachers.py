@@ -1,4 +1,4 @@
-"""The shelf: teachers by name, so that a recipe gets the latest without being edited.
+"""The teacher store: teachers by name, so that a recipe gets the latest without being edited.
 
 Every version lies in a folder of its own, `NAME/NUMBER`, and is never changed; the file `current`
 names one of them, and is replaced atomically.
@@ -24,7 +24,7 @@ from pupila.names import name_fault
 from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
-PREFIX = "shelf:"
+PREFIX = "teacher:"
 """Before the name of a teacher, where a recipe would have a path."""
 _RECORD, _CURRENT, _MODEL, _DRAFT = "teacher.json", "current", "model", ".incoming-"
 
@@ -37,7 +37,7 @@ class TeacherRecord(BaseModel):
     schema_version: Literal[1] = 1
     source: str = Field(description="Name of the file or folder that was given.")
     sha256: str = Field(description="Digest of its bytes; of a folder, of names and bytes.")
-    added: str = Field(description="When it came onto the shelf, UTC.")
+    added: str = Field(description="When it was added, UTC.")
     output: OutputKind = Field(description="softmax, logits or sigmoid.")
     classes: tuple[str, ...] = Field(description="Class of each output column.")
 
@@ -47,7 +47,7 @@ class TeacherRecord(BaseModel):
 
 
 @dataclass(frozen=True)
-class ShelvedTeacher:
+class StoredTeacher:
     """One version of a teacher."""
 
     name: str
@@ -68,22 +68,22 @@ class ShelvedTeacher:
         return file if file.is_file() else None
 
 
-class Shelf:
+class TeacherStore:
     """The teachers of a workspace, below `root`; nothing is made until one is added."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
-    def of(cls, workspace: Path) -> Shelf:
-        """Return the shelf of the workspace at a folder."""
+    def of(cls, workspace: Path) -> TeacherStore:
+        """Return the teacher store of the workspace at a folder."""
         return cls(workspace / "teachers")
 
     def names(self) -> list[str]:
         """Names of all teachers that have a current version."""
         return sorted(each.parent.name for each in self.root.glob(f"*/{_CURRENT}"))
 
-    def current(self, name: str) -> ShelvedTeacher:
+    def current(self, name: str) -> StoredTeacher:
         """Return the version that runs use now.
 
         Raises:
@@ -94,20 +94,20 @@ class Shelf:
         except FileNotFoundError:
             known = self.names()
             raise PupilaError(
-                f"No teacher {name!r} on the shelf {str(self.root)!r}.{nearest(name, known)} "
+                f"No teacher {name!r} in the store {str(self.root)!r}.{nearest(name, known)} "
                 f"There: {join_names(known) or 'none'}. `pupila teacher add FILE --name {name}` "
                 "puts it there."
             ) from None
         return self._read(name, version)
 
-    def versions(self, name: str) -> list[ShelvedTeacher]:
+    def versions(self, name: str) -> list[StoredTeacher]:
         """Return all versions of a teacher, the oldest first."""
         numbers = sorted(
             int(record.parent.name) for record in (self.root / name).glob(f"[0-9]*/{_RECORD}")
         )
         return [self._read(name, number) for number in numbers]
 
-    def _read(self, name: str, version: int) -> ShelvedTeacher:
+    def _read(self, name: str, version: int) -> StoredTeacher:
         folder = self.root / name / str(version)
         try:
             record = TeacherRecord.model_validate_json((folder / _RECORD).read_text())
@@ -115,7 +115,7 @@ class Shelf:
             raise PupilaError(
                 f"{str(folder / _RECORD)!r} was lost or altered: add teacher {name!r} again."
             ) from None
-        return ShelvedTeacher(name, version, folder / _MODEL / record.source, record)
+        return StoredTeacher(name, version, folder / _MODEL / record.source, record)
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
@@ -146,7 +146,7 @@ class Shelf:
         finally:
             _remove(folder)
 
-    def seal(self, name: str, copy: Path, record: TeacherRecord) -> ShelvedTeacher:
+    def seal(self, name: str, copy: Path, record: TeacherRecord) -> StoredTeacher:
         """Make a drafted copy the next version of a teacher, for ever; it isn't current yet."""
         folder = copy.parent.parent
         (folder / _RECORD).write_text(record.model_dump_json(indent=2))
@@ -157,7 +157,7 @@ class Shelf:
         folder.rename(self.root / name / str(version))
         return self._read(name, version)
 
-    def make_current(self, teacher: ShelvedTeacher) -> None:
+    def make_current(self, teacher: StoredTeacher) -> None:
         """Let all runs that start from now on use this version."""
         write_atomically(self.root / teacher.name / _CURRENT, f"{teacher.version}\n".encode())
 

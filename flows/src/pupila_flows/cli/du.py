@@ -16,7 +16,7 @@ from pupila_flows.workspace import Workspace
 _MB = 1_000_000
 _FOLDERS = {
     "store": ("artifacts, and the ledger of what was made", "by `pupila gc`: what is of use stays"),
-    "teachers": ("the shelf", "no"),
+    "teachers": ("the teacher store", "no"),
     "registry": ("what was published", "no"),
     "runs": ("results and reports", "old ones, by `pupila gc`"),
     "asked": ("which models the test images decided about", "never: the count would begin anew"),

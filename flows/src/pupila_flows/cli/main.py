@@ -73,11 +73,13 @@ def check(
     """Find every mistake in a recipe, without running anything."""
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.recipe.source import RecipeError
-    from pupila_flows.teachers import Shelf
+    from pupila_flows.teachers import TeacherStore
 
     try:
         changes = _changes(recipe, settings)
-        plan = read_plan(recipe, changes=changes, shelf=Shelf.of(workspace.resolve()))
+        plan = read_plan(
+            recipe, changes=changes, teacher_store=TeacherStore.of(workspace.resolve())
+        )
     except RecipeError as error:
         if not as_json:
             raise
@@ -222,14 +224,14 @@ def _run(
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
     from pupila_flows.station.temporary import TemporaryServer
-    from pupila_flows.teachers import Shelf
+    from pupila_flows.teachers import TeacherStore
     from pupila_flows.workspace import Workspace
 
     changes = _changes(recipe, settings)
     place = Workspace.at(workspace)
     du.warn_if_nearly_full(place.root)
     # a mistake is told before Prefect is even imported
-    plan = read_plan(recipe, changes=changes, shelf=Shelf.of(place.root))
+    plan = read_plan(recipe, changes=changes, teacher_store=TeacherStore.of(place.root))
     _warn_of_broken_plugins()
     registry.warn_without_gate(plan)
     if not sweeps:

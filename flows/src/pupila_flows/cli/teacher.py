@@ -1,4 +1,4 @@
-"""`pupila teacher`: the shelf of teachers by name."""
+"""`pupila teacher`: teachers by name, in the teacher store."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pupila_flows.cli.console import print_table, say, working
 from pupila_flows.cli.options import HERE, AsJson, WorkspaceFolder
 
 if TYPE_CHECKING:
-    from pupila_flows.teachers import ShelvedTeacher
+    from pupila_flows.teachers import StoredTeacher
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Keep trained teachers by name, so that recipes get the latest: `path: shelf:NAME`.",
+    help="Keep trained teachers by name, so that recipes get the latest: `path: teacher:NAME`.",
 )
 
 
@@ -32,7 +32,7 @@ def add(
             help="Model file, SavedModel folder, or folder of an artifact.", show_default=False
         ),
     ],
-    name: Annotated[str, typer.Option(help="Name on the shelf.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Name in the teacher store.", show_default=False)],
     classes: Annotated[
         str | None,
         typer.Option(help="Class of each output column; by default those of the last version."),
@@ -51,21 +51,21 @@ def add(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Put a teacher on the shelf, and tell Prefect, which runs what depends on it."""
-    from pupila_flows.run.add_teacher import shelve
+    """Add a teacher to the teacher store, and tell Prefect, which runs what depends on it."""
+    from pupila_flows.run.add_teacher import add_teacher
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
     place = Workspace.at(workspace)
     with working(as_json), place.writing():
-        shelved = shelve(place, name, file, parse_classes(classes), output, trained_on)
-    told = shelved.changed and _tell(place.root, shelved.teacher)
+        added = add_teacher(place, name, file, parse_classes(classes), output, trained_on)
+    told = added.changed and _tell(place.root, added.teacher)
     if as_json:
-        print(json.dumps(_row(shelved.teacher) | {"changed": shelved.changed, "told": told}))
+        print(json.dumps(_row(added.teacher) | {"changed": added.changed, "told": told}))
         return
-    version = f"{name}, version {shelved.teacher.version}"
-    if not shelved.changed:
-        say(f"{version} is what the shelf has already: nothing changed, and no trigger was told.")
+    version = f"{name}, version {added.teacher.version}"
+    if not added.changed:
+        say(f"{version} is in the teacher store already: nothing changed, and no trigger was told.")
     else:
         ends = (
             "Prefect was told" if told else "no Prefect server was told, so no trigger starts a run"
@@ -75,24 +75,24 @@ def add(
 
 @app.command(name="list")
 def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
-    """List the teachers on the shelf, with all their versions."""
-    from pupila_flows.teachers import Shelf
+    """List the teachers of the teacher store, with all their versions."""
+    from pupila_flows.teachers import TeacherStore
 
-    shelf = Shelf.of(workspace.resolve())
+    teacher_store = TeacherStore.of(workspace.resolve())
     rows = [
-        _row(teacher) | {"current": teacher == shelf.current(name)}
-        for name in shelf.names()
-        for teacher in shelf.versions(name)
+        _row(teacher) | {"current": teacher == teacher_store.current(name)}
+        for name in teacher_store.names()
+        for teacher in teacher_store.versions(name)
     ]
     if as_json:
         print(json.dumps({"teachers": rows}))
     elif not rows:
-        say(f"No teacher on the shelf of {workspace}: `pupila teacher add FILE --name NAME`.")
+        say(f"The teacher store of {workspace} is empty: `pupila teacher add FILE --name NAME`.")
     else:
         print_table([_written(row) for row in rows])
 
 
-def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
+def _tell(workspace: Path, teacher: StoredTeacher) -> bool:
     """Tell the server that the user has named, or the station of the workspace, if there is one."""
     from pupila_flows.station.address import known_api
     from pupila_flows.station.retrained import tell_retrained
@@ -101,7 +101,7 @@ def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
         api = known_api(workspace, os.environ)
     except PupilaError as error:
         say(
-            f"warning: {error} The teacher is on the shelf; start the deployment that depends on "
+            f"warning: {error} The teacher is in the store; start the deployment that depends on "
             "it by hand.",
             file=sys.stderr,
         )
@@ -116,7 +116,7 @@ def _tell(workspace: Path, teacher: ShelvedTeacher) -> bool:
     return True
 
 
-def _row(teacher: ShelvedTeacher) -> dict[str, object]:
+def _row(teacher: StoredTeacher) -> dict[str, object]:
     record = teacher.record
     return {
         "name": teacher.name,

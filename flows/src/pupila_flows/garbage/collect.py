@@ -19,11 +19,11 @@ from pupila_flows.execution.locks import is_held
 from pupila_flows.garbage import prefect_runs
 from pupila_flows.garbage.roots import (
     Past,
+    in_teacher_store,
     kept_runs,
     past_runs,
     published,
     read_value,
-    shelved,
     texts_in,
 )
 from pupila_flows.garbage.size import freed_bytes, statuses
@@ -94,7 +94,7 @@ def find(
 
     What names others comes before them.
     """
-    names = {*digests, *shelved(workspace)}
+    names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))
     keys = {key for run in kept for key in texts_in(read_value(workspace.jobs_of(run.folder)))}
     found: list[Garbage] = []

@@ -1,4 +1,4 @@
-"""What must be kept, whatever its age: runs, and what they, registries and the shelf name."""
+"""What must be kept, whatever its age: runs, and what runs, registries and the teachers name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila.errors import PupilaError
 from pupila.store import is_artifact, read_artifact
 from pupila_flows.registry.addresses import default_address
 from pupila_flows.registry.versions import open_registry
-from pupila_flows.teachers import Shelf
+from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import Workspace
 
 _RESULT, _REPORT = "result.json", "report.html"
@@ -98,10 +98,10 @@ def _held_by(address: str) -> Iterator[str]:
             yield from registry.version(name, number).artifacts.values()
 
 
-def shelved(workspace: Workspace) -> set[str]:
-    """Return the digests of the artifacts that are, or were read from, teachers on the shelf."""
-    shelf = Shelf.of(workspace.root)
-    teachers = [each for name in shelf.names() for each in shelf.versions(name)]
+def in_teacher_store(workspace: Workspace) -> set[str]:
+    """Return the digests of the artifacts that are, or were read from, stored teachers."""
+    teacher_store = TeacherStore.of(workspace.root)
+    teachers = [each for name in teacher_store.names() for each in teacher_store.versions(name)]
     files = {each.record.sha256 for each in teachers}
     digests = {read_artifact(each.path).digest for each in teachers if is_artifact(each.path)}
     for artifact in workspace.store.artifacts():

@@ -33,7 +33,7 @@ from pupila_flows.registry.addresses import (
     resolved,
     without_password,
 )
-from pupila_flows.teachers import Shelf
+from pupila_flows.teachers import TeacherStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ class RecipeFacts:
     recipe: Recipe | None
     """None where any of its fields is wrong."""
     plugins: PluginRegistry
-    shelf: Shelf | None
+    teacher_store: TeacherStore | None
 
     @cached_property
     def data(self) -> Fact[Path | None]:

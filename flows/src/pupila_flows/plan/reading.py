@@ -18,14 +18,14 @@ from pupila_flows.recipe.errors import explain
 from pupila_flows.recipe.overrides import Changes, changed
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Problem, RecipeError, read_source
-from pupila_flows.teachers import Shelf
+from pupila_flows.teachers import TeacherStore
 
 
 def read_plan(
     file: Path,
     registry: PluginRegistry | None = None,
     changes: Changes | None = None,
-    shelf: Shelf | None = None,
+    teacher_store: TeacherStore | None = None,
 ) -> Plan:
     """Read and check a recipe file.
 
@@ -36,7 +36,7 @@ def read_plan(
         file: The recipe.
         registry: The available plugins; by default those installed.
         changes: What one run does otherwise than the file says.
-        shelf: Where the teachers lie that the recipe takes from a shelf.
+        teacher_store: Where the recipe's `teacher:NAME` are looked up.
 
     Raises:
         RecipeError: with every mistake found.
@@ -50,7 +50,7 @@ def read_plan(
     except ValidationError as error:
         wrong_fields = explain(error, source, Recipe)
     view = RecipeView.of(source.value)
-    context = Context(source, view, recipe, registry or installed(), shelf)
+    context = Context(source, view, recipe, registry or installed(), teacher_store)
     found = wrong_fields + check_recipe(context)
     data = context.data.value
     if found or recipe is None or data is None:

@@ -15,7 +15,7 @@ from pupila_flows.plan.plan import PlannedTeacher, contradictions, planned_artif
 from pupila_flows.plan.view import ValidSection
 from pupila_flows.recipe.errors import dotted
 from pupila_flows.recipe.schema import TeacherSection
-from pupila_flows.teachers import PREFIX, Shelf, ShelvedTeacher
+from pupila_flows.teachers import PREFIX, StoredTeacher, TeacherStore
 
 
 def plan_teachers(facts: RecipeFacts) -> Checking[tuple[PlannedTeacher, ...]]:
@@ -36,22 +36,22 @@ def _located(
 ) -> Checking[PlannedTeacher | None]:
     """Return a teacher from the store of teachers, or from a path; raise what refuses it."""
     written = valid.section.path
-    shelved = _shelved(facts.shelf, written)
-    if shelved:
-        recorded = shelved.record.contract
-        planned = yield from _teacher(facts, name, valid, shelved.path, recorded)
-        return planned and replace(planned, training_images=shelved.training_images)
+    stored = _stored(facts.teacher_store, written)
+    if stored:
+        recorded = stored.record.contract
+        planned = yield from _teacher(facts, name, valid, stored.path, recorded)
+        return planned and replace(planned, training_images=stored.training_images)
     path = yield from facts.existing(written, ("teachers", name, "path"), "model")
     return (yield from _teacher(facts, name, valid, path, None)) if path else None
 
 
-def _shelved(shelf: Shelf | None, path: str) -> ShelvedTeacher | None:
-    """Return the teacher of a path like `shelf:big`; None for another; raise its refusal."""
+def _stored(teacher_store: TeacherStore | None, path: str) -> StoredTeacher | None:
+    """Return the teacher of a path like `teacher:big`; None for another; raise its refusal."""
     if not path.startswith(PREFIX):
         return None
-    if shelf is None:
-        raise PupilaError(f"{path!r} lies on the shelf of a workspace, and none was named.")
-    return shelf.current(path.removeprefix(PREFIX))
+    if teacher_store is None:
+        raise PupilaError(f"{path!r} lies in the teacher store of a workspace, and none was named.")
+    return teacher_store.current(path.removeprefix(PREFIX))
 
 
 def _teacher(
@@ -69,7 +69,7 @@ def _teacher(
             if is_artifact(path) or recorded is None
             else PlannedTeacher(name, path, _format(facts.plugins, path, recorded), recorded)
         )
-        whose = "the shelf's" if recorded else "the artifact's"
+        whose = "the teacher store's" if recorded else "the artifact's"
         for field, message in contradictions(section, planned.contract, whose):
             yield (*location, field), message
         return planned

@@ -115,15 +115,17 @@ class DataSection(Section):
 class TeacherSection(Section):
     """A trained model to be compressed."""
 
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"path": {"shelf:": "teacher:"}}
+
     path: str = Field(
         min_length=1,
         description="Model file, SavedModel folder, or the folder of an artifact, which is taken "
-        "over as it is; `shelf:NAME` is the latest that `pupila teacher add` was given.",
+        "over as it is; `teacher:NAME` is the latest that `pupila teacher add` was given.",
     )
     classes: ClassNames | None = Field(
         default=None,
-        description="Class of each output column; the record of an artifact, or of a teacher from "
-        "the shelf, tells them.",
+        description="Class of each output column; the record of an artifact, or of a stored "
+        "teacher, tells them.",
     )
     output: OutputKind = Field(
         default="softmax",
@@ -134,6 +136,14 @@ class TeacherSection(Section):
         description="Whether a run goes on though the teacher is not shown to be above chance on "
         "the validation images; report and card say so first.",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _has_no_former_prefix(cls, path: str) -> str:
+        for old, new in cls.former_values["path"].items():
+            if path.startswith(old):
+                raise ValueError(f"the prefix {old} is called {new} now")
+        return path
 
     @field_validator("output")
     @classmethod

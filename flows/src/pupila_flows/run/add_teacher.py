@@ -1,4 +1,4 @@
-"""Puts a teacher on the shelf; it becomes current only after its loader has read it."""
+"""Adds a teacher to the teacher store; it becomes current only after its loader has read it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from pupila_flows.execution.session import perform, session
 from pupila_flows.jobs.import_teacher import ImportTeacher
 from pupila_flows.plan.plan import PlannedTeacher, planned_artifact
 from pupila_flows.recipe.errors import sentence
-from pupila_flows.teachers import Shelf, ShelvedTeacher, TeacherRecord
+from pupila_flows.teachers import StoredTeacher, TeacherRecord, TeacherStore
 from pupila_flows.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Shelved:
+class AddedTeacher:
     """What came of adding a teacher."""
 
-    teacher: ShelvedTeacher
+    teacher: StoredTeacher
     changed: bool
     """Whether runs use another version now than before."""
 
 
-def shelve(
+def add_teacher(
     workspace: Workspace,
     name: str,
     source: Path,
     classes: tuple[str, ...] | None = None,
     output: str | None = None,
     trained_on: Path | None = None,
-) -> Shelved:
-    """Put a model on the shelf under a name, and let all later runs use it.
+) -> AddedTeacher:
+    """Add a model to the teacher store under a name, and let all later runs use it.
 
     What is not said of its output is taken from the artifact's record, or from the version before.
     An older version that comes again is made current; the same bytes twice change nothing.
@@ -55,10 +55,10 @@ def shelve(
     if not source.exists():
         raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
     images = trained_on and TrainingImages.of(read_data(trained_on, None, workspace.cache))
-    shelf = Shelf.of(workspace.root)
-    with shelf.locked(name):
-        known = shelf.versions(name)
-        current = shelf.current(name) if name in shelf.names() else None
+    teacher_store = TeacherStore.of(workspace.root)
+    with teacher_store.locked(name):
+        known = teacher_store.versions(name)
+        current = teacher_store.current(name) if name in teacher_store.names() else None
         contract = _contract(source, current, classes, output)
         identity = digest_tree(source), contract
         same = [each for each in known if (each.record.sha256, each.record.contract) == identity]
@@ -68,19 +68,19 @@ def shelve(
             if current and unchanged
             else same[-1]
             if same
-            else _added(workspace, shelf, name, source, contract)
+            else _added(workspace, teacher_store, name, source, contract)
         )
         if images:
             images.write(teacher.folder)
         if not unchanged:
-            shelf.make_current(teacher)
-    return Shelved(teacher, changed=not unchanged)
+            teacher_store.make_current(teacher)
+    return AddedTeacher(teacher, changed=not unchanged)
 
 
 def _added(
-    workspace: Workspace, shelf: Shelf, name: str, source: Path, contract: OutputSpec
-) -> ShelvedTeacher:
-    with shelf.draft(name, source) as copy:
+    workspace: Workspace, teacher_store: TeacherStore, name: str, source: Path, contract: OutputSpec
+) -> StoredTeacher:
+    with teacher_store.draft(name, source) as copy:
         try:
             _read_by_its_loader(workspace, name, copy, contract)
         except PupilaError as error:  # it speaks of the copy, which the user has never seen
@@ -92,7 +92,7 @@ def _added(
             output=contract.kind,
             classes=contract.classes,
         )
-        return shelf.seal(name, copy, record)
+        return teacher_store.seal(name, copy, record)
 
 
 def _read_by_its_loader(workspace: Workspace, name: str, copy: Path, contract: OutputSpec) -> None:
@@ -109,7 +109,7 @@ def _read_by_its_loader(workspace: Workspace, name: str, copy: Path, contract: O
 
 def _contract(
     source: Path,
-    current: ShelvedTeacher | None,
+    current: StoredTeacher | None,
     classes: tuple[str, ...] | None,
     output: str | None,
 ) -> OutputSpec:

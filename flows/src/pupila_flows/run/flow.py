@@ -67,7 +67,7 @@ from pupila_flows.run.publish import publish_run
 from pupila_flows.run.shift import judge_shifts
 from pupila_flows.run.verdicts import tell_change
 from pupila_flows.stopping import heed_again
-from pupila_flows.teachers import Shelf
+from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import DEFAULT, Workspace
 
 _WHOLE = "all steps"
@@ -107,7 +107,7 @@ def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITT
             not is kept.
     """
     there = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(there.root))
+    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(there.root))
     return _run(plan, expand(plan), there)
 
 
@@ -124,7 +124,7 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
         changes: What this run does otherwise than the recipe says.
     """
     there = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, shelf=Shelf.of(there.root))
+    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(there.root))
     if not plan.recipe.sweep:
         example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
         raise PupilaError(

@@ -12,7 +12,7 @@ from pupila.errors import PupilaError, nearest
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.station.night import Night
 from pupila_flows.station.retrained import resource_id
-from pupila_flows.teachers import PREFIX, Shelf
+from pupila_flows.teachers import PREFIX, TeacherStore
 
 POOL = "pupila"
 WORKER = "station"
@@ -45,7 +45,9 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
     """
     _check_timezone(night.timezone)
     _check_cron(night.cron)
-    plans = [read_plan(each.resolve(), shelf=Shelf.of(workspace)) for each in recipes]
+    plans = [
+        read_plan(each.resolve(), teacher_store=TeacherStore.of(workspace)) for each in recipes
+    ]
     names = [plan.recipe.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -80,7 +82,7 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
                 Deployment(
                     f"{name}-retrained",
                     "compress",
-                    f"Remake what of {name} depends on a teacher that came onto the shelf.",
+                    f"Remake what of {name} depends on a teacher that was added to the store.",
                     parameters,
                     (*tags, "retrained"),
                     teachers=teachers,

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from pupila.errors import PupilaError
 from pupila_flows.station.api import Api
-from pupila_flows.teachers import ShelvedTeacher
+from pupila_flows.teachers import StoredTeacher
 
 RETRAINED = "pupila.teacher.retrained"
 
@@ -17,7 +17,7 @@ def resource_id(teacher: str) -> str:
     return f"pupila.teacher.{teacher}"
 
 
-def tell_retrained(api: Api, teacher: ShelvedTeacher) -> None:
+def tell_retrained(api: Api, teacher: StoredTeacher) -> None:
     """Emit `pupila.teacher.retrained`.
 
     Unlike Prefect's `emit_event`, which sends in a thread of its own, this tells whether it
@@ -45,5 +45,5 @@ def tell_retrained(api: Api, teacher: ShelvedTeacher) -> None:
     except OSError as error:
         raise PupilaError(
             f"The Prefect server at {api.url!r} was not told of teacher {teacher.name!r}: {error}. "
-            "The teacher is on the shelf; start the deployment that depends on it by hand."
+            "The teacher is in the store; start the deployment that depends on it by hand."
         ) from None
