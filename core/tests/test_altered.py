@@ -26,9 +26,9 @@ from pupila.testing import (
     step_for,
 )
 from pupila.training.altered import Altered
-from pupila.training.schedule import Chosen
+from pupila.training.schedule import EpochChoice
 
-BY_FIDELITY = Chosen(choose_by="fidelity")
+BY_FIDELITY = EpochChoice(choose_by="fidelity")
 CLASSES = ("blue", "red")
 
 
@@ -43,7 +43,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return read_images(draw_colours(folder / "images", images=6), folder / "cache")
 
 
-def step_of(folder: Path, dataset: Dataset, *teachers: Artifact) -> Step[Chosen]:
+def step_of(folder: Path, dataset: Dataset, *teachers: Artifact) -> Step[EpochChoice]:
     return step_for(BY_FIDELITY, teachers, folder, dataset=dataset)
 
 
@@ -101,7 +101,7 @@ def test_a_teacher_that_answers_alike_to_all_is_refused(
     tmp_path: Path, store: Store, dataset: Dataset
 ):
     silent = colour_teacher(store, slope=0)
-    with pytest.raises(PupilaError, match="answers alike to all altered validation images"):
+    with pytest.raises(PupilaError, match="gives all altered validation images the same answer"):
         Altered.of(replace(step_of(tmp_path, dataset, silent), unproven=True), INPUT)
 
 
@@ -115,6 +115,8 @@ def test_without_validation_images_there_is_nothing_to_choose_by(
 
 def test_fidelity_is_to_one_teacher():
     BY_FIDELITY.check_inputs(1)
-    Chosen().check_inputs(2)
-    with pytest.raises(PupilaError, match="which is to one teacher, but `from` has 2: give one"):
+    EpochChoice().check_inputs(2)
+    with pytest.raises(
+        PupilaError, match="which means fidelity to one teacher, but `from` has 2: give one"
+    ):
         BY_FIDELITY.check_inputs(2)

@@ -193,7 +193,9 @@ def test_where_a_teacher_cannot_be_cut_the_message_says_where_it_can(layer: str,
 
 def test_a_teacher_without_feature_maps_has_no_beginning() -> None:
     flat = functional(lambda image: layers.Dense(2)(layers.Flatten()(image)), name="flat")
-    with pytest.raises(PupilaError, match="no layer behind which one feature map is all"):
+    with pytest.raises(
+        PupilaError, match="no layer behind which the rest of it reads one feature map"
+    ):
         Cuts(flat, 8, 2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pupila.training.targets import SideBySide, one_hot, pack_targets, softened_mean
+from pupila.training.targets import JoinedTargets, one_hot, pack_targets, softened_mean
 
 FIRST = np.array([[0.9, 0.1], [0.3, 0.7]], np.float32)
 SECOND = np.array([[0.6, 0.4], [0.8, 0.2]], np.float32)
@@ -67,6 +67,6 @@ def test_labels_come_first():
 
 @pytest.mark.parametrize("rows", [np.array([1, 0, 1]), slice(None), slice(1, 2)])
 def test_columns_stand_side_by_side_for_the_rows_that_are_asked_for(rows):
-    both = SideBySide(FIRST, SideBySide(SECOND, FIRST[:, :1]))
+    both = JoinedTargets(FIRST, JoinedTargets(SECOND, FIRST[:, :1]))
     assert both.shape == (2, 5)
     np.testing.assert_array_equal(both[rows], pack_targets(FIRST, SECOND, FIRST[:, :1])[rows])

@@ -18,7 +18,7 @@ from pupila.testing import (
     store_model,
 )
 from pupila.training import frozen
-from pupila.training.beginning import head_alone_learns
+from pupila.training.beginning import frozen_trunk
 from pupila_distill.attention import distill_attention
 from pupila_distill.config import (
     AttentionDistillation,
@@ -163,7 +163,7 @@ def test_the_head_alone_learns_and_then_what_did_before(distilling, convolutiona
     student = new_student(distilling(inputs=[convolutional], student=BEGINNING | {"head": head}), 2)
     before = [layer.trainable for layer in student.layers]
     assert not student.get_layer("norm").trainable
-    with head_alone_learns(student, head):
+    with frozen_trunk(student, head):
         learned = {each.path.split("/")[0] for each in student.trainable_variables}
         assert learned == ({"head", "head_norm", "logits"} if head else {"logits"})
     assert [layer.trainable for layer in student.layers] == before

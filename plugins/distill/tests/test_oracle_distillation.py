@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pupila.measured import TaughtFractions
 from pupila.training.loss import accuracy, keras
-from pupila.training.oracle import oracle_loss, oracle_targets, right, taught_by
+from pupila.training.oracle import oracle_loss, oracle_targets, oracle_teaching, right_teachers
 from pupila.training.targets import one_hot
 
 # Images: all teachers right; the first alone; the third alone; none; none, unlabelled.
@@ -80,7 +80,7 @@ def test_of_one_teacher_only_what_it_has_right_is_learned():
     ],
 )
 def test_right_is_the_greatest_part_of_a_mixed_label(label, expected):
-    found = right(np.array([label], np.float32), [each[3:4] for each in TEACHERS])
+    found = right_teachers(np.array([label], np.float32), [each[3:4] for each in TEACHERS])
     assert found[:, 0].tolist() == expected
 
 
@@ -89,7 +89,7 @@ def test_it_is_told_how_many_pictures_of_known_truth_have_teachers():
     second = LABELS.copy()
     second[1] = [1, 0]
     views = [np.stack([each, each]) for each in TEACHERS]
-    found = taught_by([LABELS, second], views)
+    found = oracle_teaching([LABELS, second], views)
     # all: image 0, twice; none: image 3, twice; of 2 views with 4 labelled images each
     assert found.taught_by == TaughtFractions(all=2 / 8, some=4 / 8, none=2 / 8)
 

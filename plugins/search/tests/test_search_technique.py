@@ -254,7 +254,7 @@ def test_fidelity_as_an_objective_chooses_what_is_written(tmp_path, store, datas
 def test_fidelity_is_to_one_teacher():
     config = Search(objectives=("fidelity", "bytes"))
     config.check_inputs(1)
-    with pytest.raises(PupilaError, match="names 'fidelity', which is to one teacher"):
+    with pytest.raises(PupilaError, match="names 'fidelity', which means fidelity to one teacher"):
         config.check_inputs(2)
 
 

@@ -9,7 +9,7 @@ from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.fitting import keras, optimizer
 from pupila.training.loss import label_loss
 from pupila.training.oracle import oracle_loss, oracle_targets
-from pupila.training.schedule import Schedule
+from pupila.training.schedule import LearningRate, Schedule
 from pupila.training.targets import labels_of
 from pupila.views import AS_IS
 from pupila_search.building import build
@@ -65,16 +65,6 @@ def test_an_oracle_teaches_the_label_where_no_teacher_is_right(train):
     assert told[-1]["val_loss"] < 0.7 * told[0]["val_loss"]
 
 
-def test_the_rate_is_that_of_the_common_optimizer(train):
-    images = images_of(train, labels_of(train))
-    trainee, _ = trained(images, label_loss)
-    steps = len(epoch_batches(images, 0, 0, SCHEDULE.batch_size))
-    common = optimizer(SCHEDULE, steps)._learning_rate
-    expected = [float(common(step)) for step in range(SCHEDULE.epochs * steps)]
-    found = [trainee.rate(step) for step in range(SCHEDULE.epochs * steps)]
-    assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
-
-
 def test_three_steps_are_those_of_the_common_optimizer_large_gradients_too():
     common = optimizer(SCHEDULE, steps=10)
     expected, found = (
@@ -99,7 +89,7 @@ def test_the_first_step_moves_each_weight_by_the_rate(train):
     before = [np.array(each) for each in trainee.trainable_variables]
     batch = epoch_batches(images, 0, 0, len(images))
     trainee.learn(batch, lambda: None)
-    rate = trainee.rate(0)
+    rate = LearningRate.of(SCHEDULE, 1000).at(0)
     moved = np.concatenate(
         [
             np.ravel(np.array(now) - was * (1 - rate * 1e-3))

@@ -1,9 +1,9 @@
 """Chooses an epoch by the fidelity to the teacher on altered validation images.
 
-Accuracy and loss on the validation images are of one hospital, and hardly differ between epochs
-that answer another one's images quite differently. So the shift suite (see `pupila.shift_suite`) is
-held on the validation images at its middle severity: the teacher answers once, and its answers are
-kept; the pictures are made once; after each epoch the student answers them.
+Epochs with almost the same accuracy and loss on the validation images, which are of one hospital,
+can answer another hospital's images quite differently. So the shift suite (`pupila.shift_suite`)
+runs on the validation images at its middle severity: the pictures are made once, the teacher
+answers them once, and the student answers them after each epoch.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ from pupila.fidelity import correlation, logits_of
 from pupila.shift_suite import Suite, answers_to, is_silent, pictures
 from pupila.spec import InputSpec, OutputSpec
 from pupila.step import Step
-from pupila.training.schedule import Chosen
+from pupila.training.schedule import EpochChoice
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Altered:
-    """Altered validation images, and what the teacher answers to them."""
+    """Altered validation images, and the teacher's answers to them."""
 
     pictures: NDArray[np.uint8]
     """`(pictures, height, width, 3)` as the student reads them, family after family."""
     logits: list[Floats]
     """Of the teacher, `(pictures, …)` of each family; see `pupila.fidelity.logits_of`."""
     output: OutputSpec
-    """What a student gives while it is trained."""
+    """Output of a student in training."""
 
     @classmethod
     def of(cls, step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None) -> Altered:
-        """Ask the one teacher of a step.
+        """Alter the validation images of a step and have its one teacher answer them.
 
-        The student reads pictures of `size`; its columns are `classes`, those of the data where
-        left out.
+        The student reads pictures of `size`; its columns are `classes`, by default those of the
+        data.
 
         Raises:
-            PupilaError: the teacher answers alike to all altered images.
+            PupilaError: the teacher gives all altered images the same answer.
         """
         (teacher,), validation = step.inputs, step.split("validation")
         output = OutputSpec(kind="logits", classes=tuple(classes or validation.classes))
         columns = [validation.classes.index(name) for name in output.classes]
         suite, read = Suite(severities=("middle",)), teacher.record.input
         cells = suite.cells(validation.labels)
-        asked = (step.predictions, step.progress)
-        answers = answers_to(teacher, validation, cells, suite, read, *asked)
+        context = (step.predictions, step.progress)
+        answers = answers_to(teacher, validation, cells, suite, read, *context)
         unaltered = logits_of(step.predictions.of(teacher, validation, step.progress))
-        heard = [
+        answered = [
             (cell, logits_of(given[:, columns]))
             for cell, given in zip(cells, answers, strict=True)
             if not is_silent(logits_of(given), unaltered)
         ]
-        if not heard:
+        if not answered:
             raise PupilaError(
-                "`choose_by` is 'fidelity', but the teacher answers alike to all altered "
-                "validation images, so there is nothing to be faithful to: give a teacher that "
+                "`choose_by` is 'fidelity', but the teacher gives all altered validation images "
+                "the same answer, so there is nothing to be faithful to: give a teacher that "
                 "tells images apart, or choose by `loss`."
             )
-        altered = pictures(validation, [cell for cell, _ in heard], read, size)
-        return cls(np.concatenate(list(altered)), [logits for _, logits in heard], output)
+        altered = pictures(validation, [cell for cell, _ in answered], read, size)
+        return cls(np.concatenate(list(altered)), [logits for _, logits in answered], output)
 
     def fidelity(self, outputs: NDArray[np.float32]) -> float:
         """Return the mean over families of the correlation with the teacher's logits.
@@ -88,6 +88,6 @@ class Altered:
 def altered_for(
     step: Step[Any], size: InputSpec, classes: Sequence[str] | None = None
 ) -> Altered | None:
-    """Return what a step chooses its epoch by; None where that is the loss."""
-    by_fidelity = isinstance(step.config, Chosen) and step.config.choose_by == "fidelity"
+    """Return the altered images that choose a step's epoch; None where the loss chooses it."""
+    by_fidelity = isinstance(step.config, EpochChoice) and step.config.choose_by == "fidelity"
     return Altered.of(step, size, classes) if by_fidelity else None

@@ -21,7 +21,7 @@ keras = import_keras()
 
 @dataclass(frozen=True)
 class Images:
-    """Pictures of some splits, and what is to be learned of each view of them."""
+    """Pictures of some splits, and the targets of each view of them."""
 
     pixels: Pixels
     """`(images, height, width, 3)`, read from disk as they are needed."""
@@ -33,7 +33,7 @@ class Images:
     """`(images, columns)` of each view; may be read from disk as they are needed."""
     augmentation: Augmentation
     per_epoch: int
-    """Pictures that an epoch shows: each image once, or some oftener."""
+    """Pictures that an epoch shows: each image once, or some several times."""
 
     @classmethod
     def of(
@@ -44,7 +44,7 @@ class Images:
         augmentation: Augmentation,
         per_epoch: int | None = None,
     ) -> Images:
-        """Take the pictures of a dataset at the size that a student reads."""
+        """Return the pictures of a dataset at the size that a student reads."""
         return cls(
             dataset.pixels(input),
             dataset.frame["sha256"].tolist(),
@@ -65,7 +65,7 @@ class Images:
 class Batches(keras.utils.PyDataset):
     """View `view` of all images in `order`, in batches whose sizes differ by one at most.
 
-    Equal sizes, because batch normalisation cannot use a last batch of one image. Pictures are
+    Sizes are equal because batch normalisation cannot use a last batch of one image. A batch is
     rendered while the one before trains; more than one worker is slower on two cores (measured).
     """
 
@@ -75,19 +75,19 @@ class Batches(keras.utils.PyDataset):
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
         self._images = images
         self._view = view
-        self._parts = np.array_split(order, -(-len(order) // batch_size))
+        self._batches = np.array_split(order, -(-len(order) // batch_size))
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        rows = self._parts[index]
+        rows = self._batches[index]
         targets = self._images.targets[self._view][rows]
         return self._images.view(rows, self._view), np.asarray(targets)
 
 
 def epoch_batches(images: Images, epoch: int, seed: int, batch_size: int) -> Batches:
-    """Return what epoch `epoch` (from 0) trains on: view `epoch` modulo views, shuffled anew."""
+    """Return the batches of epoch `epoch` (from 0): view `epoch` modulo views, reshuffled."""
     random = np.random.default_rng([seed, epoch])
     turns = -(-images.per_epoch // len(images))
     order = np.concatenate([random.permutation(len(images)) for _ in range(turns)])

@@ -1,12 +1,12 @@
 """A student that is the beginning of its teacher: the first layers, their weights, and a new head.
 
-A few hundred images cannot teach a small net from random weights what a teacher brings from
-millions of others: it answers them as its teacher does, and images of another place by chance. So
-the student takes the teacher's first layers as they are, and learns on.
+A teacher was trained on millions of images. A small net that starts from random weights and sees a
+few hundred learns to answer those as its teacher does, but is at chance on images of another
+hospital. So the student starts from the teacher's first layers and trains them further.
 
-A teacher is cut behind a layer where one feature map is all that the rest of it reads. The head is
-a 1x1 convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer
-that gives the logits.
+A teacher is cut behind a layer where the rest of it reads one feature map only. The head is a 1x1
+convolution with batch normalisation and ReLU6, the mean over positions, and a dense layer that
+gives the logits.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""Of the head's batch normalisation, and of all where it learns: a small dataset has some 15 steps
-an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind the weights."""
+"""Of the head's batch normalisation, and of the teacher's where it is trained: a small dataset has
+some 15 steps an epoch, and with Keras' 0.99 the running statistics lag seven epochs behind."""
 
 _HEAD_LAYERS = 3
-"""That have weights: convolution, normalisation, dense."""
+"""Layers with weights: convolution, normalisation, dense."""
 _SHOWN_CUTS = 8
 _VIEWS = (
     *(layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom),
     *(layers.RandomBrightness, layers.RandomContrast),
 )
-"""What alters pictures in training: views are made already, and the teacher answers those."""
+"""Layers that alter pictures in training; left out, since pictures are views already."""
 _PADDING = (layers.ZeroPadding2D, layers.Cropping2D)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A layer behind which one feature map is all that the rest of a teacher reads."""
+    """A layer behind which a teacher can be cut: the rest of it reads one feature map only."""
 
     layer: str
     feature_map: Any
     size_bytes: int
-    """Of the student that ends here with its head, as an int8 flatbuffer; estimated."""
+    """Of the student that ends here, with its head, as an int8 flatbuffer; estimated."""
 
 
 class Cuts:
     """Where a teacher can be cut, shallow to deep.
 
     Raises:
-        PupilaError: the teacher is no graph of layers, or has no such place.
+        PupilaError: the teacher is not a graph of layers, or cannot be cut anywhere.
     """
 
     def __init__(self, teacher: Any, head: int, classes: int) -> None:
@@ -67,11 +67,11 @@ class Cuts:
         self._image = calls.image
         self._cuts = list(_cuts(calls, head, classes))
         self.teacher_bytes = file_bytes(*_kernels(layer for layer, _ in calls.made))
-        """Of the whole teacher, estimated alike."""
+        """Of the whole teacher, estimated in the same way."""
         if not self._cuts:
             raise PupilaError(
-                f"The teacher {self._name!r} has no layer behind which one feature map is all that "
-                f"the rest of it reads, so no student can begin as it does. Name a `student`."
+                f"The teacher {self._name!r} has no layer behind which the rest of it reads one "
+                f"feature map only, so no student can begin as it does. Name a `student`."
             )
 
     def behind(self, layer: str) -> Cut:
@@ -94,7 +94,7 @@ class Cuts:
         )
 
     def within(self, size_bytes: int) -> Cut:
-        """Return the deepest cut whose student takes no more bytes.
+        """Return the deepest cut whose student takes at most `size_bytes`.
 
         Raises:
             PupilaError: every student takes more.
@@ -121,14 +121,14 @@ class Cuts:
     ) -> Any:
         """Return a model of raw RGB that gives logits `(batch, classes)`.
 
-        Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation goes
-        on with the teacher's statistics, scales and offsets. The layers up to the one that
-        `frozen` names stay as they are, or the first ones that together have no more than that part
-        of the weights; all else is trained.
+        Its layers are those of the teacher, not copies. With `keep_norms`, batch normalisation
+        keeps the teacher's statistics, scales and offsets. `frozen` is the name of a layer, up to
+        which all stay as they are, or a fraction: the first layers with at most that fraction of
+        the weights stay as they are. All others are trained.
 
         Raises:
-            PupilaError: the teacher's layers cannot read such an input, or none of those that the
-                student has is called `frozen`.
+            PupilaError: the teacher's layers cannot read such an input, or the student has no layer
+                named `frozen`.
         """
         trunk = keras.Model(self._image, cut.feature_map)
         try:
@@ -140,19 +140,23 @@ class Cuts:
                 f"{input.width} px, only {own}: leave `size` out. Keras says: "
                 f"{str(error).splitlines()[0]}"
             ) from error
-        found = [layer for layer, _ in calls.made]
-        _prepare(found, keep_norms=keep_norms)
-        until = self._named(found, frozen) if isinstance(frozen, str) else _part(found, frozen)
-        for layer in found[:until]:
+        own_layers = [layer for layer, _ in calls.made]
+        _prepare(own_layers, keep_norms=keep_norms)
+        until = (
+            self._count_until(own_layers, frozen)
+            if isinstance(frozen, str)
+            else _count_within(own_layers, frozen)
+        )
+        for layer in own_layers[:until]:
             if isinstance(layer, keras.Layer):
                 layer.trainable = False
-        taken = {layer.name for layer in found}
+        taken = {layer.name for layer in own_layers}
         logits = _with_head(calls.output, head, classes, taken)
         return keras.Model(calls.image, logits, name="beginning")
 
-    def _named(self, found: Sequence[Any], until: str) -> int:
-        """Return how many layers there are up to the one of that name."""
-        names = [layer.name for layer in found]
+    def _count_until(self, own_layers: Sequence[Any], until: str) -> int:
+        """Return how many layers there are up to the one named `until`."""
+        names = [layer.name for layer in own_layers]
         if until not in names:
             raise PupilaError(
                 f"The beginning of the teacher {self._name!r} has no layer {until!r} to be frozen "
@@ -161,38 +165,38 @@ class Cuts:
         return names.index(until) + 1
 
     def _listed(self) -> str:
-        """Name some of the cuts, evenly spread."""
+        """Return the names of some of the cuts, evenly spread."""
         step = -(-len(self._cuts) // _SHOWN_CUTS)
         return " or ".join(repr(cut.layer) for cut in self._cuts[step - 1 :: step])
 
 
 @contextmanager
-def head_alone_learns(student: Any, head: int) -> Generator[None]:
-    """Keep the teacher's layers of a student as they are, for as long as the context lasts.
+def frozen_trunk(student: Any, head: int) -> Generator[None]:
+    """Freeze the teacher's layers of a student while the context lasts, so that its head learns.
 
     `head` is the width that it was built with.
     """
     weighted = [layer for layer in student.layers if layer.weights]
     of_teacher = weighted[: -(_HEAD_LAYERS if head else 1)]
-    every = [each for layer in of_teacher for each in layer._flatten_layers()]
-    learning = [each.trainable for each in every]
+    every = [inner for layer in of_teacher for inner in layer._flatten_layers()]
+    trainable = [inner.trainable for inner in every]
     for layer in of_teacher:
         layer.trainable = False
     try:
         yield
     finally:
-        for each, before in zip(every, learning, strict=True):  # a model before its layers
-            each.trainable = before
+        for inner, before in zip(every, trainable, strict=True):  # a model before its layers
+            inner.trainable = before
 
 
 def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
-    """Yield the narrow places where a feature map is read, with the size of what is before each."""
-    found = [layer for layer, _ in calls.made]
+    """Yield the cuts of a teacher, with the size of the student that ends there."""
+    own_layers = [layer for layer, _ in calls.made]
     for number, tensor in bottlenecks(calls):
-        layer = found[number]
+        layer = own_layers[number]
         if not _is_map(tensor) or isinstance(layer, _PADDING):
             continue
-        entries, channels = _kernels(found[: number + 1])
+        entries, channels = _kernels(own_layers[: number + 1])
         if channels:
             width = head or tensor.shape[-1]
             entries += width * (classes + (tensor.shape[-1] if head else 0))
@@ -200,20 +204,21 @@ def _cuts(calls: Calls, head: int, classes: int) -> Iterator[Cut]:
             yield Cut(layer.name, tensor, file_bytes(entries, [*channels, *added]))
 
 
-def _part(found: Sequence[Any], share: float) -> int:
-    """Return how many of the first layers have no more than that share of the weights of all."""
+def _count_within(own_layers: Sequence[Any], share: float) -> int:
+    """Return how many of the first layers have at most that share of the weights of all."""
     weights = [
-        sum(math.prod(each.shape) for each in getattr(layer, "weights", ())) for layer in found
+        sum(math.prod(weight.shape) for weight in getattr(layer, "weights", ()))
+        for layer in own_layers
     ]
     within = np.cumsum(weights) <= share * sum(weights)
     return int(within.sum()) if share else 0
 
 
-def _kernels(found: Any) -> tuple[int, list[int]]:
-    """Return the entries of all kernels, and each one's channels; what is called twice is one."""
+def _kernels(own_layers: Any) -> tuple[int, list[int]]:
+    """Return the entries of all kernels, and each one's channels; a layer called twice is one."""
     shapes = [
         (tuple(weight.shape), isinstance(layer, layers.DepthwiseConv2D))
-        for layer in {id(each): each for each in found}.values()
+        for layer in {id(layer): layer for layer in own_layers}.values()
         for weight in getattr(layer, "weights", ())
         if len(weight.shape) > 1
     ]
@@ -226,20 +231,20 @@ def _is_map(tensor: Any) -> bool:
     return len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) != (1, 1)
 
 
-def _prepare(found: Sequence[Any], *, keep_norms: bool) -> None:
-    """Let all layers learn, whatever the teacher's froze; normalisation only if it should."""
-    for layer in found:
+def _prepare(own_layers: Sequence[Any], *, keep_norms: bool) -> None:
+    """Make all layers trainable; normalisation only without `keep_norms`."""
+    for layer in own_layers:
         if not isinstance(layer, keras.Layer):
             continue  # an operation such as `keras.ops.relu` has nothing to learn
         layer.trainable = True
-        for each in layer._flatten_layers():
-            if isinstance(each, layers.BatchNormalization):
-                each.trainable = not keep_norms
-                each.momentum = _MOMENTUM
+        for inner in layer._flatten_layers():
+            if isinstance(inner, layers.BatchNormalization):
+                inner.trainable = not keep_norms
+                inner.momentum = _MOMENTUM
 
 
 def _with_head(x: Any, width: int, classes: int, taken: set[str]) -> Any:
-    """Return the logits that a new head gives of a feature map."""
+    """Return the logits of a new head on a feature map; `taken` are the names of other layers."""
 
     def name(wanted: str) -> str:
         while wanted in taken:

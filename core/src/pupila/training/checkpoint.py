@@ -1,4 +1,4 @@
-"""Training state on disk after each epoch, so that a killed run goes on where it was."""
+"""Training state, written to disk after each epoch so that a killed run can go on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.arrays import read_archive
+from pupila.measured import TrainingSummary, history_of
 from pupila.store import write_atomically
 from pupila.training.average import Average
 
 Arrays = list[NDArray[Any]]
 EpochMetrics = dict[str, float]
+"""`loss`, `accuracy`, `val_loss`, `val_accuracy`; `val_fidelity` where that chooses the epoch."""
 
 
 @dataclass
 class TrainingHistory:
-    """How training went so far."""
+    """The epochs of a training so far, and the variables of the best one."""
 
-    history: list[EpochMetrics] = field(default_factory=list[EpochMetrics])
-    """Per epoch: loss, accuracy, val_loss, val_accuracy; val_fidelity where that chooses."""
+    epochs: list[EpochMetrics] = field(default_factory=list[EpochMetrics])
     best: Arrays = field(default_factory=list[NDArray[Any]])
     """The model's variables after the best epoch."""
     seconds: float = 0.0
@@ -35,36 +36,50 @@ class TrainingHistory:
         """Index of the first epoch of the highest fidelity, or else of the lowest loss."""
 
         def badness(epoch: int) -> float:
-            figures = self.history[epoch]
-            return -figures["val_fidelity"] if "val_fidelity" in figures else figures["val_loss"]
+            metrics = self.epochs[epoch]
+            return -metrics["val_fidelity"] if "val_fidelity" in metrics else metrics["val_loss"]
 
-        return min(range(len(self.history)), key=badness)
+        return min(range(len(self.epochs)), key=badness)
 
     def followed_by(self, later: TrainingHistory) -> TrainingHistory:
-        """Return both courses as one; the caller keeps the variables of the best epoch."""
-        return TrainingHistory(self.history + later.history, [], self.seconds + later.seconds)
+        """Return the history of both trainings, without the variables of the best epoch."""
+        return TrainingHistory(self.epochs + later.epochs, [], self.seconds + later.seconds)
+
+    def summary(self, *names: str, **others: Any) -> TrainingSummary:
+        """Return what an artifact says of its training.
+
+        `names` are the metrics whose history is listed, all where left out; `others` are the fields
+        of the summary that a training does not know.
+        """
+        return TrainingSummary(
+            best_epoch=self.best_epoch + 1,
+            epochs=len(self.epochs),
+            history=history_of(self.epochs, *names),
+            seconds=round(self.seconds, 2),
+            **others,
+        )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file that holds the whole state of a model, its optimizer, its mean and its course."""
+    """One file with the state of a model, its optimizer, its averaged weights and its history."""
 
     path: Path
     key: str
     """Digest of all that determines the run: a file of another key is ignored."""
 
-    def save(self, model: Any, course: TrainingHistory, average: Average | None = None) -> None:
-        """Replace the file: a reader finds the last epoch's state or this one's."""
-        state = {"key": self.key, "history": course.history, "seconds": course.seconds}
+    def save(self, model: Any, history: TrainingHistory, average: Average | None = None) -> None:
+        """Replace the file atomically."""
+        state = {"key": self.key, "history": history.epochs, "seconds": history.seconds}
         groups = {"model": _values(model), "optimizer": _values(model.optimizer)}
         means = {"average": _values(average)} if average else {}
-        arrays = _numbered(groups | means | {"best": course.best})
+        arrays = _numbered(groups | means | {"best": history.best})
         stream = io.BytesIO()
         np.savez(stream, state=np.array(json.dumps(state)), **arrays)
         write_atomically(self.path, stream.getvalue())
 
     def restore(self, model: Any, average: Average | None = None) -> TrainingHistory:
-        """Put all into the saved state; return a new course if there is none."""
+        """Restore the saved state and return its history; an empty one if nothing was saved."""
         stored = read_archive(self.path)
         state = json.loads(str(stored["state"])) if stored else None
         if not stored or not state or state["key"] != self.key:

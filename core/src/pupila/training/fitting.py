@@ -20,11 +20,9 @@ from pupila.training.average import Average
 from pupila.training.batches import Batches, Images, all_in_order, epoch_batches
 from pupila.training.checkpoint import Checkpoint, EpochMetrics, TrainingHistory, assign, snapshot
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import LARGEST_GRADIENT, Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, WEIGHT_DECAY, LearningRate, Schedule
 
 keras = import_keras()
-
-_WEIGHT_DECAY = 1e-3
 
 
 AfterStep = Callable[[], None]
@@ -32,7 +30,7 @@ AfterStep = Callable[[], None]
 
 
 class Trainee(Protocol):
-    """What is trained: a model, its optimizer, and how it learns and answers."""
+    """A model in training: its optimizer, how it takes steps, and how it answers."""
 
     @property
     def variables(self) -> list[Any]: ...
@@ -57,17 +55,9 @@ class Trainee(Protocol):
 
 
 def optimizer(schedule: Schedule, steps: int) -> Any:
-    """Return AdamW for epochs of `steps` steps: its rate rises for one epoch, then falls to 0.
-
-    The fall is a cosine: Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
-    """
-    rate = keras.optimizers.schedules.CosineDecay(
-        schedule.learning_rate / 10,
-        decay_steps=max(1, (schedule.epochs - 1) * steps),
-        warmup_target=schedule.learning_rate,
-        warmup_steps=steps,
-    )
-    return keras.optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
+    """Return AdamW for epochs of `steps` steps, with the learning rate of `LearningRate`."""
+    rate = keras.optimizers.schedules.CosineDecay(**LearningRate.of(schedule, steps).of_keras())
+    return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, clipnorm=LARGEST_GRADIENT)
 
 
 def compile_for(model: Any, loss: Loss, classes: int, schedule: Schedule, steps: int) -> None:
@@ -93,7 +83,7 @@ def fit(
     """Train a Keras 3 model, see `train`."""
     steps = len(epoch_batches(images, 0, seed, schedule.batch_size))
     compile_for(model, loss, images.classes, schedule, steps)
-    trainee = _Compiled(model, images.classes, schedule.batch_size)
+    trainee = _KerasTrainee(model, images.classes, schedule.batch_size)
     return train(trainee, images, validation, schedule, seed, checkpoint, progress, altered)
 
 
@@ -109,38 +99,38 @@ def train(
 ) -> TrainingHistory:
     """Train until the last epoch or until patience is over; leave the best epoch in `trainee`.
 
-    The best is that of the lowest validation loss, or with `altered` that of the highest fidelity
-    on those images; what is judged and kept is the mean of the weights where the schedule says so.
-    A run that was killed goes on after the last epoch that it ended.
+    The best epoch has the lowest validation loss, or with `altered` the highest fidelity on those
+    images. Where the schedule averages weights, the averaged weights are evaluated and kept. A
+    killed run goes on after the last epoch that it finished.
 
     Raises:
         PupilaError: the loss is no longer a number.
     """
     average = Average(trainee.variables, schedule.average) if schedule.average else None
-    course = checkpoint.restore(trainee, average)
-    judged = all_in_order(validation, schedule.batch_size)
-    while _goes_on(course, schedule):
-        epoch, started = len(course.history), time.monotonic()
+    history = checkpoint.restore(trainee, average)
+    validation_batches = all_in_order(validation, schedule.batch_size)
+    while _has_next_epoch(history, schedule):
+        epoch, started = len(history.epochs), time.monotonic()
         batches = epoch_batches(images, epoch, seed, schedule.batch_size)
-        figures = trainee.learn(batches, average.update if average else _nothing)
+        metrics = trainee.learn(batches, average.update if average else _do_nothing)
         with average.in_place() if average else nullcontext():
-            figures |= trainee.evaluate(judged)
-            _check_finite(figures, epoch, schedule)
+            metrics |= trainee.evaluate(validation_batches)
+            _check_finite(metrics, epoch, schedule)
             if altered:
-                figures["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
-            course.history.append(figures)
-            if course.best_epoch == epoch:
-                course.best = snapshot(trainee)
-        course.seconds += time.monotonic() - started
-        checkpoint.save(trainee, course, average)
-        progress(epoch + 1, schedule.epochs, _reached(figures))
-    assign(trainee, course.best)
-    return course
+                metrics["val_fidelity"] = altered.fidelity(trainee.answer(altered.pictures))
+            history.epochs.append(metrics)
+            if history.best_epoch == epoch:
+                history.best = snapshot(trainee)
+        history.seconds += time.monotonic() - started
+        checkpoint.save(trainee, history, average)
+        progress(epoch + 1, schedule.epochs, _describe(metrics))
+    assign(trainee, history.best)
+    return history
 
 
 @dataclass(frozen=True)
-class _Compiled:
-    """A compiled Keras model, whose first columns are the logits of the classes."""
+class _KerasTrainee:
+    """A compiled Keras model whose first output columns are the logits of the classes."""
 
     model: Any
     classes: int
@@ -159,52 +149,52 @@ class _Compiled:
         return self.model.optimizer
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        def ended(batch: int, logs: Any) -> None:
+        def on_batch_end(batch: int, logs: Any) -> None:
             after_step()
 
-        callback = keras.callbacks.LambdaCallback(on_train_batch_end=ended)
-        called = [] if after_step is _nothing else [callback]
-        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=called).history
+        callback = keras.callbacks.LambdaCallback(on_train_batch_end=on_batch_end)
+        callbacks = [] if after_step is _do_nothing else [callback]
+        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks).history
         return {name: float(values[-1]) for name, values in history.items()}
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
-        found = self.model.evaluate(batches, verbose=0, return_dict=True)
-        return {f"val_{name}": float(value) for name, value in found.items()}
+        metrics = self.model.evaluate(batches, verbose=0, return_dict=True)
+        return {f"val_{name}": float(value) for name, value in metrics.items()}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = self.model.predict(pictures, batch_size=self.batch_size, verbose=0)
         return outputs[:, : self.classes]
 
 
-def _nothing() -> None:
-    """Do nothing after a step."""
+def _do_nothing() -> None:
+    pass
 
 
-def _goes_on(course: TrainingHistory, schedule: Schedule) -> bool:
-    """Tell whether there is another epoch: neither the last one nor patience was reached."""
-    done = len(course.history)
+def _has_next_epoch(history: TrainingHistory, schedule: Schedule) -> bool:
+    """Whether neither the last epoch nor the end of patience is reached."""
+    done = len(history.epochs)
     if not done or schedule.patience is None:
         return done < schedule.epochs
-    return done < schedule.epochs and done - 1 - course.best_epoch < schedule.patience
+    return done < schedule.epochs and done - 1 - history.best_epoch < schedule.patience
 
 
-def _reached(figures: EpochMetrics) -> str:
-    """Say what an epoch came to."""
-    said = f"epochs, validation accuracy {figures['val_accuracy']:.3f}"
-    fidelity = figures.get("val_fidelity")
-    return said if fidelity is None else f"{said}, fidelity {fidelity:.3f}"
+def _describe(metrics: EpochMetrics) -> str:
+    """Return the text that progress shows after an epoch."""
+    text = f"epochs, validation accuracy {metrics['val_accuracy']:.3f}"
+    fidelity = metrics.get("val_fidelity")
+    return text if fidelity is None else f"{text}, fidelity {fidelity:.3f}"
 
 
-def _check_finite(figures: EpochMetrics, epoch: int, schedule: Schedule) -> None:
-    """Look at what epoch `epoch` (from 0) came to.
+def _check_finite(metrics: EpochMetrics, epoch: int, schedule: Schedule) -> None:
+    """Check the losses of epoch `epoch` (from 0).
 
     Raises:
         PupilaError: a loss is no longer a number.
     """
-    broken = [name for name in ("loss", "val_loss") if not math.isfinite(figures[name])]
+    broken = [name for name in ("loss", "val_loss") if not math.isfinite(metrics[name])]
     if broken:
         raise PupilaError(
             f"Training broke down in epoch {epoch + 1} of {schedule.epochs}: {broken[0]} is "
-            f"{figures[broken[0]]!r}. Lower `learning_rate` (it is {schedule.learning_rate!r}), or "
+            f"{metrics[broken[0]]!r}. Lower `learning_rate` (it is {schedule.learning_rate!r}), or "
             f"raise `batch_size` (it is {schedule.batch_size!r})."
         )

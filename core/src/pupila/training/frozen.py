@@ -1,7 +1,7 @@
-"""Runs the frozen beginning of a model once for each picture, not once in each epoch.
+"""Runs the frozen front of a model once for each picture, not once in each epoch.
 
-Layers that nothing changes give the same feature map of the same picture in every epoch. So a model
-is split behind them: the front answers once and its maps are kept on disk, the rest is trained.
+Frozen layers give the same feature map of the same picture in every epoch. So a model is split
+behind them: the front runs once and its maps are kept on disk, the rest is trained.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from pupila.training.batches import Images
 keras = import_keras()
 
 _KEPT_BYTES = 8 << 30
-"""Of all views of a dataset, at most; what would take more is computed in each epoch."""
+"""Largest size of the feature maps of all views; larger ones are computed in each epoch."""
 _BLOCK = 64
 
 
-def behind_front(
+def split_training(
     model: Any, images: Images, validation: Images, altered: Altered | None, folder: Path
 ) -> tuple[Any, Images, Images, Altered | None]:
-    """Return what is left to train of a model with a frozen front, and what that is trained on.
+    """Split off the frozen front of a model; return the rest, and the feature maps to train it on.
 
-    These are the rest of the model and the front's feature maps, which are kept in `folder`; it is
-    for one front and these images. A model without such a front comes back with its images.
+    The front's feature maps are kept in `folder`, which belongs to one front and these images. A
+    model without a frozen front is returned with its images.
     """
-    parts = split(model)
+    parts = split_model(model)
     if parts is None:
         return model, images, validation, altered
     front, rest = parts
-    seen = FrontImages.behind(front, images, folder / "train")
-    judged = FrontImages.behind(front, validation, folder / "validation")
+    training_maps = FrontImages.behind(front, images, folder / "train")
+    validation_maps = FrontImages.behind(front, validation, folder / "validation")
     if altered:
-        altered = replace(altered, pictures=seen.maps(altered.pictures))
-    return rest, seen, judged, altered
+        altered = replace(altered, pictures=training_maps.maps(altered.pictures))
+    return rest, training_maps, validation_maps, altered
 
 
-def split(model: Any) -> tuple[Any, Any] | None:
+def split_model(model: Any) -> tuple[Any, Any] | None:
     """Return a model's frozen front and the rest; their layers are the model's own, not copies.
 
-    The front ends at the deepest place where one tensor is all that the rest reads and nothing
-    before learns or draws at random. None where no layer with weights is in front of such a place,
-    or nothing is behind it. Of a model without models inside: layers in such may be renamed.
+    The front ends at the deepest point where the rest reads one tensor and no layer before it is
+    trainable or random. None where no layer with weights is in front of such a point, or no layer
+    behind it. The model may not contain models: their layers may be renamed.
     """
     calls = Calls(model)
     steady = 0
@@ -69,44 +69,46 @@ def split(model: Any) -> tuple[Any, Any] | None:
     return keras.Model(calls.image, tensor), keras.Model(tensor, calls.output)
 
 
-def answering(front: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return what gives a front's feature maps `(n, …)` of pictures `(n, height, width, 3)`."""
+def feature_maps_of(front: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return a function from pictures `(n, height, width, 3)` to feature maps `(n, …)`."""
 
     def maps(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         blocks = np.array_split(pictures, -(-len(pictures) // _BLOCK))
-        return np.concatenate([front.predict_on_batch(each.astype(np.float32)) for each in blocks])
+        return np.concatenate(
+            [front.predict_on_batch(block.astype(np.float32)) for block in blocks]
+        )
 
     return maps
 
 
 @dataclass(frozen=True)
 class FrontImages(Images):
-    """Images of which a front's feature maps are shown, `(rows, …)`, in place of the pictures."""
+    """Images that are shown as a front's feature maps `(rows, …)`, not as pictures."""
 
     maps: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = field(repr=False)
     folder: Path
-    """Where maps are kept, a file for each view. They are of one front and one dataset."""
+    """Where maps are kept, a file for each view; for one front and one dataset."""
     kept: bool
 
     @classmethod
     def behind(cls, front: Any, images: Images, folder: Path) -> FrontImages:
-        """Show these images as a front gives them; its maps of these lie in the folder alone."""
+        """Show images as a front's feature maps, which are kept in an own folder."""
         folder.mkdir(parents=True, exist_ok=True)
         taken = 4 * math.prod(front.output_shape[1:]) * len(images) * len(images.targets)
         kept = taken <= min(_KEPT_BYTES, shutil.disk_usage(folder).free // 2)
-        own = {each.name: getattr(images, each.name) for each in fields(Images)}
-        return cls(**own, maps=answering(front), folder=folder, kept=kept)
+        own = {of.name: getattr(images, of.name) for of in fields(Images)}
+        return cls(**own, maps=feature_maps_of(front), folder=folder, kept=kept)
 
     def view(self, rows: NDArray[np.int64], number: int) -> Any:
-        """Give the feature maps of one view of some images."""
+        """Return the feature maps of one view of some images."""
         if not self.kept:
             return self.maps(super().view(rows, number))
         file = self.folder / f"view-{number}.npy"
         if not is_whole(file, len(self)):
-            write_rows(file, len(self), self._computed(number))
+            write_rows(file, len(self), self._compute(number))
         return Rows(file)[rows]
 
-    def _computed(self, number: int) -> Iterator[NDArray[np.float32]]:
+    def _compute(self, number: int) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(self), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(self)))
             yield self.maps(super().view(rows, number))

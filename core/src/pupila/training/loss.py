@@ -1,4 +1,4 @@
-"""Losses on labels and on teachers' answers.
+"""Losses on labels and on teachers' predictions.
 
 With labels y, logits z of the student, softened answers p̄ of the teachers, temperature T and
 weight α of the labels, per image:
@@ -7,9 +7,9 @@ weight α of the labels, per image:
 
 Σy is 1 where the image is labelled: that is the loss of Hinton, Vinyals and Dean 2015, "Distilling
 the knowledge in a neural network", section 2. T² keeps the size of the gradient of the second term
-independent of T. Σy is 0 where the image has no label: the teachers then have the whole weight, as
-what they say is all that is known. Between the two, where an unlabelled image has a part in a
-mixture, both terms are linear in y, so the loss is right as well.
+independent of T. Σy is 0 where the image has no label: the teachers then have the whole weight.
+Where an image is mixed with an unlabelled one, Σy lies between the two; both terms are linear in y,
+so the loss holds there too.
 
 Targets are made by `pupila.training.targets`: labels, the logits T · log p̄, and what else a loss
 needs, side by side.
@@ -32,14 +32,14 @@ Loss = Callable[[Any, Any], Any]
 def label_loss(targets: Any, logits: Any) -> Any:
     """Return the cross-entropy with the labels, per image `(batch,)`; 0 where there is none.
 
-    Written out, since TensorFlow's own is wrong in its gradient where labels do not sum to one.
+    Written out, since the gradient of TensorFlow's own is wrong where labels do not sum to one.
     """
     labels = targets[..., : logits.shape[-1]]
     return -ops.sum(labels * ops.log_softmax(logits), axis=-1)
 
 
 def distillation_loss(alpha: float, temperature: float) -> Loss:
-    """Return the loss that the head of this module tells, on logits `(batch, classes)`."""
+    """Return the loss of the module docstring, on logits `(batch, classes)`."""
 
     def loss(targets: Any, logits: Any) -> Any:
         classes = logits.shape[-1]
@@ -47,17 +47,17 @@ def distillation_loss(alpha: float, temperature: float) -> Loss:
         log_p = ops.log_softmax(teacher / temperature)
         log_q = ops.log_softmax(logits / temperature)
         divergence = ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
-        of_teacher = 1 - alpha * ops.sum(labels, axis=-1)
-        return alpha * label_loss(labels, logits) + of_teacher * temperature**2 * divergence
+        teacher_weight = 1 - alpha * ops.sum(labels, axis=-1)
+        return alpha * label_loss(labels, logits) + teacher_weight * temperature**2 * divergence
 
     return loss
 
 
 def accuracy(classes: int) -> Loss:
-    """Return a function that is 1 where the most probable class is the true one, per image.
+    """Return a function that gives 1 where the most probable class is the true one, per image.
 
-    Of targets and outputs the first `classes` columns count: labels and the student's logits.
-    Where an image has no label, the truth is taken to be the teacher's answer in the next columns.
+    The first `classes` columns of targets and outputs are labels and the student's logits. For an
+    image without a label, the teacher's logits in the next columns count as the truth.
     """
 
     def correct(targets: Any, outputs: Any) -> Any:

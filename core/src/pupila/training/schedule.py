@@ -1,7 +1,9 @@
-"""Settings of whatever is trained."""
+"""Settings of every training: how long, at which learning rate, which epoch is kept."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -13,13 +15,16 @@ from pupila.views import Augmentation
 LARGEST_GRADIENT = 1.0
 """Norm to which every trainer clips the gradient of each variable by itself, in each step.
 
-Early steps of a normalised net are rough. It is what `clipnorm` means in Keras, and not the norm of
-all gradients together (`global_clipnorm`; Pascanu et al. 2013, algorithm 1).
+Gradients of a normalised net vary widely in its first steps. This is `clipnorm` of Keras, not the
+norm of all gradients together (`global_clipnorm`; Pascanu et al. 2013, algorithm 1).
 """
+
+WEIGHT_DECAY = 1e-3
+"""Of AdamW."""
 
 
 class Schedule(Config):
-    """How long something is trained, on which pictures."""
+    """How long a model is trained, and on which pictures."""
 
     epochs: int = Field(default=40, ge=1, description="Passes over the training images, at most.")
     batch_size: int = Field(default=32, ge=1, description="Images of one training step.")
@@ -36,39 +41,78 @@ class Schedule(Config):
         default=None,
         gt=0,
         lt=1,
-        description="Judge and keep the running mean of the weights over the steps, in which each "
-        "step counts this part of the one after it: 0.99 is about the last 100 steps. With null "
-        "the weights are taken as they are.",
+        description="Evaluate and keep the running mean of the weights over the steps. Each step "
+        "counts this fraction of the next one: 0.99 averages about the last 100 steps. With null "
+        "weights are not averaged.",
     )
     augmentation: Augmentation = Field(
         default=Augmentation(), description="How far the views of an image may be from it."
     )
 
 
-class Chosen(Config):
-    """By what the epoch is chosen that is kept, where something is learned from a teacher."""
+@dataclass(frozen=True)
+class LearningRate:
+    """A learning rate that rises linearly for one epoch, then falls to 0 by a cosine.
+
+    Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
+    """
+
+    initial: float
+    highest: float
+    warm_up_steps: int
+    decay_steps: int
+
+    @classmethod
+    def of(cls, schedule: Schedule, steps: int) -> LearningRate:
+        """Return the learning rate of a schedule whose epochs have `steps` steps."""
+        return cls(
+            initial=schedule.learning_rate / 10,
+            highest=schedule.learning_rate,
+            warm_up_steps=steps,
+            decay_steps=max(1, (schedule.epochs - 1) * steps),
+        )
+
+    def at(self, step: int) -> float:
+        """Return the rate of a step, counted from 0."""
+        if step < self.warm_up_steps:
+            return self.initial + (self.highest - self.initial) * step / self.warm_up_steps
+        fraction = min(1.0, (step - self.warm_up_steps) / self.decay_steps)
+        return self.highest * 0.5 * (1 + math.cos(math.pi * fraction))
+
+    def of_keras(self) -> dict[str, float]:
+        """Return the arguments of `CosineDecay`, which Keras 2 and Keras 3 have."""
+        return {
+            "initial_learning_rate": self.initial,
+            "decay_steps": self.decay_steps,
+            "warmup_target": self.highest,
+            "warmup_steps": self.warm_up_steps,
+        }
+
+
+class EpochChoice(Config):
+    """Which epoch is kept, where a model learns from a teacher."""
 
     choose_by: Literal["loss", "fidelity"] = Field(
         default="loss",
         description="Which epoch is kept. loss: that of the lowest loss on the validation images; "
-        "fidelity: that which answers altered validation images most as the teacher does (the "
-        "shift suite's value there).",
+        "fidelity: that whose answers to altered validation images are most like the teacher's "
+        "(the shift suite's value there).",
     )
 
     def check_inputs(self, count: int) -> None:
         super().check_inputs(count)
         if self.choose_by == "fidelity":
-            refuse_several("`choose_by` is 'fidelity'", count)
+            check_one_teacher("`choose_by` is 'fidelity'", count)
 
 
-def refuse_several(setting: str, teachers: int) -> None:
-    """Refuse to choose by fidelity where there are several teachers, as `setting` says.
+def check_one_teacher(setting: str, teachers: int) -> None:
+    """Check that there is one teacher; `setting` says which setting chooses by fidelity to it.
 
     Raises:
-        PupilaError: there are.
+        PupilaError: there are several.
     """
     if teachers > 1:
         raise PupilaError(
-            f"{setting}, which is to one teacher, but `from` has {teachers}: give one, or choose "
-            f"by `loss`."
+            f"{setting}, which means fidelity to one teacher, but `from` has {teachers}: give one, "
+            f"or choose by `loss`."
         )

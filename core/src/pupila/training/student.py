@@ -1,4 +1,4 @@
-"""Builds a student, and makes sure that it is what `Student` promises."""
+"""Builds a student and checks what its plugin returned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila.spec import InputSpec
 keras = import_keras()
 
 _PROBES = 4
-"""Pictures of noise on which a model is seen to give probabilities."""
+"""Pictures of noise that show whether a model gives probabilities."""
 
 _ROUNDING = 1e-3
 """How far a softmax in half precision may be from a sum of one. Logits of several pictures do not
@@ -45,13 +45,13 @@ def _fault(model: Any, input: InputSpec, classes: int) -> str | None:
     taken, given = _shapes(model.inputs), _shapes(model.outputs)
     wanted = (None, *input.shape)
     if taken != [wanted]:
-        return f"takes {_told(taken)}, where one input {wanted} was asked for"
+        return f"takes {_listed(taken)}, where one input {wanted} was asked for"
     if given != [(None, classes)]:
-        return f"gives {_told(given)}, where logits {(None, classes)} were expected"
+        return f"gives {_listed(given)}, where logits {(None, classes)} were expected"
     if _ends_in_sigmoid(model) or _gives_probabilities(model, input):
         return (
-            "gives probabilities, where logits were expected: what trains it adds a softmax, so "
-            "its last layer must have no activation"
+            "gives probabilities, where logits were expected: its last layer must have no "
+            "activation, since training adds a softmax"
         )
     return None
 
@@ -60,12 +60,12 @@ def _shapes(tensors: Any) -> list[tuple[int | None, ...]]:
     return [tuple(tensor.shape) for tensor in tensors]
 
 
-def _told(shapes: list[tuple[int | None, ...]]) -> str:
+def _listed(shapes: list[tuple[int | None, ...]]) -> str:
     return " and ".join(map(str, shapes)) or "nothing"
 
 
 def _ends_in_sigmoid(model: Any) -> bool:
-    """Whether the last layer squeezes each column; unlike a softmax's, its answers do not tell."""
+    """Whether the last layer is a sigmoid; its answers do not sum to one, as a softmax's do."""
     activation = getattr(model.layers[-1], "activation", None)
     return getattr(activation, "__name__", "") in ("sigmoid", "hard_sigmoid")
 

@@ -1,12 +1,12 @@
-"""What a student is to answer: labels, and the mean of what teachers answer.
+"""Training targets: labels, and the mean of the teachers' predictions.
 
 p̄ is the mean over teachers k, with weights w, of their softened distributions (Hinton et al. 2015,
 sections 2 and 5):
 
     p̄ = Σ w_k softmax(t_k/T) / Σ w_k
 
-Kept are the logits T · log p̄, whose softmax at temperature T is p̄. Of one teacher these are its
-own logits, but for a constant per image that softmax ignores.
+The targets hold the logits T · log p̄, whose softmax at temperature T is p̄. For one teacher these
+are its own logits, up to a constant per image that softmax ignores.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pupila.dataset import Dataset
 from pupila.views import Augmentation
 
 _LEAST_PROBABILITY = 1e-7
-"""A softmax in float32 rounds to 0 what the teacher meant to be tiny, and an int8 one whatever is
-under 1/512; log 0 would be infinite. Logits are therefore taken to be at most 16 apart."""
+"""A softmax in float32 rounds tiny probabilities to 0, and an int8 one all under 1/512; log 0 would
+be infinite. This limits the difference of two logits to 16."""
 
 
 class Targets(Protocol):
-    """What is to be learned of each image `(images, columns)`: an array, or rows made when read."""
+    """Targets of each image `(images, columns)`: an array, or rows made when they are read."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -34,18 +34,18 @@ class Targets(Protocol):
     def __getitem__(self, rows: NDArray[np.int64] | slice, /) -> NDArray[Any]: ...
 
 
-class SideBySide:
-    """Columns of several targets as those of one; joined only for the rows that are asked for."""
+class JoinedTargets:
+    """The columns of several targets as one; joined only for the rows that are read."""
 
-    def __init__(self, *parts: Targets) -> None:
-        self._parts = parts
+    def __init__(self, *targets: Targets) -> None:
+        self._targets = targets
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self._parts[0].shape[0], sum(part.shape[1] for part in self._parts)
+        return self._targets[0].shape[0], sum(targets.shape[1] for targets in self._targets)
 
     def __getitem__(self, rows: NDArray[np.int64] | slice, /) -> NDArray[np.float32]:
-        return np.concatenate([part[rows] for part in self._parts], axis=-1)
+        return np.concatenate([targets[rows] for targets in self._targets], axis=-1)
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
@@ -61,15 +61,15 @@ def labels_of(images: Dataset) -> NDArray[np.float32]:
 def labels_of_views(images: Dataset, augmentation: Augmentation) -> list[NDArray[np.float32]]:
     """Return the labels `(images, classes)` of each view, mixed as its pictures are.
 
-    Zhang et al. 2018, "mixup", equation 1: with part λ of image i and the rest of image j,
+    Zhang et al. 2018, "mixup", equation 1: with a fraction λ of image i and the rest of image j,
     λ · y_i + (1 - λ) · y_j.
     """
     labels = labels_of(images)
     sha256 = images.frame["sha256"].tolist()
     mixtures = (augmentation.mixture(sha256, view) for view in range(augmentation.views))
     return [
-        parts[:, np.newaxis] * labels + (1 - parts[:, np.newaxis]) * labels[partners]
-        for partners, parts in mixtures
+        fractions[:, np.newaxis] * labels + (1 - fractions[:, np.newaxis]) * labels[partners]
+        for partners, fractions in mixtures
     ]
 
 

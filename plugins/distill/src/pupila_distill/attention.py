@@ -51,7 +51,7 @@ from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss, distillation_loss
 from pupila.training.targets import (
-    SideBySide,
+    JoinedTargets,
     labels_of,
     labels_of_views,
     pack_targets,
@@ -93,7 +93,7 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
     lesson = Lesson(
         images=images,
         targets=[
-            SideBySide(labels, mean(view), attention)
+            JoinedTargets(labels, mean(view), attention)
             for labels, view, attention in zip(
                 labels_of_views(images, config.augmentation), views, maps, strict=True
             )

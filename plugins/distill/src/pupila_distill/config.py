@@ -18,7 +18,7 @@ from pydantic import (
 from pupila import PupilaError, Student, installed
 from pupila.errors import list_names
 from pupila.plugin import Config, Plugin
-from pupila.training.schedule import Chosen, Schedule
+from pupila.training.schedule import EpochChoice, Schedule
 from pupila.views import Augmentation
 
 
@@ -184,7 +184,7 @@ def _check_student(name: str) -> None:
         raise ValueError(str(error)) from None
 
 
-class Teaching(Chosen, Training):
+class Teaching(EpochChoice, Training):
     """How a teacher's answers and the labels are weighed, and what is learned from."""
 
     alpha: float = Field(

@@ -42,7 +42,7 @@ from pupila.arrays import Rows
 from pupila.keras_files import import_keras, load
 from pupila.measured import Measured
 from pupila.training.loss import Loss
-from pupila.training.targets import SideBySide, Targets
+from pupila.training.targets import JoinedTargets, Targets
 from pupila.views import AS_IS, Augmentation
 from pupila_distill.config import EmbeddingDistillation
 from pupila_distill.penultimate import penultimate
@@ -178,7 +178,7 @@ def _with_features(step: Step[EmbeddingDistillation], lesson: Lesson) -> Lesson:
             if each.subclasses
         ]
         features = [each.views[view] for each in teachers] if relates else []
-        return SideBySide(told, *split, *features)
+        return JoinedTargets(told, *split, *features)
 
     counts = [each.views[0].shape[1] for each in teachers]
     explained = [each.subclasses.explained for each in teachers if each.subclasses]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pupila import Dataset, PupilaError
 from pupila.errors import nearest
 from pupila.training.loss import Loss
-from pupila.training.targets import SideBySide, pack_targets
+from pupila.training.targets import JoinedTargets, pack_targets
 from pupila_distill.training import Lesson
 
 _COLUMN = "source"
@@ -35,7 +35,7 @@ def weighed(lesson: Lesson, weights: Mapping[str, float]) -> Lesson:
     one = np.ones((len(lesson.validation_targets), 1), np.float32)
     return replace(
         lesson,
-        targets=[SideBySide(targets, of_images) for targets in lesson.targets],
+        targets=[JoinedTargets(targets, of_images) for targets in lesson.targets],
         validation_targets=pack_targets(lesson.validation_targets, one),
         loss=_weighed(lesson.loss),
     )

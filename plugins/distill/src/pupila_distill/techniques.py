@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pupila import Step, StepResult
 from pupila.measured import Measured
 from pupila.training.loss import distillation_loss, label_loss
-from pupila.training.oracle import oracle_loss, oracle_targets, taught_by
+from pupila.training.oracle import oracle_loss, oracle_targets, oracle_teaching
 from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
 from pupila.training.teacher import predict_teachers
 from pupila_distill.config import Distillation, OracleDistillation, Training
@@ -89,7 +89,7 @@ def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
             labels_of(validation), answers.validation, config.temperature
         ),
         loss=oracle_loss(config.alpha, config.temperature),
-        measured=Measured(answers.measured, taught_by(labels, answers.views)),
+        measured=Measured(answers.measured, oracle_teaching(labels, answers.views)),
     )
     return teach(step, weighed(lesson, config.source_weights))
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pupila import Dataset, OutputSpec, Progress, Step, StepResult
 from pupila.digest import digest_json, short_digest
 from pupila.keras_files import import_keras, macs, parameters, save
-from pupila.measured import Measured, TrainingSummary, history_of
+from pupila.measured import Measured, TrainingSummary
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
-from pupila.training.beginning import head_alone_learns
+from pupila.training.beginning import frozen_trunk
 from pupila.training.checkpoint import Checkpoint, TrainingHistory, assign, snapshot
 from pupila.training.fitting import fit
-from pupila.training.frozen import behind_front
+from pupila.training.frozen import split_training
 from pupila.training.loss import Loss
 from pupila.training.targets import Targets
 from pupila.views import AS_IS
@@ -105,7 +105,7 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> TrainingHistory:
         progress = partial(_later, step.progress, before, config.epochs)
         taught = (model, images, judged, altered)
         if isinstance(config.student, Beginning):
-            taught = behind_front(*taught, step.scratch / f"features-{short_digest(key)}")
+            taught = split_training(*taught, step.scratch / f"features-{short_digest(key)}")
         trainee, learned, validated, choosing = taught
         course = (schedule, step.seed, checkpoint, progress, choosing)
         return fit(trainee, lesson.loss, learned, validated, *course)
@@ -113,11 +113,11 @@ def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> TrainingHistory:
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
         return trained(config.epochs, "training", 0)
-    with head_alone_learns(student, beginning.head):
+    with frozen_trunk(student, beginning.head):
         first = trained(beginning.frozen_epochs, "head", 0)
     best_of_first, rest = snapshot(model), config.epochs - beginning.frozen_epochs
-    both = first.followed_by(trained(rest, "training", len(first.history)))
-    if both.best_epoch < len(first.history):
+    both = first.followed_by(trained(rest, "training", len(first.epochs)))
+    if both.best_epoch < len(first.epochs):
         assign(model, best_of_first)
     return both
 
@@ -136,15 +136,11 @@ def _key(step: Step[Any], lesson: Lesson) -> str:
     return digest_json([step.config.model_dump(), step.seed, data, teachers])
 
 
-def _summary(course: TrainingHistory, images: Dataset, shown: int) -> TrainingSummary:
-    epochs, best = len(course.history), course.history[course.best_epoch]
-    return TrainingSummary(
-        best_epoch=course.best_epoch + 1,
-        epochs=epochs,
-        history=history_of(course.history),
+def _summary(history: TrainingHistory, images: Dataset, shown: int) -> TrainingSummary:
+    best = history.epochs[history.best_epoch]
+    return history.summary(
         validation_accuracy=best["val_accuracy"],
         validation_fidelity=best.get("val_fidelity"),
         unlabelled_images=int((images.labels < 0).sum()),
-        seconds=round(course.seconds, 2),
-        images_per_second=round(epochs * shown / course.seconds, 1),
+        images_per_second=round(len(history.epochs) * shown / history.seconds, 1),
     )

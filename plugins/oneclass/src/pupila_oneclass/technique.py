@@ -19,7 +19,7 @@ from pupila import Dataset, InputSpec, OutputSpec, Step, StepResult, Threshold, 
 from pupila.digest import digest_json
 from pupila.intervals import Floats, share
 from pupila.keras_files import import_keras, load, macs, parameters, save
-from pupila.measured import Interval, Measured, OneClassCalibration, TrainingSummary, history_of
+from pupila.measured import Interval, Measured, OneClassCalibration
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
@@ -48,7 +48,7 @@ def one_class(step: Step[OneClass]) -> StepResult:
     splits = splits_of(step)
     keras.utils.set_random_seed(step.seed)
     net, head = _net(step), Head(config.hidden)
-    course = (
+    history = (
         _fit_head(step, splits, net, head) if _frozen(step) else _fit_all(step, splits, net, head)
     )
     train, judged = (head.normalised(each) for each in _features(step, splits, net))
@@ -64,7 +64,12 @@ def one_class(step: Step[OneClass]) -> StepResult:
         parameters=parameters(model),
         macs=macs(model),
         threshold=_threshold(config, splits),
-        measured=Measured(_data(splits, train.shape[1]), _summary(course), calibrated, baselines),
+        measured=Measured(
+            _data(splits, train.shape[1]),
+            history.summary("loss", "val_loss"),  # accuracy means nothing with one class
+            calibrated,
+            baselines,
+        ),
     )
 
 
@@ -180,13 +185,3 @@ def _data(splits: Splits, columns: int) -> dict[str, int]:
         "validation_images": len(splits.validation),
         "features": columns,
     }
-
-
-def _summary(course: TrainingHistory) -> TrainingSummary:
-    """Return how training went; accuracy means nothing where there is one class."""
-    return TrainingSummary(
-        best_epoch=course.best_epoch + 1,
-        epochs=len(course.history),
-        history=history_of(course.history, "loss", "val_loss"),
-        seconds=round(course.seconds, 2),
-    )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from pupila.training.schedule import Chosen, Schedule
+from pupila.training.schedule import EpochChoice, Schedule
 from pupila.views import Augmentation
 
 Saliency = Literal["taylor", "magnitude"]
@@ -18,7 +18,7 @@ _OF_THE_PATTERN: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer
 """Of four weights two go, at once, within one kernel: what `pattern` leaves no choice of."""
 
 
-class Retraining(Chosen, Schedule):
+class Retraining(EpochChoice, Schedule):
     """How a model that was changed learns again, and how much accuracy that may cost."""
 
     budget: float = Field(

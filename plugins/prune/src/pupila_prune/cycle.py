@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from pupila import Progress, Step
 from pupila.keras_files import import_keras, macs, save
+from pupila.measured import history_of
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
 from pupila.training.loss import distillation_loss
@@ -111,13 +112,8 @@ def _of_all_rounds(
     progress((number - 1) * total + done, rounds * total, f"{what}, round {number} of {rounds}")
 
 
-def _figures(model: Any, strategy: Strategy, course: TrainingHistory, total: int) -> Round:
+def _figures(model: Any, strategy: Strategy, training: TrainingHistory, total: int) -> Round:
     left = strategy.parameters(model)
-    best = course.history[course.best_epoch]
-    names = {name: name.replace("val_", "validation_") for name in sorted(best)}
-    history = {
-        shown: [round(figures[name], 4) for figures in course.history]
-        for name, shown in names.items()
-    }
-    fidelity = best.get("val_fidelity")
+    best = training.epochs[training.best_epoch]
+    history, fidelity = history_of(training.epochs), best.get("val_fidelity")
     return Round(left, 1 - left / total, best["val_accuracy"], macs(model), history, fidelity)

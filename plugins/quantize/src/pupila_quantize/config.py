@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from pupila import Config
-from pupila.training.schedule import Chosen, Schedule
+from pupila.training.schedule import EpochChoice, Schedule
 
 IoType = Literal["float", "int8"]
 Correction = Literal["none", "bias", "gptq"]
@@ -87,7 +87,7 @@ class QuantizeMixed(QuantizeInt8):
     )
 
 
-class Qat(WithIoType, Chosen, Schedule):
+class Qat(WithIoType, EpochChoice, Schedule):
     """Settings of `qat`: a short, gentle training, since the model knows its answers already."""
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")

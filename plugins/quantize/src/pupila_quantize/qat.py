@@ -20,7 +20,7 @@ from pupila import Artifact, Dataset, OutputSpec, Step, StepResult, keras_files
 from pupila.arrays import Pixels
 from pupila.digest import digest_json
 from pupila.litert.packing import repack
-from pupila.measured import Measured, TrainingSummary, history_of
+from pupila.measured import Measured
 from pupila.training.altered import altered_for
 from pupila.training.batches import Images
 from pupila.training.checkpoint import Checkpoint, TrainingHistory
@@ -66,7 +66,7 @@ def qat(step: Step[Qat]) -> StepResult:
     (artifact,) = step.inputs
     made = _quantised(artifact)
     training, validation = step.split("train"), step.split("validation")
-    course = _trained(step, made, training, validation)
+    history = _trained(step, made, training, validation)
     target, io_type = step.output / _MODEL_NAME, step.config.io_type
     content, output = flatbuffer(made.model, artifact.record.output, io_type)
     target.write_bytes(repack(content))
@@ -74,7 +74,7 @@ def qat(step: Step[Qat]) -> StepResult:
     pixels = validation.pixels(artifact.record.input)
     measured = Measured(
         compared,
-        _summary(course),
+        history.summary(validation_fidelity=history.epochs[history.best_epoch].get("val_fidelity")),
         _export_difference(step, made.model, pixels, target, output),
         structure.told(made.model),
         {"output_only_layers": made.output_only, "float_operators": float_operators(target)},
@@ -178,16 +178,6 @@ def _converted(model: Any, io_type: IoType) -> bytes:
         if io_type == "int8":
             converter.inference_input_type = converter.inference_output_type = tf.int8
         return converter.convert()
-
-
-def _summary(course: TrainingHistory) -> TrainingSummary:
-    return TrainingSummary(
-        best_epoch=course.best_epoch + 1,
-        epochs=len(course.history),
-        history=history_of(course.history),
-        validation_fidelity=course.history[course.best_epoch].get("val_fidelity"),
-        seconds=round(course.seconds, 2),
-    )
 
 
 def _export_difference(

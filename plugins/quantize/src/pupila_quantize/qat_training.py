@@ -17,7 +17,7 @@ from pupila.training.batches import Batches
 from pupila.training.checkpoint import EpochMetrics
 from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import LARGEST_GRADIENT, Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, LearningRate, Schedule
 from pupila_quantize.lowering import layers, tf_keras
 
 tf = import_tensorflow()
@@ -94,16 +94,8 @@ class Trainee:
 
 
 def _optimizer(schedule: Schedule, steps: int) -> Any:
-    """Return Adam, its rate as in `pupila.training.fitting`: up for one epoch, down by a cosine.
-
-    Weights do not decay: they are to stay near those that the model came with.
-    """
-    rate = tf_keras.optimizers.schedules.CosineDecay(
-        schedule.learning_rate / 10,
-        decay_steps=max(1, (schedule.epochs - 1) * steps),
-        warmup_target=schedule.learning_rate,
-        warmup_steps=steps,
-    )
+    """Return Adam without weight decay: weights are to stay near those of the given model."""
+    rate = tf_keras.optimizers.schedules.CosineDecay(**LearningRate.of(schedule, steps).of_keras())
     return tf_keras.optimizers.Adam(rate, clipnorm=LARGEST_GRADIENT, jit_compile=False)
 
 

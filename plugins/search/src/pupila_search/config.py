@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from pupila import InputSpec
 from pupila.plugin import Config
-from pupila.training.schedule import Schedule, refuse_several
+from pupila.training.schedule import Schedule, check_one_teacher
 from pupila.views import Augmentation
 from pupila_search.genome import Space
 
@@ -151,7 +151,7 @@ class Search(Config):
 
     def check_inputs(self, count: int) -> None:
         if self.by_fidelity:
-            refuse_several("`objectives` names 'fidelity'", count)
+            check_one_teacher("`objectives` names 'fidelity'", count)
 
     @property
     def by_fidelity(self) -> bool:

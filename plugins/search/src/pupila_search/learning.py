@@ -103,10 +103,10 @@ def learn(task: Task, file: LessonFile) -> CandidateMetrics:
     course, wrong = _fitted(model, task, lesson, images, judged)
     write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
     (task.folder / "training.npz").unlink(missing_ok=True)
-    best = course.history[course.best_epoch]
+    best = course.epochs[course.best_epoch]
     return CandidateMetrics(
         stage=task.stage,
-        epochs=len(course.history),
+        epochs=len(course.epochs),
         validation_loss=best["val_loss"],
         validation_accuracy=(len(judged) - len(wrong)) / len(judged),
         wrong=wrong,

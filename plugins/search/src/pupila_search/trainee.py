@@ -19,12 +19,11 @@ from pupila.training.batches import Batches, Images
 from pupila.training.checkpoint import EpochMetrics
 from pupila.training.fitting import AfterStep
 from pupila.training.loss import Loss, accuracy
-from pupila.training.schedule import LARGEST_GRADIENT, Schedule
+from pupila.training.schedule import LARGEST_GRADIENT, WEIGHT_DECAY, LearningRate, Schedule
 
 tf = import_tensorflow()
 
 _FIRST_DECAY, _SECOND_DECAY, _SMALL = 0.9, 0.999, 1e-7
-_WEIGHT_DECAY = 1e-3
 
 
 class AdamW:
@@ -50,7 +49,7 @@ class AdamW:
         first, second = first / (1 - _FIRST_DECAY**count), second / (1 - _SECOND_DECAY**count)
         moves = tf.split(rate * first / (tf.sqrt(second) + _SMALL), self._sizes)
         for weight, move in zip(weights, moves, strict=True):
-            weight.assign_sub(tf.reshape(move, weight.shape) + rate * _WEIGHT_DECAY * weight)
+            weight.assign_sub(tf.reshape(move, weight.shape) + rate * WEIGHT_DECAY * weight)
 
 
 class Trainee:
@@ -63,7 +62,7 @@ class Trainee:
         self.trainable_variables: list[Any] = model.trainable_variables
         self.optimizer = AdamW(self.trainable_variables)
         self._model, self._loss, self._correct = model, loss, accuracy(images.classes)
-        self._schedule, self._steps = schedule, steps
+        self._batch_size, self._rate = schedule.batch_size, LearningRate.of(schedule, steps)
         pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
         targets = tf.TensorSpec((None, images.targets[0].shape[1]), tf.float32)
         rate = tf.TensorSpec((), tf.float32)
@@ -79,7 +78,7 @@ class Trainee:
         """Take a step for each batch: means over all images."""
         done, learned = int(self.optimizer.variables[-1].numpy()), list[Any]()
         for number in range(len(batches)):
-            rate = np.float32(self.rate(done + number))
+            rate = np.float32(self._rate.at(done + number))
             learned.append(self._learn(*_plain(batches[number]), rate))
             after_step()
         loss, correct = np.concatenate(learned, axis=1).mean(axis=1)
@@ -93,8 +92,8 @@ class Trainee:
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits `(images, classes)` of pictures."""
-        starts = range(0, len(pictures), self._schedule.batch_size)
-        batches = (pictures[start : start + self._schedule.batch_size] for start in starts)
+        starts = range(0, len(pictures), self._batch_size)
+        batches = (pictures[start : start + self._batch_size] for start in starts)
         return np.concatenate([self._answer(batch).numpy() for batch in batches])
 
     def wrong(self, validation: Batches) -> tuple[int, ...]:
@@ -102,18 +101,6 @@ class Trainee:
         judged = [self._judge(*_plain(validation[number])) for number in range(len(validation))]
         _, correct = np.concatenate(judged, axis=1)
         return tuple(np.flatnonzero(correct < 0.5).tolist())
-
-    def rate(self, step: int) -> float:
-        """Return the rate of a step: it rises for one epoch, then falls to 0 by a cosine.
-
-        As `pupila.training.fitting.optimizer` has it.
-        """
-        highest, lowest = self._schedule.learning_rate, self._schedule.learning_rate / 10
-        if step < self._steps:
-            return lowest + (highest - lowest) * step / self._steps
-        falling = max(1, (self._schedule.epochs - 1) * self._steps)
-        part = min(1.0, (step - self._steps) / falling)
-        return highest * 0.5 * (1 + math.cos(math.pi * part))
 
     def _learned(self, pictures: Any, targets: Any, rate: Any) -> Any:
         weights = [each.value for each in self.trainable_variables]
