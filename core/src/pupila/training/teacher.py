@@ -86,9 +86,8 @@ def check_teacher(
     patients = validation.patients
     chance = check_chance(scores, labels, validation.classes, patients=patients)
     if not (chance.above or step.unproven):
-        raise PupilaError(
-            f"{describe_teacher(step, number)} is {chance.describe('validation')}. {_advice(chance)}"
-        )
+        name = describe_teacher(step, number)
+        raise PupilaError(f"{name} is {chance.describe('validation')}. {_advice(chance)}")
     area = auc(scores, labels, 0, patients)
     return TeacherQuality(
         digest=short_digest(step.inputs[number].digest),
