@@ -107,18 +107,18 @@ def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_ot
     done = _pupila(folder, "run", "tried.yaml")
     assert done.returncode == 1
     entries = _entries(folder)
-    (trial,) = (each.trial for each in entries["tflite"].tried)
-    assert trial and trial.agreement and (trial.images, trial.latency.threads) == (10, 2)
-    assert trial.agreement.reference == "its source (keras)"
-    assert 0 < trial.agreement.largest_difference < 1e-4
-    assert [each.threads for each in entries["tfjs"].tried] == [1]  # under Node it has no more
-    assert all(each.trial and not each.trial.agreement for each in entries["float16"].tried)
+    (check,) = (each.check for each in entries["tflite"].runtimes)
+    assert check and check.agreement and (check.images, check.latency.threads) == (10, 2)
+    assert check.agreement.reference == "its source (keras)"
+    assert 0 < check.agreement.largest_difference < 1e-4
+    assert [each.threads for each in entries["tfjs"].runtimes] == [1]  # under Node it has no more
+    assert all(each.check and not each.check.agreement for each in entries["float16"].runtimes)
     assert {name for name, entry in entries.items() if entry.error} == {"tflite", "tfjs"}
     assert "litert: a probability is" in str(entries["tflite"].error)
     assert "`evaluate.difference` allows 0.0" in done.stderr
     assert _pupila(folder, "run", "tried.yaml").returncode == 1
-    assert {name: entry.tried for name, entry in _entries(folder).items()} == {
-        name: entry.tried for name, entry in entries.items()
+    assert {name: entry.runtimes for name, entry in _entries(folder).items()} == {
+        name: entry.runtimes for name, entry in entries.items()
     }, "what was tried before is remembered"
 
 

@@ -123,7 +123,7 @@ def test_only_the_judgement_is_made_again_when_the_near_misses_change(
     folder: Path, first: tuple[RunResult, str]
 ):
     again, printed = _run(folder)
-    assert "judge-set unchanged" in printed
+    assert "evaluate-set unchanged" in printed
     (folder / "near" / "noise" / "0.png").unlink()
     changed, printed = _run(folder)
     assert "set unchanged" in printed and "alter-images unchanged" in printed

@@ -18,7 +18,7 @@ from pupila.artifact import Artifact
 from pupila.errors import PupilaError
 from pupila.testing import colour_teacher, draw_colours
 from pupila_flows.cli.evaluate import map_of, not_compared_lines
-from pupila_flows.run.evaluate_models import Asked, EvaluatedModel, evaluate_models
+from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluationRequest, evaluate_models
 from pupila_flows.workspace import Workspace
 
 
@@ -54,14 +54,14 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
 @pytest.mark.slow
 def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(clinic: Clinic):
     def evaluated(model: Path, *classes: str) -> EvaluatedModel:
-        asked = Asked((model,), clinic.images, classes=classes or None)
+        asked = EvaluationRequest((model,), clinic.images, classes=classes or None)
         (found,) = evaluate_models(clinic.place, asked).models
         return found
 
     file = clinic.file(clinic.teacher)
     assert evaluated(file).warnings == []
     turned = evaluated(file, "red", "blue")
-    metrics = turned.found.figures.metrics
+    metrics = turned.result.figures.metrics
     assert metrics and metrics.auc and metrics.auc.value == 0
     assert turned.warnings == [
         f"{file.name} is not shown to be above chance on 24 test images (12 red, 12 blue): AUC "
@@ -121,7 +121,9 @@ def test_what_cannot_be_compared_is_told_once_with_its_reason(clinic: Clinic, tm
     models = (clinic.weak.path, clinic.blind.path)
 
     def told(images: Path) -> list[str]:
-        found = evaluate_models(clinic.place, Asked(models, images, clinic.teacher.path))
+        found = evaluate_models(
+            clinic.place, EvaluationRequest(models, images, clinic.teacher.path)
+        )
         return not_compared_lines(found)
 
     both = ", ".join(path.name for path in models)
@@ -143,12 +145,14 @@ def test_what_cannot_be_compared_is_told_once_with_its_reason(clinic: Clinic, tm
     ("folder", "images", "labelled"), [("test", 24, True), ("test/red", 12, False)]
 )
 def test_a_folder_is_taken_as_it_is(clinic: Clinic, folder: str, images: int, labelled: bool):
-    asked = Asked((clinic.weak.path,), clinic.images / folder, against=clinic.teacher.path)
+    asked = EvaluationRequest(
+        (clinic.weak.path,), clinic.images / folder, against=clinic.teacher.path
+    )
     found = evaluate_models(clinic.place, asked)
     (weak,) = found.models
-    assert weak.found.figures.images == images
-    assert (weak.found.figures.metrics is not None) == labelled
-    assert weak.found.figures.fidelity and weak.found.figures.fidelity.images == images
+    assert weak.result.figures.images == images
+    assert (weak.result.figures.metrics is not None) == labelled
+    assert weak.result.figures.fidelity and weak.result.figures.fidelity.images == images
     assert bool(found.differences(weak.name)) == labelled
 
 
@@ -158,9 +162,9 @@ def test_one_class_alone_leaves_out_what_needs_both(clinic: Clinic, tmp_path: Pa
     place.mkdir(parents=True)
     for number in range(6):
         Image.new("RGB", (32, 32), (150, 80, 80 - number)).save(place / f"{number}.png")
-    asked = Asked((clinic.weak.path,), place.parent, against=clinic.teacher.path)
+    asked = EvaluationRequest((clinic.weak.path,), place.parent, against=clinic.teacher.path)
     found = evaluate_models(clinic.place, asked)
-    metrics = found.models[0].found.figures.metrics
+    metrics = found.models[0].result.figures.metrics
     assert metrics and metrics.auc is None and metrics.point is None
     assert metrics.accuracy.value == 1
     assert set(found.differences(found.models[0].name)) == {"accuracy"}
@@ -177,7 +181,7 @@ def test_one_class_alone_leaves_out_what_needs_both(clinic: Clinic, tmp_path: Pa
     ],
 )
 def test_a_mistake_is_one_sentence(clinic: Clinic, changes: dict[str, object], message: str):
-    asked = Asked(models=(clinic.weak.path,), data=clinic.images, **changes)  # pyright: ignore[reportArgumentType]
+    asked = EvaluationRequest(models=(clinic.weak.path,), data=clinic.images, **changes)  # pyright: ignore[reportArgumentType]
     with pytest.raises(PupilaError, match=message):
         evaluate_models(clinic.place, asked)
 
@@ -185,10 +189,12 @@ def test_a_mistake_is_one_sentence(clinic: Clinic, changes: dict[str, object], m
 def test_images_without_labels_need_a_teacher_and_files_their_classes(clinic: Clinic):
     there = clinic.images / "test" / "red"
     with pytest.raises(PupilaError, match="name a teacher with `--against`"):
-        evaluate_models(clinic.place, Asked((clinic.weak.path,), there))
+        evaluate_models(clinic.place, EvaluationRequest((clinic.weak.path,), there))
     file = clinic.file(clinic.weak)
     with pytest.raises(PupilaError, match="name the class of each output column"):
-        evaluate_models(clinic.place, Asked((file,), there, against=clinic.teacher.path))
+        evaluate_models(
+            clinic.place, EvaluationRequest((file,), there, against=clinic.teacher.path)
+        )
 
 
 @pytest.mark.parametrize("text", ["a", "=b", "a=", " = "])

@@ -14,7 +14,7 @@ from pupila_flows.gate.decision import decide
 from pupila_flows.gate.inputs import Question
 from pupila_flows.recipe.gate import GateSection, Limits, Margins
 from pupila_flows.results import Finding, GateResult, WrongImage
-from pupila_flows.run.gate import objections
+from pupila_flows.run.gate import gate_failures
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_has_no_counterpart_in_the_published_version_is_not_passed_unless_t
     assert found.verdict == "inconclusive"
     assert "version 2 (published), which has no artifact of that name" in told(found)[-1].text
     assert "it has left-int8, web" in told(found)[-1].text
-    assert objections(found) == []
+    assert gate_failures(found) == []
     assert "`published: {}`" in told(found)[-1].advice
     lifted = GateSection(margins=ACCURACY, published=Margins())
     assert decide(question.model_copy(update={"section": lifted})).verdict == "pass"
@@ -217,7 +217,7 @@ def test_what_cannot_be_asked_is_not_passed(
     result = decide(question.model_copy(update={"cases": (case,)}))
     assert result.verdict == verdict
     assert words in told(result)[0].text
-    assert bool(objections(result)) == (verdict == "fail")
+    assert bool(gate_failures(result)) == (verdict == "fail")
 
 
 def test_a_gate_that_judges_nothing_is_not_passed(side: Sides):
@@ -225,7 +225,7 @@ def test_a_gate_that_judges_nothing_is_not_passed(side: Sides):
     result = decide(question.model_copy(update={"cases": ()}))
     assert result.verdict == "fail"
     assert "name some in `gate.steps`" in str(result.reason)
-    assert objections(result) == [f"gate: {result.reason}"]
+    assert gate_failures(result) == [f"gate: {result.reason}"]
 
 
 def test_predictions_of_other_images_are_refused(side: Sides):

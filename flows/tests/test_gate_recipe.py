@@ -14,7 +14,7 @@ from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.source import RecipeError
-from pupila_flows.run.gate import judged_by, made_words
+from pupila_flows.run.gate import describe_origin, evaluated_by
 
 
 def written(folder: Path, recipe: str) -> Path:
@@ -48,7 +48,7 @@ gate: GATE
 
 def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Path):
     run = sample_run(tmp_path)
-    names = [each.name for each in judged_by(GateSection(), run.entries)]
+    names = [each.name for each in evaluated_by(GateSection(), run.entries)]
     assert names == [
         "vgg16-int8",
         "pupil-float16",
@@ -57,10 +57,10 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         "pupil-int4",
         "pupil-web",
     ]
-    chosen = judged_by(GateSection(steps=("pupil-float",)), run.entries)
+    chosen = evaluated_by(GateSection(steps=("pupil-float",)), run.entries)
     assert [each.name for each in chosen] == ["pupil-float"]
     by_name = {each.name: each for each in run.entries}
-    assert made_words(by_name["pupil-int8"], by_name) == (
+    assert describe_origin(by_name["pupil-int8"], by_name) == (
         "quantize-int8 of pupil-float: export-tflite of pupil: distill of vgg16 and xception"
     )
 

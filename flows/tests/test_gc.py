@@ -70,7 +70,7 @@ def made(tmp_path: Path) -> Made:
     for name in ("scratch/cut-off/state", "logs/step.log", "locks/a.lock", "cache/pixels/a.npy"):
         write_atomically(place.root / name, bytes(9_000))
     write_atomically(place.data_docs("b" * 64) / "index.html", b"<!doctype html>")
-    write_atomically(place.asked("c" * 64) / "answer", b"")
+    write_atomically(place.verdicts_on("c" * 64) / "answer", b"")
     for file in sorted(place.root.rglob("*"), reverse=True):
         if runs["new"] not in (file, *file.parents):
             os.utime(file, (LONG_AGO, LONG_AGO))

@@ -35,7 +35,7 @@ from pupila_flows.progress import Silent, current_display
 from pupila_flows.recipe.source import RecipeError
 from pupila_flows.run import prepare
 from pupila_flows.run.context import Run
-from pupila_flows.run.evaluate_models import Asked, evaluate_models
+from pupila_flows.run.evaluate_models import EvaluationRequest, evaluate_models
 from pupila_flows.workspace import Workspace
 
 Stored = Callable[..., Artifact]
@@ -332,7 +332,7 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
     told, teachers = _Told(), cast("Any", {"gate": _Imported()})
     token = current_display.set(told)
     try:
-        found = prepare.screened(run, data, teachers)
+        found = prepare.screen(run, data, teachers)
     finally:
         current_display.reset(token)
     (check,) = found.checks
@@ -346,9 +346,9 @@ def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
 def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
     model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
     place = Workspace.at(tmp_path / "workspace")
-    (judged,) = evaluate_models(place, Asked((model.path,), images)).models
+    (judged,) = evaluate_models(place, EvaluationRequest((model.path,), images)).models
     assert judged.artifact.digest == model.digest
-    assert judged.found.figures.images == 12
+    assert judged.result.figures.images == 12
 
 
 def test_what_a_record_does_not_say_of_an_artifact_is_refused(
@@ -360,4 +360,6 @@ def test_what_a_record_does_not_say_of_an_artifact_is_refused(
         (None, "sigmoid", r"output: 'sigmoid' is not what the artifact's record says"),
     ]:
         with pytest.raises(PupilaError, match=said):
-            evaluate_models(place, Asked((gate,), images, classes=classes, output=output))
+            evaluate_models(
+                place, EvaluationRequest((gate,), images, classes=classes, output=output)
+            )

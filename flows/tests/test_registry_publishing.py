@@ -133,7 +133,7 @@ def test_what_answers_nothing_itself_is_published_with_what_it_is_made_of(tmp_pa
     ("changes", "words"),
     [
         ({"error": "it crashed."}, "'small' did not come out well: it crashed"),
-        ({"unjudged": "tells other classes apart"}, "'small' did not .*: tells other classes"),
+        ({"not_evaluated": "tells other classes apart"}, "'small' did not .*: tells other classes"),
         ({}, "names 'small', which the gate did not judge"),
     ],
 )

@@ -16,8 +16,8 @@ from pupila.metrics import agreement
 from pupila_flows.report import formatting
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.headline import BADGE
-from pupila_flows.report.terminal import evaluation_lines, result_rows, trial_rows
-from pupila_flows.results import Entry, Tried
+from pupila_flows.report.terminal import evaluation_lines, result_rows, runtime_rows
+from pupila_flows.results import Entry, RuntimeResult
 
 
 def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_every_runtime_has_a_row_with_its_figures_or_the_reason_that_there_are_n
     tmp_path: Path,
 ) -> None:
     size = Download(size_bytes=200_000, gzip_bytes=150_000, brotli_bytes=140_000)
-    trial = RuntimeCheck(
+    check = RuntimeCheck(
         runtime="LiteRT.js 2.5.3, wasm, Chromium 156",
         cpu="x86-64",
         images=50,
@@ -125,19 +125,19 @@ def test_every_runtime_has_a_row_with_its_figures_or_the_reason_that_there_are_n
         startup=Startup(cold_start_ms=430, first_inference_ms=21, model=size, runtime=size),
     )
     refused = "FusedConv2D only supports rank-1 bias"
-    tried = (
-        Tried(runtime="litertjs-wasm", threads=2, trial=trial),
-        Tried(runtime="tfjs-wasm", threads=None, failure=refused),
+    runtimes = (
+        RuntimeResult(runtime="litertjs-wasm", threads=2, check=check),
+        RuntimeResult(runtime="tfjs-wasm", threads=None, failure=refused),
     )
     result = sample_run(tmp_path, [VGG, PUPIL])
     teacher, pupil = result.entries
-    shown = pupil.model_copy(update={"tried": tried, "error": f"tfjs-wasm: {refused}"})
+    shown = pupil.model_copy(update={"runtimes": runtimes, "error": f"tfjs-wasm: {refused}"})
     result = result.model_copy(update={"entries": (teacher, shown)})
     page = read(result, tmp_path)
     for words in ("In every runtime", "430 ms", "12.5 ms", "0.02", "140 KB", "✕ does not run"):
         assert words in page.text
     assert BADGE not in page.text  # what fails somewhere is not the one to take
-    first, second = trial_rows(result)
+    first, second = runtime_rows(result)
     assert (first["threads"], first["ready ms"], first["failure"]) == ("2", "430", "")
     assert second["failure"] == f"does not run: {refused}"
 

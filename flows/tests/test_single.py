@@ -11,7 +11,7 @@ from pupila.errors import PupilaError
 from pupila_flows.execution.child import ChildFailed
 from pupila_flows.results import DataSummary, Entry, RunResult
 from pupila_flows.run import single
-from pupila_flows.run.evaluate_models import Asked, evaluate_models
+from pupila_flows.run.evaluate_models import EvaluationRequest, evaluate_models
 from pupila_flows.run.given_models import parse_classes
 from pupila_flows.workspace import Workspace
 
@@ -35,9 +35,7 @@ def test_classes_are_names_with_commas(text: str | None, classes: tuple[str, ...
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(text: str, reason: str):
-    with pytest.raises(
-        PupilaError, match=rf"The classes \[.*\] cannot be told apart: ({reason})\."
-    ):
+    with pytest.raises(PupilaError, match=rf"The classes \[.*\] are not valid: ({reason})\."):
         parse_classes(text)
 
 
@@ -71,7 +69,8 @@ def test_an_evaluation_that_cannot_be_made_is_refused_first(
     place, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
     with pytest.raises(PupilaError, match=message):
         evaluate_models(
-            place, Asked((model,), images, classes=classes, output=output, positive=positive)
+            place,
+            EvaluationRequest((model,), images, classes=classes, output=output, positive=positive),
         )
 
 

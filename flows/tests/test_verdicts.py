@@ -11,7 +11,7 @@ import pytest
 from sample_runs import VGG, Node, sample_run
 
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Publication, Verdict
-from pupila_flows.run.gate import objections
+from pupila_flows.run.gate import gate_failures
 from pupila_flows.run.verdicts import Verdicts, verdicts_before
 
 STEPS = ("left", "right")
@@ -63,9 +63,11 @@ def test_what_did_not_fail_and_is_not_published_is_withheld_in_a_line(
 
 
 def test_what_fails_is_named_in_a_line_and_what_is_open_is_no_objection():
-    assert objections(_gate("pass", "inconclusive")) == []
-    assert objections(_gate("fail", "inconclusive")) == ["gate: left fails: accuracy against vgg16"]
-    assert objections(None) == []
+    assert gate_failures(_gate("pass", "inconclusive")) == []
+    assert gate_failures(_gate("fail", "inconclusive")) == [
+        "gate: left fails: accuracy against vgg16"
+    ]
+    assert gate_failures(None) == []
 
 
 def _run(folder: Path, name: str, gate: Mapping[str, Any] | None, **more: Any) -> Path:

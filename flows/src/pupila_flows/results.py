@@ -1,4 +1,4 @@
-"""What a run came to: written as `result.json`, read by the report and by other programs."""
+"""The result of a run: written as `result.json`, read by the report and by other programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pupila.noninferiority import LEVEL
 from pupila.shift.figures import ShiftFigures
 
 _MANY_TIMES = 10
-"""From this multiple on, a number of images is given as a multiple of those there are."""
+"""Above this ratio, a required number of images is given as a multiple of the existing ones."""
 
 
 class _Model(BaseModel):
@@ -25,7 +25,7 @@ class _Model(BaseModel):
 
 
 class Check(_Model):
-    """One thing that data validation looked at."""
+    """One check of data validation and its outcome."""
 
     name: str = Field(description="What was checked, in words: 'No image in two splits'.")
     severity: Literal["error", "warning"] = Field(description="What a failure means.")
@@ -35,12 +35,12 @@ class Check(_Model):
     images: tuple[str, ...] = Field(default=(), description="Paths of the first offending images.")
     shortcut: bool = Field(
         default=False,
-        description="It asks whether something other than the finding tells the class.",
+        description="It checks whether something other than the finding reveals the class.",
     )
 
 
 class DataSummary(_Model):
-    """The data of a run and what validation said of it."""
+    """The data of a run and the results of its validation."""
 
     path: str
     fingerprint: str
@@ -52,59 +52,59 @@ class DataSummary(_Model):
 
     @property
     def passed(self) -> bool:
-        """True unless a check that stops a run failed."""
+        """Whether no check that stops a run failed."""
         return all(check.passed for check in self.checks if check.severity == "error")
 
 
 class SkippedImage(_Model):
-    """A file that was to be judged by, and cannot be read."""
+    """An external image file that cannot be read."""
 
     path: str
     reason: str
 
 
 class ExternalSet(_Model):
-    """Images of another place, by which models were judged, and no more."""
+    """External images: from another source than the data, used only for evaluation."""
 
     name: str
     path: str
     fingerprint: str
     images: int
-    patients: int | None = Field(description="None where they are not known.")
-    counts: dict[str, int] | None = Field(description="By class; None where there are no labels.")
+    patients: int | None = Field(description="None if they are not known.")
+    counts: dict[str, int] | None = Field(description="By class; None without labels.")
     skipped: tuple[SkippedImage, ...] = Field(
-        default=(), description="Files that cannot be read, of which no figure tells."
+        default=(), description="Files that cannot be read; no figure includes them."
     )
 
 
 class ExternalResult(_Model):
-    """What one model came to on one set of images of another place."""
+    """The results of one model on one set of external images."""
 
     name: str = Field(description="Of the set.")
     evaluation: ExternalEvaluation | None = Field(
-        default=None, description="None where it could not be judged."
+        default=None, description="None if it could not be evaluated."
     )
     differences: dict[str, Estimate] = Field(
         default_factory=dict,
-        description="Paired, its figures less those of its teacher: accuracy, auc, sensitivity, "
+        description="Paired differences, model minus teacher: accuracy, auc, sensitivity, "
         "specificity; what cannot be compared is left out.",
     )
-    error: str | None = Field(default=None, description="Why it could not be judged.")
+    error: str | None = Field(default=None, description="Why it could not be evaluated.")
 
 
-class Tried(_Model):
-    """One runtime that an artifact was tried in."""
+class RuntimeResult(_Model):
+    """The check of an artifact in one runtime."""
 
     runtime: str = Field(description="Name of the runner.")
-    threads: int | None = Field(description="How many were asked for; None for those of the run.")
-    trial: RuntimeCheck | None = Field(default=None, description="None where it did not run.")
+    threads: int | None = Field(description="Threads requested; None for those of the run.")
+    check: RuntimeCheck | None = Field(default=None, description="None if it did not run.")
     failure: str | None = Field(
         default=None, description="Why it did not run, or how far its answers are off."
     )
 
 
 class Entry(_Model):
-    """One node of the recipe's graph: a teacher, or a step, with its artifact and judgement."""
+    """One node of the recipe's graph: a teacher or a step, with its artifact and evaluation."""
 
     name: str
     kind: Literal["teacher", "step"]
@@ -112,25 +112,25 @@ class Entry(_Model):
     inputs: tuple[str, ...] = Field(default=(), description="Names of the nodes it was made from.")
     config: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = Field(
-        default=None, description="Seed it was trained with; none if unseeded."
+        default=None, description="Seed it was trained with; None if it uses none."
     )
     repeats: str | None = Field(
         default=None, description="Name of the entry that this one repeats with another seed."
     )
     control: str | None = Field(
-        default=None, description="Name of the entry that was made alike, but without a teacher."
+        default=None, description="Name of its control: made in the same way, without a teacher."
     )
     reference: str | None = Field(
         default=None,
         description="Name of the teacher that it is compared with: of several, the best.",
     )
-    taught: bool = Field(default=False, description="A teacher had a part in it.")
+    taught: bool = Field(default=False, description="Whether a teacher was used in making it.")
     settings: dict[str, Any] = Field(
-        default_factory=dict, description="What a sweep varied, by `step.setting`, in its making."
+        default_factory=dict, description="Values that a sweep set, by `step.setting`."
     )
     without: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Images that it was not shown, by values of a manifest's columns.",
+        description="Training images that it did not get, by values of a manifest's columns.",
     )
     chance: ChanceCheck | None = Field(
         default=None,
@@ -140,29 +140,31 @@ class Entry(_Model):
     record: Record | None = None
     timings: Timings = Field(
         default_factory=Timings,
-        description="What a clock measured in its making, by its place in `record.measured`.",
+        description="Times measured while it was made, by their key in `record.measured`.",
     )
     evaluation: Evaluation | None = None
     shift: ShiftFigures | None = Field(
-        default=None, description="How it answers beside its teacher on altered images."
+        default=None, description="How it compares with its teacher on altered images."
     )
     measurement: Measurement | None = Field(
-        default=None, description="Size and speed of what was never trained."
+        default=None, description="Size and speed of a model that was never trained."
     )
     external: tuple[ExternalResult, ...] = Field(
-        default=(), description="Its figures on images of other places, by set."
+        default=(), description="Its results on external images, by set."
     )
-    unjudged: str | None = Field(
-        default=None, description="Why it was not judged, where it tells classes apart."
+    not_evaluated: str | None = Field(
+        default=None, description="Why it was not evaluated, though it is a classifier."
     )
-    tried: tuple[Tried, ...] = Field(default=(), description="The runtimes it was tried in.")
-    cached: bool = Field(default=False, description="Nothing was executed for it in this run.")
+    runtimes: tuple[RuntimeResult, ...] = Field(
+        default=(), description="Its results in the runtimes it was checked in."
+    )
+    cached: bool = Field(default=False, description="It was reused from an earlier run.")
     seconds: float = Field(default=0, description="Wall time of making it in this run.")
-    error: str | None = Field(default=None, description="Why there is no artifact or judgement.")
+    error: str | None = Field(default=None, description="Why it has no artifact or evaluation.")
 
     @property
     def measured(self) -> Measured:
-        """What was measured in its making, times too; nothing where it was not made."""
+        """What was measured while it was made, with times; empty if it was not made."""
         return self.record.measured.timed(self.timings) if self.record else Measured()
 
 
@@ -174,61 +176,60 @@ class WrongImage(_Model):
 
     path: str
     truth: str
-    answer: str = Field(description="Class that the artifact gives it.")
+    answer: str = Field(description="Class predicted by the artifact.")
     other: str | None = Field(
-        default=None, description="Class that the model compared with gives it; None without one."
+        default=None, description="Class predicted by the model it is compared with, if any."
     )
 
 
 class Finding(_Model):
-    """One condition of the gate, asked of one artifact."""
+    """One condition of the gate, applied to one artifact."""
 
     condition: str = Field(
         description="accuracy, auc, sensitivity, agreement, size, latency, …: a name of the recipe."
     )
     against: str | None = Field(
         default=None,
-        description="A teacher's name, `published`, or `anchor`; None where a limit is set.",
+        description="A teacher's name, `published`, or `anchor`; None for a fixed limit.",
     )
     group: str | None = Field(
-        default=None, description="`site = North` where only those test images count."
+        default=None, description="`site = North` if only those test images count."
     )
     external: str | None = Field(
         default=None,
-        description="Name of the set of another place whose images were asked about; None for the "
-        "test images.",
+        description="Name of the set of external images; None for the test images.",
     )
     verdict: Verdict
-    value: float = Field(description="Of the artifact; fractions are 0..1, or bytes, or ms.")
-    other: float | None = Field(default=None, description="Of what it is compared with.")
+    value: float = Field(description="Of the artifact: a fraction 0..1, bytes, or ms.")
+    other: float | None = Field(default=None, description="Of the model it is compared with.")
     difference: Estimate | None = Field(default=None, description="Paired: `value` - `other`.")
     interval: Estimate | None = Field(
-        default=None, description="Of `value`, where it is held against a limit."
+        default=None, description="Of `value`, if it is compared with a limit."
     )
     limit: float = Field(description="The margin, or the limit, that the recipe sets.")
     p_value: float | None = Field(default=None, description="Of a difference at the margin.")
     needs_images: int | None = Field(
-        default=None, description="Test images that would decide it, where it is inconclusive."
+        default=None, description="Test images that would decide it, if it is inconclusive."
     )
-    tested: int | None = Field(default=None, description="Test images that it was asked of.")
+    tested: int | None = Field(default=None, description="Number of test images used.")
     images: tuple[WrongImage, ...] = Field(
         default=(),
-        description="Validation images that only the artifact gets wrong, or answers otherwise "
-        "than the teacher, worst first: who looks at the test images needs fresh ones.",
+        description="Validation images that only the artifact gets wrong, or on which it differs "
+        "from the teacher, worst first. Looking at test images would use them up.",
     )
     text: str = Field(description="What was found, in one sentence.")
-    advice: str = Field(default="", description="What to try, where it did not pass.")
+    advice: str = Field(default="", description="What to try, if it did not pass.")
 
     @property
     def where(self) -> str:
-        """Which images were asked about: `where site = North`, `on clinic-b`; empty for all."""
+        """Which images it is about: `where site = North`, `on clinic-b`; empty for all."""
         if self.external:
             return f"on {self.external}"
         return f"where {self.group}" if self.group else ""
 
     @property
     def needs(self) -> str:
-        """`needs_images` in words, to one digit where it is more than ten times what there is."""
+        """`needs_images` in words; above ten times the existing images, as a rough multiple."""
         if self.needs_images is None:
             return ""
         times = self.needs_images / self.tested if self.tested else 0
@@ -239,84 +240,85 @@ class Finding(_Model):
 
 
 class ArtifactVerdict(_Model):
-    """What the gate says of one entry's artifact: the worst of its findings."""
+    """The gate's verdict on one entry's artifact: the worst of its findings."""
 
     entry: str
     verdict: Verdict
-    made: str = Field(default="", description="What was tried: how it was made, in words.")
+    made: str = Field(default="", description="How the artifact was made, in words.")
     findings: tuple[Finding, ...]
 
 
-class Asked(_Model):
-    """How often the test images have decided: of many bad models one is lucky."""
+class ReusedTestImages(_Model):
+    """How many models the same test images have decided about: of many bad ones, one is lucky."""
 
     test: str = Field(description="Fingerprint of the test images.")
     answers: tuple[str, ...] = Field(
-        description="Digests of the different answers, and thresholds, that a verdict was given of "
-        "so far, this run's among them: those that this workspace and the registry know."
+        description="Digests of the distinct predictions and thresholds that a verdict was given "
+        "on so far, including this run's, as far as this workspace and the registry know them."
     )
 
     @property
     def chance(self) -> float:
-        """Probability that one of so many models passes, each worse by just the margin.
+        """Probability that one of these models passes if each is worse by just the margin.
 
-        It is `1 - (1 - LEVEL)^k`, of k models that err independently; those that err alike have
-        less.
+        It is `1 - (1 - LEVEL)^k` for k models that err independently, and less for models whose
+        errors are correlated.
         """
         return 1 - (1 - LEVEL) ** len(self.answers)
 
 
 class GateResult(_Model):
-    """What the gate says of a run: the worst of its artifacts."""
+    """The gate's verdict on a run: the worst of its artifacts."""
 
     verdict: Verdict
     artifacts: tuple[ArtifactVerdict, ...]
     published: str | None = Field(
-        default=None, description="What was published before and compared with: `version 2`."
+        default=None, description="The published version that was compared with: `version 2`."
     )
     anchor: str | None = Field(
-        default=None, description="The earlier version that was compared with too: `version 1`."
+        default=None, description="The anchor version that was compared with: `version 1`."
     )
     published_manifest: str | None = Field(
-        default=None, description="SHA-256 of that version's manifest, which no other version has."
+        default=None, description="SHA-256 of the published version's manifest."
     )
     reason: str | None = Field(
-        default=None, description="Why nothing was judged, where nothing was."
+        default=None, description="Why the gate could not be decided; None if it was."
     )
     untraced: tuple[str, ...] = Field(
         default=(),
-        description="What was compared with and may have been trained on the test images: which "
-        "images it was trained on, or a model it was made from, is not known.",
+        description="Models compared with that may have been trained on the test images: their "
+        "training images, or those of a model they were made from, are not known.",
     )
-    asked: Asked | None = Field(
-        default=None, description="How often these test images decided; None where nothing was."
+    asked: ReusedTestImages | None = Field(
+        default=None,
+        description="How many models these test images have decided about; None if undecided.",
     )
     patients: int | None = Field(
         default=None,
-        description="Patients whose images the test images are; None where the data does not tell, "
-        "so that each image was taken for another patient's.",
+        description="Number of patients in the test images; None if the data has none, so that "
+        "each image counts as another patient's.",
     )
     best: str | None = Field(
         default=None,
-        description="Where none passed, the entry that came nearest; its artifact is kept.",
+        description="If none passed, the entry that came nearest; its artifact is kept.",
     )
 
 
 class Publication(_Model):
-    """What became of a run's artifacts in the registry."""
+    """How a run's artifacts were published in the registry."""
 
     registry: str = Field(description="Address of the registry.")
-    name: str = Field(description="What its versions are versions of.")
+    name: str = Field(description="Name under which versions are published.")
     outcome: Literal["published", "unchanged", "withheld"] = Field(
-        description="A new version is current; the current one holds these artifacts already; or "
+        description="A new version is current; the current one has these artifacts already; or "
         "nothing was published."
     )
     version: int | None = Field(
-        description="The version that is current and holds the artifacts; None where withheld."
+        description="The current version, which has the artifacts; None if withheld."
     )
     reason: str = Field(description="Why it was published, or was not, in one sentence.")
     overridden_by: str | None = Field(
-        default=None, description="Who published it though the gate did not pass."
+        default=None, description="Who published it although the gate did not pass."
     )
     head: str | None = Field(
         default=None,
@@ -325,7 +327,7 @@ class Publication(_Model):
 
 
 class RunResult(_Model):
-    """A whole run."""
+    """A whole run: its data, entries, gate and publication."""
 
     name: str
     recipe_path: str
@@ -337,23 +339,23 @@ class RunResult(_Model):
     data: DataSummary
     entries: tuple[Entry, ...] = Field(description="Teachers first, then steps in order.")
     external: tuple[ExternalSet, ...] = Field(
-        default=(), description="Images of other places, by which models were judged, and no more."
+        default=(), description="External images, used only for evaluation."
     )
     sweep: dict[str, tuple[Any, ...]] = Field(
-        default_factory=dict, description="Values tried by `step.setting`; empty in a plain run."
+        default_factory=dict, description="Values of a sweep, by `step.setting`; else empty."
     )
     choose_by: Literal["accuracy", "fidelity"] = Field(
-        default="accuracy", description="By what a point of the sweep was chosen."
+        default="accuracy", description="Metric by which the best point of a sweep is chosen."
     )
     specificity: float = Field(
-        description="Specificity for which the validation images chose thresholds."
+        description="Specificity at which thresholds were chosen on the validation images."
     )
-    gate: GateResult | None = Field(default=None, description="None where the recipe has no gate.")
+    gate: GateResult | None = Field(default=None, description="None if the recipe has no gate.")
     publication: Publication | None = Field(
-        default=None, description="None where the recipe publishes nothing."
+        default=None, description="None if the recipe publishes nothing."
     )
     machine: str = Field(description="Processor, cores, memory, operating system.")
-    versions: dict[str, str] = Field(description="Distributions that took part.")
+    versions: dict[str, str] = Field(description="Versions of the distributions in use.")
     test_images: tuple[str, ...] = Field(
         default=(), description="Paths of the test images, in the order of the predictions."
     )
@@ -362,13 +364,13 @@ class RunResult(_Model):
     )
     test_patients: tuple[int, ...] = Field(
         default=(),
-        description="Number of the patient of each test image, and no name; empty where the data "
-        "does not tell.",
+        description="Number (not the name) of the patient of each test image; empty if the data "
+        "has no patients.",
     )
 
     @property
     def unproven(self) -> list[str]:
-        """Say of each teacher that was not shown to be above chance what it reached."""
+        """One sentence for each teacher that was not shown to be above chance."""
         return [
             f"Teacher {entry.name} is {entry.chance.describe('validation')}."
             for entry in self.entries
@@ -377,7 +379,7 @@ class RunResult(_Model):
 
     @property
     def withheld(self) -> str | None:
-        """Why nothing may be published though nothing failed, in a line; None where it may."""
+        """Why a run without failures may not be published, in one line; None if it may."""
         if self.gate is None:
             return None
         if self.gate.verdict == "inconclusive":

@@ -139,8 +139,8 @@ class Workspace:
         """Return the file in a run's folder that lists the keys of its jobs."""
         return run / "jobs.json"
 
-    def asked(self, test: str) -> Path:
-        """Folder with a file for each different answer to these test images that was judged."""
+    def verdicts_on(self, test: str) -> Path:
+        """Folder with a file per model that the test images of a fingerprint decided about."""
         folder = self.root / "asked" / test
         folder.mkdir(parents=True, exist_ok=True)
         return folder

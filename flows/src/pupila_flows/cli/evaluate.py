@@ -78,11 +78,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Judge models on images, each in its own runtime, and compare them with a teacher."""
-    from pupila_flows.run.evaluate_models import Asked, evaluate_models
+    from pupila_flows.run.evaluate_models import EvaluationRequest, evaluate_models
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
-    asked = Asked(
+    asked = EvaluationRequest(
         models=tuple(models),
         data=data,
         against=against,
@@ -127,7 +127,7 @@ def _answers(found: EvaluatedModels) -> list[Any]:
     from pupila_flows.report.answers_csv import ModelAnswers
 
     return [
-        ModelAnswers(each.name, each.found.probabilities, each.artifact.record.threshold)
+        ModelAnswers(each.name, each.result.probabilities, each.artifact.record.threshold)
         for each in found.every
     ]
 
@@ -151,7 +151,7 @@ def _model_as_json(found: EvaluatedModels, model: EvaluatedModel) -> dict[str, A
     return {
         "name": model.name,
         "artifact": model.artifact.digest,
-        **model.found.model_dump(mode="json"),
+        **model.result.model_dump(mode="json"),
         "differences": {
             field: estimate.model_dump(mode="json")
             for field, estimate in found.differences(model.name).items()
@@ -169,8 +169,8 @@ def _print(found: EvaluatedModels, specificity: float) -> None:
     print_table(_beside_teacher(found))
     print_table(_group_rows(found))
     for each in found.every:
-        if each.found.evaluation:
-            lines = evaluation_lines(each.found.evaluation, specificity)
+        if each.result.evaluation:
+            lines = evaluation_lines(each.result.evaluation, specificity)
             prefix = f"{each.name}: " if len(found.every) > 1 else ""
             say(*(prefix + line for line in lines), sep="\n")
     for line in (*_verdicts(found), *not_compared_lines(found)):
@@ -188,9 +188,9 @@ def _own_row(model: EvaluatedModel) -> dict[str, str]:
     """Return what is to be said of a model alone."""
     from pupila_flows.report.terminal import evaluation_row, measurement_row
 
-    if model.found.evaluation:
-        return evaluation_row(model.found.evaluation)
-    return measurement_row(model.found.measurement, {}) if model.found.measurement else {}
+    if model.result.evaluation:
+        return evaluation_row(model.result.evaluation)
+    return measurement_row(model.result.measurement, {}) if model.result.measurement else {}
 
 
 def _beside_teacher(found: EvaluatedModels) -> list[dict[str, str]]:
@@ -200,7 +200,7 @@ def _beside_teacher(found: EvaluatedModels) -> list[dict[str, str]]:
         return []
     return [
         {f"against {found.teacher.name}": each.name}
-        | beside_teacher(each.found.figures, found.differences(each.name))
+        | beside_teacher(each.result.figures, found.differences(each.name))
         for each in found.models
     ]
 
@@ -212,7 +212,7 @@ def _group_rows(found: EvaluatedModels) -> list[dict[str, str]]:
         {"where": f"{column} = {value}", "name": model.name}
         | figure_row(figures, found.group_differences(model.name, column, value))
         for model in found.every
-        for column, groups in model.found.groups.items()
+        for column, groups in model.result.groups.items()
         for value, figures in groups.items()
     ]
     return with_all_columns(rows)
@@ -245,7 +245,7 @@ def not_compared_lines(found: EvaluatedModels) -> list[str]:
     names: dict[str, list[str]] = {}
     for model in found.models:
         titles = [condition_of(field).title for field in found.not_compared(model.name)]
-        metrics = model.found.figures.metrics
+        metrics = model.result.figures.metrics
         if metrics and titles:
             why = (
                 "that needs images of all classes"

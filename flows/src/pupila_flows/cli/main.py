@@ -286,9 +286,9 @@ def _print_result(result: RunResult, path: Path) -> None:
     from pupila_flows.report.terminal import (
         gain_rows,
         result_rows,
+        runtime_rows,
         seed_rows,
         shift_rows,
-        trial_rows,
     )
 
     for sentence in result.unproven:
@@ -298,7 +298,7 @@ def _print_result(result: RunResult, path: Path) -> None:
     print_table(external_rows(result))
     for line in external_lines(result):
         say(line)
-    print_table(trial_rows(result))
+    print_table(runtime_rows(result))
     print_table(shift_rows(result))
     print_table(seed_rows(result, path.parent))
     print_table(gain_rows(result, path.parent))

@@ -113,7 +113,7 @@ class Evaluate(Job[Evaluation | Measurement]):
         present = [column for column in columns if column in dataset.frame]
         return cls(
             workspace=workspace,
-            title=f"judge-{name}",
+            title=f"evaluate-{name}",
             artifact=artifact.digest,
             images=Images.of(dataset, workspace),
             groups=digest_json({column: dataset.frame[column].tolist() for column in present}),

@@ -105,7 +105,7 @@ def _demand_pass(
 
 def _demand_whole(entry: Entry) -> None:
     """Refuse an artifact with which something went wrong, or whose answers nobody looked at."""
-    reason = entry.error or entry.unjudged or (entry.measurement and "it was never trained")
+    reason = entry.error or entry.not_evaluated or (entry.measurement and "it was never trained")
     if reason:
         raise Withheld(f"Nothing is published: {entry.name!r} did not come out well: {reason}")
 

@@ -94,7 +94,7 @@ def render(result: RunResult, folder: Path) -> str:
         missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
         rocs=_rocs(result, lineage, answers),
         scatter=_scatter(lineage, chosen),
-        trials=trials.trial_rows(lineage),
+        trials=trials.runtime_rows(lineage),
         trial_columns=trials.COLUMNS,
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),

@@ -17,7 +17,7 @@ from pupila_flows.report.external import interval
 from pupila_flows.report.predictions import read_answers
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
-from pupila_flows.results import Check, Entry, Finding, GateResult, RunResult, Tried
+from pupila_flows.results import Check, Entry, Finding, GateResult, RunResult, RuntimeResult
 
 NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
 """Where a recipe wants to publish."""
@@ -39,7 +39,7 @@ def _row(entry: Entry) -> dict[str, str]:
     if entry.measurement:
         return row | measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
-        return row | {"runtime": entry.error or entry.unjudged or "not judged"}
+        return row | {"runtime": entry.error or entry.not_evaluated or "not judged"}
     failed = {"failure": entry.error} if entry.error else {}
     return row | evaluation_row(entry.evaluation) | failed
 
@@ -103,27 +103,27 @@ def measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[s
     }
 
 
-def trial_rows(result: RunResult) -> list[dict[str, str]]:
+def runtime_rows(result: RunResult) -> list[dict[str, str]]:
     """Return one row per artifact, runtime and number of threads that it was tried with."""
     return [
-        {"name": entry.name, "tried in": tried.runtime, **_trial(tried)}
+        {"name": entry.name, "tried in": outcome.runtime, **_runtime_row(outcome)}
         for entry in result.entries
-        for tried in entry.tried
+        for outcome in entry.runtimes
     ]
 
 
-def _trial(tried: Tried) -> dict[str, str]:
-    trial, said = tried.trial, tried.failure or ""
-    if trial is None:
+def _runtime_row(result: RuntimeResult) -> dict[str, str]:
+    check, said = result.check, result.failure or ""
+    if check is None:
         return {"runtime": "", "failure": f"does not run: {said}"}
-    agreement, startup = trial.agreement, trial.startup
+    agreement, startup = check.agreement, check.startup
     return {
-        "runtime": trial.runtime,
-        "threads": str(trial.latency.threads),
+        "runtime": check.runtime,
+        "threads": str(check.latency.threads),
         "agrees": f"{agreement.labels.value:.3f}" if agreement else "",
         "largest difference": f"{agreement.largest_difference:.2g}" if agreement else "",
-        "median ms": f"{trial.latency.median_ms:.1f}",
-        "p95 ms": f"{trial.latency.p95_ms:.1f}",
+        "median ms": f"{check.latency.median_ms:.1f}",
+        "p95 ms": f"{check.latency.p95_ms:.1f}",
         "ready ms": f"{startup.cold_start_ms:.0f}" if startup else "",
         "first ms": f"{startup.first_inference_ms:.0f}" if startup else "",
         "failure": said,

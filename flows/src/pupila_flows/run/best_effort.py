@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def best_effort(what: str) -> Generator[None]:
-    """Ignore any error of Prefect's API in the block; the log says that `what` was not shown."""
+    """Ignore any error of Prefect's API in the block; log that `what` was not shown."""
     try:
         yield
-    except Exception:  # of Prefect's client and of what it is built on: there is no common class
+    except Exception:  # Prefect's client and the libraries below it have no common error class
         logging.getLogger(__name__).warning("Prefect does not show: %s", what, exc_info=True)

@@ -1,4 +1,4 @@
-"""What all stages of one run read."""
+"""The state that all stages of a run share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class Run:
-    """What all stages of a run read."""
+    """The plan, data and nodes of one run, shared by its stages."""
 
     plan: Plan
     workspace: Workspace
@@ -24,9 +24,9 @@ class Run:
     nodes: tuple[Node, ...]
     open_set: OpenSetImages | None = None
     external: tuple[ExternalImages, ...] = ()
-    """Images of other places, by which models are only judged."""
+    """Images that are only used for evaluation."""
     proven: Mapping[str, ChanceCheck] = field(default_factory=dict[str, ChanceCheck])
-    """What the teachers reached on the validation images, by name."""
+    """Chance checks of the teachers on the validation images, by name."""
 
     @property
     def positive(self) -> str:
@@ -34,5 +34,5 @@ class Run:
 
 
 def same_classes(classes: Sequence[str], others: Sequence[str]) -> bool:
-    """Tell whether two models speak of the same classes, in whatever order."""
+    """Return whether two models have the same classes, in any order."""
     return sorted(classes) == sorted(others)

@@ -1,4 +1,4 @@
-"""Models that a command names, judged on images that a command names, beside their teacher."""
+"""Evaluates models on images, both named by a command, and compares them with a teacher."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.run.given_models import planned_models
 from pupila_flows.run.questions import images_of
-from pupila_flows.run.single import performed
+from pupila_flows.run.single import perform_alone
 from pupila_flows.workspace import Workspace
 
 _VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be judged, as a command says it."""
+class EvaluationRequest:
+    """Which models to evaluate on which images, from the arguments of a command."""
 
     models: tuple[Path, ...]
     data: Path
@@ -44,51 +44,51 @@ class Asked:
     specificity: float = SPECIFICITY
     split: str | None = None
     folder: Path | None = None
-    """Where the files of a CSV lie, if not where it says."""
+    """Folder of the files that a CSV lists, if it is not the one of the CSV."""
     renamed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Classes by labels of the images."""
     groups: tuple[str, ...] = ()
-    """Columns of a CSV."""
+    """Columns of a CSV whose values are evaluated separately."""
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """One model on the images."""
+    """One model and its results on the images."""
 
     name: str
     artifact: Artifact
-    found: ExternalEvaluation
+    result: ExternalEvaluation
     recorded: bool
-    """Whether its own record tells its classes."""
+    """Whether its classes come from its own record."""
     learned: int
-    """Images among those that it is known to have been trained on."""
+    """How many of the images it is known to have been trained on."""
 
     @property
     def warnings(self) -> list[str]:
-        """Say that it is not above chance, or has seen the images."""
-        said: list[str] = []
+        """Sentences that warn of a model at chance level, or trained on these images."""
+        sentences: list[str] = []
         if self.learned:
-            said.append(f"{self.name} was trained on {self.learned} of these images.")
-        chance = self.found.chance
+            sentences.append(f"{self.name} was trained on {self.learned} of these images.")
+        chance = self.result.chance
         if chance and not chance.above:
-            said.append(f"{self.name} is {chance.describe(TEST)}. {self._other_order(chance)}")
-        return [sentence.strip() for sentence in said]
+            sentences.append(f"{self.name} is {chance.describe(TEST)}. {self._other_order(chance)}")
+        return [sentence.strip() for sentence in sentences]
 
     def _other_order(self, chance: ChanceCheck) -> str:
-        """Say with which order of its classes it would reach more; empty where with none."""
+        """Suggest the order of classes with which it would be above chance; empty without one."""
         if not chance.order:
             return ""
-        mend = (
+        advice = (
             "its record has another, so import the model file again"
             if self.recorded
             else f"give `--classes {','.join(chance.order)}`"
         )
-        return f"{chance.order_hint}: {mend}."
+        return f"{chance.order_hint}: {advice}."
 
 
 @dataclass(frozen=True)
 class EvaluatedModels:
-    """All models on the images."""
+    """All models and their results on the images."""
 
     images: ExternalImages
     models: tuple[EvaluatedModel, ...]
@@ -97,151 +97,152 @@ class EvaluatedModels:
 
     @property
     def every(self) -> tuple[EvaluatedModel, ...]:
-        """The models, and the teacher first where there is one."""
+        """The models, after their teacher if there is one."""
         return (self.teacher, *self.models) if self.teacher else self.models
 
     def differences(self, name: str) -> Mapping[str, Estimate]:
-        """Return the paired differences of a model and the teacher, by figure."""
+        """Return the paired differences of a model and the teacher, by metric."""
         return self.compared.by_place.get(self.images.name, {}).get(name, {})
 
     def not_compared(self, name: str) -> list[str]:
-        """Return the figures that were not compared with the teacher's, despite labels."""
+        """Return the metrics that could not be compared with the teacher's, despite labels."""
         if self.teacher is None or not self.images.labelled:
             return []
-        return [figure for figure in COMPARED if figure not in self.differences(name)]
+        return [metric for metric in COMPARED if metric not in self.differences(name)]
 
     def group_differences(self, name: str, column: str, value: str) -> Mapping[str, Estimate]:
-        """Return the same of the images with a value in a column."""
+        """Return the differences on only the images that have a value in a column."""
         return self.compared.by_group.get(column, {}).get(value, {}).get(name, {})
 
 
-def evaluate_models(workspace: Workspace, asked: Asked) -> EvaluatedModels:
-    """Judge models on images, in whatever form these come, and hold them against a teacher.
+def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> EvaluatedModels:
+    """Evaluate models on images, in any form that can be read, and compare them with a teacher.
 
-    Where the images are in splits, it is `test` that is judged, or the one that is named, and those
-    of `validation` choose the thresholds of models that ship none.
+    If the images have splits, `test` or the named split is evaluated, and `validation` chooses the
+    thresholds of models that ship none.
 
     Raises:
-        PupilaError: there are no such models or images, they have other classes, or nothing can be
-            said of the images, as they have no labels and there is no teacher.
+        PupilaError: models or images are missing, their classes differ, or the images have no
+            labels and no teacher is given.
     """
-    listing = list_images(asked.data, asked.folder)
-    judged = listing.of_split(asked.split)
-    if not judged.labels and asked.against is None:
+    listing = list_images(request.data, request.folder)
+    chosen = listing.of_split(request.split)
+    if not chosen.labels and request.against is None:
         raise PupilaError(
-            f"The images of {str(asked.data)!r} have no labels, and there is no model to compare "
+            f"The images of {str(request.data)!r} have no labels, and there is no model to compare "
             f"with: name a teacher with `--against`."
         )
-    planned = _planned(asked, judged)
+    planned = _plan(request, chosen)
     classes = _classes(planned)
-    positive = _positive(asked, classes)
-    images, home = _read(workspace, asked, listing, judged, classes)
-    models = [_imported(workspace, each) for each in planned]
-    names = _names([each.path for each in planned])
-    judge = _Judge(workspace, asked, images, home, positive)
+    positive = _positive(request, classes)
+    images, home = _read(workspace, request, listing, chosen, classes)
+    models = [_import(workspace, model) for model in planned]
+    names = _names([model.path for model in planned])
+    evaluator = _Evaluator(workspace, request, images, home, positive)
     teacher = None
-    if asked.against is not None:
+    if request.against is not None:
         *models, last = models
-        teacher = judge.model(names.pop(), last, planned[-1])
-    found = [
-        judge.model(name, model, each, teacher)
-        for name, model, each in zip(names, models, planned, strict=False)
+        teacher = evaluator.evaluate(names.pop(), last, planned[-1])
+    evaluated = [
+        evaluator.evaluate(name, model, plan, teacher)
+        for name, model, plan in zip(names, models, planned, strict=False)
     ]
-    return EvaluatedModels(images, tuple(found), teacher, judge.compared(found, teacher))
+    differences = evaluator.compare(evaluated, teacher)
+    return EvaluatedModels(images, tuple(evaluated), teacher, differences)
 
 
-def _planned(asked: Asked, judged: Listing) -> list[PlannedTeacher]:
-    labels = {asked.renamed.get(label, label) for label in judged.labels}
-    if len(asked.classes or labels) > 1:
-        _positive(asked, asked.classes or sorted(labels))  # before a model is looked for
-    models = [*asked.models, *([asked.against] if asked.against else [])]
-    return planned_models(models, asked.classes, tuple(sorted(labels)), asked.output)
+def _plan(request: EvaluationRequest, listing: Listing) -> list[PlannedTeacher]:
+    labels = {request.renamed.get(label, label) for label in listing.labels}
+    if len(request.classes or labels) > 1:
+        _positive(request, request.classes or sorted(labels))  # before a model is looked for
+    models = [*request.models, *([request.against] if request.against else [])]
+    return planned_models(models, request.classes, tuple(sorted(labels)), request.output)
 
 
-def _positive(asked: Asked, classes: Sequence[str]) -> str:
-    """Return the class that counts as positive, found without regard to case."""
-    if asked.positive is None:
+def _positive(request: EvaluationRequest, classes: Sequence[str]) -> str:
+    """Return the class that counts as positive, matched without regard to case."""
+    if request.positive is None:
         return classes[0]
-    found = class_of(asked.positive, classes, {})
-    if found is None:
-        raise PupilaError(unknown_class("positive", asked.positive, classes))
-    return found
+    name = class_of(request.positive, classes, {})
+    if name is None:
+        raise PupilaError(unknown_class("positive", request.positive, classes))
+    return name
 
 
 def _classes(planned: Sequence[PlannedTeacher]) -> tuple[str, ...]:
     """Return the classes of all models in alphabetical order."""
     first = sorted(planned[0].contract.classes)
-    for each in planned:
-        if sorted(each.contract.classes) != first:
+    for model in planned:
+        if sorted(model.contract.classes) != first:
             raise PupilaError(
-                f"{str(each.path)!r} tells {sorted(each.contract.classes)} apart, and "
-                f"{str(planned[0].path)!r} {first}: models of other classes cannot be judged on "
+                f"{str(model.path)!r} tells {sorted(model.contract.classes)} apart, and "
+                f"{str(planned[0].path)!r} {first}: models of other classes cannot be evaluated on "
                 f"the same images."
             )
     return tuple(first)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return names of files, or whole paths where two are called the same."""
+    """Return the names of files, or whole paths if two names are the same."""
     short = [path.name for path in paths]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
-def _imported(workspace: Workspace, planned: PlannedTeacher) -> Artifact:
+def _import(workspace: Workspace, planned: PlannedTeacher) -> Artifact:
     artifact = workspace.store.open(
-        performed(ImportTeacher.of(workspace, planned)).artifact,
+        perform_alone(ImportTeacher.of(workspace, planned)).artifact,
     )
     if artifact.record.untrained:
         raise PupilaError(
-            f"{str(planned.path)!r} was never trained: it has a size and a speed, and no answers "
-            f"to judge."
+            f"{str(planned.path)!r} was never trained: it has a size and a speed, but no answers "
+            f"to evaluate."
         )
     return artifact
 
 
 def _read(
     workspace: Workspace,
-    asked: Asked,
+    request: EvaluationRequest,
     listing: Listing,
-    judged: Listing,
+    chosen: Listing,
     classes: tuple[str, ...],
 ) -> tuple[ExternalImages, Dataset | None]:
-    """Return the images that are judged, and the validation images where there are some."""
-    known = judged.with_classes(classes, asked.renamed)
+    """Return the images to evaluate on, and the validation images if there are some."""
+    known = chosen.with_classes(classes, request.renamed)
     columns = sorted({name for row in known.rows for name in row} - {"path", "label", "split"})
-    for column in asked.groups:
+    for column in request.groups:
         if column not in columns:
             have = f"it has {', '.join(columns)}" if columns else "there are none"
             raise PupilaError(
-                f"{str(asked.data)!r} has no column {column!r} to group by: {have}."
+                f"{str(request.data)!r} has no column {column!r} to group by: {have}."
                 f"{nearest(column, columns)}"
             )
-    title, cache = asked.data.name or str(asked.data), workspace.cache
+    title, cache = request.data.name or str(request.data), workspace.cache
     images = read_external(title, known, classes, cache)
     chosen_by = tuple(row for row in listing.rows if row["split"] == _VALIDATION and row["label"])
     labels = {row["label"] for row in chosen_by}
-    is_own = {row["split"] for row in judged.rows} == {_VALIDATION}
-    if is_own or not all(class_of(label, classes, asked.renamed) for label in labels):
+    is_own = {row["split"] for row in chosen.rows} == {_VALIDATION}
+    if is_own or not all(class_of(label, classes, request.renamed) for label in labels):
         chosen_by = ()
     if not chosen_by or not images.labelled:
         return images, None
-    named = Listing(listing.source, chosen_by).with_classes(classes, asked.renamed)
+    named = Listing(listing.source, chosen_by).with_classes(classes, request.renamed)
     frame, skipped = scan_rows(_VALIDATION, named.rows, listing.source, cache)
     skipped = (*images.skipped, *skipped)
     return replace(images, skipped=skipped), Dataset.of(frame, classes, cache)
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """Judges models, all on the same images."""
+class _Evaluator:
+    """Evaluates models, all on the same images."""
 
     workspace: Workspace
-    asked: Asked
+    request: EvaluationRequest
     images: ExternalImages
     validation: Dataset | None
     positive: str
 
-    def model(
+    def evaluate(
         self,
         name: str,
         artifact: Artifact,
@@ -255,10 +256,10 @@ class _Judge:
             artifact,
             self.images.dataset,
             positive=self.positive,
-            specificity=self.asked.specificity,
+            specificity=self.request.specificity,
             validation=self.validation,
             reference=reference,
-            groups=self.asked.groups,
+            groups=self.request.groups,
             latency_repeats=LATENCY_REPEATS,
         )
         known = TrainingImages.read(artifact.path)
@@ -266,43 +267,44 @@ class _Judge:
         return EvaluatedModel(
             name=name,
             artifact=artifact,
-            found=performed(job),
+            result=perform_alone(job),
             recorded=planned.artifact is not None,
             learned=sum(repeated(known.images, self.images.dataset, distance)) if known else 0,
         )
 
-    def compared(
+    def compare(
         self, models: Sequence[EvaluatedModel], teacher: EvaluatedModel | None
     ) -> ExternalDifferences:
-        """Compare the models with the teacher, image by image; nothing without labels."""
+        """Compare the models with the teacher, image by image; without labels return nothing."""
         if teacher is None or not self.images.labelled:
             return ExternalDifferences(by_place={}, by_group={})
-        there, every = self.images.dataset, (*models, teacher)
+        dataset, every = self.images.dataset, (*models, teacher)
         answers = [
-            PlaceAnswers(name=each.name, probabilities=each.found.probabilities) for each in every
+            PlaceAnswers(name=model.name, probabilities=model.result.probabilities)
+            for model in every
         ]
-        place = Place(
+        external = Place(
             name=self.images.name,
-            images=images_of(there, self.asked.groups),
+            images=images_of(dataset, self.request.groups),
             labelled=True,
             answers=tuple(answers),
         )
         question = Question(
             section=GateSection(),
-            specificity=self.asked.specificity,
+            specificity=self.request.specificity,
             cases=tuple(
-                Case(entry=each.name, made="", artifact=_side(each), teacher=_side(teacher))
-                for each in models
+                Case(entry=model.name, made="", artifact=_side(model), teacher=_side(teacher))
+                for model in models
             ),
-            classes=there.classes,
+            classes=dataset.classes,
             positive=self.positive,
-            test=images_of(there),
+            test=images_of(dataset),
             validation=None if self.validation is None else images_of(self.validation),
-            external=(place,),
+            external=(external,),
         )
-        return performed(CompareExternal.of(self.workspace, question))
+        return perform_alone(CompareExternal.of(self.workspace, question))
 
 
 def _side(model: EvaluatedModel) -> Side | None:
-    evaluation, threshold = model.found.evaluation, model.artifact.record.threshold
+    evaluation, threshold = model.result.evaluation, model.artifact.record.threshold
     return evaluation and Side(name=model.name, evaluation=evaluation, threshold=threshold)

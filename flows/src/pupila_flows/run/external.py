@@ -1,4 +1,4 @@
-"""Images of other places: read before anything is made; at last every model is judged on them."""
+"""External images: read before anything is made; at the end every model is evaluated on them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from pupila_flows.run.questions import images_of, places, side_of, validation_of
 
 
 def external_images(run: Run) -> tuple[ExternalImages, ...]:
-    """Read the images of other places that a recipe names.
+    """Read the external images that a recipe names.
 
     Raises:
-        PupilaError: they cannot be read, or the data of the run has some of them too.
+        PupilaError: they cannot be read, or some are also in the data of the run.
     """
-    distance, found = _distance(run), list[ExternalImages]()
-    for each in run.plan.external:
-        listing = each.listing.with_classes(run.dataset.classes, each.section.map)
-        images = read_external(each.name, listing, run.dataset.classes, run.workspace.cache)
+    distance, external = _distance(run), list[ExternalImages]()
+    for place in run.plan.external:
+        listing = place.listing.with_classes(run.dataset.classes, place.section.map)
+        images = read_external(place.name, listing, run.dataset.classes, run.workspace.cache)
         refuse_known(images, run.dataset, distance)
-        found.append(images)
-    return tuple(found)
+        external.append(images)
+    return tuple(external)
 
 
-def refuse_learned_images(run: Run, teachers: Futures) -> None:
-    """Make sure that no teacher is known to have been trained on images of another place.
+def refuse_training_images(run: Run, teachers: Futures) -> None:
+    """Check that no teacher is known to have been trained on the external images.
 
     Raises:
         PupilaError: one was.
@@ -51,27 +51,27 @@ def refuse_learned_images(run: Run, teachers: Futures) -> None:
                 refuse_learned(images, f"teacher {name!r}", known, _distance(run))
 
 
-def judge_elsewhere(run: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Judge every model that was judged at home on the images of other places too."""
+def evaluate_external(run: Run, entries: Sequence[Entry]) -> list[Entry]:
+    """Evaluate every model that was evaluated on the test images on the external images too."""
     if not run.external:
         return list(entries)
     by_name = {entry.name: entry for entry in entries}
-    judged = [_judged(run, entry, by_name) if entry.evaluation else entry for entry in entries]
-    return _compared(run, judged)
+    evaluated = [_evaluate(run, entry, by_name) if entry.evaluation else entry for entry in entries]
+    return _compare(run, evaluated)
 
 
-def failures_elsewhere(entries: Sequence[Entry]) -> list[str]:
-    """Say in a line each which model could not be judged on which images."""
+def external_failures(entries: Sequence[Entry]) -> list[str]:
+    """Return one line per model and set of images on which it could not be evaluated."""
     return [
-        f"{entry.name} on {each.name}: {each.error}"
+        f"{entry.name} on {result.name}: {result.error}"
         for entry in entries
-        for each in entry.external
-        if each.error
+        for result in entry.external
+        if result.error
     ]
 
 
-def described(images: ExternalImages) -> ExternalSet:
-    """Return what a result tells of images of another place."""
+def describe(images: ExternalImages) -> ExternalSet:
+    """Describe external images for the result."""
     dataset = images.dataset
     split = dataset.counts if images.labelled else {}
     patients = dataset.patients
@@ -86,9 +86,9 @@ def described(images: ExternalImages) -> ExternalSet:
     )
 
 
-def _judged(run: Run, entry: Entry, entries: dict[str, Entry]) -> Entry:
-    found = tuple(_result(run, entry, images, entries) for images in run.external)
-    return entry.model_copy(update={"external": found})
+def _evaluate(run: Run, entry: Entry, entries: dict[str, Entry]) -> Entry:
+    results = tuple(_result(run, entry, images, entries) for images in run.external)
+    return entry.model_copy(update={"external": results})
 
 
 def _result(
@@ -98,7 +98,7 @@ def _result(
     data = run.dataset
     job = EvaluateExternal.of(
         run.workspace,
-        f"judge-{entry.name}-on-{images.name}",
+        f"evaluate-{entry.name}-on-{images.name}",
         run.workspace.store.open(str(entry.artifact)),
         images.dataset,
         positive=run.positive,
@@ -112,11 +112,11 @@ def _result(
     return ExternalResult(name=images.name, evaluation=result_of(state).value)
 
 
-def _compared(run: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Add the paired differences of each model and its teacher."""
+def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
+    """Add the paired differences between each model and its teacher."""
     by_name = {entry.name: entry for entry in entries}
     cases = [_case(entry, by_name) for entry in entries if entry.evaluation and entry.reference]
-    if not cases or not any(each.labelled for each in run.external):
+    if not cases or not any(images.labelled for images in run.external):
         return list(entries)
     question = Question(
         section=GateSection(),
@@ -130,13 +130,13 @@ def _compared(run: Run, entries: Sequence[Entry]) -> list[Entry]:
     )
     state = run_job(CompareExternal.of(run.workspace, question))
     if not state.is_completed():
-        return [_failed(entry, reason_of(state)) for entry in entries]
-    found = result_of(state).value.by_place
+        return [_with_error(entry, reason_of(state)) for entry in entries]
+    by_place = result_of(state).value.by_place
 
     def with_differences(entry: Entry) -> Entry:
         external = tuple(
-            each.model_copy(update={"differences": found[each.name].get(entry.name, {})})
-            for each in entry.external
+            result.model_copy(update={"differences": by_place[result.name].get(entry.name, {})})
+            for result in entry.external
         )
         return entry.model_copy(update={"external": external})
 
@@ -153,8 +153,8 @@ def _case(entry: Entry, entries: dict[str, Entry]) -> Case:
     )
 
 
-def _failed(entry: Entry, reason: str) -> Entry:
-    external = tuple(each.model_copy(update={"error": reason}) for each in entry.external)
+def _with_error(entry: Entry, reason: str) -> Entry:
+    external = tuple(result.model_copy(update={"error": reason}) for result in entry.external)
     return entry.model_copy(update={"external": external})
 
 

@@ -1,4 +1,4 @@
-"""The flow: data → checks → teachers → the graph of steps → judgement → report → registry.
+"""The flow: data → checks → teachers → the graph of steps → evaluation → report → registry.
 
 Every arrow is a Prefect task; the work itself happens in child processes (`execution.session`).
 """
@@ -35,15 +35,15 @@ from pupila_flows.progress import current_display
 from pupila_flows.recipe.overrides import Changes
 from pupila_flows.results import RunResult
 from pupila_flows.run.context import Run
-from pupila_flows.run.evaluate import judge_all, try_all
+from pupila_flows.run.evaluate import check_runtimes, evaluate_all
 from pupila_flows.run.external import (
-    described,
+    describe,
+    evaluate_external,
+    external_failures,
     external_images,
-    failures_elsewhere,
-    judge_elsewhere,
-    refuse_learned_images,
+    refuse_training_images,
 )
-from pupila_flows.run.gate import ask, objections, tell_reach
+from pupila_flows.run.gate import gate_failures, log_reach, run_gate
 from pupila_flows.run.incumbents import check_anchor
 from pupila_flows.run.pages import make_pages
 from pupila_flows.run.prefect_artifacts import show_results, show_verdict
@@ -56,16 +56,16 @@ from pupila_flows.run.prefect_tasks import (
     submit_job,
 )
 from pupila_flows.run.prepare import (
-    checked_data,
-    open_set_of,
+    add_hard_negatives,
+    check_data,
     read_dataset,
-    screened,
-    with_hard_negatives,
+    read_open_set,
+    screen,
 )
-from pupila_flows.run.prove import proven_teachers
+from pupila_flows.run.prove import prove_teachers
 from pupila_flows.run.publish import publish_run
-from pupila_flows.run.shift import judge_shifts
-from pupila_flows.run.verdicts import tell_change
+from pupila_flows.run.shift import evaluate_shifts
+from pupila_flows.run.verdicts import emit_change
 from pupila_flows.stopping import heed_again
 from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import DEFAULT, Workspace
@@ -75,9 +75,9 @@ _WHOLE = "all steps"
 
 
 class RunFailed(RuntimeError):
-    """A part of the run failed; the rest, and `result`, are there.
+    """Something in the run failed; everything else, and the file `result`, was written.
 
-    Its message is one line, which Prefect shows and sends: the log and the result have the rest.
+    Its message is one line, which Prefect shows and sends; details are in the log and the result.
     """
 
     def __init__(self, result: Path, failures: list[str]) -> None:
@@ -86,52 +86,52 @@ class RunFailed(RuntimeError):
 
 
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=64)  # pyright: ignore[reportUnknownVariableType]
-"""They only wait for child processes; how many of those run at once is the recipe's `workers`."""
+"""Threads only wait for child processes; the recipe's `workers` limits how many of those run."""
 _AS_WRITTEN = Changes()
 
 
 @flow(name="compress", task_runner=_THREADS)
 def compress(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
-    """Make, judge and report every model of a recipe, and return the path of `result.json`.
+    """Make, evaluate and report every model of a recipe, and return the path of `result.json`.
 
-    A run of which nothing may be published, though nothing failed, ends in the state *Withheld*.
+    A run in which nothing failed, but whose models may not be published, ends as *Withheld*.
 
     Args:
         recipe: Path of the recipe file.
         workspace: Folder for artifacts, caches, logs and reports.
-        changes: What this run does otherwise than the recipe says.
+        changes: Settings of this run that replace those of the recipe.
 
     Raises:
-        PupilaError: the recipe or the data is not as it must be; nothing was trained.
-        RunFailed: a step failed, or a judgement, the report, or an artifact in the gate; what did
-            not is kept.
+        PupilaError: the recipe or the data is invalid; nothing was trained.
+        RunFailed: a step, an evaluation or the report failed, or an artifact failed the gate;
+            everything else is kept.
     """
-    there = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(there.root))
-    return _run(plan, expand(plan), there)
+    opened = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(opened.root))
+    return _run(plan, expand(plan), opened)
 
 
 @flow(name="sweep", task_runner=_THREADS)
 def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN) -> str:
     """Run a recipe with every combination of the values in its `sweep`; see `compress`.
 
-    Only what comes last of each branch is judged, and its control. Teachers, and whatever no value
-    touches, run once; nothing that an earlier run or sweep has made is made again.
+    Only the last model of each branch is evaluated, and its control. Teachers, and steps that no
+    value affects, run once; what an earlier run or sweep has made is not made again.
 
     Args:
         recipe: Path of the recipe file.
         workspace: Folder for artifacts, caches, logs and reports.
-        changes: What this run does otherwise than the recipe says.
+        changes: Settings of this run that replace those of the recipe.
     """
-    there = Workspace.at(workspace)
-    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(there.root))
+    opened = Workspace.at(workspace)
+    plan = read_plan(Path(recipe), changes=changes, teacher_store=TeacherStore.of(opened.root))
     if not plan.recipe.sweep:
         example = "sweep: {pupil.alpha: [0, 0.1, 0.5]}"
         raise PupilaError(
             f"{recipe!r} names no values to try: give it a section like `{example}`, "
             "or use `pupila run`."
         )
-    return _run(plan, expand(plan, points(plan)), there, swept=True)
+    return _run(plan, expand(plan, points(plan)), opened, swept=True)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
@@ -143,24 +143,23 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
         get_run_logger().warning(warning)
     with session(
         workspace, recipe.workers, plan.address, plan.reads, recipe.threads, plan.tls
-    ) as here:
-        # what is checked and screened are the images that were given, not those made from them
+    ) as current:
+        # checks and screening see the user's images, not those made from them
         as_given = Run(plan, workspace, read_dataset(plan, workspace), nodes)
         if not swept:
             check_anchor(as_given)
-        if not swept:
-            tell_reach(plan)
-        run, data = with_hard_negatives(as_given, checked_data(as_given))
-        run = replace(run, open_set=open_set_of(run), external=external_images(as_given))
+            log_reach(plan)
+        run, data = add_hard_negatives(as_given, check_data(as_given))
+        run = replace(run, open_set=read_open_set(run), external=external_images(as_given))
         teachers = _import_teachers(run)
-        refuse_learned_images(run, teachers)
-        data = screened(as_given, data, teachers)
-        run = replace(run, proven=proven_teachers(as_given, teachers))
+        refuse_training_images(run, teachers)
+        data = screen(as_given, data, teachers)
+        run = replace(run, proven=prove_teachers(as_given, teachers))
         made = _make_all(run, teachers)
-        judged = make_pages(run, judge_all(run, made, only_last=swept), made)
-        entries, unasked = judge_shifts(run, try_all(run, judged), gated=not swept)
-        entries = judge_elsewhere(run, entries)
-        gate = None if swept else ask(run, entries)
+        entries = make_pages(run, evaluate_all(run, made, only_last=swept), made)
+        entries, failed_shifts = evaluate_shifts(run, check_runtimes(run, entries), gated=not swept)
+        entries = evaluate_external(run, entries)
+        gate = None if swept else run_gate(run, entries)
         test = run.dataset.select("test")
         result = RunResult(
             name=plan.recipe.name,
@@ -172,7 +171,7 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             seconds=time.monotonic() - clock,
             data=data,
             entries=tuple(entries),
-            external=tuple(described(images) for images in run.external),
+            external=tuple(describe(images) for images in run.external),
             sweep=plan.recipe.sweep if swept else {},
             choose_by=plan.recipe.choose_by,
             specificity=plan.recipe.evaluate.specificity,
@@ -181,23 +180,23 @@ def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bo
             versions=machine.versions(),
             test_images=tuple(map(str, test.paths)),
             test_labels=tuple(test.labels.tolist()),
-            test_patients=_numbers(test.patients),
+            test_patients=_patient_numbers(test.patients),
         )
         path = _save(run, result, started)
         failures = [f"{entry.name}: {entry.error}" for entry in entries if entry.error]
-        failures += [*unasked, *failures_elsewhere(entries), *objections(gate)]
+        failures += [*failed_shifts, *external_failures(entries), *gate_failures(gate)]
         failures += _report(workspace, result, path)
         if not swept:
             result, unpublished = publish_run(run, result, path)
             failures += unpublished
-            tell_change(result, path)
+            emit_change(result, path)
         show_verdict(workspace, result, path)
         jobs = workspace.jobs_of(path.parent)
-        write_atomically(jobs, json.dumps(sorted(here.keys)).encode())
+        write_atomically(jobs, json.dumps(sorted(current.keys)).encode())
     return _end(result, path, failures)
 
 
-def _numbers(patients: NDArray[np.str_] | None) -> tuple[int, ...]:
+def _patient_numbers(patients: NDArray[np.str_] | None) -> tuple[int, ...]:
     return () if patients is None else tuple(members_of(patients).tolist())
 
 
@@ -214,7 +213,7 @@ def _end(result: RunResult, path: Path, failures: list[str]) -> str:
 
 
 def _import_teachers(run: Run) -> Futures:
-    """Begin to read the teachers."""
+    """Start importing the teachers."""
     return {
         teacher.name: submit_job(ImportTeacher.of(run.workspace, teacher))
         for teacher in run.plan.teachers
@@ -222,25 +221,25 @@ def _import_teachers(run: Run) -> Futures:
 
 
 def _make_all(run: Run, teachers: Futures) -> States:
-    """Run the graph, branches side by side; a failure stays local."""
+    """Run the steps, branches in parallel; a failure stops only the steps that depend on it."""
     futures = dict(teachers)
     for node in run.nodes:
         if node.shows_metrics:
             continue
-        unproven = any(each in run.plan.unproven for each in node.teachers)
+        unproven = any(teacher in run.plan.unproven for teacher in node.teachers)
         job = RunStep.of(run.workspace, node, run.dataset, unproven=unproven)
         inputs = [futures[name] for name in node.inputs]
         futures[node.name] = submit_job(job, inputs, node.retries)
     shown = current_display.get()
     for done, future in enumerate(as_completed(list(futures.values())), start=1):
-        future.wait()  # keeps the outcome with the future, from where no server has to give it back
+        future.wait()  # keeps the state in the future, so that no server has to be asked for it
         shown.update(_WHOLE, done, len(futures), f"{done} of {len(futures)} made")
     shown.finish(_WHOLE, "[green]made[/]")
     return {name: future.state for name, future in futures.items()}
 
 
 def _save(run: Run, result: RunResult, started: datetime) -> Path:
-    """Write `result.json` into a new folder of the workspace, and tell Prefect."""
+    """Write `result.json` into a new folder of the workspace, and show the results in Prefect."""
     path = run.workspace.new_run(result.name, started) / "result.json"
     write_atomically(path, result.model_dump_json(indent=2).encode())
     show_results(result)
@@ -248,13 +247,13 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
 
 
 def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
-    """Draw the report beside a result, and return what failed; an unchanged run keeps its own."""
+    """Draw the report beside a result, and return what failed; an unchanged report is reused."""
     state = run_job(DrawReport.of(workspace, path, drawn_content(result)))
     if not state.is_completed():
         return [f"report: {reason_of(state)}"]
     report = result_of(state).value.report
-    for drawn in (report, *report.parent.glob("sweep.*")):
-        link = path.with_name(drawn.name)
+    for page in (report, *report.parent.glob("sweep.*")):
+        link = path.with_name(page.name)
         if not link.exists():
-            link.symlink_to(drawn)
+            link.symlink_to(page)
     return []

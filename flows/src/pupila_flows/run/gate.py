@@ -1,4 +1,4 @@
-"""Asks the gate about a run: what it judges, and against what."""
+"""Collects the inputs of a run's gate and runs it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
 from pupila_flows.registry import open_registry
 from pupila_flows.results import ArtifactVerdict, Entry, GateResult
-from pupila_flows.run.asked import asked
 from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents, published_name, registry_address
 from pupila_flows.run.leaks import check_references
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 from pupila_flows.run.questions import images_of, places, side_of, validation_of
+from pupila_flows.run.reused_images import count_verdicts
 
 
-def ask(run: Run, entries: Sequence[Entry]) -> GateResult | None:
-    """Return what the gate of the recipe says, if it has one.
+def run_gate(run: Run, entries: Sequence[Entry]) -> GateResult | None:
+    """Return the result of the recipe's gate; None without one.
 
-    What is published now is judged on the same test images first.
+    The published models are evaluated on the same test images first.
     """
     section = run.plan.recipe.gate
-    return None if section is None else _answered(run, section, entries)
+    return None if section is None else _decide(run, section, entries)
 
 
-def tell_reach(plan: Plan) -> None:
-    """Log, before anything is trained, which margins the gate of a recipe can show."""
-    found, log = reach_of_plan(plan), get_run_logger()
-    if found is not None:
-        log.info(found.sentence)
-        for warning in found.warnings:
+def log_reach(plan: Plan) -> None:
+    """Log, before anything is trained, which margins the gate can prove with the test images."""
+    reach, log = reach_of_plan(plan), get_run_logger()
+    if reach is not None:
+        log.info(reach.sentence)
+        for warning in reach.warnings:
             log.warning(warning)
 
 
-def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
-    """Return what the gate says; where it could not be asked, that it is not passed, and why."""
+def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
+    """Return the result of the gate; if it cannot be decided, it is failed, with the reason."""
     try:
         question = _question(run, section, entries)
         untraced = check_references(run, question.cases)
@@ -53,16 +53,16 @@ def _answered(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateR
             raise PupilaError(reason_of(state))
         result: GateResult = result_of(state).value
         registry = open_registry(registry_address(run)) if run.plan.recipe.publish else None
-        count = asked(run.workspace, question, registry, published_name(run))
+        reused = count_verdicts(run.workspace, question, registry, published_name(run))
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
-    return result.model_copy(update={"untraced": untraced, "asked": count})
+    return result.model_copy(update={"untraced": untraced, "asked": reused})
 
 
-def objections(gate: GateResult | None) -> list[str]:
-    """Say in a line each why a gate could not be asked, or which conditions an artifact fails.
+def gate_failures(gate: GateResult | None) -> list[str]:
+    """Return one line per artifact that fails, or the reason why the gate was not decided.
 
-    What is inconclusive is no failure; the report has every finding in full.
+    An inconclusive artifact does not fail; the report has every finding in full.
     """
     if gate is None:
         return []
@@ -76,7 +76,7 @@ def objections(gate: GateResult | None) -> list[str]:
 
 
 def _failed(artifact: ArtifactVerdict) -> list[str]:
-    """Name what an artifact fails, as `accuracy against big where site = North`."""
+    """Name the conditions that an artifact fails: `accuracy against big where site = North`."""
     failed = [finding for finding in artifact.findings if finding.verdict == "fail"]
     named = [
         f"{condition_of(finding.condition).title}"
@@ -87,26 +87,31 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def judged_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that a gate is asked about.
+def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that a gate evaluates.
 
-    By default those that `Graph.judged_by_default` names; of entries that are repeated with other
-    seeds, the first.
+    By default those that `Graph.judged_by_default` names; of entries repeated with other seeds,
+    only the first.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.steps:
         return [entry for entry in first if entry.name in section.steps]
-    judged = Graph.of_entries(first, installed()).judged_by_default()
-    return [entry for entry in first if entry.name in judged and not entry.unjudged]
+    by_default = Graph.of_entries(first, installed()).judged_by_default()
+    return [entry for entry in first if entry.name in by_default and not entry.not_evaluated]
 
 
 def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Question:
-    """Put together all that the verdict depends on; raise what keeps it from being asked."""
+    """Return all that the verdict depends on."""
     by_name = {entry.name: entry for entry in entries}
-    asked = judged_by(section, entries)
     incumbents = Incumbents.of(run, section)
-    cases = tuple(_case(entry, by_name, incumbents) for entry in asked)
-    anchors = {each.title: None for case in cases for each in case.earlier if each.role == "anchor"}
+    evaluated = evaluated_by(section, entries)
+    cases = tuple(_case(entry, by_name, incumbents) for entry in evaluated)
+    anchors = {
+        version.title: None
+        for case in cases
+        for version in case.earlier
+        if version.role == "anchor"
+    }
     others = [entry for entry in entries if entry.taught and entry.repeats is None]
     return Question(
         section=section,
@@ -128,19 +133,19 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) ->
     teacher = entries.get(entry.reference) if entry.reference else None
     return Case(
         entry=entry.name,
-        made=made_words(entry, entries),
-        error=entry.error or (entry.unjudged if entry.evaluation is None else None),
+        made=describe_origin(entry, entries),
+        error=entry.error or (entry.not_evaluated if entry.evaluation is None else None),
         artifact=side_of(entry),
         teacher=side_of(teacher) if teacher else None,
         earlier=incumbents.of_entry(entry),
     )
 
 
-def made_words(entry: Entry, entries: Mapping[str, Entry]) -> str:
-    """Say how an entry was made: `quantize-int8 of float: export-tflite of pupil: …`."""
+def describe_origin(entry: Entry, entries: Mapping[str, Entry]) -> str:
+    """Describe how an entry was made: `quantize-int8 of float: export-tflite of pupil: …`."""
     if not entry.inputs:
         return entry.uses
     made = f"{entry.uses} of {' and '.join(entry.inputs)}"
     steps = [entries[name] for name in entry.inputs if name in entries]
-    before = [made_words(each, entries) for each in steps if each.kind == "step"]
+    before = [describe_origin(step, entries) for step in steps if step.kind == "step"]
     return ": ".join([made, *before[:1]])

@@ -1,4 +1,4 @@
-"""A model as a command names it: a file with what is said of it, or the folder of an artifact."""
+"""Models that a command names: a file with options, or the folder of an artifact."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT: OutputKind = TeacherSection.model_fields["output"].default
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Return the class names of a text with commas; None where there is none.
+    """Split a text at its commas into class names; None gives None.
 
     Raises:
         PupilaError: a name is empty or given twice, or there is only one.
@@ -32,44 +32,44 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
     try:
         return _CLASSES.validate_python(names)
     except ValidationError as error:
-        raise _refused(names, error) from None
+        raise _error(names, error) from None
 
 
 def planned_models(
-    models: Sequence[Path], said: tuple[str, ...] | None, labels: tuple[str, ...], output: str
+    models: Sequence[Path], classes: tuple[str, ...] | None, labels: tuple[str, ...], output: str
 ) -> list[PlannedTeacher]:
-    """Return models that can be read.
+    """Return the models that a command names, checked.
 
-    What is `said` of the classes, and the `output`, are those of files; the record of an artifact
-    tells its own. Without it a file's classes are the `labels` of the images.
+    `classes` and `output` describe model files; an artifact has them in its record. Without
+    `classes`, a file's classes are the `labels` of the images.
 
     Raises:
-        PupilaError: there is no model, or what is said is wrong.
+        PupilaError: a model is missing, or does not fit `classes` and `output`.
     """
     files = [model for model in models if not is_artifact(model)]
-    if files and not said and len(labels) < 2:
+    if files and not classes and len(labels) < 2:
         raise PupilaError(
             f"Which classes {str(files[0])!r} tells apart is not known, and the images have "
             f"{'the label ' + repr(labels[0]) if labels else 'no labels'}: name the class of each "
             f"output column, as `--classes glaucoma,normal`."
         )
-    classes = said or labels
+    file_classes = classes or labels
     return [
-        _file(model, classes, output)
+        _file(model, file_classes, output)
         if model in files
-        else _artifact(model, *((None, _DEFAULT) if files else (said, output)))
+        else _artifact(model, *((None, _DEFAULT) if files else (classes, output)))
         for model in models
     ]
 
 
 def _file(model: Path, classes: tuple[str, ...], output: str) -> PlannedTeacher:
     _section(model, classes, output)
-    contract = OutputSpec.model_validate({"kind": output, "classes": classes})
-    return PlannedTeacher(model.stem, model, installed().loader(model).produces, contract)
+    spec = OutputSpec.model_validate({"kind": output, "classes": classes})
+    return PlannedTeacher(model.stem, model, installed().loader(model).produces, spec)
 
 
 def _artifact(model: Path, classes: tuple[str, ...] | None, output: str) -> PlannedTeacher:
-    """Return a teacher that is an artifact; what was said of it must be what its record says."""
+    """Return a teacher that is an artifact; the command's options must agree with its record."""
     planned = planned_artifact(model.stem, model, installed())
     section = _section(model, classes, output)
     for _, message in contradictions(section, planned.contract):
@@ -78,7 +78,7 @@ def _artifact(model: Path, classes: tuple[str, ...] | None, output: str) -> Plan
 
 
 def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> TeacherSection:
-    """Check what a command says of a model; the default output says nothing."""
+    """Check a command's options for a model; the default `output` counts as not given."""
     kinds = get_args(OutputKind)
     if output not in kinds:
         raise PupilaError(
@@ -88,9 +88,9 @@ def _section(model: Path, classes: tuple[str, ...] | None, output: str) -> Teach
     try:
         return TeacherSection.model_validate({"path": str(model), "classes": classes} | said)
     except ValidationError as error:
-        raise _refused(classes or (), error) from None
+        raise _error(classes or (), error) from None
 
 
-def _refused(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
+def _error(classes: tuple[str, ...], error: ValidationError) -> PupilaError:
     reason = sentence(error.errors()[0])
-    return PupilaError(f"The classes {list_names(classes)} cannot be told apart: {reason}.")
+    return PupilaError(f"The classes {list_names(classes)} are not valid: {reason}.")

@@ -1,4 +1,4 @@
-"""What was published before, as the gate compares with it."""
+"""The published models that the gate compares with."""
 
 from __future__ import annotations
 
@@ -19,30 +19,33 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def registry_address(run: Run) -> str:
-    """Return where a run publishes."""
+    """Return the address of the registry that a run publishes to."""
     return run.plan.registry or default_address(run.workspace.root)
 
 
 def published_name(run: Run) -> str:
-    """Return what the versions of a run are versions of."""
+    """Return the name under which a run publishes its versions."""
     section = run.plan.recipe.publish
     return (section and section.name) or run.plan.recipe.name
 
 
 @dataclass(frozen=True)
 class Incumbents:
-    """What is published now, and what it must not drift away from; judged on a run's images."""
+    """The current version and the anchor, which releases must not drift from.
+
+    Their artifacts are evaluated on a run's images.
+    """
 
     run: Run
     address: str
     version: Version | None
-    """The one that is current."""
+    """The current version."""
     compared: bool
-    """Whether the gate asks anything against it."""
+    """Whether the gate compares with it."""
     anchor: Literal["first", "none"] | int = "first"
     """As in the section `gate`."""
     named: tuple[str, ...] = ()
-    """Steps that `publish.artifacts` names; none where all that are judged are published."""
+    """Steps in `publish.artifacts`; empty if all that the gate evaluates are published."""
 
     @classmethod
     def of(cls, run: Run, gate: GateSection) -> Incumbents:
@@ -56,11 +59,11 @@ class Incumbents:
     def of_entry(self, entry: Entry) -> tuple[Earlier, ...]:
         """Return what an entry is compared with: the current version, then the anchor.
 
-        What is judged only, and not to be published, is not missing there. What is the very
-        artifact that is current was compared with the anchor before, and is no new release.
+        An entry that is evaluated but not published has nothing to compare with. An artifact that
+        is already current is not a new release, and was compared with the anchor before.
 
         Raises:
-            PupilaError: one cannot be had, or judged.
+            PupilaError: a version cannot be fetched or evaluated.
         """
         version = self.version
         if version is None or not self.compared:
@@ -68,29 +71,31 @@ class Incumbents:
         digest = version.artifacts.get(entry.name)
         if digest is None and entry.name not in (self.named or (entry.name,)):
             return ()
-        found = [self._earlier("published", version, entry)]
+        earlier = [self._earlier("published", version, entry)]
         anchor = None if digest == entry.artifact else self.anchor_of(entry.name, version)
         if anchor and (digest is None or anchor.artifacts.get(entry.name) != digest):
-            found.append(self._earlier("anchor", anchor, entry))
-        return tuple(found)
+            earlier.append(self._earlier("anchor", anchor, entry))
+        return tuple(earlier)
 
     def anchor_of(self, name: str, current: Version) -> Version | None:
-        """Return the version that artifacts of a name must not drift away from.
+        """Return the version that artifacts of a name must not drift from.
 
-        The first is the first that was current, was not rolled back from for good, and holds an
-        artifact of that name; so a step that came later has its own.
+        `first` is the earliest version that was current, was not withdrawn, and holds an artifact
+        of that name; so a step that was added later has its own anchor.
 
         Raises:
-            PupilaError: there is no version of the number that the recipe gives.
+            PupilaError: no version has the number that the recipe gives.
         """
         if self.anchor == "none":
             return None
         if isinstance(self.anchor, int):
             return open_registry(self.address).version(current.name, self.anchor)
-        return next((each for each in self._past(current.name) if name in each.artifacts), None)
+        return next(
+            (version for version in self._past(current.name) if name in version.artifacts), None
+        )
 
     def _past(self, name: str) -> Iterator[Version]:
-        """Yield the versions that were current and were not left for good, oldest first."""
+        """Yield the versions that were current and not withdrawn, oldest first."""
         registry = open_registry(self.address)
         events = registry.events(name)
         gone = withdrawn(events)
@@ -107,10 +112,10 @@ class Incumbents:
         )
         if digest is None or digest == entry.artifact:
             return known.model_copy(update={"same": digest is not None})
-        return known.model_copy(update={"artifact": self._judged(known, version, entry.name)})
+        return known.model_copy(update={"artifact": self._evaluate(known, version, entry.name)})
 
-    def _judged(self, earlier: Earlier, version: Version, name: str) -> Side:
-        """Judge a published artifact on the test and validation images of this run."""
+    def _evaluate(self, earlier: Earlier, version: Version, name: str) -> Side:
+        """Evaluate a published artifact on the test and validation images of this run."""
         run = self.run
         artifact = open_registry(self.address).fetch(version, name, run.workspace.store)
         job = Evaluate.of(
@@ -123,10 +128,10 @@ class Incumbents:
         )
         state = run_job(job)
         if not state.is_completed():
-            mend = " Name another version as `gate.anchor`, or `none`."
+            advice = " Name another version as `gate.anchor`, or `none`."
             raise PupilaError(
-                f"{name!r} of {earlier.called} cannot be judged: {reason_of(state)}"
-                f"{mend if earlier.role == 'anchor' else ''}"
+                f"{name!r} of {earlier.called} cannot be evaluated: {reason_of(state)}"
+                f"{advice if earlier.role == 'anchor' else ''}"
             )
         return Side(
             name=earlier.called,
@@ -136,10 +141,10 @@ class Incumbents:
 
 
 def check_anchor(run: Run) -> None:
-    """Look, before anything is made, for the version that a recipe names as anchor.
+    """Check, before anything is made, that the version named as anchor exists.
 
     Raises:
-        PupilaError: there is none of that number.
+        PupilaError: it does not.
     """
     gate, publish = run.plan.recipe.gate, run.plan.recipe.publish
     if gate is None or publish is None or isinstance(gate.anchor, str):

@@ -1,4 +1,4 @@
-"""Whether what the gate compares with was trained on the very images that decide."""
+"""Refuses to compare with models that were trained on the test images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _EXAMPLES = 3
 
 
 def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
-    """Return the references of which it cannot be known whether they were trained on test images.
+    """Return the references whose training images are not, or not all, known.
 
     Raises:
-        PupilaError: one was.
+        PupilaError: a reference was trained on test images.
     """
     unknown: list[str] = []
     for name, side in dict(_references(cases)).items():
@@ -29,7 +29,7 @@ def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
 
 
 def _references(cases: Iterable[Case]) -> Iterator[tuple[str, Side]]:
-    """Yield what artifacts are compared with, by what it is called; each once for a name."""
+    """Yield the models that artifacts are compared with, each with its name."""
     for case in cases:
         if case.teacher:
             yield case.teacher.name, case.teacher

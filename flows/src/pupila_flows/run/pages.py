@@ -1,4 +1,4 @@
-"""Makes what shows the figures of models, such as a site: once these are judged."""
+"""Makes artifacts that show the figures of models, such as a site, once these are evaluated."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
-from pupila_flows.run.evaluate import judged_entry
+from pupila_flows.run.evaluate import evaluate_entry
 from pupila_flows.run.prefect_tasks import States, result_of, submit_job
 
 _NOT_MADE = "Not made: what it builds on was not made."
 
 
 def make_pages(run: Run, entries: Sequence[Entry], states: States) -> list[Entry]:
-    """Make each page, and complete its entry; `states` are those of all that was made before."""
-    judged = {entry.name: entry for entry in entries}
-    made = {node.name: _made(run, node, judged, states) for node in run.nodes if node.shows_metrics}
+    """Make each page, and complete its entry; `states` are those of the steps made before."""
+    by_name = {entry.name: entry for entry in entries}
+    made = {
+        node.name: _make(run, node, by_name, states) for node in run.nodes if node.shows_metrics
+    }
     return [made.get(entry.name, entry) for entry in entries]
 
 
-def _made(run: Run, node: Node, judged: dict[str, Entry], states: States) -> Entry:
-    entry = judged[node.name]
+def _make(run: Run, node: Node, entries: dict[str, Entry], states: States) -> Entry:
+    entry = entries[node.name]
     if not all(states[name].is_completed() for name in node.inputs):
         return entry.model_copy(update={"error": _NOT_MADE})
-    found = [judged[name].evaluation for name in node.inputs]
-    figures = [each.metrics if each else None for each in found]
+    evaluations = [entries[name].evaluation for name in node.inputs]
+    metrics = [evaluation.metrics if evaluation else None for evaluation in evaluations]
     inputs = [result_of(states[name]).value for name in node.inputs]
-    job = RunStep.of(run.workspace, node, run.dataset).on(inputs, figures)
+    job = RunStep.of(run.workspace, node, run.dataset).on(inputs, metrics)
     future = submit_job(job, retries=node.retries)
     future.wait()
-    return judged_entry(run, entry, future.state, judge=False)
+    return evaluate_entry(run, entry, future.state, evaluate=False)

@@ -1,7 +1,7 @@
-"""What Prefect's pages show of a run: its verdict, its figures, and where its own pages are.
+"""Prefect artifacts of a run: its verdict, its figures, and links to its pages.
 
-All of it is Markdown, tables too: one of Prefect's two pages reads the cells of its own tables as
-Markdown, the other as text, so that no way to escape them would be right for both.
+All are Markdown artifacts, tables too: of Prefect's two pages, one reads the cells of table
+artifacts as Markdown and the other as text, so no way to escape them is right for both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def show_results(result: RunResult) -> None:
 
 
 def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
-    """Show what the run whose `result.json` is at `path` found, and where its pages are."""
+    """Show the verdict of the run whose `result.json` is at `path`, and links to its pages."""
     with best_effort("the verdict"):
         text = verdict_markdown(result, path.parent)
         pages = [_link(workspace, *page) for page in _pages(result, path.parent)]
@@ -41,20 +41,20 @@ def show_verdict(workspace: Workspace, result: RunResult, path: Path) -> None:
 
 
 def show_data_docs(workspace: Workspace, name: str, page: Path) -> None:
-    """Show where the Data Docs of a recipe are: all that there is, where the data is refused."""
-    with best_effort("where the Data Docs are"):
+    """Show a link to the Data Docs of a recipe; if its data is refused, there is nothing else."""
+    with best_effort("the link to the Data Docs"):
         create_markdown_artifact(
             _link(workspace, "Data Docs", page), f"{name}-data-docs", "What was found in the data."
         )
 
 
 def show_card(publication: Publication, address: str) -> None:
-    """Show the card of a version that is new in the registry at an address."""
+    """Show the card of a version that was just published to the registry at an address."""
     if publication.version is None:
         return
     with best_effort(publication.reason):
-        place = folder_of(publication.name, publication.version)
-        card = open_registry(address).storage.read(f"{place}/{CARD}")
+        folder = folder_of(publication.name, publication.version)
+        card = open_registry(address).storage.read(f"{folder}/{CARD}")
         create_markdown_artifact(
             (card or b"").decode(),
             f"{publication.name}-card",
@@ -70,20 +70,20 @@ def _pages(result: RunResult, folder: Path) -> list[tuple[str, Path]]:
         pages.append(("Data Docs", Path(result.data.data_docs)))
     publication = result.publication
     if publication and publication.version is not None:
-        place = folder_of(publication.name, publication.version)
+        version_folder = folder_of(publication.name, publication.version)
         pages.append(
             (
                 f"Card of version {publication.version}",
-                Path(publication.registry) / place / CARD_PAGE,
+                Path(publication.registry) / version_folder / CARD_PAGE,
             )
         )
     return [(title, file) for title, file in pages if file.exists()]
 
 
 def _link(workspace: Workspace, title: str, file: Path) -> str:
-    """Return a link to a file where it leads somewhere; else its path, to be opened by hand.
+    """Return a link to a file if a server serves it; otherwise its path, to be opened by hand.
 
-    Browsers follow no `file:` links of a page from a server.
+    Browsers do not follow `file:` links on a page from a server.
     """
     address = address_of(workspace.root, file)
     return f"[{title}]({address})" if address else f"{title}: {code(str(file))}"

@@ -1,4 +1,4 @@
-"""The Prefect task in which every job is done: its retries, its progress, and its failures."""
+"""The Prefect task that runs every job: its retries, progress and failures."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ ResultT = TypeVar("ResultT")
 
 RETRY_DELAY_SECONDS = 2
 _PROGRESS_ARTIFACT_SECONDS = 5.0
-"""Prefect's database is told of progress no more often than this."""
+"""Shortest time between two updates of progress in Prefect's database."""
 
 ArtifactState = State[JobResult[StoredArtifact]]
 ArtifactFuture = PrefectFuture[JobResult[StoredArtifact]]
 States = Mapping[str, ArtifactState]
-"""What came of each teacher and node, by name."""
+"""Final state of each teacher and node, by name."""
 Futures = Mapping[str, ArtifactFuture]
-"""The same while it is being made."""
+"""Future of each teacher and node, by name."""
 
 
 @task(cache_policy=NO_CACHE)
 def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResult[Any]]:
-    """Do a job, a step on what was made before, in a child process."""
+    """Do a job in a child process; a step is given its `inputs`."""
     if isinstance(job, RunStep) and inputs:
-        job = job.on([each.value for each in inputs])
+        job = job.on([result.value for result in inputs])
     progress = _ProgressArtifact(job.title)
     result = perform(job, progress)
     progress.finish()
@@ -50,7 +50,7 @@ def do(job: Job[Any], inputs: list[JobResult[StoredArtifact]]) -> State[JobResul
 
 
 def _crashed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether trying again can help: after a crash, yes; with wrong input, never."""
+    """Return whether to retry: after a crash, but not after wrong input."""
     del task, run
     return isinstance(state.result(raise_on_failure=False), ChildFailed)
 
@@ -66,22 +66,22 @@ def _task_for(name: str, retries: int) -> Any:
 
 
 def run_job(job: Job[ResultT], name: str | None = None) -> State[JobResult[ResultT]]:
-    """Do a job in a task and wait for it; `name` is what Prefect's UI shows for its title."""
+    """Do a job in a task and wait for it; Prefect's UI shows `name` in place of its title."""
     return _task_for(name or job.title, RETRIES)(job, [], return_state=True)
 
 
 def submit_job(
     job: Job[StoredArtifact], inputs: Sequence[ArtifactFuture] = (), retries: int = RETRIES
 ) -> ArtifactFuture:
-    """Begin a job in a task, as soon as its inputs are made."""
+    """Submit a job as a task that starts as soon as its inputs are made."""
     return _task_for(job.title, retries).submit(job, list(inputs))
 
 
 class _ProgressArtifact:
-    """A Prefect progress artifact, for work that takes long enough to be looked at.
+    """A Prefect progress artifact; it appears once the work has taken a few seconds.
 
-    Its description is all that the work tells: the first line, as text, and the Markdown below it,
-    in which HTML, links and pictures are shown as they are written.
+    Its description is the message of the work: the first line as text, the lines below it as
+    Markdown, in which HTML, links and pictures are shown as source text.
     """
 
     def __init__(self, title: str) -> None:
@@ -101,7 +101,7 @@ class _ProgressArtifact:
         self._show(100 * done / max(total, 1), line)
 
     def finish(self) -> None:
-        """Show that the work is done, where any progress was shown."""
+        """Show that the work is done, if any progress was shown."""
         if self._artifact is not None:
             self._show(100, "done")
 
@@ -115,9 +115,9 @@ class _ProgressArtifact:
 
 
 def _heed_pause() -> None:
-    """End the work under way where its run was paused in the UI; resumed, it goes on from there.
+    """Stop the current work if its run was paused in the UI; a resumed run continues it.
 
-    Prefect itself would wait for the end of it, and let another run train meanwhile.
+    Prefect itself would wait for the work to end, and let another run train meanwhile.
     """
     run = FlowRunContext.get()
     if run:
@@ -125,13 +125,13 @@ def _heed_pause() -> None:
 
 
 def result_of(state: State[JobResult[ResultT]]) -> JobResult[ResultT]:
-    """Return what came of the job of a completed task."""
+    """Return the result of the job of a completed task."""
     result: Any = state.result()
     return result
 
 
 def reason_of(state: State[Any]) -> str:
-    """Say why a state is not completed, in the words of the error itself."""
+    """Return the error message of a state that is not completed."""
     if state.name == "NotReady":
         return "Not made: what it builds on was not made."
     return str(state.result(raise_on_failure=False))

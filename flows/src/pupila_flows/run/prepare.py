@@ -1,4 +1,4 @@
-"""Before anything is trained: the images are read, checked, and made where a recipe asks for it."""
+"""Prepares the images of a run: reads and checks them, and makes those a recipe asks for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pupila_flows.workspace import Workspace
 
 
 class DataRefused(PupilaError):
-    """The data broke an expectation that stops a run."""
+    """The data does not meet an expectation that stops a run."""
 
     def __init__(self, summary: DataSummary) -> None:
         self.summary = summary
@@ -44,7 +44,7 @@ class DataRefused(PupilaError):
 
 
 def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
-    """Read the data and make sure that the teachers speak of its classes, where they must."""
+    """Read the data, and check that teachers which must have its classes do."""
     read = task(name="read data", cache_policy=NO_CACHE)(read_data)
     dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
     for teacher in plan.teachers:
@@ -66,24 +66,24 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     return dataset
 
 
-def checked_data(run: Run) -> DataSummary:
-    """Validate the data and return what was found.
+def check_data(run: Run) -> DataSummary:
+    """Validate the data and return a summary.
 
     Raises:
-        DataRefused: an expectation that stops a run is broken.
+        DataRefused: the data does not meet an expectation that stops a run.
     """
     section, source = run.plan.recipe.data, str(run.plan.data)
     job = CheckData.of(run.workspace, run.dataset, section, source)
-    checked = result_of(run_job(job, "check data")).value
-    summary = checked.summary(run.dataset, section, source)
-    show_data_docs(run.workspace, run.plan.recipe.name, Path(checked.data_docs))
+    result = result_of(run_job(job, "check data")).value
+    summary = result.summary(run.dataset, section, source)
+    show_data_docs(run.workspace, run.plan.recipe.name, Path(result.data_docs))
     if not summary.passed:
         raise DataRefused(summary)
     return summary
 
 
-def with_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
-    """Add images made from the training images, where the recipe asks for them, and say so."""
+def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
+    """Add hard negatives made from the training images, if the recipe asks for them."""
     section = run.plan.recipe.data.hard_negatives
     if section is None:
         return run, data
@@ -98,8 +98,8 @@ def with_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     return replace(run, dataset=dataset), data.model_copy(update=changes)
 
 
-def open_set_of(run: Run) -> OpenSetImages | None:
-    """Read, and make, what every artifact is asked about as a gate, where the recipe says so."""
+def read_open_set(run: Run) -> OpenSetImages | None:
+    """Read, and make, the images for the open-set evaluation, if the recipe asks for it."""
     section = run.plan.recipe.evaluate.open_set
     if section is None:
         return None
@@ -108,12 +108,12 @@ def open_set_of(run: Run) -> OpenSetImages | None:
     return OpenSetImages(
         section.accepts,
         near_misses=read_near_misses(near, classes, cache) if near else None,
-        corrupted=_altered(run, section.accepts) if section.corruptions else None,
+        corrupted=_make_corruptions(run, section.accepts) if section.corruptions else None,
     )
 
 
-def _altered(run: Run, accepts: str) -> Dataset:
-    """Return the accepted test images with every alteration."""
+def _make_corruptions(run: Run, accepts: str) -> Dataset:
+    """Return the test images of the accepted class with every corruption."""
     test, workspace = run.dataset.select("test"), run.workspace
     rows = test.frame["label"] == accepts
     accepted = Dataset(test.frame[rows].reset_index(drop=True), test.classes, test.cache)
@@ -122,19 +122,19 @@ def _altered(run: Run, accepts: str) -> Dataset:
     return scanned(corruptions.altered(folder), test.classes, workspace.cache, job.title)
 
 
-def screened(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
-    """Add what a gate says of the images, where the recipe names one; it stops nothing."""
+def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
+    """Add how a filter rates the images, if the recipe names one; a failure does not stop a run."""
     section = run.plan.recipe.data.screen
     if section is None:
         return data
     teacher = teachers[section.teacher]
     teacher.wait()
-    check = _screening(run, section, teacher.state)
+    check = _screen(run, section, teacher.state)
     current_display.get().finish("screen", escape("\n".join(check_lines(check))))
     return data.model_copy(update={"checks": (*data.checks, check)})
 
 
-def _screening(run: Run, section: ScreenSection, imported: ArtifactState) -> Check:
+def _screen(run: Run, section: ScreenSection, imported: ArtifactState) -> Check:
     if not imported.is_completed():
         return screening.not_asked(section.teacher, section.accepts, reason_of(imported))
     try:

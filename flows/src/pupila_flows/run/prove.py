@@ -1,4 +1,4 @@
-"""No step begins before the teachers are shown to be above chance on the validation images."""
+"""Checks that the teachers are above chance on the validation images, before any step starts."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from pupila_flows.teachers import PREFIX
 _SPLIT = "validation"
 
 
-def proven_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
-    """Return what each teacher reached that tells the classes of the data apart.
+def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
+    """Return the chance check of each teacher that has the classes of the data.
 
-    What cannot be read, or does not answer as it should, fails by itself later on.
+    A teacher that cannot be read or gives invalid answers is skipped: it fails later.
 
     Raises:
         PupilaError: one is not above chance, and the recipe does not say that it is `unproven`.
     """
-    found: dict[str, ChanceCheck] = {}
+    checks: dict[str, ChanceCheck] = {}
     refused: list[str] = []
     for teacher in run.plan.teachers:
-        checked = _checked(run, teacher, teachers)
-        if checked is None:
+        check = _check(run, teacher, teachers)
+        if check is None:
             continue
-        found[teacher.name] = checked
-        if checked.above:
+        checks[teacher.name] = check
+        if check.above:
             continue
-        sentence = f"Teacher {teacher.name!r} is {checked.describe(_SPLIT)}."
+        sentence = f"Teacher {teacher.name!r} is {check.describe(_SPLIT)}."
         if teacher.name in run.plan.unproven:
             get_run_logger().warning(f"{sentence} The recipe says `unproven: true`: it goes on.")
         else:
-            refused.append(f"{sentence} {_advice(run, teacher, checked)}")
+            refused.append(f"{sentence} {_advice(run, teacher, check)}")
     if refused:
         raise PupilaError("\n".join([*refused, "Nothing was trained."]))
-    return found
+    return checks
 
 
-def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
-    """Return what a teacher reached; None where it need not be asked, or cannot be."""
+def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
+    """Return the chance check of a teacher; None if it does not apply or cannot be made."""
     images = run.dataset
     answers = same_classes(teacher.contract.classes, images.classes)
     if not answers or run.plan.gives_only_features(teacher.name):
@@ -62,15 +62,15 @@ def _checked(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceChec
     return result_of(state).value if state.is_completed() else None
 
 
-def _advice(run: Run, teacher: PlannedTeacher, found: ChanceCheck) -> str:
-    """Say how to go on: with another order of the classes, more images, or another teacher."""
-    if found.order:
+def _advice(run: Run, teacher: PlannedTeacher, check: ChanceCheck) -> str:
+    """Suggest another order of the classes, more images, or another teacher."""
+    if check.order:
         if run.plan.recipe.teachers[teacher.name].path.startswith(PREFIX):
-            return f"{found.order_hint}: add it again, with `--classes {','.join(found.order)}`."
+            return f"{check.order_hint}: add it again, with `--classes {','.join(check.order)}`."
         if teacher.artifact:
-            return f"{found.order_hint}: its record has another, so import the model file again."
-        return f"{found.order_hint}: write `classes: [{', '.join(found.order)}]`."
+            return f"{check.order_hint}: its record has another, so import the model file again."
+        return f"{check.order_hint}: write `classes: [{', '.join(check.order)}]`."
     unproven = "write `unproven: true` into its section, and the run goes on all the same"
-    if not found.has_enough_images:
+    if not check.has_enough_images:
         return f"Add {_SPLIT} images, or {unproven}."
     return f"Give a teacher that tells these classes apart, or more {_SPLIT} images; or {unproven}."

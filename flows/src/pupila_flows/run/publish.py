@@ -1,4 +1,4 @@
-"""The last stage of a run: what passed its gate is published, in a task of its own."""
+"""The last stage of a run: publishes what passed the gate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
 def publish_run(run: Run, result: RunResult, path: Path) -> tuple[RunResult, list[str]]:
-    """Publish a run whose `result.json` is at `path`, where the recipe says so.
+    """Publish a run whose `result.json` is at `path`, if the recipe says so.
 
-    Returns the result with what became of it, which is added to that file, and what went wrong. The
-    files of a version hold the result as it was before: it cannot tell of its own publication.
+    Returns the result with its publication, which is added to that file, and what went wrong. The
+    published version holds the result as it was before, without its own publication.
     """
     section = run.plan.recipe.publish
     if section is None:

@@ -1,4 +1,4 @@
-"""What the gate is asked about, put into plain values: models, images, and images elsewhere."""
+"""Inputs of the gate as plain values: models, test images, and external images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila_flows.run.context import Run
 
 
 def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
-    """Return images of one split, with the values of some columns."""
+    """Return the images of one split, with the values of some columns."""
     return Images(
         fingerprint=images.fingerprint,
         paths=tuple(map(str, images.paths)),
@@ -24,19 +24,19 @@ def images_of(images: Dataset, columns: Sequence[str] = ()) -> Images:
 
 
 def validation_of(data: Dataset, columns: Sequence[str] = ()) -> Images | None:
-    """Return the validation images of some data; None where it has none."""
+    """Return the validation images of a dataset; None if it has none."""
     has_some = "validation" in data.splits
     return images_of(data.select("validation"), columns) if has_some else None
 
 
 def _values(images: Dataset, column: str) -> tuple[str, ...]:
-    """Return the value of each image; an empty text where it has none."""
+    """Return the value of each image in a column; an empty text where it has none."""
     given = images.frame[column].astype(object)
     return tuple(map(str, given.where(given.notna(), "").tolist()))
 
 
 def side_of(entry: Entry) -> Side | None:
-    """Return a judged model; None where it was not judged."""
+    """Return the evaluation of an entry as the gate reads it; None if it was not evaluated."""
     if entry.evaluation is None:
         return None
     threshold = entry.record.threshold if entry.record else None
@@ -46,35 +46,35 @@ def side_of(entry: Entry) -> Side | None:
 
 
 def places(run: Run, entries: Sequence[Entry], section: ExternalGate | None) -> tuple[Place, ...]:
-    """Return the images of other places with what was answered there.
+    """Return the external image sets that a gate asks about, with the models' answers to them.
 
-    Those that a gate asks about; all of them where there is no `section`.
+    Without a `section` these are all sets.
     """
-    asked = [each for each in run.external if section is None or _asks(section, each)]
+    asked = [images for images in run.external if section is None or _asks(section, images)]
     return tuple(
         Place(
-            name=each.name,
-            images=images_of(each.dataset),
-            labelled=each.labelled,
-            answers=tuple(_answers(entries, each.name)),
+            name=images.name,
+            images=images_of(images.dataset),
+            labelled=images.labelled,
+            answers=tuple(_answers(entries, images.name)),
         )
-        for each in asked
+        for images in asked
     )
 
 
 def _asks(section: ExternalGate, images: ExternalImages) -> bool:
-    """Tell whether a gate asks anything on some images."""
+    """Return whether a gate has conditions on a set of external images."""
     named = section.sets is None or images.name in section.sets
     return named and (images.labelled or section.fidelity is not None)
 
 
-def _answers(entries: Sequence[Entry], place: str) -> Iterator[PlaceAnswers]:
+def _answers(entries: Sequence[Entry], name: str) -> Iterator[PlaceAnswers]:
     for entry in entries:
-        for found in entry.external:
-            if found.name == place and found.evaluation:
-                fidelity = found.evaluation.figures.fidelity
+        for result in entry.external:
+            if result.name == name and result.evaluation:
+                fidelity = result.evaluation.figures.fidelity
                 yield PlaceAnswers(
                     name=entry.name,
-                    probabilities=found.evaluation.probabilities,
+                    probabilities=result.evaluation.probabilities,
                     correlation=fidelity.correlation if fidelity else None,
                 )

@@ -1,4 +1,4 @@
-"""Which runtimes an artifact is tried in, on which images, and what its answers must be like."""
+"""In which runtimes an artifact is checked, on which images, and how near its answers must be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila_flows.recipe.schema import EvaluateSection
 
 
 def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | None]]:
-    """Return the runtimes for artifacts of a format, their own first, and numbers of threads."""
+    """Return the runtimes for artifacts of a format, its own first, each with a thread count."""
     registry = installed()
     named = [registry.runtime(name) for name in dict.fromkeys(section.runtimes)]
     own = registry.runner(format)
@@ -25,26 +25,26 @@ def runtimes(format: str, section: EvaluateSection) -> list[tuple[Runner, int | 
 
 
 def probe(images: Dataset, count: int) -> Dataset:
-    """Return some images, spread evenly over all: a manifest is in order of class and path."""
+    """Return `count` images spread evenly over all, as a manifest is sorted by class and path."""
     if count >= len(images):
         return images
     rows = np.linspace(0, len(images) - 1, count).round().astype(int)
     return Dataset.of(images.frame.iloc[rows], images.classes, images.cache)
 
 
-def failure(trial: RuntimeCheck, section: EvaluateSection) -> str | None:
-    """Say how far answers are from what they must be; None where they are near enough."""
-    found = trial.agreement
-    if found is None:
+def failure(check: RuntimeCheck, section: EvaluateSection) -> str | None:
+    """Say how far answers are from the required ones; None if they are near enough."""
+    agreement = check.agreement
+    if agreement is None:
         return None
-    if found.labels.value < section.agreement:
+    if agreement.labels.value < section.agreement:
         return (
-            f"{found.labels.value:.3f} of {trial.images} images are given the same class as by "
-            f"{found.reference}; `evaluate.agreement` asks for {section.agreement!r}."
+            f"{agreement.labels.value:.3f} of {check.images} images are given the same class as by "
+            f"{agreement.reference}; `evaluate.agreement` asks for {section.agreement!r}."
         )
-    if not found.largest_difference <= section.difference:
+    if not agreement.largest_difference <= section.difference:
         return (
-            f"a probability is {found.largest_difference:.3f} from that of {found.reference}; "
-            f"`evaluate.difference` allows {section.difference!r}."
+            f"a probability is {agreement.largest_difference:.3f} from that of "
+            f"{agreement.reference}; `evaluate.difference` allows {section.difference!r}."
         )
     return None

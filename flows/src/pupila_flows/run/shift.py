@@ -1,4 +1,4 @@
-"""Holds models against their teachers on altered images: all, or those that the gate judges."""
+"""Compares models with their teachers on altered images: all models, or those in the gate."""
 
 from __future__ import annotations
 
@@ -10,52 +10,51 @@ from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
-from pupila_flows.run.gate import judged_by
+from pupila_flows.run.gate import evaluated_by
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
 
 
-def judge_shifts(
+def evaluate_shifts(
     run: Run, entries: Sequence[Entry], *, gated: bool
 ) -> tuple[list[Entry], list[str]]:
-    """Complete entries with what they answer to altered images, and return what went wrong.
+    """Add results on altered images to entries, and return also a list of what went wrong.
 
-    With a section `shift` these are all that a teacher had a part in, and their controls; without,
-    where the run is `gated` and the gate asks for fidelity, those that the gate judges, and at no
-    other severity than the one that decides.
+    With a section `shift`, all steps are evaluated. Without one, if the run is `gated` and the
+    gate requires fidelity, only the entries in the gate are, at the severity that decides.
     """
     recipe = run.plan.recipe
     asked = asked_of(recipe.shift, recipe.gate if gated else None, entries)
     by_name = {entry.name: entry for entry in entries}
     behind = teachers_behind(by_name)
-    found: list[Entry] = []
+    evaluated: list[Entry] = []
     failures: list[str] = []
     for entry in entries:
         teacher = by_name.get(behind.get(entry.name) or "")
         job = _job(run, entry, teacher) if entry.name in asked else None
         state = run_job(job) if job else None
         if state is None:
-            found.append(entry)
+            evaluated.append(entry)
         elif state.is_completed():
-            found.append(entry.model_copy(update={"shift": result_of(state).value}))
+            evaluated.append(entry.model_copy(update={"shift": result_of(state).value}))
         else:
-            found.append(entry)
+            evaluated.append(entry)
             failures.append(f"{entry.name} on altered images: {reason_of(state)}")
-    return found, failures
+    return evaluated, failures
 
 
 def asked_of(
     section: ShiftSection | None, gate: GateSection | None, entries: Sequence[Entry]
 ) -> set[str]:
-    """Return the names of the entries that are held against a teacher."""
+    """Return the names of the entries to compare with a teacher on altered images."""
     if section is not None:
         return {entry.name for entry in entries if entry.kind == "step"}
     if gate is None or gate.fidelity is None:
         return set()
-    return {entry.name for entry in judged_by(gate, entries)}
+    return {entry.name for entry in evaluated_by(gate, entries)}
 
 
 def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
-    """Return the teacher of each entry; of a control, that of what it is the control of."""
+    """Return the teacher of each entry; a control has that of the entry it belongs to."""
     controls = {
         entry.control: entry.reference for entry in entries.values() if entry.control is not None
     }
@@ -63,7 +62,7 @@ def teachers_behind(entries: Mapping[str, Entry]) -> dict[str, str | None]:
 
 
 def _job(run: Run, entry: Entry, teacher: Entry | None) -> EvaluateShift | None:
-    """Return the job for an entry; None where it, or its teacher, was not judged."""
+    """Return the job for an entry; None if it, or its teacher, was not evaluated."""
     model, reference = _artifact(run, entry), _artifact(run, teacher)
     if model is None or reference is None or teacher is None:
         return None
@@ -76,7 +75,7 @@ def _job(run: Run, entry: Entry, teacher: Entry | None) -> EvaluateShift | None:
 
 
 def _artifact(run: Run, entry: Entry | None) -> Artifact | None:
-    """Return the artifact of an entry that was judged."""
+    """Return the artifact of an entry that was evaluated."""
     if entry is None or entry.evaluation is None or entry.artifact is None:
         return None
     return run.workspace.store.open(entry.artifact)

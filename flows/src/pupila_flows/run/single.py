@@ -1,4 +1,4 @@
-"""Single pieces of work from the command line, without a flow around them."""
+"""Single jobs from the command line, without a flow around them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from pupila.dataset import Dataset
-from pupila.errors import PupilaError, check_class
+from pupila.errors import PupilaError
 from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
@@ -25,19 +24,21 @@ def validate(
 ) -> DataSummary:
     """Check a dataset with the default bounds."""
     dataset = read_data(data, classes, workspace.cache)
-    section = DataSection(path=str(data), positive=_known(positive, dataset))
-    checked = performed(CheckData.of(workspace, dataset, section, str(data)))
-    return checked.summary(dataset, section, str(data))
+    if positive is not None:
+        check_class("positive", positive, dataset.classes)
+    section = DataSection(path=str(data), positive=positive)
+    result = perform_alone(CheckData.of(workspace, dataset, section, str(data)))
+    return result.summary(dataset, section, str(data))
 
 
 def report(workspace: Workspace, run: Path | None) -> Path:
-    """Draw the report of a run folder, or of the latest run, again."""
+    """Redraw the report of a run folder, or of the latest run."""
     folder = run or _latest(workspace)
     result = folder / "result.json"
     if not result.exists():
         raise PupilaError(f"No result.json in {str(folder)!r}: give the folder of a finished run.")
-    never_the_same = uuid4().hex
-    return performed(DrawReport.of(workspace, result.resolve(), never_the_same)).report
+    unique = uuid4().hex  # so that no report is reused
+    return perform_alone(DrawReport.of(workspace, result.resolve(), unique)).report
 
 
 def _latest(workspace: Workspace) -> Path:
@@ -47,13 +48,7 @@ def _latest(workspace: Workspace) -> Path:
     return runs[-1].parent
 
 
-def performed(job: Job[ResultT]) -> ResultT:
-    """Do a job, without a flow around it, and return its result."""
+def perform_alone(job: Job[ResultT]) -> ResultT:
+    """Do a job without a flow around it, and return its result."""
     with session(job.workspace, workers=1):
         return perform(job).value
-
-
-def _known(positive: str | None, dataset: Dataset) -> str | None:
-    if positive is not None:
-        check_class("positive", positive, dataset.classes)
-    return positive

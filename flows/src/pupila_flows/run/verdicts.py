@@ -1,4 +1,4 @@
-"""The verdicts of a run beside those of the run before it; a change is an event of Prefect's."""
+"""Compares a run's verdicts with those of the run before; a change is emitted as Prefect event."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ VERDICT_CHANGED = "pupila.verdict.changed"
 
 
 def resource_id(recipe: str) -> str:
-    """Return the name by which Prefect's triggers know a recipe."""
+    """Return the resource id of a recipe in Prefect's events and triggers."""
     return f"pupila.recipe.{recipe}"
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the gate of one run says."""
+    """The verdicts of one run's gate."""
 
     run: str
-    """`pass`, `fail` or `inconclusive`; `withheld` where it passed and was not published."""
+    """`pass`, `fail` or `inconclusive`; `withheld` if it passed and was not published."""
     artifacts: Mapping[str, str]
-    """By entry."""
+    """Verdict by entry."""
 
     @classmethod
     def read(cls, file: Path) -> Verdicts | None:
-        """Return those of a `result.json`, of an earlier version too; None without a gate.
+        """Read the verdicts of a `result.json`, also of an earlier version; None without a gate.
 
-        A file that is damaged has none either: the figures of a past run are not made again.
+        A damaged file has none either, as a past run is not repeated.
         """
         value = _mapping_in(file)
         gate: dict[str, Any] | None = value.get("gate")
@@ -40,11 +40,11 @@ class Verdicts:
             return None
         publication: dict[str, Any] = value.get("publication") or {}
         withheld = gate["verdict"] == "pass" and publication.get("outcome") == "withheld"
-        artifacts = {each["entry"]: each["verdict"] for each in gate["artifacts"]}
+        artifacts = {artifact["entry"]: artifact["verdict"] for artifact in gate["artifacts"]}
         return cls("withheld" if withheld else gate["verdict"], artifacts)
 
     def since(self, before: Verdicts) -> list[str]:
-        """Name what differs from the verdicts before; an artifact that is new is no change."""
+        """List what changed since the verdicts before; a new artifact is not a change."""
         changed = [
             f"{entry}: {before.artifacts[entry]} → {verdict}"
             for entry, verdict in self.artifacts.items()
@@ -62,19 +62,19 @@ def _mapping_in(file: Path) -> dict[str, Any]:
 
 
 def verdicts_before(file: Path) -> Verdicts | None:
-    """Return the verdicts of the last run with a gate before the one whose `result.json` this is.
+    """Return the verdicts of the last run that had a gate, before the run of this `result.json`.
 
-    Runs of one recipe lie side by side, in folders named by when they began.
+    Runs of one recipe are sibling folders, named by their start time.
     """
     runs = sorted(file.parent.parent.glob("*/result.json"), reverse=True)
-    earlier = (each for each in runs if each.parent.name < file.parent.name)
-    return next((found for each in earlier if (found := Verdicts.read(each))), None)
+    earlier = (result for result in runs if result.parent.name < file.parent.name)
+    return next((verdicts for result in earlier if (verdicts := Verdicts.read(result))), None)
 
 
-def tell_change(result: RunResult, file: Path) -> None:
-    """Emit `pupila.verdict.changed` where the gate says otherwise than in the run before.
+def emit_change(result: RunResult, file: Path) -> None:
+    """Emit `pupila.verdict.changed` if a verdict differs from the run before.
 
-    Prefect adds the flow run, its deployment and tags to the event by itself.
+    Prefect adds the flow run, its deployment and tags to the event.
     """
     now, before = Verdicts.read(file), verdicts_before(file)
     changed = now.since(before) if now and before else []

@@ -212,5 +212,5 @@ def _state(entry: Entry) -> str:
     elif entry.measurement:
         words = [formatting.size(entry.measurement.cost.size_bytes), "untrained"]
     else:
-        words = [entry.unjudged or "not judged"]
+        words = [entry.not_evaluated or "not judged"]
     return " · ".join([*words, *(["cached"] if entry.cached else [])])

@@ -177,7 +177,9 @@ def _by_one_rule(gate: GateResult, pupil: EvaluatedArtifact, teacher: EvaluatedA
 def asked(result: RunResult, lineage: Lineage) -> str:
     """Say in one sentence what the recipe asked for."""
     teachers = [
-        entry.name for entry in result.entries if entry.kind == "teacher" and not entry.unjudged
+        entry.name
+        for entry in result.entries
+        if entry.kind == "teacher" and not entry.not_evaluated
     ]
     steps = [entry for entry in lineage.entries.values() if entry.kind == "step"]
     images = sum(sum(split.values()) for split in result.data.counts.values())

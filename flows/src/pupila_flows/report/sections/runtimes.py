@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.sections.results_table import Cell
-from pupila_flows.results import Tried
+from pupila_flows.results import RuntimeResult
 
 COLUMNS = (
     "Same answer",
@@ -31,35 +31,35 @@ class RuntimeCheckRow:
     failure: str
 
 
-def trial_rows(lineage: Lineage) -> list[RuntimeCheckRow]:
+def runtime_rows(lineage: Lineage) -> list[RuntimeCheckRow]:
     """Return a row for each runtime of each artifact, in the order of the run."""
     return [
         RuntimeCheckRow(
-            entry.name, tried.runtime, _details(tried), _cells(tried), tried.failure or ""
+            entry.name, result.runtime, _details(result), _cells(result), result.failure or ""
         )
         for entry in lineage.entries.values()
-        for tried in entry.tried
+        for result in entry.runtimes
     ]
 
 
-def _details(tried: Tried) -> str:
-    if tried.trial is None:
+def _details(result: RuntimeResult) -> str:
+    if result.check is None:
         return ""
-    threads = formatting.plural(tried.trial.latency.threads, "thread")
-    return f"{tried.trial.runtime}, {threads}"
+    threads = formatting.plural(result.check.latency.threads, "thread")
+    return f"{result.check.runtime}, {threads}"
 
 
-def _cells(tried: Tried) -> tuple[Cell, ...]:
-    trial = tried.trial
-    if trial is None:
+def _cells(result: RuntimeResult) -> tuple[Cell, ...]:
+    check = result.check
+    if check is None:
         return ()
-    agreement, startup, latency = trial.agreement, trial.startup, trial.latency
+    agreement, startup, latency = check.agreement, check.startup, check.latency
     none = Cell(formatting.NONE)
     return (
         Cell(
             formatting.percent(agreement.labels.value),
             formatting.percent_interval(agreement.labels),
-            notes=(f"with {agreement.reference}, {formatting.plural(trial.images, 'image')}",),
+            notes=(f"with {agreement.reference}, {formatting.plural(check.images, 'image')}",),
         )
         if agreement
         else none,

@@ -1,4 +1,4 @@
-"""How often the same test images have decided, and what that makes of the level."""
+"""How many models the same test images have decided about, and what that does to the level."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import Registry, open_registry
 from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.release import release_of
-from pupila_flows.results import Asked, GateResult
-from pupila_flows.run.asked import asked as counted
+from pupila_flows.results import GateResult, ReusedTestImages
+from pupila_flows.run.reused_images import count_verdicts
 from pupila_flows.workspace import Workspace
 
 
@@ -28,11 +28,11 @@ def question(side: Sides, name: str, wrong: int, shipped: float | None = None) -
     return asked(GateSection(margins=ACCURACY), pupil, side("vgg", answered(0)))
 
 
-def test_each_different_answer_counts_once_whatever_it_is_called(side: Sides, tmp_path: Path):
-    place = Workspace.at(tmp_path / "place")
+def test_each_distinct_set_of_predictions_counts_once_under_any_name(side: Sides, tmp_path: Path):
+    workspace = Workspace.at(tmp_path / "place")
 
-    def count(each: Question) -> int:
-        return len(counted(place, each, None, "clinic").answers)
+    def count(question: Question) -> int:
+        return len(count_verdicts(workspace, question, None, "clinic").answers)
 
     first = question(side, "int8", 4)
     assert [count(first), count(first)] == [1, 1]  # as on an unchanged night
@@ -41,34 +41,34 @@ def test_each_different_answer_counts_once_whatever_it_is_called(side: Sides, tm
     assert count(question(side, "shipped", 5, shipped=0.4)) == 3
     fresh = TEST.model_copy(update={"fingerprint": "fresh"})
     assert count(first.model_copy(update={"test": fresh})) == 1
-    assert not list((place.root / "asked").glob("*/.*"))
+    assert not list((workspace.root / "asked").glob("*/.*"))
 
 
-def test_another_workspace_goes_on_with_what_the_published_version_carries(
+def test_another_workspace_continues_the_count_of_the_published_version(
     side: Sides, tmp_path: Path
 ):
     registry = open_registry(str(tmp_path / "registry"))
     here, there = Workspace.at(tmp_path / "here"), Workspace.at(tmp_path / "there")
-    counted(here, question(side, "first", 1), registry, "clinic")
-    known = counted(here, question(side, "second", 2), registry, "clinic")
+    count_verdicts(here, question(side, "first", 1), registry, "clinic")
+    known = count_verdicts(here, question(side, "second", 2), registry, "clinic")
     published(registry, tmp_path, known)
-    found = counted(there, question(side, "third", 3), registry, "clinic")
-    assert len(found.answers) == 3 and set(known.answers) < set(found.answers)
+    reused = count_verdicts(there, question(side, "third", 3), registry, "clinic")
+    assert len(reused.answers) == 3 and set(known.answers) < set(reused.answers)
     elsewhere = question(side, "third", 3)
     other = elsewhere.test.model_copy(update={"fingerprint": "other images"})
     fresh = elsewhere.model_copy(update={"test": other})
-    assert len(counted(there, fresh, registry, "clinic").answers) == 1
+    assert len(count_verdicts(there, fresh, registry, "clinic").answers) == 1
 
 
-def test_what_cannot_be_noted_is_told_and_not_let_pass(side: Sides, tmp_path: Path):
-    place = Workspace.at(tmp_path / "place")
-    (place.root / "asked").mkdir(parents=True)
-    (place.root / "asked" / TEST.fingerprint).write_text("not a folder")
+def test_an_error_is_raised_if_a_verdict_cannot_be_counted(side: Sides, tmp_path: Path):
+    workspace = Workspace.at(tmp_path / "place")
+    (workspace.root / "asked").mkdir(parents=True)
+    (workspace.root / "asked" / TEST.fingerprint).write_text("not a folder")
     with pytest.raises(PupilaError, match="verdicts on these test images cannot be counted: "):
-        counted(place, question(side, "int8", 4), None, "clinic")
+        count_verdicts(workspace, question(side, "int8", 4), None, "clinic")
 
 
-def published(registry: Registry, folder: Path, known: Asked) -> None:
+def published(registry: Registry, folder: Path, known: ReusedTestImages) -> None:
     run = publishable_run(folder)
     result = read_run(run)
     assert result.gate
@@ -86,16 +86,15 @@ def published(registry: Registry, folder: Path, known: Asked) -> None:
         (365, 0.9999, "up to 100.0 %"),
     ],
 )
-def test_the_chance_that_one_of_so_many_at_the_margin_passes_is_told(
+def test_the_report_gives_the_chance_that_one_of_several_models_at_the_margin_passes(
     models: int, chance: float, words: str
 ):
-    known = Asked(test="-", answers=tuple(map(str, range(models))))
+    known = ReusedTestImages(test="-", answers=tuple(map(str, range(models))))
     assert known.chance == pytest.approx(chance, abs=1e-3)
     (note,) = notes(GateResult(verdict="fail", artifacts=(), asked=known))
     assert words in note
 
 
-def test_where_the_data_tells_no_patients_that_is_said(side: Sides):
-    found = decide(question(side, "int8", 4))
-    (note,) = notes(found)
+def test_the_report_says_so_if_the_data_has_no_patients(side: Sides):
+    (note,) = notes(decide(question(side, "int8", 4)))
     assert note.startswith("Tests and intervals are as if every image were another patient's")
