@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from pupila.errors import PupilaError
+from pupila.errors import PupilaError, check_class
 from pupila_flows.data.reading import read_data
 from pupila_flows.execution.job import Job
 from pupila_flows.execution.session import perform, session
