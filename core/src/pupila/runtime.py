@@ -20,6 +20,10 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, what: str) -> None: ...
 
 
+def ignore_progress(done: int, total: int, what: str) -> None:
+    """Show no progress."""
+
+
 class OpenModel(Protocol):
     """A model opened in its runtime. Images are uint8 `(n, height, width, 3)`."""
 

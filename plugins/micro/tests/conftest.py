@@ -1,4 +1,4 @@
-"""A real student whose answers differ from image to image, and every form that is made of it."""
+"""A real student whose outputs differ from image to image, and what is made from it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LOGITS_SPREAD = 2.0
 
 
 def student(name: str) -> Any:
-    """Build a student as if it were trained: normalised, and not sure of everything."""
+    """Build a student with outputs like a trained one's: normalised, and not always certain."""
     keras = keras_files.import_keras()
     keras.utils.set_random_seed(0)
     model = installed().student(name).load()(SIZE, len(CLASSES))
     images = draw_probes(SIZE, seed=5).astype(np.float32)
-    norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
-    for _ in norms:  # the statistics of one hold once those before it do
+    for _ in norms:  # the statistics of a layer depend on those of earlier layers
         model(images, training=True)
     head = next(layer for layer in reversed(model.layers) if layer.weights)
     kernel, bias = head.get_weights()
@@ -51,15 +51,15 @@ def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
     def ran(name: str, artifact: Artifact, **settings: Any) -> Ran:
         plugin = installed().step(name)
         config = plugin.config.model_validate(settings)
-        place = tmp_path_factory.mktemp("run")
-        return run_step(plugin, config, [artifact], place, store=store, dataset=dataset)
+        folder = tmp_path_factory.mktemp("run")
+        return run_step(plugin, config, [artifact], folder, store=store, dataset=dataset)
 
     return ran
 
 
 @pytest.fixture(scope="session")
 def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
-    """Return a form of a student, made once; `how` is empty for the float flatbuffer."""
+    """Return a quantised student, made once; with `how` empty, the float flatbuffer."""
 
     @cache
     def floats(name: str) -> Artifact:
@@ -74,7 +74,7 @@ def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
 
 @pytest.fixture(scope="session")
 def exported(run: Callable[..., Ran], quantized: Callable[..., Artifact]) -> Callable[..., Ran]:
-    """Export the int8 form of a student, once for each `io_type`."""
+    """Export a student in int8, once for each `io_type`."""
 
     @cache
     def made(io_type: str = "int8", name: str = "mobile-xs") -> Ran:

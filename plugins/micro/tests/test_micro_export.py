@@ -16,13 +16,14 @@ from pupila import Artifact, Dataset, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.litert.packing import repack
 from pupila.plugin_registry import installed
+from pupila.runtime import ignore_progress
 from pupila.store import Store
 from pupila.testing import ExporterContract, Ran, keras_artifact, read_images, run_step
 from pupila.testing.tiny import draw_colours
 from pupila_micro.arena import check_arena, measure_arena
 from pupila_micro.comparison import Comparison, compare
 from pupila_micro.flatbuffer import Operator, read_operators
-from pupila_micro.probes import draw_probes, ignore_progress
+from pupila_micro.probes import draw_probes
 from pupila_micro.refusals import check_operators
 from pupila_micro.runner import MicroModel
 
@@ -56,7 +57,7 @@ def test_a_student_answers_as_in_litert(
     assert "warning" not in measured
 
 
-def test_what_is_measured_is_that_of_the_files(exported: Exported):
+def test_the_measurements_match_the_files(exported: Exported):
     artifact, measured = exported().artifact, exported().product.measured
     assert {file.name for file in artifact.files} == {"model.c", "model.h", "model.tflite"}
     content = artifact.file(".tflite").read_bytes()
@@ -73,7 +74,7 @@ def test_the_model_runs_in_the_arena_that_was_measured_and_in_no_smaller_one(exp
         check_arena(model, arena - 16)
 
 
-def test_of_a_tiny_model_the_room_for_planning_is_measured_too():
+def test_the_arena_of_a_tiny_model_has_room_for_planning():
     model = Path(tflite_micro.__file__).parent / "python" / "tflite_micro" / "sine_float.tflite"
     arena = measure_arena(model)
     assert arena.total > arena.activations + arena.persistent + 16
@@ -131,12 +132,12 @@ def test_an_operator_that_the_interpreter_lacks_is_named(quantized: Quantized, t
     for code in model.operatorCodes:  # as a net with another pooling would have it
         if code.builtinCode == schema.BuiltinOperator.MEAN:
             code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.REDUCE_PROD
-    (tmp_path / "model.tflite").write_bytes(_packed(model))
+    (tmp_path / "model.tflite").write_bytes(_serialise(model))
     with pytest.raises(PupilaError, match="TFLite Micro has no operator REDUCE_PROD"):
         measure_arena(tmp_path / "model.tflite")
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path):
     (tmp_path / "model.tflite").write_bytes(b"\x00" * 64)
     with pytest.raises(PupilaError, match="TFLite Micro "):
         measure_arena(tmp_path / "model.tflite")
@@ -146,24 +147,24 @@ def _content(artifact: Artifact) -> bytes:
     return artifact.file(".tflite").read_bytes()
 
 
-def _packed(model: schema.ModelT) -> bytes:
+def _serialise(model: schema.ModelT) -> bytes:
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
 def _with_constants_behind(content: bytes) -> bytes:
-    """Move weights behind the flatbuffer, as the quantiser does with those of larger models."""
+    """Move weights behind the flatbuffer, as the quantiser does for larger models."""
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     filled = [buffer for buffer in model.buffers if buffer.data is not None]
     constants = {buffer: bytes(buffer.data) for buffer in filled if len(buffer.data) > 1000}
     for buffer in constants:
         buffer.data, buffer.offset, buffer.size = None, 2, 2
-    place = len(_packed(model))
+    offset = len(_serialise(model))
     for buffer, data in constants.items():
-        buffer.offset, buffer.size = place, len(data)
-        place += len(data)
-    return _packed(model) + b"".join(constants.values())
+        buffer.offset, buffer.size = offset, len(data)
+        offset += len(data)
+    return _serialise(model) + b"".join(constants.values())
 
 
 def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, tmp_path: Path):
@@ -196,19 +197,19 @@ def test_weights_behind_the_flatbuffer_are_brought_inside(quantized: Quantized, 
         ([[np.nan], [0.9]], [[0.4], [0.9]], "answers up to nan"),
     ],
 )
-def test_a_comparison_that_does_not_reassure_is_a_warning(
+def test_a_suspicious_comparison_is_a_warning(
     micro: list[list[float]], reference: list[list[float]], warning: str | None
 ):
-    answers = [np.array(each, np.float32) for each in (micro, reference, reference)]
-    told = Comparison(*answers).measured.get("warning")
-    assert told is None if warning is None else warning in str(told)
+    answers = [np.array(values, np.float32) for values in (micro, reference, reference)]
+    measured = Comparison(*answers).measured.get("warning")
+    assert measured is None if warning is None else warning in str(measured)
 
 
 @pytest.mark.parametrize(
     ("shipped", "agreement"),
     [([[0.1, 0.9], [0.4, 0.6]], 1.0), ([[0.9, 0.1], [0.4, 0.6]], 0.5)],
 )
-def test_labels_are_compared_with_those_of_litert_as_shipped(
+def test_labels_are_compared_with_those_of_litert_with_default_kernels(
     shipped: list[list[float]], agreement: float
 ):
     answers = np.array(shipped, np.float32)
@@ -217,10 +218,10 @@ def test_labels_are_compared_with_those_of_litert_as_shipped(
     assert comparison.measured["label_agreement"] == agreement
 
 
-def test_probes_are_those_of_the_seed(quantized: Quantized):
-    contract = quantized().record.input
-    first, again, other = (draw_probes(contract, seed) for seed in (3, 3, 4))
-    assert first.shape == (24, *contract.shape)
+def test_probes_depend_on_the_seed(quantized: Quantized):
+    spec = quantized().record.input
+    first, again, other = (draw_probes(spec, seed) for seed in (3, 3, 4))
+    assert first.shape == (24, *spec.shape)
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -232,18 +233,17 @@ class TestExportTfliteMicroKeepsTheContract(ExporterContract):
 
     @classmethod
     def make_dataset(cls, folder: Path) -> Dataset:
-        """Draw images of unlike colours, to which the tiny model gives unlike answers."""
+        """Draw images of different colours, for which the tiny model gives different outputs."""
         return read_images(draw_colours(folder / "images"), folder / "cache")
 
     @classmethod
     def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
-        """Quantise the tiny model of the other contracts."""
+        """Quantise the tiny model that the other contracts use."""
         artifact = keras_artifact(store, classes=("blue", "red"))
         dataset = cls.make_dataset(folder)
         for name in ("export-tflite", "quantize-int8"):
             plugin = installed().step(name)
-            place = folder / name
             config = plugin.config()
-            ran = run_step(plugin, config, [artifact], place, store=store, dataset=dataset)
+            ran = run_step(plugin, config, [artifact], folder / name, store=store, dataset=dataset)
             artifact = ran.artifact
         return (artifact,)

@@ -15,15 +15,16 @@ from pupila import Artifact, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured
 from pupila.predictions import open_model
+from pupila.runtime import ignore_progress
 from pupila.testing import Ran
-from pupila_micro.probes import draw_probes, ignore_progress
+from pupila_micro.probes import draw_probes
 from pupila_micro.runner import open_artifact
 
 Exported = Callable[..., Ran]
 
 
-def _tell(told: list[tuple[int, int, str]], done: int, total: int, what: str) -> None:
-    told.append((done, total, what))
+def _report(reports: list[tuple[int, int, str]], done: int, total: int, what: str) -> None:
+    reports.append((done, total, what))
 
 
 @pytest.mark.parametrize("io_type", ["int8", "float"])
@@ -31,17 +32,17 @@ def test_answers_are_those_of_litert(
     exported: Exported, quantized: Callable[..., Artifact], io_type: str
 ):
     images = draw_probes(exported(io_type).artifact.record.input, seed=2)
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     with closing(open_model(exported(io_type).artifact)) as model:
-        found = model.predict(images, partial(_tell, told))
+        answers = model.predict(images, partial(_report, reports))
     source = quantized(io_type=io_type).file(".tflite")
     reference = Interpreter(source, threads=1, reference_kernels=True)
     expected = reference.predict(images, ignore_progress)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=0.01)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, expected, atol=0.01)
     if io_type == "float":
-        np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
-    assert told[-1] == (24, 24, "images")
+        np.testing.assert_allclose(answers.sum(axis=1), 1, atol=0.02)
+    assert reports[-1] == (24, 24, "images")
 
 
 def test_one_image_after_another_does_not_disturb_the_next(exported: Exported):
@@ -53,7 +54,7 @@ def test_one_image_after_another_does_not_disturb_the_next(exported: Exported):
     np.testing.assert_array_equal(forwards, backwards[::-1])
 
 
-def test_it_tells_that_its_speed_is_that_of_this_computer(exported: Exported):
+def test_the_runtime_says_that_it_runs_on_the_host(exported: Exported):
     with closing(open_model(exported().artifact, threads=4)) as model:
         assert model.runtime.startswith("TFLite Micro 0.dev2")
         assert model.runtime.endswith("reference kernels, on the host")

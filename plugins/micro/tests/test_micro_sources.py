@@ -15,7 +15,7 @@ from pupila import InputSpec, OutputSpec
 from pupila.litert.tensor_io import TensorIO
 from pupila.spec import OutputKind
 from pupila.testing import Ran
-from pupila_micro.sources import Facts, method, write_sources
+from pupila_micro.sources import ModelDescription, resolver_method, write_sources
 
 # Prints what the sources say, and what they register, as a program for a microcontroller sees it.
 PROGRAM = """
@@ -70,7 +70,7 @@ needs_compiler = pytest.mark.skipif(
     ],
 )
 def test_operators_are_registered_by_the_names_of_the_resolver(operator: str, name: str):
-    assert method(operator) == name
+    assert resolver_method(operator) == name
 
 
 @needs_compiler
@@ -94,12 +94,12 @@ def test_a_program_finds_the_model_in_the_sources(
 @needs_compiler
 def test_names_of_classes_survive_quotes_and_accents(tmp_path: Path):
     classes = ('Retinopathie "mild"', "Grüner Star", "back\\slash")
-    write_sources(tmp_path, b"\x01\x02", _facts(classes=classes))
+    write_sources(tmp_path, b"\x01\x02", _description(classes=classes))
     assert _output(tmp_path, tmp_path / "build", ["ADD"])[2:-1] == list(classes)
 
 
-def test_the_header_says_what_integers_stand_for(tmp_path: Path):
-    write_sources(tmp_path, b"\x01", _facts())
+def test_the_header_states_scale_and_zero_point(tmp_path: Path):
+    write_sources(tmp_path, b"\x01", _description())
     header = (tmp_path / "model.h").read_text()
     assert (
         dict(re.findall(r"#define PUPILA_(\w+) (.+)", header)).items()
@@ -120,25 +120,27 @@ def test_the_header_says_what_integers_stand_for(tmp_path: Path):
 
 
 def test_a_lone_column_is_explained(tmp_path: Path):
-    write_sources(tmp_path, b"\x01", _facts(kind="sigmoid"))
+    write_sources(tmp_path, b"\x01", _description(kind="sigmoid"))
     header = (tmp_path / "model.h").read_text()
     assert "sigmoid, the probability of the second class." in header
 
 
 def test_logits_are_explained(tmp_path: Path):
-    write_sources(tmp_path, b"\x01", _facts(kind="logits"))
+    write_sources(tmp_path, b"\x01", _description(kind="logits"))
     header = (tmp_path / "model.h").read_text()
     assert "logits, a column for each class; probabilities are their softmax" in header
 
 
-def _facts(kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")) -> Facts:
-    return Facts(
+def _description(
+    kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")
+) -> ModelDescription:
+    return ModelDescription(
         source="Written by a test.",
         arena_bytes=1024,
         input=InputSpec(height=20, width=30),
         output=OutputSpec(kind=kind, classes=classes),
-        first=TensorIO((1, 20, 30, 3), np.dtype(np.int8), 1.0, -128),
-        last=TensorIO((1, len(classes)), np.dtype(np.int16), 1 / 256, 0),
+        input_tensor=TensorIO((1, 20, 30, 3), np.dtype(np.int8), 1.0, -128),
+        output_tensor=TensorIO((1, len(classes)), np.dtype(np.int16), 1 / 256, 0),
         operators=("ADD",),
     )
 
@@ -146,7 +148,9 @@ def _facts(kind: OutputKind = "softmax", classes: tuple[str, ...] = ("a", "b")) 
 def _output(sources: Path, folder: Path, operators: Iterable[str]) -> list[str]:
     """Compile the sources as C and as C++, link each with the program, and return what it says."""
     folder.mkdir(exist_ok=True)
-    methods = "\n  ".join(f"int {method(operator)}() {{ return 0; }}" for operator in operators)
+    methods = "\n  ".join(
+        f"int {resolver_method(operator)}() {{ return 0; }}" for operator in operators
+    )
     (folder / "main.cc").write_text(PROGRAM % methods)
     said = [
         _built(sources, folder, compiler) for compiler in (("gcc", "-std=c11"), ("g++", "-xc++"))

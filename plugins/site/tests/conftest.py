@@ -36,7 +36,7 @@ _ARGUMENTS = (
 def built() -> Path:
     """Skip, saying why, where the page was not built."""
     skip_without(page.PAGES)
-    return page.PAGES.built()
+    return page.PAGES.find()
 
 
 @pytest.fixture(scope="session")

@@ -181,7 +181,7 @@ def test_a_page_that_was_not_built_is_told_with_the_command(
 ):
     monkeypatch.setenv("PUPILA_NODE_MODULES", str(tmp_path / "none"))
     with pytest.raises(PupilaError, match=r"run `python -m pupila_site\.install`"):
-        page.PAGES.built()
+        page.PAGES.find()
 
 
 def test_the_lock_file_names_no_registry():

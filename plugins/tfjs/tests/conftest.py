@@ -1,4 +1,4 @@
-"""Graph models written by hand, so that the runner's tests need neither Keras nor the converter."""
+"""Graph models written by hand: the runner's tests need neither Keras nor the converter."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def images() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def javascript() -> None:
-    """Skip, saying why, where the JavaScript packages were not installed."""
+    """Skip, with the reason, if the JavaScript packages are not installed."""
     try:
-        nodejs.PACKAGES.installed()
+        nodejs.PACKAGES.find()
     except PupilaError as error:
         pytest.skip(str(error))
 
@@ -144,10 +144,10 @@ def export_model(store: Store, tmp_path: Path) -> Iterator[ExportModel]:
 
     def exported(model: Any, weights: Weights) -> Artifact:
         _, height, width, _ = model.input_shape
-        contract = InputSpec(height=height, width=width)
+        spec = InputSpec(height=height, width=width)
         with store.draft() as draft:
             keras_files.save(model, draft)
-            source = store.add(draft, format="keras", input=contract, output=output, origin=origin)
+            source = store.add(draft, format="keras", input=spec, output=output, origin=origin)
         with store.draft() as draft:
             step = Step(
                 config=ExportTfjs(weights=weights),

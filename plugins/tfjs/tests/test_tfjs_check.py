@@ -1,4 +1,4 @@
-"""A graph model from elsewhere reads its own files only, and no more than those hold."""
+"""A graph model from elsewhere may only read its own files, and no more than they hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Alter = Callable[[Path, dict[str, Any]], Any]
 
 
 def stored(store: Store, source: Path, alter: Alter) -> Artifact:
-    """Store a graph model as someone else would, with something altered."""
+    """Store a graph model with an alteration."""
     with store.draft() as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         path = folder / "model.json"
@@ -64,14 +64,14 @@ def instead(value: Any) -> Alter:
     return lambda folder, model: value
 
 
-def test_what_is_exported_passes(mean_colour_model: Path, store: Store):
+def test_an_exported_model_passes(mean_colour_model: Path, store: Store):
     installed().check(stored(store, mean_colour_model, as_it_is))
 
 
 @pytest.mark.parametrize(
     ("alter", "complaint"),
     [
-        (reads("../shard.bin"), r"reads '../shard.bin', which is no file of the artifact"),
+        (reads("../shard.bin"), r"reads '../shard.bin', which is not a file of the artifact"),
         (reads("/dev/zero"), "reads '/dev/zero'"),
         (reads("https://elsewhere.test/shard.bin"), "reads 'https://elsewhere.test"),
         (reads("shard.bin", "model.json"), "states weights of 8 bytes"),
@@ -85,7 +85,7 @@ def test_what_is_exported_passes(mean_colour_model: Path, store: Store):
         (instead({"modelTopology": {}}), r"it is damaged \(ValidationError\)"),
     ],
 )
-def test_what_reads_or_takes_more_is_refused(
+def test_a_model_that_reads_or_takes_more_is_refused(
     alter: Alter, complaint: str, mean_colour_model: Path, store: Store
 ):
     artifact = stored(store, mean_colour_model, alter)
@@ -93,7 +93,7 @@ def test_what_reads_or_takes_more_is_refused(
         open_model(artifact)
 
 
-def test_what_is_nested_without_end_is_refused(mean_colour_model: Path, store: Store):
+def test_deep_nesting_is_refused(mean_colour_model: Path, store: Store):
     artifact = stored(store, mean_colour_model, as_it_is)
     (artifact.path / "model.json").write_bytes(b"[" * 100_000)
     with pytest.raises(PupilaError, match=r"it is damaged \(RecursionError\)"):

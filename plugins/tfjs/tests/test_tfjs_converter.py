@@ -42,7 +42,7 @@ def test_the_converter_does_not_inherit_legacy_keras(monkeypatch: pytest.MonkeyP
     assert environment["SOME_SETTING"] == "kept"
 
 
-def test_nothing_is_imported_from_the_folder_that_the_user_is_in(
+def test_nothing_is_imported_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     user, installed = tmp_path / "user", tmp_path / "installed"

@@ -1,4 +1,4 @@
-"""Keras models of each kind that we make or meet, through the converter, on the WASM backend."""
+"""Keras models of each kind that we build or import, converted, on the WASM backend."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ def keras() -> Any:
 
 
 def batch() -> NDArray[np.uint8]:
-    """Eight images `(8, SIDE, SIDE, 3)` of unlike colours, with noise."""
+    """Return eight images `(8, SIDE, SIDE, 3)` of different colours, with noise."""
     random = np.random.default_rng(1)
     colours = random.uniform(0, 256, (8, 1, 1, 3))
     return (colours * random.uniform(0.3, 1, (8, SIDE, SIDE, 3))).astype(np.uint8)
 
 
 def classifier(keras: Any, image: Any, features: Any) -> Any:
-    """Put a softmax head on `features`, with no layer a no-op and unlike answers for `batch()`.
+    """Put a softmax head on `features`, with different outputs for the images of `batch()`.
 
-    The head stretches small differences of untrained features over 0..1, and errors with them.
+    The head scales small differences of untrained features up to 0..1, and errors with them. All
+    layers get offsets, so that none of them does nothing.
     """
     random = np.random.default_rng(0)
     head = keras.layers.Dense(2, activation="softmax")
@@ -49,14 +50,14 @@ def classifier(keras: Any, image: Any, features: Any) -> Any:
         [value + random.uniform(0.1, 0.4, value.shape) * (value.ndim == 1) for value in values]
     )
     kernel, _ = head.get_weights()
-    found = keras.Model(image, features).predict(batch().astype(np.float32), verbose=0)
-    logits = found @ kernel
+    extractor = keras.Model(image, features)
+    logits = extractor.predict(batch().astype(np.float32), verbose=0) @ kernel
     head.set_weights([kernel / logits.std(axis=0), -(logits / logits.std(axis=0)).mean(axis=0)])
     return model
 
 
-def predictions(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what Keras answers, after a look that the images get unlike answers."""
+def expected_outputs(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return Keras' outputs, after checking that they differ from image to image."""
     expected = model.predict(images.astype(np.float32), verbose=0)
     assert np.ptp(expected[:, 0]) > 0.1
     return expected
@@ -102,7 +103,7 @@ def squeezed(keras: Any) -> Any:
 
 
 def residual(keras: Any) -> Any:
-    """Two branches of convolutions that nothing shifts, as before any training, and their sum."""
+    """Build two branches of convolutions without offsets, as before training, and their sum."""
     layers = keras.layers
     image = keras.Input((SIDE, SIDE, 3))
 
@@ -119,7 +120,7 @@ def residual(keras: Any) -> Any:
     return model
 
 
-def answers(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray[np.float32]]:
+def predict(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray[np.float32]]:
     model = open_model(artifact, threads=1)
     try:
         return model.runtime, model.predict(images, lambda done, total, what: None)
@@ -128,23 +129,23 @@ def answers(artifact: Artifact, images: NDArray[np.uint8]) -> tuple[str, NDArray
 
 
 @pytest.mark.parametrize(
-    ("weights", "largest_difference", "largest_part"),
+    ("weights", "largest_difference", "largest_fraction"),
     [("float32", 5e-5, 1.0), ("float16", 1e-2, 0.52), ("uint8", 0.25, 0.30)],
 )
-def test_each_weight_type_shrinks_the_shards_and_answers_as_keras_does(
+def test_each_weight_type_shrinks_the_shards_and_gives_the_outputs_of_keras(
     keras: Any,
     export_model: ExportModel,
     weights: Weights,
     largest_difference: float,
-    largest_part: float,
+    largest_fraction: float,
 ):
     model = student(keras)
     artifact = export_model(model, weights)
-    runtime, found = answers(artifact, batch())
+    runtime, outputs = predict(artifact, batch())
     assert "wasm backend" in runtime
-    np.testing.assert_allclose(found, predictions(model, batch()), atol=largest_difference)
+    np.testing.assert_allclose(outputs, expected_outputs(model, batch()), atol=largest_difference)
     shards = sum(file.stat().st_size for file in artifact.files if file.suffix == ".bin")
-    assert shards <= largest_part * 4 * keras_files.parameters(model)
+    assert shards <= largest_fraction * 4 * keras_files.parameters(model)
 
 
 @pytest.mark.parametrize(
@@ -155,18 +156,18 @@ def test_a_model_runs_on_wasm_as_in_keras(
 ):
     model = build(keras)
     artifact = export_model(model, "float32")
-    mended = {"flattened_biases": wide_biases, "separated_sums": sums}
-    assert artifact.record.measured == mended
-    runtime, found = answers(artifact, batch())
+    changes = {"flattened_biases": wide_biases, "separated_sums": sums}
+    assert artifact.record.measured == changes
+    runtime, outputs = predict(artifact, batch())
     assert "wasm backend" in runtime
-    np.testing.assert_allclose(found, predictions(model, batch()), atol=1e-5)
+    np.testing.assert_allclose(outputs, expected_outputs(model, batch()), atol=1e-5)
 
 
 def test_the_graph_takes_one_raw_image(keras: Any, export_model: ExportModel):
     artifact = export_model(student(keras), "float32")
     signature = json.loads(artifact.file("model.json").read_text())["signature"]
     (image,) = signature["inputs"].values()
-    assert [int(each["size"]) for each in image["tensorShape"]["dim"]] == [1, SIDE, SIDE, 3]
+    assert [int(axis["size"]) for axis in image["tensorShape"]["dim"]] == [1, SIDE, SIDE, 3]
     assert image["dtype"] == "DT_FLOAT"
 
 
@@ -188,10 +189,10 @@ def test_a_teacher_runs_on_wasm_as_in_keras(
 ):
     model = keras.saving.load_model(shared_teachers / name, compile=False)
     images = np.random.default_rng(2).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
-    runtime, found = answers(export_model(model, "float32"), images)
+    runtime, outputs = predict(export_model(model, "float32"), images)
     assert "wasm backend" in runtime
     np.testing.assert_allclose(
-        found, model.predict(images.astype(np.float32), verbose=0), atol=1e-4
+        outputs, model.predict(images.astype(np.float32), verbose=0), atol=1e-4
     )
 
 

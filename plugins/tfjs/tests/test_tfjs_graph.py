@@ -9,8 +9,8 @@ from pupila_tfjs.graph import flatten_biases, separate_sums
 
 def weight(model_json: Path, name: str) -> dict[str, Any]:
     (group,) = json.loads(model_json.read_text())["weightsManifest"]
-    (found,) = (entry for entry in group["weights"] if entry["name"] == name)
-    return found
+    (weight,) = (entry for entry in group["weights"] if entry["name"] == name)
+    return weight
 
 
 def test_a_bias_of_rank_4_becomes_one_of_rank_1(wide_bias_model: Path):

@@ -17,7 +17,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "packages"
 
 
-def test_missing_packages_are_told_with_the_command_that_installs_them(
+def test_missing_packages_are_reported_with_the_command_that_installs_them(
     empty_cache: Path, mean_colour_model: Path
 ):
     with pytest.raises(PupilaError, match=r"run `python -m pupila_tfjs\.install`"):
@@ -28,10 +28,10 @@ def test_missing_packages_are_told_with_the_command_that_installs_them(
 @pytest.mark.slow
 def test_the_command_fetches_the_locked_packages(empty_cache: Path):
     command = [sys.executable, "-m", "pupila_tfjs.install"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said == f"{PACKAGES.folder}\n"
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == f"{PACKAGES.folder}\n"
     assert PACKAGES.folder.parent == empty_cache
-    package = PACKAGES.installed() / "node_modules" / "@tensorflow" / "tfjs-core" / "package.json"
+    package = PACKAGES.find() / "node_modules" / "@tensorflow" / "tfjs-core" / "package.json"
     assert '"version": "4.22.0"' in package.read_text()
 
 

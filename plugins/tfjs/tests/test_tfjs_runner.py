@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pupila import PupilaError
+from pupila.runtime import ignore_progress
 from pupila.web import npm
 from pupila.web.npm import Packages
 from pupila_tfjs import nodejs, runner
@@ -23,10 +24,6 @@ from pupila_tfjs.runner import TfjsModel
 MEGABYTE = 1_000_000
 
 pytestmark = pytest.mark.usefixtures("javascript")
-
-
-def ignore(done: int, total: int, what: str) -> None:
-    pass
 
 
 @contextmanager
@@ -39,7 +36,7 @@ def opened(folder: Path) -> Generator[TfjsModel]:
 
 
 def convolved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What `wide_bias_model` answers, in numpy."""
+    """Compute the outputs of `wide_bias_model` in NumPy."""
     red, green, blue = np.moveaxis(images.astype(np.float32), -1, 0)
     maps = np.stack([red + 0.5, np.maximum(green - blue + 100, 0)], axis=-1)
     return maps.mean(axis=(1, 2))
@@ -47,16 +44,16 @@ def convolved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def test_pixels_arrive_as_0_to_255_and_in_order(mean_colour_model: Path, images: NDArray[np.uint8]):
     with opened(mean_colour_model) as model:
-        answers = model.predict(images, ignore)
+        answers = model.predict(images, ignore_progress)
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, images.mean(axis=(1, 2)), rtol=1e-6)
 
 
 def test_progress_counts_every_image(mean_colour_model: Path, images: NDArray[np.uint8]):
-    seen: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     with opened(mean_colour_model) as model:
-        model.predict(images, lambda done, total, what: seen.append((done, total, what)))
-    assert seen == [(1, 3, "images"), (2, 3, "images"), (3, 3, "images")]
+        model.predict(images, lambda done, total, what: reports.append((done, total, what)))
+    assert reports == [(1, 3, "images"), (2, 3, "images"), (3, 3, "images")]
 
 
 def test_a_bias_of_rank_4_is_refused_by_wasm_and_the_runtime_says_so(
@@ -65,14 +62,18 @@ def test_a_bias_of_rank_4_is_refused_by_wasm_and_the_runtime_says_so(
     with opened(wide_bias_model) as model:
         assert "cpu backend" in model.runtime
         assert "wasm refused: FusedConv2D only supports rank-1 bias but got rank 4" in model.runtime
-        np.testing.assert_allclose(model.predict(images, ignore), convolved(images), rtol=1e-5)
+        np.testing.assert_allclose(
+            model.predict(images, ignore_progress), convolved(images), rtol=1e-5
+        )
 
 
 def test_a_flattened_bias_runs_on_wasm(wide_bias_model: Path, images: NDArray[np.uint8]):
     flatten_biases(wide_bias_model / "model.json")
     with opened(wide_bias_model) as model:
         assert model.runtime == "TF.js 4.22.0, wasm backend (SIMD)"
-        np.testing.assert_allclose(model.predict(images, ignore), convolved(images), rtol=1e-5)
+        np.testing.assert_allclose(
+            model.predict(images, ignore_progress), convolved(images), rtol=1e-5
+        )
 
 
 def test_latency_has_one_positive_time_for_each_repeat(
@@ -84,29 +85,29 @@ def test_latency_has_one_positive_time_for_each_repeat(
     assert all(0 < time < 1000 for time in times)
 
 
-def test_peak_memory_is_the_childs_own_even_where_its_parent_is_larger(mean_colour_model: Path):
+def test_peak_memory_is_the_childs_own_even_if_its_parent_is_larger(mean_colour_model: Path):
     ballast = np.ones(600 * MEGABYTE, np.uint8)
     with opened(mean_colour_model) as model:
         assert 30 * MEGABYTE < model.peak_memory_bytes() < 400 * MEGABYTE
     assert ballast.all()
 
 
-def test_a_javascript_exception_is_told_and_the_model_goes_on(
+def test_a_javascript_exception_is_reported_and_the_model_stays_usable(
     mean_colour_model: Path, images: NDArray[np.uint8]
 ):
     with opened(mean_colour_model) as model:
         with pytest.raises(RuntimeError, match="should have 48 values but has 27"):
-            model.predict(images[:, :3, :3], ignore)
-        assert model.predict(images, ignore).shape == (3, 3)
+            model.predict(images[:, :3, :3], ignore_progress)
+        assert model.predict(images, ignore_progress).shape == (3, 3)
 
 
-def test_a_killed_child_is_told_with_its_exit_code(
+def test_a_killed_child_is_reported_with_its_exit_code(
     mean_colour_model: Path, images: NDArray[np.uint8]
 ):
     with opened(mean_colour_model) as model:
         os.kill(model.process_id, signal.SIGKILL)
         with pytest.raises(RuntimeError, match="Node ended with exit code -9"):
-            model.predict(images, ignore)
+            model.predict(images, ignore_progress)
 
 
 def test_closing_ends_the_child(mean_colour_model: Path):
@@ -120,7 +121,7 @@ def test_closing_ends_the_child(mean_colour_model: Path):
     ("file", "content", "reason"),
     [
         ("model.json", '{"modelTopology": {"no', "JSON"),
-        ("model.json", "{}", "no graph model"),
+        ("model.json", "{}", "not a graph model"),
         ("shard.bin", "", "axes|length|values"),
     ],
 )
@@ -142,21 +143,21 @@ def test_an_unknown_operation_is_named(wide_bias_model: Path):
 @pytest.fixture
 def temporary_files(monkeypatch: pytest.MonkeyPatch) -> list[IO[bytes]]:
     """Collect the temporary files that are opened from now on."""
-    opened: list[IO[bytes]] = []
+    files: list[IO[bytes]] = []
     really_open = tempfile.TemporaryFile
 
     def open_and_note() -> IO[bytes]:
-        opened.append(really_open())
-        return opened[-1]
+        files.append(really_open())
+        return files[-1]
 
     monkeypatch.setattr(tempfile, "TemporaryFile", open_and_note)
-    return opened
+    return files
 
 
 @pytest.fixture
 def other_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let Node run another script, which notes its process id in the file `pid` of its model."""
-    packages = nodejs.PACKAGES.installed()
+    """Let Node run another script, which writes its process id into the model's file `pid`."""
+    packages = nodejs.PACKAGES.find()
 
     def use(body: str) -> None:
         (tmp_path / "runner.mjs").write_text(
@@ -164,7 +165,7 @@ def other_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             "writeFileSync(process.argv[3] + '/pid', String(process.pid));\n" + body
         )
         monkeypatch.setattr(nodejs, "SCRIPTS", tmp_path)
-        monkeypatch.setattr(Packages, "installed", lambda _: packages)
+        monkeypatch.setattr(Packages, "find", lambda _: packages)
 
     return use
 
@@ -176,7 +177,7 @@ def assert_nothing_is_left(folder: Path, temporary_files: list[IO[bytes]]) -> No
     assert [file.closed for file in temporary_files] == [True]
 
 
-def test_a_node_that_does_not_start_is_told_and_leaves_no_file_open(
+def test_a_node_that_does_not_start_is_reported_and_leaves_no_file_open(
     mean_colour_model: Path,
     temporary_files: list[IO[bytes]],
     tmp_path: Path,
@@ -222,7 +223,7 @@ def test_an_interrupt_before_the_first_answer_leaves_nothing_behind(
     assert_nothing_is_left(mean_colour_model, temporary_files)
 
 
-def test_a_child_that_stops_answering_but_goes_on_is_killed(
+def test_a_child_that_stops_answering_but_does_not_end_is_killed(
     mean_colour_model: Path,
     temporary_files: list[IO[bytes]],
     other_script: Any,

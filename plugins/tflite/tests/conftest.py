@@ -116,8 +116,8 @@ def exported(
     def make(body: str, kind: OutputKind = "softmax") -> Artifact:
         artifact = stored(keras_model(body, kind), kind)
         plugin = installed().step("export-tflite")
-        place = tmp_path_factory.mktemp("run")
-        return run_step(plugin, plugin.config(), [artifact], place, store=store).artifact
+        folder = tmp_path_factory.mktemp("run")
+        return run_step(plugin, plugin.config(), [artifact], folder, store=store).artifact
 
     return make
 

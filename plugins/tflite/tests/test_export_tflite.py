@@ -28,7 +28,7 @@ class TestExportTflite(ExporterContract):
         ("transposed", "softmax"),
     ],
 )
-def test_litert_answers_as_keras_does(body, kind, keras_model, exported, images):
+def test_litert_gives_the_same_outputs_as_keras(body, kind, keras_model, exported, images):
     model = keras_model(body, kind)
     with_litert = open_model(exported(body, kind)).predict(images, ignore_progress)
     with_keras = model.predict(images.astype(np.float32), verbose=0)
@@ -37,13 +37,13 @@ def test_litert_answers_as_keras_does(body, kind, keras_model, exported, images)
     np.testing.assert_allclose(with_litert, with_keras, atol=1e-4)
 
 
-def test_the_difference_that_was_measured_is_reported(exported):
+def test_the_measured_difference_is_reported(exported):
     measured = exported("conv_and_norm").record.measured
     assert 0 <= measured["max_difference"] < 1e-4
     assert measured["probe_images"] == 6
 
 
-def test_the_batch_is_fixed_at_one_and_both_ends_are_float(exported):
+def test_the_batch_is_fixed_at_one_and_input_and_output_are_float(exported):
     interpreter = Interpreter(str(exported("conv_and_norm").file("model.tflite")))
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert taken["shape_signature"].tolist() == [1, 24, 20, 3]
@@ -65,12 +65,12 @@ def test_scratch_is_left_empty(keras_model, stored, tmp_path):
     assert list(step.scratch.iterdir()) == []
 
 
-def test_a_flatbuffer_that_answers_otherwise_is_refused_with_the_difference(
+def test_a_flatbuffer_with_other_outputs_is_refused_with_the_difference(
     keras_model, stored, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
     step = step_for(Config(), [stored(keras_model("dense"))], tmp_path)
-    with pytest.raises(PupilaError, match=r"answers otherwise.*up to .* apart on 6 drawn"):
+    with pytest.raises(PupilaError, match=r"outputs differ .* by up to .* on 6 drawn"):
         exporting.export(step)
 
 

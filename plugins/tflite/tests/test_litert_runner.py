@@ -18,7 +18,7 @@ from pupila_tflite.runner import LiteRTModel
 
 @pytest.fixture
 def integer_flatbuffer(keras_model, images, tmp_path):
-    """Quantise with TensorFlow's own converter: the runner must read what anyone made."""
+    """Quantise with TensorFlow's own converter: the runner must read any flatbuffer."""
 
     def make(dtype):
         converter = tf.lite.TFLiteConverter.from_keras_model(keras_model("conv_and_norm"))
@@ -36,7 +36,9 @@ def integer_flatbuffer(keras_model, images, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [tf.int8, tf.uint8])
-def test_integer_borders_look_like_float_ones(dtype, integer_flatbuffer, keras_model, images):
+def test_an_integer_input_and_output_is_used_like_a_float_one(
+    dtype, integer_flatbuffer, keras_model, images
+):
     model = LiteRTModel(integer_flatbuffer(dtype), threads=1)
     assert (model.input.dtype.name, model.output.dtype.name) == (dtype.name, dtype.name)
     answers = model.predict(images, ignore_progress)
@@ -47,13 +49,13 @@ def test_integer_borders_look_like_float_ones(dtype, integer_flatbuffer, keras_m
 
 
 def test_progress_counts_the_images(exported, images):
-    told = []
+    reports = []
 
     def listen(done: int, total: int, what: str):
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     open_model(exported("dense")).predict(images, listen)
-    assert told == [(done, len(images), "images") for done in range(1, len(images) + 1)]
+    assert reports == [(done, len(images), "images") for done in range(1, len(images) + 1)]
 
 
 def test_one_time_is_measured_for_each_repeat(exported, images):
@@ -95,7 +97,7 @@ def test_running_a_flatbuffer_imports_no_tensorflow(opened_alone):
     assert opened_alone[0] == "[]"
 
 
-def test_a_process_is_not_charged_with_the_memory_of_its_parent(opened_alone):
+def test_the_memory_of_the_parent_process_does_not_count(opened_alone):
     assert 20e6 < int(opened_alone[1]) < 250e6  # this process, with TensorFlow, has far more
 
 
@@ -126,13 +128,13 @@ def test_a_flatbuffer_with_operators_that_litert_lacks_is_refused_with_its_reaso
     ]
     path = tmp_path / "flex.tflite"
     path.write_bytes(converter.convert())
-    # in this process TensorFlow is there and would lend LiteRT its operators
+    # in this process, where TensorFlow is loaded, LiteRT would use its operators
     command = [sys.executable, "-c", _REFUSE, str(path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert re.search(r"flex\.tflite.*FlexMatrixDeterminant.*not LiteRT's own", said)
 
 
-def test_what_is_no_flatbuffer_is_refused_with_its_reason(tmp_path):
+def test_a_file_that_is_not_a_flatbuffer_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"\0\0\0\0TFL3 and then nothing")
     with pytest.raises(PupilaError, match=r"LiteRT .* cannot run .*model\.tflite.*Flatbuffer"):

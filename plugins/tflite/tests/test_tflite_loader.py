@@ -10,14 +10,14 @@ import tensorflow as tf
 from pupila import OutputSpec, PupilaError
 from pupila.litert.tensor_io import TensorIO
 from pupila.plugin_registry import installed
+from pupila.runtime import ignore_progress
 from pupila_tflite.loader import _check_range, load
-from pupila_tflite.probes import ignore_progress
 from pupila_tflite.runner import LiteRTModel
 
 SOFTMAX = OutputSpec(kind="softmax", classes=("glaucoma", "normal", "other"))
 
 
-def written(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
+def write_flatbuffer(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
     """Write the flatbuffer of one TensorFlow function."""
     module: Any = tf.Module()
     module.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
@@ -29,8 +29,8 @@ def written(tmp_path, function, shape=(1, 8, 6, 3), name="given.tflite"):
     return path
 
 
-def quantized(tmp_path, function, highest, lowest=0, dtype=tf.uint8):
-    """Write the flatbuffer of a function with 8-bit ends, calibrated on noise in that range."""
+def write_quantized(tmp_path, function, highest, lowest=0, dtype=tf.uint8):
+    """Write the flatbuffer of a function with 8-bit input and output, calibrated on noise."""
     module: Any = tf.Module()
     shape = (1, 8, 6, 3)
     module.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
@@ -55,16 +55,16 @@ def softmax_of_pixels(image):
     return tf.nn.softmax(tf.reshape(image, (1, 8 * 6 * 3)) / 999)
 
 
-def loaded(source, output, tmp_path):
+def load_teacher(source, output, tmp_path):
     folder = tmp_path / "loaded"
     folder.mkdir()
     return load(source, output, folder)
 
 
-def test_a_flatbuffer_is_taken_as_it_is(exported, tmp_path):
+def test_a_flatbuffer_is_copied_unchanged(exported, tmp_path):
     artifact = exported("conv_and_norm")
     source = artifact.file("model.tflite")
-    product = loaded(source, SOFTMAX, tmp_path)
+    product = load_teacher(source, SOFTMAX, tmp_path)
     assert (tmp_path / "loaded" / "model.tflite").read_bytes() == source.read_bytes()
     assert product.input == artifact.record.input
     assert (product.parameters, product.macs) == (artifact.record.parameters, artifact.record.macs)
@@ -86,17 +86,17 @@ def test_another_file_is_not_recognised_by_its_name(tmp_path):
 
 
 def test_an_open_batch_is_taken_as_one_image(tmp_path):
-    source = written(tmp_path, lambda x: tf.nn.softmax(x[:, 0, 0, :]), (None, 8, 6, 3))
-    product = loaded(source, SOFTMAX, tmp_path)
+    source = write_flatbuffer(tmp_path, lambda x: tf.nn.softmax(x[:, 0, 0, :]), (None, 8, 6, 3))
+    product = load_teacher(source, SOFTMAX, tmp_path)
     assert (product.input.height, product.input.width) == (8, 6)
 
 
 @pytest.mark.parametrize(("kind", "kernel"), [("sigmoid", 1), ("logits", 3), ("softmax", 3)])
 def test_every_kind_of_output_is_taken_where_it_is_declared(kind, kernel, tmp_path):
     activate = {"sigmoid": tf.sigmoid, "logits": tf.identity, "softmax": tf.nn.softmax}[kind]
-    source = written(tmp_path, lambda x: activate(x[:, 0, 0, :kernel] / 99))
+    source = write_flatbuffer(tmp_path, lambda x: activate(x[:, 0, 0, :kernel] / 99))
     output = OutputSpec(kind=kind, classes=SOFTMAX.classes[: max(2, kernel)])
-    assert loaded(source, output, tmp_path).output == output
+    assert load_teacher(source, output, tmp_path).output == output
 
 
 @pytest.mark.parametrize(
@@ -108,15 +108,15 @@ def test_every_kind_of_output_is_taken_where_it_is_declared(kind, kernel, tmp_pa
         (lambda x: x[:, 0, :], (1, 8, 3), "takes .1, 8, 3"),
         (lambda x: x[:, 0, 0, :2], (1, 8, 6, 3), r"gives \(1, 2\).*is \(1, 3\)"),
         (lambda x: (x[:, 0, 0, :], x[:, 1, 0, :]), (1, 8, 6, 3), "exactly one output"),
-        (lambda x: x[:, 0, 0, :], (1, 8, 6, 3), "numbers from 0 to 255, which is no softmax"),
-        (lambda x: x[:, 0, 0, :] / 255, (1, 8, 6, 3), "columns that sum to 0, which is no"),
+        (lambda x: x[:, 0, 0, :], (1, 8, 6, 3), "numbers from 0 to 255, which is not a softmax"),
+        (lambda x: x[:, 0, 0, :] / 255, (1, 8, 6, 3), "columns that sum to 0, which is not"),
         (lambda x: x[:, 0, 0, :] / 0, (1, 8, 6, 3), "numbers that are not finite"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(function, shape, message, tmp_path):
-    source = written(tmp_path, function, shape)
+    source = write_flatbuffer(tmp_path, function, shape)
     with pytest.raises(PupilaError, match=message):
-        loaded(source, SOFTMAX, tmp_path)
+        load_teacher(source, SOFTMAX, tmp_path)
     assert list((tmp_path / "loaded").iterdir()) == []
 
 
@@ -126,7 +126,7 @@ def test_a_truncated_file_is_refused_by_name(kept, exported, tmp_path):
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(PupilaError, match=r"LiteRT .* cannot run .*cut\.tflite"):
-        loaded(cut, SOFTMAX, tmp_path)
+        load_teacher(cut, SOFTMAX, tmp_path)
 
 
 def test_a_corrupted_file_is_refused_or_runs_but_never_crashes(exported, tmp_path):
@@ -135,8 +135,8 @@ def test_a_corrupted_file_is_refused_or_runs_but_never_crashes(exported, tmp_pat
     refused = 0
     for number in range(20):
         broken = bytearray(content)
-        for place in random.integers(8, len(content), 40):
-            broken[place] = random.integers(0, 256)
+        for index in random.integers(8, len(content), 40):
+            broken[index] = random.integers(0, 256)
         source = tmp_path / f"{number}.tflite"
         source.write_bytes(broken)
         folder = tmp_path / str(number)
@@ -151,16 +151,18 @@ def test_a_corrupted_file_is_refused_or_runs_but_never_crashes(exported, tmp_pat
 
 @pytest.mark.parametrize("dtype", [tf.int8, tf.uint8])
 def test_a_quantised_input_of_raw_pixels_is_taken(dtype, tmp_path):
-    source = quantized(tmp_path, softmax_of_means, 255, dtype=dtype)
-    measured = loaded(source, SOFTMAX, tmp_path).measured
+    source = write_quantized(tmp_path, softmax_of_means, 255, dtype=dtype)
+    measured = load_teacher(source, SOFTMAX, tmp_path).measured
     assert measured == {"input_type": dtype.name, "output_type": dtype.name}
 
 
-@pytest.mark.parametrize(("lowest", "found"), [(-1, "from -[01]"), (0, "from 0")])
-def test_a_quantised_input_of_scaled_pixels_is_refused_with_its_range(lowest, found, tmp_path):
-    source = quantized(tmp_path, softmax_of_means, 1, lowest)
-    with pytest.raises(PupilaError, match=f"{found}.* to (1|0.99).*scaling of pixels inside"):
-        loaded(source, SOFTMAX, tmp_path)
+@pytest.mark.parametrize(("lowest", "range_start"), [(-1, "from -[01]"), (0, "from 0")])
+def test_a_quantised_input_of_scaled_pixels_is_refused_with_its_range(
+    lowest, range_start, tmp_path
+):
+    source = write_quantized(tmp_path, softmax_of_means, 1, lowest)
+    with pytest.raises(PupilaError, match=f"{range_start}.* to (1|0.99).*scaling of pixels inside"):
+        load_teacher(source, SOFTMAX, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "scale", "zero_point", "found"),
+    ("dtype", "scale", "zero_point", "range_text"),
     [
         ("uint8", 1 / 128, 128, "from -1 to 0.992"),
         ("uint8", 0.78, 0, "from 0 to 199"),
@@ -189,24 +191,24 @@ def test_a_range_that_is_about_0_to_255_is_taken(dtype, scale, zero_point):
         ("int8", 1.0, 0, "from -128 to 127"),
     ],
 )
-def test_a_range_that_is_plainly_another_is_refused(dtype, scale, zero_point, found):
+def test_another_range_is_refused(dtype, scale, zero_point, range_text):
     image = TensorIO((1, 8, 6, 3), np.dtype(dtype), scale, zero_point)
-    with pytest.raises(PupilaError, match=rf"given\.tflite.*{found}\. Expected raw RGB"):
+    with pytest.raises(PupilaError, match=rf"given\.tflite.*{range_text}\. Expected raw RGB"):
         _check_range(Path("given.tflite"), image)
 
 
 def test_an_8_bit_softmax_of_many_classes_is_taken(tmp_path):
-    source = quantized(tmp_path, softmax_of_pixels, 255)
+    source = write_quantized(tmp_path, softmax_of_pixels, 255)
     black = np.zeros((1, 8, 6, 3), np.uint8)
     answers = LiteRTModel(source, threads=1).predict(black, ignore_progress)
     assert abs(answers.sum() - 1) > 0.05  # each of 144 columns is rounded to a step of 1 / 256
     classes = tuple(f"class {number}" for number in range(answers.size))
     output = OutputSpec(kind="softmax", classes=classes)
-    assert loaded(source, output, tmp_path).output == output
+    assert load_teacher(source, output, tmp_path).output == output
 
 
 def test_a_softmax_that_is_declared_logits_is_refused(tmp_path):
-    source = written(tmp_path, softmax_of_means)
+    source = write_flatbuffer(tmp_path, softmax_of_means)
     output = OutputSpec(kind="logits", classes=SOFTMAX.classes)
     with pytest.raises(PupilaError, match="looks like a softmax: set `output: softmax`"):
-        loaded(source, output, tmp_path)
+        load_teacher(source, output, tmp_path)

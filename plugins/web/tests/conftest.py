@@ -1,4 +1,4 @@
-"""One small network in every format that browsers run, made by the plugins that are installed."""
+"""One small network in every format that browsers run, made by the installed plugins."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from pupila.testing import (
     skip_without,
 )
 from pupila_web import pages, pupila_runners
-from pupila_web.browser import chromium
+from pupila_web.browser import find_chromium
 from pupila_web.runner import BrowserModel
 
 
 @pytest.fixture(scope="session")
 def browser() -> Path:
-    """Skip, saying why, where there is no Chromium or the pages were not built."""
+    """Skip, with the reason, if Chromium is missing or the pages are not built."""
     skip_without(pages.PAGES)
     try:
         with sync_playwright() as playwright:
-            return chromium(Path(playwright.chromium.executable_path))
+            return find_chromium(Path(playwright.chromium.executable_path))
     except PupilaError as error:
         pytest.skip(str(error))
 
@@ -71,7 +71,7 @@ Made = Callable[..., Artifact]
 def made(
     network: Artifact, store: Store, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> Made:
-    """Run these steps one after another on the network, each once."""
+    """Run these steps one after another on the network; each runs once."""
 
     @cache
     def make(*steps: str, **settings: Any) -> Artifact:
@@ -92,15 +92,15 @@ def opened(browser: Path) -> Callable[..., Any]:
 
     @contextmanager
     def model(name: str, artifact: Artifact, threads: int = 1) -> Generator[BrowserModel]:
-        with closing(runners[name].load()(artifact, threads)) as found:
-            yield found
+        with closing(runners[name].load()(artifact, threads)) as opened_model:
+            yield opened_model
 
     return model
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a runtime did with the network."""
+class RuntimeOutputs:
+    """The outputs of a runtime for the network, and what it downloaded."""
 
     runtime: str
     threads: int
@@ -110,17 +110,17 @@ class Seen:
 
 
 @pytest.fixture(scope="session")
-def seen(
+def outputs(
     opened: Callable[..., Any], made: Made, images: NDArray[np.uint8]
-) -> Callable[[str, int], Seen]:
-    """Answer the images in the runtime of that name with so many threads, once."""
+) -> Callable[[str, int], RuntimeOutputs]:
+    """Run the images in the runtime of that name with that many threads, once."""
 
     @cache
-    def see(name: str, threads: int) -> Seen:
+    def run(name: str, threads: int) -> RuntimeOutputs:
         artifact = made("export-tfjs" if name.startswith("tfjs") else "export-tflite")
         with opened(name, artifact, threads) as model:
             answers = model.predict(images, ignore_progress)
             names = [Path(path).name for path in model._server.downloaded]
-            return Seen(model.runtime, model.threads, answers, names)
+            return RuntimeOutputs(model.runtime, model.threads, answers, names)
 
-    return see
+    return run

@@ -20,18 +20,18 @@ from pupila.runtime import OpenPage
 from pupila.testing import flatbuffer_with_lacking_operator, ignore_progress
 from pupila_web import browser as browser_module
 from pupila_web import runner
-from pupila_web.runner import BrowserModel, Browsing
+from pupila_web.runner import BrowserModel, BrowserRuntime
 
 TFLITE, TFJS = ("export-tflite",), ("export-tfjs",)
 INT8 = ("export-tflite", "quantize-int8")
-WASM = Browsing("litert", "wasm")
+WASM = BrowserRuntime("litert", "wasm")
 
 
 @pytest.fixture(scope="module")
-def judged(made, images):
-    """What LiteRT, outside of any browser, answers to the images."""
-    with closing(open_model(made(*TFLITE))) as own:
-        return own.predict(images, ignore_progress)
+def expected(made, images):
+    """The outputs of LiteRT outside a browser."""
+    with closing(open_model(made(*TFLITE))) as native:
+        return native.predict(images, ignore_progress)
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,24 @@ def judged(made, images):
         ("tfjs-cpu", 1, r"TF\.js 4\.22\.0, cpu \(plain JavaScript\), Chromium \d+\.[\d.]+"),
         pytest.param(
             *("tfjs-webgpu", 1, r"TF\.js 4\.22\.0, webgpu on .+, Chromium \d+\.[\d.]+"),
-            marks=pytest.mark.slow,  # it compiles its shaders in software, where it has to
+            marks=pytest.mark.slow,  # may compile its shaders in software
         ),
     ],
 )
-def test_a_browser_answers_as_the_runtime_that_judges(seen, judged, name, threads, runtime):
-    found = seen(name, threads)
-    assert re.fullmatch(runtime, found.runtime)
-    assert found.threads == threads
-    assert found.answers.dtype == np.float32
-    np.testing.assert_allclose(found.answers, judged, atol=1e-4)
-    assert np.ptp(judged[:, 0]) > 0.01  # the images do differ for this network
+def test_a_browser_gives_the_outputs_of_the_primary_runtime(
+    outputs, expected, name, threads, runtime
+):
+    in_browser = outputs(name, threads)
+    assert re.fullmatch(runtime, in_browser.runtime)
+    assert in_browser.threads == threads
+    assert in_browser.answers.dtype == np.float32
+    np.testing.assert_allclose(in_browser.answers, expected, atol=1e-4)
+    assert np.ptp(expected[:, 0]) > 0.01  # the images differ for this network
 
 
 @pytest.mark.parametrize("name", ["litertjs-webgpu", "tfjs-webgl"])
-def test_software_that_plays_a_graphics_card_is_named(seen, name):
-    runtime = seen(name, 1).runtime
+def test_software_that_emulates_a_graphics_card_is_named(outputs, name):
+    runtime = outputs(name, 1).runtime
     emulated = re.search("swiftshader|llvmpipe", runtime, re.IGNORECASE)
     assert bool(emulated) == (" on software (" in runtime)
 
@@ -77,19 +79,19 @@ def test_software_that_plays_a_graphics_card_is_named(seen, name):
         ("tfjs-cpu", 1, []),
     ],
 )
-def test_only_what_a_runtime_needs_is_fetched(seen, name, threads, code):
-    wasm = [file for file in seen(name, threads).downloaded if file.endswith(".wasm")]
+def test_only_what_a_runtime_needs_is_fetched(outputs, name, threads, code):
+    wasm = [file for file in outputs(name, threads).downloaded if file.endswith(".wasm")]
     assert [re.sub(r"-[\w-]{8}\.wasm$", "-….wasm", file) for file in wasm] == code
 
 
-def test_threads_of_tfjs_are_what_it_says_it_takes(seen, judged):
-    found = seen("tfjs-wasm", 2)
-    assert found.threads == min(2, max(1, (os.cpu_count() or 1) // 2))  # half of the cores at most
-    assert f"{found.threads} thread" in found.runtime
-    np.testing.assert_allclose(found.answers, judged, atol=1e-4)
+def test_tfjs_reports_the_threads_that_it_uses(outputs, expected):
+    in_browser = outputs("tfjs-wasm", 2)
+    assert in_browser.threads == min(2, max(1, (os.cpu_count() or 1) // 2))  # half of the cores
+    assert f"{in_browser.threads} thread" in in_browser.runtime
+    np.testing.assert_allclose(in_browser.answers, expected, atol=1e-4)
 
 
-def test_int8_with_float_borders_gives_the_same_labels(opened, made, images):
+def test_int8_with_float_input_and_output_gives_the_same_labels(opened, made, images):
     artifact = made(*INT8)
     with closing(open_model(artifact)) as own:
         expected = own.predict(images, ignore_progress)
@@ -99,7 +101,7 @@ def test_int8_with_float_borders_gives_the_same_labels(opened, made, images):
     np.testing.assert_allclose(answers, expected, atol=0.05)
 
 
-def test_integer_borders_are_refused_with_the_reason_and_the_way_out(opened, made):
+def test_integer_input_and_output_is_refused_with_the_reason_and_advice(opened, made):
     artifact = made(*INT8, io_type="int8")
     with (
         pytest.raises(
@@ -151,7 +153,7 @@ def test_a_model_in_more_files_than_a_browser_has_connections_is_read(opened, ma
     model_json = tmp_path / "model" / "model.json"
     model = json.loads(model_json.read_text())
     (group,) = model["weightsManifest"]
-    ballast = 4_000_000 * files  # so much that no buffer between the two takes a file
+    ballast = 4_000_000 * files  # too much for any buffer between server and browser
     group["weights"].append({"name": "ballast", "shape": [ballast // 4], "dtype": "float32"})
     content = b"".join((tmp_path / "model" / name).read_bytes() for name in group["paths"])
     content += bytes(ballast)
@@ -167,7 +169,7 @@ def test_a_model_in_more_files_than_a_browser_has_connections_is_read(opened, ma
         assert len([path for path in split._server.downloaded if "part" in path]) == files
 
 
-def test_another_input_than_the_contract_says_is_refused(opened, made):
+def test_another_input_than_the_record_says_is_refused(opened, made):
     artifact = made(*TFLITE)
     other = artifact.record.input.model_copy(update={"width": 99})
     wrong = Artifact(
@@ -194,16 +196,16 @@ def test_a_page_that_is_not_isolated_has_no_threads_and_says_so(browser, made, i
 )
 def test_a_missing_backend_is_named(opened, made, monkeypatch, name, steps, backend):
     without = ("--disable-3d-apis", "--disable-gpu", "--disable-software-rasterizer")
-    kept = [each for each in browser_module._ARGUMENTS if "webgpu" not in each]
+    kept = [argument for argument in browser_module._ARGUMENTS if "webgpu" not in argument]
     monkeypatch.setattr(browser_module, "_ARGUMENTS", (*kept, *without))
     with (
-        pytest.raises(PupilaError, match=rf"{backend} is not to be had .*Name another runtime"),
+        pytest.raises(PupilaError, match=rf"{backend} is not available .*Name another runtime"),
         opened(name, made(*steps)),
     ):
         pass
 
 
-def test_what_opening_took_is_told(opened, made):
+def test_startup_is_measured(opened, made):
     artifact = made(*TFJS)
     with opened("tfjs-cpu", artifact) as model:
         assert isinstance(model, OpenPage)
@@ -222,17 +224,17 @@ def test_latency_has_one_positive_time_for_each_repeat(opened, made, images):
     assert all(0 < time < 1000 for time in times)
 
 
-def test_progress_is_told_for_each_part_that_is_sent(opened, made, images, monkeypatch):
+def test_progress_is_reported_for_each_chunk(opened, made, images, monkeypatch):
     monkeypatch.setattr(runner, "_CHUNK_BYTES", images[0].size * 4)
-    seen: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     with opened("litertjs-wasm", made(*TFLITE)) as model:
-        answers = model.predict(images, lambda done, total, what: seen.append((done, total, what)))
+        answers = model.predict(images, lambda *report: reports.append(report))
         whole = model.predict(images[4:], ignore_progress)
-    assert seen == [(4, 6, "images"), (6, 6, "images")]
+    assert reports == [(4, 6, "images"), (6, 6, "images")]
     np.testing.assert_array_equal(answers[4:], whole)
 
 
-def test_memory_is_that_of_the_page_alone(opened, made):
+def test_memory_is_that_of_the_page(opened, made):
     with opened("litertjs-wasm", made(*TFLITE)) as model:
         assert 50e6 < model.peak_memory_bytes() < 1e9
 
@@ -253,14 +255,14 @@ def test_closing_ends_chromium_and_the_server(opened, made):
         socket.create_connection((address.hostname, address.port)).close()
 
 
-def test_a_killed_chromium_is_told(opened, made, images):
+def test_a_killed_chromium_is_reported(opened, made, images):
     with opened("litertjs-wasm", made(*TFLITE)) as model:
         os.kill(model.process_id, signal.SIGKILL)
         with pytest.raises(RuntimeError, match=r"(closed|crashed)"):
             model.predict(images, ignore_progress)
 
 
-def test_a_page_that_dies_while_it_computes_is_told(opened, made, images):
+def test_a_page_that_crashes_while_it_computes_is_reported(opened, made, images):
     with opened("litertjs-wasm", made(*TFLITE)) as model:
         for process in model._page.processes("renderer"):
             threading.Timer(2, os.kill, (process, signal.SIGKILL)).start()
@@ -268,7 +270,7 @@ def test_a_page_that_dies_while_it_computes_is_told(opened, made, images):
             model.latency_ms(images[0], 1_000_000)
 
 
-def test_a_page_that_hangs_is_given_up_and_killed(opened, made, monkeypatch):
+def test_a_page_that_hangs_is_killed(opened, made, monkeypatch):
     monkeypatch.setattr(runner, "_OPEN_SECONDS", 0.01)
     monkeypatch.setattr(browser_module, "_STOP_SECONDS", 0.01)
     with (
@@ -278,7 +280,7 @@ def test_a_page_that_hangs_is_given_up_and_killed(opened, made, monkeypatch):
         pass
 
 
-def test_nothing_outside_this_machine_can_be_asked(opened, made):
+def test_no_request_leaves_this_machine(opened, made):
     with opened("tfjs-cpu", made(*TFJS)) as model:
         call = model._page.call
         assert call("([url]) => fetch(url).then((answer) => answer.status)", "./index.html") == 200
@@ -286,7 +288,7 @@ def test_nothing_outside_this_machine_can_be_asked(opened, made):
             call("() => fetch('http://example.com/', {mode: 'no-cors'})")
 
 
-def test_an_exception_in_the_page_is_told_and_the_model_goes_on(opened, made, images):
+def test_an_exception_in_the_page_is_reported_and_the_model_stays_usable(opened, made, images):
     with opened("litertjs-wasm", made(*TFLITE)) as model:
         with pytest.raises(RuntimeError, match="Number of elements"):
             model.predict(images[:1, :3], ignore_progress)

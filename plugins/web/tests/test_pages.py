@@ -23,9 +23,9 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_missing_pages_are_told_with_the_command_that_builds_them(empty_cache: Path):
+def test_missing_pages_are_reported_with_the_command_that_builds_them(empty_cache: Path):
     with pytest.raises(PupilaError, match=r"run `python -m pupila_web\.install`"):
-        pages.PAGES.built()
+        pages.PAGES.find()
     assert not empty_cache.exists()
 
 
@@ -33,17 +33,17 @@ def test_missing_pages_are_told_with_the_command_that_builds_them(empty_cache: P
 def test_the_command_builds_the_pages_and_nothing_beside_them(empty_cache: Path):
     before = sorted(pages.SOURCES.rglob("*"))
     command = [sys.executable, "-m", "pupila_web.install"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said == f"{pages.PAGES.built()}\n"
-    assert pages.PAGES.built().parent == empty_cache
-    made = pages.PAGES.built()
-    names = {file.relative_to(made).as_posix() for file in made.rglob("*.*")}
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == f"{pages.PAGES.find()}\n"
+    assert pages.PAGES.find().parent == empty_cache
+    built = pages.PAGES.find()
+    names = {file.relative_to(built).as_posix() for file in built.rglob("*.*")}
     assert {"probe/index.html", "litert/litert_wasm_internal.wasm"} <= names
     assert sorted(pages.SOURCES.rglob("*")) == before
 
 
 @pytest.mark.slow
-def test_a_page_that_does_not_compile_is_told(empty_cache: Path, tmp_path: Path):
+def test_a_page_that_does_not_compile_is_reported(empty_cache: Path, tmp_path: Path):
     broken = tmp_path / "broken"
     shutil.copytree(pages.SOURCES, broken)
     with (broken / "probe" / "main.ts").open("a") as main:
@@ -53,14 +53,14 @@ def test_a_page_that_does_not_compile_is_told(empty_cache: Path, tmp_path: Path)
     assert not [folder for folder in empty_cache.iterdir() if folder.name.endswith("-pages")]
 
 
-def test_other_sources_are_another_build(tmp_path: Path):
+def test_other_sources_have_another_build(tmp_path: Path):
     for name in ("package.json", "package-lock.json"):
         (tmp_path / name).write_bytes((pages.SOURCES / name).read_bytes())
     assert pages_of(tmp_path).folder != pages.PAGES.folder
     assert pages_of(pages.SOURCES).folder == pages.PAGES.folder
 
 
-def test_shared_sources_are_a_part_of_the_build(tmp_path: Path):
+def test_shared_sources_are_part_of_the_build(tmp_path: Path):
     other = tmp_path / "litert_log.ts"
     other.write_text("export {};\n")
     (shared,) = pages.PAGES.shared

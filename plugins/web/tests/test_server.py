@@ -45,7 +45,7 @@ def ask(server: Server, path: str) -> tuple[int, dict[str, str], bytes]:
         ("/files/a%20b/m.json", "application/json"),
     ],
 )
-def test_files_come_with_their_type_and_what_isolates_the_page(server: Server, path, kind):
+def test_files_have_their_type_and_the_headers_that_isolate_the_page(server: Server, path, kind):
     status, headers, content = ask(server, path)
     assert (status, headers["Content-Type"]) == (200, kind)
     assert content.decode() in path.replace("%20", " ")
@@ -75,7 +75,7 @@ def test_nothing_else_is_served(server: Server, path: str):
     assert server.downloaded == []
 
 
-def test_what_was_downloaded_is_noted_without_the_images(server: Server):
+def test_downloads_are_recorded_without_the_images(server: Server):
     server.images = bytes([1, 2, 250])
     assert ask(server, "/images.bin")[2] == bytes([1, 2, 250])
     ask(server, "/files/x.wasm")
@@ -84,18 +84,18 @@ def test_what_was_downloaded_is_noted_without_the_images(server: Server):
     assert server.downloaded == ["/files/main.js", "/files/x.wasm"]
 
 
-def test_without_isolation_its_headers_are_missing(folder: Path):
+def test_without_isolation_there_are_no_headers_for_it(folder: Path):
     with closing(Server(files_below(folder, "/files"), isolated=False)) as server:
         _, headers, _ = ask(server, "/files/index.html")
     assert not [name for name in headers if name.startswith("Cross-Origin")]
 
 
-def test_only_this_machine_is_listened_to(server: Server):
+def test_the_server_listens_on_loopback_only(server: Server):
     assert urlsplit(server.origin).hostname == "127.0.0.1"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", ""])
-def test_a_page_whose_name_leads_here_reads_nothing(server: Server, host: str):
+def test_a_page_of_another_host_name_reads_nothing(server: Server, host: str):
     connection = HTTPConnection(urlsplit(server.origin).netloc, timeout=10)
     connection.request("GET", "/images.bin", headers={"Host": host})
     assert connection.getresponse().status == 421

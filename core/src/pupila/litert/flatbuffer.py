@@ -1,7 +1,7 @@
 """Reads the operators of a flatbuffer: their names, and which tensors they read and write.
 
-Models, subgraphs and tensors are the objects of LiteRT's schema (`schema_py_generated`), which
-read from the file as they are asked. The file must be sound: LiteRT verifies it when it opens it.
+Models, subgraphs and tensors are objects of LiteRT's schema (`schema_py_generated`), which read
+from the file on access. The file must be valid: LiteRT verifies it when it opens it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 from pupila.errors import PupilaError, join_names
 
 _MOST_BYTES = 1 << 33
-"""Of all tensors: ten times those of the largest classifiers."""
+"""Limit for all tensors together: ten times those of the largest classifiers."""
 _MOST_AXES = 32
-"""Of a tensor: NumPy's old limit; LiteRT's operators take eight at most."""
-_OF_ONE_BYTE = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
+"""Limit for one tensor: NumPy's old limit; LiteRT's operators take at most eight."""
+_ONE_BYTE_TYPES = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "BOOL")
 ABSENT = -1
-"""Index of an optional tensor that an operator is not given."""
+"""Index that stands for an optional tensor that is left out."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Operator:
     name: str
     """As the schema spells it, such as `CONV_2D`; `CUSTOM` where it is not one of LiteRT's."""
     custom_name: str | None
-    """What a custom operator is called; None for LiteRT's own."""
+    """Name of a custom operator; None for LiteRT's own."""
     inputs: tuple[int, ...]
-    """Indices of the tensors that it reads, `ABSENT` where an optional one is left out."""
+    """Indices of the tensors that it reads; `ABSENT` for an optional one that is left out."""
     outputs: tuple[int, ...]
     """Indices of the tensors that it writes."""
 
 
 def import_schema() -> Any:
-    """Import the schema of flatbuffers, a module that has no types."""
+    """Import the schema of `.tflite` files, a module without type annotations."""
     return import_module("ai_edge_litert.schema_py_generated")
 
 
 def map_model(path: Path) -> Any:
-    """Return the model of a `.tflite` file, mapped into memory: any size may be read."""
+    """Return the model of a `.tflite` file of any size: the file is mapped into memory."""
     return parse_model(map_file(path))
 
 
@@ -69,18 +69,19 @@ def parse_model(content: bytes | mmap.mmap) -> Any:
 
 
 def check_model(content: bytes | mmap.mmap) -> None:
-    """Refuse a flatbuffer with operators other than LiteRT's own, or too large for any computer.
+    """Refuse a flatbuffer that has custom operators, or tensors too large for any computer.
 
-    A custom operator is code of whichever program runs the file: with TensorFlow in the process,
-    those called Flex are all of its operations, which write files too.
+    A custom operator is implemented by the program that runs the file. If TensorFlow is loaded,
+    the custom operators called Flex are TensorFlow's operations, some of which write files.
 
     Raises:
-        PupilaError: it has some, which the message names; or its tensors take too much memory.
-        ValueError: it is broken.
+        PupilaError: it has custom operators, which the message names, or its tensors take too much
+            memory.
+        ValueError: it is damaged.
     """
     try:
         model = parse_model(content)
-        custom = sorted(_custom_operators(model))
+        custom = custom_operators(model)
         size = sum(_bytes(tensor) for graph in subgraphs(model) for tensor in tensors(graph))
     except (struct.error, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("the model's graph cannot be read, it is damaged") from error
@@ -96,33 +97,34 @@ def check_model(content: bytes | mmap.mmap) -> None:
         )
 
 
-def _custom_operators(model: Any) -> set[str]:
+def custom_operators(model: Any) -> list[str]:
+    """Return the names of a model's custom operators, sorted."""
     codes = map(model.OperatorCodes, range(model.OperatorCodesLength()))
-    return {
+    names = {
         (code.CustomCode() or b"without a name").decode(errors="replace")
         for code in codes
-        if code.CustomCode()
-        or operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode()) == "CUSTOM"
+        if code.CustomCode() or _code_name(code) == "CUSTOM"
     }
+    return sorted(names)
 
 
 def _bytes(tensor: Any) -> int:
-    """Return about what a tensor takes in memory: its numbers are mostly of one or four bytes."""
+    """Estimate a tensor's size in memory: its numbers mostly have one or four bytes."""
     if tensor.ShapeLength() > _MOST_AXES:
         raise ValueError(f"it has a tensor of {tensor.ShapeLength()} axes")
     shape = [tensor.Shape(axis) for axis in range(tensor.ShapeLength())]
     if min(shape, default=0) < 0:
         raise ValueError(f"it has a tensor of the shape {shape}")
-    return math.prod(shape) * (1 if tensor_type(tensor) in _OF_ONE_BYTE else 4)
+    return math.prod(shape) * (1 if tensor_type(tensor) in _ONE_BYTE_TYPES else 4)
 
 
 def subgraphs(model: Any) -> Iterator[Any]:
-    """Yield all graphs of a model, the main one first."""
+    """Yield the graphs of a model, the main one first."""
     return map(model.Subgraphs, range(model.SubgraphsLength()))
 
 
 def tensors(graph: Any) -> Iterator[Any]:
-    """Yield all tensors of a graph, by their index."""
+    """Yield the tensors of a graph, in the order of their indices."""
     return map(graph.Tensors, range(graph.TensorsLength()))
 
 
@@ -131,7 +133,7 @@ def operators(model: Any, graph: Any) -> Iterator[Operator]:
     for number in range(graph.OperatorsLength()):
         operator = graph.Operators(number)
         code = model.OperatorCodes(operator.OpcodeIndex())
-        name = operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        name = _code_name(code)
         yield Operator(
             number,
             name,
@@ -142,12 +144,16 @@ def operators(model: Any, graph: Any) -> Iterator[Operator]:
 
 
 def operator_name(code: int, deprecated_code: int) -> str:
-    """Return the schema's name of an operator, from the two fields that state its code.
+    """Return the schema's name of an operator, from the two fields that hold its code.
 
-    Files from before 2020 state it in the narrower field alone, which is now deprecated and holds
-    127 where the code does not fit.
+    Files from before 2020 only have the narrower field, which is now deprecated and holds 127 if
+    the code does not fit.
     """
     return _name("BuiltinOperator", max(code, deprecated_code))
+
+
+def _code_name(code: Any) -> str:
+    return operator_name(code.BuiltinCode(), code.DeprecatedBuiltinCode())
 
 
 def tensor_type(tensor: Any) -> str:
@@ -156,13 +162,13 @@ def tensor_type(tensor: Any) -> str:
 
 
 def is_quantized(tensor: Any) -> bool:
-    """Whether a tensor has a scale, so that its integers stand for real numbers."""
+    """Whether a tensor has a scale, so that its integers represent real numbers."""
     quantization = tensor.Quantization()
     return bool(quantization and quantization.ScaleLength())
 
 
 def _name(enumeration: str, value: int) -> str:
-    """Return the name of a schema's number; of one newer than this schema, the number itself."""
+    """Return the name of a constant; its number if it is newer than this schema."""
     return _names(enumeration).get(value, f"{enumeration} {value}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,18 @@ from pupila.runtime import Progress
 
 
 class Interpreter:
-    """An opened flatbuffer whose tensors are laid out.
+    """A flatbuffer opened in LiteRT, ready to run.
 
-    Float and integer inputs look the same from outside: images are quantised on the way in, and
-    outputs dequantised on the way out, by the scales that the flatbuffer states.
+    Takes and returns real values: images are quantised and outputs dequantised by the model's own
+    scales if its input or output is an integer.
 
     `flatbuffer` is a file, which is mapped from disk, or its content. `reference_kernels` computes
-    without XNNPACK, with the kernels from which TFLite Micro's own were made, which round alike.
-    `keep_all_tensors` keeps what operators give to each other, for `tensor`, and takes more memory.
+    without XNNPACK, with kernels that round as TFLite Micro's do. `keep_all_tensors` keeps the
+    intermediate tensors, for `tensor`, and takes more memory.
 
     Raises:
-        PupilaError: it has operators that are not LiteRT's own.
-        ValueError: the file is broken.
+        PupilaError: it has custom operators.
+        ValueError: the file is damaged.
         RuntimeError: LiteRT lacks an operator.
     """
 
@@ -54,25 +55,25 @@ class Interpreter:
             experimental_preserve_all_tensors=keep_all_tensors,
         )
         self._interpreter.allocate_tensors()
-        self.inputs = [TensorIO.of(each) for each in self._interpreter.get_input_details()]
-        self.outputs = [TensorIO.of(each) for each in self._interpreter.get_output_details()]
+        self.inputs = [TensorIO.of(detail) for detail in self._interpreter.get_input_details()]
+        self.outputs = [TensorIO.of(detail) for detail in self._interpreter.get_output_details()]
 
     @property
     def input(self) -> TensorIO:
-        """The one input tensor."""
+        """The only input tensor."""
         (only,) = self.inputs
         return only
 
     @property
     def output(self) -> TensorIO:
-        """The one output tensor."""
+        """The only output tensor."""
         (only,) = self.outputs
         return only
 
     @property
     def is_delegated(self) -> bool:
         """Whether a delegate such as XNNPACK computes some of the operators."""
-        # no public call tells whether a delegate was applied
+        # LiteRT has no public call for this
         operators = self._interpreter._get_ops_details()
         return any(operator["op_name"] == "DELEGATE" for operator in operators)
 
@@ -84,8 +85,13 @@ class Interpreter:
         """Run the operators on the image that was set."""
         self._interpreter.invoke()
 
+    def run(self, image: NDArray[Any]) -> None:
+        """Run the operators on one image `(height, width, channels)` of real values."""
+        self.set_image(image)
+        self.invoke()
+
     def timed_invoke(self) -> float:
-        """Run the operators and return the milliseconds that they took, without the input's."""
+        """Run the operators on the image that was set and return the time in milliseconds."""
         start = time.perf_counter()
         self._interpreter.invoke()
         return (time.perf_counter() - start) * 1000
@@ -96,7 +102,7 @@ class Interpreter:
         return output.dequantize(self._interpreter.get_tensor(output.index)).reshape(-1)
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """Return a copy of any tensor of the last run, as it is stored."""
+        """Return a copy of any tensor after the last run, as stored."""
         return self._interpreter.get_tensor(index)
 
     def predict(
@@ -109,13 +115,28 @@ class Interpreter:
     ) -> NDArray[np.float32]:
         """Return the raw outputs `(images, columns)`, dequantised, of images in 0..255.
 
-        `progress` is reported in units of `what`. An integer input is quantised in
-        `precision` (see `TensorIO.quantize`).
+        `what` is the unit of `progress`. An integer input is quantised in `precision` (see
+        `TensorIO.quantize`).
         """
-        outputs = np.empty((len(images), self.output.values_per_image), np.float32)
-        for row in range(len(images)):
-            self.set_image(images[row].astype(precision))
-            self.invoke()
-            outputs[row] = self.values()
-            progress(row + 1, len(images), what)
-        return outputs
+
+        def answer(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+            self.run(image.astype(precision))
+            return self.values()
+
+        return predict_each(answer, images, self.output.values_per_image, progress, what=what)
+
+
+def predict_each(
+    answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    images: NDArray[np.uint8] | Pixels,
+    columns: int,
+    progress: Progress,
+    *,
+    what: str = "images",
+) -> NDArray[np.float32]:
+    """Return the outputs `(images, columns)` of `answer`, which takes one image at a time."""
+    outputs = np.empty((len(images), columns), np.float32)
+    for row in range(len(images)):
+        outputs[row] = answer(images[row])
+        progress(row + 1, len(images), what)
+    return outputs

@@ -1,4 +1,4 @@
-"""Input and output tensors of a model: type, shape, and what the integers in them stand for."""
+"""Input and output tensors of a model: type, shape, and scale and zero point of integers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pupila.litert.flatbuffer import check_model, map_file
 
 @dataclass(frozen=True)
 class TensorIO:
-    """An input or output tensor: `real = scale * (stored - zero_point)` where it is quantised."""
+    """An input or output tensor; if it is quantised, `real = scale * (stored - zero_point)`."""
 
     shape: tuple[int, ...]
-    """As in the file; -1 where the file leaves it open."""
+    """As in the file; -1 where the file leaves the length open."""
     dtype: np.dtype[Any]
     scale: float
-    """0 where the tensor is not quantised: its numbers are then the values themselves."""
+    """0 if the tensor is not quantised: it then stores the values themselves."""
     zero_point: int
     index: int = 0
-    """Of the tensor, for LiteRT's interpreter; TFLite Micro's has none."""
+    """LiteRT's index of the tensor; TFLite Micro has none."""
 
     @classmethod
     def of(cls, detail: dict[str, Any]) -> TensorIO:
-        """Read one entry of `get_input_details` or `get_output_details`, LiteRT's or Micro's."""
+        """Read one entry of `get_input_details` or `get_output_details`, of LiteRT or Micro."""
         shape = detail["shape_signature"] if "shape_signature" in detail else detail["shape"]
         quantization = detail["quantization_parameters"]
         scales, zero_points = quantization["scales"], quantization["zero_points"]
@@ -54,32 +54,54 @@ class TensorIO:
         return low, high
 
     def quantize(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Turn real values into what the tensor holds, rounded and clipped to its range.
+        """Convert real values to stored ones, rounded and clipped to the range of the type.
 
-        Computed in float32, as LiteRT's own operator QUANTIZE does; in float64 where `values` are
-        float64. The two differ by one where a value lies halfway between two integers.
+        Computed in float32, as LiteRT's operator QUANTIZE does; in float64 if `values` are float64.
+        The two may differ by one if a value lies halfway between two integers.
         """
         if not self.scale:
             return values.astype(self.dtype)
-        limits = np.iinfo(self.dtype)
         precision = np.float64 if values.dtype == np.float64 else np.float32
         scaled = np.rint(values.astype(precision) / self.scale) + self.zero_point
-        return np.clip(scaled, limits.min, limits.max).astype(self.dtype)
+        return to_integers(scaled, self.dtype)
 
     def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        """Turn what the tensor holds into real values."""
+        """Convert stored values to real ones."""
         values = stored.astype(np.float32)
         return (values - self.zero_point) * np.float32(self.scale) if self.scale else values
 
 
+def to_integers(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Round to the nearest integers, clipped to the range of `dtype`."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+
 def read_tensor_io(flatbuffer: Path) -> tuple[list[TensorIO], list[TensorIO]]:
-    """Return the inputs and the outputs of a `.tflite` file that LiteRT can open.
+    """Return the inputs and the outputs of a `.tflite` file.
 
     Raises:
-        PupilaError: it has operators that are not LiteRT's own.
+        PupilaError: it has custom operators.
+        ValueError: it is damaged.
     """
-    check_model(map_file(flatbuffer))
-    litert: Any = import_module("ai_edge_litert.interpreter")
-    interpreter = litert.Interpreter(model_path=str(flatbuffer))
+    interpreter = _open(flatbuffer)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     return [TensorIO.of(detail) for detail in inputs], [TensorIO.of(detail) for detail in outputs]
+
+
+def read_signature(flatbuffer: Path) -> tuple[str, list[str]] | None:
+    """Return the name of a file's first signature and those of its inputs; None without one.
+
+    Raises:
+        PupilaError: it has custom operators.
+        ValueError: it is damaged.
+    """
+    signatures: dict[str, Any] = _open(flatbuffer).get_signature_list()
+    return next(((name, ends["inputs"]) for name, ends in signatures.items()), None)
+
+
+def _open(flatbuffer: Path) -> Any:
+    """Open a file in LiteRT without laying out its tensors."""
+    check_model(map_file(flatbuffer))
+    litert: Any = import_module("ai_edge_litert.interpreter")
+    return litert.Interpreter(model_path=str(flatbuffer))

@@ -29,13 +29,13 @@ import pytest
 # before the contracts are imported: a failed promise then shows what was compared
 pytest.register_assert_rewrite("pupila.testing.contracts")
 
+from pupila.runtime import ignore_progress  # noqa: E402
 from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_without  # noqa: E402
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
 from pupila.testing.steps import (  # noqa: E402
     Ran,
     finish_after_kill,
-    ignore_progress,
     run_step,
     step_for,
 )

@@ -15,7 +15,7 @@ def skip_without(pages: Pages) -> None:
     import pytest
 
     try:
-        pages.built()
+        pages.find()
     except PupilaError as error:
         pytest.skip(str(error))
 

@@ -26,8 +26,9 @@ from pupila.measured import problems
 from pupila.plugin import Exporter, StepPlugin, Technique
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
+from pupila.runtime import ignore_progress
 from pupila.store import Store, digest_of
-from pupila.testing.steps import Ran, ignore_progress, run_step
+from pupila.testing.steps import Ran, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
 
 _HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")

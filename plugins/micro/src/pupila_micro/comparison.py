@@ -1,10 +1,11 @@
-"""How far TFLite Micro answers from LiteRT, which runs the same model on phones and computers.
+"""Compares TFLite Micro's outputs with LiteRT's, which runs the same model on phones and computers.
 
-Twice. As it is shipped, LiteRT rounds otherwise than TFLite Micro, and that adds up from layer to
-layer: to 0.1 and 0.3 of a probability in nets of 20 and 40 layers with random weights. With its
-reference kernels it rounds alike, so that a defect shows: the same nets answered the same.
+There are two comparisons. LiteRT's default kernels round differently from TFLite Micro, and the
+differences add up over the layers: to 0.1 and 0.3 of a probability in networks of 20 and 40 layers
+with random weights. LiteRT's reference kernels round as TFLite Micro does, so that a difference
+means a defect: on the same networks there was none.
 
-The images are drawn: an exporter gets no data. On real ones the artifact is judged by its runner.
+The images are drawn, as an exporter gets no data. The artifact is evaluated on real images later.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from numpy.typing import NDArray
 from pupila import OutputSpec
 from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured, PluginWarning, RuntimeComparison
-from pupila_micro.probes import ignore_progress
+from pupila.runtime import ignore_progress
 from pupila_micro.runner import MicroModel
 
 _SUSPICIOUS = 0.1
-"""Of the span of LiteRT's answers: far more than two kernels that round alike can be apart."""
+"""Fraction of the span of LiteRT's outputs; kernels that round alike differ far less."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Probabilities that three runtimes give the same images, `(n, classes)` each."""
+    """Probabilities of the same images in three runtimes, `(n, classes)` each."""
 
     micro: NDArray[np.float32]
     shipped: NDArray[np.float32]
-    """LiteRT's, as phones and computers run it."""
+    """LiteRT's with its default kernels, as on phones and computers."""
     reference: NDArray[np.float32]
     """LiteRT's with its reference kernels."""
 
     @property
     def measured(self) -> Measured:
-        """The differences, and a warning where the comparison does not reassure.
+        """The differences, and a warning if they are suspicious.
 
-        Agreement and largest difference are those from LiteRT as it is shipped.
+        Agreement and largest difference are those from LiteRT with its default kernels.
         """
         comparison = RuntimeComparison(
             probe_images=len(self.micro),
@@ -75,11 +76,11 @@ class Comparison:
 def compare(
     model: MicroModel, source: Path, output: OutputSpec, probes: NDArray[np.uint8]
 ) -> Comparison:
-    """Ask an open model, and LiteRT about the flatbuffer that it was made of."""
+    """Compare an open model with LiteRT on the flatbuffer `source` that it was made from."""
     shipped = Interpreter(source, threads=1)
     reference = Interpreter(source, threads=1, reference_kernels=True)
     micro, *others = (
-        output.probabilities(each.predict(probes, ignore_progress))
-        for each in (model, shipped, reference)
+        output.probabilities(runtime.predict(probes, ignore_progress))
+        for runtime in (model, shipped, reference)
     )
     return Comparison(micro, *others)

@@ -1,4 +1,4 @@
-"""The exporter `export-tflite-micro`: an int8 flatbuffer as C, with the memory that it needs."""
+"""The exporter `export-tflite-micro`: an int8 flatbuffer as C sources, with the memory it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pupila_micro.flatbuffer import read_operators
 from pupila_micro.probes import draw_probes
 from pupila_micro.refusals import check_operators
 from pupila_micro.runner import MicroModel
-from pupila_micro.sources import Facts, write_sources
+from pupila_micro.sources import ModelDescription, write_sources
 
 _STAGES = 3
 
@@ -22,13 +22,13 @@ _STAGES = 3
 def export(step: Step[Config]) -> StepResult:
     """Write `model.tflite`, laid out for the interpreter, and the sources `model.h`, `model.c`.
 
-    The interpreter works on the file where it lies in flash: constants behind the flatbuffer would
-    be taken for empty, so that the model answers nonsense, and constants that do not start at a
-    multiple of 16 bytes are slow or worse on some processors.
+    The interpreter reads the file in flash memory. It takes constants behind the flatbuffer as
+    empty, so that the model answers nonsense; and constants that do not start at a multiple of 16
+    bytes are slow or fail on some processors.
 
-    `measured` has the `operators` with their counts; in bytes `flash_bytes` of the flatbuffer,
-    `arena_bytes`, the least arena that it ran in on this computer, and its two parts, that of
-    activations and the persistent one; and how the answers compare with LiteRT's (see
+    `measured` has the `operators` with their counts; in bytes, `flash_bytes` of the flatbuffer,
+    `arena_bytes`, the smallest arena that it ran in on this computer, and of that the activations
+    and the persistent data; and how the outputs compare with LiteRT's (see
     `pupila_micro.comparison`).
 
     Raises:
@@ -49,8 +49,8 @@ def export(step: Step[Config]) -> StepResult:
     comparison = compare(model, source, artifact.record.output, probes)
     step.progress(3, _STAGES, "stages")
     counts = Counter(operator.name for operator in operators)
-    facts = _facts(artifact, model, arena.total, tuple(counts))
-    write_sources(step.output, target.read_bytes(), facts)
+    description = _describe(artifact, model, arena.total, tuple(counts))
+    write_sources(step.output, target.read_bytes(), description)
     memory = MicrocontrollerMemory(
         operators=dict(sorted(counts.items())),
         flash_bytes=target.stat().st_size,
@@ -66,15 +66,15 @@ def export(step: Step[Config]) -> StepResult:
     )
 
 
-def _facts(
+def _describe(
     artifact: Artifact, model: MicroModel, arena_bytes: int, operators: tuple[str, ...]
-) -> Facts:
-    return Facts(
+) -> ModelDescription:
+    return ModelDescription(
         source=f"Written by pupila-micro {version('pupila-micro')} of artifact {artifact.digest}.",
         arena_bytes=arena_bytes,
         input=artifact.record.input,
         output=artifact.record.output,
-        first=model.input,
-        last=model.output,
+        input_tensor=model.input,
+        output_tensor=model.output,
         operators=operators,
     )

@@ -1,4 +1,4 @@
-"""Reads a flatbuffer's operators, with the types that they compute in."""
+"""Reads a flatbuffer's operators and the types of their tensors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Operator:
 
     number: int
     name: str
-    """As the schema spells it, such as CONV_2D; of a custom one, its own name."""
+    """As the schema spells it, such as CONV_2D; a custom operator's own name."""
     custom: bool
     types: frozenset[str]
-    """Of its inputs and outputs, such as INT8."""
+    """Types of its inputs and outputs, such as INT8."""
 
 
 def read_operators(content: bytes) -> list[Operator]:

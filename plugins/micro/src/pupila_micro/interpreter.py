@@ -9,7 +9,7 @@ from typing import Any
 from pupila import PupilaError
 
 try:
-    _micro: Any = import_module("tflite_micro")  # it has no types
+    _micro: Any = import_module("tflite_micro")  # has no type annotations
 except ImportError as error:
     raise PupilaError(
         f"TFLite Micro's interpreter does not load: {error}. `tflite-micro` has wheels for Linux "

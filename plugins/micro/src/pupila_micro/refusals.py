@@ -1,4 +1,4 @@
-"""Refuses what TFLite Micro, or a microcontroller, does not compute, by the operator's name."""
+"""Refuses operators that TFLite Micro or a microcontroller cannot compute."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pupila import PupilaError
 from pupila_micro.flatbuffer import Operator
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-"""Operators between float and integer: at the ends of a model they are welcome."""
+"""Operators between float and integer, which are allowed at both ends of a model."""
 _LAST = ("SOFTMAX", "LOGISTIC")
-"""What may end a model in float: `quantize-int8` leaves it so, where the output is in float."""
+"""The last operator may be one of these in float, as `quantize-int8` writes for a float output."""
 _INTEGERS = frozenset({"INT4", "INT8", "INT16"})
 
 
 def check_operators(operators: Sequence[Operator]) -> None:
-    """Let a model through that computes with int8 or int16, whatever its input and output hold.
+    """Refuse a model that does not compute in int8 or int16.
 
-    A softmax or sigmoid that ends it may be in float.
+    Its input and output may be in float, and so may a final softmax or sigmoid.
 
     Raises:
-        PupilaError: it does not; the message names the first operator that is to blame.
+        PupilaError: an operator computes in another type; the message names the first one.
     """
-    in_question = operators[:-1] if _ends_in_float(operators) else operators
-    for is_refused, what in _REFUSED:
-        found = next((operator for operator in in_question if is_refused(operator)), None)
-        if found:
+    checked = operators[:-1] if _ends_in_float(operators) else operators
+    for is_refused, reason in _REFUSED:
+        refused = next((operator for operator in checked if is_refused(operator)), None)
+        if refused:
             raise PupilaError(
-                f"TFLite Micro refuses {found.name} (operator {found.number}): {what}. Quantise "
-                f"the float flatbuffer with `quantize-int8` and `io_type: int8`, and export that."
+                f"TFLite Micro refuses {refused.name} (operator {refused.number}): {reason}. "
+                f"Quantise the float flatbuffer with `quantize-int8` and `io_type: int8`, and "
+                f"export that."
             )
 
 
@@ -47,7 +48,7 @@ def _is_float(operator: Operator) -> bool:
 
 
 _REFUSED: tuple[tuple[Callable[[Operator], bool], str], ...] = (
-    (lambda operator: operator.custom, "it is a custom operator, and there is no kernel for it"),
+    (lambda operator: operator.custom, "it is a custom operator, for which there is no kernel"),
     (lambda operator: "UINT8" in operator.types, "it is quantised to uint8, not to int8"),
     (lambda operator: "FLOAT16" in operator.types, "its weights are float16"),
     (_is_hybrid, "it computes in float32 with integer weights, and there are no hybrid kernels"),

@@ -1,7 +1,7 @@
-"""Writes a model as C: `model.c` with the flatbuffer, `model.h` with all that a program must know.
+"""Writes a model as C sources: the flatbuffer as `model.c`, and `model.h` to use it.
 
-Both are C11 and C++17. The header ends in a C++ template that registers exactly the operators of
-the model in a `tflite::MicroMutableOpResolver`; it includes nothing of TFLite Micro itself.
+Both are valid C11 and C++17. The header ends with a C++ template that registers exactly the model's
+operators in a `tflite::MicroMutableOpResolver`; it does not include TFLite Micro.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from pupila import InputSpec, OutputSpec
 from pupila.litert.tensor_io import TensorIO
 
 HEADER, SOURCE = "model.h", "model.c"
-_VALUES_OF_A_LINE = 24
+_VALUES_PER_LINE = 24
 _METHODS = {
     "BATCH_MATMUL": "AddBatchMatMul",
     "CUMSUM": "AddCumSum",
     "PADV2": "AddPadV2",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
 }
-"""Where `micro_mutable_op_resolver.h` spells a name otherwise than the rule of `method`."""
+"""Exceptions in `micro_mutable_op_resolver.h` to the rule of `resolver_method`."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the header says of a model."""
+class ModelDescription:
+    """What the header says about a model."""
 
     source: str
-    """Which artifact it was made of, and by what."""
+    """Which artifact it was made from, and by what."""
     arena_bytes: int
     input: InputSpec
     output: OutputSpec
-    first: TensorIO
-    """The input tensor."""
-    last: TensorIO
-    """The output tensor."""
+    input_tensor: TensorIO
+    output_tensor: TensorIO
     operators: tuple[str, ...]
 
 
-def write_sources(folder: Path, content: bytes, facts: Facts) -> None:
+def write_sources(folder: Path, content: bytes, description: ModelDescription) -> None:
     """Write `model.h` and `model.c` for a flatbuffer."""
-    (folder / HEADER).write_text(_header(len(content), facts), encoding="utf-8")
-    (folder / SOURCE).write_text(_definitions(content, facts.output.classes), encoding="utf-8")
+    header = _header(len(content), description)
+    definitions = _definitions(content, description.output.classes)
+    (folder / HEADER).write_text(header, encoding="utf-8")
+    (folder / SOURCE).write_text(definitions, encoding="utf-8")
 
 
-def method(operator: str) -> str:
-    """Return what `MicroMutableOpResolver` calls the registration of a built-in operator."""
+def resolver_method(operator: str) -> str:
+    """Return the method of `MicroMutableOpResolver` that registers a built-in operator."""
     words = (word if word.endswith("2D") else word.capitalize() for word in operator.split("_"))
     return _METHODS.get(operator) or f"Add{''.join(words)}"
 
 
-def _header(length: int, facts: Facts) -> str:
+def _header(length: int, description: ModelDescription) -> str:
     calls = " &&\n         ".join(
-        f"resolver.{method(operator)}() == 0" for operator in sorted(facts.operators)
+        f"resolver.{resolver_method(operator)}() == 0" for operator in sorted(description.operators)
     )
     return f"""\
-/* {facts.source} */
+/* {description.source} */
 #ifndef PUPILA_MODEL_H
 #define PUPILA_MODEL_H
 
@@ -68,19 +68,19 @@ def _header(length: int, facts: Facts) -> str:
 
 /* The least arena that TFLite Micro ran it in, on a 64-bit computer with the reference kernels.
    Pointers of 32 bits need less; kernels made for a processor may ask for more. */
-#define PUPILA_ARENA_BYTES {facts.arena_bytes}
+#define PUPILA_ARENA_BYTES {description.arena_bytes}
 
 /* One RGB image, 0 to 255, row by row. */
-#define PUPILA_INPUT_HEIGHT {facts.input.height}
-#define PUPILA_INPUT_WIDTH {facts.input.width}
-{_type_and_scale("INPUT", facts.first)}
+#define PUPILA_INPUT_HEIGHT {description.input.height}
+#define PUPILA_INPUT_WIDTH {description.input.width}
+{_type_and_scale("INPUT", description.input_tensor)}
 
-/* {facts.output.kind}, {_meaning(facts.output)}. */
-#define PUPILA_OUTPUT_COLUMNS {facts.output.columns}
-{_type_and_scale("OUTPUT", facts.last)}
+/* {description.output.kind}, {_column_meaning(description.output)}. */
+#define PUPILA_OUTPUT_COLUMNS {description.output.columns}
+{_type_and_scale("OUTPUT", description.output_tensor)}
 
-#define PUPILA_CLASSES {len(facts.output.classes)}
-#define PUPILA_OPERATORS {len(facts.operators)}
+#define PUPILA_CLASSES {len(description.output.classes)}
+#define PUPILA_OPERATORS {len(description.operators)}
 
 #ifdef __cplusplus
 extern "C" {{
@@ -113,7 +113,7 @@ def _type_and_scale(end: str, tensor: TensorIO) -> str:
 #define PUPILA_{end}_ZERO_POINT ({tensor.zero_point})"""
 
 
-def _meaning(output: OutputSpec) -> str:
+def _column_meaning(output: OutputSpec) -> str:
     if output.kind == "sigmoid":
         return "the probability of the second class"
     if output.kind == "logits":
@@ -140,5 +140,5 @@ const char *const pupila_classes[PUPILA_CLASSES] = {{
 
 
 def _lines(content: bytes) -> Iterator[str]:
-    for start in range(0, len(content), _VALUES_OF_A_LINE):
-        yield "".join(f"{value}," for value in content[start : start + _VALUES_OF_A_LINE])
+    for start in range(0, len(content), _VALUES_PER_LINE):
+        yield "".join(f"{value}," for value in content[start : start + _VALUES_PER_LINE])

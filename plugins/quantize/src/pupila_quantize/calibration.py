@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pupila import Dataset, Progress, PupilaError
 from pupila.arrays import Pixels
+from pupila.litert.tensor_io import read_signature, read_tensor_io
 from pupila.threads import model_threads
 from pupila_quantize.edge_quantizer import (
     QSV,
@@ -81,15 +81,12 @@ def measure_ranges(
 
 def _entrance(path: Path) -> tuple[str, str, Any]:
     """Return the name of the signature, of its one argument, and the argument's type."""
-    litert: Any = import_module("ai_edge_litert.interpreter")
-    interpreter = litert.Interpreter(str(path))
-    signatures = interpreter.get_signature_list()
-    if not signatures:
+    signature = read_signature(path)
+    if signature is None:
         raise PupilaError(
             "The flatbuffer has no signature, by which quantize-int8 would calibrate it: convert "
             "it again with TensorFlow 2.5 or newer, or give a Keras model and use export-tflite."
         )
-    signature, ends = next(iter(signatures.items()))
-    (argument,) = ends["inputs"]
-    (detail,) = interpreter.get_input_details()
-    return signature, argument, detail["dtype"]
+    name, (argument,) = signature
+    (tensor,), _ = read_tensor_io(path)
+    return name, argument, tensor.dtype

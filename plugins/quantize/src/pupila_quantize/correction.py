@@ -28,11 +28,11 @@ the inputs. With `gptq` both nets did worse at int4, .895 and .914. In eight bit
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.litert.tensor_io import to_integers
 from pupila_quantize.gptq import rounded
 from pupila_quantize.observing import Inputs
 from pupila_quantize.weighted import Constant, Weighted, read_weighted
@@ -87,13 +87,8 @@ def _correct_bias(made: Weighted, original: Weighted, seen: Inputs) -> bool:
     elif made.input_scale is not None:
         unit = scales * made.input_scale
         steps = np.divide(shift, unit, out=np.zeros_like(shift), where=unit > 0)
-        bias.write(_within(bias.values(), np.rint(bias.values() - steps)))
+        bias.write(to_integers(bias.values() - steps, bias.values().dtype))
     return True
-
-
-def _within(like: NDArray[Any], values: NDArray[np.float64]) -> NDArray[Any]:
-    limits = np.iinfo(like.dtype)
-    return np.clip(values, limits.min, limits.max).astype(like.dtype)
 
 
 def _mean_output(operator: Weighted, mean: NDArray[np.float64]) -> NDArray[np.float64]:

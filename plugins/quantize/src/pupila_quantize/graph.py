@@ -16,6 +16,7 @@ from pupila.errors import join_names
 from pupila.litert.flatbuffer import (
     ABSENT,
     Operator,
+    custom_operators,
     is_quantized,
     map_model,
     operators,
@@ -70,8 +71,7 @@ def refuse_without(path: Path, kinds: tuple[str, ...], technique: str) -> None:
 
 
 def _refuse_custom(model: Any, technique: str) -> None:
-    codes = map(model.OperatorCodes, range(model.OperatorCodesLength()))
-    names = sorted(code.CustomCode().decode() for code in codes if code.CustomCode())
+    names = custom_operators(model)
     if names:
         raise PupilaError(
             f"{technique} cannot quantise a flatbuffer with operators that are not of LiteRT, "

@@ -53,8 +53,7 @@ def observe(
     random = np.random.default_rng(0)
     inputs: list[Inputs] = []
     for done, row in enumerate(rows, start=1):
-        interpreter.set_image(images[row])
-        interpreter.invoke()
+        interpreter.run(images[row])
         seen = (_Seen.of(each, interpreter) for each in operators)
         told = [each.inputs(with_moments, random) for each in seen]
         inputs = [_added(*pair) for pair in zip(inputs, told, strict=True)] if inputs else told

@@ -31,7 +31,7 @@ def export(step: Step[Site]) -> StepResult:
         PupilaError: the page was not built, a model is not for browsers or was not judged, or a
             class is misspelt.
     """
-    built = page.PAGES.built()
+    built = page.PAGES.find()
     models, gate = _parted(step)
     for artifact in step.inputs:
         check_tensor_io(artifact)

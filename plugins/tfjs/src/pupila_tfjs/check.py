@@ -1,4 +1,4 @@
-"""Judges an artifact before Node or a browser opens it."""
+"""Checks an artifact before Node or a browser opens it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, NonNegativeInt
 from pupila import Artifact, PupilaError
 
 _MODEL = "model.json"
-_MOST_BYTES = 1 << 26
-"""Of `model.json`, which is read whole: that of a large classifier has half a megabyte."""
+_MAX_BYTES = 1 << 26
+"""Limit for `model.json`, which is read whole; a large classifier's has half a megabyte."""
 _BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
 
 
@@ -27,7 +27,7 @@ class _Weight(BaseModel):
 
     @property
     def bytes(self) -> int:
-        """What it takes in the shards; in memory, at most four times as much."""
+        """Size in the shards; in memory it takes at most four times as much."""
         return math.prod(self.shape) * _BYTES[(self.quantization or self).dtype]
 
 
@@ -46,17 +46,17 @@ class _Topology(BaseModel):
 
 
 class _GraphModel(BaseModel):
-    """What of `model.json` says which files are read, and how much memory they take."""
+    """The fields of `model.json` that say which files are read, and how much memory they take."""
 
     modelTopology: _Topology  # noqa: N815 - as TF.js names it
     weightsManifest: list[_Group]  # noqa: N815
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse a graph model that would have other files read than its own, or takes more memory.
+    """Refuse a graph model that would read files other than its own, or take too much memory.
 
     Raises:
-        PupilaError: it is damaged, or names files or addresses that are not in its folder.
+        PupilaError: it is damaged, or names files or addresses outside its folder.
     """
     try:
         problem = _problem(artifact)
@@ -73,12 +73,12 @@ def _problem(artifact: Artifact) -> str | None:
     path, files = artifact.path / _MODEL, set(artifact.record.files)
     if _MODEL not in files:
         return "it is missing"
-    if path.stat().st_size > _MOST_BYTES:
-        return f"it has more than {_MOST_BYTES:,} bytes"
+    if path.stat().st_size > _MAX_BYTES:
+        return f"it has more than {_MAX_BYTES:,} bytes"
     groups = _GraphModel.model_validate(json.loads(path.read_bytes())).weightsManifest
     named = {name for group in groups for name in group.paths}
     if foreign := named - files:
-        return f"it reads {min(foreign)!r}, which is no file of the artifact"
+        return f"it reads {min(foreign)!r}, which is not a file of the artifact"
     if others := files - named - {_MODEL}:
         return f"the artifact also holds {min(others)!r}, which it does not name"
     for group in groups:

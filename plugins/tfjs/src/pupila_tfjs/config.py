@@ -17,8 +17,8 @@ class ExportTfjs(Config):
     weights: Weights = Field(
         default="float32",
         description=(
-            "Type of the weights on disk; the browser computes in float32 whatever it is. "
-            "float16 halves the download; uint8 quarters it, but has one scale for a whole "
-            "weight, which networks with batch normalisation bear badly."
+            "Type of the weights on disk; the browser always computes in float32. float16 halves "
+            "the download. uint8 quarters it, but has one scale for a whole weight, which costs "
+            "networks with batch normalisation a lot of accuracy."
         ),
     )

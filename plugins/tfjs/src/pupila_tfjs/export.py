@@ -28,14 +28,14 @@ def export(step: Step[ExportTfjs]) -> StepResult:
         step.progress(1, _STAGES, "stages")
         convert(saved_model, step.output, step.config.weights)
     graph = step.output / "model.json"
-    mended = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
+    changes = {"flattened_biases": flatten_biases(graph), "separated_sums": separate_sums(graph)}
     sort_nodes(graph)
     step.progress(2, _STAGES, "stages")
-    return StepResult.like(artifact, format="tfjs", measured=Measured(mended))
+    return StepResult.like(artifact, format="tfjs", measured=Measured(changes))
 
 
-def _save(model: Any, contract: InputSpec, folder: Path) -> None:
-    """Write a SavedModel with a batch of exactly one, so that every shape in the graph is known."""
+def _save(model: Any, spec: InputSpec, folder: Path) -> None:
+    """Write a SavedModel with a batch of one, so that every shape in the graph is known."""
     keras = keras_files.import_keras()
-    image = keras.InputSpec(shape=(1, *contract.shape), dtype="float32", name="image")
+    image = keras.InputSpec(shape=(1, *spec.shape), dtype="float32", name="image")
     model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])

@@ -1,4 +1,4 @@
-"""Downloads the JavaScript packages that the TF.js runner needs: `python -m pupila_tfjs.install`.
+"""Downloads the JavaScript packages of the TF.js runner: `python -m pupila_tfjs.install`.
 
 The versions and checksums are those of `node/package-lock.json`; npm's own settings say which
 registry they come from.

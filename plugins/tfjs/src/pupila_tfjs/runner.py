@@ -1,4 +1,4 @@
-"""The TF.js runtime: a Node child that loads one graph model and answers until it is closed."""
+"""The TF.js runtime: a Node child process that loads one graph model and runs it until closed."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def _start(packages: Path, folder: Path, errors: IO[bytes]) -> subprocess.Popen[
 
 
 class TfjsModel:
-    """A graph model in a Node child; one image at a time, as a browser would run it.
+    """A graph model in a Node child process, run on one image at a time as in a browser.
 
-    Frames between the two are described in `node/runner.mjs`.
+    `node/runner.mjs` describes the messages between the two.
     """
 
     def __init__(self, folder: Path) -> None:
-        packages = nodejs.PACKAGES.installed()
+        packages = nodejs.PACKAGES.find()
         with ExitStack() as undone:
             self._errors: IO[bytes] = undone.enter_context(tempfile.TemporaryFile())
             self._child = _start(packages, folder, self._errors)
             undone.callback(self.close)
             self._to_child = cast("IO[bytes]", self._child.stdin)
             self._from_child = cast("IO[bytes]", self._child.stdout)
-            self._opened = self._first_answer(folder)
+            self._opened = self._wait_until_open(folder)
             undone.pop_all()
 
     @property
     def process_id(self) -> int:
-        """Of the Node child."""
+        """Id of the Node child process."""
         return self._child.pid
 
     @property
@@ -82,7 +82,7 @@ class TfjsModel:
         """Return the raw outputs `(n, columns)` of uint8 images `(n, height, width, 3)`.
 
         Raises:
-            RuntimeError: TF.js threw, or Node died; the message is theirs.
+            RuntimeError: TF.js threw, or Node crashed; the message gives the reason.
         """
         outputs = np.empty((len(images), self._opened["columns"]), np.float32)
         for row, image in enumerate(images):
@@ -92,7 +92,7 @@ class TfjsModel:
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time graph execution and the read-back of its output, inside Node."""
+        """Time graph execution and reading its output, inside Node."""
         answer, _ = self._ask({"command": "time", "repeats": repeats}, image)
         return answer["times"]
 
@@ -101,7 +101,7 @@ class TfjsModel:
         return answer["peak"]
 
     def close(self) -> None:
-        """Stop the child: its input ends, so it does; after ten seconds it is killed."""
+        """Stop the child process by ending its input; kill it after ten seconds."""
         try:
             self._child.communicate(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -109,10 +109,10 @@ class TfjsModel:
             self._child.communicate()
         self._errors.close()
 
-    def _first_answer(self, folder: Path) -> dict[str, Any]:
+    def _wait_until_open(self, folder: Path) -> dict[str, Any]:
         try:
             opened, _ = self._receive()
-        except (RuntimeError, ValueError) as error:  # a ValueError: what came is no JSON
+        except (RuntimeError, ValueError) as error:  # a ValueError: the answer is not JSON
             raise PupilaError(
                 f"{str(folder)!r} does not run in TF.js: {error}. Export the model again."
             ) from None
@@ -145,10 +145,10 @@ class TfjsModel:
         return content
 
     def _death(self) -> RuntimeError:
-        """Describe how the child ended, with the last line it wrote."""
+        """Describe how the child process ended, with the last line that it wrote."""
         try:
             code = self._child.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # it answers no more, and yet goes on
+        except subprocess.TimeoutExpired:  # it no longer answers but has not ended
             self._child.kill()
             code = self._child.wait()
         self._errors.seek(0)

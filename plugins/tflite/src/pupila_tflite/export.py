@@ -1,7 +1,7 @@
-"""The exporter `export-tflite`: one float32 flatbuffer, from which every other form is made.
+"""The exporter `export-tflite`: a float32 flatbuffer, from which all quantised ones are made.
 
-Its input is `(1, height, width, 3)` float32, raw RGB 0..255: the batch is fixed because LiteRT.js
-and the calibration of int8 want it so, and preprocessing lies inside.
+Its input is `(1, height, width, 3)` float32, raw RGB 0..255; preprocessing is part of the model.
+LiteRT.js and the calibration of int8 need the fixed batch of one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from pupila import Config, PupilaError, Step, StepResult, keras_files
 from pupila.measured import Measured, ProbeComparison
+from pupila.runtime import ignore_progress
 from pupila.threads import model_threads
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
-from pupila_tflite.probes import draw_probes, ignore_progress
+from pupila_tflite.probes import draw_probes
 from pupila_tflite.runner import LiteRTModel
 from pupila_tflite.saving import save_static
 
@@ -25,16 +26,16 @@ tf = keras_files.import_tensorflow()
 
 _STAGES = 3
 _TOLERANCE = 1e-4
-"""Of the answers, or of the largest of them where they are logits beyond one."""
+"""Allowed difference of outputs, relative to the largest output if that exceeds one."""
 
 
 def export(step: Step[Config]) -> StepResult:
-    """Write `model.tflite` and compare what LiteRT answers with what the model itself does.
+    """Write `model.tflite` and check that LiteRT gives the same outputs as the model.
 
-    On a 574 MB VGG19 the process peaked at 5.3 GB.
+    For a VGG19 of 574 MB the process needed 5.3 GB.
 
     Raises:
-        PupilaError: the flatbuffer answers otherwise than the model, or LiteRT cannot run it.
+        PupilaError: the flatbuffer's outputs differ from the model's, or LiteRT cannot run it.
     """
     (artifact,) = step.inputs
     target = step.output / MODEL_NAME
@@ -42,7 +43,7 @@ def export(step: Step[Config]) -> StepResult:
     with tempfile.TemporaryDirectory(dir=step.scratch) as folder:
         expected = save_static(artifact, probes, Path(folder))
         step.progress(1, _STAGES, "stages")
-        _release()
+        _free_model()
         target.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     step.progress(2, _STAGES, "stages")
     difference = _difference(target, probes, expected)
@@ -57,21 +58,21 @@ def export(step: Step[Config]) -> StepResult:
     )
 
 
-def _release() -> None:
-    """Let go of the Keras model: the converter makes copies of its weights of its own."""
+def _free_model() -> None:
+    """Free the Keras model: the converter makes its own copies of the weights."""
     keras_files.import_keras().utils.clear_session()
     gc.collect()
 
 
 def _difference(target: Path, probes: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
-    """Return the largest absolute difference of the flatbuffer's answers from `expected`."""
-    answers = LiteRTModel(target, model_threads()).predict(probes, ignore_progress)
-    difference = float(np.abs(answers - expected.reshape(answers.shape)).max())
+    """Return the largest absolute difference of the flatbuffer's outputs from `expected`."""
+    outputs = LiteRTModel(target, model_threads()).predict(probes, ignore_progress)
+    difference = float(np.abs(outputs - expected.reshape(outputs.shape)).max())
     limit = _TOLERANCE * max(1.0, float(np.abs(expected).max()))
-    if not difference <= limit:  # so written that "not a number" is refused too
+    if not difference <= limit:  # refuses NaN too
         raise PupilaError(
-            f"The flatbuffer answers otherwise than the model: up to {difference:.3g} apart on "
-            f"{len(probes)} drawn images, where {limit:.3g} was expected at most. Take layers out "
-            f"of the model that behave otherwise in inference, or report the model's layers."
+            f"The flatbuffer's outputs differ from the model's by up to {difference:.3g} on "
+            f"{len(probes)} drawn images: expected at most {limit:.3g}. Remove layers that behave "
+            f"differently in inference, or report the model's layers."
         )
     return difference

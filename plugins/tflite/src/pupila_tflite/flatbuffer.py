@@ -1,6 +1,6 @@
-"""Reads the graph of a flatbuffer: how many weights it holds, and what one image costs.
+"""Counts the weights of a flatbuffer and the multiply-accumulates of one image.
 
-Works on the file mapped into memory, whatever its size. The file must be sound: open it in LiteRT
+Works on files of any size, as the file is mapped into memory. It must be valid: open it in LiteRT
 first, which verifies it.
 """
 
@@ -21,11 +21,11 @@ from pupila.litert.flatbuffer import (
 )
 
 MODEL_NAME = "model.tflite"
-"""Of the one file of an artifact."""
+"""Name of an artifact's only file."""
 
 _FLOAT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64")
 _KERNEL_POSITION = 1
-"""Place of the kernel among the inputs of every operator that has one."""
+"""Position of the kernel among the inputs of an operator."""
 
 Shape = tuple[int, ...]
 
@@ -39,11 +39,11 @@ class Graph:
 
     @cached_property
     def parameters(self) -> int:
-        """Elements of all constants that stand for real numbers, shared ones counted once.
+        """Number of elements of all constants that represent real numbers; shared ones count once.
 
-        Batch normalisation is folded into kernels by the converter, and the constants of
-        preprocessing are counted, so this is not quite the number that Keras gives. Integers that
-        steer operators (shapes, axes, paddings) have no scale and are not counted.
+        Not quite what Keras counts: the converter folds batch normalisation into kernels, and
+        constants of preprocessing count. Integer parameters of operators (shapes, axes, paddings)
+        have no scale and do not count.
         """
         elements: dict[int, int] = {}
         for tensor in tensors(self._main):
@@ -57,7 +57,7 @@ class Graph:
         return sum(map(self._operator_macs, operators(self._model, self._main)))
 
     def _operator_macs(self, operator: Operator) -> int:
-        """Each kernel entry is used once at every position that the kernel is laid on."""
+        """Each element of a kernel is used once at every position of the kernel."""
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             positions = self._shape(operator.outputs[0])[:-1]
         elif operator.name == "TRANSPOSE_CONV":  # inputs: output shape, kernel, feature map
@@ -71,7 +71,7 @@ class Graph:
         return _shape(self._main.Tensors(index))
 
     def _is_constant(self, tensor: Any) -> bool:
-        """Whether the file holds its values: inside the flatbuffer, or (offset > 1) behind it."""
+        """Whether the file holds its values: in the flatbuffer, or (offset > 1) behind it."""
         buffer = self._model.Buffers(tensor.Buffer())
         return buffer.DataLength() > 0 or buffer.Offset() > 1
 

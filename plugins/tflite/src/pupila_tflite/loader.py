@@ -1,4 +1,4 @@
-"""The loader of flatbuffers: runs one before it takes it, and keeps the file as it is."""
+"""The loader of flatbuffers: checks one by running it, and copies the file unchanged."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ from pupila import InputSpec, OutputSpec, PupilaError, StepResult
 from pupila.errors import list_names
 from pupila.litert.tensor_io import TensorIO
 from pupila.measured import Measured
+from pupila.runtime import ignore_progress
 from pupila.spec import MOST_PIXELS
 from pupila_tflite.flatbuffer import MODEL_NAME, Graph
-from pupila_tflite.probes import draw_probes, ignore_progress
+from pupila_tflite.probes import draw_probes
 from pupila_tflite.runner import LiteRTModel
 
 _ONE_IMAGE = (1, -1)
 _PROBE_SEED = 0
 _SUM_ERROR = 0.02
-"""How far a softmax is from a sum of one before its columns are rounded to a scale."""
+"""Allowed deviation of a softmax's sum from one, without the rounding of quantised columns."""
 _HIGHEST_LOW_END = 20
 _HIGH_ENDS = (200, 320)
-"""What a calibration on real images in 0..255 gives as the largest input, with room."""
+"""Range of the largest input that a calibration on images in 0..255 gives, with a margin."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
-    """Take a flatbuffer of one RGB image in 0..255, float or quantised.
+    """Copy a flatbuffer, float or quantised, that takes one RGB image in 0..255.
 
     Raises:
-        PupilaError: LiteRT cannot run it, its input is no RGB image or is quantised for numbers
-            other than 0..255, its output has another width than `output`, or its answers are not
-            of the declared kind.
+        PupilaError: LiteRT cannot run it, its input is not an RGB image or is quantised for a range
+            other than 0..255, its number of columns is not that of `output`, or its outputs are
+            not of the declared kind.
     """
     model = LiteRTModel(source, threads=1)
-    contract = _input_contract(source, model)
+    spec = _input_spec(source, model)
     _check_range(source, model.input)
-    _check_width(source, model, output)
-    answers = model.predict(draw_probes(contract, _PROBE_SEED), ignore_progress)
+    _check_columns(source, model, output)
+    outputs = model.predict(draw_probes(spec, _PROBE_SEED), ignore_progress)
     sum_error = _SUM_ERROR + output.columns * model.output.scale / 2
-    _check_kind(source, answers, output, sum_error)
+    _check_kind(source, outputs, output, sum_error)
     shutil.copyfile(source, folder / MODEL_NAME)
     graph = Graph(source)
     return StepResult(
         format="tflite",
-        input=contract,
+        input=spec,
         output=output,
         parameters=graph.parameters,
         macs=graph.macs,
@@ -55,7 +56,7 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     )
 
 
-def _input_contract(source: Path, model: LiteRTModel) -> InputSpec:
+def _input_spec(source: Path, model: LiteRTModel) -> InputSpec:
     match model.input.shape:
         case (batch, height, width, 3) if (
             batch in _ONE_IMAGE and 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
@@ -69,7 +70,7 @@ def _input_contract(source: Path, model: LiteRTModel) -> InputSpec:
 
 
 def _check_range(source: Path, image: TensorIO) -> None:
-    """Refuse a quantised input that would clip raw pixels, or see them all as nearly black."""
+    """Refuse a quantised input that would clip raw pixels, or turn all of them nearly black."""
     if not image.scale:
         return
     low, high = image.real_range
@@ -80,7 +81,7 @@ def _check_range(source: Path, image: TensorIO) -> None:
         )
 
 
-def _check_width(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
+def _check_columns(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
     shape = model.output.shape
     if not shape or shape[0] not in _ONE_IMAGE or model.output.values_per_image != output.columns:
         raise PupilaError(
@@ -90,11 +91,11 @@ def _check_width(source: Path, model: LiteRTModel, output: OutputSpec) -> None:
 
 
 def _check_kind(
-    source: Path, answers: NDArray[np.float32], output: OutputSpec, sum_error: float
+    source: Path, outputs: NDArray[np.float32], output: OutputSpec, sum_error: float
 ) -> None:
-    """Refuse answers to a few drawn images that cannot be of the declared kind."""
-    fractions = answers.min() >= -_SUM_ERROR and answers.max() <= 1 + _SUM_ERROR
-    sums = answers.sum(axis=1)
+    """Refuse outputs for a few drawn images that cannot be of the declared kind."""
+    fractions = outputs.min() >= -_SUM_ERROR and outputs.max() <= 1 + _SUM_ERROR
+    sums = outputs.sum(axis=1)
     sum_to_one = np.abs(sums - 1).max() <= sum_error
     if output.kind == "logits" and fractions and sum_to_one:
         raise PupilaError(
@@ -102,14 +103,14 @@ def _check_kind(
             f"logits: it looks like a softmax: set `output: softmax`."
         )
     problem = None
-    if not np.isfinite(answers).all():
+    if not np.isfinite(outputs).all():
         problem = "numbers that are not finite"
     elif output.kind != "logits" and not fractions:
-        problem = f"numbers from {answers.min():.3g} to {answers.max():.3g}"
+        problem = f"numbers from {outputs.min():.3g} to {outputs.max():.3g}"
     elif output.kind == "softmax" and not sum_to_one:
         problem = f"columns that sum to {sums[0]:.3g}"
     if problem:
         raise PupilaError(
-            f"{str(source)!r} answers with {problem}, which is no {output.kind}: correct `output` "
-            f"of the teacher (softmax, logits or sigmoid)."
+            f"{str(source)!r} answers with {problem}, which is not a {output.kind} output: correct "
+            f"`output` of the teacher (softmax, logits or sigmoid)."
         )

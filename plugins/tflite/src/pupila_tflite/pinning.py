@@ -1,4 +1,4 @@
-"""Keeps the threads of this process on a few cores, so that none moves while it is timed."""
+"""Pins this process to a few cores, so that no thread moves while it is timed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _THREADS = Path("/proc/self/task")
 
 
 @contextmanager
-def pinned(cores: int) -> Generator[None]:
-    """Keep all threads on the first `cores` of those allowed. Without Linux, nothing changes."""
+def pin(cores: int) -> Generator[None]:
+    """Keep all threads on the first `cores` allowed cores. Does nothing except on Linux."""
     if not _THREADS.is_dir():
         yield
         return
@@ -20,17 +20,17 @@ def pinned(cores: int) -> Generator[None]:
     chosen = sorted(os.sched_getaffinity(0))[:cores]
     try:
         for thread in allowed:
-            _pin(thread, chosen)
+            _pin_thread(thread, chosen)
         yield
     finally:
         for thread, before in allowed.items():
-            _pin(thread, before)
+            _pin_thread(thread, before)
 
 
 def _threads() -> list[int]:
     return [int(entry.name) for entry in _THREADS.iterdir()]
 
 
-def _pin(thread: int, cores: set[int] | list[int]) -> None:
+def _pin_thread(thread: int, cores: set[int] | list[int]) -> None:
     with suppress(OSError):  # it has ended meanwhile, or a container does not allow it
         os.sched_setaffinity(thread, cores)

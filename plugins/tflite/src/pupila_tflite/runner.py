@@ -1,4 +1,4 @@
-"""The LiteRT runtime. Never imports TensorFlow (a test sees to it)."""
+"""The LiteRT runtime. Never imports TensorFlow (a test checks this)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila import Artifact, Progress, PupilaError
 from pupila.litert.interpreter import Interpreter
 from pupila.litert.tensor_io import TensorIO, read_tensor_io
 from pupila.memory import peak_memory_bytes
-from pupila_tflite.pinning import pinned
+from pupila_tflite.pinning import pin
 
 LITERT = f"LiteRT {version('ai-edge-litert')}"
 
@@ -33,46 +33,46 @@ def open_artifact(artifact: Artifact, threads: int) -> LiteRTModel:
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse an artifact whose flatbuffer is broken or has operators that are not LiteRT's own.
+    """Refuse an artifact whose flatbuffer is damaged or has custom operators.
 
     Raises:
-        PupilaError: it is, or has some.
+        PupilaError: it is damaged or has custom operators.
     """
     path = artifact.file(".tflite")
-    with _sentences(path):
+    with _explain_errors(path):
         read_tensor_io(path)
 
 
 class LiteRTModel:
-    """A flatbuffer of one input and one output, run on the CPU one image at a time."""
+    """A flatbuffer of one input and one output, run on the CPU, one image at a time."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self.threads = threads
-        self._interpreter = _interpreter(path, threads)
+        self._interpreter = _open(path, threads)
         self.input = _only(path, "input", self._interpreter.inputs)
         self.output = _only(path, "output", self._interpreter.outputs)
 
     @cached_property
     def runtime(self) -> str:
-        """Such as `"LiteRT 2.3.0, XNNPACK"`: a delegate is named only where it took operators."""
+        """Such as `"LiteRT 2.3.0, XNNPACK"`: a delegate is named only if it computes operators."""
         kernels = "XNNPACK" if self._interpreter.is_delegated else "built-in kernels"
         return f"{LITERT}, {kernels}"
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return the raw outputs `(n, columns)`, dequantised where the output is an integer."""
+        """Return the raw outputs `(n, columns)`, dequantised if the output is an integer."""
         return self._interpreter.predict(images, progress)
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` runs of one image, after five that are not counted, on pinned cores.
+        """Time `repeats` runs of one image, after five that do not count, on pinned cores.
 
-        What is timed is `Interpreter.invoke` alone: the operators of the flatbuffer, conversions
-        between float and integer that lie inside it included. Decoding and resizing, filling the
-        input tensor (and quantising it where it is an integer) and reading the output are not.
+        Only `Interpreter.invoke` is timed: the operators of the flatbuffer, including its own
+        conversions between float and integer. Decoding and resizing the image, filling the input
+        tensor (which may quantise it) and reading the output are not.
         """
         self._interpreter.set_image(image)
         for _ in range(_WARM_UP_RUNS):
             self._interpreter.invoke()
-        with pinned(self.threads):
+        with pin(self.threads):
             return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
@@ -87,20 +87,19 @@ class LiteRTModel:
         return self._interpreter.timed_invoke()
 
 
-def _interpreter(path: Path, threads: int) -> Interpreter:
-    """Open a flatbuffer, mapped from disk, and lay out its tensors."""
-    with _sentences(path):
+def _open(path: Path, threads: int) -> Interpreter:
+    with _explain_errors(path):
         return Interpreter(path, threads=threads)
 
 
 @contextmanager
-def _sentences(path: Path) -> Generator[None]:
-    """Say in one sentence what LiteRT has against a flatbuffer."""
+def _explain_errors(path: Path) -> Generator[None]:
+    """Turn LiteRT's errors about a flatbuffer into one sentence that names the file."""
     try:
         yield
     except PupilaError as error:
         raise PupilaError(f"{str(path)!r}: {error}") from None
-    except (ValueError, RuntimeError) as error:  # a broken file; an operator it does not have
+    except (ValueError, RuntimeError) as error:  # a damaged file; an operator that LiteRT lacks
         reason = " ".join(str(error).split()).rstrip(".")
         raise PupilaError(
             f"{LITERT} cannot run {str(path)!r}: {reason}. Give a whole .tflite file of built-in "
@@ -109,11 +108,11 @@ def _sentences(path: Path) -> Generator[None]:
 
 
 def _only(path: Path, end: str, tensors: list[TensorIO]) -> TensorIO:
-    """Return the one input or output of a flatbuffer."""
+    """Return the only input or output of a flatbuffer."""
     if len(tensors) != 1 or tensors[0].dtype.name not in _IO_TYPES:
-        found = ", ".join(f"{tensor.dtype.name} {tensor.shape}" for tensor in tensors)
+        names = ", ".join(f"{tensor.dtype.name} {tensor.shape}" for tensor in tensors)
         raise PupilaError(
-            f"{str(path)!r} has as {end}: {found or 'nothing'}. Expected exactly one {end}, of "
+            f"{str(path)!r} has as {end}: {names or 'nothing'}. Expected exactly one {end}, of "
             f"type {', '.join(_IO_TYPES)}: export a model with one."
         )
     return tensors[0]

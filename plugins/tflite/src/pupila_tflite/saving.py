@@ -1,7 +1,7 @@
-"""Writes a model as a SavedModel that takes exactly one image, which the converter reads.
+"""Writes a model as a SavedModel that takes exactly one image, for the converter.
 
-`TFLiteConverter.from_concrete_functions` on a Keras 3 model was tried and left out: calibration
-could not read the flatbuffer. `from_keras_model` prints a banner and leaves the batch open.
+`TFLiteConverter.from_concrete_functions` is not used: calibration cannot read what it makes of a
+Keras 3 model. Nor is `from_keras_model`, which prints a banner and leaves the batch size open.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _SIGNATURE = "serving_default"
 
 
 def save_static(artifact: Artifact, probes: NDArray[np.uint8], folder: Path) -> NDArray[np.float32]:
-    """Save an artifact into `folder` and return its own answers to `probes`, `(n, columns)`.
+    """Save an artifact into `folder` and return its outputs for `probes`, `(n, columns)`.
 
-    The model is let go before returning.
+    Keeps no reference to the model.
 
     Raises:
-        PupilaError: a SavedModel has no signature of one image and one output.
+        PupilaError: it is a SavedModel without a signature of one image and one output.
     """
     save = _save_keras if artifact.format == "keras" else _save_savedmodel
     return save(artifact, probes, folder)
@@ -38,7 +38,7 @@ def _save_keras(artifact: Artifact, probes: NDArray[np.uint8], folder: Path) -> 
     model = keras_files.load(artifact)
     image = keras.InputSpec(shape=(1, *artifact.record.input.shape), dtype="float32", name="image")
     model.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])
-    return _answers(lambda batch: model(batch, training=False), probes)
+    return _predict(lambda batch: model(batch, training=False), probes)
 
 
 def _save_savedmodel(
@@ -46,47 +46,50 @@ def _save_savedmodel(
 ) -> NDArray[np.float32]:
     module = _OneImage(artifact)
     tf.saved_model.save(module, str(folder), signatures={_SIGNATURE: module.answer})
-    return _answers(lambda batch: module.answer(batch)["output"], probes)
+    return _predict(lambda batch: module.answer(batch)["output"], probes)
 
 
 class _OneImage(tf.Module):
-    """A SavedModel behind a signature whose batch is one."""
+    """A SavedModel with a signature whose batch is one."""
 
     def __init__(self, artifact: Artifact) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - TensorFlow has no types
-        source = artifact.path  # as it is checked
+        source = artifact.path
         self._model = tf.saved_model.load(str(source))
-        self._served = _served(self._model, source)
-        self.answer = tf.function(self._answer, input_signature=[_spec(artifact.record.input)])
+        self._signature = _signature(self._model, source)
+        self.answer = tf.function(
+            self._answer, input_signature=[_tensor_spec(artifact.record.input)]
+        )
 
     def _answer(self, image: Any) -> dict[str, Any]:
-        (argument,) = self._served.structured_input_signature[1].values()
-        answers = self._served(**{argument.name: tf.cast(image, argument.dtype)})
+        (argument,) = self._signature.structured_input_signature[1].values()
+        answers = self._signature(**{argument.name: tf.cast(image, argument.dtype)})
         (answer,) = answers.values()
         return {"output": tf.cast(answer, tf.float32)}
 
 
-def _served(model: Any, source: Path) -> Any:
-    served = model.signatures.get(_SIGNATURE)
-    if served is None:
+def _signature(model: Any, source: Path) -> Any:
+    signature = model.signatures.get(_SIGNATURE)
+    if signature is None:
         raise PupilaError(
             f"{str(source)!r} has no signature {_SIGNATURE!r}, but {list_names(model.signatures)}: "
             f"save the model again with that signature."
         )
-    inputs, outputs = len(served.structured_input_signature[1]), len(served.structured_outputs)
+    inputs = len(signature.structured_input_signature[1])
+    outputs = len(signature.structured_outputs)
     if (inputs, outputs) != (1, 1):
         raise PupilaError(
             f"{str(source)!r} takes {inputs} inputs and gives {outputs} outputs. Expected one of "
             f"each: save the model again with one image in and one output."
         )
-    return served
+    return signature
 
 
-def _spec(contract: InputSpec) -> Any:
-    return tf.TensorSpec((1, *contract.shape), tf.float32, name="image")
+def _tensor_spec(spec: InputSpec) -> Any:
+    return tf.TensorSpec((1, *spec.shape), tf.float32, name="image")
 
 
-def _answers(answer: Callable[[Any], Any], probes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Ask one image at a time, as the flatbuffer will be asked."""
+def _predict(answer: Callable[[Any], Any], probes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Run one image at a time, as the flatbuffer will."""
     batches = probes[:, np.newaxis].astype(np.float32)
     return np.concatenate([np.asarray(answer(tf.constant(batch))) for batch in batches])

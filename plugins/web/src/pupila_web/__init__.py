@@ -9,7 +9,7 @@ from pupila import Runner, hookimpl
 
 @hookimpl
 def pupila_runners() -> Iterable[Runner]:
-    """Yield the runtimes of browsers: each is tried where a recipe names it, none judges."""
+    """Yield the runtimes of browsers: checked if a recipe names them, never the primary one."""
     yield _runner("litertjs-wasm", "tflite", "LiteRT.js in Chromium, on WebAssembly", threaded=True)
     yield _runner("litertjs-webgpu", "tflite", "LiteRT.js in Chromium, on WebGPU")
     yield _runner("tfjs-wasm", "tfjs", "TF.js in Chromium, on WebAssembly", threaded=True)

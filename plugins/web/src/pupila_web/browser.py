@@ -1,4 +1,4 @@
-"""A headless Chromium with one page of ours in it, driven by Playwright."""
+"""Opens one of our pages in a headless Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ T = TypeVar("T")
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
-    # nobody but our own server is asked for anything
+    # requests go to our own server only
     f"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {HOST}",
     "--disable-quic",
-    # on Linux, Chromium has WebGPU only so
+    # Chromium on Linux needs this for WebGPU
     "--enable-unsafe-webgpu",
 )
-"""Beside Playwright's own, which turn off what Chromium does in the background, and let software
-play a graphics card where there is none; the page names it."""
+"""In addition to Playwright's own, which turn off Chromium's background work and emulate a graphics
+card in software if there is none; the page then says so."""
 
 _STOP_SECONDS = 10
 _ERROR_START = re.compile(r"^[\w.]+: (\w*Error: )?")
-_SAID = re.compile(r"^\s*- \[pid=\d+\]\[err\] (.+)$", re.MULTILINE)
+_STDERR = re.compile(r"^\s*- \[pid=\d+\]\[err\] (.+)$", re.MULTILINE)
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class OpenedPage:
-    """A page in a Chromium of its own, whose profile is new: nothing is in its cache.
+    """A page in its own Chromium, with a new profile and an empty cache.
 
-    Playwright is bound to one thread, which must run no event loop, so each page has its own.
+    Each page has its own thread: Playwright needs one without an event loop.
     """
 
     def __init__(self, url: str) -> None:
         """Start Chromium and load `url`.
 
         Raises:
-            PupilaError: there is no Chromium, or it does not start.
+            PupilaError: Chromium is not installed, or it does not start.
         """
         self._process_id: int | None = None
         self._crashed = False
@@ -64,28 +64,28 @@ class OpenedPage:
 
     @property
     def version(self) -> str:
-        """Of Chromium: `"156.0.8078.79"`."""
+        """Chromium's version, such as `"156.0.8078.79"`."""
         return self._do(lambda: self._browser.version)
 
     @property
     def process_id(self) -> int | None:
-        """Of Chromium's main process; None before it has started."""
+        """Id of Chromium's main process; None before it has started."""
         return self._process_id
 
     def call(self, function: str, *arguments: Any, seconds: float | None = None) -> Any:
-        """Call a JavaScript function, which is given a list, and return what it promises.
+        """Call a JavaScript function with the list of arguments, and return what it resolves to.
 
         Raises:
-            RuntimeError: it threw, or the browser died; the message is theirs.
+            RuntimeError: it threw, or the browser crashed; the message gives the reason.
             TimeoutError: there was no answer within `seconds`.
         """
         return self._do(lambda: self._page.evaluate(function, list(arguments)), seconds)
 
     def peak_memory_bytes(self, *, with_gpu: bool) -> int | None:
-        """Return the largest resident memory so far of the process that computes.
+        """Return the largest resident memory so far of the page's process.
 
-        That is the page's own process, JavaScript's heap and WebAssembly's memory included, and for
-        a graphics card's sake Chromium's GPU process too. None where there is no `/proc`.
+        It includes JavaScript's heap and WebAssembly's memory; `with_gpu` adds Chromium's GPU
+        process. None on systems without `/proc`.
         """
         kinds = ("renderer", "GPU") if with_gpu else ("renderer",)
         # Chromium keeps a spare renderer, which is smaller
@@ -97,13 +97,13 @@ class OpenedPage:
         return self._do(lambda: _processes(self._browser, kind))
 
     def close(self) -> None:
-        """Stop Chromium; where it does not answer within ten seconds, kill it."""
+        """Stop Chromium; kill it if it does not answer within ten seconds."""
         closing = self._thread.submit(self._owned.close)
         try:
             closing.result(_STOP_SECONDS)
         except TimeoutError:
             self._kill()
-        except Error:  # it is gone already
+        except Error:  # it has ended already
             pass
         self._thread.shutdown()
 
@@ -115,7 +115,7 @@ class OpenedPage:
             raise RuntimeError(what or _first_line(error)) from None
 
     def _end(self, _: Page) -> None:
-        """End Chromium after its page: else Playwright waits for an answer for ever."""
+        """Kill Chromium after its page crashed: else Playwright waits for an answer forever."""
         self._crashed = True
         self._kill()
 
@@ -126,21 +126,21 @@ class OpenedPage:
 
     def _start(self) -> Browser:
         playwright = self._owned.enter_context(sync_playwright())
-        browser = _launched(playwright)
+        browser = _launch(playwright)
         self._owned.callback(browser.close)
         return browser
 
 
-def chromium(own: Path) -> Path:
-    """Return the program `PUPILA_CHROMIUM` names, else one on the path, else `own`: Playwright's.
+def find_chromium(playwrights: Path) -> Path:
+    """Return the program that `PUPILA_CHROMIUM` names, else one on the path, else Playwright's.
 
     Raises:
-        PupilaError: none of them is there.
+        PupilaError: none of them exists.
     """
     named = os.environ.get("PUPILA_CHROMIUM")
-    for program in [named] if named else [*_NAMES, str(own)]:
-        if found := shutil.which(program):
-            return Path(found)
+    for program in [named] if named else [*_NAMES, str(playwrights)]:
+        if path := shutil.which(program):
+            return Path(path)
     where = f"at {named!r}, which PUPILA_CHROMIUM names" if named else "on this machine"
     raise PupilaError(
         f"There is no Chromium {where}. Install it (Debian: `apt-get install chromium`; elsewhere: "
@@ -149,22 +149,22 @@ def chromium(own: Path) -> Path:
 
 
 def browser_version() -> str:
-    """Return what the browser that would be started says of itself: `"Chromium 156.0.8078.79"`."""
+    """Return name and version of the browser that would be started: `"Chromium 156.0.8078.79"`."""
     try:
-        program = chromium(Path())
+        program = find_chromium(Path())
     except PupilaError:
         return "Playwright's own, or none"
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return said.stdout.strip()
+    ended = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return ended.stdout.strip()
 
 
-def _launched(playwright: Playwright) -> Browser:
-    program = chromium(Path(playwright.chromium.executable_path))
+def _launch(playwright: Playwright) -> Browser:
+    program = find_chromium(Path(playwright.chromium.executable_path))
     try:
         return playwright.chromium.launch(
             executable_path=program,
             args=list(_ARGUMENTS),
-            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
+            chromium_sandbox=os.geteuid() != 0,  # Chromium refuses to sandbox root
         )
     except Error as error:
         raise PupilaError(
@@ -174,9 +174,9 @@ def _launched(playwright: Playwright) -> Browser:
 
 
 def _reason(error: Error) -> str:
-    """Return the last line that the program wrote, or else what Playwright says."""
-    said = _SAID.findall(error.message)
-    return said[-1] if said else _first_line(error)
+    """Return the last line that the program wrote, or else Playwright's message."""
+    lines = _STDERR.findall(error.message)
+    return lines[-1] if lines else _first_line(error)
 
 
 def _first_line(error: Error) -> str:
@@ -184,14 +184,14 @@ def _first_line(error: Error) -> str:
 
 
 def _processes(browser: Browser, kind: str) -> list[int]:
-    session: Any = browser.new_browser_cdp_session()  # Playwright's answers are bare dicts
-    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session: Any = browser.new_browser_cdp_session()  # Playwright returns plain dicts
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
-    return [process["id"] for process in found if process["type"] == kind]
+    return [process["id"] for process in processes if process["type"] == kind]
 
 
 def _peak_bytes(process_id: int) -> int:
-    """Return Linux' `VmHWM` of a process, 0 where there is none to read."""
+    """Return Linux' `VmHWM` of a process; 0 if it cannot be read."""
     try:
         status = Path(f"/proc/{process_id}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Makes the pages that run models in a browser: `python -m pupila_web.install`.
+"""Builds the pages that run models in a browser: `python -m pupila_web.install`.
 
 It downloads the JavaScript packages of `js/package-lock.json` and builds the pages with Vite.
 """

@@ -1,4 +1,4 @@
-"""Our pages: sources in `js/`, and what Vite builds from them, once, into the user's cache."""
+"""The pages of the browser runtimes: their sources are in `js/`, and Vite builds them."""
 
 from __future__ import annotations
 

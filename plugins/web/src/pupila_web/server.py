@@ -1,4 +1,4 @@
-"""Serves our pages, one model and the images of the moment to a browser on this machine."""
+"""Serves our pages, one model and images to a browser on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Browsers share memory between threads only in a page that comes with these."""
+"""Browsers allow threads with shared memory only in a page served with these headers."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -36,15 +36,15 @@ _TYPES = {
 class Server:
     """An HTTP server on a free loopback port, until it is closed.
 
-    It serves the files that it was given and nothing else: a request is looked up by its whole
-    path, never resolved against a folder.
+    It serves only the files that it was given: a request is looked up by its whole path, never
+    resolved against a folder.
     """
 
     def __init__(self, files: Mapping[str, Path], *, isolated: bool = True) -> None:
         """Serve each file under its path, such as `"/model/model.json"`."""
         self.files = dict(files)
         self.images = b""
-        """What `/images.bin` answers: pixels, RGB, one image after another."""
+        """Content of `/images.bin`: RGB pixels, one image after another."""
         self.headers = _ISOLATION if isolated else {}
         self._served: set[str] = set()
         self._http = _Http((HOST, 0), partial(_Handler, self))
@@ -58,11 +58,11 @@ class Server:
 
     @property
     def downloaded(self) -> list[str]:
-        """Paths of the files that were asked for so far, in order of name."""
+        """Paths of the files requested so far, sorted."""
         return sorted(self._served)
 
     def open(self, path: str) -> IO[bytes] | None:
-        """Open what lies at a path, None where nothing does."""
+        """Open the file of a path; None if there is none."""
         if path == "/images.bin":
             return BytesIO(self.images)
         file = self.files.get(path)
@@ -79,7 +79,7 @@ class Server:
 
 class _Http(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that breaks off: it was closed."""
+        """Ignore a dropped connection: the browser was closed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -94,11 +94,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request.
 
-        Not with `Cache-Control: no-store`: TF.js reads no weight file before the first byte of all
-        has come, Chromium has six connections, and what it may not cache waits in them, for ever.
+        Without `Cache-Control: no-store`, which would block: TF.js reads weight files only when all
+        of them have begun to arrive, and Chromium holds what it may not cache in its six
+        connections.
         """
         if self.headers.get("Host") != urlsplit(self._files.origin).netloc:
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)  # a page's whose name leads here
+            self.send_error(
+                HTTPStatus.MISDIRECTED_REQUEST
+            )  # from another site's page, whose name resolves to this address
             return
         path = unquote(urlsplit(self.path).path)
         content = self._files.open(path)
@@ -119,11 +122,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the requests are our own."""
+        """Log nothing: the requests are our own."""
 
 
 def files_below(folder: Path, prefix: str) -> dict[str, Path]:
-    """Return every file of a folder under its path on the server."""
+    """Return the files of a folder by their paths on the server."""
     return {
         f"{prefix}/{file.relative_to(folder).as_posix()}": file
         for file in sorted(folder.rglob("*"))

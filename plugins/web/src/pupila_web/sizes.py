@@ -1,4 +1,4 @@
-"""What files weigh when a server sends them compressed."""
+"""Sizes of files when a server sends them compressed."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from pupila.evaluation import Download
 from pupila.store import write_atomically
 from pupila.web.npm import cache_folder
 
-brotli: Any = import_module("brotli")  # it has no types
+brotli: Any = import_module("brotli")  # has no type annotations
 
 _GZIP_LEVEL = 9
 _BROTLI_QUALITY = 11
 _LARGE_BYTES = 10_000_000
 _LARGE_BROTLI_QUALITY = 9
-"""For files of more than that together. On the first 8 MB of a VGG16's weights, quality 11 took
-29 s and gave 7.37 MB, quality 9 took 0.3 s and gave 7.43."""
+"""For files larger than `_LARGE_BYTES` in total. On the first 8 MB of a VGG16's weights, quality 11
+took 29 s and gave 7.37 MB, quality 9 took 0.3 s and gave 7.43 MB."""
 
 
 def download(files: Iterable[Path]) -> Download:
-    """Return what these files weigh together, each compressed by itself.
+    """Return the total sizes of these files, each compressed separately.
 
-    gzip is at level 9, brotli at quality 11, or 9 above 10 MB in all (TF.js cuts a model into files
-    of 4 MB). What a file came to is remembered by its digest, as the code of a runtime takes half a
+    gzip is at level 9, brotli at quality 11, or 9 above 10 MB in total (TF.js cuts a model into
+    files of 4 MB). Sizes are cached by digest, as compressing the code of a runtime takes half a
     minute.
     """
-    listed = list(files)
-    large = sum(file.stat().st_size for file in listed) > _LARGE_BYTES
+    paths = list(files)
+    large = sum(path.stat().st_size for path in paths) > _LARGE_BYTES
     quality = _LARGE_BROTLI_QUALITY if large else _BROTLI_QUALITY
-    weights = [_weight(file, quality) for file in listed]
+    sizes = [_cached_sizes(path, quality) for path in paths]
     return Download(
-        size_bytes=sum(weight["size"] for weight in weights),
-        gzip_bytes=sum(weight["gzip"] for weight in weights),
-        brotli_bytes=sum(weight["brotli"] for weight in weights),
+        size_bytes=sum(file["size"] for file in sizes),
+        gzip_bytes=sum(file["gzip"] for file in sizes),
+        brotli_bytes=sum(file["brotli"] for file in sizes),
     )
 
 
-def _weight(file: Path, quality: int) -> dict[str, int]:
-    memory = cache_folder() / "sizes" / f"{digest_file(file)}-{quality}.json"
-    known = read_json(memory)
-    if known is None:
-        known = _compressed(file.read_bytes(), quality)
-        write_atomically(memory, json.dumps(known).encode())
-    return known
+def _cached_sizes(file: Path, quality: int) -> dict[str, int]:
+    cache = cache_folder() / "sizes" / f"{digest_file(file)}-{quality}.json"
+    sizes = read_json(cache)
+    if sizes is None:
+        sizes = _compressed_sizes(file.read_bytes(), quality)
+        write_atomically(cache, json.dumps(sizes).encode())
+    return sizes
 
 
-def _compressed(content: bytes, quality: int) -> dict[str, int]:
+def _compressed_sizes(content: bytes, quality: int) -> dict[str, int]:
     return {
         "size": len(content),
         "gzip": len(gzip.compress(content, _GZIP_LEVEL)),

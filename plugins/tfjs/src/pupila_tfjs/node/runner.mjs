@@ -3,8 +3,8 @@
 //   node runner.mjs PACKAGES_FOLDER MODEL_FOLDER
 //
 // Standard input and output carry frames: the length of a JSON header (uint32, little endian), the
-// header, and as many raw bytes as its `bytes` says. The first frame out tells what was opened;
-// then each frame in is answered by one frame out, `{error}` where something went wrong.
+// header, and as many raw bytes as its `bytes` says. The first frame out describes what was opened;
+// then each frame in is answered by one frame out, `{error}` if something went wrong.
 
 import { readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import path from 'node:path';
 const UNTIMED_RUNS = 3;
 const STANDARD_OUTPUT = 1;
 
-console.log = console.info = console.error; // TF.js greets on standard output
+console.log = console.info = console.error; // TF.js prints a greeting on standard output
 
 const [packages, folder] = process.argv.slice(2);
 const require = createRequire(path.join(packages, 'package.json'));
@@ -24,7 +24,7 @@ require('@tensorflow/tfjs-backend-cpu');
 
 function readModel() {
   const { weightsManifest, ...model } = JSON.parse(readFileSync(path.join(folder, 'model.json')));
-  if (!weightsManifest || !model.modelTopology) throw new Error('model.json is no graph model');
+  if (!weightsManifest || !model.modelTopology) throw new Error('model.json is not a graph model');
   const shards = weightsManifest.flatMap((group) => group.paths);
   const weights = Buffer.concat(shards.map((name) => readFileSync(path.join(folder, name))));
   return {
@@ -34,7 +34,7 @@ function readModel() {
   };
 }
 
-/** Load the model on one backend and run it once: only then is it known to work there. */
+/** Load the model on a backend, and run it once to make sure that it works there. */
 async function openOn(backend, files) {
   if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend does not start`);
   const model = await loadGraphModel(tf.io.fromMemory(files));
@@ -43,7 +43,7 @@ async function openOn(backend, files) {
   return { backend, model, shape, columns: infer({ model, shape }, blank).length };
 }
 
-/** The plain JavaScript backend is some 25 times slower: it only shows that the model is sound. */
+/** Fall back to the plain JavaScript backend, about 25 times slower, to show that the model works. */
 async function open() {
   const files = readModel();
   try {
@@ -78,7 +78,7 @@ function time(opened, pixels, repeats) {
   return times.slice(UNTIMED_RUNS);
 }
 
-/** `maxRSS` of a process started from a large one is that one's: Linux keeps it across exec. */
+/** `maxRSS` may be that of a larger parent process: Linux keeps it across exec. */
 function peakMemoryBytes() {
   if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1024;
   const [, kibibytes] = readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\s+(\d+) kB/);

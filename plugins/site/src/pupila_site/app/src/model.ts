@@ -9,7 +9,7 @@ import {
 } from '@litertjs/core';
 import packageJson from '@litertjs/core/package.json';
 
-import { heeding } from '../shared/litert_log';
+import { throwLogged } from '../shared/litert_log';
 import type { ModelEntry } from './site';
 
 const MOST_THREADS = 4;
@@ -56,7 +56,7 @@ export class Model {
       return new Model(entry, compiled, performance.now() - start);
     };
     try {
-      return await heeding(load);
+      return await throwLogged(load);
     } catch (error) {
       for (const compiled of opened) compiled.delete(); // no one will ask it
       throw error;
@@ -67,7 +67,7 @@ export class Model {
   async probabilities(pixels: Uint8Array): Promise<readonly number[]> {
     const { height, width, kind } = this.entry;
     const image = new Tensor(new Float32Array(pixels), [1, height, width, 3]);
-    const [output] = await heeding(() => this.compiled.run([image]));
+    const [output] = await throwLogged(() => this.compiled.run([image]));
     if (!output) throw new Error(`${this.entry.file} has no output`);
     const values = [...(await output.data())];
     image.delete();

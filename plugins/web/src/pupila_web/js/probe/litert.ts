@@ -5,14 +5,14 @@ import type { CompiledModel } from '@litertjs/core';
 import { version } from '@litertjs/core/package.json';
 
 import { webgpuAdapter } from './adapter';
-import { heeding, listenForErrors } from '../shared/litert_log';
+import { listenForErrors, throwLogged } from '../shared/litert_log';
 import type { Loaded, Request } from './runtime';
 
 const BUILDS = new URL('../litert/', document.baseURI).href;
 
 export async function open(request: Request): Promise<Loaded> {
   listenForErrors();
-  return heeding(() => (request.backend === 'webgpu' ? openOnWebgpu(request) : openOnWasm(request)));
+  return throwLogged(() => (request.backend === 'webgpu' ? openOnWebgpu(request) : openOnWasm(request)));
 }
 
 async function openOnWasm(request: Request): Promise<Loaded> {
@@ -23,7 +23,7 @@ async function openOnWasm(request: Request): Promise<Loaded> {
   return loaded(model, request, { backend: 'wasm', threads });
 }
 
-/** Operators that WebGPU lacks run on WebAssembly, which needs JSPI: a page cannot wait without. */
+/** Operators that WebGPU lacks run on WebAssembly, for which the page needs JSPI. */
 async function openOnWebgpu(request: Request): Promise<Loaded> {
   const adapter = await webgpuAdapter();
   await loadLiteRt(BUILDS, { jspi: await supportsFeature('jspi') });
@@ -42,15 +42,15 @@ async function modelBytes(): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-type Told = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
+type Description = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
 
-function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
+function loaded(model: CompiledModel, { size }: Request, description: Description): Loaded {
   const shape = [1, ...size, 3];
   refuseOtherTensors(model, shape);
   let image: Tensor | undefined;
   return {
     version: `LiteRT.js ${version}`,
-    ...told,
+    ...description,
     load(pixels) {
       image?.delete();
       image = new Tensor(new Float32Array(pixels), shape);
@@ -58,7 +58,7 @@ function loaded(model: CompiledModel, { size }: Request, told: Told): Loaded {
     async answer() {
       const loaded = image;
       if (!loaded) throw new Error('no image was loaded');
-      const [output] = await heeding(() => model.run([loaded]));
+      const [output] = await throwLogged(() => model.run([loaded]));
       if (!output) throw new Error('the model has no output');
       const values = await output.data();
       output.delete();

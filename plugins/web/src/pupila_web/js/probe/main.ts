@@ -1,7 +1,7 @@
 /**
  * The page that the browser runner opens, with `?runtime=…&backend=…&threads=…&height=…&width=…`.
  *
- * It loads the model in `../model/` at once; `probe.opened` tells how that went. Times are in
+ * It loads the model in `../model/` at once; `probe.opened` resolves to what was opened. Times are in
  * milliseconds, and images are fetched as raw bytes, RGB, one after another.
  */
 
@@ -32,7 +32,7 @@ const imageBytes = size[0] * size[1] * 3;
 async function load(): Promise<Loaded> {
   const name = query.get('runtime') ?? '';
   const runtime = await RUNTIMES[name]?.();
-  if (!runtime) throw new Error(`there is no runtime ${name}`);
+  if (!runtime) throw new Error(`unknown runtime ${name}`);
   return runtime.open({
     backend: query.get('backend') ?? '',
     threads: Number(query.get('threads')),
@@ -61,7 +61,7 @@ async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** Answer the images of a file, one row of numbers for each. */
+/** Return one row of outputs for each image of a file. */
 async function answers(url: string): Promise<number[][]> {
   const [model, pixels] = [await loading, await fetched(url)];
   const rows: number[][] = [];
@@ -72,19 +72,19 @@ async function answers(url: string): Promise<number[][]> {
   return rows;
 }
 
-/** Time `repeats` answers to one image, its read-back included, after three that do not count. */
+/** Time `repeats` inferences on one image and reading their output, after three that do not count. */
 async function times(url: string, repeats: number): Promise<number[]> {
   const model = await loading;
   model.load(await fetched(url));
-  const found: number[] = [];
+  const milliseconds: number[] = [];
   for (let run = 0; run < UNTIMED_RUNS + repeats; run++) {
     const [took] = await timed(() => model.answer());
-    if (run >= UNTIMED_RUNS) found.push(took);
+    if (run >= UNTIMED_RUNS) milliseconds.push(took);
   }
-  return found;
+  return milliseconds;
 }
 
-/** Errors in threads, or out of callbacks, would otherwise leave the page waiting for ever. */
+/** Rejects on errors in threads and callbacks, after which the page would never answer. */
 const uncaught = new Promise<never>((_, reject) => {
   addEventListener('error', (event) => reject(new Error(event.message)));
   addEventListener('unhandledrejection', (event) => reject(event.reason));

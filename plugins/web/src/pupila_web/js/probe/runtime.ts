@@ -1,23 +1,23 @@
-/** What the page asks of a runtime: a model that has been loaded, whatever computes it. */
+/** The interface of a runtime to the page: a loaded model, whatever computes it. */
 
 export interface Loaded {
   /** Such as `TF.js 4.22.0`. */
   readonly version: string;
-  /** Such as `wasm`, with what of it is in use: `wasm (SIMD)`. */
+  /** Such as `wasm`, with the features in use: `wasm (SIMD)`. */
   readonly backend: string;
   /** How many threads compute. */
   readonly threads: number;
-  /** Name of what draws and computes for `webgl` and `webgpu`. */
+  /** Name of the graphics adapter for `webgl` and `webgpu`. */
   readonly adapter?: string;
-  /** Put one image, RGB `height * width * 3` in 0..255, where `answer` finds it. */
+  /** Set the image for `answer`: RGB, `height * width * 3` in 0..255. */
   load(pixels: Uint8Array<ArrayBuffer>): void;
-  /** Compute on the image that was loaded last; the promise is kept when the numbers are here. */
+  /** Run the model on the image that was set last, and return its output. */
   answer(): Promise<Float32Array>;
 }
 
 export interface Request {
   readonly backend: string;
   readonly threads: number;
-  /** Of the model's input: `[height, width]`. */
+  /** Size of the model's input: `[height, width]`. */
   readonly size: readonly [number, number];
 }

@@ -6,10 +6,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { webglAdapter, webgpuAdapter } from './adapter';
 import type { Loaded, Request } from './runtime';
 
-type Told = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
+type Description = Pick<Loaded, 'backend' | 'threads' | 'adapter'>;
 
-/** Each makes its backend known to TF.js; only what is asked for is downloaded. */
-const BACKENDS: Record<string, (threads: number) => Promise<Told>> = {
+/** Each registers its backend with TF.js; only the requested one is downloaded. */
+const BACKENDS: Record<string, (threads: number) => Promise<Description>> = {
   async cpu() {
     await import('@tensorflow/tfjs-backend-cpu');
     return { backend: 'cpu (plain JavaScript)', threads: 1 };
@@ -33,14 +33,14 @@ const BACKENDS: Record<string, (threads: number) => Promise<Told>> = {
 export async function open({ backend, threads, size }: Request): Promise<Loaded> {
   const register = BACKENDS[backend];
   if (!register) throw new Error(`TF.js has no backend ${backend}`);
-  const told = await register(threads);
+  const description = await register(threads);
   if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend does not start`);
   await tf.ready();
   const model = await loadGraphModel('../model/model.json');
   let image: tf.Tensor | undefined;
   return {
     version: `TF.js ${tf.version_core}`,
-    ...told,
+    ...description,
     load(pixels) {
       image?.dispose();
       image = tf.tensor(new Float32Array(pixels), [1, ...size, 3], 'float32');

@@ -1,4 +1,4 @@
-/** The WebAssembly backend of TF.js, with as many threads as are asked for. */
+/** The WebAssembly backend of TF.js, with the requested number of threads. */
 
 import { getThreadsCount, setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import plain from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
@@ -6,7 +6,7 @@ import simd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm
 import threaded from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
 import { env, setBackend } from '@tensorflow/tfjs-core';
 
-/** Without isolation there are no threads; with one thread the build without them is smaller. */
+/** Threads need an isolated page; for one thread, the build without threads is smaller. */
 export async function registerWasm(wanted: number): Promise<{ backend: string; threads: number }> {
   const many = wanted > 1 && crossOriginIsolated;
   env().set('WASM_HAS_MULTITHREAD_SUPPORT', many);
