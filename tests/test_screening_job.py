@@ -1,4 +1,4 @@
-"""A gate with classes of its own in a whole run: it screens the images, and stands in the site."""
+"""A filter with its own classes in a whole run: it screens the images, and is part of the site."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from pupila_site import page
 pytestmark = pytest.mark.long
 
 RECIPE = """\
-name: gated
+name: filtered
 seed: 3
 data:
   path: data.csv
-  screen: {teacher: gate, accepts: fundus}
+  screen: {teacher: filter, accepts: fundus}
   expectations: {minimum_images: 2}
 teachers:
   big: {path: BIG, unproven: true}
-  gate: {path: GATE}
+  filter: {path: FILTER}
 steps:
   pupil:
     use: train
@@ -42,13 +42,13 @@ steps:
     with: {student: conv-32-64-8, size: 32, epochs: 1, augmentation: {views: 1}}
   lite: {use: export-tflite, from: pupil}
   big-lite: {use: export-tflite, from: big}
-  page: {use: site, from: [lite, gate], with: {gate: fundus}}
+  page: {use: site, from: [lite, filter], with: {filter: fundus}}
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("gate-job")
+    folder = tmp_path_factory.mktemp("filter-job")
     dataset = read_images(draw_images(folder / "drawn", images=6), folder / "cache")
     with (folder / "data.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -61,8 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gate(folder: Path) -> Artifact:
-    """A gate that doubts a third of the images at the threshold that it ships."""
+def image_filter(folder: Path) -> Artifact:
+    """A filter that doubts a third of the images at the threshold that it ships."""
     store = Store(folder / "elsewhere" / "store")
     dataset = read_images(folder / "drawn", folder / "cache")
     source = keras_artifact(store, ("fundus", "other"), seed=5)
@@ -89,7 +89,7 @@ def _plain(name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def result(folder: Path, gate: Artifact) -> RunResult:
+def result(folder: Path, image_filter: Artifact) -> RunResult:
     try:
         page.PAGES.find()
     except PupilaError as error:
@@ -97,7 +97,7 @@ def result(folder: Path, gate: Artifact) -> RunResult:
     big = keras_artifact(
         Store(folder / "elsewhere" / "store"), input=InputSpec(height=32, width=32)
     )
-    text = RECIPE.replace("BIG", str(big.path)).replace("GATE", str(gate.path))
+    text = RECIPE.replace("BIG", str(big.path)).replace("FILTER", str(image_filter.path))
     (folder / "recipe.yaml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
@@ -110,28 +110,30 @@ def result(folder: Path, gate: Artifact) -> RunResult:
     assert done.returncode == 0, done.stderr
     (folder / "printed.txt").write_text(done.stdout)
     (folder / "progress.txt").write_text(done.stderr)
-    (found,) = (folder / ".pupila" / "runs" / "gated").iterdir()
+    (found,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
     return RunResult.model_validate_json((found / "result.json").read_text())
 
 
 def _report(folder: Path) -> str:
-    (found,) = (folder / ".pupila" / "runs" / "gated").iterdir()
+    (found,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
     return (found / "report.html").read_text()
 
 
-def test_images_that_the_gate_doubts_are_told_and_stop_nothing(
-    folder: Path, result: RunResult, gate: Artifact
+def test_images_that_the_filter_doubts_are_told_and_stop_nothing(
+    folder: Path, result: RunResult, image_filter: Artifact
 ):
     check = result.data.checks[-1]
-    assert check.name == "Every image looks like 'fundus' to 'gate'"
+    assert check.name == "Every image looks like 'fundus' to 'filter'"
     assert (check.severity, check.passed, len(check.images)) == ("warning", False, 12)
     assert check.found.startswith("12 of 36 images have a probability below ")
-    assert gate.record.threshold and f"{gate.record.threshold.value:g};" in check.found
+    assert (
+        image_filter.record.threshold and f"{image_filter.record.threshold.value:g};" in check.found
+    )
     assert check.name in (folder / "printed.txt").read_text()
     assert check.images[0] in _report(folder)
 
 
-def test_what_the_gate_doubts_is_told_before_anything_is_trained(folder: Path, result: RunResult):
+def test_what_the_filter_doubts_is_told_before_anything_is_trained(folder: Path, result: RunResult):
     progress = (folder / "progress.txt").read_text()
     check = result.data.checks[-1]
     told, trained = progress.index(check.name), progress.index("pupil done")
@@ -139,22 +141,27 @@ def test_what_the_gate_doubts_is_told_before_anything_is_trained(folder: Path, r
     assert Path(check.images[0]).name in progress[told:trained]
 
 
-def test_the_gate_is_listed_and_not_judged(folder: Path, result: RunResult, gate: Artifact):
+def test_the_filter_is_listed_and_not_judged(
+    folder: Path, result: RunResult, image_filter: Artifact
+):
     entries = {entry.name: entry for entry in result.entries}
-    assert entries["gate"].artifact == gate.digest and entries["gate"].record == gate.record
-    assert entries["gate"].evaluation is None and entries["gate"].error is None
+    assert (
+        entries["filter"].artifact == image_filter.digest
+        and entries["filter"].record == image_filter.record
+    )
+    assert entries["filter"].evaluation is None and entries["filter"].error is None
     assert entries["big"].evaluation and entries["lite"].evaluation
     assert _report(folder).count("tells other classes apart: not judged") >= 2
     assert "tells other classes apart: not judged" in (folder / "printed.txt").read_text()
 
 
-def test_the_site_has_the_threshold_that_the_gate_ships(
-    folder: Path, result: RunResult, gate: Artifact
+def test_the_site_has_the_threshold_that_the_filter_ships(
+    folder: Path, result: RunResult, image_filter: Artifact
 ):
     (site,) = (entry.artifact for entry in result.entries if entry.name == "page")
-    assert site and gate.record.threshold
+    assert site and image_filter.record.threshold
     said = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())
-    assert said["gate"]["threshold"] == gate.record.threshold.value
+    assert said["filter"]["threshold"] == image_filter.record.threshold.value
 
 
 def test_the_site_shows_what_the_run_measured_on_the_test_images(folder: Path, result: RunResult):

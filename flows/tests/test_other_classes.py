@@ -49,7 +49,7 @@ teachers:
 steps:
   pupil: {use: distill, from: big, with: {student: conv-32-64-8}}
   lite: {use: export-tflite, from: pupil}
-  page: {use: site, from: [lite, gate], with: {gate: fundus}}
+  page: {use: site, from: [lite, gate], with: {filter: fundus}}
 """
 
 POSITIVE = "with: {positive"
@@ -144,7 +144,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         ),
         (
             (
-                "page: {use: site, from: [lite, gate], with: {gate: fundus}}",
+                "page: {use: site, from: [lite, gate], with: {filter: fundus}}",
                 "int8: {use: quantize-int8, from: gate}",
             ),
             5,
@@ -152,13 +152,13 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         ),
         (
             (
-                "page: {use: site, from: [lite, gate], with: {gate: fundus}}",
+                "page: {use: site, from: [lite, gate], with: {filter: fundus}}",
                 "half: {use: quantize-float16, from: gate}",
             ),
             5,
             ["since what 'half' (quantize-float16) makes of it is judged on these images"],
         ),
-        (("[lite, gate], with: {gate: fundus}", "lite"), 5, ["as no step works on it"]),
+        (("[lite, gate], with: {filter: fundus}", "lite"), 5, ["as no step works on it"]),
         (
             ("data.csv}", "data.csv, screen: {teacher: gat, accepts: fundus}}"),
             2,
@@ -242,7 +242,7 @@ def test_the_data_is_read_once_and_only_where_a_setting_speaks_of_it(
     monkeypatch.setattr(manifest, "read", counted)
     screen = ", screen: {teacher: gate, accepts: fundus}}"
     read(
-        ("  page: {use: site, from: [lite, gate], with: {gate: fundus}}\n", ""),
+        ("  page: {use: site, from: [lite, gate], with: {filter: fundus}}\n", ""),
         ("csv}", f"csv{screen}"),
     )
     assert not asked
@@ -264,7 +264,7 @@ def test_an_altered_artifact_is_told_with_the_line_of_its_path(
 
 def test_a_gate_may_be_the_screen_alone(read: Callable[..., Plan]):
     plan = read(
-        ("[lite, gate], with: {gate: fundus}", "lite"),
+        ("[lite, gate], with: {filter: fundus}", "lite"),
         ("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"),
     )
     assert plan.bound("gate") is None

@@ -56,6 +56,7 @@ SETTINGS = [
     ("search", "trainings", "max_candidates"),
     ("one-class", "accept", "target_sensitivity"),
     ("prune-filters", "least", "min_fraction_kept"),
+    ("site", "gate", "filter"),
 ]
 
 NEEDED = {"one-class": "positive: a"}

@@ -1,4 +1,4 @@
-"""Loads a model file as the flow does: by the loader that recognises it, into a store."""
+"""Loads a model file into a store as the flow does, by the loader that recognises it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Import = Callable[..., Artifact]
 
 @pytest.fixture
 def import_model(tmp_path: Path) -> Import:
-    """`import_model(path, kind="softmax", classes=("ill", "well"))` gives an artifact."""
+    """Return a function that loads a file of a kind of output and classes into an artifact."""
     store = Store(tmp_path / "store")
 
     def load(

@@ -14,14 +14,14 @@ import tf_keras
 from PIL import Image
 
 from pupila import PupilaError, keras_files
-from pupila_keras.probe import answers
+from pupila_keras.probe import predict_probes
 
 TWO = ("ill", "well")
 CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
 
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):
-    """A small model of either Keras line: raw RGB in."""
+    """Build a small Keras 2 or 3 model that takes raw RGB."""
     layers = library.layers
     return library.Sequential(
         [
@@ -40,12 +40,12 @@ def model_of(library, image_shape, body):
     return library.Model(image, body(image))
 
 
-# What is read -----------------------------------------------------------------------------------
+# Files that are read ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_every_pair_of_line_and_format_is_read(library, name: str, tmp_path: Path, import_model):
+def test_every_keras_version_and_format_is_read(library, name: str, tmp_path: Path, import_model):
     model = classifier(library)
     model.compile("adam", "mse")
     model.save(tmp_path / name)
@@ -54,7 +54,9 @@ def test_every_pair_of_line_and_format_is_read(library, name: str, tmp_path: Pat
     assert (record.format, record.input.shape, record.output.classes) == ("keras", (16, 20, 3), TWO)
     assert record.parameters == model.count_params() == 69
     assert record.macs == 14 * 18 * (3 * 9 + 3 * 4) + 4 * 2
-    np.testing.assert_allclose(answers(keras_files.load(artifact)), answers(model), atol=1e-6)
+    np.testing.assert_allclose(
+        predict_probes(keras_files.load(artifact)), predict_probes(model), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("name", "alias"), [("a.keras", "b.h5"), ("a.h5", "b.keras")])
@@ -96,7 +98,9 @@ def test_a_nested_model_of_open_size_is_read_without_its_macs(
     model.save(tmp_path / "a.keras")
     artifact = import_model(tmp_path / "a.keras")
     assert artifact.record.macs is None
-    np.testing.assert_allclose(answers(keras_files.load(artifact)), answers(model), atol=1e-6)
+    np.testing.assert_allclose(
+        predict_probes(keras_files.load(artifact)), predict_probes(model), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
@@ -110,10 +114,10 @@ def test_a_dict_or_list_of_one_tensor_is_read_as_the_tensor(
     image = library.Input((8, 8, 3), name="image")
     pooled = library.layers.GlobalAveragePooling2D()(image)
     answer = library.layers.Dense(2, activation="softmax")(pooled)
-    library.Model(wrapped(image, inputs), wrapped(answer, outputs)).save(tmp_path / "a.keras")
+    library.Model(wrap(image, inputs), wrap(answer, outputs)).save(tmp_path / "a.keras")
     artifact = import_model(tmp_path / "a.keras")
-    expected = answers(library.Model(image, answer))
-    np.testing.assert_allclose(answers(keras_files.load(artifact)), expected, atol=1e-6)
+    expected = predict_probes(library.Model(image, answer))
+    np.testing.assert_allclose(predict_probes(keras_files.load(artifact)), expected, atol=1e-6)
 
 
 def test_a_sequential_whose_last_model_gives_a_dict_is_read(tmp_path: Path, import_model):
@@ -121,7 +125,7 @@ def test_a_sequential_whose_last_model_gives_a_dict_is_read(tmp_path: Path, impo
     model = keras.Sequential([keras.layers.InputLayer((8, 8, 3)), last])
     model.save(tmp_path / "a.keras")
     artifact = import_model(tmp_path / "a.keras")
-    assert answers(keras_files.load(artifact)).shape == (4, 2)
+    assert predict_probes(keras_files.load(artifact)).shape == (4, 2)
 
 
 def pooled_two(image):
@@ -129,11 +133,11 @@ def pooled_two(image):
     return keras.layers.Dense(2, activation="softmax")(pooled)
 
 
-def wrapped(tensor, kind: str | None):
+def wrap(tensor, kind: str | None):
     return {None: tensor, "dict": {"image": tensor}, "list": [tensor]}[kind]
 
 
-# What the output means --------------------------------------------------------------------------
+# Outputs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_each_kind_of_output_is_taken(
 ):
     classifier(keras, activation, columns).save(tmp_path / "a.keras")
     artifact = import_model(tmp_path / "a.keras", kind)
-    outputs = answers(keras_files.load(artifact))
+    outputs = predict_probes(keras_files.load(artifact))
     probabilities = artifact.record.output.probabilities(outputs)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
@@ -163,7 +167,7 @@ def test_each_kind_of_output_is_taken(
         ("linear", 1, "sigmoid", TWO, "looks like a logit"),
     ],
 )
-def test_a_contradicted_output_is_refused(
+def test_an_output_of_another_kind_is_refused(
     activation, columns, kind, classes, complaint: str, tmp_path: Path, import_model
 ):
     model = classifier(keras, activation, columns)
@@ -174,7 +178,7 @@ def test_a_contradicted_output_is_refused(
         import_model(tmp_path / "a.keras", kind, classes)
 
 
-def test_a_model_that_answers_no_numbers_is_refused(tmp_path: Path, import_model):
+def test_a_model_whose_outputs_are_not_finite_is_refused(tmp_path: Path, import_model):
     model = classifier(keras)
     model.layers[-1].bias.assign([np.nan, 0])
     model.save(tmp_path / "a.keras")
@@ -182,7 +186,7 @@ def test_a_model_that_answers_no_numbers_is_refused(tmp_path: Path, import_model
         import_model(tmp_path / "a.keras")
 
 
-# What the input must be -------------------------------------------------------------------------
+# Inputs -------------------------------------------------------------------------------------------
 
 
 def pooled(image):
@@ -220,7 +224,7 @@ def test_a_model_that_was_never_built_is_refused(tmp_path: Path, import_model):
         import_model(tmp_path / "a.keras")
 
 
-# What would run code ----------------------------------------------------------------------------
+# Code in files ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras3", "keras2"])
@@ -279,10 +283,10 @@ def test_a_custom_activation_is_refused_by_name(tmp_path: Path, import_model):
         import_model(tmp_path / "a.keras")
 
 
-# What is damaged, or something else -------------------------------------------------------------
+# Damaged files, and files of other kinds ----------------------------------------------------------
 
 
-def saved(path: Path, library=keras) -> Path:
+def save_model(path: Path, library=keras) -> Path:
     classifier(library).save(path)
     return path
 
@@ -292,15 +296,15 @@ def cut(path: Path) -> Path:
     return path
 
 
-def scrambled(path: Path) -> Path:
-    """Overwrite what follows the superblock of an HDF5 file."""
+def scramble(path: Path) -> Path:
+    """Overwrite the content after the superblock of an HDF5 file."""
     content = bytearray(path.read_bytes())
     content[100:3000] = b"\xff" * 2900
     path.write_bytes(content)
     return path
 
 
-def flipped(path: Path) -> Path:
+def flip_byte(path: Path) -> Path:
     """Damage a byte in the middle of the weights."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -355,16 +359,16 @@ def without_weights(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda folder: cut(saved(folder / "a.keras")), "no whole zip archive"),
-        (lambda folder: cut(saved(folder / "a.h5", tf_keras)), CUT_SHORT),
-        (lambda folder: scrambled(saved(folder / "a.h5", tf_keras)), "HDF5 file, but damaged"),
-        (lambda folder: flipped(saved(folder / "a.keras")), "checksum|damaged"),
+        (lambda folder: cut(save_model(folder / "a.keras")), "not a complete zip archive"),
+        (lambda folder: cut(save_model(folder / "a.h5", tf_keras)), CUT_SHORT),
+        (lambda folder: scramble(save_model(folder / "a.h5", tf_keras)), "HDF5 file, but damaged"),
+        (lambda folder: flip_byte(save_model(folder / "a.keras")), "checksum|damaged"),
         (lambda folder: empty(folder / "a.keras"), "is empty"),
         (lambda folder: empty(folder / "a.h5"), "is empty"),
-        (lambda folder: jpeg(folder / "a.keras"), "no whole zip archive"),
-        (lambda folder: jpeg(folder / "a.h5"), "it is no HDF5 file"),
-        (lambda folder: archive(folder / "a.keras", notes_txt="hello"), "no Keras model"),
-        (lambda folder: archive(folder / "a.h5", notes_txt="hello"), "it is no HDF5 file"),
+        (lambda folder: jpeg(folder / "a.keras"), "not a complete zip archive"),
+        (lambda folder: jpeg(folder / "a.h5"), "it is not an HDF5 file"),
+        (lambda folder: archive(folder / "a.keras", notes_txt="hello"), "not a Keras model"),
+        (lambda folder: archive(folder / "a.h5", notes_txt="hello"), "it is not an HDF5 file"),
         (
             lambda folder: archive(folder / "a.keras", config_json="{", metadata_json="{}"),
             "its archive is damaged",
@@ -378,14 +382,22 @@ def without_weights(path: Path) -> Path:
             "its config is a JSON list, not an object",
         ),
         (lambda folder: with_config(folder / "a.h5", "[]"), "its config is a JSON list"),
-        (lambda folder: with_config(folder / "a.h5", "{"), "its config is no JSON"),
+        (lambda folder: with_config(folder / "a.h5", "{"), "its config is not JSON"),
         (lambda folder: without_weights(folder / "a.keras"), "it has no weights"),
-        (lambda folder: weights(folder / "a.weights.h5"), "weights only, no architecture"),
-        (lambda folder: weights(folder / "b.h5", tf_keras), "weights only, no architecture"),
-        (lambda folder: some_hdf5(folder / "a.h5"), "holds no Keras model"),
+        (
+            lambda folder: weights(folder / "a.weights.h5"),
+            "only holds weights, not the architecture",
+        ),
+        (
+            lambda folder: weights(folder / "b.h5", tf_keras),
+            "only holds weights, not the architecture",
+        ),
+        (lambda folder: some_hdf5(folder / "a.h5"), "but not a Keras model"),
     ],
 )
-def test_what_is_no_model_gives_one_sentence(make, complaint: str, tmp_path: Path, import_model):
+def test_a_file_that_is_not_a_model_is_refused_in_one_sentence(
+    make, complaint: str, tmp_path: Path, import_model
+):
     path = make(tmp_path)
     with pytest.raises(PupilaError, match=complaint) as raised:
         import_model(path)

@@ -1,4 +1,4 @@
-"""Files that no program writes, each of which ended in a traceback, or took minutes."""
+"""Files that no program writes, each of which once ended in a traceback or took minutes."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def add(name: str, times: int = 1) -> Callable[[Members], Members]:
 @pytest.mark.parametrize(
     ("alter", "complaint"),
     [
-        (layer(0, dtype="string"), "it cannot answer an image"),
+        (layer(0, dtype="string"), "it cannot process an image"),
         (layer(1, name="a\0b"), "Keras cannot save it again: .*NULL"),
         (layer(1, filters=10**400), "would take 1,000,000,000,000,000 or more"),
         (layer(0, batch_shape=[None, 5000, 8, 3]), "at most 4096 a side"),
-        (layer(0, batch_shape=[None, 10**6, 10**6, 3]), "a layer of it gives .* bytes"),
+        (layer(0, batch_shape=[None, 10**6, 10**6, 3]), "a layer of it returns .* bytes"),
         (add("/etc/written"), "it holds the member '/etc/written', outside of it"),
         (add("assets/../../written"), "it holds the member 'assets/../../written', outside"),
         (add(CONFIG), "it holds 'config.json' twice"),
@@ -86,19 +86,19 @@ def test_an_odd_archive_is_refused_in_a_sentence(
     assert len(str(refused.value)) < 500
 
 
-def all_the_same(part: Any) -> None:
-    """Every object, `signatures` among them, is the model itself."""
-    for node in part.object_graph_def.nodes:
+def all_the_same(meta_graph: Any) -> None:
+    """Make every object, including `signatures`, the model itself."""
+    for node in meta_graph.object_graph_def.nodes:
         for child in node.children:
             child.node_id = 0
 
 
-def an_asset_elsewhere(part: Any) -> None:
-    part.asset_file_def.add(filename="../../secret")
+def an_asset_elsewhere(meta_graph: Any) -> None:
+    meta_graph.asset_file_def.add(filename="../../secret")
 
 
-def on_another_machine(part: Any) -> None:
-    for function in part.graph_def.library.function:
+def on_another_machine(meta_graph: Any) -> None:
+    for function in meta_graph.graph_def.library.function:
         for node in function.node_def:
             node.device = "/job:worker/task:9"
 
@@ -108,7 +108,7 @@ def on_another_machine(part: Any) -> None:
     [
         (all_the_same, "it has no signatures"),
         (an_asset_elsewhere, "its asset '../../secret' lies outside of its assets"),
-        (on_another_machine, "it cannot answer an image"),
+        (on_another_machine, "it cannot process an image"),
     ],
 )
 def test_an_odd_savedmodel_is_refused_in_a_sentence(
@@ -124,9 +124,9 @@ def test_an_odd_savedmodel_is_refused_in_a_sentence(
     )
     tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.answer)
     path = tmp_path / "saved" / "saved_model.pb"
-    stored = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
-    stored.ParseFromString(path.read_bytes())
-    edit(stored.meta_graphs[0])
-    path.write_bytes(stored.SerializeToString())
+    message = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
+    message.ParseFromString(path.read_bytes())
+    edit(message.meta_graphs[0])
+    path.write_bytes(message.SerializeToString())
     with pytest.raises(PupilaError, match=complaint):
         import_model(tmp_path / "saved")

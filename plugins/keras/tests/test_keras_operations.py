@@ -1,4 +1,4 @@
-"""What runs in a SavedModel decides whether it is opened, whatever the file says of itself."""
+"""A SavedModel is refused by what would run in it, whatever its file declares."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def answer(image: Any) -> Any:
     return tf.nn.softmax(tf.reduce_mean(image, axis=[1, 2])[:, :2] / 255)
 
 
-def edited(folder: Path, edit: Edit) -> Path:
+def edit_graph(folder: Path, edit: Edit) -> Path:
     path = folder / "saved_model.pb"
     stored = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     edit(stored.meta_graphs[0])
@@ -34,7 +34,7 @@ def edited(folder: Path, edit: Edit) -> Path:
 
 
 def of_tensorflow_1(folder: Path, written: Path, *, main: bool = False) -> Path:
-    """Save a model beside an operation `write`, which runs before `main_op` where `main`."""
+    """Save a model and an operation `write`, which runs before `main_op` if `main`."""
     with v1.Graph().as_default(), v1.Session() as session:
         image = v1.placeholder(tf.float32, (None, 4, 4, 3), "image")
         shift = v1.get_variable("shift", initializer=[0.0, 0.5], use_resource=True)
@@ -55,51 +55,53 @@ def of_tensorflow_1(folder: Path, written: Path, *, main: bool = False) -> Path:
     return folder
 
 
-def all_is_the_saver(part: Any) -> None:
-    """Call a node the saver that all others run before, as a hostile file may."""
-    everything = part.graph_def.node.add(name="everything", op="NoOp")
-    names = [node.name for node in part.graph_def.node if node.name != "everything"]
+def all_is_the_saver(meta_graph: Any) -> None:
+    """Declare as the saver a node that runs after all others, as a hostile file may."""
+    everything = meta_graph.graph_def.node.add(name="everything", op="NoOp")
+    names = [node.name for node in meta_graph.graph_def.node if node.name != "everything"]
     everything.input.extend(f"^{name}" for name in names)
-    part.saver_def.save_tensor_name = "everything"
+    meta_graph.saver_def.save_tensor_name = "everything"
 
 
-def node(part: Any, name: str) -> Any:
-    return next(each for each in part.graph_def.node if each.name == name)
+def node(meta_graph: Any, name: str) -> Any:
+    return next(entry for entry in meta_graph.graph_def.node if entry.name == name)
 
 
-def before_the_answer(part: Any) -> None:
-    node(part, "out").input.append("^write")
+def before_the_answer(meta_graph: Any) -> None:
+    node(meta_graph, "out").input.append("^write")
 
 
-def before_the_restore(part: Any) -> None:
-    node(part, part.saver_def.restore_op_name).input.append("^write")
+def before_the_restore(meta_graph: Any) -> None:
+    node(meta_graph, meta_graph.saver_def.restore_op_name).input.append("^write")
 
 
-def without_a_start(part: Any) -> None:
-    part.collection_def.pop("saved_model_main_op", None)
-    part.signature_def.pop("__saved_model_init_op", None)
+def without_a_start(meta_graph: Any) -> None:
+    meta_graph.collection_def.pop("saved_model_main_op", None)
+    meta_graph.signature_def.pop("__saved_model_init_op", None)
 
 
-def in_table_initialisers(part: Any) -> None:
-    without_a_start(part)
-    part.collection_def["table_initializer"].node_list.value.append("write")
+def in_table_initialisers(meta_graph: Any) -> None:
+    without_a_start(meta_graph)
+    meta_graph.collection_def["table_initializer"].node_list.value.append("write")
 
 
 def variable_definition() -> Any:
     return import_module("tensorflow.core.framework.variable_pb2").VariableDef
 
 
-def to_initialise_a_local_variable(part: Any) -> None:
-    without_a_start(part)
+def to_initialise_a_local_variable(meta_graph: Any) -> None:
+    without_a_start(meta_graph)
     variable = variable_definition().FromString(
-        part.collection_def["variables"].bytes_list.value[0]
+        meta_graph.collection_def["variables"].bytes_list.value[0]
     )
     variable.initializer_name = "write"
-    part.collection_def["local_variables"].bytes_list.value.append(variable.SerializeToString())
+    meta_graph.collection_def["local_variables"].bytes_list.value.append(
+        variable.SerializeToString()
+    )
 
 
-def unchanged(part: Any) -> None:
-    del part
+def unchanged(meta_graph: Any) -> None:
+    del meta_graph
 
 
 @pytest.mark.parametrize(
@@ -112,11 +114,11 @@ def unchanged(part: Any) -> None:
         (False, to_initialise_a_local_variable),
     ],
 )
-def test_a_write_that_runs_is_refused_also_where_the_file_calls_it_its_saver(
+def test_a_write_that_runs_is_refused_even_if_the_file_declares_it_as_its_saver(
     main: bool, edit: Edit, tmp_path: Path, import_model
 ):
     source = of_tensorflow_1(tmp_path / "model", tmp_path / "written", main=main)
-    edited(edited(source, edit), all_is_the_saver)
+    edit_graph(edit_graph(source, edit), all_is_the_saver)
     with pytest.raises(PupilaError, match="its graph holds Save, which may reach outside"):
         import_model(source)
     assert not list(tmp_path.glob("written*"))
@@ -124,26 +126,26 @@ def test_a_write_that_runs_is_refused_also_where_the_file_calls_it_its_saver(
 
 def test_a_write_that_does_not_run_may_be_stored(tmp_path: Path, import_model):
     source = of_tensorflow_1(tmp_path / "model", tmp_path / "written")
-    import_model(edited(source, all_is_the_saver))
+    import_model(edit_graph(source, all_is_the_saver))
     assert not list(tmp_path.glob("written*"))
 
 
 def test_a_restore_from_another_file_is_refused(tmp_path: Path, import_model):
     source = of_tensorflow_1(tmp_path / "model", tmp_path / "written")
 
-    def elsewhere(part: Any) -> None:
-        other = part.graph_def.node.add(name="other", op="Const")
-        other.CopyFrom(node(part, "save/filename/input"))
+    def elsewhere(meta_graph: Any) -> None:
+        other = meta_graph.graph_def.node.add(name="other", op="Const")
+        other.CopyFrom(node(meta_graph, "save/filename/input"))
         other.name = "other"
-        restore = next(each for each in part.graph_def.node if each.op == "RestoreV2")
+        restore = next(entry for entry in meta_graph.graph_def.node if entry.op == "RestoreV2")
         restore.input[0] = "other"
 
     with pytest.raises(PupilaError, match="its graph holds RestoreV2, which may reach outside"):
-        import_model(edited(source, elsewhere))
+        import_model(edit_graph(source, elsewhere))
 
 
 class Two(tf.Module):
-    """Serves an answer, and holds a function that writes a file."""
+    """Has a serving function, and another that writes a file."""
 
     def __init__(self, written: str) -> None:
         super().__init__()
@@ -157,30 +159,31 @@ class Two(tf.Module):
         self.write = tf.function(write, input_signature=[spec])
 
 
-def functions_that_write(part: Any) -> list[Any]:
-    functions = part.graph_def.library.function
-    return [each for each in functions if any(node.op == "Save" for node in each.node_def)]
+def functions_that_write(meta_graph: Any) -> list[Any]:
+    functions = meta_graph.graph_def.library.function
+    return [
+        function for function in functions if any(node.op == "Save" for node in function.node_def)
+    ]
 
 
-def unlisted(part: Any) -> None:
-    """The objects still name the function: the list of all functions no longer does."""
-    for function in functions_that_write(part):
-        part.object_graph_def.concrete_functions.pop(function.signature.name, None)
+def unlisted(meta_graph: Any) -> None:
+    """Remove the function from the list of all functions; the objects still name it."""
+    for function in functions_that_write(meta_graph):
+        meta_graph.object_graph_def.concrete_functions.pop(function.signature.name, None)
 
 
-def an_alternative(part: Any) -> None:
-    """No object names the function, but TensorFlow may put it in another one's place."""
-    written = functions_that_write(part)
-    names = {function.signature.name for function in written}
-    for function in part.graph_def.library.function:
+def an_alternative(meta_graph: Any) -> None:
+    """Remove the function from all objects; TensorFlow may still use it instead of another."""
+    names = {function.signature.name for function in functions_that_write(meta_graph)}
+    for function in meta_graph.graph_def.library.function:
         if not any(node.op.endswith("V2") for node in function.node_def):
             function.attr["api_implements"].s = b"one"
-    for each in part.object_graph_def.nodes:
-        kept = [name for name in each.function.concrete_functions if name not in names]
-        if each.HasField("function"):
-            each.function.concrete_functions[:] = kept
+    for entry in meta_graph.object_graph_def.nodes:
+        kept = [name for name in entry.function.concrete_functions if name not in names]
+        if entry.HasField("function"):
+            entry.function.concrete_functions[:] = kept
     for name in names:
-        part.object_graph_def.concrete_functions.pop(name, None)
+        meta_graph.object_graph_def.concrete_functions.pop(name, None)
 
 
 @pytest.mark.parametrize("edit", [unchanged, unlisted, an_alternative])
@@ -190,13 +193,13 @@ def test_a_function_that_may_be_called_and_writes_is_refused(
     module, source = Two(str(tmp_path / "written")), tmp_path / "model"
     tf.saved_model.save(module, str(source), signatures=module.answer)
     with pytest.raises(PupilaError, match="its graph holds Save, which may reach outside"):
-        import_model(edited(source, edit))
+        import_model(edit_graph(source, edit))
 
 
 def test_an_artifact_is_checked_when_it_is_opened(tmp_path: Path, import_model):
     source = of_tensorflow_1(tmp_path / "model", tmp_path / "written")
     artifact = import_model(source)
-    edited(edited(artifact.path, before_the_answer), all_is_the_saver)
+    edit_graph(edit_graph(artifact.path, before_the_answer), all_is_the_saver)
     with pytest.raises(PupilaError, match="its graph holds Save, which may reach outside"):
         open_model(artifact, 2)
 
@@ -223,22 +226,22 @@ def a_pipe(folder: Path, secret: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("put", "found"),
+    ("put", "complaint"),
     [
         (a_link, "words.txt is a link"),
         (a_folder_that_is_a_link, "assets is a link"),
         (a_graph_that_is_a_link, r"saved_model\.pb is a link"),
-        (a_pipe, "words.txt is no file"),
+        (a_pipe, "words.txt is not a file"),
     ],
 )
 def test_links_inside_a_savedmodel_are_not_followed(
-    put: Callable[[Path, Path], None], found: str, tmp_path: Path, import_model
+    put: Callable[[Path, Path], None], complaint: str, tmp_path: Path, import_model
 ):
     source = of_tensorflow_1(tmp_path / "model", tmp_path / "written")
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     put(source, secrets / "secret")
-    with pytest.raises(PupilaError, match=found):
+    with pytest.raises(PupilaError, match=complaint):
         import_model(source)
 
 
@@ -246,7 +249,7 @@ def test_links_inside_a_savedmodel_are_not_followed(
     "name",
     ["WriteFile", "ReadFile", "PyFunc", "SaveV2", "RestoreV2", "PrintV2", "ImmutableConst"],
 )
-def test_what_reaches_outside_is_not_on_the_list(name: str):
+def test_operations_with_effects_outside_are_not_on_the_list(name: str):
     assert name not in ALLOWED
 
 

@@ -10,16 +10,13 @@ import tensorflow as tf
 
 from pupila import Artifact
 from pupila.predictions import open_model
+from pupila.runtime import ignore_progress
 from pupila.store import Store
 from pupila.testing import INPUT, keras_artifact
-from pupila_keras.border import import_keras
+from pupila_keras.keras_imports import import_keras
 from pupila_keras.runners import TensorFlowModel, open_keras
 
 keras = import_keras()
-
-
-def ignore(done: int, total: int, what: str) -> None:
-    del done, total, what
 
 
 @pytest.fixture
@@ -32,10 +29,10 @@ def draw(count: int):
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 40])
-def test_any_number_of_images_is_answered_as_keras_does(count: int, artifact: Artifact):
+def test_any_number_of_images_gives_the_outputs_of_keras(count: int, artifact: Artifact):
     images = draw(count)
     model = keras.saving.load_model(artifact.file(".keras"), compile=False)
-    outputs = open_model(artifact, 2).predict(images, ignore)
+    outputs = open_model(artifact, 2).predict(images, ignore_progress)
     assert (outputs.shape, outputs.dtype) == ((count, 2), np.float32)
     if count:
         expected = np.asarray(model(images.astype(np.float32), training=False))
@@ -43,13 +40,13 @@ def test_any_number_of_images_is_answered_as_keras_does(count: int, artifact: Ar
 
 
 def test_progress_ends_at_the_number_of_images(artifact: Artifact):
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
 
     def listen(done: int, total: int, what: str) -> None:
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     open_model(artifact, 2).predict(draw(20), listen)
-    assert told == [(16, 20, "images"), (20, 20, "images")]
+    assert reports == [(16, 20, "images"), (20, 20, "images")]
 
 
 def test_each_batch_is_traced_once(artifact: Artifact):
@@ -62,7 +59,7 @@ def test_each_batch_is_traced_once(artifact: Artifact):
 
     model = TensorFlowModel(answer, artifact, "test", threads=1)
     for count in (16, 3, 33):
-        model.predict(draw(count), ignore)
+        model.predict(draw(count), ignore_progress)
     model.latency_ms(draw(1)[0], 5)
     assert traced == 2  # one for batches, one for single images
 
@@ -91,6 +88,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pupila.predictions import open_model
+from pupila.runtime import ignore_progress
 from pupila.store import Store
 first, second = (int(number) for number in sys.argv[3:])
 artifact = Store(Path(sys.argv[1])).open(sys.argv[2])
@@ -112,9 +110,9 @@ def test_threads_are_taken_by_the_first_model_and_reported_by_the_next(
     assert ran.stdout.splitlines() == ["1", "1"]
 
 
-def test_many_models_in_one_process_say_nothing(artifact: Artifact, caplog):
+def test_many_models_in_one_process_log_nothing(artifact: Artifact, caplog):
     for _ in range(7):
         model = open_model(artifact, 2)
-        model.predict(draw(1), ignore)
+        model.predict(draw(1), ignore_progress)
         model.close()
     assert caplog.text == ""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pupila import PupilaError
-from pupila_keras.border import import_keras
+from pupila_keras.keras_imports import import_keras
 from pupila_keras.safety import check_config
 
 
@@ -23,7 +23,7 @@ def nested(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("entry", "found"),
+    ("entry", "complaint"),
     [
         (layer("Lambda", name="x"), "a Lambda layer 'x', which runs code"),
         (layer("Lambda", None, name="x"), "a Lambda layer 'x', which runs code"),
@@ -49,13 +49,13 @@ def nested(entry: dict[str, Any]) -> dict[str, Any]:
         (layer("Popen", "keras.ops.subprocess"), "custom class 'keras.ops.subprocess.Popen'"),
         (layer("KerasTensor", "keras.src.ops.numpy"), "'keras.src.ops.numpy.KerasTensor'"),
         (layer("Function", "keras.src.ops.function"), "'keras.src.ops.function.Function'"),
-        ({"class_name": ["Dense"], "config": {}}, "a class that is named"),
+        ({"class_name": ["Dense"], "config": {}}, "a class named"),
     ],
 )
-@pytest.mark.parametrize("place", [lambda entry: entry, nested], ids=["alone", "nested"])
-def test_what_would_run_is_named(entry: dict[str, Any], found: str, place):
-    with pytest.raises(PupilaError, match=found):
-        check_config(place(entry))
+@pytest.mark.parametrize("wrap", [lambda entry: entry, nested], ids=["alone", "nested"])
+def test_code_that_would_run_is_named(entry: dict[str, Any], complaint: str, wrap):
+    with pytest.raises(PupilaError, match=complaint):
+        check_config(wrap(entry))
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_what_would_run_is_named(entry: dict[str, Any], found: str, place):
         layer("Functional", "tf_keras.src.engine.functional", layers=[]),
     ],
 )
-def test_what_keras_brings_passes(entry: dict[str, Any]):
+def test_classes_of_keras_pass(entry: dict[str, Any]):
     check_config(nested(entry))
 
 
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0"])
-def test_what_keras_itself_builds_passes(name: str):
+def test_models_that_keras_builds_pass(name: str):
     keras = import_keras()
     model = getattr(keras.applications, name)(weights=None)
     check_config(keras.saving.serialize_keras_object(model))
 
 
-def test_a_config_nested_beyond_recursion_is_judged():
+def test_a_config_nested_beyond_recursion_is_checked():
     entry = layer("Lambda", name="deep")
     for _ in range(10_000):
         entry = {"config": entry}

@@ -11,10 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from pupila import PupilaError
 from pupila.predictions import open_model
-
-
-def ignore(done: int, total: int, what: str) -> None:
-    del done, total, what
+from pupila.runtime import ignore_progress
 
 
 def classifier(library, columns=2, size=(12, 14)):
@@ -31,7 +28,7 @@ def classifier(library, columns=2, size=(12, 14)):
 
 
 class Module(tf.Module):
-    """Serves whatever function it is given."""
+    """Serves the given function."""
 
     def __init__(self, function, *shapes, signature="serving_default"):
         super().__init__()
@@ -50,7 +47,7 @@ def mean(image):
 
 
 @pytest.mark.parametrize("line", ["keras3", "keras2"])
-def test_an_exported_model_is_taken_over_and_runs(line: str, tmp_path: Path, import_model):
+def test_an_exported_model_is_copied_and_runs(line: str, tmp_path: Path, import_model):
     source = tmp_path / "model"
     if line == "keras3":
         model = classifier(keras)
@@ -64,7 +61,7 @@ def test_an_exported_model_is_taken_over_and_runs(line: str, tmp_path: Path, imp
     images = np.random.default_rng(0).integers(0, 256, (19, 12, 14, 3), np.uint8)
     opened = open_model(artifact, 2)
     expected = np.asarray(model(images.astype(np.float32)))
-    np.testing.assert_allclose(opened.predict(images, ignore), expected, atol=1e-6)
+    np.testing.assert_allclose(opened.predict(images, ignore_progress), expected, atol=1e-6)
     assert opened.runtime.startswith(f"TensorFlow {tf.__version__}")
     opened.close()
 
@@ -75,7 +72,7 @@ def test_a_model_for_one_image_at_a_time_runs(tmp_path: Path, import_model):
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), np.uint8)
     opened = open_model(artifact, 2)
     expected = mean(tf.constant(images, tf.float32)).numpy()
-    np.testing.assert_allclose(opened.predict(images, ignore), expected, atol=1e-6)
+    np.testing.assert_allclose(opened.predict(images, ignore_progress), expected, atol=1e-6)
     assert len(opened.latency_ms(images[0], 2)) == 2
 
 
@@ -91,7 +88,7 @@ def test_a_model_for_one_image_at_a_time_runs(tmp_path: Path, import_model):
         (Module(lambda image: tf.reduce_mean(image, axis=[1, 2]), (1, 4, 4, 3)), "3 values per"),
     ],
 )
-def test_another_contract_is_refused(module, complaint: str, tmp_path: Path, import_model):
+def test_another_input_or_output_is_refused(module, complaint: str, tmp_path: Path, import_model):
     with pytest.raises(PupilaError, match=complaint):
         import_model(export(tmp_path / "model", module))
 
@@ -133,8 +130,8 @@ def prints_to_a_file(image):
 
 
 def restores(image):
-    found = tf.raw_ops.Restore(file_pattern="other", tensor_name="a", dt=tf.float32)
-    return mean(image) + tf.reduce_sum(found)
+    tensor = tf.raw_ops.Restore(file_pattern="other", tensor_name="a", dt=tf.float32)
+    return mean(image) + tf.reduce_sum(tensor)
 
 
 def reads_a_whole_file(image):
@@ -194,7 +191,7 @@ def test_other_ways_to_files_are_refused_before_anything_runs(
 
 
 def first_version(folder: Path, initialise=None) -> Path:
-    """A SavedModel as TensorFlow 1 wrote it: its saver lies in the graph itself."""
+    """Write a SavedModel like TensorFlow 1, with its saver in the graph."""
     v1 = tf.compat.v1
     with v1.Graph().as_default(), v1.Session() as session:
         image = v1.placeholder(tf.float32, (None, 4, 4, 3), "image")
@@ -219,7 +216,7 @@ def save_another() -> object:
     )
 
 
-def test_a_savedmodel_of_tensorflow_1_is_taken_over(tmp_path: Path, import_model):
+def test_a_savedmodel_of_tensorflow_1_is_copied(tmp_path: Path, import_model):
     artifact = import_model(first_version(tmp_path / "model"))
     assert artifact.record.input.shape == (4, 4, 3)
 
@@ -235,10 +232,10 @@ def test_a_checkpoint_written_while_loading_is_refused(tmp_path: Path, import_mo
 def test_a_restore_that_writes_is_refused(tmp_path: Path, import_model):
     source = first_version(tmp_path / "model")
     stored = saved_model_pb2.SavedModel.FromString((source / "saved_model.pb").read_bytes())
-    part = stored.meta_graphs[0]
-    nodes = {node.name: node for node in part.graph_def.node}
-    saved = part.saver_def.save_tensor_name.partition(":")[0]
-    nodes[part.saver_def.restore_op_name].input.append(f"^{saved}")
+    meta_graph = stored.meta_graphs[0]
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    saved = meta_graph.saver_def.save_tensor_name.partition(":")[0]
+    nodes[meta_graph.saver_def.restore_op_name].input.append(f"^{saved}")
     (source / "saved_model.pb").write_bytes(stored.SerializeToString())
     with pytest.raises(PupilaError, match="its graph holds MergeV2Checkpoints, SaveV2"):
         import_model(source)
@@ -252,8 +249,8 @@ def test_a_damaged_folder_gives_one_sentence(tmp_path: Path, import_model):
     with pytest.raises(PupilaError, match=r"model': saved_model\.pb is damaged"):
         import_model(source)
     (source / "saved_model.pb").write_bytes(graph)
-    for part in (source / "variables").iterdir():
-        part.unlink()
+    for file in (source / "variables").iterdir():
+        file.unlink()
     with pytest.raises(PupilaError, match="model': TensorFlow cannot load it"):
         import_model(source)
 

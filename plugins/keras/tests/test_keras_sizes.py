@@ -1,4 +1,4 @@
-"""A file that unpacks to far more than it is, is refused before it is unpacked."""
+"""A file that unpacks to far more than its size is refused before it is unpacked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIGABYTE = 1 << 30
 
 
 def archive(path: Path, member: str, size: int) -> Path:
-    """Write an archive of which one member is so many zeros."""
+    """Write an archive with one member of that many zeros."""
     members = {"config.json": b"{}", "metadata.json": b'{"keras_version": "3.15.1"}'}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stored:
         for name, content in (members | {"model.weights.h5": b""}).items():
@@ -49,7 +49,7 @@ def another_member(path: Path) -> Path:
 
 
 def packed_weights(path: Path) -> Path:
-    """HDF5 packs datasets by itself, and stores none at all for those that were never filled."""
+    """HDF5 compresses datasets, and stores nothing for those that were never filled."""
     with h5py.File(path / "model.h5", "w") as file:
         file.create_dataset("zeros", (GIGABYTE,), np.float32, compression="gzip")
     return path / "model.h5"
@@ -68,7 +68,7 @@ def small(keras: Any) -> Any:
 
 
 def with_config(path: Path, keras: Any, old: str, new: str) -> Path:
-    """Save a small model, and alter its config: the weights remain those of the small one."""
+    """Save a small model and alter its config, but not its weights."""
     small(keras).save(path)
     if path.suffix == ".h5":
         with h5py.File(path, "a") as file:
@@ -87,7 +87,7 @@ def with_config(path: Path, keras: Any, old: str, new: str) -> Path:
 
 
 WIDE = '"units": 2,', '"units": 400000000,'
-"""Keras would make the layer's weights before it sees that the file has no such."""
+"""Keras would create the layer's weights before it finds that the file lacks them."""
 LARGE = '"size": [2, 2]', '"size": [4000, 4000]'
 
 
@@ -126,12 +126,12 @@ def a_large_map_of_keras_2(path: Path) -> Path:
         (a_wide_layer_in_hdf5, "would take 6,400,000,000: more than 50 times"),
         (a_wide_layer_of_keras_2, "would take 6,400,000,000: more than 50 times"),
         (a_wide_layer_of_keras_2_in_hdf5, "would take 6,400,000,000: more than 50 times"),
-        (a_large_map, "gives 196,608,000,000 bytes"),
-        (a_large_map_of_keras_2, "gives 196,608,000,000 bytes"),
+        (a_large_map, "returns 196,608,000,000 bytes"),
+        (a_large_map_of_keras_2, "returns 196,608,000,000 bytes"),
         (packed_weights, "bytes and would take 4,294,967,296: more than 50 times"),
     ],
 )
-def test_what_unpacks_to_far_more_is_refused_without_unpacking(
+def test_a_file_that_unpacks_to_far_more_is_refused_without_unpacking(
     write: Callable[[Path], Path], complaint: str, tmp_path: Path, import_model
 ):
     import_keras()

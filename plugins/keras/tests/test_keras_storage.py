@@ -10,7 +10,7 @@ import pytest
 import tf_keras
 
 from pupila import PupilaError
-from pupila_keras.storage import check_storage, opened
+from pupila_keras.storage import check_storage, open_hdf5
 
 
 def classifier(library):
@@ -59,11 +59,11 @@ FOREIGN = [
 
 
 def replace_kernel(path: Path, replace, folder: Path) -> None:
-    """Replace the one matrix of a file by a reference."""
+    """Replace the only matrix of a file by a reference."""
     with h5py.File(path, "r+") as file:
-        found: list[str] = []
-        file.visititems(lambda name, entry: found.append(name) if entry_is_matrix(entry) else None)
-        (name,) = found
+        names: list[str] = []
+        file.visititems(lambda name, entry: names.append(name) if is_matrix(entry) else None)
+        (name,) = names
         matrix = file[name]
         assert isinstance(matrix, h5py.Dataset)
         kernel, group = matrix[()], matrix.parent
@@ -71,7 +71,7 @@ def replace_kernel(path: Path, replace, folder: Path) -> None:
         replace(group, name.rpartition("/")[2], kernel, folder)
 
 
-def entry_is_matrix(entry) -> bool:
+def is_matrix(entry) -> bool:
     return isinstance(entry, h5py.Dataset) and entry.ndim == 2
 
 
@@ -112,7 +112,7 @@ def test_a_link_at_a_group_is_refused(tmp_path: Path):
         check_storage(tmp_path / "a.h5")
 
 
-def test_groups_that_hold_each_other_pass(tmp_path: Path):
+def test_groups_that_contain_each_other_pass(tmp_path: Path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["inner/outer"] = file.create_group("outer")
         file["outer/inner"] = file["inner"]
@@ -120,7 +120,7 @@ def test_groups_that_hold_each_other_pass(tmp_path: Path):
 
 
 def test_a_file_with_a_broken_head_gives_one_sentence(tmp_path: Path):
-    """Damage elsewhere is not tried: the HDF5 library may then run forever, where it pleases."""
+    """Other damage is not tested: the HDF5 library may then never end."""
     source = tmp_path / "a.h5"
     classifier(tf_keras).save(source)
     content = bytearray(source.read_bytes())
@@ -131,7 +131,7 @@ def test_a_file_with_a_broken_head_gives_one_sentence(tmp_path: Path):
 
 
 @pytest.mark.parametrize("error", [OSError, RuntimeError, KeyError, ValueError, TypeError])
-def test_what_reading_raises_says_that_the_file_is_damaged(error, tmp_path: Path):
+def test_errors_of_reading_say_that_the_file_is_damaged(error, tmp_path: Path):
     h5py.File(tmp_path / "a.h5", "w").close()
-    with pytest.raises(PupilaError, match="HDF5 file, but damaged"), opened(tmp_path / "a.h5"):
+    with pytest.raises(PupilaError, match="HDF5 file, but damaged"), open_hdf5(tmp_path / "a.h5"):
         raise error("bad object header")

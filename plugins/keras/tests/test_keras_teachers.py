@@ -1,4 +1,4 @@
-"""The five real teachers answer the ACRIMA test images as their README says."""
+"""The five real teachers are as accurate on ACRIMA's test images as their README says."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from pupila import Dataset
 from pupila.manifest import read, scan
 from pupila.predictions import open_model
+from pupila.runtime import ignore_progress
 
 CLASSES = ("glaucoma", "normal")
 
@@ -24,14 +25,10 @@ TEACHERS = [
 ]
 
 
-def ignore(done: int, total: int, what: str) -> None:
-    del done, total, what
-
-
 @pytest.fixture(scope="module")
 def test_images(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     cache = tmp_path_factory.mktemp("cache")
-    frame = scan(read(shared_data / "glaucoma"), cache, ignore)
+    frame = scan(read(shared_data / "glaucoma"), cache, ignore_progress)
     return Dataset.of(frame, CLASSES, cache).select("test")
 
 
@@ -49,7 +46,7 @@ def test_a_teacher_is_as_good_as_its_readme_says(
     artifact = import_model(shared_teachers / name, "softmax", CLASSES)
     assert artifact.record.parameters == parameters
     model = open_model(artifact)
-    outputs = model.predict(np.asarray(test_images.pixels(artifact.record.input)), ignore)
+    outputs = model.predict(np.asarray(test_images.pixels(artifact.record.input)), ignore_progress)
     model.close()
     ill = test_images.labels == 0
     assert np.mean((outputs.argmax(axis=1) == 0) == ill) == pytest.approx(accuracy, abs=5e-4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pupila import PupilaError
-from pupila_keras.border import import_keras, import_tf_keras
-from pupila_keras.probe import answers
+from pupila_keras.keras_imports import import_keras, import_tf_keras
+from pupila_keras.probe import predict_probes
 from pupila_keras.translate import TOLERANCE, to_keras_3
 
 keras, tf_keras = import_keras(), import_tf_keras()
@@ -74,13 +74,13 @@ BODIES = [every_common_layer, bare_operations, gated, shared, nested_functional,
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-def test_a_translated_model_answers_alike(body):
+def test_a_translated_model_has_the_same_outputs(body):
     legacy = functional(body)
     randomize(legacy)
     model, difference = to_keras_3(legacy)
     assert isinstance(model, keras.Model)
     assert difference <= TOLERANCE
-    assert np.ptp(answers(model)) > 0
+    assert np.ptp(predict_probes(model)) > 0
     assert model.count_params() == legacy.count_params()
 
 
@@ -104,7 +104,7 @@ def test_sequential_models_nest_in_each_other():
     )
     model, difference = to_keras_3(legacy)
     assert difference <= TOLERANCE
-    assert [type(each).__name__ for each in model.layers] == [
+    assert [type(layer).__name__ for layer in model.layers] == [
         "Rescaling",
         "Functional",
         "Sequential",
@@ -137,7 +137,7 @@ def test_a_layer_without_counterpart_is_named():
         to_keras_3(legacy)
 
 
-def test_a_layer_that_changed_its_meaning_is_caught_by_its_answers():
+def test_a_layer_that_computes_differently_is_found_by_its_outputs():
     legacy = functional(lambda image: L.Activation("hard_sigmoid")(L.Rescaling(0.01)(image)))
     with pytest.raises(PupilaError, match=r"answers differently: by .*hard_sigmoid"):
         to_keras_3(legacy)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pupila.testing import TechniqueContract
 from pupila_keras.architectures import build
-from pupila_keras.config import Backbone, Untrained
+from pupila_keras.config import Backbone, UntrainedModel
 
 SMALL = {"backbone": "MobileNetV2", "size": 96}
 
@@ -22,8 +22,8 @@ class TestUntrained(TechniqueContract):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", get_args(Backbone))
-def test_every_backbone_tells_the_classes_apart(backbone: Any):
-    model = build(Untrained(backbone=backbone, size=96), 3)
+def test_every_backbone_returns_probabilities(backbone: Any):
+    model = build(UntrainedModel(backbone=backbone, size=96), 3)
     answer = np.asarray(model(np.full((2, 96, 96, 3), 128, np.float32)))
     assert answer.shape == (2, 3)
     np.testing.assert_allclose(answer.sum(axis=-1), 1, atol=1e-5)
@@ -37,11 +37,11 @@ def test_every_backbone_tells_the_classes_apart(backbone: Any):
         ({"pooling": "flatten"}, 20_024_384 + 3 * 3 * 512 * 2 + 2),
     ],
 )
-def test_the_head_is_as_asked(head: dict[str, Any], parameters: int):
-    config = Untrained.model_validate({"backbone": "VGG19", "size": 96, **head})
+def test_the_head_is_as_configured(head: dict[str, Any], parameters: int):
+    config = UntrainedModel.model_validate({"backbone": "VGG19", "size": 96, **head})
     assert build(config, 2).count_params() == parameters
 
 
-def test_an_unknown_backbone_is_refused_with_those_there_are():
+def test_an_unknown_backbone_is_refused_with_a_list_of_all():
     with pytest.raises(ValidationError, match="'VGG16', 'VGG19'"):
-        Untrained.model_validate({"backbone": "VGG91"})
+        UntrainedModel.model_validate({"backbone": "VGG91"})

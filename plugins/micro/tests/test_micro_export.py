@@ -110,7 +110,7 @@ def test_other_forms_are_refused_by_the_operators_name(
         (Operator(3, "CONV_2D", False, frozenset({"UINT8", "INT32"})), "quantised to uint8"),
         (Operator(3, "QUANTIZE", False, frozenset({"UINT8", "INT8"})), "quantised to uint8"),
         (Operator(3, "FlexErf", True, frozenset({"INT8"})), "custom operator"),
-        (Operator(3, "CONV_2D", False, frozenset({"FLOAT32", "INT4"})), "no hybrid kernels"),
+        (Operator(3, "CONV_2D", False, frozenset({"FLOAT32", "INT4"})), "which no kernel supports"),
         (Operator(3, "SOFTMAX", False, frozenset({"FLOAT32"})), "computes in float32"),
     ],
 )

@@ -1,4 +1,4 @@
-"""One site of two small models and a gate, served as `pupila serve` does, and a browser."""
+"""A site of two small models and a filter, served by `pupila serve`, and a browser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ARGUMENTS = (
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """Skip, saying why, where the page was not built."""
+    """Skip, with the reason, if the page is not built."""
     skip_without(page.PAGES)
     return page.PAGES.find()
 
@@ -73,16 +73,16 @@ def model(store: Store, run: Made) -> Artifact:
 
 
 @pytest.fixture(scope="session")
-def gate(store: Store, run: Made) -> Artifact:
+def image_filter(store: Store, run: Made) -> Artifact:
     return run("export-tflite", keras_artifact(store, ("fundus", "other"), seed=5))
 
 
 @pytest.fixture(scope="session")
-def strict_gate(store: Store, gate: Artifact) -> Artifact:
-    """Return the gate with a threshold that no photograph reaches."""
+def strict_filter(store: Store, image_filter: Artifact) -> Artifact:
+    """Return the filter with a threshold that no photograph reaches."""
     with store.draft() as folder:
-        shutil.copy(gate.file(".tflite"), folder)
-        fields = dict(gate.record) | {
+        shutil.copy(image_filter.file(".tflite"), folder)
+        fields = dict(image_filter.record) | {
             "threshold": Threshold(positive="fundus", value=1, chosen_on="nothing")
         }
         del fields["files"]
@@ -90,11 +90,11 @@ def strict_gate(store: Store, gate: Artifact) -> Artifact:
 
 
 @pytest.fixture(scope="session")
-def site(built: Path, model: Artifact, gate: Artifact, run: Made) -> Artifact:
-    """Return a site of one model twice: as it is, and with weights in float16; and a gate."""
+def site(built: Path, model: Artifact, image_filter: Artifact, run: Made) -> Artifact:
+    """Return a site of one model, unchanged and with weights in float16, and a filter."""
     small = run("quantize-float16", model)
-    names = ("as it is", "float16", "gate")
-    return run("site", model, small, gate, names=names, gate="fundus", title="Shapes")
+    names = ("unchanged", "float16", "filter")
+    return run("site", model, small, image_filter, names=names, filter="fundus", title="Shapes")
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ def serving() -> Serving:
 
 @pytest.fixture(scope="session")
 def served(site: Artifact) -> Iterator[Served]:
-    with _serving(site.path) as found:
-        yield found
+    with _serving(site.path) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Skip, saying why, where there is no Chromium or nothing to drive it."""
+    """Skip, with the reason, if Chromium or Playwright is missing."""
     playwright = pytest.importorskip("playwright.sync_api")
     program = os.environ.get("PUPILA_CHROMIUM") or shutil.which("chromium")
     if not program:
@@ -147,7 +147,7 @@ def browser() -> Iterator[Any]:
         opened = driver.chromium.launch(
             executable_path=program,
             args=list(_ARGUMENTS),
-            chromium_sandbox=os.geteuid() != 0,  # it refuses to sandbox root
+            chromium_sandbox=os.geteuid() != 0,  # Chromium refuses to sandbox root
         )
         yield opened
         opened.close()
@@ -155,7 +155,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Open]:
-    """Open a page in a profile of its own."""
+    """Open a page in its own profile."""
     contexts: list[Any] = []
 
     def open_page(url: str, **options: Any) -> Any:
@@ -164,7 +164,7 @@ def opened(browser: Any) -> Iterator[Open]:
         page.set_default_timeout(WAIT_MS)
         page.goto(url)
         if url != "about:blank":
-            page.wait_for_selector("#model option", state="attached")  # it can be dropped on
+            page.wait_for_selector("#model option", state="attached")  # ready for a drop
         return page
 
     yield open_page

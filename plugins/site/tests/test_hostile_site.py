@@ -24,7 +24,7 @@ HOSTILE = (
 
 @pytest.mark.long
 @pytest.mark.parametrize("unprotected", [False, True])
-def test_names_of_models_classes_and_files_are_shown_and_not_obeyed(
+def test_names_of_models_classes_and_files_are_shown_and_not_executed(
     opened: Callable[..., Any],
     serving: Callable[[Path], Any],
     site: Artifact,
@@ -32,20 +32,20 @@ def test_names_of_models_classes_and_files_are_shown_and_not_obeyed(
     unprotected: bool,
 ):
     copy = shutil.copytree(site.path, tmp_path / "site")
-    told = json.loads((copy / "site.json").read_text())
-    told["title"] = HOSTILE
-    for entry in (*told["models"], told["gate"]):
+    content = json.loads((copy / "site.json").read_text())
+    content["title"] = HOSTILE
+    for entry in (*content["models"], content["filter"]):
         entry["name"] += HOSTILE
         entry["classes"] = [f"{name}{HOSTILE}" for name in entry["classes"]]
         for key in entry.keys() & {"positive", "accepts"}:
             entry[key] += HOSTILE
-    (copy / "site.json").write_text(json.dumps(told))
+    (copy / "site.json").write_text(json.dumps(content))
     image = tmp_path / f"{HOSTILE.replace('/', '')[:200]}.png"
     shutil.copy(PHOTOGRAPH, image)
     with serving(copy) as served:
         page = opened("about:blank", bypass_csp=unprotected)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(served.url)
         page.wait_for_selector("#model option", state="attached")
         page.set_input_files("#file", image)
@@ -53,4 +53,4 @@ def test_names_of_models_classes_and_files_are_shown_and_not_obeyed(
         assert page.title() == HOSTILE and HOSTILE in page.inner_text("body")
         assert page.evaluate("window.ran") is None
         assert not page.query_selector("[onerror], [onload], base, img[src*=invalid]")
-        assert [url for url in asked if "invalid" in url] == []
+        assert [url for url in requests if "invalid" in url] == []

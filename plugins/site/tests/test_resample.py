@@ -1,4 +1,4 @@
-"""The page's resize against Pillow's, on the photographs that scikit-image brings."""
+"""The page's resizing compared with Pillow's, on scikit-image's photographs."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def resized_in_page(image: Image.Image, width: int, height: int, rows: int) -> N
     [
         ("retina.jpg", 224, 224, 300),
         ("retina.jpg", 128, 96, 1411),
-        ("retina.jpg", 1600, 1500, 64),  # larger both ways
-        ("retina.jpg", 1411, 224, 7),  # as wide as it was
-        ("chelsea.png", 224, 300, 1),  # as high as it was
-        ("chelsea.png", 451, 300, 100),  # as it was
+        ("retina.jpg", 1600, 1500, 64),  # larger in both directions
+        ("retina.jpg", 1411, 224, 7),  # the same width
+        ("chelsea.png", 224, 300, 1),  # the same height
+        ("chelsea.png", 451, 300, 100),  # the same size
         ("chelsea.png", 299, 299, 100),
         ("chelsea.png", 600, 64, 100),  # wider, and lower: Pillow begins with the columns
-        ("chelsea.png", 448, 293, 50),  # just so much lower that it does
-        ("chelsea.png", 448, 294, 50),  # and just not
+        ("chelsea.png", 448, 293, 50),  # just low enough for that
+        ("chelsea.png", 448, 294, 50),  # just not low enough
         ("chelsea.png", 224, 301, 50),  # narrower, and higher
         ("astronaut.png", 32, 32, 512),
         ("coffee.png", 224, 224, 33),
@@ -53,7 +53,7 @@ def resized_in_page(image: Image.Image, width: int, height: int, rows: int) -> N
         ("hubble_deep_field.jpg", 1, 1, 1000),
     ],
 )
-def test_the_page_resizes_to_the_very_pixels_of_pillow(
+def test_the_page_resizes_to_the_same_pixels_as_pillow(
     name: str, width: int, height: int, rows: int
 ):
     image = decode(PHOTOGRAPHS / name)

@@ -30,18 +30,17 @@ class TestSiteKeepsTheContract(ExporterContract):
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def page_built(cls, built: Path) -> None:
-        """Skip where there is no page."""
+        """Skip if the page is not built."""
 
 
 @pytest.fixture(scope="module")
-def said(site: Artifact) -> dict[str, Any]:
+def content(site: Artifact) -> dict[str, Any]:
     return json.loads((site.path / "site.json").read_text())
 
 
-def test_figures_and_threshold_are_those_of_the_evaluation_on_the_test_images(
-    said: dict[str, Any], model: Artifact, dataset: Dataset, tmp_path: Path
+def test_metrics_and_threshold_are_those_of_the_evaluation_on_the_test_images(
+    content: dict[str, Any], model: Artifact, dataset: Dataset, tmp_path: Path
 ):
-    """The page showed the specificity of the images that chose the threshold."""
     metrics = evaluate(
         model,
         dataset,
@@ -51,14 +50,14 @@ def test_figures_and_threshold_are_those_of_the_evaluation_on_the_test_images(
         progress=ignore_progress,
         latency_repeats=1,
     ).metrics
-    point, told = metrics.operating_points[0], said["models"][0]
+    point, entry = metrics.operating_points[0], content["models"][0]
     assert point.chosen_on == "validation"
-    assert (told["threshold"], told["chosenOnImages"], told["chosenOn"]) == (
+    assert (entry["threshold"], entry["chosenOnImages"], entry["chosenOn"]) == (
         point.threshold,
         len(dataset.select("validation")),
         "",
     )
-    assert told["images"] == len(dataset.select("test")) == metrics.images
+    assert entry["images"] == len(dataset.select("test")) == metrics.images
     assert metrics.auc is not None and point.accuracy is not None
     (hits, _), (_, rejected) = metrics.confusion
     assert point.accuracy.value == (hits + rejected) / metrics.images
@@ -68,29 +67,29 @@ def test_figures_and_threshold_are_those_of_the_evaluation_on_the_test_images(
         ("accuracy", point.accuracy),
         ("auc", metrics.auc),
     ):
-        assert told[name] == estimate.model_dump(include={"value", "low", "high"})
-        assert told[name]["low"] < told[name]["high"]
-    assert told["byPatient"] is False
+        assert entry[name] == estimate.model_dump(include={"value", "low", "high"})
+        assert entry[name]["low"] < entry[name]["high"]
+    assert entry["byPatient"] is False
 
 
-def test_models_lie_in_the_site_as_they_were(
-    site: Artifact, said: dict[str, Any], model: Artifact, gate: Artifact
+def test_models_are_copied_unchanged(
+    site: Artifact, content: dict[str, Any], model: Artifact, image_filter: Artifact
 ):
-    entries = [said["models"][0], said["gate"]]
-    for artifact, entry in zip((model, gate), entries, strict=True):
+    entries = [content["models"][0], content["filter"]]
+    for artifact, entry in zip((model, image_filter), entries, strict=True):
         assert (site.path / entry["file"]).read_bytes() == artifact.file(".tflite").read_bytes()
-    assert [entry["name"] for entry in said["models"]] == ["as it is", "float16"]
-    assert (said["gate"]["accepts"], said["gate"]["threshold"]) == ("fundus", 0.5)
-    assert site.record.measured["models"] == said["models"]
+    assert [entry["name"] for entry in content["models"]] == ["unchanged", "float16"]
+    assert (content["filter"]["accepts"], content["filter"]["threshold"]) == ("fundus", 0.5)
+    assert site.record.measured["models"] == content["models"]
 
 
-def test_the_threshold_of_a_gate_is_that_which_it_ships(
-    built: Path, model: Artifact, strict_gate: Artifact, run: Made
+def test_the_threshold_of_a_filter_is_the_one_that_it_ships(
+    built: Path, model: Artifact, strict_filter: Artifact, run: Made
 ):
     for accepts, threshold in (("fundus", 1), ("other", pytest.approx(0))):
-        made = run("site", model, strict_gate, gate=accepts)
-        said = json.loads((made.path / "site.json").read_text())
-        assert said["gate"]["threshold"] == threshold
+        made = run("site", model, strict_filter, filter=accepts)
+        content = json.loads((made.path / "site.json").read_text())
+        assert content["filter"]["threshold"] == threshold
 
 
 def test_a_model_that_ships_a_threshold_of_the_positive_class_keeps_it(
@@ -109,12 +108,12 @@ def test_a_model_that_ships_a_threshold_of_the_positive_class_keeps_it(
             artifact = store.add(folder, **fields)
         return run("site", artifact).record.measured["models"][0]
 
-    told, other = shipping("square"), shipping("triangle")
+    entry, other = shipping("square"), shipping("triangle")
     called, squares = probabilities[:, 0] >= value, test.labels == 0
-    assert (told["threshold"], told["chosenOn"]) == (value, "four photographs")
-    assert told["sensitivity"]["value"] == pytest.approx(called[squares].mean())
-    assert told["specificity"]["value"] == pytest.approx((~called[~squares]).mean())
-    assert told["accuracy"]["value"] == pytest.approx((called == squares).mean())
+    assert (entry["threshold"], entry["chosenOn"]) == (value, "four photographs")
+    assert entry["sensitivity"]["value"] == pytest.approx(called[squares].mean())
+    assert entry["specificity"]["value"] == pytest.approx((~called[~squares]).mean())
+    assert entry["accuracy"]["value"] == pytest.approx((called == squares).mean())
     assert (other["threshold"], other["chosenOn"]) == (pytest.approx(1 - value), "four photographs")
 
 
@@ -124,7 +123,7 @@ def test_every_file_is_kept_for_offline_use(site: Artifact):
     assert set(kept["files"]) == set(site.record.files) - unkept | {"./"}
 
 
-def test_the_headers_say_what_the_page_says_itself(site: Artifact):
+def test_the_headers_state_the_policy_of_the_page(site: Artifact):
     headers = (site.path / "_headers").read_text()
     policy = re.search(r"Content-Security-Policy: (.+)", headers)
     assert policy is not None
@@ -139,26 +138,26 @@ def test_the_page_is_small(built: Path):
     assert sum(file.stat().st_size for file in scripts) < 60_000
 
 
-def test_the_table_of_the_study_is_whole(said: dict[str, Any]):
-    assert len(said["study"]["rows"]) == 8
-    assert {len(row["ms"]) for row in said["study"]["rows"]} == {len(study.COLUMNS)}
+def test_the_table_of_the_study_is_complete(content: dict[str, Any]):
+    assert len(content["study"]["rows"]) == 8
+    assert {len(row["ms"]) for row in content["study"]["rows"]} == {len(study.COLUMNS)}
 
 
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
-        ({"gate": "fundsu"}, r"let 'fundsu' through.*\['fundus', 'other'\].*fundus"),
+        ({"filter": "fundsu"}, r"filter: fundsu. is not a class .*\['fundus', 'other'\].*fundus"),
     ],
 )
-def test_a_class_that_is_none_is_refused(
-    built: Path, model: Artifact, gate: Artifact, run: Made, settings: Any, refused: str
+def test_an_unknown_class_is_refused(
+    built: Path, model: Artifact, image_filter: Artifact, run: Made, settings: Any, refused: str
 ):
     with pytest.raises(PupilaError, match=refused):
-        run("site", model, gate, **settings)
+        run("site", model, image_filter, **settings)
 
 
 @pytest.mark.slow
-def test_a_model_with_8_bit_borders_is_refused_with_what_to_do(
+def test_a_model_with_8_bit_input_and_output_is_refused_with_advice(
     built: Path, model: Artifact, run: Made
 ):
     quantised = run("quantize-int8", model, io_type="int8")
@@ -166,9 +165,9 @@ def test_a_model_with_8_bit_borders_is_refused_with_what_to_do(
         run("site", quantised)
 
 
-def test_a_gate_needs_a_model_beside_it():
-    with pytest.raises(PupilaError, match="makes the last input a gate"):
-        Site(gate="fundus").check_inputs(1)
+def test_a_filter_needs_a_model_beside_it():
+    with pytest.raises(PupilaError, match="makes the last input a filter"):
+        Site(filter="fundus").check_inputs(1)
 
 
 def test_there_are_as_many_names_as_inputs():
@@ -176,7 +175,7 @@ def test_there_are_as_many_names_as_inputs():
         Site(names=("one", "other")).check_inputs(3)
 
 
-def test_a_page_that_was_not_built_is_told_with_the_command(
+def test_a_page_that_is_not_built_is_reported_with_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PUPILA_NODE_MODULES", str(tmp_path / "none"))
@@ -190,7 +189,7 @@ def test_the_lock_file_names_no_registry():
     assert "registry" not in lock
 
 
-def test_a_threshold_that_only_the_test_images_chose_is_not_shown(
+def test_a_threshold_chosen_only_on_the_test_images_is_not_shown(
     built: Path, model: Artifact, dataset: Dataset, store: Store, tmp_path: Path
 ):
     with pytest.raises(PupilaError, match="Give validation images, or a model that ships"):
@@ -204,6 +203,8 @@ def test_a_threshold_that_only_the_test_images_chose_is_not_shown(
         )
 
 
-def test_a_model_that_was_not_judged_is_not_shown(built: Path, gate: Artifact, run: Made):
+def test_a_model_that_was_not_evaluated_is_not_shown(
+    built: Path, image_filter: Artifact, run: Made
+):
     with pytest.raises(PupilaError, match=r"without its figures: it must tell the data's classes"):
-        run("site", gate)
+        run("site", image_filter)

@@ -41,7 +41,7 @@ def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
 
 
 def shown(page: Any) -> float:
-    """Return the probability that the page shows, once it does."""
+    """Wait for the probability that the page shows, and return it."""
     page.wait_for_selector(ANSWERED)
     return float(page.get_attribute("[role=meter]", "aria-valuenow")) / 100
 
@@ -62,14 +62,16 @@ def drop(page: Any, image: Path) -> None:
 
 @pytest.mark.parametrize("name", ["retina.jpg", "chelsea.png"])
 def test_a_dropped_photograph_gets_the_answer_of_python(
-    opened: Open, served: Served, model: Artifact, gate: Artifact, name: str
+    opened: Open, served: Served, model: Artifact, image_filter: Artifact, name: str
 ):
     page = opened(served.url)
     drop(page, PHOTOGRAPHS / name)
     expected = answer_of(model, PHOTOGRAPHS / name)
-    assert shown(page) == pytest.approx(expected, abs=6e-4)  # it is shown in tenths of a per cent
-    warned = page.locator("#doubt [role=alert]").count() == 1
-    assert warned == (answer_of(gate, PHOTOGRAPHS / name) < 0.5)
+    assert shown(page) == pytest.approx(
+        expected, abs=6e-4
+    )  # shown with one decimal of a percentage
+    warned = page.locator("#warning [role=alert]").count() == 1
+    assert warned == (answer_of(image_filter, PHOTOGRAPHS / name) < 0.5)
     assert "LiteRT.js" in page.inner_text("#took") and "ms" in page.inner_text("#took")
     assert page.is_visible("#notice") and "Not for clinical use" in page.inner_text("#notice")
 
@@ -77,39 +79,42 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
 @pytest.mark.parametrize(
     ("language", "sensitivity"), [("en-GB", "Sensitivity"), ("es-ES", "Sensibilidad")]
 )
-def test_an_answer_stands_beside_the_figures_of_the_test_images_with_their_intervals(
+def test_an_answer_stands_beside_the_metrics_of_the_test_images_with_intervals(
     opened: Open, served: Served, site: Artifact, language: str, sensitivity: str
 ):
     page = opened(served.url, locale=language)
     drop(page, PHOTOGRAPHS / "retina.jpg")
     page.wait_for_selector(ANSWERED)
-    told = site.record.measured["models"][0]
+    entry = site.record.measured["models"][0]
     figures = page.inner_text("#figures")
-    assert str(told["images"]) in figures and str(told["chosenOnImages"]) in figures
-    ends = [100 * told["specificity"][end] for end in ("value", "low", "high")]
+    assert str(entry["images"]) in figures and str(entry["chosenOnImages"]) in figures
+    ends = [100 * entry["specificity"][end] for end in ("value", "low", "high")]
     plain = figures.replace(",", ".").replace("\xa0", "")
     assert sensitivity in figures
     assert all(f"{end:.1f}".removesuffix(".0") + "%" in plain for end in ends)
 
 
-def test_the_gate_warns_of_one_photograph_and_not_of_the_other(gate: Artifact):
-    answers = [answer_of(gate, PHOTOGRAPHS / name) for name in ("retina.jpg", "chelsea.png")]
+def test_the_filter_warns_of_one_photograph_and_not_of_the_other(image_filter: Artifact):
+    answers = [
+        answer_of(image_filter, PHOTOGRAPHS / name) for name in ("retina.jpg", "chelsea.png")
+    ]
     assert min(answers) < 0.5 <= max(answers), "the tests above would see one case alone"
 
 
-def test_the_gate_warns_below_the_threshold_that_it_ships(
-    opened: Open, serving: Serving, run: Any, model: Artifact, strict_gate: Artifact
+def test_the_filter_warns_below_the_threshold_that_it_ships(
+    opened: Open, serving: Serving, run: Any, model: Artifact, strict_filter: Artifact
 ):
-    site = run("site", model, strict_gate, gate="fundus")
+    site = run("site", model, strict_filter, filter="fundus")
     with serving(site.path) as served:
         page = opened(served.url)
         for name in ("retina.jpg", "chelsea.png"):
             drop(page, PHOTOGRAPHS / name)
-            page.wait_for_selector(f"#doubt:has-text('{_percent(strict_gate, name)}, below 100%')")
+            shown_percent = _percent(strict_filter, name)
+            page.wait_for_selector(f"#warning:has-text('{shown_percent}, below 100%')")
 
 
-def _percent(gate: Artifact, name: str) -> str:
-    return f"{100 * answer_of(gate, PHOTOGRAPHS / name):.1f}".removesuffix(".0") + "%"
+def _percent(image_filter: Artifact, name: str) -> str:
+    return f"{100 * answer_of(image_filter, PHOTOGRAPHS / name):.1f}".removesuffix(".0") + "%"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def _percent(gate: Artifact, name: str) -> str:
         ("es-ES", "una operación que falta"),
     ],
 )
-@pytest.mark.parametrize("part", ["models", "gate"])
+@pytest.mark.parametrize("part", ["models", "filter"])
 def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
     opened: Open,
     serving: Serving,
@@ -151,14 +156,14 @@ def test_a_photograph_is_turned_upright_as_in_python(
 ):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = tmp_path / "turned.png"  # without loss: only resizing is left
+    image = tmp_path / "turned.png"  # lossless: only resizing remains
     Image.open(PHOTOGRAPHS / "coffee.png").save(image, exif=exif)
     page = opened(served.url)
     page.set_input_files("#file", image)
     assert shown(page) == pytest.approx(answer_of(model, image), abs=6e-4)
 
 
-def test_transparency_is_laid_over_black_as_in_python(
+def test_transparency_becomes_black_as_in_python(
     opened: Open, served: Served, model: Artifact, tmp_path: Path
 ):
     photograph = Image.open(PHOTOGRAPHS / "chelsea.png").convert("RGB")
@@ -170,7 +175,7 @@ def test_transparency_is_laid_over_black_as_in_python(
     assert shown(page) == pytest.approx(expected, abs=0.005)
 
 
-def test_forty_megapixels_are_answered_and_leave_the_page_alive(
+def test_forty_megapixels_are_answered_and_the_page_stays_responsive(
     opened: Open, served: Served, model: Artifact, tmp_path: Path
 ):
     image = tmp_path / "large.jpg"
@@ -188,7 +193,7 @@ def test_forty_megapixels_are_answered_and_leave_the_page_alive(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("damaged.jpg", b"\xff\xd8\xff\xe0 this is no photograph", "damaged"),
+        ("damaged.jpg", b"\xff\xd8\xff\xe0 not a photograph", "damaged"),
         ("empty.png", b"", "damaged"),
         ("cut.jpg", (PHOTOGRAPHS / "retina.jpg").read_bytes()[:100_000], "damaged"),
         ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, "HEIC"),
@@ -205,7 +210,7 @@ def test_a_file_that_cannot_be_read_is_one_clear_sentence(
     page.set_input_files("#file", tmp_path / name)
     assert said in page.inner_text("#problem [role=alert]")
     assert not page.locator(ANSWERED).count(), "an old answer stands beside a new file"
-    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")  # and it goes on
+    page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")  # the page stays usable
     page.wait_for_selector(ANSWERED)
 
 
@@ -238,14 +243,14 @@ def test_without_isolation_it_answers_on_one_thread(
         assert page.inner_text("#took").endswith("WebAssembly, 1 thread")
 
 
-def test_nothing_is_asked_of_anybody_else_and_nothing_could_be(opened: Open, served: Served):
+def test_all_requests_go_to_the_site_and_others_are_blocked(opened: Open, served: Served):
     page = opened("about:blank")
-    asked: list[tuple[str, str]] = []
-    page.on("request", lambda request: asked.append((request.method, request.url)))
+    requests: list[tuple[str, str]] = []
+    page.on("request", lambda request: requests.append((request.method, request.url)))
     page.goto(served.url)
     page.set_input_files("#file", PHOTOGRAPHS / "retina.jpg")
     page.wait_for_selector(ANSWERED)
-    assert all(method == "GET" and url.startswith(served.url) for method, url in asked)
+    assert all(method == "GET" and url.startswith(served.url) for method, url in requests)
     refused = page.evaluate(
         """() => new Promise((resolve) => {
             const tell = (event) => resolve(event.violatedDirective);
@@ -256,7 +261,9 @@ def test_nothing_is_asked_of_anybody_else_and_nothing_could_be(opened: Open, ser
     assert refused == "connect-src"
 
 
-def test_it_speaks_the_language_of_the_visitor_and_can_be_switched(opened: Open, served: Served):
+def test_the_page_is_in_the_language_of_the_visitor_and_can_be_switched(
+    opened: Open, served: Served
+):
     page = opened(served.url, locale="es-ES")
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
     page.wait_for_selector(ANSWERED)
@@ -267,7 +274,7 @@ def test_it_speaks_the_language_of_the_visitor_and_can_be_switched(opened: Open,
     assert page.get_attribute("html", "lang") == "en"
 
 
-def test_tabs_answer_to_the_keyboard_and_the_benchmark_runs(opened: Open, served: Served):
+def test_tabs_work_with_the_keyboard_and_the_benchmark_runs(opened: Open, served: Served):
     page = opened(served.url)
     page.wait_for_selector("#status:has-text('Ready')")
     page.focus("#diagnose-tab")
@@ -279,24 +286,24 @@ def test_tabs_answer_to_the_keyboard_and_the_benchmark_runs(opened: Open, served
     page.keyboard.press("Enter")
     page.wait_for_selector("#progress:has-text('Measured 3 models')")
     rows = page.locator("#times tbody tr").all_inner_texts()
-    assert [row.split("\t")[0] for row in rows] == ["as it is", "float16", "gate"]
+    assert [row.split("\t")[0] for row in rows] == ["unchanged", "float16", "filter"]
     page.click("#diagnose-tab")
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
-    page.wait_for_selector(ANSWERED)  # the model was put away, and is opened again
+    page.wait_for_selector(ANSWERED)  # the model was closed, and is opened again
 
 
-def test_another_model_answers_to_the_same_image(opened: Open, served: Served, model: Artifact):
+def test_another_model_runs_on_the_same_image(opened: Open, served: Served, model: Artifact):
     page = opened(served.url)
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
     expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
     assert shown(page) == pytest.approx(expected, abs=6e-4)
-    for place in ("1", "0"):
-        page.select_option("#model", place)
+    for index in ("1", "0"):
+        page.select_option("#model", index)
         assert shown(page) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1280, 900)])
-def test_it_fits_the_screen_and_every_control_can_be_hit_and_is_named(
+def test_the_page_fits_the_screen_and_every_control_is_large_enough_and_named(
     opened: Open, served: Served, width: int, height: int
 ):
     page = opened(served.url, viewport={"width": width, "height": height})
@@ -313,7 +320,7 @@ def test_it_fits_the_screen_and_every_control_can_be_hit_and_is_named(
         assert all(name.strip() for name in named)
 
 
-def test_a_picture_pasted_is_taken(opened: Open, served: Served, model: Artifact):
+def test_a_pasted_picture_is_taken(opened: Open, served: Served, model: Artifact):
     page = opened(served.url)
     buffer = BytesIO()
     Image.open(PHOTOGRAPHS / "chelsea.png").save(buffer, "png")

@@ -37,7 +37,9 @@ def test_a_missing_chromium_is_reported_with_how_to_install_it(
 ):
     monkeypatch.delenv("PUPILA_CHROMIUM", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PupilaError, match=r"no Chromium on this machine.*apt-get install chromium"):
+    with pytest.raises(
+        PupilaError, match=r"Chromium was not found on this machine.*apt-get install chromium"
+    ):
         find_chromium(tmp_path / "nowhere")
 
 
@@ -47,7 +49,7 @@ def test_a_variable_that_names_a_missing_program_is_reported(
     own = program(tmp_path, "chrome")
     monkeypatch.setenv("PUPILA_CHROMIUM", str(tmp_path / "nowhere"))
     with pytest.raises(
-        PupilaError, match=r"no Chromium at .*nowhere', which PUPILA_CHROMIUM names"
+        PupilaError, match=r"Chromium was not found at .*nowhere', which PUPILA_CHROMIUM names"
     ):
         find_chromium(own)
 

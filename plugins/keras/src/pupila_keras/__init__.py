@@ -1,4 +1,4 @@
-"""Reads Keras models, old and new, runs them, and builds those that Keras has."""
+"""Loads and runs Keras models, old and new, and builds the architectures of Keras."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from pupila import Loader, Runner, Technique, hookimpl
 from pupila_keras import recognise
-from pupila_keras.config import Untrained
+from pupila_keras.config import UntrainedModel
 
 
 @hookimpl
 def pupila_loaders() -> Iterator[Loader]:
-    """Yield one reader per kind of file, and one that refuses pickles."""
+    """Yield a loader for each kind of file, and one that refuses pickles."""
     yield Loader(
         name="keras",
         summary="Keras archives (.keras) of Keras 3 and of Keras 2.12 or newer",
@@ -44,12 +44,12 @@ def pupila_loaders() -> Iterator[Loader]:
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield what builds an architecture, to see what it would take."""
+    """Yield the technique that builds an architecture without training it."""
     yield Technique(
         name="untrained",
         summary="An architecture of Keras with random weights: its size and speed, before training",
         implementation=f"{__name__}.architectures:untrained",
-        config=Untrained,
+        config=UntrainedModel,
         accepts=frozenset(),
         max_inputs=0,
         min_inputs=0,

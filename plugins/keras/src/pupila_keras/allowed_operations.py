@@ -1,7 +1,7 @@
-"""TensorFlow operations that compute and touch nothing outside the model.
+"""TensorFlow operations that only compute and have no effect outside the model.
 
-Those of TensorFlow 2.19 that read or write no files, speak to no other machine, print nothing, call
-no Python and do not end the process. Whatever is not named here is refused in a SavedModel.
+Those of TensorFlow 2.19 that do not read or write files, use the network, print, call Python or end
+the process. A SavedModel with any other operation is refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The technique `untrained`: an architecture of Keras with random weights.
 
-Size and speed do not depend on what the weights are: both are known before anyone trains.
+Size and speed do not depend on the weights, so both are known before training.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from typing import Any
 
 from pupila import InputSpec, OutputSpec, Step, StepResult
 from pupila.keras_files import import_keras, macs, parameters, save
-from pupila_keras.config import Untrained
+from pupila_keras.config import UntrainedModel
 
 keras = import_keras()
 layers = keras.layers
 
 _MEANS = (123.68, 116.779, 103.939)
-"""Of ImageNet's red, green and blue, which the nets of 2014 and 2015 subtract."""
+"""Means of ImageNet's red, green and blue, which the networks of 2014 and 2015 subtract."""
 
 _CENTRED = ("VGG16", "VGG19", "ResNet50")
 _SCALES_ITSELF = ("EfficientNetB0",)
 
 
-def untrained(step: Step[Untrained]) -> StepResult:
-    """Write `model.keras`, a backbone and its head with random weights.
+def untrained(step: Step[UntrainedModel]) -> StepResult:
+    """Write `model.keras`: a backbone and its head with random weights.
 
     Raises:
-        PupilaError: there is no data to take the classes from.
+        PupilaError: the data, which defines the classes, is missing.
     """
     config, classes = step.config, step.images.classes
-    keras.utils.clear_session(free_memory=False)  # Keras counts the names of layers on
+    keras.utils.clear_session(free_memory=False)  # else Keras continues its numbering of layers
     keras.utils.set_random_seed(step.seed)
     model = build(config, len(classes))
     save(model, step.output)
@@ -42,8 +42,8 @@ def untrained(step: Step[Untrained]) -> StepResult:
     )
 
 
-def build(config: Untrained, classes: int) -> Any:
-    """Return a model of raw RGB `(batch, size, size, 3)` in 0..255; it gives probabilities."""
+def build(config: UntrainedModel, classes: int) -> Any:
+    """Return a model that maps raw RGB `(batch, size, size, 3)` in 0..255 to probabilities."""
     image = keras.Input((config.size, config.size, 3), name="image")
     backbone = getattr(keras.applications, config.backbone)(
         include_top=False, weights=None, input_shape=image.shape[1:]
@@ -58,7 +58,7 @@ def build(config: Untrained, classes: int) -> Any:
 
 
 def _scaled(backbone: str, image: Any) -> Any:
-    """Return pixels as the backbone's own training had them, but for the order of colours."""
+    """Scale pixels as in the backbone's original training; the order of colours stays RGB."""
     if backbone in _SCALES_ITSELF:
         return image
     if backbone in _CENTRED:

@@ -1,4 +1,4 @@
-"""Reads `.keras` archives: those of Keras 3, and those that Keras 2.12 and newer wrote."""
+"""Loads `.keras` archives of Keras 3, and of Keras 2.12 or newer."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from typing import Any
 from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.keras_files import MODEL_NAME
 from pupila_keras import legacy
-from pupila_keras.border import import_keras
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
-from pupila_keras.reading import library, naming, parsed
+from pupila_keras.keras_imports import import_keras
+from pupila_keras.reading import file_errors, library_errors, parse_config
 from pupila_keras.safety import check_config, is_registered
 from pupila_keras.storage import check_storage, check_unpacked
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _MOST_MEMBERS = 1000
 _MOST_BYTES = {_CONFIG: 1 << 25, _METADATA: 1 << 20}
-"""Of members that are read whole."""
+"""Limits for members that are read whole."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of a `.keras` archive into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged, would run code or read other files, or is no classifier of
+        PupilaError: it is damaged, would run code or read other files, or is not a classifier of
             images with the declared output.
     """
-    with naming(source):
+    with file_errors(source):
         config, version = _config(source)
         check_config(config)
         return finish(_model(source, config, version), output, folder, version)
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse an artifact that would run code, read other files, or take far more than its file.
+    """Refuse an artifact that would run code, read other files, or take far more than its size.
 
     Raises:
-        PupilaError: it is damaged, or holds something else than Keras' own classes and those that
-            an installed plugin has registered.
+        PupilaError: it is damaged, or has classes other than Keras' own and those that an installed
+            plugin has registered.
     """
     source = artifact.path / MODEL_NAME
-    with naming(source):
+    with file_errors(source):
         config, _ = _config(source)
         check_config(config, is_registered)
         with _weights(source) as weights:
@@ -60,26 +60,28 @@ def _config(source: Path) -> tuple[dict[str, Any], str]:
     """Return the model's config without its training settings, and the version that wrote it."""
     if not zipfile.is_zipfile(source):
         raise PupilaError(
-            "it is no whole zip archive, as a .keras file must be: it is cut short, or something "
-            "else under that name."
+            "it is not a complete zip archive, as a .keras file must be: it is cut short, or of "
+            "another kind."
         )
-    with library("its archive is damaged"), zipfile.ZipFile(source) as archive:
+    with library_errors("its archive is damaged"), zipfile.ZipFile(source) as archive:
         _check_members(archive.namelist())
         _check_size(source, archive.infolist())
         missing = {_CONFIG, _METADATA}.difference(archive.namelist())
         if missing:
-            raise PupilaError(f"it is a zip archive, but no Keras model: it has no {min(missing)}")
+            raise PupilaError(
+                f"it is a zip archive, but not a Keras model: it has no {min(missing)}"
+            )
         damaged = archive.testzip()
         if damaged:
             raise PupilaError(f"{damaged} does not match its checksum")
-        config = parsed(archive.read(_CONFIG))
+        config = parse_config(archive.read(_CONFIG))
         version = str(json.loads(archive.read(_METADATA))["keras_version"])
     config.pop("compile_config", None)
     return config, version
 
 
 def _check_members(names: list[str]) -> None:
-    """Refuse what no archive of Keras holds; Keras unpacks all that is there."""
+    """Refuse members that archives of Keras never have, as Keras unpacks all members."""
     outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if len(names) > _MOST_MEMBERS or outside or twice:
@@ -90,7 +92,7 @@ def _check_members(names: list[str]) -> None:
 
 
 def _check_size(source: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive by the sizes that it states, of which `zipfile` unpacks no more."""
+    """Refuse an archive by its stated sizes; `zipfile` does not unpack more than those."""
     for member in members:
         limit = _MOST_BYTES.get(member.filename)
         if limit and member.file_size > limit:
@@ -107,9 +109,9 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
         if is_legacy(version):
             return legacy.build(config, weights, source)
         check_weights(config, source)
-        named = weights.with_name("model.keras")  # Keras goes by the suffix
+        named = weights.with_name("model.keras")  # Keras decides by the suffix
         named.symlink_to(source.resolve())
-        with library("Keras cannot read it"):
+        with library_errors("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)
 
 
@@ -117,6 +119,6 @@ def _model(source: Path, config: dict[str, Any], version: str) -> Any:
 def _weights(source: Path) -> Generator[Path]:
     """Unpack an archive's weights into a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        with library("it has no weights"), zipfile.ZipFile(source) as archive:
+        with library_errors("it has no weights"), zipfile.ZipFile(source) as archive:
             weights = archive.extract(_WEIGHTS, folder)
         yield Path(weights)

@@ -19,15 +19,15 @@ Backbone = Literal[
 ]
 
 
-class Untrained(Config):
-    """An architecture of Keras, and the head that tells the classes apart."""
+class UntrainedModel(Config):
+    """An architecture of Keras, and the head that classifies."""
 
     backbone: Backbone = Field(description="Name in `keras.applications`.")
     size: int = Field(default=224, ge=75, description="Rows and columns of the input, in pixels.")
     pooling: Literal["average", "flatten"] = Field(
         default="average",
-        description="What the head sees: the mean over all positions, or every position.",
+        description="Input of the head: the mean over all positions, or every position.",
     )
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), description="Units of the dense layers between backbone and answer."
+        default=(), description="Units of the dense layers between backbone and output layer."
     )

@@ -1,4 +1,4 @@
-"""The end of every Keras loader: check the model, bring it to Keras 3, write it."""
+"""Checks a loaded model, converts it to Keras 3 and writes it; the last part of Keras loaders."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 from pupila import OutputSpec, StepResult, keras_files
 from pupila.measured import Measured
-from pupila_keras.border import import_keras, import_tf_keras
-from pupila_keras.probe import answers
-from pupila_keras.reading import library
-from pupila_keras.specs import check_columns, check_kind, input_contract, shapes_of
+from pupila_keras.checks import check_columns, check_kind, input_spec, shapes_of
+from pupila_keras.keras_imports import import_keras, import_tf_keras
+from pupila_keras.probe import predict_probes
+from pupila_keras.reading import library_errors
 from pupila_keras.translate import to_keras_3
 
 
 def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> StepResult:
-    """Write a loaded model of either Keras line into `folder`, if it is what is declared.
+    """Write a loaded Keras 2 or 3 model into `folder` as Keras 3, if it matches its declaration.
 
     Raises:
-        PupilaError: it does not take one RGB image, or does not give the declared output.
+        PupilaError: it does not take one RGB image, or does not have the declared output.
     """
-    contract = input_contract(shapes_of(model, "inputs"))
+    spec = input_spec(shapes_of(model, "inputs"))
     check_columns(shapes_of(model, "outputs"), output)
-    model = _of_tensors(model, is_legacy(written_by))
+    model = _without_containers(model, is_legacy(written_by))
     measured: dict[str, Any] = {"written_by": f"Keras {written_by}"}
     if is_legacy(written_by):
         model, measured["translation_difference"] = to_keras_3(model)
-    check_kind(answers(model), output)
-    with library("Keras cannot save it again"):
+    check_kind(predict_probes(model), output)
+    with library_errors("Keras cannot save it again"):
         keras_files.save(model, folder)
     return StepResult(
         format="keras",
-        input=contract,
+        input=spec,
         output=output,
         parameters=keras_files.parameters(model),
         macs=_macs(model),
@@ -39,9 +39,9 @@ def finish(model: Any, output: OutputSpec, folder: Path, written_by: str) -> Ste
     )
 
 
-def _of_tensors(model: Any, legacy: bool) -> Any:
-    """Rebuild a model that takes or gives a list or dict of one tensor to do without it."""
-    graph = getattr(model, "_functional", model)  # of a Sequential of Keras 3
+def _without_containers(model: Any, legacy: bool) -> Any:
+    """Rebuild a model that takes or returns a list or dict of one tensor to use the tensor."""
+    graph = getattr(model, "_functional", model)  # a Sequential of Keras 3 has one
     if not isinstance(graph.input, list | dict) and not isinstance(graph.output, list | dict):
         return model
     keras = import_tf_keras() if legacy else import_keras()
@@ -49,7 +49,7 @@ def _of_tensors(model: Any, legacy: bool) -> Any:
 
 
 def _macs(model: Any) -> int | None:
-    """Count multiply-accumulates; None where a nested model leaves its image size open."""
+    """Count multiply-accumulates; None if a nested model leaves its image size open."""
     try:
         return keras_files.macs(model)
     except ValueError:
@@ -57,5 +57,5 @@ def _macs(model: Any) -> int | None:
 
 
 def is_legacy(version: str) -> bool:
-    """Whether a file of this Keras version is read by the Keras 2 line."""
+    """Whether files of this Keras version are read by Keras 2 (`tf_keras`)."""
     return not version.startswith("3.")

@@ -1,4 +1,4 @@
-"""How a layer is called in a stored graph: Keras 2's notation read, Keras 3's written."""
+"""Calls of layers in a stored graph: reads Keras 2's notation and writes Keras 3's."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from typing import Any, cast
 from pupila import PupilaError
 
 _CONSTANT = "_CONSTANT_VALUE"
-"""What Keras 2 writes in place of a layer's name where the first argument is a number."""
+"""Keras 2 writes this instead of a layer's name if the first argument is a number."""
 
 Address = list[Any]
-"""Layer name, which of its calls, which of that call's outputs."""
+"""Layer name, index of its call, index of that call's output."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call of a layer: the tensors it is given, and its keyword arguments."""
+class LayerCall:
+    """One call of a layer: its input tensors and keyword arguments."""
 
     tensors: list[Address]
     keywords: dict[str, Any]
 
     @classmethod
-    def of(cls, node: list[Any], layer: str) -> Call:
+    def of(cls, node: list[Any], layer: str) -> LayerCall:
         """Read a node of Keras 2: `[[name, call, output, keywords], …]`, or one of these alone.
 
         Raises:
-            PupilaError: the layer is called with something else first than tensors.
+            PupilaError: the first argument of the call is not a tensor.
         """
-        parts = [node] if node and isinstance(node[0], str) else node
-        if any(part[0] == _CONSTANT for part in parts):
+        arguments = [node] if node and isinstance(node[0], str) else node
+        if any(argument[0] == _CONSTANT for argument in arguments):
             raise PupilaError(
-                f"Layer {layer!r} computes with a number on the left (`1 - x`), which no layer of "
-                "Keras 3 does: write it with the tensor on the left, and save the model again."
+                f"Layer {layer!r} computes with a number on the left (`1 - x`), for which Keras 3 "
+                "has no layer: write it with the tensor on the left, and save the model again."
             )
-        keywords: dict[str, Any] = parts[0][3] if len(parts[0]) > 3 else {}
-        given = {name: value for name, value in keywords.items() if value is not None}
-        return cls([list(part[:3]) for part in parts], given)
+        first = arguments[0]
+        keywords: dict[str, Any] = first[3] if len(first) > 3 else {}
+        present = {name: value for name, value in keywords.items() if value is not None}
+        return cls([list(argument[:3]) for argument in arguments], present)
 
-    def serialised(self, classes: dict[str, str]) -> dict[str, Any]:
-        """Write it as Keras 3 does; `classes` tells the class of each layer of the graph."""
+    def serialise(self, classes: dict[str, str]) -> dict[str, Any]:
+        """Return it in Keras 3's notation; `classes` has the class of each layer by name."""
         tensors = [_tensor(address, classes) for address in self.tensors]
         keywords = {
             name: _tensor(value, classes) if _is_address(value, classes) else value
@@ -49,15 +50,15 @@ class Call:
 
 
 def valid_name(name: str) -> str:
-    """Layer names of Keras 3 hold no slash."""
+    """Replace slashes, which layer names of Keras 3 cannot have."""
     return name.replace("/", "_")
 
 
 def graph_ends(addresses: list[Any], classes: dict[str, str]) -> Any:
     """Translate the addresses of a graph's inputs or outputs.
 
-    One address stands alone, since a list of one makes Keras 3 answer with a list. Here a nested
-    Functional counts its own node as its first call, and a Sequential does not.
+    A single address is not put into a list, which would make Keras 3 return a list. A nested
+    Functional counts its own node as its first call here, a Sequential does not.
     """
     flat = [addresses] if isinstance(addresses[0], str) else addresses
     ends = [
@@ -75,10 +76,10 @@ def _is_address(value: Any, classes: dict[str, str]) -> bool:
 
 
 def _tensor(address: Address, classes: dict[str, str]) -> dict[str, Any]:
-    """Point at a tensor; Keras 2 counts a nested model's own node as its first call, 3 does not."""
+    """Refer to a tensor; only Keras 2 counts a nested model's own node as its first call."""
     name, call, output = address
     call -= classes[name] in ("Functional", "Model", "Sequential")
     history = [valid_name(name), call, output]
-    # Keras 3 looks the tensor up by its history, and reads neither shape nor type
+    # Keras 3 finds the tensor by its history, and ignores shape and type
     config = {"shape": [None], "dtype": "float32", "keras_history": history}
     return {"class_name": "__keras_tensor__", "config": config}

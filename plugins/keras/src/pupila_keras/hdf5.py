@@ -1,4 +1,4 @@
-"""Reads whole models in HDF5, as Keras 2 wrote by default and Keras 3 still can."""
+"""Loads whole models in HDF5, the default format of Keras 2 that Keras 3 can still write."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 from pupila import OutputSpec, PupilaError, StepResult
 from pupila_keras import legacy
-from pupila_keras.border import import_keras
 from pupila_keras.building import check_weights
 from pupila_keras.finish import finish, is_legacy
-from pupila_keras.reading import library, naming, parsed
+from pupila_keras.keras_imports import import_keras
+from pupila_keras.reading import file_errors, library_errors, parse_config
 from pupila_keras.safety import check_config
-from pupila_keras.storage import check_storage, opened
+from pupila_keras.storage import check_storage, open_hdf5
 
 _WEIGHTS_ONLY = ("layer_names", "layers", "_layer_checkpoint_dependencies", "model_weights")
-"""Attributes and groups by which Keras 2 and 3 store weights."""
+"""Attributes and groups in which Keras 2 and 3 store weights."""
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
     """Write the model of an HDF5 file into `folder` as a Keras 3 model.
 
     Raises:
-        PupilaError: it is damaged, holds no whole model, would run code or read other files, or
-            is no classifier of images with the declared output.
+        PupilaError: it is damaged or not a whole model, would run code or read other files, or is
+            not a classifier of images with the declared output.
     """
-    with naming(source):
+    with file_errors(source):
         check_storage(source)
         config, version = _config(source)
         check_config(config)
@@ -35,29 +35,29 @@ def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
 
 def _config(source: Path) -> tuple[dict[str, Any], str]:
     """Return the model's config, and the Keras version that wrote it."""
-    with opened(source) as file:
+    with open_hdf5(source) as file:
         attributes: dict[str, Any] = dict(file.attrs)
         names: set[str] = {*file, *attributes}
     if "model_config" not in attributes:
         raise PupilaError(_without_config(names))
-    return parsed(attributes["model_config"]), str(attributes.get("keras_version", "2"))
+    return parse_config(attributes["model_config"]), str(attributes.get("keras_version", "2"))
 
 
 def _without_config(names: set[str]) -> str:
     if names.intersection(_WEIGHTS_ONLY):
         return (
-            "it holds weights only, no architecture: load them into the model in the program that "
-            "made it, and save all of it with model.save('model.keras')."
+            "it only holds weights, not the architecture: load them into the model in the program "
+            "that made it, and save the whole model with model.save('model.keras')."
         )
-    return "it is an HDF5 file, but holds no Keras model."
+    return "it is an HDF5 file, but not a Keras model."
 
 
 def _model(source: Path, config: dict[str, Any], version: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        named = Path(folder) / "model.h5"  # both Keras lines go by the suffix
+        named = Path(folder) / "model.h5"  # Keras 2 and 3 decide by the suffix
         named.symlink_to(source.resolve())
         if is_legacy(version):
             return legacy.build(config, named, source)
         check_weights(config, source)
-        with library("Keras cannot read it"):
+        with library_errors("Keras cannot read it"):
             return import_keras().saving.load_model(named, compile=False, safe_mode=True)

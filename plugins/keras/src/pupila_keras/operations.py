@@ -1,7 +1,7 @@
-"""Decides, from a SavedModel's graph alone, whether it would reach outside the model.
+"""Checks from a SavedModel's graph whether running it could affect anything outside the model.
 
-TensorFlow runs parts of a SavedModel while it loads it, so the graph is judged before that. What
-runs is found as TensorFlow's loader finds it; what the file says of itself excuses nothing.
+TensorFlow runs parts of a SavedModel while it loads it, so the graph is checked before. What will
+run is determined in the same way as in TensorFlow's loader.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from pupila_keras.allowed_operations import ALLOWED
 
 _RESTORES = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
 _CHECKPOINTS = _RESTORES | {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
-"""Every SavedModel stores some, for a saver that is not run when it is loaded."""
+"""Every SavedModel has some, for a saver that does not run on loading."""
 _INITIALISERS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
-"""Collections of nodes that TensorFlow 1's loader runs."""
+"""Collections of nodes that the loader of TensorFlow 1 runs."""
 
 Bodies = dict[str, dict[str, Any]]
 
 
 def check_operations(saved: Any) -> None:
-    """Refuse a `SavedModel` message whose graphs would reach outside the model.
+    """Refuse a `SavedModel` message whose graphs could affect anything outside the model.
 
-    Checkpoint operations may be stored. They may not run, but for one case: in a model of
-    TensorFlow 1, those that restore variables from the file that the loader names.
+    Checkpoint operations may be stored but not run, with one exception: in a model of TensorFlow 1,
+    those that restore variables from the file that the loader names.
 
     Raises:
         PupilaError: an operation is not known to be harmless; the message names it.
     """
-    for part in saved.meta_graphs:
-        _check_assets(part)
-        bodies = _bodies(part.graph_def)
+    for meta_graph in saved.meta_graphs:
+        _check_assets(meta_graph)
+        bodies = _bodies(meta_graph.graph_def)
         stored = [node for body in bodies.values() for node in body.values()]
         _refuse(stored, bodies, ALLOWED | _CHECKPOINTS)
-        _refuse(_run(bodies, _fetched(part), _served_functions(part)), bodies, ALLOWED)
-        _refuse(_restoring(part, bodies), bodies, ALLOWED)
+        running = _nodes_run(bodies, _fetched(meta_graph), _callable_functions(meta_graph))
+        _refuse(running, bodies, ALLOWED)
+        _refuse(_restoring(meta_graph, bodies), bodies, ALLOWED)
 
 
-def _check_assets(part: Any) -> None:
-    """Refuse assets that lie elsewhere: whoever saves the model again copies them."""
-    for asset in part.asset_file_def:
+def _check_assets(meta_graph: Any) -> None:
+    """Refuse assets outside the model's folder: saving the model again would copy them."""
+    for asset in meta_graph.asset_file_def:
         if PurePath(asset.filename).name != asset.filename:
             raise PupilaError(f"its asset {asset.filename!r} lies outside of its assets: refused.")
 
@@ -52,40 +53,40 @@ def _check_assets(part: Any) -> None:
 def _refuse(nodes: Iterable[Any], bodies: Bodies, allowed: frozenset[str]) -> None:
     known = import_module("tensorflow.python.framework.op_def_registry").get
     functions = {name for name in bodies if name and known(name) is None}
-    found = {node.op for node in nodes if node.op not in allowed | functions or _calls_back(node)}
-    if found:
+    refused = {node.op for node in nodes if node.op not in allowed | functions or _calls_back(node)}
+    if refused:
         raise PupilaError(
-            f"its graph holds {join_names(sorted(found))}, which may reach outside the model "
+            f"its graph holds {join_names(sorted(refused))}, which may reach outside the model "
             "(files, Python): refused. Export the classifier alone."
         )
 
 
 def _calls_back(node: Any) -> bool:
-    """Whether a compiled module calls code of the program that runs it."""
+    """Whether a compiled module calls functions of the program that runs it."""
     return node.op == "XlaCallModule" and b"custom_call" in node.attr["module"].s
 
 
 def _bodies(graph: Any) -> Bodies:
-    """Return the nodes of each function by name; those of the graph itself under no name."""
-    bodies = {each.signature.name: each.node_def for each in graph.library.function}
+    """Return the nodes of each function by its name; those of the graph itself under `""`."""
+    bodies = {function.signature.name: function.node_def for function in graph.library.function}
     bodies[""] = graph.node
     return {name: {node.name: node for node in nodes} for name, nodes in bodies.items()}
 
 
-def _fetched(part: Any) -> Iterator[str]:
-    """Yield the nodes of the graph that are run: of signatures, and to initialise."""
-    for signature in part.signature_def.values():
+def _fetched(meta_graph: Any) -> Iterator[str]:
+    """Yield the nodes of the graph that run directly: of signatures and initialisers."""
+    for signature in meta_graph.signature_def.values():
         for output in signature.outputs.values():
             yield from _tensors(output)
     for name in _INITIALISERS:
-        yield from map(_node, part.collection_def[name].node_list.value)
-    variables = part.collection_def["local_variables"].bytes_list.value
+        yield from map(_node, meta_graph.collection_def[name].node_list.value)
+    variables = meta_graph.collection_def["local_variables"].bytes_list.value
     definition = import_module("tensorflow.core.framework.variable_pb2").VariableDef
-    yield from (_node(definition.FromString(each).initializer_name) for each in variables)
+    yield from (_node(definition.FromString(variable).initializer_name) for variable in variables)
 
 
 def _tensors(output: Any) -> Iterator[str]:
-    """Yield the nodes that give one output of a signature."""
+    """Yield the nodes that compute one output of a signature."""
     sparse = output.coo_sparse
     names = (
         output.name,
@@ -98,27 +99,27 @@ def _tensors(output: Any) -> Iterator[str]:
         yield from _tensors(component)
 
 
-def _served_functions(part: Any) -> Iterator[str]:
-    """Yield the functions that a loaded model may call by itself."""
-    objects = part.object_graph_def
+def _callable_functions(meta_graph: Any) -> Iterator[str]:
+    """Yield the functions that a loaded model may call itself."""
+    objects = meta_graph.object_graph_def
     yield from objects.concrete_functions
-    for each in objects.nodes:
-        yield from each.function.concrete_functions
-        yield each.bare_concrete_function.concrete_function_name
-    for function in part.graph_def.library.function:
-        if "api_implements" in function.attr:  # TensorFlow may put it in another one's place
+    for node in objects.nodes:
+        yield from node.function.concrete_functions
+        yield node.bare_concrete_function.concrete_function_name
+    for function in meta_graph.graph_def.library.function:
+        if "api_implements" in function.attr:  # TensorFlow may use it instead of another
             yield function.signature.name
 
 
-def _restoring(part: Any, bodies: Bodies) -> Iterator[Any]:
-    """Yield what runs to restore the variables, but for reading the model's own checkpoint.
+def _restoring(meta_graph: Any, bodies: Bodies) -> Iterator[Any]:
+    """Yield the nodes that restore the variables, except reads of the model's own checkpoint.
 
-    The loader of TensorFlow 1 runs it, and feeds the name of that file. That of TensorFlow 2, for
-    models with an object graph, restores by itself.
+    The loader of TensorFlow 1 runs them, and feeds the name of that file. The loader of
+    TensorFlow 2, for models with an object graph, restores without them.
     """
-    is_run = not part.HasField("object_graph_def")
-    main, fed = bodies[""], part.saver_def.filename_tensor_name.removesuffix(":0")
-    for node in _run(bodies, [_node(part.saver_def.restore_op_name)], ()):
+    is_run = not meta_graph.HasField("object_graph_def")
+    main, fed = bodies[""], meta_graph.saver_def.filename_tensor_name.removesuffix(":0")
+    for node in _nodes_run(bodies, [_node(meta_graph.saver_def.restore_op_name)], ()):
         if node.op in _RESTORES and not is_run:
             continue
         is_own = main.get(node.name) is node and "".join(node.input[:1]).removesuffix(":0") == fed
@@ -127,12 +128,12 @@ def _restoring(part: Any, bodies: Bodies) -> Iterator[Any]:
 
 
 def _node(reference: str) -> str:
-    """Return the name of a node from a reference to one of its outputs, or to its completion."""
+    """Return the node's name from a reference to one of its outputs or to its completion."""
     return reference.removeprefix("^").partition(":")[0]
 
 
 def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """Return the nodes named and all that run before them."""
+    """Return the named nodes and all that run before them."""
     needed: set[str] = set()
     pending = list(names)
     while pending:
@@ -143,10 +144,10 @@ def _needed(body: dict[str, Any], names: Iterable[str]) -> set[str]:
     return needed
 
 
-def _run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -> Iterator[Any]:
-    """Yield the nodes of the graph that run for those named, and of all functions called.
+def _nodes_run(bodies: Bodies, names: Iterable[str], functions: Iterable[str]) -> Iterator[Any]:
+    """Yield all nodes that run for the named ones, including those of called functions.
 
-    Of a function all nodes count: TensorFlow runs those with effects, needed or not.
+    All nodes of a called function count: TensorFlow runs those with side effects even if unneeded.
     """
     nodes = [bodies[""][name] for name in _needed(bodies[""], names)]
     pending: list[str] = list(functions)

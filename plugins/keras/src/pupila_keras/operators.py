@@ -1,7 +1,7 @@
-"""Bare TensorFlow operations in an old model's graph (`x / 127.5`, `x + y`), as Keras layers.
+"""Translates bare TensorFlow operations in a Keras 2 graph (`x / 127.5`, `x + y`) to Keras layers.
 
-Keras 2 stored them as `TFOpLambda`, by the name of the TensorFlow function. The few that image
-classifiers use have an exact layer; any other name is refused before the model is built.
+Keras 2 stored them as `TFOpLambda`, with the name of the TensorFlow function. The few that image
+classifiers use have an equivalent layer; any other is refused before the model is built.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from pupila import PupilaError
-from pupila_keras.graph import Call
+from pupila_keras.graph import LayerCall
 
 OPERATOR_CLASSES = frozenset({"TFOpLambda", "SlicingOpLambda"})
 
@@ -20,34 +20,36 @@ _ALIASES = {
     "nn.bias_add": "math.add",
 }
 _BY_NUMBER: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "math.truediv": lambda value: _rescaling(scale=_each(value, lambda number: 1 / number)),
+    "math.truediv": lambda value: _rescaling(scale=_map_numbers(value, lambda number: 1 / number)),
     "math.multiply": lambda value: _rescaling(scale=value),
     "math.add": lambda value: _rescaling(offset=value),
-    "math.subtract": lambda value: _rescaling(offset=_each(value, lambda number: -number)),
+    "math.subtract": lambda value: _rescaling(offset=_map_numbers(value, lambda number: -number)),
 }
 """Settings of the `Rescaling` that computes with a number, or with one per channel."""
 _BY_TENSOR = {"math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
 _ACTIVATIONS = {"nn.relu": "relu", "nn.softmax": "softmax", "math.sigmoid": "sigmoid"}
 
 TRANSLATED = frozenset({*_ALIASES, *_BY_NUMBER, *_ACTIVATIONS})
-"""Functions, by their name under `tf`, that have a layer."""
+"""Functions with an equivalent layer, by their name in `tf`."""
 
 
-def as_layer(name: str, function: str, call: Call) -> tuple[str, dict[str, Any], Call]:
+def as_layer(name: str, function: str, call: LayerCall) -> tuple[str, dict[str, Any], LayerCall]:
     """Return the class and settings of the layer that does what `function` does, and its call.
 
     Raises:
-        PupilaError: the second operand is a tensor, and no layer does that with two tensors.
+        PupilaError: both operands are tensors, which no layer supports.
     """
     if function in _ACTIVATIONS:
-        return "Activation", {"activation": _ACTIVATIONS[function]}, Call(call.tensors, {})
+        return "Activation", {"activation": _ACTIVATIONS[function]}, LayerCall(call.tensors, {})
     operand = call.keywords["bias" if function == "nn.bias_add" else "y"]
     function = _ALIASES.get(function, function)
     if _is_constant(operand):
-        return "Rescaling", _BY_NUMBER[function](operand), Call(call.tensors, {})
+        return "Rescaling", _BY_NUMBER[function](operand), LayerCall(call.tensors, {})
     if function not in _BY_TENSOR:
-        raise PupilaError(f"Layer {name!r} divides one tensor by another: no layer does that.")
-    return _BY_TENSOR[function], {}, Call([*call.tensors, operand], {})
+        raise PupilaError(
+            f"Layer {name!r} divides one tensor by another: Keras has no layer for that."
+        )
+    return _BY_TENSOR[function], {}, LayerCall([*call.tensors, operand], {})
 
 
 def _rescaling(scale: Any = 1.0, offset: Any = 0.0) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def _is_constant(operand: Any) -> bool:
     return all(isinstance(value, int | float) for value in values)
 
 
-def _each(value: Any, change: Callable[[float], float]) -> Any:
+def _map_numbers(value: Any, change: Callable[[float], float]) -> Any:
     if not isinstance(value, list):
         return change(value)
     return [change(number) for number in cast("list[float]", value)]

@@ -1,4 +1,4 @@
-"""Pickles are never opened."""
+"""Refuses pickles, which run code when they are opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks a model about a few fixed random images: what it says tells more than what it declares."""
+"""Runs a model on a few fixed random images, to check what its outputs really are."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pupila_keras.reading import library
+from pupila_keras.reading import library_errors
 
 _IMAGES = 4
 
 
-def images(height: int, width: int) -> NDArray[np.float32]:
-    """Return always the same random images, float32 `(4, height, width, 3)` in 0..255.
+def draw_probes(height: int, width: int) -> NDArray[np.float32]:
+    """Return the same random images each time, float32 `(4, height, width, 3)` in 0..255.
 
-    They differ in brightness, so that a model does not see the same grey in each.
+    They differ in brightness, so that a model's outputs differ too.
     """
     random = np.random.default_rng(20240229)
     brightness = np.linspace(64, 255, _IMAGES)[:, None, None, None]
     return (random.random((_IMAGES, height, width, 3)) * brightness).astype(np.float32)
 
 
-def answers(model: Any) -> NDArray[np.float32]:
-    """Return a Keras model's raw outputs `(4, columns)`, of either Keras line.
+def predict_probes(model: Any) -> NDArray[np.float32]:
+    """Return the raw outputs `(4, columns)` of a Keras 2 or 3 model for the drawn images.
 
     Raises:
-        PupilaError: it gives none.
+        PupilaError: it cannot run.
     """
     _, height, width, _ = model.inputs[0].shape
-    with library("it cannot answer an image"):
-        return np.asarray(model(images(height, width), training=False), np.float32)
+    with library_errors("it cannot process an image"):
+        return np.asarray(model(draw_probes(height, width), training=False), np.float32)

@@ -1,4 +1,4 @@
-"""Turns what goes wrong with a user's file into one sentence that names the file."""
+"""Turns errors about a user's file into one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _CAUSE = "Exception encountered:"
 
 
 @contextmanager
-def naming(source: Path) -> Generator[None]:
-    """Put the file's name before every complaint about it; an empty file is refused at once."""
+def file_errors(source: Path) -> Generator[None]:
+    """Put the file's name before errors about it; an empty file is refused at once."""
     if source.is_file() and not source.stat().st_size:
         raise PupilaError(f"{str(source)!r} is empty: copy the model file again.")
     try:
@@ -25,21 +25,21 @@ def naming(source: Path) -> Generator[None]:
 
 
 @contextmanager
-def library(what: str) -> Generator[None]:
-    """Turn whatever a library raises over a file into one sentence: `what`, and the reason."""
+def library_errors(what: str) -> Generator[None]:
+    """Turn any error of a library about a file into one sentence: `what`, and the reason."""
     try:
         yield
-    except Exception as error:  # parsers of damaged files raise anything
+    except Exception as error:  # parsers raise all kinds of errors about damaged files
         raise PupilaError(f"{what}: {_reason(error)}") from error
 
 
-def parsed(config: str | bytes) -> dict[str, Any]:
+def parse_config(config: str | bytes) -> dict[str, Any]:
     """Return a model's config from its JSON.
 
     Raises:
-        PupilaError: it is none, or no object.
+        PupilaError: it is not JSON, or not an object.
     """
-    with library("its config is no JSON"):
+    with library_errors("its config is not JSON"):
         value = json.loads(config)
     if not isinstance(value, dict):
         raise PupilaError(f"its config is a JSON {type(value).__name__}, not an object: damaged.")
@@ -47,7 +47,7 @@ def parsed(config: str | bytes) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of a message that says why; Keras puts it last, after whole configs."""
+    """Return the line with the cause; Keras puts it last, after the whole config."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     causes = [line.partition(_CAUSE)[2] for line in lines if line.startswith(_CAUSE)]
     return causes[-1].strip() if causes else lines[0]

@@ -1,6 +1,6 @@
-"""What kind of model a path holds: by its first bytes, and by its name where they say nothing.
+"""Recognises the kind of model in a file by its first bytes, or else by its name.
 
-Imports nothing heavy: this runs for every file that any recipe names.
+Imports nothing heavy: this runs for every file that a recipe names.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _KIND_BY_SUFFIX = {
 
 
 def is_archive(source: Path) -> bool:
-    """Whether it is a zip with a Keras config, or at least calls itself `.keras`."""
+    """Whether it is a zip with a Keras config, or else has the suffix `.keras`."""
     return _kind(source) == "archive"
 
 
 def is_hdf5(source: Path) -> bool:
-    """Whether it is an HDF5 file, or at least calls itself `.h5` or `.hdf5`."""
+    """Whether it is an HDF5 file, or else has the suffix `.h5` or `.hdf5`."""
     return _kind(source) == "hdf5"
 
 
 def is_pickle(source: Path) -> bool:
-    """Whether it is a pickle, alone or in a PyTorch zip, or calls itself one."""
+    """Whether it is a pickle, alone or in a PyTorch zip, or else has the suffix of one."""
     return _kind(source) == "pickle"
 
 

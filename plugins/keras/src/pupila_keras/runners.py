@@ -1,4 +1,4 @@
-"""Runs Keras 3 models and SavedModels on TensorFlow, compiled for one size of batch."""
+"""Runs Keras 3 models and SavedModels on TensorFlow, compiled for one batch size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pupila import Artifact, Progress, keras_files
 from pupila.memory import peak_memory_bytes
 from pupila.threads import model_threads
-from pupila_keras.border import import_keras, import_tensorflow
-from pupila_keras.savedmodel import served
+from pupila_keras.keras_imports import import_keras, import_tensorflow
+from pupila_keras.savedmodel import load_signature
 
 _BATCH_IMAGES = 16
 _WARM_UPS = 3
@@ -22,22 +22,22 @@ _WARM_UPS = 3
 
 def open_keras(artifact: Artifact, threads: int) -> TensorFlowModel:
     """Open an artifact of format `keras`."""
-    taken = _use_threads(threads)
+    used = _use_threads(threads)
     model = keras_files.load(artifact)
     runtime = f"Keras {import_keras().__version__}, {_tensorflow()}"
 
     def answer(images: Any) -> Any:
         return model(images, training=False)
 
-    return TensorFlowModel(answer, artifact, runtime, taken)
+    return TensorFlowModel(answer, artifact, runtime, used)
 
 
 def open_savedmodel(artifact: Artifact, threads: int) -> TensorFlowModel:
     """Open an artifact of format `savedmodel`."""
-    taken = _use_threads(threads)
-    model = served(artifact.path)
+    used = _use_threads(threads)
+    model = load_signature(artifact.path)
     fixed_batch = model.input_shape[0]
-    return TensorFlowModel(model, artifact, _tensorflow(), taken, fixed_batch)
+    return TensorFlowModel(model, artifact, _tensorflow(), used, fixed_batch)
 
 
 def _tensorflow() -> str:
@@ -45,10 +45,9 @@ def _tensorflow() -> str:
 
 
 def _use_threads(threads: int) -> int:
-    """Ask TensorFlow for `threads`, and return how many it has.
+    """Set TensorFlow's threads, and return how many it uses.
 
-    It takes the number before its first computation only; a process that has computed keeps its
-    own.
+    They can only be set before the first computation of the process.
     """
     threading = import_tensorflow().config.threading
     try:
@@ -62,9 +61,9 @@ def _use_threads(threads: int) -> int:
 class TensorFlowModel:
     """An `OpenModel` on TensorFlow; `answer` maps float32 images to raw outputs.
 
-    Tried and left out: the weights as constants of the graph, which lets TensorFlow fold batch
-    normalisation, is a third faster on EfficientNet-Lite0 but takes ten times the memory of the
-    weights (0.9 GB for Xception), for each size of batch.
+    Weights are not made constants of the graph, which lets TensorFlow fold batch normalisation:
+    a third faster on EfficientNet-Lite0, but it takes ten times the memory of the weights (0.9 GB
+    for Xception), for each batch size.
     """
 
     def __init__(
@@ -78,24 +77,24 @@ class TensorFlowModel:
         self.runtime = runtime
         self.threads = threads
         self._answer = answer
-        self._contract = artifact.record.input
+        self._input = artifact.record.input
         self._columns = artifact.record.output.columns
         self._batch = fixed_batch or _BATCH_IMAGES
         self._one = fixed_batch or 1
 
     @cached_property
     def _predict(self) -> Callable[[Any], Any]:
-        return self._compiled(self._batch)
+        return self._compile(self._batch)
 
     @cached_property
     def _predict_one(self) -> Callable[[Any], Any]:
-        return self._compiled(self._one)
+        return self._compile(self._one)
 
-    def _compiled(self, batch: int) -> Callable[[Any], Any]:
-        """Compile the model for uint8 images of one fixed shape: it is traced here, once."""
+    def _compile(self, batch: int) -> Callable[[Any], Any]:
+        """Trace the model for uint8 images of one fixed shape."""
         tensorflow = import_tensorflow()
         answer = self._answer
-        shape = (batch, *self._contract.shape)
+        shape = (batch, *self._input.shape)
 
         def compute(images: Any) -> Any:
             outputs = answer(tensorflow.cast(images, tensorflow.float32))
@@ -111,14 +110,14 @@ class TensorFlowModel:
         outputs = np.empty((len(images), self._columns), np.float32)
         for start in range(0, len(images), self._batch):
             batch = images[start : start + self._batch]
-            answers = self._predict(_padded(batch, self._batch))
-            outputs[start : start + len(batch)] = answers[: len(batch)]
+            padded = self._predict(_pad(batch, self._batch))
+            outputs[start : start + len(batch)] = padded[: len(batch)]
             progress(start + len(batch), len(images), "images")
         return outputs
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time single-image inferences, from the pixels in memory to the numbers in memory."""
-        batch = _padded(image[None], self._one)
+        """Time single-image inferences, from pixels in memory to outputs in memory."""
+        batch = _pad(image[None], self._one)
         for _ in range(_WARM_UPS):
             self._predict_one(batch)
         return [self._timed_ms(batch) for _ in range(repeats)]
@@ -132,12 +131,12 @@ class TensorFlowModel:
         return peak_memory_bytes()
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Free the model."""
         for name in ("_answer", "_predict", "_predict_one"):
             vars(self).pop(name, None)
 
 
-def _padded(images: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+def _pad(images: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     """Repeat the last image until there are `length`."""
     missing = length - len(images)
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images

@@ -1,7 +1,7 @@
-"""Decides, from its config alone, whether a model file would run code of its own.
+"""Checks from its config whether a model file would run its own code.
 
-The config is read as JSON and judged before Keras sees it: what Keras deserialises, it may import
-or call. Only classes of Keras itself pass, and of those none that runs code or opens files.
+The config is read as JSON and checked before Keras deserialises it, which may import or call what
+it names. Only classes of Keras itself are accepted, without those that run code or open files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from pupila import PupilaError
-from pupila_keras import border
+from pupila_keras import keras_imports
 from pupila_keras.operators import OPERATOR_CLASSES, TRANSLATED
 
 _RUNS_CODE = frozenset({"Lambda", "__lambda__", "TensorFlowOpLayer"})
@@ -54,24 +54,26 @@ _NAMESPACES = (
 def check_config(config: Any, is_known: Callable[[str], bool] = lambda name: False) -> None:
     """Refuse a config that names anything but classes and activations of Keras itself.
 
-    `is_known` tells by its registered name whether another class is known to be harmless.
+    `is_known` receives the registered name of another class and says whether it is accepted.
 
     Raises:
-        PupilaError: it holds a Lambda layer, a custom class or function, a layer that opens files,
-            or a bare TensorFlow operation; the message names it.
+        PupilaError: it has a Lambda layer, a custom class or function, a layer that opens files, or
+            a bare TensorFlow operation; the message names it.
     """
     for entry in _entries(config):
         objection = None if is_known(str(entry.get("registered_name"))) else _objection(entry)
         if objection:
             raise PupilaError(
-                f"it holds {objection}. Nothing that a model file brings is run: "
+                f"it holds {objection}. Code from a model file is never run: "
                 "build the model from Keras' own layers and save it again."
             )
 
 
 def is_registered(name: str) -> bool:
-    """Whether code that is installed here has registered a class under this name (`mine>Layer`)."""
-    return ">" in name and border.import_keras().saving.get_registered_object(name) is not None
+    """Whether installed code has registered a class under this name (`mine>Layer`)."""
+    return (
+        ">" in name and keras_imports.import_keras().saving.get_registered_object(name) is not None
+    )
 
 
 def _entries(value: Any) -> Iterator[dict[str, Any]]:
@@ -88,26 +90,26 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _objection(entry: dict[str, Any]) -> str | None:
-    """Say what is wrong with one serialised object, or return None."""
+    """Say why a serialised object is refused; None if it is accepted."""
     name, inner = entry["class_name"], entry.get("config")
     if not isinstance(name, str):
-        return f"a class that is named {name!r}"
+        return f"a class named {name!r}"
     if name == "function":
         return None if _is_activation(entry) else f"the custom function {inner!r}"
     if name in _RUNS_CODE:
-        return f"a {name} layer{_named(inner)}, which runs code stored in the file"
+        return f"a {name} layer{_quoted_name(inner)}, which runs code stored in the file"
     if name in _OPENS_FILES:
-        return f"a {name} layer{_named(inner)}, which opens other files or runs other code"
+        return f"a {name} layer{_quoted_name(inner)}, which opens other files or runs other code"
     if name in OPERATOR_CLASSES:
         settings = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
         function = settings.get("function")
         if function not in TRANSLATED:
-            return f"a bare TensorFlow operation {function!r}{_named(inner)}, not a layer"
+            return f"a bare TensorFlow operation {function!r}{_quoted_name(inner)}, not a layer"
         return None
     return None if _is_of_keras(entry) else f"the custom class {_full_name(entry)!r}"
 
 
-def _named(inner: Any) -> str:
+def _quoted_name(inner: Any) -> str:
     return f" {inner['name']!r}" if isinstance(inner, dict) and "name" in inner else ""
 
 
@@ -138,37 +140,37 @@ def _is_activation(entry: dict[str, Any]) -> bool:
 
 @cache
 def _keras_activations() -> frozenset[str]:
-    """Names of the activations of Keras 3, without the functions that look them up."""
-    space = vars(import_module(f"{border.import_keras().__name__}.activations"))
+    """Return the names of Keras 3's activations, without the functions that look them up."""
+    space = vars(import_module(f"{keras_imports.import_keras().__name__}.activations"))
     named = {name for name, value in space.items() if callable(value) and name[0] != "_"}
     return frozenset(named - {"deserialize", "get", "serialize"})
 
 
 @cache
 def _keras_operations() -> frozenset[str]:
-    """Names of the operations of `keras.ops`, as they lie in a model's graph."""
-    keras = border.import_keras()
+    """Return the class names of `keras.ops` operations, as in a model's graph."""
+    keras = keras_imports.import_keras()
     package = import_module("keras.src.ops")
-    modules = [import_module(f"{package.__name__}.{each.name}") for each in _modules(package)]
-    found = {
+    modules = [import_module(f"{package.__name__}.{info.name}") for info in _modules(package)]
+    names = {
         name
         for module in modules
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, keras.Operation)
     }
-    return frozenset(found - {"Function", "Operation"})
+    return frozenset(names - {"Function", "Operation"})
 
 
 def _modules(package: Any) -> Iterator[pkgutil.ModuleInfo]:
-    found = pkgutil.iter_modules(package.__path__)
-    return (each for each in found if not each.name.endswith("_test"))
+    modules = pkgutil.iter_modules(package.__path__)
+    return (info for info in modules if not info.name.endswith("_test"))
 
 
 @cache
 def _keras_classes() -> frozenset[str]:
-    """Names of the classes that Keras 3 and tf_keras export, and that a model may be made of."""
+    """Return the names of the classes of Keras 3 and tf_keras that a model may consist of."""
     names = {"Functional", "Sequential", "Model", "DTypePolicy", "FloatDTypePolicy", "Policy"}
-    for library in (border.import_keras(), border.import_tf_keras()):
+    for library in (keras_imports.import_keras(), keras_imports.import_tf_keras()):
         for namespace in _NAMESPACES:
             space = import_module(f"{library.__name__}.{namespace}")
             names |= {name for name, value in vars(space).items() if isinstance(value, type)}

@@ -1,4 +1,4 @@
-"""Takes over TensorFlow SavedModel folders as they are, and finds what they serve."""
+"""Copies TensorFlow SavedModel folders unchanged, and finds their serving function."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy as np
 
 from pupila import Artifact, OutputSpec, PupilaError, StepResult
 from pupila.errors import list_names
-from pupila_keras import probe
-from pupila_keras.border import import_tensorflow
+from pupila_keras.checks import check_columns, check_kind, input_spec
+from pupila_keras.keras_imports import import_tensorflow
 from pupila_keras.operations import check_operations
-from pupila_keras.reading import library, naming
-from pupila_keras.specs import check_columns, check_kind, input_contract
+from pupila_keras.probe import draw_probes
+from pupila_keras.reading import file_errors, library_errors
 
-_PARTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+_ENTRIES = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
 
 @dataclass(frozen=True)
-class Served:
-    """The one function of a SavedModel that answers images."""
+class ServingFunction:
+    """The function of a SavedModel that maps images to outputs."""
 
     function: Any
     input_name: str
@@ -34,7 +34,7 @@ class Served:
     output_name: str
     output_shape: tuple[int | None, ...]
     owner: Any
-    """The loaded object: its variables live as long as it does."""
+    """The loaded object, which keeps the variables alive."""
 
     def __call__(self, images: Any) -> Any:
         """Map float images `(batch, height, width, 3)` to raw outputs `(batch, columns)`."""
@@ -43,51 +43,49 @@ class Served:
 
 
 def load(source: Path, output: OutputSpec, folder: Path) -> StepResult:
-    """Copy a SavedModel into `folder`, if it serves what is declared.
+    """Copy a SavedModel into `folder`, if it matches its declaration.
 
     Raises:
-        PupilaError: it is damaged, reads or writes files, or is no classifier of images with the
+        PupilaError: it is damaged, reads or writes files, or is not a classifier of images with the
             declared output.
     """
-    with naming(source):
-        for part in _PARTS:
-            _copy(source / part, folder / part)
-        model = served(folder)
-        contract = input_contract([model.input_shape])
+    with file_errors(source):
+        for name in _ENTRIES:
+            _copy(source / name, folder / name)
+        model = load_signature(folder)
+        spec = input_spec([model.input_shape])
         check_columns([model.output_shape], output)
-        check_kind(_answers(model), output)
+        check_kind(_predict_probes(model), output)
         return StepResult(
-            format="savedmodel", input=contract, output=output, parameters=_parameters(model.owner)
+            format="savedmodel", input=spec, output=output, parameters=_parameters(model.owner)
         )
 
 
 def check(artifact: Artifact) -> None:
-    """Refuse an artifact that would reach outside the model.
+    """Refuse an artifact that could affect anything outside the model.
 
     Raises:
         PupilaError: it is damaged, holds links, or reads or writes files.
     """
-    with naming(artifact.path):
-        for part in _PARTS:
-            _check_files(artifact.path / part)
-        check_operations(_stored(artifact.path))
+    with file_errors(artifact.path):
+        for name in _ENTRIES:
+            _check_files(artifact.path / name)
+        check_operations(_read_message(artifact.path))
 
 
-def served(folder: Path) -> Served:
-    """Load a SavedModel and return the function that it serves.
+def load_signature(folder: Path) -> ServingFunction:
+    """Load a SavedModel and return its serving function.
 
     Raises:
-        PupilaError: it reads or writes files, cannot be loaded, or serves no function of one input
-            and one output.
+        PupilaError: it reads or writes files, cannot be loaded, or has no serving function of one
+            input and one output.
     """
-    check_operations(_stored(folder))
-    with library("TensorFlow cannot load it"):
+    check_operations(_read_message(folder))
+    with library_errors("TensorFlow cannot load it"):
         loaded = import_tensorflow().saved_model.load(str(folder))
     signatures = getattr(loaded, "signatures", None)
-    if not isinstance(signatures, Mapping):  # any object of the file may be called so
-        raise PupilaError(
-            "it has no signatures, by which TensorFlow finds what it serves: damaged."
-        )
+    if not isinstance(signatures, Mapping):  # any object in the file may have this name
+        raise PupilaError("it has no signatures, which TensorFlow needs to call it: damaged.")
     function: Any = cast("Mapping[str, Any]", signatures).get("serving_default")
     if function is None:
         names = ", ".join(sorted(cast("Mapping[str, Any]", signatures))) or "none"
@@ -96,17 +94,17 @@ def served(folder: Path) -> Served:
     if len(inputs) != 1 or len(outputs) != 1:
         raise PupilaError(
             f"it serves {len(outputs)} outputs {list_names(sorted(outputs))} of {len(inputs)} "
-            f"inputs {list_names(sorted(inputs))}: expected one of one."
+            f"inputs {list_names(sorted(inputs))}: expected one output of one input."
         )
-    ((input_name, taken),) = inputs.items()
-    ((output_name, given),) = outputs.items()
-    return Served(
+    ((input_name, input_tensor),) = inputs.items()
+    ((output_name, output_tensor),) = outputs.items()
+    return ServingFunction(
         function=function,
         input_name=input_name,
-        input_shape=_shape(taken),
-        input_type=taken.dtype,
+        input_shape=_shape(input_tensor),
+        input_type=input_tensor.dtype,
         output_name=output_name,
-        output_shape=_shape(given),
+        output_shape=_shape(output_tensor),
         owner=loaded,
     )
 
@@ -115,34 +113,35 @@ def _shape(tensor: Any) -> tuple[int | None, ...]:
     return () if tensor.shape.rank is None else tuple(tensor.shape)
 
 
-def _stored(source: Path) -> Any:
-    """Return the message of a SavedModel's `saved_model.pb`, without loading the model."""
-    stored = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
-    with library("saved_model.pb is damaged"):
-        stored.ParseFromString((source / "saved_model.pb").read_bytes())
-    return stored
+def _read_message(source: Path) -> Any:
+    """Parse a SavedModel's `saved_model.pb` without loading the model."""
+    message = import_module("tensorflow.core.protobuf.saved_model_pb2").SavedModel()
+    with library_errors("saved_model.pb is damaged"):
+        message.ParseFromString((source / "saved_model.pb").read_bytes())
+    return message
 
 
-def _answers(model: Served) -> Any:
+def _predict_probes(model: ServingFunction) -> Any:
     batch, height, width, _ = model.input_shape
-    images = probe.images(height or 0, width or 0)
+    images = draw_probes(height or 0, width or 0)
     if batch:
         images = np.resize(images, (batch, *images.shape[1:]))
-    with library("it cannot answer an image"):
+    with library_errors("it cannot process an image"):
         tensor = import_tensorflow().constant(images)
         return np.asarray(model(tensor), np.float32)
 
 
 def _parameters(loaded: Any) -> int | None:
-    """Count the weights; None where they are constants of the graph."""
-    return sum(math.prod(each.shape) for each in getattr(loaded, "variables", ())) or None
+    """Count the weights; None if they are constants of the graph."""
+    variables = getattr(loaded, "variables", ())
+    return sum(math.prod(variable.shape) for variable in variables) or None
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a part of a SavedModel, all of which must lie in its folder.
+    """Copy a file or folder of a SavedModel.
 
     Raises:
-        PupilaError: it is a link or holds one, or something else than files.
+        PupilaError: it is or holds a link, or something other than files and folders.
     """
     _check_files(source)
     if source.is_dir():
@@ -151,15 +150,15 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _check_files(part: Path) -> None:
-    inside = part.is_dir() and not part.is_symlink()
-    for path in [part, *(part.rglob("*") if inside else ())]:
+def _check_files(entry: Path) -> None:
+    has_content = entry.is_dir() and not entry.is_symlink()
+    for path in [entry, *(entry.rglob("*") if has_content else ())]:
         if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
             raise PupilaError(
-                f"its {path.relative_to(part.parent)} is {_kind(path)}: expected plain files. "
+                f"its {path.relative_to(entry.parent)} is {_kind(path)}: expected plain files. "
                 "Copy the folder with what its links lead to (cp -rL)."
             )
 
 
 def _kind(path: Path) -> str:
-    return "a link" if path.is_symlink() else "no file"
+    return "a link" if path.is_symlink() else "not a file"

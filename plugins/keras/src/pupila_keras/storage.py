@@ -1,7 +1,7 @@
-"""Opens HDF5 files, and makes sure that they hold all of their content themselves.
+"""Opens HDF5 files, and makes sure that they do not refer to other files.
 
-HDF5 lets a file name other files for a dataset's bytes or for whole groups; reading it then reads
-those, wherever they are on this machine.
+An HDF5 file may name other files for a dataset's bytes or for whole groups; reading it then reads
+those, anywhere on this machine.
 """
 
 from __future__ import annotations
@@ -15,87 +15,89 @@ from typing import Any
 
 from pupila import PupilaError
 
-h5py: Any = import_module("h5py")  # it has no types
+h5py: Any = import_module("h5py")  # has no type annotations
 
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What h5py raises over damaged files, by the place of the damage."""
+"""What h5py raises for damaged files, depending on what is damaged."""
 _CUT_SHORT = re.compile(r"truncated file: eof = (\d+),.* stored_eof = (\d+)")
-"""How the HDF5 library says how many bytes are there, and how many the file should have."""
+"""The HDF5 library's message with the number of bytes that exist and that should exist."""
 _SMALL_BYTES = 1 << 28
 _MOST_TIMES = 50
-"""Weights of which nine in ten are zero shrink to about a tenth; a bomb to a thousandth."""
+"""Weights with 90 % zeros shrink to about a tenth; a decompression bomb to a thousandth."""
 _MOST_WRITTEN = 10**15
 _HARD_LINK = 0
-"""The HDF5 library's H5L_TYPE_HARD: the entry lies in this file."""
+"""The HDF5 library's H5L_TYPE_HARD: the entry is in this file."""
 
 
 @contextmanager
-def opened(path: Path) -> Generator[Any]:
-    """Open an HDF5 file as an `h5py.File`; what reading it raises becomes one sentence.
+def open_hdf5(path: Path) -> Generator[Any]:
+    """Open an HDF5 file as an `h5py.File`; errors of reading it become one sentence.
 
     Raises:
-        PupilaError: it is cut short, damaged, or something else.
+        PupilaError: it is cut short, damaged, or not HDF5.
     """
     try:
         with h5py.File(path) as file:
             yield file
     except _DAMAGE as error:
-        raise PupilaError(_why_unreadable(error)) from error
+        raise PupilaError(_explain(error)) from error
 
 
-def _why_unreadable(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if cut := _CUT_SHORT.search(str(error)):
         there, whole = (int(number) for number in cut.groups())
         return f"it is cut short: {there:,} of its {whole:,} bytes are there. Copy it again."
     if "signature not found" in str(error):
-        return "it is no HDF5 file, as a .h5 must be: copy it again, or name it by what it is."
+        return (
+            "it is not an HDF5 file, as a .h5 file must be: copy it again, or correct its suffix."
+        )
     return "it is an HDF5 file, but damaged: copy it again."
 
 
 def check_unpacked(unpacked: int, stored: int) -> None:
-    """Refuse what takes far more memory than its file has bytes.
+    """Refuse content that takes far more memory than its file has bytes.
 
     Raises:
-        PupilaError: it does.
+        PupilaError: it takes too much.
     """
     if unpacked > max(_SMALL_BYTES, _MOST_TIMES * stored):
         raise PupilaError(
-            f"it has {stored:,} bytes and would take {written_out(unpacked)}: more than "
+            f"it has {stored:,} bytes and would take {format_number(unpacked)}: more than "
             f"{_MOST_TIMES} times as many, which no model's weights do. Save it again, from the "
             "program that made it."
         )
 
 
-def written_out(number: int) -> str:
-    """Return a number in digits; one that a file made up may have hundreds."""
+def format_number(number: int) -> str:
+    """Return a number in digits, at most 16 of them: a damaged file may state a huge one."""
     return f"{number:,}" if number < _MOST_WRITTEN else f"{_MOST_WRITTEN:,} or more"
 
 
 def check_storage(path: Path) -> None:
-    """Refuse an HDF5 file that takes any of its content from elsewhere, or unpacks to far more.
+    """Refuse an HDF5 file that refers to other files, or unpacks to far more than its size.
 
     Raises:
-        PupilaError: it holds a soft or external link, or a virtual or external dataset, which the
+        PupilaError: it has a soft or external link, or a virtual or external dataset, which the
             message names; its datasets take far more memory than the file; or it cannot be read.
     """
-    with opened(path) as file:
+    with open_hdf5(path) as file:
         datasets: list[Any] = []
         for name, kind in _references(file, datasets):
             raise PupilaError(
-                f"{name!r} is {kind}, by which HDF5 reads other files: refused. "
+                f"{name!r} is {kind}, which makes HDF5 read other files: refused. "
                 "Save the model again, from the program that made it."
             )
-        unpacked = sum(int(each.nbytes) for each in datasets)
+        unpacked = sum(int(dataset.nbytes) for dataset in datasets)
     check_unpacked(unpacked, path.stat().st_size)
 
 
 def _references(file: Any, datasets: list[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the path and kind of each reference in a file, following none; collect its datasets.
+    """Yield path and kind of each reference in a file without following it; collect datasets.
 
-    h5py's own visitors crash over damaged files.
+    h5py's own visitors crash on damaged files.
     """
     pending: list[Any] = [file]
-    seen: set[Any] = set()  # groups may hold each other
+    seen: set[Any] = set()  # groups may contain each other
     while pending:
         group = pending.pop()
         for name in group.id:

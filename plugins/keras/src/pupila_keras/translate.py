@@ -1,8 +1,8 @@
-"""From a model of the Keras 2 line (`tf_keras`) to the same model in Keras 3.
+"""Translates a Keras 2 model (`tf_keras`) to Keras 3.
 
-The config is translated layer by layer, nesting kept, and the weights are set layer by layer. That
-alone proves nothing: activations of one name differ between the lines (`hard_sigmoid`). So both
-models answer the same images, and a translation that answers differently is refused.
+The config is translated layer by layer, keeping the nesting, and so are the weights. As activations
+of the same name differ between Keras 2 and 3 (`hard_sigmoid`), both models run on the same images,
+and a translation with different outputs is refused.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila import PupilaError
-from pupila_keras.border import import_keras
-from pupila_keras.graph import Call, graph_ends, valid_name
+from pupila_keras.graph import LayerCall, graph_ends, valid_name
+from pupila_keras.keras_imports import import_keras
 from pupila_keras.operators import OPERATOR_CLASSES, as_layer
-from pupila_keras.probe import answers
-from pupila_keras.reading import library
+from pupila_keras.probe import predict_probes
+from pupila_keras.reading import library_errors
 
 TOLERANCE = 1e-5
-"""Largest difference of outputs, relative to the largest output where that exceeds one."""
+"""Largest allowed difference of outputs, relative to the largest output if that exceeds one."""
 
 _RENAMED = {"alpha": "negative_slope", "batch_input_shape": "batch_shape"}
 _NOT_NEEDED = frozenset({"dtype", "sparse", "ragged"})
 
 
 def to_keras_3(legacy: Any) -> tuple[Any, float]:
-    """Return the Keras 3 model, and how far its outputs are from those of `legacy`.
+    """Return the Keras 3 model, and the difference of its outputs from those of `legacy`.
 
     Raises:
         PupilaError: a layer has no counterpart, or the outputs differ by more than `TOLERANCE`.
     """
     entry = _layer(json.loads(legacy.to_json()))
-    with library("it cannot be rebuilt in Keras 3"):
+    with library_errors("it cannot be rebuilt in Keras 3"):
         model = import_keras().saving.deserialize_keras_object(entry, safe_mode=True)
     _copy_weights(legacy, model)
-    difference = _difference(answers(legacy), answers(model))
+    difference = _difference(predict_probes(legacy), predict_probes(model))
     if not difference <= TOLERANCE:
         raise PupilaError(
             f"Rebuilt in Keras 3, the model answers differently: by {difference:.2g}, and no more "
-            f"than {TOLERANCE:g} was expected. A layer changed its meaning between Keras 2 and 3, "
-            "as hard_sigmoid did: replace it, or save the model from Keras 3."
+            f"than {TOLERANCE:g} was expected. A layer computes differently in Keras 2 and 3, as "
+            "hard_sigmoid does: replace it, or save the model from Keras 3."
         )
     return model, difference
 
 
-def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Largest difference; not a number where an output is none."""
+def _difference(expected: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
+    """Return the largest difference; NaN if an output is NaN."""
     scale = max(1.0, float(np.abs(expected).max()))
-    return float(np.abs(expected - found).max()) / scale
+    return float(np.abs(expected - outputs).max()) / scale
 
 
 def _copy_weights(legacy: Any, model: Any) -> None:
     for old, new in zip(_leaves(legacy), _leaves(model), strict=True):
-        with library(f"the weights of {type(old).__name__} {old.name!r} do not fit Keras 3"):
+        with library_errors(f"the weights of {type(old).__name__} {old.name!r} do not fit Keras 3"):
             new.set_weights(old.get_weights())
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    """Yield the layers that are no models, in order; both lines list them alike."""
+    """Yield the layers that are not models, in the order that is the same in Keras 2 and 3."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _leaves(layer)
@@ -71,12 +71,12 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _layer(entry: dict[str, Any]) -> dict[str, Any]:
-    """Translate one serialised layer or model, without its place in the graph."""
+    """Translate one serialised layer or model, without its calls in the graph."""
     name, config = entry["class_name"], entry["config"]
     if name in ("Functional", "Model"):
         return _serialised("keras.src.models.functional", "Functional", _functional(config))
     if name == "Sequential":
-        layers = [_layer(each) for each in config["layers"]]
+        layers = [_layer(layer) for layer in config["layers"]]
         return _serialised("keras", name, {"name": valid_name(config["name"]), "layers": layers})
     return _serialised("keras.layers", name, _settings(name, config))
 
@@ -88,7 +88,7 @@ def _serialised(module: str, name: str, config: dict[str, Any]) -> dict[str, Any
 def _settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Keep the settings that the Keras 3 class takes, under its names.
 
-    Initial values are dropped, since weights follow; types too, since all is computed in float32.
+    Initialisers are dropped, as the weights are set; so are types, as all layers use float32.
     """
     known = _parameters(name, config["name"])
     settings: dict[str, Any] = {}
@@ -110,35 +110,35 @@ def _parameters(name: str, layer: str) -> set[str]:
             "program that made the model, and save again."
         )
     known: set[str] = set()
-    for constructor in [each.__init__ for each in kind.__mro__ if "__init__" in vars(each)]:
+    for constructor in [base.__init__ for base in kind.__mro__ if "__init__" in vars(base)]:
         parameters = inspect.signature(constructor).parameters.values()
         known |= {parameter.name for parameter in parameters}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            break  # hands no other setting on to the class above
+            break  # passes no other settings to its base class
     return known
 
 
 def _functional(config: dict[str, Any]) -> dict[str, Any]:
-    classes = {each["name"]: each["class_name"] for each in config["layers"]}
+    classes = {layer["name"]: layer["class_name"] for layer in config["layers"]}
     return {
         "name": valid_name(config["name"]),
         "trainable": config.get("trainable", True),
-        "layers": [_placed(each, classes) for each in config["layers"]],
+        "layers": [_layer_with_calls(layer, classes) for layer in config["layers"]],
         "input_layers": graph_ends(config["input_layers"], classes),
         "output_layers": graph_ends(config["output_layers"], classes),
     }
 
 
-def _placed(entry: dict[str, Any], classes: dict[str, str]) -> dict[str, Any]:
-    """Translate a layer together with the calls made to it."""
+def _layer_with_calls(entry: dict[str, Any], classes: dict[str, str]) -> dict[str, Any]:
+    """Translate a layer together with its calls."""
     name = entry["name"]
-    calls = [Call.of(node, name) for node in entry["inbound_nodes"]]
+    calls = [LayerCall.of(node, name) for node in entry["inbound_nodes"]]
     if entry["class_name"] in OPERATOR_CLASSES:
-        (call,) = calls  # Keras 2 gives every use of an operation a layer of its own
+        (call,) = calls  # in Keras 2 every use of an operation is its own layer
         kind, settings, call = as_layer(name, entry["config"]["function"], call)
         layer = _serialised("keras.layers", kind, settings | {"name": valid_name(name)})
         calls = [call]
     else:
         layer = _layer(entry)
-    nodes = [call.serialised(classes) for call in calls]
+    nodes = [call.serialise(classes) for call in calls]
     return layer | {"name": valid_name(name), "inbound_nodes": nodes}

@@ -48,9 +48,9 @@ def _is_float(operator: Operator) -> bool:
 
 
 _REFUSED: tuple[tuple[Callable[[Operator], bool], str], ...] = (
-    (lambda operator: operator.custom, "it is a custom operator, for which there is no kernel"),
+    (lambda operator: operator.custom, "it is a custom operator, and has no kernel"),
     (lambda operator: "UINT8" in operator.types, "it is quantised to uint8, not to int8"),
     (lambda operator: "FLOAT16" in operator.types, "its weights are float16"),
-    (_is_hybrid, "it computes in float32 with integer weights, and there are no hybrid kernels"),
+    (_is_hybrid, "it computes in float32 with integer weights, which no kernel supports"),
     (_is_float, "it computes in float32"),
 )

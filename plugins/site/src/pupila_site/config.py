@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from pupila import Config, PupilaError
@@ -11,27 +14,29 @@ from pupila.errors import list_names
 class Site(Config):
     """Settings of `site`."""
 
+    former_names: ClassVar[Mapping[str, str]] = {"gate": "filter"}
+
     title: str = Field(
-        default="", description="Title of the page; one in the visitor's language where empty."
+        default="", description="Title of the page; by default, one in the visitor's language."
     )
     names: tuple[str, ...] | None = Field(
         default=None,
-        description="What the page calls each input, in order; by default, what made it.",
+        description="Name of each input on the page, in order; by default, the step that made it.",
     )
-    gate: str | None = Field(
+    filter: str | None = Field(
         default=None,
         description=(
-            "Class that the last input, a gate, lets through: it tells images of the right kind "
-            "from others, and the page warns where it has doubts. No gate where this is left out."
+            "Class of images that the models are meant for. The last input is then a filter, a "
+            "model that recognises this class: the page warns of images that it does not accept."
         ),
     )
 
     def check_inputs(self, count: int) -> None:
-        """Make sure that a model is left beside the gate, and that each input has a name."""
-        if self.gate is not None and count < 2:
+        """Make sure that there is a model besides the filter, and that each input has a name."""
+        if self.filter is not None and count < 2:
             raise PupilaError(
-                f"`gate: {self.gate}` makes the last input a gate, and there is no other: give at "
-                f"least one model before it, or leave `gate` out."
+                f"`filter: {self.filter}` makes the last input a filter, and there is no other: "
+                f"give at least one model before it, or leave `filter` out."
             )
         if self.names is not None and len(self.names) != count:
             raise PupilaError(

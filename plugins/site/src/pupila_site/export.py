@@ -1,4 +1,4 @@
-"""The exporter `site`: the built page, the models, and what the page is to know of them."""
+"""The exporter `site`: writes the built page, the models, and data about them for the page."""
 
 from __future__ import annotations
 
@@ -18,51 +18,53 @@ from pupila_site.tensor_io import check_tensor_io
 
 MODELS = "models"
 _NOT_KEPT = ("_headers", "sw.js", "precache.js", "index.html")
-"""Not for the service worker: the browser itself looks after its scripts, and the page is `./`."""
+"""Not kept by the service worker: the browser updates its scripts, and the page is `./`."""
 
 
 def export(step: Step[Site]) -> StepResult:
-    """Write a site that answers with each model's probability against its threshold.
+    """Write a site that shows each model's probability beside its threshold.
 
-    Threshold and figures are those of the run: at the threshold that a model ships, where it is of
-    the positive class, else at that which the validation images chose, measured on the test images.
+    The metrics are those of the run's test images. The threshold is the one that a model ships, if
+    it is for the positive class, or else the one chosen on the validation images.
 
     Raises:
-        PupilaError: the page was not built, a model is not for browsers or was not judged, or a
-            class is misspelt.
+        PupilaError: the page is not built, a model does not run in browsers or was not evaluated,
+            or a class is misspelt.
     """
     built = page.PAGES.find()
-    models, gate = _parted(step)
+    models, image_filter = _split_inputs(step)
     for artifact in step.inputs:
         check_tensor_io(artifact)
     names = step.config.names or [_name(artifact) for artifact in step.inputs]
     entries: list[dict[str, Any]] = []
-    shown = zip(models, names, step.input_metrics, strict=False)  # a gate comes last
-    for done, (artifact, name, figures) in enumerate(shown, start=1):
-        entries.append(_model(artifact, name, step.output) | _diagnosis(figures, name))
+    shown = zip(models, names, step.input_metrics, strict=False)  # a filter comes last
+    for done, (artifact, name, metrics) in enumerate(shown, start=1):
+        entries.append(_model(artifact, name, step.output) | _diagnosis(metrics, name))
         step.progress(done, len(models), "models")
-    gate_entry = gate and _model(gate, names[-1], step.output) | _gate(gate, step.config)
+    filter_entry = image_filter and (
+        _model(image_filter, names[-1], step.output) | _acceptance(image_filter, step.config)
+    )
     shutil.copytree(built, step.output, dirs_exist_ok=True)
-    site = {"title": step.config.title, "models": entries, "gate": gate_entry}
+    site = {"title": step.config.title, "models": entries, "filter": filter_entry}
     _write_json(step.output / "site.json", site | {"study": study.table()})
     _write_precache(step.output)
     headers.write(step.output)
     return StepResult.like(models[0], format="site", measured=Measured({"models": entries}))
 
 
-def _parted(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
-    """Tell the gate from the models that are judged."""
-    accepts = step.config.gate
+def _split_inputs(step: Step[Site]) -> tuple[tuple[Artifact, ...], Artifact | None]:
+    """Return the models, and the filter if there is one."""
+    accepts = step.config.filter
     if accepts is None:
         return step.inputs, None
-    *models, gate = step.inputs
-    classes = gate.record.output.classes
+    *models, image_filter = step.inputs
+    classes = image_filter.record.output.classes
     if accepts not in classes:
         raise PupilaError(
-            f"The gate is to let {accepts!r} through, but the last input tells "
-            f"{list_names(classes)} apart.{nearest(accepts, classes)}"
+            f"`filter: {accepts}` is not a class of the last input, whose classes are "
+            f"{list_names(classes)}.{nearest(accepts, classes)}"
         )
-    return tuple(models), gate
+    return tuple(models), image_filter
 
 
 def _name(artifact: Artifact) -> str:
@@ -87,32 +89,32 @@ def _model(artifact: Artifact, name: str, site: Path) -> dict[str, Any]:
     }
 
 
-def _gate(artifact: Artifact, config: Site) -> dict[str, Any]:
-    """Say what a gate accepts, and from which probability on: it ships that, or it is one half."""
-    accepts = str(config.gate)
+def _acceptance(artifact: Artifact, config: Site) -> dict[str, Any]:
+    """Return the class that a filter accepts, and its threshold: the shipped one, or one half."""
+    accepts = str(config.filter)
     return {"accepts": accepts, "threshold": artifact.record.threshold_of(accepts)}
 
 
-def _diagnosis(figures: Metrics | None, name: str) -> dict[str, Any]:
-    """Say how good a model is on the test images, at the threshold that the page marks."""
-    point = figures.point if figures else None
-    if figures is None or point is None or (point is not figures.shipped and _chosen_here(point)):
+def _diagnosis(metrics: Metrics | None, name: str) -> dict[str, Any]:
+    """Return the metrics of a model on the test images, at the threshold that the page marks."""
+    point = metrics.point if metrics else None
+    if metrics is None or point is None or (point is not metrics.shipped and _chosen_here(point)):
         raise PupilaError(
             f"The page would show {name!r} without its figures: it must tell the data's classes "
-            f"apart, be judged on test images of both kinds, and have a threshold that other "
-            f"images chose. Give validation images, or a model that ships a threshold."
+            f"apart, be evaluated on test images of both kinds, and have a threshold chosen on "
+            f"other images. Give validation images, or a model that ships a threshold."
         )
     return {
-        "positive": figures.positive,
+        "positive": metrics.positive,
         "threshold": point.threshold,
-        "chosenOn": point.chosen_on if figures.shipped else "",
+        "chosenOn": point.chosen_on if metrics.shipped else "",
         "chosenOnImages": point.images,
-        "images": figures.images,
-        "byPatient": figures.patients is not None,
+        "images": metrics.images,
+        "byPatient": metrics.patients is not None,
         "sensitivity": _interval(point.sensitivity),
         "specificity": _interval(point.specificity),
-        "accuracy": _interval(point.accuracy or figures.accuracy),
-        "auc": figures.auc and _interval(figures.auc),
+        "accuracy": _interval(point.accuracy or metrics.accuracy),
+        "auc": metrics.auc and _interval(metrics.auc),
     }
 
 
@@ -125,7 +127,7 @@ def _interval(estimate: Estimate) -> dict[str, float]:
 
 
 def _write_precache(site: Path) -> None:
-    """Tell the service worker what to keep; another version makes browsers fetch all anew."""
+    """List the files for the service worker; a new version makes browsers fetch them again."""
     files = sorted(
         path.relative_to(site).as_posix()
         for path in site.rglob("*")

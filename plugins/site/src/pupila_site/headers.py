@@ -9,7 +9,7 @@ from pupila import PupilaError
 
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 _OTHERS = {
-    # memory is shared between threads only in a page that comes with these two
+    # browsers allow threads with shared memory only with these two
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -21,9 +21,9 @@ _OTHERS = {
 
 
 def write(site: Path) -> None:
-    """Write the headers of every file of a site, with the policy that its page states itself.
+    """Write the headers of a site, with the Content-Security-Policy of its page.
 
-    A policy in the page cannot say who may frame it; in a header it can.
+    Only the header can say who may frame the page.
     """
     policy = f"{_policy(site / 'index.html')}; frame-ancestors 'none'"
     lines = [f"  {name}: {value}\n" for name, value in _headers(policy).items()]
@@ -35,7 +35,7 @@ def _headers(policy: str) -> dict[str, str]:
 
 
 def _policy(page: Path) -> str:
-    found = _POLICY.search(page.read_text())
-    if not found:
-        raise PupilaError(f"{str(page)!r} states no Content-Security-Policy: build the page anew.")
-    return found[1]
+    policy = _POLICY.search(page.read_text())
+    if not policy:
+        raise PupilaError(f"{str(page)!r} has no Content-Security-Policy: build the page again.")
+    return policy[1]

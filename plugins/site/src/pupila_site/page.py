@@ -1,6 +1,6 @@
-"""The page: sources in `app/`, and what Vite builds from them, once, into the user's cache.
+"""The page of all sites: its sources are in `app/`, and Vite builds them.
 
-It lacks only the models and what is said of them.
+An exported site adds the models and the data about them.
 """
 
 from __future__ import annotations

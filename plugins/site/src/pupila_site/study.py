@@ -1,4 +1,4 @@
-"""What the study measured in browsers, shown beside the visitor's own figures.
+"""The study's measurements in browsers, which the page shows beside the visitor's own.
 
 A. García Perdomo, "Optimización de modelos de redes neuronales convolucionales para diagnóstico
 de glaucoma", bachelor's thesis, Universidad de La Laguna, May 2023: TensorFlow.js on WebGL, and
@@ -32,7 +32,7 @@ MILLISECONDS = {
 
 
 def table() -> dict[str, Any]:
-    """Return the table as the page reads it."""
+    """Return the table in the form that the page reads."""
     rows = [
         {"model": model, "device": device, "ms": list(times)}
         for (model, device), times in MILLISECONDS.items()

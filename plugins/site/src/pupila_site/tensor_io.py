@@ -1,4 +1,4 @@
-"""What LiteRT.js can be given: one float32 image at a time, in and out."""
+"""Checks that LiteRT.js can run a model: float32 input and output, one image at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila.litert.tensor_io import read_tensor_io
 
 
 def check_tensor_io(artifact: Artifact) -> None:
-    """Make sure that a flatbuffer takes and gives float32, in a batch of exactly one.
+    """Make sure that a flatbuffer takes and returns float32, in a batch of one.
 
     Raises:
         PupilaError: it does not; the message says what to do.
@@ -20,13 +20,13 @@ def check_tensor_io(artifact: Artifact) -> None:
     other = next((dtype for dtype in dtypes if dtype != np.float32), None)
     if other is not None:
         raise PupilaError(
-            f"Model {short_digest(artifact.digest)!r} takes or gives {other.name}, and browsers "
-            f"run models with float32 at both ends only. Quantise it with `io_type: float`: what "
-            f"is inside stays as it is."
+            f"Model {short_digest(artifact.digest)!r} takes or returns {other.name}, and "
+            f"browsers only run models with float32 input and output. Quantise it with "
+            f"`io_type: float`, which does not change what is inside."
         )
     batch = inputs[0].shape[0]
     if batch != 1:
         raise PupilaError(
             f"Model {short_digest(artifact.digest)!r} takes a batch of {batch} images, and "
-            f"browsers run models with a batch of 1 only. Export it with `export-tflite`."
+            f"browsers only run models with a batch of 1. Export it with `export-tflite`."
         )

@@ -143,8 +143,8 @@ def find_chromium(playwrights: Path) -> Path:
             return Path(path)
     where = f"at {named!r}, which PUPILA_CHROMIUM names" if named else "on this machine"
     raise PupilaError(
-        f"There is no Chromium {where}. Install it (Debian: `apt-get install chromium`; elsewhere: "
-        f"`playwright install chromium`), or set PUPILA_CHROMIUM to the program."
+        f"Chromium was not found {where}. Install it (Debian: `apt-get install chromium`; "
+        f"elsewhere: `playwright install chromium`), or set PUPILA_CHROMIUM to the program."
     )
 
 

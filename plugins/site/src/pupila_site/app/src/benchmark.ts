@@ -1,4 +1,4 @@
-/** The second tab: how fast the models are here, and how fast the study's were. */
+/** The second tab: how fast the models are on this device, and how fast the study's were. */
 
 import { element, made, painted } from './dom';
 import { sentence } from './failure';
@@ -9,7 +9,7 @@ import { decimal, figures, inEveryLanguage, text } from './texts';
 
 const UNCOUNTED = 3;
 const FEWEST = 5;
-const MOST_MS = 10_000; // for one model; a slow one is asked less often
+const MOST_MS = 10_000; // for one model; a slow one runs fewer times
 
 interface Timed {
   readonly entry: ModelEntry;
@@ -19,7 +19,7 @@ interface Timed {
 
 export function startBenchmark(site: Site, bench: Workbench): void {
   const button = element<HTMLButtonElement>('run');
-  const entries = [...site.models, ...(site.gate ? [site.gate] : [])];
+  const entries = [...site.models, ...(site.filter ? [site.filter] : [])];
   let timed: Timed[] = [];
   const draw = () => drawTimes(timed);
 
@@ -30,7 +30,7 @@ export function startBenchmark(site: Site, bench: Workbench): void {
       for (const entry of entries) {
         say(text('measuring', { model: entry.name }));
         await painted();
-        timed.push(await bench.use(entry, measured));
+        timed.push(await bench.use(entry, measure));
         draw();
       }
       say(`${text('measured', { count: timed.length })} ${runtimeName(await bench.runtime)}.`);
@@ -45,7 +45,7 @@ export function startBenchmark(site: Site, bench: Workbench): void {
   });
 }
 
-async function measured(model: Model): Promise<Timed> {
+async function measure(model: Model): Promise<Timed> {
   const { entry, warmUpMs } = model;
   const repeats = Number(element<HTMLSelectElement>('repeats').value);
   const image = Uint8Array.from({ length: entry.width * entry.height * 3 }, noise);
@@ -53,7 +53,7 @@ async function measured(model: Model): Promise<Timed> {
   let total = 0;
   for (let run = 0; run < UNCOUNTED + repeats; run++) {
     const { tookMs } = await model.ask(image, entry.classes[0]!);
-    await new Promise((resolve) => setTimeout(resolve)); // the page stays alive
+    await new Promise((resolve) => setTimeout(resolve)); // keeps the page responsive
     if (run >= UNCOUNTED) times.push(tookMs);
     total += tookMs;
     if (total > MOST_MS && times.length >= FEWEST) break;
@@ -63,11 +63,11 @@ async function measured(model: Model): Promise<Timed> {
 
 const noise = () => Math.floor(Math.random() * 256);
 
-/** Linear between neighbours, as NumPy's `quantile`. */
-function quantile(sorted: readonly number[], part: number): number {
-  const place = part * (sorted.length - 1);
-  const below = sorted[Math.floor(place)]!;
-  return below + (sorted[Math.ceil(place)]! - below) * (place % 1);
+/** Interpolates between neighbours, like NumPy's `quantile`. */
+function quantile(sorted: readonly number[], fraction: number): number {
+  const position = fraction * (sorted.length - 1);
+  const below = sorted[Math.floor(position)]!;
+  return below + (sorted[Math.ceil(position)]! - below) * (position % 1);
 }
 
 function say(sentence: string): void {
@@ -91,7 +91,7 @@ function drawStudy({ study }: Site): void {
   const rows = study.rows.map(({ model, device, ms }) => [
     model,
     text(device),
-    ...ms.map((each) => decimal(each, 0)),
+    ...ms.map((time) => decimal(time, 0)),
   ]);
   element('study').replaceChildren(head([text('name'), text('device'), ...study.columns]), body(rows));
 }
@@ -103,7 +103,7 @@ function head(titles: readonly string[]): HTMLElement {
 function body(rows: readonly (readonly string[])[]): HTMLElement {
   const cells = ([first, ...others]: readonly string[]) => [
     made('th', first!, { scope: 'row' }),
-    ...others.map((each) => made('td', each)),
+    ...others.map((cell) => made('td', cell)),
   ];
   return made('tbody', rows.map((row) => made('tr', cells(row))));
 }

@@ -1,4 +1,4 @@
-/** The page's side of `decoding.worker.ts`. */
+/** Decodes images for the page, in `decoding.worker.ts`. */
 
 import type { Size } from './resample';
 
@@ -11,7 +11,7 @@ export interface Job {
 }
 
 export interface Picture extends Size {
-  /** RGB pixels of the image in each size that was asked for. */
+  /** RGB pixels of the image in each requested size. */
   readonly pictures: readonly Uint8Array<ArrayBuffer>[];
   readonly preview: ImageBitmap;
   readonly tookMs: number;

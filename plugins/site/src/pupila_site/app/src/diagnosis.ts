@@ -6,24 +6,24 @@ import { sentence } from './failure';
 import { startIntake } from './intake';
 import { Model, type Workbench } from './model';
 import { type Result, nameImage, showPreview, showResult } from './result';
-import type { Diagnosis, Gate, Site } from './site';
+import type { Diagnosis, Filter, Site } from './site';
 import { inEveryLanguage, text } from './texts';
 
 export function startDiagnosis(site: Site, bench: Workbench): void {
-  const { models, gate } = site;
+  const { models, filter } = site;
   const chooser = element<HTMLSelectElement>('model');
-  chooser.append(...models.map(({ name }, place) => made('option', name, { value: `${place}` })));
+  chooser.append(...models.map(({ name }, index) => made('option', name, { value: `${index}` })));
   element('models').hidden = models.length < 2;
 
-  // on one thread, which leaves all others to the model
-  const gateOpened = gate && bench.runtime.then(() => Model.open(gate, 1));
-  const sizes = (entry: Diagnosis) => (gate ? [entry, gate] : [entry]);
+  // on one thread, which leaves the others to the model
+  const filterOpened = filter && bench.runtime.then(() => Model.open(filter, 1));
+  const sizes = (entry: Diagnosis) => (filter ? [entry, filter] : [entry]);
 
   let latest: Blob | null = null;
   let shown: { picture: Picture; result: Result } | null = null;
   let turn = 0;
 
-  /** What is asked for later overtakes what was asked before. */
+  /** A later request replaces an earlier one. */
   const answer = async () => {
     const mine = ++turn;
     const entry = models[Number(chooser.value)]!;
@@ -31,14 +31,14 @@ export function startDiagnosis(site: Site, bench: Workbench): void {
     clear();
     say(() => text(latest ? 'working' : 'loading'));
     try {
-      const gateModel = await gateOpened;
+      const filterModel = await filterOpened;
       if (!latest) await bench.use(entry, async () => {});
       const picture = latest && (await decode(latest, sizes(entry)));
       if (mine !== turn) return;
       if (!picture) return say(() => text('ready'));
       showPreview(picture);
       await painted();
-      const result = await asked(entry, bench, gateModel, gate, picture);
+      const result = await run(entry, bench, filterModel, filter, picture);
       if (mine !== turn) return;
       shown = { picture, result };
       showResult(result, await bench.runtime);
@@ -61,30 +61,30 @@ export function startDiagnosis(site: Site, bench: Workbench): void {
   }, complain);
 }
 
-async function asked(
+async function run(
   entry: Diagnosis,
   bench: Workbench,
-  gateModel: Model | null,
-  gate: Gate | null,
-  { pictures: [pixels, gatePixels], tookMs: decodedMs }: Picture,
+  filterModel: Model | null,
+  filter: Filter | null,
+  { pictures: [pixels, filterPixels], tookMs: decodedMs }: Picture,
 ): Promise<Result> {
-  const found = await bench.use(entry, (model) => model.ask(pixels!, entry.positive));
-  const doubted = gateModel && gate && (await gateModel.ask(gatePixels!, gate.accepts));
-  const doubt = doubted && gate && { gate, probability: doubted.probability };
-  return { entry, ...found, decodedMs, doubt };
+  const answer = await bench.use(entry, (model) => model.ask(pixels!, entry.positive));
+  const accepted = filterModel && filter && (await filterModel.ask(filterPixels!, filter.accepts));
+  const acceptance = accepted && filter && { filter, probability: accepted.probability };
+  return { entry, ...answer, decodedMs, acceptance };
 }
 
-let said = () => text('loading');
+let currentStatus = () => text('loading');
 
 function say(sentence: () => string): void {
-  said = sentence;
+  currentStatus = sentence;
   element('status').textContent = sentence();
   element('problem').replaceChildren();
 }
 
-/** Take the answer away: none may ever stand beside another image than its own. */
+/** Remove the answer, so that it never stands beside another image. */
 function clear(): void {
-  element('doubt').replaceChildren();
+  element('warning').replaceChildren();
   element('answer').replaceChildren();
   element('preview').hidden = true;
 }
@@ -96,5 +96,5 @@ function complain(sentence: () => string): void {
 }
 
 inEveryLanguage(() => {
-  element('status').textContent = said();
+  element('status').textContent = currentStatus();
 });

@@ -1,11 +1,11 @@
-/** The few things that we ask of the document. */
+/** Helpers for the document. */
 
 import { type Key, text } from './texts';
 
 export function element<E extends HTMLElement = HTMLElement>(id: string): E {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no element #${id}`);
-  return found as E;
+  const node = document.getElementById(id);
+  if (!node) throw new Error(`the page has no element #${id}`);
+  return node as E;
 }
 
 export function made<K extends keyof HTMLElementTagNameMap>(
@@ -20,7 +20,7 @@ export function made<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** Fill every element that names its sentence by `data-text` or `data-label`. */
+/** Fill every element with the text that its `data-text` or `data-label` names. */
 export function translateDocument(): void {
   for (const node of document.querySelectorAll<HTMLElement>('[data-text]'))
     node.textContent = text(node.dataset['text'] as Key);
@@ -28,7 +28,7 @@ export function translateDocument(): void {
     node.setAttribute('aria-label', text(node.dataset['label'] as Key));
 }
 
-/** Resolve when what was just written to the page has been painted. */
+/** Resolve when the page has been painted. */
 export function painted(): Promise<void> {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }

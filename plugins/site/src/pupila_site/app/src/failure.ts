@@ -1,4 +1,4 @@
-/** Says what went wrong, in the visitor's language. */
+/** Describes an error in the visitor's language. */
 
 import { LoggedError } from '../shared/litert_log';
 import { Unreadable } from './decoding';

@@ -1,4 +1,4 @@
-/** The ways in which an image comes in: chosen, dropped, pasted, or from the camera. */
+/** Takes an image that is chosen, dropped, pasted, or photographed with the camera. */
 
 import { element } from './dom';
 import { text } from './texts';
@@ -11,7 +11,7 @@ export function startIntake(take: (image: Blob) => void, complain: (sentence: ()
     chooser.value = ''; // the same file can be chosen again
   };
   chooser.addEventListener('change', takeChosen);
-  takeChosen(); // what was chosen while the page was loading
+  takeChosen(); // a file chosen while the page was loading
   startDrop(element('drop'), take);
   addEventListener('paste', (event) => {
     const [file] = event.clipboardData?.files ?? [];
@@ -52,7 +52,7 @@ function startCamera(take: (image: Blob) => void, complain: (sentence: () => str
   open.addEventListener('click', async () => {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
-      view.hidden = false; // some browsers play no hidden video
+      view.hidden = false; // some browsers do not play a hidden video
       open.hidden = true;
       video.srcObject = stream;
       await video.play();

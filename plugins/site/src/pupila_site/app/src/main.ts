@@ -1,4 +1,4 @@
-/** Starts the page: language, tabs, the runtime, and the worker that keeps it for offline use. */
+/** Starts the page: language, tabs, the runtime, and the service worker for offline use. */
 
 import './style.css';
 import { listenForErrors } from '../shared/litert_log';
@@ -32,7 +32,7 @@ function startLanguages(): void {
   });
 }
 
-/** Keep all files, but of the runtime's builds only the one in use. */
+/** Keep all files, but only the runtime's build in use. */
 async function keepForOffline({ build }: Runtime): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
   await navigator.serviceWorker.register(`sw.js?build=${build}`);

@@ -1,4 +1,4 @@
-/** Models on LiteRT.js' WebAssembly runtime, with threads where the page is isolated. */
+/** Models on LiteRT.js' WebAssembly runtime, with threads if the page is isolated. */
 
 import {
   type CompiledModel,
@@ -17,7 +17,7 @@ const MOST_THREADS = 4;
 export interface Runtime {
   readonly version: string;
   readonly threads: number;
-  /** Name of the build in use, without its ending. */
+  /** Name of the build in use, without its suffix. */
   readonly build: string;
 }
 
@@ -32,7 +32,7 @@ export async function startRuntime(): Promise<Runtime> {
 
 export class Model {
   readonly entry: ModelEntry;
-  /** Download, compilation and the first answer. */
+  /** Time for download, compilation and the first answer. */
   readonly warmUpMs: number;
   private readonly compiled: CompiledModel;
 
@@ -42,7 +42,7 @@ export class Model {
     this.warmUpMs = warmUpMs;
   }
 
-  /** Fetch, compile, and answer to a black image, so that the next answer is as quick as any. */
+  /** Fetch, compile, and run a black image, so that the next run is not slower than others. */
   static async open(entry: ModelEntry, threads: number): Promise<Model> {
     const start = performance.now();
     const bytes = await fetched(entry.file);
@@ -58,12 +58,12 @@ export class Model {
     try {
       return await throwLogged(load);
     } catch (error) {
-      for (const compiled of opened) compiled.delete(); // no one will ask it
+      for (const compiled of opened) compiled.delete(); // it is not used
       throw error;
     }
   }
 
-  /** Answer to RGB pixels of the model's size: one probability for each class. */
+  /** Return a probability for each class, for RGB pixels of the model's size. */
   async probabilities(pixels: Uint8Array): Promise<readonly number[]> {
     const { height, width, kind } = this.entry;
     const image = new Tensor(new Float32Array(pixels), [1, height, width, 3]);
@@ -76,25 +76,25 @@ export class Model {
     return kind === 'logits' ? softmax(values) : values;
   }
 
-  /** Give its memory back. */
+  /** Free its memory. */
   close(): void {
     this.compiled.delete();
   }
 
-  /** Answer with the probability of one class, and the time that the model took. */
+  /** Return the probability of one class, and the time that the model took. */
   async ask(pixels: Uint8Array, name: string): Promise<{ probability: number; tookMs: number }> {
     const start = performance.now();
-    const found = await this.probabilities(pixels);
+    const probabilities = await this.probabilities(pixels);
     const tookMs = performance.now() - start;
-    return { probability: found[this.entry.classes.indexOf(name)]!, tookMs };
+    return { probability: probabilities[this.entry.classes.indexOf(name)]!, tookMs };
   }
 }
 
 /**
- * Holds one model at a time, for one user at a time.
+ * Opens one model at a time, for one caller at a time.
  *
- * The runtime starts as many threads as there are cores and then no more: a model that asks for
- * another waits for ever, and the page with it. So only one model has threads.
+ * The runtime starts as many threads as there are cores, and no more: a model that needs another
+ * thread blocks, and the page with it. So only one model has threads.
  */
 export class Workbench {
   readonly runtime: Promise<Runtime>;
@@ -105,10 +105,10 @@ export class Workbench {
     this.runtime = runtime;
   }
 
-  /** Open a model, unless it is the one held, when those who asked before are done. */
+  /** Open a model, if it is not open, and run `work` on it after earlier callers are done. */
   use<T>(entry: ModelEntry, work: (model: Model) => Promise<T>): Promise<T> {
     const mine = this.last.then(async () => work(await this.hold(entry)));
-    this.last = mine.catch(() => {}); // told to who asked
+    this.last = mine.catch(() => {}); // the caller handles errors
     return mine;
   }
 
@@ -117,7 +117,7 @@ export class Workbench {
     if (this.held?.entry === entry) return this.held;
     this.held?.close();
     this.held = null;
-    await new Promise((resolve) => setTimeout(resolve)); // threads are given back in between
+    await new Promise((resolve) => setTimeout(resolve)); // lets the runtime release its threads
     this.held = await Model.open(entry, threads);
     return this.held;
   }

@@ -1,9 +1,9 @@
 /**
- * Resizes as Pillow's `BILINEAR` does, to the very level: what the models saw in Python.
+ * Resizes exactly as Pillow's `BILINEAR` does, so that models see the same pixels as in Python.
  *
  * A triangle filter that widens with the reduction, along rows and along columns, in fixed point of
- * 22 bits, rounded to 8 bits after each (`libImaging/Resample.c`). What canvas elements do when
- * they scale differs from browser to browser.
+ * 22 bits, rounded to 8 bits after each (`libImaging/Resample.c`). Canvas elements scale
+ * differently in each browser.
  */
 
 const PRECISION_BITS = 32 - 8 - 2;
@@ -15,7 +15,7 @@ export interface Size {
   readonly height: number;
 }
 
-/** For each output position: the first input it reads, and a weight for each from there on. */
+/** For each output position: the first input position, and the weights from there on. */
 interface Taps {
   readonly first: Int32Array;
   readonly weights: readonly Int32Array[];
@@ -50,12 +50,12 @@ function fixedPoint(weights: Float64Array): Int32Array {
   );
 }
 
-/** Pillow 13 begins with the columns where many more rows are lost than columns. */
+/** Pillow 13 begins with the columns if many more rows are dropped than columns. */
 function columnsFirst(from: Size, to: Size): boolean {
   return to.height < from.height && from.height - to.height > 2 * (from.width - to.width);
 }
 
-/** Takes an image a few rows at a time, from the top, and keeps sums of them alone. */
+/** Resizes an image that it receives a few rows at a time, from the top; keeps only sums. */
 export class Resampler {
   private readonly from: Size;
   private readonly to: Size;
@@ -71,7 +71,7 @@ export class Resampler {
     this.columns = new Columns(from.height, to.height, this.columnsFirst ? from.width : to.width);
   }
 
-  /** Add `rows` rows of RGBA pixels; alpha is not looked at. */
+  /** Add `rows` rows of RGBA pixels; alpha is ignored. */
   add(rgba: ArrayLike<number>, rows: number): void {
     const across = this.columnsFirst ? null : this.across;
     const row = new Uint8Array((across ? this.to : this.from).width * 3);
@@ -88,15 +88,15 @@ export class Resampler {
     const { from, to } = this;
     const result = new Uint8Array(to.width * to.height * 3);
     for (let row = 0; row < to.height; row++) {
-      const place = row * to.width * 3;
-      const target = result.subarray(place, place + to.width * 3);
+      const offset = row * to.width * 3;
+      const target = result.subarray(offset, offset + to.width * 3);
       resizeRow(rows, row * from.width * 3, 3, this.across, target);
     }
     return result;
   }
 }
 
-/** Write an RGB row, resized where there are taps; a source pixel takes `stride` numbers. */
+/** Write an RGB row, resized if there are taps; a source pixel has `stride` numbers. */
 function resizeRow(
   source: ArrayLike<number>,
   start: number,
@@ -121,7 +121,7 @@ function resizeRow(
   }
 }
 
-/** The other pass: each input row is added to the output rows that it has a part in. */
+/** The pass along columns: adds each input row to the output rows that it contributes to. */
 class Columns {
   private readonly down: Taps;
   private readonly sums: Int32Array;
@@ -146,7 +146,7 @@ class Columns {
   }
 
   private addTo(start: number, row: Uint8Array, weight: number): void {
-    for (let place = 0; place < this.wide; place++) this.sums[start + place]! += row[place]! * weight;
+    for (let index = 0; index < this.wide; index++) this.sums[start + index]! += row[index]! * weight;
   }
 
   finish(): Uint8Array<ArrayBuffer> {
@@ -155,6 +155,6 @@ class Columns {
 }
 
 function unchanged(size: number): Taps {
-  const first = Int32Array.from({ length: size }, (_, place) => place);
+  const first = Int32Array.from({ length: size }, (_, index) => index);
   return { first, weights: Array.from(first, () => UNCHANGED) };
 }

@@ -1,9 +1,9 @@
-/** Draws an answer: a meter with the threshold's mark, in words too, and the gate's doubt. */
+/** Draws an answer: a meter with the threshold's mark, in words too, and the filter's warning. */
 
 import type { Picture } from './decoding';
 import { element, made } from './dom';
 import type { Runtime } from './model';
-import type { Diagnosis, Estimate, Gate } from './site';
+import type { Diagnosis, Estimate, Filter } from './site';
 import { decimal, percent, text } from './texts';
 
 export interface Result {
@@ -11,7 +11,7 @@ export interface Result {
   readonly probability: number;
   readonly tookMs: number;
   readonly decodedMs: number;
-  readonly doubt: { readonly gate: Gate; readonly probability: number } | null;
+  readonly acceptance: { readonly filter: Filter; readonly probability: number } | null;
 }
 
 export function showPreview({ preview, width, height }: Picture): void {
@@ -28,7 +28,7 @@ export function nameImage(size: { width: number; height: number }): void {
 
 export function showResult(result: Result, runtime: Runtime): void {
   const { entry, probability } = result;
-  showDoubt(result.doubt);
+  showWarning(result.acceptance);
   element('answer').replaceChildren(
     made('p', text('probability', { positive: entry.positive }), { class: 'label', id: 'asked' }),
     made('p', percent(probability), { class: 'value' }),
@@ -43,7 +43,7 @@ function verdict({ threshold }: Diagnosis, probability: number): string {
   return text(probability >= threshold ? 'above' : 'below', { threshold: percent(threshold) });
 }
 
-/** At the threshold, on the test images: sensitivity never stands without specificity. */
+/** Metrics on the test images at the threshold; sensitivity is never shown without specificity. */
 function figures(entry: Diagnosis): HTMLElement {
   const rows: [string, string][] = [
     [text('sensitivity'), interval(entry.sensitivity, percent)],
@@ -64,8 +64,8 @@ function chosen({ chosenOn, chosenOnImages }: Diagnosis): string {
   return text('chosen', { images: chosenOnImages ?? '' });
 }
 
-function interval({ value, low, high }: Estimate, written: (value: number) => string): string {
-  return `${written(value)} (${written(low)} – ${written(high)})`;
+function interval({ value, low, high }: Estimate, format: (value: number) => string): string {
+  return `${format(value)} (${format(low)} – ${format(high)})`;
 }
 
 function took({ tookMs, decodedMs }: Result): string {
@@ -92,11 +92,11 @@ function meter(entry: Diagnosis, probability: number): HTMLElement {
   });
 }
 
-function showDoubt(doubt: Result['doubt']): void {
-  const place = element('doubt');
-  place.replaceChildren();
-  if (!doubt || doubt.probability >= doubt.gate.threshold) return;
-  const { accepts, threshold } = doubt.gate;
-  const shares = { probability: percent(doubt.probability), threshold: percent(threshold) };
-  place.append(made('p', text('gate', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
+function showWarning(acceptance: Result['acceptance']): void {
+  const warning = element('warning');
+  warning.replaceChildren();
+  if (!acceptance || acceptance.probability >= acceptance.filter.threshold) return;
+  const { accepts, threshold } = acceptance.filter;
+  const shares = { probability: percent(acceptance.probability), threshold: percent(threshold) };
+  warning.append(made('p', text('filter', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
 }

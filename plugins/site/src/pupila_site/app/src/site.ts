@@ -1,4 +1,4 @@
-/** What the exporter wrote about the models: `site.json`. */
+/** The exporter's data about the models: `site.json`. */
 
 export interface ModelEntry {
   readonly name: string;
@@ -10,7 +10,7 @@ export interface ModelEntry {
   readonly classes: readonly string[];
 }
 
-/** A figure with its 95 % interval, 0..1. */
+/** A metric with its 95 % interval, 0..1. */
 export interface Estimate {
   readonly value: number;
   readonly low: number;
@@ -19,14 +19,14 @@ export interface Estimate {
 
 export interface Diagnosis extends ModelEntry {
   readonly positive: string;
-  /** An answer is positive from this probability on. */
+  /** An answer is positive at or above this probability. */
   readonly threshold: number;
-  /** What chose the threshold of a model that ships it; empty where validation images did. */
+  /** On what a shipped threshold was chosen; empty for one chosen on the validation images. */
   readonly chosenOn: string;
   readonly chosenOnImages: number | null;
-  /** The following are measured on so many test images, at the threshold. */
+  /** Number of test images on which the following are measured, at the threshold. */
   readonly images: number;
-  /** Whether intervals know which images are of one patient. */
+  /** Whether intervals take into account which images are of one patient. */
   readonly byPatient: boolean;
   readonly sensitivity: Estimate;
   readonly specificity: Estimate;
@@ -34,10 +34,10 @@ export interface Diagnosis extends ModelEntry {
   readonly auc: Estimate | null;
 }
 
-export interface Gate extends ModelEntry {
-  /** The class of images that a diagnosis is meant for. */
+export interface Filter extends ModelEntry {
+  /** The class of images that the models are meant for. */
   readonly accepts: string;
-  /** The page warns below this probability of it. */
+  /** The page warns below this probability of that class. */
   readonly threshold: number;
 }
 
@@ -49,7 +49,7 @@ export interface Study {
 export interface Site {
   readonly title: string;
   readonly models: readonly Diagnosis[];
-  readonly gate: Gate | null;
+  readonly filter: Filter | null;
   readonly study: Study;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Keeps the site for offline use: every file is fetched once and answered from the cache after.
+ * Keeps the site for offline use: every file is fetched once and then served from the cache.
  *
- * The exporter writes `precache.js` beside this script, which names the files and a version. The
- * browser sees at a visit that it has changed, fetches all anew, and shows the new site once no tab
- * has the old one open: a page never meets models or thresholds of another version than its own.
+ * The exporter writes `precache.js` beside this script, with the files and a version. When it has
+ * changed, the browser fetches all files again and shows the new site once no tab has the old one
+ * open: a page never uses models or thresholds of another version.
  */
 
 interface Scope extends ServiceWorkerGlobalScope {
@@ -38,7 +38,7 @@ async function keep(): Promise<void> {
   await cache.addAll(requests);
 }
 
-/** Of the runtime's builds, a browser uses one; each is 9 MB. */
+/** A browser uses only one of the runtime's builds, of 9 MB each. */
 function isUsed(file: string): boolean {
   return !file.startsWith('litert/') || file.startsWith(`litert/${build}.`);
 }
@@ -46,8 +46,8 @@ function isUsed(file: string): boolean {
 async function forgetOthers(): Promise<void> {
   const mine = `${PREFIX}${scope.registration.scope}-`;
   const names = await caches.keys();
-  const old = names.filter((each) => each.startsWith(mine) && each !== cacheName);
-  await Promise.all(old.map((each) => caches.delete(each)));
+  const old = names.filter((name) => name.startsWith(mine) && name !== cacheName);
+  await Promise.all(old.map((name) => caches.delete(name)));
   await scope.clients.claim();
 }
 

@@ -1,4 +1,4 @@
-/** Tabs that answer to arrow keys, Home and End, as the ARIA practices describe them. */
+/** Tabs with arrow keys, Home and End, as the ARIA practices describe. */
 
 export function startTabs(list: HTMLElement): void {
   const tabs = [...list.querySelectorAll<HTMLElement>('[role=tab]')];
@@ -19,12 +19,12 @@ export function startTabs(list: HTMLElement): void {
   });
 }
 
-function target(key: string, place: number, count: number): number | null {
+function target(key: string, index: number, count: number): number | null {
   switch (key) {
     case 'ArrowRight':
-      return (place + 1) % count;
+      return (index + 1) % count;
     case 'ArrowLeft':
-      return (place + count - 1) % count;
+      return (index + count - 1) % count;
     case 'Home':
       return 0;
     case 'End':

@@ -1,9 +1,9 @@
-/** Every sentence of the page, in each language; `{name}` is filled in. */
+/** All texts of the page, in each language; `{name}` is filled in. */
 
 const english = {
   title: 'Image check',
   language: 'Language',
-  notice: 'Research use only. Not for clinical use: this is no medical device, and its answer is no diagnosis.',
+  notice: 'Research use only. Not for clinical use: this is not a medical device, and its answer is not a diagnosis.',
   privacy: 'Everything is computed on this device. No image leaves it.',
   tabs: 'Views',
   diagnoseTab: 'Check an image',
@@ -35,12 +35,12 @@ const english = {
   took: '{model} ms for the model, {decode} ms to read and resize the image',
   runtimeThreads: '{version}, WebAssembly, {threads} threads',
   runtimeOne: '{version}, WebAssembly, 1 thread',
-  gate: 'This does not look like an image that the model was made for ({accepts}: {probability}, below {threshold}). The answer may mean nothing.',
+  filter: 'This does not look like an image that the model was made for ({accepts}: {probability}, below {threshold}). The answer may mean nothing.',
   heic: 'This browser cannot read HEIC photographs. Save the image as JPEG or PNG, and try again.',
-  tooLarge: 'The image has more than 178 million pixels, which is more than is read here. Make it smaller, and try again.',
+  tooLarge: 'The image has more than 178 million pixels, which is more than this page reads. Make it smaller, and try again.',
   unreadable: 'The file cannot be read as an image: it is damaged, or of a format that this browser does not know.',
   cannotRun: 'The model has an operation that the runtime of this page lacks, and would answer at random: no answer is shown ({reason}).',
-  notLoaded: 'The model could not be loaded: {reason}. Load the page again; where that does not help, try another browser.',
+  notLoaded: 'The model could not be loaded: {reason}. Load the page again; if that does not help, try another browser.',
   benchmarkHere: 'On this device',
   benchmarkNote: 'Each model answers again and again; three answers are made first and not counted.',
   repeats: 'Answers for each model',
@@ -99,7 +99,7 @@ const spanish: Texts = {
   took: '{model} ms para el modelo, {decode} ms para leer y redimensionar la imagen',
   runtimeThreads: '{version}, WebAssembly, {threads} hilos',
   runtimeOne: '{version}, WebAssembly, 1 hilo',
-  gate: 'Esto no parece una imagen de las que el modelo conoce ({accepts}: {probability}, por debajo de {threshold}). La respuesta puede no significar nada.',
+  filter: 'Esto no parece una imagen de las que el modelo conoce ({accepts}: {probability}, por debajo de {threshold}). La respuesta puede no significar nada.',
   heic: 'Este navegador no puede leer fotografías HEIC. Guarde la imagen como JPEG o PNG e inténtelo de nuevo.',
   tooLarge: 'La imagen tiene más de 178 millones de píxeles, más de los que se leen aquí. Redúzcala e inténtelo de nuevo.',
   unreadable: 'El archivo no se puede leer como imagen: está dañado o su formato no lo conoce este navegador.',
@@ -128,7 +128,7 @@ const spanish: Texts = {
 export const LANGUAGES = { en: english as Texts, es: spanish } as const;
 export type Language = keyof typeof LANGUAGES;
 
-let current: Language = navigator.languages.map(languageOf).find((each) => each !== null) ?? 'en';
+let current: Language = navigator.languages.map(languageOf).find((code) => code !== null) ?? 'en';
 const listeners: (() => void)[] = [];
 
 function languageOf(tag: string): Language | null {
@@ -161,7 +161,7 @@ export function decimal(value: number, digits = 1): string {
   return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
 }
 
-/** Three figures, however large or small. */
+/** Three significant digits, however large or small. */
 export function figures(value: number): string {
   return new Intl.NumberFormat(current, { maximumSignificantDigits: 3 }).format(value);
 }

@@ -1,4 +1,4 @@
-"""Imports of the two Keras lines and TensorFlow, without their start-up chatter."""
+"""Imports Keras 3, Keras 2 and TensorFlow, without their start-up messages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["import_keras", "import_tensorflow", "import_tf_keras"]
 
 
 def import_tf_keras() -> Any:
-    """Return `tf_keras`, the Keras 2 line; it lives beside Keras 3 in one process."""
+    """Return `tf_keras`, which is Keras 2; it can be imported beside Keras 3."""
     import_keras()
     return import_module("tf_keras")

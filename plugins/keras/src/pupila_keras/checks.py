@@ -1,4 +1,4 @@
-"""What a model must take and give to be an image classifier with the declared output."""
+"""Checks that a model is an image classifier with the declared output."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _EXPECTED = "expected one RGB image (batch, height, width, 3) of fixed size"
 _SUM_TOLERANCE = 1e-3
 
 
-def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
+def input_spec(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
     """Return the image size that a model with these input shapes takes.
 
     Raises:
-        PupilaError: it takes anything else than one RGB image of fixed size.
+        PupilaError: it takes anything other than one RGB image of fixed size.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model takes {len(shapes)} inputs: {_EXPECTED}.")
@@ -42,10 +42,10 @@ def input_contract(shapes: Sequence[Sequence[int | None]]) -> InputSpec:
 
 
 def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) -> None:
-    """Check that a model with these output shapes gives one value per declared column.
+    """Check that a model with these output shapes returns one value per declared column.
 
     Raises:
-        PupilaError: it gives more, fewer, or no vector at all.
+        PupilaError: it returns more, fewer, or not a vector.
     """
     if len(shapes) != 1:
         raise PupilaError(f"The model has {len(shapes)} outputs: expected one.")
@@ -70,10 +70,10 @@ def check_columns(shapes: Sequence[Sequence[int | None]], output: OutputSpec) ->
 
 
 def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
-    """Check that raw outputs `(images, columns)` are what the declared kind says.
+    """Check that raw outputs `(images, columns)` are of the declared kind.
 
     Raises:
-        PupilaError: they contradict it.
+        PupilaError: they are not.
     """
     if not np.isfinite(outputs).all():
         raise PupilaError("The model answers with numbers that are not finite: it is damaged.")
@@ -103,10 +103,10 @@ def check_kind(outputs: NDArray[np.float32], output: OutputSpec) -> None:
 
 
 def shapes_of(model: Any, ends: str) -> list[tuple[int | None, ...]]:
-    """Return the shapes of a Keras model's `inputs` or `outputs`, of either Keras line.
+    """Return the shapes of a Keras 2 or 3 model's `inputs` or `outputs`.
 
     Raises:
-        PupilaError: there are none: the model was saved before it was given an input shape.
+        PupilaError: it has none, as it was saved before it was built.
     """
     tensors = getattr(model, ends, None)
     if not tensors:
