@@ -1,14 +1,14 @@
-"""What a step costs on a Dask cluster against this machine, and what a lost worker costs.
+"""Cost of running a step on a Dask cluster instead of this machine, and of losing a worker.
 
     python benchmarks/cluster.py [--pairs 5] [--epochs 30]
 
-A scheduler and two workers are started here, each a process of its own; all of it runs on one
-machine, so these are costs, and not what more machines gain. Prints, each from this one run:
+A scheduler and two workers are started here, each in its own process. All of them run on one
+machine, so this measures costs, not what more machines gain. It prints:
 
-* a step that does nothing, here and there in turn: what goes on top of a child process;
-* steps that only wait, on one worker and on more: what the scheduler itself takes;
-* a training, here and there in turn;
-* a training whose worker is killed half-way, against those that were left alone; bytes.
+* a step that does nothing, here and on the cluster in turn: the cost beyond a child process;
+* steps that only wait, on one worker and on more: the cost of the scheduler;
+* a training, here and on the cluster in turn;
+* a training whose worker is killed half-way, compared with undisturbed ones; bytes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _WAITS, _WAIT_SECONDS = 8, 5.0
 
 
 def main() -> None:
-    """Print every figure."""
+    """Print all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
@@ -78,18 +78,18 @@ def main() -> None:
         (folder / "waiting_jobs.py").write_text(JOBS)
         os.environ["PYTHONPATH"] = str(folder)
         sys.path.insert(0, str(folder))
-        with workers(2) as machines:
+        with start_workers(2) as machines:
             print_nothing(folder, machines.scheduler_address, options.pairs)
         for count in (1, 2, 4):
-            with workers(count) as machines:
+            with start_workers(count) as machines:
                 print_waiting(folder, machines.scheduler_address, count)
-        with workers(2) as machines:
+        with start_workers(2) as machines:
             print_training(folder, machines, options.pairs, options.epochs)
 
 
 @contextmanager
-def workers(count: int) -> Generator[Any]:
-    """Start a scheduler here and workers in processes of their own."""
+def start_workers(count: int) -> Generator[Any]:
+    """Start a scheduler here and workers in their own processes."""
     with LocalCluster(
         n_workers=count,
         threads_per_worker=1,
@@ -101,58 +101,63 @@ def workers(count: int) -> Generator[Any]:
 
 
 def print_nothing(folder: Path, address: str, pairs: int) -> None:
-    """Compare a step that does nothing."""
-    place = Workspace.at(folder / "nothing")
+    """Compare the times of a step that does nothing."""
+    workspace = Workspace.at(folder / "nothing")
     here, there = list[float](), list[float]()
-    with joined(place, address) as cluster:
-        _asked(cluster, place, 0)  # imports on the worker, once
+    with joined(workspace, address) as cluster:
+        _call(cluster, workspace, 0)  # the worker imports once
         for _ in range(pairs):
-            here.append(_seconds(lambda: _run_here(place)))
-            there.append(_seconds(lambda: _asked(cluster, place, 0)))
+            here.append(_seconds(lambda: _run_here(workspace)))
+            there.append(_seconds(lambda: _call(cluster, workspace, 0)))
     _print_pairs("a step that does nothing", here, there)
 
 
 def print_training(folder: Path, machines: LocalCluster, pairs: int, epochs: int) -> None:
-    """Compare a training, and one whose worker is killed."""
+    """Compare the times of a training, and of one whose worker is killed."""
     write_images(folder / "images", {"train": 40, "validation": 10, "test": 10}, 5, _ignore)
     (folder / "recipe.yaml").write_text(RECIPE.format(epochs=epochs))
     (node,) = expand(read_plan(folder / "recipe.yaml"))
-    place = Workspace.at(folder / "trained")
-    dataset = read_data(folder / "images", None, place.cache)
+    workspace = Workspace.at(folder / "trained")
+    dataset = read_data(folder / "images", None, workspace.cache)
     address = machines.scheduler_address
-    _trained(place, node, dataset, 99, None)  # its pixels are kept from now on
+    _train(workspace, node, dataset, 99, None)  # caches the pixels
     here, there = list[float](), list[float]()
     for seed in range(pairs):
-        here.append(_trained(place, node, dataset, seed, None).seconds)
-        there.append(_trained(place, node, dataset, 100 + seed, address).seconds)
+        here.append(_train(workspace, node, dataset, seed, None).seconds)
+        there.append(_train(workspace, node, dataset, 100 + seed, address).seconds)
     _print_pairs(f"a training of {epochs} epochs", here, there)
-    with _watched(place.root / "scratch") as peak:
-        killed = _trained(place, node, dataset, 200, address, _killer(machines))
+    with _watch(workspace.root / "scratch") as peak:
+        killed = _train(workspace, node, dataset, 200, address, _killer(machines))
     print(f"  its worker killed half-way: {killed.seconds:.1f} s")
-    print(f"    times one left alone: {killed.seconds / statistics.median(there):.2f}")
-    print(f"  bytes that name it to a worker: {_sent(place, node, dataset)}")
-    made = place.store.open(killed.value.artifact).path
+    print(f"    times an undisturbed one: {killed.seconds / statistics.median(there):.2f}")
+    print(f"  bytes sent to a worker: {_sent(workspace, node, dataset)}")
+    made = workspace.store.open(killed.value.artifact).path
     print(f"  artifact {_bytes(made):,} bytes, checkpoints at most {peak[0]:,} bytes")
-    print(f"  images {_bytes(folder / 'images'):,} bytes, cache {_bytes(place.cache):,} bytes")
+    print(f"  images {_bytes(folder / 'images'):,} bytes, cache {_bytes(workspace.cache):,} bytes")
 
 
-def _sent(place: Workspace, node: Node, dataset: Dataset) -> int:
-    """Return the size of what goes to a worker for a step; progress comes back, and a digest."""
-    job = RunStep.of(place, node, dataset)
-    paths = (place.log(job.title, job.key), 1.0, place.lock(job.key), place.lock(job.key))
+def _sent(workspace: Workspace, node: Node, dataset: Dataset) -> int:
+    """Return the size of what a worker receives for a step; it returns progress and a digest."""
+    job = RunStep.of(workspace, node, dataset)
+    paths = (
+        workspace.log(job.title, job.key),
+        1.0,
+        workspace.lock(job.key),
+        workspace.lock(job.key),
+    )
     process_call = ProcessCall(job.target, job.model_dump(mode="json"), *paths)
-    with required(place, [place.root]) as requirements:
+    with required(workspace, [workspace.root]) as requirements:
         return len(pickle.dumps((process_call, requirements)))
 
 
 def print_waiting(folder: Path, address: str, count: int) -> None:
-    """Print how long steps take together that need no processor."""
-    place = Workspace.at(folder / f"waiting-{count}")
-    with joined(place, address) as cluster, ThreadPoolExecutor(_WAITS) as threads:
-        list(threads.map(lambda _: _asked(cluster, place, 0), range(count)))
+    """Print the time that steps which only wait take together."""
+    workspace = Workspace.at(folder / f"waiting-{count}")
+    with joined(workspace, address) as cluster, ThreadPoolExecutor(_WAITS) as threads:
+        list(threads.map(lambda _: _call(cluster, workspace, 0), range(count)))
         took = _seconds(
             lambda: list(
-                threads.map(lambda _: _asked(cluster, place, _WAIT_SECONDS), range(_WAITS))
+                threads.map(lambda _: _call(cluster, workspace, _WAIT_SECONDS), range(_WAITS))
             )
         )
     ideal = _WAITS * _WAIT_SECONDS / count
@@ -162,74 +167,74 @@ def print_waiting(folder: Path, address: str, count: int) -> None:
     )
 
 
-def _process_call(place: Workspace, seconds: float) -> ProcessCall:
+def _process_call(workspace: Workspace, seconds: float) -> ProcessCall:
     from waiting_jobs import wait  # pyright: ignore[reportMissingImports] - written above
 
     key = f"wait-{time.monotonic_ns()}"
-    wanted, alone = place.lock(key), place.lock(f"{key}-try")
-    log = place.log("wait", key)
+    wanted, alone = workspace.lock(key), workspace.lock(f"{key}-try")
+    log = workspace.log("wait", key)
     return ProcessCall(name_of(wait), {"seconds": seconds}, log, None, wanted, alone)
 
 
-def _asked(cluster: Cluster, place: Workspace, seconds: float) -> None:
+def _call(cluster: Cluster, workspace: Workspace, seconds: float) -> None:
     from filelock import FileLock
 
-    process_call = _process_call(place, seconds)
+    process_call = _process_call(workspace, seconds)
     with FileLock(process_call.wanted):
         cluster.call(process_call, _ignore)
 
 
-def _run_here(place: Workspace) -> None:
+def _run_here(workspace: Workspace) -> None:
     from pupila_flows.execution.child import Children
 
-    _process_call(place, 0).run(_ignore, Children())
+    _process_call(workspace, 0).run(_ignore, Children())
 
 
-def _trained(
-    place: Workspace,
+def _train(
+    workspace: Workspace,
     node: Node,
     dataset: Dataset,
     seed: int,
     address: str | None,
-    told: Progress | None = None,
+    progress: Progress | None = None,
 ) -> JobResult[StoredArtifact]:
-    """Train with a seed of its own, so that nothing is remembered."""
-    job = RunStep.of(place, replace(node, seed=seed), dataset)
+    """Train with its own seed, so that nothing is in the ledger."""
+    job = RunStep.of(workspace, replace(node, seed=seed), dataset)
 
-    def trained() -> JobResult[StoredArtifact]:
-        with session(place, 1, address):
-            return perform(job, told)
+    def train() -> JobResult[StoredArtifact]:
+        with session(workspace, 1, address):
+            return perform(job, progress)
 
-    result = copy_context().run(trained)
+    result = copy_context().run(train)
     if result.cached:
-        raise RuntimeError("it was remembered: nothing was measured")
+        raise RuntimeError("the result was in the ledger: nothing was measured")
     return result
 
 
 def _killer(machines: LocalCluster) -> Progress:
-    """Return what kills, half-way and once, the worker that a step runs on."""
+    """Return a progress callback that kills, half-way and once, the worker that runs the step."""
     alive = [True]
 
-    def told(done: int, total: int, what: str) -> None:
+    def kill(done: int, total: int, what: str) -> None:
         del what
         if alive[0] and total > 1 and 2 * done >= total:
             alive[0] = False
             os.kill(_busy(machines), signal.SIGKILL)
 
-    return told
+    return kill
 
 
 def _busy(machines: LocalCluster) -> int:
-    """Return the process of the worker that runs something."""
+    """Return the process id of the busy worker."""
     scheduler: Any = machines.scheduler
-    (state,) = (each for each in scheduler.workers.values() if each.processing)
+    (state,) = (worker for worker in scheduler.workers.values() if worker.processing)
     nannies: Any = machines.workers
     return nannies[state.name].process.pid
 
 
 @contextmanager
-def _watched(folder: Path) -> Generator[list[int]]:
-    """Yield a list whose only item is the largest size that a folder has had."""
+def _watch(folder: Path) -> Generator[list[int]]:
+    """Yield a list whose only item is the largest size of a folder so far."""
     peak, over = [0], threading.Event()
 
     def watch() -> None:

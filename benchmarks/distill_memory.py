@@ -2,9 +2,9 @@
 
     python benchmarks/distill_memory.py [--few 500] [--many 4000]
 
-Each training runs in a process of its own: five small teachers, `conv-32-64-8` at 128 px, one epoch
-of two views. Peak is the resident memory of the whole process, Python and TensorFlow included.
-Teachers' answers are computed in that process too. The images are drawn: squares and triangles.
+Each training runs in its own process: five small teachers, `conv-32-64-8` at 128 px, one epoch of
+two views. Peak is the resident memory of the whole process, with Python and TensorFlow. The
+teachers' predictions are computed in that process too. The images are drawn: squares and triangles.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def main() -> None:
 
 
 def run_stage(technique: str, images: Path, store: Path) -> int:
-    """Run a technique in a new process and return what it prints last."""
+    """Run a technique in a new process and return the number that it prints last."""
     command = [sys.executable, __file__, "--stage", technique, str(images), str(store)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return int(done.stdout.splitlines()[-1])
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(ended.stderr)
+    return int(ended.stdout.splitlines()[-1])
 
 
 def make_teachers(technique: str, images: Path, store: Store) -> int:
@@ -77,8 +77,8 @@ def make_teachers(technique: str, images: Path, store: Store) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         dataset = read_images(images, Path(temporary) / "cache")
         for seed in range(_TEACHERS):
-            place = Path(temporary) / str(seed)
-            run_step(plugin, config, [], place, store=store, dataset=dataset, seed=seed)
+            folder = Path(temporary) / str(seed)
+            run_step(plugin, config, [], folder, store=store, dataset=dataset, seed=seed)
     return _TEACHERS
 
 
@@ -87,10 +87,10 @@ def train(technique: str, images: Path, store: Store) -> int:
     plugin = installed().step(technique)
     teachers = [store.open(path.name) for path in (store.root / "objects").iterdir()]
     with tempfile.TemporaryDirectory() as temporary:
-        place = Path(temporary)
-        dataset = read_images(images, place / "cache")
+        folder = Path(temporary)
+        dataset = read_images(images, folder / "cache")
         config = plugin.config.model_validate(_CONFIG)
-        plugin.load()(step_for(config, teachers, place, dataset=dataset))
+        plugin.load()(step_for(config, teachers, folder, dataset=dataset))
     return peak_memory_bytes()
 
 

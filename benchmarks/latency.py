@@ -1,12 +1,12 @@
-"""LiteRT float32 against int8 by `quantize-int8`: time of one image of five well-known nets.
+"""Latency of LiteRT in float32 and in int8 (`quantize-int8`), for five well-known networks.
 
     python benchmarks/latency.py [--rounds 5] [--models VGG19 ResNet50 ...]
 
-The nets are those of `keras.applications` at 224 px, with a head of two classes. They are untrained
-and calibrated on drawn pictures, so only time means anything. Each file is timed as an evaluation
-times it (`Interpreter.invoke` alone, after runs that are not counted, on cores of its own where the
-system can pin them). Float and int8 take turns, a few runs each round, so that whatever else the
-machine does meets both; a row has the median of all runs, and the median of the rounds' ratios with
+The networks are those of `keras.applications` at 224 px, with a head of two classes. They are
+untrained and calibrated on drawn pictures, so only times are meaningful. Each file is timed as in
+an evaluation (only `Interpreter.invoke`, after runs that do not count, on pinned cores where the
+system supports it). Float and int8 alternate, a few runs each round, so that other load on the
+machine affects both; a row has the median of all runs, and the median of the rounds' ratios with
 the smallest and the largest.
 """
 
@@ -32,43 +32,45 @@ MODELS = ("VGG19", "ResNet50", "InceptionV3", "Xception", "MobileNetV2")
 SIZE = InputSpec(height=224, width=224)
 THREADS = (1, 2)
 RUNS = 3
-"""Of each form, in each round."""
+"""Runs of each form in each round."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one net does with one number of threads, in ms."""
+    """Times of one network with one number of threads, in ms."""
 
     name: str
     threads: int
     float_ms: list[float]
     int8_ms: list[float]
     ratios: list[float]
-    """Of each round: time in float as a multiple of that in int8."""
+    """Of each round: time in float divided by that in int8."""
 
     def __str__(self) -> str:
         float_ms, int8_ms = statistics.median(self.float_ms), statistics.median(self.int8_ms)
-        ratio, least, most = statistics.median(self.ratios), min(self.ratios), max(self.ratios)
+        ratio, lowest, highest = statistics.median(self.ratios), min(self.ratios), max(self.ratios)
         return (
             f"| {self.name} | {self.threads} | {float_ms:.1f} | {int8_ms:.1f} | "
-            f"{ratio:.2f} | {least:.2f}-{most:.2f} |"
+            f"{ratio:.2f} | {lowest:.2f}-{highest:.2f} |"
         )
 
 
-def forms(name: str, dataset: Dataset, store: Store, folder: Path) -> tuple[Artifact, Artifact]:
-    """Return a net as float flatbuffer and in int8."""
+def make_forms(
+    name: str, dataset: Dataset, store: Store, folder: Path
+) -> tuple[Artifact, Artifact]:
+    """Return a network as float flatbuffer and in int8."""
     keras = keras_files.import_keras()
     keras.utils.set_random_seed(0)
-    kind: Any = getattr(keras.applications, name)
-    net = kind(weights=None, classes=len(CLASSES), input_shape=SIZE.shape)
-    model = store_model(store, net)
+    build: Any = getattr(keras.applications, name)
+    network = build(weights=None, classes=len(CLASSES), input_shape=SIZE.shape)
+    model = store_model(store, network)
     keras.backend.clear_session()
-    made = _made("export-tflite", model, store, folder)
+    made = _run("export-tflite", model, store, folder)
     settings = {"calibration_images": 2, "correction": "none"}
-    return made, _made("quantize-int8", made, store, folder, dataset, **settings)
+    return made, _run("quantize-int8", made, store, folder, dataset, **settings)
 
 
-def _made(
+def _run(
     plugin_name: str,
     given: Artifact,
     store: Store,
@@ -76,22 +78,24 @@ def _made(
     dataset: Dataset | None = None,
     **settings: Any,
 ) -> Artifact:
-    plugin, place = installed().step(plugin_name), folder / plugin_name
+    plugin = installed().step(plugin_name)
     config = plugin.config.model_validate(settings)
-    return run_step(plugin, config, [given], place, store=store, dataset=dataset).artifact
+    return run_step(
+        plugin, config, [given], folder / plugin_name, store=store, dataset=dataset
+    ).artifact
 
 
 def time_forms(name: str, made: tuple[Artifact, Artifact], threads: int, rounds: int) -> Row:
-    """Time both forms in turns."""
-    opened = [open_model(each, threads) for each in made]
+    """Time both forms in turn."""
+    models = [open_model(artifact, threads) for artifact in made]
     picture = np.random.default_rng(0).integers(0, 256, SIZE.shape, np.uint8)
-    taken = [[each.latency_ms(picture, RUNS) for each in opened] for _ in range(rounds)]
+    times = [[model.latency_ms(picture, RUNS) for model in models] for _ in range(rounds)]
     return Row(
         name,
         threads,
-        [ms for slow, _ in taken for ms in slow],
-        [ms for _, fast in taken for ms in fast],
-        [statistics.median(slow) / statistics.median(fast) for slow, fast in taken],
+        [ms for slow, _ in times for ms in slow],
+        [ms for _, fast in times for ms in fast],
+        [statistics.median(slow) / statistics.median(fast) for slow, fast in times],
     )
 
 
@@ -102,14 +106,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, help="of keras.applications")
     arguments = parser.parse_args()
     print(f"{cpu_name()}, {os.cpu_count()} cores\n")
-    print("| net | threads | float32, ms | int8, ms | times as fast | of the rounds |")
+    print("| network | threads | float32, ms | int8, ms | ratio | of the rounds |")
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         images = draw_images(Path(temporary) / "images", images=2)
         dataset = read_images(images, Path(temporary) / "cache")
         for name in arguments.models:
             folder = Path(temporary) / name
-            made = forms(name, dataset, Store(folder / "store"), folder)
+            made = make_forms(name, dataset, Store(folder / "store"), folder)
             for threads in THREADS:
                 print(time_forms(name, made, threads, arguments.rounds), flush=True)
 

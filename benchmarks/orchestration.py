@@ -1,12 +1,11 @@
-"""What a run costs beside its steps: `pupila run` against the same calls, made one after another.
+"""Cost of a run beyond its steps: `pupila run` compared with the same calls in one process.
 
     python benchmarks/orchestration.py [RECIPE] [--pairs 1]
 
-Both begin with an empty workspace and do the same: data read and checked, teachers read, every step
-run, every artifact judged. Directly, that is one process that calls one function after the other.
-`pupila run` adds Prefect, a process for each piece of work, keys, locks, checkpoints, the report,
-and runs branches side by side, as many as `--workers`. Prints both times and their ratio for each
-pair (limit: 1.10).
+Both begin with an empty workspace and do the same: read and check data, load teachers, run every
+step, evaluate every artifact. Directly, one process calls one function after another. `pupila run`
+adds Prefect, a process for each job, keys, locks, checkpoints and the report, and runs up to
+`--workers` branches at once. Prints both times and their ratio for each pair (limit: 1.10).
 """
 
 from __future__ import annotations
@@ -58,26 +57,26 @@ def main() -> None:
     print(f"median ratio {statistics.median(ratios):.2f} (limit 1.10), {os.cpu_count()} cores")
 
 
-def run_directly(plan: Plan, place: Workspace) -> None:
-    """Do in this process all that a run of a plan does, one call after the other."""
+def run_directly(plan: Plan, workspace: Workspace) -> None:
+    """Do in this process what a run of a plan does, one call after another."""
     section = plan.recipe.data
-    dataset = read_data(plan.data, section.classes, place.cache)
+    dataset = read_data(plan.data, section.classes, workspace.cache)
     positive = section.positive_class(dataset.classes)
-    CheckData.of(place, dataset, section, str(plan.data)).run(ignore_progress)
+    CheckData.of(workspace, dataset, section, str(plan.data)).run(ignore_progress)
     made: dict[str, StoredArtifact] = {}
     for teacher in plan.teachers:
-        made[teacher.name] = ImportTeacher.of(place, teacher).run(ignore_progress)
+        made[teacher.name] = ImportTeacher.of(workspace, teacher).run(ignore_progress)
     nodes = expand(plan)
     for node in nodes:
-        job = RunStep.of(place, node, dataset).on([made[name] for name in node.inputs])
+        job = RunStep.of(workspace, node, dataset).on([made[name] for name in node.inputs])
         made[node.name] = job.run(ignore_progress)
     compared = {node.name: node.teachers[0] for node in nodes if node.teachers}
     for name, stored in made.items():
-        artifact, other = place.store.open(stored.artifact), compared.get(name)
+        artifact, other = workspace.store.open(stored.artifact), compared.get(name)
         reference = (other, made[other].artifact) if other else None
-        Evaluate.of(place, name, artifact, dataset, positive, plan.recipe.evaluate, reference).run(
-            ignore_progress
-        )
+        Evaluate.of(
+            workspace, name, artifact, dataset, positive, plan.recipe.evaluate, reference
+        ).run(ignore_progress)
 
 
 def _seconds(arguments: list[str]) -> float:

@@ -1,20 +1,19 @@
-"""Quantises a VGG19 of 574 MB to int8: by `quantize-int8`, and by TensorFlow's converter.
+"""Compares `quantize-int8` with TensorFlow's converter on a VGG19 of 574 MB.
 
     python benchmarks/quantize_memory.py [--images 4] [--folder FOLDER]
 
-Weights are random, so only time, memory and size mean anything. Calibration uses 4 images unless
-told otherwise, far fewer than the 100 that `quantize-int8` takes by default: calibration time
-grows with them, memory does not. Each stage runs in a fresh process, whose peak resident memory
-is that of the whole process, Python and libraries included; times include importing what the stage
-runs on. Needs 10 GB of memory and 4 GB of disk.
+Weights are random, so only time, memory and size are meaningful. Calibration uses 4 images by
+default, far fewer than the 100 of `quantize-int8`: more images take more time but not more memory.
+Each stage runs in a new process; its peak is the resident memory of the whole process, with Python
+and libraries, and its time includes imports. Needs 10 GB of memory and 4 GB of disk.
 
 `quantize-int8` needs a float flatbuffer, which `export-tflite` makes once for all forms; the
-converter starts from a SavedModel each time. Both sums are therefore shown: the step alone, and
-with what must come before it. `variants` is one process that exports once and then makes float16,
-dynamic, int8 and int4 of it, each part with its time.
+converter starts from a SavedModel each time. Therefore both times are shown: of the step alone, and
+including what must come before it. `variants` is one process that exports once and then makes
+float16, dynamic, int8 and int4 forms, each with its time.
 
-Seen on two cores: `quantize-int8` 5.8 s and 1.9 GB; the converter 26 s and 8.1 GB. With the export
-before it, 28 s against 33 s: what is saved is memory, and the second and third form.
+Measured on two cores: `quantize-int8` 5.8 s and 1.9 GB; the converter 26 s and 8.1 GB. Including the
+export, 28 s and 33 s: less memory, and less time from the second form on.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ VARIANTS = (
     ("quantize-int8", "tflite"),
     ("quantize-int4", "tflite"),
 )
-"""Steps, and the format of the artifact that each is given."""
+"""Steps, and the format of the input of each."""
 
 COMPARED = 4
-"""Validation images on which `quantize-int8` compares what it made with the float model."""
+"""Validation images on which `quantize-int8` compares its result with the float model."""
 _GB = 1e9
 _KIB = 1024
 
@@ -65,32 +64,32 @@ def build(folder: Path, images: int) -> dict[str, Any]:
     with store.draft() as draft:
         keras_files.save(model, draft)
         artifact = store.add(draft, format="keras", **_fields("build"))
-    return _noted(folder, artifact)
+    return _record(folder, artifact)
 
 
 def export(folder: Path, images: int) -> dict[str, Any]:
-    """Export it to a float flatbuffer by `export-tflite`."""
+    """Export it to a float flatbuffer with `export-tflite`."""
     return _run("export-tflite", "keras", folder, images)
 
 
 def quantize(folder: Path, images: int) -> dict[str, Any]:
-    """Quantise the flatbuffer by `quantize-int8`."""
+    """Quantise the flatbuffer with `quantize-int8`."""
     return _run("quantize-int8", "tflite", folder, images)
 
 
 def variants(folder: Path, images: int) -> dict[str, Any]:
-    """Make every form from one conversion, in one process; int16x8 is left out.
+    """Make all forms but int16x8 from one export, in one process.
 
-    Its kernels are for reference only, and the few validation images alone would take minutes.
+    int16x8 only has reference kernels: the few validation images would take minutes.
     """
-    parts = {name: _run(name, given, folder, images) for name, given in VARIANTS}
-    seconds = sum(part["seconds"] for part in parts.values())
-    size = sum(part["size_bytes"] for part in parts.values())
-    return {"seconds": seconds, "size_bytes": size, "parts": parts}
+    forms = {name: _run(name, given, folder, images) for name, given in VARIANTS}
+    seconds = sum(form["seconds"] for form in forms.values())
+    size = sum(form["size_bytes"] for form in forms.values())
+    return {"seconds": seconds, "size_bytes": size, "forms": forms}
 
 
 def convert(folder: Path, images: int) -> dict[str, Any]:
-    """Quantise by TensorFlow's converter, from a SavedModel."""
+    """Quantise with TensorFlow's converter, from a SavedModel."""
     import tensorflow as tf
 
     pixels = _dataset(folder).pixels(SIZE)[:images][:, np.newaxis]
@@ -106,7 +105,7 @@ def save(folder: Path, images: int) -> dict[str, Any]:
     del images
     keras = keras_files.import_keras()
     image = keras.InputSpec(shape=(1, *SIZE.shape), dtype="float32")
-    model = keras_files.load(_noted_artifact(folder, "keras"))
+    model = keras_files.load(_recorded_artifact(folder, "keras"))
     model.export(folder / "saved", format="tf_saved_model", verbose=False, input_signature=[image])
     return {"size_bytes": 0}
 
@@ -118,10 +117,10 @@ STAGES: tuple[Callable[[Path, int], dict[str, Any]], ...] = (
 
 
 def _run(plugin_name: str, given: str, folder: Path, images: int) -> dict[str, Any]:
-    """Run a plugin's step on the noted artifact of that format, and store what it wrote."""
+    """Run a plugin's step on the recorded artifact of that format, and store its output."""
     plugin = installed().step(plugin_name)
     settings = {"calibration_images": images} if plugin.needs_data else {}
-    artifact = _noted_artifact(folder, given)
+    artifact = _recorded_artifact(folder, given)
     store = Store(folder / "store")
     with store.draft() as output:
         step = step_for(
@@ -132,11 +131,11 @@ def _run(plugin_name: str, given: str, folder: Path, images: int) -> dict[str, A
             dataset=_dataset(folder) if plugin.needs_data else None,
         )
         start = time.monotonic()
-        product = plugin.load()(step)
+        result = plugin.load()(step)
         seconds = time.monotonic() - start
-        made = store.add(output, **_fields(plugin_name), format=product.format)
+        made = store.add(output, **_fields(plugin_name), format=result.format)
     if given == "keras":
-        return _noted(folder, made) | {"seconds": seconds}
+        return _record(folder, made) | {"seconds": seconds}
     return {"size_bytes": made.size_bytes, "seconds": seconds}
 
 
@@ -148,12 +147,12 @@ def _fields(plugin: str) -> dict[str, Any]:
     }
 
 
-def _noted(folder: Path, artifact: Artifact) -> dict[str, Any]:
+def _record(folder: Path, artifact: Artifact) -> dict[str, Any]:
     (folder / artifact.format).write_text(artifact.digest)
     return {"size_bytes": artifact.size_bytes}
 
 
-def _noted_artifact(folder: Path, format: str) -> Artifact:
+def _recorded_artifact(folder: Path, format: str) -> Artifact:
     return Store(folder / "store").open((folder / format).read_text())
 
 
@@ -162,53 +161,53 @@ def _dataset(folder: Path) -> Dataset:
 
 
 def run_stage(name: str, folder: Path, images: int) -> None:
-    """Be the fresh process: run one stage and print its figures as JSON."""
-    (stage,) = (each for each in STAGES if each.__name__ == name)
+    """Run one stage in this process and print its measurements as JSON."""
+    stages = {stage.__name__: stage for stage in STAGES}
     start = time.monotonic()
-    figures = {"seconds": 0.0} | stage(folder, images)
-    figures["seconds"] = figures["seconds"] or time.monotonic() - start
-    figures["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
-    print(json.dumps(figures))
+    measured = {"seconds": 0.0} | stages[name](folder, images)
+    measured["seconds"] = measured["seconds"] or time.monotonic() - start
+    measured["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
+    print(json.dumps(measured))
 
 
 def measure(stage: str, folder: Path, images: int) -> dict[str, Any]:
-    """Run one stage in a process of its own and show its figures."""
+    """Run one stage in its own process and print its measurements."""
     command = [sys.executable, __file__, "--stage", stage]
     command += ["--folder", str(folder), "--images", str(images)]
     ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode:
         sys.exit(f"{stage} ended with code {ended.returncode}:\n{ended.stderr[-2000:]}")
-    figures = json.loads(ended.stdout.splitlines()[-1])
+    measured = json.loads(ended.stdout.splitlines()[-1])
     print(
-        f"{stage:<10} {figures['seconds']:7.1f} s  peak {figures['peak_bytes'] / _GB:5.2f} GB  "
-        f"output {figures['size_bytes'] / 1e6:7.1f} MB",
+        f"{stage:<10} {measured['seconds']:7.1f} s  peak {measured['peak_bytes'] / _GB:5.2f} GB  "
+        f"output {measured['size_bytes'] / 1e6:7.1f} MB",
         flush=True,
     )
-    for name, part in figures.get("parts", {}).items():
-        print(f"  {name:<17} {part['seconds']:6.1f} s  output {part['size_bytes'] / 1e6:7.1f} MB")
-    return figures
+    for name, form in measured.get("forms", {}).items():
+        print(f"  {name:<17} {form['seconds']:6.1f} s  output {form['size_bytes'] / 1e6:7.1f} MB")
+    return measured
 
 
 def compare(folder: Path, images: int) -> None:
-    """Run all stages and print how the converter stands to the technique."""
+    """Run all stages and print the ratios of the converter and the technique."""
     _draw(folder / "images")
-    figures = {stage.__name__: measure(stage.__name__, folder, images) for stage in STAGES}
-    ours, theirs = figures["quantize"], figures["convert"]
-    with_export = ours["seconds"] + figures["export"]["seconds"]
-    with_saving = theirs["seconds"] + figures["save"]["seconds"]
+    measured = {stage.__name__: measure(stage.__name__, folder, images) for stage in STAGES}
+    ours, theirs = measured["quantize"], measured["convert"]
+    with_export = ours["seconds"] + measured["export"]["seconds"]
+    with_saving = theirs["seconds"] + measured["save"]["seconds"]
     print(f"calibration images: {images}")
     print(f"TensorFlow's converter / quantize-int8: time {theirs['seconds'] / ours['seconds']:.1f}")
-    print(f"  the same with export and saving: time {with_saving / with_export:.1f}")
+    print(f"  including export and saving: time {with_saving / with_export:.1f}")
     print(f"  peak memory {theirs['peak_bytes'] / ours['peak_bytes']:.1f}")
     print(f"  output size {theirs['size_bytes'] / ours['size_bytes']:.2f}")
 
 
 def _draw(folder: Path) -> None:
-    """Draw one training image of each class, and few to compare the forms on."""
+    """Draw one training image of each class, and a few to compare the forms on."""
     draw_images(folder, classes=CLASSES, images=1)
     for split in ("validation", "test"):
-        for place in sorted((folder / split).iterdir())[COMPARED:]:
-            shutil.rmtree(place)
+        for label in sorted((folder / split).iterdir())[COMPARED:]:
+            shutil.rmtree(label)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Does the memory of a scan grow with the number of images?
+"""Measures whether the memory of a scan grows with the number of images.
 
-Writes 1,000 and 100,000 tiny PNG files, all different, and scans each folder in a process of its
-own. What is counted: the peak resident set of that process (`ru_maxrss`), which holds Python, the
-libraries, the listing and the returned frame. The last two grow with the number of rows by
-nature; the bytes they take are printed beside it.
+Writes 1,000 and 100,000 tiny PNG files, all different, and scans each folder in its own process. It
+reports the peak resident set of that process (`ru_maxrss`), which includes Python, the libraries,
+the listing and the returned frame. The last two grow with the number of rows; the size of the frame
+is printed too.
 
     python benchmarks/scan_memory.py
 """
@@ -52,7 +52,7 @@ def write_tree(root: Path, count: int) -> None:
 
 
 def measure(root: Path, cache: Path) -> dict[str, float]:
-    """Scan in this process and tell what it took."""
+    """Scan in this process and return time and memory."""
     from pupila import manifest
 
     start = time.perf_counter()

@@ -1,10 +1,10 @@
-"""What a run costs when nothing is new, against an empty Prefect flow in the same minutes.
+"""Cost of a run when nothing has changed, compared with an empty Prefect flow.
 
     python benchmarks/unchanged_run.py [RECIPE] [--pairs 3]
 
-Runs the recipe once so that everything is made (minutes, for a real one), then alternates: a
-process with an empty flow, a process with `pupila run` of the unchanged recipe. Prints both, the
-difference of each pair, and whether TensorFlow was imported anywhere.
+Runs the recipe once so that every result is in the ledger (minutes, for a real one), then
+alternates between an empty flow and `pupila run` of the unchanged recipe, each in its own process.
+Prints both times, the median difference, and whether TensorFlow was imported.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 EMPTY = """
 from pupila_flows.station.temporary import TemporaryServer
 from pupila_flows.workspace import Workspace
-place = Workspace.at({workspace!r})
-place.configure_prefect()
-server = TemporaryServer(place)
+workspace = Workspace.at({workspace!r})
+workspace.configure_prefect()
+server = TemporaryServer(workspace)
 from prefect import flow
 
 @flow
@@ -45,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     workspace = options.workspace.resolve()
     ours = ["-m", "pupila_flows", "run", str(options.recipe), "--workspace", str(workspace)]
-    print(f"first run, which makes what is missing: {_seconds(ours):.0f} s")
+    print(f"first run, which does what is missing: {_seconds(ours):.0f} s")
     with tempfile.TemporaryDirectory() as other:
         _seconds(["-c", EMPTY.format(workspace=other)])  # creates the database
         differences: list[float] = []
@@ -66,10 +66,10 @@ def _seconds(arguments: list[str]) -> float:
 
 
 def _imports_tensorflow(arguments: list[str]) -> bool:
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
     )
-    return any(line.endswith("| tensorflow") for line in told.stderr.splitlines())
+    return any(line.endswith("| tensorflow") for line in ended.stderr.splitlines())
 
 
 if __name__ == "__main__":
