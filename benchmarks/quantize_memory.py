@@ -8,12 +8,12 @@ Each stage runs in a new process; its peak is the resident memory of the whole p
 and libraries, and its time includes imports. Needs 10 GB of memory and 4 GB of disk.
 
 `quantize-int8` needs a float flatbuffer, which `export-tflite` makes once for all forms; the
-converter starts from a SavedModel each time. Therefore both times are shown: of the step alone, and
-including what must come before it. `variants` is one process that exports once and then makes
+converter starts from a SavedModel each time. Therefore both times are shown: of the step alone,
+and including what must come before it. `variants` is one process that exports once and then makes
 float16, dynamic, int8 and int4 forms, each with its time.
 
-Measured on two cores: `quantize-int8` 5.8 s and 1.9 GB; the converter 26 s and 8.1 GB. Including the
-export, 28 s and 33 s: less memory, and less time from the second form on.
+Measured on two cores: `quantize-int8` 5.8 s and 1.9 GB; the converter 26 s and 8.1 GB. Including
+the export, 28 s and 33 s: less memory, and less time from the second form on.
 """
 
 from __future__ import annotations

@@ -98,17 +98,17 @@ def site(built: Path, model: Artifact, image_filter: Artifact, run: Made) -> Art
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedSite:
     url: str
     stop: Callable[[], int]
     """Press Ctrl-C and return the exit code."""
 
 
-Serving = Callable[[Path], AbstractContextManager[Served]]
+Serve = Callable[[Path], AbstractContextManager[ServedSite]]
 
 
 @contextmanager
-def _serving(folder: Path) -> Generator[Served]:
+def _serve(folder: Path) -> Generator[ServedSite]:
     """Run `pupila serve` on a site."""
     command = [sys.executable, "-m", "pupila_flows"]
     arguments = ["serve", str(folder), "--port", "0", "--workspace", str(folder.parent)]
@@ -120,19 +120,19 @@ def _serving(folder: Path) -> Generator[Served]:
             return child.wait(timeout=20)
 
         try:
-            yield Served(child.stdout.readline().strip(), stop)
+            yield ServedSite(child.stdout.readline().strip(), stop)
         finally:
             child.kill()
 
 
 @pytest.fixture(scope="session")
-def serving() -> Serving:
-    return _serving
+def serve() -> Serve:
+    return _serve
 
 
 @pytest.fixture(scope="session")
-def served(site: Artifact) -> Iterator[Served]:
-    with _serving(site.path) as server:
+def served(site: Artifact) -> Iterator[ServedSite]:
+    with _serve(site.path) as server:
         yield server
 
 

@@ -26,7 +26,7 @@ HOSTILE = (
 @pytest.mark.parametrize("unprotected", [False, True])
 def test_names_of_models_classes_and_files_are_shown_and_not_executed(
     opened: Callable[..., Any],
-    serving: Callable[[Path], Any],
+    serve: Callable[[Path], Any],
     site: Artifact,
     tmp_path: Path,
     unprotected: bool,
@@ -42,7 +42,7 @@ def test_names_of_models_classes_and_files_are_shown_and_not_executed(
     (copy / "site.json").write_text(json.dumps(content))
     image = tmp_path / f"{HOSTILE.replace('/', '')[:200]}.png"
     shutil.copy(PHOTOGRAPH, image)
-    with serving(copy) as served:
+    with serve(copy) as served:
         page = opened("about:blank", bypass_csp=unprotected)
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))

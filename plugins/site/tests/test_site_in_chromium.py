@@ -28,8 +28,8 @@ ANSWERED = ".value"
 WAIT_MS = 90_000
 
 Open = Callable[..., Any]
-Served = Any
-Serving = Callable[[Path], Any]
+ServedSite = Any
+Serve = Callable[[Path], Any]
 
 
 def answer_of(artifact: Artifact, image: Path, column: int = 0) -> float:
@@ -62,7 +62,7 @@ def drop(page: Any, image: Path) -> None:
 
 @pytest.mark.parametrize("name", ["retina.jpg", "chelsea.png"])
 def test_a_dropped_photograph_gets_the_answer_of_python(
-    opened: Open, served: Served, model: Artifact, image_filter: Artifact, name: str
+    opened: Open, served: ServedSite, model: Artifact, image_filter: Artifact, name: str
 ):
     page = opened(served.url)
     drop(page, PHOTOGRAPHS / name)
@@ -80,7 +80,7 @@ def test_a_dropped_photograph_gets_the_answer_of_python(
     ("language", "sensitivity"), [("en-GB", "Sensitivity"), ("es-ES", "Sensibilidad")]
 )
 def test_an_answer_stands_beside_the_metrics_of_the_test_images_with_intervals(
-    opened: Open, served: Served, site: Artifact, language: str, sensitivity: str
+    opened: Open, served: ServedSite, site: Artifact, language: str, sensitivity: str
 ):
     page = opened(served.url, locale=language)
     drop(page, PHOTOGRAPHS / "retina.jpg")
@@ -102,10 +102,10 @@ def test_the_filter_warns_of_one_photograph_and_not_of_the_other(image_filter: A
 
 
 def test_the_filter_warns_below_the_threshold_that_it_ships(
-    opened: Open, serving: Serving, run: Any, model: Artifact, strict_filter: Artifact
+    opened: Open, serve: Serve, run: Any, model: Artifact, strict_filter: Artifact
 ):
     site = run("site", model, strict_filter, filter="fundus")
-    with serving(site.path) as served:
+    with serve(site.path) as served:
         page = opened(served.url)
         for name in ("retina.jpg", "chelsea.png"):
             drop(page, PHOTOGRAPHS / name)
@@ -127,7 +127,7 @@ def _percent(image_filter: Artifact, name: str) -> str:
 @pytest.mark.parametrize("part", ["models", "filter"])
 def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
     opened: Open,
-    serving: Serving,
+    serve: Serve,
     site: Artifact,
     tmp_path: Path,
     part: str,
@@ -140,7 +140,7 @@ def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
     size = InputSpec(height=entry["height"], width=entry["width"])
     content = flatbuffer_with_lacking_operator(size, len(entry["classes"]))
     (copy / entry["file"]).write_bytes(content)
-    with serving(copy) as served:
+    with serve(copy) as served:
         page = opened(served.url, locale=language)
         page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
         problem = page.wait_for_selector("#problem [role=alert]").inner_text()
@@ -152,7 +152,7 @@ def test_a_model_with_an_operator_that_litertjs_lacks_gives_no_answer(
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_photograph_is_turned_upright_as_in_python(
-    opened: Open, served: Served, model: Artifact, tmp_path: Path, orientation: int
+    opened: Open, served: ServedSite, model: Artifact, tmp_path: Path, orientation: int
 ):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -164,7 +164,7 @@ def test_a_photograph_is_turned_upright_as_in_python(
 
 
 def test_transparency_becomes_black_as_in_python(
-    opened: Open, served: Served, model: Artifact, tmp_path: Path
+    opened: Open, served: ServedSite, model: Artifact, tmp_path: Path
 ):
     photograph = Image.open(PHOTOGRAPHS / "chelsea.png").convert("RGB")
     photograph.putalpha(Image.linear_gradient("L").resize(photograph.size))
@@ -176,7 +176,7 @@ def test_transparency_becomes_black_as_in_python(
 
 
 def test_forty_megapixels_are_answered_and_the_page_stays_responsive(
-    opened: Open, served: Served, model: Artifact, tmp_path: Path
+    opened: Open, served: ServedSite, model: Artifact, tmp_path: Path
 ):
     image = tmp_path / "large.jpg"
     Image.open(PHOTOGRAPHS / "retina.jpg").resize((8000, 5000)).save(image, quality=90)
@@ -201,7 +201,7 @@ def test_forty_megapixels_are_answered_and_the_page_stays_responsive(
     ids=["damaged", "empty", "cut", "heic"],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_sentence(
-    opened: Open, served: Served, tmp_path: Path, name: str, content: bytes, said: str
+    opened: Open, served: ServedSite, tmp_path: Path, name: str, content: bytes, said: str
 ):
     page = opened(served.url)
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
@@ -215,9 +215,9 @@ def test_a_file_that_cannot_be_read_is_one_clear_sentence(
 
 
 def test_after_one_visit_it_works_without_a_server(
-    opened: Open, serving: Serving, site: Artifact, model: Artifact
+    opened: Open, serve: Serve, site: Artifact, model: Artifact
 ):
-    with serving(site.path) as once:
+    with serve(site.path) as once:
         page = opened(once.url)
         page.wait_for_selector("#offline:not([hidden])")
         assert once.stop() == 130
@@ -229,13 +229,13 @@ def test_after_one_visit_it_works_without_a_server(
 
 
 def test_without_isolation_it_answers_on_one_thread(
-    opened: Open, serving: Serving, site: Artifact, model: Artifact, tmp_path: Path
+    opened: Open, serve: Serve, site: Artifact, model: Artifact, tmp_path: Path
 ):
     copy = shutil.copytree(site.path, tmp_path / "site")
     lines = (copy / "_headers").read_text().splitlines(keepends=True)
     kept = [line for line in lines if "Cross-Origin-" not in line]
     (copy / "_headers").write_text("".join(kept))
-    with serving(copy) as plain:
+    with serve(copy) as plain:
         page = opened(plain.url)
         page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
         expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
@@ -243,7 +243,7 @@ def test_without_isolation_it_answers_on_one_thread(
         assert page.inner_text("#took").endswith("WebAssembly, 1 thread")
 
 
-def test_all_requests_go_to_the_site_and_others_are_blocked(opened: Open, served: Served):
+def test_all_requests_go_to_the_site_and_others_are_blocked(opened: Open, served: ServedSite):
     page = opened("about:blank")
     requests: list[tuple[str, str]] = []
     page.on("request", lambda request: requests.append((request.method, request.url)))
@@ -262,7 +262,7 @@ def test_all_requests_go_to_the_site_and_others_are_blocked(opened: Open, served
 
 
 def test_the_page_is_in_the_language_of_the_visitor_and_can_be_switched(
-    opened: Open, served: Served
+    opened: Open, served: ServedSite
 ):
     page = opened(served.url, locale="es-ES")
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
@@ -274,7 +274,7 @@ def test_the_page_is_in_the_language_of_the_visitor_and_can_be_switched(
     assert page.get_attribute("html", "lang") == "en"
 
 
-def test_tabs_work_with_the_keyboard_and_the_benchmark_runs(opened: Open, served: Served):
+def test_tabs_work_with_the_keyboard_and_the_benchmark_runs(opened: Open, served: ServedSite):
     page = opened(served.url)
     page.wait_for_selector("#status:has-text('Ready')")
     page.focus("#diagnose-tab")
@@ -292,7 +292,7 @@ def test_tabs_work_with_the_keyboard_and_the_benchmark_runs(opened: Open, served
     page.wait_for_selector(ANSWERED)  # the model was closed, and is opened again
 
 
-def test_another_model_runs_on_the_same_image(opened: Open, served: Served, model: Artifact):
+def test_another_model_runs_on_the_same_image(opened: Open, served: ServedSite, model: Artifact):
     page = opened(served.url)
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
     expected = answer_of(model, PHOTOGRAPHS / "chelsea.png")
@@ -304,7 +304,7 @@ def test_another_model_runs_on_the_same_image(opened: Open, served: Served, mode
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1280, 900)])
 def test_the_page_fits_the_screen_and_every_control_is_large_enough_and_named(
-    opened: Open, served: Served, width: int, height: int
+    opened: Open, served: ServedSite, width: int, height: int
 ):
     page = opened(served.url, viewport={"width": width, "height": height})
     page.set_input_files("#file", PHOTOGRAPHS / "chelsea.png")
@@ -320,7 +320,7 @@ def test_the_page_fits_the_screen_and_every_control_is_large_enough_and_named(
         assert all(name.strip() for name in named)
 
 
-def test_a_pasted_picture_is_taken(opened: Open, served: Served, model: Artifact):
+def test_a_pasted_picture_is_taken(opened: Open, served: ServedSite, model: Artifact):
     page = opened(served.url)
     buffer = BytesIO()
     Image.open(PHOTOGRAPHS / "chelsea.png").save(buffer, "png")
@@ -337,7 +337,7 @@ def test_a_pasted_picture_is_taken(opened: Open, served: Served, model: Artifact
     assert shown(page) == pytest.approx(expected, abs=6e-4)
 
 
-def test_a_photograph_is_taken_with_the_camera(opened: Open, served: Served):
+def test_a_photograph_is_taken_with_the_camera(opened: Open, served: ServedSite):
     page = opened(served.url, permissions=["camera"])
     page.click("#camera")
     page.wait_for_selector("#shoot:visible")
@@ -349,10 +349,10 @@ def test_a_photograph_is_taken_with_the_camera(opened: Open, served: Served):
 
 
 def test_a_new_version_is_shown_once_the_old_one_is_closed(
-    opened: Open, serving: Serving, site: Artifact, tmp_path: Path
+    opened: Open, serve: Serve, site: Artifact, tmp_path: Path
 ):
     copy = shutil.copytree(site.path, tmp_path / "site")
-    with serving(copy) as served:
+    with serve(copy) as served:
         old = opened(served.url)
         old.wait_for_selector("#offline:not([hidden])")
         for name, before, after in [
