@@ -103,16 +103,17 @@ def tables() -> str:
             "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             *map(_proportion_row, PROPORTIONS),
             "",
-            f"AUC: {runs}; the scores of each class are normal. “Wholly wrong” is the part of the "
-            "positives that each of both models answers so, independently of the other; where it "
-            "says “more”, the worse model loses its margin by more of them, else by a lower area.",
+            f"AUC: {runs}; the scores of each class are normal. “Wholly wrong” is the fraction of "
+            "the positives that each model answers wholly wrong, independently of the other. Where "
+            "it says “more”, the worse model loses its margin by more of them, else by a lower "
+            "area.",
             "",
             "| positives + negatives | margin | AUC but for what is wholly wrong | correlation of "
             "scores | wholly wrong | false pass | power |",
             "|---:|---:|---:|---:|---:|---:|---:|",
             *map(_area_row, [*OLD, *WRONG, *TIED]),
             "",
-            f"Several images a patient, accuracy: {runs}. “Alike” is the part of the patients "
+            f"Several images a patient, accuracy: {runs}. “Alike” is the fraction of patients "
             "whose images are all answered alike by each model; the others' are independent.",
             "",
             "| patients × images | margin | discordance | alike | false pass, as if every image "
@@ -122,7 +123,8 @@ def tables() -> str:
             "",
             f"Several images a patient, AUC: {runs}; three images of one class a patient, both "
             "models answer 5 % of the positives wholly wrong and the worse one more. “Alike” is "
-            "the correlation within a patient, and the part of the patients that are lost whole.",
+            "the correlation within a patient, and the fraction of patients whose images are all "
+            "answered wrong.",
             "",
             "| positives + negatives | margin | alike | false pass, as if every image were another "
             "patient's | false pass, by patient | power, by patient |",
