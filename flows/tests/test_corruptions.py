@@ -14,8 +14,8 @@ from PIL import Image
 
 from pupila.shift import FAMILIES
 from pupila.testing import ignore_progress
-from pupila_flows.data.generated import whole
-from pupila_flows.data.open_set.corruptions import ALTERATIONS, altered, write_altered
+from pupila_flows.data.generated import atomic_folder
+from pupila_flows.data.open_set.corruptions import ALTERATIONS, list_altered, write_altered
 from pupila_flows.jobs.corruptions import MakeCorruptions
 from pupila_flows.jobs.hard_negatives import MakeHardNegatives
 from pupila_flows.jobs.image_folder import ImageFolderJob
@@ -31,21 +31,23 @@ def data(tmp_path: Path) -> Path:
 def test_every_image_is_altered_in_every_way(tmp_path: Path):
     paths = [picture(tmp_path / f"{n}.png", (190, 80, 30), seed=n) for n in range(2)]
     write_altered(paths, tmp_path / "altered", ignore_progress)
-    found = altered(tmp_path / "altered")
-    assert [name for _, name, _ in found] == [name for name in ALTERATIONS for _ in paths]
+    files = list_altered(tmp_path / "altered")
+    assert [name for _, name, _ in files] == [name for name in ALTERATIONS for _ in paths]
     assert set(FAMILIES) - set(ALTERATIONS) == {"fourier"}, "it needs another image"
-    sizes = {name: Image.open(file).size for file, name, _ in found}
+    sizes = {name: Image.open(file).size for file, name, _ in files}
     assert sizes.pop("turned by 90°") == (48, 56) and set(sizes.values()) == {(56, 48)}
-    before = {file: Path(file).read_bytes() for file, _, _ in found}
+    before = {file: Path(file).read_bytes() for file, _, _ in files}
     write_altered(paths, tmp_path / "altered", ignore_progress)
-    assert before == {file: Path(file).read_bytes() for file, _, _ in altered(tmp_path / "altered")}
+    assert before == {
+        file: Path(file).read_bytes() for file, _, _ in list_altered(tmp_path / "altered")
+    }
 
 
 def test_large_images_are_made_smaller_first(tmp_path: Path):
     path = tmp_path / "a.png"
     Image.new("RGB", (1500, 750), (190, 80, 30)).save(path)
     write_altered([path], tmp_path / "altered", ignore_progress)
-    sizes = {name: Image.open(file).size for file, name, _ in altered(tmp_path / "altered")}
+    sizes = {name: Image.open(file).size for file, name, _ in list_altered(tmp_path / "altered")}
     assert sizes.pop("turned by 90°") == (256, 512) and set(sizes.values()) == {(512, 256)}
 
 
@@ -54,31 +56,31 @@ def test_images_of_a_few_pixels_are_altered_too(tmp_path: Path, side: int):
     path = tmp_path / "a.png"
     Image.new("RGB", (side, 1), (190, 80, 30)).save(path)
     write_altered([path], tmp_path / "altered", ignore_progress)
-    assert len(altered(tmp_path / "altered")) == len(ALTERATIONS)
+    assert len(list_altered(tmp_path / "altered")) == len(ALTERATIONS)
 
 
 def test_a_folder_that_is_not_finished_is_not_there_and_leaves_nothing(tmp_path: Path):
     picture(tmp_path / ".made-0123" / "0" / "a.png", (1, 2, 3))  # of a process that was killed
     picture(tmp_path / ".other-0123" / "0" / "a.png", (1, 2, 3))
-    with pytest.raises(ValueError, match="amid"), whole(tmp_path / "made") as draft:
+    with pytest.raises(ValueError, match="amid"), atomic_folder(tmp_path / "made") as draft:
         (draft / "a").write_text("a")
         raise ValueError("amid")
-    assert [each.name for each in tmp_path.iterdir()] == [".other-0123"]
-    with whole(tmp_path / "made") as draft:
+    assert [entry.name for entry in tmp_path.iterdir()] == [".other-0123"]
+    with atomic_folder(tmp_path / "made") as draft:
         (draft / "a").write_text("a")
-    assert sorted(each.name for each in tmp_path.iterdir()) == [".other-0123", "made"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".other-0123", "made"]
 
 
 @pytest.mark.parametrize("kind", ["negatives", "altered"])
 def test_made_images_are_made_again_where_one_is_lost(data: Path, kind: str):
     dataset = scanned(data)
-    place = Workspace.at(data.parent / "workspace")
+    workspace = Workspace.at(data.parent / "workspace")
 
     def planned() -> ImageFolderJob:
         if kind == "altered":
-            return MakeCorruptions.of(place, dataset.select("test"))
+            return MakeCorruptions.of(workspace, dataset.select("test"))
         section = HardNegativesSection(label="other", images=6)
-        return MakeHardNegatives.of(place, dataset.select("train"), section, seed=7)
+        return MakeHardNegatives.of(workspace, dataset.select("train"), section, seed=7)
 
     job = planned()
     made = job.run(ignore_progress)

@@ -50,9 +50,9 @@ def test_data_docs_ask_the_network_for_nothing(clinic: Clinic) -> None:
     pages = list((clinic.folder / "docs").rglob("*.html"))
     assert len(pages) == 5
     for page in pages:
-        found = requests(page)
-        assert found.scripts == 0
-        assert [url for url in found.fetched if re.match(r"(https?:)?//", url)] == []
+        requested = requests(page)
+        assert requested.scripts == 0
+        assert [url for url in requested.fetched if re.match(r"(https?:)?//", url)] == []
         assert "url(http" not in page.read_text()
         assert "@import" not in page.read_text()
 
@@ -61,10 +61,10 @@ def test_every_link_of_data_docs_leads_to_a_page_or_a_place(clinic: Clinic) -> N
     clinic.validate()
     for page in (clinic.folder / "docs").rglob("*.html"):
         for link in requests(page).links:
-            target, _, place = link.partition("#")
+            target, _, anchor = link.partition("#")
             aim = (page.parent / target).resolve() if target else page
             assert aim.is_file(), f"{page.name} links to {link}"
-            assert not place or re.search(rf'id="?{re.escape(place)}\b', aim.read_text())
+            assert not anchor or re.search(rf'id="?{re.escape(anchor)}\b', aim.read_text())
 
 
 def test_the_index_page_tells_what_was_found(clinic: Clinic) -> None:
@@ -113,10 +113,10 @@ def test_names_of_classes_and_files_are_shown_and_not_obeyed(clinic: Clinic) -> 
     assert seen & set(frame["path"]), "what was escaped for the pages is turned back"
     assert any(f"unknown {name}" in check.found for check in checks)
     for page in docs.rglob("*.html"):
-        found = requests(page)
-        assert found.scripts == 0
-        assert [code for code in found.handlers if "alert" in code] == []
-        assert [url for url in found.fetched if "example.org" in url] == []
+        requested = requests(page)
+        assert requested.scripts == 0
+        assert [code for code in requested.handlers if "alert" in code] == []
+        assert [url for url in requested.fetched if "example.org" in url] == []
         assert "default-src 'none'" in page.read_text().partition("</head>")[0]
         assert "{{ 7 * 7 }}" in page.read_text() or page.name == "index.html"
     assert "{{ 7 * 7 }} $label ${x} %s" in index.read_text()

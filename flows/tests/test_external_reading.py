@@ -15,8 +15,8 @@ from pupila_flows.data.external.listing import list_images
 from pupila_flows.data.external.reading import (
     ExternalImages,
     read_external,
-    refuse_known,
-    refuse_learned,
+    refuse_run_images,
+    refuse_seen_images,
 )
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.training_images import TrainingImages
@@ -55,19 +55,19 @@ def test_an_image_of_the_runs_own_data_is_refused_whatever_its_split(
     else:
         Image.open(own).resize((90, 90)).save(folder / home.classes[0] / saved, quality=95)
     with pytest.raises(PupilaError, match=f"1 of the 2 images of 'clinic-b'.*{saved}.*{said}"):
-        refuse_known(_there(folder, home), home, 4)
+        refuse_run_images(_there(folder, home), home, 4)
 
 
 def test_images_that_a_teacher_was_trained_on_are_refused(tmp_path: Path, home: Dataset):
     folder = tmp_path / "there"
     _noise(folder / "a.png", 1)
     images = _there(folder, home)
-    refuse_known(images, home, 4)
-    refuse_learned(images, "teacher 'big'", None, 4)
+    refuse_run_images(images, home, 4)
+    refuse_seen_images(images, "teacher 'big'", None, 4)
     (sha256,), (phash,) = images.dataset.frame["sha256"], images.dataset.frame["phash"]
     known = TrainingImages(complete=True, images={sha256: phash})
     with pytest.raises(PupilaError, match=r"1 of the 1 images .* teacher 'big' was trained on"):
-        refuse_learned(images, "teacher 'big'", known, 4)
+        refuse_seen_images(images, "teacher 'big'", known, 4)
 
 
 def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, home: Dataset):
@@ -77,8 +77,8 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path, home: Dataset
     csv.write_text("path\ngood.png\nbad.png\nmissing.png\n")
     images = _there(csv, home)
     assert [path.name for path in images.dataset.paths] == ["good.png"]
-    assert [Path(each.path).name for each in images.skipped] == ["bad.png", "missing.png"]
-    assert all(each.reason for each in images.skipped)
+    assert [Path(image.path).name for image in images.skipped] == ["bad.png", "missing.png"]
+    assert all(image.reason for image in images.skipped)
     assert not images.labelled
     assert images.dataset.splits == (UNLABELLED,)
     (tmp_path / "good.png").write_text("no image either")

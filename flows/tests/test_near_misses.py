@@ -19,16 +19,16 @@ def test_a_folder_of_folders_is_a_group_each(tmp_path: Path):
     for name in ("moon/a.png", "moon/deep/b.png", "orange/c.png"):
         picture(tmp_path / "near" / name, (200, 120, 20))
     (tmp_path / "near" / "moon" / "notes.txt").write_text("no image")
-    found = read_near_misses(tmp_path / "near", ("eye", "other"), tmp_path / "cache")
-    assert sorted(found.frame["label"]) == ["moon", "moon", "orange"]
-    assert set(found.frame["split"]) == {"test"}
-    assert all(path.is_file() for path in found.paths)
+    dataset = read_near_misses(tmp_path / "near", ("eye", "other"), tmp_path / "cache")
+    assert sorted(dataset.frame["label"]) == ["moon", "moon", "orange"]
+    assert set(dataset.frame["split"]) == {"test"}
+    assert all(path.is_file() for path in dataset.paths)
 
 
 def test_a_csv_names_the_groups(tmp_path: Path):
     picture(tmp_path / "images" / "a.png", (200, 120, 20))
     (tmp_path / "near.csv").write_text("group,path\nmoon,images/a.png\n")
-    assert near_misses.listed(tmp_path / "near.csv") == [
+    assert near_misses.list_near_misses(tmp_path / "near.csv") == [
         (str(tmp_path / "images" / "a.png"), "moon")
     ]
 
@@ -57,7 +57,7 @@ def _nothing(root: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (_loose, "1 images lie directly .* of no group"),
+        (_loose, "1 images lie directly .* have no group"),
         (_empty_group, "orange' has no image"),
         (_nothing, "has no images: expected a folder"),
         (_named_all, "has a group 'all', which is the name of all groups together: rename it"),
@@ -67,7 +67,7 @@ def test_near_misses_in_no_groups_are_refused(
     tmp_path: Path, make: Callable[[Path], Path], said: str
 ):
     with pytest.raises(PupilaError, match=said):
-        near_misses.listed(make(tmp_path / "near"))
+        near_misses.list_near_misses(make(tmp_path / "near"))
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_near_misses_in_no_groups_are_refused(
     [
         ("path,grop\na.png,moon\n", "no column 'group'.*grop"),
         ("path,group\na.png,\n", "line 2: 'a.png' has no group"),
-        ("path,group\nb.png,moon\n", "line 2: there is no file 'b.png'"),
+        ("path,group\nb.png,moon\n", "line 2: 'b.png' does not exist"),
         ("path,group\n", "has no images"),
         ("path,group\na.png,all\n", "has a group 'all'"),
-        ("path,group\n" + "b" * 300 + ".png,moon\n", "line 2: there is no file 'bbb"),
+        ("path,group\n" + "b" * 300 + ".png,moon\n", "line 2: 'bbb"),
         (
             "path,group\na.png,moon\n./a.png,orange\n",
             "line 3: './a.png' is listed a second time, after line 2",
@@ -89,12 +89,12 @@ def test_a_csv_of_near_misses_says_what_is_wrong_with_it(tmp_path: Path, text: s
     picture(tmp_path / "a.png", (1, 2, 3))
     (tmp_path / "near.csv").write_text(text)
     with pytest.raises(PupilaError, match=said):
-        near_misses.listed(tmp_path / "near.csv")
+        near_misses.list_near_misses(tmp_path / "near.csv")
 
 
 def test_a_file_that_is_no_csv_is_refused(tmp_path: Path):
-    with pytest.raises(PupilaError, match="is no CSV in UTF-8"):
-        near_misses.listed(picture(tmp_path / "a.png", (200, 120, 20)))
+    with pytest.raises(PupilaError, match="is not a CSV in UTF-8"):
+        near_misses.list_near_misses(picture(tmp_path / "a.png", (200, 120, 20)))
 
 
 @pytest.mark.parametrize("closed", ["", "moon", "moon/deep"])
@@ -112,13 +112,13 @@ def test_a_folder_that_may_not_be_read_is_named(
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     with pytest.raises(PupilaError, match=f"'{refused}' cannot be read: Permission denied"):
-        near_misses.listed(tmp_path / "near")
+        near_misses.list_near_misses(tmp_path / "near")
 
 
 def test_hidden_files_and_folders_are_no_near_misses(tmp_path: Path):
     for name in ("moon/a.png", "moon/._a.png", "moon/.trash/b.png", ".trash/c.png"):
         picture(tmp_path / name, (1, 2, 3))
-    assert near_misses.listed(tmp_path) == [(str(tmp_path / "moon" / "a.png"), "moon")]
+    assert near_misses.list_near_misses(tmp_path) == [(str(tmp_path / "moon" / "a.png"), "moon")]
 
 
 def test_an_unreadable_near_miss_is_named(tmp_path: Path):
@@ -132,10 +132,10 @@ def test_the_near_misses_of_the_example_are_groups_of_varied_images(tmp_path: Pa
     pytest.importorskip("skimage")
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "near_misses.py"))
     example["write_groups"](tmp_path / "near", images=2, seed=3)
-    found = near_misses.listed(tmp_path / "near")
-    groups = {group for _, group in found}
+    images = near_misses.list_near_misses(tmp_path / "near")
+    groups = {group for _, group in images}
     assert groups >= {"external-eye", "moon", "oct-scan", "orange", "photograph", "skin-lesion"}
-    contents = [Path(file).read_bytes() for file, _ in found]
+    contents = [Path(file).read_bytes() for file, _ in images]
     assert len(set(contents)) == len(contents)
     moons = [example["DRAWN"]["moon"](np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert np.array_equal(moons[0], moons[1])

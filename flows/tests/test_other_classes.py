@@ -21,7 +21,7 @@ from pupila.store import Store
 from pupila.testing import draw_images, keras_artifact, read_images
 from pupila_flows.data import exclude
 from pupila_flows.data.reading import read_data
-from pupila_flows.data.validation.screening import doubted
+from pupila_flows.data.validation.screening import check_probabilities
 from pupila_flows.execution.job import JobResult
 from pupila_flows.jobs.adopt_artifact import AdoptArtifact
 from pupila_flows.jobs.artifact_job import StoredArtifact
@@ -120,10 +120,10 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
     assert (big.format, big.contract.classes) == ("keras", ("square", "triangle"))
     assert (gate.format, gate.contract.classes) == ("tflite", ("fundus", "other"))
     assert gate.artifact and gate.artifact.record.threshold
-    place = Workspace.at(tmp_path / "workspace")
-    job = ImportTeacher.of(place, gate)
+    workspace = Workspace.at(tmp_path / "workspace")
+    job = ImportTeacher.of(workspace, gate)
     assert isinstance(job, AdoptArtifact)
-    adopted = place.store.adopt(job.path)
+    adopted = workspace.store.adopt(job.path)
     assert (adopted.digest, adopted.record) == (gate.artifact.digest, gate.artifact.record)
 
 
@@ -156,7 +156,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
                 "half: {use: quantize-float16, from: gate}",
             ),
             5,
-            ["since what 'half' (quantize-float16) makes of it is judged on these images"],
+            ["since what 'half' (quantize-float16) makes of it is evaluated on these images"],
         ),
         (("[lite, gate], with: {filter: fundus}", "lite"), 5, ["as no step works on it"]),
         (
@@ -215,10 +215,10 @@ def test_a_mistake_is_told_with_its_line(
 ):
     with pytest.raises(RecipeError) as caught:
         read(changes)
-    told = [(problem.line, problem.message) for problem in caught.value.problems]
+    problems = [(problem.line, problem.message) for problem in caught.value.problems]
     assert any(
-        found == line and all(word in message for word in words) for found, message in told
-    ), told
+        number == line and all(word in message for word in words) for number, message in problems
+    ), problems
 
 
 def test_a_value_of_a_sweep_that_is_no_class_is_told(read: Callable[..., Plan]):
@@ -277,32 +277,38 @@ def test_a_step_and_its_control_are_not_shown_what_is_left_out(
     plan = read(("from: big,", "from: big, exclude: {source: [here, there]},"))
     nodes = {node.name: node for node in expand(plan)}
     dataset = read_data(plan.data, None, tmp_path / "cache")
-    place = Workspace.at(tmp_path / "workspace")
-    jobs = {name: RunStep.of(place, nodes[name], dataset) for name in ("pupil", "pupil (control)")}
+    workspace = Workspace.at(tmp_path / "workspace")
+    jobs = {
+        name: RunStep.of(workspace, nodes[name], dataset) for name in ("pupil", "pupil (control)")
+    }
     for name, job in jobs.items():
-        seen = exclude.shown(dataset, nodes[name].exclude)
+        seen = exclude.images_for_step(dataset, nodes[name].exclude)
         assert set(seen.frame["source"]) == {"elsewhere"}
         assert set(seen.frame["split"]) == {"train", "validation"}
         assert job.identity()["images"] == seen.fingerprint
     whole = replace(nodes["pupil"], exclude={})
-    assert RunStep.of(place, whole, dataset).key != jobs["pupil"].key
+    assert RunStep.of(workspace, whole, dataset).key != jobs["pupil"].key
     assert whole.made_by != nodes["pupil"].made_by
     assert nodes["lite"].exclude == {}
 
 
 def test_what_is_under_the_threshold_is_listed_the_worst_first():
-    found = np.linspace(0.2, 0.95, 30, dtype=np.float32)[::-1]
+    probabilities = np.linspace(0.2, 0.95, 30, dtype=np.float32)[::-1]
     paths = [f"{number}.png" for number in range(30)]
-    check = doubted(found, paths, teacher="gate", accepts="fundus", threshold=0.9)
+    check = check_probabilities(
+        probabilities, paths, teacher="gate", accepts="fundus", threshold=0.9
+    )
     assert check.name == "Every image looks like 'fundus' to 'gate'"
     assert (check.severity, check.passed) == ("warning", False)
     assert check.images == tuple(paths[:9:-1])
     assert check.found.startswith("28 of 30 images have a probability below 0.9; the lowest: 0.200")
-    fine = doubted(found, paths, teacher="gate", accepts="fundus", threshold=0.1)
+    fine = check_probabilities(
+        probabilities, paths, teacher="gate", accepts="fundus", threshold=0.1
+    )
     assert fine.passed and not fine.images and not fine.advice
 
 
-class _Told(Silent):
+class _Messages(Silent):
     """Keeps what a run says."""
 
     def __init__(self) -> None:
@@ -320,46 +326,46 @@ class _Imported:
     def wait(self) -> None: ...
 
 
-def test_a_gate_that_cannot_be_asked_is_told_at_once_and_ends_nothing(
+def test_a_filter_that_cannot_be_run_is_reported_at_once_and_ends_nothing(
     read: Callable[..., Plan], tmp_path: Path
 ):
     plan = read(("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundus}}"))
     dataset = read_data(plan.data, None, tmp_path / "cache")
-    place = Workspace.at(tmp_path / "workspace")
-    run = Run(plan, place, dataset, expand(plan))
+    workspace = Workspace.at(tmp_path / "workspace")
+    run = Run(plan, workspace, dataset, expand(plan))
     checked = CheckedData(checks=(), data_docs="index.html")
     data = checked.summary(dataset, plan.recipe.data, "data.csv")
-    told, teachers = _Told(), cast("Any", {"gate": _Imported()})
-    token = current_display.set(told)
+    display, teachers = _Messages(), cast("Any", {"gate": _Imported()})
+    token = current_display.set(display)
     try:
-        found = prepare.screen(run, data, teachers)
+        summary = prepare.screen(run, data, teachers)
     finally:
         current_display.reset(token)
-    (check,) = found.checks
+    (check,) = summary.checks
     assert (check.severity, check.passed) == ("warning", False)
     assert check.found.startswith("'gate' was not asked: No artifact '000")
-    ((title, said),) = told.lines
+    ((title, said),) = display.lines
     assert title == "screen" and check.name in said and "was not asked" in said
 
 
 @pytest.mark.slow
-def test_an_artifact_is_evaluated_without_being_told_its_classes(images: Path, tmp_path: Path):
+def test_an_artifact_is_evaluated_without_its_classes_being_given(images: Path, tmp_path: Path):
     model = keras_artifact(Store(tmp_path / "elsewhere"), ("triangle", "square"))
-    place = Workspace.at(tmp_path / "workspace")
-    (judged,) = evaluate_models(place, EvaluationRequest((model.path,), images)).models
-    assert judged.artifact.digest == model.digest
-    assert judged.result.figures.images == 12
+    workspace = Workspace.at(tmp_path / "workspace")
+    (evaluated,) = evaluate_models(workspace, EvaluationRequest((model.path,), images)).models
+    assert evaluated.artifact.digest == model.digest
+    assert evaluated.result.figures.images == 12
 
 
 def test_what_a_record_does_not_say_of_an_artifact_is_refused(
     images: Path, stored: Stored, tmp_path: Path
 ):
-    place, gate = Workspace.at(tmp_path / "workspace"), stored().path
+    workspace, gate = Workspace.at(tmp_path / "workspace"), stored().path
     for classes, output, said in [
         (("square", "triangle"), "softmax", r"classes: \['square', 'triangle'\] is not what"),
         (None, "sigmoid", r"output: 'sigmoid' is not what the artifact's record says"),
     ]:
         with pytest.raises(PupilaError, match=said):
             evaluate_models(
-                place, EvaluationRequest((gate,), images, classes=classes, output=output)
+                workspace, EvaluationRequest((gate,), images, classes=classes, output=output)
             )

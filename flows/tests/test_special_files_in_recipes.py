@@ -9,7 +9,7 @@ import pytest
 
 from pupila.errors import PupilaError
 from pupila.testing import draw_images
-from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.data.open_set.near_misses import list_near_misses
 from pupila_flows.plan.reading import read_plan
 
 RECIPE = """\
@@ -36,8 +36,8 @@ def test_what_is_no_file_is_told_with_its_line(
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace(f"path: {written}", f"path: {special}"))
     with pytest.raises(PupilaError) as refused:
         read_plan(tmp_path / "recipe.yaml")
-    found = [line for line in str(refused.value).splitlines() if "pipe or a device" in line]
-    (sentence,) = found
+    lines = [line for line in str(refused.value).splitlines() if "pipe or a device" in line]
+    (sentence,) = lines
     assert f"recipe.yaml:{line}: " in sentence
     assert sentence.endswith(f"is a pipe or a device: no {what} can be read from it.")
 
@@ -45,10 +45,10 @@ def test_what_is_no_file_is_told_with_its_line(
 def test_near_misses_are_not_read_from_a_pipe_and_have_names_in_utf_8(tmp_path: Path):
     os.mkfifo(tmp_path / "misses.csv")
     with pytest.raises(PupilaError, match="is a pipe or a device: expected a folder"):
-        listed(tmp_path / "misses.csv")
+        list_near_misses(tmp_path / "misses.csv")
     group = os.fsencode(tmp_path) + b"/groups/caf\xe9"
     os.makedirs(group)  # noqa: PTH103  bytes
     with open(group + b"/1.png", "wb"):  # noqa: PTH123  bytes
         pass
     with pytest.raises(PupilaError, match="is a name that is not in UTF-8"):
-        listed(tmp_path / "groups")
+        list_near_misses(tmp_path / "groups")

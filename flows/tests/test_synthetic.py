@@ -14,7 +14,7 @@ from pupila import Dataset, PupilaError, keras_files, manifest
 from pupila.digest import digest_tree
 from pupila_flows.data.synthetic import write_images, write_teacher
 from pupila_flows.data.synthetic.eye import CLASSES, draw_eye
-from pupila_flows.data.synthetic.folder import Place, photograph
+from pupila_flows.data.synthetic.folder import Position, photograph
 from pupila_flows.data.synthetic.render import render
 
 FEW = {"train": 3, "validation": 1, "test": 2}
@@ -37,8 +37,8 @@ def separation(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> 
     return 0.5 + abs(float(differences.mean())) / 2
 
 
-def pixels(place: Place, size: int = SIZE) -> NDArray[np.float64]:
-    stored = Image.open(io.BytesIO(photograph(place, seed=0, size=size)))
+def pixels(position: Position, size: int = SIZE) -> NDArray[np.float64]:
+    stored = Image.open(io.BytesIO(photograph(position, seed=0, size=size)))
     return np.asarray(stored, np.float64)
 
 
@@ -88,15 +88,15 @@ def test_an_image_does_not_depend_on_how_many_there_are(tmp_path: Path):
 
 
 def test_progress_counts_every_image(tmp_path: Path):
-    told: list[tuple[int, int]] = []
+    updates: list[tuple[int, int]] = []
     write_images(
         tmp_path,
         FEW,
         seed=1,
-        progress=lambda done, total, what: told.append((done, total)),
+        progress=lambda done, total, what: updates.append((done, total)),
         size=32,
     )
-    assert told == [(done, 12) for done in range(1, 13)]
+    assert updates == [(done, 12) for done in range(1, 13)]
 
 
 def test_the_label_is_made_by_the_cup_to_disc_ratio():
@@ -140,7 +140,7 @@ def test_the_cup_is_drawn_as_large_as_its_ratio_says(ratio: float):
 def test_the_mean_colour_does_not_tell_the_label():
     colours = {
         label: np.stack(
-            [pixels(Place("train", label, number)).mean(axis=(0, 1)) for number in range(100)]
+            [pixels(Position("train", label, number)).mean(axis=(0, 1)) for number in range(100)]
         )
         for label in CLASSES
     }
@@ -234,13 +234,13 @@ def scanned(folder: Path, counts: dict[str, int]) -> Dataset:
 def test_a_teacher_learns_its_images_and_opens_in_keras(tmp_path: Path):
     data = scanned(tmp_path, {"train": 40})
     path = tmp_path / "teachers" / "teacher.keras"
-    told: list[int] = []
-    write_teacher(data, path, seed=1, progress=lambda done, total, what: told.append(done))
+    epochs: list[int] = []
+    write_teacher(data, path, seed=1, progress=lambda done, total, what: epochs.append(done))
 
     model = keras_files.import_keras().saving.load_model(path)
     images = np.stack([np.asarray(Image.open(file), np.float32) for file in data.paths])
     probabilities = model.predict(images, verbose=0)
-    assert told == list(range(1, len(told) + 1))
+    assert epochs == list(range(1, len(epochs) + 1))
     assert list(path.parent.iterdir()) == [path]
     assert model.input_shape == (None, 96, 96, 3)
     assert 1e6 < keras_files.parameters(model) < 3e6

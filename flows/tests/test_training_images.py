@@ -45,17 +45,17 @@ gate: {}
 def folder(tmp_path: Path) -> Path:
     """Images, a teacher and a recipe."""
     draw_images(tmp_path / "images", images=3)
-    place = Workspace.at(tmp_path / "making")
-    shutil.copy(keras_artifact(place.store).file(".keras"), tmp_path / "big.keras")
+    workspace = Workspace.at(tmp_path / "making")
+    shutil.copy(keras_artifact(workspace.store).file(".keras"), tmp_path / "big.keras")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     return tmp_path
 
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    place = Workspace.at(folder / "workspace")
+    workspace = Workspace.at(folder / "workspace")
     plan = read_plan(folder / "recipe.yaml")
-    return Run(plan, place, read_data(folder / "images", None, place.cache), expand(plan))
+    return Run(plan, workspace, read_data(folder / "images", None, workspace.cache), expand(plan))
 
 
 def images_of(dataset: Dataset, *splits: str) -> set[str]:
@@ -90,12 +90,12 @@ def test_what_a_model_was_made_of_counts_and_may_be_unknown(run: Run):
     train, validation = (
         TrainingImages.of(run.dataset.select(split)) for split in ("train", "validation")
     )
-    both = TrainingImages.together([train, validation])
+    both = TrainingImages.merge([train, validation])
     assert both == TrainingImages.of(run.dataset)
-    partly = TrainingImages.together([train, None])
+    partly = TrainingImages.merge([train, None])
     assert (partly.images, partly.complete) == (train.images, False)
-    assert not TrainingImages.together([validation, partly]).complete
-    assert TrainingImages.together([]) == TrainingImages(complete=True, images={})
+    assert not TrainingImages.merge([validation, partly]).complete
+    assert TrainingImages.merge([]) == TrainingImages(complete=True, images={})
 
 
 def test_test_images_are_known_by_file_and_by_picture(folder: Path, run: Run):
@@ -122,7 +122,7 @@ def test_a_test_image_that_the_data_itself_repeats_is_left_to_the_validation_of_
 
 
 def made(run: Run, name: str, inputs: Sequence[StoredArtifact]) -> Artifact:
-    (node,) = (each for each in run.nodes if each.name == name)
+    (node,) = (node for node in run.nodes if node.name == name)
     job = RunStep.of(run.workspace, node, run.dataset).on(inputs)
     return run.workspace.store.open(job.run(ignore_progress).artifact)
 
@@ -153,7 +153,7 @@ def test_what_a_model_has_seen_is_written_again_where_it_was_damaged(run: Run, c
     teacher = keras_artifact(run.workspace.store, run.dataset.classes)
     TrainingImages(complete=True, images={}).write(teacher.path)
     lite = StoredArtifact.of(made(run, "lite", [StoredArtifact.of(teacher)]))
-    (node,) = (each for each in run.nodes if each.name == "cut")
+    (node,) = (node for node in run.nodes if node.name == "cut")
     job = RunStep.of(run.workspace, node, run.dataset).on([lite])
     result = job.run(ignore_progress)
     file = run.workspace.store.path_of(result.artifact) / TRAINING_IMAGES_NAME
@@ -165,21 +165,21 @@ def test_what_a_model_has_seen_is_written_again_where_it_was_damaged(run: Run, c
 
 
 def test_a_stored_teacher_is_told_what_it_was_trained_on_then_or_later(folder: Path, run: Run):
-    place, classes = run.workspace, run.dataset.classes
-    first = add_teacher(place, "big", folder / "big.keras", classes)
+    workspace, classes = run.workspace, run.dataset.classes
+    first = add_teacher(workspace, "big", folder / "big.keras", classes)
     assert first.changed and first.teacher.training_images is None
-    again = add_teacher(place, "big", folder / "big.keras", trained_on=folder / "images")
+    again = add_teacher(workspace, "big", folder / "big.keras", trained_on=folder / "images")
     assert not again.changed and again.teacher.training_images
     assert TrainingImages.read(again.teacher.folder) == TrainingImages.of(run.dataset)
     text = RECIPE.replace("{path: big.keras, classes: [square, triangle]}", "{path: 'teacher:big'}")
     (folder / "recipe.yaml").write_text(text)
-    plan = read_plan(folder / "recipe.yaml", teacher_store=TeacherStore.of(place.root))
+    plan = read_plan(folder / "recipe.yaml", teacher_store=TeacherStore.of(workspace.root))
     (teacher,) = plan.teachers
     assert teacher.training_images == again.teacher.training_images
-    job = ImportTeacher.of(place, teacher)
+    job = ImportTeacher.of(workspace, teacher)
     imported = job.run(ignore_progress)
-    found = TrainingImages.read(place.store.path_of(imported.artifact))
-    assert found == TrainingImages.of(run.dataset)
+    known = TrainingImages.read(workspace.store.path_of(imported.artifact))
+    assert known == TrainingImages.of(run.dataset)
     assert job.key != job.model_copy(update={"trained_on": None}).key
 
 

@@ -67,7 +67,7 @@ def clinic(tmp_path: Path) -> Clinic:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "failing", "found"),
+    ("spoil", "failing", "text"),
     [
         (leave, set[str](), ""),
         (give_each_a_patient, set[str](), ""),
@@ -102,13 +102,13 @@ def clinic(tmp_path: Path) -> Clinic:
     ],
 )
 def test_each_check_fires_on_its_fault_alone(
-    clinic: Clinic, spoil: Callable[[Clinic], None], failing: set[str], found: str
+    clinic: Clinic, spoil: Callable[[Clinic], None], failing: set[str], text: str
 ) -> None:
     spoil(clinic)
     checks = clinic.validate()
     assert {name for name, check in checks.items() if not check.passed} == failing
     for name in failing:
-        assert re.search(found, checks[name].found)
+        assert re.search(text, checks[name].found)
         assert checks[name].advice
     assert all(not check.advice for check in checks.values() if check.passed)
 
@@ -165,7 +165,7 @@ def test_bounds_move_what_is_accepted(clinic: Clinic) -> None:
     }
 
 
-def test_a_frame_that_was_stored_as_text_is_judged_the_same(clinic: Clinic) -> None:
+def test_a_frame_that_was_stored_as_text_is_checked_the_same(clinic: Clinic) -> None:
     truncate(clinic)
     add_unlabelled(clinic)
     frame = clinic.scan()
@@ -178,7 +178,7 @@ def test_a_frame_that_was_stored_as_text_is_judged_the_same(clinic: Clinic) -> N
     assert first == second
 
 
-def test_a_positive_class_that_is_no_class_is_refused(clinic: Clinic) -> None:
+def test_a_positive_class_that_is_not_a_class_is_refused(clinic: Clinic) -> None:
     with pytest.raises(PupilaError, match=r"'wel', which is not one of .*Did you mean 'well'\?"):
         validate(clinic.scan(), CLASSES, "wel", BOUNDS, clinic.folder / "docs", "clinic.csv")
 

@@ -1,1 +1,1 @@
-"""The images: read, checked, left out, made."""
+"""Images: reading, checking, excluding and generating them."""

@@ -1,4 +1,4 @@
-"""Steps that are shown a part of the images: `exclude: {source: [acrima]}`."""
+"""Images that are excluded from a step: `exclude: {source: [acrima]}`."""
 
 from __future__ import annotations
 
@@ -13,44 +13,50 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Exclude = Mapping[str, tuple[str, ...]]
-"""Values by column of the manifest: images that have one of them are left out."""
+"""Values by column of the manifest: images that have one of them are excluded."""
 
 MADE_FROM = "made_from"
-"""Column of made images: SHA-256s of what each was made from, with a space between."""
+"""Column of hard negatives: SHA-256s of what each was made from, separated by a space."""
 
 _OF_EVERY_MANIFEST = ("path", "label", "split")
 
 
-def shown(dataset: Dataset, exclude: Exclude) -> Dataset:
-    """Return the images that a step is shown: all but those for the test and those left out.
+def images_for_step(dataset: Dataset, exclude: Exclude) -> Dataset:
+    """Return the images that a step may use: all but test images and excluded ones.
 
-    What was made from an image that is left out is left out too.
+    Hard negatives that were made from an excluded image are excluded too.
     """
     seen = dataset.without("test")
-    out = _left_out(seen.frame, exclude)
-    kept = seen.frame[~(out | _made_of(seen.frame, out))].reset_index(drop=True)
+    out = _is_excluded(seen.frame, exclude)
+    kept = seen.frame[~(out | _is_made_from(seen.frame, out))].reset_index(drop=True)
     return Dataset(kept, dataset.classes, dataset.cache)
 
 
 def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, str]]:
     """Yield what is wrong with `exclude` for these images, and where in it."""
+    wrong = [
+        ((column, *location), message)
+        for column, values in exclude.items()
+        for location, message in _wrong_values(frame, column, values)
+    ]
+    yield from wrong or (((), message) for message in _emptied_classes(frame, exclude))
+
+
+def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
+    """Say that images have no such column beside those of every manifest; None if they have."""
     columns = [name for name in frame.columns if name not in _OF_EVERY_MANIFEST]
-    found = False
-    for column, values in exclude.items():
-        for place, message in _of_column(frame, columns, column, values):
-            found = True
-            yield (column, *place), message
-    if not found:
-        yield from (((), message) for message in _emptied(frame, exclude))
+    if column in columns:
+        return None
+    others = f"it has {join_names(columns)}" if columns else "it has none"
+    known = f"the data has no column {column!r} beside path, label and split; {others}."
+    return known + nearest(column, columns)
 
 
-def _of_column(
-    frame: pd.DataFrame, columns: Sequence[str], column: str, values: Sequence[str]
+def _wrong_values(
+    frame: pd.DataFrame, column: str, values: Sequence[str]
 ) -> Iterator[tuple[Location, str]]:
-    if column not in columns:
-        others = f"it has {join_names(columns)}" if columns else "it has none"
-        known = f"the data has no column {column!r} beside path, label and split; {others}."
-        yield (), known + nearest(column, columns)
+    if message := unknown_column(column, frame):
+        yield (), message
         return
     present = sorted(set(frame[column].astype("str").tolist()))
     for number, value in enumerate(values):
@@ -62,24 +68,24 @@ def _of_column(
             )
 
 
-def _emptied(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
-    """Name each class of which nothing would be left."""
+def _emptied_classes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[str]:
+    """Yield a message for each class of which no image would be left."""
     for split in ("train", "validation"):
         before = frame[frame["split"] == split]
-        after = before[~_left_out(before, exclude)]
+        after = before[~_is_excluded(before, exclude)]
         for label in sorted(set(before["label"]) - set(after["label"])):
             yield f"no image of {label!r} would be left in the split {split!r}."
 
 
-def _left_out(frame: pd.DataFrame, exclude: Exclude) -> pd.Series[bool]:
+def _is_excluded(frame: pd.DataFrame, exclude: Exclude) -> pd.Series[bool]:
     out = frame["split"].isin([])
     for column, values in exclude.items():
         out |= frame[column].astype("str").isin(list(values))
     return out
 
 
-def _made_of(frame: pd.DataFrame, out: pd.Series[bool]) -> pd.Series[bool]:
-    """Tell which images were made from one that is left out."""
+def _is_made_from(frame: pd.DataFrame, out: pd.Series[bool]) -> pd.Series[bool]:
+    """Tell which images were made from an excluded one."""
     gone = set(frame["sha256"][out].tolist())
     if not gone or MADE_FROM not in frame:
         return frame["split"].isin([])

@@ -1,4 +1,4 @@
-"""Folders of images that a run makes: each is there as a whole, or it is made again."""
+"""Folders of generated images: each is complete, or is made again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from uuid import uuid4
 
 
 @contextmanager
-def whole(folder: Path) -> Generator[Path]:
-    """Yield an empty folder that takes the place of `folder` in the end, if nothing fails.
+def atomic_folder(folder: Path) -> Generator[Path]:
+    """Yield an empty draft that replaces `folder` at the end, if nothing fails.
 
-    What a killed process left of it goes first: nobody else makes the same at the same time.
+    Drafts of a killed process are removed first: no two processes make the same folder at once.
     """
-    for left in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for stale in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
     draft.mkdir(parents=True)
     try:

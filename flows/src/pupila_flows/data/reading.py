@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
     """List and measure the images; files that did not change are not opened again."""
-    shown = current_display.get()
+    display = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
-        shown.update("data", done, total, what)
+        display.update("data", done, total, what)
 
     frame = manifest.scan(manifest.read(path), cache, progress)
-    shown.finish("data", f"{len(frame)} images")
+    display.finish("data", f"{len(frame)} images")
     return Dataset.of(frame, classes or _classes_of(frame, path), cache)
 
 

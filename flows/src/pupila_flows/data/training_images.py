@@ -1,7 +1,7 @@
-"""Which images a model was learned or chosen from, so far as that is known.
+"""The images that a model was trained or chosen on, as far as they are known.
 
-They lie beside an artifact's record, as hashes alone, and go where the artifact goes. A model that
-was trained on images by which it is judged proves nothing.
+Their hashes lie beside an artifact's record and go where the artifact goes. A model that is
+evaluated on images that it was trained on proves nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pupila_flows.data.validation.duplicates import near_duplicates
 
 
 class TrainingImages(BaseModel):
-    """Hashes of the images of training and validation, of a model and all that it was made from."""
+    """Hashes of the training and validation images of a model and of all that it was made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    complete: bool = Field(description="Whether nothing it was made from has unknown images.")
+    complete: bool = Field(description="Whether the images of all that it was made from are known.")
     images: dict[str, str] = Field(
-        description="By SHA-256 of the file: the perceptual hash of the picture."
+        description="Perceptual hash of each picture, by the SHA-256 of its file."
     )
 
     @classmethod
@@ -40,7 +40,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Return what lies beside an artifact; None where nothing does that can be read."""
+        """Read the file beside an artifact; None if there is none that can be read."""
         try:
             return cls.model_validate_json(read_plain(folder / TRAINING_IMAGES_NAME))
         except (OSError, ValidationError):
@@ -48,52 +48,49 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Put the file beside an artifact of our own store aside, where it cannot be read."""
+        """Put an unreadable file beside an artifact of our own store aside; tell whether it was."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)
         return damaged
 
     def write(self, folder: Path) -> None:
-        """Put it beside an artifact, or beside the record of a stored teacher."""
+        """Write the file beside an artifact, or beside the record of a stored teacher."""
         write_atomically(folder / TRAINING_IMAGES_NAME, self.model_dump_json().encode())
 
     @classmethod
-    def together(cls, parts: Iterable[TrainingImages | None]) -> Self:
-        """Return the images of a model that was made from several; None has unknown images."""
-        known = list(parts)
-        images = {sha256: phash for part in known if part for sha256, phash in part.images.items()}
-        complete = all(part is not None and part.complete for part in known)
+    def merge(cls, sources: Iterable[TrainingImages | None]) -> Self:
+        """Return the images of a model made from several; None is one whose images are unknown."""
+        every = list(sources)
+        known = [source for source in every if source]
+        images = {sha256: phash for source in known for sha256, phash in source.images.items()}
+        complete = len(known) == len(every) and all(source.complete for source in known)
         return cls(complete=complete, images=dict(sorted(images.items())))
 
 
 def seen_in_training(known: TrainingImages, dataset: Dataset, distance: int) -> list[Path]:
     """Return the test images of `dataset` that a model was trained on: the same files or pictures.
 
-    Pictures are the same whose perceptual hashes differ in at most `distance` bits of 64, as in the
-    validation of the data. Those that this data's own training images repeat are left out: every
-    pupil has seen them as well, and the validation of the data tells of them.
+    Pictures count as the same if their perceptual hashes differ in at most `distance` of 64 bits,
+    as in data validation. Test images that the data's own training images repeat are left out:
+    every pupil has seen them too, and data validation reports them.
     """
     own = TrainingImages.of(dataset).images
     others = {sha256: phash for sha256, phash in known.images.items() if sha256 not in own}
     test = dataset.select("test")
-    again = repeated(own, test, distance)
-    return [
-        path
-        for path, seen, repeats in zip(
-            test.paths, repeated(others, test, distance), again, strict=True
-        )
-        if seen and not repeats
-    ]
+    in_own = find_repeats(own, test, distance)
+    in_others = find_repeats(others, test, distance)
+    repeats = zip(test.paths, in_own, in_others, strict=True)
+    return [path for path, own_repeat, seen in repeats if seen and not own_repeat]
 
 
-def repeated(images: dict[str, str], judged: Dataset, distance: int) -> list[bool]:
-    """Tell for each image of a dataset whether it is among some, or nearly the same picture.
+def find_repeats(images: dict[str, str], dataset: Dataset, distance: int) -> list[bool]:
+    """Tell for each image of `dataset` whether it is one of `images`, or nearly the same picture.
 
     `images` are perceptual hashes by SHA-256 of the file.
     """
-    sha256: list[str] = judged.frame["sha256"].tolist()
-    hashes: list[str] = judged.frame["phash"].tolist()
+    sha256: list[str] = dataset.frame["sha256"].tolist()
+    hashes: list[str] = dataset.frame["phash"].tolist()
     theirs = [phash for phash in images.values() if phash]
     readable = [row for row, phash in enumerate(hashes) if phash]
     splits = np.repeat(np.array([0, 1], np.int64), [len(theirs), len(readable)])

@@ -1,1 +1,1 @@
-"""What a workspace holds that nothing needs any more, and how it is removed."""
+"""Removes what nothing in a workspace needs any more."""

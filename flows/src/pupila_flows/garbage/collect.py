@@ -1,6 +1,6 @@
-"""Collecting garbage: first all that is to go is listed, then it is removed.
+"""Collects garbage: lists all that nothing needs, then removes it.
 
-A process that is killed amid it leaves a workspace in which less is remembered, and nothing wrong.
+A process that is killed meanwhile leaves a valid workspace that remembers less.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Garbage:
     """Something that nothing needs."""
 
     kind: str
-    """In words: `artifacts`."""
+    """For example `artifacts`."""
     path: Path
 
 
 @dataclass(frozen=True)
 class Freed:
-    """What was freed of one kind, or would be."""
+    """What was, or would be, freed of one kind."""
 
     kind: str
     count: int
@@ -53,34 +53,35 @@ class Freed:
 
 @dataclass(frozen=True)
 class Collected:
-    """What came of a collection."""
+    """The result of a collection."""
 
     freed: tuple[Freed, ...]
     unread: tuple[str, ...]
-    """Why registries could not be asked."""
+    """Why registries could not be read."""
 
 
 def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Collected:
-    """Remove what no run, registry or teacher needs and nobody has used for so long.
+    """Remove what no run, registry or teacher needs and was not used for `keep_seconds`.
 
     Raises:
-        PupilaError: somebody is at work in the workspace.
+        PupilaError: a run or a job is under way in the workspace.
     """
     with workspace.alone():
-        _demand_quiet(workspace)
+        _check_idle(workspace)
         runs = past_runs(workspace)
-        held = published(workspace, runs)
+        registered = published(workspace, runs)
         cutoff = time.time() - keep_seconds
-        found = find(workspace, runs, kept_runs(runs, held.unread, cutoff), held.digests, cutoff)
-        freed = _freed(found)
+        kept = kept_runs(runs, registered.unread, cutoff)
+        garbage = find(workspace, runs, kept, registered.digests, cutoff)
+        freed = _freed(garbage)
         if not dry_run:
-            for each in found:
-                _remove(workspace, each)
+            for piece in garbage:
+                _remove(workspace, piece)
         home = workspace.root / "prefect"
         if old := prefect_runs.count_older(home, cutoff):
             less = prefect_runs.forget_older(home, keep_seconds, dry_run=dry_run)
             freed.append(Freed("runs in Prefect's database", old, less))
-    return Collected(tuple(freed), tuple(held.unread.values()))
+    return Collected(tuple(freed), tuple(registered.unread.values()))
 
 
 def find(
@@ -90,79 +91,80 @@ def find(
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:
-    """List what may go: what is named by nothing that is kept, and was last used before `cutoff`.
+    """List what may go: what nothing that is kept names, and was last used before `cutoff`.
 
-    What names others comes before them.
+    What names other garbage comes before it.
     """
     names = {*digests, *in_teacher_store(workspace)}
     names.update(text for run in kept for text in texts_in(run.result))
     keys = {key for run in kept for key in texts_in(read_value(workspace.jobs_of(run.folder)))}
-    found: list[Garbage] = []
+    garbage: list[Garbage] = []
     for note in workspace.store.notes():
         value = read_value(note)
         if note.stem in keys or _makes_one_of(value, names) or _is_newer(note, cutoff):
             names.update(texts_in(value))
         else:
-            found.append(Garbage("remembered results", note))
+            garbage.append(Garbage("remembered results", note))
     stays, ended = {run.folder for run in kept}, {run.folder for run in runs}
-    found += (
-        Garbage("runs", each)
-        for each in sorted(workspace.runs.glob("*/*"))
-        if each not in stays and (each in ended or not _is_newer(each, cutoff))
+    garbage += (
+        Garbage("runs", folder)
+        for folder in sorted(workspace.runs.glob("*/*"))
+        if folder not in stays and (folder in ended or not _is_newer(folder, cutoff))
     )
-    found += _beside_the_store(workspace, names, cutoff)
-    found += _of_the_store(workspace, names)
-    return found
+    garbage += _beside_the_store(workspace, names, cutoff)
+    garbage += _in_the_store(workspace, names)
+    return garbage
 
 
 def _makes_one_of(value: Any, artifacts: set[str]) -> bool:
-    """Tell whether what was noted is the result of a job that stores one of some artifacts."""
+    """Tell whether a remembered result is of a job that stored one of `artifacts`."""
     return isinstance(value, dict) and value.keys() == _STORED and value["artifact"] in artifacts
 
 
 def _beside_the_store(workspace: Workspace, names: set[str], cutoff: float) -> Iterator[Garbage]:
-    """Yield what can all be made again; what is named, or lies below it, stays."""
+    """Yield what can be made again, except what is named or lies below something named."""
     root = workspace.root
-    noted = {each.stem for each in workspace.store.notes()}
+    noted = {note.stem for note in workspace.store.notes()}
     pages = {str(above) for name in names if name.startswith("/") for above in Path(name).parents}
-    for each in sorted(root.glob("data-docs/*")):
-        if str(each) not in pages and not _is_newer(each, cutoff):
-            yield Garbage("data docs", each)
-    for each in sorted(root.glob("scratch/*")):
-        if each.name in noted or not _is_newer(each, cutoff):
-            yield Garbage("checkpoints", each)
-    for each in sorted(workspace.cache.rglob("*")):
-        is_named = any(str(path) in names for path in (each, *each.parents))
-        if not (each.is_dir() or is_named or _is_read(each, cutoff)):
-            yield Garbage("caches", each)
-    for each in sorted([*root.glob("logs/*"), *root.glob("locks/*")]):
-        if each != workspace.lock("workspace") and not _is_newer(each, cutoff):
-            yield Garbage(each.parent.name, each)
+    for folder in sorted(root.glob("data-docs/*")):
+        if str(folder) not in pages and not _is_newer(folder, cutoff):
+            yield Garbage("data docs", folder)
+    for folder in sorted(root.glob("scratch/*")):
+        if folder.name in noted or not _is_newer(folder, cutoff):
+            yield Garbage("checkpoints", folder)
+    for file in sorted(workspace.cache.rglob("*")):
+        is_named = any(str(path) in names for path in (file, *file.parents))
+        if not (file.is_dir() or is_named or _is_read(file, cutoff)):
+            yield Garbage("caches", file)
+    for file in sorted([*root.glob("logs/*"), *root.glob("locks/*")]):
+        if file != workspace.lock("workspace") and not _is_newer(file, cutoff):
+            yield Garbage(file.parent.name, file)
 
 
-def _of_the_store(workspace: Workspace, names: set[str]) -> Iterator[Garbage]:
-    gone = [each for each in workspace.store.artifacts() if each.name not in names]
-    links = Counter((each.st_dev, each.st_ino) for artifact in gone for each in statuses(artifact))
-    yield from (Garbage("artifacts", each) for each in gone)
-    for each in workspace.store.shared():
-        status = each.lstat()
+def _in_the_store(workspace: Workspace, names: set[str]) -> Iterator[Garbage]:
+    unnamed = [artifact for artifact in workspace.store.artifacts() if artifact.name not in names]
+    inodes = ((status.st_dev, status.st_ino) for path in unnamed for status in statuses(path))
+    links = Counter(inodes)
+    yield from (Garbage("artifacts", artifact) for artifact in unnamed)
+    for file in workspace.store.shared():
+        status = file.lstat()
         if links[status.st_dev, status.st_ino] + 1 == status.st_nlink:
-            yield Garbage("artifacts", each)
-    yield from (Garbage("drafts", each) for each in workspace.store.leftovers())
+            yield Garbage("artifacts", file)
+    yield from (Garbage("drafts", draft) for draft in workspace.store.leftovers())
 
 
 def _is_newer(path: Path, cutoff: float) -> bool:
-    """Tell whether a file, or a folder or anything in it, was written since."""
-    return any(each.st_mtime >= cutoff for each in statuses(path))
+    """Tell whether a file, or anything in a folder, was written since."""
+    return any(status.st_mtime >= cutoff for status in statuses(path))
 
 
 def _is_read(path: Path, cutoff: float) -> bool:
-    """Tell whether a file was written or read since; some disks note only the former."""
-    return any(max(each.st_mtime, each.st_atime) >= cutoff for each in statuses(path))
+    """Tell whether a file was read or written since; some disks record only the latter."""
+    return any(max(status.st_mtime, status.st_atime) >= cutoff for status in statuses(path))
 
 
-def _demand_quiet(workspace: Workspace) -> None:
-    """Refuse where a job is under way: on a worker of a cluster it may outlive its run."""
+def _check_idle(workspace: Workspace) -> None:
+    """Refuse while a job is under way: on a worker of a cluster it may outlive its run."""
     for lock in sorted(workspace.root.glob("locks/*.lock")):
         if lock != workspace.lock("workspace") and is_held(lock):
             raise PupilaError(
@@ -171,12 +173,13 @@ def _demand_quiet(workspace: Workspace) -> None:
             )
 
 
-def _freed(found: list[Garbage]) -> list[Freed]:
+def _freed(garbage: list[Garbage]) -> list[Freed]:
     count: Counter[str] = Counter()
     size: Counter[str] = Counter()
-    for each, freed in zip(found, freed_bytes(each.path for each in found), strict=True):
-        count[each.kind] += 1
-        size[each.kind] += freed
+    paths = (piece.path for piece in garbage)
+    for piece, freed in zip(garbage, freed_bytes(paths), strict=True):
+        count[piece.kind] += 1
+        size[piece.kind] += freed
     return [Freed(kind, number, size[kind]) for kind, number in count.items()]
 
 
@@ -185,7 +188,7 @@ def _remove(workspace: Workspace, garbage: Garbage) -> None:
     if garbage.kind == "artifacts" and path.is_dir():
         workspace.store.discard(path)
     elif path.is_dir() and not path.is_symlink():
-        (path / "result.json").unlink(missing_ok=True)  # without it there is no run
+        (path / "result.json").unlink(missing_ok=True)  # without it this counts as no run
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

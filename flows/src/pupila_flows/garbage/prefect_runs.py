@@ -1,6 +1,7 @@
-"""Old runs in the Prefect database of runs without a station, removed by Prefect's own service.
+"""Removes old runs from the Prefect database of runs without a station.
 
-That service works in servers that are kept up, and so never in the temporary one of `pupila run`.
+Prefect's own service does this in servers that stay up, but not in the temporary one of
+`pupila run`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from pupila.errors import PupilaError
 
 DATABASE = "prefect.db"
 _SHORTEST_SECONDS = 3601.0
-"""Prefect keeps runs for more than an hour in any case."""
+"""Prefect keeps runs for at least this long."""
 _SECONDS = 1800.0
 
 
 def settings(keep_seconds: float) -> dict[str, str]:
-    """Return the settings of a Prefect server that forgets what ended longer ago."""
+    """Return the settings of a Prefect server that forgets runs after `keep_seconds`."""
     seconds = max(keep_seconds, _SHORTEST_SECONDS)
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -42,14 +43,14 @@ def count_older(home: Path, cutoff: float) -> int:
     moment = datetime.fromtimestamp(cutoff, UTC).strftime("%Y-%m-%d %H:%M:%S")
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-            asked = "SELECT COUNT(*) FROM flow_run WHERE end_time < ?"
-            return database.execute(asked, (moment,)).fetchone()[0]
-    except sqlite3.Error:  # not a database of Prefect's, or not any more
+            query = "SELECT COUNT(*) FROM flow_run WHERE end_time < ?"
+            return database.execute(query, (moment,)).fetchone()[0]
+    except sqlite3.Error:  # not a database of this Prefect
         return 0
 
 
 def forget_older(home: Path, keep_seconds: float, *, dry_run: bool) -> int:
-    """Remove old runs, with their logs, artifacts and events; return the bytes that this freed.
+    """Remove old runs with their logs, artifacts and events; return the bytes freed.
 
     A dry run does it to a copy.
 
@@ -92,18 +93,18 @@ async def _vacuum() -> None:
     from prefect.server.services import db_vacuum
 
     database = provide_database_interface()
-    for each in (
+    for vacuum in (
         db_vacuum.vacuum_old_flow_runs,
         db_vacuum.vacuum_orphaned_logs,
         db_vacuum.vacuum_orphaned_artifacts,
         db_vacuum.vacuum_stale_artifact_collections,
         db_vacuum.vacuum_old_events,
     ):
-        await each(db=database)
+        await vacuum(db=database)
 
 
 def main() -> None:
-    """Remove them from the database that Prefect's settings name, and give its pages back."""
+    """Remove old runs from the database in Prefect's home, and compact it."""
     asyncio.run(_vacuum())
     with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / DATABASE)) as database:
         database.execute("VACUUM")

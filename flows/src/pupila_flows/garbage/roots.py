@@ -1,4 +1,4 @@
-"""What must be kept, whatever its age: runs, and what runs, registries and the teachers name."""
+"""Finds what is kept: runs, and all that runs, registries and the teacher store name."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Past:
 
 @dataclass(frozen=True)
 class Published:
-    """What registries hold, and those that cannot be asked."""
+    """The artifacts in registries, and the registries that cannot be read."""
 
     digests: frozenset[str]
     unread: dict[str, str]
-    """Why, by the registry's address."""
+    """Why not, by the registry's address."""
 
 
 def past_runs(workspace: Workspace) -> list[Past]:
@@ -59,10 +59,10 @@ def past_runs(workspace: Workspace) -> list[Past]:
 
 
 def kept_runs(runs: list[Past], unread: Iterable[str], cutoff: float) -> list[Past]:
-    """Return what is not older than `cutoff`, and of each name the last run and the last published.
+    """Return runs since `cutoff`, and of each name the last run and the last that published.
 
-    With them are kept the runs whose report they show, as nothing had changed, and those that
-    published to a registry that cannot be asked.
+    Kept with them are runs whose report they show because nothing had changed, and runs that
+    published to a registry that cannot be read.
     """
     last = {run.folder.parent: run for run in runs}
     published = {run.folder.parent: run for run in runs if run.has_published}
@@ -79,19 +79,19 @@ def kept_runs(runs: list[Past], unread: Iterable[str], cutoff: float) -> list[Pa
 
 
 def published(workspace: Workspace, runs: Iterable[Past]) -> Published:
-    """Ask the workspace's own registry, and those of its runs, for all artifacts that they hold."""
+    """Return all artifacts in the workspace's own registry and in those of its runs."""
     digests: set[str] = set()
     unread: dict[str, str] = {}
     own = default_address(workspace.root)
     for address in dict.fromkeys((own, *(run.registry for run in runs if run.registry))):
         try:
-            digests.update(_held_by(address))
+            digests.update(_artifacts_in(address))
         except PupilaError as error:
             unread[address] = str(error)
     return Published(frozenset(digests), unread)
 
 
-def _held_by(address: str) -> Iterator[str]:
+def _artifacts_in(address: str) -> Iterator[str]:
     registry = open_registry(address)
     for name in registry.names():
         for number in registry.numbers(name):
@@ -112,7 +112,7 @@ def in_teacher_store(workspace: Workspace) -> set[str]:
 
 
 def read_value(file: Path) -> Any:
-    """Return the JSON in a file; None where there is none that can be read."""
+    """Return the JSON in a file; None if it cannot be read."""
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError, RecursionError):
@@ -130,10 +130,10 @@ def texts_in(value: Any) -> Iterator[str]:
         case str():
             yield value
         case list():
-            for each in value:  # pyright: ignore[reportUnknownVariableType] - of any JSON
-                yield from texts_in(each)
+            for element in value:  # pyright: ignore[reportUnknownVariableType] - any JSON
+                yield from texts_in(element)
         case dict():
-            for each in value.values():  # pyright: ignore[reportUnknownVariableType] - of any JSON
-                yield from texts_in(each)
+            for element in value.values():  # pyright: ignore[reportUnknownVariableType] - any JSON
+                yield from texts_in(element)
         case _:
             return

@@ -1,4 +1,4 @@
-"""Bytes on disk of files and folders; hard links count once, and nothing outside is followed."""
+"""Bytes on disk of files and folders; hard links count once, symlinks are not followed."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ _BLOCK_BYTES = 512
 
 def bytes_of(path: Path) -> int:
     """Return what a file, or a folder with all below it, takes on disk."""
-    blocks = {(each.st_dev, each.st_ino): each.st_blocks for each in statuses(path)}
+    blocks = {(status.st_dev, status.st_ino): status.st_blocks for status in statuses(path)}
     return _BLOCK_BYTES * sum(blocks.values())
 
 
 def freed_bytes(paths: Iterable[Path]) -> list[int]:
-    """Return for each of some paths how much its removal frees, once those before it are gone.
+    """Return for each path the bytes freed by removing it after those before it.
 
-    A file that something else links to frees nothing; else it counts with the last of its links.
+    A file counts with the last of its links; if another link remains, it frees nothing.
     """
     seen: Counter[tuple[int, int]] = Counter()
     freed: list[int] = []
     for path in paths:
         blocks = 0
-        for each in statuses(path):
-            file = (each.st_dev, each.st_ino)
-            seen[file] += 1
-            is_folder = stat.S_ISDIR(each.st_mode)
-            blocks += each.st_blocks if is_folder or seen[file] >= each.st_nlink else 0
+        for status in statuses(path):
+            inode = (status.st_dev, status.st_ino)
+            seen[inode] += 1
+            is_folder = stat.S_ISDIR(status.st_mode)
+            blocks += status.st_blocks if is_folder or seen[inode] >= status.st_nlink else 0
         freed.append(_BLOCK_BYTES * blocks)
     return freed
 
 
 def statuses(path: Path) -> Iterator[os.stat_result]:
-    """Yield what the disk says of a path, and of all below it."""
+    """Yield the `stat` of a path and of all below it."""
     try:
         yield path.lstat()
         if path.is_dir() and not path.is_symlink():
-            for each in path.iterdir():
-                yield from statuses(each)
-    except OSError:  # gone meanwhile, or not ours to read
+            for entry in path.iterdir():
+                yield from statuses(entry)
+    except OSError:  # gone meanwhile, or not readable
         return

@@ -60,7 +60,7 @@ class RunStep(ArtifactJob):
         that it is to be without.
         """
         plugin = node.plugin
-        seen = exclude.shown(dataset, node.exclude) if plugin.needs_data else None
+        seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
         return cls(
             workspace=workspace,
             title=node.name,
@@ -140,4 +140,4 @@ class RunStep(ArtifactJob):
         """Return what a model was learned from, and all that it was made from."""
         own = [] if dataset is None else [TrainingImages.of(dataset)]
         of_inputs = map(self.workspace.store.path_of, self.inputs)
-        return TrainingImages.together((*own, *map(TrainingImages.read, of_inputs)))
+        return TrainingImages.merge((*own, *map(TrainingImages.read, of_inputs)))

@@ -9,7 +9,7 @@ from pupila.dataset import Dataset
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.views import AS_IS
-from pupila_flows.data.validation.screening import doubted
+from pupila_flows.data.validation.screening import check_probabilities
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, code_of
 from pupila_flows.recipe.schema import ScreenSection
@@ -54,7 +54,7 @@ class Screen(Job[Check]):
         workspace = self.workspace
         model, dataset = workspace.store.open(self.artifact), self.images.read(workspace)
         (found,) = workspace.predictions.in_own_order(model, dataset, AS_IS, progress)
-        return doubted(
+        return check_probabilities(
             found[:, model.record.output.classes.index(self.accepts)],
             [str(path) for path in dataset.paths],
             teacher=self.teacher,

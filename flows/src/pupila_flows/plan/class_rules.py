@@ -33,10 +33,10 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
     for name in after:
         plugin = graph.steps[name].plugin
         if plugin and plugin.evaluated and name not in within:
-            return f"what {name!r} ({plugin.name}) makes of it is judged on these images"
+            return f"what {name!r} ({plugin.name}) makes of it is evaluated on these images"
     if after or screens or gives_only_features(teacher, graph):
         return None
-    return "it is judged on these images, as no step works on it"
+    return "it is evaluated on these images, as no step works on it"
 
 
 def gives_only_features(teacher: str, graph: Graph) -> bool:

@@ -19,7 +19,7 @@ from pupila.errors import PupilaError
 from pupila.paths import is_special
 from pupila.plugin_registry import PluginRegistry
 from pupila_flows.data.external.listing import Listing, list_images
-from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.data.open_set.near_misses import list_near_misses
 from pupila_flows.plan.plan import PlannedExternal
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe import env
@@ -206,7 +206,7 @@ class RecipeFacts:
         path = yield from self.existing(section.path, location, "near misses")
         try:
             if path:
-                listed(path)
+                list_near_misses(path)
         except PupilaError as error:
             yield location, str(error)
         return path

@@ -14,7 +14,7 @@ from pupila.evaluation import LATENCY_REPEATS, SPECIFICITY, Estimate
 from pupila.external import ExternalEvaluation
 from pupila_flows.data.external.listing import TEST, Listing, class_of, list_images
 from pupila_flows.data.external.reading import ExternalImages, read_external, scan_rows
-from pupila_flows.data.training_images import TrainingImages, repeated
+from pupila_flows.data.training_images import TrainingImages, find_repeats
 from pupila_flows.gate.external import COMPARED
 from pupila_flows.gate.inputs import Case, Place, PlaceAnswers, Question, Side
 from pupila_flows.jobs.compare_external import CompareExternal, ExternalDifferences
@@ -269,7 +269,7 @@ class _Evaluator:
             artifact=artifact,
             result=perform_alone(job),
             recorded=planned.artifact is not None,
-            learned=sum(repeated(known.images, self.images.dataset, distance)) if known else 0,
+            learned=sum(find_repeats(known.images, self.images.dataset, distance)) if known else 0,
         )
 
     def compare(

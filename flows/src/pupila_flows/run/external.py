@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pupila_flows.data.external.reading import (
     ExternalImages,
     read_external,
-    refuse_known,
-    refuse_learned,
+    refuse_run_images,
+    refuse_seen_images,
 )
 from pupila_flows.data.training_images import TrainingImages
 from pupila_flows.gate.inputs import Case, Question
@@ -31,7 +31,7 @@ def external_images(run: Run) -> tuple[ExternalImages, ...]:
     for place in run.plan.external:
         listing = place.listing.with_classes(run.dataset.classes, place.section.map)
         images = read_external(place.name, listing, run.dataset.classes, run.workspace.cache)
-        refuse_known(images, run.dataset, distance)
+        refuse_run_images(images, run.dataset, distance)
         external.append(images)
     return tuple(external)
 
@@ -48,7 +48,7 @@ def refuse_training_images(run: Run, teachers: Futures) -> None:
             folder = run.workspace.store.path_of(result_of(future.state).value.artifact)
             known = TrainingImages.read(folder)
             for images in run.external:
-                refuse_learned(images, f"teacher {name!r}", known, _distance(run))
+                refuse_seen_images(images, f"teacher {name!r}", known, _distance(run))
 
 
 def evaluate_external(run: Run, entries: Sequence[Entry]) -> list[Entry]:

@@ -14,7 +14,7 @@ from pupila.errors import PupilaError, check_class, list_names
 from pupila.openset import OpenSetImages, check_accepts
 from pupila_flows.data.hard_negatives import writing
 from pupila_flows.data.open_set import corruptions
-from pupila_flows.data.open_set.reading import read_near_misses, scanned
+from pupila_flows.data.open_set.reading import read_near_misses, scan_images
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.validation import screening
 from pupila_flows.jobs.check_data import CheckData
@@ -91,7 +91,7 @@ def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     seed = run.plan.recipe.seed
     job = MakeHardNegatives.of(run.workspace, train, section, seed)
     folder = result_of(run_job(job)).value.folder
-    dataset, check = writing.added(run.dataset, folder, section.label, seed)
+    dataset, check = writing.add_negatives(run.dataset, folder, section.label, seed)
     current_display.get().finish(job.title, escape(check.found))
     counts, fingerprint = dataset.counts, dataset.fingerprint
     changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
@@ -119,7 +119,7 @@ def _make_corruptions(run: Run, accepts: str) -> Dataset:
     accepted = Dataset(test.frame[rows].reset_index(drop=True), test.classes, test.cache)
     job = MakeCorruptions.of(workspace, accepted)
     folder = result_of(run_job(job)).value.folder
-    return scanned(corruptions.altered(folder), test.classes, workspace.cache, job.title)
+    return scan_images(corruptions.list_altered(folder), test.classes, workspace.cache, job.title)
 
 
 def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
@@ -136,13 +136,13 @@ def screen(run: Run, data: DataSummary, teachers: Futures) -> DataSummary:
 
 def _screen(run: Run, section: ScreenSection, imported: ArtifactState) -> Check:
     if not imported.is_completed():
-        return screening.not_asked(section.teacher, section.accepts, reason_of(imported))
+        return screening.skip_check(section.teacher, section.accepts, reason_of(imported))
     try:
         artifact = run.workspace.store.open(result_of(imported).value.artifact)
         job = Screen.of(run.workspace, section, artifact, run.dataset)
     except PupilaError as error:
-        return screening.not_asked(section.teacher, section.accepts, str(error))
+        return screening.skip_check(section.teacher, section.accepts, str(error))
     state = run_job(job)
     if state.is_completed():
         return result_of(state).value
-    return screening.not_asked(section.teacher, section.accepts, reason_of(state))
+    return screening.skip_check(section.teacher, section.accepts, reason_of(state))

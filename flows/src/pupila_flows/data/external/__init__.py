@@ -1,1 +1,1 @@
-"""Images by which models are judged, and from which nothing is learned or chosen."""
+"""External images: models are evaluated on them, and nothing is trained or chosen with them."""

@@ -1,7 +1,7 @@
-"""Lists images that are only judged, in whatever form they come; none of them is opened.
+"""Lists external images, used for evaluation only; none of them is opened.
 
-A folder with a folder for each class, or with splits above these; a folder of images alone, which
-have no labels; a CSV, in which only the column `path` must be.
+They lie in a folder with a folder per class, perhaps below folders of splits; in a folder of images
+alone, without labels; or in a CSV, which needs only the column `path`.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ _EXPECTED = (
 )
 
 Row = dict[str, str]
-"""An image: `path` (absolute), `label` and `split` (empty without), and a CSV's other columns."""
+"""An image: `path` (absolute), `label` and `split` (perhaps empty), and a CSV's other columns."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Images as they lie in a folder or are listed in a CSV."""
+    """The images of a folder or a CSV."""
 
     source: Path
     rows: tuple[Row, ...]
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits in order of their names; none where the images are in no splits."""
+        """Splits in alphabetical order; empty if the images have none."""
         return tuple(sorted({row["split"] for row in self.rows} - {""}))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels in alphabetical order, as they are written; none where there are none."""
+        """Labels as written, in alphabetical order; empty if the images have none."""
         return tuple(sorted({row["label"] for row in self.rows} - {""}))
 
     def of_split(self, split: str | None) -> Listing:
-        """Return the images of a split, by default `test`; all where there are no splits.
+        """Return the images of a split, by default `test`; all if there are no splits.
 
         Raises:
-            PupilaError: it has no image, or some of its images have a label and others none.
+            PupilaError: the split has no images, or only some of its images have labels.
         """
         rows = self.rows
         if split and not self.splits:
@@ -72,12 +72,12 @@ class Listing:
         return Listing(self.source, rows)
 
     def with_classes(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Listing:
-        """Return the same with names of classes as labels, found without regard to case.
+        """Return the listing with classes as labels, matched regardless of case.
 
-        `renamed` gives the class of a label that bears another name.
+        `renamed` maps labels that differ from the classes to a class.
 
         Raises:
-            PupilaError: a label, or what one is renamed to, is no class.
+            PupilaError: a label, or what it is renamed to, is not a class.
         """
         for name in renamed.values():
             if class_of(name, classes, {}) is None:
@@ -96,7 +96,7 @@ class Listing:
 
 
 def class_of(label: str, classes: Sequence[str], renamed: Mapping[str, str]) -> str | None:
-    """Return the class that a label means; None where it means none."""
+    """Return the class that a label means, or None."""
     names = {old.strip().casefold(): new for old, new in renamed.items()}
     meant = names.get(label.strip().casefold(), label)
     if meant in classes:
@@ -108,8 +108,8 @@ def list_images(path: Path, folder: Path | None = None) -> Listing:
     """List all images of all splits.
 
     Raises:
-        PupilaError: there are none, or not in a form that is known.
-        OSError: a folder or the CSV may not be read.
+        PupilaError: there are no images, or their form is unknown.
+        OSError: a folder or the CSV cannot be read.
     """
     if is_special(path):
         raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
@@ -118,77 +118,77 @@ def list_images(path: Path, folder: Path | None = None) -> Listing:
             raise PupilaError(
                 f"{str(path)!r} is a folder, so its images lie there: leave `folder` out."
             )
-        rows = _of_folder(path.absolute())
+        rows = _list_folder(path.absolute())
     elif path.is_file():
-        rows = _of_csv(path.absolute(), folder)
+        rows = _list_csv(path.absolute(), folder)
     else:
         raise PupilaError(f"No images at {str(path)!r}: {_EXPECTED}.")
-    found = tuple(rows)
-    if not found:
+    images = tuple(rows)
+    if not images:
         raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
-    return Listing(path, found)
+    return Listing(path, images)
 
 
 def _split(name: str) -> str:
     return layout.SPLIT_OF.get(name, name)
 
 
-def _of_folder(root: Path) -> Iterator[Row]:
+def _list_folder(root: Path) -> Iterator[Row]:
     folders = layout.folders_in(root)
-    if folders and all(each.name in layout.SPLIT_OF for each in folders):
+    if folders and all(folder.name in layout.SPLIT_OF for folder in folders):
         if layout.count_images(root):
             raise PupilaError(
                 f"{str(root)!r} has images beside the folders of splits, which are in no split: "
                 f"move them into one."
             )
-        return chain.from_iterable(_of_split(each, _split(each.name)) for each in folders)
-    return _of_split(root, "")
+        return chain.from_iterable(_list_split(folder, _split(folder.name)) for folder in folders)
+    return _list_split(root, "")
 
 
-def _of_split(root: Path, split: str) -> Iterator[Row]:
-    """Yield images by class, or all below a folder that has images itself, without labels."""
+def _list_split(root: Path, split: str) -> Iterator[Row]:
+    """Yield the images of each class, or without labels if the folder has images itself."""
     folders, alone = layout.folders_in(root), layout.count_images(root)
     if split == UNLABELLED:
-        yield from _below(root, "", split)
+        yield from _images_below(root, "", split)
     elif not alone:
         for folder in folders:
-            yield from _below(folder, folder.name, split)
-    elif folders and any(True for folder in folders for _ in _below(folder, "", "")):
+            yield from _images_below(folder, folder.name, split)
+    elif folders and any(True for folder in folders for _ in _images_below(folder, "", "")):
         raise PupilaError(
             f"{str(root)!r} has {alone} images and folders of images beside them: put each into "
             f"the folder of its class, or all into one folder, without labels."
         )
     else:
-        yield from _below(root, "", split)
+        yield from _images_below(root, "", split)
 
 
-def _below(folder: Path, label: str, split: str) -> Iterator[Row]:
+def _images_below(folder: Path, label: str, split: str) -> Iterator[Row]:
     for file in sorted(layout.files_below(folder)):
         if layout.is_image(file):
             yield {"path": file, "label": label, "split": split}
 
 
-def _of_csv(path: Path, folder: Path | None) -> Iterator[Row]:
+def _list_csv(path: Path, folder: Path | None) -> Iterator[Row]:
     lines = layout.csv_rows(path)
     _, header = next(lines, layout.NO_LINE)
-    kept = [name for name in header if name not in MEASURED]  # they are measured anew
+    kept = [name for name in header if name not in MEASURED]  # these are measured again
     layout.check_header(path, kept, ("path",))
     line_of: dict[str, int] = {}
     for line, fields in lines:
         named = layout.by_column(path, line, header, fields)
-        values = {name: named[name] for name in kept}
-        written = values["path"]
-        if not written.strip():
+        values = {column: named[column] for column in kept}
+        name = values["path"]
+        if not name.strip():
             raise PupilaError(f"{path}, line {line} has no path.")
         if "split" in values and not values["split"].strip():
             raise PupilaError(f"{path}, line {line} has no split.")
-        place = folder.absolute() / Path(written).name if folder else path.parent / written
-        file = os.path.normpath(place)
+        location = folder.absolute() / Path(name).name if folder else path.parent / name
+        file = os.path.normpath(location)
         check_encoding(file)
         earlier = line_of.setdefault(file, line)
         if earlier != line:
             raise PupilaError(
-                f"{path}, line {line}: {written!r} is listed a second time, after line {earlier}. "
+                f"{path}, line {line}: {name!r} is listed a second time, after line {earlier}. "
                 f"Remove one of the two."
             )
         label, split = values.get("label", "").strip(), _split(values.get("split", "").strip())

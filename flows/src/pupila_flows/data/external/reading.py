@@ -1,4 +1,4 @@
-"""Reads images that are only judged, and finds those that the data of a run has too."""
+"""Reads external images, and refuses those that a run or a model has already seen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila import manifest
 from pupila.dataset import UNLABELLED, Dataset
 from pupila.errors import PupilaError
 from pupila_flows.data.external.listing import TEST, Listing, Row
-from pupila_flows.data.training_images import TrainingImages, repeated
+from pupila_flows.data.training_images import TrainingImages, find_repeats
 from pupila_flows.progress import current_display
 from pupila_flows.results import SkippedImage
 
@@ -21,7 +21,7 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class ExternalImages:
-    """Images of one place, all of one split: `test` where they have labels, or `unlabelled`."""
+    """External images, all in one split: `test` if they have labels, otherwise `unlabelled`."""
 
     name: str
     source: Path
@@ -34,7 +34,7 @@ class ExternalImages:
 def read_external(
     name: str, listing: Listing, classes: Sequence[str], cache: Path
 ) -> ExternalImages:
-    """Measure images whose labels are classes already; what cannot be read is left out and named.
+    """Measure images whose labels are classes already; unreadable files are skipped and listed.
 
     Raises:
         PupilaError: none of them can be read.
@@ -50,15 +50,15 @@ def read_external(
 def scan_rows(
     title: str, rows: Sequence[Row], source: Path, cache: Path
 ) -> tuple[pd.DataFrame, tuple[SkippedImage, ...]]:
-    """Measure images, and return those that can be read, and the files that cannot.
+    """Measure images; return those that can be read, and the files that cannot.
 
     Raises:
-        PupilaError: none of them can be.
+        PupilaError: none of them can be read.
     """
-    shown = current_display.get()
+    display = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
-        shown.update(title, done, total, what)
+        display.update(title, done, total, what)
 
     frame = manifest.scan(pd.DataFrame(list(rows)), cache, progress)
     broken = frame["error"] != ""
@@ -70,14 +70,14 @@ def scan_rows(
             f"{skipped[0].path!r}: {skipped[0].reason}."
         )
     left = f", {len(skipped)} more cannot be read" if skipped else ""
-    shown.finish(title, f"{len(frame) - len(skipped)} images{left}")
+    display.finish(title, f"{len(frame) - len(skipped)} images{left}")
     return frame[~broken].reset_index(drop=True), skipped
 
 
-def refuse_known(images: ExternalImages, data: Dataset, distance: int) -> None:
-    """Refuse images that are in the data of a run, in whatever split, or nearly the same pictures.
+def refuse_run_images(images: ExternalImages, data: Dataset, distance: int) -> None:
+    """Refuse images that are in a run's data, in any split, or near-duplicates of its images.
 
-    Nearly the same are perceptual hashes that differ in at most `distance` bits of 64.
+    Perceptual hashes of near-duplicates differ in at most `distance` of 64 bits.
 
     Raises:
         PupilaError: some are.
@@ -86,7 +86,7 @@ def refuse_known(images: ExternalImages, data: Dataset, distance: int) -> None:
     refuse_repeats(images, dict(hashes), distance, "in the run's own data")
 
 
-def refuse_learned(
+def refuse_seen_images(
     images: ExternalImages, who: str, known: TrainingImages | None, distance: int
 ) -> None:
     """Refuse images that a model is known to have been trained on.
@@ -101,21 +101,21 @@ def refuse_learned(
 def refuse_repeats(
     images: ExternalImages, hashes: dict[str, str], distance: int, where: str
 ) -> None:
-    """Refuse images that are among some, given by SHA-256 with the perceptual hash.
+    """Refuse images that repeat others, whose perceptual hashes are given by SHA-256.
 
     Raises:
-        PupilaError: some are.
+        PupilaError: some do.
     """
-    found = repeated(hashes, images.dataset, distance)
-    again = [path for path, known in zip(images.dataset.paths, found, strict=True) if known]
-    if not again:
+    is_repeat = find_repeats(hashes, images.dataset, distance)
+    repeats = [path for path, known in zip(images.dataset.paths, is_repeat, strict=True) if known]
+    if not repeats:
         return
     same = sum(digest in hashes for digest in images.dataset.frame["sha256"].tolist())
-    examples = ", ".join(path.name for path in again[:_EXAMPLES])
-    more = ", …" if len(again) > _EXAMPLES else ""
+    examples = ", ".join(path.name for path in repeats[:_EXAMPLES])
+    more = ", …" if len(repeats) > _EXAMPLES else ""
     raise PupilaError(
-        f"{len(again)} of the {len(images.dataset)} images of {images.name!r} are {where} "
-        f"({examples}{more}): {same} the same files, {len(again) - same} nearly the same pictures "
-        f"(at most {distance} bits of the perceptual hash differ). Take them out of "
-        f"{str(images.source)!r}: images that a model has seen show nothing of another place."
+        f"{len(repeats)} of the {len(images.dataset)} images of {images.name!r} are {where} "
+        f"({examples}{more}): {same} the same files, {len(repeats) - same} nearly the same "
+        f"pictures (at most {distance} bits of the perceptual hash differ). Take them out of "
+        f"{str(images.source)!r}: images that a model has seen say nothing about another place."
     )

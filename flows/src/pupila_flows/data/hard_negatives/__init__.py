@@ -1,5 +1,5 @@
-"""Hard negatives: images made from the training images, so that no short cut leads to the class.
+"""Hard negatives: images made from the training images, so that a filter learns no shortcut.
 
-A small gate learns "reddish means fundus" or "a disc on black means fundus" where all else in the
-training data is neither. Images that are so, and are not of the class, take that away.
+A small filter learns "reddish means fundus" or "a disc on black means fundus" if all other images
+of the training data are neither. Hard negatives are, and are not of the class.
 """

@@ -1,7 +1,8 @@
 """Kinds of hard negatives, one function each.
 
-Each takes an image of the class that is to grow (`own`), one of another class (`other`), both
-float32 `(height, width, 3)` in 0..255, and random numbers; what it returns has the size of `own`.
+Each takes an image of the class to which images are added (`own`), one of another class (`other`),
+both float32 `(height, width, 3)` in 0..255, and random numbers, and returns an image as large as
+`own`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ Random = np.random.Generator
 Kind = Callable[[Pixels, Pixels, Random], Pixels]
 
 _LIT = 16
-"""Value from which on a pixel is no black surround, in its brightest channel."""
+"""A pixel whose brightest channel is below this is black surround."""
 
 
-def recoloured(own: Pixels, other: Pixels, random: Random) -> Pixels:
+def recolour(own: Pixels, other: Pixels, random: Random) -> Pixels:
     """Give an image the colours of another class: Reinhard et al. 2001 (IEEE CG&A 21:34).
 
-    `(x - mean) / deviation · deviation' + mean'` in each channel. In RGB, over pixels that are not
-    black: in the logarithms of the paper's colour space, a black surround outweighs all else.
+    `(x - mean) / deviation · deviation' + mean'` in each channel. In RGB and over pixels that are
+    not black, because a black surround would dominate in the paper's logarithmic colour space.
     """
     del random
     mean, deviation = _colours(own)
@@ -35,15 +36,15 @@ def recoloured(own: Pixels, other: Pixels, random: Random) -> Pixels:
     return (own - mean) / np.maximum(deviation, 1) * wanted_deviation + wanted_mean
 
 
-def masked(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Recolour, and leave a disc on black, as a whole fundus photograph lies in its frame."""
+def mask(own: Pixels, other: Pixels, random: Random) -> Pixels:
+    """Recolour an image and blacken all but a disc, as in a whole fundus photograph."""
     height, width = own.shape[:2]
     radius = min(height, width) / 2 * random.uniform(0.85, 1.15)
     centre = (height / 2, width / 2)
-    return recoloured(own, other, random) * _disc(own, centre, (radius, radius))[..., None]
+    return recolour(own, other, random) * _disc(own, centre, (radius, radius))[..., None]
 
 
-def drawn_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
+def draw_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
     """Draw a smooth, shaded disc on black or on a photograph: a moon, a fruit, a lamp."""
     height, width = own.shape[:2]
     radius = min(height, width) * random.uniform(0.2, 0.5)
@@ -57,18 +58,18 @@ def drawn_disc(own: Pixels, other: Pixels, random: Random) -> Pixels:
     return colour * (shade * texture)[..., None] * disc + ground * (1 - disc)
 
 
-def plain(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Fill an image with a colour of another class, a gradient, stripes or soft noise of two."""
+def fill(own: Pixels, other: Pixels, random: Random) -> Pixels:
+    """Fill an image with a colour of another class, or a gradient, stripes or soft noise of two."""
     mean, deviation = _colours(other)
     first, second = (mean + random.normal(0, 1) * deviation for _ in range(2))
     patterns = (_flat, _slope, _stripes, _soft_noise)
     mixed = patterns[random.integers(len(patterns))](own, random)
-    part = np.clip(mixed, 0, 1)[..., None]
-    return first * (1 - part) + second * part
+    fraction = np.clip(mixed, 0, 1)[..., None]
+    return first * (1 - fraction) + second * fraction
 
 
-def screen(own: Pixels, other: Pixels, random: Random) -> Pixels:
-    """Draw windows with lines of text, dark or light, as a screenshot or a scanned letter has."""
+def draw_screen(own: Pixels, other: Pixels, random: Random) -> Pixels:
+    """Draw windows with lines of text, dark or light, like a screenshot or a scanned letter."""
     height, width = own.shape[:2]
     dark = random.random() < 0.5
     paper, ink = ((18, 20, 26), (225, 228, 232)) if dark else ((246, 246, 243), (24, 26, 30))
@@ -76,28 +77,28 @@ def screen(own: Pixels, other: Pixels, random: Random) -> Pixels:
     draw = ImageDraw.Draw(image)
     accent = _colours(other)[0]
     for _ in range(int(random.integers(1, 5))):
-        _window(draw, (width, height), ink, tuple(int(each) for each in accent), random)
+        _draw_window(draw, (width, height), ink, tuple(int(channel) for channel in accent), random)
     return np.asarray(image, np.float32)
 
 
 KINDS: dict[str, Kind] = {
-    "recoloured": recoloured,
-    "masked": masked,
-    "disc": drawn_disc,
-    "plain": plain,
-    "screen": screen,
+    "recoloured": recolour,
+    "masked": mask,
+    "disc": draw_disc,
+    "plain": fill,
+    "screen": draw_screen,
 }
 
 
 def _colours(image: Pixels) -> tuple[Pixels, Pixels]:
-    """Return mean and deviation of each channel, over what is not black."""
+    """Return mean and deviation of each channel over the pixels that are not black."""
     lit = image[image.max(axis=-1) >= _LIT]
     pixels = lit if len(lit) >= 0.01 * image[..., 0].size else image.reshape(-1, 3)
     return pixels.mean(axis=0), pixels.std(axis=0)
 
 
 def _disc(like: Pixels, centre: tuple[float, float], radii: tuple[float, float]) -> Plane:
-    """Return 1 inside of an ellipse and 0 outside, with an edge of about two pixels."""
+    """Return 1 inside an ellipse and 0 outside, with an edge of about two pixels."""
     rows, columns = np.ogrid[: like.shape[0], : like.shape[1]]
     distance = np.hypot((rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1])
     return np.clip((1 - distance) * min(radii) / 2 + 0.5, 0, 1)
@@ -129,7 +130,7 @@ def _stripes(like: Pixels, random: Random) -> Plane:
 
 
 def _soft_noise(like: Pixels, random: Random, steepness: float = 1.0) -> Plane:
-    """Return noise with a spectrum of 1/f to `steepness`, mean 0.5 and deviation 0.25."""
+    """Return noise with a spectrum of 1/f**steepness, mean 0.5 and deviation 0.25."""
     height, width = like.shape[:2]
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     frequency = np.maximum(np.hypot(rows, columns), 1 / max(height, width))
@@ -138,14 +139,14 @@ def _soft_noise(like: Pixels, random: Random, steepness: float = 1.0) -> Plane:
     return 0.5 + 0.25 * (noise - noise.mean()) / max(float(noise.std()), 1e-9)
 
 
-def _window(
+def _draw_window(
     draw: ImageDraw.ImageDraw,
     size: tuple[int, int],
     ink: tuple[int, int, int],
     accent: tuple[int, ...],
     random: Random,
 ) -> None:
-    """Draw a frame with a title bar and lines of text that mean nothing."""
+    """Draw a frame with a title bar and lines of random text."""
     width, height = size
     left, top = int(width * random.uniform(0, 0.5)), int(height * random.uniform(0, 0.5))
     right, bottom = int(width * random.uniform(0.6, 1)), int(height * random.uniform(0.6, 1))

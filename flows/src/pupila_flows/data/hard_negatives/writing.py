@@ -1,4 +1,4 @@
-"""Writes the hard negatives of a recipe, once for the same training images, settings and seed."""
+"""Writes the hard negatives of a recipe; the same images, settings and seed give the same files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pupila.images import decode
 from pupila.runtime import Progress
 from pupila.scanning import NUMBERS
 from pupila_flows.data.exclude import MADE_FROM
-from pupila_flows.data.generated import whole
+from pupila_flows.data.generated import atomic_folder
 from pupila_flows.data.hard_negatives.kinds import KINDS, Random
 from pupila_flows.results import Check
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 _LONGEST_SIDE = 512
 """Pixels: models see far less, and drawing takes time in proportion to the area."""
 _QUALITIES = (75, 95)
-"""JPEG qualities, as photographs have: that a file was never compressed must tell nothing."""
+"""JPEG qualities of photographs: a lack of compression must not betray a hard negative."""
 
 
 def check_label(label: str, dataset: Dataset) -> None:
-    """Make sure that there are images to make hard negatives of.
+    """Make sure that hard negatives of a class can be made.
 
     Raises:
-        PupilaError: the training images are not both of that class and of another.
+        PupilaError: there are no training images of the class, or none of another.
     """
     labels = set(dataset.frame["label"][dataset.frame["split"] == "train"].tolist())
     if label not in labels or len(labels) < 2:
@@ -49,20 +49,20 @@ def write_negatives(
 ) -> None:
     """Write `<kind>/<number>.jpg` for about as many images of each kind.
 
-    An image follows from its number, the seed and the training images. The folder appears whole or
-    not at all.
+    An image depends on its number, the seed and the training images only. The folder appears
+    complete or not at all.
     """
     parents = _Parents.of(train, label)
-    with whole(folder) as draft:
+    with atomic_folder(folder) as draft:
         for number in range(images):
             random = np.random.default_rng([seed, number])
             kind = list(KINDS)[number % len(KINDS)]
             own, other = (_pixels(train.paths[row]) for row in parents.draw(random))
-            made = np.clip(np.rint(KINDS[kind](own, other, random)), 0, 255).astype(np.uint8)
+            pixels = np.clip(np.rint(KINDS[kind](own, other, random)), 0, 255).astype(np.uint8)
             file = draft / kind / f"{number:05}.jpg"
             file.parent.mkdir(exist_ok=True)
             quality = int(random.integers(*_QUALITIES, endpoint=True))
-            Image.fromarray(made).save(file, quality=quality)
+            Image.fromarray(pixels).save(file, quality=quality)
             progress(number + 1, images, "images made")
 
 
@@ -79,12 +79,12 @@ class _Parents:
         return cls(np.flatnonzero(labels == label), np.flatnonzero(labels != label))
 
     def draw(self, random: Random) -> tuple[int, int]:
-        """Return one of the class, and one of another; the first that an image's numbers draw."""
+        """Draw a row of the class and one of another; the first draw from an image's numbers."""
         return int(random.choice(self.own)), int(random.choice(self.other))
 
 
-def written(folder: Path) -> list[tuple[str, str]]:
-    """List file and kind of what `write_negatives` wrote."""
+def list_negatives(folder: Path) -> list[tuple[str, str]]:
+    """List file and kind of each image that `write_negatives` wrote."""
     return [
         (str(file), kind)
         for kind in KINDS
@@ -93,10 +93,10 @@ def written(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
-def added(dataset: Dataset, folder: Path, label: str, seed: int) -> tuple[Dataset, Check]:
-    """Return the data with what was written, as training images, and a line that counts it.
+def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tuple[Dataset, Check]:
+    """Return the data with the hard negatives as training images, and a check that counts them.
 
-    The column `made_from` names what each was made from, by its SHA-256.
+    The column `made_from` names the images that each was made from, by SHA-256.
 
     Raises:
         PupilaError: one of them cannot be read.
@@ -105,21 +105,23 @@ def added(dataset: Dataset, folder: Path, label: str, seed: int) -> tuple[Datase
 
     from pupila import manifest
 
-    found = written(folder)
-    rows = [(file, label, "train", f"made-{kind}") for file, kind in found]
+    files = list_negatives(folder)
+    rows = [(file, label, "train", f"made-{kind}") for file, kind in files]
     listing = pd.DataFrame(rows, columns=["path", "label", "split", "source"])
-    listing[MADE_FROM] = _made_from(dataset.select("train"), [f for f, _ in found], label, seed)
-    made = manifest.scan(listing, dataset.cache, _silent)
+    listing[MADE_FROM] = _made_from(
+        dataset.select("train"), [file for file, _ in files], label, seed
+    )
+    made = manifest.scan(listing, dataset.cache, _ignore_progress)
     _check_readable(made, folder)
     both = pd.concat([dataset.frame, made], ignore_index=True)
     for name in [str(name) for name in both.columns if name not in NUMBERS]:
         values: list[object] = both[name].astype(object).tolist()
         both[name] = [value if isinstance(value, str) else "" for value in values]
-    return Dataset.of(both, dataset.classes, dataset.cache), _counted(found, label)
+    return Dataset.of(both, dataset.classes, dataset.cache), _count_check(files, label)
 
 
 def _made_from(train: Dataset, files: list[str], label: str, seed: int) -> list[str]:
-    """Draw once more what each file was made from: SHA-256s, with a space between."""
+    """Return what each file was made from, drawn again: SHA-256s separated by a space."""
     parents, contents = _Parents.of(train, label), train.frame["sha256"].tolist()
     numbers = [int(Path(file).stem) for file in files]
     drawn = [parents.draw(np.random.default_rng([seed, number])) for number in numbers]
@@ -136,23 +138,23 @@ def _check_readable(made: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def _counted(found: list[tuple[str, str]], label: str) -> Check:
-    each = Counter(kind for _, kind in found)
+def _count_check(files: list[tuple[str, str]], label: str) -> Check:
+    counts = Counter(kind for _, kind in files)
     return Check(
         name="Hard negatives were made from the training images",
         severity="warning",
         passed=True,
-        found=f"{len(found)} training images of {label!r} were made: "
-        + ", ".join(f"{number} {kind}" for kind, number in each.items()),
+        found=f"{len(files)} training images of {label!r} were made: "
+        + ", ".join(f"{number} {kind}" for kind, number in counts.items()),
     )
 
 
-def _silent(done: int, total: int, what: str) -> None:
+def _ignore_progress(done: int, total: int, what: str) -> None:
     del done, total, what
 
 
 def _pixels(path: Path) -> NDArray[np.float32]:
-    """Return an image, no larger than need be."""
+    """Return an image of at most 512 pixels a side."""
     image = decode(path)
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BILINEAR)
     return np.asarray(image, np.float32)

@@ -1,1 +1,1 @@
-"""What a gate is tried on beside the test images: near misses, and photographs that went wrong."""
+"""Images that a filter is evaluated on beside the test images: near misses and altered images."""

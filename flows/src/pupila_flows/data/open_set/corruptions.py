@@ -1,7 +1,7 @@
-"""Accepted images as they come from a bad day: a gate should know them all the same.
+"""Altered images of the accepted class, which a filter should still accept.
 
 They are altered by the families of `pupila.shift` at their strongest, at which a person still sees
-at once what an image shows, and by what a clinic's software does to whole pictures.
+at once what an image shows, and mirrored and turned, as a clinic's software does.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pupila.images import decode
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, alter
-from pupila_flows.data.generated import whole
+from pupila_flows.data.generated import atomic_folder
 
 _LONGEST_SIDE = 512
-"""Larger images are made smaller first: models see no more, and alterations cost by the pixel."""
+"""Larger images are scaled down first: models see no more, and it saves time."""
 _QUALITY = 95
-"""JPEG quality at which they are written, with colours of every pixel: hardly an alteration."""
+"""JPEG quality of the files, without chroma subsampling: hardly an alteration."""
 _ANOTHER_IMAGE = "fourier"
 """The family that needs another image of the same size."""
 
@@ -36,31 +36,31 @@ def _by_family(name: str, image: Pixels, random: np.random.Generator) -> Pixels:
     return alter(installed().shift(name), image[np.newaxis], "strong", random)[0]
 
 
-def _mirrored(image: Pixels, random: np.random.Generator) -> Pixels:
+def _mirror(image: Pixels, random: np.random.Generator) -> Pixels:
     del random
     return image[:, ::-1]
 
 
-def _turned(image: Pixels, random: np.random.Generator) -> Pixels:
+def _turn(image: Pixels, random: np.random.Generator) -> Pixels:
     del random
     return np.rot90(image)
 
 
 ALTERATIONS: dict[str, Alteration] = {
     **{name: partial(_by_family, name) for name in FAMILIES if name != _ANOTHER_IMAGE},
-    "mirrored": _mirrored,
-    "turned by 90°": _turned,
+    "mirrored": _mirror,
+    "turned by 90°": _turn,
 }
 
 
 def code() -> str:
-    """Return a digest of all that the altered images depend on beside the images."""
+    """Return a digest of the code that the altered images depend on."""
     return digest_code(__name__, "pupila.shift")
 
 
 def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> None:
-    """Write every alteration of every image; the folder appears whole or not at all."""
-    with whole(folder) as draft:
+    """Write every alteration of every image; the folder appears complete or not at all."""
+    with atomic_folder(folder) as draft:
         for number in range(len(ALTERATIONS)):
             (draft / str(number)).mkdir()
         for row, path in enumerate(paths):
@@ -73,8 +73,8 @@ def write_altered(paths: Sequence[Path], folder: Path, progress: Progress) -> No
             progress(row + 1, len(paths), "images altered")
 
 
-def altered(folder: Path) -> list[tuple[str, str, str]]:
-    """List file, alteration and split of what `write_altered` wrote."""
+def list_altered(folder: Path) -> list[tuple[str, str, str]]:
+    """List file, alteration and split of each image that `write_altered` wrote."""
     return [
         (str(file), name, "test")
         for number, name in enumerate(ALTERATIONS)

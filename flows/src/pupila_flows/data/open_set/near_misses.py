@@ -1,6 +1,6 @@
-"""Near misses: images of groups that no model was trained on, none of them of the accepted class.
+"""Lists near misses: images outside the accepted class, in groups that no model was trained on.
 
-A folder of folders, one per group, or a CSV with the columns `path` and `group`.
+They lie in a folder with a folder per group, or are listed in a CSV `path,group`.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ _COLUMNS = ("path", "group")
 _EXPECTED = "expected a folder with a folder of images per group, or a CSV `path,group`"
 
 
-def listed(path: Path) -> list[tuple[str, str]]:
+def list_near_misses(path: Path) -> list[tuple[str, str]]:
     """Return file and group of every near miss; no image is opened.
 
     Raises:
-        PupilaError: there is none, they are in no groups, a group has no image or the name that
-            stands for all of them, or a folder may not be read.
+        PupilaError: there are none, an image has no group, a group has no images or the name that
+            is reserved for all groups, or a folder cannot be read.
     """
     if is_special(path):
         raise PupilaError(f"{str(path)!r} is a pipe or a device: {_EXPECTED}.")
     try:
-        found = list(_of_folder(path) if path.is_dir() else _of_csv(path))
+        images = list(_list_folder(path) if path.is_dir() else _list_csv(path))
     except (UnicodeDecodeError, csv.Error):
-        raise PupilaError(f"{str(path)!r} is no CSV in UTF-8: {_EXPECTED}.") from None
+        raise PupilaError(f"{str(path)!r} is not a CSV in UTF-8: {_EXPECTED}.") from None
     except OSError as error:
         where = str(error.filename or path)
         raise PupilaError(f"{where!r} cannot be read: {error.strerror}.") from None
-    for file, _ in found:
+    for file, _ in images:
         check_encoding(file)
-    if not found:
+    if not images:
         raise PupilaError(f"{str(path)!r} has no images: {_EXPECTED}.")
-    if any(group == ALL for _, group in found):
+    if any(group == ALL for _, group in images):
         raise PupilaError(
             f"{str(path)!r} has a group {ALL!r}, which is the name of all groups together: "
             f"rename it."
         )
-    return found
+    return images
 
 
-def _of_folder(root: Path) -> Iterator[tuple[str, str]]:
-    loose = [each.name for each in root.iterdir() if each.is_file() and is_image(each.name)]
+def _list_folder(root: Path) -> Iterator[tuple[str, str]]:
+    loose = [file.name for file in root.iterdir() if file.is_file() and is_image(file.name)]
     if loose:
         raise PupilaError(
-            f"{len(loose)} images lie directly in {str(root)!r}, so they are of no group, first "
+            f"{len(loose)} images lie directly in {str(root)!r}, so they have no group, first "
             f"{min(loose)!r}: put each into a folder that is named for its group."
         )
-    for folder in sorted(each for each in root.iterdir() if each.is_dir()):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
         if folder.name.startswith("."):
             continue
-        files = sorted(each for each in _files(folder) if is_image(each.name))
+        files = sorted(file for file in _files_below(folder) if is_image(file.name))
         if not files:
             raise PupilaError(f"{str(folder)!r} has no image: remove the folder, or fill it.")
         yield from ((str(file.absolute()), folder.name) for file in files)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all below a folder; unlike `rglob`, fail where a part of it may not be read."""
-    for each in folder.iterdir():
-        if each.is_file():
-            yield each
-        elif each.is_dir() and not each.is_symlink() and not each.name.startswith("."):
-            yield from _files(each)
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder; unlike `rglob`, fail if a folder cannot be read."""
+    for entry in folder.iterdir():
+        if entry.is_file():
+            yield entry
+        elif entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
+            yield from _files_below(entry)
 
 
-def _of_csv(path: Path) -> Iterator[tuple[str, str]]:
+def _list_csv(path: Path) -> Iterator[tuple[str, str]]:
     line_of: dict[str, int] = {}
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
@@ -99,7 +99,7 @@ def _of_row(path: Path, line: int, name: str, group: str) -> tuple[str, str]:
         raise PupilaError(f"{path}, line {line}: {name!r} has no group: name one.")
     if not is_file(file):
         raise PupilaError(
-            f"{path}, line {line}: there is no file {name!r} in {str(path.parent)!r}; paths are "
+            f"{path}, line {line}: {name!r} does not exist in {str(path.parent)!r}; paths are "
             f"relative to the CSV."
         )
     return file, group

@@ -1,4 +1,4 @@
-"""Reads the images of an open-set evaluation, with progress; none of them may be broken."""
+"""Reads the images of an open-set evaluation; all of them must be readable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from pupila import PupilaError, manifest
 from pupila.dataset import Dataset
-from pupila_flows.data.open_set.near_misses import listed
+from pupila_flows.data.open_set.near_misses import list_near_misses
 from pupila_flows.progress import current_display
 
 
@@ -16,16 +16,16 @@ def read_near_misses(path: Path, classes: tuple[str, ...], cache_folder: Path) -
     """Measure all near misses and return them as test images, labelled by group.
 
     Raises:
-        PupilaError: one of them cannot be read, or they are not listed as they should be.
+        PupilaError: one of them cannot be read, or they are not listed correctly.
     """
-    found = listed(path)
-    rows = [(file, group, "test") for file, group in found]
-    dataset = scanned(rows, classes, cache_folder, "near misses")
-    current_display.get().finish("near misses", f"{len(found)} images")
+    files = list_near_misses(path)
+    rows = [(file, group, "test") for file, group in files]
+    dataset = scan_images(rows, classes, cache_folder, "near misses")
+    current_display.get().finish("near misses", f"{len(files)} images")
     return dataset
 
 
-def scanned(
+def scan_images(
     rows: list[tuple[str, str, str]], classes: tuple[str, ...], cache_folder: Path, title: str
 ) -> Dataset:
     """Measure images given by file, label and split.
@@ -33,10 +33,10 @@ def scanned(
     Raises:
         PupilaError: one of them cannot be read.
     """
-    shown = current_display.get()
+    display = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
-        shown.update(title, done, total, what)
+        display.update(title, done, total, what)
 
     listing = pd.DataFrame(rows, columns=["path", "label", "split"])
     frame = manifest.scan(listing, cache_folder, progress)

@@ -1,7 +1,7 @@
-"""Made-up optic discs and a teacher trained on them: the data of `make demo`.
+"""Synthetic optic discs and a teacher trained on them: the data of `make demo`.
 
-They let the whole pipeline run on a machine that holds no image and no model. Nothing here is
-medical: the pictures obey a few rules of anatomy, and the label is made by one of them.
+With them the whole pipeline runs on a machine without images and models. Nothing here is medical:
+the pictures follow a few rules of anatomy, one of which sets the label.
 """
 
 from pupila_flows.data.synthetic.folder import is_synthetic, write_images

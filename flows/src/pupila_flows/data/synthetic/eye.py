@@ -1,4 +1,4 @@
-"""What a synthetic eye looks like, as numbers: drawn at random, the cup alone by the label."""
+"""The parameters of a synthetic eye, drawn at random; only the cup depends on the label."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Eye:
     tilt: float
     """Rotation of disc and cup, in radians."""
     nasal: int
-    """Direction of the nose: 1 where it lies to the right, -1 to the left."""
+    """Direction of the nose: 1 if it lies to the right, -1 if to the left."""
     fundus: Colour
     rim: Colour
     cup: Colour
@@ -81,7 +81,7 @@ class Eye:
 
 
 def draw_eye(label: str, random: np.random.Generator) -> Eye:
-    """Draw an eye of one class; no number but the cup-to-disc ratio knows the class."""
+    """Draw an eye of one class; only the cup-to-disc ratio depends on the class."""
     fundus = _draw_fundus(random)
     rim = _blend(fundus, _RIM * fundus.max() ** 0.5, random.uniform(0.5, 0.9))
     cup = _blend(rim, _CUP * rim.max() ** 0.5, random.uniform(0.6, 0.95))
@@ -110,5 +110,5 @@ def _draw_fundus(random: np.random.Generator) -> Colour:
     return mixture @ _FUNDI * np.float32(random.uniform(0.75, 1.1))
 
 
-def _blend(one: Colour, other: Colour, part: float) -> Colour:
-    return one + (other - one) * np.float32(part)
+def _blend(one: Colour, other: Colour, fraction: float) -> Colour:
+    return one + (other - one) * np.float32(fraction)

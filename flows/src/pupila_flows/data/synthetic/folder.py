@@ -1,4 +1,4 @@
-"""A folder of synthetic images, class-per-folder, as a recipe reads it."""
+"""Writes a folder of synthetic images, with a folder per class, as a recipe reads it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def write_images(
 
     `counts` gives the images of each class by split (`train`, `validation`, `test`); `size` is
     their side in pixels. The same arguments give the same bytes with the same NumPy and Pillow,
-    and an image depends on its place and the seed alone, not on how many others there are. The
-    folder appears whole or not at all; a set with other arguments is replaced.
+    and an image depends only on its position and the seed, not on how many others there are. The
+    folder appears complete or not at all; a set with other arguments is replaced.
 
     Raises:
-        PupilaError: a count is no use, or the folder holds something else.
+        PupilaError: a count is invalid, or the folder holds something else.
     """
     _check(folder, counts)
     readme = _readme(counts, seed, size)
-    places = list(_places(counts))
-    if _is_complete(folder, readme, places, seed, size):
+    positions = list(_positions(counts))
+    if _is_complete(folder, readme, positions, seed, size):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         unfinished = Path(scratch) / "new"
-        _draw(unfinished, places, seed, size, progress)
+        _draw(unfinished, positions, seed, size, progress)
         (unfinished / README_NAME).write_text(readme)
         if folder.exists():
             folder.rename(Path(scratch) / "old")
@@ -50,14 +50,14 @@ def write_images(
 
 
 def is_synthetic(data: Path) -> bool:
-    """Tell whether a dataset is one that `write_images` made: its README says so."""
+    """Tell by its README whether `write_images` made a dataset."""
     readme = data / README_NAME
     return readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where in a set an image stands: what it shows follows from this and the set's seed."""
+class Position:
+    """Position of an image in a set; with the set's seed it determines what the image shows."""
 
     split: str
     label: str
@@ -69,32 +69,34 @@ class Place:
 
     def random(self, seed: int) -> np.random.Generator:
         """Return the source of this image's random numbers."""
-        place = [LABELLED_SPLITS.index(self.split), CLASSES.index(self.label), self.number]
-        return np.random.default_rng([seed, *place])
+        position = [LABELLED_SPLITS.index(self.split), CLASSES.index(self.label), self.number]
+        return np.random.default_rng([seed, *position])
 
 
-def photograph(place: Place, seed: int, size: int) -> bytes:
-    """Return one image as a JPEG file's content."""
-    random = place.random(seed)
-    pixels = render(draw_eye(place.label, random), size, random)
+def photograph(position: Position, seed: int, size: int) -> bytes:
+    """Return one image as the content of a JPEG file."""
+    random = position.random(seed)
+    pixels = render(draw_eye(position.label, random), size, random)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=_JPEG_QUALITY)
     return stream.getvalue()
 
 
-def _draw(folder: Path, places: list[Place], seed: int, size: int, progress: Progress) -> None:
-    for done, place in enumerate(places, start=1):
-        file = folder / place.file_name
+def _draw(
+    folder: Path, positions: list[Position], seed: int, size: int, progress: Progress
+) -> None:
+    for done, position in enumerate(positions, start=1):
+        file = folder / position.file_name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(photograph(place, seed, size))
-        progress(done, len(places), "synthetic images")
+        file.write_bytes(photograph(position, seed, size))
+        progress(done, len(positions), "synthetic images")
 
 
-def _places(counts: Mapping[str, int]) -> Iterator[Place]:
+def _positions(counts: Mapping[str, int]) -> Iterator[Position]:
     for split, count in counts.items():
         for label in CLASSES:
             for number in range(1, count + 1):
-                yield Place(split, label, number)
+                yield Position(split, label, number)
 
 
 def _check(folder: Path, counts: Mapping[str, int]) -> None:
@@ -115,17 +117,19 @@ def _is_ours(folder: Path) -> bool:
     return readme.is_file() and readme.read_text().startswith(_TITLE)
 
 
-def _is_complete(folder: Path, readme: str, places: list[Place], seed: int, size: int) -> bool:
-    """Tell whether just this set is there.
+def _is_complete(
+    folder: Path, readme: str, positions: list[Position], seed: int, size: int
+) -> bool:
+    """Tell whether the folder holds exactly this set.
 
-    Its first image is drawn again: another version of this program would draw another.
+    Its first image is drawn again, as another version of this program may draw another.
     """
-    first = folder / places[0].file_name
+    first = folder / positions[0].file_name
     return (
         _is_ours(folder)
         and (folder / README_NAME).read_text() == readme
-        and all((folder / place.file_name).is_file() for place in places)
-        and first.read_bytes() == photograph(places[0], seed, size)
+        and all((folder / position.file_name).is_file() for position in positions)
+        and first.read_bytes() == photograph(positions[0], seed, size)
     )
 
 
@@ -135,7 +139,7 @@ def _readme(counts: Mapping[str, int], seed: int, size: int) -> str:
 
 A program drew these pictures of optic discs from random numbers. They show no patient and no
 real eye. A model trained on them knows nothing about glaucoma: it must never be used, and its
-figures never be quoted, for anything medical. They exist to try Pupila where there are no images.
+figures never be quoted, for anything medical. They exist to try Pupila without other images.
 
 "glaucoma" and "normal" mean only that the cup was drawn large or small against the disc.
 

@@ -1,4 +1,4 @@
-"""From an eye's numbers to its photograph."""
+"""Renders the photograph of an eye."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pupila_flows.data.synthetic.eye import Eye
 from pupila_flows.data.synthetic.vessels import arteries, paint, veins
 
 _AVERAGE_RATIO = 0.56
-"""The cup-to-disc ratio whose mean colour every image is exposed to."""
+"""Every image is exposed to the mean colour of an eye with this cup-to-disc ratio."""
 
 _ARTERY_ABSORBS = np.array([0.16, 0.52, 0.60], np.float32)
 _VEIN_ABSORBS = np.array([0.36, 0.68, 0.66], np.float32)
-"""Part of red, green and blue light that blood takes away."""
+"""Fractions of red, green and blue light that blood absorbs."""
 
 _GRAINS = (6, 15, 40)
 """Blotches of the choroid along a side, coarse to fine."""
@@ -70,8 +70,8 @@ def _distance(
 ) -> Plane:
     """Return how far inside an uneven ellipse each pixel lies; negative outside.
 
-    Its outline is uneven by odd harmonics only: what one pole gains, the other loses, so that no
-    diameter, and no cup-to-disc ratio, is changed.
+    Its outline is distorted by odd harmonics only, which leave every diameter, and so the
+    cup-to-disc ratio, unchanged.
     """
     x, y = _axes(size)
     right, down = x - centre[0], y - centre[1]
@@ -85,7 +85,7 @@ def _distance(
 
 
 def _inside(distance: Plane, softness: float) -> Plane:
-    """Return 1 inside and 0 outside, with a border about `softness` wide."""
+    """Return 1 inside and 0 outside, with an edge about `softness` wide."""
     return 0.5 + 0.5 * np.tanh(distance * np.float32(2 / softness))
 
 
@@ -97,7 +97,7 @@ def _fullness(eye: Eye, size: int) -> Plane:
 
 
 def _crescent(eye: Eye, size: int, blotches: Plane) -> Plane:
-    """Cover a ragged crescent on the temporal side of the disc."""
+    """Return the cover of a ragged crescent on the temporal side of the disc."""
     x, y = _axes(size)
     middle = eye.centre[0] - eye.nasal * 0.12 * eye.radius
     across = (x - middle) / (eye.radius * eye.aspect * 1.12)
@@ -107,7 +107,7 @@ def _crescent(eye: Eye, size: int, blotches: Plane) -> Plane:
 
 
 def _blotches(eye: Eye, size: int, random: np.random.Generator) -> Plane:
-    """Return smooth noise round 1, the fainter the finer."""
+    """Return smooth noise around 1; finer noise is fainter."""
     blotches = np.ones((size, size), np.float32)
     for grain in _GRAINS:
         values = random.normal(0, eye.mottling * grain**-0.5, (grain, grain))
@@ -117,7 +117,7 @@ def _blotches(eye: Eye, size: int, random: np.random.Generator) -> Plane:
 
 
 def _blood(eye: Eye, size: int, random: np.random.Generator) -> Picture:
-    """Return the part of the light that gets past the vessels."""
+    """Return the fraction of light that passes the vessels."""
     red, dark = arteries(eye, random), veins(eye, random)
     depth = np.float32(random.uniform(0.7, 1.05))
     artery = paint(red, size) - np.float32(0.4) * paint(red, size, scale=0.3)
@@ -138,7 +138,7 @@ def _illumination(eye: Eye, size: int, random: np.random.Generator) -> Plane:
 def _expose(picture: Picture, eye: Eye) -> None:
     """Set the mean colour, as a camera does, to what it would be with an average cup.
 
-    A large cup is pale and would brighten its image: the mean colour would tell the label.
+    A large cup is pale and would brighten its image: the mean colour would reveal the label.
     """
     picture *= eye.mean_colour(_AVERAGE_RATIO) / picture.mean(axis=(0, 1))
 

@@ -1,4 +1,4 @@
-"""A teacher for the synthetic images: a plain convolutional net, large beside any pupil."""
+"""A teacher for the synthetic images: a plain convolutional net, much larger than any pupil."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_teacher(data: Dataset, path: Path, seed: int, progress: Progress) -> N
     """Train on the split `train` and write a Keras 3 file: softmax, columns as `data.classes`.
 
     It takes raw RGB 0..255, 96 pixels a side, and has 1.3 million parameters. All images are held
-    in memory. The file appears whole or not at all.
+    in memory. The file appears complete or not at all.
 
     Raises:
         PupilaError: the data has no split `train`.
@@ -39,7 +39,7 @@ def write_teacher(data: Dataset, path: Path, seed: int, progress: Progress) -> N
 
 
 def _build(keras: Any, classes: int) -> Any:
-    """Halve the image five times by convolution, then read the ratio from what is left of it."""
+    """Build five strided convolutions with a dense head, which reads the cup-to-disc ratio."""
     layers = keras.layers
     inputs = keras.Input(_INPUT.shape, name="image")
     features = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(inputs)
@@ -77,7 +77,7 @@ def _fit(keras: Any, model: Any, images: Dataset, progress: Progress) -> None:
         optimizer=keras.optimizers.Adam(schedule), loss="sparse_categorical_crossentropy"
     )
 
-    def tell(epoch: int, logs: dict[str, float]) -> None:
+    def report(epoch: int, logs: dict[str, float]) -> None:
         del logs
         progress(epoch + 1, _EPOCHS, "epochs of the teacher")
 
@@ -86,6 +86,6 @@ def _fit(keras: Any, model: Any, images: Dataset, progress: Progress) -> None:
         images.labels,
         batch_size=_BATCH_IMAGES,
         epochs=_EPOCHS,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
         verbose=0,
     )

@@ -14,7 +14,7 @@ from pupila_flows.data.synthetic.eye import Eye
 
 _STEPS = 28
 _STEP = 0.035
-"""Points of a vessel, and their distance: together enough to leave the image from anywhere."""
+"""Points of a vessel, and their distance: long enough to leave the image from anywhere."""
 
 _THINNEST = 0.006
 """Vessels thinner than this are not drawn."""
@@ -33,7 +33,7 @@ class Vessel:
 
     @property
     def outline(self) -> Points:
-        """The polygon round the vessel: up its one side, down the other."""
+        """The polygon round the vessel: up one side, down the other."""
         along = np.gradient(self.points, axis=0)
         across = along[:, ::-1] * (-1, 1) / np.hypot(along[:, :1], along[:, 1:])
         half = across * self.widths[:, None] / 2
@@ -65,15 +65,15 @@ def paint(vessels: list[Vessel], size: int, scale: float = 1) -> NDArray[np.floa
 
 
 def _tree(eye: Eye, width: float, shift: float, random: np.random.Generator) -> Iterator[Vessel]:
-    """Grow a trunk up and a trunk down that soon part, and small vessels all round."""
+    """Grow a trunk up and a trunk down that soon fork, and small vessels all round."""
     x, y = eye.cup_centre
     edge = 0.75 * eye.cup_radius * eye.aspect
     middle = np.array([x + eye.nasal * edge + shift * eye.radius, y])
     root = middle + random.normal(0, 0.08 * eye.radius, 2)
     for upright in (-math.pi / 2, math.pi / 2):
         heading = upright + random.normal(0, 0.35)
-        part = int(random.integers(3, 9))
-        yield from _grow(eye, root, heading, width * random.uniform(0.8, 1), part, random)
+        fork_at = int(random.integers(3, 9))
+        yield from _grow(eye, root, heading, width * random.uniform(0.8, 1), fork_at, random)
     for _ in range(random.integers(2, 5)):
         thin = width * random.uniform(0.18, 0.35)
         yield from _grow(eye, root, random.uniform(0, 2 * math.pi), thin, _STEPS // 2, random)
@@ -84,20 +84,20 @@ def _grow(
     start: Points,
     heading: float,
     width: float,
-    part: int,
+    fork_at: int,
     random: np.random.Generator,
 ) -> Iterator[Vessel]:
-    """Grow one winding vessel from `start`, which parts in two at its point `part`, and so on."""
+    """Grow a winding vessel from `start` that forks at its point `fork_at`, and its branches."""
     phase, wave = random.uniform(0, 2 * math.pi), random.uniform(6, 14)
     steps = np.arange(_STEPS)
     winding = eye.tortuosity * np.sin(phase + 2 * math.pi * steps / wave)
     fork = random.choice([-1, 1]) * random.uniform(0.3, 0.7)
     headings = heading + winding - winding[0] + np.cumsum(random.normal(0, 0.06, _STEPS))
-    headings += 0.5 * fork * (steps > part)
+    headings += 0.5 * fork * (steps > fork_at)
     moves = _STEP * np.stack([np.cos(headings), np.sin(headings)], axis=1)
     points = start + np.cumsum(moves, axis=0) - moves[0]
     yield Vessel(points, width * np.linspace(1, 0.4, _STEPS))
     thinner = width * random.uniform(0.5, 0.85)
     if thinner > _THINNEST:
         later = int(random.integers(_STEPS // 4, _STEPS // 2))
-        yield from _grow(eye, points[part], headings[part] - fork, thinner, later, random)
+        yield from _grow(eye, points[fork_at], headings[fork_at] - fork, thinner, later, random)

@@ -1,7 +1,7 @@
-"""Judges the images before anything is trained on them.
+"""Validates the images before anything is trained on them.
 
-Importing it is cheap, as recipes hold `Bounds`; pandas and Great Expectations come with the first
-validation.
+Importing it is cheap, as recipes hold `Bounds`; pandas and Great Expectations are imported by the
+first validation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def validate(
     docs_folder: Path,
     source: str,
 ) -> tuple[tuple[Check, ...], Path]:
-    """Judge a frame of `pupila.manifest.scan` and return the checks and the Data Docs index page.
+    """Check a frame of `pupila.manifest.scan`; return the checks and the index page of Data Docs.
 
     Errors stop a run, warnings do not. `docs_folder` is for this function alone: what an earlier
     validation wrote there is replaced. `source` is what the pages call the data.

@@ -1,4 +1,4 @@
-"""From a scanned manifest to the checks of a run, and a page that shows them."""
+"""Checks a scanned manifest, and writes a page that shows the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pupila.errors import check_class
 from pupila.scanning import NUMBERS
 from pupila_flows.data.validation.data_docs import make_offline, write_index
 from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES, Fact, facts
-from pupila_flows.data.validation.great_expectations import Outcome, judge
+from pupila_flows.data.validation.great_expectations import Outcome, evaluate
 from pupila_flows.data.validation.image_checks import Limit, Rule, rules
 from pupila_flows.recipe.expectations import Bounds
 from pupila_flows.results import Check
@@ -26,15 +26,15 @@ def check_images(
     docs_folder: Path,
     source: str,
 ) -> tuple[tuple[Check, ...], Path]:
-    """Do what `pupila_flows.data.validation.validate` promises."""
+    """Implement `pupila_flows.data.validation.validate`."""
     check_class("positive", positive, classes)
     plain = _plain(frame)
-    for_each = rules(classes, bounds)
-    for_all = tuple(facts(plain, classes, positive, bounds))
-    outcomes = judge(plain, for_each, for_all, docs_folder)
+    image_rules = rules(classes, bounds)
+    dataset_facts = tuple(facts(plain, classes, positive, bounds))
+    outcomes = evaluate(plain, image_rules, dataset_facts, docs_folder)
     checks = (
-        *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in for_each),
-        *(_check_of_fact(fact, outcomes[fact.name]) for fact in for_all),
+        *(_check_of_rule(rule, outcomes[rule.name], plain) for rule in image_rules),
+        *(_check_of_fact(fact, outcomes[fact.name]) for fact in dataset_facts),
     )
     make_offline(docs_folder)
     return checks, write_index(docs_folder, source, checks)
@@ -44,7 +44,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with text as text and numbers as numbers, as if fresh from the scan.
 
     A frame that was written as CSV in between has empty text where a number is unknown. Labels of
-    unlabelled images are missing, not empty: a rule on labels passes over them.
+    unlabelled images are set to missing, so that the rule on labels skips them.
     """
     numbers = {name: frame[name].replace("", None).astype("float64") for name in NUMBERS}
     texts = {name: frame[name].astype("str") for name in frame if name not in NUMBERS}
@@ -58,19 +58,19 @@ def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
         name=rule.name,
         severity=rule.severity,
         passed=outcome.passed,
-        found="; ".join(_found(limit, outcome, frame) for limit in rule.limits),
+        found="; ".join(_describe(limit, outcome, frame) for limit in rule.limits),
         advice="" if outcome.passed else rule.advice,
         images=tuple(dict.fromkeys(outcome.images))[:SHOWN_IMAGES],
     )
 
 
-def _found(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
+def _describe(limit: Limit, outcome: Outcome, frame: pd.DataFrame) -> str:
     """Say how many images break a limit, and by what."""
     broken, values = outcome.unexpected[limit.column], frame[limit.column]
     if limit.allowed is None:
-        part = f"{broken} of {len(frame)} images"
+        images = f"{broken} of {len(frame)} images"
         extent = f"it goes from {values.min():.4g} to {values.max():.4g}"
-        return f"{part} have a {limit.column} that is not {limit.words}; {extent}"
+        return f"{images} have a {limit.column} that is not {limit.words}; {extent}"
     if not broken:
         return f"all {values.count()} images"
     others = ", ".join(map(repr, dict.fromkeys(outcome.values[limit.column])))
@@ -82,7 +82,7 @@ def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:
         name=fact.name,
         severity=fact.severity,
         passed=outcome.passed,
-        found=fact.found,
+        found=fact.observed,
         advice="" if outcome.passed else fact.advice,
         images=fact.images,
         shortcut=fact.shortcut,

@@ -26,10 +26,10 @@ _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
-"""What a browser is told at the head of each page: no script, and nothing from elsewhere."""
+"""Stands at the head of each page: no script, and nothing from elsewhere."""
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _BUTTON = re.compile(r'<label class="btn\b.*?</label>', re.DOTALL)
-"""What filters the checks, by a script."""
+"""The buttons that filter the checks by a script."""
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
 
 

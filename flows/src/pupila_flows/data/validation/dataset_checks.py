@@ -1,4 +1,4 @@
-"""Figures about the data as a whole, each with the range that it should lie in."""
+"""Facts about the data as a whole, each with the range that its value should lie in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_IMAGES = 20
 
 _AUGMENT = (
     "A model may learn this instead of the finding, and fail on images from elsewhere: {remedy}, "
-    "and judge the pupil on another site's images."
+    "and evaluate the pupil on another site's images."
 )
 
 _Counts = dict[str, dict[str, int]]
@@ -30,26 +30,26 @@ _Counts = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Fact:
-    """One figure and what was found; good between `minimum` and `maximum`, ends included."""
+    """One value, described in words; it passes between `minimum` and `maximum`, inclusive."""
 
     name: str
     severity: Severity
     column: str
     """Its name in Data Docs."""
     value: float
-    found: str
+    observed: str
     advice: str
     images: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     shortcut: bool = False
-    """Whether it asks if something other than the finding tells the class."""
+    """Whether it checks that nothing but the disease tells the classes apart."""
 
 
 def facts(
     frame: pd.DataFrame, classes: Sequence[str], positive: str, bounds: Bounds
 ) -> Iterator[Fact]:
-    """Yield what is true of all images of `frame` together; those that decode count."""
+    """Yield the facts about all images of `frame` together; most count only those that decode."""
     decoded = frame[frame["error"] == ""]
     labelled = decoded[decoded["split"] != UNLABELLED]
     seen = Counter(zip(labelled["split"].tolist(), labelled["label"].tolist(), strict=True))
@@ -96,9 +96,9 @@ def _class_ratio(counts: _Counts, bounds: Bounds) -> Fact:
 
 
 def _use(frame: pd.DataFrame) -> pd.Series[str]:
-    """Return the split of each image by its use: a pupil learns from `unlabelled` as from `train`.
+    """Return the split of each image, `unlabelled` as `train`: a pupil learns from both.
 
-    An image may therefore be in both, but must be in neither if it is for judging.
+    So an image may be in both, but an image of another split may be in neither.
     """
     return frame["split"].replace(UNLABELLED, "train")
 
@@ -160,7 +160,7 @@ def _patients(frame: pd.DataFrame) -> Fact:
 def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator[Fact]:
     truth = np.asarray(decoded["label"] == positive, np.bool_)
     enough = min(truth.sum(), (~truth).sum()) >= MINIMUM_IMAGES
-    few = f"not measured: fewer than {MINIMUM_IMAGES} images of {positive!r} or of the others"
+    too_few = f"not measured: fewer than {MINIMUM_IMAGES} images of {positive!r} or of the others"
     sizes = size_auc(decoded, truth) if enough else {"none": 0.5}
     colour = colour_auc(decoded, truth) if enough else 0.5
     yield Fact(
@@ -170,7 +170,7 @@ def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator
         max(sizes.values()),
         ", ".join(f"AUC of {name} alone {auc:.2f}" for name, auc in sizes.items())
         if enough
-        else few,
+        else too_few,
         _AUGMENT.format(remedy="bring all images to one size and format"),
         maximum=bounds.shortcut_auc,
         shortcut=True,
@@ -180,7 +180,9 @@ def _shortcuts(decoded: pd.DataFrame, positive: str, bounds: Bounds) -> Iterator
         "warning",
         "auc_of_mean_colour",
         colour,
-        f"AUC of mean red, green and blue alone {colour:.2f} (cross-validated)" if enough else few,
+        f"AUC of mean red, green and blue alone {colour:.2f} (cross-validated)"
+        if enough
+        else too_few,
         _AUGMENT.format(remedy="use colour augmentation"),
         maximum=bounds.shortcut_auc,
         shortcut=True,

@@ -1,7 +1,7 @@
-"""Great Expectations decides: rules on the images, facts on a frame of one row, and Data Docs.
+"""Evaluates rules on the images, and facts on a frame of one row, by Great Expectations.
 
-Its pages escape nothing (its templates end in `.j2`, for which it does not turn that on), so texts
-of the data go in escaped, and are turned back in what it answers.
+Its pages escape nothing (its templates end in `.j2`, for which it leaves that off), so texts of the
+data are escaped first, and unescaped in the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEVERITIES = {"error": "critical", "warning": "warning"}
 
 @dataclass
 class Outcome:
-    """What Great Expectations said of one rule or fact."""
+    """The result of one rule or fact."""
 
     passed: bool = True
     unexpected: dict[str, int] = field(default_factory=dict[str, int])
@@ -39,7 +39,7 @@ class Outcome:
     """Paths of the first images that break it."""
 
 
-def judge(
+def evaluate(
     frame: pd.DataFrame, rules: Sequence[Rule], facts: Sequence[Fact], docs_folder: Path
 ) -> dict[str, Outcome]:
     """Return the outcome of each rule and fact by its name; write Data Docs into `docs_folder`."""
@@ -49,39 +49,39 @@ def judge(
     context = _context(docs_folder)
     columns = ["path", *dict.fromkeys(limit.column for rule in rules for limit in rule.limits)]
     results = [
-        *_run(context, IMAGES_SUITE, _escaped(frame[columns]), _of_rules(rules)),
+        *_run(context, IMAGES_SUITE, _escape(frame[columns]), _of_rules(rules)),
         *_run(context, FACTS_SUITE, _facts_frame(facts), _of_facts(facts)),
     ]
     context.build_data_docs()
-    outcomes = {each.name: Outcome() for each in (*rules, *facts)}
+    outcomes = {check.name: Outcome() for check in (*rules, *facts)}
     for result in results:
         _add(outcomes[result.expectation_config.meta["check"]], result)
     return outcomes
 
 
-def _escaped(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame with all its texts as they may stand in HTML."""
+def _escape(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with all its texts escaped for HTML."""
     safe = frame.copy()
     for column in frame.select_dtypes(exclude="number").columns:
-        safe[column] = frame[column].astype(object).map(_safe)
+        safe[column] = frame[column].astype(object).map(_escape_value)
     return safe
 
 
-def _safe(value: Any) -> Any:
-    return _text(value) if isinstance(value, str) else value
+def _escape_value(value: Any) -> Any:
+    return _escape_text(value) if isinstance(value, str) else value
 
 
-def _text(text: str) -> str:
-    """Escape a text for HTML, and for the templates through which it goes: `$name`."""
+def _escape_text(text: str) -> str:
+    """Escape a text for HTML, and for the templates that it passes through: `$name`."""
     return escape(text).replace("$", "&#36;")
 
 
-def _unescaped(values: Iterable[Any]) -> list[Any]:
-    return [unescape(each) if isinstance(each, str) else each for each in values]
+def _unescape(values: Iterable[Any]) -> list[Any]:
+    return [unescape(value) if isinstance(value, str) else value for value in values]
 
 
 def _context(docs_folder: Path) -> Any:
-    """Return a context that keeps nothing but Data Docs, and is quiet."""
+    """Return a context that writes only Data Docs, and shows no progress."""
     gx: Any = import_module("great_expectations")
     types: Any = import_module("great_expectations.data_context.types.base")
     context = gx.get_context(mode="ephemeral")
@@ -125,18 +125,18 @@ def _of_rules(rules: Sequence[Rule]) -> list[Any]:
 
 def _of_limit(rule: Rule, limit: Limit) -> Any:
     gxe: Any = import_module("great_expectations.expectations")
-    words: dict[str, Any] = {
+    common: dict[str, Any] = {
         "column": limit.column,
-        "description": _text(f"{rule.name}: {limit.column} {limit.words}"),
+        "description": _escape_text(f"{rule.name}: {limit.column} {limit.words}"),
         "severity": _SEVERITIES[rule.severity],
         "meta": {"check": rule.name},
     }
     if limit.allowed is not None:
         return gxe.ExpectColumnValuesToBeInSet(
-            value_set=[_text(each) for each in limit.allowed], **words
+            value_set=[_escape_text(value) for value in limit.allowed], **common
         )
     return gxe.ExpectColumnValuesToBeBetween(
-        min_value=limit.minimum, max_value=limit.maximum, **words
+        min_value=limit.minimum, max_value=limit.maximum, **common
     )
 
 
@@ -147,7 +147,7 @@ def _of_facts(facts: Sequence[Fact]) -> list[Any]:
             column=fact.column,
             min_value=fact.minimum,
             max_value=fact.maximum,
-            description=_text(f"{fact.name}: {fact.found}"),
+            description=_escape_text(f"{fact.name}: {fact.observed}"),
             severity=_SEVERITIES[fact.severity],
             meta={"check": fact.name},
         )
@@ -160,11 +160,11 @@ def _facts_frame(facts: Sequence[Fact]) -> pd.DataFrame:
 
 
 def _add(outcome: Outcome, result: Any) -> None:
-    """Join the result of one expectation to those of the same rule or fact."""
+    """Add the result of one expectation to the outcome of its rule or fact."""
     details = result.result
     column = result.expectation_config.kwargs["column"]
     outcome.passed &= bool(result.success)
     outcome.unexpected[column] = details.get("unexpected_count", 0)
-    outcome.values[column] = _unescaped(details.get("partial_unexpected_list", []))
+    outcome.values[column] = _unescape(details.get("partial_unexpected_list", []))
     images = details.get("partial_unexpected_index_list") or ()
-    outcome.images += _unescaped(each["path"] for each in images)
+    outcome.images += _unescape(image["path"] for image in images)

@@ -1,4 +1,4 @@
-"""What must hold for each image."""
+"""The rules that every image must follow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Limit:
-    """Values that a column may have: a set of them, or a range with its ends."""
+    """Values that a column may have: a set, or a range, inclusive."""
 
     column: str
     allowed: tuple[str, ...] | None = None
@@ -23,7 +23,7 @@ class Limit:
 
     @property
     def words(self) -> str:
-        """The limit as it is read after the column's name."""
+        """The limit in words, to follow the column's name."""
         if self.allowed is not None:
             return " or ".join(value or "empty" for value in self.allowed)
         if self.maximum is None:
@@ -33,7 +33,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that must hold for each image; broken where any of the limits is."""
+    """A rule for every image; broken if any of its limits is."""
 
     name: str
     severity: Severity

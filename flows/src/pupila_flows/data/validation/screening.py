@@ -1,4 +1,4 @@
-"""What a gate says of the images: those that it does not take for the right kind are listed."""
+"""Screens the images by a filter: lists those that it does not take for the right kind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pupila_flows.data.validation.dataset_checks import SHOWN_IMAGES
 from pupila_flows.results import Check
 
 _ADVICE = (
-    "Look at them: an image of another kind teaches and judges falsely. Take those out; where they "
-    "are as they should be, the gate does not know such images."
+    "Look at them, and take images of another kind out: they spoil training and evaluation. If "
+    "they are all of the right kind, the filter does not know such images."
 )
 
 
-def doubted(
+def check_probabilities(
     probabilities: NDArray[np.floating[Any]],
     paths: Sequence[str],
     *,
@@ -25,28 +25,28 @@ def doubted(
     accepts: str,
     threshold: float,
 ) -> Check:
-    """Return a warning that lists the images of a low probability, the lowest first.
+    """Return a warning that lists the images of low probability, the lowest first.
 
-    `probabilities` `(images,)` are of the class that the gate `teacher` accepts.
+    `probabilities` `(images,)` are of the class that the filter `teacher` accepts.
     """
     below = np.flatnonzero(probabilities < threshold)
     worst: list[int] = below[np.argsort(probabilities[below], kind="stable")][
         :SHOWN_IMAGES
     ].tolist()
-    figures = ", ".join(f"{probabilities[row]:.3f}" for row in worst)
+    lowest = ", ".join(f"{probabilities[row]:.3f}" for row in worst)
     return Check(
         name=name(teacher, accepts),
         severity="warning",
         passed=not worst,
         found=f"{len(below)} of {len(paths)} images have a probability below {threshold:g}"
-        + (f"; the lowest: {figures}" if worst else ""),
+        + (f"; the lowest: {lowest}" if worst else ""),
         advice=_ADVICE if worst else "",
         images=tuple(paths[row] for row in worst),
     )
 
 
-def not_asked(teacher: str, accepts: str, reason: str) -> Check:
-    """Return a warning that says why the gate was not asked."""
+def skip_check(teacher: str, accepts: str, reason: str) -> Check:
+    """Return a warning that says why the images were not screened."""
     return Check(
         name=name(teacher, accepts),
         severity="warning",
@@ -56,5 +56,5 @@ def not_asked(teacher: str, accepts: str, reason: str) -> Check:
 
 
 def name(teacher: str, accepts: str) -> str:
-    """Say what is checked."""
+    """Return the name of the check."""
     return f"Every image looks like {accepts!r} to {teacher!r}"

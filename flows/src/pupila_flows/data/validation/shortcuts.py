@@ -1,6 +1,6 @@
-"""Measures how well something that is no finding (image size, mean colour) tells the classes apart.
+"""Measures how well the image size or the mean colour alone tells the classes apart.
 
-A model may learn such a shortcut instead of the disease, and fail on another camera's images.
+A model may learn such a shortcut instead of the disease, and fail on images of another camera.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIZE_COLUMNS = ("width", "height", "bytes")
 COLOUR_COLUMNS = ("mean_red", "mean_green", "mean_blue")
 MINIMUM_IMAGES = 10
-"""Of each side; below it an AUC says nothing."""
+"""Of each side; with fewer an AUC says nothing."""
 
 _FOLDS = 5
 
