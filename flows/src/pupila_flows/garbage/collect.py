@@ -18,7 +18,7 @@ from pupila.errors import PupilaError
 from pupila_flows.execution.locks import is_held
 from pupila_flows.garbage import prefect_runs
 from pupila_flows.garbage.roots import (
-    Past,
+    PastRun,
     in_teacher_store,
     kept_runs,
     past_runs,
@@ -86,8 +86,8 @@ def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Coll
 
 def find(
     workspace: Workspace,
-    runs: list[Past],
-    kept: list[Past],
+    runs: list[PastRun],
+    kept: list[PastRun],
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:

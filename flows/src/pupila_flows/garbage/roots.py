@@ -20,7 +20,7 @@ _RESULT, _REPORT = "result.json", "report.html"
 
 
 @dataclass(frozen=True)
-class Past:
+class PastRun:
     """A run that has ended: its folder, what its `result.json` says, and when that was written."""
 
     folder: Path
@@ -49,16 +49,16 @@ class Published:
     """Why not, by the registry's address."""
 
 
-def past_runs(workspace: Workspace) -> list[Past]:
+def past_runs(workspace: Workspace) -> list[PastRun]:
     """Return the runs whose result can be read, each name's oldest first."""
     return [
-        Past(file.parent, result, file.stat().st_mtime)
+        PastRun(file.parent, result, file.stat().st_mtime)
         for file in sorted(workspace.runs.glob(f"*/*/{_RESULT}"))
         if (result := _object(read_value(file)))
     ]
 
 
-def kept_runs(runs: list[Past], unread: Iterable[str], cutoff: float) -> list[Past]:
+def kept_runs(runs: list[PastRun], unread: Iterable[str], cutoff: float) -> list[PastRun]:
     """Return runs since `cutoff`, and of each name the last run and the last that published.
 
     Kept with them are runs whose report they show because nothing had changed, and runs that
@@ -78,7 +78,7 @@ def kept_runs(runs: list[Past], unread: Iterable[str], cutoff: float) -> list[Pa
     return [run for run in runs if run.folder in kept or run.folder in reports]
 
 
-def published(workspace: Workspace, runs: Iterable[Past]) -> Published:
+def published(workspace: Workspace, runs: Iterable[PastRun]) -> Published:
     """Return all artifacts in the workspace's own registry and in those of its runs."""
     digests: set[str] = set()
     unread: dict[str, str] = {}
@@ -101,9 +101,11 @@ def _artifacts_in(address: str) -> Iterator[str]:
 def in_teacher_store(workspace: Workspace) -> set[str]:
     """Return the digests of the artifacts that are, or were read from, stored teachers."""
     teacher_store = TeacherStore.of(workspace.root)
-    teachers = [each for name in teacher_store.names() for each in teacher_store.versions(name)]
-    files = {each.record.sha256 for each in teachers}
-    digests = {read_artifact(each.path).digest for each in teachers if is_artifact(each.path)}
+    names = teacher_store.names()
+    teachers = [teacher for name in names for teacher in teacher_store.versions(name)]
+    files = {teacher.record.sha256 for teacher in teachers}
+    paths = [teacher.path for teacher in teachers]
+    digests = {read_artifact(path).digest for path in paths if is_artifact(path)}
     for artifact in workspace.store.artifacts():
         record = _object(read_value(artifact / RECORD_NAME))
         if _object(record.get("origin")).get("source") in files:
