@@ -94,11 +94,11 @@ def test_a_fact_has_the_value_and_the_mistakes_of_what_found_it_out():
         return 2
 
     def outer() -> Checking[str]:
-        number = yield from find_out(inner()).checked()
+        number = yield from find_out(inner()).check()
         yield ("seed",), "too large."
         return "x" * number
 
     fact = find_out(outer())
     assert fact.value == "xx"
     assert [location for location, _ in fact.mistakes] == [("name",), ("seed",)]
-    assert list(map(id, fact.checked())) == list(map(id, fact.mistakes))
+    assert list(map(id, fact.check())) == list(map(id, fact.mistakes))

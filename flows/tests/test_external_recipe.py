@@ -57,7 +57,7 @@ def test_images_are_listed_and_none_is_opened(folder: Path):
         (
             "external: {b: {path: bare}}\ngate: {external: {sets: [c]}}",
             8,
-            "'c' is no set of `external`",
+            "'c' is not a set of `external`",
         ),
         ("external: {b: {path: bare}}\ngate: {external: {sets: [b]}}", 8, "'b' has no labels"),
         ("gate: {external: {fidelity: 0.8}}", 7, "the recipe has no `external`"),

@@ -75,9 +75,9 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         ("{steps: [one]}", "'one' has no teacher behind it to be compared with"),
         (
             "{steps: [lit]}",
-            "'lit' is no step: the gate judges what a step made. Did you mean 'lite'?",
+            "'lit' is not a step: the gate checks models of steps. Did you mean 'lite'?",
         ),
-        ("{steps: [page]}", "'page' uses site, whose artifacts are not judged"),
+        ("{steps: [page]}", "'page' uses site, whose artifacts are not evaluated"),
         ("{steps: [alone]}", "'alone' has no teacher behind it to be compared with"),
         ("{margins: {}}", None),
         ("{margins: {}, fidelity: null}", "gate asks nothing"),
@@ -131,9 +131,9 @@ def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: s
             "{steps: [after]}",
             "[after, page]",
             12,
-            "'page' would always be withheld, as the gate does not judge 'lite'",
+            "'page' would always be withheld, as the gate does not check 'lite'",
         ),
-        ("{}", "[lite, one]", 12, "'one' would always be withheld, as the gate does not judge"),
+        ("{}", "[lite, one]", 12, "'one' would always be withheld, as the gate does not check"),
     ],
 )
 def test_a_recipe_that_could_never_publish_is_told_so(
@@ -188,7 +188,7 @@ def test_what_the_gate_judges_by_default_is_known_before_the_run(
 ):
     recipe = written(tmp_path, PUPIL_OF_UNTAUGHT.replace("ARTIFACTS", artifacts))
     if missing is None:
-        assert read_plan(recipe).graph.judged_by_default() == ("big-lite", "pupil")
+        assert read_plan(recipe).graph.default_gate_steps() == ("big-lite", "pupil")
         return
     with pytest.raises(RecipeError, match=f"{missing!r} would always be withheld"):
         read_plan(recipe)

@@ -157,7 +157,7 @@ def test_the_gate_judges_what_is_taught_whole_and_last_of_its_branch(
 ):
     graph = Graph(steps)
     assert [name for name in steps if graph.is_last(name)] == last.split()
-    assert list(graph.judged_by_default()) == by_default.split()
+    assert list(graph.default_gate_steps()) == by_default.split()
     assert list(graph.ends()) == ends.split()
 
 

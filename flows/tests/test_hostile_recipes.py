@@ -123,7 +123,7 @@ def _looks(length: int) -> int:
         assert graph.teachers(name) == ("teacher",)
         assert graph.is_taught(name) == graph.is_partial(name) == name.startswith("s")
     assert graph.working_on("teacher") == tuple(f"s{n}" for n in range(length))
-    assert not graph.judged_by_default()
+    assert not graph.default_gate_steps()
     return steps.looks
 
 

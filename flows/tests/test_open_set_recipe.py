@@ -88,4 +88,4 @@ def test_a_gate_needs_two_classes(data: Path):
     text = data.read_text() + "\neye-train-0.png,third,train,x,p"
     data.write_text(text.replace("eye-train-0.png,eye,train,whole,peye-train-0.png\n", ""))
     (found,) = _problems(data)
-    assert "a gate tells two classes apart, but the data has ['eye', 'other', 'third']" in found
+    assert "a filter tells two classes apart, but the data has ['eye', 'other', 'third']" in found

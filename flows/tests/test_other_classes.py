@@ -117,8 +117,8 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
 ):
     plan = read(("BIG}", "BIG, classes: [square, triangle], output: softmax}"))
     big, gate = plan.teachers
-    assert (big.format, big.contract.classes) == ("keras", ("square", "triangle"))
-    assert (gate.format, gate.contract.classes) == ("tflite", ("fundus", "other"))
+    assert (big.format, big.spec.classes) == ("keras", ("square", "triangle"))
+    assert (gate.format, gate.spec.classes) == ("tflite", ("fundus", "other"))
     assert gate.artifact and gate.artifact.record.threshold
     workspace = Workspace.at(tmp_path / "workspace")
     job = ImportTeacher.of(workspace, gate)
@@ -162,7 +162,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (
             ("data.csv}", "data.csv, screen: {teacher: gat, accepts: fundus}}"),
             2,
-            ["'gat' is no teacher. Did you mean 'gate'?"],
+            ["'gat' is not a teacher. Did you mean 'gate'?"],
         ),
         (
             ("data.csv}", "data.csv, screen: {teacher: gate, accepts: fundas}}"),
@@ -186,7 +186,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
             ["no image of 'square' would be left in the split 'train'"],
         ),
         (("from: big,", "from: big, exclude: {split: [train]},"), 7, ["no column 'split' beside"]),
-        (("from: pupil", "from: pupil, exclude: {source: [here]}"), 8, ["is shown no images"]),
+        (("from: pupil", "from: pupil, exclude: {source: [here]}"), 8, ["uses no images"]),
         (("from: big,", "from: big, exclude: {source: here},"), 7, ["must be a list"]),
         (("from: big,", "from: big, exclude: {source: []},"), 7, ["needs 1 or more"]),
         (

@@ -66,5 +66,5 @@ def test_a_page_is_made_once_its_models_are_judged(tmp_path: Path):
 
 def test_nothing_can_be_made_from_what_shows_figures_of_the_test_images(tmp_path: Path):
     text = RECIPE + "  clever: {use: learn, from: page}\n"
-    with pytest.raises(RecipeError, match="'page' shows figures on the test images, so nothing"):
+    with pytest.raises(RecipeError, match="'page' shows results on the test images, so nothing"):
         _plan(tmp_path, text)

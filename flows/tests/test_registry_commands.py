@@ -204,11 +204,11 @@ def test_a_recipe_that_publishes_without_a_gate_is_warned_of_it(here: Path):
 @pytest.mark.parametrize(
     ("publish", "words"),
     [
-        ("{artifacts: [smal]}", "'smal' is no step: .* Did you mean 'small'?"),
-        ("{artifacts: [big]}", "'big' is no step: only what a step made is published"),
+        ("{artifacts: [smal]}", "'smal' is not a step: .* Did you mean 'small'?"),
+        ("{artifacts: [big]}", "'big' is not a step: only what a step made is published"),
         ("{to: 's4://bucket'}", "the protocol 's4', which fsspec does not know"),
         ("{to: '${NOWHERE}/models'}", "environment variable NOWHERE is not set"),
-        ("{to: '${NOWHERE:-}'}", r"'\$\{NOWHERE:-\}' comes to an empty text: set its variables"),
+        ("{to: '${NOWHERE:-}'}", r"'\$\{NOWHERE:-\}' is empty: set its variables"),
         ("{name: My Models}", "publish.name is 'My Models': must be at most 64"),
         ("{licens: MIT}", "publish.licens is no known field. Did you mean 'licence'?"),
     ],

@@ -73,7 +73,7 @@ def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
         (teacher,) = read_plan(recipe, teacher_store=teacher_store).teachers
         added = (teacher.path / "model.keras").read_bytes()
         assert added == artifact.file(".keras").read_bytes()
-        assert teacher.contract.classes == ("square", "triangle")
+        assert teacher.spec.classes == ("square", "triangle")
     assert [each.version for each in teacher_store.versions("big")] == [1, 2]
 
 

@@ -52,7 +52,7 @@ class ImportTeacher(ArtifactJob):
             title=teacher.name,
             path=teacher.path,
             sha256=digest_tree(teacher.path),
-            output=teacher.contract,
+            output=teacher.spec,
             trained_on=teacher.training_images,
             code=code_of(installed().loader(teacher.path)),
         )

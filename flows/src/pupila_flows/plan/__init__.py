@@ -1,1 +1,1 @@
-"""The recipe checked against plugins, files and teachers, and expanded into a graph."""
+"""Checks a recipe against plugins, files and teachers, and expands it into a graph."""

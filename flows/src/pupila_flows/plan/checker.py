@@ -38,14 +38,14 @@ CHECKS: tuple[Check, ...] = (
     publish.destination,
     images.hard_negatives,
     external.images,
-    external.asked,
+    external.margins,
     steps.inputs,
     sweep.axes,
     sweep.chosen,
     runtimes.installed,
-    runtimes.judging,
+    runtimes.runners,
     gate.asks,
-    gate.judged,
+    gate.steps,
     gate.published,
     gate.groups,
     shift.families,
@@ -54,21 +54,21 @@ CHECKS: tuple[Check, ...] = (
     steps.pages,
     plugins.code,
 )
-"""Each finds the same whichever ran before it; mistakes on one line are told in this order."""
+"""They do not depend on each other; mistakes on one line are reported in this order."""
 CHECKS_OF_A_VALID_RECIPE: tuple[Check, ...] = (runtimes.used,)
-"""They would mislead where anything else is wrong."""
+"""They would mislead if anything else were wrong."""
 
 
 def check_recipe(context: Context) -> list[Problem]:
-    """Return what is wrong with a recipe, beyond what is wrong with a single field."""
-    found = run_checks(context, CHECKS)
-    if found or context.recipe is None:
-        return found
+    """Return what is wrong with a recipe, beyond mistakes in single fields."""
+    problems = run_checks(context, CHECKS)
+    if problems or context.recipe is None:
+        return problems
     return run_checks(context, CHECKS_OF_A_VALID_RECIPE)
 
 
 def run_checks(context: Context, checks: Iterable[Check]) -> list[Problem]:
-    """Return what checks find; a mistake in a fact that several of them need is told once."""
-    found = [mistake for check in checks for mistake in check(context)]
-    once = {id(mistake): mistake for mistake in found}  # see `Fact.checked`
+    """Return what checks find; a mistake in a fact that several of them need is reported once."""
+    mistakes = [mistake for check in checks for mistake in check(context)]
+    once = {id(mistake): mistake for mistake in mistakes}  # see `Fact.check`
     return [context.source.problem(location, message) for location, message in once.values()]

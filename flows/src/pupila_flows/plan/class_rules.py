@@ -1,7 +1,7 @@
-"""Teachers that tell other classes apart than the data, such as a filter of images of other kinds.
+"""Rules for teachers whose classes are not those of the data, such as a filter of other images.
 
-No step may learn from the answers of such a teacher on these images, and nothing made from it may
-be judged on them. A technique that uses only features may take any teacher.
+No step may learn from the answers of such a teacher on the data, and nothing made from it may be
+evaluated on the data. A technique that uses only features may take any teacher.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pupila.plugin import Technique
 from pupila_flows.recipe.graph import Graph
 
 _SPELT = 3
-"""Names for which the nearest is looked up, each among all labels."""
+"""Names for which the nearest label is looked up."""
 
 
 def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
-    """Say why a teacher must tell the classes of the data apart; None where it need not.
+    """Say why a teacher must have the classes of the data; None if it need not.
 
-    Where the plugin of a step is unknown, nothing is said because of that step. `screens` tells
-    whether the teacher screens the data.
+    Steps whose plugin is unknown are ignored. `screens` tells whether the teacher screens the data.
     """
     after = graph.working_on(teacher)
     for name in after:
@@ -29,7 +28,7 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
             return f"{name!r} ({plugin.name}) works on it with these images"
     if not graph.is_complete:
         return None
-    within = {each for name in after for each in graph.steps[name].inputs}
+    within = {parent for name in after for parent in graph.steps[name].inputs}
     for name in after:
         plugin = graph.steps[name].plugin
         if plugin and plugin.evaluated and name not in within:
@@ -40,7 +39,7 @@ def bound(teacher: str, graph: Graph, *, screens: bool) -> str | None:
 
 
 def gives_only_features(teacher: str, graph: Graph) -> bool:
-    """Tell whether steps use the features of a teacher, and none its answers."""
+    """Tell whether steps use only the features of a teacher, not its answers."""
     return not graph.working_on(teacher) and any(
         teacher in step.inputs and graph.uses_features_only(name)
         for name, step in graph.steps.items()
@@ -54,7 +53,7 @@ def labels_of(data: str, labels: Collection[str]) -> str:
 
 
 def misspelt(given: Collection[str], labels: Collection[str]) -> str:
-    """Offer the nearest label for each class that no image has; labels that are named are not."""
+    """Offer the nearest unused label for each class that no image has."""
     unnamed = [label for label in labels if label not in given]
     unknown = [name for name in given if name not in labels]
     return "".join(

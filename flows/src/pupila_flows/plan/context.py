@@ -1,4 +1,4 @@
-"""All that the checks of a recipe may ask for."""
+"""Everything that the checks of a recipe may need."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Context(RecipeFacts):
 
     @cached_property
     def order(self) -> Fact[tuple[str, ...]]:
-        """Names of steps, each after its inputs."""
+        """Names of steps, each after its inputs; empty if they form a circle."""
         return find_out(order_steps(self.view))
 
     @cached_property
     def graph(self) -> Graph:
-        """All valid steps; the plugin is known of those that are planned."""
+        """All valid steps; planned ones with their plugin."""
         planned = self.steps.value.by_name
         return Graph(
             {
@@ -48,12 +48,12 @@ class Context(RecipeFacts):
 
     @cached_property
     def formats(self) -> Mapping[str, str]:
-        """Format of each teacher and step, as far as it can be told from its inputs."""
+        """Format of each teacher and step, as far as its inputs determine it."""
         formats = {teacher.name: teacher.format for teacher in self.teachers.value}
         for name in self.order.value:
             step = self.steps.value.by_name.get(name)
             if step:
-                given = [formats.get(each, "") for each in step.section.inputs]
+                given = [formats.get(parent, "") for parent in step.section.inputs]
                 formats[name] = step.plugin.output_format(given)
         return formats
 
@@ -64,17 +64,17 @@ class Context(RecipeFacts):
 
     @cached_property
     def teacher_classes(self) -> Mapping[str, tuple[str, ...]]:
-        """Classes of each teacher that the recipe, or the teacher's record, names."""
-        recorded = {each.name: each.contract.classes for each in self.teachers.value}
+        """Classes of each teacher, from the recipe or else the teacher's record."""
+        recorded = {teacher.name: teacher.spec.classes for teacher in self.teachers.value}
         written = {name: valid.section.classes for name, valid in self.view.teachers.items()}
         classes = {name: written[name] or recorded.get(name) for name in written}
         return {name: names for name, names in classes.items() if names}
 
     @cached_property
     def bound_teachers(self) -> Mapping[str, str]:
-        """Why a teacher must tell the classes of the data apart, by the names of those that must.
+        """Why a teacher must have the classes of the data, by the names of those that must.
 
-        Only teachers whose classes are known are among them.
+        Teachers whose classes are unknown are left out.
         """
         reasons = {
             name: bound(name, self.graph, screens=screens(self.screen, name))

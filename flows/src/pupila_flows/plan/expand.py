@@ -1,7 +1,7 @@
-"""From a plan to the graph that runs: a node for each seed, each control, each point of a sweep.
+"""Expands a plan into the graph that runs: a node for each seed, control and point of a sweep.
 
-What a seed or a setting does not touch, directly or through what it is made from, is one node,
-whatever the number of seeds and points.
+A step that a seed or setting does not affect, directly or through its inputs, is one node for all
+seeds and points.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Settings = Mapping[str, Any]
 """Values by `step.setting`: one point of a sweep."""
 
 _CONTROL = " (control)"
-"""After the name of the first step that a control stands beside; no step can be named so."""
+"""Follows the name of the step whose control it is; no step can be named so."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +37,31 @@ class Node:
     inputs: tuple[str, ...]
     """Names of teachers and other nodes."""
     exclude: Exclude
-    """Images that it is not shown."""
+    """Images that are excluded from it."""
     seed: int
     timeout_minutes: float
     retries: int
     settings: Settings
-    """What a sweep varied, in it or in what it is made from."""
+    """Swept settings of it and of what it is made from."""
     seeded: bool
     """Whether it, or what it is made from, depends on the seed."""
     taught: bool = False
-    """Whether a teacher had a part in it."""
+    """Whether a teacher contributed to it."""
     repeats: str | None = None
     """Name of the node that it repeats with another seed."""
     control: str | None = None
-    """Name of the node that was made alike, but without a teacher."""
+    """Name of the node that is made in the same way, but without a teacher."""
     teachers: tuple[str, ...] = ()
-    """Names of those behind it, or behind its pupil: it is compared with one of them."""
+    """Teachers behind it, or behind its pupil: it is compared with one of them."""
 
     @property
     def shows_metrics(self) -> bool:
-        """Whether it is made once its inputs are judged."""
+        """Whether it is made after its inputs are evaluated."""
         return isinstance(self.plugin, Exporter) and self.plugin.shows_metrics
 
     @property
     def made_by(self) -> str:
-        """Digest of what it does, whatever it is called and made from."""
+        """Digest of what it does, without its name and inputs."""
         config, exclude = self.config.model_dump(mode="json"), dict(self.exclude)
         return digest_json([self.plugin.name, config, exclude, self.seed])
 
@@ -70,7 +70,7 @@ def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, 
     """Return the nodes of a run, or of a sweep over `points`, each after its inputs.
 
     In a sweep a control goes through the same steps as its pupil, since only the last of each
-    branch is judged.
+    branch is evaluated.
     """
     nodes: dict[str, Node] = {}
     for seed in range(plan.recipe.seed, plan.recipe.seed + plan.recipe.repeat):
@@ -79,8 +79,8 @@ def expand(plan: Plan, points: Sequence[Settings] | None = None) -> tuple[Node, 
             for step in plan.steps:
                 node = _node(step, made, settings, seed, plan)
                 made[step.name] = nodes.setdefault(node.name, node)
-    complete = _followed(_with_controls(nodes.values(), plan), plan, through=points is not None)
-    return _with_teachers(complete)
+    with_controls = _with_controls(nodes.values(), plan)
+    return _with_teachers(_link_followers(with_controls, plan, add_missing=points is not None))
 
 
 def points(plan: Plan) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def points(plan: Plan) -> list[dict[str, Any]]:
 def _node(
     step: PlannedStep, made: Mapping[str, Node], settings: Settings, seed: int, plan: Plan
 ) -> Node:
-    """Return a step's node, made from the nodes that stand for its inputs."""
+    """Return a step's node, made from the nodes of its inputs."""
     parents = [made[name] for name in step.section.inputs if name in made]
     of_parents = set[str]().union(*(parent.settings for parent in parents))
     own = plan.swept(step.name)
@@ -119,13 +119,13 @@ def _node(
 
 
 def _name(step: str, settings: Settings, seed: int, first: int) -> str:
-    """Return a name that no other node has: `[…]` and `#` cannot be in that of a step."""
+    """Return a unique name: names of steps have no `[…]` and no `#`."""
     shown = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
     return step + (f"[{shown}]" if shown else "") + (f"#{seed}" if seed != first else "")
 
 
 def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
-    """Put beside each node the control that its technique names; those alike are one."""
+    """Add the control that each node's technique names; equal controls are one node."""
     nodes, steps = list(nodes), {step.name: step for step in plan.steps}
     alone = {node.made_by: node for node in nodes if not node.inputs}
     complete: list[Node] = []
@@ -142,7 +142,7 @@ def _with_controls(nodes: Iterable[Node], plan: Plan) -> list[Node]:
 def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
     """Return the same training without a teacher.
 
-    None where there is none, where none is wanted, and where the settings cannot do without one.
+    None if there is none, none is wanted, or the settings need a teacher.
     """
     plugin = step.control
     if plugin is None:
@@ -156,17 +156,17 @@ def _control(node: Node, step: PlannedStep, plan: Plan) -> Node | None:
     except PupilaError:
         return None
     alone = replace(node, plugin=plugin, config=config)
-    return _untaught(alone, (), _without_teacher(node, plugin, plan), plan)
+    return _counterpart(alone, (), _control_settings(node, plugin, plan), plan)
 
 
-def _without_teacher(node: Node, control: StepPlugin, plan: Plan) -> Settings:
-    """Return those of a node's swept settings that its control has too."""
+def _control_settings(node: Node, control: StepPlugin, plan: Plan) -> Settings:
+    """Return the swept settings of a node that its control has too."""
     paths, known = plan.swept(node.step), control.config.model_fields
     return {k: v for k, v in node.settings.items() if k in paths and paths[k][0] in known}
 
 
-def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Plan) -> Node:
-    """Return a node's like that no teacher has a part in, made from other inputs."""
+def _counterpart(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Plan) -> Node:
+    """Return the counterpart of a node without a teacher, made from other inputs."""
     name, first = node.step + _CONTROL, plan.recipe.seed
     return replace(
         node,
@@ -178,12 +178,12 @@ def _untaught(node: Node, inputs: tuple[str, ...], settings: Settings, plan: Pla
     )
 
 
-def _followed(nodes: list[Node], plan: Plan, *, through: bool) -> list[Node]:
-    """Tell each node that follows a pupil which node follows the control in the same way.
+def _link_followers(nodes: list[Node], plan: Plan, *, add_missing: bool) -> list[Node]:
+    """Name as control of each node that follows a pupil the one that follows the pupil's control.
 
-    With `through`, one that is missing is added.
+    With `add_missing`, a missing one is added.
     """
-    found = {(node.made_by, node.inputs): node.name for node in nodes}
+    names = {(node.made_by, node.inputs): node.name for node in nodes}
     known = {node.name: node for node in nodes}
     controls = {step.name: step.control for step in plan.steps}
     shared: dict[str, Settings] = {}
@@ -191,17 +191,17 @@ def _followed(nodes: list[Node], plan: Plan, *, through: bool) -> list[Node]:
     for node in nodes:
         plugin = controls[node.step]
         if node.control and plugin:
-            shared[node.name] = _without_teacher(node, plugin, plan)
+            shared[node.name] = _control_settings(node, plugin, plan)
         if _has_own_control(node) or not node.inputs or not shared.keys() >= set(node.inputs):
             continue
         inputs = tuple(known[name].control or name for name in node.inputs)
         touched = set(plan.swept(node.step)).union(*(shared[name] for name in node.inputs))
         settings = {key: node.settings[key] for key in node.settings if key in touched}
-        if through and (node.made_by, inputs) not in found:
-            control = _untaught(node, inputs, settings, plan)
-            found[node.made_by, inputs] = control.name
+        if add_missing and (node.made_by, inputs) not in names:
+            control = _counterpart(node, inputs, settings, plan)
+            names[node.made_by, inputs] = control.name
             added.append(control)
-        name = found.get((node.made_by, inputs))
+        name = names.get((node.made_by, inputs))
         known[node.name] = replace(node, control=name)
         if name:
             shared[node.name] = settings
@@ -213,7 +213,7 @@ def _has_own_control(node: Node) -> bool:
 
 
 def _with_teachers(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Note in each node whether it is taught, and which teachers it is compared with."""
+    """Set in each node whether it is taught, and with which teachers it is compared."""
     graph = Graph(
         {
             node.name: Vertex(node.inputs, node.plugin, bool(node.exclude), node.control)

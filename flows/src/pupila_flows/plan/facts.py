@@ -1,7 +1,7 @@
-"""What checks know of a recipe: its text, its valid sections, and what lies where it points.
+"""Facts for the checks: a recipe's text, its valid sections, and the files that it names.
 
-A fact is found out once, when a check first asks for it. A check that asks for a fact also yields
-the mistakes in it, so none is overlooked and no check depends on another one running first.
+A fact is determined once, when a check first needs it. Every check that needs a fact also yields
+the mistakes in it, so none is overlooked and no check depends on another.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ if TYPE_CHECKING:
 ValueT = TypeVar("ValueT")
 
 Mistake = tuple[Location, str]
-"""Where in the recipe something is wrong, and a sentence about it."""
+"""Where something is wrong in the recipe, and what."""
 Checking = Generator[Mistake, None, ValueT]
-"""Yields mistakes and returns what was found out: `value = yield from checking`."""
+"""Yields mistakes and returns a value: `value = yield from checking`."""
 
 
 @dataclass(frozen=True)
 class Fact(Generic[ValueT]):
-    """Something found out about a recipe, and what turned out to be wrong on the way."""
+    """A value that a recipe determines, and the mistakes found on the way."""
 
     value: ValueT
     mistakes: tuple[Mistake, ...]
 
-    def checked(self) -> Checking[ValueT]:
+    def check(self) -> Checking[ValueT]:
         """Yield its mistakes and return its value.
 
-        They are the same objects each time, so that the checker can tell them once.
+        They are the same objects each time, so that the checker can report them once.
         """
         yield from self.mistakes
         return self.value
 
 
 def find_out(checking: Checking[ValueT]) -> Fact[ValueT]:
-    """Run what yields mistakes and returns a value to its end."""
+    """Run a generator of mistakes to its end, and return its value with them."""
     mistakes: list[Mistake] = []
     while True:
         try:
@@ -74,33 +74,33 @@ def find_out(checking: Checking[ValueT]) -> Fact[ValueT]:
 
 @dataclass(frozen=True)
 class RecipeFacts:
-    """A recipe, and what is known of its data and of the places that it names."""
+    """A recipe, and what is known of its data and of the files and addresses that it names."""
 
     source: Source
     view: RecipeView
     recipe: Recipe | None
-    """None where any of its fields is wrong."""
+    """None if any of its fields is wrong."""
     plugins: PluginRegistry
     teacher_store: TeacherStore | None
 
     @cached_property
     def data(self) -> Fact[Path | None]:
-        """Path of the data; None where there is nothing that can be read."""
+        """Path of the data; None if nothing there can be read."""
         return find_out(self._data())
 
     @cached_property
     def manifest(self) -> Fact[pd.DataFrame | None]:
-        """Table of the images; None where it cannot be read."""
+        """Table of the images; None if it cannot be read."""
         return find_out(self._manifest())
 
     @cached_property
     def found_labels(self) -> Fact[tuple[str, ...] | None]:
-        """Labels that the images have, by folders or in the CSV; None where they cannot be read."""
+        """Labels of the images, from folders or the CSV; None if they cannot be read."""
         return find_out(self._found_labels())
 
     @cached_property
     def labels(self) -> Fact[tuple[str, ...]]:
-        """Classes of the data; none where they are not known."""
+        """Classes of the data; empty if unknown."""
         return find_out(self._labels())
 
     @cached_property
@@ -110,27 +110,27 @@ class RecipeFacts:
 
     @cached_property
     def external(self) -> Fact[tuple[PlannedExternal, ...]]:
-        """Images of other places that can be read, as they lie there."""
+        """External images that can be read."""
         return find_out(self._external())
 
     @cached_property
     def tls(self) -> Fact[TlsFiles | None]:
-        """Certificates for the cluster; None where the recipe names none."""
+        """Certificates for the cluster; None if the recipe names none."""
         return find_out(self._tls())
 
     @cached_property
     def cluster(self) -> Fact[str | None]:
-        """Address of the scheduler that steps run on, which is not contacted; None without."""
+        """Address of the scheduler that steps run on; it is not contacted."""
         return find_out(self._cluster())
 
     @cached_property
     def model_registry(self) -> Fact[str | None]:
-        """Address of the registry that `publish` names, which is not contacted; None without."""
+        """Address of the registry that `publish` names; it is not contacted."""
         return find_out(self._model_registry())
 
-    def existing(self, written: str, location: Location, what: str) -> Checking[Path | None]:
-        """Return a path at which there is something; None where there is not."""
-        expanded = yield from self.expanded(written, location)
+    def existing(self, text: str, location: Location, what: str) -> Checking[Path | None]:
+        """Return the path that a text names; None if nothing there can be read."""
+        expanded = yield from self.expanded(text, location)
         if expanded is None:
             return None
         path = self.source.file.parent / expanded
@@ -139,15 +139,15 @@ class RecipeFacts:
             yield location, reason
         return None if reason else path
 
-    def expanded(self, written: str, location: Location) -> Checking[str | None]:
-        """Return a text with the values of its environment variables; None where one is missing."""
-        unset = env.unset(written)
+    def expanded(self, text: str, location: Location) -> Checking[str | None]:
+        """Return a text with its environment variables replaced; None if one is missing."""
+        unset = env.unset(text)
         for name, state in unset.items():
             yield (
                 location,
                 f"environment variable {name} is {state}: set it, or write ${{{name}:-default}}.",
             )
-        return None if unset else env.expanded(written)
+        return None if unset else env.expanded(text)
 
     def _data(self) -> Checking[Path | None]:
         if self.view.data is None:
@@ -160,9 +160,9 @@ class RecipeFacts:
         return path
 
     def _manifest(self) -> Checking[pd.DataFrame | None]:
-        path = yield from self.data.checked()
-        found = yield from self.found_labels.checked()
-        if path is None or found is None:
+        path = yield from self.data.check()
+        labels = yield from self.found_labels.check()
+        if path is None or labels is None:
             return None
         from pupila import manifest  # and pandas with it
 
@@ -173,30 +173,30 @@ class RecipeFacts:
             return None
 
     def _found_labels(self) -> Checking[tuple[str, ...] | None]:
-        path = yield from self.data.checked()
+        path = yield from self.data.check()
         if path is None:
             return None
         location = ("data", "path")
         try:
-            found = layout.labels(path)
+            labels = layout.labels(path)
         except PupilaError as error:
             yield location, str(error)
             return None
         except OSError as error:
             yield location, f"{error.filename!r} cannot be read ({error.strerror})."
             return None
-        if not found:
+        if not labels:
             yield (
                 location,
                 f"the images of {str(path)!r} are all unlabelled: add labelled ones in the splits "
                 f"{', '.join(LABELLED_SPLITS)}.",
             )
-        return found
+        return labels
 
     def _labels(self) -> Checking[tuple[str, ...]]:
-        found = yield from self.found_labels.checked()
+        labels = yield from self.found_labels.check()
         given = self.view.data.section.classes if self.view.data else None
-        return given or found or ()
+        return given or labels or ()
 
     def _near_misses(self) -> Checking[Path | None]:
         section = self.recipe.evaluate.open_set if self.recipe else None
@@ -212,7 +212,7 @@ class RecipeFacts:
         return path
 
     def _external(self) -> Checking[tuple[PlannedExternal, ...]]:
-        found: list[PlannedExternal] = []
+        planned: list[PlannedExternal] = []
         sections = self.recipe.external if self.recipe else {}
         for name, section in sections.items():
             location = ("external", name)
@@ -223,8 +223,8 @@ class RecipeFacts:
             if path is None or (section.folder and folder is None):
                 continue
             listing = yield from _listing(path, folder, section.split, location)
-            found += [PlannedExternal(name, section, listing)] if listing else []
-        return tuple(found)
+            planned += [PlannedExternal(name, section, listing)] if listing else []
+        return tuple(planned)
 
     def _cluster(self) -> Checking[str | None]:
         if self.recipe is None or self.recipe.runner is None:
@@ -235,11 +235,11 @@ class RecipeFacts:
         section = self.recipe.runner.tls if self.recipe and self.recipe.runner else None
         if section is None:
             return None
-        found: list[Path] = []
-        for name, written in section.model_dump().items():
-            path = yield from self.existing(written, ("runner", "tls", name), "TLS file")
-            found += [path.resolve()] if path else []
-        return TlsFiles(*found) if len(found) == len(TlsFiles._fields) else None
+        files: list[Path] = []
+        for name, text in section.model_dump().items():
+            path = yield from self.existing(text, ("runner", "tls", name), "TLS file")
+            files += [path.resolve()] if path else []
+        return TlsFiles(*files) if len(files) == len(TlsFiles._fields) else None
 
     def _model_registry(self) -> Checking[str | None]:
         section, location = self.recipe.publish if self.recipe else None, ("publish", "to")
@@ -254,15 +254,15 @@ class RecipeFacts:
         if not expanded.strip():
             yield (
                 location,
-                f"{section.to!r} comes to an empty text: set its variables, or leave `to` out.",
+                f"{section.to!r} is empty: set its variables, or leave `to` out.",
             )
             return None
-        written = env.blanked(section.to)
-        if without_password(written) != written:
+        blanked = env.blanked(section.to)
+        if without_password(blanked) != blanked:
             yield (
                 location,
-                f"{without_password(section.to)!r} holds a password, and the recipe is published "
-                f"with the models: write ${{VARIABLE}} in its place.",
+                f"{without_password(section.to)!r} contains a password, and the recipe is "
+                f"published with the models: write ${{VARIABLE}} in its place.",
             )
         try:
             address = resolved(expanded, self.source.file.parent.resolve())
@@ -276,7 +276,7 @@ class RecipeFacts:
 def _listing(
     path: Path, folder: Path | None, split: str | None, location: Location
 ) -> Checking[Listing | None]:
-    """Return the images of another place; None where they cannot be read."""
+    """Return external images; None if they cannot be read."""
     try:
         return list_images(path, folder).of_split(split)
     except PupilaError as error:
@@ -296,7 +296,7 @@ def _registry_here() -> Iterator[Mistake]:
 
 
 def _unreadable(path: Path, what: str) -> str | None:
-    """Say why nothing can be read at a path; None where something can."""
+    """Say why a path cannot be read; None if it can."""
     try:
         if not path.exists():
             return f"no {what} at {str(path)!r}: give an existing path."

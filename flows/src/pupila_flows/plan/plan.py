@@ -1,4 +1,4 @@
-"""The plan of a run: a recipe whose plugins, settings, files and teachers were checked."""
+"""The plan of a run: a recipe whose plugins, settings, files and teachers are checked."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from pupila_flows.recipe.tls import TlsFiles
 
 @dataclass(frozen=True)
 class PlannedTeacher:
-    """A teacher whose file exists and is known by a loader, or is an artifact already."""
+    """A teacher whose file exists and has a loader, or which is an artifact already."""
 
     name: str
     path: Path
     format: str
-    contract: OutputSpec
+    spec: OutputSpec
     artifact: Artifact | None = None
-    """Where it lies elsewhere; None where there is a model file to be read."""
+    """The artifact, if it is one; None if a model file is to be imported."""
     training_images: Path | None = None
-    """File that tells which images it was trained on, where the store of teachers has one."""
+    """File that lists its training images, if the teacher store has one."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,22 @@ class PlannedStep:
     plugin: StepPlugin
     config: Config
     control: StepPlugin | None
-    """What trains alike without a teacher, where there is such a thing and it is wanted."""
+    """Plugin that trains in the same way without a teacher, if there is one and it is wanted."""
 
 
 @dataclass(frozen=True)
 class PlannedExternal:
-    """Images of another place that are there."""
+    """External images that exist."""
 
     name: str
     section: ExternalSection
     listing: Listing
-    """Of the split that is judged; labels as they are written."""
+    """Of the split that is evaluated; labels as written."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked recipe; `steps` stand in an order in which they can run."""
+    """A checked recipe; each of `steps` comes after its inputs."""
 
     file: Path
     text: str
@@ -70,23 +70,23 @@ class Plan:
     teachers: tuple[PlannedTeacher, ...]
     steps: tuple[PlannedStep, ...]
     near_misses: Path | None = None
-    """Images of other kinds on which every artifact is judged as a gate."""
+    """Images of other kinds, on which every artifact is evaluated as a filter."""
     address: str | None = None
-    """Scheduler of the cluster that steps run on; None where they run on this machine."""
+    """Scheduler of the cluster that steps run on; None if they run on this machine."""
     external: tuple[PlannedExternal, ...] = ()
-    """Images of other places, by which models are only judged."""
+    """Images of other places, on which models are only evaluated."""
     tls: TlsFiles | None = None
     """Certificates for talking to it; None for those of Dask's own configuration."""
     registry: str | None = None
-    """Where `publish` says that it publishes to; None where it says nothing, or there is none."""
+    """Registry that `publish` names; None if it names none."""
 
     def bound(self, teacher: str) -> str | None:
-        """Say why a teacher must tell the classes of the data apart; None where it need not."""
+        """Say why a teacher must have the classes of the data; None if it need not."""
         screened = screens(self.recipe.data.screen, teacher)
         return class_rules.bound(teacher, self.graph, screens=screened)
 
     def gives_only_features(self, teacher: str) -> bool:
-        """Tell whether steps use the features of a teacher, and none its answers."""
+        """Tell whether steps use only the features of a teacher, not its answers."""
         return class_rules.gives_only_features(teacher, self.graph)
 
     @property
@@ -97,22 +97,22 @@ class Plan:
 
     @cached_property
     def graph(self) -> Graph:
-        """The steps, to be asked about."""
+        """The graph of the steps."""
         return Graph({step.name: vertex(step.section, step.plugin) for step in self.steps})
 
     @property
     def reads(self) -> tuple[Path, ...]:
-        """What every machine that a step runs on must see."""
+        """Files that every machine that runs a step must see."""
         return self.data, *(teacher.path for teacher in self.teachers)
 
     def swept(self, step: str) -> dict[str, tuple[str, ...]]:
-        """Return the setting's path by each key of `sweep` that speaks of a step."""
+        """Return the path of the setting for each key of `sweep` about a step."""
         split = {key: split_key(key, self.recipe.steps) for key in self.recipe.sweep}
         return {key: path for key, (name, path) in split.items() if name == step}
 
 
 def vertex(section: StepSection, plugin: StepPlugin | None) -> Vertex:
-    """Return a step of a recipe as a graph sees it."""
+    """Return the vertex of a step in a graph."""
     return Vertex(section.inputs, plugin, excludes=bool(section.exclude))
 
 
@@ -125,16 +125,15 @@ def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     """Split `step.setting` (names of steps may have dots, settings lie in settings).
 
     Raises:
-        PupilaError: it begins with the name of no step.
+        PupilaError: it does not begin with the name of a step.
     """
-    found = [name for name in steps if key.startswith(f"{name}.")]
-    if not found:
+    matches = [name for name in steps if key.startswith(f"{name}.")]
+    if not matches:
         first = key.partition(".")[0]
         raise PupilaError(
-            f"{key!r} must be `step.setting`, and there is no step {first!r}."
-            f"{nearest(first, steps)}"
+            f"{key!r} must be `step.setting`, and {first!r} is not a step.{nearest(first, steps)}"
         )
-    step = max(found, key=len)
+    step = max(matches, key=len)
     return step, tuple(key.removeprefix(f"{step}.").split("."))
 
 
@@ -142,7 +141,7 @@ def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Con
     """Return a step's settings with some of them replaced, by path.
 
     Raises:
-        ValidationError: they cannot be so.
+        ValidationError: the changed settings are invalid.
     """
     config = step.config.model_dump()
     for path, value in changes.items():
@@ -155,7 +154,7 @@ def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Con
 
 
 def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> PlannedTeacher:
-    """Return a teacher that is an artifact, of another workspace or published.
+    """Return a teacher that is an artifact, from another workspace or published.
 
     Raises:
         PupilaError: it was altered, or no installed plugin runs its format.
@@ -166,14 +165,14 @@ def planned_artifact(name: str, path: Path, registry: PluginRegistry) -> Planned
 
 
 def contradictions(
-    section: TeacherSection, contract: OutputSpec, whose: str = "the artifact's"
+    section: TeacherSection, spec: OutputSpec, whose: str = "the artifact's"
 ) -> Iterator[tuple[str, str]]:
-    """Yield each field that says of a model what a record of it does not, and a sentence."""
-    said: dict[str, tuple[object, object]] = {}
-    if section.classes not in (None, contract.classes):
-        said["classes"] = list(section.classes), list(contract.classes)
-    if "output" in section.model_fields_set and section.output != contract.kind:
-        said["output"] = section.output, contract.kind
-    for name, (given, recorded) in said.items():
+    """Yield each field of a section that contradicts the model's record, and a sentence."""
+    differing: dict[str, tuple[object, object]] = {}
+    if section.classes not in (None, spec.classes):
+        differing["classes"] = list(section.classes), list(spec.classes)
+    if "output" in section.model_fields_set and section.output != spec.kind:
+        differing["output"] = section.output, spec.kind
+    for name, (given, recorded) in differing.items():
         reason = f"{given!r} is not what {whose} record says, {recorded!r}"
         yield name, f"{name}: {reason}: leave it out."

@@ -1,4 +1,4 @@
-"""Which margins of a gate the test images can show at all, told before anything is trained."""
+"""Which margins of a gate the test images can show, reported before anything is trained."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ _RUNS = 10
 
 @dataclass(frozen=True)
 class GateReach:
-    """What a gate can show with the test images that are there."""
+    """What a gate can show with the given test images."""
 
     sentence: str
     """The smallest margins that an equally good model passes in 8 of 10 runs."""
     warnings: tuple[str, ...] = ()
-    """Margins that are asked, and are smaller."""
+    """Margins of the recipe that are smaller."""
 
 
 def reach_of_plan(plan: Plan) -> GateReach | None:
-    """Return what the gate of a recipe can show; None where it compares nothing.
+    """Return what the gate of a recipe can show; None if it compares nothing.
 
     Images are listed as for a check, and none is opened.
 
     Raises:
-        PupilaError: the images are not as they must be.
+        PupilaError: the images cannot be listed.
     """
     section = plan.recipe.gate
     if section is None:
         return None
     classes = plan.recipe.data.classes or tuple(sorted(layout.labels(plan.data)))
     positive = plan.recipe.data.positive_class(classes)
-    parts = [_at_home(plan, section, classes, positive)]
-    parts += [_elsewhere(section, each, classes, positive) for each in plan.external]
-    found = [part for part in parts if part]
-    if not found:
+    reaches = [_on_test_images(plan, section, classes, positive)]
+    reaches += [_on_external(section, external, classes, positive) for external in plan.external]
+    known = [reach for reach in reaches if reach]
+    if not known:
         return None
     return GateReach(
-        " ".join(part.sentence for part in found),
-        tuple(warning for part in found for warning in part.warnings),
+        " ".join(reach.sentence for reach in known),
+        tuple(warning for reach in known for warning in reach.warnings),
     )
 
 
-def _at_home(
+def _on_test_images(
     plan: Plan, section: GateSection, classes: Sequence[str], positive: str
 ) -> GateReach | None:
     asked = _asked(section, publishes=plan.recipe.publish is not None)
@@ -71,38 +71,38 @@ def _at_home(
     return GateReach(sentence, tuple(filter(None, warnings)))
 
 
-def _elsewhere(
-    section: GateSection, place: PlannedExternal, classes: Sequence[str], positive: str
+def _on_external(
+    section: GateSection, external: PlannedExternal, classes: Sequence[str], positive: str
 ) -> GateReach | None:
-    """Return what can be shown on images of another place, where the teacher is above chance."""
-    named = section.external.sets is None or place.name in section.external.sets
+    """Return what can be shown on external images, if the teacher is above chance there."""
+    named = section.external.sets is None or external.name in section.external.sets
     asked = section.on_external.asked
-    if not named or not asked or not place.listing.labels:
+    if not named or not asked or not external.listing.labels:
         return None
-    rows = place.listing.with_classes(classes, place.section.map).rows
+    rows = external.listing.with_classes(classes, external.section.map).rows
     sizes = Counter(row["label"] for row in rows)
     every = {name: sizes[name] for name in classes}
     if not min(every.values()):
         missing = ", ".join(name for name in classes if not every[name])
         return GateReach(
-            f"On {place.name} there are no images of {missing}.",
+            f"On {external.name} images of {missing} are missing.",
             (
-                f"The gate asks for margins on {place.name}, and what needs images of {missing} "
+                f"The gate asks for margins on {external.name}, and what needs images of {missing} "
                 f"cannot be shown there.",
             ),
         )
-    warning = _warning(every, positive, asked, f"the images of {place.name}")
-    sentence = reach_of_images(every, positive, tuple(asked), f"images of {place.name}")
+    warning = _warning(every, positive, asked, f"the images of {external.name}")
+    sentence = reach_of_images(every, positive, tuple(asked), f"images of {external.name}")
     return GateReach(sentence + _fewer_patients(rows), (warning,) if warning else ())
 
 
 def reach_of_images(
     sizes: Sizes, positive: str, fields: Sequence[str] = (), images: str = "test images"
 ) -> str:
-    """Say from which margins on an equally good model passes; by default of every figure."""
+    """Say from which margins an equally good model passes; by default for every metric."""
     counts = join_names(f"{count} {name}" for name, count in sizes.items())
-    found = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
-    margins = ", ".join(f"{_title(field)} {_margin(found[field])}" for field in found)
+    smallest = {field: _REACH[field](sizes, positive) for field in fields or _REACH}
+    margins = ", ".join(f"{_title(field)} {_margin(least)}" for field, least in smallest.items())
     return (
         f"Gate: with {sum(sizes.values())} {images} ({counts}) an equally good model that "
         f"differs in {100 * DISCORDANCE:.0f} % of them passes, in {POWER * _RUNS:.0f} of {_RUNS} "
@@ -111,7 +111,7 @@ def reach_of_images(
 
 
 def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
-    """Say that patients are fewer than images; an image without one is a patient by itself."""
+    """Say if there are fewer patients than images; an image without one counts as its own."""
     named = [row["patient"] for row in rows if row.get("patient")]
     patients = len(set(named)) + len(rows) - len(named)
     if patients == len(rows):
@@ -120,7 +120,7 @@ def _fewer_patients(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
-    """Return the smallest margin of each figure, against the teacher or what is published."""
+    """Return the smallest margin of each metric, against the teacher or a published version."""
     asked = dict(section.margins.asked)
     if publishes:
         for field, margin in section.against_published.asked.items():
@@ -129,7 +129,7 @@ def _asked(section: GateSection, *, publishes: bool) -> dict[str, float]:
 
 
 def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: str) -> str | None:
-    """Name the margins that are out of reach; None where all are within."""
+    """Name the margins that are out of reach; None if none is."""
     beyond: list[str] = []
     for field, margin in asked.items():
         least = _REACH[field](sizes, positive)
@@ -147,7 +147,7 @@ def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: st
 def _smallest_groups(
     rows: Sequence[Mapping[str, str]], column: str, classes: Sequence[str], positive: str
 ) -> dict[str, Sizes]:
-    """Return the values with the fewest test images, of all kinds and of either, in words."""
+    """Return the values with the fewest test images: in all, positive and other ones; in words."""
     labels: dict[str, Counter[str]] = {}
     for row in rows:
         labels.setdefault(row.get(column, ""), Counter())[row["label"]] += 1
@@ -163,13 +163,13 @@ def _smallest_groups(
     def others(value: str) -> int:
         return total(value) - positives(value)
 
-    found: dict[str, Sizes] = {}
+    smallest: dict[str, Sizes] = {}
     for size in (total, positives, others):
         value = min(labels, key=size)
         where = f"{column} = {value}" if value else f"{column} is not given"
         sizes = {name: labels[value][name] for name in classes}
-        found[f"the {total(value)} test images where {where}"] = sizes
-    return found
+        smallest[f"the {total(value)} test images where {where}"] = sizes
+    return smallest
 
 
 def _title(field: str) -> str:
@@ -192,15 +192,15 @@ def _of_negatives(sizes: Sizes, positive: str) -> float | None:
     return proportion_reach(sum(sizes.values()) - sizes[positive])
 
 
-def _of_areas(sizes: Sizes, positive: str) -> float | None:
+def _of_auc(sizes: Sizes, positive: str) -> float | None:
     smallest = min(sizes.values())
     return area_reach(smallest, sum(sizes.values()) - smallest)
 
 
 _REACH: Mapping[str, Callable[[Sizes, str], float | None]] = {
     "accuracy": _of_all,
-    "auc": _of_areas,
+    "auc": _of_auc,
     "sensitivity": _of_positives,
     "specificity": _of_negatives,
 }
-"""The smallest margin of a figure, by its field, that an equally good model mostly passes."""
+"""Smallest margin of a metric, by its field, that an equally good model mostly passes."""

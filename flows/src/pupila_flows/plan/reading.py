@@ -35,12 +35,12 @@ def read_plan(
     Args:
         file: The recipe.
         registry: The available plugins; by default those installed.
-        changes: What one run does otherwise than the file says.
+        changes: What a run changes of the file's settings.
         teacher_store: Where the recipe's `teacher:NAME` are looked up.
 
     Raises:
         RecipeError: with every mistake found.
-        PupilaError: there is no such file.
+        PupilaError: the file cannot be read.
     """
     source = read_source(file)
     source = changed(source, changes) if changes else source
@@ -51,10 +51,10 @@ def read_plan(
         wrong_fields = explain(error, source, Recipe)
     view = RecipeView.of(source.value)
     context = Context(source, view, recipe, registry or installed(), teacher_store)
-    found = wrong_fields + check_recipe(context)
+    problems = wrong_fields + check_recipe(context)
     data = context.data.value
-    if found or recipe is None or data is None:
-        raise RecipeError(found)
+    if problems or recipe is None or data is None:
+        raise RecipeError(problems)
     return Plan(
         file=source.file,
         text=source.text,

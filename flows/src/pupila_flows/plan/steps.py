@@ -1,4 +1,4 @@
-"""From a recipe's section `steps` to steps whose plugin and settings are known."""
+"""Plans the steps of a recipe: finds their plugins and validates their settings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pupila_flows.recipe.source import Location
 
 @dataclass(frozen=True)
 class PlannedSteps:
-    """The steps whose plugin is installed and whose settings it takes."""
+    """The steps with an installed plugin and valid settings."""
 
     by_name: Mapping[str, PlannedStep]
     misfits: frozenset[str]
-    """Those whose settings do not fit their inputs, or the classes of the data."""
+    """Steps whose settings do not fit their inputs or the classes of the data."""
 
 
 def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
@@ -38,29 +38,30 @@ def plan_steps(facts: RecipeFacts) -> Checking[PlannedSteps]:
         except PupilaError as error:
             yield (*location, "use"), str(error)
             continue
-        counted = valid.says("inputs") and (yield from _has_its_count(location, section, plugin))
+        count_fits = valid.says("inputs") and (yield from _fits_count(location, section, plugin))
         control = yield from _control(facts, location, section, plugin)
         config = yield from _config(facts, location, valid, plugin)
         if config is None:
             continue
         within = (*location, "with")
         classes_fit = yield from fits_classes(facts, within, config)
-        inputs_fit = counted and (yield from fits_inputs(within, config, section))
+        inputs_fit = count_fits and (yield from fits_inputs(within, config, section))
         planned[name] = PlannedStep(name, section, plugin, config, control)
         misfits |= set() if classes_fit and inputs_fit else {name}
     return PlannedSteps(planned, frozenset(misfits))
 
 
 def order_steps(view: RecipeView) -> Checking[tuple[str, ...]]:
-    """Return the names of steps so that each comes after its inputs; none where they go round."""
+    """Return the names of steps, each after its inputs; empty if they form a circle."""
     graph: dict[str, list[str]] = {}
     for name, valid in view.steps.items():
-        graph[name] = [each for each in valid.section.inputs if each in view.steps]
-        for each in valid.section.inputs:
-            if view.names is not None and each not in view.names:
+        inputs = valid.section.inputs
+        graph[name] = [parent for parent in inputs if parent in view.steps]
+        for parent in inputs:
+            if view.names is not None and parent not in view.names:
                 yield (
                     ("steps", name, "from"),
-                    f"{each!r} is neither a teacher nor a step.{nearest(each, view.names)}",
+                    f"{parent!r} is neither a teacher nor a step.{nearest(parent, view.names)}",
                 )
     try:
         return tuple(TopologicalSorter(graph).static_order())
@@ -84,10 +85,10 @@ def fits_inputs(location: Location, config: Config, section: StepSection) -> Che
 
 
 def fits_classes(facts: RecipeFacts, location: Location, config: Config) -> Checking[bool]:
-    """Return whether settings fit the classes of the data, where these are known."""
+    """Return whether settings fit the classes of the data, if these are known."""
     if type(config).check_classes is Config.check_classes:
-        return True  # no setting asks: the data need not be read
-    labels = yield from facts.labels.checked()
+        return True  # no setting depends on them: the data need not be read
+    labels = yield from facts.labels.check()
     try:
         if labels:
             config.check_classes(labels)
@@ -97,7 +98,7 @@ def fits_classes(facts: RecipeFacts, location: Location, config: Config) -> Chec
     return True
 
 
-def _has_its_count(location: Location, section: StepSection, plugin: StepPlugin) -> Checking[bool]:
+def _fits_count(location: Location, section: StepSection, plugin: StepPlugin) -> Checking[bool]:
     """Return whether a step has as many inputs as its plugin takes."""
     given, least, most = len(section.inputs), plugin.min_inputs, plugin.max_inputs
     fits = given >= least and (most is None or given <= most)
@@ -114,7 +115,7 @@ def _has_its_count(location: Location, section: StepSection, plugin: StepPlugin)
 def _control(
     facts: RecipeFacts, location: Location, section: StepSection, plugin: StepPlugin
 ) -> Checking[StepPlugin | None]:
-    """Return the technique that is to stand beside a step."""
+    """Return the technique that trains a step's control."""
     if not (isinstance(plugin, Technique) and plugin.control and section.control):
         return None
     try:
@@ -128,7 +129,7 @@ def _control(
 def _config(
     facts: RecipeFacts, location: Location, valid: ValidSection[StepSection], plugin: StepPlugin
 ) -> Checking[Config | None]:
-    """Return a step's settings; None where they are wrong."""
+    """Return a step's settings; None if they are wrong."""
     try:
         return plugin.config.model_validate(valid.section.config)
     except ValidationError as error:

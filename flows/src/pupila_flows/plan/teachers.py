@@ -1,4 +1,4 @@
-"""From a recipe's section `teachers` to teachers that can be read."""
+"""Plans the teachers of a recipe: finds their models and formats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pupila_flows.teachers import PREFIX, StoredTeacher, TeacherStore
 
 
 def plan_teachers(facts: RecipeFacts) -> Checking[tuple[PlannedTeacher, ...]]:
-    """Return the teachers whose model is there and has a known format."""
+    """Return the teachers whose model exists and has a known format."""
     planned: list[PlannedTeacher] = []
     for name, valid in facts.view.teachers.items():
         try:
@@ -61,7 +61,7 @@ def _teacher(
     path: Path,
     recorded: OutputSpec | None,
 ) -> Checking[PlannedTeacher | None]:
-    """Return a teacher; None where its section does not say enough; raise what refuses it."""
+    """Return a teacher; None if its section lacks the classes; raise if it is refused."""
     location, section = ("teachers", name), valid.section
     if recorded or is_artifact(path):
         planned = (
@@ -70,7 +70,7 @@ def _teacher(
             else PlannedTeacher(name, path, _format(facts.plugins, path, recorded), recorded)
         )
         whose = "the teacher store's" if recorded else "the artifact's"
-        for field, message in contradictions(section, planned.contract, whose):
+        for field, message in contradictions(section, planned.spec, whose):
             yield (*location, field), message
         return planned
     if section.classes is None:
@@ -78,16 +78,16 @@ def _teacher(
         if valid.whole or classes not in facts.source.lines:
             yield classes, f"{dotted(classes)} is missing."
         return None
-    contract = OutputSpec(kind=section.output, classes=section.classes)
-    return PlannedTeacher(name, path, _format(facts.plugins, path, contract), contract)
+    spec = OutputSpec(kind=section.output, classes=section.classes)
+    return PlannedTeacher(name, path, _format(facts.plugins, path, spec), spec)
 
 
-def _format(plugins: PluginRegistry, path: Path, contract: OutputSpec) -> str:
-    """Return the format in which a model would be read; raise what its loader refuses."""
+def _format(plugins: PluginRegistry, path: Path, spec: OutputSpec) -> str:
+    """Return the format that a model would be imported to; raise if its loader refuses it."""
     try:
         loader = plugins.loader(path)
     except OSError as error:
         raise PupilaError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
-    if not loader.produces and not implementation_fault(loader):  # `checks.plugins` tells of that
-        loader.load()(path, contract, path.parent)
+    if not loader.produces and not implementation_fault(loader):  # `checks.plugins` reports that
+        loader.load()(path, spec, path.parent)
     return loader.produces

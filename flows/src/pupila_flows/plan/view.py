@@ -1,4 +1,4 @@
-"""The valid sections of a recipe, so that they can be checked whatever is wrong with the rest."""
+"""The valid sections of a recipe, which can be checked even if the rest is wrong."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SectionT = TypeVar("SectionT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class ValidSection(Generic[SectionT]):
-    """A section without those of its fields that are wrong."""
+    """A section without its wrong fields."""
 
     section: SectionT
     whole: bool
     """Whether nothing was left out."""
 
     def says(self, field: str) -> bool:
-        """Whether a field has the value that was written, and not one in place of a wrong one."""
+        """Whether the value of a field is the one in the recipe, not a default for a wrong one."""
         return self.whole or field in self.section.model_fields_set
 
 
@@ -33,11 +33,11 @@ class RecipeView:
     teachers: dict[str, ValidSection[TeacherSection]]
     steps: dict[str, ValidSection[StepSection]]
     names: frozenset[str] | None
-    """All teachers and steps, right or wrong; None where they are not known."""
+    """All teachers and steps, valid or not; None if they are not known."""
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> RecipeView:
-        """Read what can be read of a recipe."""
+        """Read the valid sections of a recipe."""
         teachers, steps = value.get("teachers", {}), value.get("steps", {})
         misspelt = value.keys() - Recipe.model_fields.keys()
         known = not misspelt and isinstance(teachers, dict) and isinstance(steps, dict)
@@ -50,17 +50,17 @@ class RecipeView:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return a value that should be a mapping; an empty one where it is not."""
+    """Return a value if it is a mapping, else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _valid_section(model: type[SectionT], value: Any) -> ValidSection[SectionT] | None:
-    """Read a section; None where too much of it is wrong."""
+    """Read a section; None if too much of it is wrong."""
     try:
         return ValidSection(model.model_validate(value), whole=True)
     except ValidationError as error:
-        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
-    left = {name: each for name, each in mapping(value).items() if name not in wrong}
+        wrong = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
+    left = {name: field for name, field in mapping(value).items() if name not in wrong}
     try:
         return ValidSection(model.model_validate(left), whole=False)
     except ValidationError:
@@ -68,5 +68,5 @@ def _valid_section(model: type[SectionT], value: Any) -> ValidSection[SectionT] 
 
 
 def _valid_sections(model: type[SectionT], value: Any) -> dict[str, ValidSection[SectionT]]:
-    sections = ((name, _valid_section(model, each)) for name, each in mapping(value).items())
+    sections = ((name, _valid_section(model, section)) for name, section in mapping(value).items())
     return {name: section for name, section in sections if section}

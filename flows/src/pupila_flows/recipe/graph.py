@@ -81,7 +81,7 @@ class Graph:
             found |= dict.fromkeys(nearest)
         return tuple(found)
 
-    def is_judged(self, name: str) -> bool:
+    def is_evaluated(self, name: str) -> bool:
         """Whether it makes a model that answers; not for teachers or unknown plugins."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.evaluated
@@ -105,14 +105,14 @@ class Graph:
 
     def is_last(self, name: str) -> bool:
         """Whether it is judged, and nothing judged is made from it: a site changes nothing."""
-        return self.is_judged(name) and name not in self._within
+        return self.is_evaluated(name) and name not in self._within
 
     def ends(self) -> tuple[str, ...]:
         """Return the steps that nothing at all is made from, without the controls."""
         used = {each for step in self.steps.values() for each in step.inputs}
         return tuple(name for name in self.steps if name not in used and not self.is_control(name))
 
-    def judged_by_default(self) -> tuple[str, ...]:
+    def default_gate_steps(self) -> tuple[str, ...]:
         """Return the steps that a gate judges where its section names none.
 
         They are taught, last of their branch, and were shown all images.
@@ -230,7 +230,7 @@ class Graph:
     @cached_property
     def _within(self) -> frozenset[str]:
         """What a judged step is made from."""
-        judged = (step for name, step in self.steps.items() if self.is_judged(name))
+        judged = (step for name, step in self.steps.items() if self.is_evaluated(name))
         return frozenset(each for step in judged for each in step.inputs)
 
 

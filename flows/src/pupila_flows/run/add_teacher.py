@@ -136,7 +136,7 @@ def _contract(
 
 
 def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
-    contract = planned_artifact(source.name, source, installed()).contract
+    contract = planned_artifact(source.name, source, installed()).spec
     if classes not in (None, contract.classes) or output not in (None, contract.kind):
         raise PupilaError(
             f"{str(source)!r} is an artifact, whose record says {contract.kind} of "

@@ -171,11 +171,11 @@ def _positive(request: EvaluationRequest, classes: Sequence[str]) -> str:
 
 def _classes(planned: Sequence[PlannedTeacher]) -> tuple[str, ...]:
     """Return the classes of all models in alphabetical order."""
-    first = sorted(planned[0].contract.classes)
+    first = sorted(planned[0].spec.classes)
     for model in planned:
-        if sorted(model.contract.classes) != first:
+        if sorted(model.spec.classes) != first:
             raise PupilaError(
-                f"{str(model.path)!r} tells {sorted(model.contract.classes)} apart, and "
+                f"{str(model.path)!r} tells {sorted(model.spec.classes)} apart, and "
                 f"{str(planned[0].path)!r} {first}: models of other classes cannot be evaluated on "
                 f"the same images."
             )

@@ -90,13 +90,13 @@ def _failed(artifact: ArtifactVerdict) -> list[str]:
 def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries that a gate evaluates.
 
-    By default those that `Graph.judged_by_default` names; of entries repeated with other seeds,
+    By default those that `Graph.default_gate_steps` names; of entries repeated with other seeds,
     only the first.
     """
     first = [entry for entry in entries if entry.kind == "step" and entry.repeats is None]
     if section.steps:
         return [entry for entry in first if entry.name in section.steps]
-    by_default = Graph.of_entries(first, installed()).judged_by_default()
+    by_default = Graph.of_entries(first, installed()).default_gate_steps()
     return [entry for entry in first if entry.name in by_default and not entry.not_evaluated]
 
 

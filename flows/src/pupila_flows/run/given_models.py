@@ -72,7 +72,7 @@ def _artifact(model: Path, classes: tuple[str, ...] | None, output: str) -> Plan
     """Return a teacher that is an artifact; the command's options must agree with its record."""
     planned = planned_artifact(model.stem, model, installed())
     section = _section(model, classes, output)
-    for _, message in contradictions(section, planned.contract):
+    for _, message in contradictions(section, planned.spec):
         raise PupilaError(message)
     return planned
 

@@ -49,9 +49,9 @@ def read_dataset(plan: Plan, workspace: Workspace) -> Dataset:
     dataset = read(plan.data, plan.recipe.data.classes, workspace.cache)
     for teacher in plan.teachers:
         reason = plan.bound(teacher.name)
-        if reason and not same_classes(teacher.contract.classes, dataset.classes):
+        if reason and not same_classes(teacher.spec.classes, dataset.classes):
             raise PupilaError(
-                f"Teacher {teacher.name!r} tells {list_names(teacher.contract.classes)} apart, but "
+                f"Teacher {teacher.name!r} tells {list_names(teacher.spec.classes)} apart, but "
                 f"the data has the classes {list_names(dataset.classes)}, and {reason}. Correct "
                 "`classes` of the teacher, or the data."
             )

@@ -45,7 +45,7 @@ def prove_teachers(run: Run, teachers: Futures) -> dict[str, ChanceCheck]:
 def _check(run: Run, teacher: PlannedTeacher, teachers: Futures) -> ChanceCheck | None:
     """Return the chance check of a teacher; None if it does not apply or cannot be made."""
     images = run.dataset
-    answers = same_classes(teacher.contract.classes, images.classes)
+    answers = same_classes(teacher.spec.classes, images.classes)
     if not answers or run.plan.gives_only_features(teacher.name):
         return None
     future = teachers[teacher.name]

@@ -34,7 +34,7 @@ class OneClass(Schedule):
     student: str | None = Field(
         default=None,
         description="Name of a small architecture that is trained from random weights, where there "
-        "is no teacher.",
+        "is not a teacher.",
     )
     size: int | None = Field(
         default=None,

@@ -46,7 +46,7 @@ class Listing:
         return tuple(sorted({row["label"] for row in self.rows} - {""}))
 
     def of_split(self, split: str | None) -> Listing:
-        """Return the images of a split, by default `test`; all if there are no splits.
+        """Return the images of a split, by default `test`; all if the images have no splits.
 
         Raises:
             PupilaError: the split has no images, or only some of its images have labels.
@@ -108,7 +108,7 @@ def list_images(path: Path, folder: Path | None = None) -> Listing:
     """List all images of all splits.
 
     Raises:
-        PupilaError: there are no images, or their form is unknown.
+        PupilaError: no image is there, or their form is unknown.
         OSError: a folder or the CSV cannot be read.
     """
     if is_special(path):

@@ -34,7 +34,7 @@ def check_label(label: str, dataset: Dataset) -> None:
     """Make sure that hard negatives of a class can be made.
 
     Raises:
-        PupilaError: there are no training images of the class, or none of another.
+        PupilaError: the training images lack the class, or are all of it.
     """
     labels = set(dataset.frame["label"][dataset.frame["split"] == "train"].tolist())
     if label not in labels or len(labels) < 2:

@@ -1,1 +1,1 @@
-"""What only shows when the whole recipe is seen, one subject a module."""
+"""Checks that need the whole recipe, one subject a module."""

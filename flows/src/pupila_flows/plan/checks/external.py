@@ -1,4 +1,4 @@
-"""Checks of the section `external`, and of what the gate asks of it."""
+"""Checks of the section `external`, and of what the gate requires on it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pupila_flows.plan.facts import Mistake
 
 def images(context: Context) -> Iterator[Mistake]:
     """The images must be there, and their labels must be classes of the data."""
-    found = yield from context.external.checked()
-    if not found:
+    planned = yield from context.external.check()
+    if not planned:
         return
-    classes = yield from context.labels.checked()
-    for each in found if classes else ():
+    classes = yield from context.labels.check()
+    for external in planned if classes else ():
         try:
-            each.listing.with_classes(classes, each.section.map)
+            external.listing.with_classes(classes, external.section.map)
         except PupilaError as error:
-            yield ("external", each.name), str(error)
+            yield ("external", external.name), str(error)
 
 
-def asked(context: Context) -> Iterator[Mistake]:
-    """The gate must ask of sets that there are, and margins of those that have labels."""
+def margins(context: Context) -> Iterator[Mistake]:
+    """The gate must name existing sets, and ask for margins only on those with labels."""
     recipe = context.recipe
     if recipe is None or recipe.gate is None:
         return
@@ -31,12 +31,12 @@ def asked(context: Context) -> Iterator[Mistake]:
     if recipe.gate.external.model_fields_set and not recipe.external:
         yield location, "the gate asks of images of other places, and the recipe has no `external`."
         return
-    labelled = {each.name for each in context.external.value if each.listing.labels}
+    labelled = {planned.name for planned in context.external.value if planned.listing.labels}
     for number, name in enumerate(gate.sets or ()):
         if name not in recipe.external:
             yield (
                 (*location, "sets", number),
-                f"{name!r} is no set of `external`.{nearest(name, recipe.external)}",
+                f"{name!r} is not a set of `external`.{nearest(name, recipe.external)}",
             )
         elif name not in labelled and gate.fidelity is None:
             yield (

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pupila.errors import join_names, nearest
+from pupila.errors import nearest
+from pupila_flows.data.exclude import unknown_column
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.recipe.graph import Graph
-
-_OF_EVERY_MANIFEST = ("path", "label", "split")
 
 
 def asks(context: Context) -> Iterator[Mistake]:
@@ -38,29 +37,29 @@ def asks(context: Context) -> Iterator[Mistake]:
         )
 
 
-def judged(context: Context) -> Iterator[Mistake]:
-    """What the gate judges must be models of steps, with a teacher where it compares with one."""
+def steps(context: Context) -> Iterator[Mistake]:
+    """The gate must name steps that make models, with a teacher if it compares with one."""
     section, graph = _section(context), context.graph
     if section is None:
         return
     for number, name in enumerate(section.steps):
-        reason = _cannot_be_judged(name, section, graph)
+        reason = _objection(name, section, graph)
         if reason:
             yield ("gate", "steps", number), reason
     if section.steps or not _compares(section):
         return
-    for name in filter(graph.uses_features_only, graph.judged_by_default()):
+    for name in filter(graph.uses_features_only, graph.default_gate_steps()):
         plugin = graph.steps[name].plugin
         yield (
             ("gate",),
-            f"gate judges {name!r}, the last of its branch, and it has no teacher to be "
-            f"compared with: {plugin and plugin.name} takes no more than features from one. Name "
+            f"gate checks {name!r}, the last of its branch, which has no teacher to be "
+            f"compared with: {plugin and plugin.name} takes only features from one. Name "
             f"other steps in `gate.steps`, or ask only for limits (`margins: {{}}`).",
         )
 
 
 def published(context: Context) -> Iterator[Mistake]:
-    """A gate can compare with what is published only where the recipe publishes."""
+    """A gate can compare with a published version only if the recipe publishes."""
     section = _section(context)
     publishes = context.recipe is not None and context.recipe.publish is not None
     if section is not None and section.published is not None and not publishes:
@@ -82,31 +81,26 @@ def groups(context: Context) -> Iterator[Mistake]:
     section = _section(context)
     if section is None or not section.groups:
         return
-    manifest = yield from context.manifest.checked()
+    manifest = yield from context.manifest.check()
     if manifest is None:
         return
-    columns = [name for name in manifest.columns if name not in _OF_EVERY_MANIFEST]
     for number, column in enumerate(section.groups):
-        if column not in columns:
-            known = f"it has {join_names(columns)}" if columns else "it has none"
-            yield (
-                ("gate", "groups", number),
-                f"the data has no column {column!r} beside path, label and split; {known}."
-                f"{nearest(column, columns)}",
-            )
+        if message := unknown_column(column, manifest):
+            yield ("gate", "groups", number), message
 
 
 def _section(context: Context) -> GateSection | None:
     return context.recipe.gate if context.recipe else None
 
 
-def _cannot_be_judged(name: str, section: GateSection, graph: Graph) -> str | None:
-    """Say why the gate cannot judge a step; None where it can."""
+def _objection(name: str, section: GateSection, graph: Graph) -> str | None:
+    """Say why the gate cannot check a step; None if it can."""
     if name not in graph.steps:
-        return f"{name!r} is no step: the gate judges what a step made.{nearest(name, graph.steps)}"
+        hint = nearest(name, graph.steps)
+        return f"{name!r} is not a step: the gate checks models of steps.{hint}"
     plugin = graph.steps[name].plugin
     if plugin and not plugin.evaluated:
-        return f"{name!r} uses {plugin.name}, whose artifacts are not judged: leave it out."
+        return f"{name!r} uses {plugin.name}, whose artifacts are not evaluated: leave it out."
     if _compares(section) and not graph.teachers(name):
         return (
             f"{name!r} has no teacher behind it to be compared with: leave it out, or ask only "
@@ -116,5 +110,5 @@ def _cannot_be_judged(name: str, section: GateSection, graph: Graph) -> str | No
 
 
 def _compares(section: GateSection) -> bool:
-    """Whether anything is asked against a teacher."""
+    """Whether the gate compares with a teacher."""
     return bool(section.margins.asked) or section.limits.agreement is not None

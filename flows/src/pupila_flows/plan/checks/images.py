@@ -1,4 +1,4 @@
-"""Checks of the images: those of `data`, those kept from a step, and those of other kinds."""
+"""Checks of the images: the data, images excluded from a step, and images of other kinds."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def data(context: Context) -> Iterator[Mistake]:
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """The classes that `data` names must be the labels of the images, in any order."""
+    """The classes of `data` must be the labels of the images, in any order."""
     section = context.view.data.section if context.view.data else None
-    found = yield from context.found_labels.checked()
-    if section is None or not section.classes or not found:
+    labels = yield from context.found_labels.check()
+    if section is None or not section.classes or not labels:
         return
-    if set(section.classes) != set(found):
+    if set(section.classes) != set(labels):
         yield (
             ("data", "classes"),
-            f"data.classes are {list_names(section.classes)}, but {labels_of(section.path, found)}."
-            f"{misspelt(section.classes, found)} Name these, in any order, or leave data.classes "
-            f"out.",
+            f"data.classes are {list_names(section.classes)}, but "
+            f"{labels_of(section.path, labels)}.{misspelt(section.classes, labels)} Name "
+            f"these, in any order, or leave data.classes out.",
         )
 
 
@@ -38,16 +38,16 @@ def positive(context: Context) -> Iterator[Mistake]:
     section = context.view.data.section if context.view.data else None
     if section is None or section.positive is None:
         return
-    found = yield from context.found_labels.checked()
-    _, known = context.named_classes or ((), found or ())
-    if found and set(known) != set(found):
-        known = found
+    labels = yield from context.found_labels.check()
+    _, known = context.named_classes or ((), labels or ())
+    if labels and set(known) != set(labels):
+        known = labels
     if known and section.positive not in known:
         yield ("data", "positive"), unknown_class("positive", section.positive, known)
 
 
 def screen(context: Context) -> Iterator[Mistake]:
-    """The images must be screened by a teacher, for one of its classes."""
+    """A teacher must screen the images, for one of its classes."""
     section, location = context.screen, ("data", "screen")
     if section is None or context.view.names is None:
         return
@@ -55,7 +55,7 @@ def screen(context: Context) -> Iterator[Mistake]:
     if section.teacher not in teachers:
         yield (
             (*location, "teacher"),
-            f"{section.teacher!r} is no teacher.{nearest(section.teacher, teachers)}",
+            f"{section.teacher!r} is not a teacher.{nearest(section.teacher, teachers)}",
         )
     classes = context.teacher_classes.get(section.teacher)
     if classes and section.accepts not in classes:
@@ -67,34 +67,34 @@ def screen(context: Context) -> Iterator[Mistake]:
 
 
 def excluded(context: Context) -> Iterator[Mistake]:
-    """What is kept from a step must be there, and must leave something of every class."""
+    """Excluded images must exist, and leave images of every class."""
     steps = context.steps.value.by_name
     partial = {name: step for name, step in steps.items() if step.section.exclude}
     if not partial:
         return
-    manifest = yield from context.manifest.checked()
+    manifest = yield from context.manifest.check()
     if manifest is None:
         return
     for name, step in partial.items():
         location = ("steps", name, "exclude")
         if not step.plugin.needs_data:
-            yield location, f"{step.plugin.name} is shown no images: leave it out."
+            yield location, f"{step.plugin.name} uses no images: leave it out."
             continue
         for within, message in exclude.mistakes(manifest, step.section.exclude):
             yield (*location, *within), f"{dotted(location)}: {message}"
 
 
 def open_set(context: Context) -> Iterator[Mistake]:
-    """There must be two classes, one of which is let through, and images of other kinds."""
+    """There must be two classes, one of which is accepted, and images of other kinds."""
     section = context.recipe.evaluate.open_set if context.recipe else None
     if section is None:
         return
     location = ("evaluate", "open_set")
-    classes = yield from context.labels.checked()
+    classes = yield from context.labels.check()
     if classes and len(classes) != 2:
         yield (
             location,
-            f"a gate tells two classes apart, but the data has {list_names(classes)}: leave "
+            f"a filter tells two classes apart, but the data has {list_names(classes)}: leave "
             f"open_set out, or use data of two classes.",
         )
     elif classes and section.accepts not in classes:
@@ -103,10 +103,10 @@ def open_set(context: Context) -> Iterator[Mistake]:
 
 
 def hard_negatives(context: Context) -> Iterator[Mistake]:
-    """Images that are made must be of one of the classes."""
+    """Hard negatives must be of one of the classes."""
     section = context.view.data.section.hard_negatives if context.view.data else None
     if section is None:
         return
-    classes = yield from context.labels.checked()
+    classes = yield from context.labels.check()
     if classes and section.label not in classes:
         yield ("data", "hard_negatives", "label"), unknown_class("label", section.label, classes)

@@ -10,23 +10,23 @@ from pupila.errors import PupilaError
 from pupila.implementations import implementation_fault
 from pupila.plugin import Plugin
 from pupila.plugin_registry import PluginRegistry, installed
-from pupila_flows.plan.checks.runtimes import judged_formats
+from pupila_flows.plan.checks.runtimes import evaluated_formats
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
 from pupila_flows.plan.plan import configured, split_key
 from pupila_flows.recipe.source import Location
 
 _Called = tuple[Location, Plugin, PluginRegistry]
-"""Where a recipe calls for a plugin, and the registry that it is from."""
+"""Where a recipe uses a plugin, and the registry that it comes from."""
 
 
 def code(context: Context) -> Iterator[Mistake]:
-    """The code of each plugin must be there; it is told of where the recipe first needs it."""
-    told = set[tuple[str, str]]()
+    """The code of each plugin must exist; the first use of one without it is reported."""
+    checked = set[tuple[str, str]]()
     for location, plugin, registry in _called(context):
         key = (plugin.kind, plugin.name)
-        fault = None if key in told else implementation_fault(plugin)
-        told.add(key)
+        fault = None if key in checked else implementation_fault(plugin)
+        checked.add(key)
         if fault:
             origin = registry.origin(plugin)
             yield (
@@ -34,7 +34,7 @@ def code(context: Context) -> Iterator[Mistake]:
                 f"The code of {plugin.kind} {plugin.name!r} of {origin.distribution} "
                 f"{origin.version} cannot be found: `implementation` is "
                 f"{plugin.implementation!r}, and {fault}{'' if fault.endswith('?') else '.'} "
-                f"Install it again, or mend the plugin.",
+                f"Install it again, or repair the plugin.",
             )
 
 
@@ -51,11 +51,11 @@ def _called(context: Context) -> Iterator[_Called]:
             yield ("steps", name, "with"), plugin, installed()
     yield from _swept(context)
     yield from _shifts(context)
-    for location, made in judged_formats(context):
+    for location, made in evaluated_formats(context):
         try:
             yield location, plugins.runner(made), plugins
         except PupilaError:
-            continue  # another check tells of it
+            continue  # another check reports it
     for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
         try:
             yield ("evaluate", "runtimes", number), plugins.runtime(name), plugins
@@ -70,7 +70,7 @@ def _shifts(context: Context) -> Iterator[_Called]:
         try:
             yield ("shift", "families", number), context.plugins.shift(name), context.plugins
         except PupilaError:
-            continue  # another check tells of it
+            continue  # another check reports it
 
 
 def _swept(context: Context) -> Iterator[_Called]:
@@ -82,6 +82,6 @@ def _swept(context: Context) -> Iterator[_Called]:
                 name, path = split_key(key, context.steps.value.by_name)
                 config = configured(context.steps.value.by_name[name], {path: value})
             except (PupilaError, ValidationError):
-                continue  # another check tells of it
+                continue  # another check reports it
             for plugin in config.uses():
                 yield ("sweep", key, number), plugin, installed()

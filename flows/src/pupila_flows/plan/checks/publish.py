@@ -18,27 +18,27 @@ def artifacts(context: Context) -> Iterator[Mistake]:
         if name not in recipe.steps:
             yield (
                 ("publish", "artifacts", number),
-                f"{name!r} is no step: only what a step made is published."
+                f"{name!r} is not a step: only what a step made is published."
                 f"{nearest(name, recipe.steps)}",
             )
 
 
 def destination(context: Context) -> Iterator[Mistake]:
-    """The registry must have an address that can be opened."""
+    """The address of the registry must be valid."""
     yield from context.model_registry.mistakes
 
 
 def withheld(context: Context) -> Iterator[Mistake]:
-    """The gate must judge what is to be published, or it would always be withheld."""
+    """The gate must check all that is to be published, or it would always be withheld."""
     recipe, graph = context.recipe, context.graph
     if recipe is None or recipe.gate is None or recipe.publish is None:
         return
-    judged = recipe.gate.steps or graph.judged_by_default()
+    checked = recipe.gate.steps or graph.default_gate_steps()
     for number, name in enumerate(recipe.publish.artifacts):
-        missing = next(filter(graph.is_judged, graph.unproven(name, judged)), None)
+        missing = next(filter(graph.is_evaluated, graph.unproven(name, checked)), None)
         if missing:
             yield (
                 ("publish", "artifacts", number),
-                f"{name!r} would always be withheld, as the gate does not judge {missing!r}: name "
+                f"{name!r} would always be withheld, as the gate does not check {missing!r}: name "
                 f"that in `gate.steps`, or leave {name!r} out.",
             )

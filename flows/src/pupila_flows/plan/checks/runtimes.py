@@ -1,4 +1,4 @@
-"""Checks of the runtimes that models are tried in, and of the machines that steps run on."""
+"""Checks of the runtimes that models are checked in, and of the machines that steps run on."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def installed(context: Context) -> Iterator[Mistake]:
             yield ("evaluate", "runtimes", number), str(error)
 
 
-def judging(context: Context) -> Iterator[Mistake]:
-    """One runner, and no more, must judge each format; a format is told of where it first comes."""
-    told = set[str]()
-    for location, made in judged_formats(context):
-        if made in told:
+def runners(context: Context) -> Iterator[Mistake]:
+    """Each format must have exactly one primary runner; its first use is reported."""
+    checked = set[str]()
+    for location, made in evaluated_formats(context):
+        if made in checked:
             continue
-        told.add(made)
+        checked.add(made)
         try:
             context.plugins.runner(made)
         except PupilaError as error:
             yield location, str(error)
 
 
-def judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
+def evaluated_formats(context: Context) -> Iterator[tuple[Location, str]]:
     """Yield the format of each teacher and of each step that makes a model, as far as known."""
     for teacher in context.teachers.value:
         if teacher.format:
@@ -48,7 +48,7 @@ def judged_formats(context: Context) -> Iterator[tuple[Location, str]]:
 
 
 def used(context: Context) -> Iterator[Mistake]:
-    """A runtime in which nothing would be tried must not be taken for one that was."""
+    """Some model must have the format of each runtime, or nothing would be checked in it."""
     formats = context.formats.values()
     for number, name in enumerate(context.recipe.evaluate.runtimes if context.recipe else ()):
         runner = context.plugins.runtime(name)
@@ -61,15 +61,15 @@ def used(context: Context) -> Iterator[Mistake]:
 
 
 def cluster(context: Context) -> Iterator[Mistake]:
-    """Dask must be installed where steps run on a cluster, and the address be a scheduler's."""
+    """For a cluster, Dask must be installed and the address be that of a scheduler."""
     if context.recipe is None or context.recipe.runner is None:
         return
     if find_spec("distributed") is None:
         yield (
             ("runner", "use"),
-            "Dask is not installed: `pip install 'pupila-flows[dask]'`, here and there.",
+            "Dask is not installed: `pip install 'pupila-flows[dask]'`, here and on the cluster.",
         )
-    address = yield from context.cluster.checked()
+    address = yield from context.cluster.check()
     if address is not None and not _SCHEDULER.fullmatch(address):
         yield (
             ("runner", "address"),

@@ -21,29 +21,29 @@ def inputs(context: Context) -> Iterator[Mistake]:
 
 
 def pages(context: Context) -> Iterator[Mistake]:
-    """Nothing may be made from what shows figures of the test images: it is made after all else."""
+    """Nothing may be made from a page with results on the test images: pages are made last."""
     steps = context.steps.value.by_name
     for name, step in steps.items():
-        for each in step.section.inputs:
-            plugin = steps[each].plugin if each in steps else None
+        for input_name in step.section.inputs:
+            plugin = steps[input_name].plugin if input_name in steps else None
             if isinstance(plugin, Exporter) and plugin.shows_metrics:
                 yield (
                     ("steps", name, "from"),
-                    f"{each!r} shows figures on the test images, so nothing can be made from it: "
-                    f"give {name!r} the models themselves.",
+                    f"{input_name!r} shows results on the test images, so nothing can be made from "
+                    f"it: give {name!r} the models themselves.",
                 )
 
 
 def formats(context: Context) -> Iterator[Mistake]:
-    """Formats must fit along the graph; a mismatch names the step that is missing between."""
+    """Each step must accept the formats of its inputs; a mismatch suggests a step between."""
     for name in context.order.value:
         step = context.steps.value.by_name.get(name)
         if step is None or not step.plugin.accepts:
-            continue  # a plugin that accepts nothing takes no input; another check counts these
-        for each in step.section.inputs:
-            have = context.formats.get(each)
+            continue  # a plugin that accepts no format takes no input; another check counts inputs
+        for input_name in step.section.inputs:
+            have = context.formats.get(input_name)
             if have and have not in step.plugin.accepts:
-                yield ("steps", name, "from"), _mismatch(context, step, each, have)
+                yield ("steps", name, "from"), _mismatch(context, step, input_name, have)
 
 
 def _mismatch(context: Context, step: PlannedStep, given: str, have: str) -> str:

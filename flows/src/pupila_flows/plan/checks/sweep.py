@@ -18,7 +18,7 @@ _Path = tuple[str, ...]
 
 
 def axes(context: Context) -> Iterator[Mistake]:
-    """Each axis must vary a setting of a step that no other axis varies."""
+    """Each axis must vary a setting of a step, and no two axes the same one."""
     if context.recipe is None:
         return
     known: dict[str, _Path] = {}
@@ -32,7 +32,7 @@ def axes(context: Context) -> Iterator[Mistake]:
             if _lies_within((name, *path), whole) or _lies_within(whole, (name, *path)):
                 yield (
                     ("sweep", key),
-                    f"{other!r} and {key!r} speak of one setting: name one of them.",
+                    f"{other!r} and {key!r} name the same setting: keep one of them.",
                 )
         known[key] = name, *path
         step = context.steps.value.by_name.get(name)
@@ -41,12 +41,12 @@ def axes(context: Context) -> Iterator[Mistake]:
 
 
 def chosen(context: Context) -> Iterator[Mistake]:
-    """A point can be chosen by fidelity only where that is computed."""
+    """A point can be chosen by fidelity only if that is computed."""
     recipe = context.recipe
     if recipe and recipe.choose_by == "fidelity" and recipe.shift is None:
         yield (
             ("choose_by",),
-            "`choose_by` is 'fidelity', but altered validation images are asked about only with a "
+            "`choose_by` is 'fidelity', but that is measured on altered images, only with a "
             "section `shift`: add `shift: {}`, or choose by `accuracy`.",
         )
 
@@ -54,7 +54,7 @@ def chosen(context: Context) -> Iterator[Mistake]:
 def _values(
     context: Context, key: str, values: Iterable[Any], step: PlannedStep, path: _Path
 ) -> Iterator[Mistake]:
-    """Each value must be one that the setting can have; equal ones would be one point twice."""
+    """Each value must be valid for the setting, and no two equal."""
     known: dict[str, Any] = {}
     for number, value in enumerate(values):
         location = ("sweep", key, number)
@@ -62,15 +62,15 @@ def _values(
             config = configured(step, {path: value})
         except ValidationError as error:
             within = ("steps", step.name, "with")
-            found = explain(error, context.source, step.plugin.config, within)
-            yield location, found[0].message
+            problems = explain(error, context.source, step.plugin.config, within)
+            yield location, problems[0].message
             continue
         if step.name not in context.steps.value.misfits:
             yield from fits_inputs(location, config, step.section)
             yield from fits_classes(context, location, config)
         made = config.model_dump_json()
         if made in known:
-            same = f"{value!r} comes to the same setting as {known[made]!r}: name one of them."
+            same = f"{value!r} is the same setting as {known[made]!r}: keep one of them."
             yield location, same
         known[made] = value
 

@@ -12,9 +12,9 @@ from pupila_flows.recipe.errors import dotted
 
 
 def names(context: Context) -> Iterator[Mistake]:
-    """A teacher and a step must not have the same name; nor may case alone tell two names apart.
+    """A teacher and a step must not have the same name, and names must differ by more than case.
 
-    Folders and files bear them, of a published version too, and a disk may not know case.
+    Files and folders are named so, in published versions too, and some disks ignore case.
     """
     for name in context.view.teachers:
         if name in context.view.steps:
@@ -28,25 +28,26 @@ def names(context: Context) -> Iterator[Mistake]:
         if first != name:
             yield (
                 (section, name),
-                f"only upper and lower case tell {name!r} from {first!r}, and some disks do not: "
+                f"{name!r} and {first!r} differ only by case, which some disks ignore: "
                 f"give one of them another name.",
             )
 
 
 def models(context: Context) -> Iterator[Mistake]:
-    """The model of each teacher must be there, and be one that a loader reads."""
+    """The model of each teacher must exist, and a loader must read it."""
     yield from context.teachers.mistakes
 
 
 def classes(context: Context) -> Iterator[Mistake]:
-    """All teachers that the data binds must tell the same classes apart as the data.
+    """Teachers that work on the data must have its classes.
 
-    The labels of the images say which; where they cannot be read, what the recipe names first does.
+    These are the labels of the images; if they cannot be read, the classes that the recipe names
+    first.
     """
     section = context.view.data
-    found = yield from context.found_labels.checked()
-    if section and found:
-        yield from _unlike_the_images(context, labels_of(section.section.path, found), found)
+    labels = yield from context.found_labels.check()
+    if section and labels:
+        yield from _unlike_the_images(context, labels_of(section.section.path, labels), labels)
         return
     if context.named_classes is None:
         return
