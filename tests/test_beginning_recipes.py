@@ -47,7 +47,7 @@ def test_a_beginning_is_taken(tmp_path: Path, size: str) -> None:
     [
         (
             "{from: teacher, untill: x}",
-            "9: steps.pupil.with.student.untill is no known field. Did you mean 'until'? Known: "
+            "9: steps.pupil.with.student.untill is not a known field. Did you mean 'until'? Known: "
             "from, until, max_bytes, share, head, frozen_until, frozen, frozen_epochs, "
             "normalisation.",
         ),

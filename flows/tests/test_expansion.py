@@ -235,8 +235,8 @@ def test_a_sweep_makes_each_combination_and_shares_what_no_value_touches(tmp_pat
     ("sweep", "words"),
     [
         ("{pupil.alpha: [0, 2]}", ["steps.pupil.with.alpha is 2", "less than or equal to 1"]),
-        ("{pupil.alhpa: [0]}", ["alhpa is no known field", "Did you mean 'alpha'?"]),
-        ("{pupli.alpha: [0]}", ["no step 'pupli'", "Did you mean 'pupil'?"]),
+        ("{pupil.alhpa: [0]}", ["alhpa is not a known field", "Did you mean 'alpha'?"]),
+        ("{pupli.alpha: [0]}", ["'pupli' is not a step", "Did you mean 'pupil'?"]),
         ("{alpha: [0]}", ["must be `step.setting`"]),
         ("{pupil.alpha: []}", ["sweep.pupil.alpha", "1 or more entries"]),
         ("{pupil.alpha: 0.5}", ["sweep.pupil.alpha", "must be a list"]),
@@ -379,7 +379,7 @@ def test_there_must_be_as_many_seeds_as_repeats(tmp_path: Path):
     assert _plan(tmp_path, steps).recipe.repeat == 2
     file = tmp_path / "recipe.yaml"
     file.write_text(file.read_text().replace("seed: 7", f"seed: {2**32 - 1}"))
-    with pytest.raises(RecipeError, match="takes seeds up to 4294967296, and the last"):
+    with pytest.raises(RecipeError, match="takes seeds up to 4294967296, but the largest"):
         read_plan(file, _registry())
 
 

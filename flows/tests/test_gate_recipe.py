@@ -84,7 +84,7 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         ("{fidelity: 1.5}", "gate.fidelity is 1.5: must be less than 1"),
         (
             "{margins: {acuracy: 0.1}}",
-            "gate.margins.acuracy is no known field. Did you mean 'accuracy'?",
+            "gate.margins.acuracy is not a known field. Did you mean 'accuracy'?",
         ),
         ("{margins: {accuracy: 0}}", "gate.margins.accuracy"),
         (

@@ -66,7 +66,9 @@ def made(tmp_path: Path) -> Made:
     publish(registry, release(tmp_path, WEIGHTS["published"]))
     runs = {name: _run(tmp_path, name, workspace) for name in ("published", "old", "last", "new")}
     digests = {name: read_run(run).entries[-1].artifact or "" for name, run in runs.items()}
-    digests["teacher"] = _add_teacher(workspace, tmp_path, workspace.store.open(digests["new"]).record)
+    digests["teacher"] = _add_teacher(
+        workspace, tmp_path, workspace.store.open(digests["new"]).record
+    )
     for name in ("scratch/cut-off/state", "logs/step.log", "locks/a.lock", "cache/pixels/a.npy"):
         write_atomically(workspace.root / name, bytes(9_000))
     write_atomically(workspace.data_docs("b" * 64) / "index.html", b"<!doctype html>")

@@ -16,7 +16,7 @@ from pupila_flows.recipe.source import RecipeError, read_source
 
 LEVELS = range(1, 10)
 TOO_LONG = "with its aliases written out it has more than 300,000 characters"
-INSIDE = "an alias stands inside of what it names"
+INSIDE = "an alias stands inside what it names"
 
 
 def pile(first: str, level: str) -> str:

@@ -172,7 +172,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         (
             ("data.csv}", "data.csv, screen: {teacher: gate, acepts: fundus}}"),
             2,
-            ["data.screen.acepts is no known field. Did you mean 'accepts'?"],
+            ["data.screen.acepts is not a known field. Did you mean 'accepts'?"],
         ),
         (("from: big,", "from: big, exclude: {sauce: [here]},"), 7, ["mean 'source'?", "device"]),
         (

@@ -15,7 +15,7 @@ from pupila import PupilaError
 from pupila.testing import draw_images
 from pupila_flows.cli.main import app
 from pupila_flows.plan.reading import read_plan
-from pupila_flows.recipe.overrides import Changes, changed, merged, parse_changes
+from pupila_flows.recipe.overrides import Changes, apply_changes, merge, parse_changes
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import RecipeError, read_source
 from pupila_flows.run.flow import compress
@@ -51,7 +51,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_mappings_are_merged_by_name_and_all_else_is_replaced(
     value: dict[str, Any], change: dict[str, Any], expected: dict[str, Any]
 ):
-    assert merged(value, change) == expected
+    assert merge(value, change) == expected
 
 
 def test_a_setting_is_changed_without_writing_the_whole_step(recipe: Path):
@@ -67,7 +67,7 @@ def test_a_setting_is_changed_without_writing_the_whole_step(recipe: Path):
 def test_what_changes_nothing_leaves_the_recipe_as_it_is_written(recipe: Path):
     source = read_source(recipe)
     for given in ({}, {"seed": None}, {"steps": {"pupil": {"use": None, "with": {"epochs": 2}}}}):
-        assert changed(source, Changes.model_validate(given)) is source
+        assert apply_changes(source, Changes.model_validate(given)) is source
 
 
 @pytest.mark.parametrize(
@@ -93,17 +93,17 @@ def test_a_setting_of_the_command_line_is_what_it_would_be_in_the_recipe(
         ("seed", "changes nothing"),
         ("seed=", "changes nothing"),
         ("=3", "changes nothing"),
-        ("seed=[", "is no YAML"),
-        (f"seed={'9' * 5_000}", f"is no YAML after the '=': '{'9' * 100}' is no int"),
-        (f"seed={'[' * 50_000}", "is no YAML after the '=': it is nested too deeply"),
-        ("seed=2026-99-99", "'2026-99-99' is no timestamp"),
-        ("seed=!!int x", "'x' is no int"),
-        ("seed=!!bool x", "'x' is no bool"),
+        ("seed=[", "is not YAML"),
+        (f"seed={'9' * 5_000}", f"is not YAML after the '=': '{'9' * 100}' is not a valid int"),
+        (f"seed={'[' * 50_000}", "is not YAML after the '=': it is nested too deeply"),
+        ("seed=2026-99-99", "'2026-99-99' is not a valid timestamp"),
+        ("seed=!!int x", "'x' is not a valid int"),
+        ("seed=!!bool x", "'x' is not a valid bool"),
         ("seed=!!python/name:os.system x", "a recipe has no tags"),
-        ("seed=&a [*a]", "an alias stands inside of what it names"),
+        ("seed=&a [*a]", "an alias stands inside what it names"),
         ("seed=a\x00", "it cannot be read"),
         ("seed=a\udcff", "it cannot be read"),
-        ("sede=3", "sede is no known field. Did you mean 'seed'?"),
+        ("sede=3", "sede is not a known field. Did you mean 'seed'?"),
         ("seed=-1", "seed is -1"),
         ("steps.pupil.wiht.epochs=3", "Did you mean 'with'?"),
         ("steps.pupil.with.epochs=many", "steps.pupil.with.epochs is 'many'"),

@@ -145,13 +145,17 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("path: big.keras", "path: huge.keras"), 4, ["no model at", "huge.keras"]),
         (("from: lite", "from: small"), 8, ["'small' is keras", "export-tflite"]),
         (("from: lite", "from: [lite, small]"), 8, ["takes 1 input in", "not 2"]),
-        (("teachers:", "teacher:"), 3, ["teacher is no known field", "Did you mean 'teachers'?"]),
+        (
+            ("teachers:", "teacher:"),
+            3,
+            ["teacher is not a known field", "Did you mean 'teachers'?"],
+        ),
         (("classes: [a, b]", "classes: [a]"), 4, ["teachers.big.classes"]),
         (("path: big.keras", "pth: big.keras"), 4, ["teachers.big.pth", "Did you mean 'path'?"]),
         (("name: good", "name: Not Good"), 1, ["name"]),
         (("  lite:", "  big:"), 4, ["both named 'big'"]),
-        (("  lite:", "  Small:"), 7, ["case tell 'Small' from 'small'", "another name"]),
-        (("  lite:", "  BIG:"), 7, ["case tell 'BIG' from 'big'", "another name"]),
+        (("  lite:", "  Small:"), 7, ["'Small' and 'small' differ only by case", "another name"]),
+        (("  lite:", "  BIG:"), 7, ["'BIG' and 'big' differ only by case", "another name"]),
         (("  lite:", "  small:"), 7, ["'small' is given twice"]),
         (
             ("name: good", "name: good\nevaluate: {runtimes: [kears]}"),
@@ -206,7 +210,7 @@ def test_a_mistake_is_told_with_its_line(
     ), problems
 
 
-OF_A_STEP = "Known: use, from, with, without, control, timeout_minutes, retries."
+OF_A_STEP = "Known: use, from, with, exclude, control, timeout_minutes, retries."
 QUOTES = "must be text: put quotes, as in"
 
 
@@ -249,19 +253,19 @@ QUOTES = "must be text: put quotes, as in"
         (
             ("teachers:", "teacher:"),
             3,
-            "teacher is no known field. Did you mean 'teachers'? "
+            "teacher is not a known field. Did you mean 'teachers'? "
             "Known: name, seed, repeat, workers, threads, runner, data, teachers, steps, "
             "evaluate, shift, external, gate, publish, sweep, choose_by.",
         ),
         (
             ("from: small", "form: small"),
             7,
-            f"steps.lite.form is no known field. Did you mean 'from'? {OF_A_STEP}",
+            f"steps.lite.form is not a known field. Did you mean 'from'? {OF_A_STEP}",
         ),
         (
             ("epochs: 2}}", "epochs: 2}}\n  with: {use: distill, from: big, wth: {}}"),
             7,
-            f"steps.with.wth is no known field. Did you mean 'with'? {OF_A_STEP}",
+            f"steps.with.wth is not a known field. Did you mean 'with'? {OF_A_STEP}",
         ),
     ],
 )
@@ -280,15 +284,19 @@ def test_a_mistake_is_one_problem_in_plain_words(
 @pytest.mark.parametrize(
     ("change", "line", "message"),
     [
-        ("name: 2024-99-99", 1, "'2024-99-99' is no timestamp; put quotes around it if it is text"),
-        ("name: good\nseed: !!int hello", 2, "'hello' is no int; put quotes"),
-        ("name: !!bool perhaps", 1, "'perhaps' is no bool; put quotes"),
+        (
+            "name: 2024-99-99",
+            1,
+            "'2024-99-99' is not a valid timestamp; put quotes around it if it is text",
+        ),
+        ("name: good\nseed: !!int hello", 2, "'hello' is not a valid int; put quotes"),
+        ("name: !!bool perhaps", 1, "'perhaps' is not a valid bool; put quotes"),
         ("name: !foo good", 1, "a recipe has no tags like '!foo'"),
         ("name: !!python/object:os.system good", 1, "no tags like '!!python/object:os.system'"),
         ("name: good\n[a]: b", 2, "a list or a mapping stands where a name should"),
         ("name: good\n{a: b}: c", 2, "a list or a mapping stands where a name should"),
         ("name: good\nseed: \a", 2, "the character U+0007 may not stand in it"),
-        ("name: good\nevaluate: &e {path: *e}", 2, "an alias stands inside of what it names"),
+        ("name: good\nevaluate: &e {path: *e}", 2, "an alias stands inside what it names"),
         (f"name: {'[' * 2000}{']' * 2000}", 1, "it is nested too deeply"),
     ],
 )

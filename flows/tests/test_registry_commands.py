@@ -210,7 +210,7 @@ def test_a_recipe_that_publishes_without_a_gate_is_warned_of_it(here: Path):
         ("{to: '${NOWHERE}/models'}", "environment variable NOWHERE is not set"),
         ("{to: '${NOWHERE:-}'}", r"'\$\{NOWHERE:-\}' is empty: set its variables"),
         ("{name: My Models}", "publish.name is 'My Models': must be at most 64"),
-        ("{licens: MIT}", "publish.licens is no known field. Did you mean 'licence'?"),
+        ("{licens: MIT}", "publish.licens is not a known field. Did you mean 'licence'?"),
     ],
 )
 def test_a_mistake_in_publish_is_found_before_anything_runs(here: Path, publish: str, words: str):

@@ -15,7 +15,7 @@ from pupila_flows.plan.context import Context
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.view import RecipeView
 from pupila_flows.recipe.errors import explain
-from pupila_flows.recipe.overrides import Changes, changed
+from pupila_flows.recipe.overrides import Changes, apply_changes
 from pupila_flows.recipe.schema import Recipe
 from pupila_flows.recipe.source import Problem, RecipeError, read_source
 from pupila_flows.teachers import TeacherStore
@@ -43,7 +43,7 @@ def read_plan(
         PupilaError: the file cannot be read.
     """
     source = read_source(file)
-    source = changed(source, changes) if changes else source
+    source = apply_changes(source, changes) if changes else source
     recipe, wrong_fields = None, list[Problem]()
     try:
         recipe = Recipe.model_validate(source.value)

@@ -23,7 +23,7 @@ def plan_teachers(facts: RecipeFacts) -> Checking[tuple[PlannedTeacher, ...]]:
     planned: list[PlannedTeacher] = []
     for name, valid in facts.view.teachers.items():
         try:
-            teacher = yield from _located(facts, name, valid)
+            teacher = yield from _find(facts, name, valid)
         except PupilaError as error:
             yield ("teachers", name, "path"), str(error)
         else:
@@ -31,22 +31,22 @@ def plan_teachers(facts: RecipeFacts) -> Checking[tuple[PlannedTeacher, ...]]:
     return tuple(planned)
 
 
-def _located(
+def _find(
     facts: RecipeFacts, name: str, valid: ValidSection[TeacherSection]
 ) -> Checking[PlannedTeacher | None]:
-    """Return a teacher from the store of teachers, or from a path; raise what refuses it."""
-    written = valid.section.path
-    stored = _stored(facts.teacher_store, written)
+    """Return a teacher from the teacher store or a path; raise if it is refused."""
+    text = valid.section.path
+    stored = _find_stored(facts.teacher_store, text)
     if stored:
         recorded = stored.record.contract
         planned = yield from _teacher(facts, name, valid, stored.path, recorded)
         return planned and replace(planned, training_images=stored.training_images)
-    path = yield from facts.existing(written, ("teachers", name, "path"), "model")
+    path = yield from facts.existing(text, ("teachers", name, "path"), "model")
     return (yield from _teacher(facts, name, valid, path, None)) if path else None
 
 
-def _stored(teacher_store: TeacherStore | None, path: str) -> StoredTeacher | None:
-    """Return the teacher of a path like `teacher:big`; None for another; raise its refusal."""
+def _find_stored(teacher_store: TeacherStore | None, path: str) -> StoredTeacher | None:
+    """Return the teacher of a path like `teacher:big`; None for other paths; raise if refused."""
     if not path.startswith(PREFIX):
         return None
     if teacher_store is None:

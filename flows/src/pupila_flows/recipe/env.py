@@ -9,20 +9,20 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def unset(text: str) -> dict[str, str]:
-    """Return the variables of a text that have neither value nor default, and what they are."""
-    found = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
+    """Return the variables of a text without value and default: each is empty or not set."""
+    names = [match[1] for match in _VARIABLE.finditer(text) if match[2] is None]
     return {
         name: "empty" if name in os.environ else "not set"
-        for name in found
+        for name in names
         if not os.environ.get(name)
     }
 
 
 def blanked(text: str) -> str:
-    """Return a text without its variables, with what is written in it alone."""
+    """Return a text without its variables."""
     return _VARIABLE.sub("", text)
 
 
 def expanded(text: str) -> str:
-    """Return a text with the values of its variables."""
+    """Return a text with its variables replaced by their values."""
     return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or (match[2] or ""), text)

@@ -1,4 +1,4 @@
-"""Pydantic's findings in plain sentences, with lines and nearest names."""
+"""Turns pydantic's errors into plain sentences, with lines and nearest names."""
 
 from __future__ import annotations
 
@@ -35,73 +35,73 @@ _SENTENCES = {
     "string_too_long": "takes {max_length} characters at most",
 }
 _KEY = "[key]"
-"""Pydantic's last part of the location of a key."""
+"""How pydantic ends the location of a key."""
 
 
 def explain(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[Problem]:
-    """Turn what is wrong with the part of a recipe at `base` into problems, each told once."""
-    found = mistakes(error, source, model, base)
-    return [source.problem(location, message) for location, message in found]
+    """Turn the errors in the section of a recipe at `base` into problems, without repetitions."""
+    errors = mistakes(error, source, model, base)
+    return [source.problem(location, message) for location, message in errors]
 
 
 def mistakes(
     error: ValidationError, source: Source, model: type[BaseModel], base: Location = ()
 ) -> list[tuple[Location, str]]:
-    """Return where something is wrong with the part of a recipe at `base`, and a sentence each."""
-    found = error.errors(include_url=False)
-    told = dict(_told(each, source, model, base) for each in found if not _follows(each, found))
-    return list(told.items())
+    """Return location and message of each error in the section of a recipe at `base`."""
+    details = error.errors(include_url=False)
+    causes = [detail for detail in details if not _follows(detail, details)]
+    return list(dict(_describe(detail, source, model, base) for detail in causes).items())
 
 
-def sentence(found: ErrorDetails) -> str:
-    """Say what must be true of a value."""
-    plain = _SENTENCES.get(found["type"])
+def sentence(detail: ErrorDetails) -> str:
+    """Say what a value must be."""
+    plain = _SENTENCES.get(detail["type"])
     if plain:
-        return plain.format(**found.get("ctx", {}))
-    return found["msg"].removeprefix("Value error, ").replace("Input should", "must")
+        return plain.format(**detail.get("ctx", {}))
+    return detail["msg"].removeprefix("Value error, ").replace("Input should", "must")
 
 
 def dotted(location: Location) -> str:
-    """Write a location as recipes are spoken of: `teachers.vgg16.path`."""
+    """Write a location as in messages: `teachers.vgg16.path`."""
     return ".".join(map(str, location))
 
 
-def _told(
-    found: ErrorDetails, source: Source, model: type[BaseModel], base: Location
+def _describe(
+    detail: ErrorDetails, source: Source, model: type[BaseModel], base: Location
 ) -> tuple[Location, str]:
-    """Return where a finding is to be told, and in what words."""
-    if found["loc"] and found["loc"][-1] == _KEY:
-        *parent, name = (*base, *found["loc"][:-1])
-        return (*parent, name), f"{dotted(tuple(parent))}: the name {name!r} {sentence(found)}."
-    where = tuple(part for part in found["loc"] if not _is_tag(part))
+    """Return location and message of an error."""
+    if detail["loc"] and detail["loc"][-1] == _KEY:
+        *parent, name = (*base, *detail["loc"][:-1])
+        return (*parent, name), f"{dotted(tuple(parent))}: the name {name!r} {sentence(detail)}."
+    where = tuple(part for part in detail["loc"] if not _is_tag(part))
     location = (*base, *where)
-    renamed = _renamed(found, model, where)
+    renamed = _renamed(detail, model, where)
     if renamed:
         return location, f"{dotted(location)}: {renamed}"
-    if found["type"] == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         fields = _names(_model_at(model, where[:-1]))
         hint = nearest(str(where[-1]), fields)
         known = f" Known: {join_names(fields)}." if fields else ""
-        return location, f"{dotted(location)} is no known field.{hint}{known}"
-    if found["type"] == "missing":
+        return location, f"{dotted(location)} is not a known field.{hint}{known}"
+    if detail["type"] == "missing":
         return location, f"{dotted(location)} is missing."
-    if found["type"] == "string_type" and isinstance(found["input"], bool | int | float | date):
+    if detail["type"] == "string_type" and isinstance(detail["input"], bool | int | float | date):
         return _unquoted(location, source)
-    words = sentence(found).removesuffix(".")
-    return location, f"{dotted(location)}{_received(found)}: {words}.{_hint(found)}"
+    words = sentence(detail).removesuffix(".")
+    return location, f"{dotted(location)}{_received(detail)}: {words}.{_hint(detail)}"
 
 
-def _renamed(found: ErrorDetails, model: type[BaseModel], where: Location) -> str:
-    """Say how a setting or a value is called now; nothing where it was not renamed."""
+def _renamed(detail: ErrorDetails, model: type[BaseModel], where: Location) -> str:
+    """Say what a setting or a value is called now; empty if it was not renamed."""
     parent = _model_at(model, where[:-1]) if where else None
-    if found["type"] == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         name = former(parent, "former_names").get(where[-1])
         return f"this setting is called {name} now." if name else ""
-    if found["type"] == "literal_error" and isinstance(found["input"], str):
-        value = former(parent, "former_values").get(where[-1], {}).get(found["input"])
-        return f"the value {found['input']} is called {value} now." if value else ""
+    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        value = former(parent, "former_values").get(where[-1], {}).get(detail["input"])
+        return f"the value {detail['input']} is called {value} now." if value else ""
     return ""
 
 
@@ -117,7 +117,7 @@ def _is_tag(part: int | str) -> bool:
 
 
 def _unquoted(location: Location, source: Source) -> tuple[Location, str]:
-    """Say that YAML takes `yes` or `0` for no text; once for a list, with all its items quoted."""
+    """Say that YAML does not read `yes` or `0` as text; once for a list, with all items quoted."""
     parent = location[:-1] if isinstance(location[-1], int) else location
     items = [f'"{item}"' for item in _items(source, parent)]
     if items:
@@ -136,42 +136,42 @@ def _items(source: Source, location: Location) -> Iterator[str]:
         number += 1
 
 
-def _follows(found: ErrorDetails, others: list[ErrorDetails]) -> bool:
+def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:
     """Tell whether a list counts as too short only because its items are wrong."""
-    where = found["loc"]
-    return found["type"] == "too_short" and any(
+    where = detail["loc"]
+    return detail["type"] == "too_short" and any(
         len(other["loc"]) > len(where) and other["loc"][: len(where)] == where for other in others
     )
 
 
-def _hint(found: ErrorDetails) -> str:
-    if found["type"] != "literal_error":
+def _hint(detail: ErrorDetails) -> str:
+    if detail["type"] != "literal_error":
         return ""
-    return nearest(str(found["input"]), re.findall("'(.*?)'", found["msg"]))
+    return nearest(str(detail["input"]), re.findall("'(.*?)'", detail["msg"]))
 
 
-def _received(found: ErrorDetails) -> str:
-    value: object = found["input"]
+def _received(detail: ErrorDetails) -> str:
+    value: object = detail["input"]
     if isinstance(value, dict | list | tuple):
         kind = "a mapping" if isinstance(value, dict) else "a list"
-        return f" is {kind}" if found["type"].endswith("_type") else ""
+        return f" is {kind}" if detail["type"].endswith("_type") else ""
     text = "empty" if value is None else repr(value)
     return f" is {text if len(text) <= 60 else f'{text[:57]}…'}"
 
 
 def _model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
-    """Return the section or settings at a location below a model."""
-    found: type[BaseModel] | None = model
+    """Return the section or settings at a location in a model."""
+    section: type[BaseModel] | None = model
     inside = False
     for part in where:
-        fields = {field.alias or name: field for name, field in _fields(found)}
+        fields = {field.alias or name: field for name, field in _fields(section)}
         if inside or part not in fields:  # a name that the user gave, a number, a union's member
             inside = False
             continue
         annotation: Any = fields[str(part)].annotation
-        found = model_in(annotation)
+        section = model_in(annotation)
         inside = get_origin(annotation) in (dict, list, tuple)
-    return found
+    return section
 
 
 def _names(model: type[BaseModel] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What good data is: the `expectations:` section of a recipe."""
+"""The recipe's section `data.expectations`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Bounds(BaseModel):
-    """What the data of a recipe must be like before anything is trained on it."""
+    """Bounds that data must keep before anything is trained on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -12,7 +12,7 @@ from pupila_flows.recipe.section import Section
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 FIDELITY = 0.85
-"""Refuses the pupils that were seen to fail at another hospital: see docs/shift.md."""
+"""Refuses pupils that failed on images of another hospital: see docs/shift.md."""
 
 
 def _known_anchor(value: object) -> object:
@@ -25,19 +25,19 @@ Anchor = Annotated[Literal["first", "none"] | int, BeforeValidator(_known_anchor
 
 
 class Margins(Section):
-    """The largest losses that are still good enough; what is not named is not asked."""
+    """The largest losses that are accepted; a metric without a margin is not checked."""
 
     accuracy: Margin | None = Field(
         default=None,
-        description="Loss of accuracy, as a fraction: 0.03 is three points. Of two classes it is "
-        "that of the threshold that ships, where one does.",
+        description="Loss of accuracy, as a fraction: 0.03 is three points. With two classes it is "
+        "measured at the threshold that ships, if one does.",
     )
     auc: Margin | None = Field(default=None, description="Loss of the area under the ROC curve.")
     sensitivity: Margin | None = Field(
         default=None,
         description="Loss of sensitivity for the positive class at the threshold that ships, else "
-        "at that for `evaluate.specificity`; the model compared with at the threshold that the "
-        "same rule gives it on the same validation images.",
+        "at that for `evaluate.specificity`; the same rule chooses the threshold of the model "
+        "compared with, on the same validation images.",
     )
     specificity: Margin | None = Field(
         default=None, description="Loss of specificity at these thresholds."
@@ -50,7 +50,7 @@ class Margins(Section):
 
 
 class Limits(Section):
-    """What an artifact must keep to, whatever it is compared with."""
+    """Limits that an artifact must keep, independent of other models."""
 
     size_bytes: int | None = Field(default=None, gt=0, description="Bytes that ship, at most.")
     latency_ms: float | None = Field(
@@ -73,7 +73,7 @@ class Limits(Section):
 
 
 class ExternalGate(Section):
-    """What the gate asks on the images of `external`."""
+    """What the gate asks on external images."""
 
     sets: tuple[str, ...] | None = Field(
         default=None,
@@ -98,7 +98,8 @@ class GateSection(Section):
     former_names: ClassVar[Mapping[str, str]] = {"judges": "steps", "by": "groups"}
 
     steps: tuple[str, ...] = Field(
-        default=(), description="Steps that are asked; by default the judged ones that come last."
+        default=(),
+        description="Steps that the gate checks; by default the last evaluated one of each branch.",
     )
     margins: Margins = Field(
         default=Margins(accuracy=0.05, auc=0.05, sensitivity=0.05, specificity=0.05),
@@ -117,8 +118,8 @@ class GateSection(Section):
     )
     anchor: Anchor = Field(
         default="first",
-        description="A version that the margins of `published` hold against too, so that many "
-        "small losses do not add up: the first one of a step's name, or a number; `none` for none.",
+        description="A version that the margins of `published` apply to too, so that many small "
+        "losses do not add up: the first one of a step's name, or a number; `none` for none.",
     )
     groups: tuple[str, ...] = Field(
         default=(),
@@ -130,7 +131,7 @@ class GateSection(Section):
     )
     external: ExternalGate = Field(
         default_factory=ExternalGate,
-        description="What is asked on images of other places, where the recipe names some.",
+        description="What is asked on external images, if the recipe names some.",
     )
 
     @property
@@ -143,7 +144,7 @@ class GateSection(Section):
 
     @property
     def words(self) -> str:
-        """Say what is asked of an artifact, and what of it nobody wrote down, in a line."""
+        """Describe in a line what the gate asks of an artifact, and what of it by default."""
         unsaid = "" if "margins" in self.model_fields_set else " by default (`margins: {}`: none)"
         parts = [f"margins of {_listed(self.margins) or 'nothing'}{unsaid} against the teacher"]
         if self.published is not None:

@@ -1,4 +1,4 @@
-"""One graph answers who is taught, partial, last of its branch, and compared with which teachers.
+"""The graph of steps: which are taught, partial, last of a branch, compared with which teachers.
 
 The steps of a recipe, the nodes of a run and the entries of a result are the same graph, so the
 check before a run, the gate after it and the registry get the same answers.
@@ -16,29 +16,29 @@ from pupila.plugin import StepPlugin, Technique
 from pupila.plugin_registry import PluginRegistry
 from pupila_flows.results import Entry
 
-_Leading = Callable[[str], tuple[str, ...]]
-"""From a step to others."""
+_Neighbours = Callable[[str], tuple[str, ...]]
+"""From the name of a step to those of others."""
 
 
 @dataclass(frozen=True)
 class Vertex:
-    """What a graph knows about a step."""
+    """A step, as far as a graph knows it."""
 
     inputs: tuple[str, ...]
     """Names of teachers and other steps."""
     plugin: StepPlugin | None
-    """None where it is not installed, or where the step's settings are wrong."""
+    """None if it is not installed, or if the step's settings are wrong."""
     excludes: bool = False
-    """Whether some images are kept from it."""
+    """Whether images are excluded from it."""
     control: str | None = None
-    """Name of the step that was made alike, but without a teacher."""
+    """Name of the step that is made in the same way, but without a teacher."""
 
 
 @dataclass(frozen=True)
 class Graph:
     """Steps by name. An input that is not one of them is a teacher.
 
-    Cycles do no harm: a graph is asked about recipes that may have them.
+    It may have cycles, as a recipe that is not checked yet may.
     """
 
     steps: Mapping[str, Vertex]
@@ -49,11 +49,11 @@ class Graph:
         known = {plugin.name: plugin for plugin in plugins.all(StepPlugin)}
         return cls(
             {
-                each.name: Vertex(
-                    each.inputs, known.get(each.uses), bool(each.without), each.control
+                entry.name: Vertex(
+                    entry.inputs, known.get(entry.uses), bool(entry.without), entry.control
                 )
-                for each in entries
-                if each.kind == "step"
+                for entry in entries
+                if entry.kind == "step"
             }
         )
 
@@ -64,25 +64,25 @@ class Graph:
 
     def behind(self, name: str) -> tuple[str, ...]:
         """Return all steps and teachers that a step is made from, depth first."""
-        return tuple(each for each in _reached([name], self._inputs) if each != name)
+        return tuple(other for other in _reachable([name], self._inputs) if other != name)
 
     def working_on(self, name: str) -> tuple[str, ...]:
         """Return the steps that work on a teacher, or on what was made from it, nearest first.
 
-        A step that only uses features works on nobody's answers, and what follows it works on its
-        own.
+        A step that uses only features does not work on answers of its teacher, and its followers
+        work on its own.
         """
-        position = {each: number for number, each in enumerate(self.steps)}
-        found, nearest = dict[str, None](), [name]
+        position = {step: number for number, step in enumerate(self.steps)}
+        reached, nearest = dict[str, None](), [name]
         while nearest:
-            following = {each for one in nearest for each in self._following.get(one, ())}
-            new = (each for each in following - found.keys() if not self.uses_features_only(each))
+            followers = {step for parent in nearest for step in self._followers.get(parent, ())}
+            new = (step for step in followers - reached.keys() if not self.uses_features_only(step))
             nearest = sorted(new, key=position.__getitem__)
-            found |= dict.fromkeys(nearest)
-        return tuple(found)
+            reached |= dict.fromkeys(nearest)
+        return tuple(reached)
 
     def is_evaluated(self, name: str) -> bool:
-        """Whether it makes a model that answers; not for teachers or unknown plugins."""
+        """Whether it makes a model that is evaluated; not for teachers or unknown plugins."""
         plugin = self._plugin(name)
         return plugin is not None and plugin.evaluated
 
@@ -92,30 +92,30 @@ class Graph:
         return plugin is not None and plugin.features_only
 
     def is_taught(self, name: str) -> bool:
-        """Whether a teacher took part in making a step, or something behind it."""
+        """Whether a teacher contributed to a step, or to something behind it."""
         return name in self._taught
 
     def is_partial(self, name: str) -> bool:
-        """Whether some images were kept from a step, or from something behind it."""
+        """Whether images were excluded from a step, or from something behind it."""
         return name in self._partial
 
     def is_control(self, name: str) -> bool:
-        """Whether it stands beside a step as the same without a teacher."""
+        """Whether it is the control of another step."""
         return name in self._pupils
 
     def is_last(self, name: str) -> bool:
-        """Whether it is judged, and nothing judged is made from it: a site changes nothing."""
-        return self.is_evaluated(name) and name not in self._within
+        """Whether it is evaluated, and nothing evaluated is made from it; a site does not count."""
+        return self.is_evaluated(name) and name not in self._parents_of_evaluated
 
     def ends(self) -> tuple[str, ...]:
-        """Return the steps that nothing at all is made from, without the controls."""
-        used = {each for step in self.steps.values() for each in step.inputs}
+        """Return the steps that nothing at all is made from, except controls."""
+        used = {parent for step in self.steps.values() for parent in step.inputs}
         return tuple(name for name in self.steps if name not in used and not self.is_control(name))
 
     def default_gate_steps(self) -> tuple[str, ...]:
-        """Return the steps that a gate judges where its section names none.
+        """Return the steps that a gate checks if its section names none.
 
-        They are taught, last of their branch, and were shown all images.
+        They are taught, last of their branch, and made with all images.
         """
         return tuple(
             name
@@ -129,9 +129,9 @@ class Graph:
     def teachers(self, name: str) -> tuple[str, ...]:
         """Return the teachers that a step is compared with.
 
-        They are the nearest behind it; for a step without any, those of the pupil whose control
-        it is, or is made from. A step that took only features from a teacher is compared with
-        nobody: it is itself the teacher of what comes after it.
+        They are the nearest behind it; if there are none, those of the pupil whose control it is,
+        or is made from. A step that takes only features from a teacher has none: it is itself the
+        teacher of what follows it.
         """
         if self._teaches(name):
             return ()
@@ -140,19 +140,19 @@ class Graph:
     def unproven(self, name: str, proven: Collection[str]) -> Iterator[str]:
         """Yield what still has to be proven before a step can be published.
 
-        That is a judged step itself, unless it is among `proven`. A step that makes no model, like
-        a site, is as good as all that it is made from; a teacher is never proven, and neither is a
-        step whose plugin is unknown.
+        That is an evaluated step itself, unless it is in `proven`. For a step that makes no model,
+        like a site, it is what the step is made from. A teacher is never proven, nor is a step
+        with an unknown plugin.
         """
 
-        def made_from(each: str) -> tuple[str, ...]:
-            plugin = self._plugin(each)
-            answers_itself = plugin is None or plugin.evaluated
-            return () if each in proven or answers_itself else self._inputs(each)
+        def made_from(step: str) -> tuple[str, ...]:
+            plugin = self._plugin(step)
+            is_model = plugin is None or plugin.evaluated
+            return () if step in proven or is_model else self._inputs(step)
 
-        for each in _reached([name], made_from):
-            if each not in proven and not made_from(each):
-                yield each
+        for step in _reachable([name], made_from):
+            if step not in proven and not made_from(step):
+                yield step
 
     def _plugin(self, name: str) -> StepPlugin | None:
         return self.steps[name].plugin if name in self.steps else None
@@ -165,7 +165,7 @@ class Graph:
         return isinstance(plugin, Technique) and plugin.control is not None
 
     def _teaches(self, name: str) -> bool:
-        """Whether others are compared with it."""
+        """Whether other steps are compared with it."""
         return name not in self.steps or self.uses_features_only(name)
 
     def _nearest_teachers(self, name: str) -> tuple[str, ...]:
@@ -183,35 +183,35 @@ class Graph:
     def _teachers_of_pupils(self) -> dict[str, tuple[str, ...]]:
         return self._gather_teachers(self._inputs_or_pupils_teachers)
 
-    def _gather_teachers(self, before: _Leading) -> dict[str, tuple[str, ...]]:
-        """Return for each step those that teach among what `before` leads to, depth first.
+    def _gather_teachers(self, before: _Neighbours) -> dict[str, tuple[str, ...]]:
+        """Return the teachers of each step that `before` leads to, depth first.
 
-        A step asks what it is made from, which was asked already; in a circle some are missing.
+        The steps that a step is made from come before it; in a cycle some are missing.
         """
-        found: dict[str, tuple[str, ...]] = {}
+        teachers: dict[str, tuple[str, ...]] = {}
         for name in _in_order(self.steps):
-            ways = ((e,) if self._teaches(e) else found.get(e, ()) for e in before(name))
-            found[name] = tuple(dict.fromkeys(chain.from_iterable(ways)))
-        return found
+            ways = ((b,) if self._teaches(b) else teachers.get(b, ()) for b in before(name))
+            teachers[name] = tuple(dict.fromkeys(chain.from_iterable(ways)))
+        return teachers
 
     @cached_property
-    def _following(self) -> dict[str, list[str]]:
+    def _followers(self) -> dict[str, list[str]]:
         """Steps by the names of their inputs."""
-        found: dict[str, list[str]] = {}
+        followers: dict[str, list[str]] = {}
         for name, step in self.steps.items():
-            for each in step.inputs:
-                found.setdefault(each, []).append(name)
-        return found
+            for parent in step.inputs:
+                followers.setdefault(parent, []).append(name)
+        return followers
 
     def _made_from(self, names: Iterable[str]) -> frozenset[str]:
         """Return these steps and all that are made from them."""
-        found = _reached(names, lambda each: tuple(self._following.get(each, ())))
-        return frozenset(each for each in found if each in self.steps)
+        reached = _reachable(names, lambda name: tuple(self._followers.get(name, ())))
+        return frozenset(name for name in reached if name in self.steps)
 
     @cached_property
     def _taught(self) -> frozenset[str]:
         own = (name for name in self.steps if self._has_own_control(name))
-        teachers = (each for each in self._following if each not in self.steps)
+        teachers = (parent for parent in self._followers if parent not in self.steps)
         return self._made_from((*own, *teachers))
 
     @cached_property
@@ -221,21 +221,21 @@ class Graph:
     @cached_property
     def _pupils(self) -> dict[str, list[str]]:
         """Steps by the name of their control."""
-        found: dict[str, list[str]] = {}
+        pupils: dict[str, list[str]] = {}
         for name, step in self.steps.items():
             if step.control:
-                found.setdefault(step.control, []).append(name)
-        return found
+                pupils.setdefault(step.control, []).append(name)
+        return pupils
 
     @cached_property
-    def _within(self) -> frozenset[str]:
-        """What a judged step is made from."""
-        judged = (step for name, step in self.steps.items() if self.is_evaluated(name))
-        return frozenset(each for step in judged for each in step.inputs)
+    def _parents_of_evaluated(self) -> frozenset[str]:
+        """What an evaluated step is made from."""
+        evaluated = (step for name, step in self.steps.items() if self.is_evaluated(name))
+        return frozenset(parent for step in evaluated for parent in step.inputs)
 
 
 def _in_order(steps: Mapping[str, Vertex]) -> tuple[str, ...]:
-    """Return steps, each after its inputs; as they are written where they go in a circle."""
+    """Return steps, each after its inputs; in the given order if they form a circle."""
     try:
         order = TopologicalSorter({name: step.inputs for name, step in steps.items()})
         return tuple(name for name in order.static_order() if name in steps)
@@ -243,7 +243,7 @@ def _in_order(steps: Mapping[str, Vertex]) -> tuple[str, ...]:
         return tuple(steps)
 
 
-def _reached(starts: Iterable[str], following: _Leading) -> Iterator[str]:
+def _reachable(starts: Iterable[str], following: _Neighbours) -> Iterator[str]:
     """Yield the starts and all that can be reached from them, depth first, each once."""
     seen, waiting = set[str](), [*starts]
     while waiting:

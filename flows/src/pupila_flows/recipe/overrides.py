@@ -28,7 +28,7 @@ from pupila_flows.recipe.source import Location, RecipeError, Source, read_value
 
 
 class _Partial(BaseModel):
-    """A section of which only what is to be changed is given; an empty value changes nothing."""
+    """A section with only the fields that are to be changed; an empty value changes nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,7 +38,7 @@ class _Partial(BaseModel):
         if not isinstance(value, dict):
             return value
         given = cast("dict[str, Any]", value)
-        return {name: each for name, each in given.items() if each is not None}
+        return {name: field for name, field in given.items() if field is not None}
 
     @model_serializer
     def _only_given(self) -> dict[str, Any]:
@@ -47,10 +47,10 @@ class _Partial(BaseModel):
 
 
 def _left_open(schema: dict[str, Any]) -> None:
-    """Make sure that the Prefect UI sends nothing of a field that was not touched.
+    """Make sure that the Prefect UI sends nothing for a field that was not touched.
 
-    It fills in defaults, and `false` for a switch: two values to choose from may be left open. What
-    has one value only cannot be touched there, unless it is one to choose.
+    It sends defaults, and `false` for a switch; a choice between two values can be left open. A
+    constant cannot be changed there unless it is a choice with one value.
     """
     schema.pop("default", None)
     if "const" in schema:
@@ -61,7 +61,7 @@ def _left_open(schema: dict[str, Any]) -> None:
 
 
 def _partial(section: type[BaseModel]) -> type[BaseModel]:
-    """Return a section with the same fields, none of which must be given."""
+    """Return a section with the same fields, all of them optional."""
     fields = {field.alias or name: _optional(field) for name, field in section.model_fields.items()}
     return create_model(
         f"{section.__name__}Changes", __base__=_Partial, __doc__=section.__doc__, **fields
@@ -69,17 +69,17 @@ def _partial(section: type[BaseModel]) -> type[BaseModel]:
 
 
 def _optional(field: FieldInfo) -> Any:
-    """Return type and default of a field; its bounds stay, what else it must be is told later."""
+    """Return type and default of a field, with its bounds; the recipe checks all else later."""
     kind = _bounded(_changed_type(field.annotation), field.metadata)
     options = Field(default=None, description=field.description, json_schema_extra=_left_open)
     return kind, options
 
 
 def _bounded(kind: Any, metadata: Iterable[Any]) -> Any:
-    """Return a type with its bounds, and what it takes instead; the rest is told by the recipe."""
-    for each in metadata:
-        if isinstance(each, BaseMetadata | FieldInfo | BeforeValidator):
-            kind = Annotated[kind, each]
+    """Return a type with its bounds and converters; the recipe checks all else."""
+    for constraint in metadata:
+        if isinstance(constraint, BaseMetadata | FieldInfo | BeforeValidator):
+            kind = Annotated[kind, constraint]
     return kind
 
 
@@ -93,8 +93,8 @@ def _changed_type(annotation: Any) -> Any:
         return _bounded(_changed_type(kind), metadata)
     if origin not in (Union, UnionType, dict, tuple):
         return annotation
-    given = [each for each in get_args(annotation) if each is not type(None)]
-    kinds = tuple(each if each is ... else _changed_type(each) for each in given)
+    arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
+    kinds = tuple(kind if kind is ... else _changed_type(kind) for kind in arguments)
     generic: Any = origin if origin in (dict, tuple) else Union
     return generic[kinds]
 
@@ -104,14 +104,14 @@ def _is_section(annotation: Any) -> bool:
 
 
 _LEGIBLE = 100
-"""Characters of a setting that are told."""
+"""Characters of a setting that a message shows."""
 _Fields: Any = _partial(Recipe)
 
 
 class Changes(_Fields):
     """What this run changes in its recipe: what is left empty stays as the recipe says.
 
-    Mappings are merged by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
+    Mappings are merge by name, so `steps: {pupil: {with: {epochs: 3}}}` changes that one setting.
     """
 
     def given(self) -> dict[str, Any]:
@@ -120,13 +120,13 @@ class Changes(_Fields):
 
 
 def parse_changes(settings: Iterable[str], source: Source) -> Changes:
-    """Read `steps.pupil.with.epochs=3` and its like; a value is YAML.
+    """Read settings like `steps.pupil.with.epochs=3`; values are YAML.
 
-    Names that have dots are those that the recipe has.
+    Names with dots are recognised if the recipe has them.
 
     Raises:
-        PupilaError: one has no name or no value.
-        RecipeError: one cannot stand in a recipe.
+        PupilaError: a setting has no name or no value.
+        RecipeError: a setting is not valid in a recipe.
     """
     given: dict[str, Any] = {}
     for setting in settings:
@@ -137,7 +137,7 @@ def parse_changes(settings: Iterable[str], source: Source) -> Changes:
                 f"{setting!r} changes nothing: write `--set name=value`, "
                 "as in `--set steps.pupil.with.epochs=3`."
             )
-        given = merged(given, _nested(key.split("."), value, source.value))
+        given = merge(given, _nested(key.split("."), value, source.value))
     try:
         return Changes.model_validate(given)
     except ValidationError as error:
@@ -149,11 +149,11 @@ def _value(setting: str, text: str) -> Any:
         return read_value(text)
     except PupilaError as reason:
         shown = setting if len(setting) <= _LEGIBLE else f"{setting[:_LEGIBLE]}…"
-        raise PupilaError(f"{shown!r} is no YAML after the '=': {reason}.") from None
+        raise PupilaError(f"{shown!r} is not YAML after the '=': {reason}.") from None
 
 
 def _nested(parts: list[str], value: Any, known: Any) -> Any:
-    """Return `{first: {second: … value}}`; what is known already may have dots in its name."""
+    """Return `{first: {second: … value}}`; names of `known` may have dots."""
     if not parts:
         return value
     names = cast("dict[str, Any]", known) if isinstance(known, dict) else {}
@@ -163,26 +163,26 @@ def _nested(parts: list[str], value: Any, known: Any) -> Any:
     return {name: _nested(parts[taken:], value, names.get(name))}
 
 
-def merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with changes made: mappings by name, all else replaced."""
+def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with changes merge in: mappings by name, all else replaced."""
     result = dict(value)
     for name, change in changes.items():
         old = result.get(name)
         both = isinstance(old, dict) and isinstance(change, dict)
         result[name] = (
-            merged(cast("dict[str, Any]", old), cast("dict[str, Any]", change)) if both else change
+            merge(cast("dict[str, Any]", old), cast("dict[str, Any]", change)) if both else change
         )
     return result
 
 
-def changed(source: Source, changes: Changes) -> Source:
-    """Return a recipe's text with changes made; the same where they change nothing."""
+def apply_changes(source: Source, changes: Changes) -> Source:
+    """Return a recipe with changes made; the same object if they change nothing."""
     made = _changed_by(changes.given(), source)
     return source if made.value == source.value else made
 
 
 def _changed_by(given: dict[str, Any], source: Source) -> Source:
-    value, leaves = merged(source.value, given), dict(_leaves(given, ()))
+    value, leaves = merge(source.value, given), dict(_leaves(given, ()))
     return replace(
         source,
         text=yaml.safe_dump(value, sort_keys=False, allow_unicode=True),
@@ -193,9 +193,9 @@ def _changed_by(given: dict[str, Any], source: Source) -> Source:
 
 
 def _leaves(value: Any, location: Location) -> Iterator[tuple[Location, Any]]:
-    """Yield whatever is no mapping, and where it stands."""
+    """Yield location and value of all that is not a mapping."""
     if isinstance(value, dict):
-        for name, each in cast("dict[str, Any]", value).items():
-            yield from _leaves(each, (*location, name))
+        for name, child in cast("dict[str, Any]", value).items():
+            yield from _leaves(child, (*location, name))
     else:
         yield location, value

@@ -32,11 +32,11 @@ class PublishSection(Section):
     )
     name: Annotated[str, AfterValidator(_published_name)] | None = Field(
         default=None,
-        description="What its versions are versions of; by default the recipe's name.",
+        description="Name of the published model; by default the recipe's name.",
     )
     artifacts: tuple[str, ...] = Field(
         default=(),
-        description="Steps whose artifacts are published; by default those that the gate judges.",
+        description="Steps whose artifacts are published; by default those that the gate checks.",
     )
     intended_use: str | None = Field(
         default=None, description="What the models are for, and for whom: for the model card."

@@ -1,6 +1,6 @@
-"""The recipe: what a run is asked to do, as a typed form of the YAML file.
+"""The recipe: a typed form of the YAML file that describes a run.
 
-The sentences of the fields are the reference in the docs and the form in the Prefect UI.
+The descriptions of the fields are in the reference of the docs and in the form of the Prefect UI.
 """
 
 from __future__ import annotations
@@ -43,47 +43,45 @@ def _node_name(text: str) -> str:
     return text
 
 
-def _contract(kind: OutputKind, classes: tuple[str, ...]) -> OutputSpec:
-    """Return the contract, or raise its own sentence."""
+def _output_spec(kind: OutputKind, classes: tuple[str, ...]) -> OutputSpec:
+    """Return the spec of a model's output, or raise its own message."""
     try:
         return OutputSpec(kind=kind, classes=classes)
     except ValidationError as error:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
-def _told_apart(classes: tuple[str, ...]) -> tuple[str, ...]:
+def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
     if not all(name.strip() for name in classes):
         raise ValueError("a class has an empty name")
-    return _contract("softmax", classes).classes
+    return _output_spec("softmax", classes).classes
 
 
 NodeName = Annotated[str, AfterValidator(_node_name)]
-"""Name of a teacher or a step; log files and tables bear it."""
-ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_told_apart)]
+"""Name of a teacher or a step, also of its log files and table rows."""
+ClassNames = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_check_classes)]
 
 
 _LAST_SEED = 2**32 - 1
 
 RETRIES = 1
-"""Times that what crashed is tried again; `run.prefect_tasks` has the rest of the policy."""
+"""Retries after a crash; `run.prefect_tasks` has the rest of the policy."""
 
 
 class ScreenSection(Section):
-    """A gate that is asked about every image before anything is trained; it only warns."""
+    """A filter that screens every image before anything is trained; it only warns."""
 
     teacher: str = Field(
         description="Teacher that tells images of the right kind from others; it may be an "
         "artifact with classes of its own."
     )
-    accepts: str = Field(description="Its class that every image should be of.")
+    accepts: str = Field(description="Class of the teacher that every image should have.")
 
 
 class HardNegativesSection(Section):
-    """Images that are made from the training images, so that no short cut leads to a class."""
+    """Images made from the training images, so that a filter learns no shortcut."""
 
-    label: str = Field(
-        description="Class that the made images are of: what a gate is to turn away."
-    )
+    label: str = Field(description="Class of these images: the one that a filter rejects.")
     images: int = Field(default=400, ge=1, le=100_000, description="How many are made.")
 
 
@@ -99,7 +97,7 @@ class DataSection(Section):
     )
     expectations: Bounds = Field(default_factory=Bounds, description="Bounds of data validation.")
     screen: ScreenSection | None = Field(
-        default=None, description="Gate that names the images that do not look like the rest."
+        default=None, description="Filter that lists the images that do not look like the rest."
     )
     hard_negatives: HardNegativesSection | None = Field(
         default=None,
@@ -149,7 +147,7 @@ class TeacherSection(Section):
     @classmethod
     def _fits_classes(cls, kind: OutputKind, info: ValidationInfo) -> OutputKind:
         if info.data.get("classes"):
-            _contract(kind, info.data["classes"])
+            _output_spec(kind, info.data["classes"])
         return kind
 
 
@@ -174,9 +172,9 @@ class StepSection(Section):
     )
     exclude: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Images that the step is not shown, by values of a manifest's columns: "
-        "`{source: [acrima]}`. It is judged on all; steps that work on it are shown all, unless "
-        "they say so too.",
+        description="Images that are excluded from the step, by values of a manifest's columns: "
+        "`{source: [acrima]}`. It is evaluated on all images; steps that work on it use all, "
+        "unless they exclude some too.",
     )
     control: bool = Field(
         default=True, description="Whether the same student is also trained without a teacher."
@@ -187,14 +185,14 @@ class StepSection(Section):
     retries: int = Field(
         default=RETRIES,
         ge=0,
-        description="Times it is tried again after a crash, from its checkpoint.",
+        description="Retries after a crash, from its checkpoint.",
     )
 
 
 class OpenSetSection(Section):
-    """How every artifact is judged as a gate, which lets one class through."""
+    """How every artifact is evaluated as a filter, which accepts one class."""
 
-    accepts: str = Field(description="Class that is let through.")
+    accepts: str = Field(description="Class that is accepted.")
     path: str | None = Field(
         default=None,
         min_length=1,
@@ -204,36 +202,36 @@ class OpenSetSection(Section):
     corruptions: bool = Field(
         default=True,
         description="Whether test images of that class are also blurred, darkened, turned, cropped "
-        "and so on, to see whether they are still let through.",
+        "and so on, to see whether they are still accepted.",
     )
 
 
 class EvaluateSection(Section):
-    """How every artifact is judged."""
+    """How every artifact is evaluated."""
 
     specificity: float = Field(
         default=SPECIFICITY,
         gt=0,
         lt=1,
-        description="For which validation images choose the threshold of a model that ships none.",
+        description="Specificity for which validation images choose a missing threshold.",
     )
     latency_repeats: int = Field(
         default=LATENCY_REPEATS, ge=5, description="Timed inferences of one image, after warm-up."
     )
     runtimes: tuple[str, ...] = Field(
         default=(),
-        description="Other runtimes in which every artifact of a fitting format is tried, on some "
-        "test images: browsers, a microcontroller's interpreter (see `pupila plugins`).",
+        description="Other runtimes in which every artifact of a fitting format is checked, on "
+        "some test images: browsers, a microcontroller's interpreter (see `pupila plugins`).",
     )
     threads: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(),
-        description="Numbers of threads with which it is tried; by default the recipe's `threads`.",
+        description="Numbers of threads with which it is checked; by default those of the recipe.",
     )
     probe_images: int = Field(
         default=50,
         ge=1,
         le=1000,
-        description="Test images that it is tried on, spread over all of them.",
+        description="Test images that it is checked on, spread over all of them.",
     )
     agreement: float = Field(
         default=0.97,
@@ -243,28 +241,28 @@ class EvaluateSection(Section):
         "and there as before the export.",
     )
     difference: float = Field(
-        default=0.1, ge=0, le=1, description="Largest difference of a probability there may be."
+        default=0.1, ge=0, le=1, description="Largest difference of a probability that is accepted."
     )
     open_set: OpenSetSection | None = Field(
-        default=None, description="Judges every artifact as a gate too, on images that are new."
+        default=None, description="Evaluates every artifact as a filter too, on new images."
     )
 
     @property
-    def tries(self) -> bool:
-        """Whether anything is tried beside the judgement itself."""
+    def checks_runtimes(self) -> bool:
+        """Whether artifacts are checked in other runtimes or with other threads."""
         return bool(self.runtimes or self.threads)
 
 
 class TlsSection(Section):
-    """Files by which a machine and its cluster know each other; paths as those of the data."""
+    """Certificates of a machine and its cluster; paths are like those of the data."""
 
-    ca: str = Field(description="Certificate of the authority that signed everyone's.")
-    cert: str = Field(description="Certificate of the machine that asks.")
+    ca: str = Field(description="Certificate of the authority that signed all others.")
+    cert: str = Field(description="Certificate of this machine.")
     key: str = Field(description="Its private key, which nobody else may read.")
 
 
 class RunnerSection(Section):
-    """The machines on which teachers are read and steps run, where it is not this one."""
+    """The machines on which teachers are read and steps run, if not this one."""
 
     use: Literal["dask"] = Field(
         description="`dask`: a Dask cluster whose workers see the workspace, the images and the "
@@ -273,7 +271,7 @@ class RunnerSection(Section):
     address: str = Field(description="Address of its scheduler, like `tls://host:8786`.")
     tls: TlsSection | None = Field(
         default=None,
-        description="Certificates, where the address begins with `tls://`; by default those of "
+        description="Certificates, if the address begins with `tls://`; by default those of "
         "Dask's own configuration.",
     )
 
@@ -297,11 +295,11 @@ class Recipe(Section):
     threads: int = Field(
         default=DEFAULT_THREADS,
         ge=1,
-        description="Threads with which each model is trained and asked, however many cores there "
-        "are: another number makes other models.",
+        description="Threads with which each model is trained and run, whatever the number of "
+        "cores: another number makes other models.",
     )
     runner: RunnerSection | None = Field(
-        default=None, description="Other machines for the steps; judging stays on this one."
+        default=None, description="Other machines for the steps; evaluation stays on this one."
     )
     data: DataSection = Field(description="The images, and what must be true of them.")
     teachers: dict[NodeName, TeacherSection] = Field(
@@ -309,18 +307,18 @@ class Recipe(Section):
     )
     steps: dict[NodeName, StepSection] = Field(min_length=1, description="The graph, by step name.")
     evaluate: EvaluateSection = Field(
-        default_factory=EvaluateSection, description="How every artifact is judged."
+        default_factory=EvaluateSection, description="How every artifact is evaluated."
     )
     shift: ShiftSection | None = Field(
         default=None,
-        description="Holds every model that a teacher had a part in, and its control, against the "
+        description="Compares every model that a teacher contributed to, and its control, with the "
         "teacher on altered test images, and on altered validation images, to choose by. A gate "
-        "with `fidelity` does so for the models that it judges, on test images alone.",
+        "with `fidelity` does so for the models that it checks, on test images alone.",
     )
     external: dict[NodeName, ExternalSection] = Field(
         default_factory=dict[str, ExternalSection],
-        description="Images of other places, by name: every model is judged on them, and nothing "
-        "is learned from them or chosen by them.",
+        description="Images of other places, by name: every model is evaluated on them, and "
+        "nothing is trained or chosen on them.",
     )
     gate: GateSection | None = Field(
         default=None,
@@ -338,7 +336,7 @@ class Recipe(Section):
     )
     choose_by: Literal["accuracy", "fidelity"] = Field(
         default="accuracy",
-        description="By what `pupila sweep` chooses a point. accuracy: the highest on the "
+        description="How `pupila sweep` chooses a point. accuracy: the highest on the "
         "validation images; fidelity: the highest value of the shift suite on altered validation "
         "images, which needs a section `shift`.",
     )
@@ -349,7 +347,7 @@ class Recipe(Section):
         last = info.data.get("seed", 0) + repeat - 1
         if last > _LAST_SEED:
             raise ValueError(
-                f"takes seeds up to {last}, and the last there is is {_LAST_SEED}: lower `seed`"
+                f"takes seeds up to {last}, but the largest is {_LAST_SEED}: lower `seed`"
             )
         return repeat
 
@@ -358,5 +356,5 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the model inside `Model`, `Model | None` or `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    inner = (model_in(each) for each in get_args(annotation))
-    return next((each for each in inner if each), None)
+    inner = (model_in(argument) for argument in get_args(annotation))
+    return next((model for model in inner if model), None)

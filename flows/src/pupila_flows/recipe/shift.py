@@ -13,7 +13,7 @@ from pupila_flows.recipe.section import Section
 
 
 class ShiftSection(Section):
-    """Holds pupils against their teachers on images that are altered as other places differ."""
+    """Compares pupils with their teachers on images altered as those of other places differ."""
 
     families: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=FAMILIES,
@@ -28,5 +28,7 @@ class ShiftSection(Section):
         "at the others a third of them.",
     )
     seed: int = Field(
-        default=0, ge=0, description="Seed of the alterations; that of the run has no part in them."
+        default=0,
+        ge=0,
+        description="Seed of the alterations; they do not depend on that of the run.",
     )

@@ -1,4 +1,4 @@
-"""The text of a recipe: its value, and the line on which each part of it stands."""
+"""Reads the text of a recipe: its value, and the line of each key and item."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pupila.paths import is_special
 Location = tuple[str | int, ...]
 
 _TAGS = "tag:yaml.org,2002:"
-_MOST_CHARACTERS = 300_000
-"""Of a recipe, its aliases written out: some 5,000 steps, which are checked in seconds."""
-_PLAINLY = {
+_MAX_CHARACTERS = 300_000
+"""Limit of a recipe with its aliases expanded: about 5,000 steps, checked in seconds."""
+_PLAIN_MESSAGES = {
     "found unhashable key": "a list or a mapping stands where a name should",
-    "found unconstructable recursive node": "an alias stands inside of what it names",
+    "found unconstructable recursive node": "an alias stands inside what it names",
 }
-"""What PyYAML says, and what it means."""
+"""Messages of PyYAML, and plain ones."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Problem:
 
 
 _LEGIBLE = 100
-"""Characters of a value that are told."""
+"""Characters of a value that a message shows."""
 _SHOWN = 50
-"""Mistakes that are told at once."""
+"""Mistakes that are shown at once."""
 
 
 class RecipeError(PupilaError):
-    """A recipe that cannot run; `problems` holds every mistake that was found."""
+    """A recipe that cannot run; `problems` holds every mistake found."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line)
@@ -56,7 +56,7 @@ class RecipeError(PupilaError):
 
 @dataclass(frozen=True)
 class Source:
-    """A recipe file that is YAML and a mapping; no more is known of it."""
+    """A recipe file that is a mapping in YAML, not validated yet."""
 
     file: Path
     text: str
@@ -64,12 +64,12 @@ class Source:
     lines: dict[Location, int]
     """Line of every key and item."""
     scalars: dict[Location, str]
-    """Every value that is neither list nor mapping, as it is written."""
+    """Every value that is neither list nor mapping, as written."""
     changed: frozenset[Location] = frozenset()
-    """What stands otherwise in the file, and was changed for one run."""
+    """Locations of values that were changed for one run."""
 
     def problem(self, location: Location, message: str) -> Problem:
-        """Return a problem on the line of a location, or of the nearest part that is written."""
+        """Return a problem on the line of a location, or of the nearest section around it."""
         if self._is_changed(location):
             message += " This run's changes say so, not the file."
         while location and location not in self.lines:
@@ -77,11 +77,11 @@ class Source:
         return Problem(self.file, self.lines.get(location, 1), message)
 
     def _is_changed(self, location: Location) -> bool:
-        """Tell whether a location lies in what was changed, or was made by that alone."""
+        """Tell whether a location lies in a change, or exists only by one."""
         new = location not in self.lines
         return any(
-            location[: len(each)] == each or (new and each[: len(location)] == location)
-            for each in self.changed
+            location[: len(change)] == change or (new and change[: len(location)] == location)
+            for change in self.changed
         )
 
 
@@ -89,8 +89,8 @@ def read_source(file: Path) -> Source:
     """Read a recipe file.
 
     Raises:
-        RecipeError: it is no YAML, no mapping, or has a name twice in one place.
-        PupilaError: there is no such file, or it is no text.
+        RecipeError: it is not YAML, not a mapping, or has a key twice in a mapping.
+        PupilaError: the file cannot be read, or is not text.
     """
     text = _read(file)
     source = Source(file, text, {}, {}, {})
@@ -106,24 +106,24 @@ def _read(file: Path) -> str:
         if is_special(file):  # it may never end
             raise PupilaError(f"{str(file)!r} is a pipe or a device: give the path of a YAML file.")
         with file.open(encoding="utf-8") as stream:
-            text = stream.read(_MOST_CHARACTERS + 1)
+            text = stream.read(_MAX_CHARACTERS + 1)
     except UnicodeDecodeError:
-        raise PupilaError(f"{str(file)!r} is no text: a recipe is a YAML file.") from None
+        raise PupilaError(f"{str(file)!r} is not text: a recipe is a YAML file.") from None
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise PupilaError(
             f"No recipe at {str(file)!r} ({reason}): give the path of a YAML file."
         ) from None
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _MAX_CHARACTERS:
         raise PupilaError(
-            f"{str(file)!r} has more than {_MOST_CHARACTERS:,} characters, which no recipe has: "
+            f"{str(file)!r} has more than {_MAX_CHARACTERS:,} characters, which no recipe has: "
             "give the path of a YAML file with `data` and `steps`."
         )
     return text
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads every key as text, and tells the line of every mistake."""
+    """Reads every key as text, and reports the line of every mistake."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         node = super().compose_node(parent, index)
@@ -133,13 +133,13 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        del deep  # always: else what contains itself would be built
+        del deep  # always: otherwise a value could contain itself
         try:
             # types-PyYAML leaves the node's type open
             return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
         except (ValueError, LookupError, AttributeError):  # PyYAML's, for `2024-99-99`, `!!bool x`
-            kind = node.tag.removeprefix(_TAGS)
-            reason = f"{node.value[:_LEGIBLE]!r} is no {kind}; put quotes around it if it is text"
+            kind, value = node.tag.removeprefix(_TAGS), node.value[:_LEGIBLE]
+            reason = f"{value!r} is not a valid {kind}; put quotes around it if it is text"
             raise ConstructorError(None, None, reason, node.start_mark) from None
 
 
@@ -166,7 +166,7 @@ def read_value(text: str) -> Any:
         _measure(node, {})
         return loader.construct_document(node)  # pyright: ignore[reportUnknownMemberType]
     except yaml.MarkedYAMLError as error:
-        raise PupilaError(_PLAINLY.get(str(error.problem), str(error.problem))) from None
+        raise PupilaError(_PLAIN_MESSAGES.get(str(error.problem), str(error.problem))) from None
     except yaml.YAMLError:
         raise PupilaError("it cannot be read") from None
     except RecursionError:
@@ -174,9 +174,9 @@ def read_value(text: str) -> Any:
 
 
 def _parse(source: Source, problems: list[Problem]) -> None:
-    """Fill in the value of a recipe, and where each part of it stands.
+    """Fill in the value of a recipe, and the line of each key and item.
 
-    Lines are noted first: to construct the value alters the nodes that have merges (`<<`).
+    Lines are recorded first, because constructing the value alters nodes with merges (`<<`).
     """
     file, text = source.file, source.text
     try:
@@ -195,35 +195,35 @@ def _parse(source: Source, problems: list[Problem]) -> None:
         reason = f"the character U+{ord(text[error.position]):04X} may not stand in it"
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        reason = _PLAINLY.get(str(error.problem), str(error.problem))
+        reason = _PLAIN_MESSAGES.get(str(error.problem), str(error.problem))
     except RecursionError:
         line, reason = 1, "it is nested too deeply"
     raise RecipeError([Problem(file, line, f"not valid YAML: {reason}.")])
 
 
 def _measure(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many characters a node has, its aliases written out; known are those by id.
+    """Return the characters of a node with its aliases expanded; `known` has them by id.
 
     Raises:
-        ConstructorError: they are too many, or a node contains itself.
+        ConstructorError: there are too many, or a node contains itself.
     """
     if isinstance(node, yaml.ScalarNode):
         return 1 + len(node.value)
     characters = known.get(id(node))
     if characters is None:
-        known[id(node)] = 0  # until it is known, it must not be met again
+        known[id(node)] = 0  # if it is met again before it is known, it contains itself
         below = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
-        known[id(node)] = characters = 1 + sum(_measure(each, known) for each in below)
+        known[id(node)] = characters = 1 + sum(_measure(child, known) for child in below)
     if not characters:
         raise ConstructorError(None, None, "found unconstructable recursive node", node.start_mark)
-    if characters > _MOST_CHARACTERS:
-        reason = f"with its aliases written out it has more than {_MOST_CHARACTERS:,} characters"
+    if characters > _MAX_CHARACTERS:
+        reason = f"with its aliases written out it has more than {_MAX_CHARACTERS:,} characters"
         raise ConstructorError(None, None, reason, node.start_mark)
     return characters
 
 
 def _locate(node: yaml.Node, location: Location, source: Source, problems: list[Problem]) -> None:
-    """Note the line of a node and of all below it; a key given twice is a problem."""
+    """Record the line of a node and of all below it; a key given twice is a problem."""
     line = source.lines.setdefault(location, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
         source.scalars[location] = node.value

@@ -1,4 +1,4 @@
-"""Files by which the machines of a cluster know each other."""
+"""Certificates by which the machines of a cluster recognise each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class TlsFiles(NamedTuple):
-    """Certificate of the authority that all trust, and one's own with its private key."""
+    """The authority's certificate, and the machine's own with its private key."""
 
     ca: Path
     cert: Path

@@ -136,7 +136,7 @@ def _evaluate(
 def check_runtimes(run: Run, entries: list[Entry]) -> list[Entry]:
     """Check each artifact that runs in its own runtime in the others that the recipe names."""
     section = run.plan.recipe.evaluate
-    if not section.tries:
+    if not section.checks_runtimes:
         return entries
     images = runtimes.probe(run.dataset.select("test"), section.probe_images)
     artifacts = {entry.name: entry.artifact for entry in entries}
