@@ -85,8 +85,8 @@ def test_a_runtime_that_answers_what_is_no_number_is_told(
 @pytest.mark.parametrize(
     ("runtime", "message"),
     [
-        ("ragged", r"answers with \[\[0.5, 0.5\], \[1.0\]\], which is no array of numbers"),
-        ("wordy", r"answers with \[\['yes', 'no'\]\], which is no array of numbers"),
+        ("ragged", r"answers with \[\[0.5, 0.5\], \[1.0\]\], which is not an array of numbers"),
+        ("wordy", r"answers with \[\['yes', 'no'\]\], which is not an array of numbers"),
         ("silent", r"answers with an array of shape \(\) to 12 images"),
         ("timeless", r"gives no such figures: 'latency_ms' is \[\]: List should have at least 1"),
         ("endless", r"gives no such figures: 'latency_ms.0' is inf: Input should be a finite"),

@@ -90,6 +90,6 @@ class Opaque(keras.Model):
         return inputs
 
 
-def test_a_model_that_is_no_graph_is_refused():
-    with pytest.raises(PupilaError, match="'secret' is a Opaque, whose layers cannot be told"):
+def test_a_model_without_a_graph_is_refused():
+    with pytest.raises(PupilaError, match="'secret' is a Opaque, which has no graph of layers"):
         flatten(Opaque(name="secret"))

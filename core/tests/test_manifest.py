@@ -199,7 +199,7 @@ HEADER = "path,label,split\n"
         (HEADER + f"{'n' * 300}.png,ill,train\n", "line 2: there is no file 'nnn.*1 of 1 rows"),
         (HEADER.encode() + "a.png,gesünder,train\n".encode("latin-1"), "line 2 is not UTF-8"),
         (HEADER.encode("utf-16"), "line 1 is not UTF-8"),
-        (HEADER + '"a.png"x,ill,train\n', "line 2 is no CSV"),
+        (HEADER + '"a.png"x,ill,train\n', "line 2 is not CSV"),
         (HEADER + "a\0.png,ill,train\n", "line 2 has a null byte in its path"),
         pytest.param(
             ",".join(map(str, range(100_000))),

@@ -59,7 +59,7 @@ BROKEN = {
     "from pupila import hookimpl\n@hookimpl\ndef pupila_tecniques(): yield 1": "pupila_tecniques",
     "def pupila_techniques(): yield 1": "implements no hook: mark its functions with `@pupila",
     "from pupila import hookimpl\n@hookimpl\ndef pupila_techniques(): yield 'distil'": (
-        "pupila_techniques yielded 'distil', which is no descriptor"
+        "pupila_techniques yielded 'distil', which is not a descriptor"
     ),
     "from pupila import hookimpl\n@hookimpl\ndef pupila_runners(): pass": (
         "pupila_runners returned nothing"
@@ -201,14 +201,14 @@ def rival(code: str, name: str) -> str:
     return code.replace('"abacus"', repr(name)).replace('"load-beads"', repr(name))
 
 
-def test_two_runners_that_judge_one_format_are_refused_unless_the_environment_names_one(
+def test_two_runners_for_one_format_are_refused_unless_the_environment_names_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("PUPILA_RUNNERS", raising=False)
     modules = {"registry_runner": RUNNER, "registry_rival": rival(RUNNER, "aaa-abacus")}
     with environment(tmp_path, **modules) as registry:
         message = (
-            r"2 runners judge artifacts of format 'beads': 'aaa-abacus' of registry_rival-dist, "
+            r"2 runners evaluate artifacts of format 'beads': 'aaa-abacus' of registry_rival-dist, "
             r"'abacus' of registry_runner-dist\. Uninstall .* PUPILA_RUNNERS=abacus\.$"
         )
         with pytest.raises(PupilaError, match=message):

@@ -47,7 +47,7 @@ def test_what_is_no_file_in_a_folder_of_a_class_is_an_image_that_cannot_be_read(
     make(special)
     frame = manifest.scan(manifest.read(tree), tree.parent / "cache", ignore_progress)
     errors = frame.set_index("path")["error"]
-    assert errors[str(special)] == "it is a pipe or a device, and no file"
+    assert errors[str(special)] == "it is a pipe or a device, not a file"
     assert (errors == "").sum() == len(frame) - 1
 
 

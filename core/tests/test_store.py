@@ -120,7 +120,7 @@ def test_an_altered_model_file_is_detected_and_named(store: Store):
 def test_a_damaged_record_is_refused_and_replaced(store: Store):
     artifact = add(store, {"m.bin": b"weights"})
     (artifact.path / RECORD_NAME).write_text("{")
-    with pytest.raises(PupilaError, match="it is no record"):
+    with pytest.raises(PupilaError, match="it is not a record"):
         store.open(artifact.digest)
     assert store.open(add(store, {"m.bin": b"weights"}).digest).record == artifact.record
 
@@ -347,10 +347,10 @@ def _replace(old: str, new: str) -> Callable[[Path], None]:
         (_lose, r"model\.keras was altered or lost: copy the artifact again"),
         (_alter, r"model\.keras was altered or lost"),
         (_replace('"value": 0.9', '"value": 0.1'), r"artifact\.json was altered, .*not its name"),
-        (_replace('"value": 0.9', '"value": 9'), r"artifact\.json was altered: it is no record"),
+        (_replace('"value": 0.9', '"value": 9'), r"artifact\.json was altered: it is not a record"),
         (_replace('"model.keras"', '"../model.keras"'), r"artifact\.json was altered"),
-        (_forget, "it is no record"),
-        (_pipe, "it is no record"),
+        (_forget, "it is not a record"),
+        (_pipe, "it is not a record"),
     ],
     ids=["lost", "altered", "other threshold", "no record", "name", "none", "pipe"],
 )

@@ -1,4 +1,4 @@
-"""A workspace that is no folder and cannot become one is refused in a sentence by each command."""
+"""A workspace that cannot be a folder is refused in one sentence by each command."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COMMANDS = (["du"], ["gc", "--dry-run"], ["teacher", "list"], ["check", "recipe.
 @pytest.mark.parametrize(
     ("workspace", "words"),
     [
-        ("loop", "is no folder"),
-        ("file", "is no folder"),
-        ("file/below", "is no folder"),
-        ("pipe", "is no folder"),
+        ("loop", "is not a folder"),
+        ("file", "is not a folder"),
+        ("file/below", "is not a folder"),
+        ("pipe", "is not a folder"),
         ("x" * 300, "File name too long"),
         ("/dev/null", "the kernel keeps no files"),
         ("/proc/self/fd", "the kernel keeps no files"),

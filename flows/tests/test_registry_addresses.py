@@ -45,8 +45,8 @@ from pupila_flows.workspace import Workspace
         ("/dev/null/x", "leads to '/dev/null/x', where the kernel keeps no files"),
         ("/proc/self/x", "where the kernel keeps no files"),
         ("/sys/x", "where the kernel keeps no files"),
-        (f"{__file__}/x", "test_registry_addresses.py' is no folder"),
-        (__file__, "test_registry_addresses.py' is no folder"),
+        (f"{__file__}/x", "test_registry_addresses.py' is not a folder"),
+        (__file__, "test_registry_addresses.py' is not a folder"),
         ("/" + "x" * 300, "File name too long"),
         ("simplecache://x", "which only wraps another file system"),
         ("dir://x", "which only wraps another file system"),
@@ -155,9 +155,9 @@ publish: {to: 'TO'}
         ("s3:/bucket/x", "'s3:/bucket/x' is neither a folder nor a URL"),
         ("/dev/null", "where the kernel keeps no files"),
         ("~no-such-user/x", "the home of a user who is not on this machine"),
-        ("recipe.yaml", "recipe.yaml' is no folder"),
-        ("recipe.yaml/x", "recipe.yaml' is no folder"),
-        ("pipe", "pipe' is no folder"),
+        ("recipe.yaml", "recipe.yaml' is not a folder"),
+        ("recipe.yaml/x", "recipe.yaml' is not a folder"),
+        ("pipe", "pipe' is not a folder"),
         ("simplecache::s3://bucket/x", "several file systems"),
         ("ftp://me:hush@host/x", r"'ftp://me:\*\*\*@host/x' holds a password"),
         ("ftp://host/x?token=hush", "holds a password"),
@@ -175,7 +175,7 @@ def test_an_open_file_of_this_process_is_no_registry(tmp_path: Path):
     """`/proc/self/fd/1` leads to what standard output goes to."""
     with (
         (tmp_path / "output").open("w") as stream,
-        pytest.raises(PupilaError, match="is no folder"),
+        pytest.raises(PupilaError, match="is not a folder"),
     ):
         check_address(f"/proc/self/fd/{stream.fileno()}")
 

@@ -1,4 +1,4 @@
-"""Arrays on disk, written and read a few rows at a time: no more than those are ever in memory."""
+"""Arrays on disk, written and read a few rows at a time, so that memory use stays small."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from pupila.damage import put_aside
 
-_OF_THE_PARSER = (ValueError, OverflowError, TypeError, SyntaxError, TokenError)
-"""What NumPy raises for a header that is damaged."""
-_OF_ARCHIVES = (BadZipFile, EOFError, KeyError, RuntimeError, struct.error, zlib.error)
+_HEADER_ERRORS = (ValueError, OverflowError, TypeError, SyntaxError, TokenError)
+"""What NumPy raises for a damaged header."""
+_ARCHIVE_ERRORS = (BadZipFile, EOFError, KeyError, RuntimeError, struct.error, zlib.error)
 
 
 class Rows:
-    """Rows of a `.npy` file, read from disk when asked for.
+    """Rows of a `.npy` file, read from disk on access.
 
-    Not mapped: every page of a mapping that was touched counts as memory of the process. Of 4000
-    images of 128 pixels, walked twice, a mapping left 197 MB behind and this leaves 0.2 (measured).
-    The file may be deleted meanwhile.
+    The file is not memory-mapped, because touched pages of a mapping count as memory of the
+    process: after two passes over 4000 images of 128 pixels a mapping held 197 MB, this 0.2 MB
+    (measured). The file may be deleted while it is open.
     """
 
     shape: tuple[int, ...]
@@ -49,7 +49,7 @@ class Rows:
     def __getitem__(
         self, rows: SupportsIndex | slice[Any, Any, Any] | NDArray[Any]
     ) -> NDArray[Any]:
-        """Return one row, or those of a slice or of an array of indices `(n, …)`."""
+        """Return one row, or the rows `(n, …)` of a slice or of an array of indices."""
         every = range(len(self))
         if isinstance(rows, slice):
             chosen: Sequence[int] = every[rows]
@@ -57,10 +57,10 @@ class Rows:
             chosen = [every[int(row)] for row in rows.tolist()]
         else:
             return self._read(every[rows])
-        found = np.empty((len(chosen), *self.shape[1:]), self._type)
-        for place, row in enumerate(chosen):
-            found[place] = self._read(row)
-        return found
+        values = np.empty((len(chosen), *self.shape[1:]), self._type)
+        for index, row in enumerate(chosen):
+            values[index] = self._read(row)
+        return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read all rows into memory."""
@@ -81,13 +81,16 @@ class Pixels(Rows):
 
 
 def is_whole(path: Path, rows: int | None = None) -> bool:
-    """Tell whether a `.npy` file has all its rows: `rows`, if given; a damaged one is put aside."""
+    """Tell whether a `.npy` file is complete, with `rows` rows if given.
+
+    A damaged file is put aside.
+    """
     if not path.exists():
         return False
     formats: Any = np.lib.format  # numpy does not type its functions
     try:
         array: NDArray[Any] = formats.open_memmap(path, mode="r")
-    except _OF_THE_PARSER:
+    except _HEADER_ERRORS:
         whole = False
     else:
         whole = array.ndim > 0 and rows in (None, len(array))
@@ -97,25 +100,25 @@ def is_whole(path: Path, rows: int | None = None) -> bool:
 
 
 def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
-    """Write an array of `rows` rows as `.npy` from parts of it, each written as it comes.
+    """Write an array of `rows` rows as `.npy`, one batch of rows after another.
 
-    The file appears when it is whole.
+    The file appears once it is complete.
 
     Raises:
-        ValueError: parts differ in columns or type, or have other than `rows` rows together.
+        ValueError: batches differ in columns or type, or do not have `rows` rows in total.
     """
     unfinished, written = path.with_suffix(".partial"), 0
     header: dict[str, Any] = {}
     with unfinished.open("wb") as stream:
         for part in parts:
             shape = (rows, *part.shape[1:])
-            found = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
+            own = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
             if not header:
-                header = found
+                header = own
                 # numpy does not type this function
-                np.lib.format.write_array_header_1_0(stream, found)  # pyright: ignore[reportUnknownMemberType]
-            if found != header:
-                raise ValueError(f"parts of one array are {header} and {found}")
+                np.lib.format.write_array_header_1_0(stream, own)  # pyright: ignore[reportUnknownMemberType]
+            if own != header:
+                raise ValueError(f"parts of one array are {header} and {own}")
             stream.write(part.tobytes())
             written += len(part)
         stream.flush()
@@ -126,16 +129,16 @@ def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
 
 
 def read_archive(path: Path) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays of a `.npz` file; None where it is missing, or damaged and put aside."""
+    """Return the arrays of a `.npz` file; None if it is missing, or damaged and put aside."""
     if not path.exists():
         return None
     try:
         with np.load(path) as stored:
             return dict(stored)  # each is checked against its CRC
-    except (*_OF_THE_PARSER, *_OF_ARCHIVES):
+    except (*_HEADER_ERRORS, *_ARCHIVE_ERRORS):
         pass
     except OSError as error:
-        if error.errno != errno.EINVAL:  # of the disk; a damaged index leads before the beginning
+        if error.errno != errno.EINVAL:  # EINVAL: a damaged index seeks to before the start
             raise
     put_aside(path)
     return None

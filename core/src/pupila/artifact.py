@@ -16,15 +16,15 @@ from pupila.spec import InputSpec, OutputSpec
 
 RECORD_NAME = "artifact.json"
 TIMINGS_NAME = "timings.json"
-"""Clock times, beside the record and outside it: equal artifacts have one digest."""
+"""Measured times. They are kept outside the record so that equal artifacts have equal digests."""
 TRAINING_IMAGES_NAME = "training-images.json"
-"""Hashes of the images that it was learned or chosen from, where they are known."""
+"""Hashes of the images that the model was trained or chosen on, where they are known."""
 RESERVED_NAMES = (RECORD_NAME, TIMINGS_NAME, TRAINING_IMAGES_NAME)
-"""Files of the store's own."""
+"""File names that the store uses itself."""
 
 
 class Origin(BaseModel):
-    """What made an artifact, in enough detail to make it again."""
+    """What made an artifact, in enough detail to reproduce it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Origin(BaseModel):
     config: dict[str, Any] = Field(default_factory=dict, description="The plugin's settings.")
     seed: int | None = Field(default=None, description="Seed of the run, where it was used.")
     threads: int | None = Field(
-        default=None, description="Threads with which models computed in its making."
+        default=None, description="Threads with which models computed when it was made."
     )
     inputs: tuple[str, ...] = Field(default=(), description="Digests of the input artifacts.")
     dataset: str | None = Field(default=None, description="Fingerprint of the data used.")
@@ -42,19 +42,19 @@ class Origin(BaseModel):
 
 
 class ThresholdRule(BaseModel):
-    """How a threshold is chosen: by the same rule any model has one, and two can be compared."""
+    """How a threshold is chosen; with one rule, thresholds of two models can be compared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     figure: Literal["sensitivity", "specificity"] = Field(description="What is to be reached.")
-    target: float = Field(gt=0, le=1, description="How much of it, at least.")
-    split: str = Field(description="Whose images choose.")
+    target: float = Field(gt=0, le=1, description="Lowest acceptable value of it.")
+    split: str = Field(description="Split whose images choose the threshold.")
     images: str = Field(description="Fingerprint of these images.")
     positives: int = Field(ge=0, description="How many of them are of the positive class.")
-    others: int = Field(ge=0, description="How many of them are not, and had a part in it.")
+    others: int = Field(ge=0, description="How many of them are not, and were used.")
 
     def describe(self, positive: str) -> str:
-        """Say it in words: `59 glaucoma and 46 other validation images, for a sensitivity of …`."""
+        """Return it in words: `59 glaucoma and 46 other validation images, for a sensitivity …`."""
         return (
             f"{self.positives} {positive} and {self.others} other {self.split} images, "
             f"for a {self.figure} of {self.target:g}"
@@ -62,17 +62,17 @@ class ThresholdRule(BaseModel):
 
 
 class Threshold(BaseModel):
-    """Where a model's answer turns: an image is called `positive` from this probability on."""
+    """Probability from which an image is classified as `positive`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     positive: str = Field(description="Class whose probability is compared.")
-    value: float = Field(ge=0, le=1, description="Probability from which on it is answered.")
-    chosen_on: str = Field(description="What it was chosen on and for, in words.")
+    value: float = Field(ge=0, le=1, description="Probability from which the answer is `positive`.")
+    chosen_on: str = Field(description="The images it was chosen on and the target, in words.")
     rule: ThresholdRule | None = Field(
         default=None,
-        description="The same for programs. Without it the release gate can read no other model "
-        "at a like threshold, and so passes none that ships this one.",
+        description="The same in a form that programs can apply. Without it the release gate "
+        "cannot choose a comparable threshold for other models, so it passes none with this one.",
     )
 
 
@@ -89,17 +89,19 @@ class Record(BaseModel):
     parameters: int | None = Field(default=None, description="Weights, trainable or not.")
     macs: int | None = Field(default=None, description="Multiply-accumulates for one image.")
     sparsity: float | None = Field(
-        default=None, description="Fraction of the weights that pruning set to 0, where it did."
+        default=None, description="Fraction of the weights that pruning set to 0; None: no pruning."
     )
     untrained: bool = Field(
-        default=False, description="Weights are random: it has a size and a speed, and no answers."
+        default=False,
+        description="Weights are random: size and speed can be measured, answers mean nothing.",
     )
     shipped: str | None = Field(
         default=None,
-        description="Name of the one file that a device gets, where others only help to build.",
+        description="Name of the one file that goes to a device, where the others are only needed "
+        "to build it.",
     )
     threshold: Threshold | None = Field(
-        default=None, description="Operating threshold that ships with the model, where one does."
+        default=None, description="Operating threshold that ships with the model, if any."
     )
     measured: Measured = Field(
         default_factory=Measured,
@@ -116,9 +118,9 @@ class Record(BaseModel):
         return self
 
     def threshold_of(self, name: str) -> float:
-        """Return the probability from which on an image is called `name`: shipped, or one half.
+        """Return the probability from which an image is classified as `name`: shipped, or 0.5.
 
-        Of two classes a threshold that ships for the other one is a threshold of this one too.
+        With two classes, a threshold that ships for the other class determines that of this one.
         """
         shipped = self.shipped_for(name)
         if shipped is None:
@@ -126,7 +128,7 @@ class Record(BaseModel):
         return shipped.value if shipped.positive == name else math.nextafter(1 - shipped.value, 2)
 
     def shipped_for(self, name: str) -> Threshold | None:
-        """Return the threshold that ships, where it says which images are called `name`."""
+        """Return the threshold that ships, if it decides which images are classified as `name`."""
         shipped = self.threshold
         if shipped and (shipped.positive == name or len(self.output.classes) == 2):
             return shipped
@@ -151,7 +153,7 @@ class Artifact:
 
     @property
     def contents(self) -> list[str]:
-        """Names of all that its folder holds: the model's files, and the store's own."""
+        """Names of all files in its folder: the model's and the store's own."""
         own = [name for name in RESERVED_NAMES if (self.path / name).is_file()]
         return [*own, *self.record.files]
 
@@ -159,23 +161,23 @@ class Artifact:
         """Return the one model file whose name ends in `suffix`.
 
         Raises:
-            PupilaError: there is none, or there are several.
+            PupilaError: there is no such file, or there are several.
         """
-        found = [file for file in self.files if file.name.endswith(suffix)]
-        if len(found) != 1:
+        matches = [file for file in self.files if file.name.endswith(suffix)]
+        if len(matches) != 1:
             raise PupilaError(
-                f"The artifact in {str(self.path)!r} has {len(found)} files *{suffix}: expected "
+                f"The artifact in {str(self.path)!r} has {len(matches)} files *{suffix}: expected "
                 f"one, as {self.format} has. Make it again."
             )
-        return found[0]
+        return matches[0]
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk of what is shipped: all model files, as a rule."""
+        """Bytes on disk of the files that ship: normally all model files."""
         return sum(file.stat().st_size for file in self._shipped)
 
     def gzip_bytes(self) -> int:
-        """Bytes of what is shipped, each gzipped at level 6, as a web server would send them."""
+        """Bytes of the files that ship, each gzipped at level 6, as a web server sends them."""
         return sum(len(gzip.compress(file.read_bytes(), compresslevel=6)) for file in self._shipped)
 
     @property

@@ -1,4 +1,4 @@
-"""How far the probabilities of a classifier are from what comes true. Their intervals are rough."""
+"""Calibration error and Brier score of a classifier's probabilities, with rough intervals."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def calibration(
     """Return the expected calibration error and the Brier score.
 
     ECE (Guo et al. 2017, equation 5): `Σ_b |Σ_{i in b} (correct_i - confidence_i)| / n` over 15
-    equally wide bins of the confidence, the probability of the answer given. On few images it lies
-    above the truth, and its resamples above it by as much again, so its interval is the basic
-    bootstrap (Davison and Hinkley 1997, section 5.2), which turns them round the value.
+    equally wide bins of the confidence, which is the highest probability. With few images it is
+    biased upwards, and its resamples by as much again. So its interval is the basic bootstrap
+    (Davison and Hinkley 1997, section 5.2), which mirrors the resamples at the estimate.
 
     Brier 1950: the mean over images of `Σ_classes (probability - truth)²`, in 0..2.
 
-    Both intervals are rough: `docs/decisions/0003-intervals.md` says how often they hold the truth.
+    Both intervals are rough; `docs/decisions/0003-intervals.md` gives their coverage.
     """
     confidence = scores.max(axis=1)
     gaps = (scores.argmax(axis=1) == truth) - confidence
@@ -43,17 +43,17 @@ def calibration(
 
     def both(counts: Floats) -> Floats:
         sums = np.add.reduceat(counts * gaps[order], starts, axis=1)
-        figures = np.stack([np.abs(sums).sum(axis=1), counts @ squares[order]], axis=1)
-        return figures / counts.sum(axis=1, keepdims=True)
+        totals = np.stack([np.abs(sums).sum(axis=1), counts @ squares[order]], axis=1)
+        return totals / counts.sum(axis=1, keepdims=True)
 
     draws = np.concatenate(
         [both(counts[:, order]) for counts in resamples(len(truth), seed, clusters)]
     )
     ece, brier = (float(value) for value in both(np.ones((1, len(truth))))[0])
-    turned = np.maximum(2 * ece - draws[:, 0], 0)
+    mirrored = np.maximum(2 * ece - draws[:, 0], 0)
     independent = len(truth) if clusters is None else int(members_of(clusters).max()) + 1
     how = f"{DRAWS} draws, seed {seed}, rough" + (f", {BY_PATIENT}" if clusters is not None else "")
     return (
-        resampling_interval(ece, turned, 1, independent, f"basic bootstrap, {how}"),
+        resampling_interval(ece, mirrored, 1, independent, f"basic bootstrap, {how}"),
         resampling_interval(brier, draws[:, 1], 2, independent, f"percentile bootstrap, {how}"),
     )

@@ -1,12 +1,11 @@
-"""Is a classifier above chance at all? A floor under every teacher, pupil and published model.
+"""Tests whether a classifier is above chance: the minimum for teachers, pupils, published models.
 
-Of two classes it is asked whether images of the one get higher scores than images of the other: the
-exact one-sided rank test (Mann and Whitney 1947, Annals of Mathematical Statistics 18:50), given
-the ties. Of more, whether the lower end of the interval of the accuracy (Clopper and Pearson 1934,
-Biometrika 26:404) lies above the share of the largest class, which a model has that always answers
-that class. A class of which there is one image shows nothing, whatever the figures are.
-Of each patient, where they are known, one image counts; of those who have images of several classes
-one of a class that has few.
+With two classes: do images of one class get higher scores than images of the other? This is the
+exact one-sided rank test given the ties (Mann and Whitney 1947, Annals of Mathematical Statistics
+18:50). With more classes: is the lower end of the accuracy's interval (Clopper and Pearson 1934,
+Biometrika 26:404) above the share of the largest class, the accuracy of always answering that
+class? A class with a single image shows nothing. If patients are known, one image of each counts;
+for patients with images of several classes, one of a class with few images.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LEAST_IMAGES = 2
-"""Of each class: of fewer nothing is shown."""
+"""Images needed of each class; fewer show nothing."""
 
 _MOST_WORK = 2e9
-"""Additions for an exact p-value: some seconds. Beyond, labels are shuffled."""
+"""Additions for an exact p-value, some seconds. For more, labels are shuffled instead."""
 _SHUFFLES = 4_999
 _SHUFFLED_AT_ONCE = 1_000_000
-"""Numbers: bounds memory."""
+"""Numbers in a block of shuffles: limits memory."""
 
 
 class ChanceCheck(BaseModel):
@@ -44,10 +43,10 @@ class ChanceCheck(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     counts: dict[str, int] = Field(description="Images of each class, by its name.")
-    one_each: bool = Field(default=False, description="They are one image of each patient.")
+    one_each: bool = Field(default=False, description="Whether one image of each patient counts.")
     figure: Literal["AUC", "accuracy"]
-    reached: float | None = Field(description="None where a class has no image.")
-    chance: float = Field(description="What the figure is by chance.")
+    reached: float | None = Field(description="Value of the figure; None if a class has no image.")
+    chance: float = Field(description="Value of the figure by chance.")
     p_value: float | None = Field(
         default=None, description="Of the AUC, by the exact one-sided rank test."
     )
@@ -55,8 +54,8 @@ class ChanceCheck(BaseModel):
     above: bool = Field(description="Whether it is shown to be above chance.")
     order: tuple[str, ...] | None = Field(
         default=None,
-        description="Another order of the classes with which the model would be above chance, and "
-        "reach more.",
+        description="Another order of the classes with which the model would be above chance and "
+        "the figure higher.",
     )
     order_reaches: float | None = None
 
@@ -66,11 +65,11 @@ class ChanceCheck(BaseModel):
 
     @property
     def has_enough_images(self) -> bool:
-        """Whether there are images enough of each class to show anything at all."""
+        """Whether each class has enough images to show anything."""
         return min(self.counts.values()) >= LEAST_IMAGES
 
     def describe(self, images: str) -> str:
-        """Say what was reached on how many images, as the end of a sentence; `images` is a split.
+        """Return the result as the end of a sentence; `images` names the split.
 
         `not above chance on 105 validation images (53 glaucoma, 52 normal): AUC 0.004, …`
         """
@@ -84,7 +83,7 @@ class ChanceCheck(BaseModel):
 
     @property
     def order_hint(self) -> str:
-        """Say what another order of the classes would reach; empty where none is better."""
+        """What another order of the classes would reach, in words; empty if none is better."""
         if not self.order:
             return ""
         names = ", ".join(self.order)
@@ -107,11 +106,11 @@ def check_chance(
     positive: str | None = None,
     patients: ArrayLike | None = None,
 ) -> ChanceCheck:
-    """Hold `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
+    """Test `probabilities` `(images, classes)` against `labels` `(images,)`, indices of `classes`.
 
-    Of two classes the probability of `positive` is ranked, by default of the first. With
-    `patients`, a value for each image, only one image of each counts: those of one patient are
-    alike, and both tests are of independent images.
+    With two classes the probability of `positive` is ranked, by default of the first. `patients`
+    has a value for each image; then only one image of each patient counts, because both tests
+    assume independent images.
 
     Raises:
         PupilaError: the arrays do not fit, or a label is not one of the classes.
@@ -134,17 +133,17 @@ def check_chance(
     by_name = dict(zip(classes, counts.tolist(), strict=True))
     if len(classes) == 2:
         column = classes.index(positive) if positive else 0
-        found = _by_rank(scores[:, column], truth == column, tuple(classes), by_name)
+        check = _by_rank(scores[:, column], truth == column, tuple(classes), by_name)
     else:
-        found = _by_accuracy(scores.argmax(axis=1), truth, tuple(classes), by_name)
-    return found.model_copy(update={"one_each": patients is not None})
+        check = _by_accuracy(scores.argmax(axis=1), truth, tuple(classes), by_name)
+    return check.model_copy(update={"one_each": patients is not None})
 
 
 def _one_of_each(truth: Integers, patients: NDArray[Any]) -> list[int]:
-    """Return one image of each patient: the first of the class that has the fewest so far.
+    """Return the row of one image of each patient: the first of the class with the fewest so far.
 
-    Patients of one class come first. Without that, all patients who have an image of either class
-    would be of the one that is listed first, and none of the other. No answer has a part in it.
+    Patients with images of one class only are counted first. Otherwise all patients with images of
+    both classes would count for the class that is listed first. Answers play no role.
     """
     images: dict[Any, dict[int, int]] = {}
     for row, (patient, label) in enumerate(zip(patients.tolist(), truth.tolist(), strict=True)):
@@ -152,7 +151,7 @@ def _one_of_each(truth: Integers, patients: NDArray[Any]) -> list[int]:
     counts = dict.fromkeys(truth.tolist(), 0)
     rows: list[int] = []
     for of_class in sorted(images.values(), key=len):
-        label = min(of_class, key=lambda each: (counts[each], each))
+        label = min(of_class, key=lambda name: (counts[name], name))
         counts[label] += 1
         rows.append(of_class[label])
     return sorted(rows)
@@ -182,14 +181,14 @@ def _by_rank(
 
 
 def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the AUC, and the probability of one as large if scores tell nothing of the labels.
+    """Return the AUC, and the probability of one as large if scores say nothing about the labels.
 
-    That is the part of all ways to label so many of these images positive in which their ranks, of
-    ties the mean, add up to as much. Every way is counted where that takes no more than some
-    seconds; of more images it is that of `_SHUFFLES` random ones and the one at hand, which keeps
+    The p-value is the fraction of all ways to label as many of these images positive whose sum of
+    (mid)ranks is at least as large. All ways are counted if that takes no more than some seconds.
+    Otherwise the p-value is that of `_SHUFFLES` random labellings and the given one, which keeps
     the level too (Dwass 1957, Annals of Mathematical Statistics 28:181).
     """
-    # from the side of the smaller class, and ranked from the end on which it should be
+    # for the smaller class, ranked from the end at which it should be
     swapped = 2 * int(is_positive.sum()) > len(scores)
     chosen = ~is_positive if swapped else is_positive
     ranks = np.rint(2 * midranks(scores if swapped else -scores)).astype(np.int64) - 2
@@ -197,16 +196,16 @@ def auc_and_p_value(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[flo
     rest = len(scores) - size
     area = 1 - (total - size * (size - 1)) / (2 * size * rest)
     exact = (size + 1) * (total + 1) * len(scores) <= _MOST_WORK and _countable(len(scores), size)
-    return area, (_counted if exact else _shuffled)(ranks, size, total)
+    return area, (_exact_p_value if exact else _shuffled_p_value)(ranks, size, total)
 
 
 def _countable(images: int, size: int) -> bool:
-    """Whether a float holds the number of ways."""
+    """Tell whether the number of ways fits into a float."""
     return math.lgamma(images + 1) - math.lgamma(size + 1) - math.lgamma(images - size + 1) < 700
 
 
-def _counted(ranks: Integers, size: int, total: int) -> float:
-    """Return the part of the ways to choose `size` of the ranks that add up to `total` or less."""
+def _exact_p_value(ranks: Integers, size: int, total: int) -> float:
+    """Return the fraction of the choices of `size` ranks that sum to `total` or less."""
     ways = np.zeros((size + 1, total + 1))
     ways[0, 0] = 1
     for rank in ranks.tolist():
@@ -215,7 +214,7 @@ def _counted(ranks: Integers, size: int, total: int) -> float:
     return float(ways[size].sum() / math.comb(len(ranks), size))
 
 
-def _shuffled(ranks: Integers, size: int, total: int) -> float:
+def _shuffled_p_value(ranks: Integers, size: int, total: int) -> float:
     random, as_low = np.random.default_rng(0), 0
     block = max(1, _SHUFFLED_AT_ONCE // len(ranks))
     for start in range(0, _SHUFFLES, block):
@@ -251,15 +250,15 @@ def _by_accuracy(
         chance=share,
         interval=own,
         above=enough and own.low > share,
-        order=tuple(classes[each] for each in order) if helps else None,
+        order=tuple(classes[index] for index in order) if helps else None,
         order_reaches=as_ordered / images if helps else None,
     )
 
 
 def _better_order(confusion: Integers) -> list[int]:
-    """Return the class of each column so that no exchange of two gives more right answers.
+    """Return an order of the classes such that no swap of two gives more correct answers.
 
-    `confusion` has a row for each true class. A permutation that was typed wrong is found.
+    `confusion` has a row for each true class. It finds the order if classes were mixed up.
     """
     order = list(range(len(confusion)))
     improved = True

@@ -1,4 +1,4 @@
-"""Files of ours that were damaged on disk: put aside, told in one line, and made again."""
+"""Handling of our own files that were damaged on disk: put aside, logged, and made again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_json(path: Path) -> Any:
-    """Return the value in a file; None where there is none, or it is damaged and was put aside."""
+    """Return the JSON value in a file; None if it is missing, or damaged and put aside."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -24,10 +24,10 @@ def read_json(path: Path) -> Any:
 
 
 def put_aside(path: Path, therefore: str = "it is made again") -> None:
-    """Rename a file that cannot be read, and say so; whoever calls makes it again, as a rule.
+    """Rename a file that cannot be read, and log a warning; the caller normally makes it again.
 
-    What is said goes to the log `pupila`: a process that does a job sends it to the one that
-    started it.
+    `therefore` says what happens next. The warning goes to the logger `pupila.damage`; a child
+    process forwards it to its parent.
     """
     aside = path.with_name(f"{path.name}.damaged-{uuid4().hex[:8]}")
     with suppress(FileNotFoundError):  # another process was first

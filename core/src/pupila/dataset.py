@@ -1,4 +1,4 @@
-"""A dataset: images listed in one pandas manifest, read as streams, known by a fingerprint."""
+"""A dataset: images listed in a pandas manifest, with cached pixels and a fingerprint."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 LABELLED_SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
-"""Split of images without a label, from which a teacher's answers are learned."""
+"""Split of images without labels, used to learn a teacher's answers."""
 SPLITS = (*LABELLED_SPLITS, UNLABELLED)
 GROUP_COLUMNS = ("source", "site")
-"""Manifest columns by which every evaluation is also shown."""
+"""Manifest columns for whose values every evaluation also gives separate metrics."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows of a scanned manifest (see `pupila.manifest`), with their class names in order.
+    """Rows of a scanned manifest (see `pupila.manifest`), and the class names in order.
 
-    Arrays that belong to it have one row per image, in the order of `frame`.
+    Arrays for a dataset have one row per image, in the order of `frame`.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     cache: Path
-    """Folder for resized pixels; may be deleted at any time."""
+    """Folder for resized pixels; it may be deleted at any time."""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, classes: Sequence[str], cache: Path) -> Dataset:
-        """Wrap a scanned manifest; rows are put in an order that ignores paths."""
+        """Return the dataset of a scanned manifest; rows are sorted by content, not by path."""
         ordered = frame.sort_values(["sha256", "split", "label", "path"], kind="stable")
         return cls(ordered.reset_index(drop=True), tuple(classes), cache)
 
@@ -54,7 +54,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over contents, labels and splits: the same wherever the files lie."""
+        """SHA-256 of contents, labels and splits; it does not depend on where the files are."""
         columns = [self.frame[name].tolist() for name in ("sha256", "label", "split")]
         rows = list(zip(*columns, strict=True))
         return digest_json({"classes": self.classes, "rows": rows})
@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Numbers of images by split, then class."""
+        """Number of images by split, then class."""
         by_split: dict[str, dict[str, int]] = {}
         rows = zip(self.frame["split"].tolist(), self.frame["label"].tolist(), strict=True)
         for (split, label), number in sorted(Counter(rows).items()):
@@ -99,7 +99,7 @@ class Dataset:
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Index into `classes` of each image; -1 of those of the split `unlabelled`.
+        """Index into `classes` of each image; -1 for images of the split `unlabelled`.
 
         Raises:
             PupilaError: an image has a label that is not one of the classes.
@@ -118,9 +118,9 @@ class Dataset:
 
     @cached_property
     def patients(self) -> NDArray[np.str_] | None:
-        """Patient of each image, from the column `patient`; None where the data has none.
+        """Patient of each image, from the column `patient`; None without such a column.
 
-        An image without a value is a patient of its own.
+        An image without a value counts as a separate patient.
         """
         if "patient" not in self.frame:
             return None
@@ -130,26 +130,26 @@ class Dataset:
         return np.array(known) if any(names) else None
 
     def rows_by_value(self, column: str) -> dict[str, NDArray[np.int64]]:
-        """Return the rows of each value of a column; images that have none are in no group."""
+        """Return the rows of each value of a column; images without a value are left out."""
         given = self.frame[column].astype(object)
         values = np.array(given.where(given.notna(), "").astype(str).tolist())
         names = sorted(set(values.tolist()) - {""})
         return {name: np.flatnonzero(values == name) for name in names}
 
-    def image(self, row: int, contract: InputSpec) -> NDArray[np.uint8]:
+    def image(self, row: int, spec: InputSpec) -> NDArray[np.uint8]:
         """Decode and resize one image: uint8 `(height, width, 3)`."""
-        return resize(decode(self.paths[row]), contract)
+        return resize(decode(self.paths[row]), spec)
 
-    def pixels(self, contract: InputSpec) -> Pixels:
+    def pixels(self, spec: InputSpec) -> Pixels:
         """Return all images as uint8 `(images, height, width, 3)`, on disk, not in memory.
 
-        They are decoded and resized once, whoever asks first.
+        They are decoded and resized at the first call, also across processes.
         """
-        key = digest_json([self.fingerprint, contract.model_dump(), versions(CORE)])
+        key = digest_json([self.fingerprint, spec.model_dump(), versions(CORE)])
         path = self.cache / "pixels" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not is_whole(path, len(self)):
-                images = (self.image(row, contract)[np.newaxis] for row in range(len(self)))
+                images = (self.image(row, spec)[np.newaxis] for row in range(len(self)))
                 write_rows(path, len(self), images)
             return Pixels(path)

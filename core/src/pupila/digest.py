@@ -42,17 +42,17 @@ def digest_tree(path: Path) -> str:
 
 
 def digest_json(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, whatever the order of its keys."""
+    """Return the SHA-256 of a JSON value; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def digest_code(*modules: str) -> str:
-    """Return one SHA-256 for the files of some modules; of a package, for all modules in it.
+    """Return one SHA-256 for the source of some modules; for a package, of all modules in it.
 
-    For what is kept under the version of a package, and yet must be made again with every change of
-    its code. Nothing but the packages that the modules lie in is imported.
+    For cached results that must be made again after every change of the code, not only with a new
+    version of the package. Only the packages that contain the modules are imported.
     """
     return digest_json({name: sorted(_code_in(name)) for name in modules})
 

@@ -1,4 +1,4 @@
-"""What a disk refuses, in one sentence: it is full, may only be read, or limits files."""
+"""Readable errors for disks that are full, read-only or limit the size of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila.errors import PupilaError
 
 _MB = 1_000_000
 _FULL_BYTES = 10 * _MB
-"""With less left, what fails has failed for want of room."""
+"""With less left, a failure is taken to be one of a full disk."""
 _PROBE_BYTES = 4096
 _REASONS = {
     errno.ENOSPC: "is full",
@@ -37,14 +37,14 @@ _TEXTS = {
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
 }
-"""How libraries tell of it that keep no number: HDF5, TensorFlow, SQLite."""
+"""Messages of libraries whose errors have no number: HDF5, TensorFlow, SQLite."""
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Refuse to begin where a folder cannot take so many bytes.
+    """Make sure that a folder can take so many bytes.
 
     Raises:
-        PupilaError: it may not be written to, its disk has less left, or files are limited to less.
+        PupilaError: it is not writable, has too little free space, or files are limited to less.
     """
     probe = folder / f".probe-{uuid4().hex}"
     try:
@@ -59,8 +59,8 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise PupilaError(
-            f"{_named(folder)} has {free / _MB:.0f} MB left, and {needed_bytes / _MB:.0f} MB are "
-            "needed: free some, or name a folder on another disk with --workspace."
+            f"{_describe(folder)} has {free / _MB:.0f} MB left, and {needed_bytes / _MB:.0f} MB "
+            "are needed: free some, or name a folder on another disk with --workspace."
         )
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if largest != resource.RLIM_INFINITY and largest < needed_bytes:
@@ -81,10 +81,10 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Generator[None]:
-    """Turn what fails because of the disk into one sentence; `folder` is where work is done.
+    """Turn errors of the disk into a readable `PupilaError`; `folder` is the working folder.
 
     Raises:
-        PupilaError: the disk of the folder, or of the file that could not be written, refused.
+        PupilaError: the disk of the folder, or of the file being written, caused the error.
     """
     try:
         yield
@@ -98,7 +98,7 @@ def explain_disk_errors(folder: Path) -> Generator[None]:
 
 
 def explain_disk_error(error: BaseException, folder: Path) -> str | None:
-    """Say which disk refused what, and what to do; None where an error has another reason."""
+    """Say what is wrong with which disk and what to do; None for an error of another cause."""
     number = _number(error)
     if number is None and _is_full(folder):
         number = errno.ENOSPC
@@ -108,15 +108,15 @@ def explain_disk_error(error: BaseException, folder: Path) -> str | None:
     return _sentence(number, Path(written).parent if isinstance(written, str) else folder)
 
 
-def _sentence(number: int, place: Path) -> str:
-    is_full = number == errno.ENOSPC and place.is_dir()
-    free = f" ({shutil.disk_usage(place).free / _MB:.0f} MB left)" if is_full else ""
+def _sentence(number: int, folder: Path) -> str:
+    is_full = number == errno.ENOSPC and folder.is_dir()
+    free = f" ({shutil.disk_usage(folder).free / _MB:.0f} MB left)" if is_full else ""
     advice = _ADVICE.get(number, "name another folder with --workspace, or change its permissions")
-    return f"{_named(place)} {_REASONS[number]}{free}: {advice}."
+    return f"{_describe(folder)} {_REASONS[number]}{free}: {advice}."
 
 
 def _number(error: BaseException) -> int | None:
-    """Return the number of a disk's error; that of a file which may not be read is none."""
+    """Return the errno of a disk's error; missing permission to read is not one."""
     known = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
     if isinstance(error, OSError) and error.errno in known:
         return error.errno
@@ -130,8 +130,8 @@ def _is_full(folder: Path) -> bool:
         return False
 
 
-def _named(folder: Path) -> str:
-    """Name a folder, and the disk that it is on."""
+def _describe(folder: Path) -> str:
+    """Name a folder and the disk that it is on."""
     mount = folder.absolute()
     while not mount.is_mount() and mount != mount.parent:
         mount = mount.parent

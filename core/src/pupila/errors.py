@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""The exception for mistakes that a user can correct, and texts for its messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = 20
 
 
 class PupilaError(Exception):
-    """A mistake in what the user gave us: shown as one message, exit code 2, never a traceback.
+    """A mistake in the user's input: shown as one message with exit code 2, never a traceback.
 
     The message says what was received, what was expected and what to do next.
     """
@@ -39,13 +39,13 @@ def check_class(field: str, name: str, classes: Collection[str]) -> None:
 
 
 def list_names(names: Iterable[object]) -> str:
-    """Write names as a list, of which a long one ends early: `['a', 'b'] and 998 more`."""
+    """Return names as a list, shortened if it is long: `['a', 'b'] and 998 more`."""
     kept = list(names)
     return f"{kept[:_SHOWN]}{_others(kept)}"
 
 
 def join_names(names: Iterable[object]) -> str:
-    """Write names in a row, of which a long one ends early: `a, b and 998 more`."""
+    """Return names with commas between, shortened if there are many: `a, b and 998 more`."""
     kept = list(names)
     return f"{', '.join(map(str, kept[:_SHOWN]))}{_others(kept)}"
 

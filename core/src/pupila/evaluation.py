@@ -1,4 +1,4 @@
-"""How good one artifact is: figures with intervals, measured through its own runtime."""
+"""Results of evaluating one artifact in its own runtime: metrics with intervals, and cost."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from pupila.ties import warning_of
 
 SPECIFICITY = 0.85
-"""For which the validation images choose a threshold, unless a recipe says otherwise."""
+"""Specificity for which a threshold is chosen on validation images; the default of recipes."""
 LATENCY_REPEATS = 50
-"""Timed inferences of one image, after warm-up, unless a recipe says otherwise."""
+"""Timed inferences of one image, after warm-up; the default of recipes."""
 
 
-class _Figures(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Estimate(_Figures):
-    """A figure with its 95 % interval; fractions are 0..1."""
+class Estimate(_FrozenModel):
+    """A value with its 95 % interval; fractions are 0..1."""
 
     value: float
     low: float
@@ -25,76 +25,78 @@ class Estimate(_Figures):
     method: str = Field(description="How the interval was computed, with its source.")
 
 
-class OperatingPoint(_Figures):
+class OperatingPoint(_FrozenModel):
     """Sensitivity and specificity for the positive class at one threshold of its probability."""
 
     threshold: float = Field(
-        description="From which probability on; where the one that ships is for the other of two "
-        "classes, what remains to 1."
+        description="Lowest probability of the positive class; where the one that ships is for "
+        "the other of two classes, 1 minus that."
     )
     chosen_on: str = Field(
-        description="Split whose images the threshold was chosen on; in words, of a shipped one."
+        description="Split whose images the threshold was chosen on; for a shipped one, in words."
     )
     images: int | None = Field(
         default=None,
-        description="How many images it was chosen on; None where a shipped one does not tell.",
+        description="How many images it was chosen on; None if a shipped one does not say.",
     )
     sensitivity: Estimate
     specificity: Estimate
     accuracy: Estimate | None = Field(
-        default=None, description="Images on the right side of the threshold."
+        default=None, description="Fraction of images on the right side of the threshold."
     )
 
 
-class Metrics(_Figures):
+class Metrics(_FrozenModel):
     """Quality on one set of images."""
 
     images: int
     patients: int | None = Field(
         default=None,
-        description="How many patients they are of; None where the data does not tell: intervals "
-        "are then as if every image were another patient's.",
+        description="Number of patients; None if the data does not say: intervals then treat every "
+        "image as another patient's.",
     )
     positive: str = Field(description="Class of AUC, sensitivity and thresholds.")
     accuracy: Estimate = Field(
-        description="Of the answers at the threshold that ships, where one of two classes does; "
-        "else of the most probable class."
+        description="At the threshold that ships, for two classes, if there is one; else of the "
+        "most probable class."
     )
-    auc: Estimate | None = Field(description="Of the positive class; one-vs-rest mean beyond two.")
+    auc: Estimate | None = Field(
+        description="Of the positive class; with more than two classes the one-vs-rest mean."
+    )
     operating_points: tuple[OperatingPoint, ...] = ()
     shipped: OperatingPoint | None = Field(
-        default=None, description="At the threshold that ships with the artifact, where one does."
+        default=None, description="At the threshold that ships with the artifact, if any."
     )
     confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: answer.")
     confusion_at: float | None = Field(
         default=None,
-        description="Threshold of the positive class at which it is: that of `point`, unless these "
-        "very images chose it. None: the most probable class.",
+        description="Threshold of the positive class for `confusion`: that of `point`, unless it "
+        "was chosen on these same images. None: the most probable class counts.",
     )
     ece: Estimate = Field(description="Expected calibration error, 15 bins of equal width.")
     brier: Estimate = Field(description="Mean squared error of the probabilities, 0..2.")
     tied: float = Field(
         default=0.0,
-        description="Largest part of the images that share the highest probability of a class.",
+        description="Largest fraction of images that share the highest probability of a class.",
     )
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The operating point to look at first: the shipped one, or one chosen on other images."""
+        """The main operating point: the shipped one, or one chosen on other images."""
         return self.shipped or next(iter(self.operating_points), None)
 
 
-class Agreement(_Figures):
-    """How far an artifact answers as its reference does, on the same images."""
+class Agreement(_FrozenModel):
+    """How closely an artifact's answers agree with a reference on the same images."""
 
     reference: str = Field(description="Name of the teacher or artifact compared with.")
-    labels: Estimate = Field(description="Part of the images given the same class.")
+    labels: Estimate = Field(description="Fraction of images given the same class.")
     mean_difference: float = Field(description="Mean absolute difference of probabilities.")
     largest_difference: float = Field(description="Largest absolute difference of probabilities.")
 
 
-class Latency(_Figures):
-    """Time of one image, after warm-up."""
+class Latency(_FrozenModel):
+    """Inference time of one image, after warm-up."""
 
     median_ms: float
     p95_ms: float
@@ -102,8 +104,8 @@ class Latency(_Figures):
     threads: int
 
 
-class Cost(_Figures):
-    """What it takes to ship and run an artifact."""
+class Cost(_FrozenModel):
+    """Size, latency and memory of an artifact."""
 
     size_bytes: int
     gzip_bytes: int
@@ -111,43 +113,43 @@ class Cost(_Figures):
     macs: int | None
     latency: Latency
     peak_memory_bytes: int | None = Field(
-        description="Resident memory of the process that ran it, where the system tells."
+        description="Resident memory of the process that ran it; None if not known."
     )
 
 
-class Download(_Figures):
-    """What a browser must fetch, in bytes: as it is, and as servers compress it."""
+class Download(_FrozenModel):
+    """Bytes that a browser downloads: uncompressed, and as servers compress it."""
 
     size_bytes: int
     gzip_bytes: int
     brotli_bytes: int
 
 
-class Startup(_Figures):
-    """What it takes to get from nothing to the first answer."""
+class Startup(_FrozenModel):
+    """Times and downloads before a web page gives its first answer."""
 
     cold_start_ms: float = Field(description="From opening the page until the model is ready.")
-    first_inference_ms: float = Field(description="The first answer: shaders are compiled for it.")
+    first_inference_ms: float = Field(description="First answer, including compiling of shaders.")
     model: Download
     runtime: Download = Field(description="The runtime's own code, the same for every model.")
 
 
-class RuntimeCheck(_Figures):
-    """An artifact in another runtime than its own, on some of the images it was judged on."""
+class RuntimeCheck(_FrozenModel):
+    """An artifact in another runtime, on some of the images that it was evaluated on."""
 
     runtime: str
     cpu: str
     images: int
     agreement: Agreement | None = Field(
-        description="With its own runtime; there, with what it was exported from."
+        description="With its own runtime; for that one, with the model it was exported from."
     )
     latency: Latency
-    peak_memory_bytes: int | None = Field(description="None where the runtime does not tell.")
-    startup: Startup | None = Field(description="None where there is no page to open.")
+    peak_memory_bytes: int | None = Field(description="None if the runtime does not report it.")
+    startup: Startup | None = Field(description="None if the runtime opens no page.")
 
 
-class Measurement(_Figures):
-    """What one artifact costs; all there is to say of one that was never trained."""
+class Measurement(_FrozenModel):
+    """Cost of one artifact; the only result of one that was never trained."""
 
     artifact: str = Field(description="Digest.")
     format: str
@@ -156,88 +158,89 @@ class Measurement(_Figures):
     cost: Cost
 
 
-class Acceptance(_Figures):
-    """How many images of one group a gate accepts, at its threshold."""
+class Acceptance(_FrozenModel):
+    """Fraction of one group of images that a filter accepts at its threshold."""
 
     name: str = Field(description="`all`, a column and its value, or what was done to the images.")
     images: int
     accepted: Estimate
 
 
-class NegativeGroup(_Figures):
-    """How a gate does on one group of images that are not of the class it accepts."""
+class NegativeGroup(_FrozenModel):
+    """Results of a filter on one group of images that it should reject."""
 
     name: str = Field(
         description="`all`, a source of test images (`no source`), or a group of near misses."
     )
     near_miss: bool = Field(description="Its images come from `open_set.path`, not from the data.")
     trained: bool = Field(
-        description="The training images, unlabelled ones too, had this source, or some of these "
-        "very images."
+        description="Whether the training images, also unlabelled ones, include this source or "
+        "some of these images."
     )
     images: int
-    auc: Estimate | None = Field(description="Against the accepted test images.")
+    auc: Estimate | None = Field(description="Against the test images of the accepted class.")
     accepted: Estimate = Field(description="False accepts at the threshold.")
     accepted_at_95: Estimate = Field(
-        description="False accepts where 95 % of the accepted test images are let through."
+        description="False accepts at the threshold that accepts 95 % of the accepted class's test "
+        "images."
     )
 
 
-class NearMiss(_Figures):
-    """A near miss, and how much it looks like the accepted class."""
+class NearMiss(_FrozenModel):
+    """A near miss, and its probability of the accepted class."""
 
     path: str
     group: str
-    near_miss: bool = Field(description="True; of results made before, test images have false.")
-    probability: float = Field(description="That it is of the accepted class.")
-    accepted: bool = Field(description="Whether that reaches the threshold.")
+    near_miss: bool = Field(description="True; false for test images in results of older versions.")
+    probability: float = Field(description="Probability of the accepted class.")
+    accepted: bool = Field(description="Whether it reaches the threshold.")
 
 
-class OpenSet(_Figures):
-    """Whom a gate lets through, by groups that it was trained on and by groups that are new."""
+class OpenSet(_FrozenModel):
+    """Which images a filter accepts: groups that it was trained on, and new ones."""
 
-    accepts: str = Field(description="Class that the gate lets through.")
-    threshold: float = Field(description="Probability from which on an image is let through.")
+    accepts: str = Field(description="Class that the filter accepts.")
+    threshold: float = Field(description="Probability from which an image is accepted.")
     chosen_on: str | None = Field(
-        description="What the shipped threshold was chosen on; None where none is shipped."
+        description="What the shipped threshold was chosen on; None if none ships."
     )
     comparable_threshold: float = Field(
-        description="Highest threshold that lets 95 % of the accepted test images through."
+        description="Highest threshold that accepts 95 % of the accepted class's test images."
     )
     accepted: Acceptance = Field(description="Test images of the accepted class.")
     accepted_groups: tuple[Acceptance, ...] = Field(
-        description="The same by each value of `source`, `site`, where there are several."
+        description="The same for each value of `source` and `site`, if there are several."
     )
     negatives: tuple[NegativeGroup, ...]
     corrupted: tuple[Acceptance, ...] = Field(
-        description="Accepted test images that were altered, by what was done to them."
+        description="Altered test images of the accepted class, by alteration."
     )
     nearest: tuple[NearMiss, ...] = Field(
-        description="Near misses that look most like the accepted class, first the most."
+        description="Near misses with the highest probability of the accepted class, highest first."
     )
 
 
 class Evaluation(Measurement):
-    """One artifact, judged: its cost, and how good its answers are."""
+    """All results of one artifact: its cost, and the quality of its answers."""
 
     split: str
     metrics: Metrics
     validation: Estimate | None = Field(
-        default=None, description="Accuracy on the validation images: choices are made by it."
+        default=None, description="Accuracy on the validation images, by which choices are made."
     )
     groups: dict[str, dict[str, Metrics]] = Field(
-        default_factory=dict, description="The same by each value of `source`, `site`."
+        default_factory=dict, description="Metrics for each value of `source` and `site`."
     )
     agreement: Agreement | None = None
     open_set: OpenSet | None = Field(
-        default=None, description="Whom it lets through, where it is judged as a gate."
+        default=None, description="Which images it accepts, if it is evaluated as a filter."
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
     validation_probabilities: str | None = Field(
-        default=None, description="The same of the validation images, where there are some."
+        default=None, description="The same for the validation images, if there are any."
     )
 
     @property
     def tie_warning(self) -> str | None:
-        """Say that too many images share one answer, see `pupila.ties`; None where they do not."""
+        """Warning that too many images share one answer, see `pupila.ties`; None if they do not."""
         return warning_of(self.metrics.tied, self.metrics.images, f"{self.split} images")

@@ -1,4 +1,4 @@
-"""Judges one artifact: opens it in its own runtime, and measures what it answers and costs."""
+"""Evaluates one artifact: opens it in its own runtime, measures its answers and its cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LATENCY_SECONDS = 5.0
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
-Judged = tuple[NDArray[np.float32], NDArray[np.int64]]
+LabelledProbabilities = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Probabilities `(images, classes)` and labels `(images,)`."""
 
 
@@ -59,24 +59,23 @@ def evaluate(
     latency_repeats: int = LATENCY_REPEATS,
     open_set: OpenSetImages | None = None,
 ) -> Evaluation:
-    """Return all figures of `artifact` on one split of `dataset` (which holds every split).
+    """Return all metrics of `artifact` on one split of `dataset` (which holds every split).
 
-    Answers come from the files, through the runner of their format, and are kept in `predictions`.
-    The threshold is chosen on the validation split, where the data has one. `reference` is a
-    name and an artifact to compare with image by image: a teacher, as a rule. Latency is measured
-    with `threads` threads, those of the run where None. With `open_set`, it is judged as a gate
-    too.
+    The runner of its format computes the answers, which are kept in `predictions`. The threshold is
+    chosen on the validation split, if there is one. `reference` is a name and an artifact to
+    compare with image by image, normally a teacher. Latency is measured with `threads` threads, by
+    default those of the run. With `open_set`, the artifact is also evaluated as a filter.
 
     Raises:
         PupilaError: the split is empty, the classes do not match, or the answers are no
             probabilities.
     """
-    judged = dataset.select(split)
-    # first, so that the peak of memory is that of single images, whatever is cached
-    measured = measure(artifact, judged, threads=threads, latency_repeats=latency_repeats)
-    answers = predictions.of(artifact, judged, progress)
+    images = dataset.select(split)
+    # first, so that the peak memory is that of single images, whatever is cached
+    measured = measure(artifact, images, threads=threads, latency_repeats=latency_repeats)
+    answers = predictions.of(artifact, images, progress)
     validation = _validation(artifact, dataset, split, predictions, progress)
-    figures = partial(
+    metrics = partial(
         metrics_of,
         classes=dataset.classes,
         positive=positive,
@@ -85,33 +84,33 @@ def evaluate(
         shipped=artifact.record.threshold,
         split=split,
     )
-    patients = judged.patients
+    patients = images.patients
     comparison = None
     if reference is not None:
         name, other = reference
-        comparison = agreement(name, answers, predictions.of(other, judged, progress), patients)
+        comparison = agreement(name, answers, predictions.of(other, images, progress), patients)
     return Evaluation(
         **dict(measured),
         split=split,
-        metrics=figures(answers, judged.labels, patients=patients),
+        metrics=metrics(answers, images.labels, patients=patients),
         validation=_validation_accuracy(validation, artifact, dataset),
         groups={
             column: {
-                value: figures(
+                value: metrics(
                     answers[rows],
-                    judged.labels[rows],
+                    images.labels[rows],
                     patients=None if patients is None else patients[rows],
                 )
-                for value, rows in parts.items()
+                for value, rows in groups.items()
             }
-            for column, parts in _groups(judged).items()
+            for column, groups in _groups(images).items()
         },
         agreement=comparison,
         open_set=open_set
         and evaluate_open_set(
             artifact, dataset, open_set, predictions=predictions, progress=progress
         ),
-        probabilities=str(predictions.keep(answers, artifact, judged)),
+        probabilities=str(predictions.keep(answers, artifact, images)),
         validation_probabilities=None
         if validation is None
         else str(predictions.keep(validation[0], artifact, dataset.select("validation"))),
@@ -125,14 +124,14 @@ def measure(
     threads: int | None = None,
     latency_repeats: int = LATENCY_REPEATS,
 ) -> Measurement:
-    """Return what `artifact` takes to ship, and to answer to the first of `images`.
+    """Return the cost of `artifact`: its size, and latency and memory on the first of `images`.
 
-    Latency is measured with `threads` threads, those of the run where None.
+    Latency is measured with `threads` threads, by default those of the run.
     """
     threads = threads or model_threads()
     image = images.image(0, artifact.record.input)
     runner = installed().runner(artifact.format)
-    with _figures_of(runner), closing(open_model(artifact, threads)) as model:
+    with _naming_runner(runner), closing(open_model(artifact, threads)) as model:
         latency = _latency(model, image, latency_repeats)
         return Measurement(
             artifact=artifact.digest,
@@ -154,36 +153,36 @@ def check_runtime(
     threads: int | None = None,
     latency_repeats: int = LATENCY_REPEATS,
 ) -> RuntimeCheck:
-    """Return how `artifact` does in the runtime of that name, on the images of `dataset`.
+    """Return agreement and cost of `artifact` in the runtime `runtime`, on the images of `dataset`.
 
-    What it answers is held against its own runtime; there, against `source`, if that is given: what
-    it was exported from.
+    Its answers are compared with those in its own runtime. If `runtime` is its own runtime, they
+    are compared with those of `source`, the artifact that it was exported from, if given.
 
     Raises:
-        PupilaError: the runtime refuses it, is not to be had here, or answers with what the
-            artifact's contract does not allow.
+        PupilaError: the runtime refuses it, is not available here, or its outputs do not fit the
+            artifact's `OutputSpec`.
     """
     runner, own = installed().runtime(runtime), installed().runner(artifact.format)
     installed().check(artifact)
     threads = threads or model_threads()
     pixels = dataset.pixels(artifact.record.input)
     images = np.stack([pixels[row] for row in range(len(dataset))])
-    with _figures_of(runner), closing(runner.load()(artifact, threads)) as opened:
+    with _naming_runner(runner), closing(runner.load()(artifact, threads)) as opened:
         model: OpenModel = opened
         startup = opened.startup() if isinstance(opened, OpenPage) else None
         latency = _latency(model, images[0], latency_repeats)
         outputs = check_outputs(model.predict(images, progress), artifact, runner, len(images))
         name, memory = model.runtime, model.peak_memory_bytes()
     answers = artifact.record.output.probabilities(outputs)
-    columns = [artifact.record.output.classes.index(each) for each in dataset.classes]
+    columns = [artifact.record.output.classes.index(name) for name in dataset.classes]
     other = source if runner == own else artifact
     agreed = other and agreement(
-        _title(other, own, artifact),
+        _reference_name(other, own, artifact),
         answers[:, columns],
         predictions.of(other, dataset, progress),
         dataset.patients,
     )
-    with _figures_of(runner):
+    with _naming_runner(runner):
         return RuntimeCheck(
             runtime=name,
             cpu=cpu_name(),
@@ -196,24 +195,24 @@ def check_runtime(
 
 
 @contextmanager
-def _figures_of(runner: Runner) -> Generator[None]:
-    """Name the runner whose figures are not of the kind that `OpenModel` has."""
+def _naming_runner(runner: Runner) -> Generator[None]:
+    """Name the runner in the error if it returns values of a wrong type."""
     try:
         yield
     except ValidationError as error:
-        raise PupilaError(f"{_named(runner)} gives no such figures: {misfits(error)}.") from None
+        raise PupilaError(f"{_title(runner)} gives no such figures: {misfits(error)}.") from None
 
 
-def _named(runner: Runner) -> str:
+def _title(runner: Runner) -> str:
     return f"Runner {runner.name!r} of {installed().origin(runner).distribution}"
 
 
-def _title(other: Artifact, own: Runner, artifact: Artifact) -> str:
+def _reference_name(other: Artifact, own: Runner, artifact: Artifact) -> str:
     return own.name if other is artifact else f"its source ({other.format})"
 
 
 def cpu_name() -> str:
-    """Return the processor's name as the operating system gives it."""
+    """Return the processor's name as the operating system reports it."""
     if _CPU_INFO.exists():
         for line in _CPU_INFO.read_text().splitlines():
             key, _, value = line.partition(":")
@@ -228,8 +227,8 @@ def _validation(
     split: str,
     predictions: Predictions,
     progress: Progress,
-) -> Judged | None:
-    """Return answers and labels of the validation split, or None where there is none to use."""
+) -> LabelledProbabilities | None:
+    """Return answers and labels of the validation split; None if there is none to use."""
     if split == "validation" or "validation" not in set(dataset.frame["split"]):
         return None
     images = dataset.select("validation")
@@ -237,7 +236,7 @@ def _validation(
 
 
 def _validation_accuracy(
-    validation: Judged | None, artifact: Artifact, dataset: Dataset
+    validation: LabelledProbabilities | None, artifact: Artifact, dataset: Dataset
 ) -> Estimate | None:
     if validation is None:
         return None
@@ -249,7 +248,7 @@ def _validation_accuracy(
 def _groups(dataset: Dataset) -> dict[str, dict[str, NDArray[np.int64]]]:
     """Return the rows of each value of each grouping column that has at least two values.
 
-    Images that have no value belong to no group.
+    Images without a value are in no group.
     """
     groups: dict[str, dict[str, NDArray[np.int64]]] = {}
     for column in GROUP_COLUMNS:
@@ -271,20 +270,20 @@ def _latency(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> Latenc
 
 
 def _times(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
-    """Time `repeats` inferences in milliseconds, fewer where they would take too long."""
+    """Time `repeats` inferences in milliseconds, or fewer if they would take too long."""
     if repeats < 1:
         raise PupilaError(f"Latency cannot be measured in {repeats!r} repeats: give at least 1.")
-    times = _timed(model, image, min(repeats, _FEWEST_REPEATS))
+    times = _time(model, image, min(repeats, _FEWEST_REPEATS))
     left_ms = _LATENCY_SECONDS * 1000 - sum(times)
     more = min(repeats - len(times), int(left_ms / max(float(np.median(times)), 1e-6)))
-    return times + _timed(model, image, more) if more > 0 else times
+    return times + _time(model, image, more) if more > 0 else times
 
 
 class _Times(BaseModel):
     latency_ms: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(min_length=1)
 
 
-def _timed(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
+def _time(model: OpenModel, image: NDArray[np.uint8], repeats: int) -> list[float]:
     times: Any = model.latency_ms(image, repeats)
     return _Times(latency_ms=plain(times)).latency_ms
 

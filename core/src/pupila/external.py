@@ -1,7 +1,7 @@
-"""What a model answers to images of another place, from which nothing was learned or chosen.
+"""Evaluates a model on images from another site, on which nothing was trained or chosen.
 
-With labels, how good its answers are; with a teacher, how far they are the teacher's; that needs no
-labels.
+With labels, how good its answers are. With a teacher, how closely they agree with the teacher's,
+which needs no labels.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from pupila.runtime import Progress
 
 COLOURS = ("mean_red", "mean_green", "mean_blue")
 DISAGREEMENTS_KEPT = 24
-"""Images that are named, those on which model and teacher part most."""
+"""Images reported by name: those on which model and teacher differ most."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-class _Model(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ExternalMetrics(_Model):
-    """The figures of one model on some images."""
+class ExternalMetrics(_FrozenModel):
+    """Metrics and fidelity of one model on some images."""
 
     images: int
     metrics: Metrics | None = Field(default=None, description="None without labels.")
     fidelity: Fidelity | None = Field(
         default=None,
-        description=f"None without a teacher, and of fewer than {LEAST_IMAGES} images.",
+        description=f"None without a teacher, or with fewer than {LEAST_IMAGES} images.",
     )
 
 
-class ImageDisagreement(_Model):
+class ImageDisagreement(_FrozenModel):
     """An image that a model and its teacher answer differently."""
 
     path: str
@@ -56,8 +56,8 @@ class ImageDisagreement(_Model):
     other_probability: float = Field(description="The same by the teacher.")
 
 
-class ExternalEvaluation(_Model):
-    """One model on the images of one place."""
+class ExternalEvaluation(_FrozenModel):
+    """Results of one model on the images of one site."""
 
     figures: ExternalMetrics = Field(description="On all images.")
     groups: dict[str, dict[str, ExternalMetrics]] = Field(
@@ -67,19 +67,20 @@ class ExternalEvaluation(_Model):
         default=None, description="Whether it is above chance there; None without labels."
     )
     parted: tuple[ImageDisagreement, ...] = Field(
-        default=(), description="Images whose logits are farthest from the teacher's, first those."
+        default=(),
+        description="Images whose logits differ most from the teacher's, largest difference first.",
     )
     measurement: Measurement | None = Field(
-        default=None, description="What it costs; None where that is measured elsewhere."
+        default=None, description="Its cost; None if that is measured elsewhere."
     )
     probabilities: str = Field(description="Predictions file `(images, classes)`, see Predictions.")
     validation_probabilities: str | None = Field(
-        default=None, description="The same of the images that choose its threshold."
+        default=None, description="The same for the images that choose its threshold."
     )
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The same as an evaluation of all images; None where labels or costs are not known."""
+        """The same as an `Evaluation` of all images; None if labels or cost are not known."""
         if self.figures.metrics is None or self.measurement is None:
             return None
         return Evaluation(
@@ -104,16 +105,17 @@ def evaluate_external(
     groups: Sequence[str] = (),
     latency_repeats: int | None = None,
 ) -> ExternalEvaluation:
-    """Return all figures of `artifact` on images with labels, or of the split `unlabelled`.
+    """Return all results of `artifact` on images with labels, or of the split `unlabelled`.
 
-    `reference` is the teacher, with its name. Where no threshold ships, the `validation` images of
-    the data that the model was made from choose one for `specificity`. `groups` are columns. With
-    `latency_repeats` it is measured what the artifact costs.
+    `reference` is the teacher's name and artifact. If no threshold ships, one is chosen for
+    `specificity` on the `validation` images of the data that the model was made from. `groups` are
+    columns; each of their values gets its own metrics. With `latency_repeats` the artifact's cost
+    is measured too.
 
     Raises:
         PupilaError: the classes do not match, or the answers are no probabilities.
     """
-    # first, so that the peak of memory is that of single images, whatever is cached
+    # first, so that the peak memory is that of single images, whatever is cached
     measured = latency_repeats and measure(artifact, images, latency_repeats=latency_repeats)
     answers = np.asarray(predictions.of(artifact, images, progress), np.float64)
     teacher = reference and (
@@ -127,9 +129,9 @@ def evaluate_external(
     column = images.classes.index(positive)
     colours = np.array([images.frame[name].tolist() for name in COLOURS], np.float64).T
 
-    def figures(rows: Rows) -> ExternalMetrics:
+    def metrics_on(rows: Rows) -> ExternalMetrics:
         patients = None if images.patients is None else images.patients[rows]
-        metrics = found = None
+        metrics = to_teacher = None
         if labelled:
             metrics = metrics_of(
                 answers[rows],
@@ -142,7 +144,7 @@ def evaluate_external(
                 patients=patients,
             )
         if teacher and len(rows) >= LEAST_IMAGES:
-            found = fidelity(
+            to_teacher = fidelity(
                 teacher[0],
                 answers[rows],
                 teacher[1][rows],
@@ -150,16 +152,18 @@ def evaluate_external(
                 colours=colours[rows],
                 patients=patients,
             )
-        return ExternalMetrics(images=len(rows), metrics=metrics, fidelity=found)
+        return ExternalMetrics(images=len(rows), metrics=metrics, fidelity=to_teacher)
 
     return ExternalEvaluation(
-        figures=figures(np.arange(len(images))),
+        figures=metrics_on(np.arange(len(images))),
         groups={
-            name: {value: figures(rows) for value, rows in images.rows_by_value(name).items()}
+            name: {value: metrics_on(rows) for value, rows in images.rows_by_value(name).items()}
             for name in groups
         },
         chance=_chance(artifact, images, answers, positive) if labelled else None,
-        parted=_parted(images, answers, teacher[1], column, labelled=labelled) if teacher else (),
+        parted=_disagreements(images, answers, teacher[1], column, labelled=labelled)
+        if teacher
+        else (),
         measurement=measured or None,
         probabilities=str(predictions.keep(answers, artifact, images)),
         validation_probabilities=str(predictions.keep(chosen_by[0], artifact, validation))
@@ -169,17 +173,17 @@ def evaluate_external(
 
 
 def _chance(artifact: Artifact, images: Dataset, answers: Floats, positive: str) -> ChanceCheck:
-    """Hold the answers against the labels, columns in the model's own order."""
+    """Test the answers against the labels, with columns in the model's own order."""
     own = artifact.record.output.classes
     columns = [images.classes.index(name) for name in own]
     labels = np.argsort(columns)[images.labels]
     return check_chance(answers[:, columns], labels, own, positive, images.patients)
 
 
-def _parted(
+def _disagreements(
     images: Dataset, answers: Floats, teacher: Floats, column: int, *, labelled: bool
 ) -> tuple[ImageDisagreement, ...]:
-    """Describe the images with the largest distance of logits, the largest first."""
+    """Return the images with the largest difference of logits, largest first."""
     distance = np.abs(logits_of(answers, column) - logits_of(teacher, column)).max(axis=1)
     order: list[int] = np.argsort(-distance, kind="stable").tolist()
     classes = images.classes

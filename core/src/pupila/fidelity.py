@@ -1,8 +1,8 @@
-"""How far a model answers as its teacher does, on images that need no labels.
+"""How closely a model's answers follow its teacher's, on images that need no labels.
 
-Two models may have the same accuracy at home and answer images from elsewhere quite differently. So
-their logits are compared, not their classes alone: of two classes the log-odds `log p/(1-p)`; of
-more, `log p` less its mean over the classes. Probabilities below `FLOOR` count as `FLOOR`.
+Two models may have the same accuracy on the data and answer images from elsewhere differently. So
+their logits are compared, not only their classes: with two classes the log-odds `log p/(1-p)`; with
+more, `log p` minus its mean over the classes. Probabilities below `FLOOR` count as `FLOOR`.
 
 Intervals are percentile bootstrap intervals (Efron 1979, Annals of Statistics 7:1) over images, or
 over patients where they are known.
@@ -25,35 +25,35 @@ from pupila.intervals import BY_PATIENT, DRAWS, resamples, share
 Floats = NDArray[np.float64]
 
 FLOOR = 1 / 512
-"""Half a step of an 8-bit probability. Where such a model answers 0, nothing tells how small it is,
-and models of 8 bits and of 32 are compared on one scale: log-odds from -6.2 to 6.2."""
+"""Half a step of an 8-bit probability. How small an 8-bit 0 really is cannot be known. With this
+floor, 8-bit and 32-bit models are compared on one scale: log-odds from -6.2 to 6.2."""
 LEAST_IMAGES = 5
-"""One more than the coefficients of a plane over three colours: with fewer, all is explained."""
+"""One more than the coefficients of a plane over three colours, which would fit fewer exactly."""
 
 
 class Fidelity(BaseModel):
-    """How far a model answers as its teacher does, with 95 % intervals."""
+    """How closely a model's answers follow its teacher's, with 95 % intervals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference: str = Field(description="Name of the teacher.")
     images: int
     correlation: Estimate = Field(
-        description="Pearson's, of the logits; of more than two classes the mean over classes. 0 "
-        "where a model answers the same to all images."
+        description="Pearson correlation of the logits; with more than two classes the mean over "
+        "classes. 0 if a model gives all images the same answer."
     )
-    labels: Estimate = Field(description="Part of the images given the same most probable class.")
+    labels: Estimate = Field(description="Fraction of images given the same most probable class.")
     mean_difference: Estimate = Field(
-        description="Of two classes, by how much the log-odds of the positive class lie above the "
-        "teacher's on average; of more, the mean over classes of the size of that difference."
+        description="With two classes, mean difference of the positive class's log-odds to the "
+        "teacher's; with more, the mean over classes of its absolute value."
     )
     colour: Estimate | None = Field(
         default=None,
-        description="Share of the variance of the logits (R²) that the mean red, green and blue "
-        "of an image explain, and with them its brightness. Chance alone gives 3/(images - 1).",
+        description="Fraction of the variance of the logits (R²) explained by an image's mean red, "
+        "green and blue, and so by its brightness. Chance alone gives 3/(images - 1).",
     )
     reference_colour: Estimate | None = Field(
-        default=None, description="The same share of the teacher's logits."
+        default=None, description="The same for the teacher's logits."
     )
 
 
@@ -73,7 +73,7 @@ def fidelity(
     `(images, 3)` of the images.
 
     Raises:
-        PupilaError: the two have not the same shape, or fewer than `LEAST_IMAGES` images.
+        PupilaError: their shapes differ, or there are fewer than `LEAST_IMAGES` images.
     """
     scores, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
     if scores.shape != theirs.shape or scores.ndim != 2 or len(scores) < LEAST_IMAGES:
@@ -106,7 +106,8 @@ def fidelity(
 def logits_of(probabilities: ArrayLike, positive: int = 0) -> Floats:
     """Return the logits of probabilities `(images, classes)`.
 
-    Of two classes the log-odds of `positive`, `(images, 1)`; of more, centred, `(images, classes)`.
+    With two classes the log-odds of `positive`, `(images, 1)`; with more, centred
+    log-probabilities, `(images, classes)`.
     """
     logs = np.log(np.clip(np.asarray(probabilities, np.float64), FLOOR, 1 - FLOOR))
     if logs.shape[1] == 2:
@@ -120,9 +121,9 @@ def bootstrap(
     patients: ArrayLike | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """Return a figure with its percentile interval, which holds the value.
+    """Return a figure with its percentile interval, widened to include the value.
 
-    `figure` gives one number for each row of `(draws, images)`: how often each image is drawn.
+    `figure` returns one number for each row of `(draws, images)`: how often each image is drawn.
     """
     value = float(figure(np.ones((1, images)))[0])
     draws = np.concatenate([figure(counts) for counts in resamples(images, seed, patients)])
@@ -137,10 +138,10 @@ def bootstrap(
 
 
 def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
-    """Return Pearson's correlation of logits `(images, columns)`, the mean over columns.
+    """Return the Pearson correlation of logits `(images, columns)`, averaged over columns.
 
-    One for each row of `counts` `(draws, images)`: how often each image is drawn. A column in which
-    one of the two is the same for all images has 0.
+    One value for each row of `counts` `(draws, images)`: how often each image is drawn. A column
+    that is constant in either model counts as 0.
     """
     total = counts.sum(axis=1, keepdims=True)
     # differences from the mean of all images keep the sums of squares exact
@@ -149,24 +150,24 @@ def correlation(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
     shared = counts @ (x * y) / total - mean_x * mean_y
     spread = (counts @ (x * x) / total - mean_x**2) * (counts @ (y * y) / total - mean_y**2)
     varied = spread > _ROUNDING * (x * x).mean(axis=0) * (y * y).mean(axis=0)
-    found = np.where(varied, shared / np.sqrt(np.where(varied, spread, 1)), 0)
-    return np.clip(found, -1, 1).mean(axis=1)
+    by_column = np.where(varied, shared / np.sqrt(np.where(varied, spread, 1)), 0)
+    return np.clip(by_column, -1, 1).mean(axis=1)
 
 
 def mean_difference(ours: Floats, theirs: Floats, counts: Floats) -> Floats:
     """Return the mean of `ours - theirs`, logits `(images, columns)`, for each row of `counts`.
 
-    Of several columns the mean size.
+    With several columns, the mean of the absolute values.
     """
     means = counts @ (ours - theirs) / counts.sum(axis=1, keepdims=True)
     return means[:, 0] if means.shape[1] == 1 else np.abs(means).mean(axis=1)
 
 
 def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Floats:
-    """Return the share of the variance of `logits` that a plane over `colours` explains (R²).
+    """Return the fraction of the variance of `logits` that a plane over `colours` explains (R²).
 
-    `colours` are `(images, colours)`, `logits` `(images, columns)`; one figure for each row of
-    `counts`, the mean over columns.
+    `colours` are `(images, colours)`, `logits` `(images, columns)`; one value for each row of
+    `counts`, averaged over columns.
     """
     total = counts.sum(axis=1, keepdims=True)
     scale = colours.std(axis=0)
@@ -188,4 +189,4 @@ def variance_explained(colours: Floats, logits: Floats, counts: Floats) -> Float
 
 
 _ROUNDING = 1e-12
-"""Part of a variance, below which it is that of rounding."""
+"""Relative variance below which a difference is only rounding."""

@@ -1,4 +1,4 @@
-"""The hook through which every plugin comes in, ours and anyone's."""
+"""The hooks that plugins implement, built-in and third-party alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Hooks:
 
     @hookspec
     def pupila_techniques(self) -> Iterable[Technique]:
-        """Yield techniques. A whole plugin, which zeroes the smallest weights of a model:
+        """Yield techniques. A complete plugin, which zeroes the smallest weights of a model:
 
         ```python
         import numpy as np
@@ -67,7 +67,7 @@ class Hooks:
 
     @hookspec
     def pupila_exporters(self) -> Iterable[Exporter]:
-        """Yield exporters: same shape as techniques, one model in, another format out."""
+        """Yield exporters: like techniques, but they only convert one model to another format."""
         return ()
 
     @hookspec
@@ -77,15 +77,15 @@ class Hooks:
 
     @hookspec
     def pupila_loaders(self) -> Iterable[Loader]:
-        """Yield readers of model files."""
+        """Yield loaders, which read model files that users bring."""
         return ()
 
     @hookspec
     def pupila_runners(self) -> Iterable[Runner]:
-        """Yield runtimes; of those of one format, one judges, and the others are only tried."""
+        """Yield runners; for each format one is primary and evaluates, the others are checked."""
         return ()
 
     @hookspec
     def pupila_shifts(self) -> Iterable[Shift]:
-        """Yield families of alterations: with each of them, a pupil is held against its teacher."""
+        """Yield families of alterations, on which pupils are compared with their teachers."""
         return ()

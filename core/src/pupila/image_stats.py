@@ -1,4 +1,4 @@
-"""What a scan measures of every image file; the names are columns of its table."""
+"""What a scan measures of each image file; the field names are columns of its table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class ImageStats(NamedTuple):
-    """What the contents of one image file measure; NaN where it does not decode."""
+    """Measurements of one image file; numbers are NaN if it cannot be decoded."""
 
     sha256: str
-    """Of the file's bytes; empty if the file is missing."""
+    """SHA-256 of the file's bytes; empty if the file is missing."""
     phash: str
-    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty where it does not decode."""
+    """Perceptual hash, 64 bits as 16 hexadecimal digits; empty if it cannot be decoded."""
     width: float
     """Columns of the upright image, in pixels."""
     height: float
@@ -24,7 +24,7 @@ class ImageStats(NamedTuple):
     mean_green: float
     mean_blue: float
     error: str
-    """Why it does not decode, or empty."""
+    """Why it cannot be decoded, or empty."""
 
 
 MEASURED = ("bytes", *ImageStats._fields)

@@ -1,4 +1,4 @@
-"""From an image file to the pixels that every model sees, in Python the same everywhere."""
+"""Decodes and resizes image files to the pixels that every model gets, always in the same way."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pupila.paths import is_special
 from pupila.spec import InputSpec
 
 _BROKEN = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
-"""What Pillow raised on 25,000 damaged files of 17 formats: nothing else."""
+"""All that Pillow raised on 25,000 damaged files of 17 formats."""
 
 _MOST_PIXELS = 64_000_000
-"""Cameras of phones have 50 million. To decode 64 million takes 1.0 GB with transparency, 0.8 GB as
-floats, 0.5 GB as RGB (measured); Pillow's limit of 179 million would be three times that."""
+"""Phone cameras have 50 million. Decoding 64 million takes 1.0 GB with transparency, 0.8 GB as
+floats, 0.5 GB as RGB (measured); Pillow's limit of 179 million would take three times that."""
 _TOO_LARGE = "and more than 64 million are not decoded"
-SPECIAL = "it is a pipe or a device, and no file"
+SPECIAL = "it is a pipe or a device, not a file"
 _BAND_ROWS = 256
 
 _FULL_SCALES = (1.0, 255.0, 65535.0)
 
 
-# of half of Pillow's own limit: ours is lower
+# Pillow warns at half of its own limit; ours is lower
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class ImageError(PupilaError):
-    """A file that is no readable image; `reason` says why, without its path."""
+    """A file that cannot be read as an image; `reason` says why, without its path."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
@@ -42,14 +42,14 @@ class ImageError(PupilaError):
 
 
 def decode(path: Path) -> Image.Image:
-    """Read any image that Pillow reads as upright 8-bit RGB, the first frame if it has more.
+    """Read an image in any format of Pillow's as upright 8-bit RGB; of several frames the first.
 
-    EXIF orientation is applied, grey is spread over three channels, 16-bit is scaled to 8,
-    transparency is laid over black.
+    EXIF orientation is applied, grey becomes RGB, 16 bits are scaled to 8, and transparent images
+    are composited over black.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, no image, or would fill the memory
-            (more than 64 million pixels).
+        ImageError: the file is missing, empty, truncated, not an image, or has more than 64 million
+            pixels.
     """
     if is_special(path):
         raise ImageError(path, SPECIAL)
@@ -89,7 +89,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey (or wider integers that hold 16 bits) to 8 bits.
 
-    Floats are taken as 0..1, 0..255 or 0..65535, the narrowest that holds them.
+    Floats are taken as 0..1, 0..255 or 0..65535: the narrowest range that holds them.
     """
     stored = np.asarray(image)
     bands = [stored[row : row + _BAND_ROWS] for row in range(0, len(stored), _BAND_ROWS)]
@@ -103,14 +103,14 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled)
 
 
-def resize(image: Image.Image, contract: InputSpec) -> NDArray[np.uint8]:
-    """Return uint8 `(height, width, 3)` of the contract; the aspect ratio is not kept.
+def resize(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """Return uint8 `(height, width, 3)` of the input's size; the aspect ratio is not kept.
 
-    Pillow's `BILINEAR`: a triangle filter that widens with the reduction, so that each output
-    pixel is a weighted mean of all the input pixels it covers (antialiased), not of the nearest
-    four as in most frameworks' "bilinear". An image of the right size is left as it is.
+    Pillow's `BILINEAR` is a triangle filter that widens with the reduction: each output pixel is a
+    weighted mean of all the input pixels it covers (antialiased), not of the nearest four as in
+    most frameworks' "bilinear". An image of the right size is left as it is.
     """
-    size = (contract.width, contract.height)
+    size = (spec.width, spec.height)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(image, np.uint8)

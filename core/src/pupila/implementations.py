@@ -1,7 +1,7 @@
-"""Says whether the code that a plugin names is there, without importing any of it.
+"""Checks that the code a plugin names exists, without importing it.
 
-A module may import TensorFlow, which takes seconds; finding its file and reading the names that it
-binds takes milliseconds.
+Importing a module may import TensorFlow, which takes seconds; finding its file and parsing the
+names it defines takes milliseconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pupila.plugin import Plugin
 
 
 def implementation_fault(plugin: Plugin) -> str | None:
-    """Say why a plugin's implementation cannot be found; None where it can, or may be.
+    """Return why a plugin's implementation cannot be found; None if it can, or may be.
 
-    A name that a module may bind only while it runs (`from x import *`, a `__getattr__`,
-    `globals()`) is taken to be there.
+    If a module may define names only when it runs (`from x import *`, a `__getattr__`,
+    `globals()`), every name is taken to exist.
     """
     module, _, attribute = plugin.implementation.partition(":")
     if not module or not attribute.isidentifier():
@@ -44,7 +44,7 @@ def implementation_fault(plugin: Plugin) -> str | None:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Find a module; `find_spec` would import the packages that it lies in."""
+    """Find a module without importing its parent packages, as `find_spec` would."""
     top, *rest = module.split(".")
     name = top
     try:
@@ -68,12 +68,12 @@ def _binds_while_running(tree: ast.AST, names: set[str]) -> bool:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that a module binds, under any condition; `*` stands for those of another."""
+    """Yield the names that a module may define; `*` stands for those of another module."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 yield node.name
-                continue  # what it binds inside is its own
+                continue  # names defined inside are local
             case ast.Name(id=name, ctx=ast.Store()):
                 yield name
             case ast.alias(name=name, asname=other):

@@ -1,9 +1,9 @@
-"""Estimates the bytes of an int8 flatbuffer from the kernels of a net, without building one.
+"""Estimates the size of an int8 flatbuffer from the kernels of a net, without building one.
 
-One byte for each entry of a kernel; for each output channel its bias, and the scales of kernel and
-bias; zero points, written once for all layers of as many channels. What a layer's tensors and
-operators take, and what every file has, was fitted to twelve files of 3 kB to 2 MB, as
-`pupila.litert.packing` writes them: the estimate is within .6 % of each.
+It counts one byte for each kernel entry; for each output channel its bias and the scales of kernel
+and bias; and zero points, which layers with equally many channels share. The bytes per layer and
+per file were fitted to twelve files of 3 kB to 2 MB written by `pupila.litert.packing`; the
+estimate is within 0.6 % of each.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _FILE_BYTES = 1530
 
 
 def file_bytes(entries: int, channels: Sequence[int]) -> int:
-    """Return the bytes of a file whose kernels have so many entries in all.
+    """Return the size of a file in bytes, given the total number of kernel entries.
 
-    `channels` are the output channels of each layer with a kernel.
+    `channels` are the numbers of output channels of the layers with a kernel.
     """
     return (
         entries

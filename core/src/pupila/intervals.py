@@ -1,8 +1,8 @@
-"""95 % intervals of single figures: proportions, and whatever is resampled.
+"""95 % intervals of proportions, and of means by bootstrap.
 
-Images of one patient are alike, so they tell less than as many of different patients. Where
-`clusters` has a value for each image, the same for those of one patient, intervals are of patients;
-without it, as if every image were another patient's.
+Images of one patient are alike, so they carry less information than as many images of different
+patients. `clusters` has a value for each image, the same for those of one patient; intervals then
+account for it. Without it, every image counts as another patient's.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Z = NormalDist().inv_cdf(0.975)
 """97.5 % point of the standard normal distribution."""
 
 DRAWS = 2000
-"""Bootstrap resamples: the ends of a 95 % interval then move by about 2 % of its width."""
+"""Bootstrap resamples: with so many, the ends of a 95 % interval vary by about 2 % of its width."""
 
 BY_PATIENT = "by patient"
-"""In the method of an interval whose images were taken patient by patient."""
+"""Part of an interval's `method` where patients were known."""
 
 _BLOCK_COUNTS = 1 << 22
-"""Entries of a block of resamples held at a time: 32 MiB, whatever the number of images."""
+"""Entries in a block of resamples: 32 MiB, for any number of images."""
 
 
 def proportion(hits: int, total: int) -> Estimate:
@@ -41,7 +41,7 @@ def proportion(hits: int, total: int) -> Estimate:
 
 
 def wilson(part: float, total: float) -> tuple[float, float]:
-    """Return the ends of Wilson's interval.
+    """Return both ends of Wilson's interval for the fraction `part` of `total`.
 
     `centre ± z/(1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)`, `centre = (p + z²/2n)/(1 + z²/n)`.
     """
@@ -52,24 +52,24 @@ def wilson(part: float, total: float) -> tuple[float, float]:
 
 
 def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
-    """Return the part of the images `(images,)` that are hits, by cluster where there are some.
+    """Return the fraction of images `(images,)` that are hits, with its interval.
 
-    Then Wilson's interval is that of as many independent images as these are worth: n over the
-    ratio of the variance between clusters and that of independent images, and fewer for what few
-    clusters do not tell of that ratio (Korn and Graubard 1998, Survey Methodology 24:193). Where
-    all are hits or none, nothing tells the ratio: then as many as there are clusters.
+    With `clusters`, Wilson's interval is computed for the effective number of independent images:
+    n divided by the design effect (variance between clusters over that of independent images), and
+    reduced further if there are few clusters (Korn and Graubard 1998, Survey Methodology 24:193).
+    If all or none are hits the design effect is unknown, and n is the number of clusters.
     """
     total, number = len(hits), int(hits.sum())
     if clusters is None:
         return proportion(number, total)
     part = number / total
-    low, high = wilson(part, _worth(hits, part, members_of(clusters)))
+    low, high = wilson(part, _effective_images(hits, part, members_of(clusters)))
     method = f"Wilson 1927, {BY_PATIENT} (Korn and Graubard 1998)"
     return Estimate(value=part, low=low, high=high, method=method)
 
 
 def members_of(clusters: ArrayLike) -> Integers:
-    """Return the number of the cluster of each image, from 0; an empty text is one by itself."""
+    """Return the index of each image's cluster, from 0; an image with an empty name has its own."""
     names = np.asarray(clusters)
     members = np.unique(names, return_inverse=True)[1].astype(np.int64)
     if names.dtype.kind not in "UO":
@@ -79,16 +79,16 @@ def members_of(clusters: ArrayLike) -> Integers:
     return np.unique(members, return_inverse=True)[1].astype(np.int64)
 
 
-def _worth(hits: Bools, part: float, members: Integers) -> float:
-    """Return how many independent images these are worth; at most as many as there are."""
+def _effective_images(hits: Bools, part: float, members: Integers) -> float:
+    """Return the effective number of independent images, at most the number of images."""
     total, clusters = len(members), int(members.max()) + 1
     if part in (0, 1) or clusters == 1:
         return clusters
     sums = np.bincount(members, weights=hits - part)
     variance = float(sums @ sums) * clusters / (clusters - 1) / total**2
     ratio = max(1.0, variance * total / (part * (1 - part)))
-    few = _student_point(total - 1) / _student_point(clusters - 1)
-    return total / ratio * few**2
+    reduction = _student_point(total - 1) / _student_point(clusters - 1)
+    return total / ratio * reduction**2
 
 
 def _student_point(degrees: int) -> float:
@@ -105,9 +105,9 @@ def _student_point(degrees: int) -> float:
 
 
 def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iterator[Floats]:
-    """Yield blocks `(draws, images)` of how often each image is drawn, `DRAWS` rows in all.
+    """Yield blocks `(draws, images)` of how often each image is drawn, `DRAWS` rows in total.
 
-    Drawing is with replacement: of images, or of whole clusters.
+    Images, or whole clusters, are drawn with replacement.
     """
     random = np.random.default_rng(seed)
     members = np.arange(images) if clusters is None else members_of(clusters)
@@ -123,12 +123,11 @@ def resamples(images: int, seed: int, clusters: ArrayLike | None = None) -> Iter
 def resampling_interval(
     value: float, draws: Floats, most: float, independent: int, method: str
 ) -> Estimate:
-    """Return the middle 95 % of the draws of a mean in 0..`most`, and at least as much as it must.
+    """Return the percentile interval of a mean in 0..`most` from its draws, widened if needed.
 
-    It holds the value, from which bias may have moved the draws. And a share of all images may be
-    of a kind of which none was among these: up to Wilson's upper end of 0 of n, where n are
-    `independent`. The interval holds what the figure would be if those were all wrong, or all
-    right: it has a width where all draws are the same.
+    It always includes the value, as draws may be biased. It also allows for a kind of image that
+    was not sampled: its fraction may be up to Wilson's upper end for 0 of `independent` images, all
+    of them wrong or all right. So the interval has a width even if all draws are equal.
     """
     low, high = (float(limit) for limit in np.quantile(draws, [0.025, 0.975]))
     unseen = wilson(0, independent)[1]

@@ -1,6 +1,6 @@
-"""The border to Keras 3: reads and writes `keras` artifacts, and silences TensorFlow.
+"""Reads and writes `keras` artifacts, and imports Keras 3 and TensorFlow without their chatter.
 
-Keras and TensorFlow are imported inside functions only, so that listing plugins stays fast.
+Both are only imported inside functions, so that listing plugins stays fast.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ MODEL_NAME = "model.keras"
 
 
 def import_keras() -> Any:
-    """Import Keras on TensorFlow without its start-up chatter."""
+    """Import Keras with the TensorFlow backend, without start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if "tensorflow" not in sys.modules:
-        with _standard_error_closed():
+        with _silence_stderr():
             import_module("tensorflow")
     return import_module("keras")
 
 
 def import_tensorflow() -> Any:
-    """Import TensorFlow, without its start-up chatter as well."""
+    """Import TensorFlow, without start-up messages."""
     import_keras()
     return import_module("tensorflow")
 
 
 @contextmanager
-def _standard_error_closed() -> Generator[None]:
-    """Drop what C++ code writes to a terminal or pipe; TensorFlow's first lines heed no setting.
+def _silence_stderr() -> Generator[None]:
+    """Drop what C++ code writes to a terminal or pipe: TensorFlow's first lines ignore settings.
 
-    Where standard error is a file, a log, they are kept.
+    If standard error is a file, such as a log, they are kept.
     """
     if stat.S_ISREG(os.fstat(2).st_mode):
         yield
@@ -70,12 +70,12 @@ def load(artifact: Artifact) -> Any:
 def save(model: Any, folder: Path) -> None:
     """Write a `keras.Model` as the model file of a `keras` artifact, without optimizer state.
 
-    One model always gives the same bytes: the date and the memory addresses that Keras writes are
-    left out, so that an artifact made twice is one artifact.
+    The same model always gives the same bytes, and so the same artifact: the date and the memory
+    addresses that Keras writes are left out.
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         written = Path(scratch) / MODEL_NAME
-        with _without_training(model):
+        with _hide_optimizer(model):
             model.save(written)
         repacked = Path(scratch) / "repacked"
         _repack(written, repacked)
@@ -83,8 +83,8 @@ def save(model: Any, folder: Path) -> None:
 
 
 @contextmanager
-def _without_training(model: Any) -> Generator[None]:
-    """Hide a model's optimizer, which Keras would save, whatever `include_optimizer` says."""
+def _hide_optimizer(model: Any) -> Generator[None]:
+    """Hide a model's optimizer, which Keras saves even with `include_optimizer=False`."""
     optimizer, compiled = getattr(model, "optimizer", None), model.compiled
     model.optimizer, model.compiled = None, False
     try:
@@ -94,7 +94,7 @@ def _without_training(model: Any) -> Generator[None]:
 
 
 def _repack(source: Path, target: Path) -> None:
-    """Copy a `.keras` archive without what differs from one save to the next."""
+    """Copy a `.keras` archive, leaving out what differs from one save to the next."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             entry = zipfile.ZipInfo(name)  # dated 1980, the zip format's zero
@@ -103,13 +103,13 @@ def _repack(source: Path, target: Path) -> None:
                     version = json.load(content)["keras_version"]
                     copy.write(json.dumps({"keras_version": version}).encode())
                 elif name == "config.json":
-                    copy.write(_numbered(content.read().decode()).encode())
+                    copy.write(_number_shared_objects(content.read().decode()).encode())
                 else:
                     shutil.copyfileobj(content, copy)
 
 
-def _numbered(config: str) -> str:
-    """Number shared objects in order, where Keras writes memory addresses."""
+def _number_shared_objects(config: str) -> str:
+    """Replace the memory addresses that Keras writes for shared objects by numbers."""
     numbers: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -124,13 +124,13 @@ def parameters(model: Any) -> int:
 
 
 def macs(model: Any) -> int:
-    """Return the multiply-accumulates of one image: convolutions and dense layers.
+    """Return the multiply-accumulates for one image, of convolutions and dense layers.
 
-    A layer that is called twice counts twice, in nested models too. Attention and recurrent layers
-    do not count.
+    A layer called twice counts twice, also in nested models. Attention and recurrent layers are
+    not counted.
 
     Raises:
-        ValueError: a layer's shapes are not known (the model is not built, or sizes are open).
+        ValueError: a layer's shape is unknown: the model is not built, or a size is not fixed.
     """
     keras = import_keras()
     return sum(
@@ -150,7 +150,7 @@ def _calls(keras: Any, model: Any) -> list[tuple[Any, Any]]:
 
 
 def _call_macs(keras: Any, node: Any) -> int:
-    """Multiply-accumulates of one call: each kernel entry is used once per output position."""
+    """Return the multiply-accumulates of one call: each kernel entry once per output position."""
     layer, layers = node.operation, keras.layers
     if isinstance(layer, layers.SeparableConv2D):
         kernels = _size(layer.depthwise_kernel.shape) + _size(layer.pointwise_kernel.shape)
@@ -163,7 +163,7 @@ def _call_macs(keras: Any, node: Any) -> int:
 
 
 def _positions(tensor: Any) -> int:
-    """Rows times columns of a channels-last feature map; one where there are only channels."""
+    """Return rows times columns of a channels-last feature map; 1 if it only has channels."""
     between = tensor.shape[1:-1]
     if None in between:
         raise ValueError(f"the size of {tensor.name} is not fixed")

@@ -13,29 +13,28 @@ keras = import_keras()
 
 
 def flatten(model: Any) -> Any:
-    """Return a functional model without models inside, of the same layers and the same answers.
+    """Return an equivalent functional model without nested models.
 
-    The layers, and so the weights, are those of `model`, not copies. Where two of them have one
-    name, which only nesting allows, the later is renamed after the model it is in. What a nested
-    model was called with, such as `training=False`, its layers are called with. (Keras 3 itself
-    lets `fit` overrule that, in the nested model as in the flat one: what must stay frozen is
-    frozen by `trainable`.)
+    Layers, and so weights, are shared with `model`, not copied. If two layers have one name, which
+    is possible with nesting, the later one is prefixed with the name of its model. Arguments of a
+    nested model's call, such as `training=False`, are passed to its layers. (In Keras 3 `fit`
+    overrules that, nested or flat: use `trainable` for what must stay frozen.)
 
     Raises:
-        PupilaError: the model is no graph of layers.
+        PupilaError: the model is not a graph of layers.
     """
     calls = Calls(model)
     return keras.Model(calls.image, calls.output, name=model.name)
 
 
 class Calls:
-    """Calls every layer of a model anew, in topological order, nested models from within.
+    """Calls every layer of a model again in topological order, including those of nested models.
 
-    With `shape`, on an input `(height, width, channels)` that may differ from the model's own.
-    Layers of the types `without` are passed over: what reads them reads what they would have read.
+    `shape` is the input `(height, width, channels)`, by default the model's own. Layers of the
+    types `without` are skipped: their input takes the place of their output.
 
     Raises:
-        PupilaError: the model is no graph of layers.
+        PupilaError: the model is not a graph of layers.
     """
 
     def __init__(
@@ -43,23 +42,23 @@ class Calls:
     ) -> None:
         if not _is_graph(model):
             raise PupilaError(
-                f"The model {model.name!r} is a {type(model).__name__}, whose layers cannot be "
-                f"told apart. Give a Sequential or functional Keras model."
+                f"The model {model.name!r} is a {type(model).__name__}, which has no graph of "
+                f"layers. Give a Sequential or functional Keras model."
             )
         (given,) = model.inputs
         batch_shape = (given.shape[0], *(shape or given.shape[1:]))
         self.image = keras.Input(batch_shape=batch_shape, dtype=given.dtype, name=given.name)
         self._without = without
         self.made: list[tuple[Any, Any]] = []
-        """Each layer called, and what it gave."""
+        """Each layer that was called, with its output."""
         self._names: dict[str, Any] = {given.name: None}
         self.output = self._run(model, self.image, {})
 
     def _run(self, model: Any, inputs: Any, inherited: dict[str, Any]) -> Any:
         """Call all layers of one model on new inputs.
 
-        Keras offers this as `clone_model` too, but cuts what it makes off from its inputs unless
-        they are inputs of the whole.
+        `clone_model` of Keras does this too, but disconnects the result from its inputs unless they
+        are inputs of the whole model.
         """
 
         def call(layer: Any, *arguments: Any, **settings: Any) -> Any:
@@ -84,15 +83,15 @@ class Calls:
 
 
 def inputs_of(given: Any) -> list[Any]:
-    """Return the tensors that the layer read which gave this one; none of an input's."""
+    """Return the inputs of the layer call that gave this tensor; none for a model's input."""
     history = given._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
 def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
-    """Yield where one tensor is all that later layers read: the layer's place, and the tensor.
+    """Yield the tensors from which alone all later layers are computed, each with its position.
 
-    In any topological order, a tensor that is alone once is what all that follows is made from.
+    The position is that of its layer in `calls.made`.
     """
     last_read = {
         id(tensor): number
@@ -104,7 +103,7 @@ def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
     waiting = {id(calls.image)}
     for number, (_, outputs) in enumerate(calls.made):
         given = keras.tree.flatten(outputs)
-        waiting = {each for each in {*waiting, *map(id, given)} if last_read.get(each, 0) > number}
+        waiting = {key for key in {*waiting, *map(id, given)} if last_read.get(key, 0) > number}
         if len(given) == 1 and waiting == {id(given[0])}:
             yield number, given[0]
 
@@ -119,6 +118,6 @@ def _graph(model: Any) -> Any:
 
 
 def _accepted(layer: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return those settings that a layer can be called with."""
+    """Return the settings that the layer's `call` accepts."""
     known = inspect.signature(layer.call).parameters
     return {name: value for name, value in settings.items() if name in known and value is not None}

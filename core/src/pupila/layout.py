@@ -1,7 +1,7 @@
-"""How images lie in a folder or are listed in a CSV manifest: what is read before any is opened.
+"""Reads how images are laid out in a folder or listed in a CSV manifest, without opening any.
 
-It imports no pandas, so that a recipe is checked in a fraction of a second. `pupila.manifest` makes
-a table of the same.
+It does not import pandas, so that a recipe is checked in a fraction of a second. `pupila.manifest`
+makes a table from the same.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ _SPLITS = f"{', '.join(LABELLED_SPLITS)} or {UNLABELLED}"
 
 
 def labels(path: Path) -> tuple[str, ...]:
-    """Return the labels that images have, in alphabetical order; none where all are unlabelled.
+    """Return the labels of the images in alphabetical order; empty if all are unlabelled.
 
-    Of a folder the names of the folders of classes, those without any image left out; no more files
-    are looked at than that takes. Of a CSV every line is read, but no file is looked for.
+    For a folder these are the names of the class folders with at least one image; other files are
+    not listed. For a CSV every line is read, but no image file is checked.
 
     Raises:
         PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
         OSError: a folder or the CSV may not be read.
     """
     if path.is_dir():
-        found = _labels_of_folders(path.absolute())
+        names = _labels_of_folders(path.absolute())
     elif path.is_file():
-        found = {row.values["label"] for row in csv_images(path.absolute())}
+        names = {row.values["label"] for row in csv_images(path.absolute())}
     else:
         raise no_data_error(path)
-    return tuple(sorted(found - {""}))
+    return tuple(sorted(names - {""}))
 
 
 def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
-    """Yield, of each image of a split, its label and what else a CSV says of it, by column.
+    """Yield the label of each image of a split, and its other columns in a CSV, by column name.
 
-    No image is opened, and of a CSV no file is looked for.
+    No image is opened, and for a CSV no image file is checked.
 
     Raises:
         PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
@@ -74,7 +74,7 @@ def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
 
 
 def no_data_error(path: Path) -> PupilaError:
-    """Say that there is neither a folder nor a file."""
+    """Return the error for a path that is neither a folder nor a file."""
     return PupilaError(
         f"No data at {str(path)!r}: expected a folder of images ({LAYOUT}) or a CSV manifest."
     )
@@ -84,24 +84,24 @@ def no_data_error(path: Path) -> PupilaError:
 
 
 def _labels_of_folders(root: Path) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     ignored = 0
     for split_folder in split_folders(root):
         for label, folder in folders_by_label(split_folder):
-            if label in found:
+            if label in names:
                 continue
             for file in files_below(folder):
                 if is_image(file):
-                    found.add(label)
+                    names.add(label)
                     break
                 ignored += 1
-    if not found:
+    if not names:
         raise no_images_error(root, ignored)
-    return found
+    return names
 
 
 def no_images_error(root: Path, ignored: int) -> PupilaError:
-    """Say that a folder holds other files only."""
+    """Return the error for a folder with no images, only other files."""
     return PupilaError(
         f"No images under {str(root)!r}: its folders hold {ignored} files, none of them "
         f"with an image's suffix. Expected {LAYOUT}."
@@ -120,9 +120,9 @@ def split_folders(root: Path) -> list[Path]:
             f"Expected {LAYOUT}."
         )
     if not splits:
-        found = ", ".join(repr(folder.name) for folder in others[:5]) or "no folders"
+        names = ", ".join(repr(folder.name) for folder in others[:5]) or "no folders"
         raise PupilaError(
-            f"{str(root)!r} has no split folders: found {found}. Expected {LAYOUT}."
+            f"{str(root)!r} has no split folders: found {names}. Expected {LAYOUT}."
             + (nearest(others[0].name, SPLIT_OF) if others else "")
         )
     if others:
@@ -134,7 +134,7 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def folders_by_label(split_folder: Path) -> list[tuple[str, Path]]:
-    """Return the folders of a split, each with the label of all that lies in it."""
+    """Return the folders of a split, each with the label of its images."""
     if SPLIT_OF[split_folder.name] == UNLABELLED:
         return [("", split_folder)]
     return [(folder.name, folder) for folder in _class_folders(split_folder)]
@@ -152,19 +152,19 @@ def _class_folders(split_folder: Path) -> list[Path]:
 
 def folders_in(folder: Path) -> list[Path]:
     """Return subfolders in order, without hidden ones (`.git`, `.ipynb_checkpoints`)."""
-    found = sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
-    for each in found:
-        check_encoding(str(each))
-    return found
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    for path in folders:
+        check_encoding(str(path))
+    return folders
 
 
 def count_images(folder: Path) -> int:
-    """Count the images that lie directly in a folder."""
-    return sum(1 for each in folder.iterdir() if is_image(each.name) and each.is_file())
+    """Count the images directly in a folder, not those in subfolders."""
+    return sum(1 for path in folder.iterdir() if is_image(path.name) and path.is_file())
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files at any depth, hidden folders left out."""
+    """Yield the paths of all files at any depth, except in hidden folders."""
     for parent, folders, names in os.walk(folder):
         folders[:] = (name for name in folders if not name.startswith("."))
         for name in names:
@@ -174,7 +174,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def is_image(name: str) -> bool:
-    """Tell by the suffix; `._x.jpg`, macOS' shadow of a file on foreign disks, is none."""
+    """Tell by the suffix whether a file is an image; macOS' `._x.jpg` is not."""
     base = os.path.basename(name)  # noqa: PTH119  as above
     suffix = os.path.splitext(base)[1].lower()  # noqa: PTH122
     if base.startswith(".") or not suffix:
@@ -183,12 +183,12 @@ def is_image(name: str) -> bool:
 
 
 _COMMON = (".jpg", ".jpeg", ".png")
-"""Known without asking Pillow, which imports a module for each of its formats."""
+"""Known without Pillow, which imports a module for each of its formats."""
 
 
 @cache
 def _suffixes() -> frozenset[str]:
-    """Suffixes of the formats that this Pillow reads (it writes some that it does not)."""
+    """Return the suffixes of the formats that Pillow reads, without those that it only writes."""
     formats = Image.registered_extensions().items()
     return frozenset(suffix for suffix, name in formats if name in Image.OPEN)
 
@@ -197,7 +197,7 @@ def _suffixes() -> frozenset[str]:
 
 
 NO_LINE: tuple[int, list[str]] = (1, [])
-"""In place of the first line of an empty CSV."""
+"""Stands for the header of an empty CSV."""
 
 
 class Row(NamedTuple):
@@ -205,23 +205,23 @@ class Row(NamedTuple):
 
     line: int
     path: str
-    """As it is written."""
+    """As written in the CSV."""
     values: dict[str, str]
-    """By column; the path is absolute, the split has its own name."""
+    """Values by column; the path is absolute, the split one of `pupila.dataset.SPLITS`."""
 
 
 def csv_images(path: Path) -> Iterator[Row]:
     """Yield the lines of a CSV that list an image.
 
     Raises:
-        PupilaError: the CSV is not as expected, or lists no image; files are not looked for.
+        PupilaError: the CSV is not as expected, or lists no image. Image files are not checked.
     """
     rows = csv_rows(path)
     _, header = next(rows, NO_LINE)
     check_header(path, header)
     line_of: dict[str, int] = {}
     for line, row in rows:
-        values = _checked_values(path, line, header, row)
+        values = _check_values(path, line, header, row)
         written = row[header.index("path")]
         earlier = line_of.setdefault(values["path"], line)
         if earlier != line:
@@ -235,10 +235,10 @@ def csv_images(path: Path) -> Iterator[Row]:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with its line number; the header is the first.
+    """Yield each row that is not blank with its line number; the header comes first.
 
     Raises:
-        PupilaError: it is no CSV in UTF-8.
+        PupilaError: the file is not a CSV in UTF-8.
     """
     reader = csv.reader(_lines(path), strict=True)
     try:
@@ -247,7 +247,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, row
     except csv.Error as error:
         raise PupilaError(
-            f"{path}, line {reader.line_num} is no CSV: {error}. Quotes inside a field are doubled."
+            f"{path}, line {reader.line_num} is not CSV: {error}. Double the quotes inside a field."
         ) from None
 
 
@@ -264,10 +264,10 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLUMNS) -> None:
-    """Make sure that a CSV has the columns that are needed, each once, and none that is measured.
+    """Make sure that a CSV has the needed columns, no column twice, and none that a scan adds.
 
     Raises:
-        PupilaError: it has not.
+        PupilaError: its columns are not like that.
     """
     if not header:
         raise PupilaError(f"{path} is empty: expected a header with {', '.join(needed)}.")
@@ -282,18 +282,18 @@ def check_header(path: Path, header: Sequence[str], needed: Sequence[str] = COLU
         )
     missing = [name for name in needed if name not in header]
     if missing:
-        found = join_names(map(repr, header))
+        columns = join_names(map(repr, header))
         hint = nearest(missing[0], set(header) - set(needed))
         raise PupilaError(
-            f"{path}, line 1 has no column {missing[0]!r}: found {found}; expected "
+            f"{path}, line 1 has no column {missing[0]!r}: found {columns}; expected "
             f"{', '.join(needed)}, separated by commas.{hint}"
         )
 
 
-def _checked_values(
+def _check_values(
     path: Path, line: int, header: Sequence[str], row: Sequence[str]
 ) -> dict[str, str]:
-    """Return one row by column, with an absolute path and the split's own name."""
+    """Check one row, and return it by column, with an absolute path and the split's own name."""
     values = by_column(path, line, header, row)
     empty = next((name for name in ("path", "split") if not values[name].strip()), None)
     if empty:
@@ -306,7 +306,7 @@ def _checked_values(
             f"{path}, line {line}: unknown split {values['split']!r}; expected {_SPLITS}."
             f"{nearest(values['split'], SPLIT_OF)}"
         )
-    label = _checked_label(f"{path}, line {line}", split, values["label"])
+    label = _check_label(f"{path}, line {line}", split, values["label"])
     file = os.path.normpath(path.parent / values["path"])
     return values | {"path": file, "label": label, "split": split}
 
@@ -315,7 +315,7 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
     """Return the fields of a line by column.
 
     Raises:
-        PupilaError: there are more or fewer than columns.
+        PupilaError: the number of fields is not that of the columns.
     """
     if len(row) != len(header):
         raise PupilaError(
@@ -324,23 +324,23 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
     return dict(zip(header, map(sys.intern, row), strict=True))
 
 
-def _checked_label(place: str, split: str, label: str) -> str:
-    """Return the label as it is, or "" in the split `unlabelled`."""
+def _check_label(line: str, split: str, label: str) -> str:
+    """Check that a label and its split fit; return the label, or "" in the split `unlabelled`."""
     given = bool(label.strip())
     if split == UNLABELLED and given:
         raise PupilaError(
-            f"{place}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
+            f"{line}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
             f"the split 'train', or leave its label empty."
         )
     if split != UNLABELLED and not given:
         raise PupilaError(
-            f"{place} has no label: give one, or put the image into the split {UNLABELLED!r}."
+            f"{line} has no label: give one, or put the image into the split {UNLABELLED!r}."
         )
     return label if given else ""
 
 
 def is_file(path: str) -> bool:
-    """Tell whether a file is there and may be looked for."""
+    """Tell whether a file exists; False if that cannot be known."""
     try:
         return Path(path).is_file()
     except OSError:  # the name is too long for a file, or lies in a folder that may not be read

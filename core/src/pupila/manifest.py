@@ -1,6 +1,6 @@
 """Lists the images of a class-per-folder tree or of a CSV manifest, and measures them.
 
-`read` opens no image; `scan` opens each once.
+`read` does not open images; `scan` opens each once.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def read(path: Path) -> pd.DataFrame:
 
     Returns one row per image, sorted by path: `path` (absolute), `label`, `split` and the CSV's
     other columns; all but `path` are categories, and the label of an unlabelled image is "".
-    `attrs["ignored_files"]` counts files of a folder that bear no image suffix.
+    `attrs["ignored_files"]` counts the files of a folder without an image suffix.
 
     Raises:
-        PupilaError: there are no images, or not in this form; says where, and what was expected.
+        PupilaError: there are no images, or not in this form.
     """
     if path.is_dir():
         return _read_folder(path.absolute())

@@ -1,4 +1,4 @@
-"""How much memory a process took at most."""
+"""The peak memory of this process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _KIB = 1024
 
 
 def peak_memory_bytes() -> int:
-    """Return the largest resident memory of this process so far, Python included.
+    """Return the largest resident memory of this process so far, including Python.
 
-    Linux' `VmHWM`. Not `getrusage`: its `ru_maxrss` starts from what the parent process had when
-    it started this one, so a small model would be charged with its parent's memory.
+    On Linux it is `VmHWM`. `ru_maxrss` of `getrusage` would start from the memory that the parent
+    process had when it started this one, and so overstate that of a small model.
     """
     if _STATUS.exists():
         (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)

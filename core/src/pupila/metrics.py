@@ -1,7 +1,7 @@
-"""Figures of one classifier on one set of images, each with a 95 % interval.
+"""Metrics of one classifier on one set of images, each with a 95 % interval.
 
 `probabilities` are `(images, classes)`, `labels` are `(images,)` indices into the columns. How the
-intervals are computed, and how often they hold the truth: `docs/decisions/0003-intervals.md`.
+intervals are computed, and their coverage: `docs/decisions/0003-intervals.md`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pupila.roc import auc
 from pupila.ties import tied
 
 _ROUNDING = 0.01
-"""How far a probability may lie outside 0..1: 8-bit outputs are only that exact."""
+"""How far a probability may be outside 0..1, as 8-bit outputs are rounded."""
 
 
 def metrics_of(
@@ -37,18 +37,18 @@ def metrics_of(
     seed: int = 0,
     patients: ArrayLike | None = None,
 ) -> Metrics:
-    """Return every figure of one set of images.
+    """Return all metrics for one set of images.
 
-    `specificity` is what a threshold is chosen for where none ships. `validation` holds the
-    probabilities and labels of other images, which choose it first; a second operating point is
-    chosen on these very images (named `split`) and is therefore optimistic. `shipped` is what the
-    model's files hold. Of two classes, a threshold for the other one is one for `positive` too,
-    above what remains to 1; of more, one for another class is not looked at. Where either class is
-    missing, among these images or those a threshold is chosen on, what needs both is left out.
-    `patients` has a value for each image: intervals are then by patient.
+    Thresholds for `specificity` are chosen on `validation`, the probabilities and labels of other
+    images, and on these images (named `split`); the latter operating point is therefore optimistic.
+    `shipped` is the threshold in the model's record. With two classes, a threshold for the other
+    class also gives one for `positive`: above 1 minus its value. With more classes, a threshold for
+    another class is ignored. What needs both classes is left out if one has no images, here or
+    where a threshold is chosen. `patients` has a value for each image; intervals are then by
+    patient.
 
-    Of two classes, accuracy is that of the answers at the threshold that ships, where one does, and
-    the confusion matrix that at the operating point; else of the most probable class.
+    With two classes, accuracy is that at the shipped threshold, if any, and the confusion matrix
+    that at the operating point. Otherwise both are of the most probable class.
 
     Raises:
         PupilaError: no image, shapes that do not fit, a probability that is none, a label out of
@@ -63,14 +63,14 @@ def metrics_of(
             **chosen_on,
         }
     ece, brier = calibration(scores, truth, seed, patients)
-    asked = _Asked(positive, scores[:, column], truth == column, patients)
+    scored = _ScoredImages(positive, scores[:, column], truth == column, patients)
     ships = shipped if shipped and shipped.positive in _decisive(positive, classes) else None
     answers = answers_of(scores, classes, ships)
-    locked = asked.chosen(column, specificity, chosen_on)
-    shipped_point = ships and asked.at_shipped(
+    locked = scored.at_chosen(column, specificity, chosen_on)
+    shipped_point = ships and scored.at_shipped(
         ships, scores[:, list(classes).index(ships.positive)]
     )
-    point = shipped_point or next((each for each in locked if each.chosen_on != split), None)
+    point = shipped_point or next((other for other in locked if other.chosen_on != split), None)
     at = point.threshold if point and len(classes) == 2 else None
     return Metrics(
         images=len(truth),
@@ -81,7 +81,7 @@ def metrics_of(
         operating_points=locked,
         shipped=shipped_point,
         confusion=confusion(
-            answers if shipped_point else _called(scores, column, at), truth, len(classes)
+            answers if shipped_point else _answers_at(scores, column, at), truth, len(classes)
         ),
         confusion_at=at,
         ece=ece,
@@ -96,7 +96,7 @@ def check_answers(
     """Return both as arrays `(images, classes)` and `(images,)`; `what` names them in errors.
 
     Raises:
-        PupilaError: they cannot be judged.
+        PupilaError: there are none, or shapes, probabilities or labels are wrong.
     """
     scores = np.asarray(probabilities, np.float64)
     truth = np.asarray(labels, np.int64)
@@ -107,7 +107,7 @@ def check_answers(
             f"{list_names(classes)}."
         )
     if not len(truth):
-        raise PupilaError(f"There is no {what} image to judge: give at least one.")
+        raise PupilaError(f"There is no {what} image to evaluate: give at least one.")
     unfit = ~((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING))  # catches NaN too
     if unfit.any():
         row, column = (int(number) for number in np.argwhere(unfit)[0])
@@ -132,22 +132,22 @@ def _column(positive: str, classes: Sequence[str]) -> int:
 
 
 def _decisive(positive: str, classes: Sequence[str]) -> Sequence[str]:
-    """Return the classes of which a threshold decides what is called `positive`."""
+    """Return the classes whose threshold decides which images are classified as `positive`."""
     return classes if len(classes) == 2 else (positive,)
 
 
 def answers_of(scores: Floats, classes: Sequence[str], shipped: Threshold | None) -> Integers:
-    """Return the column of the class that a model gives to each image.
+    """Return the column of the class that a model gives each image.
 
-    Of two classes, where it ships a threshold of one of them, that one from there on, and else the
-    other; of more, or without a threshold, the most probable class.
+    With two classes and a shipped threshold, the threshold decides. With more classes, or without a
+    threshold, it is the most probable class.
     """
     if shipped is None or shipped.positive not in classes:
         return scores.argmax(axis=1)
-    return _called(scores, list(classes).index(shipped.positive), shipped.value)
+    return _answers_at(scores, list(classes).index(shipped.positive), shipped.value)
 
 
-def _called(scores: Floats, column: int, threshold: float | None) -> Integers:
+def _answers_at(scores: Floats, column: int, threshold: float | None) -> Integers:
     if threshold is None or scores.shape[1] != 2:
         return scores.argmax(axis=1)
     return np.where(scores[:, column] >= threshold, column, 1 - column)
@@ -160,10 +160,10 @@ def confusion(answers: Integers, truth: Integers, classes: int) -> tuple[tuple[i
 
 
 def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> float:
-    """Return the threshold of the best sensitivity at a specificity not below the one wanted.
+    """Return the threshold with the best sensitivity at no less than the wanted specificity.
 
-    An image counts as positive where its score is at least the threshold. Of the thresholds that
-    do the same on these images, it is the one in the middle.
+    An image counts as positive if its score is at least the threshold. Of the thresholds that give
+    the same answers on these images, it is the middle one.
 
     Raises:
         PupilaError: `specificity` is not above 0 and at most 1.
@@ -178,11 +178,11 @@ def threshold_at(scores: Floats, is_positive: Bools, specificity: float) -> floa
 
 
 def threshold_for(scores: Floats, is_positive: Bools, sensitivity: float) -> float:
-    """Return the threshold of the best specificity at a sensitivity not below the one wanted.
+    """Return the threshold with the best specificity at no less than the wanted sensitivity.
 
-    An image counts as positive where its score is at least the threshold. Of the thresholds that
-    do the same on these images, it is the one in the middle; where none lies lower, the highest.
-    There need not be any other image than positive ones.
+    An image counts as positive if its score is at least the threshold. Of the thresholds that give
+    the same answers on these images, it is the middle one; if no score is lower, the highest one.
+    Images of other classes are not needed.
 
     Raises:
         PupilaError: `sensitivity` is not above 0 and at most 1.
@@ -221,14 +221,14 @@ def operating_point(
     images: int | None = None,
     patients: ArrayLike | None = None,
 ) -> OperatingPoint:
-    """Measure sensitivity and specificity of `score >= threshold`; both classes must be there.
+    """Measure sensitivity and specificity of `score >= threshold`; both classes need images.
 
-    `images` is the number of those that chose it, as far as it is known.
+    `images` is the number of images that chose the threshold, if known.
     """
-    return _point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
+    return _measure_point(scores >= threshold, is_positive, threshold, chosen_on, images, patients)
 
 
-def _point(
+def _measure_point(
     called: Bools,
     is_positive: Bools,
     threshold: float,
@@ -238,21 +238,21 @@ def _point(
 ) -> OperatingPoint:
     groups = None if patients is None else members_of(patients)
 
-    def part(of: Bools, hits: Bools) -> Estimate:
-        return share(hits[of], None if groups is None else groups[of])
+    def rate(rows: Bools, hits: Bools) -> Estimate:
+        return share(hits[rows], None if groups is None else groups[rows])
 
     return OperatingPoint(
         threshold=threshold,
         chosen_on=chosen_on,
         images=images,
-        sensitivity=part(is_positive, called),
-        specificity=part(~is_positive, ~called),
+        sensitivity=rate(is_positive, called),
+        specificity=rate(~is_positive, ~called),
         accuracy=share(called == is_positive, patients),
     )
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ScoredImages:
     """Images on which operating points are measured."""
 
     positive: str
@@ -261,10 +261,10 @@ class _Asked:
     is_positive: Bools
     patients: ArrayLike | None
 
-    def chosen(
+    def at_chosen(
         self, column: int, specificity: float, on: dict[str, tuple[Floats, Integers]]
     ) -> tuple[OperatingPoint, ...]:
-        """Measure the thresholds that others and these choose, where both classes are there."""
+        """Measure the thresholds chosen on each set of images, if both classes have images."""
         return tuple(
             self._at(
                 threshold_at(others[:, column], labels == column, specificity), name, len(labels)
@@ -274,14 +274,16 @@ class _Asked:
         )
 
     def at_shipped(self, shipped: Threshold, scores: Floats) -> OperatingPoint | None:
-        """Measure the threshold that ships; `scores` are those of its class."""
+        """Measure the shipped threshold; `scores` are those of its class."""
         if not _has_both(self.is_positive):
             return None
         rule, value, called = shipped.rule, shipped.value, scores >= shipped.value
         if shipped.positive != self.positive:
             value, called = float(np.nextafter(1 - value, 2)), ~called
         images = rule.positives + rule.others if rule else None
-        return _point(called, self.is_positive, value, shipped.chosen_on, images, self.patients)
+        return _measure_point(
+            called, self.is_positive, value, shipped.chosen_on, images, self.patients
+        )
 
     def _at(self, threshold: float, chosen_on: str, images: int | None) -> OperatingPoint:
         return operating_point(
@@ -298,10 +300,10 @@ def agreement(
 ) -> Agreement:
     """Compare answers `(images, classes)` with those of the reference `name`, image by image.
 
-    Those of an image are the same where the most probable class is: no threshold has a part in it.
+    Two answers agree if the most probable class is the same; thresholds do not count.
 
     Raises:
-        PupilaError: the two have not the same shape, or no image.
+        PupilaError: their shapes differ, or there are no images.
     """
     ours, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):

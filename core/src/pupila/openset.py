@@ -1,10 +1,10 @@
-"""How a gate does on what it was never shown: near misses, and pictures that went wrong.
+"""Evaluates a filter on images that it was not trained on: near misses and corrupted images.
 
-A gate accepts one class of two. What reaches it later is not of the groups it learned from, so each
-group of other images is judged for itself, and those that training had are told from those that are
-new. False accepts are counted at the threshold that ships with the artifact, and at the one that
-accepts 95 % of the accepted test images: FPR at 95 % TPR, as Liang et al. 2018 (arXiv 1706.02690)
-have it, which compares gates whatever their threshold.
+A filter accepts one of two classes. In use it sees groups of images that it was not trained on. So
+each group of other images gets its own results, and groups known from training are marked. False
+accepts are counted at the threshold that ships with the artifact, and at the one that accepts 95 %
+of the accepted class's test images: FPR at 95 % TPR (Liang et al. 2018, arXiv 1706.02690), which
+compares filters independently of their thresholds.
 """
 
 from __future__ import annotations
@@ -27,46 +27,46 @@ from pupila.runtime import Progress
 from pupila.true_accepts import false_accepts, threshold_accepting
 
 KEPT = 24
-"""Near misses that are kept by name: those that look most like the accepted class."""
+"""Near misses reported by name: those with the highest probability of the accepted class."""
 
 ALL = "all"
 """Name of all groups of a kind together."""
 
 NO_SOURCE = "no source"
-"""Name of the test images without a source, where others have one."""
+"""Name of the group of test images without a source, if others have one."""
 
 Texts = NDArray[np.str_]
 Flags = NDArray[np.bool_]
-_Ask = Callable[[Dataset, str], Floats]
+_Predict = Callable[[Dataset, str], Floats]
 """Returns the probabilities of the accepted class; the text names the images in errors."""
 
 
 @dataclass(frozen=True)
 class OpenSetImages:
-    """What a gate is asked about beside the data; labels of these images are names of groups."""
+    """Images besides the data on which a filter is evaluated; their labels are names of groups."""
 
     accepts: str
-    """Class of the data that the gate lets through."""
+    """Class of the data that the filter accepts."""
     near_misses: Dataset | None = None
     """Images that are not of the accepted class, by group."""
     corrupted: Dataset | None = None
-    """Accepted test images, altered, by what was done to them."""
+    """Altered test images of the accepted class, by alteration."""
 
 
 @dataclass(frozen=True)
-class _Others:
-    """Images that are not to be accepted, with the probability that they are taken for it."""
+class _Negatives:
+    """Images that should be rejected, with their probability of the accepted class."""
 
     near_miss: bool
     paths: list[str]
     groups: Texts
     trained: Flags
-    """Whether training had the image's group, or the very image."""
+    """Whether training had the image's group, or the same image."""
     scores: Floats
     patients: Texts | None
 
-    def parts(self) -> Iterator[tuple[str, Flags]]:
-        """Yield all images, then those of each group, where that is not the same."""
+    def by_group(self) -> Iterator[tuple[str, Flags]]:
+        """Yield all images, then those of each group, if there are groups."""
         yield ALL, np.ones(len(self.scores), bool)
         names = sorted(set(self.groups.tolist()))
         for name in names if names != [""] else ():
@@ -74,8 +74,8 @@ class _Others:
 
 
 @dataclass(frozen=True)
-class _Bar:
-    """What an image must reach: the shipped threshold, and the one for comparison."""
+class _Thresholds:
+    """The shipped threshold, and the one for comparing filters."""
 
     shipped: float
     comparable: float
@@ -83,14 +83,14 @@ class _Bar:
 
 @dataclass(frozen=True)
 class _Accepted:
-    """The accepted test images."""
+    """The test images of the accepted class."""
 
     scores: Floats
     patients: Texts | None
 
 
 def check_accepts(accepts: str, dataset: Dataset) -> None:
-    """Make sure that a gate can be judged on these images.
+    """Make sure that a filter can be evaluated on these images.
 
     Raises:
         PupilaError: there are not two classes, `accepts` is not one of them, none of its images is
@@ -122,39 +122,41 @@ def evaluate_open_set(
     predictions: Predictions,
     progress: Progress,
 ) -> OpenSet:
-    """Return whom a gate lets through: test images of `dataset`, near misses, altered images.
+    """Return which test images of `dataset`, near misses and altered images a filter accepts.
 
     Raises:
-        PupilaError: there are not two classes, no test image of the accepted one, or a
-            probability that is none.
+        PupilaError: there are not two classes, the accepted one has no test image, or a
+            probability is outside 0..1.
     """
     check_accepts(images.accepts, dataset)
     column = dataset.classes.index(images.accepts)
 
-    def ask(asked: Dataset, what: str) -> Floats:
+    def predict(asked: Dataset, what: str) -> Floats:
         answers = predictions.of(artifact, asked, progress)
-        unknown = np.zeros(len(asked), np.int64)  # near misses are of no class
+        unknown = np.zeros(len(asked), np.int64)  # near misses have no class
         return check_answers(answers, unknown, dataset.classes, what)[0][:, column]
 
     test = dataset.select("test")
-    is_accepted, scores = test.labels == column, ask(test, "test")
+    is_accepted, scores = test.labels == column, predict(test, "test")
     accepted = _Accepted(scores[is_accepted], _rows(test.patients, is_accepted))
-    bar = _Bar(artifact.record.threshold_of(images.accepts), threshold_accepting(accepted.scores))
-    others = list(_others(dataset, test, is_accepted, scores, images.near_misses, ask))
+    thresholds = _Thresholds(
+        artifact.record.threshold_of(images.accepts), threshold_accepting(accepted.scores)
+    )
+    negatives = list(_negatives(dataset, test, is_accepted, scores, images.near_misses, predict))
     return OpenSet(
         accepts=images.accepts,
-        threshold=bar.shipped,
+        threshold=thresholds.shipped,
         chosen_on=_chosen_on(artifact, images.accepts),
-        comparable_threshold=bar.comparable,
-        accepted=_acceptance(ALL, accepted.scores, bar, accepted.patients),
-        accepted_groups=tuple(_accepted_groups(test, is_accepted, scores, bar)),
+        comparable_threshold=thresholds.comparable,
+        accepted=_acceptance(ALL, accepted.scores, thresholds, accepted.patients),
+        accepted_groups=tuple(_accepted_groups(test, is_accepted, scores, thresholds)),
         negatives=tuple(
-            _negatives(each, name, rows, accepted, bar)
-            for each in others
-            for name, rows in each.parts()
+            _negative_group(images_to_reject, name, rows, accepted, thresholds)
+            for images_to_reject in negatives
+            for name, rows in images_to_reject.by_group()
         ),
-        corrupted=tuple(_corrupted(images.corrupted, ask, bar)),
-        nearest=_nearest(others, bar),
+        corrupted=tuple(_corrupted(images.corrupted, predict, thresholds)),
+        nearest=_nearest(negatives, thresholds),
     )
 
 
@@ -163,8 +165,10 @@ def _chosen_on(artifact: Artifact, accepts: str) -> str | None:
     return shipped.chosen_on if shipped else None
 
 
-def _acceptance(name: str, scores: Floats, bar: _Bar, patients: Texts | None) -> Acceptance:
-    accepted = share(scores >= bar.shipped, patients)
+def _acceptance(
+    name: str, scores: Floats, thresholds: _Thresholds, patients: Texts | None
+) -> Acceptance:
+    accepted = share(scores >= thresholds.shipped, patients)
     return Acceptance(name=name, images=len(scores), accepted=accepted)
 
 
@@ -173,7 +177,7 @@ def _rows(values: Texts | None, rows: Flags) -> Texts | None:
 
 
 def _accepted_groups(
-    test: Dataset, is_accepted: Flags, scores: Floats, bar: _Bar
+    test: Dataset, is_accepted: Flags, scores: Floats, thresholds: _Thresholds
 ) -> Iterator[Acceptance]:
     """Yield the accepted class by each value of the grouping columns, where there are several."""
     for column in GROUP_COLUMNS:
@@ -181,17 +185,19 @@ def _accepted_groups(
         names = sorted(set(values[is_accepted].tolist()) - {""})
         for name in names if len(names) > 1 else ():
             rows = is_accepted & (values == name)
-            yield _acceptance(f"{column} {name}", scores[rows], bar, _rows(test.patients, rows))
+            yield _acceptance(
+                f"{column} {name}", scores[rows], thresholds, _rows(test.patients, rows)
+            )
 
 
-def _others(
+def _negatives(
     dataset: Dataset,
     test: Dataset,
     is_accepted: Flags,
     scores: Floats,
     near_misses: Dataset | None,
-    ask: _Ask,
-) -> Iterator[_Others]:
+    predict: _Predict,
+) -> Iterator[_Negatives]:
     train = dataset.frame[dataset.frame["split"].isin(["train", UNLABELLED])]
     trained = set(train["source"].tolist()) - {""} if "source" in train else set[str]()
     contents = set(train["sha256"].tolist())
@@ -200,26 +206,26 @@ def _others(
         groups = _values(test, "source")[rows]
         known = np.array([group in trained or group == "" for group in groups.tolist()], bool)
         paths = [str(path) for path, other in zip(test.paths, rows, strict=True) if other]
-        yield _Others(False, paths, groups, known, scores[rows], _rows(test.patients, rows))
+        yield _Negatives(False, paths, groups, known, scores[rows], _rows(test.patients, rows))
     if near_misses is not None:
         groups = _values(near_misses, "label")
         images = zip(groups.tolist(), near_misses.frame["sha256"].tolist(), strict=True)
         known = np.array([group in trained or sha in contents for group, sha in images], bool)
         paths = list(map(str, near_misses.paths))
-        found = ask(near_misses, "near-miss")
-        yield _Others(True, paths, groups, known, found, near_misses.patients)
+        near_scores = predict(near_misses, "near-miss")
+        yield _Negatives(True, paths, groups, known, near_scores, near_misses.patients)
 
 
 def _values(dataset: Dataset, column: str) -> Texts:
-    """Return a column as text; "" where there is no value, or no such column."""
+    """Return a column as text; "" for a missing value, or a missing column."""
     if column not in dataset.frame:
         return np.full(len(dataset), "", dtype=np.str_)
     given = dataset.frame[column].astype(object)
     return np.array(given.where(given.notna(), "").tolist(), dtype=np.str_)
 
 
-def _negatives(
-    others: _Others, name: str, rows: Flags, accepted: _Accepted, bar: _Bar
+def _negative_group(
+    others: _Negatives, name: str, rows: Flags, accepted: _Accepted, thresholds: _Thresholds
 ) -> NegativeGroup:
     scores, patients = others.scores[rows], _rows(others.patients, rows)
     every = np.concatenate([accepted.scores, scores])
@@ -233,35 +239,39 @@ def _negatives(
         trained=bool(others.trained[rows].any()),
         images=len(scores),
         auc=auc(np.stack([every, 1 - every], axis=1), truth, 0, every_patient),
-        accepted=share(scores >= bar.shipped, patients),
+        accepted=share(scores >= thresholds.shipped, patients),
         accepted_at_95=false_accepts(accepted.scores, scores, accepted.patients, patients),
     )
 
 
-def _corrupted(images: Dataset | None, ask: _Ask, bar: _Bar) -> Iterator[Acceptance]:
-    """Yield the altered images by what was done to them."""
+def _corrupted(
+    images: Dataset | None, predict: _Predict, thresholds: _Thresholds
+) -> Iterator[Acceptance]:
+    """Yield the accepted fraction of the altered images, by alteration."""
     if images is None:
         return
-    scores, done = ask(images, "altered"), _values(images, "label")
+    scores, done = predict(images, "altered"), _values(images, "label")
     for name in sorted(set(done.tolist())):
-        yield _acceptance(name, scores[done == name], bar, _rows(images.patients, done == name))
-
-
-def _nearest(others: list[_Others], bar: _Bar) -> tuple[NearMiss, ...]:
-    """Return the near misses that look most like the accepted class."""
-    found = [
-        NearMiss(
-            path=each.paths[row],
-            group=each.groups.tolist()[row],
-            near_miss=each.near_miss,
-            probability=float(each.scores[row]),
-            accepted=bool(each.scores[row] >= bar.shipped),
+        yield _acceptance(
+            name, scores[done == name], thresholds, _rows(images.patients, done == name)
         )
-        for each in others
-        if each.near_miss
-        for row in _highest(each.scores)
+
+
+def _nearest(negatives: list[_Negatives], thresholds: _Thresholds) -> tuple[NearMiss, ...]:
+    """Return the near misses with the highest probability of the accepted class."""
+    near_misses = [
+        NearMiss(
+            path=images.paths[row],
+            group=images.groups.tolist()[row],
+            near_miss=images.near_miss,
+            probability=float(images.scores[row]),
+            accepted=bool(images.scores[row] >= thresholds.shipped),
+        )
+        for images in negatives
+        if images.near_miss
+        for row in _highest(images.scores)
     ]
-    return tuple(sorted(found, key=lambda image: (-image.probability, image.path)))
+    return tuple(sorted(near_misses, key=lambda image: (-image.probability, image.path)))
 
 
 def _highest(scores: Floats) -> list[int]:

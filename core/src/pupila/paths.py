@@ -1,4 +1,4 @@
-"""What a path leads to, known before it is read."""
+"""Checks of paths before they are read: special files, impossible folders, names not in UTF-8."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from stat import S_ISDIR
 
 from pupila.errors import PupilaError
 
-_OF_THE_KERNEL = (("proc",), ("sys",))
+_KERNEL_FOLDERS = (("proc",), ("sys",))
 
 
 def is_special(path: Path) -> bool:
-    """Tell whether it leads to a pipe, a socket or a device: to read that may never end.
+    """Tell whether a path leads to a pipe, socket, device or kernel file.
 
-    So do files of the kernel, some of which wait for what will be written to them (`/proc/kmsg`).
+    Reading those may never end: some kernel files (`/proc/kmsg`) wait for new content.
     """
     if not path.exists() or path.is_dir():
         return False
     if not path.is_file():
         return True
-    return not path.stat().st_size and path.resolve().parts[1:2] in _OF_THE_KERNEL
+    return not path.stat().st_size and path.resolve().parts[1:2] in _KERNEL_FOLDERS
 
 
 def folder_problem(path: Path) -> str | None:
-    """Say why a path is no folder and cannot become one where anything is kept; None where it can.
+    """Return why no files can be kept in a folder at this path; None if they can.
 
-    It follows what a sentence is about: `leads to '/dev/null', where the kernel keeps no files`.
+    The text is the end of a sentence: `leads to '/dev/null', where the kernel keeps no files`.
     """
     real = Path(os.path.realpath(path))
-    if real.parts[1:2] in (*_OF_THE_KERNEL, ("dev",)) and real.parts[1:3] != ("dev", "shm"):
+    if real.parts[1:2] in (*_KERNEL_FOLDERS, ("dev",)) and real.parts[1:3] != ("dev", "shm"):
         return f"leads to {str(real)!r}, where the kernel keeps no files"
-    for each in (real, *real.parents):
+    for folder in (real, *real.parents):
         try:
-            mode = each.lstat().st_mode
+            mode = folder.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             return f"cannot be there ({error.strerror})"
-        return None if S_ISDIR(mode) else f"cannot be there: {str(each)!r} is no folder"
+        return None if S_ISDIR(mode) else f"cannot be there: {str(folder)!r} is not a folder"
     return None
 
 
 def read_plain(path: Path) -> bytes:
-    """Return what a file holds that someone else may have put there.
+    """Return the bytes of a file that someone else may have put there.
 
     Raises:
-        OSError: there is none, it may not be read, or it is a pipe or a device.
+        OSError: it does not exist, may not be read, or is a pipe or a device.
     """
     if is_special(path):
         raise OSError(EINVAL, "it is a pipe or a device", str(path))
@@ -55,7 +55,7 @@ def read_plain(path: Path) -> bytes:
 
 
 def check_encoding(path: str) -> None:
-    """Refuse a file or folder whose name is not in UTF-8: no page and no database could hold it.
+    """Make sure that a path is in UTF-8, as pages and databases need it.
 
     Raises:
         PupilaError: it is in another encoding.

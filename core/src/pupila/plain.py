@@ -1,4 +1,4 @@
-"""What plugins give, as JSON has it: NumPy's numbers are taken, and what is wrong is named."""
+"""Converts what plugins return to JSON values, including NumPy's, and describes what is wrong."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pydantic_core import ErrorDetails
 
 
 def plain(value: Any) -> Any:
-    """Return a value whose NumPy numbers and arrays, at any depth, are numbers and lists."""
+    """Return a value with NumPy numbers and arrays, at any depth, as numbers and lists."""
     match value:
         case np.generic() | np.ndarray():
             return value.tolist()
         case dict():
-            return {plain(key): plain(each) for key, each in cast("Any", value).items()}
+            return {plain(key): plain(item) for key, item in cast("Any", value).items()}
         case list() | tuple():
-            return [plain(each) for each in cast("Any", value)]
+            return [plain(item) for item in cast("Any", value)]
         case _:
             return value
 
 
 def unwritable(values: Mapping[str, Any]) -> str | None:
-    """Say which of these values is not JSON, and why; None where all are."""
+    """Return which of these values is not JSON, and why; None if all are."""
     for name, value in values.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -39,11 +39,11 @@ def unwritable(values: Mapping[str, Any]) -> str | None:
 
 
 def misfits(error: ValidationError) -> str:
-    """Say which fields of a model do not fit, what they are, and what was expected."""
-    return "; ".join(_misfit(each) for each in error.errors())
+    """Return which fields of a model are wrong, their values, and what was expected."""
+    return "; ".join(_misfit(details) for details in error.errors())
 
 
 def _misfit(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"]))
-    received = f"{place!r} is {shortened(error['input'])}: " if place else ""
+    field = ".".join(map(str, error["loc"]))
+    received = f"{field!r} is {shortened(error['input'])}: " if field else ""
     return received + error["msg"].removeprefix("Value error, ")

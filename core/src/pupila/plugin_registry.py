@@ -33,22 +33,22 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 
 RUNNERS_VARIABLE = "PUPILA_RUNNERS"
 LOADERS_VARIABLE = "PUPILA_LOADERS"
-"""Environment variables: names, with commas between them, of the runners or loaders that are meant
-where several installed ones would do the same."""
+"""Environment variables: comma-separated names of the runners or loaders to use where several
+installed ones could be used."""
 
 
 _OWN = EntryPoint("shift", "pupila.shift", PROJECT)
-"""What core itself brings, by the same door as everyone's."""
+"""Core's own plugin, registered like any other."""
 
 
 def preferred_plugins() -> dict[str, str]:
-    """Return what the environment says of runners and loaders, by variable."""
+    """Return the environment's preferred runners and loaders, by variable."""
     return {name: os.environ.get(name, "") for name in (RUNNERS_VARIABLE, LOADERS_VARIABLE)}
 
 
 @dataclass(frozen=True)
 class RegisteredPlugin:
-    """A descriptor together with the distribution that brought it."""
+    """A plugin's descriptor, and the distribution that it came from."""
 
     plugin: Plugin
     distribution: str
@@ -57,7 +57,7 @@ class RegisteredPlugin:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """An entry point that could not be imported or did not keep to its hook."""
+    """An entry point that could not be imported, or whose hooks returned something else."""
 
     name: str
     distribution: str
@@ -69,7 +69,7 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class PluginRegistry:
-    """All plugins that work, and those that do not."""
+    """All installed plugins: those that load, and those that do not."""
 
     plugins: tuple[RegisteredPlugin, ...]
     broken: tuple[BrokenPlugin, ...] = ()
@@ -91,26 +91,26 @@ class PluginRegistry:
         object.__setattr__(self, "_by_name", table)
 
     def origin(self, plugin: Plugin) -> RegisteredPlugin:
-        """Return the entry that brought this descriptor."""
+        """Return the entry of this descriptor, with its distribution."""
         return self._by_name[_namespace(plugin), plugin.name]
 
     def code_of(self, *plugins: Plugin) -> tuple[str, ...]:
-        """Return all that results of these plugins depend on, as texts for a key.
+        """Return everything that results of these plugins depend on, as texts for a key.
 
-        That is each by name, distribution and version, what those require, and what a plugin says
-        of its `environment`.
+        That is their names, distributions and versions, the packages that these require, and the
+        plugins' `environment`.
         """
         entries = [self.origin(plugin) for plugin in plugins]
         return (
-            *(f"{each.plugin.name} of {each.distribution} {each.version}" for each in entries),
+            *(f"{entry.plugin.name} of {entry.distribution} {entry.version}" for entry in entries),
             *(plugin.environment() for plugin in plugins if plugin.environment),
-            *versions(CORE, *(each.distribution for each in entries)),
+            *versions(CORE, *(entry.distribution for entry in entries)),
         )
 
     def all(self, kind: type[PluginT]) -> list[PluginT]:
-        """Return every plugin of a kind, in order of name."""
-        found = [entry.plugin for entry in self.plugins if isinstance(entry.plugin, kind)]
-        return sorted(found, key=lambda plugin: plugin.name)
+        """Return every plugin of a kind, sorted by name."""
+        plugins = [entry.plugin for entry in self.plugins if isinstance(entry.plugin, kind)]
+        return sorted(plugins, key=lambda plugin: plugin.name)
 
     def step(self, name: str) -> StepPlugin:
         """Return the technique or exporter of that name."""
@@ -125,15 +125,18 @@ class PluginRegistry:
         return self._find(Shift, name, "shift")
 
     def runner(self, format: str) -> Runner:
-        """Return the runtime that judges artifacts of this format.
+        """Return the runner that evaluates artifacts of this format.
 
         Raises:
-            PupilaError: there is none, or there are several and `PUPILA_RUNNERS` names none of
-                them.
+            PupilaError: there is no such runner, or there are several and `PUPILA_RUNNERS` names
+                none of them.
         """
-        found = [each for each in self.all(Runner) if each.primary and each.format == format]
-        if found:
-            return self._the_one(found, f"judge artifacts of format {format!r}", RUNNERS_VARIABLE)
+        runners = [
+            runner for runner in self.all(Runner) if runner.primary and runner.format == format
+        ]
+        if runners:
+            what = f"evaluate artifacts of format {format!r}"
+            return self._only(runners, what, RUNNERS_VARIABLE)
         known = self.formats()
         raise PupilaError(
             f"No installed plugin runs artifacts of format {format!r}.{nearest(format, known)}"
@@ -141,7 +144,7 @@ class PluginRegistry:
         )
 
     def formats(self) -> list[str]:
-        """Return the formats of artifacts that can be judged, in order of name."""
+        """Return the formats of artifacts that can be evaluated, sorted by name."""
         return sorted({runner.format for runner in self.all(Runner) if runner.primary})
 
     def runtime(self, name: str) -> Runner:
@@ -149,28 +152,28 @@ class PluginRegistry:
         return self._find(Runner, name, "runtime")
 
     def loader(self, source: Path) -> Loader:
-        """Return the loader that recognises a model file, by its content rather than its name.
+        """Return the loader that recognises a model file, by content rather than name.
 
         Raises:
-            PupilaError: the file is missing, no loader knows it, or several do and
+            PupilaError: the file is missing, no loader recognises it, or several do and
                 `PUPILA_LOADERS` names none of them.
         """
         if not source.exists():
             raise PupilaError(f"No model at {str(source)!r}: give the path of an existing file.")
         if is_special(source):
             raise PupilaError(f"{str(source)!r} is a pipe or a device: give the path of a file.")
-        found = [loader for loader in self.all(Loader) if loader.recognises(source)]
-        if found:
-            return self._the_one(found, f"recognise {str(source)!r}", LOADERS_VARIABLE)
+        loaders = [loader for loader in self.all(Loader) if loader.recognises(source)]
+        if loaders:
+            return self._only(loaders, f"recognise {str(source)!r}", LOADERS_VARIABLE)
         known = ", ".join(loader.summary for loader in self.all(Loader)) or "no loader at all"
         raise PupilaError(
             f"{str(source)!r} is in no known model format. Installed: {known}.{self.skipped()}"
         )
 
     def check(self, artifact: Artifact) -> None:
-        """Refuse an artifact that is not safe to open, as the runners of its format judge it.
+        """Make sure, by the checks of all runners of its format, that an artifact is safe to open.
 
-        Asked before an artifact is taken over, given to a step, or opened.
+        This is called before an artifact is imported, given to a step, or opened.
 
         Raises:
             PupilaError: it would run code, or reach outside the model.
@@ -179,22 +182,22 @@ class PluginRegistry:
             if runner.check and runner.format == artifact.format:
                 import_object(runner.check)(artifact)
 
-    def _the_one(self, found: Sequence[PluginT], what: str, variable: str) -> PluginT:
-        """Return the only plugin found, or the only one of them that the environment names.
+    def _only(self, candidates: Sequence[PluginT], what: str, variable: str) -> PluginT:
+        """Return the only candidate, or the only one that the environment names.
 
-        The first in order of name must not win: any package could then put itself in front.
+        Not simply the first by name: any package could then put itself in front.
         """
         written = os.environ.get(variable, "")
         named = {name.strip() for name in written.split(",")}
-        meant = [plugin for plugin in found if plugin.name in named]
-        for candidates in (found, meant):
-            if len(candidates) == 1:
-                return candidates[0]
-        titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in found]
+        preferred = [plugin for plugin in candidates if plugin.name in named]
+        for plugins in (candidates, preferred):
+            if len(plugins) == 1:
+                return plugins[0]
+        titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in candidates]
         says = f" {variable} is {written!r} now." if written else ""
         raise PupilaError(
-            f"{len(found)} {found[0].kind}s {what}: {join_names(titles)}. Uninstall all but one, "
-            f"or name the one that is meant: {variable}={found[-1].name}.{says}"
+            f"{len(candidates)} {candidates[0].kind}s {what}: {join_names(titles)}. Uninstall all "
+            f"but one, or name the one to use: {variable}={candidates[-1].name}.{says}"
         )
 
     def _find(self, kind: type[PluginT], name: str, title: str) -> PluginT:
@@ -209,7 +212,7 @@ class PluginRegistry:
         )
 
     def skipped(self) -> str:
-        """Say which plugins could not be loaded: what is missing may be in one of them."""
+        """Return which plugins could not be loaded, as a missing one may be among them."""
         return "".join(f" {broken}." for broken in self.broken)
 
 
@@ -218,19 +221,19 @@ def installed() -> PluginRegistry:
     """Return the plugins of this environment.
 
     Raises:
-        PupilaError: two distributions bring plugins of one name.
+        PupilaError: two distributions have plugins of one name.
     """
-    brought = [
-        (each, entry)
-        for each in distributions()
-        for entry in each.entry_points
+    entries = [
+        (distribution, entry)
+        for distribution in distributions()
+        for entry in distribution.entry_points
         if entry.group == PROJECT
     ]
-    return collect([(distribution_of(CORE), _OWN), *brought])
+    return collect([(distribution_of(CORE), _OWN), *entries])
 
 
 def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistry:
-    """Load entry points; one that fails is kept as `BrokenPlugin` and the others go on."""
+    """Load entry points; one that fails becomes a `BrokenPlugin` and does not stop the others."""
     plugins: list[RegisteredPlugin] = []
     broken: list[BrokenPlugin] = []
     seen: set[tuple[str, str]] = set()
@@ -240,20 +243,23 @@ def collect(entries: Iterable[tuple[Distribution, EntryPoint]]) -> PluginRegistr
         seen.add((name, entry.name))
         try:
             module = entry.load()
-            found = list(_descriptors(module))
+            descriptors = list(_descriptors(module))
         except (Exception, SystemExit) as error:  # a third party's import may raise anything
             broken.append(BrokenPlugin(entry.name, name, f"{type(error).__name__}: {error}"))
             continue
         version = _metadata(distribution, "Version") or "unknown"
-        plugins += [RegisteredPlugin(each, name, version) for each in found]
+        plugins += [RegisteredPlugin(plugin, name, version) for plugin in descriptors]
     return PluginRegistry(tuple(plugins), tuple(broken))
 
 
 def _sorted(
     entries: Iterable[tuple[Distribution, EntryPoint]],
 ) -> list[tuple[str, Distribution, EntryPoint]]:
-    """Put entry points in order of distribution and name; damaged metadata may have no name."""
-    named = [(_metadata(each, "Name") or "(unnamed)", each, entry) for each, entry in entries]
+    """Sort entry points by distribution and name; damaged metadata may have no name."""
+    named = [
+        (_metadata(distribution, "Name") or "(unnamed)", distribution, entry)
+        for distribution, entry in entries
+    ]
     return sorted(named, key=lambda item: (item[0], item[2].name))
 
 
@@ -280,12 +286,12 @@ def _descriptors(module: Any) -> Iterator[Plugin]:
         for yielded in answers:
             for plugin in yielded:
                 if not isinstance(plugin, Plugin):
-                    raise TypeError(f"{name} yielded {plugin!r}, which is no descriptor")
+                    raise TypeError(f"{name} yielded {plugin!r}, which is not a descriptor")
                 yield plugin
 
 
 def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> RegisteredPlugin:
-    """Put the formats that runners open in the place of `ANY_FORMAT`."""
+    """Replace `ANY_FORMAT` by the formats that runners open."""
     plugin = entry.plugin
     if isinstance(plugin, StepPlugin) and plugin.accepts == ANY_FORMAT:
         return replace(entry, plugin=replace(plugin, accepts=formats))
@@ -293,5 +299,5 @@ def _with_formats(entry: RegisteredPlugin, formats: frozenset[str]) -> Registere
 
 
 def _namespace(plugin: Plugin) -> str:
-    """Techniques and exporters share one: a recipe's `use` may name either."""
+    """Return what a plugin's name must be unique in: `use` names techniques and exporters alike."""
     return "step" if isinstance(plugin, StepPlugin) else plugin.kind

@@ -1,4 +1,4 @@
-"""Predictions computed once and kept: by (artifact, images, view), for whoever asks next."""
+"""A cache of predictions on disk, by artifact, images and view."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from pupila.threads import model_threads
 from pupila.views import AS_IS, Augmentation
 
 Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From pictures `(n, height, width, 3)` to something of each `(n, columns)`."""
-_Telling = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
-"""The same, telling its progress."""
+"""Computes one row of values for each picture: `(n, height, width, 3)` to `(n, columns)`."""
+_ReportingCompute = Callable[[NDArray[np.uint8], Progress], NDArray[np.float32]]
+"""The same, with reports of progress."""
 
 _CHUNK_IMAGES = 128
-"""Images rendered at a time: bounds memory, whatever the size of the dataset."""
+"""Images rendered at a time: limits memory, for datasets of any size."""
 
 
 @dataclass(frozen=True)
 class Predictions:
     """A folder of raw outputs, one array `(images, columns)` per model, dataset and view.
 
-    A model is opened only for what is not there yet; two processes that ask for the same at once
-    wait for each other.
+    A model is only opened for missing outputs; if two processes need the same, one waits for the
+    other.
     """
 
     folder: Path
@@ -78,7 +78,7 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(views, images, classes)`, whatever the dataset's classes are.
+        """Return probabilities `(views, images, classes)` for datasets of any classes.
 
         Columns are in the order of the artifact's own classes.
         """
@@ -88,7 +88,7 @@ class Predictions:
             augmentation,
             progress,
             _code_of_runner(artifact),
-            partial(_opened, artifact),
+            partial(_open_runner, artifact),
         )
         raw = np.stack([np.load(path, mmap_mode="r") for path in views])
         flat = artifact.record.output.probabilities(raw.reshape(-1, raw.shape[-1]))
@@ -103,10 +103,10 @@ class Predictions:
         count: int,
         progress: Progress,
     ) -> NDArray[np.float32]:
-        """Return probabilities `(count, classes)` of pictures made of a dataset's images.
+        """Return probabilities `(count, classes)` of pictures made from a dataset's images.
 
-        `pictures` makes them, some at a time, of the artifact's input size; `what` is all that they
-        depend on beside the images, and part of the key. Columns are in the order of
+        `pictures` yields them in batches, in the artifact's input size. `what` is part of the key:
+        everything that they depend on besides the images. Columns are in the order of
         `dataset.classes`.
 
         Raises:
@@ -116,14 +116,14 @@ class Predictions:
         code = _code_of_runner(artifact)
         key = digest_json([artifact.digest, dataset.fingerprint, list(what), list(code)])
         path = self.folder / f"{key}.npy"
-        with self._alone(artifact, dataset):
+        with self._lock(artifact, dataset):
             if not is_whole(path, count):
-                with _opened(artifact) as compute:
-                    write_rows(path, count, _answers(compute, pictures(), count, progress))
+                with _open_runner(artifact) as compute:
+                    write_rows(path, count, _compute_batches(compute, pictures(), count, progress))
         return artifact.record.output.probabilities(np.load(path))[:, columns]
 
     def keep(self, answers: ArrayLike, artifact: Artifact, dataset: Dataset) -> Path:
-        """Write probabilities `(images, classes)` of the unaltered images beside the raw outputs.
+        """Write probabilities `(images, classes)` of the unaltered images, and return the file.
 
         Columns are in the order of `dataset.classes`.
         """
@@ -144,17 +144,17 @@ class Predictions:
         distribution: str,
         opened: Callable[[], AbstractContextManager[Compute]],
     ) -> list[Rows]:
-        """Return something else of every view of every image: `(images, columns)`, by view.
+        """Return another quantity than probabilities for every view: `(images, columns)` each.
 
-        They stay on disk until rows are asked for. `what` names the quantity with all that it
-        depends on beside artifact, images and view: it is part of the key, and so are the versions
-        of `distribution`, whose code computes it, and of what that requires. `opened` gives what
-        computes it from pictures of the artifact's input size, raw RGB as models read it; it is
-        entered once, and only if a view is missing.
+        Rows are read from disk on access. `what` names the quantity and everything that it depends
+        on besides artifact, images and view; it is part of the key, together with the versions of
+        `distribution`, whose code computes it, and of its requirements. `opened` gives the function
+        that computes it from pictures of the artifact's input size, raw RGB as models read it; it
+        is entered once, and only if a view is missing.
         """
         code = (what, *versions(distribution), f"{model_threads()} threads")
         paths = self._views(
-            artifact, dataset, augmentation, progress, code, partial(_telling, opened)
+            artifact, dataset, augmentation, progress, code, partial(_with_progress, opened)
         )
         return [Rows(path) for path in paths]
 
@@ -165,33 +165,35 @@ class Predictions:
         augmentation: Augmentation,
         progress: Progress,
         code: Sequence[str],
-        opened: Callable[[], AbstractContextManager[_Telling]],
+        opened: Callable[[], AbstractContextManager[_ReportingCompute]],
     ) -> list[Path]:
-        """Return the file of each view; compute those that are missing."""
+        """Return the file of each view, after computing those that are missing."""
         paths = [
             self.folder / f"{_key(artifact, dataset, augmentation, view, code)}.npy"
             for view in range(augmentation.views)
         ]
-        with self._alone(artifact, dataset):
+        with self._lock(artifact, dataset):
             images = len(dataset)
             missing = [n for n, path in enumerate(paths) if not is_whole(path, images)]
             if missing:
                 with opened() as compute:
                     for turn, view in enumerate(missing):
                         done = turn * images
-                        told = partial(_shifted, progress, done, len(missing) * images)
-                        parts = _parts(compute, artifact, dataset, augmentation, view, told)
-                        write_rows(paths[view], images, parts)
+                        report = partial(_report_part, progress, done, len(missing) * images)
+                        batches = _compute_view(
+                            compute, artifact, dataset, augmentation, view, report
+                        )
+                        write_rows(paths[view], images, batches)
         return paths
 
-    def _alone(self, artifact: Artifact, dataset: Dataset) -> FileLock:
-        """Return what keeps other processes from computing the same."""
+    def _lock(self, artifact: Artifact, dataset: Dataset) -> FileLock:
+        """Return the lock that keeps other processes from computing the same."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / f"{digest_json([artifact.digest, dataset.fingerprint])}.lock")
 
 
 def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
-    """Open an artifact in the runtime of its format, with `threads` threads or those of a run.
+    """Open an artifact in the runtime of its format, with `threads` threads or those of the run.
 
     Raises:
         PupilaError: no installed plugin runs it, or it is not safe to open.
@@ -204,16 +206,16 @@ def open_model(artifact: Artifact, threads: int | None = None) -> OpenModel:
 def check_outputs(
     outputs: NDArray[np.float32], artifact: Artifact, runner: Runner, images: int
 ) -> NDArray[np.float32]:
-    """Return what a runner answered to so many images, if it keeps to the artifact's contract.
+    """Check a runner's outputs for `images` images against the artifact's `OutputSpec`.
 
     Raises:
-        PupilaError: it does not.
+        PupilaError: they do not fit it.
     """
     try:
         outputs = np.asarray(outputs, np.float32)
         misfit = artifact.record.output.misfit(outputs, images)
-    except (TypeError, ValueError) as error:  # of rows that differ in length, of texts, of None
-        misfit = f"{shortened(outputs)}, which is no array of numbers ({error})"
+    except (TypeError, ValueError) as error:  # rows that differ in length, texts, None
+        misfit = f"{shortened(outputs)}, which is not an array of numbers ({error})"
     if misfit:
         raise PupilaError(
             f"Runner {runner.name!r} of {installed().origin(runner).distribution} answers with "
@@ -225,7 +227,7 @@ def check_outputs(
 
 
 @contextmanager
-def _opened(artifact: Artifact) -> Generator[_Telling]:
+def _open_runner(artifact: Artifact) -> Generator[_ReportingCompute]:
     runner = installed().runner(artifact.format)
     with closing(open_model(artifact)) as model:
         predict = model.predict
@@ -237,56 +239,63 @@ def _opened(artifact: Artifact) -> Generator[_Telling]:
 
 
 @contextmanager
-def _telling(opened: Callable[[], AbstractContextManager[Compute]]) -> Generator[_Telling]:
-    """Let a function that tells no progress tell that its pictures are done."""
+def _with_progress(
+    opened: Callable[[], AbstractContextManager[Compute]],
+) -> Generator[_ReportingCompute]:
+    """Report each finished batch for a function that does not report progress itself."""
     with opened() as compute:
 
         def compute_and_report(
             pictures: NDArray[np.uint8], progress: Progress
         ) -> NDArray[np.float32]:
-            found = compute(pictures)
+            values = compute(pictures)
             progress(len(pictures), len(pictures), "images")
-            return found
+            return values
 
         yield compute_and_report
 
 
-def _answers(
-    compute: _Telling, pictures: Iterator[NDArray[np.uint8]], count: int, progress: Progress
+def _compute_batches(
+    compute: _ReportingCompute,
+    pictures: Iterator[NDArray[np.uint8]],
+    count: int,
+    progress: Progress,
 ) -> Iterator[NDArray[np.float32]]:
-    """Compute something of each batch of pictures, `count` in all."""
+    """Yield the computed values of each batch of pictures, `count` in total."""
     done = 0
     for batch in pictures:
-        yield np.asarray(compute(batch, partial(_shifted, progress, done, count)), np.float32)
+        yield np.asarray(compute(batch, partial(_report_part, progress, done, count)), np.float32)
         done += len(batch)
 
 
 def _code_of_runner(artifact: Artifact) -> tuple[str, ...]:
-    """Return all that the answers of an artifact depend on beside itself and the pictures."""
+    """Return what an artifact's answers depend on besides itself and the pictures."""
     registry = installed()
     return (*registry.code_of(registry.runner(artifact.format)), f"{model_threads()} threads")
 
 
-def _parts(
-    compute: _Telling,
+def _compute_view(
+    compute: _ReportingCompute,
     artifact: Artifact,
     dataset: Dataset,
     augmentation: Augmentation,
     view: int,
     progress: Progress,
 ) -> Iterator[NDArray[np.float32]]:
-    """Compute one view of all images, some at a time."""
+    """Yield the computed values of one view of all images, in batches."""
     pixels = dataset.pixels(artifact.record.input)
     sha256: list[str] = dataset.frame["sha256"].tolist()
     for start in range(0, len(pixels), _CHUNK_IMAGES):
         rows = np.arange(start, min(start + _CHUNK_IMAGES, len(pixels)))
-        told = partial(_shifted, progress, start, len(pixels))
-        found = compute(augmentation.render(pixels, sha256, rows, view), told)
-        yield np.asarray(found, np.float32)
+        report = partial(_report_part, progress, start, len(pixels))
+        values = compute(augmentation.render(pixels, sha256, rows, view), report)
+        yield np.asarray(values, np.float32)
 
 
-def _shifted(progress: Progress, start: int, whole: int, done: int, total: int, what: str) -> None:
-    """Report a part's progress (`done` of its own `total`) as progress of the whole."""
+def _report_part(
+    progress: Progress, start: int, whole: int, done: int, total: int, what: str
+) -> None:
+    """Report progress of a part, `done` of its own `total`, as progress of the whole."""
     del total
     progress(start + done, whole, what)
 
@@ -303,7 +312,7 @@ def _key(
 
 
 def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
-    """Where each class of the dataset stands among the artifact's columns."""
+    """Return the artifact's column of each class of the dataset."""
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(

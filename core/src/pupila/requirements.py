@@ -1,6 +1,6 @@
-"""Which packages compute: those that a distribution requires, with the versions that are installed.
+"""The installed versions of the packages that a distribution requires.
 
-What a model answers depends on them as much as on a plugin's own code, so they are in every key.
+A model's answers depend on them as much as on a plugin's own code, so they are part of every key.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ _COMPUTE_NOTHING = frozenset(
         *("pyyaml", "rich", "typer"),
     }
 )
-"""They lock, find, carry or show: no figure is another with another version of them."""
+"""Packages whose version does not change any result."""
 
 
 @cache
 def requirements(name: str) -> dict[str, str]:
-    """Return the versions of a distribution and of what it requires, by name in order.
+    """Return the versions of a distribution and of what it requires, sorted by name.
 
-    A package requires what it imports, so the requirements of its requirements are left out (those
-    of TensorFlow alone are forty, certificates and web servers among them), but for those of
-    packages that themselves are made for Pupila. Extras are left out, and what computes nothing.
-    What is not installed is `missing`.
+    Requirements of requirements are left out, because a package requires what it imports itself
+    (TensorFlow alone has forty, with certificates and web servers). The exception are requirements
+    that are made for Pupila. Extras are left out, and packages that compute nothing. The version of
+    a package that is not installed is `missing`.
     """
-    found: dict[str, str] = {}
-    ahead: list[str] = [canonicalize_name(name)]
-    while ahead:
-        each = ahead.pop()
-        if each in found:
+    installed: dict[str, str] = {}
+    waiting: list[str] = [canonicalize_name(name)]
+    while waiting:
+        package = waiting.pop()
+        if package in installed:
             continue
-        found[each] = _version(each)
-        required = set[str](_required(each))
-        if each in (CORE, canonicalize_name(name)) or CORE in required:
-            ahead += required - _COMPUTE_NOTHING
-    return dict(sorted(found.items()))
+        installed[package] = _version(package)
+        required = set[str](_required(package))
+        if package in (CORE, canonicalize_name(name)) or CORE in required:
+            waiting += required - _COMPUTE_NOTHING
+    return dict(sorted(installed.items()))
 
 
 def versions(*names: str) -> tuple[str, ...]:
-    """Return Python, distributions and what they require, each with its version, in order."""
-    found = {key: version for name in names for key, version in requirements(name).items()}
+    """Return the versions of Python, some distributions and what they require, sorted by name."""
+    packages = {key: version for name in names for key, version in requirements(name).items()}
     python = ".".join(platform.python_version_tuple()[:2])
-    return (f"python {python}", *(f"{key} {version}" for key, version in sorted(found.items())))
+    return (f"python {python}", *(f"{key} {version}" for key, version in sorted(packages.items())))
 
 
 def _version(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The area under the ROC curve, as the mean of what each image adds to it (DeLong et al. 1988)."""
+"""The area under the ROC curve and its interval, by DeLong et al. 1988 and Newcombe 2006."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Bools = NDArray[np.bool_]
 def auc(
     scores: Floats, truth: Integers, column: int, clusters: ArrayLike | None = None
 ) -> Estimate | None:
-    """Return the area under the ROC curve, or None where a class has no image.
+    """Return the area under the ROC curve, or None if a class has no image.
 
-    `scores` are `(images, classes)`, `truth` `(images,)`. Two classes: of the class in `column`
-    against the other. More: the unweighted mean over classes of each against the rest.
+    `scores` are `(images, classes)`, `truth` `(images,)`. With two classes it is that of the class
+    in `column` against the other; with more, the unweighted mean of each class against the rest.
 
-    The interval is the wider, at each end, of two. That of Newcombe keeps its width at 0 and 1; yet
-    Hanley and McNeil's variance, in it, is too small where a few images are answered wholly wrong.
-    DeLong's is right there, on the logit scale, and nothing at 0 and 1. Newcombe's is taken with
-    the images of the smallest class against the rest: of several areas, their mean varies no more
-    than the one that varies most. With `clusters` (see `pupila.intervals`) DeLong's variance is
-    that of Obuchowski 1997, and Newcombe's interval has one image of each cluster in a class.
+    The interval takes, at each end, the wider of two. Newcombe's keeps a width at 0 and 1, but its
+    variance (Hanley and McNeil) is too small if a few images are answered completely wrong.
+    DeLong's, on the logit scale, is right there, but has no width at 0 and 1. Newcombe's uses the
+    sizes of the smallest class and of the rest, as a mean of several areas varies no more than the
+    one that varies most. With `clusters` (see `pupila.intervals`), DeLong's variance becomes that
+    of Obuchowski 1997, and Newcombe's interval counts one image per cluster and class.
     """
     sizes = np.bincount(truth, minlength=scores.shape[1])
     if not sizes.all():
@@ -52,7 +52,7 @@ _AUC_METHOD = "the wider of Newcombe 2006, method 5, and DeLong 1988 on the logi
 
 
 def _smallest(truth: Integers, clusters: ArrayLike | None) -> tuple[int, int]:
-    """Return the size of the smallest class and of the rest, in clusters where there are some."""
+    """Return the size of the smallest class and of the rest, in clusters if there are any."""
     label = int(np.bincount(truth).argmin())
     of_class = truth == label
     if clusters is None:
@@ -62,7 +62,7 @@ def _smallest(truth: Integers, clusters: ArrayLike | None) -> tuple[int, int]:
 
 
 def _on_logit_scale(area: float, deviation: float) -> tuple[float, float]:
-    """Return `area` ± z deviations, taken where an area cannot leave 0..1."""
+    """Return the interval `area` ± z deviations on the logit scale, which stays inside 0..1."""
     middle, half = math.log(area / (1 - area)), Z * deviation / (area * (1 - area))
     low, high = (math.exp(-max(-700.0, min(700.0, end))) for end in (middle - half, middle + half))
     return 1 / (1 + low), 1 / (1 + high)
@@ -104,7 +104,7 @@ def mean_auc(scores: Floats, truth: Integers, columns: Sequence[int]) -> float:
 
 
 def image_effects(scores: Floats, truth: Integers, columns: Sequence[int]) -> Floats:
-    """Return what each image adds to the mean area, but for a constant of its class."""
+    """Return each image's contribution to the mean area, up to a constant per class."""
     total = np.zeros(len(truth))
     for column in columns:
         is_positive = truth == column
@@ -114,13 +114,12 @@ def image_effects(scores: Floats, truth: Integers, columns: Sequence[int]) -> Fl
 
 
 def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None = None) -> Floats:
-    """Return the covariance `(areas, areas)` of mean areas by what each image adds to them.
+    """Return the covariance `(areas, areas)` of mean areas from the contributions of the images.
 
-    `effects` are `(areas, images)`, each row from `image_effects`. Where all images are
-    independent, DeLong's: the variances within each class, added. `clusters` has a value for each
-    image, the same for those of one patient: then Obuchowski 1997 (Biometrics 53:567), what a whole
-    cluster adds varies, whatever the classes of its images. Zeros where nothing can be said: one
-    image of each class, or one cluster.
+    `effects` are `(areas, images)`, each row from `image_effects`. Without `clusters` it is
+    DeLong's: the sum of the variances within each class. `clusters` has a value for each image, the
+    same for those of one patient; then it is that of Obuchowski 1997 (Biometrics 53:567), in which
+    the contribution of a whole cluster varies. It is 0 for one image of each class, or one cluster.
     """
     centred = effects.copy()
     for label in np.unique(truth):
@@ -137,10 +136,10 @@ def covariance_of(effects: Floats, truth: Integers, clusters: ArrayLike | None =
 
 
 def placements(scores: Floats, is_positive: Bools) -> Floats:
-    """Return the part of the other class that each image is on the right side of, ties half.
+    """Return for each image the fraction of the other class that it is ranked correctly against.
 
-    From midranks, as Sun and Xu 2014 (IEEE Signal Processing Letters 21:1389): among all images
-    less among those of its own class.
+    Ties count half. Computed from midranks as in Sun and Xu 2014 (IEEE Signal Processing Letters
+    21:1389): the rank among all images minus that among those of its own class.
     """
     among_all, among_own = midranks(scores), np.empty(len(scores))
     for own in (is_positive, ~is_positive):
@@ -151,6 +150,6 @@ def placements(scores: Floats, is_positive: Bools) -> Floats:
 
 
 def midranks(values: Floats) -> Floats:
-    """Return the rank of each value, from 1 for the lowest; ties have the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+    """Return the rank of each value, from 1 for the lowest; ties get the mean of their ranks."""
+    _, positions, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[positions]

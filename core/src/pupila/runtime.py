@@ -1,4 +1,4 @@
-"""A model that was opened in its runtime, and how long work tells how far it is."""
+"""Interfaces of a model opened in its runtime, and of progress reports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pupila.evaluation import Startup
 
 
 class Progress(Protocol):
-    """Told how far a long step is; `done` out of `total`, in units that `what` names.
+    """A callback for progress: `done` out of `total`, in the units that `what` names.
 
-    A terminal shows the first line of `what`; below it may stand Markdown, such as a table of what
-    was found so far, which is shown on Prefect's page too.
+    A terminal shows the first line of `what`. Markdown may follow on further lines, such as a table
+    of results so far; it is shown on Prefect's page.
     """
 
     def __call__(self, done: int, total: int, what: str) -> None: ...
@@ -34,19 +34,19 @@ class OpenModel(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many threads compute: what was asked for, or what the runtime has."""
+        """Number of threads that compute: as requested, or what the runtime has."""
         ...
 
     def predict(self, images: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-        """Return the raw outputs as float32 `(n, columns)` (dequantised where need be)."""
+        """Return the raw outputs as float32 `(n, columns)`, dequantised if needed."""
         ...
 
     def latency_ms(self, image: NDArray[np.uint8], repeats: int) -> list[float]:
-        """Time `repeats` single-image inferences, after a warm-up, in milliseconds each."""
+        """Return the times in milliseconds of `repeats` inferences of one image, after warm-up."""
         ...
 
     def peak_memory_bytes(self) -> int | None:
-        """Largest resident memory so far of what computes; None where it is not to be known."""
+        """Return the largest resident memory so far of the computing process; None if unknown."""
         ...
 
     def close(self) -> None: ...
@@ -54,6 +54,6 @@ class OpenModel(Protocol):
 
 @runtime_checkable
 class OpenPage(Protocol):
-    """An open model that lies in a page, which had to be loaded first."""
+    """An open model in a web page, which had to be loaded first."""
 
     def startup(self) -> Startup: ...

@@ -1,4 +1,4 @@
-"""Measures every image file of a listing once, and remembers it while its contents stay."""
+"""Measures every image file of a listing, and caches the results until a file changes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from pupila.requirements import CORE, versions
 from pupila.runtime import Progress
 
 _CHUNK_IMAGES = 256
-"""Images measured between two commits: bounds memory, and what an interruption loses."""
+"""Images measured between two commits: limits memory, and what an interruption loses."""
 
 _SHARPNESS_SIDE = 256
-"""Rows and columns of the grey thumbnail, so that sharpness compares images of any size."""
+"""Rows and columns of the grey thumbnail, so that sharpness is comparable between image sizes."""
 
 
-def _memory_name() -> str:
-    """Another version of what decodes and measures does so again."""
+def _cache_name() -> str:
+    """Return the cache's file name; new versions of what decodes and measures get a new file."""
     return f"scan-{digest_json(versions(CORE))[:16]}.sqlite"
 
 
 class _Stamp(NamedTuple):
-    """Unchanged together, they let a file stay closed."""
+    """If both are unchanged, the file is not opened again."""
 
     mtime_ns: int
     bytes: int
@@ -47,15 +47,14 @@ _DTYPES = {"bytes": "int64"} | dict.fromkeys(
     "float32",
 )
 NUMBERS = tuple(_DTYPES)
-"""Those of them that are numbers; unknown, for a file that does not decode."""
+"""The columns that are numbers; they are unknown for a file that cannot be decoded."""
 
 
 def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.DataFrame:
-    """Return `listing` with `bytes` and the fields of `Figures` added, row by row.
+    """Return `listing` with `bytes` and the fields of `ImageStats` added, row by row.
 
-    A file whose path, modification time and size are as in an earlier scan is not opened; where
-    its time alone has changed, its bytes are hashed and no more. Only this frame grows with the
-    number of images.
+    A file whose path, modification time and size are as in an earlier scan is not opened. If only
+    its time has changed, it is hashed but not decoded. Memory grows only by this frame.
 
     `phash` is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash
     Functions", 2010, as in the package imagehash; sharpness is LAPV of Pertuz et al., "Analysis of
@@ -65,30 +64,30 @@ def scan(listing: pd.DataFrame, cache_folder: Path, progress: Progress) -> pd.Da
     paths: list[str] = listing["path"].tolist()
     columns = {name: np.empty(len(paths), _DTYPES.get(name, object)) for name in MEASURED}
     with (
-        closing(_open_memory(cache_folder / _memory_name())) as memory,
+        closing(_open_cache(cache_folder / _cache_name())) as cache,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for start in range(0, len(paths), _CHUNK_IMAGES):
-            part = paths[start : start + _CHUNK_IMAGES]
-            rows = ((stamp.bytes, *figures) for stamp, figures in _scan_chunk(part, memory, pool))
+            chunk = paths[start : start + _CHUNK_IMAGES]
+            rows = ((stamp.bytes, *stats) for stamp, stats in _scan_chunk(chunk, cache, pool))
             for name, values in zip(MEASURED, zip(*rows, strict=True), strict=True):
-                columns[name][start : start + len(part)] = values
-            progress(start + len(part), len(paths), "images scanned")
+                columns[name][start : start + len(chunk)] = values
+            progress(start + len(chunk), len(paths), "images scanned")
     measured = pd.DataFrame(columns).astype({"error": "category"})
     return pd.concat([listing.reset_index(drop=True), measured], axis=1)
 
 
 def _scan_chunk(
-    paths: Sequence[str], memory: _Memory, pool: ThreadPoolExecutor
+    paths: Sequence[str], cache: _Cache, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[_Stamp, ImageStats]]:
     stamps = list(map(_stamp, paths))
-    known = [memory.recall(path) for path in paths]
-    found = pool.map(_measure_if_changed, paths, stamps, known)
-    for path, stamp, earlier, figures in zip(paths, stamps, known, found, strict=True):
-        if earlier != (stamp, figures):
-            memory.note(path, stamp, figures)
-        yield stamp, figures
-    memory.commit()
+    known = [cache.get(path) for path in paths]
+    measured = pool.map(_measure_if_changed, paths, stamps, known)
+    for path, stamp, earlier, stats in zip(paths, stamps, known, measured, strict=True):
+        if earlier != (stamp, stats):
+            cache.put(path, stamp, stats)
+        yield stamp, stats
+    cache.commit()
 
 
 def _stamp(path: str) -> _Stamp:
@@ -114,7 +113,7 @@ def _measure_if_changed(
     if earlier and earlier[1].sha256 == sha256:
         return earlier[1]
     try:
-        return _figures(sha256, decode(file))
+        return _measure(sha256, decode(file))
     except ImageError as error:
         return _undecodable(sha256, error.reason)
 
@@ -126,7 +125,7 @@ def _undecodable(sha256: str, reason: str) -> ImageStats:
     )
 
 
-def _figures(sha256: str, image: Image.Image) -> ImageStats:
+def _measure(sha256: str, image: Image.Image) -> ImageStats:
     grey = image.convert("L")
     (brightness,) = ImageStat.Stat(grey).mean
     red, green, blue = ImageStat.Stat(image).mean
@@ -151,20 +150,20 @@ def _sharpness(grey: Image.Image) -> float:
     return float(np.var(neighbours - 4 * pixels[1:-1, 1:-1]))
 
 
-def _open_memory(path: Path) -> _Memory:
-    """Open what earlier scans found; one that is damaged is put aside, and begun again."""
+def _open_cache(path: Path) -> _Cache:
+    """Open the results of earlier scans; a damaged file is put aside and a new one started."""
     try:
-        return _Memory(path)
-    except sqlite3.OperationalError:  # busy, or the disk's: the file is no worse for it
+        return _Cache(path)
+    except sqlite3.OperationalError:  # busy, or a problem of the disk: the file is not damaged
         raise
     except sqlite3.DatabaseError:
         put_aside(path)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # not of the next one
-        return _Memory(path)
+        return _Cache(path)
 
 
-class _Memory:
-    """Figures of files seen before, by path, in one SQLite file that may be deleted."""
+class _Cache:
+    """Measurements of files by path, in one SQLite file that may be deleted."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, timeout=60)
@@ -172,22 +171,22 @@ class _Memory:
         create = f"CREATE TABLE IF NOT EXISTS files ({columns}) WITHOUT ROWID"
         try:
             self._connection.execute(create)
-            ((found,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
-            if found != "ok":
-                raise sqlite3.DatabaseError(found)
+            ((state,),) = self._connection.execute("PRAGMA quick_check(1)").fetchall()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
         except BaseException:
             self._connection.close()
             raise
 
-    def recall(self, path: str) -> tuple[_Stamp, ImageStats] | None:
+    def get(self, path: str) -> tuple[_Stamp, ImageStats] | None:
         row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
         if row is None:
             return None
-        _, mtime_ns, size, *figures = row
-        return _Stamp(mtime_ns, size), _from_row(figures)
+        _, mtime_ns, size, *stats = row
+        return _Stamp(mtime_ns, size), _from_row(stats)
 
-    def note(self, path: str, stamp: _Stamp, figures: ImageStats) -> None:
-        row = (path, *stamp, *figures)
+    def put(self, path: str, stamp: _Stamp, stats: ImageStats) -> None:
+        row = (path, *stamp, *stats)
         marks = ", ".join("?" * len(row))
         self._connection.execute(f"REPLACE INTO files VALUES ({marks})", row)  # noqa: S608  marks only
 
@@ -199,5 +198,5 @@ class _Memory:
 
 
 def _from_row(values: Sequence[str | float | None]) -> ImageStats:
-    """SQLite keeps NaN as NULL."""
+    """Return the stats of a row, in which SQLite stores NaN as NULL."""
     return ImageStats(*(float("nan") if value is None else value for value in values))  # pyright: ignore[reportArgumentType]

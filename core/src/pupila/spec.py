@@ -1,4 +1,4 @@
-"""What a model takes and gives: the part of an artifact that every runtime must honour."""
+"""What a model takes and returns, which is the same in every runtime."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pupila.errors import list_names
 
 MOST_PIXELS = 4096
-"""Rows or columns of an input image: no classifier takes more, and a record may say anything."""
+"""Limit of an input image's rows and columns; a record of unknown origin may claim any size."""
 
 OutputKind = Literal["softmax", "logits", "sigmoid"]
 
 _STEP = 1 / 256
-"""How far one answer may be off: an 8-bit softmax or sigmoid has this scale, is computed in whole
-numbers to about one step, and cannot say more than 255/256. Half precision is closer than that. The
-sum of a row may be off by as much for each column, by 0.008 of two classes: each column is rounded
-by itself. The 1e-3 that would do for float32 would refuse int8 models."""
+"""How far one answer may be off: the scale of an 8-bit softmax or sigmoid, which is computed to
+about one step and whose maximum is 255/256. Half precision is closer than that. As each column is
+rounded separately, the sum of a row may be off by as much per column: 0.008 with two classes. A
+tolerance of 1e-3, enough for float32, would refuse int8 models."""
 
 _SHOWN = 8
 """Columns of an answer that a message shows."""
@@ -30,7 +30,7 @@ _SHOWN = 8
 class InputSpec(BaseModel):
     """One RGB image, 0..255, resized with an antialiased bilinear filter (Pillow's `BILINEAR`).
 
-    Everything after the resize (scaling, mean subtraction) lies inside the model.
+    Everything after the resize (scaling, mean subtraction) is part of the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class InputSpec(BaseModel):
 
 
 class OutputSpec(BaseModel):
-    """What the model's output means: its kind, and the class of each column in order."""
+    """What the model's output means: its kind, and the classes of its columns in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class OutputSpec(BaseModel):
         return 1 if self.kind == "sigmoid" else len(self.classes)
 
     def misfit(self, outputs: NDArray[np.float32], images: int) -> str | None:
-        """Say how raw outputs of so many images break the contract; None where they keep it."""
+        """Return how raw outputs of `images` images violate this spec; None if they do not."""
         expected = f"expected {self._expectation}"
         if outputs.shape != (images, self.columns):
             return f"an array of shape {outputs.shape} to {images} images: {expected}"
@@ -95,7 +95,7 @@ class OutputSpec(BaseModel):
         }[self.kind]
 
     def _unfit_rows(self, outputs: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.bool_], str]]:
-        """Yield for each thing that can be wrong the rows where it is, and what to say of it."""
+        """Yield, for each possible fault, the rows that have it, and its description."""
         yield ~np.isfinite(outputs).all(axis=1), "numbers that are NaN or infinite"
         if self.kind == "logits":
             return
@@ -108,7 +108,7 @@ class OutputSpec(BaseModel):
     def probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn raw outputs `(n, columns)` into probabilities `(n, classes)`.
 
-        They sum to one, as closely as the model's own softmax does.
+        For `softmax` they are the raw outputs, and sum to one only as closely as those do.
         """
         if self.kind == "sigmoid":
             return np.concatenate([1 - outputs, outputs], axis=1)

@@ -1,6 +1,7 @@
-"""The content-addressed store: artifacts by digest, and a ledger of what was already made.
+"""The content-addressed store: artifacts by digest, and a ledger of finished jobs.
 
-Everything appears by rename, so a reader sees a whole artifact or none, whenever a writer dies.
+Everything is written by rename, so a reader sees a complete artifact or none, even if a writer
+dies.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from pupila.plain import misfits, unwritable
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _DIGEST_DIGITS = 64
 _SHARED_BYTES = 64 * 1024
-"""From this size on, a file that is there already is linked to."""
+"""Files of at least this size are shared between artifacts by hard links."""
 _TIMINGS = TypeAdapter(Timings)
 
 
 class Store:
     """Artifacts under `root/objects/<digest>`, results under `root/ledger/<key>.json`.
 
-    A large file that several artifacts hold, the runtime of a site say, takes room once: each holds
-    a hard link to `root/files/<sha256>`. Nothing is made on disk before something is written.
+    A large file that several artifacts contain, such as the runtime of a site, is stored once: each
+    artifact has a hard link to `root/files/<sha256>`. Folders are only created for writing.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,7 +50,7 @@ class Store:
 
     @contextmanager
     def draft(self) -> Generator[Path]:
-        """Yield an empty folder on the store's own disk, removed afterwards if still there."""
+        """Yield an empty folder on the store's disk, removed afterwards unless it was added."""
         folder = self._incoming / uuid4().hex
         folder.mkdir(parents=True)
         try:
@@ -58,18 +59,18 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def collect_garbage(self) -> None:
-        """Remove drafts that a killed process left: those that nobody touched for a week."""
+        """Remove drafts of killed processes: those unchanged for a week."""
         for draft in self._incoming.glob("*"):
-            with suppress(FileNotFoundError):  # sealed or removed by its owner meanwhile
+            with suppress(FileNotFoundError):  # meanwhile stored or removed by its owner
                 if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(draft, ignore_errors=True)
 
     def add(self, folder: Path, **fields: Any) -> Artifact:
-        """Seal `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
+        """Store `folder`, a draft of this store, as an artifact; `fields` complete its `Record`.
 
         Raises:
-            PupilaError: the folder holds no file, or one named like the store's own record, or a
-                field is not what a `Record` has.
+            PupilaError: the folder has no file, or one with a name of the store's own, or a field
+                does not fit a `Record`.
         """
         files = {
             file.relative_to(folder).as_posix(): digest_file(file)
@@ -91,25 +92,25 @@ class Store:
         if made.measured.timings:
             (folder / TIMINGS_NAME).write_text(json.dumps(made.measured.timings, indent=2))
         digest = digest_of(record)
-        path = self._sealed(folder, digest)
-        return Artifact(path, digest, _timed(record, path))
+        path = self._move_in(folder, digest)
+        return Artifact(path, digest, _with_timings(record, path))
 
     def adopt(self, folder: Path) -> Artifact:
-        """Take over an artifact of another store, or a published one, unchanged.
+        """Copy an artifact from another store, or a published one, into this store.
 
         Raises:
-            PupilaError: the folder is not that of a whole, unaltered artifact.
+            PupilaError: the folder is not that of a complete, unaltered artifact.
         """
         source = read_artifact(folder)
         with self.draft() as draft:
             for name in source.contents:
                 (draft / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, draft / name)
-            self._sealed(draft, source.digest)
+            self._move_in(draft, source.digest)
         return self.open(source.digest)
 
-    def _sealed(self, folder: Path, digest: str) -> Path:
-        """Move a draft to where the artifact of that digest lies, and return the place."""
+    def _move_in(self, folder: Path, digest: str) -> Path:
+        """Move a draft to the folder of the artifact with that digest, and return the folder."""
         target = self._objects / digest
         if target.exists() and not self._is_whole(digest):
             target.rename(self._incoming / uuid4().hex)  # collected later
@@ -124,13 +125,13 @@ class Store:
                     raise
             sync(self._objects)
         elif (folder / TIMINGS_NAME).is_file() and not (target / TIMINGS_NAME).exists():
-            (folder / TIMINGS_NAME).rename(target / TIMINGS_NAME)  # those from before were damaged
+            (folder / TIMINGS_NAME).rename(target / TIMINGS_NAME)  # the earlier ones were damaged
         return target
 
     def _share(self, folder: Path) -> None:
-        """Replace the large files of a draft by links to the same ones of other artifacts.
+        """Replace the large files of a draft by hard links to equal files of other artifacts.
 
-        What cannot be linked stays a copy: the disk may know no hard links, or no more of one file.
+        Files that cannot be linked stay copies: a disk may not support hard links, or limit them.
         """
         for file in folder.rglob("*"):
             if file.is_symlink() or not file.is_file() or file.stat().st_size < _SHARED_BYTES:
@@ -139,7 +140,7 @@ class Store:
             shared = self._files / sha256
             with suppress(OSError):
                 if shared.is_file() and digest_file(shared) != sha256:
-                    shared.unlink()  # damaged: who links to it is made again
+                    shared.unlink()  # damaged: artifacts that link to it are made again
                 if shared.is_file() and not shared.samefile(file):
                     link = file.with_name(f".link-{uuid4().hex}")
                     os.link(shared, link)
@@ -150,7 +151,7 @@ class Store:
 
     @property
     def is_used(self) -> bool:
-        """Whether results were ever remembered here."""
+        """Whether a result was ever noted here."""
         return self._ledger.is_dir()
 
     def artifacts(self) -> list[Path]:
@@ -158,7 +159,7 @@ class Store:
         return sorted(self._objects.glob("*"))
 
     def notes(self) -> list[Path]:
-        """Return the files of the ledger, each named by its key."""
+        """Return the files of the ledger, each named after its key."""
         return sorted(filter(_is_note, self._ledger.glob("*")))
 
     def shared(self) -> list[Path]:
@@ -166,33 +167,33 @@ class Store:
         return sorted(self._files.glob("*"))
 
     def leftovers(self) -> list[Path]:
-        """Return what writers that were killed have left, and what was put aside as damaged."""
-        aside = (each for each in self._ledger.glob("*") if not _is_note(each))
+        """Return what killed writers left, and what was put aside as damaged."""
+        aside = (file for file in self._ledger.glob("*") if not _is_note(file))
         return sorted([*self._incoming.glob("*"), *aside, *self._objects.glob("*/*.damaged-*")])
 
     def discard(self, artifact: Path) -> None:
-        """Remove an artifact's folder: a reader sees the whole of it or nothing."""
+        """Remove an artifact's folder; readers see it complete or not at all."""
         self._incoming.mkdir(exist_ok=True)
-        going = self._incoming / uuid4().hex
-        artifact.rename(going)
-        shutil.rmtree(going, ignore_errors=True)
+        discarded = self._incoming / uuid4().hex
+        artifact.rename(discarded)
+        shutil.rmtree(discarded, ignore_errors=True)
 
     def path_of(self, digest: str) -> Path:
-        """Return where the artifact of that digest lies, or would."""
+        """Return the folder of the artifact with that digest, whether it exists or not."""
         return self._objects / digest
 
     def open(self, digest: str) -> Artifact:
         """Return a stored artifact after checking every byte of it.
 
         Raises:
-            PupilaError: there is none of that digest, or it was altered on disk.
+            PupilaError: there is no such artifact, or it was altered on disk.
         """
         path = self.path_of(digest)
         if not is_artifact(path):
             raise PupilaError(f"No artifact {digest!r} in {self.root}.")
-        artifact = _checked(path, digest, "run again to have it remade")
+        artifact = _read_checked(path, digest, "run again to have it remade")
         timings = path / TIMINGS_NAME
-        if timings.is_file() and _timings(path) is None:
+        if timings.is_file() and _read_timings(path) is None:
             put_aside(timings, "the times that were measured are left out")
         return artifact
 
@@ -204,9 +205,9 @@ class Store:
         return True
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """Return what was noted under `key`; None where nothing was, or nothing can be read.
+        """Return the value noted under `key`; None if there is none, or it cannot be read.
 
-        The time of the file is that of its last use.
+        The file's modification time is set to now, so that it shows the last use.
         """
         file = self._ledger / f"{key}.json"
         with suppress(OSError):
@@ -214,12 +215,12 @@ class Store:
         return read_json(file)
 
     def note(self, key: str, value: dict[str, Any]) -> None:
-        """Note a JSON value under `key`, replacing what was there."""
+        """Note a JSON value under `key`, replacing an earlier one."""
         write_atomically(self._ledger / f"{key}.json", json.dumps(value).encode())
 
 
 def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
-    """Return the record of what a plugin made, if all that it says of it is as it must be."""
+    """Return the record of a plugin's output, or raise a `PupilaError` that names the plugin."""
     origin: Origin | None = fields.get("origin")
     who = f"{origin.plugin} of {origin.distribution}" if origin else "A plugin"
     try:
@@ -242,30 +243,30 @@ def _is_note(file: Path) -> bool:
 
 
 def is_artifact(folder: Path) -> bool:
-    """Tell whether a folder looks like an artifact's; nothing in it is checked."""
+    """Tell whether a folder looks like that of an artifact; its content is not checked."""
     return (folder / RECORD_NAME).is_file()
 
 
 def read_artifact(folder: Path) -> Artifact:
     """Return the artifact in a folder of any store, or a published one, after checking every byte.
 
-    Where the folder is named by a digest, as in a store, the record is checked against it too.
+    If the folder is named after a digest, as in a store, the record is checked against it too.
 
     Raises:
-        PupilaError: it is none that this version can read, or was altered.
+        PupilaError: it was altered, or this version cannot read it.
     """
     name = folder.resolve().name
     named = len(name) == _DIGEST_DIGITS and set(name) <= set("0123456789abcdef")
-    return _checked(folder, name if named else None, "copy the artifact again")
+    return _read_checked(folder, name if named else None, "copy the artifact again")
 
 
-def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
-    """Return the artifact in a folder; `digest` is what it must have."""
+def _read_checked(folder: Path, digest: str | None, advice: str) -> Artifact:
+    """Return the artifact in a folder after checking it, against `digest` too, if given."""
     written = folder / RECORD_NAME
     try:
         record = Record.model_validate_json(read_plain(written))
     except (ValueError, OSError):
-        raise PupilaError(f"{written} was altered: it is no record; {advice}.") from None
+        raise PupilaError(f"{written} was altered: it is not a record; {advice}.") from None
     if digest not in (None, digest_of(record)):
         raise PupilaError(
             f"{written} was altered, or written by a version that named artifacts otherwise: its "
@@ -274,24 +275,24 @@ def _checked(folder: Path, digest: str | None, advice: str) -> Artifact:
     for name, expected in record.files.items():
         if not _is_unaltered(folder, name, expected):
             raise PupilaError(f"{folder / name} was altered or lost: {advice}.")
-    return Artifact(folder, digest_of(record), _timed(record, folder))
+    return Artifact(folder, digest_of(record), _with_timings(record, folder))
 
 
 def _is_unaltered(folder: Path, name: str, expected: str) -> bool:
     file = folder / name
     try:
         return _lies_below(name) and file.is_file() and digest_file(file) == expected
-    except OSError:  # its name is too long for any file, say
+    except OSError:  # for example, its name is too long for a file
         return False
 
 
-def _timed(record: Record, folder: Path) -> Record:
-    """Return a record with what a clock measured, where that lies beside it and can be read."""
-    timings = _timings(folder)
-    return record.model_copy(update={"measured": record.measured.timed(timings or {})})
+def _with_timings(record: Record, folder: Path) -> Record:
+    """Return a record with the times measured, if their file exists and can be read."""
+    timings = _read_timings(folder)
+    return record.model_copy(update={"measured": record.measured.with_timings(timings or {})})
 
 
-def _timings(folder: Path) -> Timings | None:
+def _read_timings(folder: Path) -> Timings | None:
     try:
         return _TIMINGS.validate_json(read_plain(folder / TIMINGS_NAME))
     except (OSError, ValueError):
@@ -299,16 +300,16 @@ def _timings(folder: Path) -> Timings | None:
 
 
 def _lies_below(name: str) -> bool:
-    """Tell whether a file's name leads to nowhere but into its folder."""
+    """Tell whether a file's name stays inside its folder."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts
 
 
 def digest_of(record: Record) -> str:
-    """Return the digest of an artifact's record, by which the artifact is named.
+    """Return the digest of an artifact's record, which is the artifact's name.
 
-    Fields at their defaults have no part in it: those of later versions leave older artifacts as
-    they are. Nor has what a clock measured.
+    Fields at their defaults do not count, so that fields added by later versions do not change
+    digests. Measured times do not count either.
     """
     fields = record.model_dump(mode="json", exclude_defaults=True)
     if not fields.get("measured"):
@@ -317,7 +318,7 @@ def digest_of(record: Record) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+    """Write a file so that readers see either the old or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".partial-{uuid4().hex}")
     try:

@@ -1,7 +1,7 @@
-"""With how many threads models compute: a setting, since it changes what they learn and answer.
+"""The number of threads with which models compute; it is a setting because it changes results.
 
-Sums are split among threads, so another number of them adds in another order: with 1, 2 and 4 a
-training ends in three different nets. How many cores there are changes nothing.
+Sums are split among threads, so their number changes the order of additions: the same training with
+1, 2 and 4 threads gives three different nets. The number of cores makes no difference.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _LIBRARIES = (
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
 )
-"""What TensorFlow and the libraries below NumPy and scikit-learn read before they start."""
+"""Variables that TensorFlow and the libraries of NumPy and scikit-learn read at start."""
 
 
 def model_threads() -> int:
     """Return the number of threads with which models compute in this process.
 
     Raises:
-        PupilaError: the environment says something else than a number.
+        PupilaError: `PUPILA_THREADS` is not a positive number.
     """
     given = os.environ.get(_VARIABLE, str(DEFAULT_THREADS))
     if not given.isdecimal() or int(given) < 1:
@@ -32,5 +32,5 @@ def model_threads() -> int:
 
 
 def environment(count: int) -> dict[str, str]:
-    """Return the environment variables of a process that computes with this many threads."""
+    """Return the environment variables for a process that computes with `count` threads."""
     return dict.fromkeys((_VARIABLE, *_LIBRARIES), str(count))

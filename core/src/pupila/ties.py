@@ -1,8 +1,8 @@
-"""Answers that share the highest probability of a class, so that no threshold tells them apart.
+"""Images that share the highest probability of a class, so that no threshold can separate them.
 
-An 8-bit softmax or sigmoid cannot say more than 255/256, and one in float32 no more than 1: all
-that a confident model would rank above that is equal. The area under the ROC curve falls then, and
-a threshold that leaves out one of those images leaves out all of them.
+The maximum of an 8-bit softmax or sigmoid is 255/256, and 1 in float32; a confident model gives
+many images this same value. That lowers the area under the ROC curve, and a threshold that excludes
+one of those images excludes all of them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike
 from pupila.exact import as_written, exact
 
 LARGEST = 0.05
-"""Part of the images that may be tied before a warning: where so many are of the other classes, a
+"""Fraction of images that may be tied before a warning: if so many of the other classes are, a
 specificity of 95 % is out of reach."""
 
 
 def tied(probabilities: ArrayLike) -> float:
-    """Return the largest part of the images that share the highest probability of one class.
+    """Return the largest fraction of images that share the highest probability of one class.
 
-    `probabilities` are `(images, classes)`; 0 where the top of every class is one image's alone.
+    `probabilities` are `(images, classes)`. It is 0 if each class has a single highest image.
     """
     answers = np.asarray(probabilities)
     together = int((answers == answers.max(axis=0)).sum(axis=0).max())
@@ -28,7 +28,7 @@ def tied(probabilities: ArrayLike) -> float:
 
 
 def warning_of(part: float, images: int, what: str = "images") -> str | None:
-    """Say what it means that such a part of so many `what` is tied; None where it is small."""
+    """Return a warning that the fraction `part` of `images` images is tied; None if it is small."""
     if exact(part, images) <= as_written(LARGEST):
         return None
     together = round(part * images)

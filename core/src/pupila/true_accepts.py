@@ -1,4 +1,4 @@
-"""False accepts where 95 % of the accepted images are let through: FPR at 95 % TPR."""
+"""False accepts at the threshold that accepts 95 % of the positives: FPR at 95 % TPR."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pupila.evaluation import Estimate
 from pupila.intervals import BY_PATIENT, Floats, members_of, share
 
 TRUE_ACCEPT = 0.95
-"""Part of the accepted images at which false accepts are compared, as is usual."""
+"""True positive rate at which false accepts are compared; 95 % is customary."""
 
 _TAIL = 0.025
 
 
 def threshold_accepting(accepted: Floats) -> float:
-    """Return the highest score that lets enough of the accepted images through: one of them has it.
+    """Return the highest threshold that accepts 95 % of the `accepted` scores; it is one of them.
 
-    A threshold between two of them would count false accepts that no such model needs.
+    A lower threshold, between two scores, would only add false accepts.
     """
     missed = int((1 - TRUE_ACCEPT) * len(accepted) + 1e-9)  # 1 - 0.95 may be a little under 0.05
     return float(np.sort(accepted)[missed])
@@ -31,13 +31,13 @@ def false_accepts(
     accepted_patients: ArrayLike | None = None,
     patients: ArrayLike | None = None,
 ) -> Estimate:
-    """Return the part of the `others` that is let through at that threshold.
+    """Return the fraction of `others` that is accepted at that threshold.
 
-    The interval counts that the threshold comes from a sample too: the score that 5 % of all such
-    images lie below is somewhere between two of those at hand, as the binomial distribution of
-    their ranks says. What that adds at each end is put to Wilson's interval as Zou and Donner 2008
-    (Statistics in Medicine 27:1693) add intervals, by squares. Fewer than 72 accepted images (or
-    patients) may all lie above that score, so nothing bounds the figure from above.
+    The interval includes the uncertainty of the threshold, which comes from a sample too: the true
+    5 % quantile of the scores lies between two of them, by the binomial distribution of ranks. Its
+    effect at each end is combined with Wilson's interval by squares, as in Zou and Donner 2008
+    (Statistics in Medicine 27:1693). Fewer than 72 accepted images (or patients) may all lie above
+    the quantile; then there is no upper bound.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)
@@ -52,23 +52,23 @@ def false_accepts(
 
 
 def _ends(accepted: Floats, others: Floats, patients: ArrayLike | None) -> tuple[float, float]:
-    """Return the false accepts at both ends of the 95 % interval of the threshold."""
+    """Return the false accepts at the ends of the threshold's 95 % interval, lowest first."""
     images = len(accepted)
     independent = images if patients is None else int(members_of(patients).max()) + 1
     below = _binomial_sums(independent)
     ordered = np.sort(accepted)
-    highest = int(np.flatnonzero(1 - below <= _TAIL)[0]) + 1  # no more lie below but by chance
+    highest = int(np.flatnonzero(1 - below <= _TAIL)[0]) + 1  # more below only by chance
     last = ordered[min(images, math.ceil(highest * images / independent)) - 1]
-    few = np.flatnonzero(below <= _TAIL)
+    unlikely = np.flatnonzero(below <= _TAIL)
     most = 1.0
-    if len(few):
-        first = ordered[int(few[-1] * images / independent)]
+    if len(unlikely):
+        first = ordered[int(unlikely[-1] * images / independent)]
         most = float((others >= first).mean())
     return float((others >= last).mean()), most
 
 
 def _binomial_sums(images: int) -> Floats:
-    """Return the probability that at most 0, 1, … of `images` lie below: each with 5 %."""
+    """Return the probability that at most 0, 1, … of `images` are below, each with 5 %."""
     odds, counts = (1 - TRUE_ACCEPT) / TRUE_ACCEPT, np.arange(images)
     steps = np.log((images - counts) / (counts + 1) * odds)
     logs = images * math.log(TRUE_ACCEPT) + np.concatenate([[0.0], np.cumsum(steps)])

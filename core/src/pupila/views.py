@@ -1,7 +1,7 @@
 """Seeded augmentation: view k of an image is always the same picture, at any resolution.
 
-Teacher and student therefore see the same distortion, and the teacher's answer can be kept.
-View 0 is the image itself, unless `original` says otherwise.
+So teacher and student see the same distortion, and the teacher's answers can be cached.
+View 0 is the image itself, unless `original` is false.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NARROWEST, _WIDEST = 3 / 4, 4 / 3
 draw their crops."""
 
 _MIXING = 1
-"""Tells the draws of mixtures from those of views."""
+"""Separates the random numbers of mixtures from those of views."""
 
 _CODE = (__name__, "pupila.shift")
-"""Modules that make the pictures: with other code the same settings may give others."""
+"""Modules that make the pictures: changes of their code may change the pictures."""
 
 
 Style = Literal["none", "mild", "strong"]
@@ -37,22 +37,22 @@ _STYLES: dict[Style, tuple[int, tuple[Severity, ...]]] = {
     "mild": (1, ("mild",)),
     "strong": (2, ("mild", "middle")),
 }
-"""How many families of `pupila.shift` alter a view, and how far; each severity is as probable."""
+"""Number of families of `pupila.shift` that alter a view, and severities, equally probable."""
 
 _FAMILIES: tuple[_Alter, ...] = (
     *(light.white_balance, light.gamma, light.exposure, light.hue, light.grey),
     *(light.camera_matrix, light.vignette, light.illumination),
     *(detail.blur, detail.sharpening, detail.resolution),
 )
-"""Those that make the same picture at any resolution: JPEG and noise do not. A view is moved by
-itself, and the Fourier family needs another image."""
+"""Families that give the same picture at any resolution, which JPEG and noise do not. Geometry is
+part of a view anyway, and the Fourier family needs another image."""
 
 
 class Augmentation(BaseModel):
-    """How far the views of an image may be from it; each amount is drawn uniformly up to it.
+    """Settings of the views of an image; each amount is drawn uniformly up to the given one.
 
-    Colour moves by default: in ACRIMA the mean colour alone separates the classes (AUC 0.90), and
-    a pupil must not learn that.
+    Colours are changed by default: in ACRIMA the mean colour alone separates the classes (AUC
+    0.90), and a pupil must not learn that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -97,7 +97,7 @@ class Augmentation(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Key of the views themselves: how many are used does not change any of them."""
+        """Key of the views; it does not depend on their number, which changes none of them."""
         return digest_json([digest_code(*_CODE), self.model_dump(exclude={"views"})])
 
     def is_original(self, number: int) -> bool:
@@ -105,9 +105,9 @@ class Augmentation(BaseModel):
         return number == 0 and self.original
 
     def view(self, image: NDArray[np.uint8], sha256: str, number: int) -> NDArray[np.uint8]:
-        """Return view `number` of an image, unmixed: uint8 `(height, width, 3)`, as `image` is.
+        """Return view `number` of an image, unmixed: uint8 `(height, width, 3)`, like `image`.
 
-        `sha256` is the digest of the image file: what seeds the view, beside `seed` and `number`.
+        The view is seeded by `seed`, `number` and `sha256`, the digest of the image file.
         """
         if self.is_original(number):
             return image
@@ -117,12 +117,12 @@ class Augmentation(BaseModel):
     def mixture(
         self, sha256: Sequence[str], number: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return with what view `number` of each image of a dataset is mixed, and how much.
+        """Return how view `number` of each image of a dataset is mixed: partners and fractions.
 
-        These are the row of its partner `(images,)`, and the part λ, 0..1, that the image itself
-        has `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is λ · view of the
-        image + (1 - λ) · view of the partner; labels mix alike. Where nothing is mixed, as in
-        a view that is the image itself, an image is its own partner and has all of it.
+        These are the row of its partner `(images,)` and the weight λ, 0..1, of the image itself
+        `(images,)`. Zhang et al. 2018, "mixup", equation 1: the picture is λ · view of the image
+        + (1 - λ) · view of the partner, and labels are mixed in the same way. In unmixed views an
+        image is its own partner, with λ = 1.
         """
         drawn = [self._partner(sha256, row, number) for row in range(len(sha256))]
         partners, parts = zip(*drawn, strict=True) if drawn else ((), ())
@@ -137,20 +137,20 @@ class Augmentation(BaseModel):
     ) -> NDArray[np.uint8]:
         """Return view `number` of some images of a dataset, uint8 `(len(rows), height, width, 3)`.
 
-        They are mixed where `mixup` says so. `pixels` `(images, height, width, 3)` and `sha256`
-        are of all images of the dataset, as partners may be any of them.
+        They are mixed if `mixup` is set. `pixels` `(images, height, width, 3)` and `sha256` are
+        those of all images of the dataset, as any of them may be a partner.
         """
         views = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
-        for place, row in enumerate(map(int, rows)):
+        for index, row in enumerate(map(int, rows)):
             partner, part = self._partner(sha256, row, number)
-            views[place] = self.view(pixels[row], sha256[row], number)
+            views[index] = self.view(pixels[row], sha256[row], number)
             if partner != row:
                 other = self.view(pixels[partner], sha256[partner], number)
-                views[place] = _mixed(views[place], other, part)
+                views[index] = _mix(views[index], other, part)
         return views
 
     def _partner(self, sha256: Sequence[str], row: int, number: int) -> tuple[int, np.float32]:
-        """Draw the partner of one image, and the part that the image itself has."""
+        """Draw the partner of one image, and the weight of the image itself."""
         if self.is_original(number) or not self.mixup or len(sha256) < 2:
             return row, np.float32(1)
         random = np.random.default_rng([*self._entropy(sha256[row], number), _MIXING])
@@ -161,7 +161,7 @@ class Augmentation(BaseModel):
         return [self.seed, number, int(sha256[:16], 16)]
 
     def _move(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Mirror, turn, scale, shift and then crop, with mirrored borders."""
+        """Flip, rotate, scale, shift and then crop; beyond its edges an image is mirrored."""
         height, width, _ = image.shape
         mirrored, upended = random.random(2) < 0.5
         angle = math.radians(random.uniform(-self.rotation_degrees, self.rotation_degrees))
@@ -171,7 +171,7 @@ class Augmentation(BaseModel):
             image = image[:, ::-1]
         if self.flip_vertical and upended:
             image = image[::-1]
-        border_x, border_y = self._border(width, height), self._border(height, width)
+        margins = self._margin(width, height), self._margin(height, width)
         window = self._window(width, height, random) if self.crop < 1 else geometry.WHOLE
         return geometry.show(
             image,
@@ -179,16 +179,16 @@ class Augmentation(BaseModel):
             scale=scale,
             shift=(shift_x, shift_y),
             window=window,
-            border=(border_x, border_y),
+            margin=margins,
             mode="reflect",
         )
 
     def _window(self, width: int, height: int, random: np.random.Generator) -> geometry.Window:
         """Draw a crop of an image.
 
-        The area is uniform in [crop, 1], as Beyer et al. 2022, "Knowledge distillation: a good
-        teacher is patient and consistent", draw it; the aspect ratio log-uniform in 3/4..4/3, or
-        in that part of it with which such an area fits into the image.
+        The area is uniform in [crop, 1], as in Beyer et al. 2022, "Knowledge distillation: a good
+        teacher is patient and consistent". The aspect ratio is log-uniform in 3/4..4/3, limited to
+        ratios with which the area fits into the image.
         """
         area = random.uniform(self.crop, 1)
         narrowest, widest = max(_NARROWEST, area), min(_WIDEST, 1 / area)
@@ -197,11 +197,11 @@ class Augmentation(BaseModel):
         left, top = random.random(2) * (1 - part_x, 1 - part_y) * (width, height)
         return left, top, part_x, part_y
 
-    def _border(self, side: int, other: int) -> int:
-        """How many pixels beyond an edge a view may show; they are mirrored outwards.
+    def _margin(self, side: int, other: int) -> int:
+        """Return how many pixels beyond an edge a view may show; they are mirrored.
 
-        `side` is the one across that edge. A corner turned by a reaches
-        `(side · cos a + other · sin a) / 2` from the centre, the most at a = atan(other / side).
+        `side` is the length across that edge. A corner rotated by a is
+        `(side · cos a + other · sin a) / 2` from the centre, at most for a = atan(other / side).
         """
         angle = min(math.radians(self.rotation_degrees), math.atan2(other, side))
         reach = (side * math.cos(angle) + other * math.sin(angle)) / 2 / (1 - self.zoom)
@@ -221,7 +221,7 @@ class Augmentation(BaseModel):
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
     def _restyle(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Alter an image as the style says."""
+        """Alter an image by random families, as `style` says."""
         count, severities = _STYLES[self.style]
         for number in random.choice(len(_FAMILIES), count, replace=False):
             severity = severities[int(random.integers(len(severities)))]
@@ -231,9 +231,9 @@ class Augmentation(BaseModel):
 
 
 AS_IS = Augmentation(views=1)
-"""The images themselves and nothing else."""
+"""The unaltered images only."""
 
 
-def _mixed(own: NDArray[np.uint8], other: NDArray[np.uint8], part: np.float32) -> NDArray[np.uint8]:
+def _mix(own: NDArray[np.uint8], other: NDArray[np.uint8], part: np.float32) -> NDArray[np.uint8]:
     """Return part · own + (1 - part) · other, rounded."""
     return np.rint(part * own + (1 - part) * other).astype(np.uint8)

@@ -165,7 +165,7 @@ class Entry(_Model):
     @property
     def measured(self) -> Measured:
         """What was measured while it was made, with times; empty if it was not made."""
-        return self.record.measured.timed(self.timings) if self.record else Measured()
+        return self.record.measured.with_timings(self.timings) if self.record else Measured()
 
 
 Verdict = Literal["pass", "fail", "inconclusive"]

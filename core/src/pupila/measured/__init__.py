@@ -1,6 +1,6 @@
-"""What plugins measure while they make an artifact, as models that anyone may fill and read.
+"""Models of what plugins measure while they make an artifact.
 
-A technique puts together what it measured:
+A technique combines what it measured:
 
 ```python
 from pupila.measured import Measured, PluginWarning, PruningCurve, PruningRound
@@ -16,23 +16,23 @@ curve = PruningCurve(
 measured = Measured(curve, PluginWarning(warning="Few images."), {"kernels_skipped": 2})
 ```
 
-The last part has no model: whatever is JSON may be noted, and the report lists it. Who reads asks
-for a type, and never for the plugin:
+The last part has no model: any JSON may be noted, and the report lists it. Readers ask for a type,
+not for a plugin:
 
 ```python
-found = artifact.record.measured.read(PruningCurve)
-if found:
-    print(found.curve[found.round].parameters)
+curve = artifact.record.measured.read(PruningCurve)
+if curve:
+    print(curve.curve[curve.round].parameters)
 ```
 
 The report draws `PruningCurve`, `LayerSensitivities`, `TeacherAgreement` (with `TeacherQualities`
-and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, whichever package wrote them.
-Any pydantic model of your own can be a part and can be read in the same way.
+and `OracleTeaching`) and `SearchResult`, and shows a `PluginWarning`, for plugins of any package.
+Your own pydantic models can be combined and read in the same way.
 
-All models lie side by side in one flat JSON object under `measured` of `artifact.json`. Three names
-mean different things there, depending on the shape of the value: `agreement` (of two models, or
-between teachers), `history` (of a training, of each round) and `sensitivity` (of
-layers, or of an operating point).
+All fields are side by side in one flat JSON object under `measured` of `artifact.json`. Three names
+have two meanings there, with values of different shapes: `agreement` (of two models, or between
+teachers), `history` (of one training, or of each round) and `sensitivity` (of layers, or of an
+operating point).
 """
 
 from pupila.measured.base import (

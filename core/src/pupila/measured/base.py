@@ -1,4 +1,4 @@
-"""What a plugin measured: a flat JSON object that is written by type and read by type."""
+"""`Measured`: a flat JSON object of what a plugin measured, written and read by type."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from pupila.plain import plain
 Kind = TypeVar("Kind", bound=BaseModel)
 
 _ROUNDING = 1e-6
-"""By so much a mean in float32, as Keras takes it, may lie outside the range of its values."""
+"""How far a float32 mean, as Keras computes it, may be outside the range of its values."""
 
 Fraction = Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]
-"""A part of a whole, 0..1."""
+"""A fraction, 0..1."""
 Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Marks a field that a clock measured: another run of the same work measures something else.
+    """Marks a field with a measured time, which differs between runs of the same work.
 
-    Such figures are kept beside an artifact and have no part in its digest.
+    Such values are stored beside an artifact and do not count for its digest.
     """
 
 
@@ -49,11 +49,11 @@ def _finite(value: object) -> object:
 
 
 Difference = Annotated[float | None, BeforeValidator(_finite)]
-"""None, and so null in JSON, where a defective model answers what is not a number."""
+"""None, and so null in JSON, if a defective model returns NaN."""
 
 
 class MeasuredFields(BaseModel):
-    """Base of the models here: frozen, finite, and silent about fields that others added."""
+    """Base of the models here: frozen, without NaN or infinity; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -68,7 +68,7 @@ class Interval(MeasuredFields):
 
     @classmethod
     def of(cls, estimate: Estimate) -> Interval:
-        """Return an estimate of `pupila.metrics` as an interval."""
+        """Return an `Estimate` as an interval."""
         return cls(**estimate.model_dump())
 
 
@@ -79,73 +79,73 @@ class PluginWarning(MeasuredFields):
 
 
 Timings = dict[str, Any]
-"""What a clock measured, by its place among the figures: `seconds`, `candidates/3/seconds`."""
+"""Measured times by the path of their value: `seconds`, `candidates/3/seconds`."""
 
-_Place = tuple[str | int, ...]
-"""Keys and positions that lead to a figure."""
+_Path = tuple[str | int, ...]
+"""Keys and indices that lead to a value."""
 
 
 class Measured(Mapping[str, Any]):
-    """Figures by name, as JSON values; immutable.
+    """What a step measured: JSON values by name; immutable.
 
-    It is put together from models, and from mappings of figures that have no model, whose numbers
-    may be NumPy's; of two figures of one name the last counts. Several models may lie in it side by
-    side: a student that was distilled has a `TrainingSummary` and a `TeacherAgreement`.
+    It is made from models, and from mappings of other values, whose numbers may be NumPy's. If two
+    values have one name the last counts. It may contain several models side by side: a distilled
+    student has a `TrainingSummary` and a `TeacherAgreement`.
 
-    The JSON is what is kept, digested and published. Models are views of it, so an artifact that
-    another version or another package wrote is never refused: what does not look like a model is
-    not read as one. Nothing that was not set is written.
+    The JSON is stored, digested and published; models are views of it. So artifacts of another
+    version or package are never refused: what does not fit a model is just not read as one. Fields
+    that were not set are not written.
 
-    What a clock measured, marked fields of models and the names in `clock`, is read as all others
-    are, but has no part in that JSON: `timings` has it.
+    Measured times, which are marked fields of models and the names in `clock`, are read like all
+    other values, but are not part of that JSON. `timings` contains them.
     """
 
     def __init__(
         self, *parts: BaseModel | Mapping[str, Any], clock: Mapping[str, Any] | None = None
     ) -> None:
-        self._figures: dict[str, Any] = {}
-        self._clock: set[_Place] = set()
+        self._values: dict[str, Any] = {}
+        self._clock: set[_Path] = set()
         for part in parts:
-            self._put(_json(part), _clocked(part))
+            self._add(_json(part), _clock_paths(part))
         if clock:
-            self._put(clock, {(name,) for name in clock})
+            self._add(clock, {(name,) for name in clock})
 
-    def _put(self, figures: Mapping[str, Any], clock: set[_Place]) -> None:
-        """Add figures; those of a name that is there already are replaced."""
-        self._clock = {place for place in self._clock if place[0] not in figures} | clock
-        self._figures |= plain(dict(figures))
+    def _add(self, values: Mapping[str, Any], clock: set[_Path]) -> None:
+        """Add values, replacing those of the same names."""
+        self._clock = {path for path in self._clock if path[0] not in values} | clock
+        self._values |= plain(dict(values))
 
     @property
     def timings(self) -> Timings:
-        """What a clock measured."""
+        """The measured times."""
         return {
-            "/".join(map(str, place)): _inside(self._figures, place)[place[-1]]
-            for place in sorted(self._clock, key=str)
+            "/".join(map(str, path)): _parent(self._values, path)[path[-1]]
+            for path in sorted(self._clock, key=str)
         }
 
-    def timed(self, timings: Timings) -> Measured:
-        """Return the same figures with what a clock measured; it replaces none of them."""
-        found = Measured(deepcopy(self._figures))
-        found._clock = set(self._clock)
+    def with_timings(self, timings: Timings) -> Measured:
+        """Return the same values with measured times added, which replace none of them."""
+        timed = Measured(deepcopy(self._values))
+        timed._clock = set(self._clock)
         for text, value in timings.items():
-            place = tuple(int(part) if part.isdecimal() else part for part in text.split("/"))
-            inside = _inside(found._figures, place)
-            if isinstance(inside, dict) and place[-1] not in inside:
-                inside[place[-1]] = value
-                found._clock.add(place)
-        return found
+            path = tuple(int(part) if part.isdecimal() else part for part in text.split("/"))
+            parent = _parent(timed._values, path)
+            if isinstance(parent, dict) and path[-1] not in parent:
+                parent[path[-1]] = value
+                timed._clock.add(path)
+        return timed
 
-    def _lasting(self) -> dict[str, Any]:
-        """Return the figures without what a clock measured."""
+    def _without_timings(self) -> dict[str, Any]:
+        """Return the values without measured times."""
         if not self._clock:
-            return self._figures
-        figures = deepcopy(self._figures)
-        for place in self._clock:
-            del _inside(figures, place)[place[-1]]
-        return figures
+            return self._values
+        values = deepcopy(self._values)
+        for path in self._clock:
+            del _parent(values, path)[path[-1]]
+        return values
 
     def read(self, kind: type[Kind]) -> Kind | None:
-        """Return the figures that are fields of `kind`, or None where they do not make one."""
+        """Return a model `kind` of the values of its fields, or None if they do not fit."""
         known = {name: self[name] for name in kind.model_fields if name in self}
         try:
             return kind.model_validate(known)
@@ -153,32 +153,32 @@ class Measured(Mapping[str, Any]):
             return None
 
     def __getitem__(self, name: str) -> Any:
-        return self._figures[name]
+        return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._figures)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._figures)
+        return len(self._values)
 
     def __repr__(self) -> str:
-        return f"Measured({self._figures!r})"
+        return f"Measured({self._values!r})"
 
     @classmethod
     def __get_pydantic_core_schema__(
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Read and write it as the JSON object that it is."""
-        figures = handler(dict[str, Any])
+        """Let pydantic read and write it as its JSON object."""
+        values = handler(dict[str, Any])
 
         def read(value: Any, validate: Any) -> Measured:
             return value if isinstance(value, cls) else cls(validate(value))
 
         return core_schema.no_info_wrap_validator_function(
             read,
-            figures,
+            values,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                cls._lasting, return_schema=figures
+                cls._without_timings, return_schema=values
             ),
         )
 
@@ -187,40 +187,40 @@ def _json(part: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
     return part.model_dump(mode="json", exclude_unset=True) if isinstance(part, BaseModel) else part
 
 
-def _inside(figures: Any, place: _Place) -> Any:
-    """Return the object that the last key of a place is one of; None where there is none."""
-    for key in place[:-1]:
+def _parent(values: Any, path: _Path) -> Any:
+    """Return the object or list that contains the value at a path; None if there is none."""
+    for key in path[:-1]:
         try:
-            figures = figures[key]
+            values = values[key]
         except (LookupError, TypeError):
             return None
-    return figures
+    return values
 
 
-def _clocked(value: Any) -> set[_Place]:
-    """Return where in a part stand figures that a clock measured."""
-    return set(_clock_places(value)) if isinstance(value, BaseModel | Measured) else set()
+def _clock_paths(value: Any) -> set[_Path]:
+    """Return the paths of the measured times in a model or a `Measured`."""
+    return set(_walk_clock_paths(value)) if isinstance(value, BaseModel | Measured) else set()
 
 
-def _clock_places(value: Any) -> Iterator[_Place]:
+def _walk_clock_paths(value: Any) -> Iterator[_Path]:
     match value:
         case Measured():
             yield from value._clock  # pyright: ignore[reportPrivateUsage] - its own class
         case BaseModel():
             for name in value.model_fields_set & type(value).model_fields.keys():
-                if _is_clocked(type(value).model_fields[name]):
+                if _is_marked(type(value).model_fields[name]):
                     yield (name,)
                 else:
                     inner = getattr(value, name)
-                    yield from ((name, *place) for place in _clock_places(inner))
+                    yield from ((name, *path) for path in _walk_clock_paths(inner))
         case list() | tuple():
             for position, item in enumerate(cast("Sequence[Any]", value)):
-                yield from ((position, *place) for place in _clock_places(item))
+                yield from ((position, *path) for path in _walk_clock_paths(item))
         case _:
             pass
 
 
-def _is_clocked(field: FieldInfo) -> bool:
-    """Tell whether a field is marked, as `Seconds` is, and `Seconds | None`."""
+def _is_marked(field: FieldInfo) -> bool:
+    """Tell whether a field is marked with `Clock`, like `Seconds` and `Seconds | None`."""
     inside = (mark for kind in get_args(field.annotation) for mark in get_args(kind))
     return any(isinstance(mark, Clock) for mark in (*field.metadata, *inside))

@@ -1,4 +1,4 @@
-"""Whether figures that bear the name of a model's field have its form."""
+"""Checks that measured values with the name of a model's field fit that field."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MODELS: tuple[type[BaseModel], ...] = (
     TrainingSummary,
     WeightSparsity,
 )
-"""Every model whose fields stand under `measured` of an artifact that a built-in plugin made."""
+"""Every model whose fields may be under `measured` of an artifact of a built-in plugin."""
 
 
 def problems(measured: Measured) -> list[str]:
-    """Return what is wrong with figures that have a field's name, but the form of no such field.
+    """Return what is wrong with values that have a field's name but do not fit that field.
 
-    Fields that are not there are no problem: a plugin notes what it knows.
+    Missing fields are not a problem: a plugin notes what it knows.
     """
     return [problem for name in measured for problem in _problems(measured, name)]
 
@@ -52,7 +52,7 @@ def _problems(measured: Measured, name: str) -> list[str]:
 
 
 def _errors(measured: Measured, kind: type[BaseModel], name: str) -> list[str]:
-    """Return why `name` is not the field of `kind`; empty where it is."""
+    """Return why the value of `name` does not fit the field of `kind`; empty if it does."""
     known = {field: measured[field] for field in kind.model_fields if field in measured}
     try:
         kind.model_validate(known)

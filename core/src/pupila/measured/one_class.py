@@ -1,4 +1,4 @@
-"""How a model that knows one class tells it from others, beside older methods."""
+"""Results of a one-class model, and of older methods for comparison."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pupila.measured.base import Interval, MeasuredFields
 
 
 class OneClassCalibration(MeasuredFields):
-    """How logits became probabilities: 0.5 stands at the threshold."""
+    """How logits are mapped to probabilities: the threshold becomes 0.5."""
 
     logit_threshold: float = Field(description="Logit from which an image is accepted.")
-    logit_scale: float = Field(description="Logits by which the class itself spreads.")
+    logit_scale: float = Field(description="Spread of the logits of the class's own images.")
     validation_accepted: Interval = Field(
         description="Fraction of the class's validation images accepted: these chose the threshold."
     )
 
 
 class OneClassQuality(MeasuredFields):
-    """How one method does on the validation images, which chose its threshold.
+    """Results of one method on the validation images, which chose its threshold.
 
-    That is the one that accepts the wanted part of the class's own images.
+    The threshold is the one that accepts the wanted fraction of the class's own images.
     """
 
     auc: Interval | None = Field(
-        default=None, description="Area under the ROC curve; None without images of others."
+        default=None, description="Area under the ROC curve; None without other images."
     )
     accepted: Interval = Field(description="Fraction of the class's images accepted.")
     accepted_of_others: Interval | None = Field(
-        default=None, description="Fraction of other images accepted; None where there are none."
+        default=None, description="Fraction of other images accepted; None if there are none."
     )
 
 

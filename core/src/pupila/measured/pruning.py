@@ -1,4 +1,4 @@
-"""What pruning and clustering left, and what that cost."""
+"""Results of pruning and clustering: sizes and accuracies."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pupila.measured.training import History
 
 
 class PruningRound(MeasuredFields):
-    """A model after one round of cutting and retraining; round 0 is the uncut one."""
+    """A model after one round of pruning and retraining; round 0 is the uncut model."""
 
-    parameters: Count = Field(description="Weights that are left; those set to 0 do not count.")
+    parameters: Count = Field(description="Weights left; those set to 0 do not count.")
     parameters_removed: float | None = Field(
         default=None, description="Fraction of the parameters of the uncut model, 0..1."
     )
@@ -25,7 +25,7 @@ class PruningRound(MeasuredFields):
     )
     validation_fidelity: float | None = Field(
         default=None,
-        description="To the uncut model, on altered validation images, where that chose.",
+        description="Fidelity to the uncut model on altered validation images, if that chose.",
     )
 
 
@@ -37,24 +37,24 @@ class PruningCurve(MeasuredFields):
     )
     round: Count = Field(description="The round that is kept, a position in `curve`.")
     parameters_removed: float | None = Field(
-        default=None, description="Fraction of the parameters that the kept round is without, 0..1."
+        default=None, description="Fraction of the parameters removed in the kept round, 0..1."
     )
     validation_accuracy: float | None = Field(
         default=None,
-        description="Of the kept round, on the images that chose it: a little too high; 0..1.",
+        description="Of the kept round, on the images that chose it, so slightly too high; 0..1.",
     )
     validation_fidelity: float | None = Field(
         default=None,
-        description="To the uncut model, on altered validation images, where that chose.",
+        description="Fidelity to the uncut model on altered validation images, if that chose.",
     )
     budget_met: bool | None = Field(
         default=None,
-        description="Whether it lost no more accuracy than the step's `budget`; where fidelity "
-        "chose, no more of that.",
+        description="Whether the loss of accuracy, or of fidelity if that chose, is within the "
+        "step's `budget`.",
     )
     reason: str = Field(default="", description="Why this round is kept, in one sentence.")
     history: tuple[History, ...] = Field(
-        default=(), description="Of the retraining of each round, from round 1 on."
+        default=(), description="History of the retraining of each round, from round 1 on."
     )
 
     @model_validator(mode="after")
@@ -65,13 +65,13 @@ class PruningCurve(MeasuredFields):
 
 
 class ClusteringResult(MeasuredFields):
-    """What sharing values among the weights of a kernel cost, after retraining."""
+    """Results of clustering: weights of a kernel share a few values, and are retrained."""
 
     round: Count = Field(description="Always 1: weights are clustered once.")
     validation_accuracy: float = Field(description="Of the clustered model; 0..1.")
-    budget_met: bool = Field(description="Whether it lost no more than `budget`.")
-    reason: str = Field(description="What it lost beside the budget, in one sentence.")
-    history: tuple[History, ...] = Field(description="Of the retraining.")
+    budget_met: bool = Field(description="Whether the loss of accuracy is within `budget`.")
+    reason: str = Field(description="The loss compared with the budget, in one sentence.")
+    history: tuple[History, ...] = Field(description="History of the retraining.")
     uncut_validation_accuracy: float = Field(description="Before clustering; 0..1.")
     values_by_kernel: dict[str, Count] = Field(
         description="Different values in each clustered kernel, by the kernel's name."
@@ -79,14 +79,14 @@ class ClusteringResult(MeasuredFields):
 
 
 class WeightSparsity(MeasuredFields):
-    """How many weights are 0."""
+    """Fractions of weights that are 0."""
 
     sparsity: Fraction = Field(description="Fraction of the weights of all kernels that are 0.")
     sparsity_by_kernel: dict[str, Fraction] = Field(
         default_factory=dict[str, Fraction], description="The same of each kernel, by its name."
     )
     kept_dense: tuple[str, ...] = Field(
-        default=(), description="Kernels that cannot follow the pattern asked for."
+        default=(), description="Kernels that cannot have the requested pattern."
     )
 
 
@@ -105,7 +105,7 @@ class FileSizePair(MeasuredFields):
 
 
 class FileSizes(MeasuredFields):
-    """What zeros or repeated values do to the size of the model file."""
+    """How zeros or repeated values change the size of the model file."""
 
     file_bytes: FileSizePair
-    size_note: str = Field(description="What follows from it, in words.")
+    size_note: str = Field(description="What this means, in words.")

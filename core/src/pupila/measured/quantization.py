@@ -1,4 +1,4 @@
-"""What quantisation costs: as a whole, and layer by layer."""
+"""How quantisation changes answers: of the whole model, and layer by layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pupila.measured.base import Count, Difference, Fraction, MeasuredFields
 
 
 class FloatComparison(MeasuredFields):
-    """How a quantised model does beside the float one, on the same validation images."""
+    """A quantised model compared with the float model, on the same validation images."""
 
     validation_images: Count = Field(description="Images compared, 500 at most.")
     validation_accuracy: Fraction = Field(description="Of the quantised model.")
@@ -28,7 +28,7 @@ class FloatComparison(MeasuredFields):
 
 
 class LayerSensitivity(MeasuredFields):
-    """What one layer does to the answers when it alone is quantised.
+    """How the answers change when only this layer is quantised.
 
     Wu et al. 2020, "Integer quantization for deep learning inference", section 6.1.
     """
@@ -37,10 +37,10 @@ class LayerSensitivity(MeasuredFields):
     operator: str = Field(default="", description="Operator of the flatbuffer: `CONV_2D`, ….")
     divergence: Difference = Field(
         description="Mean of KL(p ‖ q) over validation images in nats, p of the float model; "
-        "rounding can carry it a little below 0."
+        "rounding can make it slightly negative."
     )
     accuracy: Fraction | None = Field(
-        default=None, description="Validation accuracy with this layer alone quantised."
+        default=None, description="Validation accuracy with only this layer quantised."
     )
     in_float: bool = Field(default=False, description="Whether the layer was left in float.")
 

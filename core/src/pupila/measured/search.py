@@ -1,4 +1,4 @@
-"""What an architecture search found, and how it got there."""
+"""Results and history of an architecture search."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FileBytes = Annotated[int, Field(ge=1, description="Size of the int8 file, as es
 class GenomeBlock(MeasuredFields):
     """One block of a model."""
 
-    mark: int | None = Field(default=None, description="Number that names it in all descendants.")
+    mark: int | None = Field(default=None, description="Number of the block in all descendants.")
     kind: str = Field(description="`convolution`, `separable`, `inverted`, ….")
-    filters: Count = Field(description="Channels that it gives.")
+    filters: Count = Field(description="Output channels.")
     kernel: int = Field(default=3, description="Side of the kernel in positions.")
     stride: int = Field(default=1, description="Positions from one output to the next.")
     normalised: bool = Field(default=False, description="Whether batch normalisation follows.")
@@ -37,9 +37,9 @@ class GenomeBlock(MeasuredFields):
 
 
 class GenomeHead(MeasuredFields):
-    """What turns the last feature map into an answer."""
+    """The layers between the last feature map and the answer."""
 
-    flatten: bool = Field(default=False, description="Whether it reads every position, or a mean.")
+    flatten: bool = Field(default=False, description="Whether it reads all positions, or a mean.")
     units: int = Field(default=0, description="Units of a dense layer between; 0: none.")
 
 
@@ -51,7 +51,7 @@ class Genome(MeasuredFields):
 
 
 class BlockSize(MeasuredFields):
-    """What a block gives, and how much is learned in it."""
+    """Size of a block's output, and its parameters."""
 
     rows: Count = Field(description="Of the feature map.")
     columns: Count = Field(description="Of the feature map.")
@@ -63,43 +63,43 @@ class Ancestor(MeasuredFields):
     """The chosen model, or one that it descends from."""
 
     name: str
-    parents: tuple[str, ...] = Field(default=(), description="Names of the models it was made of.")
+    parents: tuple[str, ...] = Field(default=(), description="Names of the models it came from.")
     change: str = Field(default="", description="What was changed in the parent, in words.")
     preserved: bool = Field(
-        default=False, description="Whether it computed the same as its parent when it was made."
+        default=False, description="Whether it computed the same as its parent at first."
     )
     generation: Count | None = Field(default=None, description="From 0, the first models.")
 
 
 class SearchedModel(Ancestor):
-    """A model with all that is known of it."""
+    """A model of the search with everything known about it."""
 
     genome: Genome | None = Field(default=None, description="Its architecture.")
     sizes: tuple[BlockSize, ...] = Field(default=(), description="Of each block, then of the head.")
     bytes: FileBytes
     macs: Count | None = Field(default=None, description="Multiply-accumulates for one image.")
     seed: int | None = Field(default=None, description="Seed of its weights and batches.")
-    epochs: Count | None = Field(default=None, description="Trained in all stages together.")
-    stage: str | None = Field(default=None, description="Stage of training that its figures are of")
+    epochs: Count | None = Field(default=None, description="Epochs trained, over all stages.")
+    stage: str | None = Field(default=None, description="Stage of training of its metrics.")
     validation_loss: float | None = Field(default=None, description="On the validation images.")
     validation_fidelity: float | None = Field(
         default=None,
-        description="To the teacher on altered validation images, where that chose.",
+        description="Fidelity to the teacher on altered validation images, if that chose.",
     )
     latency_ms: Milliseconds | None = Field(
-        default=None, description="Median time of one image; None where it was not timed."
+        default=None, description="Median time of one image; None if it was not timed."
     )
     validation_accuracy: Interval = Field(description="With its 95 % interval.")
 
 
 class Candidate(MeasuredFields):
-    """A model that was tried; without an accuracy it failed, or there was no time for it."""
+    """A proposed model; without an accuracy it failed, or there was no time to train it."""
 
     name: str
     bytes: FileBytes
     generation: Count | None = Field(default=None, description="From 0, the first models.")
     seconds: Seconds | None = Field(
-        default=None, description="On the clock of the search, when its last training ended."
+        default=None, description="Time in the search when its last training ended."
     )
     failed: str | None = Field(default=None, description="Why it could not be trained.")
     skipped: str | None = Field(default=None, description="Why it was not trained.")
@@ -107,70 +107,71 @@ class Candidate(MeasuredFields):
     validation_loss: float | None = Field(default=None, description="After its best stage.")
     validation_fidelity: float | None = Field(
         default=None,
-        description="To the teacher on altered validation images, where that chose.",
+        description="Fidelity to the teacher on altered validation images, if that chose.",
     )
     latency_ms: Milliseconds | None = Field(default=None, description="Median time of one image.")
-    stages: Count | None = Field(default=None, description="Stages of training that it ended.")
+    stages: Count | None = Field(default=None, description="Stages of training that it finished.")
     stage_accuracies: tuple[Fraction, ...] = Field(
         default=(), description="Validation accuracy after each of these stages."
     )
     stage_seconds: Annotated[tuple[float, ...], Clock()] = Field(
-        default=(), description="When each of them ended, on the clock of the search."
+        default=(), description="Time in the search when each of them ended."
     )
 
 
 class Improvement(MeasuredFields):
-    """An accuracy that no model within the bytes had reached before."""
+    """An accuracy that no model within the size limit had reached before."""
 
-    seconds: Seconds = Field(description="On the clock of the search.")
+    seconds: Seconds = Field(description="Time in the search.")
     validation_accuracy: Fraction
     name: str = Field(default="", description="The model that reached it.")
 
 
 class PickWith(MeasuredFields):
-    """How a recipe takes another model of the front."""
+    """How a recipe picks another model of the front."""
 
     use: str = Field(description="Name of the technique.")
     setting: str = Field(description="Its setting for the name of the model.")
 
 
 class SearchResult(MeasuredFields):
-    """All that a search found. Accuracies are on the validation images, which also chose."""
+    """The result of a search. Accuracies are on the validation images, which also chose."""
 
     strategy: str = Field(default="", description="How candidates were proposed.")
     chosen: str = Field(description="Name of the model that is shipped.")
-    rule: str = Field(default="", description="By what it was chosen, in words.")
+    rule: str = Field(default="", description="The rule by which it was chosen, in words.")
     tied: tuple[str, ...] = Field(
         default=(),
-        description="Models that cannot be told apart from the chosen one: a paired test on the "
-        "same images does not show them to be worse, at a level for all `looks` at once.",
+        description="Models not significantly worse than the chosen one in a paired test on the "
+        "same images, at a level corrected for all `looks`.",
     )
     looks: Count | None = Field(
         default=None,
-        description="How many models the images looked at, each epoch counted; all intervals hold "
-        "for as many at once. None: each holds for one model that was not chosen by it.",
+        description="Number of models evaluated on these images, counting each epoch; intervals "
+        "hold for all of them at once. None: each interval holds for a single model that it did "
+        "not choose.",
     )
     validation_accuracy: Fraction | None = Field(default=None, description="Of the chosen model.")
     validation_images: Count | None = Field(default=None, description="Images that chose it.")
     chosen_model: SearchedModel | None = Field(
-        default=None, description="The chosen model, which may not be on the front."
+        default=None, description="The chosen model, which may be off the front."
     )
     front: tuple[SearchedModel, ...] = Field(
         min_length=1, description="The Pareto front over the objectives of the search."
     )
     taken_with: PickWith | None = Field(default=None, description="How to take another model.")
     family: tuple[Ancestor, ...] = Field(
-        default=(), description="The chosen model and its ancestors, the oldest first."
+        default=(), description="The chosen model and its ancestors, oldest first."
     )
     candidates: tuple[Candidate, ...] = Field(default=(), description="Every model proposed.")
     maximum_bytes: FileBytes | None = Field(
-        default=None, description="Size that no chosen model is above."
+        default=None, description="Largest size allowed for the chosen model."
     )
     stages_trained: Count | None = Field(default=None, description="Stages over all candidates.")
     failed: Count | None = Field(default=None, description="Candidates that could not be trained.")
     seconds: Seconds | None = Field(default=None, description="When the last training ended.")
     candidates_per_minute: Annotated[float, Clock()] | None = Field(
-        default=None, description="Of those that were trained; None where none was."
+        default=None, description="Of those that were trained; None if there were none."
     )
     teachers: tuple[TeacherQuality, ...] = Field(
         default=(), description="In the order of the step's inputs."
@@ -178,13 +179,13 @@ class SearchResult(MeasuredFields):
 
     @property
     def history(self) -> tuple[Improvement, ...]:
-        """The best accuracy within the bytes, by the time at which it was reached."""
+        """The best accuracy within the size limit over time."""
         most = self.maximum_bytes
         ended = sorted(
-            (seconds, accuracy, each.name)
-            for each in self.candidates
-            if most is None or each.bytes <= most
-            for seconds, accuracy in zip(each.stage_seconds, each.stage_accuracies, strict=False)
+            (seconds, accuracy, model.name)
+            for model in self.candidates
+            if most is None or model.bytes <= most
+            for seconds, accuracy in zip(model.stage_seconds, model.stage_accuracies, strict=False)
         )
         steps: list[Improvement] = []
         for seconds, accuracy, name in ended:
@@ -194,7 +195,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def models(self) -> list[SearchedModel]:
-        """The front and the chosen model, the most accurate first."""
+        """The front and the chosen model, most accurate first."""
         known = {model.name: model for model in self.front}
         if self.chosen_model:
             known.setdefault(self.chosen_model.name, self.chosen_model)
@@ -205,7 +206,7 @@ class SearchResult(MeasuredFields):
 
     @property
     def best(self) -> SearchedModel | None:
-        """The chosen model, where its figures are known."""
+        """The chosen model, if its metrics are known."""
         return next((model for model in self.models if model.name == self.chosen), None)
 
     @property
@@ -215,6 +216,6 @@ class SearchResult(MeasuredFields):
 
 
 class PickedModel(MeasuredFields):
-    """A model that was taken from the front of a search."""
+    """A model picked from the front of a search."""
 
-    picked: SearchedModel = Field(description="As the search measured it.")
+    picked: SearchedModel = Field(description="The model, as the search measured it.")

@@ -16,7 +16,7 @@ class TeacherQuality(MeasuredFields):
     validation_accuracy: Interval = Field(description="Accuracy, with its 95 % interval.")
     validation_auc: Interval | None = Field(
         default=None,
-        description="Area under the ROC curve of the first class; None where a class has no image.",
+        description="Area under the ROC curve of the first class; None if a class has no image.",
     )
 
 
@@ -27,13 +27,13 @@ class TeacherQualities(MeasuredFields):
 
 
 class TeacherAgreement(MeasuredFields):
-    """How often several teachers give an image the same class, on the images learned from."""
+    """How often several teachers give an image the same class, on the training images."""
 
     agreement: tuple[tuple[Fraction, ...], ...] = Field(
         description="`(teachers, teachers)`: fraction of the images given the same class by both."
     )
     teachers_disagree: Fraction | None = Field(
-        default=None, description="Fraction of the images that are not given one class by all."
+        default=None, description="Fraction of images to which the teachers give several classes."
     )
 
     @model_validator(mode="after")
@@ -44,15 +44,15 @@ class TeacherAgreement(MeasuredFields):
 
 
 class TaughtFractions(MeasuredFields):
-    """Who taught which part of the images whose class is known; the three sum to 1."""
+    """Fractions of the labelled images by how many teachers were right; they sum to 1."""
 
     all: Fraction = Field(description="Every teacher was right, and taught.")
-    some: Fraction = Field(description="Some were right, and those taught.")
-    none: Fraction = Field(description="None was right: only the label taught.")
+    some: Fraction = Field(description="Some teachers were right, and those taught.")
+    none: Fraction = Field(description="No teacher was right: only the label taught.")
 
 
 class OracleTeaching(MeasuredFields):
-    """How much of the data the teachers that are right could teach.
+    """On how much of the data teachers were right, and so taught.
 
     Kang, Mun and Han 2020, "Towards oracle knowledge distillation with neural architecture search".
     """

@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Summary of a training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import Field
 from pupila.measured.base import Clock, Count, MeasuredFields, Seconds
 
 History = dict[str, list[float]]
-"""Figures by name, one for each epoch: `loss`, `accuracy`, and both with `validation_` before;
-`validation_fidelity` where that chose the epoch."""
+"""Values for each epoch by name: `loss`, `accuracy`, `validation_loss`, `validation_accuracy`, and
+`validation_fidelity` if that chose the epoch."""
 
 _DIGITS = 4
 
@@ -21,25 +21,25 @@ class TrainingSummary(MeasuredFields):
 
     best_epoch: int = Field(
         ge=1,
-        description="Epoch whose weights are kept, from 1: that of the lowest validation loss, or "
-        "of the highest fidelity where `choose_by` says so.",
+        description="Epoch whose weights are kept, from 1: the one with the lowest validation "
+        "loss, or the highest fidelity if `choose_by` says so.",
     )
-    epochs: Count = Field(description="Epochs that were trained; patience may end it early.")
+    epochs: Count = Field(description="Epochs trained; patience may stop training early.")
     history: History = Field(description="By name, one number for each epoch.")
     validation_accuracy: float | None = Field(
         default=None,
-        description="After the best epoch, on the validation images, which chose it; 0..1.",
+        description="After the best epoch, on the validation images that chose it; 0..1.",
     )
     validation_fidelity: float | None = Field(
         default=None,
-        description="After the best epoch, to the teacher on altered validation images, where that "
-        "chose it.",
+        description="After the best epoch, fidelity to the teacher on altered validation images, "
+        "if that chose it.",
     )
     unlabelled_images: Count | None = Field(
-        default=None, description="Images without a label that were learned from."
+        default=None, description="Number of unlabelled images used in training."
     )
     seconds: Seconds | None = Field(
-        default=None, description="Wall time of training and validation, over all tries."
+        default=None, description="Wall time of training and validation, over all attempts."
     )
     images_per_second: Annotated[float, Clock()] | None = Field(
         default=None, description="Training images shown per second, validation included."
@@ -47,9 +47,9 @@ class TrainingSummary(MeasuredFields):
 
 
 def history_of(epochs: Sequence[Mapping[str, float]], *names: str) -> History:
-    """Return figures by name from figures by epoch, as Keras names them (`val_loss`).
+    """Return values by name from values by epoch with Keras' names (`val_loss`).
 
-    Rounded to four digits; all names in alphabetical order, unless some are asked for.
+    They are rounded to four digits. Without `names`, all are returned in alphabetical order.
     """
     return {
         name.replace("val_", "validation_"): [round(epoch[name], _DIGITS) for epoch in epochs]

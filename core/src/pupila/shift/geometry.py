@@ -55,15 +55,15 @@ def _moved(
 ) -> Images:
     """Show another part of an image: `scale` of its sides, round a centre that is moved."""
     height, width, _ = image.shape
-    border = math.ceil(max(height, width) * (scale * math.sqrt(2) - 1) / 2) + 1
-    border += math.ceil(max(abs(across), abs(down)) * max(height, width))
-    border = max(0, border)
+    margin = math.ceil(max(height, width) * (scale * math.sqrt(2) - 1) / 2) + 1
+    margin += math.ceil(max(abs(across), abs(down)) * max(height, width))
+    margin = max(0, margin)
     return show(
         image,
         angle=angle,
         scale=scale,
         shift=(across * width, down * height),
-        border=(border, border),
+        margin=(margin, margin),
         mode="symmetric",
     )
 
@@ -75,31 +75,31 @@ def show(
     scale: float,
     shift: tuple[float, float],
     window: Window = WHOLE,
-    border: tuple[int, int],
+    margin: tuple[int, int],
     mode: Literal["reflect", "symmetric"],
 ) -> Images:
     """Return what a frame of an image's size shows that is turned by `angle`, in radians.
 
     It is `scale` times as large as the image, and its centre is moved by `shift` pixels, to the
     right and down. Of it, `window` is stretched over the whole. Beyond its edges an image is
-    mirrored, by `mode` of `numpy.pad`, as far as `border` pixels to the sides, and up and down.
+    mirrored, by `mode` of `numpy.pad`, as far as `margin` pixels to the sides, and up and down.
 
     The interpolation is cubic, as a linear one blurs: a teacher may read blur as a class, and a
     student that sees fewer pixels than its teacher cannot tell why, and answers so to sharp images
     too.
     """
     height, width, _ = image.shape
-    (border_x, border_y), (shift_x, shift_y) = border, shift
+    (margin_x, margin_y), (shift_x, shift_y) = margin, shift
     cosine, sine = math.cos(angle) * scale, math.sin(angle) * scale
     x, y = width / 2, height / 2
-    first_x = border_x + x + shift_x - cosine * x - sine * y
-    first_y = border_y + y + shift_y + sine * x - cosine * y
+    first_x = margin_x + x + shift_x - cosine * x - sine * y
+    first_y = margin_y + y + shift_y + sine * x - cosine * y
     left, top, part_x, part_y = window
     matrix = (
         *(cosine * part_x, sine * part_y, first_x + cosine * left + sine * top),
         *(-sine * part_x, cosine * part_y, first_y - sine * left + cosine * top),
     )
-    padding = ((border_y, border_y), (border_x, border_x), (0, 0))
+    padding = ((margin_y, margin_y), (margin_x, margin_x), (0, 0))
     padded = Image.fromarray(np.pad(image, padding, mode=mode))
     shown = padded.transform(
         (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
