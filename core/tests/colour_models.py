@@ -119,7 +119,7 @@ def model(
             format="colour",
             input=InputSpec(height=16, width=16),
             output=OutputSpec(kind="softmax", classes=classes),
-            origin=Origin(plugin="colour", distribution="judge-test", version="1"),
+            origin=Origin(plugin="colour", distribution="colour-test", version="1"),
             parameters=6,
             macs=6,
         )

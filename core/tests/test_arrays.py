@@ -32,9 +32,9 @@ def written(path: Path, array: NDArray[Any], cut: int = 2) -> Path:
 
 @pytest.mark.parametrize("array", [images(), np.arange(10, dtype=np.float32).reshape(5, 2)])
 def test_what_is_written_in_parts_is_one_array(path: Path, array: NDArray[Any]) -> None:
-    found = np.load(written(path, array))
-    assert found.dtype == array.dtype
-    assert (found == array).all()
+    values = np.load(written(path, array))
+    assert values.dtype == array.dtype
+    assert (values == array).all()
 
 
 def broken_off() -> Iterator[NDArray[np.uint8]]:
@@ -67,9 +67,9 @@ def test_an_array_that_is_not_whole_is_not_there(
 def test_pixels_are_read_as_from_an_array(path: Path, rows: Any) -> None:
     pixels = Pixels(written(path, images()))
     assert (len(pixels), pixels.shape) == (5, (5, 4, 6, 3))
-    found = pixels[rows]
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, images()[rows], strict=True)
+    chosen = pixels[rows]
+    assert chosen.dtype == np.uint8
+    np.testing.assert_array_equal(chosen, images()[rows], strict=True)
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 2, 2)])
@@ -80,10 +80,10 @@ def test_rows_of_any_type_are_read_as_from_an_array(
     path: Path, shape: tuple[int, ...], rows: Any
 ) -> None:
     numbers = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = Rows(written(path, numbers))
-    assert found.shape == shape
-    np.testing.assert_array_equal(found[rows], numbers[rows], strict=True)
-    np.testing.assert_array_equal(np.asarray(found), numbers, strict=True)
+    read = Rows(written(path, numbers))
+    assert read.shape == shape
+    np.testing.assert_array_equal(read[rows], numbers[rows], strict=True)
+    np.testing.assert_array_equal(np.asarray(read), numbers, strict=True)
 
 
 def test_a_row_that_is_not_there_ends_a_walk(path: Path) -> None:

@@ -25,7 +25,7 @@ def test_calibration_is_that_of_the_formula():
 @pytest.mark.parametrize(("answer", "ece", "brier"), [(0, 0.0, 0.0), (1, 1.0, 2.0)])
 def test_calibration_runs_from_perfect_to_sure_and_wrong(answer: int, ece: float, brier: float):
     measured = calibration(np.eye(2)[np.full(10, answer)], np.zeros(10, np.int64))
-    assert tuple(each.value for each in measured) == (ece, brier)
+    assert tuple(estimate.value for estimate in measured) == (ece, brier)
 
 
 def test_calibration_intervals_hold_the_truth_of_a_large_population():
@@ -42,7 +42,8 @@ def test_calibration_intervals_hold_the_truth_of_a_large_population():
     for _ in range(30):
         estimates = calibration(*draw(300))
         held += [
-            each.low <= truth <= each.high for each, truth in zip(estimates, truths, strict=True)
+            estimate.low <= truth <= estimate.high
+            for estimate, truth in zip(estimates, truths, strict=True)
         ]
     assert (held >= 25).all(), held
 

@@ -59,25 +59,25 @@ def test_the_p_value_is_the_part_of_all_labellings_that_rank_as_well_ties_and_al
 def test_few_images_suffice_only_where_no_chance_would_order_them_so(
     positives: int, negatives: int, p_value: float
 ):
-    found = check_chance(*_two([0.9] * positives, [0.1] * negatives), TWO)
-    assert found.p_value == pytest.approx(p_value)
-    assert found.above == (p_value <= LEVEL)
+    check = check_chance(*_two([0.9] * positives, [0.1] * negatives), TWO)
+    assert check.p_value == pytest.approx(p_value)
+    assert check.above == (p_value <= LEVEL)
 
 
 def test_one_image_of_a_class_never_suffices_however_many_there_are_of_the_other():
-    found = check_chance(*_two([0.9], list(np.linspace(0, 0.5, 200))), TWO)
-    assert found.p_value == pytest.approx(1 / 201)
-    assert not found.above
-    assert "at least 2 of each class" in found.describe("validation")
-    assert "201 validation images (1 glaucoma, 200 normal)" in found.describe("validation")
+    check = check_chance(*_two([0.9], list(np.linspace(0, 0.5, 200))), TWO)
+    assert check.p_value == pytest.approx(1 / 201)
+    assert not check.above
+    assert "at least 2 of each class" in check.describe("validation")
+    assert "201 validation images (1 glaucoma, 200 normal)" in check.describe("validation")
 
 
 def test_no_images_show_nothing():
     for classes in (TWO, THREE):
-        found = check_chance(np.zeros((0, len(classes))), np.zeros(0), classes)
-        assert not found.above
-        assert found.images == 0
-        assert "on 0 validation images" in found.describe("validation")
+        check = check_chance(np.zeros((0, len(classes))), np.zeros(0), classes)
+        assert not check.above
+        assert check.images == 0
+        assert "on 0 validation images" in check.describe("validation")
 
 
 @pytest.mark.parametrize("positives", [30, 400])
@@ -86,20 +86,20 @@ def test_classes_that_were_written_the_wrong_way_round_are_found(positives: int)
     scores = _two(
         list(random.uniform(0, 0.5, positives)), list(random.uniform(0.4, 1, 2 * positives))
     )
-    found = check_chance(*scores, TWO, "glaucoma")
-    assert found.reached is not None
-    assert found.reached < 0.1
-    assert not found.above
-    assert found.order == ("normal", "glaucoma")
-    assert found.order_reaches == pytest.approx(1 - found.reached)
+    check = check_chance(*scores, TWO, "glaucoma")
+    assert check.reached is not None
+    assert check.reached < 0.1
+    assert not check.above
+    assert check.order == ("normal", "glaucoma")
+    assert check.order_reaches == pytest.approx(1 - check.reached)
 
 
 def test_what_is_a_little_below_chance_is_not_advised_another_order():
-    found = check_chance(*_two(list(np.arange(0, 40, 2.0)), list(np.arange(3, 43, 2.0))), TWO)
-    assert found.reached is not None
-    assert 0.4 < found.reached < 0.5
-    assert not found.above
-    assert found.order is None
+    check = check_chance(*_two(list(np.arange(0, 40, 2.0)), list(np.arange(3, 43, 2.0))), TWO)
+    assert check.reached is not None
+    assert 0.4 < check.reached < 0.5
+    assert not check.above
+    assert check.order is None
 
 
 def test_in_either_class_the_same_is_found():
@@ -150,17 +150,17 @@ def test_of_three_classes_the_whole_interval_lies_above_the_share_of_the_largest
     assert not check_chance(_three(barely), labels, THREE).above  # 0.69: from 0.590
 
 
-@pytest.mark.parametrize("typed", [each for each in permutations(range(3)) if each != (0, 1, 2)])
+@pytest.mark.parametrize("typed", [order for order in permutations(range(3)) if order != (0, 1, 2)])
 def test_of_three_classes_the_order_that_the_model_has_is_found(typed: tuple[int, ...]):
     """The model's columns are those of `THREE`; they were typed in another order."""
     truth = np.repeat([0, 1, 2], 20)
     answers = np.where(np.arange(60) % 10 == 0, (truth + 1) % 3, truth)
-    classes = tuple(THREE[each] for each in typed)
-    labels = np.array([classes.index(THREE[each]) for each in truth])
-    found = check_chance(_three(answers), labels, classes)
-    assert not found.above
-    assert found.order == THREE
-    assert found.order_reaches == 0.9
+    classes = tuple(THREE[index] for index in typed)
+    labels = np.array([classes.index(THREE[index]) for index in truth])
+    check = check_chance(_three(answers), labels, classes)
+    assert not check.above
+    assert check.order == THREE
+    assert check.order_reaches == 0.9
 
 
 def test_of_each_patient_one_image_counts():
@@ -168,10 +168,10 @@ def test_of_each_patient_one_image_counts():
     scores, labels = _two([0.9] * 60, [0.1] * 60)
     alone = check_chance(scores, labels, TWO)
     assert alone.above
-    found = check_chance(scores, labels, TWO, patients=np.repeat(np.arange(6), 20))
-    assert found.p_value == pytest.approx(1 / 20)
-    assert not found.above
-    assert "on 6 test images, one of each patient (3 glaucoma, 3 normal)" in found.describe("test")
+    check = check_chance(scores, labels, TWO, patients=np.repeat(np.arange(6), 20))
+    assert check.p_value == pytest.approx(1 / 20)
+    assert not check.above
+    assert "on 6 test images, one of each patient (3 glaucoma, 3 normal)" in check.describe("test")
 
 
 def test_labels_and_probabilities_that_do_not_fit_are_refused():
@@ -184,14 +184,14 @@ def test_labels_and_probabilities_that_do_not_fit_are_refused():
 def test_patients_of_several_classes_are_of_each() -> None:
     """All 40 have one image of either class, and those of one class are listed first."""
     scores, labels = _two([0.9] * 40, [0.1] * 40)
-    found = check_chance(scores, labels, TWO, patients=np.tile(np.arange(40), 2))
-    assert found.counts == {"glaucoma": 20, "normal": 20}
-    assert found.above
+    check = check_chance(scores, labels, TWO, patients=np.tile(np.arange(40), 2))
+    assert check.counts == {"glaucoma": 20, "normal": 20}
+    assert check.above
 
 
 def test_patients_of_several_classes_fill_the_smaller_one() -> None:
     """6 have images of both classes, 6 of the first alone: those make up for it."""
     scores, labels = _two([0.9] * 12, [0.1] * 6)
     patients = np.concatenate([np.arange(12), np.arange(6)])
-    found = check_chance(scores, labels, TWO, patients=patients)
-    assert found.counts == {"glaucoma": 6, "normal": 6}
+    check = check_chance(scores, labels, TWO, patients=patients)
+    assert check.counts == {"glaucoma": 6, "normal": 6}

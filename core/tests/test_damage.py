@@ -91,8 +91,8 @@ def test_what_a_scan_remembers(
     if memory.stat().st_size:  # an empty file is an empty database
         manifest.scan(listing, tmp_path / "cache", ignore_progress)
         assert said(memory)
-    found = manifest.scan(listing, tmp_path / "cache", ignore_progress)
-    assert found.equals(expected)
+    frame = manifest.scan(listing, tmp_path / "cache", ignore_progress)
+    assert frame.equals(expected)
 
 
 def test_a_page_amid_what_a_scan_remembers(tmp_path: Path, said: Callable[[Path], bool]) -> None:
@@ -103,8 +103,8 @@ def test_a_page_amid_what_a_scan_remembers(tmp_path: Path, said: Callable[[Path]
     assert len(content) > 3 * 4096
     content[2 * 4096 : 2 * 4096 + 512] = b"\xa5" * 512
     memory.write_bytes(content)
-    found = manifest.scan(listing, tmp_path / "cache", ignore_progress)
-    assert found.equals(expected)
+    frame = manifest.scan(listing, tmp_path / "cache", ignore_progress)
+    assert frame.equals(expected)
     assert said(memory)
 
 
@@ -170,8 +170,8 @@ def test_an_archive_of_arrays(
     file = tmp_path / "weights.npz"
     assert read_archive(file) is None
     np.savez(file, a=np.ones(500), b=np.zeros(3))
-    found = read_archive(file)
-    assert found and {name: array.size for name, array in found.items()} == {"a": 500, "b": 3}
+    arrays = read_archive(file)
+    assert arrays and {name: array.size for name, array in arrays.items()} == {"a": 500, "b": 3}
     spoil(file)
     assert read_archive(file) is None
     assert said(file)
@@ -181,9 +181,9 @@ def test_any_byte_of_an_archive(tmp_path: Path) -> None:
     file, random = tmp_path / "weights.npz", np.random.default_rng(1)
     np.savez(file, a=np.ones(5), b=np.zeros(3))
     sound = file.read_bytes()
-    for place in range(len(sound)):
+    for position in range(len(sound)):
         content = bytearray(sound)
-        content[place] ^= random.integers(1, 256)
+        content[position] ^= random.integers(1, 256)
         file.write_bytes(content)
         read_archive(file)  # arrays or none, and no error
     for length in range(0, len(sound), 5):
@@ -211,4 +211,4 @@ def test_the_times_of_an_artifact(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         store.open(sound.digest)
         assert caplog.messages == [line]
         assert made() == sound == store.open(sound.digest)  # made again, for whatever reason
-    assert len([each for each in store.leftovers() if "damaged" in each.name]) == 4
+    assert len([file for file in store.leftovers() if "damaged" in file.name]) == 4

@@ -65,8 +65,8 @@ def test_pictures_are_kept_under_the_code_that_makes_them(
     def changed(*modules: str) -> str:
         return "changed" if module in modules else digest_code(*modules)
 
-    for place in ("pupila.views.digest_code", "pupila.shift_suite.digest_code"):
-        monkeypatch.setattr(place, changed)
+    for function in ("pupila.views.digest_code", "pupila.shift_suite.digest_code"):
+        monkeypatch.setattr(function, changed)
     assert key() != before
 
 

@@ -36,9 +36,9 @@ def refused(number: int, file: str | None = None) -> OSError:
     ],
 )
 def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, words: str) -> None:
-    with pytest.raises(PupilaError) as told, explain_disk_errors(tmp_path):
+    with pytest.raises(PupilaError) as caught, explain_disk_errors(tmp_path):
         raise error
-    sentence = str(told.value)
+    sentence = str(caught.value)
     assert words in sentence
     assert "The disk of" in sentence and "mounted at" in sentence
     assert len(sentence.splitlines()) == 1
@@ -63,8 +63,8 @@ def test_whatever_fails_on_a_full_disk_has_failed_for_want_of_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left(monkeypatch, 3_000_000)
-    told = explain_disk_error(RuntimeError("Prefect's server did not start"), tmp_path)
-    assert told and "is full (3 MB left): free 100 MB or more and run again" in told
+    sentence = explain_disk_error(RuntimeError("Prefect's server did not start"), tmp_path)
+    assert sentence and "is full (3 MB left): free 100 MB or more and run again" in sentence
 
 
 def left(monkeypatch: pytest.MonkeyPatch, free: int) -> None:

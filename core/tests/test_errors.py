@@ -24,22 +24,22 @@ def test_long_lists_end_early():
 
 
 def test_messages_about_thousands_of_classes_are_short():
-    contract = OutputSpec(kind="softmax", classes=CLASSES)
-    told = [
+    spec = OutputSpec(kind="softmax", classes=CLASSES)
+    messages = [
         unknown_class("positive", "clas 7", CLASSES),
-        contract.misfit(np.zeros((1, 1), np.float32), 1) or "",
+        spec.misfit(np.zeros((1, 1), np.float32), 1) or "",
     ]
     with pytest.raises(ValidationError, match="two classes") as refused:
         OutputSpec(kind="sigmoid", classes=CLASSES)
-    told.append(refused.value.errors()[0]["msg"])
+    messages.append(refused.value.errors()[0]["msg"])
     for labels in ([7_000], [-1]):
         with pytest.raises(PupilaError) as outside:
             check_answers(np.zeros((1, len(CLASSES))), labels, CLASSES, "test")
-        told.append(str(outside.value))
+        messages.append(str(outside.value))
         with pytest.raises(PupilaError) as outside:
             check_chance(np.zeros((1, len(CLASSES))), labels, CLASSES)
-        told.append(str(outside.value))
-    for message in told:
+        messages.append(str(outside.value))
+    for message in messages:
         assert "'class 0'" in message
         assert "4,980 more" in message
         assert len(message) < SHORT

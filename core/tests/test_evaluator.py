@@ -1,4 +1,4 @@
-"""What an artifact is judged to be: its answers, its costs, and what it is compared with."""
+"""Evaluation of an artifact: its answers, its costs, and what it is compared with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pupila.testing import draw_images, ignore_progress, plugin_installed, read_
 @pytest.fixture(scope="module", autouse=True)
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     folder = tmp_path_factory.mktemp("path")
-    with plugin_installed(folder, "judge-test", "judge_colour_runner", COLOUR_RUNNER):
+    with plugin_installed(folder, "colour-test", "colour_runner_plugin", COLOUR_RUNNER):
         yield
 
 
@@ -66,24 +66,24 @@ def evaluate(
     )
 
 
-def test_an_artifact_is_judged_through_its_runtime(
+def test_an_artifact_is_evaluated_through_its_runtime(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     artifact = model(store)
-    judged = evaluate(artifact, dataset, predictions, latency_repeats=20, threads=1)
+    evaluation = evaluate(artifact, dataset, predictions, latency_repeats=20, threads=1)
     test = dataset.select("test")
     answers = predictions.of(artifact, test, ignore_progress)
-    assert judged.metrics.images == len(test) == 12
-    assert judged.metrics.accuracy.value == (answers.argmax(axis=1) == test.labels).mean()
-    assert judged.metrics.point is not None
-    at = judged.metrics.point.threshold
-    assert judged.metrics.confusion_at == at
+    assert evaluation.metrics.images == len(test) == 12
+    assert evaluation.metrics.accuracy.value == (answers.argmax(axis=1) == test.labels).mean()
+    assert evaluation.metrics.point is not None
+    at = evaluation.metrics.point.threshold
+    assert evaluation.metrics.confusion_at == at
     called = answers[:, 1].astype(np.float64) >= at
-    assert np.trace(judged.metrics.confusion) == (called == (test.labels == 1)).sum()
-    assert (judged.artifact, judged.format) == (artifact.digest, "colour")
-    assert (judged.runtime, judged.split) == ("numpy, one core", "test")
-    assert judged.agreement is None
-    assert judged.cpu
+    assert np.trace(evaluation.metrics.confusion) == (called == (test.labels == 1)).sum()
+    assert (evaluation.artifact, evaluation.format) == (artifact.digest, "colour")
+    assert (evaluation.runtime, evaluation.split) == ("numpy, one core", "test")
+    assert evaluation.agreement is None
+    assert evaluation.cpu
 
 
 def test_intervals_are_by_patient_where_the_data_tells_them(
@@ -93,19 +93,19 @@ def test_intervals_are_by_patient_where_the_data_tells_them(
     frame["patient"] = [f"p{row // 3}" for row in range(len(dataset))]
     known = Dataset(frame, dataset.classes, dataset.cache)
     plain = evaluate(model(store), dataset, predictions, latency_repeats=1).metrics
-    judged = evaluate(model(store), known, predictions, latency_repeats=1).metrics
-    assert (plain.patients, judged.patients) == (
+    evaluation = evaluate(model(store), known, predictions, latency_repeats=1).metrics
+    assert (plain.patients, evaluation.patients) == (
         None,
         known.select("test").frame["patient"].nunique(),
     )
-    assert judged.accuracy.value == plain.accuracy.value
-    assert judged.auc is not None and judged.point is not None
+    assert evaluation.accuracy.value == plain.accuracy.value
+    assert evaluation.auc is not None and evaluation.point is not None
     for estimate in (
-        judged.accuracy,
-        judged.auc,
-        judged.ece,
-        judged.brier,
-        judged.point.sensitivity,
+        evaluation.accuracy,
+        evaluation.auc,
+        evaluation.ece,
+        evaluation.brier,
+        evaluation.point.sensitivity,
     ):
         assert "by patient" in estimate.method
 
@@ -121,11 +121,11 @@ def test_what_it_costs_is_measured(store: Store, dataset: Dataset, predictions: 
     assert cost.peak_memory_bytes and cost.peak_memory_bytes > 10 * 2**20
 
 
-def test_all_cores_are_used_unless_it_is_told_otherwise(
+def test_all_cores_are_used_by_default(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    judged = evaluate(model(store), dataset, predictions)
-    assert judged.cost.latency.threads == os.cpu_count()
+    evaluation = evaluate(model(store), dataset, predictions)
+    assert evaluation.cost.latency.threads == os.cpu_count()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_slow_model_is_timed_less_often_and_says_so(
 def test_the_threshold_comes_from_the_validation_split(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    judged = evaluate(model(store), dataset, predictions)
-    honest, optimistic = judged.metrics.operating_points
+    evaluation = evaluate(model(store), dataset, predictions)
+    honest, optimistic = evaluation.metrics.operating_points
     assert (honest.chosen_on, optimistic.chosen_on) == ("validation", "test")
     assert optimistic.specificity.value >= 0.8
 
@@ -159,29 +159,31 @@ def test_without_a_validation_split_the_threshold_is_optimistic_and_says_so(
 ):
     rows = dataset.frame["split"] != "validation"
     rest = replace(dataset, frame=dataset.frame[rows].reset_index(drop=True))
-    judged = evaluate(model(store), rest, predictions)
-    assert [point.chosen_on for point in judged.metrics.operating_points] == ["test"]
+    evaluation = evaluate(model(store), rest, predictions)
+    assert [point.chosen_on for point in evaluation.metrics.operating_points] == ["test"]
 
 
-def test_the_validation_split_itself_can_be_judged(
+def test_the_validation_split_itself_can_be_evaluated(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    judged = evaluate(model(store), dataset, predictions, split="validation")
-    assert judged.split == "validation"
-    assert [point.chosen_on for point in judged.metrics.operating_points] == ["validation"]
+    evaluation = evaluate(model(store), dataset, predictions, split="validation")
+    assert evaluation.split == "validation"
+    assert [point.chosen_on for point in evaluation.metrics.operating_points] == ["validation"]
 
 
 def test_agreement_with_a_teacher_is_counted_image_by_image(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     teacher, pupil = model(store, seed=1), model(store, seed=2)
-    judged = evaluate(pupil, dataset, predictions, reference=("xception", teacher))
+    evaluation = evaluate(pupil, dataset, predictions, reference=("xception", teacher))
     test = dataset.select("test")
-    theirs, ours = (predictions.of(each, test, ignore_progress) for each in (teacher, pupil))
-    assert judged.agreement is not None
-    assert judged.agreement.reference == "xception"
-    assert judged.agreement.largest_difference == pytest.approx(np.abs(ours - theirs).max())
-    assert judged.agreement.labels.value == (ours.argmax(1) == theirs.argmax(1)).mean()
+    theirs, ours = (
+        predictions.of(artifact, test, ignore_progress) for artifact in (teacher, pupil)
+    )
+    assert evaluation.agreement is not None
+    assert evaluation.agreement.reference == "xception"
+    assert evaluation.agreement.largest_difference == pytest.approx(np.abs(ours - theirs).max())
+    assert evaluation.agreement.labels.value == (ours.argmax(1) == theirs.argmax(1)).mean()
     itself = evaluate(pupil, dataset, predictions, reference=("itself", pupil)).agreement
     assert itself is not None
     assert (itself.labels.value, itself.largest_difference) == (1, 0)
@@ -190,16 +192,16 @@ def test_agreement_with_a_teacher_is_counted_image_by_image(
 def test_probabilities_are_kept_in_the_order_of_the_classes_of_the_data(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    judged = evaluate(model(store, classes=("triangle", "square")), dataset, predictions)
-    kept = np.load(judged.probabilities)
-    assert Path(judged.probabilities).parent == predictions.folder
+    evaluation = evaluate(model(store, classes=("triangle", "square")), dataset, predictions)
+    kept = np.load(evaluation.probabilities)
+    assert Path(evaluation.probabilities).parent == predictions.folder
     assert kept.shape == (12, 2)
     assert kept.sum(axis=1) == pytest.approx(1)
     labels = dataset.select("test").labels
-    assert (kept.argmax(axis=1) == labels).mean() == judged.metrics.accuracy.value
-    assert judged.validation_probabilities and judged.validation
-    validation, kept = dataset.select("validation"), np.load(judged.validation_probabilities)
-    assert (kept.argmax(axis=1) == validation.labels).mean() == judged.validation.value
+    assert (kept.argmax(axis=1) == labels).mean() == evaluation.metrics.accuracy.value
+    assert evaluation.validation_probabilities and evaluation.validation
+    validation, kept = dataset.select("validation"), np.load(evaluation.validation_probabilities)
+    assert (kept.argmax(axis=1) == validation.labels).mean() == evaluation.validation.value
     assert not list(predictions.folder.glob(".partial*"))
 
 
@@ -208,14 +210,14 @@ def test_figures_are_also_given_for_each_source(
 ):
     sources = ["north" if label == "square" else "south" for label in dataset.frame["label"]]
     split = with_column(dataset, source=sources, site="only one", camera="a")
-    judged = evaluate(model(store), split, predictions)
-    assert list(judged.groups) == ["source"]
-    north, south = judged.groups["source"]["north"], judged.groups["source"]["south"]
+    evaluation = evaluate(model(store), split, predictions)
+    assert list(evaluation.groups) == ["source"]
+    north, south = evaluation.groups["source"]["north"], evaluation.groups["source"]["south"]
     assert north.images == south.images == 6
     assert north.auc is None
     assert north.operating_points == ()
     mean = (north.accuracy.value + south.accuracy.value) / 2
-    assert mean == pytest.approx(judged.metrics.accuracy.value)
+    assert mean == pytest.approx(evaluation.metrics.accuracy.value)
 
 
 def test_images_without_a_source_belong_to_no_group(
@@ -223,24 +225,24 @@ def test_images_without_a_source_belong_to_no_group(
 ):
     cycle = ["north", "south", None, ""]
     sources = [cycle[row % 4] for row in range(len(dataset))]
-    judged = evaluate(model(store), with_column(dataset, source=sources), predictions)
-    assert sorted(judged.groups["source"]) == ["north", "south"]
-    assert sum(group.images for group in judged.groups["source"].values()) < 12
+    evaluation = evaluate(model(store), with_column(dataset, source=sources), predictions)
+    assert sorted(evaluation.groups["source"]) == ["north", "south"]
+    assert sum(group.images for group in evaluation.groups["source"].values()) < 12
 
 
 def test_a_group_keeps_the_threshold_of_the_whole_validation_split(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     sources = ["north" if path.stem in "012" else "south" for path in dataset.paths]
-    judged = evaluate(model(store), with_column(dataset, source=sources), predictions)
-    whole = judged.metrics.operating_points[0]
-    for group in judged.groups["source"].values():
+    evaluation = evaluate(model(store), with_column(dataset, source=sources), predictions)
+    whole = evaluation.metrics.operating_points[0]
+    for group in evaluation.groups["source"].values():
         assert group.operating_points[0].threshold == whole.threshold
 
 
 def test_an_evaluation_survives_json(store: Store, dataset: Dataset, predictions: Predictions):
-    judged = evaluate(model(store), dataset, predictions, reference=("itself", model(store)))
-    assert Evaluation.model_validate_json(judged.model_dump_json()) == judged
+    evaluation = evaluate(model(store), dataset, predictions, reference=("itself", model(store)))
+    assert Evaluation.model_validate_json(evaluation.model_dump_json()) == evaluation
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def test_an_evaluation_survives_json(store: Store, dataset: Dataset, predictions
         ({"latency_repeats": 0}, "0 repeats"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(
+def test_what_cannot_be_evaluated_is_refused(
     store: Store,
     dataset: Dataset,
     predictions: Predictions,
@@ -276,7 +278,7 @@ def test_the_processor_is_named():
 
 
 @pytest.mark.slow
-def test_a_real_teacher_is_judged_as_its_card_says(
+def test_a_real_teacher_is_evaluated_as_its_card_says(
     shared_data: Path, shared_teachers: Path, store: Store, tmp_path: Path
 ):
     """Of squeezenet.keras: test accuracy .953, AUC .996, best sensitivity at .85 1.000."""
@@ -288,7 +290,7 @@ def test_a_real_teacher_is_judged_as_its_card_says(
         origin = Origin(plugin=loader.name, distribution="pupila-keras", version="0")
         teacher = store.add(folder, **vars(product), origin=origin)
     dataset = photographs(shared_data / "glaucoma", tmp_path / "cache")
-    judged = evaluate(
+    evaluation = evaluate(
         teacher,
         dataset,
         Predictions(tmp_path / "predictions"),
@@ -296,13 +298,13 @@ def test_a_real_teacher_is_judged_as_its_card_says(
         specificity=0.85,
         latency_repeats=10,
     )
-    assert judged.metrics.images == 107
-    assert judged.metrics.accuracy.value == pytest.approx(0.953, abs=5e-4)
-    assert judged.metrics.auc is not None
-    assert judged.metrics.auc.value == pytest.approx(0.996, abs=5e-4)
-    assert judged.metrics.auc.low < 0.99
-    assert judged.metrics.operating_points[-1].sensitivity.value == 1
-    assert judged.cost.parameters == 723_522
+    assert evaluation.metrics.images == 107
+    assert evaluation.metrics.accuracy.value == pytest.approx(0.953, abs=5e-4)
+    assert evaluation.metrics.auc is not None
+    assert evaluation.metrics.auc.value == pytest.approx(0.996, abs=5e-4)
+    assert evaluation.metrics.auc.low < 0.99
+    assert evaluation.metrics.operating_points[-1].sensitivity.value == 1
+    assert evaluation.cost.parameters == 723_522
 
 
 def photographs(folder: Path, cache: Path) -> Dataset:

@@ -22,7 +22,7 @@ from pupila.testing import draw_images, ignore_progress, plugin_installed, read_
 @pytest.fixture(scope="module", autouse=True)
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     folder = tmp_path_factory.mktemp("path")
-    with plugin_installed(folder, "judge-test", "judge_colour_runner", COLOUR_RUNNER):
+    with plugin_installed(folder, "colour-test", "colour_runner_plugin", COLOUR_RUNNER):
         yield
 
 
@@ -54,13 +54,13 @@ def check_runtime(
 def test_in_another_runtime_it_is_held_against_its_own(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    trial = check_runtime(
+    check = check_runtime(
         model(store), "bright", dataset, predictions, threads=3, latency_repeats=5
     )
-    assert trial.agreement and trial.agreement.reference == "colour"
-    assert 0 < trial.agreement.largest_difference < 0.05
-    assert (trial.runtime, trial.images) == ("numpy, a step brighter", len(dataset.select("test")))
-    assert (trial.latency.repeats, trial.latency.threads, trial.startup) == (5, 3, None)
+    assert check.agreement and check.agreement.reference == "colour"
+    assert 0 < check.agreement.largest_difference < 0.05
+    assert (check.runtime, check.images) == ("numpy, a step brighter", len(dataset.select("test")))
+    assert (check.latency.repeats, check.latency.threads, check.startup) == (5, 3, None)
 
 
 def test_in_its_own_runtime_it_is_held_against_its_source(
@@ -74,10 +74,10 @@ def test_in_its_own_runtime_it_is_held_against_its_source(
     assert beside.agreement.largest_difference > 0.1  # the same weights, of the other classes
 
 
-def test_a_runtime_that_answers_what_is_no_number_is_told(
+def test_a_runtime_that_answers_nan_is_named(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    message = r"'broken' of judge-test answers with .* NaN .* to 1 of 12 images, such as .nan"
+    message = r"'broken' of colour-test answers with .* NaN .* to 1 of 12 images, such as .nan"
     with pytest.raises(PupilaError, match=message):
         check_runtime(model(store), "broken", dataset, predictions)
 
@@ -97,13 +97,13 @@ def test_a_runtime_that_answers_what_is_no_number_is_told(
 def test_a_runtime_that_gives_something_else_is_named(
     store: Store, dataset: Dataset, predictions: Predictions, runtime: str, message: str
 ):
-    with pytest.raises(PupilaError, match=f"^Runner '{runtime}' of judge-test {message}"):
+    with pytest.raises(PupilaError, match=f"^Runner '{runtime}' of colour-test {message}"):
         check_runtime(model(store), runtime, dataset, predictions)
 
 
-def test_a_runtime_that_answers_with_another_column_is_told(
+def test_a_runtime_that_answers_with_another_column_is_named(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
-    message = r"'wider' of judge-test answers with an array of shape \(12, 3\) to 12 images"
+    message = r"'wider' of colour-test answers with an array of shape \(12, 3\) to 12 images"
     with pytest.raises(PupilaError, match=message):
         check_runtime(model(store), "wider", dataset, predictions)

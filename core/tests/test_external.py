@@ -34,7 +34,7 @@ def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path)
     without["split"], without["label"] = UNLABELLED, ""
     bare = Dataset(without, data.classes, data.cache)
 
-    def judged(images: Dataset, validation: Dataset | None = None) -> ExternalEvaluation:
+    def evaluate(images: Dataset, validation: Dataset | None = None) -> ExternalEvaluation:
         return evaluate_external(
             pupil,
             images,
@@ -47,7 +47,7 @@ def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path)
             validation=validation,
         )
 
-    labelled = judged(there, validation=data.select("validation"))
+    labelled = evaluate(there, validation=data.select("validation"))
     metrics = labelled.figures.metrics
     assert metrics and metrics.point and metrics.point.chosen_on == "validation"
     assert metrics.patients == len(frame) // 2
@@ -59,10 +59,10 @@ def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path)
     assert fidelity and fidelity.correlation.value > 0.9
     assert "by patient" in fidelity.correlation.method
     assert fidelity.mean_difference.value > 0  # it leans to red
-    unlabelled = judged(bare)
+    unlabelled = evaluate(bare)
     assert unlabelled.figures.fidelity == fidelity
     assert (unlabelled.figures.metrics, unlabelled.chance) == (None, None)
-    apart = [abs(each.probability - each.other_probability) for each in unlabelled.parted]
+    apart = [abs(image.probability - image.other_probability) for image in unlabelled.parted]
     assert len(apart) == min(DISAGREEMENTS_KEPT, len(frame)) and max(apart) > 0.1
-    assert {each.truth for each in unlabelled.parted} == {None}
+    assert {image.truth for image in unlabelled.parted} == {None}
     assert labelled.parted[0].truth in data.classes

@@ -39,26 +39,26 @@ def pearson(one: Floats, other: Floats) -> float:
 def test_figures_of_two_classes(
     ours: Floats, correlation: float, labels: float | None, difference: float | None
 ) -> None:
-    found = fidelity("teacher", answers(ours), answers(LOGITS))
-    assert found.correlation.value == pytest.approx(correlation, abs=1e-9)
+    result = fidelity("teacher", answers(ours), answers(LOGITS))
+    assert result.correlation.value == pytest.approx(correlation, abs=1e-9)
     if labels is not None:
-        assert found.labels.value == labels
+        assert result.labels.value == labels
     if difference is not None:
-        assert found.mean_difference.value == pytest.approx(difference, abs=1e-9)
+        assert result.mean_difference.value == pytest.approx(difference, abs=1e-9)
 
 
 def test_the_correlation_is_that_of_numpy_and_its_interval_holds_the_truth() -> None:
     ours = LOGITS + NOISE
-    found = fidelity("teacher", answers(ours), answers(LOGITS)).correlation
+    correlation = fidelity("teacher", answers(ours), answers(LOGITS)).correlation
     inside = np.clip(logits_of(answers(ours)), -6.2, 6.2)[:, 0]
-    assert found.value == pytest.approx(pearson(inside, LOGITS), abs=1e-3)
-    assert found.low < np.sqrt(0.5) < found.high
-    assert found.high - found.low < 0.2
+    assert correlation.value == pytest.approx(pearson(inside, LOGITS), abs=1e-3)
+    assert correlation.low < np.sqrt(0.5) < correlation.high
+    assert correlation.high - correlation.low < 0.2
 
 
 def test_an_offset_is_that_of_the_positive_class() -> None:
-    found = fidelity("teacher", answers(LOGITS - 1), answers(LOGITS), positive=1)
-    assert found.mean_difference.value == pytest.approx(1)
+    result = fidelity("teacher", answers(LOGITS - 1), answers(LOGITS), positive=1)
+    assert result.mean_difference.value == pytest.approx(1)
 
 
 def test_more_classes_are_the_mean_over_centred_logits() -> None:
@@ -68,16 +68,16 @@ def test_more_classes_are_the_mean_over_centred_logits() -> None:
     def softmax(values: Floats) -> Floats:
         return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
 
-    found = fidelity("teacher", softmax(other), softmax(raw)).correlation.value
-    centred = [each - each.mean(axis=1, keepdims=True) for each in (other, raw)]
+    correlation = fidelity("teacher", softmax(other), softmax(raw)).correlation.value
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (other, raw)]
     by_class = [pearson(centred[0][:, c], centred[1][:, c]) for c in range(3)]
-    assert found == pytest.approx(np.mean(by_class), abs=1e-6)
+    assert correlation == pytest.approx(np.mean(by_class), abs=1e-6)
 
 
 def test_probabilities_of_eight_bits_have_finite_logits() -> None:
-    found = logits_of([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
-    assert found[:, 0] == pytest.approx([-6.236, 6.236, 0.0], abs=1e-3)
-    assert found[0, 0] == pytest.approx(np.log(FLOOR / (1 - FLOOR)))
+    logits = logits_of([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
+    assert logits[:, 0] == pytest.approx([-6.236, 6.236, 0.0], abs=1e-3)
+    assert logits[0, 0] == pytest.approx(np.log(FLOOR / (1 - FLOOR)))
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_probabilities_of_eight_bits_have_finite_logits() -> None:
     ],
 )
 def test_what_colour_explains(ours: Floats, low: float, high: float) -> None:
-    found = fidelity("teacher", answers(ours - ours.mean()), answers(LOGITS), colours=COLOURS)
-    assert found.colour is not None
-    assert found.reference_colour is not None
-    assert low <= found.colour.value <= high
-    assert found.reference_colour.value < 0.08
+    result = fidelity("teacher", answers(ours - ours.mean()), answers(LOGITS), colours=COLOURS)
+    assert result.colour is not None
+    assert result.reference_colour is not None
+    assert low <= result.colour.value <= high
+    assert result.reference_colour.value < 0.08
 
 
 def test_what_colour_explains_is_r_squared_of_least_squares_though_brightness_repeats_it() -> None:
@@ -102,16 +102,16 @@ def test_what_colour_explains_is_r_squared_of_least_squares_though_brightness_re
     left = y - plane @ cast("Floats", np.linalg.lstsq(plane, y, rcond=None)[0])
     both = np.c_[COLOURS, COLOURS @ [0.299, 0.587, 0.114]]
     for colours in (COLOURS, both):
-        found = variance_explained(colours, y[:, None], np.ones((1, 200)))[0]
-        assert found == pytest.approx(1 - left.var() / y.var(), abs=1e-6)
+        explained = variance_explained(colours, y[:, None], np.ones((1, 200)))[0]
+        assert explained == pytest.approx(1 - left.var() / y.var(), abs=1e-6)
 
 
 def test_patients_widen_the_interval() -> None:
     ours, teacher = np.repeat((LOGITS + NOISE)[:40], 5), np.repeat(LOGITS[:40], 5)
     patients = [str(row // 5) for row in range(200)]
 
-    def width(found: Fidelity) -> float:
-        return found.correlation.high - found.correlation.low
+    def width(result: Fidelity) -> float:
+        return result.correlation.high - result.correlation.low
 
     alone = fidelity("teacher", answers(ours), answers(teacher))
     by_patient = fidelity("teacher", answers(ours), answers(teacher), patients=patients)

@@ -23,8 +23,8 @@ from pupila.testing import keras_artifact, plugin_installed, run_step, write_dis
 
 def code_block(text: str | None, language: str) -> str:
     """Return the one fenced block of a language in a docstring."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", inspect.cleandoc(text or ""), re.DOTALL)
-    return found
+    (block,) = re.findall(rf"```{language}\n(.*?)```", inspect.cleandoc(text or ""), re.DOTALL)
+    return block
 
 
 SPARSIFY = code_block(Hooks.pupila_techniques.__doc__, "python")

@@ -119,7 +119,7 @@ def just_below_pillows_limit(path: Path) -> None:
         ("pipe.png", os.mkfifo, "a pipe or a device"),
         ("empty.png", Path.touch, "the file is empty"),
         ("letter.jpg", letter, "format is not known"),
-        ("absent.png", absent, "no such file"),
+        ("absent.png", absent, "does not exist"),
         ("folder.png", Path.mkdir, "Is a directory"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -136,8 +136,8 @@ def test_a_file_that_is_no_image_is_refused_by_name_and_reason(
 
 def test_a_large_16_bit_image_is_scaled_in_bands_without_a_seam(tmp_path: Path) -> None:
     ramp = np.arange(600, dtype=np.uint16)[:, None] * np.ones((1, 3), np.uint16) * 109
-    found = np.asarray(decode(stored(tmp_path / "ramp.png", Image.fromarray(ramp))))[..., 0]
-    assert (found == np.rint(ramp / 65535 * 255)).all()
+    decoded = np.asarray(decode(stored(tmp_path / "ramp.png", Image.fromarray(ramp))))[..., 0]
+    assert (decoded == np.rint(ramp / 65535 * 255)).all()
 
 
 def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:

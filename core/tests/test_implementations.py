@@ -49,9 +49,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fault(implementation: str) -> str | None:
-    found = implementation_fault(Plugin(name="x", summary="-", implementation=implementation))
+    fault = implementation_fault(Plugin(name="x", summary="-", implementation=implementation))
     assert not any(name.startswith("gentle_code") for name in sys.modules)
-    return found
+    return fault
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_code_that_is_there_is_found_without_importing_it(implementation: str):
         ("gentle_code.deep.code:functoin", "has no 'functoin'. Did you mean 'function'?"),
         ("gentle_code.deep.code:inner", "module 'gentle_code.deep.code' has no 'inner'"),
         ("gentle_code.deep.code:method", "has no 'method'"),
-        ("gentle_code.deep.cod:function", "there is no module 'gentle_code.deep.cod'"),
-        ("gentle_code.star.more:any", "there is no module 'gentle_code.star.more'"),
-        ("no_such_code:any", "there is no module 'no_such_code'"),
+        ("gentle_code.deep.cod:function", "module 'gentle_code.deep.cod' was not found"),
+        ("gentle_code.star.more:any", "module 'gentle_code.star.more' was not found"),
+        ("no_such_code:any", "module 'no_such_code' was not found"),
         ("gentle_code.broken:any", "module 'gentle_code.broken' cannot be read: SyntaxError"),
         ("gentle_code.deep.code", "expected 'module:function'"),
         ("gentle_code.deep.code:Opened.method", "expected 'module:function'"),
@@ -90,5 +90,7 @@ def test_code_that_is_not_there_is_told(implementation: str, message: str):
 
 
 def test_the_code_of_all_installed_plugins_is_found():
-    found = {each.plugin.name: implementation_fault(each.plugin) for each in installed().plugins}
-    assert {name: told for name, told in found.items() if told} == {}
+    faults = {
+        entry.plugin.name: implementation_fault(entry.plugin) for entry in installed().plugins
+    }
+    assert {name: fault for name, fault in faults.items() if fault} == {}

@@ -38,8 +38,8 @@ def test_a_flat_model_answers_as_the_nested_one_does(build):
 def test_a_flat_model_has_no_model_inside_and_no_name_twice(build):
     model = build()
     flat = flatten(model)
-    assert not [each for each in flat.layers if isinstance(each, keras.Model)]
-    names = [each.name for each in flat.operations]
+    assert not [layer for layer in flat.layers if isinstance(layer, keras.Model)]
+    names = [operation.name for operation in flat.operations]
     assert len(set(names)) == len(names)
     assert flat.input_shape == model.input_shape
     assert flat.count_params() == model.count_params()
@@ -55,7 +55,7 @@ def test_of_two_layers_with_one_name_the_later_is_renamed_after_its_model():
 def test_a_flat_model_shares_its_weights_with_the_nested_one():
     model = outer_functional()
     flat = flatten(model)
-    ours, theirs = ({id(each) for each in one.variables} for one in (flat, model))
+    ours, theirs = ({id(variable) for variable in one.variables} for one in (flat, model))
     assert ours == theirs
     flat.get_layer("answer").bias.assign([5.0, -5.0])
     np.testing.assert_allclose(np.asarray(model(pictures())), np.asarray(flat(pictures())))
@@ -82,7 +82,9 @@ def test_layers_keep_what_their_model_was_called_with():
 def test_a_flat_model_is_flattened_again_to_the_same():
     flat = flatten(outer_sequential())
     again = flatten(flat)
-    assert [each.name for each in again.operations] == [each.name for each in flat.operations]
+    assert [operation.name for operation in again.operations] == [
+        operation.name for operation in flat.operations
+    ]
 
 
 class Opaque(keras.Model):

@@ -76,9 +76,9 @@ def test_unlabelled_images_lie_at_any_depth_and_have_no_class(tree: Path, name: 
     draw(tree / name / "ill" / "deeper" / "8.png")
     (tree / name / "notes.txt").touch()
     frame = manifest.read(tree)
-    found = frame[frame["split"] == "unlabelled"]
-    assert [Path(path).name for path in found["path"]] == ["7.png", "8.png"]
-    assert found["label"].tolist() == ["", ""]
+    unlabelled = frame[frame["split"] == "unlabelled"]
+    assert [Path(path).name for path in unlabelled["path"]] == ["7.png", "8.png"]
+    assert unlabelled["label"].tolist() == ["", ""]
     assert (len(frame), frame.attrs["ignored_files"]) == (8, 1)
 
 
@@ -195,8 +195,11 @@ HEADER = "path,label,split\n"
         ),
         (HEADER + "a.png,ill\n", "line 2 has 2 fields: expected 3"),
         (HEADER + "a.png,ill,train\n./a.png,well,test\n", "line 3: './a.png' is listed a second"),
-        (HEADER + "a.png,ill,train\nc.png,ill,train\n", "line 3: there is no file 'c.png'.*1 of 2"),
-        (HEADER + f"{'n' * 300}.png,ill,train\n", "line 2: there is no file 'nnn.*1 of 1 rows"),
+        (
+            HEADER + "a.png,ill,train\nc.png,ill,train\n",
+            "line 3: the file 'c.png' does not exist.*1 of 2",
+        ),
+        (HEADER + f"{'n' * 300}.png,ill,train\n", "line 2: the file 'nnn.*1 of 1 rows"),
         (HEADER.encode() + "a.png,gesünder,train\n".encode("latin-1"), "line 2 is not UTF-8"),
         (HEADER.encode("utf-16"), "line 1 is not UTF-8"),
         (HEADER + '"a.png"x,ill,train\n', "line 2 is not CSV"),

@@ -198,11 +198,11 @@ def test_a_curve_cannot_keep_a_round_that_it_has_not():
 
 def test_a_search_has_its_models_the_most_accurate_first_and_the_chosen_one_among_them():
     better = SEARCHED | {"name": "c2", "validation_accuracy": INTERVAL | {"value": 0.8}}
-    found = Measured({"chosen": "c2", "front": [SEARCHED], "chosen_model": better}).read(
+    result = Measured({"chosen": "c2", "front": [SEARCHED], "chosen_model": better}).read(
         SearchResult
     )
-    assert found and [each.name for each in found.models] == ["c2", "c1"]
-    assert found.best and found.best.name == "c2"
+    assert result and [model.name for model in result.models] == ["c2", "c1"]
+    assert result.best and result.best.name == "c2"
 
 
 def test_rounding_may_carry_a_figure_over_the_end_of_its_range():
@@ -262,7 +262,7 @@ def test_a_figure_with_the_name_of_a_field_and_another_form_is_a_problem(
 
 
 def test_a_difference_that_is_not_a_number_is_noted_and_read_back_as_none():
-    found = FloatComparison(
+    comparison = FloatComparison(
         validation_images=10,
         validation_accuracy=0.5,
         float_accuracy=0.9,
@@ -270,9 +270,9 @@ def test_a_difference_that_is_not_a_number_is_noted_and_read_back_as_none():
         divergence=float("nan"),
         largest_difference=float("inf"),
     )
-    again = Measured(json.loads(json.dumps(dict(Measured(found)), allow_nan=False)))
+    again = Measured(json.loads(json.dumps(dict(Measured(comparison)), allow_nan=False)))
     assert again["divergence"] is None and again["largest_difference"] is None
-    assert again.read(FloatComparison) == found
+    assert again.read(FloatComparison) == comparison
     assert not list(problems(again))
     layers = LayerSensitivities(
         sensitivity=(

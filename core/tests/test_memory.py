@@ -17,5 +17,5 @@ def test_the_peak_grows_with_what_is_held():
 def test_a_child_is_not_charged_with_its_parents_memory():
     held = b"x" * 300_000_000
     program = "from pupila.memory import peak_memory_bytes; print(peak_memory_bytes())"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert int(told.stdout) < len(held)
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(process.stdout) < len(held)

@@ -204,7 +204,7 @@ LOGITS = np.array([[0.9, 0.1], [-7.5, 3.0]])
         (GOOD, [0, 1], "glaucoma", 1.5, r"Specificity 1.5 .*\(0, 1\]"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_by_name(
+def test_what_cannot_be_evaluated_is_refused_by_name(
     scores: NDArray[np.float64],
     labels: list[int],
     positive: str,

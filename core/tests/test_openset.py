@@ -24,13 +24,13 @@ EYES = [0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.91, 0.55] * 2
 
 
 @dataclass(frozen=True)
-class Told(Predictions):
+class PreparedPredictions(Predictions):
     """Answers each image with the probability that its file's name tells."""
 
     def of(self, artifact: Artifact, dataset: Dataset, progress: Any) -> NDArray[np.float32]:
         del artifact, progress
         eye = [float(path.stem.split("_")[0]) for path in dataset.paths]
-        both = {"eye": eye, "other": [1 - each for each in eye]}
+        both = {"eye": eye, "other": [1 - probability for probability in eye]}
         return np.array([both[name] for name in dataset.classes], np.float32).T
 
 
@@ -39,13 +39,13 @@ def rows(
 ) -> list[dict[str, str]]:
     return [
         {
-            "path": f"/{label}/{split}/{each}_{number}.png",
+            "path": f"/{label}/{split}/{probability}_{number}.png",
             "label": label,
             "split": split,
             "sha256": f"{label}-{split}-{number}",
             **columns,
         }
-        for number, each in enumerate(probabilities)
+        for number, probability in enumerate(probabilities)
     ]
 
 
@@ -70,85 +70,87 @@ DATA = dataset(
 )
 
 
-def gate(threshold: Threshold | None = None) -> Artifact:
+def filter_model(threshold: Threshold | None = None) -> Artifact:
     record = Record(
-        format="told",
+        format="prepared",
         files={},
         input=InputSpec(height=8, width=8),
         output=OutputSpec(kind="softmax", classes=CLASSES),
-        origin=Origin(plugin="told", distribution="test", version="1"),
+        origin=Origin(plugin="prepared", distribution="test", version="1"),
         threshold=threshold,
     )
     return Artifact(Path("nowhere"), "digest", record)
 
 
-def judged(
+def evaluate(
     data: Dataset = DATA,
     near: Dataset | None = None,
     corrupted: Dataset | None = None,
     threshold: Threshold | None = None,
 ) -> OpenSet:
     return evaluate_open_set(
-        gate(threshold),
+        filter_model(threshold),
         data,
         OpenSetImages("eye", near, corrupted),
-        predictions=Told(Path("predictions")),
+        predictions=PreparedPredictions(Path("predictions")),
         progress=ignore_progress,
     )
 
 
 def test_the_shipped_threshold_decides_and_one_half_where_none_is_shipped():
-    shipped = judged(threshold=Threshold(positive="eye", value=0.93, chosen_on="validation"))
-    of_other = judged(threshold=Threshold(positive="other", value=0.93, chosen_on="validation"))
+    shipped = evaluate(threshold=Threshold(positive="eye", value=0.93, chosen_on="validation"))
+    of_other = evaluate(threshold=Threshold(positive="other", value=0.93, chosen_on="validation"))
     assert (shipped.threshold, shipped.chosen_on) == (0.93, "validation")
     assert (of_other.threshold, of_other.chosen_on) == (pytest.approx(0.07), "validation")
-    assert (judged().threshold, judged().chosen_on) == (0.5, None)
+    assert (evaluate().threshold, evaluate().chosen_on) == (0.5, None)
     assert shipped.accepted.accepted.value == 14 / 20
     assert of_other.accepted.accepted.value == 1
 
 
 def test_the_accepted_class_is_counted_by_source_too():
-    groups = judged(threshold=Threshold(positive="eye", value=0.93, chosen_on="-")).accepted_groups
-    assert [(each.name, each.images) for each in groups] == [
+    groups = evaluate(
+        threshold=Threshold(positive="eye", value=0.93, chosen_on="-")
+    ).accepted_groups
+    assert [(group.name, group.images) for group in groups] == [
         ("source disc", 10),
         ("source whole", 10),
     ]
-    assert {each.accepted.value for each in groups} == {0.7}
+    assert {group.accepted.value for group in groups} == {0.7}
 
 
-def test_groups_of_the_training_images_are_told_from_new_ones():
-    found = {each.name: each for each in judged().negatives}
-    assert {name: each.trained for name, each in found.items()} == {
+def test_groups_of_the_training_images_are_marked():
+    groups = {group.name: group for group in evaluate().negatives}
+    assert {name: group.trained for name, group in groups.items()} == {
         "all": True,
         "forest": False,
         "street": True,
     }
-    assert [found[name].images for name in ("all", "forest", "street")] == [4, 1, 3]
-    assert found["forest"].accepted.value == 1
-    assert found["street"].accepted.value == pytest.approx(1 / 3)
+    assert [groups[name].images for name in ("all", "forest", "street")] == [4, 1, 3]
+    assert groups["forest"].accepted.value == 1
+    assert groups["street"].accepted.value == pytest.approx(1 / 3)
 
 
 def test_false_accepts_are_compared_where_95_percent_are_accepted():
-    found = judged()
-    (forest,) = (each for each in found.negatives if each.name == "forest")
-    (street,) = (each for each in found.negatives if each.name == "street")
+    result = evaluate()
+    (forest,) = (group for group in result.negatives if group.name == "forest")
+    (street,) = (group for group in result.negatives if group.name == "street")
     # 19 of 20 would do, but the two lowest are equal: all are let through
-    assert found.comparable_threshold == pytest.approx(0.55, abs=1e-6)
+    assert result.comparable_threshold == pytest.approx(0.55, abs=1e-6)
     assert forest.accepted_at_95.value == 1
     assert street.accepted_at_95.value == pytest.approx(1 / 3)
     assert forest.auc and forest.auc.value == pytest.approx(0.9)
     assert forest.auc.low < 0.9 < forest.auc.high
 
 
-def test_no_false_accept_is_counted_that_a_gate_at_95_percent_need_not_make():
-    found = judged(
+def test_no_false_accept_is_counted_that_a_filter_at_95_percent_need_not_make():
+    result = evaluate(
         dataset(
             rows([0.99] * 95, "eye"), rows([0.1] * 5, "eye", number="5"), rows([0.7] * 10, "other")
         )
     )
-    assert found.comparable_threshold == pytest.approx(0.99, abs=1e-6)
-    assert [each.accepted_at_95.value for each in found.negatives] == [0]
-    assert [each.accepted.value for each in found.negatives] == [1]
+    assert result.comparable_threshold == pytest.approx(0.99, abs=1e-6)
+    assert [group.accepted_at_95.value for group in result.negatives] == [0]
+    assert [group.accepted.value for group in result.negatives] == [1]
 
 
 def test_images_from_which_a_teachers_answers_are_learned_are_of_the_training():
@@ -158,18 +160,18 @@ def test_images_from_which_a_teachers_answers_are_learned_are_of_the_training():
     more = Dataset.of(
         pd.concat([DATA.frame, pd.DataFrame(unlabelled)], ignore_index=True), CLASSES, DATA.cache
     )
-    found = {(each.near_miss, each.name): each for each in judged(more, near).negatives}
-    assert found[False, "forest"].trained
-    assert not found[True, "moon"].trained
-    assert found[True, "orange"].trained
+    groups = {(group.near_miss, group.name): group for group in evaluate(more, near).negatives}
+    assert groups[False, "forest"].trained
+    assert not groups[True, "moon"].trained
+    assert groups[True, "orange"].trained
 
 
-def test_near_misses_are_judged_by_group_and_training_images_among_them_are_found():
+def test_near_misses_are_evaluated_by_group_and_training_images_are_recognised():
     near = dataset(rows([0.97, 0.2], "moon"), rows([0.3], "orange"))
     stolen = near.frame.copy()
     stolen.loc[stolen["label"] == "orange", "sha256"] = "other-train-0"
-    found = judged(near=replace(near, frame=stolen)).negatives
-    near_misses = {each.name: each for each in found if each.near_miss}
+    groups = evaluate(near=replace(near, frame=stolen)).negatives
+    near_misses = {group.name: group for group in groups if group.near_miss}
     assert list(near_misses) == ["all", "moon", "orange"]
     assert near_misses["moon"].accepted.value == 0.5
     assert not near_misses["moon"].trained
@@ -178,31 +180,34 @@ def test_near_misses_are_judged_by_group_and_training_images_among_them_are_foun
 
 def test_altered_images_are_counted_by_what_was_done():
     corrupted = dataset(rows([0.9, 0.4], "blur"), rows([0.9, 0.9], "grey"))
-    found = judged(corrupted=corrupted).corrupted
-    assert [(each.name, each.accepted.value) for each in found] == [("blur", 0.5), ("grey", 1.0)]
+    groups = evaluate(corrupted=corrupted).corrupted
+    assert [(group.name, group.accepted.value) for group in groups] == [
+        ("blur", 0.5),
+        ("grey", 1.0),
+    ]
 
 
 def test_the_images_that_look_most_like_the_accepted_class_are_kept_by_name():
     near = dataset(rows([0.97] + [0.01] * 40, "moon"), rows([0.6], "orange"))
-    nearest = judged(near=near).nearest
+    nearest = evaluate(near=near).nearest
     assert len(nearest) == KEPT
-    assert [each.probability for each in nearest[:3]] == pytest.approx([0.97, 0.6, 0.01])
-    assert [each.group for each in nearest[:3]] == ["moon", "orange", "moon"]
-    assert [each.accepted for each in nearest[:3]] == [True, True, False]
+    assert [image.probability for image in nearest[:3]] == pytest.approx([0.97, 0.6, 0.01])
+    assert [image.group for image in nearest[:3]] == ["moon", "orange", "moon"]
+    assert [image.accepted for image in nearest[:3]] == [True, True, False]
 
 
 def test_a_near_miss_that_is_let_through_is_kept_whatever_the_test_images_look_like():
     likely = dataset(rows([0.9], "eye"), rows([0.99] * 2 * KEPT, "other"))
-    (kept,) = judged(likely, near=dataset(rows([0.6], "moon"))).nearest
+    (kept,) = evaluate(likely, near=dataset(rows([0.6], "moon"))).nearest
     assert (kept.group, kept.near_miss, kept.accepted) == ("moon", True, True)
 
 
-def test_images_without_a_source_are_judged_all_together():
+def test_images_without_a_source_are_evaluated_together():
     plain = dataset(rows([0.9, 0.8], "eye"), rows([0.1], "other"))
-    found = judged(plain)
-    assert [each.name for each in found.negatives] == ["all"]
-    assert found.accepted_groups == ()
-    assert judged(dataset(rows([0.9], "eye"))).negatives == ()
+    result = evaluate(plain)
+    assert [group.name for group in result.negatives] == ["all"]
+    assert result.accepted_groups == ()
+    assert evaluate(dataset(rows([0.9], "eye"))).negatives == ()
 
 
 def test_test_images_without_a_source_are_named_so_where_others_have_one():
@@ -211,13 +216,13 @@ def test_test_images_without_a_source_are_named_so_where_others_have_one():
         rows([0.1] * 2, "other", source="street"),
         rows([0.2], "other", source=""),
     )
-    found = {each.name: each for each in judged(some).negatives}
-    assert {name: each.images for name, each in found.items()} == {
+    groups = {group.name: group for group in evaluate(some).negatives}
+    assert {name: group.images for name, group in groups.items()} == {
         "all": 3,
         "no source": 1,
         "street": 2,
     }
-    assert found["no source"].trained  # that it was not cannot be known
+    assert groups["no source"].trained  # that it was not cannot be known
 
 
 @pytest.mark.parametrize("answer", ["nan", "1.7"])
@@ -229,7 +234,7 @@ def test_a_probability_that_is_none_is_refused(answer: str, what: str):
 
     said = f"1 of 3 {what} images have a probability outside 0..1, .*'eye': {answer}"
     with pytest.raises(PupilaError, match=said):
-        judged(images("test"), images("near-miss"), images("altered"))
+        evaluate(images("test"), images("near-miss"), images("altered"))
 
 
 @pytest.mark.parametrize(
@@ -245,9 +250,9 @@ def test_a_probability_that_is_none_is_refused(answer: str, what: str):
     ],
     ids=["three classes", "unknown class", "no test image", "a source of the name of all"],
 )
-def test_what_cannot_be_judged_as_a_gate_is_refused(data: Dataset, said: str):
+def test_what_cannot_be_evaluated_as_a_filter_is_refused(data: Dataset, said: str):
     with pytest.raises(PupilaError, match=said):
-        judged(data)
+        evaluate(data)
 
 
 MOST = '{"value": 0.9, "low": 0.8, "high": 1.0, "method": "Wilson 1927"}'
@@ -266,10 +271,10 @@ BEFORE = f"""{{
     }},
     "validation": null, "groups": {{}}, "agreement": null, "probabilities": "p.npy"
 }}"""
-"""An evaluation as it was written before artifacts were judged as gates."""
+"""An evaluation as it was written before filters were evaluated."""
 
 
-def test_what_was_judged_before_there_were_gates_is_still_read():
+def test_evaluations_from_before_there_were_filters_can_be_read():
     read = Evaluation.model_validate_json(BEFORE)
     assert read.open_set is None
     assert read.metrics.accuracy.value == 0.9

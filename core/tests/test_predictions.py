@@ -120,34 +120,36 @@ def test_they_are_probabilities_of_every_image_in_order(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact = model(tmp_path, log)
-    found = predictions.of(artifact, dataset, ignore_progress)
-    assert found.shape == (6, 2)
-    assert found == pytest.approx(by_hand(artifact, np.asarray(dataset.pixels(INPUT))), abs=1e-6)
+    probabilities = predictions.of(artifact, dataset, ignore_progress)
+    assert probabilities.shape == (6, 2)
+    assert probabilities == pytest.approx(
+        by_hand(artifact, np.asarray(dataset.pixels(INPUT))), abs=1e-6
+    )
 
 
 def test_each_view_is_what_the_model_answers_to_it(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, augmentation = model(tmp_path, log), Augmentation(views=3)
-    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
-    assert found.shape == (3, 6, 2)
+    probabilities = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    assert probabilities.shape == (3, 6, 2)
     sha256 = dataset.frame["sha256"].tolist()
     for number in range(3):
         rows = zip(np.asarray(dataset.pixels(INPUT)), sha256, strict=True)
         shown = np.stack([augmentation.view(image, digest, number) for image, digest in rows])
-        assert found[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
+        assert probabilities[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
 
 
 def test_a_mixed_view_is_what_the_model_answers_to_the_mixture(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, augmentation = model(tmp_path, log), Augmentation(views=2, crop=0.5, mixup=1)
-    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    probabilities = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
     sha256, pixels = dataset.frame["sha256"].tolist(), dataset.pixels(INPUT)
     mixed = augmentation.render(pixels, sha256, np.arange(6), 1)
-    assert found[1] == pytest.approx(by_hand(artifact, mixed), abs=1e-6)
+    assert probabilities[1] == pytest.approx(by_hand(artifact, mixed), abs=1e-6)
     plain = Augmentation(views=2, crop=0.5).render(pixels, sha256, np.arange(6), 1)
-    assert np.abs(found[1] - by_hand(artifact, plain)).max() > 1e-3
+    assert np.abs(probabilities[1] - by_hand(artifact, plain)).max() > 1e-3
 
 
 def test_they_are_computed_once_whoever_asks_next(
@@ -209,8 +211,8 @@ def test_a_model_with_other_classes_answers_in_their_order(
     artifact = model(tmp_path, log, classes=("dog", "cat"))
     expected = by_hand(artifact, np.asarray(dataset.pixels(INPUT)))
     for _ in range(2):
-        (found,) = predictions.in_own_order(artifact, dataset, AS_IS, ignore_progress)
-        assert found == pytest.approx(expected, abs=1e-6)
+        (probabilities,) = predictions.in_own_order(artifact, dataset, AS_IS, ignore_progress)
+        assert probabilities == pytest.approx(expected, abs=1e-6)
     assert times(log, "opened") == 1
 
 
@@ -222,7 +224,7 @@ def test_a_model_with_other_classes_answers_in_their_order(
         (CLASSES, "softmax", r"rows that do not sum to 1 to 6 of 6 images, such as .*: expected"),
     ],
 )
-def test_answers_that_break_the_contract_are_refused_with_the_runners_name_and_not_kept(
+def test_answers_that_break_the_spec_are_refused_with_the_runners_name_and_not_kept(
     tmp_path: Path,
     log: Path,
     dataset: Dataset,
@@ -246,14 +248,14 @@ def test_progress_counts_all_images_of_all_views(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     predictions.of_views(
         model(tmp_path, log),
         dataset,
         Augmentation(views=2),
-        lambda done, total, what: told.append((done, total)),
+        lambda done, total, what: reports.append((done, total)),
     )
-    assert told == [(done, 12) for done in range(1, 13)]
+    assert reports == [(done, 12) for done in range(1, 13)]
 
 
 def test_a_computation_that_is_interrupted_is_started_again(
@@ -267,8 +269,8 @@ def test_a_computation_that_is_interrupted_is_started_again(
     with pytest.raises(KeyboardInterrupt):
         predictions.of_views(artifact, dataset, augmentation, interrupt)
     assert times(log, "closed") == 1
-    found = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
-    assert np.isfinite(found).all()
+    probabilities = predictions.of_views(artifact, dataset, augmentation, ignore_progress)
+    assert np.isfinite(probabilities).all()
     assert times(log, "image") == 9 + 6  # the first view was kept
 
 
@@ -319,14 +321,14 @@ def test_something_else_of_each_view_is_computed_once_and_stays_on_disk(
     monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
     artifact, augmentation, corners = model(tmp_path, log), Augmentation(views=2), Corners()
     for _ in range(2):
-        found = predictions.compute(
+        views = predictions.compute(
             artifact, dataset, augmentation, ignore_progress, "corner", "pupila-core", corners
         )
-        assert [type(each) for each in found] == [Rows, Rows]
+        assert [type(view) for view in views] == [Rows, Rows]
         sha256, pixels = dataset.frame["sha256"].tolist(), dataset.pixels(INPUT)
         for number in range(2):
             shown = augmentation.render(pixels, sha256, np.arange(6), number)
-            np.testing.assert_array_equal(found[number][:], shown[:, 0, 0])
+            np.testing.assert_array_equal(views[number][:], shown[:, 0, 0])
     assert (corners.opened, corners.closed, corners.pictures) == (1, 1, [4, 2, 4, 2])
     assert times(log, "opened") == 0
 
@@ -353,17 +355,17 @@ def test_progress_of_something_else_counts_its_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_IMAGES", 4)
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     predictions.compute(
         model(tmp_path, log),
         dataset,
         Augmentation(views=2),
-        lambda done, total, what: told.append((done, total)),
+        lambda done, total, what: reports.append((done, total)),
         "corner",
         "pupila-core",
         Corners(),
     )
-    assert told == [(4, 12), (6, 12), (10, 12), (12, 12)]
+    assert reports == [(4, 12), (6, 12), (10, 12), (12, 12)]
 
 
 def test_what_gives_too_few_rows_is_not_kept(

@@ -63,8 +63,8 @@ def test_a_distribution_is_known_with_what_it_requires_but_not_what_that_require
         gluing_together=("3", ["nails; extra == 'strong'"]),
         certificates=("4", []),
     ):
-        found = requirements("wood")
-    assert found == {"beads": "2.5", "gluing-together": "3", "wood": "1.0"}
+        packages = requirements("wood")
+    assert packages == {"beads": "2.5", "gluing-together": "3", "wood": "1.0"}
 
 
 def test_packages_made_for_pupila_are_known_with_what_they_require(tmp_path: Path):
@@ -74,14 +74,14 @@ def test_packages_made_for_pupila_are_known_with_what_they_require(tmp_path: Pat
         abacus_plugin=("2.0", ["pupila-core>=0.1", "beads", "slow; extra == 'slow'"]),
         beads=("2.5", ["certificates"]),
     ):
-        found = requirements("wood")
-        assert found.keys() - requirements("pupila-core").keys() == {
+        packages = requirements("wood")
+        assert packages.keys() - requirements("pupila-core").keys() == {
             "abacus-plugin",
             "beads",
             "wood",
         }
-    assert {"numpy", "pillow", "pupila-core"} <= found.keys()
-    assert "pydantic" not in found
+    assert {"numpy", "pillow", "pupila-core"} <= packages.keys()
+    assert "pydantic" not in packages
 
 
 def test_what_is_not_installed_and_metadata_of_any_text_are_no_error(tmp_path: Path):
@@ -92,19 +92,19 @@ def test_what_is_not_installed_and_metadata_of_any_text_are_no_error(tmp_path: P
 
 def test_what_computes_with_built_in_plugins_is_known():
     registry = installed()
-    told = [
+    lines = [
         *registry.code_of(registry.runner("keras")),
         *registry.code_of(registry.runner("tflite")),
         *registry.code_of(registry.step("quantize-int8")),
     ]
-    names = {text.rpartition(" ")[0] for text in told}
+    names = {text.rpartition(" ")[0] for text in lines}
     wanted = {"python", "tensorflow", "keras", "tf-keras", "h5py", "ai-edge-litert"}
     assert wanted | {"ai-edge-quantizer", "pillow", "numpy"} <= names
     assert len(versions("pupila-core", "pupila-keras")) == len(set(versions("pupila-keras")))
 
 
 def test_code_of_a_plugin_is_another_with_another_version_of_what_it_requires(tmp_path: Path):
-    found: list[tuple[str, ...]] = []
+    keys: list[tuple[str, ...]] = []
     for version in ("1.0", "1.1"):
         with (
             distributions(tmp_path / version, beads=(version, [])),
@@ -112,8 +112,8 @@ def test_code_of_a_plugin_is_another_with_another_version_of_what_it_requires(tm
                 tmp_path / f"plugin-{version}", "abacus-dist", "abacus", RUNNER, requires=["beads"]
             ),
         ):
-            found.append(installed().code_of(installed().runner("beads")))
-    before, after = found
+            keys.append(installed().code_of(installed().runner("beads")))
+    before, after = keys
     assert set(before) ^ set(after) == {"beads 1.0", "beads 1.1"}
     assert before[:2] == ("abacus of abacus-dist 1.0", "a wooden frame")
 

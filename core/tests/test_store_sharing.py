@@ -36,11 +36,11 @@ def test_a_large_file_of_several_artifacts_takes_room_once(store: Store):
     nights = [
         add(store, {"wasm/run.wasm": runtime, "site.json": bytes([night])}) for night in range(3)
     ]
-    files = [each.path / "wasm/run.wasm" for each in nights]
+    files = [artifact.path / "wasm/run.wasm" for artifact in nights]
     assert len({file.stat().st_ino for file in files}) == 1
-    assert len({(each.path / "site.json").stat().st_ino for each in nights}) == 3
+    assert len({(artifact.path / "site.json").stat().st_ino for artifact in nights}) == 3
     store.discard(nights[0].path)
-    assert [store.open(each.digest) for each in nights[1:]] == nights[1:]
+    assert [store.open(artifact.digest) for artifact in nights[1:]] == nights[1:]
 
 
 def test_of_a_shared_file_that_was_damaged_no_new_artifact_gets_the_damage(store: Store):

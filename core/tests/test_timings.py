@@ -91,7 +91,7 @@ def test_the_best_accuracy_by_time_is_of_models_within_the_bytes_and_needs_the_t
         seconds, accuracies = zip(*stages, strict=True)
         return Candidate(name=name, bytes=bytes, stage_seconds=seconds, stage_accuracies=accuracies)
 
-    found = searched(1.0).model_copy(
+    result = searched(1.0).model_copy(
         update={
             "maximum_bytes": 900,
             "candidates": (
@@ -101,10 +101,15 @@ def test_the_best_accuracy_by_time_is_of_models_within_the_bytes_and_needs_the_t
             ),
         }
     )
-    course = [(each.seconds, each.validation_accuracy, each.name) for each in found.history]
-    assert course == [(1.0, 0.7, "c0"), (3.0, 0.75, "c1"), (5.0, 0.8, "c0")]
-    untimed = [each.model_copy(update={"stage_seconds": ()}) for each in found.candidates]
-    assert found.model_copy(update={"candidates": tuple(untimed)}).history == ()
+    history = [
+        (improvement.seconds, improvement.validation_accuracy, improvement.name)
+        for improvement in result.history
+    ]
+    assert history == [(1.0, 0.7, "c0"), (3.0, 0.75, "c1"), (5.0, 0.8, "c0")]
+    untimed = [
+        candidate.model_copy(update={"stage_seconds": ()}) for candidate in result.candidates
+    ]
+    assert result.model_copy(update={"candidates": tuple(untimed)}).history == ()
 
 
 def test_of_two_figures_of_one_name_the_last_says_whether_a_clock_measured_it():

@@ -126,7 +126,7 @@ def windows(augmentation: Augmentation, height: int = 90, width: int = 120) -> N
     shown = (views(augmentation, picture(height, width), 200).astype(np.float64) + 0.5) / 200
     red = shown[..., 0].mean(axis=1) + 0.5 / width
     green = shown[..., 1].mean(axis=2) + 0.5 / height
-    half_x, half_y = (np.ptp(each, axis=1) / (each.shape[1] - 1) / 2 for each in (red, green))
+    half_x, half_y = (np.ptp(part, axis=1) / (part.shape[1] - 1) / 2 for part in (red, green))
     edges = (red[:, 0] - half_x, green[:, 0] - half_y, red[:, -1] + half_x, green[:, -1] + half_y)
     return np.stack(edges, axis=1)
 
@@ -148,9 +148,9 @@ def test_a_crop_lies_anywhere() -> None:
     left, top, right, bottom = windows(changed(crop=0.05)).T
     narrow = right - left < 0.6
     centres = ((left + right) / 2)[narrow], ((top + bottom) / 2)[narrow]
-    for each in centres:
-        assert each.min() < 0.3
-        assert each.max() > 0.7
+    for centre in centres:
+        assert centre.min() < 0.3
+        assert centre.max() > 0.7
 
 
 def test_a_crop_shows_what_a_window_cut_out_and_resized_shows() -> None:
@@ -175,8 +175,8 @@ def photographs(side: int) -> NDArray[np.uint8]:
     size = (side, side)
     return np.stack(
         [
-            np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BICUBIC))
-            for each in coarse
+            np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+            for picture in coarse
         ]
     )
 

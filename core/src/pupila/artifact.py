@@ -161,7 +161,7 @@ class Artifact:
         """Return the one model file whose name ends in `suffix`.
 
         Raises:
-            PupilaError: there is no such file, or there are several.
+            PupilaError: the number of such files is not one.
         """
         matches = [file for file in self.files if file.name.endswith(suffix)]
         if len(matches) != 1:

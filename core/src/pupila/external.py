@@ -113,7 +113,7 @@ def evaluate_external(
     is measured too.
 
     Raises:
-        PupilaError: the classes do not match, or the answers are no probabilities.
+        PupilaError: the classes do not match, or the answers are not probabilities.
     """
     # first, so that the peak memory is that of single images, whatever is cached
     measured = latency_repeats and measure(artifact, images, latency_repeats=latency_repeats)

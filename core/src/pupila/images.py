@@ -65,7 +65,7 @@ def decode(path: Path) -> Image.Image:
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        return "the file does not exist"
     if isinstance(error, UnidentifiedImageError):
         return "the file is empty" if not path.stat().st_size else "its format is not known"
     if isinstance(error, Image.DecompressionBombError):

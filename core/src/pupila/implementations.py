@@ -30,7 +30,7 @@ def implementation_fault(plugin: Plugin) -> str | None:
         return None
     spec = _spec(module)
     if spec is None:
-        return f"there is no module {module!r}"
+        return f"module {module!r} was not found"
     if not spec.has_location or not spec.origin or not spec.origin.endswith(".py"):
         return None  # compiled: only an import could tell
     try:

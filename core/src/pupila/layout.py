@@ -41,7 +41,7 @@ def labels(path: Path) -> tuple[str, ...]:
     not listed. For a CSV every line is read, but no image file is checked.
 
     Raises:
-        PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
+        PupilaError: images are missing, or not in the form that `pupila.manifest.read` expects.
         OSError: a folder or the CSV may not be read.
     """
     if path.is_dir():
@@ -59,7 +59,7 @@ def labelled_images(path: Path, split: str) -> Iterator[dict[str, str]]:
     No image is opened, and for a CSV no image file is checked.
 
     Raises:
-        PupilaError: there are no images, or not in the form that `pupila.manifest.read` expects.
+        PupilaError: images are missing, or not in the form that `pupila.manifest.read` expects.
         OSError: a folder or the CSV may not be read.
     """
     if not path.is_dir():

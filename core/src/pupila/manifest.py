@@ -43,7 +43,7 @@ def read(path: Path) -> pd.DataFrame:
     `attrs["ignored_files"]` counts the files of a folder without an image suffix.
 
     Raises:
-        PupilaError: there are no images, or not in this form.
+        PupilaError: images are missing, or not in this form.
     """
     if path.is_dir():
         return _read_folder(path.absolute())
@@ -99,7 +99,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _missing_files(path: Path, missing: Sequence[Row], rows: int) -> str:
     line, name, _ = missing[0]
     return (
-        f"{path}, line {line}: there is no file {name!r} in {str(path.parent)!r}. "
+        f"{path}, line {line}: the file {name!r} does not exist in {str(path.parent)!r}. "
         f"{len(missing)} of {rows} rows name files that are not there; paths are relative to the "
         f"CSV."
     )

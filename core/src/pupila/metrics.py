@@ -107,7 +107,7 @@ def check_answers(
             f"{list_names(classes)}."
         )
     if not len(truth):
-        raise PupilaError(f"There is no {what} image to evaluate: give at least one.")
+        raise PupilaError(f"No {what} images to evaluate: give at least one.")
     unfit = ~((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING))  # catches NaN too
     if unfit.any():
         row, column = (int(number) for number in np.argwhere(unfit)[0])
@@ -200,7 +200,7 @@ def choose_threshold(scores: Floats, is_positive: Bools, rule: ThresholdRule) ->
     """Return the threshold that a rule chooses on `(images,)` scores of the positive class.
 
     Raises:
-        PupilaError: there are no images of a class that the rule needs.
+        PupilaError: a class that the rule needs has no images.
     """
     needed = is_positive if rule.figure == "sensitivity" else ~is_positive
     if not needed.any():
@@ -303,7 +303,7 @@ def agreement(
     Two answers agree if the most probable class is the same; thresholds do not count.
 
     Raises:
-        PupilaError: their shapes differ, or there are no images.
+        PupilaError: their shapes differ, or they have no images.
     """
     ours, theirs = np.asarray(probabilities, np.float64), np.asarray(reference, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):

@@ -128,8 +128,7 @@ class PluginRegistry:
         """Return the runner that evaluates artifacts of this format.
 
         Raises:
-            PupilaError: there is no such runner, or there are several and `PUPILA_RUNNERS` names
-                none of them.
+            PupilaError: none is installed, or several and `PUPILA_RUNNERS` names none of them.
         """
         runners = [
             runner for runner in self.all(Runner) if runner.primary and runner.format == format
@@ -193,7 +192,7 @@ class PluginRegistry:
         for plugins in (candidates, preferred):
             if len(plugins) == 1:
                 return plugins[0]
-        titles = [f"{each.name!r} of {self.origin(each).distribution}" for each in candidates]
+        titles = [f"{plugin.name!r} of {self.origin(plugin).distribution}" for plugin in candidates]
         says = f" {variable} is {written!r} now." if written else ""
         raise PupilaError(
             f"{len(candidates)} {candidates[0].kind}s {what}: {join_names(titles)}. Uninstall all "

@@ -78,7 +78,7 @@ class Step(Generic[ConfigT]):
         """The dataset, for a plugin that needs one.
 
         Raises:
-            PupilaError: there is no dataset.
+            PupilaError: the step has no dataset.
         """
         if self.dataset is None:
             raise PupilaError(
@@ -91,7 +91,7 @@ class Step(Generic[ConfigT]):
         """Return the images of one split, or of several as one dataset.
 
         Raises:
-            PupilaError: there is no dataset, or a split has no image.
+            PupilaError: the step has no dataset, or a split has no image.
         """
         return self.images.select(*names)
 

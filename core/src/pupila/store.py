@@ -186,7 +186,7 @@ class Store:
         """Return a stored artifact after checking every byte of it.
 
         Raises:
-            PupilaError: there is no such artifact, or it was altered on disk.
+            PupilaError: it is not in the store, or was altered on disk.
         """
         path = self.path_of(digest)
         if not is_artifact(path):

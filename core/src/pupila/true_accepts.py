@@ -37,7 +37,7 @@ def false_accepts(
     5 % quantile of the scores lies between two of them, by the binomial distribution of ranks. Its
     effect at each end is combined with Wilson's interval by squares, as in Zou and Donner 2008
     (Statistics in Medicine 27:1693). Fewer than 72 accepted images (or patients) may all lie above
-    the quantile; then there is no upper bound.
+    the quantile; then the upper end is not bounded.
     """
     threshold = threshold_accepting(accepted)
     fixed = share(others >= threshold, patients)

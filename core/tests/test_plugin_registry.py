@@ -35,8 +35,8 @@ def environment(folder: Path, **modules: str) -> Generator[PluginRegistry]:
     """Install each module as the distribution `<module>-dist`, and list the plugins."""
     with ExitStack() as stack:
         for number, (module, code) in enumerate(modules.items()):
-            place = folder / str(number)
-            stack.enter_context(plugin_installed(place, f"{module}-dist", module, code))
+            module_folder = folder / str(number)
+            stack.enter_context(plugin_installed(module_folder, f"{module}-dist", module, code))
         yield installed()
 
 
@@ -72,12 +72,12 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("code", "message"), BROKEN.items(), ids=lambda each: each[-40:])
+@pytest.mark.parametrize(("code", "message"), BROKEN.items(), ids=lambda text: text[-40:])
 def test_a_broken_plugin_is_named_and_the_rest_work(tmp_path: Path, code: str, message: str):
     good = TECHNIQUE.format(name="do-nothing")
     with environment(tmp_path, registry_bad=code, registry_good=good) as registry:
         assert registry.step("do-nothing").name == "do-nothing"
-        (broken,) = (each for each in registry.broken if each.name == "registry_bad")
+        (broken,) = (plugin for plugin in registry.broken if plugin.name == "registry_bad")
         assert broken.distribution == "registry_bad-dist"
         assert message in broken.error
         assert str(broken).startswith("Plugin 'registry_bad' of registry_bad-dist is skipped: ")
@@ -269,7 +269,9 @@ def test_a_step_that_asks_for_answers_alone_takes_what_any_installed_runner_open
     )
     strange = Runner(name="strange", summary="", implementation="", format="strange")
     only_tried = Runner(name="tried", summary="", implementation="", format="other", primary=False)
-    entries = tuple(RegisteredPlugin(each, "theirs", "1") for each in (wants, strange, only_tried))
+    entries = tuple(
+        RegisteredPlugin(plugin, "theirs", "1") for plugin in (wants, strange, only_tried)
+    )
     registry = PluginRegistry(entries)
     assert registry.formats() == ["strange"]
     assert registry.step("ask").accepts == {"strange"}

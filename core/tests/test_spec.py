@@ -43,19 +43,19 @@ def test_the_kind_says_how_many_columns_there_are(
 def test_raw_outputs_become_probabilities(
     kind: Any, outputs: list[list[float]], probabilities: list[list[float]]
 ) -> None:
-    contract = OutputSpec(kind=kind, classes=TWO)
-    found = contract.probabilities(np.array(outputs, np.float32))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, probabilities, rtol=1e-6)
+    spec = OutputSpec(kind=kind, classes=TWO)
+    computed = spec.probabilities(np.array(outputs, np.float32))
+    assert computed.dtype == np.float32
+    np.testing.assert_allclose(computed, probabilities, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "logits", "sigmoid"])
 def test_no_image_has_no_probabilities(kind: Any) -> None:
-    contract = OutputSpec(kind=kind, classes=TWO)
-    assert contract.probabilities(np.empty((0, contract.columns), np.float32)).shape == (0, 2)
+    spec = OutputSpec(kind=kind, classes=TWO)
+    assert spec.probabilities(np.empty((0, spec.columns), np.float32)).shape == (0, 2)
 
 
-def test_one_class_is_no_choice() -> None:
+def test_one_class_is_refused() -> None:
     with pytest.raises(ValidationError, match="at least 2 items"):
         OutputSpec(kind="softmax", classes=("ill",))
 
@@ -76,7 +76,7 @@ LOGITS = OutputSpec(kind="logits", classes=("a", "b"))
 
 
 @pytest.mark.parametrize(
-    ("contract", "row", "words"),
+    ("spec", "row", "words"),
     [
         (SOFTMAX, [0.2, 0.3, 0.5], None),
         (SOFTMAX, [255 / 256, 0, 0], None),
@@ -93,8 +93,8 @@ LOGITS = OutputSpec(kind="logits", classes=("a", "b"))
         (LOGITS, [-np.inf, 40], "numbers that are NaN or infinite"),
     ],
 )
-def test_outputs_that_break_the_contract_are_told_apart_from_rounded_ones(
-    contract: OutputSpec, row: list[float], words: str | None
+def test_outputs_that_break_the_spec_are_refused_and_rounded_ones_are_not(
+    spec: OutputSpec, row: list[float], words: str | None
 ):
-    found = contract.misfit(np.array([row], np.float32), 1)
-    assert found is None if words is None else words in str(found)
+    misfit = spec.misfit(np.array([row], np.float32), 1)
+    assert misfit is None if words is None else words in str(misfit)
