@@ -121,9 +121,7 @@ def test_what_it_costs_is_measured(store: Store, dataset: Dataset, predictions: 
     assert cost.peak_memory_bytes and cost.peak_memory_bytes > 10 * 2**20
 
 
-def test_all_cores_are_used_by_default(
-    store: Store, dataset: Dataset, predictions: Predictions
-):
+def test_all_cores_are_used_by_default(store: Store, dataset: Dataset, predictions: Predictions):
     evaluation = evaluate(model(store), dataset, predictions)
     assert evaluation.cost.latency.threads == os.cpu_count()
 

@@ -193,7 +193,7 @@ LOGITS = np.array([[0.9, 0.1], [-7.5, 3.0]])
 @pytest.mark.parametrize(
     ("scores", "labels", "positive", "specificity", "message"),
     [
-        (np.zeros((0, 2)), [], "glaucoma", 0.9, "no test image"),
+        (np.zeros((0, 2)), [], "glaucoma", 0.9, "No test images"),
         (BROKEN, [0, 1], "glaucoma", 0.9, "1 of 2 test images .* image 1, class 'glaucoma': nan"),
         (LOGITS, [0, 1], "glaucoma", 0.9, "class 'glaucoma': -7.5.*logits"),
         (GOOD, [0, 2], "glaucoma", 0.9, "Label 2 of test image 1 is out of range: expected 0..1"),

@@ -99,7 +99,7 @@ def is_whole(path: Path, rows: int | None = None) -> bool:
     return whole
 
 
-def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
+def write_rows(path: Path, rows: int, batches: Iterable[NDArray[Any]]) -> None:
     """Write an array of `rows` rows as `.npy`, one batch of rows after another.
 
     The file appears once it is complete.
@@ -110,17 +110,17 @@ def write_rows(path: Path, rows: int, parts: Iterable[NDArray[Any]]) -> None:
     unfinished, written = path.with_suffix(".partial"), 0
     header: dict[str, Any] = {}
     with unfinished.open("wb") as stream:
-        for part in parts:
-            shape = (rows, *part.shape[1:])
-            own = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
+        for batch in batches:
+            shape = (rows, *batch.shape[1:])
+            own = {"descr": batch.dtype.str, "fortran_order": False, "shape": shape}
             if not header:
                 header = own
                 # numpy does not type this function
                 np.lib.format.write_array_header_1_0(stream, own)  # pyright: ignore[reportUnknownMemberType]
             if own != header:
                 raise ValueError(f"parts of one array are {header} and {own}")
-            stream.write(part.tobytes())
-            written += len(part)
+            stream.write(batch.tobytes())
+            written += len(batch)
         stream.flush()
         os.fsync(stream.fileno())
     if not rows or written != rows:

@@ -124,8 +124,8 @@ class Dataset:
         """
         if "patient" not in self.frame:
             return None
-        given = self.frame["patient"].astype(object)
-        names: list[str] = given.where(given.notna(), "").astype(str).tolist()
+        column = self.frame["patient"].astype(object)
+        names: list[str] = column.where(column.notna(), "").astype(str).tolist()
         known = [name or f"\0{row}" for row, name in enumerate(names)]
         return np.array(known) if any(names) else None
 

@@ -104,8 +104,8 @@ def explain_disk_error(error: BaseException, folder: Path) -> str | None:
         number = errno.ENOSPC
     if number is None:
         return None
-    written = error.filename if isinstance(error, OSError) else None
-    return _sentence(number, Path(written).parent if isinstance(written, str) else folder)
+    file = error.filename if isinstance(error, OSError) else None
+    return _sentence(number, Path(file).parent if isinstance(file, str) else folder)
 
 
 def _sentence(number: int, folder: Path) -> str:

@@ -40,14 +40,14 @@ def check_class(field: str, name: str, classes: Collection[str]) -> None:
 
 def list_names(names: Iterable[object]) -> str:
     """Return names as a list, shortened if it is long: `['a', 'b'] and 998 more`."""
-    kept = list(names)
-    return f"{kept[:_SHOWN]}{_others(kept)}"
+    listed = list(names)
+    return f"{listed[:_SHOWN]}{_others(listed)}"
 
 
 def join_names(names: Iterable[object]) -> str:
     """Return names with commas between, shortened if there are many: `a, b and 998 more`."""
-    kept = list(names)
-    return f"{', '.join(map(str, kept[:_SHOWN]))}{_others(kept)}"
+    listed = list(names)
+    return f"{', '.join(map(str, listed[:_SHOWN]))}{_others(listed)}"
 
 
 def _others(names: Collection[object]) -> str:

@@ -35,20 +35,20 @@ _BLOCK_COUNTS = 1 << 22
 
 def proportion(hits: int, total: int) -> Estimate:
     """Return `hits / total` with the score interval of Wilson 1927 (JASA 22:209)."""
-    part = hits / total
-    low, high = wilson(part, total)
-    return Estimate(value=part, low=low, high=high, method="Wilson 1927")
+    fraction = hits / total
+    low, high = wilson(fraction, total)
+    return Estimate(value=fraction, low=low, high=high, method="Wilson 1927")
 
 
-def wilson(part: float, total: float) -> tuple[float, float]:
-    """Return both ends of Wilson's interval for the fraction `part` of `total`.
+def wilson(fraction: float, total: float) -> tuple[float, float]:
+    """Return both ends of Wilson's interval for `fraction` of `total`.
 
     `centre ± z/(1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)`, `centre = (p + z²/2n)/(1 + z²/n)`.
     """
     squared = Z**2 / total
-    centre = (part + squared / 2) / (1 + squared)
-    half = Z / (1 + squared) * sqrt(part * (1 - part) / total + squared / (4 * total))
-    return (0.0 if part == 0 else centre - half), (1.0 if part == 1 else centre + half)
+    centre = (fraction + squared / 2) / (1 + squared)
+    half = Z / (1 + squared) * sqrt(fraction * (1 - fraction) / total + squared / (4 * total))
+    return (0.0 if fraction == 0 else centre - half), (1.0 if fraction == 1 else centre + half)
 
 
 def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
@@ -62,10 +62,10 @@ def share(hits: Bools, clusters: ArrayLike | None = None) -> Estimate:
     total, number = len(hits), int(hits.sum())
     if clusters is None:
         return proportion(number, total)
-    part = number / total
-    low, high = wilson(part, _effective_images(hits, part, members_of(clusters)))
+    fraction = number / total
+    low, high = wilson(fraction, _effective_images(hits, fraction, members_of(clusters)))
     method = f"Wilson 1927, {BY_PATIENT} (Korn and Graubard 1998)"
-    return Estimate(value=part, low=low, high=high, method=method)
+    return Estimate(value=fraction, low=low, high=high, method=method)
 
 
 def members_of(clusters: ArrayLike) -> Integers:
@@ -79,14 +79,14 @@ def members_of(clusters: ArrayLike) -> Integers:
     return np.unique(members, return_inverse=True)[1].astype(np.int64)
 
 
-def _effective_images(hits: Bools, part: float, members: Integers) -> float:
+def _effective_images(hits: Bools, fraction: float, members: Integers) -> float:
     """Return the effective number of independent images, at most the number of images."""
     total, clusters = len(members), int(members.max()) + 1
-    if part in (0, 1) or clusters == 1:
+    if fraction in (0, 1) or clusters == 1:
         return clusters
-    sums = np.bincount(members, weights=hits - part)
+    sums = np.bincount(members, weights=hits - fraction)
     variance = float(sums @ sums) * clusters / (clusters - 1) / total**2
-    ratio = max(1.0, variance * total / (part * (1 - part)))
+    ratio = max(1.0, variance * total / (fraction * (1 - fraction)))
     reduction = _student_point(total - 1) / _student_point(clusters - 1)
     return total / ratio * reduction**2
 

@@ -45,13 +45,15 @@ class Calls:
                 f"The model {model.name!r} is a {type(model).__name__}, which has no graph of "
                 f"layers. Give a Sequential or functional Keras model."
             )
-        (given,) = model.inputs
-        batch_shape = (given.shape[0], *(shape or given.shape[1:]))
-        self.image = keras.Input(batch_shape=batch_shape, dtype=given.dtype, name=given.name)
+        (own_input,) = model.inputs
+        batch_shape = (own_input.shape[0], *(shape or own_input.shape[1:]))
+        self.image = keras.Input(
+            batch_shape=batch_shape, dtype=own_input.dtype, name=own_input.name
+        )
         self._without = without
         self.made: list[tuple[Any, Any]] = []
         """Each layer that was called, with its output."""
-        self._names: dict[str, Any] = {given.name: None}
+        self._names: dict[str, Any] = {own_input.name: None}
         self.output = self._run(model, self.image, {})
 
     def _run(self, model: Any, inputs: Any, inherited: dict[str, Any]) -> Any:
@@ -74,17 +76,17 @@ class Calls:
             return outputs
 
         outputs: Any = _graph(model)._run_through_graph(inputs, call_fn=call)
-        given = keras.tree.flatten(outputs)
-        return given[0] if len(given) == 1 else outputs
+        tensors = keras.tree.flatten(outputs)
+        return tensors[0] if len(tensors) == 1 else outputs
 
     def _make_name_unique(self, layer: Any, model: Any) -> None:
         while self._names.setdefault(layer.name, layer) is not layer:
             layer.name = f"{model.name}_{layer.name}"
 
 
-def inputs_of(given: Any) -> list[Any]:
+def inputs_of(tensor: Any) -> list[Any]:
     """Return the inputs of the layer call that gave this tensor; none for a model's input."""
-    history = given._keras_history
+    history = tensor._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
@@ -102,10 +104,10 @@ def bottlenecks(calls: Calls) -> Iterator[tuple[int, Any]]:
     last_read |= {id(tensor): len(calls.made) for tensor in keras.tree.flatten(calls.output)}
     waiting = {id(calls.image)}
     for number, (_, outputs) in enumerate(calls.made):
-        given = keras.tree.flatten(outputs)
-        waiting = {key for key in {*waiting, *map(id, given)} if last_read.get(key, 0) > number}
-        if len(given) == 1 and waiting == {id(given[0])}:
-            yield number, given[0]
+        tensors = keras.tree.flatten(outputs)
+        waiting = {key for key in {*waiting, *map(id, tensors)} if last_read.get(key, 0) > number}
+        if len(tensors) == 1 and waiting == {id(tensors[0])}:
+            yield number, tensors[0]
 
 
 def _is_graph(layer: Any) -> bool:

@@ -222,14 +222,14 @@ def csv_images(path: Path) -> Iterator[Row]:
     line_of: dict[str, int] = {}
     for line, row in rows:
         values = _check_values(path, line, header, row)
-        written = row[header.index("path")]
+        name = row[header.index("path")]
         earlier = line_of.setdefault(values["path"], line)
         if earlier != line:
             raise PupilaError(
-                f"{path}, line {line}: {written!r} is listed a second time, "
+                f"{path}, line {line}: {name!r} is listed a second time, "
                 f"after line {earlier}. Remove one of the two."
             )
-        yield Row(line, written, values)
+        yield Row(line, name, values)
     if not line_of:
         raise PupilaError(f"{path} lists no image: it has a header and no rows below it.")
 
@@ -326,17 +326,17 @@ def by_column(path: Path, line: int, header: Sequence[str], row: Sequence[str]) 
 
 def _check_label(line: str, split: str, label: str) -> str:
     """Check that a label and its split fit; return the label, or "" in the split `unlabelled`."""
-    given = bool(label.strip())
-    if split == UNLABELLED and given:
+    has_label = bool(label.strip())
+    if split == UNLABELLED and has_label:
         raise PupilaError(
             f"{line}: an image of the split {UNLABELLED!r} has the label {label!r}. Put it into "
             f"the split 'train', or leave its label empty."
         )
-    if split != UNLABELLED and not given:
+    if split != UNLABELLED and not has_label:
         raise PupilaError(
             f"{line} has no label: give one, or put the image into the split {UNLABELLED!r}."
         )
-    return label if given else ""
+    return label if has_label else ""
 
 
 def is_file(path: str) -> bool:

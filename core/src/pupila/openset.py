@@ -220,8 +220,8 @@ def _values(dataset: Dataset, column: str) -> Texts:
     """Return a column as text; "" for a missing value, or a missing column."""
     if column not in dataset.frame:
         return np.full(len(dataset), "", dtype=np.str_)
-    given = dataset.frame[column].astype(object)
-    return np.array(given.where(given.notna(), "").tolist(), dtype=np.str_)
+    values = dataset.frame[column].astype(object)
+    return np.array(values.where(values.notna(), "").tolist(), dtype=np.str_)
 
 
 def _negative_group(

@@ -186,14 +186,14 @@ class PluginRegistry:
 
         Not simply the first by name: any package could then put itself in front.
         """
-        written = os.environ.get(variable, "")
-        named = {name.strip() for name in written.split(",")}
+        value = os.environ.get(variable, "")
+        named = {name.strip() for name in value.split(",")}
         preferred = [plugin for plugin in candidates if plugin.name in named]
         for plugins in (candidates, preferred):
             if len(plugins) == 1:
                 return plugins[0]
         titles = [f"{plugin.name!r} of {self.origin(plugin).distribution}" for plugin in candidates]
-        says = f" {variable} is {written!r} now." if written else ""
+        says = f" {variable} is {value!r} now." if value else ""
         raise PupilaError(
             f"{len(candidates)} {candidates[0].kind}s {what}: {join_names(titles)}. Uninstall all "
             f"but one, or name the one to use: {variable}={candidates[-1].name}.{says}"

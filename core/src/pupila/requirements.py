@@ -62,10 +62,10 @@ def _version(name: str) -> str:
 
 def _required(name: str) -> Iterator[str]:
     try:
-        written = distribution(name).requires or []
+        lines = distribution(name).requires or []
     except PackageNotFoundError:
         return
-    for line in written:
+    for line in lines:
         try:
             required = Requirement(line)
         except InvalidRequirement:  # metadata of older tools may hold any text

@@ -262,14 +262,14 @@ def read_artifact(folder: Path) -> Artifact:
 
 def _read_checked(folder: Path, digest: str | None, advice: str) -> Artifact:
     """Return the artifact in a folder after checking it, against `digest` too, if given."""
-    written = folder / RECORD_NAME
+    file = folder / RECORD_NAME
     try:
-        record = Record.model_validate_json(read_plain(written))
+        record = Record.model_validate_json(read_plain(file))
     except (ValueError, OSError):
-        raise PupilaError(f"{written} was altered: it is not a record; {advice}.") from None
+        raise PupilaError(f"{file} was altered: it is not a record; {advice}.") from None
     if digest not in (None, digest_of(record)):
         raise PupilaError(
-            f"{written} was altered, or written by a version that named artifacts otherwise: its "
+            f"{file} was altered, or written by a version that named artifacts otherwise: its "
             f"digest is not its name; {advice}."
         )
     for name, expected in record.files.items():
