@@ -1,9 +1,9 @@
-"""Simulates how often the intervals of figures hold the truth, and writes the table of the docs.
+"""Simulates how often intervals contain the true value, and writes the table of the docs.
 
     python docs/make_coverage_table.py
 
-It goes into `docs/decisions/0003-intervals.md`. Each row is drawn with the seed and the number of
-runs that stand above it; the truth of a figure is that of its formula, or of a large sample.
+The table is in `docs/decisions/0003-intervals.md`, with the seed and the number of runs above it.
+The true value of a figure is computed by its formula, or from a large sample.
 """
 
 from __future__ import annotations
@@ -61,24 +61,24 @@ def _row(
     truth: float,
     draw: Callable[[], tuple[Estimate, tuple[float, float] | None]],
 ) -> str:
-    held, before, width = 0, 0, 0.0
+    covered, before, width = 0, 0, 0.0
     for _ in range(runs):
         now, old = draw()
-        held += now.low <= truth <= now.high
+        covered += now.low <= truth <= now.high
         width += now.high - now.low
         before += old is not None and old[0] <= truth <= old[1]
     was = f"{before / runs:.3f}" if before else "–"
-    return f"| {figure} | {drawn} | {images} | {was} | {held / runs:.3f} | {width / runs:.3f} |"
+    return f"| {figure} | {drawn} | {images} | {was} | {covered / runs:.3f} | {width / runs:.3f} |"
 
 
-def _shown(estimate: Estimate | None) -> Estimate:
+def _required(estimate: Estimate | None) -> Estimate:
     if estimate is None:
         raise ValueError("a class has no image")
     return estimate
 
 
 def areas() -> Iterator[str]:
-    """Yield AUC of two classes, normal scores, some positives answered wholly wrong."""
+    """Yield rows of the AUC of two classes, normal scores, some positives completely wrong."""
     for positives, negatives in ((25, 25), (59, 48), (240, 245)):
         for area, wrong in ((0.8, 0.0), (0.97, 0.0), (0.97, 0.03), (0.97, 0.1), (0.99, 0.1)):
             random = np.random.default_rng(SEED)
@@ -95,7 +95,7 @@ def areas() -> Iterator[str]:
             ) -> tuple[Estimate, tuple[float, float]]:
                 scores = random.normal((truth == 0) * shift)
                 scores[(truth == 0) & (random.random(len(truth)) < wrong)] -= 30
-                now = _shown(auc(np.stack([scores, -scores], axis=1), truth, 0))
+                now = _required(auc(np.stack([scores, -scores], axis=1), truth, 0))
                 sizes = np.bincount(truth).tolist()
                 return now, auc_interval(now.value, *sizes)
 
@@ -107,7 +107,7 @@ def areas() -> Iterator[str]:
 
 
 def areas_of_three_classes() -> Iterator[str]:
-    """Yield the mean area of three classes."""
+    """Yield rows of the mean area of three classes."""
     for shift, wrong in ((1.5, 0.0), (5.0, 0.0), (3.0, 0.03), (3.0, 0.1)):
         random = np.random.default_rng(SEED)
 
@@ -119,7 +119,7 @@ def areas_of_three_classes() -> Iterator[str]:
             off = random.random(3 * images) < wrong
             logits[off] += 9 * np.eye(3)[(truth[off] + 1) % 3]
             odds = np.exp(logits)
-            return _shown(auc(odds / odds.sum(axis=1, keepdims=True), truth, 0))
+            return _required(auc(odds / odds.sum(axis=1, keepdims=True), truth, 0))
 
         true = drawn(LARGE).value
         said = f"mean area {true:.3f}" + (f", {wrong:.0%} wholly wrong" if wrong else "")
@@ -129,7 +129,7 @@ def areas_of_three_classes() -> Iterator[str]:
 
 
 def by_patient() -> Iterator[str]:
-    """Yield accuracy and AUC of images of which a patient has one to four."""
+    """Yield rows of accuracy and AUC with one to four images per patient."""
     for patients in (40, 150):
         for alike in (0.0, 0.3, 1.0):
             random = np.random.default_rng(SEED)
@@ -157,15 +157,15 @@ def by_patient() -> Iterator[str]:
                 own = random.normal(0, np.sqrt(1 - alike), len(of))
                 scores = random.normal(0, np.sqrt(alike), patients)[of] + own + 1.2 * (truth == 0)
                 columns = np.stack([scores, -scores], axis=1)
-                plain = _shown(auc(columns, truth, 0))
-                return _shown(auc(columns, truth, 0, of)), (plain.low, plain.high)
+                plain = _required(auc(columns, truth, 0))
+                return _required(auc(columns, truth, 0, of)), (plain.low, plain.high)
 
             said = f"{true:.3f}, scores of a patient correlated by {alike}"
             yield _row("AUC", said, f"{patients} patients", RUNS, true, area)
 
 
 def true_accepts() -> Iterator[str]:
-    """Yield false accepts where 95 % are let through."""
+    """Yield rows of the false accepts at 95 % true accepts."""
     for accepted, others in ((59, 48), (150, 150), (300, 1000)):
         for shift in (1.5, 3.0):
             random, true = np.random.default_rng(SEED), NORMAL.cdf(-shift - NORMAL.inv_cdf(0.05))
@@ -186,7 +186,7 @@ def true_accepts() -> Iterator[str]:
 
 
 def calibrations() -> Iterator[str]:
-    """Yield ECE and Brier score of answers that are right as often as they say, or too sure."""
+    """Yield rows of ECE and Brier score of calibrated and of overconfident answers."""
     for name, sharp in (("calibrated", 1.0), ("too sure", 0.5)):
         for images in (107, 500):
             random = np.random.default_rng(SEED)
@@ -219,4 +219,4 @@ def calibrations() -> Iterator[str]:
 if __name__ == "__main__":
     marks = re.compile(r"(<!-- coverage -->\n).*?(<!-- end of coverage -->)", re.DOTALL)
     text = PAGE.read_text()
-    PAGE.write_text(marks.sub(lambda found: f"{found[1]}{table()}\n{found[2]}", text))
+    PAGE.write_text(marks.sub(lambda marked: f"{marked[1]}{table()}\n{marked[2]}", text))

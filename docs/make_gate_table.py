@@ -2,9 +2,8 @@
 
     python docs/make_gate_table.py
 
-Each row is drawn with the seed and the number of runs that stand above the table. Beside what was
-simulated stands what is computed: the exact test knows both of its probabilities. About six minutes
-of one processor.
+Above each table are its seed and number of runs. Beside the simulated probabilities are those
+computed by the exact test. Takes about six minutes on one core.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ from pupila.noninferiority.clustered import mean_test
 SEED = 20
 RUNS = 100_000
 SLOW_RUNS = 1_000
-"""Of tests that take a millisecond or more each."""
+"""Runs of tests that take a millisecond or more each."""
 FAR = 100.0
-"""A score beyond all others: that of an image that is answered wholly wrong."""
+"""A score beyond all others: that of an image answered completely wrong."""
 PAGE = Path(__file__).parent / "gate.md"
 PROPORTIONS = [
     (images, margin, discordance)
@@ -45,20 +44,20 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Areas:
-    """Two classifiers of normal scores, and how one of them comes to be worse."""
+    """Two classifiers with normal scores, and how one of them is worse."""
 
     positives: int
     negatives: int
     margin: float
     area: float
-    """Of either, but for what it answers wholly wrong."""
+    """Of either, without the completely wrong answers."""
     correlation: float
     wrong: float = 0.0
-    """Part of the positives that either answers wholly wrong, independently of the other."""
+    """Fraction of the positives that either answers completely wrong, independently."""
     gone: bool = False
-    """Whether the worse one answers more of them wholly wrong; else its area is lower."""
+    """Whether the worse one answers more of them completely wrong; otherwise its area is lower."""
     step: float = 0.0
-    """Scores are rounded to multiples of this, and end at three times 1."""
+    """Scores are rounded to multiples of this, and clipped to -3..3; 0: not rounded."""
     a_patient: int = 1
     """Images of each patient, of one class; their scores correlate by `alike`."""
     alike: float = 0.0
@@ -148,8 +147,9 @@ def _proportion_row(case: tuple[int, float, float]) -> str:
             _percent(power(images, margin, discordance, difference)),
         ]
         if difference:
-            every = np.linspace(margin, 1, 60)
-            cells.append(_percent(max(power(images, margin, each, -margin) for each in every)))
+            grid = np.linspace(margin, 1, 60)
+            largest = max(power(images, margin, discordance, -margin) for discordance in grid)
+            cells.append(_percent(largest))
     asked = images_needed(1, 1, round(2 / discordance), margin)  # after one gained and one lost
     return _row(*cells, f"{asked:,}")
 
@@ -176,22 +176,22 @@ def _clustered_area_row(case: Areas) -> str:
 
 
 def _areas_passed(case: Areas, loss: float) -> tuple[float, float]:
-    """Return the share of runs that pass: by patient, and as if each image were of another one."""
+    """Return the share of runs that pass: by patient, and with images treated as independent."""
     random, passed = np.random.default_rng(SEED), np.zeros(2)
     for _ in range(SLOW_RUNS):
-        scores, labels, patients = drawn_areas(random, case, loss)
-        first, second = (np.stack([each, -each], axis=1) for each in scores.T)
+        scores, labels, patients = draw_areas(random, case, loss)
+        first, second = (np.stack([column, -column], axis=1) for column in scores.T)
         ways = (patients, None) if case.a_patient > 1 else (None,)
-        for place, clusters in enumerate(ways):
+        for way, clusters in enumerate(ways):
             areas = PairedAuc.of(first, second, labels, [0], clusters)
-            passed[place] += areas.p_value(-case.margin) <= LEVEL
+            passed[way] += areas.p_value(-case.margin) <= LEVEL
     return float(passed[0]) / SLOW_RUNS, float(passed[1]) / SLOW_RUNS
 
 
-def drawn_areas(
+def draw_areas(
     random: np.random.Generator, case: Areas, loss: float
 ) -> tuple[Floats, Integers, Integers]:
-    """Return scores `(images, 2)` of the new one and the reference, labels and patients."""
+    """Draw scores `(images, 2)` of the new one and the reference, labels and patients."""
     images = case.positives + case.negatives
     positive = np.arange(images) < case.positives
     patients = np.arange(images) // case.a_patient  # their images are of one class
@@ -201,13 +201,13 @@ def drawn_areas(
     if case.step:
         scores = np.clip(np.round(scores / case.step) * case.step, -3, 3)
     more = loss / case.area if case.gone else 0.0
-    for column, part in enumerate([case.wrong + more, case.wrong]):
-        scores[positive & _chosen(random, part, case.alike, patients), column] = -FAR
+    for column, fraction in enumerate([case.wrong + more, case.wrong]):
+        scores[positive & _choose(random, fraction, case.alike, patients), column] = -FAR
     return scores, 1 - positive.astype(np.int64), patients
 
 
 def _normal(random: np.random.Generator, case: Areas, patients: Integers) -> Floats:
-    """Return normal scores `(images, 2)` that correlate by model and by patient."""
+    """Draw normal scores `(images, 2)`, correlated between the models and within patients."""
 
     def pairs(count: int) -> Floats:
         first, second = random.standard_normal((2, count))
@@ -218,14 +218,14 @@ def _normal(random: np.random.Generator, case: Areas, patients: Integers) -> Flo
     return case.alike**0.5 * shared + (1 - case.alike) ** 0.5 * pairs(len(patients))
 
 
-def _chosen(
-    random: np.random.Generator, part: float, alike: float, patients: Integers
+def _choose(
+    random: np.random.Generator, fraction: float, alike: float, patients: Integers
 ) -> NDArray[np.bool_]:
-    """Return a part of the images, some patients' as a whole."""
+    """Draw a fraction of the images; a fraction `alike` of the patients as a whole."""
     number = int(patients[-1]) + 1
     whole = random.random(number) < alike
     own, of_patient = random.random(len(patients)), random.random(number)
-    return np.where(whole[patients], of_patient[patients], own) < part
+    return np.where(whole[patients], of_patient[patients], own) < fraction
 
 
 def _clustered_row(case: tuple[int, int, float, float, float]) -> str:
@@ -243,14 +243,14 @@ def _clustered_passed(
     patients = np.repeat(np.arange(number), a_patient)
     images, critical = len(patients), critical_score(len(patients), margin)
     for _ in range(SLOW_RUNS):
-        place = np.where(
+        uniform = np.where(
             np.repeat(random.random(number) < alike, a_patient),
             np.repeat(random.random(number), a_patient),
             random.random(images),
         )
-        gained = place < (discordance - loss) / 2
-        lost = place > 1 - (discordance + loss) / 2
-        test, distance = mean_test(1.0 * gained - lost, patients, -margin, least=-1)
+        gained = uniform < (discordance - loss) / 2
+        lost = uniform > 1 - (discordance + loss) / 2
+        test, distance = mean_test(1.0 * gained - lost, patients, -margin, minimum=-1)
         passed[0] += test.p_value(distance) <= LEVEL
         passed[1] += float(score(gained.sum(), lost.sum(), images, -margin)) >= critical - 1e-9
     return float(passed[0]) / SLOW_RUNS, float(passed[1]) / SLOW_RUNS
@@ -265,11 +265,13 @@ def _percent(share: float) -> str:
 
 
 def write() -> None:
-    """Put the tables between the marks of the page."""
+    """Write the tables between the marks of the page."""
     page = PAGE.read_text()
     marks = r"(<!-- tables -->\n).*(<!-- end of tables -->)"
     PAGE.write_text(
-        re.sub(marks, lambda found: f"{found[1]}\n{tables()}\n\n{found[2]}", page, flags=re.DOTALL)
+        re.sub(
+            marks, lambda marked: f"{marked[1]}\n{tables()}\n\n{marked[2]}", page, flags=re.DOTALL
+        )
     )
 
 

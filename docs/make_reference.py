@@ -43,7 +43,7 @@ def _listed(registry: PluginRegistry, kind: Any) -> list[str]:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> list[str]:
-    """Return one line per field, those of nested sections after the section's own."""
+    """Return one line per field; the fields of a nested section follow the section's own line."""
     return list(_lines(model, prefix))
 
 

@@ -1,6 +1,6 @@
-"""Simulates how often one of many bad models passes on the same test images; see docs/gate.md.
+"""Simulates how often one of many bad models passes on the same test images.
 
-`python docs/make_verdict_table.py` writes the table into that page.
+`python docs/make_verdict_table.py` writes the table into `docs/gate.md`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pupila.noninferiority import LEVEL, critical_score, score
 IMAGES, MARGIN, REFERENCE = 485, 0.05, 0.95
 NIGHTS = (1, 10, 50, 365)
 LATENT = (0.0, 0.8, 0.975)
-"""Correlations of what makes an image hard, for one model and another."""
+"""Correlations between models of how hard an image is."""
 YEARS, SEED = 2000, 20
 PAGE = Path(__file__).with_name("gate.md")
 MARKS = ("<!-- verdicts -->", "<!-- end of verdicts -->")
 
 
 def passes(random: np.random.Generator, latent: float) -> tuple[NDArray[np.bool_], float]:
-    """Return which models pass `(years, nights)`, and how their errors correlate.
+    """Return which models pass `(years, nights)`, and the correlation of their errors.
 
-    Each is worse than the reference by just the margin. An image is answered wrongly where its
-    hardness, partly the same for all models, is among the highest.
+    Each is worse than the reference by exactly the margin. The images answered wrongly are those
+    with the highest hardness, which is partly the same for all models.
     """
     lowest = critical_score(IMAGES, MARGIN)
     passed = np.empty((YEARS, max(NIGHTS)), np.bool_)
@@ -44,25 +44,25 @@ def passes(random: np.random.Generator, latent: float) -> tuple[NDArray[np.bool_
 
 
 def _cut(rate: float) -> float:
-    """Return above which value a standard normal number is with that probability."""
+    """Return the value that a standard normal variable exceeds with probability `rate`."""
     return NormalDist().inv_cdf(1 - rate)
 
 
 def table() -> str:
-    """Return the table as Markdown: a row for the upper figure, one for each correlation."""
+    """Return the table as Markdown: a row for the upper bound, one for each correlation."""
     head = ["correlation of errors", *(f"{nights} model{'s' * (nights > 1)}" for nights in NIGHTS)]
     rows = [["upper figure, `1 − 0.975ᵏ`", *(f"{100 * bound(k):.1f} %" for k in NIGHTS)]]
     random = np.random.default_rng(SEED)
     for latent in LATENT:
         passed, correlation = passes(random, latent)
         any_of = [100 * float(passed[:, :nights].any(axis=1).mean()) for nights in NIGHTS]
-        rows.append([f"{abs(correlation):.2f}", *(f"{each:.1f} %" for each in any_of)])
+        rows.append([f"{abs(correlation):.2f}", *(f"{percentage:.1f} %" for percentage in any_of)])
     lines = [head, ["---:"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def bound(models: int) -> float:
-    """Return the probability that one of so many independent models passes."""
+    """Return the probability that at least one of `models` independent models passes."""
     return 1 - (1 - LEVEL) ** models
 
 

@@ -1,4 +1,4 @@
-"""Answers of classifiers, drawn with a seed, whose true figures are known."""
+"""Simulated answers of classifiers, with known true figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def binormal(
 ) -> tuple[Floats, Integers]:
     """Draw scores whose true area under the curve is `area (1 - wrong)`, and labels.
 
-    0 is the positive class, of which a part `wrong` is answered wholly wrong.
+    0 is the positive class, of which a fraction `wrong` is answered completely wrong.
     """
     shift = float(np.sqrt(2) * import_module("scipy.stats").norm.ppf(area))
     truth = np.repeat([0, 1], [positives, negatives])

@@ -13,7 +13,7 @@ from pupila.artifact import Artifact
 from pupila.dataset import Dataset
 from pupila.errors import PupilaError
 from pupila.predictions import Predictions
-from pupila.shift_suite import Suite, judge_shift
+from pupila.shift_suite import Suite, evaluate_shift
 from pupila.step import Step
 from pupila.store import Store
 from pupila.testing import (
@@ -63,7 +63,7 @@ def test_fidelity_is_the_value_of_the_suite_whatever_the_order_of_columns(
     altered = Altered.of(step_of(tmp_path, dataset, teacher), INPUT, order)
     columns = [CLASSES.index(name) for name in order]
     by_suite = [
-        judge_shift(
+        evaluate_shift(
             *(model, dataset, ("teacher", teacher)),
             suite=Suite(severities=("middle",)),
             positive="red",

@@ -12,9 +12,9 @@ from pupila.noninferiority import (
     LEVEL,
     POWER,
     PairedAuc,
-    area_reach,
+    auc_reach,
     check_limit,
-    compare_areas,
+    compare_auc,
     compare_proportions,
     critical_score,
     exact_p_value,
@@ -54,7 +54,7 @@ def binormal(
     labels = np.arange(images) % 2
     covariance = [[1, correlation], [correlation, 1]]
     scores = random.multivariate_normal([0, 0], covariance, images)
-    scores[labels == 0] += np.sqrt(2) * np.array([quantile(each) for each in areas])
+    scores[labels == 0] += np.sqrt(2) * np.array([quantile(area) for area in areas])
     first, second = (1 / (1 + np.exp(-scores))).T
     return np.stack([first, 1 - first], 1), np.stack([second, 1 - second], 1), labels
 
@@ -97,9 +97,9 @@ def test_the_score_has_the_variance_that_is_likeliest_at_the_margin(
 @pytest.mark.parametrize("margin", [0.02, 0.05, 0.1])
 def test_a_false_pass_at_the_margin_is_never_likelier_than_the_level(images: int, margin: float):
     discordances = np.linspace(margin, 1, 25)
-    largest = max(power(images, margin, each, -margin) for each in discordances)
+    largest = max(power(images, margin, discordance, -margin) for discordance in discordances)
     assert largest <= LEVEL + 1e-9
-    assert largest > 0.4 * LEVEL or images * margin < 3  # nor is it far below, where it can pass
+    assert largest > 0.4 * LEVEL or images * margin < 3  # not far below either, unless none pass
 
 
 @pytest.mark.parametrize(
@@ -129,31 +129,32 @@ def test_simulated_runs_pass_falsely_as_seldom_and_rightly_as_often_as_computed(
         (0, 0, 900, 0.05),
     ],
 )
-def test_test_interval_and_critical_score_say_the_same(
+def test_p_value_interval_and_critical_score_agree(
     gained: int, lost: int, images: int, margin: float
 ):
-    found = compare_proportions(*paired(gained, lost, images), margin)
-    interval = found.difference
+    comparison = compare_proportions(*paired(gained, lost, images), margin)
+    interval = comparison.difference
     assert interval.low <= interval.value == (gained - lost) / images <= interval.high
-    assert found.shown == (interval.low >= -margin)
-    assert found.worse == (interval.high <= -margin)
+    assert comparison.noninferior == (interval.low >= -margin)
+    assert comparison.inferior == (interval.high <= -margin)
     scored = float(score(gained, lost, images, -margin))
-    assert found.shown == (scored >= critical_score(images, margin))
+    assert comparison.noninferior == (scored >= critical_score(images, margin))
     assert exact_p_value(gained, lost, images, interval.low) <= LEVEL
     assert exact_p_value(gained, lost, images, interval.low + 2e-4) > LEVEL
 
 
 @pytest.mark.parametrize("margin", [0.05, 0.4])
 @pytest.mark.parametrize("images", [1, 2, 3])
-def test_of_very_few_images_the_interval_ends_inside_of_what_can_be(images: int, margin: float):
+def test_the_interval_of_very_few_images_stays_within_minus_one_and_one(images: int, margin: float):
     counts = product(range(images + 1), repeat=2)
     for gained, lost in [(g, n) for g, n in counts if g + n <= images]:
-        found = compare_proportions(*paired(gained, lost, images), margin)
-        assert -1 <= found.difference.low <= found.difference.value <= found.difference.high <= 1
-        assert found.p_value > LEVEL and not found.worse
+        comparison = compare_proportions(*paired(gained, lost, images), margin)
+        difference = comparison.difference
+        assert -1 <= difference.low <= difference.value <= difference.high <= 1
+        assert comparison.p_value > LEVEL and not comparison.inferior
 
 
-def test_the_interval_of_swapped_classifiers_is_the_same_turned_round():
+def test_swapping_the_classifiers_negates_the_interval():
     new, reference = paired(3, 9, 107)
     one = compare_proportions(new, reference, 0.05).difference
     other = compare_proportions(reference, new, 0.05).difference
@@ -161,21 +162,21 @@ def test_the_interval_of_swapped_classifiers_is_the_same_turned_round():
 
 
 @pytest.mark.parametrize(
-    ("margin", "each", "images"),
+    ("margin", "discordant", "images"),
     [(0.03, 1, 100), (0.03, 2, 40), (0.05, 1, 40), (0.05, 4, 40), (0.1, 2, 40)],
 )
-def test_the_images_that_are_asked_for_give_the_power(margin: float, each: int, images: int):
-    wanted = images_needed(each, each, images, margin)
+def test_the_images_that_are_asked_for_give_the_power(margin: float, discordant: int, images: int):
+    wanted = images_needed(discordant, discordant, images, margin)
     assert wanted is not None
     assert wanted > images
-    assert POWER - 0.01 <= power(wanted, margin, 2 * each / images) <= POWER + 0.05
+    assert POWER - 0.01 <= power(wanted, margin, 2 * discordant / images) <= POWER + 0.05
 
 
 @pytest.mark.parametrize(
     ("gained", "lost", "margin", "wanted"),
     [
         (2, 2, 0.05, range(150, 250)),
-        (6, 2, 0.05, range(250, 400)),  # a gain is not counted on
+        (6, 2, 0.05, range(250, 400)),  # a gain counts as no difference
         (0, 4, 0.05, range(3_000, 6_000)),
         (0, 5, 0.05, None),
         (0, 6, 0.05, range(3_000, 9_000)),  # that it is worse would be shown
@@ -184,8 +185,8 @@ def test_the_images_that_are_asked_for_give_the_power(margin: float, each: int, 
 def test_more_images_are_asked_for_the_nearer_the_margin(
     gained: int, lost: int, margin: float, wanted: range | None
 ):
-    found = images_needed(gained, lost, 100, margin)
-    assert found is None if wanted is None else found in wanted
+    images = images_needed(gained, lost, 100, margin)
+    assert images is None if wanted is None else images in wanted
 
 
 @pytest.mark.parametrize("images", [25, 53, 107, 485])
@@ -201,53 +202,53 @@ def test_the_reach_of_many_images_is_that_of_the_exact_test():
 
 
 def test_nothing_is_within_reach_without_images_of_both_classes():
-    assert area_reach(0, 10) is None and proportion_reach(0) is None
-    reach = area_reach(51, 56)
+    assert auc_reach(0, 10) is None and proportion_reach(0) is None
+    reach = auc_reach(51, 56)
     assert reach is not None and 0.05 < reach < 0.12
 
 
 def test_the_difference_of_areas_is_that_of_the_metrics():
     new, reference, labels = binormal(np.random.default_rng(1), (0.9, 0.93), 107, 0.6)
-    found = compare_areas(new, reference, labels, [0], 0.05)
-    areas = [auc(each, labels, 0) for each in (new, reference)]
+    difference = compare_auc(new, reference, labels, [0], 0.05).difference
+    areas = [auc(scores, labels, 0) for scores in (new, reference)]
     assert areas[0] and areas[1]
-    assert found.difference.value == pytest.approx(areas[0].value - areas[1].value)
-    assert found.difference.low < found.difference.value < found.difference.high
+    assert difference.value == pytest.approx(areas[0].value - areas[1].value)
+    assert difference.low < difference.value < difference.high
 
 
-def test_the_variance_of_areas_is_delongs_where_there_are_images_enough():
+def test_the_variance_of_areas_is_delongs_with_enough_images():
     """Against placements counted pair by pair (DeLong et al. 1988, equations 4 to 6)."""
     new, reference, labels = binormal(np.random.default_rng(2), (0.8, 0.8), 900, 0.2)
     above, other = (
-        (each[labels == 0, 0][:, None] > each[labels == 1, 0]).astype(np.float64)
-        for each in (new, reference)
+        (scores[labels == 0, 0][:, None] > scores[labels == 1, 0]).astype(np.float64)
+        for scores in (new, reference)
     )
     apart = above - other
     variance = sum(np.var(apart.mean(axis=axis), ddof=1) / 450 for axis in (0, 1))
-    found = compare_areas(new, reference, labels, [0], 0.001).difference
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
+    interval = compare_auc(new, reference, labels, [0], 0.001).difference
+    assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
 
 
 def test_of_several_classes_the_mean_area_is_compared():
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 300)
     new, reference = (random.random((300, 4)) + 0.3 * np.eye(4)[labels] for _ in range(2))
-    found = compare_areas(new, reference, labels, range(4), 0.05)
-    areas = [auc(each, labels, 0) for each in (new, reference)]
+    difference = compare_auc(new, reference, labels, range(4), 0.05).difference
+    areas = [auc(scores, labels, 0) for scores in (new, reference)]
     assert areas[0] and areas[1]
-    assert found.difference.value == pytest.approx(areas[0].value - areas[1].value)
-    assert found.difference.low < found.difference.value < found.difference.high
+    assert difference.value == pytest.approx(areas[0].value - areas[1].value)
+    assert difference.low < difference.value < difference.high
 
 
 @pytest.mark.parametrize(
     ("images", "margin", "passes"), [(60, 0.05, False), (107, 0.02, False), (600, 0.02, True)]
 )
-def test_two_that_make_no_mistake_pass_only_with_images_enough(
+def test_two_perfect_classifiers_pass_only_with_enough_images(
     images: int, margin: float, passes: bool
 ):
     labels = np.arange(images) % 2
     certain = np.eye(2)[labels]
-    assert compare_areas(certain, certain, labels, [0], margin).shown == passes
+    assert compare_auc(certain, certain, labels, [0], margin).noninferior == passes
 
 
 @pytest.mark.long
@@ -279,18 +280,18 @@ def test_a_loss_that_comes_from_few_images_seldom_passes_for_none(images: int, m
 
 
 @pytest.mark.parametrize(
-    ("hits", "images", "limit", "shown", "worse"),
+    ("hits", "images", "limit", "above", "below"),
     [(107, 107, 0.95, True, False), (104, 107, 0.95, False, False), (80, 107, 0.95, False, True)],
 )
-def test_a_part_is_held_against_its_limit(
-    hits: int, images: int, limit: float, shown: bool, worse: bool
+def test_a_proportion_is_tested_against_its_limit(
+    hits: int, images: int, limit: float, above: bool, below: bool
 ):
-    found = check_limit(hits, images, limit)
-    assert (found.shown, found.worse) == (shown, worse)
+    check = check_limit(hits, images, limit)
+    assert (check.above, check.below) == (above, below)
     beta = import_module("scipy.stats").beta
     low, high = beta.ppf(0.025, hits, images - hits + 1), beta.ppf(0.975, hits + 1, images - hits)
-    assert found.part.low == pytest.approx(low, abs=2e-4)
-    assert found.part.high == pytest.approx(1.0 if hits == images else high, abs=2e-4)
+    assert check.proportion.low == pytest.approx(low, abs=2e-4)
+    assert check.proportion.high == pytest.approx(1.0 if hits == images else high, abs=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -299,8 +300,8 @@ def test_a_part_is_held_against_its_limit(
         (lambda: compare_proportions([True], [True, False], 0.1), "shapes (1,) and (2,)"),
         (lambda: compare_proportions([], [], 0.1), "at least one"),
         (lambda: compare_proportions([True], [True], 0), "margin of 0"),
-        (lambda: compare_areas(np.ones((2, 2)), np.ones((2, 2)), [0, 0], [0], 0.1), "[2, 0]"),
-        (lambda: compare_areas(np.ones((2, 2)), np.ones((3, 2)), [0, 1], [0], 0.1), "(3, 2)"),
+        (lambda: compare_auc(np.ones((2, 2)), np.ones((2, 2)), [0, 0], [0], 0.1), "[2, 0]"),
+        (lambda: compare_auc(np.ones((2, 2)), np.ones((3, 2)), [0, 1], [0], 0.1), "(3, 2)"),
         (lambda: check_limit(3, 2, 0.9), "3 of 2 images"),
     ],
 )

@@ -16,8 +16,8 @@ from pupila.images import resize
 from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.shift import FAMILIES, SEVERITIES, alter
-from pupila.shift.figures import ShiftFigures
-from pupila.shift_suite import Cell, Suite, judge_shift, pictures
+from pupila.shift.evaluation import ShiftEvaluation
+from pupila.shift_suite import Cell, Suite, evaluate_shift, pictures
 from pupila.spec import InputSpec
 from pupila.store import Store
 from pupila.testing import (
@@ -49,10 +49,10 @@ def teacher(store: Store) -> Artifact:
     return keras_artifact(store)
 
 
-def judged(
+def evaluate(
     folder: Path, artifact: Artifact, teacher: Artifact, dataset: Dataset, suite: Suite = SUITE
-) -> ShiftFigures:
-    return judge_shift(
+) -> ShiftEvaluation:
+    return evaluate_shift(
         artifact,
         dataset,
         ("big", teacher),
@@ -65,10 +65,11 @@ def judged(
 
 
 def test_a_teacher_is_faithful_to_itself(tmp_path: Path, teacher: Artifact, dataset: Dataset):
-    found = judged(tmp_path, teacher, teacher, dataset)
-    assert (found.value.value, found.value.low, found.value.high) == pytest.approx((1, 1, 1))
-    assert {family.name for family in found.families} == set(SUITE.families)
-    for family in found.families:
+    evaluation = evaluate(tmp_path, teacher, teacher, dataset)
+    value = evaluation.value
+    assert (value.value, value.low, value.high) == pytest.approx((1, 1, 1))
+    assert {family.name for family in evaluation.families} == set(SUITE.families)
+    for family in evaluation.families:
         assert [step.severity for step in family.steps] == list(SEVERITIES)
         assert [step.images for step in family.steps] == [3, 9, 3]
         for step in family.steps:
@@ -79,9 +80,9 @@ def test_a_teacher_is_faithful_to_itself(tmp_path: Path, teacher: Artifact, data
 def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
     tmp_path: Path, store: Store, teacher: Artifact, dataset: Dataset
 ):
-    """Computed by hand: the same images, altered and asked one model after the other."""
+    """Computed by hand: the same altered images, predicted by each model."""
     pupil = keras_artifact(store, seed=3)
-    found = judged(tmp_path, pupil, teacher, dataset)
+    evaluation = evaluate(tmp_path, pupil, teacher, dataset)
     test = dataset.select("test")
     pixels = test.pixels(teacher.record.input)
     by_hand: list[float] = []
@@ -93,10 +94,10 @@ def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
         altered = alter(family, images, "middle", np.random.default_rng(cell.seed))
         ours, theirs = (logits_of(_answers(model, altered)) for model in (pupil, teacher))
         by_hand.append(float(np.corrcoef(ours[:, 0], theirs[:, 0])[0, 1]))
-    assert found.value.value == pytest.approx(np.mean(by_hand), abs=1e-5)
-    assert found.worst.middle.fidelity == pytest.approx(min(by_hand), abs=1e-5)
-    assert found.value.low < found.value.value < found.value.high
-    validation = judge_shift(
+    assert evaluation.value.value == pytest.approx(np.mean(by_hand), abs=1e-5)
+    assert evaluation.worst.middle.fidelity == pytest.approx(min(by_hand), abs=1e-5)
+    assert evaluation.value.low < evaluation.value.value < evaluation.value.high
+    validation = evaluate_shift(
         *(pupil, dataset, ("big", teacher)),
         suite=SUITE,
         positive=CLASSES[0],
@@ -104,7 +105,7 @@ def test_the_value_is_the_mean_over_families_of_the_correlation_of_logits(
         progress=ignore_progress,
         split="validation",
     )
-    assert found.validation == validation.value
+    assert evaluation.validation == validation.value
     assert validation.validation is None
 
 
@@ -133,7 +134,7 @@ def test_images_are_drawn_evenly_from_the_classes_and_for_each_family_by_itself(
     assert alone.seed == of_family["hue", "mild"].seed
 
 
-def test_pictures_come_some_at_a_time_however_many_there_are(dataset: Dataset, teacher: Artifact):
+def test_altered_images_come_in_batches(dataset: Dataset, teacher: Artifact):
     rows = np.arange(150) % len(dataset)
     size, target = teacher.record.input, InputSpec(height=24, width=20)
     cells = [
@@ -153,27 +154,27 @@ def test_fewer_images_than_asked_are_all_taken():
     assert all(len(cell.rows) <= 3 for cell in Suite(images=24).cells(labels))
 
 
-def test_answers_are_kept(tmp_path: Path, teacher: Artifact, dataset: Dataset):
-    told: list[tuple[int, int]] = []
+def test_answers_are_cached(tmp_path: Path, teacher: Artifact, dataset: Dataset):
+    reports: list[tuple[int, int]] = []
 
-    def ask(suite: Suite) -> ShiftFigures:
-        told.clear()
-        return judge_shift(
+    def evaluate_suite(suite: Suite) -> ShiftEvaluation:
+        reports.clear()
+        return evaluate_shift(
             teacher,
             dataset,
             ("big", teacher),
             suite=suite,
             positive=CLASSES[0],
             predictions=Predictions(tmp_path / "predictions"),
-            progress=lambda done, total, what: told.append((done, total)),
+            progress=lambda done, total, what: reports.append((done, total)),
         )
 
-    first = ask(SUITE)
-    assert told
-    assert ask(SUITE) == first
-    assert not told
-    ask(replace(SUITE, seed=1))
-    assert told
+    first = evaluate_suite(SUITE)
+    assert reports
+    assert evaluate_suite(SUITE) == first
+    assert not reports
+    evaluate_suite(replace(SUITE, seed=1))
+    assert reports
 
 
 def test_patients_are_drawn_whole(
@@ -181,8 +182,10 @@ def test_patients_are_drawn_whole(
 ):
     frame = dataset.frame.copy()
     frame["patient"] = [str(row % 3) for row in range(len(dataset))]
-    found = judged(tmp_path, keras_artifact(store, seed=3), teacher, replace(dataset, frame=frame))
-    assert found.value.method.endswith("by patient")
+    evaluation = evaluate(
+        tmp_path, keras_artifact(store, seed=3), teacher, replace(dataset, frame=frame)
+    )
+    assert evaluation.value.method.endswith("by patient")
 
 
 def test_several_classes_have_the_mean_of_their_logits(tmp_path: Path, store: Store):
@@ -190,19 +193,19 @@ def test_several_classes_have_the_mean_of_their_logits(tmp_path: Path, store: St
     folder = draw_images(tmp_path / "images", classes=names, images=4)
     images = read_images(folder, tmp_path / "cache")
     ours, theirs = (keras_artifact(store, names, seed=seed) for seed in (1, 2))
-    found = judged(tmp_path, ours, theirs, images)
+    evaluation = evaluate(tmp_path, ours, theirs, images)
     test = images.select("test")
     predictions = Predictions(tmp_path / "predictions")
-    answers = [logits_of(predictions.of(each, test, ignore_progress)) for each in (ours, theirs)]
+    answers = [logits_of(predictions.of(model, test, ignore_progress)) for model in (ours, theirs)]
     by_hand = correlation(answers[0], answers[1], np.ones((1, len(test))))
-    assert found.unaltered.fidelity == pytest.approx(float(by_hand[0]))
-    assert found.unaltered.auc is not None
+    assert evaluation.unaltered.fidelity == pytest.approx(float(by_hand[0]))
+    assert evaluation.unaltered.auc is not None
 
 
-def test_a_teacher_that_answers_the_same_to_all_images_shows_nothing(tmp_path: Path, store: Store):
+def test_a_teacher_that_answers_the_same_to_all_images_is_refused(tmp_path: Path, store: Store):
     folder = draw_colours(tmp_path / "images", images=4)
     images = read_images(folder, tmp_path / "cache")
     pupil, silent = colour_teacher(store), colour_teacher(store, slope=0)
     with pytest.raises(PupilaError, match="'big' answers the same to all altered images"):
-        judged(tmp_path, pupil, silent, images)
-    assert judged(tmp_path, silent, pupil, images).value.value == 0
+        evaluate(tmp_path, pupil, silent, images)
+    assert evaluate(tmp_path, silent, pupil, images).value.value == 0

@@ -15,7 +15,7 @@ from pupila.evaluation import Cost, Estimate, Evaluation, Latency
 from pupila.intervals import proportion
 from pupila.metrics import metrics_of
 from pupila.shift import SEVERITIES, Severity
-from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
+from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.results import Finding, GateResult
@@ -58,11 +58,11 @@ def _accuracy(scores: Floats) -> Estimate:
 
 def shifted(
     value: float, low: float, high: float, validation: float | None = None, images: int = 24
-) -> ShiftFigures:
+) -> ShiftEvaluation:
     """What the shift suite says of a model: worst of hue."""
 
-    def step(severity: Severity | None, fidelity: float) -> ShiftStep:
-        return ShiftStep(
+    def step(severity: Severity | None, fidelity: float) -> ShiftMetrics:
+        return ShiftMetrics(
             severity=severity,
             images=images,
             accuracy=0.9,
@@ -81,7 +81,7 @@ def shifted(
     chosen_by = None
     if validation is not None:
         chosen_by = Estimate(value=validation, low=validation, high=validation, method="-")
-    return ShiftFigures(
+    return ShiftEvaluation(
         reference="teacher",
         runtime="litert",
         split="test",
@@ -91,7 +91,7 @@ def shifted(
         validation=chosen_by,
         unaltered=step(None, 0.99),
         families=(family("hue", value - 0.3), family("blur", value)),
-        parted=(Parted(row=0, probability=0.2, reference=0.9),),
+        parted=(Disagreement(row=0, probability=0.2, reference=0.9),),
     )
 
 
@@ -114,7 +114,7 @@ class Sides:
         rule: ThresholdRule | None = RULE,
         validation: Floats | None = None,
         positive: str = "glaucoma",
-        shift: ShiftFigures | None = FAITHFUL,
+        shift: ShiftEvaluation | None = FAITHFUL,
     ) -> Side:
         chosen_by = scores if validation is None else validation
         path, other = self.folder / f"{name}.npy", self.folder / f"{name}-validation.npy"

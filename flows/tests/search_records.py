@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila.noninferiority import LEVEL, part_interval
+from pupila.noninferiority import LEVEL, proportion_interval
 
 IMAGES = 107
 KINDS = ("convolution", "separable", "inverted")
@@ -99,7 +99,7 @@ def _near(model: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
 
 def _interval(right: int) -> dict[str, float]:
     """Return an accuracy with an interval for three epochs of forty candidates at once."""
-    found = part_interval(right, IMAGES, LEVEL / 120)
+    found = proportion_interval(right, IMAGES, LEVEL / 120)
     return found.model_dump(exclude={"method"})
 
 

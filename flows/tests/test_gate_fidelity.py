@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gate_cases import ACCURACY, Sides, answered, asked, shifted
 
-from pupila.shift.figures import ShiftFigures
+from pupila.shift.evaluation import ShiftEvaluation
 from pupila_flows.gate.decision import decide
 from pupila_flows.recipe.gate import GateSection, Limits, Margins
 from pupila_flows.results import Finding, GateResult, Verdict
@@ -20,7 +20,7 @@ def fidelity(result: GateResult) -> Finding | None:
 
 
 def decided(
-    folder: Path, shift: ShiftFigures | None, section: GateSection | None = None
+    folder: Path, shift: ShiftEvaluation | None, section: GateSection | None = None
 ) -> GateResult:
     side = Sides(folder)
     artifact = side("int8", answered(4), shift=shift)

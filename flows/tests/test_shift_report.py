@@ -10,7 +10,7 @@ from pictures import picture
 from report_pages import read
 from sample_runs import NODES_OF_SHIFT, sample_run
 
-from pupila.shift.figures import Parted
+from pupila.shift.evaluation import Disagreement
 from pupila_flows.registry.card_shift import shift_lines
 from pupila_flows.report.terminal import shift_rows
 from pupila_flows.results import ArtifactVerdict, Entry, GateResult, RunResult
@@ -21,7 +21,7 @@ def run(tmp_path: Path) -> RunResult:
     images = [picture(tmp_path / f"{row}.png", (150, 90, 60), seed=row) for row in range(30)]
     found = sample_run(tmp_path, NODES_OF_SHIFT, images=images)
     values = {"pupil": 0.45, "pupil-int8": 0.4, "control": 0.3}
-    parted = tuple(Parted(row=row, probability=0.1, reference=0.8) for row in range(30))
+    parted = tuple(Disagreement(row=row, probability=0.1, reference=0.8) for row in range(30))
     entries = tuple(
         entry.model_copy(
             update={

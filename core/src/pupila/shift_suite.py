@@ -1,10 +1,10 @@
-"""The shift suite: how far a pupil answers as its teacher does where images are as elsewhere.
+"""The shift suite measures how well a pupil agrees with its teacher on altered images.
 
-Both are asked about the same altered images, some of each family, drawn evenly from the classes;
-each family has others, so that the suite covers more of the images than one family does. They are
-altered at the size that the teacher reads, and made smaller for the pupil. The suite's value is the
-mean over families of the fidelity (see `pupila.fidelity`) at the middle severity; its interval is
-of images, or of patients.
+Both predict the same altered images. Each family alters its own sample, drawn evenly from the
+classes, so that the suite covers more images than one family does. Images are altered at the size
+that the teacher reads, and then resized for the pupil. The suite's value is the mean over families
+of the fidelity (see `pupila.fidelity`) at the middle severity; its interval resamples images, or
+patients.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from pupila.predictions import Predictions
 from pupila.roc import mean_auc
 from pupila.runtime import Progress
 from pupila.shift import FAMILIES, SEVERITIES, Severity, alter
-from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
+from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila.spec import InputSpec
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 IMAGES = 24
-"""Of each family at the middle severity; at the others a third of them."""
+"""Images of each family at the middle severity; at the others a third of them."""
 DISAGREEMENTS_KEPT = 8
-"""Altered images that are kept by name: those on which pupil and teacher are most apart."""
+"""Altered images that are listed: those with the largest differences between pupil and teacher."""
 _AT_ONCE = 64
-"""Pictures in memory: what a model is asked at a time, and what a family alters at most."""
+"""Images in memory: the batch that a model predicts, and the most that a family alters at once."""
 _SILENT = 0.25
-"""A teacher whose logits vary by less than this part of how they vary on the unaltered images does
-not tell the pictures of a family apart: what a pupil keeps of such answers is chance."""
+"""A teacher does not distinguish the images of a family if its logits vary by less than this
+fraction of their variation on the unaltered images: agreement with such answers is chance."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Suite:
     def cells(self, labels: Rows) -> list[Cell]:
         """Draw the images of each family and severity from those of a split, by their labels.
 
-        What a family is given depends on no other family.
+        The images of a family do not depend on the other families.
         """
         return [cell for name in self.families for cell in self._cells(name, labels)]
 
@@ -80,13 +80,13 @@ class Suite:
         number = int(sha256(name.encode()).hexdigest()[:8], 16)
         order = _evenly(labels, np.random.default_rng([self.seed, number]))
         for severity in self.severities:
-            part = self.images if severity == "middle" else max(1, self.images // 3)
+            count = self.images if severity == "middle" else max(1, self.images // 3)
             seed = (self.seed, number, 1 + SEVERITIES.index(severity))
-            yield Cell(name, severity, order[:part], seed)
+            yield Cell(name, severity, order[:count], seed)
 
     @cached_property
     def identity(self) -> tuple[str, ...]:
-        """All that altered images depend on beside the images and their size."""
+        """Everything that altered images depend on besides the images and their size."""
         registry = installed()
         families = [registry.shift(name) for name in self.families]
         modules = {family.implementation.partition(":")[0] for family in families}
@@ -95,7 +95,7 @@ class Suite:
         return ("shift suite", settings, code, *registry.code_of(*families))
 
 
-def judge_shift(
+def evaluate_shift(
     artifact: Artifact,
     dataset: Dataset,
     reference: tuple[str, Artifact],
@@ -106,63 +106,63 @@ def judge_shift(
     progress: Progress,
     split: str = "test",
     validated: bool = False,
-) -> ShiftFigures:
-    """Return how far an artifact answers as the teacher `reference` does on altered images.
+) -> ShiftEvaluation:
+    """Return how well an artifact agrees with the teacher `reference` on altered images.
 
-    They are of one split of `dataset` (which holds every split). Where it is `validated`, the value
-    is computed on the validation images too, if the data has some: choices are made by it. Answers
-    are kept in `predictions`.
+    The images are those of one split of `dataset` (which holds every split). If `validated`, the
+    value is also computed on the validation images, if there are any: choices are made by it.
+    Answers are cached in `predictions`.
 
     Raises:
         PupilaError: the classes do not match, or the teacher answers the same to every image.
     """
     name, teacher = reference
 
-    def asked(of: str, severities: tuple[Severity, ...]) -> _Asked:
-        images, chosen = dataset.select(of), replace(suite, severities=severities)
+    def compare(split: str, severities: tuple[Severity, ...]) -> _Comparison:
+        images, chosen = dataset.select(split), replace(suite, severities=severities)
         cells = chosen.cells(images.labels)
         size = teacher.record.input
         ours, theirs = (
-            _Answers.of(model, images, cells, chosen, size, positive, predictions, progress)
+            _ModelAnswers.of(model, images, cells, chosen, size, positive, predictions, progress)
             for model in (artifact, teacher)
         )
-        return _Asked(name, images, chosen, cells, ours, theirs)
+        return _Comparison(name, images, chosen, cells, ours, theirs)
 
-    judged = asked(split, suite.severities)
-    others = validated and "validation" in dataset.splits
-    families = judged.families()
-    return ShiftFigures(
+    comparison = compare(split, suite.severities)
+    has_validation = validated and "validation" in dataset.splits
+    families = comparison.families()
+    return ShiftEvaluation(
         reference=name,
         runtime=installed().runner(artifact.format).name,
         split=split,
         seed=suite.seed,
-        images=max(len(cell.rows) for cell in judged.cells),
-        value=judged.value(),
-        validation=asked("validation", ("middle",)).value() if others else None,
-        unaltered=judged.unaltered,
+        images=max(len(cell.rows) for cell in comparison.cells),
+        value=comparison.value(),
+        validation=compare("validation", ("middle",)).value() if has_validation else None,
+        unaltered=comparison.unaltered,
         families=families,
-        left_out=tuple(sorted(judged.silent)),
-        parted=judged.parted(families[0].name),
+        left_out=tuple(sorted(comparison.silent)),
+        parted=comparison.disagreements(families[0].name),
     )
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """Answers to some pictures."""
+class _Answers:
+    """A model's answers to some images, and their labels."""
 
     scores: Floats
     labels: Rows
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """What a model answers to the unaltered images, and to the pictures of each cell."""
+class _ModelAnswers:
+    """A model's answers to the unaltered images, and to the images of each cell."""
 
     model: Artifact
     classes: tuple[str, ...]
     positive: int
-    unaltered: _Cut
-    by_cell: dict[tuple[str, Severity], _Cut]
+    unaltered: _Answers
+    by_cell: dict[tuple[str, Severity], _Answers]
 
     @classmethod
     def of(
@@ -175,40 +175,40 @@ class _Answers:
         positive: str,
         predictions: Predictions,
         progress: Progress,
-    ) -> _Answers:
-        """Ask a model."""
+    ) -> _ModelAnswers:
+        """Predict all images with a model."""
 
-        def judged(probabilities: NDArray[np.float32], labels: Rows) -> _Cut:
-            return _Cut(*check_answers(probabilities, labels, dataset.classes, "altered"))
+        def check(probabilities: NDArray[np.float32], labels: Rows) -> _Answers:
+            return _Answers(*check_answers(probabilities, labels, dataset.classes, "altered"))
 
         answers = answers_to(model, dataset, cells, suite, size, predictions, progress)
-        by_cell: dict[tuple[str, Severity], _Cut] = {
-            (cell.family, cell.severity): judged(given, dataset.labels[cell.rows])
-            for cell, given in zip(cells, answers, strict=True)
+        by_cell: dict[tuple[str, Severity], _Answers] = {
+            (cell.family, cell.severity): check(probabilities, dataset.labels[cell.rows])
+            for cell, probabilities in zip(cells, answers, strict=True)
         }
         return cls(
             model,
             dataset.classes,
             dataset.classes.index(positive),
-            judged(predictions.of(model, dataset, progress), dataset.labels),
+            check(predictions.of(model, dataset, progress), dataset.labels),
             by_cell,
         )
 
-    def cut(self, cell: Cell) -> _Cut:
+    def to(self, cell: Cell) -> _Answers:
         return self.by_cell[cell.family, cell.severity]
 
     def logits(self, cell: Cell) -> Floats:
-        return logits_of(self.cut(cell).scores, self.positive)
+        return logits_of(self.to(cell).scores, self.positive)
 
-    def accuracy(self, cut: _Cut) -> float:
-        given = answers_of(cut.scores, self.classes, self.model.record.threshold)
-        return float((given == cut.labels).mean())
+    def accuracy(self, answers: _Answers) -> float:
+        classes = answers_of(answers.scores, self.classes, self.model.record.threshold)
+        return float((classes == answers.labels).mean())
 
-    def auc(self, cut: _Cut) -> float | None:
-        if not np.bincount(cut.labels, minlength=len(self.classes)).all():
+    def auc(self, answers: _Answers) -> float | None:
+        if not np.bincount(answers.labels, minlength=len(self.classes)).all():
             return None
         columns = [self.positive] if len(self.classes) == 2 else range(len(self.classes))
-        return mean_auc(cut.scores, cut.labels, columns)
+        return mean_auc(answers.scores, answers.labels, columns)
 
 
 def answers_to(
@@ -234,14 +234,14 @@ def answers_to(
 
 
 def is_silent(altered: Floats, unaltered: Floats) -> bool:
-    """Tell whether a teacher does not tell altered images apart, by its logits `(images, …)`."""
+    """Return whether a teacher does not distinguish altered images, by its logits `(images, …)`."""
     return bool(altered.std(axis=0).max() <= _SILENT * unaltered.std(axis=0).max())
 
 
 def pictures(
     dataset: Dataset, cells: Sequence[Cell], size: InputSpec, target: InputSpec
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the altered images of all cells, some at a time: altered at `size`, made `target`'s."""
+    """Yield the altered images of all cells in batches: altered at `size`, resized to `target`."""
     batch: list[NDArray[np.uint8]] = []
     for image in _altered(dataset.pixels(size), cells):
         batch.append(resize(Image.fromarray(image), target))
@@ -262,7 +262,7 @@ def _altered(pixels: Pixels, cells: Sequence[Cell]) -> Iterator[NDArray[np.uint8
 
 
 def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
-    """Return all rows in a drawn order in which the classes take turns, as long as they last."""
+    """Return all rows in a drawn order that alternates between the classes as long as possible."""
     order = random.permutation(len(labels))
     turns = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
@@ -272,19 +272,19 @@ def _evenly(labels: Rows, random: np.random.Generator) -> Rows:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Artifact and teacher, asked about the altered images of one split."""
+class _Comparison:
+    """Artifact and teacher on the altered images of one split."""
 
     teacher: str
     images: Dataset
     suite: Suite
     cells: Sequence[Cell]
-    ours: _Answers
-    theirs: _Answers
+    ours: _ModelAnswers
+    theirs: _ModelAnswers
 
     @cached_property
     def silent(self) -> set[str]:
-        """Families to whose pictures the teacher answers all alike: there is nothing to compare."""
+        """Families whose images all get the same answer from the teacher, so cannot be compared."""
         unaltered = logits_of(self.theirs.unaltered.scores, self.theirs.positive)
         return {
             cell.family
@@ -296,7 +296,7 @@ class _Asked:
         """Return the suite's value.
 
         Raises:
-            PupilaError: the teacher answers the same to all pictures.
+            PupilaError: the teacher answers the same to all images.
         """
         drawn = np.unique(np.concatenate([cell.rows for cell in self.cells]))
         patients = self.images.patients
@@ -313,31 +313,33 @@ class _Asked:
             )
 
         def mean(counts: Floats) -> Floats:
-            found = [correlation(ours, theirs, counts[:, rows]) for rows, ours, theirs in middle]
-            return np.mean(found, axis=0)
+            fidelities = [
+                correlation(ours, theirs, counts[:, rows]) for rows, ours, theirs in middle
+            ]
+            return np.mean(fidelities, axis=0)
 
         clusters = None if patients is None else patients[drawn]
         return bootstrap(mean, len(drawn), clusters, self.suite.seed)
 
     def families(self) -> tuple[ShiftFamily, ...]:
-        """Return what is to say of each family, first the one of the least fidelity."""
-        steps: dict[str, list[ShiftStep]] = {}
+        """Return the metrics of each family, the lowest fidelity first."""
+        by_family: dict[str, list[ShiftMetrics]] = {}
         for cell in self.cells:
-            step = self._step(cell.severity, self.ours.cut(cell), self.theirs.cut(cell))
-            steps.setdefault(cell.family, []).append(step)
-        found = [ShiftFamily(name=name, steps=tuple(each)) for name, each in steps.items()]
-        found.sort(key=lambda family: (family.name in self.silent, family.middle.fidelity))
-        return tuple(found)
+            metrics = self._metrics(cell.severity, self.ours.to(cell), self.theirs.to(cell))
+            by_family.setdefault(cell.family, []).append(metrics)
+        families = [ShiftFamily(name=name, steps=tuple(by_family[name])) for name in by_family]
+        families.sort(key=lambda family: (family.name in self.silent, family.middle.fidelity))
+        return tuple(families)
 
     @property
-    def unaltered(self) -> ShiftStep:
-        """What is to say of the images themselves."""
-        return self._step(None, self.ours.unaltered, self.theirs.unaltered)
+    def unaltered(self) -> ShiftMetrics:
+        """The metrics on the unaltered images."""
+        return self._metrics(None, self.ours.unaltered, self.theirs.unaltered)
 
-    def _step(self, severity: Severity | None, ours: _Cut, theirs: _Cut) -> ShiftStep:
-        mine, others = (logits_of(cut.scores, self.ours.positive) for cut in (ours, theirs))
+    def _metrics(self, severity: Severity | None, ours: _Answers, theirs: _Answers) -> ShiftMetrics:
+        mine, others = (logits_of(answers.scores, self.ours.positive) for answers in (ours, theirs))
         once = np.ones((1, len(mine)))
-        return ShiftStep(
+        return ShiftMetrics(
             severity=severity,
             images=len(mine),
             accuracy=self.ours.accuracy(ours),
@@ -349,19 +351,19 @@ class _Asked:
             mean_difference=float(mean_difference(mine, others, once)[0]),
         )
 
-    def parted(self, family: str) -> tuple[Parted, ...]:
-        """Return the pictures of a family, at the middle severity, on which both are most apart."""
+    def disagreements(self, family: str) -> tuple[Disagreement, ...]:
+        """Return the images of a family, at the middle severity, with the largest differences."""
         (cell,) = (
             cell for cell in self.cells if (cell.family, cell.severity) == (family, "middle")
         )
-        mine, other = self.ours.cut(cell).scores, self.theirs.cut(cell).scores
-        apart = np.abs(mine - other).max(axis=1)
-        order: list[int] = np.argsort(-apart, kind="stable")[:DISAGREEMENTS_KEPT].tolist()
+        mine, other = self.ours.to(cell).scores, self.theirs.to(cell).scores
+        differences = np.abs(mine - other).max(axis=1)
+        order: list[int] = np.argsort(-differences, kind="stable")[:DISAGREEMENTS_KEPT].tolist()
         return tuple(
-            Parted(
-                row=int(cell.rows[place]),
-                probability=float(mine[place, self.ours.positive]),
-                reference=float(other[place, self.ours.positive]),
+            Disagreement(
+                row=int(cell.rows[index]),
+                probability=float(mine[index, self.ours.positive]),
+                reference=float(other[index, self.ours.positive]),
             )
-            for place in order
+            for index in order
         )

@@ -173,7 +173,7 @@ class Augmentation(BaseModel):
             image = image[::-1]
         margins = self._margin(width, height), self._margin(height, width)
         window = self._window(width, height, random) if self.crop < 1 else geometry.WHOLE
-        return geometry.show(
+        return geometry.warp(
             image,
             angle=angle,
             scale=scale,

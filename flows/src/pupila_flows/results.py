@@ -14,7 +14,7 @@ from pupila.evaluation import Estimate, Evaluation, Measurement, RuntimeCheck
 from pupila.external import ExternalEvaluation
 from pupila.measured import Measured, Timings
 from pupila.noninferiority import LEVEL
-from pupila.shift.figures import ShiftFigures
+from pupila.shift.evaluation import ShiftEvaluation
 
 _MANY_TIMES = 10
 """Above this ratio, a required number of images is given as a multiple of the existing ones."""
@@ -143,7 +143,7 @@ class Entry(_Model):
         description="Times measured while it was made, by their key in `record.measured`.",
     )
     evaluation: Evaluation | None = None
-    shift: ShiftFigures | None = Field(
+    shift: ShiftEvaluation | None = Field(
         default=None, description="How it compares with its teacher on altered images."
     )
     measurement: Measurement | None = Field(

@@ -1,32 +1,36 @@
-"""Is a new classifier no worse than a reference by more than a margin? Both answer the same images.
+"""Tests whether a new classifier is worse than a reference by less than a margin, on one test set.
 
-The null hypothesis is that it *is* worse by the margin or more; a pass rejects it at `LEVEL`. So
-too few images never pass, and a false pass at the margin has at most that probability.
+The null hypothesis is that it is worse by the margin or more; a pass rejects it at `LEVEL`. So too
+few images never pass, and at the margin the probability of a false pass is at most `LEVEL`.
 
-Two proportions (accuracy, sensitivity) are compared by the exact unconditional test: images of
-which only one is right are counted, as McNemar did; such counts are ordered by Tango's score
-statistic (1998, Statistics in Medicine 17:891), and the p-value is the largest there is over all
-frequencies of such images (Sidik 2003, Stat Med 22:265). The score test itself keeps its level
-better than Wald's (Liu et al. 2002, Stat Med 21:231), but not always; this one does whatever the
-truth is. McNemar's exact test, on the discordant images alone, knows no margin. Lloyd and Moldovan
-(2008, Stat Med 27:3540) order by a p-value that is estimated first: a little more power for much
-more work, which was left out.
+Two proportions (accuracy, sensitivity) are compared by the exact unconditional test: as in
+McNemar's test, the images that only one of both answers correctly are counted; counts are ordered
+by Tango's score statistic (1998, Statistics in Medicine 17:891), and the p-value is the largest
+over all frequencies of such images (Sidik 2003, Stat Med 22:265). The score test itself keeps its
+level better than Wald's (Liu et al. 2002, Stat Med 21:231), but not always; this one always does.
+McNemar's exact test, on the discordant images alone, has no margin. Ordering by an estimated
+p-value (Lloyd and Moldovan 2008, Stat Med 27:3540) has slightly more power for much more work.
 
-Areas under the ROC curve, and whatever has several images of one patient, are compared by bootstrap
-tilting (DiCiccio and Romano 1990) of what each image or patient adds: see `compare_areas`,
+Areas under the ROC curve, and data with several images of one patient, are compared by bootstrap
+tilting (DiCiccio and Romano 1990) of what each image or patient adds: see `compare_auc`,
 `pupila.noninferiority.clustered` and `pupila.noninferiority.tilting`.
 
-Where several figures are asked and all must pass, each is tested at the full `LEVEL`: the chance
+Where several figures are tested and all must pass, each is tested at the full `LEVEL`: the chance
 that all of them pass falsely is at most that of one (intersection–union, Berger 1982,
 Technometrics 24:295).
 """
 
 from __future__ import annotations
 
-from pupila.noninferiority.auc import PairedAuc, compare_areas
+from pupila.noninferiority.auc import PairedAuc, compare_auc
 from pupila.noninferiority.comparison import LEVEL, POWER, Comparison
 from pupila.noninferiority.exact import score
-from pupila.noninferiority.limits import LimitCheck, check_limit, check_part, part_interval
+from pupila.noninferiority.limits import (
+    LimitCheck,
+    check_limit,
+    check_proportion,
+    proportion_interval,
+)
 from pupila.noninferiority.proportions import (
     compare_proportions,
     critical_score,
@@ -34,7 +38,7 @@ from pupila.noninferiority.proportions import (
     images_needed,
     power,
 )
-from pupila.noninferiority.reach import area_reach, proportion_reach
+from pupila.noninferiority.reach import auc_reach, proportion_reach
 
 __all__ = [
     "LEVEL",
@@ -42,16 +46,16 @@ __all__ = [
     "Comparison",
     "LimitCheck",
     "PairedAuc",
-    "area_reach",
+    "auc_reach",
     "check_limit",
-    "check_part",
-    "compare_areas",
+    "check_proportion",
+    "compare_auc",
     "compare_proportions",
     "critical_score",
     "exact_p_value",
     "images_needed",
-    "part_interval",
     "power",
+    "proportion_interval",
     "proportion_reach",
     "score",
 ]

@@ -1,4 +1,4 @@
-"""What a comparison comes to, and what all of them share."""
+"""The result of a comparison, and what all comparisons share."""
 
 from __future__ import annotations
 
@@ -11,53 +11,54 @@ from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 
 LEVEL = 0.025
-"""Probability of a false pass at the margin, at most: one side of a 95 % interval."""
+"""Highest probability of a false pass at the margin: one side of a 95 % interval."""
 
 POWER = 0.8
-"""Probability with which the number of images that is asked for decides."""
+"""Probability that the number of images asked for decides the question."""
 
 Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL)
 Z_POWER = NormalDist().inv_cdf(POWER)
 TIE = 1e-9
-"""Scores nearer than this are equal but for rounding."""
+"""Scores closer than this differ only by rounding."""
 NARROW = 1e-4
-"""How exactly the ends of an interval are found: a hundredth of a percentage point."""
+"""Precision of the ends of an interval: 0.01 percentage points."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure of a new classifier less that of a reference, held against a margin."""
+    """A figure of a new classifier minus that of a reference, tested against a margin."""
 
     new: float
     reference: float
     difference: Estimate
     p_value: float
-    """Of a true difference of `-margin` or less: at most `LEVEL` shows that it is better."""
-    worse: bool
-    """Whether the whole interval lies below `-margin`: it is shown to be worse than allowed."""
+    """Of a true difference of `-margin` or less."""
+    inferior: bool
+    """Whether the whole interval lies below `-margin`: shown to be worse than allowed."""
     needs_images: int | None
-    """More images, with which the observed difference would be told from the margin with `POWER`.
+    """Number of images with which the observed difference would differ significantly from the
+    margin with probability `POWER`; more than there are.
 
-    A gain counts as no difference. None where no number would do: it lies at the margin.
+    A gain counts as no difference. None if no number is enough: the difference is at the margin.
     """
 
     @property
-    def shown(self) -> bool:
+    def noninferior(self) -> bool:
         """Whether it is shown to be no worse than the margin allows."""
         return self.p_value <= LEVEL
 
 
 def check_margin(margin: float) -> None:
-    """Refuse a margin that no difference could keep to or break."""
+    """Raise PupilaError for a margin outside 0..1."""
     if not 0 < margin < 1:
         raise PupilaError(f"A margin of {margin!r} allows no comparison: give one between 0 and 1.")
 
 
-def images_to_tell(at_margin: float, in_truth: float, distance: float, images: int) -> int | None:
-    """Return how many images tell a difference at this distance from a margin with `POWER`.
+def sample_size(at_margin: float, in_truth: float, distance: float, images: int) -> int | None:
+    """Return how many images detect a difference at this `distance` from a margin with `POWER`.
 
-    None if no number does. More than the `images` there are; `at_margin` and `in_truth` are the
-    deviations of one image's difference.
+    More than the `images` there are; None if no number is enough. `at_margin` and `in_truth` are
+    the standard deviations of one image's difference.
     """
     if abs(distance) < TIE:
         return None
@@ -66,7 +67,7 @@ def images_to_tell(at_margin: float, in_truth: float, distance: float, images: i
 
 
 def last_rejected(rejected: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Return the value nearest to `inner` that is rejected, as `outer` is."""
+    """Return the value nearest to `inner` that is rejected, by bisection; `outer` is rejected."""
     while abs(inner - outer) > NARROW:
         middle = (outer + inner) / 2
         outer, inner = (middle, inner) if rejected(middle) else (outer, middle)

@@ -1,4 +1,4 @@
-"""The exact probability that Tango's score is high enough, over all there may be in truth."""
+"""The exact probability that Tango's score is high enough, whatever the true rates are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from pupila.noninferiority.comparison import TIE
 
 _DEVIATIONS = 9
-"""Counts farther out than this are left out: their probability is below 1e-18."""
+"""Standard deviations beyond which counts are left out: their probability is below 1e-18."""
 _BLOCK = 16
-"""Discordances that are looked at together."""
+"""Discordances that are computed at once."""
 
 Floats = NDArray[np.float64]
 
 
 def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Floats:
-    """Return Tango's score for a true difference of `null`; counts of any one shape.
+    """Return Tango's score for a true difference of `null`; both counts have the same shape.
 
     Tango 1998, equations 3 and 4: `(g - l - n·null) / sqrt(n (2q + null (1 - null)))`, where `q` is
     the most likely probability of a lost image if `null` is true.
@@ -35,66 +35,69 @@ def score(gained: ArrayLike, lost: ArrayLike, images: int, null: float) -> Float
         return np.where(np.abs(excess) < TIE, 0.0, excess / spread)
 
 
-def boundary_of(least: float, images: int, null: float) -> NDArray[np.int64]:
-    """Return how many of `d` discordant images must be gained for a score of `least`, by `d`.
+def boundary_of(min_score: float, images: int, null: float) -> NDArray[np.int64]:
+    """Return, for each `d`, how many of `d` discordant images must be gained for `min_score`.
 
-    One more discordant image asks for none or one more, since a gain raises the score and a loss
-    lowers it.
+    With one more discordant image the number stays or grows by one, since a gain raises the score
+    and a loss lowers it.
     """
     bounds = np.empty(images + 1, np.int64)
     needed = 0
     for discordant in range(images + 1):
-        if needed <= discordant and not _reaches(needed, discordant, images, null, least):
+        if needed <= discordant and not _reaches(needed, discordant, images, null, min_score):
             needed += 1
         bounds[discordant] = needed
     return bounds
 
 
-def _reaches(gained: int, discordant: int, images: int, null: float, least: float) -> bool:
-    """Tell whether `score` is at least `least`: the same formula, for single numbers."""
+def _reaches(gained: int, discordant: int, images: int, null: float, min_score: float) -> bool:
+    """Return whether `score` is at least `min_score`: the same formula, for single numbers."""
     lost = discordant - gained
     linear = (2 * images - gained + lost) * null - discordant
     root = math.sqrt(max(linear * linear + 8 * images * lost * null * (1 - null), 0.0))
     variance = images * ((root - linear) / (2 * images) + null * (1 - null))
     excess = gained - lost - images * null
     if abs(excess) < TIE:
-        return least <= TIE
+        return min_score <= TIE
     if variance <= 0:
         return excess > 0
-    return excess >= (least - TIE) * math.sqrt(variance)
+    return excess >= (min_score - TIE) * math.sqrt(variance)
 
 
-def largest(boundary: NDArray[np.int64], images: int, null: float) -> float:
-    """Return the largest probability of the region over all discordances, if `null` is true."""
-    least = math.asin(math.sqrt(abs(null)))  # where the variance of a proportion is the same
-    angles = np.linspace(least, math.pi / 2, 48 + 4 * math.isqrt(images))
+def largest_probability(boundary: NDArray[np.int64], images: int, null: float) -> float:
+    """Return the largest probability of a pass over all discordances, if `null` is true.
+
+    The search runs over arcsine-transformed discordances, whose variance is constant.
+    """
+    lowest = math.asin(math.sqrt(abs(null)))
+    angles = np.linspace(lowest, math.pi / 2, 48 + 4 * math.isqrt(images))
     step = float(angles[1] - angles[0])
-    found = _at_angles(boundary, images, angles, null)
-    peak = float(angles[int(found.argmax())])
-    near: Floats = np.clip(np.linspace(peak - step, peak + step, 33), least, math.pi / 2)
-    largest = max(found.max(), _at_angles(boundary, images, near, null).max())
+    probabilities = _at_angles(boundary, images, angles, null)
+    peak = float(angles[int(probabilities.argmax())])
+    near: Floats = np.clip(np.linspace(peak - step, peak + step, 33), lowest, math.pi / 2)
+    largest = max(probabilities.max(), _at_angles(boundary, images, near, null).max())
     return float(np.clip(largest, 0.0, 1.0))
 
 
 def _at_angles(boundary: NDArray[np.int64], images: int, angles: Floats, null: float) -> Floats:
     discordances: Floats = np.clip(np.square(np.sin(angles)), max(abs(null), 1e-12), 1 - 1e-12)
     blocks = [discordances[start : start + _BLOCK] for start in range(0, len(angles), _BLOCK)]
-    return np.concatenate([pass_probabilities(boundary, images, each, null) for each in blocks])
+    return np.concatenate([pass_probabilities(boundary, images, block, null) for block in blocks])
 
 
 def pass_probabilities(
     boundary: NDArray[np.int64], images: int, discordances: Floats, difference: float
 ) -> Floats:
-    """Return the probability that at least `boundary[d]` of `d` images are gained, by discordance.
+    """Return, for each discordance, the probability that at least `boundary[d]` of `d` are gained.
 
     `d` is binomial; of `d`, the gained are binomial with `r = (discordance + difference) / 2
-    discordance`. Their tail at `d + 1` is that at `d` and one term: `+ r P(k - 1)` where the bound
-    `k` stays, `- (1 - r) P(k)` where it grows by one. So one running sum gives all tails.
+    discordance`. Their tail at `d + 1` is that at `d` plus one term: `r P(k - 1)` where the bound
+    `k` stays, `-(1 - r) P(k)` where it grows by one. So one running sum gives all tails.
     """
     margin = _DEVIATIONS * np.sqrt(images * discordances * (1 - discordances)) + _DEVIATIONS
     first = max(0, math.floor((images * discordances - margin).min()))
     last = min(images, math.ceil((images * discordances + margin).max()))
-    any_rate = np.full_like(discordances, 0.5)  # of no discordant image none is gained
+    any_rate = np.full_like(discordances, 0.5)  # without discordant images the rate is irrelevant
     gained = (discordances + difference) / 2
     rate = np.divide(gained, discordances, out=any_rate, where=discordances > 0)
     counts = np.arange(first, last + 1)
@@ -110,16 +113,16 @@ def pass_probabilities(
 
 
 def binomial(totals: NDArray[np.int64], hits: NDArray[np.int64], rates: Floats) -> Floats:
-    """Return probabilities `(counts, rates)` of so many hits; 0 for what cannot be."""
+    """Return binomial probabilities `(counts, rates)` of `hits`; 0 where `hits` is impossible."""
     if not len(totals):
         return np.zeros((0, len(rates)))
     logs = _log_factorials(int(totals.max()))
     possible = (hits >= 0) & (hits <= totals)
-    found = np.clip(hits, 0, totals)
-    missed = totals - found
-    ways = np.where(possible, logs[totals] - logs[found] - logs[missed], -np.inf)
+    clipped = np.clip(hits, 0, totals)
+    missed = totals - clipped
+    ways = np.where(possible, logs[totals] - logs[clipped] - logs[missed], -np.inf)
     inside = np.clip(rates, 1e-300, 1 - 1e-16)
-    powers = found[:, None] * np.log(inside) + missed[:, None] * np.log1p(-inside)
+    powers = clipped[:, None] * np.log(inside) + missed[:, None] * np.log1p(-inside)
     return np.exp(ways[:, None] + powers)
 
 

@@ -1,4 +1,4 @@
-"""A part of the images, held against the least that is allowed."""
+"""Tests whether a proportion of the images reaches its lower limit."""
 
 from __future__ import annotations
 
@@ -12,85 +12,87 @@ from numpy.typing import ArrayLike
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.noninferiority.clustered import METHOD, mean_test, shared_clusters
-from pupila.noninferiority.comparison import LEVEL, TIE, images_to_tell, last_rejected
+from pupila.noninferiority.comparison import LEVEL, TIE, last_rejected, sample_size
 from pupila.noninferiority.exact import binomial
-from pupila.noninferiority.tilting import Tilting
+from pupila.noninferiority.tilting import TiltingTest
 
 
 @dataclass(frozen=True)
 class LimitCheck:
-    """A part of the images, held against the least that is allowed."""
+    """A proportion of the images, tested against its lower limit."""
 
-    part: Estimate
-    shown: bool
-    """Whether the interval does not reach below the limit."""
-    worse: bool
-    """Whether it lies wholly below the limit."""
+    proportion: Estimate
+    above: bool
+    """Whether the whole interval lies at or above the limit."""
+    below: bool
+    """Whether the whole interval lies below the limit."""
     needs_images: int | None
     """As in `Comparison`."""
 
 
 def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
-    """Hold `hits` of `images` against the least part that is allowed.
+    """Test the proportion `hits` of `images` against its lower limit.
 
     Interval: Clopper and Pearson 1934 (Biometrika 26:404), exact.
 
     Raises:
-        PupilaError: there are no images, or not as many as hits, or the limit is outside 0..1.
+        PupilaError: images are missing, or fewer than hits, or the limit is outside 0..1.
     """
     if not 0 <= hits <= images or not images or not 0 < limit <= 1:
         raise PupilaError(
             f"{hits!r} of {images!r} images cannot be held against a limit of {limit!r}: expected "
             f"at least one image, no more hits than images, and a limit in (0, 1]."
         )
-    part = part_interval(hits, images)
+    proportion = proportion_interval(hits, images)
     return LimitCheck(
-        part=part,
-        shown=part.low >= limit,
-        worse=part.high < limit,
+        proportion=proportion,
+        above=proportion.low >= limit,
+        below=proportion.high < limit,
         needs_images=_needed_for(hits, images, limit),
     )
 
 
-def check_part(hits: ArrayLike, limit: float, clusters: ArrayLike | None = None) -> LimitCheck:
-    """Hold the images that are hits, `(images,)`, against the least part that is allowed.
+def check_proportion(
+    hits: ArrayLike, limit: float, clusters: ArrayLike | None = None
+) -> LimitCheck:
+    """Test the proportion of hits, `(images,)`, against its lower limit.
 
-    `clusters` as in `pupila.intervals`. Where each image is one of its own: `check_limit`.
+    `clusters` as in `pupila.intervals`. Without shared clusters this is `check_limit`.
 
     Raises:
-        PupilaError: there are no images, or the limit is outside 0..1.
+        PupilaError: images are missing, or the limit is outside 0..1.
     """
-    found = np.asarray(hits, np.bool_)
-    images = len(found)
-    exact = check_limit(int(found.sum()), images, limit)
+    is_hit = np.asarray(hits, np.bool_)
+    images = len(is_hit)
+    exact = check_limit(int(is_hit.sum()), images, limit)
     members = shared_clusters(clusters)
     if members is None:
         return exact
-    part = exact.part.value
+    value = exact.proportion.value
 
-    def test_of(null: float, *, above: bool = False) -> tuple[Tilting, float]:
-        values = -found.astype(np.float64) if above else found.astype(np.float64)
-        return mean_test(values, members, -null if above else null, least=-1 if above else 0)
+    def test_of(null: float, *, above: bool = False) -> tuple[TiltingTest, float]:
+        values = -is_hit.astype(np.float64) if above else is_hit.astype(np.float64)
+        return mean_test(values, members, -null if above else null, minimum=-1 if above else 0)
 
     def rejected(null: float, *, above: bool = False) -> bool:
         test, distance = test_of(null, above=above)
         return test.p_value(distance) <= LEVEL
 
-    low = last_rejected(rejected, 0.0, part)
-    high = last_rejected(lambda null: rejected(null, above=True), 1.0, part)
-    test, distance = test_of(limit, above=part < limit)
-    spreads = [test.deviation(each) * math.sqrt(images) for each in (distance, 0.0)]
+    low = last_rejected(rejected, 0.0, value)
+    high = last_rejected(lambda null: rejected(null, above=True), 1.0, value)
+    test, distance = test_of(limit, above=value < limit)
+    spreads = [test.deviation(shift) * math.sqrt(images) for shift in (distance, 0.0)]
     return LimitCheck(
-        part=Estimate(value=part, low=low, high=high, method=METHOD),
-        shown=low >= limit,
-        worse=high < limit,
-        needs_images=images_to_tell(spreads[0], spreads[1], distance, images),
+        proportion=Estimate(value=value, low=low, high=high, method=METHOD),
+        above=low >= limit,
+        below=high < limit,
+        needs_images=sample_size(spreads[0], spreads[1], distance, images),
     )
 
 
 @lru_cache(maxsize=4096)
-def part_interval(hits: int, images: int, level: float = LEVEL) -> Estimate:
-    """Return a part of the images with its exact interval, which misses at each end by `level`.
+def proportion_interval(hits: int, images: int, level: float = LEVEL) -> Estimate:
+    """Return a proportion with its exact interval, with error probability `level` at each end.
 
     Clopper and Pearson 1934 (Biometrika 26:404).
     """
@@ -101,11 +103,11 @@ def part_interval(hits: int, images: int, level: float = LEVEL) -> Estimate:
     def many(rate: float) -> bool:
         return _at_least(images - hits, images, 1 - rate) <= level
 
-    part = hits / images
+    value = hits / images
     return Estimate(
-        value=part,
-        low=last_rejected(few, 0.0, part) if hits else 0.0,
-        high=last_rejected(many, 1.0, part) if hits < images else 1.0,
+        value=value,
+        low=last_rejected(few, 0.0, value) if hits else 0.0,
+        high=last_rejected(many, 1.0, value) if hits < images else 1.0,
         method="Clopper and Pearson 1934, exact",
     )
 
@@ -116,11 +118,11 @@ def _at_least(hits: int, images: int, rate: float) -> float:
 
 
 def _needed_for(hits: int, images: int, limit: float) -> int | None:
-    """Return how many images would tell the observed part from the limit; None if none would."""
-    part = hits / images
-    if abs(part - limit) < TIE or limit == 1:
+    """Return how many images would decide the observed proportion; None if no number would."""
+    value = hits / images
+    if abs(value - limit) < TIE or limit == 1:
         return None
-    if part == 1:  # as many without a fault as the limit makes improbable
+    if value == 1:  # so many hits without a miss are improbable at the limit
         return max(images + 1, math.ceil(math.log(LEVEL) / math.log(limit)))
-    at_limit, in_truth = math.sqrt(limit * (1 - limit)), math.sqrt(part * (1 - part))
-    return images_to_tell(at_limit, in_truth, part - limit, images)
+    at_limit, in_truth = math.sqrt(limit * (1 - limit)), math.sqrt(value * (1 - value))
+    return sample_size(at_limit, in_truth, value - limit, images)

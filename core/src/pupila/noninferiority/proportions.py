@@ -1,4 +1,4 @@
-"""Accuracy and sensitivity: how many images each of two classifiers answers rightly."""
+"""Compares two classifiers by accuracy or sensitivity: the fraction of correct answers."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from pupila.noninferiority.comparison import (
     Z_LEVEL,
     Comparison,
     check_margin,
-    images_to_tell,
     last_rejected,
+    sample_size,
 )
 from pupila.noninferiority.exact import (
     boundary_of,
-    largest,
+    largest_probability,
     pass_probabilities,
     score,
 )
 
 _FINE = 1e-6
-"""How exactly a critical score is found."""
+"""Precision of a critical score."""
 
 
 def compare_proportions(
     new: ArrayLike, reference: ArrayLike, margin: float, clusters: ArrayLike | None = None
 ) -> Comparison:
-    """Compare what is right in two sets of answers, `(images,)` each, true where right.
+    """Compare two sets of answers, `(images,)` each, true where correct.
 
-    `clusters` as in `pupila.intervals`. Where each image is one of its own the test is exact, else
-    that of `pupila.noninferiority.clustered`.
+    `clusters` as in `pupila.intervals`. Without shared clusters the test is exact, otherwise that
+    of `pupila.noninferiority.clustered`.
 
     Raises:
-        PupilaError: they are not of the same images, there are none, or the margin cannot be.
+        PupilaError: the shapes differ, images are missing, or the margin is outside 0..1.
     """
     ours, theirs = np.asarray(new, np.bool_), np.asarray(reference, np.bool_)
     if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
@@ -55,8 +55,10 @@ def compare_proportions(
         return compare_clustered(ours, theirs, members, margin)
     images, gained, lost = len(ours), int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     p_value = exact_p_value(gained, lost, images, -margin)
-    worse = exact_p_value(lost, gained, images, margin) <= LEVEL
-    low, high = _exact_limits(gained, lost, images, -margin, shown=p_value <= LEVEL, worse=worse)
+    inferior = exact_p_value(lost, gained, images, margin) <= LEVEL
+    low, high = _exact_limits(
+        gained, lost, images, -margin, noninferior=p_value <= LEVEL, inferior=inferior
+    )
     return Comparison(
         new=float(ours.mean()),
         reference=float(theirs.mean()),
@@ -67,7 +69,7 @@ def compare_proportions(
             method="exact unconditional, ordered by Tango's score (Sidik 2003)",
         ),
         p_value=p_value,
-        worse=worse,
+        inferior=inferior,
         needs_images=images_needed(gained, lost, images, margin),
     )
 
@@ -75,11 +77,11 @@ def compare_proportions(
 def exact_p_value(gained: int, lost: int, images: int, null: float) -> float:
     """Return the probability of a score this high if the true difference is `null` or less.
 
-    It is the largest over all probabilities of a discordant image. Of differences below `null`
-    none gives more: the score grows with every image gained and falls with every image lost, which
-    is enough (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
+    It is the largest over all probabilities of a discordant image. Differences below `null` give
+    less: the score grows with every image gained and falls with every image lost, which is
+    sufficient (Röhmel and Mansmann 1999, Biometrical Journal 41:149).
     """
-    return largest(
+    return largest_probability(
         boundary_of(float(score(gained, lost, images, null)), images, null), images, null
     )
 
@@ -90,7 +92,7 @@ def critical_score(images: int, margin: float) -> float:
     low, high = 0.0, 16.0
     while high - low > _FINE:
         middle = (low + high) / 2
-        passes = largest(boundary_of(middle, images, -margin), images, -margin) <= LEVEL
+        passes = largest_probability(boundary_of(middle, images, -margin), images, -margin) <= LEVEL
         low, high = (low, middle) if passes else (middle, high)
     return high
 
@@ -98,38 +100,38 @@ def critical_score(images: int, margin: float) -> float:
 def power(images: int, margin: float, discordance: float, difference: float = 0.0) -> float:
     """Return the exact probability of a pass.
 
-    `discordance` is the probability that only one of both is right, `difference` what the new one
-    has more; of a difference of `-margin` it is the probability of a false pass.
+    `discordance` is the probability that only one of both is correct, `difference` the true
+    difference, new minus reference; at `-margin` the result is the probability of a false pass.
     """
     boundary = boundary_of(critical_score(images, margin), images, -margin)
     return float(pass_probabilities(boundary, images, np.array([discordance]), difference)[0])
 
 
 def images_needed(gained: int, lost: int, images: int, margin: float) -> int | None:
-    """Return with how many images the observed difference is told from the margin; None if none.
+    """Return how many images decide the observed difference; None if no number does.
 
     The discordance is the observed one. So is the difference, but a gain counts as none. Below the
-    margin, it is the number that would show that the new classifier is worse; `nearly_needed`.
+    margin, it is the number that would show that the new classifier is worse.
     """
     difference = min(0.0, (gained - lost) / images)
     discordance = max((gained + lost) / images, -difference)
-    return nearly_needed(discordance, difference, margin, images)
+    return score_test_sample_size(discordance, difference, margin, images)
 
 
-def nearly_needed(
+def score_test_sample_size(
     discordance: float, difference: float, margin: float, images: int = 0
 ) -> int | None:
-    """Return how many images tell a difference from a margin; more than those there are.
+    """Return how many images distinguish a difference from a margin; more than `images`.
 
     Formula of the score test, Nam 1997 (Biometrics 53:1422):
     `((z_level σ₀ + z_power σ₁) / (difference + margin))²`.
     """
     spreads = _spreads(discordance, difference, margin)
-    return images_to_tell(*spreads, difference + margin, images)
+    return sample_size(*spreads, difference + margin, images)
 
 
 def _spreads(discordance: float, difference: float, margin: float) -> tuple[float, float]:
-    """Return the deviation of one image's difference, at the margin and in truth."""
+    """Return the standard deviation of one image's difference, at the margin and in truth."""
     won, gone = (discordance + difference) / 2, (discordance - difference) / 2
     linear = -(2 - won + gone) * margin - won - gone
     lost_rate = (math.sqrt(max(linear**2 - 8 * gone * margin * (1 + margin), 0)) - linear) / 4
@@ -138,15 +140,15 @@ def _spreads(discordance: float, difference: float, margin: float) -> tuple[floa
 
 
 def _exact_limits(
-    gained: int, lost: int, images: int, at: float, *, shown: bool, worse: bool
+    gained: int, lost: int, images: int, at: float, *, noninferior: bool, inferior: bool
 ) -> tuple[float, float]:
-    """Return the ends of the interval, each on the side of `at` that the test there tells."""
-    low = _exact_limit(gained, lost, images, at, rejected=shown)
-    return low, -_exact_limit(lost, gained, images, -at, rejected=worse)
+    """Return the ends of the interval, each on the side of `at` that agrees with the test there."""
+    low = _exact_limit(gained, lost, images, at, rejected=noninferior)
+    return low, -_exact_limit(lost, gained, images, -at, rejected=inferior)
 
 
 def _exact_limit(gained: int, lost: int, images: int, at: float, *, rejected: bool) -> float:
-    """Return the lower end, which lies above `at` where that is rejected."""
+    """Return the lower end of the interval, which lies above `at` if `at` is rejected."""
 
     def below(null: float) -> bool:
         return exact_p_value(gained, lost, images, null) <= LEVEL
@@ -160,7 +162,7 @@ def _exact_limit(gained: int, lost: int, images: int, at: float, *, rejected: bo
 
 
 def _score_limit(gained: int, lost: int, images: int) -> float:
-    """Return the lower end of Tango's interval, near which that of the exact test lies."""
+    """Return the lower end of Tango's interval, which is close to that of the exact test."""
 
     def rejected(null: float) -> bool:
         return float(score(gained, lost, images, null)) >= Z_LEVEL
@@ -173,10 +175,10 @@ def _bracket(
 ) -> tuple[float, float]:
     """Return a rejected value and one nearer to `inner` that is not, both near `guess`."""
     step, ahead = 8 * math.copysign(NARROW, inner - outer), rejected(guess)
-    least, most = min(outer, inner), max(outer, inner)
+    lowest, highest = min(outer, inner), max(outer, inner)
     while True:
         following = guess + step if ahead else guess - step
-        if not least < following < most:
+        if not lowest < following < highest:
             return (guess, inner) if ahead else (outer, guess)
         if rejected(following) != ahead:
             return (guess, following) if ahead else (following, guess)

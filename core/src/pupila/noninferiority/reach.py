@@ -1,6 +1,6 @@
-"""The smallest margins that an equal model passes in `POWER` of runs; None where none below 1 does.
+"""The smallest margin that an equal model passes with probability `POWER`; None if there is none.
 
-An equal model errs as often as the reference, on other images: `DISCORDANCE`.
+An equal model makes as many errors as the reference, on other images: `DISCORDANCE`.
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pupila.noninferiority.comparison import LEVEL, POWER, Z_POWER
-from pupila.noninferiority.proportions import nearly_needed, power
-from pupila.noninferiority.tilting import Tilting
+from pupila.noninferiority.proportions import power, score_test_sample_size
+from pupila.noninferiority.tilting import TiltingTest
 
 DISCORDANCE = 0.05
-"""Part of the images of which only one of two equal models is right: a good student's."""
+"""Fraction of the images that only one of two equal models answers correctly: a good student's."""
 _AREA_DEVIATION = 0.039
-"""Of one image's difference of placements: two models of area .95 whose normal scores correlate by
-.95, which makes 5 % of their answers differ, as `DISCORDANCE` (computed from 40,000 images)."""
+"""Standard deviation of one image's difference of placements, for two models of area 0.95 whose
+normal scores have a correlation of 0.95: 5 % of their answers differ, as in `DISCORDANCE` (computed
+from 40,000 images)."""
 _GRID = 1_000
-"""Margins are given to a tenth of a percentage point."""
+"""Margins are rounded to 0.1 percentage points."""
 _MANY = 1_000
-"""Images from which on the formula of the score test is within a tenth of a point of `power`."""
+"""From this number of images on, the formula is within 0.1 percentage points of `power`."""
 
 
 @lru_cache(maxsize=256)
 def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | None:
     """Return the smallest margin of `compare_proportions` within reach.
 
-    By the exact `power`; of more than 1,000 images by the formula, which is as good there.
+    Computed from the exact `power`; above 1,000 images from the formula, which agrees there.
     """
     if images < 1:
         return None
 
     def nearly(margin: float) -> bool:
-        needed = nearly_needed(discordance, 0.0, margin)
+        needed = score_test_sample_size(discordance, 0.0, margin)
         return needed is not None and needed <= images
 
     about = _smallest(nearly)
@@ -52,32 +53,35 @@ def proportion_reach(images: int, discordance: float = DISCORDANCE) -> float | N
 
 
 @lru_cache(maxsize=256)
-def area_reach(positives: int, negatives: int) -> float | None:
-    """Return the smallest margin of `compare_areas` within reach, `positives` the smallest class.
+def auc_reach(positives: int, negatives: int) -> float | None:
+    """Return the smallest margin of `compare_auc` within reach; `positives` is the smallest class.
 
-    An equal model comes out worse by .84 standard errors or more in one run of five.
+    In one run of five an equal model is worse by 0.84 standard errors or more.
     """
     if min(positives, negatives) < 1:
         return None
     sizes = positives, negatives
     values = np.concatenate([_normal_scores(size) / size for size in sizes])
-    test = Tilting(_AREA_DEVIATION * values, -1 / min(sizes), max(1, min(sizes) - 1))
+    test = TiltingTest(_AREA_DEVIATION * values, -1 / min(sizes), max(1, min(sizes) - 1))
     unlucky = Z_POWER * test.deviation(0.0)
     return _smallest(lambda margin: test.p_value(margin - unlucky) <= LEVEL)
 
 
 def _normal_scores(size: int) -> NDArray[np.float64]:
-    """Return what `size` draws of a standard normal are, if they lie evenly."""
+    """Return `size` evenly spaced quantiles of the standard normal distribution."""
     normal = NormalDist()
-    return np.array([normal.inv_cdf((place + 0.5) / size) for place in range(size)])
+    return np.array([normal.inv_cdf((rank + 0.5) / size) for rank in range(size)])
 
 
 def _smallest(passes: Callable[[float], bool], low: float = 0.0, high: float = 1.0) -> float | None:
-    """Return the smallest margin that passes, if all larger ones do; `low` and `high` are near."""
-    fails, does = int(low * _GRID), min(_GRID, math.ceil(high * _GRID))
-    if does < _GRID and not passes(does / _GRID):
-        fails, does = does, _GRID
-    while does - fails > 1:
-        middle = (fails + does) // 2
-        fails, does = (fails, middle) if passes(middle / _GRID) else (middle, does)
-    return does / _GRID if does < _GRID else None
+    """Return the smallest margin that passes, if all larger ones do, by bisection.
+
+    `low` and `high` are a first guess.
+    """
+    failing, passing = int(low * _GRID), min(_GRID, math.ceil(high * _GRID))
+    if passing < _GRID and not passes(passing / _GRID):
+        failing, passing = passing, _GRID
+    while passing - failing > 1:
+        middle = (failing + passing) // 2
+        failing, passing = (failing, middle) if passes(middle / _GRID) else (middle, passing)
+    return passing / _GRID if passing < _GRID else None

@@ -1,10 +1,10 @@
-"""How images of another place differ from those at home: families of alterations, in three steps.
+"""Alters images as other hospitals' images differ: families of alterations, in three severities.
 
-A family is a plugin (`Shift`): core brings those below, and a package can add its own. They are of
-the kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261), and those by which cameras, light and
-the framing of hospitals differ. What is drawn for an image is the direction of an alteration; the
-severity says how far it goes. Amounts are relative to the sides of an image, so that teacher and
-pupil may be asked at different resolutions.
+A family is a plugin (`Shift`): core has those below, and a package can add its own. They are of the
+kinds of Hendrycks and Dietterich 2019 (arXiv 1903.12261), and those by which hospitals' cameras,
+light and framing differ. The direction of an alteration is drawn for each image; the severity sets
+its amount. Amounts are relative to the sides of an image, so that teacher and pupil can read
+different resolutions.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _OWN = {
         "framing": "Nearer or farther, and off the centre, with mirrored borders",
     },
 }
-"""Families of core: in which module of this package, name, and summary."""
+"""Families of core: module of this package, name, summary."""
 
 FAMILIES = tuple(name for families in _OWN.values() for name in families)
-"""Names of the families of core: a suite's, unless a recipe names others, so that its value does
-not depend on what else is installed."""
+"""Names of the families of core: a suite's default, so that its value does not depend on what else
+is installed."""
 
 
 @hookimpl
@@ -59,23 +59,23 @@ def pupila_shifts() -> Iterator[Shift]:
     """Yield the families of core."""
     for module, families in _OWN.items():
         for name, summary in families.items():
-            place = f"{__name__}.{module}:{name.replace('-', '_')}"
-            yield Shift(name=name, summary=summary, implementation=place)
+            implementation = f"{__name__}.{module}:{name.replace('-', '_')}"
+            yield Shift(name=name, summary=summary, implementation=implementation)
 
 
 def alter(
     family: Shift, images: NDArray[np.uint8], severity: Severity, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return images `(n, height, width, 3)`, uint8, as a family alters them at a severity.
+    """Return images `(n, height, width, 3)`, uint8, altered by a family at a severity.
 
     Raises:
-        PupilaError: the family's plugin gives back something else than such images.
+        PupilaError: the family's plugin returns another shape, or values that are not finite.
     """
     altered = np.asarray(family.load()(images, severity, random))
     if altered.shape != images.shape or not np.isfinite(altered).all():
         raise PupilaError(
             f"Shift {family.name!r} of {installed().origin(family).distribution} made an array of "
-            f"shape {altered.shape} of images {images.shape}: it must keep the shape, with finite "
-            f"values in 0..255. Mend the plugin."
+            f"shape {altered.shape} from images {images.shape}: it must keep the shape, with "
+            f"finite values in 0..255. Fix the plugin."
         )
     return np.clip(np.rint(altered), 0, 255).astype(np.uint8)

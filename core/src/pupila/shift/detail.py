@@ -15,32 +15,32 @@ Images = NDArray[np.uint8]
 Random = np.random.Generator
 Picture = Image.Image
 
-_BLUR_PART = {"mild": 0.0025, "middle": 0.005, "strong": 0.01}
-"""Standard deviation, of the shorter side: at 224 pixels 0.6, 1.1 and 2.2."""
+_BLUR_FRACTION = {"mild": 0.0025, "middle": 0.005, "strong": 0.01}
+"""Standard deviation, as a fraction of the shorter side: at 224 pixels 0.6, 1.1 and 2.2."""
 _SHARPENING = {"mild": 0.5, "middle": 1.0, "strong": 2.0}
-"""How much of what a blur would take away is added."""
-_SHARPENED_PART = 0.01
-"""Standard deviation of that blur, of the shorter side."""
+"""How many times the detail that a blur removes is added."""
+_SHARPENED_FRACTION = 0.01
+"""Standard deviation of that blur, as a fraction of the shorter side."""
 _NOISE = {"mild": 2, "middle": 4, "strong": 8}
-"""Standard deviation, of 0..255."""
+"""Standard deviation; pixels are 0..255."""
 _QUALITY = {"mild": 60, "middle": 35, "strong": 15}
 _RESOLUTION = {"mild": 0.7, "middle": 0.5, "strong": 0.3}
-"""Part of the rows and columns that is left."""
+"""Fraction of the rows and columns that is kept."""
 _FOURIER = {"mild": 0.01, "middle": 0.05, "strong": 0.09}
 """β of Yang and Soatto 2020, "FDA: Fourier domain adaptation for semantic segmentation"."""
 
 
 def blur(images: Images, severity: Severity, random: Random) -> Images:
-    """Blur with a Gaussian, as Pillow does it: by three box filters."""
+    """Blur with a Gaussian, which Pillow approximates by three box filters."""
     del random
-    part = _BLUR_PART[severity]
-    return each(images, lambda image: blurred(image, part))
+    fraction = _BLUR_FRACTION[severity]
+    return map_images(images, lambda image: blurred(image, fraction))
 
 
 def sharpening(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
-    """Add what a blur takes away."""
+    """Add the detail that a blur removes."""
     del random
-    soft = each(images, lambda image: blurred(image, _SHARPENED_PART)).astype(np.float32)
+    soft = map_images(images, lambda image: blurred(image, _SHARPENED_FRACTION)).astype(np.float32)
     return images + np.float32(_SHARPENING[severity]) * (images - soft)
 
 
@@ -52,28 +52,28 @@ def noise(images: Images, severity: Severity, random: Random) -> NDArray[np.floa
 
 
 def jpeg(images: Images, severity: Severity, random: Random) -> Images:
-    """Write as JPEG, and read again."""
+    """Compress as JPEG, and decode again."""
     del random
-    return each(images, lambda image: compressed(image, _QUALITY[severity]))
+    return map_images(images, lambda image: compressed(image, _QUALITY[severity]))
 
 
 def resolution(images: Images, severity: Severity, random: Random) -> Images:
-    """Make smaller, and large again."""
+    """Reduce images, and enlarge them again."""
     del random
-    part = _RESOLUTION[severity]
+    fraction = _RESOLUTION[severity]
 
     def coarse(image: Picture) -> Picture:
-        small = [max(1, round(side * part)) for side in image.size]
+        small = [max(1, round(side * fraction)) for side in image.size]
         reduced = image.resize((small[0], small[1]), Image.Resampling.BILINEAR)
         return reduced.resize(image.size, Image.Resampling.BILINEAR)
 
-    return each(images, coarse)
+    return map_images(images, coarse)
 
 
 def fourier(images: Images, severity: Severity, random: Random) -> NDArray[np.float32]:
     """Give each image the amplitudes of another one's low frequencies (FDA, equation 1).
 
-    The other one is the next of the batch, after the order was drawn: of one image, itself.
+    The other one is the next of the batch, in a drawn order; a single image gets its own.
     """
     order = random.permutation(len(images))
     others = np.empty_like(order)
@@ -82,34 +82,36 @@ def fourier(images: Images, severity: Severity, random: Random) -> NDArray[np.fl
     return np.stack(changed)
 
 
-def blurred(image: Picture, part: float) -> Picture:
-    """Blur a picture by a part of its shorter side."""
-    return image.filter(ImageFilter.GaussianBlur(part * min(image.size)))
+def blurred(image: Picture, fraction: float) -> Picture:
+    """Blur a picture by a fraction of its shorter side."""
+    return image.filter(ImageFilter.GaussianBlur(fraction * min(image.size)))
 
 
 def compressed(image: Picture, quality: int) -> Picture:
-    """Return what JPEG makes of a picture."""
+    """Return a picture after JPEG compression."""
     stream = BytesIO()
     image.save(stream, "JPEG", quality=quality)
     return Image.open(stream).convert("RGB")
 
 
-def each(images: Images, change: Callable[[Picture], Picture]) -> Images:
-    """Change each image as a picture of Pillow's."""
+def map_images(images: Images, change: Callable[[Picture], Picture]) -> Images:
+    """Apply a function on Pillow images to each image."""
     return np.stack([np.asarray(change(Image.fromarray(image)), np.uint8) for image in images])
 
 
 def _mixed(image: Images, other: Images, severity: Severity) -> NDArray[np.float32]:
-    """Return an image whose amplitudes at low frequencies are those of another one."""
+    """Return an image with another one's amplitudes at low frequencies."""
     height, width, _ = image.shape
     reach = int(min(height, width) * _FOURIER[severity])
     rows, columns = (_low(side, reach) for side in (height, width))
-    ours, theirs = (np.fft.fft2(each.astype(np.float64), axes=(0, 1)) for each in (image, other))
+    ours, theirs = (
+        np.fft.fft2(pixels.astype(np.float64), axes=(0, 1)) for pixels in (image, other)
+    )
     window = np.ix_(rows, columns)
     ours[window] = np.abs(theirs[window]) * np.exp(1j * np.angle(ours[window]))
     return np.fft.ifft2(ours, axes=(0, 1)).real.astype(np.float32)
 
 
 def _low(side: int, reach: int) -> NDArray[np.int64]:
-    """Return where the frequencies up to `reach` stand, of both signs."""
+    """Return the indices of the frequencies from `-reach` to `reach`."""
     return np.unique(np.arange(-reach, reach + 1) % side)

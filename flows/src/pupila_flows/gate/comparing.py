@@ -80,9 +80,9 @@ def comparisons(
 
 
 def _margin_verdict(comparison: Comparison) -> Verdict:
-    if comparison.worse:
+    if comparison.inferior:
         return "fail"
-    return "pass" if comparison.shown else "inconclusive"
+    return "pass" if comparison.noninferior else "inconclusive"
 
 
 def _lost(

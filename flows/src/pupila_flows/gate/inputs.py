@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pupila.artifact import Threshold
 from pupila.evaluation import Estimate, Evaluation
-from pupila.shift.figures import ShiftFigures
+from pupila.shift.evaluation import ShiftEvaluation
 from pupila_flows.recipe.gate import GateSection
 
 _FILES = ("probabilities", "validation_probabilities")
@@ -26,7 +26,7 @@ class Side(_Model):
     name: str = Field(description="Of the entry; of what is published, `version 2`.")
     evaluation: Evaluation
     threshold: Threshold | None = Field(default=None, description="The one that ships with it.")
-    shift: ShiftFigures | None = Field(
+    shift: ShiftEvaluation | None = Field(
         default=None, description="How it answers beside its teacher on altered images."
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
-from pupila.noninferiority import Comparison, check_part, compare_areas, compare_proportions
+from pupila.noninferiority import Comparison, check_proportion, compare_auc, compare_proportions
 from pupila_flows.gate.answers import Answers, Bools, Rows
 from pupila_flows.gate.inputs import Side
 from pupila_flows.gate.units import Unit, percent
@@ -133,7 +133,7 @@ class AreaMargin(MarginRule):
         columns = [ours.positive] if classes == 2 else list(range(classes))
         pair = ours.scores[rows], theirs.scores[rows]
         patients = ours.patients_of(rows)
-        return compare_areas(*pair, ours.labels[rows], columns, margin, patients)
+        return compare_auc(*pair, ours.labels[rows], columns, margin, patients)
 
 
 @dataclass(frozen=True)
@@ -219,9 +219,11 @@ class AtLeast(LimitRule):
 
     def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
         correct = self.correct(ours, teacher)
-        checked = check_part(correct, limit, ours.patients)
-        verdict: Verdict = "pass" if checked.shown else "fail" if checked.worse else "inconclusive"
-        return LimitResult(verdict, checked.part.value, checked.part, checked.needs_images)
+        checked = check_proportion(correct, limit, ours.patients)
+        verdict: Verdict = "pass" if checked.above else "fail" if checked.below else "inconclusive"
+        return LimitResult(
+            verdict, checked.proportion.value, checked.proportion, checked.needs_images
+        )
 
     def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
         return np.flatnonzero(~self.correct(ours, teacher))

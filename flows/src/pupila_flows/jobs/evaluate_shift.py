@@ -10,14 +10,14 @@ from pupila.digest import digest_json
 from pupila.plugin_registry import installed
 from pupila.runtime import Progress
 from pupila.shift import SEVERITIES, Severity
-from pupila.shift.figures import ShiftFigures
-from pupila.shift_suite import Suite, judge_shift
+from pupila.shift.evaluation import ShiftEvaluation
+from pupila.shift_suite import Suite, evaluate_shift
 from pupila_flows.execution.job import Job
 from pupila_flows.jobs.keys import Code, Images, ImagesByContent, code_of
 from pupila_flows.recipe.shift import ShiftSection
 from pupila_flows.workspace import Workspace
 
-_FIGURES = tuple(ShiftFigures.model_fields)
+_FIGURES = tuple(ShiftEvaluation.model_fields)
 
 
 def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
@@ -26,11 +26,11 @@ def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
     return Suite(section.families, section.images, section.seed, severities)
 
 
-class EvaluateShift(Job[ShiftFigures]):
+class EvaluateShift(Job[ShiftEvaluation]):
     """Ask artifact and teacher about the altered test images, and the validation images."""
 
     runs_models: ClassVar[bool] = True
-    returns: ClassVar[Any] = ShiftFigures
+    returns: ClassVar[Any] = ShiftEvaluation
     seconds_allowed: ClassVar[float | None] = 3600.0
 
     artifact: str
@@ -79,10 +79,10 @@ class EvaluateShift(Job[ShiftFigures]):
             code=(*suite_of(section, whole=whole).identity, *code_of(*runners)),
         )
 
-    def run(self, progress: Progress) -> ShiftFigures:
+    def run(self, progress: Progress) -> ShiftEvaluation:
         store, dataset = self.workspace.store, self.images.read(self.workspace)
         name, teacher = self.reference
-        return judge_shift(
+        return evaluate_shift(
             store.open(self.artifact),
             dataset,
             (name, store.open(teacher)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pupila import layout
 from pupila.errors import join_names
 from pupila.noninferiority import POWER
-from pupila.noninferiority.reach import DISCORDANCE, area_reach, proportion_reach
+from pupila.noninferiority.reach import DISCORDANCE, auc_reach, proportion_reach
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.plan.plan import Plan, PlannedExternal
 from pupila_flows.recipe.gate import GateSection
@@ -194,7 +194,7 @@ def _of_negatives(sizes: Sizes, positive: str) -> float | None:
 
 def _of_auc(sizes: Sizes, positive: str) -> float | None:
     smallest = min(sizes.values())
-    return area_reach(smallest, sum(sizes.values()) - smallest)
+    return auc_reach(smallest, sum(sizes.values()) - smallest)
 
 
 _REACH: Mapping[str, Callable[[Sizes, str], float | None]] = {

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pupila.measured import Interval
-from pupila.noninferiority import LEVEL, part_interval
+from pupila.noninferiority import LEVEL, proportion_interval
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Luck:
 
     def interval(self, wrong: Collection[int]) -> Interval:
         """Return the accuracy of a model, given the images that it answers wrongly."""
-        found = part_interval(self.images - len(wrong), self.images, self._level)
+        found = proportion_interval(self.images - len(wrong), self.images, self._level)
         return Interval(value=found.value, low=found.low, high=found.high)
 
     def tells_apart(self, better: Collection[int], worse: Collection[int]) -> bool:

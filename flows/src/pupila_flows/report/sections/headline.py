@@ -72,7 +72,7 @@ def headline(result: RunResult, lineage: Lineage, answers: Answers) -> Headline:
         return _without_pupils(result, lineage)
     pupil, teacher = _put_forward(pairs, result)
     comparison = answers.comparison(pupil.name, teacher.name)
-    keeps = comparison is not None and comparison.shown
+    keeps = comparison is not None and comparison.noninferior
     if keeps or is_near(pupil, teacher, result):
         title = _title(pupil, teacher, comparison)
     else:
@@ -195,11 +195,11 @@ def _title(
     pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, comparison: Comparison | None
 ) -> str:
     smaller = f"{pupil.name} is {formatting.smaller(teacher.size_bytes, pupil.size_bytes)}"
-    if comparison and comparison.shown:
+    if comparison and comparison.noninferior:
         return f"{smaller} {teacher.name} and keeps its accuracy within {_POINTS}"
     loss = -_change(pupil, teacher)
     lost = f"{100 * float(loss):.1f} points of" if loss > 0 else "no"
-    if comparison and comparison.worse:
+    if comparison and comparison.inferior:
         shown = f"shown to be more than {_POINTS}"
     elif loss > as_written(MARGIN):
         shown = f"it is not shown to keep within {_POINTS}"

@@ -14,7 +14,7 @@ from pupila.errors import PupilaError
 from pupila.images import decode, resize
 from pupila.plugin_registry import installed
 from pupila.shift import SEVERITIES, alter
-from pupila.shift.figures import Parted, ShiftFamily, ShiftFigures, ShiftStep
+from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
 from pupila.shift_suite import Suite
 from pupila.spec import InputSpec
 from pupila_flows.report import formatting
@@ -104,7 +104,7 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
         return None
     asked.sort(key=lambda each: each[1].value.value)
     judged = {each.entry for each in result.gate.artifacts} if result.gate else set[str]()
-    shown: dict[str, tuple[Entry, ShiftFigures]] = {}
+    shown: dict[str, tuple[Entry, ShiftEvaluation]] = {}
     for entry, found in sorted(asked, key=lambda each: each[0].name not in judged):
         if not lineage.is_control(entry):
             shown.setdefault(lineage.trained(entry).name, (entry, found))
@@ -120,8 +120,8 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
     )
 
 
-def _row(entry: Entry, found: ShiftFigures, lineage: Lineage) -> ShiftRow:
-    def mean(figure: Callable[[ShiftStep], float]) -> str:
+def _row(entry: Entry, found: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
+    def mean(figure: Callable[[ShiftMetrics], float]) -> str:
         return formatting.percent(
             float(np.mean([figure(family.middle) for family in found.families]))
         )
@@ -145,7 +145,7 @@ def _row(entry: Entry, found: ShiftFigures, lineage: Lineage) -> ShiftRow:
 
 
 def _panel(
-    entry: Entry, found: ShiftFigures, result: RunResult, lineage: Lineage, folder: Path
+    entry: Entry, found: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
 ) -> ShiftPanel:
     teacher = lineage.entries.get(found.reference)
     record = teacher.record if teacher else None
@@ -159,7 +159,7 @@ def _panel(
     )
 
 
-def _curve(family: ShiftFamily, found: ShiftFigures) -> FamilyCurve:
+def _curve(family: ShiftFamily, found: ShiftEvaluation) -> FamilyCurve:
     steps = [found.unaltered, *family.steps]
     drawn = [
         svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
@@ -173,7 +173,7 @@ def _curve(family: ShiftFamily, found: ShiftFigures) -> FamilyCurve:
 
 
 def _points(
-    steps: Sequence[ShiftStep], figure: Callable[[ShiftStep], float]
+    steps: Sequence[ShiftMetrics], figure: Callable[[ShiftMetrics], float]
 ) -> list[tuple[float, float]]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     width = (right - _LEFT) / (len(_TITLES) - 1)
@@ -201,7 +201,7 @@ def _frame() -> Markup:
 
 
 def _pictures(
-    found: ShiftFigures, result: RunResult, size: InputSpec, folder: Path
+    found: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
 ) -> tuple[ShiftPicture, ...]:
     """Alter the images of the worst family again; none where one of them is gone."""
     labels = np.array(result.test_labels, np.int64)
@@ -221,7 +221,7 @@ def _pictures(
     batch = np.stack([resize(image, size) for image in originals])
     altered = alter(family, batch, "middle", np.random.default_rng(cells[0].seed))
 
-    def picture(each: Parted) -> ShiftPicture:
+    def picture(each: Disagreement) -> ShiftPicture:
         place = places[each.row]
         return ShiftPicture(
             path=result.test_images[each.row],

@@ -1,0 +1,86 @@
+"""The results of the shift suite: how a pupil answers, compared with its teacher."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pupila.evaluation import Estimate
+from pupila.shift import Severity
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShiftMetrics(_Model):
+    """Pupil and teacher on the same images: of one family at one severity, or unaltered."""
+
+    severity: Severity | None = Field(description="None: the images are unaltered.")
+    images: int
+    accuracy: float
+    reference_accuracy: float = Field(description="The teacher's.")
+    auc: float | None = Field(description="None where a class has no image.")
+    reference_auc: float | None
+    fidelity: float = Field(
+        description="Correlation of the logits with the teacher's, see `pupila.fidelity`."
+    )
+    agreement: float = Field(
+        description="Fraction of the images for which both have the same most probable class."
+    )
+    mean_difference: float = Field(
+        description="Mean difference of the log-odds of the positive class from the teacher's; for "
+        "more than two classes the mean absolute difference of the logits."
+    )
+
+
+class ShiftFamily(_Model):
+    """The metrics of one family of alterations."""
+
+    name: str
+    steps: tuple[ShiftMetrics, ...] = Field(description="From mild to strong.")
+
+    @property
+    def middle(self) -> ShiftMetrics:
+        """The metrics at the middle severity, from which the suite's value is computed."""
+        return next(step for step in self.steps if step.severity == "middle")
+
+
+class Disagreement(_Model):
+    """An altered image on which pupil and teacher disagree."""
+
+    row: int = Field(description="Row of the image in the split.")
+    probability: float = Field(description="The pupil's probability of the positive class.")
+    reference: float = Field(description="The teacher's.")
+
+
+class ShiftEvaluation(_Model):
+    """How well a pupil agrees with its teacher on altered images."""
+
+    reference: str = Field(description="Name of the teacher.")
+    runtime: str = Field(description="Name of the runner that ran the pupil.")
+    split: str
+    seed: int
+    images: int = Field(description="Of each family at the middle severity.")
+    value: Estimate = Field(
+        description="Mean over the families of the fidelity at the middle severity."
+    )
+    validation: Estimate | None = Field(
+        default=None,
+        description="The same on the validation images, by which choices are made; None if it was "
+        "not computed.",
+    )
+    unaltered: ShiftMetrics
+    families: tuple[ShiftFamily, ...] = Field(description="The lowest fidelity first.")
+    left_out: tuple[str, ...] = Field(
+        default=(),
+        description="Families that do not count, as the teacher gives nearly the same answer to "
+        "all of their images.",
+    )
+    parted: tuple[Disagreement, ...] = Field(
+        description="Of the worst family at the middle severity, the largest differences first."
+    )
+
+    @property
+    def worst(self) -> ShiftFamily:
+        """The family with the lowest fidelity at the middle severity."""
+        return self.families[0]
