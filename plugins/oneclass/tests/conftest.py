@@ -1,4 +1,4 @@
-"""Noise that is blue or red, a net that sees colours, and steps that learn what blue is."""
+"""Blue and red noise images, a small teacher, and steps that learn the class `blue`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUICK = {
 
 
 def seeing_colours():
-    """A small net with what the usual ones have; its classes are not those of the data."""
+    """A small net with the usual layers; its classes are not those of the data."""
     keras = keras_files.import_keras()
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -53,7 +53,7 @@ def colours(tmp_path_factory):
 
 @pytest.fixture
 def step_on(teacher, colours, tmp_path):
-    """Return a function from changed settings to a step, in a folder of its own."""
+    """Return a function that makes a step with changed settings, in its own folder."""
 
     def step(
         folder="step",

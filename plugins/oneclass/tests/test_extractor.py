@@ -5,7 +5,7 @@ import pytest
 
 from pupila import PupilaError, keras_files
 from pupila.testing.nested import functional, outer_functional, outer_sequential, pictures
-from pupila_oneclass.extractor import extractor, unfreeze_last_stage
+from pupila_oneclass.extractor import build_extractor, unfreeze_last_stage
 
 keras = keras_files.import_keras()
 layers = keras.layers
@@ -46,13 +46,13 @@ MODELS = [
 
 @pytest.mark.parametrize(
     ("model", "layer", "columns"),
-    [each[1:] for each in MODELS],
-    ids=[each[0] for each in MODELS],
+    [case[1:] for case in MODELS],
+    ids=[case[0] for case in MODELS],
 )
 def test_features_are_the_means_of_the_last_feature_map(model, layer, columns):
     shown = pictures()
     maps = keras.Model(model.inputs, model.get_layer(layer).output).predict(shown, verbose=0)
-    features = extractor(model, 2).predict(shown, verbose=0)
+    features = build_extractor(model, 2).predict(shown, verbose=0)
     assert features.shape == (3, columns)
     np.testing.assert_allclose(features, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-3)
 
@@ -63,19 +63,19 @@ def test_features_are_the_means_of_the_last_feature_map(model, layer, columns):
     ids=["functional", "sequential"],
 )
 def test_a_nested_backbone_is_seen_through(model, columns):
-    net = extractor(model, 2)
+    net = build_extractor(model, 2)
     assert net.output_shape == (None, columns)
     assert not [layer for layer in net.layers if isinstance(layer, keras.Model)]
 
 
 @pytest.mark.parametrize(("name", "columns"), [("early", 5), ("late", 7), ("dense", 4)])
 def test_a_layer_may_be_named(name, columns):
-    assert extractor(functional(flat), 2, name).output_shape == (None, columns)
+    assert build_extractor(functional(flat), 2, name).output_shape == (None, columns)
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest_and_the_last_ones():
     with pytest.raises(PupilaError, match=r"no layer 'lat'\. Did you mean 'late'\?.*pool, dense"):
-        extractor(functional(flat), 2, "lat")
+        build_extractor(functional(flat), 2, "lat")
 
 
 def test_a_layer_that_gives_no_features_is_refused():
@@ -83,7 +83,7 @@ def test_a_layer_that_gives_no_features_is_refused():
         return layers.Dense(2)(layers.Flatten()(layers.Reshape((32, 96), name="rows")(x)))
 
     with pytest.raises(PupilaError, match=r"'rows' gives \(None, 32, 96\), where features"):
-        extractor(functional(body), 2, "rows")
+        build_extractor(functional(body), 2, "rows")
 
 
 def test_a_net_without_a_feature_map_is_refused():
@@ -91,7 +91,7 @@ def test_a_net_without_a_feature_map_is_refused():
         return layers.Dense(2, name="answer")(layers.Flatten(name="flat")(x))
 
     with pytest.raises(PupilaError, match=r"no feature map.*flat, answer"):
-        extractor(functional(body), 2)
+        build_extractor(functional(body), 2)
 
 
 def vgg_like(x):
@@ -104,7 +104,7 @@ def vgg_like(x):
 
 
 def test_the_last_stage_is_all_of_its_kernels_but_no_statistics():
-    net = extractor(functional(vgg_like), 2)
+    net = build_extractor(functional(vgg_like), 2)
     unfreeze_last_stage(net)
     trained = {weight.path.split("/")[0] for weight in net.trainable_weights}
     assert trained == {"block3_1", "block3_2"}
@@ -116,4 +116,4 @@ def test_a_net_without_a_kernel_cannot_be_fine_tuned():
         return layers.Dense(2)(layers.GlobalAveragePooling2D()(x))
 
     with pytest.raises(PupilaError, match="no layer with a kernel before its features"):
-        unfreeze_last_stage(extractor(functional(body), 2))
+        unfreeze_last_stage(build_extractor(functional(body), 2))

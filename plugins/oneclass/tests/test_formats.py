@@ -1,4 +1,4 @@
-"""What `one-class` makes goes the way of any other model."""
+"""A model made by `one-class` can be exported, quantised and distilled like any other."""
 
 from __future__ import annotations
 
@@ -50,15 +50,17 @@ def test_it_is_a_model_of_keras_own_layers(made):
 
 def test_as_a_flatbuffer_it_answers_alike(made, run, colours, tmp_path):
     exported = run("export-tflite", [made])
-    given, got = (answers(each, colours.select("test"), tmp_path) for each in (made, exported))
-    assert np.ptp(given, axis=0).max() > 0.1
-    np.testing.assert_allclose(got, given, atol=1e-4)
+    test = colours.select("test")
+    before, after = (answers(artifact, test, tmp_path) for artifact in (made, exported))
+    assert np.ptp(before, axis=0).max() > 0.1
+    np.testing.assert_allclose(after, before, atol=1e-4)
 
 
 def test_in_eight_bits_it_answers_much_alike(made, run, colours, tmp_path):
     quantised = run("quantize-int8", [run("export-tflite", [made])])
-    given, got = (answers(each, colours.select("test"), tmp_path) for each in (made, quantised))
-    assert np.abs(got - given).mean() < 0.1
+    test = colours.select("test")
+    before, after = (answers(artifact, test, tmp_path) for artifact in (made, quantised))
+    assert np.abs(after - before).mean() < 0.1
 
 
 def test_a_student_learns_from_it(made, run):
@@ -75,8 +77,8 @@ _OF_EACH = 8
 def some_of(shared_data, cache):
     """Return a few images of each class and source, of each split."""
     listed = read(shared_data / "fundus_or_not.csv")
-    parts = listed.groupby(["label", "split", "source"], observed=True)
-    frame = scan(parts.head(_OF_EACH).reset_index(drop=True), cache, ignore_progress)
+    groups = listed.groupby(["label", "split", "source"], observed=True)
+    frame = scan(groups.head(_OF_EACH).reset_index(drop=True), cache, ignore_progress)
     return Dataset.of(frame, ("fundus", "not_fundus"), cache)
 
 
@@ -84,9 +86,9 @@ def imported(source, folder):
     loader, store = installed().loader(source), Store(folder)
     output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
     with store.draft() as draft:
-        product = loader.load()(source, output, draft)
+        result = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="test", version="0")
-        return store.add(draft, origin=origin, **vars(product))
+        return store.add(draft, origin=origin, **vars(result))
 
 
 @pytest.mark.slow
@@ -112,9 +114,9 @@ def test_a_real_teacher_tells_fundus_photographs_that_it_never_saw_from_other_th
     made = run("one-class", [imported(shared_teachers / name, tmp_path)], images, **settings)
     measured = made.record.measured
     assert (measured["images"], measured["features"]) == (2 * _OF_EACH, columns)
-    told = measured["on_validation"]["one-class CNN"]
-    assert told["accepted"]["value"] >= 0.9
-    assert told["auc"]["value"] > 0.9
+    quality = measured["on_validation"]["one-class CNN"]
+    assert quality["accepted"]["value"] >= 0.9
+    assert quality["auc"]["value"] > 0.9
     tested = images.select("test")
     fundus = answers(made, tested, tmp_path)[:, 0]
     assert np.median(fundus[tested.labels == 0]) > 0.5 > np.median(fundus[tested.labels == 1])

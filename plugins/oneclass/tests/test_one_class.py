@@ -39,15 +39,15 @@ class TestOneClassFromRandomWeightsKeepsTheContract(TechniqueContract):
         return ()
 
 
-def written(step):
-    """Return the model that a step wrote."""
+def saved(step):
+    """Return the model that a step saved."""
     keras = keras_files.import_keras()
     return keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
 
 
 def answers(step, images):
     pixels = np.asarray(images.pixels(INPUT), np.float32)
-    return written(step).predict(pixels, verbose=0)
+    return saved(step).predict(pixels, verbose=0)
 
 
 def relabelled(images, change):
@@ -57,7 +57,7 @@ def relabelled(images, change):
     return Dataset.of(frame, sorted(set(frame["label"])), images.cache)
 
 
-def test_the_answer_is_one_half_where_the_accepted_part_ends_and_accept_in_the_middle(
+def test_the_answer_is_one_half_at_the_threshold_and_target_sensitivity_at_the_median(
     step_on, colours
 ):
     step = step_on(target_sensitivity=0.8)
@@ -89,14 +89,14 @@ def test_either_class_may_be_the_one_that_is_learned(step_on, colours):
     assert red[tested.labels == 1].mean() > red[tested.labels == 0].mean() + 0.3
 
 
-def test_images_of_other_classes_change_nothing_but_what_is_measured(step_on, colours):
+def test_images_of_other_classes_change_only_what_is_measured(step_on, colours):
     def leave_blue(frame):
         others = (frame["label"] == "red") & (frame["split"] != "test")
         frame.drop(frame.index[others], inplace=True)
 
     whole, alone = step_on("whole"), step_on("alone", images=relabelled(colours, leave_blue))
     seen, unseen = one_class(whole), one_class(alone)
-    for one, other in zip(written(whole).get_weights(), written(alone).get_weights(), strict=True):
+    for one, other in zip(saved(whole).get_weights(), saved(alone).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert "auc" in seen.measured["on_validation"]["one-class CNN"]
     assert list(unseen.measured["on_validation"]["one-class CNN"]) == ["accepted"]
@@ -123,7 +123,7 @@ def test_a_frozen_teacher_stays_as_it_is_and_a_fine_tuned_one_changes_its_last_s
     frozen, tuned = step_on("frozen"), step_on("tuned", fine_tune=True, learning_rate=0.05)
     one_class(frozen)
     one_class(tuned)
-    before, after = written(frozen), written(tuned)
+    before, after = saved(frozen), saved(tuned)
 
     def changed(name):
         pairs = zip(
@@ -140,7 +140,7 @@ def test_features_are_computed_once_whatever_the_settings_of_the_classifier(step
     def refuse(*_):
         raise AssertionError("the teacher was opened again")
 
-    monkeypatch.setattr("pupila_oneclass.features._computing", refuse)
+    monkeypatch.setattr("pupila_oneclass.features._predictor", refuse)
     one_class(step_on("second", hidden=8, sigma=0.1, target_sensitivity=0.9))
 
 
@@ -152,11 +152,11 @@ def test_features_are_computed_once_whatever_the_settings_of_the_classifier(step
     ],
     ids=["head", "student"],
 )
-def test_a_killed_run_goes_on_and_comes_to_the_same_weights(step_on, changes):
+def test_a_killed_run_continues_to_the_same_weights(step_on, changes):
     whole, killed = step_on("whole", **changes), step_on("killed", **changes)
     one_class(whole)
     finish_after_kill(lambda progress: one_class(replace(killed, progress=progress)))
-    for one, other in zip(written(whole).get_weights(), written(killed).get_weights(), strict=True):
+    for one, other in zip(saved(whole).get_weights(), saved(killed).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -164,23 +164,23 @@ def test_another_seed_gives_another_classifier(step_on):
     first, second = step_on("first", seed=0), step_on("second", seed=1)
     one_class(first)
     one_class(second)
-    one, other = (written(each).get_layer("one_class_hidden").kernel for each in (first, second))
+    one, other = (saved(step).get_layer("one_class_hidden").kernel for step in (first, second))
     assert not np.allclose(np.asarray(one), np.asarray(other))
 
 
-def test_it_is_measured_beside_the_baselines(step_on):
+def test_it_is_measured_with_the_baselines(step_on):
     measured = one_class(step_on()).measured
-    told = measured["on_validation"]
-    assert set(told) == {
+    by_method = measured["on_validation"]
+    assert set(by_method) == {
         "one-class CNN",
         "one-class SVM",
         "Mahalanobis distance",
         "nearest neighbour",
     }
-    for figures in told.values():
-        assert 0 <= figures["auc"]["low"] <= figures["auc"]["value"] <= figures["auc"]["high"] <= 1
-        assert figures["accepted"]["value"] == 1
-        assert 0 <= figures["accepted_of_others"]["value"] <= 1
+    for quality in by_method.values():
+        assert 0 <= quality["auc"]["low"] <= quality["auc"]["value"] <= quality["auc"]["high"] <= 1
+        assert quality["accepted"]["value"] == 1
+        assert 0 <= quality["accepted_of_others"]["value"] <= 1
 
 
 def no_blue_to(split):
@@ -207,7 +207,7 @@ def third_class(frame):
         (no_blue_to("train"), "no training image of 'blue'"),
         (no_blue_to("validation"), "no validation image of 'blue'"),
         (one_blue, r"images of 'blue' are answered alike \(1 in all\)"),
-        (third_class, r"3 classes, \['blue', 'green', 'red'\].*label all but 'blue' alike"),
+        (third_class, r"3 classes, \['blue', 'green', 'red'\].*expected, one of them 'blue'"),
     ],
 )
 def test_data_that_cannot_be_learned_from_is_refused(step_on, colours, change, message):
@@ -220,7 +220,7 @@ def test_an_unknown_class_is_refused_with_the_nearest(step_on):
         one_class(step_on(positive="blu"))
 
 
-def test_features_that_are_no_numbers_are_refused(step_on, store, teacher):
+def test_features_that_are_not_finite_are_refused(step_on, store, teacher):
     model = keras_files.load(teacher)
     kernel, bias = model.get_layer("last_conv").get_weights()
     model.get_layer("last_conv").set_weights([kernel, bias + np.inf])
@@ -233,8 +233,8 @@ def test_features_that_are_no_numbers_are_refused(step_on, store, teacher):
     ("settings", "message"),
     [
         ({"student": "mobile-xx"}, "mobile-xs"),
-        ({"size": 64}, "`size` is 64, but it is of a `student`"),
-        ({"student": "mobile-xs", "layer": "pool"}, "`layer` is 'pool', but it is of a teacher"),
+        ({"size": 64}, "`size` is 64, but it is for a `student`"),
+        ({"student": "mobile-xs", "layer": "pool"}, "`layer` is 'pool', but it is for a teacher"),
         ({"student": "mobile-xs", "fine_tune": True}, "`fine_tune` is True"),
         ({"target_sensitivity": 1}, "less than 1"),
     ],
@@ -256,16 +256,16 @@ def test_features_come_from_a_teacher_or_a_student_and_not_from_both(settings, c
         OneClass.model_validate({"positive": "blue"} | settings).check_inputs(count)
 
 
-def test_the_baselines_are_given_features_that_are_normalised(step_on, monkeypatch):
-    given = []
+def test_the_baselines_get_normalised_features(step_on, monkeypatch):
+    recorded = []
 
-    def compared(learner, train, asked, is_positive, target_sensitivity):
-        given.extend([train, asked])
+    def record(learner, train, features, is_positive, target_sensitivity):
+        recorded.extend([train, features])
         return {}
 
-    monkeypatch.setattr("pupila_oneclass.technique.compared", compared)
+    monkeypatch.setattr("pupila_oneclass.technique.compare_with_baselines", record)
     one_class(step_on())
-    assert [each.shape for each in given] == [(12, 16), (24, 16)]
-    for each in given:
-        np.testing.assert_allclose(each.mean(axis=1), 0, atol=1e-5)
-        np.testing.assert_allclose(each.std(axis=1), 1, atol=1e-2)
+    assert [features.shape for features in recorded] == [(12, 16), (24, 16)]
+    for features in recorded:
+        np.testing.assert_allclose(features.mean(axis=1), 0, atol=1e-5)
+        np.testing.assert_allclose(features.std(axis=1), 1, atol=1e-2)

@@ -39,14 +39,14 @@ def colours(tmp_path_factory):
 
 
 BLUE = np.array([[-8, 8], [0, 0], [8, -8]])
-"""Weights of a net that answers "blue" by how much more of it there is than of red."""
+"""Weights of a net that answers "blue" the more, the more blue than red an image is."""
 
 GREEN = np.array([[0, 0], [8, -8], [0, 0]])
-"""Weights of one that looks at what does not tell the two apart."""
+"""Weights of a net that reads only green, which does not separate the classes."""
 
 
 def seeing(store, weights):
-    """Store a net that weighs the mean colours of a picture, one column for each class."""
+    """Store a net that weights the mean colours of an image, one column for each class."""
     keras = keras_files.import_keras()
     image = keras.Input((32, 32, 3), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(image)
@@ -96,7 +96,7 @@ def test_the_files_are_those_of_the_input_and_the_threshold_is_new(run, model):
 
 
 @pytest.mark.parametrize("settings", [{}, {"specificity": 0.75}], ids=str)
-def test_the_rule_is_told_to_programs_too_and_chooses_the_same_threshold_again(
+def test_the_recorded_rule_chooses_the_same_threshold_again(
     run, model, colours, tmp_path, settings
 ):
     threshold = run(model, **settings).record.threshold
@@ -128,7 +128,7 @@ def test_a_rule_without_the_images_that_it_needs_is_refused(figure, kind):
 
 
 @pytest.mark.parametrize(
-    ("settings", "found", "rejected"),
+    ("settings", "detected", "rejected"),
     [
         ({"sensitivity": 1}, 12, 0),
         ({"sensitivity": 0.75}, 9, 0),
@@ -138,7 +138,7 @@ def test_a_rule_without_the_images_that_it_needs_is_refused(figure, kind):
     ids=str,
 )
 def test_the_figure_that_was_asked_for_is_reached(
-    run, store, colours, tmp_path, settings, found, rejected
+    run, store, colours, tmp_path, settings, detected, rejected
 ):
     model = seeing(store, GREEN)
     made = run(model, **settings)
@@ -146,21 +146,19 @@ def test_the_figure_that_was_asked_for_is_reached(
     called = probabilities(made, images, tmp_path) >= made.record.threshold.value
     blue = images.labels == images.classes.index("blue")
     if "sensitivity" in settings:
-        assert called[blue].sum() == found
+        assert called[blue].sum() == detected
     else:
         assert (~called[~blue]).sum() == rejected
 
 
-def test_it_tells_what_the_threshold_comes_to_on_the_images_that_chose_it(run, model):
+def test_sensitivity_and_specificity_are_measured_on_the_validation_images(run, model):
     measured = run(model).record.measured
     assert measured["sensitivity"]["value"] == 1
     assert measured["specificity"]["value"] == 1
     assert measured["chosen_on"] == "validation"
 
 
-def test_between_classes_that_are_apart_the_threshold_is_in_the_middle(
-    run, model, colours, tmp_path
-):
+def test_the_threshold_of_separated_classes_is_in_the_middle(run, model, colours, tmp_path):
     images = colours.select("validation")
     scores = probabilities(model, images, tmp_path)
     blue = images.labels == images.classes.index("blue")
@@ -169,7 +167,7 @@ def test_between_classes_that_are_apart_the_threshold_is_in_the_middle(
         assert run(model, **settings).record.threshold.value == pytest.approx(middle)
 
 
-def test_another_format_keeps_its_own(run, store, model, tmp_path):
+def test_another_format_keeps_its_format_and_files(run, store, model, tmp_path):
     plugin = installed().step("export-tflite")
     exported = run_step(plugin, plugin.config(), [model], tmp_path / "x", store=store).artifact
     made = run(exported)
@@ -178,7 +176,7 @@ def test_another_format_keeps_its_own(run, store, model, tmp_path):
     assert made.record.threshold.value == pytest.approx(run(model).record.threshold.value, abs=0.01)
 
 
-def test_a_form_that_ends_in_its_logits_gets_a_threshold_of_probabilities(
+def test_a_model_that_outputs_logits_gets_a_threshold_of_probabilities(
     run, store, colours, model, tmp_path
 ):
     made = model
@@ -197,7 +195,7 @@ def test_a_form_that_ends_in_its_logits_gets_a_threshold_of_probabilities(
     assert called.tolist() == (images.labels == images.classes.index("blue")).tolist()
 
 
-def test_the_one_file_that_a_device_gets_stays_the_one(run, model):
+def test_the_shipped_file_stays_the_same(run, model):
     shipped = replace(
         model, record=model.record.model_copy(update={"shipped": keras_files.MODEL_NAME})
     )
@@ -221,7 +219,7 @@ def test_an_unknown_class_is_refused_with_the_nearest(run, model):
 
 
 @pytest.mark.parametrize("gain", [0.2, 1000])
-def test_a_specificity_with_which_nothing_is_found_is_refused(run, store, gain):
+def test_a_specificity_at_which_nothing_is_detected_is_refused(run, store, gain):
     reversed_model = seeing(store, -gain * BLUE)
     with pytest.raises(PupilaError, match=r"specificity of 1\.0 none of the 12 .*'blue' is found"):
         run(reversed_model, specificity=1)
@@ -235,7 +233,7 @@ def test_a_specificity_with_which_nothing_is_found_is_refused(run, store, gain):
         ({"specificity": 1.1}, "less than or equal to 1"),
     ],
 )
-def test_settings_that_promise_too_much_are_refused(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         Operating.model_validate({"positive": "blue"} | settings)
 
@@ -244,9 +242,7 @@ def test_settings_that_promise_too_much_are_refused(settings, message):
     ("sensitivity", "threshold"),
     [(1, 0.45), (0.99, 0.45), (0.75, 0.65), (0.5, 0.75), (0.25, 0.85)],
 )
-def test_a_threshold_for_a_sensitivity_lies_between_the_scores_that_it_parts(
-    sensitivity, threshold
-):
+def test_a_threshold_lies_between_the_scores_that_it_separates(sensitivity, threshold):
     scores = np.array([0.5, 0.7, 0.8, 0.9, 0.1, 0.4, 0.6])
     is_positive = np.array([True] * 4 + [False] * 3)
     assert threshold_for(scores, is_positive, sensitivity) == pytest.approx(threshold)
@@ -256,15 +252,15 @@ def test_without_lower_scores_a_threshold_is_the_lowest_positive_score():
     assert threshold_for(np.array([0.3, 0.2]), np.array([True, True]), 1) == 0.2
 
 
-def test_no_threshold_has_a_sensitivity_of_nothing():
+def test_a_sensitivity_of_zero_is_refused():
     with pytest.raises(PupilaError, match=r"Sensitivity 0 cannot be had"):
         threshold_for(np.array([0.3]), np.array([True]), 0)
 
 
-def test_another_version_of_any_runtime_that_may_answer_chooses_anew():
+def test_the_choice_depends_on_every_runner_that_may_predict():
     used = Operating(positive="blue").uses()
-    assert {"keras", "tflite"} <= {each.format for each in used} <= technique().accepts
-    assert all(each.primary for each in used)
+    assert {"keras", "tflite"} <= {runner.format for runner in used} <= technique().accepts
+    assert all(runner.primary for runner in used)
 
 
 def technique():

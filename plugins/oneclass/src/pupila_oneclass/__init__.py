@@ -1,6 +1,6 @@
-"""Learns what one class looks like from its images alone.
+"""Trains a filter for one class from images of that class alone.
 
-This module only describes: Keras is imported in the process that trains.
+This module only describes the technique: Keras is imported in the process that trains.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pupila_oneclass.config import OneClass
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield what learns from one class."""
+    """Yield the technique `one-class`."""
     yield Technique(
         name="one-class",
         summary="Tell one class from anything else, by its images alone (Oza and Patel 2019)",

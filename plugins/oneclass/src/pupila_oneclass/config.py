@@ -13,52 +13,55 @@ from pupila.plugin import Plugin
 from pupila.training.schedule import Schedule
 
 CLASSES = 2
-"""The class that is learned, and anything else."""
+"""The class to learn, and anything else."""
 
 
 class OneClass(Schedule):
-    """Which class is learned, on which features, and how many of its images are to be accepted."""
+    """Settings of the technique `one-class`."""
 
     former_names: ClassVar[Mapping[str, str]] = {"accept": "target_sensitivity"}
 
-    positive: str = Field(description="Class whose images, and no others, are learned from.")
+    positive: str = Field(description="Class to learn; no other images are used for training.")
     layer: str | None = Field(
         default=None,
-        description="Layer of the teacher whose output are the features; its last feature map "
-        "where left out.",
+        description="Layer of the teacher whose output are the features; by default its last "
+        "feature map.",
     )
     fine_tune: bool = Field(
         default=False,
-        description="Train the last stage of the teacher too, and not the classifier alone.",
+        description="Train the last stage of the teacher too, not only the classifier.",
     )
     student: str | None = Field(
         default=None,
-        description="Name of a small architecture that is trained from random weights, where there "
-        "is not a teacher.",
+        description="Name of a small architecture to train from random weights, instead of a "
+        "teacher.",
     )
     size: int | None = Field(
         default=None,
         ge=32,
-        description="Rows and columns of the student's input in pixels; its own where left out.",
+        description="Rows and columns of the student's input in pixels; by default the student's "
+        "own.",
     )
     sigma: float = Field(
         default=0.01,
         gt=0,
-        description="Standard deviation of the pseudo-negatives; features have 1.",
+        description="Standard deviation of the pseudo-negatives; that of the features is 1.",
     )
     hidden: int = Field(default=256, ge=1, description="Units of the classifier's hidden layer.")
     target_sensitivity: float = Field(
         default=0.99,
         gt=0.5,
         lt=1,
-        description="Fraction of the validation images of the class that is accepted, at least, "
-        "and the probability that the middle one of them gets.",
+        description="Lowest fraction of the class's validation images to accept; also the "
+        "probability given to their median.",
     )
     epochs: int = Field(
         default=30, ge=1, description="Passes over the training images of the class, at most."
     )
     batch_size: int = Field(
-        default=64, ge=1, description="Images of one training step; as many pseudo-negatives join."
+        default=64,
+        ge=1,
+        description="Images of one training step; as many pseudo-negatives are added.",
     )
     learning_rate: float = Field(
         default=1e-3, gt=0, le=1, description="Highest rate of AdamW, which falls to 0 by a cosine."
@@ -81,12 +84,12 @@ class OneClass(Schedule):
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         if self.student is None and self.size is not None:
-            raise ValueError(f"`size` is {self.size!r}, but it is of a `student`: name one")
+            raise ValueError(f"`size` is {self.size!r}, but it is for a `student`: name one")
         if self.student is not None and (self.layer is not None or self.fine_tune):
             name = "fine_tune" if self.layer is None else "layer"
             raise ValueError(
-                f"`{name}` is {getattr(self, name)!r}, but it is of a teacher, and the student "
-                f"{self.student!r} is wholly trained: leave one of the two out"
+                f"`{name}` is {getattr(self, name)!r}, but it is for a teacher, and the student "
+                f"{self.student!r} is trained as a whole: leave one of the two out"
             )
         return self
 
@@ -106,9 +109,8 @@ class OneClass(Schedule):
         check_class("positive", self.positive, classes)
         if len(classes) != CLASSES:
             raise PupilaError(
-                f"The data has {len(classes)} classes, {list_names(classes)}, where one class is "
-                f"told from anything else: label all but {self.positive!r} alike, so that there "
-                f"are two."
+                f"The data has {len(classes)} classes, {list_names(classes)}, where two were expected, "
+                f"one of them {self.positive!r}: label everything else alike."
             )
 
     def uses(self) -> Sequence[Plugin]:
@@ -116,11 +118,11 @@ class OneClass(Schedule):
 
     @property
     def architecture(self) -> Student:
-        """The student's descriptor, where there is one."""
+        """The student's descriptor; only valid if a student is named."""
         return installed().student(str(self.student))
 
     @property
     def student_input(self) -> InputSpec:
-        """What the student will be given."""
+        """The student's input."""
         side = self.size or self.architecture.size
         return InputSpec(height=side, width=side)

@@ -1,4 +1,4 @@
-"""Features of images: of a frozen teacher they are kept, of what was trained they are not."""
+"""Computes features of images; those of a frozen teacher are cached, those of a trained net not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pupila_oneclass.config import OneClass
 
 _BATCH_IMAGES = 16
 _CHUNK_IMAGES = 128
-"""Pictures in memory at a time, where features are computed that are not kept."""
+"""Images in memory at a time when features are computed without the cache."""
 
 _Compute = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Features(Images):
-    """Features in the place of the pictures that they are of."""
+    """Features in place of the images themselves."""
 
     features: Sequence[NDArray[np.float32]] = ()
     """`(images, columns)` of each view."""
@@ -35,13 +35,13 @@ class Features(Images):
         return np.asarray(self.features[number][rows])
 
 
-def kept(
+def cached_features(
     step: Step[OneClass], images: Dataset, augmentation: Augmentation, net: Any
 ) -> list[NDArray[np.float32]]:
     """Return the teacher's features `(images, columns)` of each view, computed once for all runs.
 
     Raises:
-        PupilaError: they are no numbers.
+        PupilaError: some are NaN or infinite.
     """
     (teacher,), layer = step.inputs, step.config.layer
     views = step.predictions.compute(
@@ -51,36 +51,36 @@ def kept(
         step.progress,
         f"features of {layer or 'the last map'}",
         "pupila-oneclass",
-        partial(_opened, net),
+        partial(_open, net),
     )
-    return [_checked(view[:], step) for view in views]
+    return [_check_finite(view[:], step) for view in views]
 
 
-def computed(
+def compute_features(
     step: Step[OneClass], images: Dataset, size: InputSpec, net: Any
 ) -> NDArray[np.float32]:
-    """Return the features `(images, columns)` of the images as they are.
+    """Return the features `(images, columns)` of the unaltered images.
 
     Raises:
-        PupilaError: they are no numbers.
+        PupilaError: some are NaN or infinite.
     """
-    pixels, compute = images.pixels(size), _computing(net)
+    pixels, compute = images.pixels(size), _predictor(net)
     starts = range(0, len(pixels), _CHUNK_IMAGES)
-    parts = [compute(pixels[start : start + _CHUNK_IMAGES]) for start in starts]
-    return _checked(np.concatenate(parts), step)
+    chunks = [compute(pixels[start : start + _CHUNK_IMAGES]) for start in starts]
+    return _check_finite(np.concatenate(chunks), step)
 
 
 @contextmanager
-def _opened(net: Any) -> Generator[_Compute]:
-    yield _computing(net)
+def _open(net: Any) -> Generator[_Compute]:
+    yield _predictor(net)
 
 
-def _computing(net: Any) -> _Compute:
+def _predictor(net: Any) -> _Compute:
     net.compile(jit_compile=False)
     return partial(net.predict, batch_size=_BATCH_IMAGES, verbose=0)
 
 
-def _checked(features: NDArray[np.float32], step: Step[OneClass]) -> NDArray[np.float32]:
+def _check_finite(features: NDArray[np.float32], step: Step[OneClass]) -> NDArray[np.float32]:
     wrong = int((~np.isfinite(features)).any(axis=1).sum())
     if wrong:
         raise PupilaError(

@@ -1,4 +1,4 @@
-"""The classifier on features, what it learns from, and what its answers mean.
+"""The classifier on features: its layers, its loss, and the calibration of its answers.
 
 Oza and Patel 2019 (IEEE Signal Processing Letters 26:277; arXiv 1901.08688), "One-class
 convolutional neural network". The features f of an image are normalised by their own mean and
@@ -6,33 +6,29 @@ standard deviation, its "instance normalisation",
 
     h = (f - mean(f)) / sqrt(var(f) + 1e-5)
 
-and to each h of a batch joins a pseudo-negative n, drawn from N(0, σ² I), σ = 0.01. A classifier c
-learns to tell the two apart by cross-entropy:
+and each h of a batch is paired with a pseudo-negative n, drawn from N(0, σ² I), σ = 0.01. A
+classifier c learns to distinguish the two by cross-entropy:
 
     (CE(positive, c(h)) + CE(other, c(n))) / 2
 
-All h have the length of sqrt(columns), and pseudo-negatives lie near 0: what is learned is a
-direction, that of the class. It is soon found. With 1280 columns the first epoch of ten steps takes
-the class far from 0 (its logits no longer have a gradient), and what follows only moves the border
-of the pseudo-negatives. With a frozen EfficientNet-Lite0 (one seed) three views more changed no
-figure of the test images in its third digit.
+All h have the length sqrt(columns), and pseudo-negatives lie near 0: what is learned is the
+direction of the class, and within few epochs. More views changed no test figure in its third digit
+(frozen EfficientNet-Lite0, one seed).
 
-After the normalisation there is no ReLU, which the authors' code has: with it, features that are
-below their mean, which are most, say nothing. (On fundus photographs, disc crops among them, and
-photographs of other things, one run each: AUROC 0.93 with it, 0.9996 without; without the
-normalisation, 0.64.) The classifier has a hidden layer, where the authors' code has none.
+Two differences from the authors' code: the ReLU after the normalisation is left out, as it discards
+all features below their mean (AUROC on fundus and other photographs, one run each: 0.93 with ReLU,
+0.9996 without; 0.64 without the normalisation); and the classifier has a hidden layer.
 
-**What the answers mean.** The logit z = z_positive - z_other grows for as long as training goes on,
-so a softmax of it tells the length of the training more than anything of an image. It is moved and
-scaled by two numbers that the validation images of the class give, and no other image. With t the
-logit from which on a fraction s of them lies, the `target_sensitivity`, and m that of the middle
-one:
+**Calibration.** The logit z = z_positive - z_other grows with the length of the training, so its
+softmax says little about an image. It is shifted and scaled by two numbers, computed only from the
+class's validation images. t is the logit that a fraction s of them reaches, s being
+`target_sensitivity`, and m is their median:
 
     z' = (z - t) · ln(s / (1 - s)) / (m - t)
 
-The softmax is then 0.5 at t, and s at m: an image answers by how far it is from the middle
-of its class, in units of how far the class itself reaches. Both are linear, and so they are put
-into the last layer's weights; the order of the images does not change.
+The softmax is then 0.5 at t, and s at m: an answer is an image's distance from the median of its
+class, in units of the spread of the class. As z' is linear in z, it is computed by the last layer's
+weights; the order of the images does not change.
 """
 
 from __future__ import annotations
@@ -55,15 +51,15 @@ keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 _EPSILON = 1e-5
-"""That of the instance normalisation in the authors' code, PyTorch's."""
+"""That of the instance normalisation in the authors' code, which is PyTorch's default."""
 
 _MARGIN = 1e-3
-"""Part of the way from t to m by which t is lowered, so that the image that decides stays accepted
-however a runtime rounds."""
+"""Fraction of m - t by which t is lowered, so that the image at the threshold stays accepted in
+runtimes that round differently."""
 
 
 class PseudoNegatives(layers.Layer):
-    """Gives as many vectors of N(0, σ² I) as it is shown, in training and in validation."""
+    """Outputs as many vectors of N(0, σ² I) as it gets, in training and in validation."""
 
     def __init__(self, sigma: float) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
@@ -75,7 +71,7 @@ class PseudoNegatives(layers.Layer):
 
 
 class Head:
-    """The layers of the classifier, to be called on features in training and after it."""
+    """The layers of the classifier, shared by the training model and the final one."""
 
     def __init__(self, hidden: int) -> None:
         self.normalise = layers.LayerNormalization(
@@ -88,33 +84,33 @@ class Head:
         """Return logits `(batch, classes)` of normalised features `(batch, columns)`."""
         return self._logits(self._hidden(normalised))
 
-    def trained(self, given: Any, features: Any, sigma: float) -> Any:
-        """Return the model from `given` to logits of its features, and of pseudo-negatives.
+    def training_model(self, inputs: Any, features: Any, sigma: float) -> Any:
+        """Return the model from `inputs` to the logits of their features and of pseudo-negatives.
 
-        They are side by side: `(batch, 2 · classes)`.
+        The two are concatenated: `(batch, 2 · classes)`.
         """
         normalised = self.normalise(features)
         negatives = PseudoNegatives(sigma)(normalised)
         both = [self.logits(normalised), self.logits(negatives)]
-        return keras.Model(given, layers.Concatenate()(both))
+        return keras.Model(inputs, layers.Concatenate()(both))
 
-    def answering(self, given: Any, features: Any, name: str) -> Any:
-        """Return the model from `given` to probabilities `(batch, classes)`."""
+    def final_model(self, inputs: Any, features: Any, name: str) -> Any:
+        """Return the model from `inputs` to probabilities `(batch, classes)`."""
         logits = self.logits(self.normalise(features))
         probabilities = layers.Softmax(name="one_class_probabilities")(logits)
-        return keras.Model(given, probabilities, name=name)
+        return keras.Model(inputs, probabilities, name=name)
 
     def normalised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return h of features `(images, columns)`."""
         return np.asarray(self.normalise(ops.convert_to_tensor(features)))
 
     def scores(self, normalised: NDArray[np.float32], column: int) -> Floats:
-        """Return z of h `(images, columns)`: how much likelier the class in `column` is."""
+        """Return z of h `(images, columns)`: the log-odds of the class in `column`."""
         logits = np.asarray(self.logits(ops.convert_to_tensor(normalised)))
         return (logits[:, column] - logits[:, 1 - column]).astype(np.float64)
 
     def calibrate(self, calibration: Calibration, column: int) -> None:
-        """Put z' in the place of z, `column` being that of the class."""
+        """Change the last layer so that it computes z'; `column` is that of the class."""
         kernel, bias = (np.asarray(weight) for weight in self._logits.get_weights())
         shift = np.where(np.arange(CLASSES) == column, -0.5, 0.5) * calibration.threshold
         scale = calibration.scale
@@ -123,19 +119,19 @@ class Head:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the logits of the class's own validation images say of all logits."""
+    """The shift and scale of logits, from those of the class's validation images."""
 
     threshold: float
     scale: float
 
     @classmethod
     def of(cls, scores: Floats, target_sensitivity: float, positive: str) -> Calibration:
-        """Return t and the scale that the head of this module tells.
+        """Return t and the scale of the formula at the top of this module.
 
-        `scores` are the logits `(images,)` of validation images of the class `positive`.
+        `scores` are the logits z `(images,)` of validation images of the class `positive`.
 
         Raises:
-            PupilaError: they are all one.
+            PupilaError: the median is not above t, as when all scores are equal.
         """
         lowest = threshold_for(scores, np.ones(len(scores), np.bool_), target_sensitivity)
         reach = float(np.median(scores)) - lowest
@@ -152,7 +148,7 @@ class Calibration:
 def loss(targets: Any, outputs: Any) -> Any:
     """Return the cross-entropy of images and of their pseudo-negatives, per image `(batch,)`.
 
-    `targets` are labels `(batch, classes)`, `outputs` those of `Head.trained`.
+    `targets` are labels `(batch, classes)`, `outputs` those of `Head.training_model`.
     """
     images, negatives = outputs[..., :CLASSES], outputs[..., CLASSES:]
     return (label_loss(targets, images) + label_loss(1 - targets, negatives)) / 2

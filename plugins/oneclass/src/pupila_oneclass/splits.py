@@ -1,4 +1,4 @@
-"""The images of a step, as far as each may be seen."""
+"""The images of a step, divided by what each may be used for."""
 
 from __future__ import annotations
 
@@ -13,41 +13,43 @@ from pupila_oneclass.config import OneClass
 
 @dataclass(frozen=True)
 class Splits:
-    """Images of the class, and those of others that are measured and nothing else."""
+    """Images of the class to learn from, and all validation images to measure on."""
 
     train: Dataset
     """Training images of the class."""
     validation: Dataset
     """Validation images of the class."""
-    judged: Dataset
-    """All validation images."""
+    all_validation: Dataset
+    """Validation images of all classes."""
     column: int
-    """Of the class, among those of the data."""
+    """Index of the class in the data's classes."""
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
-        """Which of the judged images are of the class `(images,)`."""
-        return self.judged.labels == self.column
+        """Which of all validation images are of the class `(images,)`."""
+        return self.all_validation.labels == self.column
 
 
 def splits_of(step: Step[OneClass]) -> Splits:
     """Return the images of a step.
 
     Raises:
-        PupilaError: the class is none of the data's two, or has no image to learn from or to judge.
+        PupilaError: the data does not have two classes, one of them `positive`, or the class has
+            no training or no validation image.
     """
-    judged = step.split("validation")
-    step.config.check_classes(judged.classes)
-    column = judged.classes.index(step.config.positive)
+    all_validation = step.split("validation")
+    step.config.check_classes(all_validation.classes)
+    column = all_validation.classes.index(step.config.positive)
     train = _of_class(step.split("train"), column, "training")
-    return Splits(train, _of_class(judged, column, "validation"), judged, column)
+    validation = _of_class(all_validation, column, "validation")
+    return Splits(train, validation, all_validation, column)
 
 
 def _of_class(images: Dataset, column: int, what: str) -> Dataset:
     rows: NDArray[np.bool_] = images.labels == column
     if not rows.any():
         raise PupilaError(
-            f"There is no {what} image of {images.classes[column]!r}, the class to be learned: "
+            f"The data has no {what} image of {images.classes[column]!r}, the class to be learned: "
             f"give some, or correct `positive`."
         )
     return Dataset.of(images.frame[rows], images.classes, images.cache)

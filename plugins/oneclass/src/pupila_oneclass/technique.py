@@ -1,11 +1,11 @@
-"""The technique `one-class`: features, a classifier trained on them, and what it answers.
+"""The technique `one-class`: trains a classifier on features of one class, and calibrates it.
 
-With a frozen teacher the features of each view are computed once and kept, so that training takes
-seconds, and so does another run with other settings. Where the teacher's last stage is trained too,
-or a student, pictures are rendered anew in each epoch.
+The features of a frozen teacher are computed once for each view and cached, so that training takes
+seconds, also with other settings. If the teacher's last stage or a student is trained too, images
+are rendered again in each epoch.
 
-Images of other classes are never learned from, nor do they choose an epoch, a threshold or a scale.
-Where the validation split has any they are measured, beside `pupila_oneclass.baselines`.
+Images of other classes affect neither the training nor the choice of an epoch, a threshold or a
+scale. If the validation split has any, they are measured, like `pupila_oneclass.baselines`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pupila.training.fitting import fit
 from pupila.training.student import build_student
 from pupila.training.targets import labels_of
 from pupila.views import AS_IS, Augmentation
-from pupila_oneclass.baselines import compared
+from pupila_oneclass.baselines import compare_with_baselines
 from pupila_oneclass.config import CLASSES, OneClass
-from pupila_oneclass.extractor import extractor, unfreeze_last_stage
-from pupila_oneclass.features import Features, computed, kept
+from pupila_oneclass.extractor import build_extractor, unfreeze_last_stage
+from pupila_oneclass.features import Features, cached_features, compute_features
 from pupila_oneclass.head import Calibration, Head, loss
 from pupila_oneclass.splits import Splits, splits_of
 
@@ -37,11 +37,11 @@ keras = import_keras()
 
 
 def one_class(step: Step[OneClass]) -> StepResult:
-    """Train a classifier that tells one class from anything else, on images of it alone.
+    """Train a classifier that accepts one class and rejects anything else, on its images alone.
 
     Raises:
-        PupilaError: the class is none of the data's two, lacks images, or there are no features to
-            be had; or the loss is no longer a number.
+        PupilaError: the data does not have two classes, the class lacks images, features cannot be
+            computed, or the loss is no longer finite.
     """
     config = step.config
     config.check_inputs(len(step.inputs))
@@ -51,23 +51,25 @@ def one_class(step: Step[OneClass]) -> StepResult:
     history = (
         _fit_head(step, splits, net, head) if _frozen(step) else _fit_all(step, splits, net, head)
     )
-    train, judged = (head.normalised(each) for each in _features(step, splits, net))
-    scores = head.scores(judged, splits.column)
-    calibrated = _calibrated(head, scores[splits.is_positive], splits, config)
-    baselines = compared(scores, train, judged, splits.is_positive, config.target_sensitivity)
-    model = head.answering(net.inputs[0], net.outputs[0], net.name)
+    train, validation = (head.normalised(features) for features in _features(step, splits, net))
+    scores = head.scores(validation, splits.column)
+    calibration = _calibrate(head, scores[splits.is_positive], splits, config)
+    baselines = compare_with_baselines(
+        scores, train, validation, splits.is_positive, config.target_sensitivity
+    )
+    model = head.final_model(net.inputs[0], net.outputs[0], net.name)
     save(model, step.output)
     return StepResult(
         format="keras",
         input=_input(step),
-        output=OutputSpec(kind="softmax", classes=splits.judged.classes),
+        output=OutputSpec(kind="softmax", classes=splits.all_validation.classes),
         parameters=parameters(model),
         macs=macs(model),
         threshold=_threshold(config, splits),
         measured=Measured(
             _data(splits, train.shape[1]),
             history.summary("loss", "val_loss"),  # accuracy means nothing with one class
-            calibrated,
+            calibration,
             baselines,
         ),
     )
@@ -82,39 +84,39 @@ def _frozen(step: Step[OneClass]) -> bool:
 
 
 def _net(step: Step[OneClass]) -> Any:
-    """Return what gives features `(batch, columns)` of pictures; trainable where it is trained."""
+    """Return the net from images to features `(batch, columns)`, with trainable layers set."""
     config = step.config
     if not step.inputs:
         student = build_student(config.architecture, config.student_input, CLASSES)
-        return extractor(student, CLASSES)
+        return build_extractor(student, CLASSES)
     (teacher,) = step.inputs
-    net = extractor(load(teacher), teacher.record.output.columns, config.layer)
+    net = build_extractor(load(teacher), teacher.record.output.columns, config.layer)
     if config.fine_tune:
         unfreeze_last_stage(net)
     return net
 
 
 def _fit_head(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> TrainingHistory:
-    """Train the classifier on features that are kept."""
+    """Train the classifier on cached features."""
     augmentation = step.config.augmentation
-    views = kept(step, splits.train, augmentation, net)
-    judged = kept(step, splits.judged, AS_IS, net)[0][splits.is_positive]
+    views = cached_features(step, splits.train, augmentation, net)
+    own = cached_features(step, splits.all_validation, AS_IS, net)[0][splits.is_positive]
     train = _images(step, splits.train, augmentation)
     validation = _images(step, splits.validation, AS_IS)
-    given = keras.Input((judged.shape[1],), name="features")
-    model = head.trained(given, given, step.config.sigma)
+    inputs = keras.Input((own.shape[1],), name="features")
+    model = head.training_model(inputs, inputs, step.config.sigma)
     return _fit(
         step,
         model,
         Features(**vars(train), features=views),
-        Features(**vars(validation), features=[judged]),
+        Features(**vars(validation), features=[own]),
         splits,
     )
 
 
 def _fit_all(step: Step[OneClass], splits: Splits, net: Any, head: Head) -> TrainingHistory:
-    """Train the classifier on pictures, and of the net before it what is trainable."""
-    model = head.trained(net.inputs[0], net.outputs[0], step.config.sigma)
+    """Train the classifier and the trainable layers of the net on images."""
+    model = head.training_model(net.inputs[0], net.outputs[0], step.config.sigma)
     train = _images(step, splits.train, step.config.augmentation)
     return _fit(step, model, train, _images(step, splits.validation, AS_IS), splits)
 
@@ -130,7 +132,7 @@ def _fit(
 
 
 def _images(step: Step[OneClass], images: Dataset, augmentation: Augmentation) -> Images:
-    """Take images of the class; whatever its view, an image is of it."""
+    """Return images with their labels, which are the same for all views."""
     targets = [labels_of(images)] * augmentation.views
     return Images.of(images, _input(step), targets, augmentation)
 
@@ -139,19 +141,19 @@ def _features(
     step: Step[OneClass], splits: Splits, net: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return features of the training images of the class, and of all validation images."""
-    train, judged = (
-        np.asarray(kept(step, images, AS_IS, net)[0])
+    train, validation = (
+        np.asarray(cached_features(step, images, AS_IS, net)[0])
         if _frozen(step)
-        else computed(step, images, _input(step), net)
-        for images in (splits.train, splits.judged)
+        else compute_features(step, images, _input(step), net)
+        for images in (splits.train, splits.all_validation)
     )
-    return train, judged
+    return train, validation
 
 
-def _calibrated(head: Head, own: Floats, splits: Splits, config: OneClass) -> OneClassCalibration:
-    """Give answers their meaning by the scores of the class's validation images; tell of it.
+def _calibrate(head: Head, own: Floats, splits: Splits, config: OneClass) -> OneClassCalibration:
+    """Calibrate the head by the scores of the class's validation images, and return the numbers.
 
-    Of these images that part is accepted which was asked for, as it was they that chose.
+    The fraction of these images that is accepted is optimistic, as they chose the threshold.
     """
     calibration = Calibration.of(own, config.target_sensitivity, config.positive)
     head.calibrate(calibration, splits.column)
@@ -172,7 +174,7 @@ def _threshold(config: OneClass, splits: Splits) -> Threshold:
         figure="sensitivity",
         target=config.target_sensitivity,
         split="validation",
-        images=splits.judged.fingerprint,
+        images=splits.all_validation.fingerprint,
         positives=len(splits.validation),
         others=0,
     )

@@ -1,6 +1,6 @@
 """Ships a model with its operating threshold, chosen on the validation images.
 
-This module only describes: what chooses is imported in the process that runs it.
+This module only describes the technique: its code is imported in the process that runs it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pupila_threshold.config import Operating
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield what chooses a threshold."""
+    """Yield the technique `threshold`."""
     yield Technique(
         name="threshold",
         summary="Ship the model with a threshold chosen on the validation images",

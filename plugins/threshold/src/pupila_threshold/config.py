@@ -11,26 +11,25 @@ from pupila import Config, Runner, installed
 from pupila.errors import check_class
 
 _SENSITIVITY = 0.95
-"""What is wanted where a recipe names neither."""
+"""Target if a recipe names neither figure."""
 
 
 class Operating(Config):
-    """From which probability on an image is called positive."""
+    """From which probability an image is called positive."""
 
     positive: str = Field(description="Class whose probability is compared with the threshold.")
     sensitivity: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="Least fraction of the positive validation images that is to be found; 0.95 "
-        "where neither this nor `specificity` is given.",
+        description="Lowest fraction of the positive validation images to detect; 0.95 if neither "
+        "this nor `specificity` is given.",
     )
     specificity: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="Least fraction of the other validation images that is not to be called "
-        "positive.",
+        description="Lowest fraction of the other validation images not to call positive.",
     )
 
     @model_validator(mode="after")
@@ -38,7 +37,7 @@ class Operating(Config):
         if self.sensitivity is not None and self.specificity is not None:
             raise ValueError(
                 f"`sensitivity` is {self.sensitivity!r} and `specificity` {self.specificity!r}: "
-                f"one threshold cannot promise both, so leave one out"
+                f"one threshold cannot guarantee both, so leave one out"
             )
         return self
 
@@ -46,12 +45,12 @@ class Operating(Config):
         check_class("positive", self.positive, classes)
 
     def uses(self) -> Sequence[Runner]:
-        """Return the runtimes that may answer: what is chosen depends on them."""
-        return [each for each in installed().all(Runner) if each.primary]
+        """Return the runners that may predict: the threshold depends on them."""
+        return [runner for runner in installed().all(Runner) if runner.primary]
 
     @property
-    def wanted(self) -> tuple[Literal["sensitivity", "specificity"], float]:
-        """Name of the figure that is to be reached, and how much of it."""
+    def target(self) -> tuple[Literal["sensitivity", "specificity"], float]:
+        """Name and value of the figure to reach."""
         if self.specificity is not None:
             return "specificity", self.specificity
         return "sensitivity", _SENSITIVITY if self.sensitivity is None else self.sensitivity

@@ -1,7 +1,7 @@
-"""Chooses the operating threshold of one model's very files, by what they answer.
+"""Chooses the operating threshold of a model on the validation images.
 
-The files stay as they are. A quantised model's probabilities are not those of the model that it
-was made from, so this is the last step before one is shipped, and not an earlier one.
+The model's files are copied unchanged. A quantised model's probabilities differ from those of the
+model it was made from, so this is the last step before a model is shipped.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pupila_threshold.config import Operating
 
 
 def threshold(step: Step[Operating]) -> StepResult:
-    """Copy a model and give it the threshold that its settings ask for.
+    """Copy a model and add the threshold that its settings ask for.
 
-    The model answers in the runtime of its format. What the threshold comes to on the images that
-    chose it is told in `measured`: it is optimistic, as other images did not choose.
+    The model predicts in the runtime of its format. `measured` has the sensitivity and specificity
+    on the validation images; they are optimistic, as these images chose the threshold.
 
     Raises:
-        PupilaError: there is no such class, no validation image of it or of any other, or none of
-            it that is found with such a specificity.
+        PupilaError: the class is unknown, validation images of it or of any other class are
+            missing, or no image of it is detected at that specificity.
     """
     (model,), config = step.inputs, step.config
     images = step.split("validation")
@@ -37,7 +37,7 @@ def threshold(step: Step[Operating]) -> StepResult:
     probabilities, truth = check_answers(answers, images.labels, images.classes, what="validation")
     scores, is_positive = np.clip(probabilities[:, column], 0, 1), truth == column
     _check_both_sides(is_positive, config.positive)
-    figure, target = config.wanted
+    figure, target = config.target
     rule = ThresholdRule(
         figure=figure,
         target=target,
@@ -46,7 +46,7 @@ def threshold(step: Step[Operating]) -> StepResult:
         positives=int(is_positive.sum()),
         others=int((~is_positive).sum()),
     )
-    value = _chosen(scores, is_positive, rule, config.positive)
+    value = _choose(scores, is_positive, rule, config.positive)
     _copy(model, step.output)
     return StepResult.like(
         model,
@@ -73,7 +73,7 @@ def _check_both_sides(is_positive: NDArray[np.bool_], positive: str) -> None:
         )
 
 
-def _chosen(
+def _choose(
     scores: Floats, is_positive: NDArray[np.bool_], rule: ThresholdRule, positive: str
 ) -> float:
     value = choose_threshold(scores, is_positive, rule)
@@ -88,7 +88,7 @@ def _chosen(
 
 
 def _copy(model: Artifact, output: Path) -> None:
-    """Copy the model's own files, some of which may lie in folders."""
+    """Copy the model's files, some of which may be in folders."""
     for name in model.record.files:
         target = output / name
         target.parent.mkdir(parents=True, exist_ok=True)
