@@ -1,4 +1,4 @@
-"""Noise of two colours, a store for models that tell them apart, and steps on both."""
+"""Images of two colours, a store for models that classify them, and steps on both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def colours(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Return a function that stores a model that tells the colours apart."""
+    """Return a function that stores a model that classifies the colours."""
     store = Store(tmp_path_factory.mktemp("store"))
 
     def stored(model, kind: Any = "softmax"):
@@ -30,15 +30,15 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def step_on(colours, tmp_path_factory):
-    """Return a function from settings and an artifact to a step, in a folder of its own or not."""
+    """Return a function that makes a step of settings and an artifact, by default in a new folder."""
     kept = Predictions(tmp_path_factory.mktemp("predictions"))
 
     def step(config, artifact, folder=None, seed=0, progress=ignore_progress):
-        place = folder or tmp_path_factory.mktemp("step")
+        workspace = folder or tmp_path_factory.mktemp("step")
         return step_for(
             config,
             [artifact],
-            place,
+            workspace,
             dataset=colours,
             predictions=kept,
             seed=seed,

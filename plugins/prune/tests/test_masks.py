@@ -1,4 +1,4 @@
-"""Which weights are kept, and how many by round."""
+"""Masks of the kept weights, and the sparsity schedule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import pytest
 
 from pupila import keras_files
 from pupila_prune.kernels import kernels_of
-from pupila_prune.masks import among_all, has_groups, scheduled, two_of_four, within_layers
+from pupila_prune.masks import (
+    has_groups,
+    masks_across_layers,
+    masks_per_layer,
+    sparsity_after,
+    two_of_four,
+)
 
 keras = keras_files.import_keras()
 layers = keras.layers
@@ -28,9 +34,9 @@ SCHEDULED = [
 
 
 @pytest.mark.parametrize(("initial", "final", "rounds", "expected"), SCHEDULED)
-def test_many_weights_go_at_first_and_few_at_last(initial, final, rounds, expected):
-    found = [scheduled(initial, final, number, rounds) for number in range(1, rounds + 1)]
-    assert found == pytest.approx(expected)
+def test_many_weights_are_cut_first_and_few_last(initial, final, rounds, expected):
+    schedule = [sparsity_after(initial, final, number, rounds) for number in range(1, rounds + 1)]
+    assert schedule == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -49,7 +55,7 @@ def test_the_schedule_is_that_of_tensorflow_model_optimization():
         check=True,
     )
     theirs = json.loads(ran.stdout.splitlines()[-1])
-    ours = [scheduled(0.1, 0.85, number, 5) for number in range(1, 6)]
+    ours = [sparsity_after(0.1, 0.85, number, 5) for number in range(1, 6)]
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
@@ -59,21 +65,21 @@ SCORES = [np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2, 0.3, 5.0])]
 
 
 @pytest.mark.parametrize(
-    ("masked", "sparsity", "kept"),
+    ("choose", "sparsity", "kept"),
     [
-        (within_layers, 0.5, [[[0, 0], [1, 1]], [0, 0, 1, 1]]),
-        (within_layers, 0.99, [[[0, 0], [0, 1]], [0, 0, 0, 1]]),
-        (among_all, 0.5, [[[0, 1], [1, 1]], [0, 0, 0, 1]]),
-        (among_all, 0.75, [[[0, 0], [0, 1]], [0, 0, 0, 1]]),
+        (masks_per_layer, 0.5, [[[0, 0], [1, 1]], [0, 0, 1, 1]]),
+        (masks_per_layer, 0.99, [[[0, 0], [0, 1]], [0, 0, 0, 1]]),
+        (masks_across_layers, 0.5, [[[0, 1], [1, 1]], [0, 0, 0, 1]]),
+        (masks_across_layers, 0.75, [[[0, 0], [0, 1]], [0, 0, 0, 1]]),
     ],
 )
-def test_the_lowest_are_cut(masked, sparsity, kept):
-    found = masked(SCORES, sparsity)
-    assert [each.astype(int).tolist() for each in found] == kept
+def test_the_lowest_scores_are_cut(choose, sparsity, kept):
+    masks = choose(SCORES, sparsity)
+    assert [mask.astype(int).tolist() for mask in masks] == kept
 
 
-def test_weights_that_are_worth_the_same_are_cut_to_the_very_number():
-    (kept,) = among_all([np.zeros((10, 10))], 0.37)
+def test_of_equal_scores_exactly_as_many_as_asked_are_cut():
+    (kept,) = masks_across_layers([np.zeros((10, 10))], 0.37)
     assert kept.sum() == 63
 
 
@@ -101,19 +107,19 @@ GROUPED = [
 
 @pytest.mark.parametrize(
     ("layer", "channels", "grouped"),
-    [each[1:] for each in GROUPED],
-    ids=[each[0] for each in GROUPED],
+    [case[1:] for case in GROUPED],
+    ids=[case[0] for case in GROUPED],
 )
-def test_two_of_every_four_weights_of_an_output_stay(layer, channels, grouped):
+def test_two_of_every_four_weights_of_an_output_are_kept(layer, channels, grouped):
     kernels = kernel_of(layer, channels)
     assert list(map(has_groups, kernels)) == grouped
     for kernel in filter(has_groups, kernels):
         scores = np.abs(np.random.default_rng(0).normal(size=kernel.variable.shape))
         keep = two_of_four(kernel, scores)
-        by_output = [np.moveaxis(each, kernel.output_axis, 0) for each in (keep, scores)]
-        rows, worth = (each.reshape(-1, 4) for each in by_output)
+        by_output = [np.moveaxis(values, kernel.output_axis, 0) for values in (keep, scores)]
+        rows, groups = (values.reshape(-1, 4) for values in by_output)
         assert (rows.sum(axis=1) == 2).all()
-        best, others = (np.where(mask, worth, fill) for mask, fill in ((rows, 9), (~rows, 0)))
+        best, others = (np.where(mask, groups, fill) for mask, fill in ((rows, 9), (~rows, 0)))
         assert (best.min(axis=1) > others.max(axis=1)).all()
 
 

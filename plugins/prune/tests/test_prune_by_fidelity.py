@@ -1,4 +1,4 @@
-"""Epochs and rounds that are chosen by fidelity to the uncut model on altered images."""
+"""Epochs and rounds chosen by fidelity to the uncut model on altered images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BY_FIDELITY = {
 
 
 def colour_net():
-    """Compares the blue of a picture with its red, by filters of which half do nothing."""
+    """A net that compares blue with red; half of its filters do nothing."""
     image = keras.Input((32, 32, 3))
     x = layers.Conv2D(8, 1, activation="relu", name="colours")(image)
     x = layers.GlobalAveragePooling2D()(x)
@@ -56,8 +56,8 @@ def test_the_epoch_and_the_budget_are_of_fidelity_to_the_uncut_model(models, ste
     assert "fidelity on altered validation images" in measured["reason"] or measured["budget_met"]
 
 
-def test_rounds_are_kept_by_what_they_lost_of_fidelity(tmp_path):
-    kept = Rounds(tmp_path, "key", most=3, budget=0.1, images=10)
+def test_the_round_is_chosen_by_its_loss_of_fidelity(tmp_path):
+    kept = Rounds(tmp_path, "key", max_rounds=3, budget=0.1, images=10)
     for accuracy, fidelity in ((1.0, 1.0), (0.5, 0.95), (1.0, 0.91), (1.0, 0.6)):
         kept.curve.append(Round(10, 0.0, accuracy, 100, {}, fidelity))
     assert kept.chosen == 2

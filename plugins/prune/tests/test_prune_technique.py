@@ -62,8 +62,8 @@ def stored(store, model, kind: Any = "softmax", classes=CLASSES):
     return store_model(store, model, classes, kind)
 
 
-def taught(dataset, head, kind, classes=CLASSES):
-    """Train a net until it tells the colours apart."""
+def trained(dataset, head, kind, classes=CLASSES):
+    """Train a net until it classifies the colours."""
     model, train = net(head), dataset.select("train")
     pixels = np.asarray(train.pixels(INPUT)[:], np.float32)
     labels = np.array([classes.index(dataset.classes[label]) for label in train.labels])
@@ -96,7 +96,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def artifact(store, dataset):
     kind, head = HEADS["a dense softmax"]
-    return stored(store, taught(dataset, head, kind))
+    return stored(store, trained(dataset, head, kind))
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +106,11 @@ def kept(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(artifact, dataset, kept, tmp_path_factory):
-    """Return a finished step, what it made, and what it told of its progress."""
-    told = []
+    """Return a finished step, its result, and its progress reports."""
+    reports = []
 
     def listen(done, total, what):
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     step = step_for(
         FilterPruning.model_validate(QUICK),
@@ -120,7 +120,7 @@ def whole(artifact, dataset, kept, tmp_path_factory):
         predictions=kept,
         progress=listen,
     )
-    return step, prune_filters(step), told
+    return step, prune_filters(step), reports
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def pruning(artifact, dataset, kept, tmp_path):
     return step
 
 
-def written(step):
+def saved(step):
     return keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
 
 
@@ -157,13 +157,13 @@ SLOW_HEADS = ("a softmax activation", "logits")
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW_HEADS)) for name in HEADS],
 )
-def test_half_the_parameters_go_and_the_answers_stay(name, store, dataset, pruning):
+def test_half_the_parameters_are_cut_and_the_answers_stay(name, store, dataset, pruning):
     kind, head = HEADS[name]
     classes = CLASSES[::-1]  # not in the order of the data
-    model = stored(store, taught(dataset, head, kind, classes), kind, classes)
+    model = stored(store, trained(dataset, head, kind, classes), kind, classes)
     step = pruning(model=model, rounds=1)
     product = prune_filters(step)
-    measured, thinner = product.measured, written(step)
+    measured, thinner = product.measured, saved(step)
     assert measured["curve"][0]["validation_accuracy"] == 1
     assert measured["budget_met"] and measured["validation_accuracy"] == 1
     assert measured["round"] == 1 and measured["reason"].startswith("Round 1, the last,")
@@ -174,16 +174,16 @@ def test_half_the_parameters_go_and_the_answers_stay(name, store, dataset, pruni
     assert accuracy(thinner, product.output, dataset.select("validation")) == 1
 
 
-def test_the_curve_tells_what_each_round_came_to(whole, artifact):
-    _, product, told = whole
+def test_the_curve_has_the_figures_of_each_round(whole, artifact):
+    _, product, reports = whole
     curve, total = product.measured["curve"], keras_files.load(artifact).count_params()
     assert curve[0]["parameters"] == total and curve[0]["parameters_removed"] == 0
     for number, point in enumerate(curve):
         assert point["parameters"] <= total * 0.5 ** (number / 2) + 1e-6
         assert point["parameters_removed"] == 1 - point["parameters"] / total
     assert curve[-1]["macs"] == product.macs < curve[0]["macs"]
-    assert [len(each["loss"]) for each in product.measured["history"]] == [2, 2]
-    epochs = [(done, whole) for done, whole, what in told if what.startswith("epochs")]
+    assert [len(history["loss"]) for history in product.measured["history"]] == [2, 2]
+    epochs = [(done, whole) for done, whole, what in reports if what.startswith("epochs")]
     assert epochs == [(number, 4) for number in range(1, 5)]
 
 
@@ -219,15 +219,15 @@ def test_the_smallest_model_within_the_budget_is_kept(right, best, last, pruning
         assert product.measured["reason"] == f"{reason} budget of 0.02."
 
 
-def test_rounds_that_lost_as_many_images_are_equal_whatever_float32_makes_of_them(tmp_path):
-    kept = rounds.Rounds(tmp_path, "key", most=2, budget=0.01, images=10)
+def test_rounds_that_lost_as_many_images_are_equal_despite_float32(tmp_path):
+    kept = rounds.Rounds(tmp_path, "key", max_rounds=2, budget=0.01, images=10)
     for accuracy in (1.0, 0.7999999, 0.8):
         kept.curve.append(rounds.Round(10, 0.0, accuracy, 100, {}))
     assert kept.chosen == 1
 
 
 def colour_net():
-    """Compares the blue of a picture with its red: without either, it has one answer for all."""
+    """A net that compares blue with red: without either filter it gives one answer to all."""
     image = keras.Input(INPUT.shape)
     x = layers.Conv2D(2, 1, activation="relu", name="colours")(image)
     x = layers.GlobalAveragePooling2D()(x)
@@ -238,7 +238,7 @@ def colour_net():
 
 
 @pytest.mark.parametrize("saliency", ["taylor", "magnitude"])
-def test_a_budget_that_cannot_be_met_is_told(saliency, store, pruning):
+def test_a_budget_that_cannot_be_met_is_reported(saliency, store, pruning):
     model = stored(store, colour_net())
     step = pruning(model=model, sparsity=0.4, learning_rate=1e-9, saliency=saliency, rounds=1)
     product = prune_filters(step)
@@ -249,13 +249,13 @@ def test_a_budget_that_cannot_be_met_is_told(saliency, store, pruning):
         "Round 1 lost 0.5 of accuracy on the validation images, more than the budget of 0.02."
     )
     assert product.parameters == 8
-    assert written(step).get_layer("colours").filters == 1
+    assert saved(step).get_layer("colours").filters == 1
 
 
-def test_the_least_of_each_layer_is_kept(pruning):
+def test_the_minimum_of_each_layer_is_kept(pruning):
     step = pruning(min_fraction_kept=0.5, sparsity=0.9, budget=1, rounds=1)
     product = prune_filters(step)
-    assert [written(step).get_layer(f"conv_{number}").filters for number in (1, 2)] == [4, 8]
+    assert [saved(step).get_layer(f"conv_{number}").filters for number in (1, 2)] == [4, 8]
     assert product.measured["reason"].startswith("`min_fraction_kept` of 0.5 allows 0.6")
 
 
@@ -263,7 +263,7 @@ def test_the_least_of_each_layer_is_kept(pruning):
 def test_another_seed_gives_another_model(whole, pruning):
     step = pruning(seed=1)
     prune_filters(step)
-    first, second = (written(each).get_weights() for each in (whole[0], step))
+    first, second = (saved(finished).get_weights() for finished in (whole[0], step))
     assert any(a.shape != b.shape or (a != b).any() for a, b in zip(first, second, strict=True))
 
 
@@ -274,7 +274,7 @@ class Killed(Exception):
 @pytest.mark.parametrize(
     "epoch", [3, *(pytest.param(epoch, marks=pytest.mark.slow) for epoch in (1, 2, 4))]
 )
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(epoch, whole, pruning, monkeypatch):
+def test_a_killed_run_continues_to_the_same_result(epoch, whole, pruning, monkeypatch):
     finished, expected, _ = whole
 
     def kill(done, total, what):
@@ -283,31 +283,33 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(epoch, whole, prun
 
     with pytest.raises(Killed):
         prune_filters(pruning("killed", progress=kill))
-    saved = []
+    epochs = []
     real = checkpoint.Checkpoint.save
 
     def save(self, model, history, *average):
-        saved.append(len(history.epochs))
+        epochs.append(len(history.epochs))
         real(self, model, history, *average)
 
     monkeypatch.setattr(checkpoint.Checkpoint, "save", save)
     step = pruning("killed")
     product = prune_filters(step)
-    assert len(saved) == 4 - epoch
+    assert len(epochs) == 4 - epoch
     assert product.measured == expected.measured
-    for old, new in zip(written(finished).get_weights(), written(step).get_weights(), strict=True):
+    for old, new in zip(saved(finished).get_weights(), saved(step).get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_finished_run_that_is_asked_again_trains_nothing(whole):
+def test_repeating_a_finished_run_trains_nothing(whole):
     step, product, _ = whole
-    told = []
-    again = prune_filters(dataclasses.replace(step, progress=lambda *said: told.append(said)))
-    assert again == product and told == []
+    reports = []
+    again = prune_filters(
+        dataclasses.replace(step, progress=lambda *report: reports.append(report))
+    )
+    assert again == product and reports == []
 
 
 @pytest.mark.slow
-def test_other_settings_begin_anew(pruning):
+def test_other_settings_start_from_scratch(pruning):
     prune_filters(pruning(sparsity=0.3, rounds=1, epochs=1))
     product = prune_filters(pruning(sparsity=0.5, rounds=1, epochs=1))
     assert product.measured["parameters_removed"] >= 0.5
@@ -385,8 +387,8 @@ REFUSED = [
 ]
 
 
-def stored_without_a_look(store, model):
-    """Store what has no size or cost that could be read off."""
+def stored_unchecked(store, model):
+    """Store a model without reading its size or cost."""
     with store.draft() as folder:
         keras_files.save(model, folder)
         return store.add(
@@ -401,4 +403,4 @@ def stored_without_a_look(store, model):
 @pytest.mark.parametrize(("build", "changes", "message"), REFUSED)
 def test_what_cannot_be_pruned_is_refused(build, changes, message, store, pruning):
     with pytest.raises(PupilaError, match=message):
-        prune_filters(pruning(model=stored_without_a_look(store, build()), **changes))
+        prune_filters(pruning(model=stored_unchecked(store, build()), **changes))

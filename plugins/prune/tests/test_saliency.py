@@ -1,4 +1,4 @@
-"""What units are worth, compared with what is computed otherwise."""
+"""Scores of units, compared with scores computed another way."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ def loss_of(model, batch):
     return float(np.mean(np.asarray(label_loss(labels, model(pictures)))))
 
 
-def places_of(model, channels, unit):
-    """Yield each learned weight and the axis and entries along which a unit is in it."""
+def weights_of(model, channels, unit):
+    """Yield each trainable weight with a unit, the axis, and the entries of the unit along it."""
     for axis in channels.axes:
         layer = model.get_layer(axis.layer)
-        (weight,) = (each for each in layer.weights if each.name == axis.weight)
+        (weight,) = (candidate for candidate in layer.weights if candidate.name == axis.weight)
         if weight.trainable and (axis.units == unit).any():
             yield weight, axis.number, np.flatnonzero(axis.units == unit)
 
 
-def change(model, channels, unit, batch, part=0.01):
-    """How the loss changes per part of a unit's weights that is taken away, by differences.
+def change(model, channels, unit, batch, step=0.01):
+    """Return the derivative of the loss by a relative change of the weights of a unit, numerically.
 
     A weight between two channels of one unit is shrunk for both.
     """
     losses = []
     for sign in (1, -1):
-        before = [np.array(each) for each in model.get_weights()]
-        for weight, number, entries in places_of(model, channels, unit):
+        before = [np.array(weight) for weight in model.get_weights()]
+        for weight, number, entries in weights_of(model, channels, unit):
             values = np.moveaxis(np.array(weight.value), number, 0)
-            values[entries] *= 1 + sign * part
+            values[entries] *= 1 + sign * step
             weight.assign(np.moveaxis(values, 0, number))
         losses.append(loss_of(model, batch))
         model.set_weights(before)
-    return (losses[0] - losses[1]) / (2 * part)
+    return (losses[0] - losses[1]) / (2 * step)
 
 
 def test_taylor_is_the_change_of_the_loss_for_each_parameter():
@@ -87,7 +87,7 @@ def test_taylor_leaves_the_model_as_it_is():
         np.testing.assert_array_equal(old, new)
 
 
-def test_what_makes_nothing_and_is_not_read_is_worth_nothing():
+def test_a_unit_of_zeros_scores_zero():
     model = net()
     channels = channels_of(model)
     (third,) = (axis for axis in channels.filters if axis.layer == "third")

@@ -1,4 +1,4 @@
-"""Synaptic flow: it is conserved, so no layer is cut off."""
+"""Synaptic flow is conserved, so no layer is cut off completely."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pupila import PupilaError, keras_files
 from pupila.testing.nested import functional
 from pupila_prune.kernels import kernels_of
-from pupila_prune.masks import among_all
+from pupila_prune.masks import masks_across_layers
 from pupila_prune.synflow import synaptic_flow, synflow_masks
 from pupila_prune.weight_saliency import magnitude
 
@@ -41,7 +41,7 @@ def conv(filters, size=3, **settings):
 def sums_of(model):
     kernels = kernels_of(model)
     weights = [np.abs(kernel.values).astype(np.float64) for kernel in kernels]
-    return [each.sum() for each in synaptic_flow(model, kernels)(weights)]
+    return [scores.sum() for scores in synaptic_flow(model, kernels)(weights)]
 
 
 def deep(x):
@@ -65,7 +65,7 @@ CHAINS = [
 ]
 
 
-@pytest.mark.parametrize("body", [each[1] for each in CHAINS], ids=[each[0] for each in CHAINS])
+@pytest.mark.parametrize("body", [case[1] for case in CHAINS], ids=[case[0] for case in CHAINS])
 def test_the_flow_through_all_layers_of_a_chain_is_the_same(body):
     model = net(body)
     for layer in model.layers:
@@ -84,7 +84,7 @@ def test_the_flow_through_branches_adds_up():
     assert of_left + of_right == pytest.approx(of_answer, rel=1e-9)
 
 
-def test_flow_takes_either_way_through_a_product():
+def test_flow_takes_both_branches_of_a_product():
     def gated(x):
         x = conv(4, name="main")(x)
         gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
@@ -94,14 +94,16 @@ def test_flow_takes_either_way_through_a_product():
     assert 0 < gate < main == pytest.approx(answer, rel=1e-9)
 
 
-def test_the_worth_of_a_weight_is_the_sum_of_the_paths_through_it():
+def test_the_score_of_a_weight_is_the_sum_of_the_paths_through_it():
     given = keras.Input((2,))
     hidden = layers.Dense(2, use_bias=False, name="first")(given)
     model = keras.Model(given, layers.Dense(1, name="second")(layers.ReLU()(hidden)))
     model.get_layer("first").kernel.assign([[1.0, -2.0], [3.0, 4.0]])
     model.get_layer("second").kernel.assign([[-5.0], [6.0]])
     kernels = kernels_of(model)
-    first, second = synaptic_flow(model, kernels)([np.abs(each.values) * 1.0 for each in kernels])
+    first, second = synaptic_flow(model, kernels)(
+        [np.abs(kernel.values) * 1.0 for kernel in kernels]
+    )
     assert first.tolist() == [[5, 12], [15, 24]]
     assert second.tolist() == [[20], [36]]
 
@@ -111,16 +113,16 @@ def test_no_layer_is_cut_off_where_global_magnitude_cuts_one_off(sparsity):
     model = net(deep)
     kernels = kernels_of(model)
     kept = synflow_masks(model, kernels, sparsity)
-    total = sum(each.size for each in kept)
-    assert sum(each.sum() for each in kept) == pytest.approx((1 - sparsity) * total, abs=1)
-    assert all(each.any() for each in kept)
+    total = sum(mask.size for mask in kept)
+    assert sum(mask.sum() for mask in kept) == pytest.approx((1 - sparsity) * total, abs=1)
+    assert all(mask.any() for mask in kept)
     weights = [np.abs(k.values) * m.astype(float) for k, m in zip(kernels, kept, strict=True)]
     assert all(s.sum() > 0 for s in synaptic_flow(model, kernels)(weights))
     if sparsity == 0.998:
-        assert not all(each.any() for each in among_all(magnitude(kernels), sparsity))
+        assert not all(mask.any() for mask in masks_across_layers(magnitude(kernels), sparsity))
 
 
-def test_what_is_cut_already_stays_cut():
+def test_zeros_stay_cut():
     model = net(deep)
     kernels = kernels_of(model)
     for kernel, keep in zip(kernels, synflow_masks(model, kernels, 0.5), strict=True):
@@ -150,10 +152,10 @@ def test_deep_nets_neither_overflow_nor_are_refused(name):
     side = 75 if name == "InceptionV3" else 32
     build = getattr(keras.applications, name)
     model = build(weights=None, input_shape=(side, side, 3), classes=2, classifier_activation=None)
-    assert all(0 < each < 1e200 for each in sums_of(model))
+    assert all(0 < total < 1e200 for total in sums_of(model))
 
 
-def test_a_layer_that_is_not_understood_is_refused_by_name():
+def test_an_unsupported_layer_is_refused_by_name():
     model = net(chain(conv(4), layers.LayerNormalization(name="by_layer")))
     with pytest.raises(PupilaError, match=r"'by_layer' is a LayerNormalization, .*prune-magnitude"):
         sums_of(model)

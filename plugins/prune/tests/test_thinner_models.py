@@ -1,4 +1,4 @@
-"""What is tied, and that a thinner model answers as one whose cut channels are zero."""
+"""Which channels are tied, and that a thinner model answers like one with zeroed channels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pupila.keras_graphs import flatten
 from pupila.store import Store
 from pupila_prune.channels import FIXED, kept_entries
 from pupila_prune.graph import channels_of
-from pupila_prune.rebuild import rebuild, uncut
-from pupila_prune.selection import choose, floors
+from pupila_prune.rebuild import keep_all, rebuild
+from pupila_prune.selection import choose, min_filters
 
 keras = keras_files.import_keras()
 layers, ops = keras.layers, keras.ops
@@ -138,9 +138,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("body", "units", "untouched"), [each[1:] for each in CASES], ids=[each[0] for each in CASES]
+    ("body", "units", "untouched"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_channels_that_need_each_other_are_one_unit(body, units, untouched):
+def test_tied_channels_are_one_unit(body, units, untouched):
     channels = channels_of(functional(body))
     assert channels.count == units
     assert channels.untouched == (("turned",) if untouched is None else untouched)
@@ -156,24 +156,24 @@ def test_the_colours_and_the_classes_are_never_cut():
 
 def test_a_unit_costs_what_is_saved_when_it_alone_is_cut():
     channels = channels_of(functional(everything))
-    total = channels.parameters(uncut(channels))
+    total = channels.parameters(keep_all(channels))
     for unit, cost in enumerate(channels.costs()):
-        keep = uncut(channels)
+        keep = keep_all(channels)
         keep[unit] = False
         assert total - channels.parameters(keep) == pytest.approx(cost)
 
 
-def test_a_cut_ends_at_its_target_and_leaves_each_layer_its_least():
+def test_a_cut_ends_at_its_target_and_keeps_the_minimum_of_each_layer():
     channels = channels_of(functional(everything))
     scores, total = np.random.default_rng(0).random(channels.count), sum(channels.sizes.values())
-    fewest = floors(channels, 0.3)
-    keep = choose(channels, scores, 0.6 * total, fewest)
+    minimum = min_filters(channels, 0.3)
+    keep = choose(channels, scores, 0.6 * total, minimum)
     assert 0.55 * total < channels.parameters(keep) <= 0.6 * total
     assert scores[~keep].max() < np.quantile(scores, 0.9)
-    keep = choose(channels, scores, 0, fewest)
+    keep = choose(channels, scores, 0, minimum)
     for axis in channels.filters:
         assert len(kept_entries(axis.units, keep)) == max(
-            fewest[axis.layer], (axis.units == FIXED).sum()
+            minimum[axis.layer], (axis.units == FIXED).sum()
         )
 
 
@@ -182,7 +182,7 @@ class Doubled(layers.Layer):
         return 2 * x
 
 
-def test_a_layer_of_ones_own_is_refused_by_name():
+def test_a_custom_layer_is_refused_by_name():
     with pytest.raises(PupilaError, match="'mine' is a Doubled"):
         channels_of(functional(chain(conv(4), Doubled(name="mine"))))
 
@@ -218,10 +218,10 @@ MODELS = [
 ]
 
 
-def drawn(model, images):
-    """Draw all weights so that signals neither vanish nor grow, and statistics at random."""
+def draw_weights(model, images):
+    """Draw weights at which signals neither vanish nor explode, and random statistics."""
     random = np.random.default_rng(0)
-    norms = [each for each in model.layers if isinstance(each, layers.BatchNormalization)]
+    norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     for layer in model.layers:
         for weight in layer.weights:
             if weight.name in ("beta", "bias"):
@@ -243,12 +243,12 @@ def drawn(model, images):
     return model
 
 
-def with_zeros(model, channels, keep):
+def zero_channels(model, channels, keep):
     """Set the weights that make or alter cut channels to zero, not those that read them."""
     for axis in channels.axes:
-        if axis.part != "reads":
+        if axis.role != "reads":
             layer = model.get_layer(axis.layer)
-            (weight,) = (each for each in layer.weights if each.name == axis.weight)
+            (weight,) = (candidate for candidate in layer.weights if candidate.name == axis.weight)
             shape = [1] * len(weight.shape)
             shape[axis.number] = -1
             kept = np.zeros(len(axis.units))
@@ -257,18 +257,18 @@ def with_zeros(model, channels, keep):
     return model
 
 
-def check_that_it_answers_alike(model, images, atol=1e-5):
+def check_equal_answers(model, images, atol=1e-5):
     channels = channels_of(model)
     answers = np.asarray(model(images))
     scale = max(1.0, np.abs(answers).max())
-    same = rebuild(model, channels, uncut(channels))
+    same = rebuild(model, channels, keep_all(channels))
     np.testing.assert_allclose(np.asarray(same(images)), answers, rtol=0, atol=atol * scale)
     scores, total = np.random.default_rng(1).random(channels.count), model.count_params()
-    keep = choose(channels, scores, 0.7 * total, floors(channels, 0.3))
+    keep = choose(channels, scores, 0.7 * total, min_filters(channels, 0.3))
     thinner = rebuild(model, channels, keep)
     assert thinner.count_params() == channels.parameters(keep) < total
     assert all(layer.trainable for layer in thinner.layers)
-    expected = np.asarray(with_zeros(model, channels, keep)(images))
+    expected = np.asarray(zero_channels(model, channels, keep)(images))
     assert np.abs(expected - answers).max() > 100 * atol, "the cut changed nothing"
     np.testing.assert_allclose(np.asarray(thinner(images)), expected, rtol=0, atol=atol * scale)
     return thinner
@@ -277,23 +277,23 @@ def check_that_it_answers_alike(model, images, atol=1e-5):
 @pytest.mark.parametrize(("build", "side"), MODELS)
 def test_a_thinner_model_answers_as_one_whose_cut_channels_are_zero(build, side):
     images = pictures(side)
-    check_that_it_answers_alike(drawn(build(), images), images)
+    check_equal_answers(draw_weights(build(), images), images)
 
 
 def test_a_thinner_model_is_saved_and_read_again(tmp_path):
     images = pictures(16)
-    thinner = check_that_it_answers_alike(drawn(functional(everything), images), images)
+    thinner = check_equal_answers(draw_weights(functional(everything), images), images)
     keras_files.save(thinner, tmp_path)
     again = keras.saving.load_model(tmp_path / keras_files.MODEL_NAME, compile=False)
     np.testing.assert_allclose(np.asarray(again(images)), np.asarray(thinner(images)), atol=1e-6)
 
 
-def test_what_was_frozen_is_trained_and_its_statistics_follow():
+def test_frozen_layers_become_trainable_and_their_statistics_follow():
     model = functional(plain)
     model.trainable = False
     channels = channels_of(model)
-    thinner = rebuild(model, channels, uncut(channels))
-    (norm,) = (each for each in thinner.layers if isinstance(each, layers.BatchNormalization))
+    thinner = rebuild(model, channels, keep_all(channels))
+    (norm,) = (layer for layer in thinner.layers if isinstance(layer, layers.BatchNormalization))
     assert len(thinner.trainable_weights) == len(thinner.weights) - 2
     assert norm.momentum == 0.9
     assert not model.trainable_weights
@@ -301,10 +301,12 @@ def test_what_was_frozen_is_trained_and_its_statistics_follow():
 
 def test_the_model_that_is_cut_stays_as_it_is():
     images = pictures(16)
-    model = drawn(functional(everything), images)
+    model = draw_weights(functional(everything), images)
     before = [np.asarray(weight) for weight in model.weights]
     channels = channels_of(model)
-    rebuild(model, channels, choose(channels, np.ones(channels.count), 0, floors(channels, 0.1)))
+    rebuild(
+        model, channels, choose(channels, np.ones(channels.count), 0, min_filters(channels, 0.1))
+    )
     for old, new in zip(before, model.weights, strict=True):
         np.testing.assert_array_equal(old, np.asarray(new))
 
@@ -316,9 +318,9 @@ def imported(source, folder):
     loader, store = installed().loader(source), Store(folder)
     output = OutputSpec(kind="softmax", classes=("glaucoma", "normal"))
     with store.draft() as draft:
-        product = loader.load()(source, output, draft)
+        result = loader.load()(source, output, draft)
         origin = Origin(plugin=loader.name, distribution="test", version="0")
-        return store.add(draft, origin=origin, **vars(product))
+        return store.add(draft, origin=origin, **vars(result))
 
 
 @pytest.mark.slow
@@ -329,4 +331,4 @@ def imported(source, folder):
 def test_a_real_teacher_is_rebuilt_exactly(name, shared_teachers, tmp_path):
     model = flatten(keras_files.load(imported(shared_teachers / name, tmp_path)))
     assert channels_of(model).untouched == ()
-    check_that_it_answers_alike(model, pictures(224, images=2))
+    check_equal_answers(model, pictures(224, images=2))

@@ -1,4 +1,4 @@
-"""What single weights are worth, compared with what is computed otherwise."""
+"""Scores of single weights, compared with scores computed another way."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_obd_is_the_gauss_newton_diagonal_of_a_deeper_net():
     check(obd(model, kernels, shown), expected, kernels)
 
 
-def test_a_weight_that_no_answer_depends_on_is_worth_nothing():
+def test_a_weight_that_no_answer_depends_on_scores_zero():
     model = convolutional()
     (dense,) = (layer for layer in model.layers if isinstance(layer, layers.Dense))
     values = np.array(dense.kernel)
@@ -93,7 +93,7 @@ def test_a_weight_that_no_answer_depends_on_is_worth_nothing():
 def test_magnitude_is_the_size_of_each_weight_of_every_kernel():
     model = convolutional()
     scores = magnitude(kernels_of(model))
-    assert [each.shape for each in scores] == [(3, 3, 2, 3), (2, 2, 3, 1), (3, 3)]
+    assert [score.shape for score in scores] == [(3, 3, 2, 3), (2, 2, 3, 1), (3, 3)]
     assert scores[2] == pytest.approx(np.abs(np.array(model.layers[-1].kernel)))
 
 

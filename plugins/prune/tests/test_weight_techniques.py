@@ -35,7 +35,7 @@ def run(step, technique):
     return installed().step(technique).load()(step)
 
 
-def written(step):
+def saved(step):
     return keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
 
 
@@ -97,7 +97,7 @@ def everything():
     return keras.Model(image, layers.Dense(2, activation="softmax", name="answer")(x))
 
 
-def taught(model, colours, loss="sparse_categorical_crossentropy"):
+def trained(model, colours, loss="sparse_categorical_crossentropy"):
     """Train a net until it tells the colours apart."""
     train = colours.select("train")
     pixels = np.asarray(train.pixels(InputSpec(height=32, width=32))[:], np.float32)
@@ -108,23 +108,23 @@ def taught(model, colours, loss="sparse_categorical_crossentropy"):
 
 @pytest.fixture(scope="module")
 def artifact(models, colours):
-    return models(taught(plain(), colours))
+    return models(trained(plain(), colours))
 
 
 # What comes of it -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("technique", UNSTRUCTURED)
-def test_weights_go_by_the_schedule_and_the_answers_stay(technique, artifact, step_on):
+def test_weights_are_cut_by_the_schedule_and_the_answers_stay(technique, artifact, step_on):
     step = step_on(config_of(technique, sparsity=0.7, rounds=3, epochs=2, budget=0.02), artifact)
     product = run(step, technique)
-    measured, model = product.measured, written(step)
+    measured, model = product.measured, saved(step)
     total = sum(kernel.values.size for kernel in kernels_of(model))
-    left = [each["parameters"] for each in measured["curve"]]
+    left = [point["parameters"] for point in measured["curve"]]
     whole = keras_files.parameters(model)
     assert measured["budget_met"] and measured["round"] == 3
     assert left[1:] == pytest.approx(
-        [whole - part * total for part in (0.4926, 0.6741, 0.7)], abs=2
+        [whole - fraction * total for fraction in (0.4926, 0.6741, 0.7)], abs=2
     )
     assert product.sparsity == sparsity(model) == pytest.approx(0.7, abs=0.002)
     assert measured["sparsity"] == pytest.approx(0.7, abs=0.002)
@@ -137,10 +137,10 @@ def test_weights_go_by_the_schedule_and_the_answers_stay(technique, artifact, st
 
 
 @pytest.mark.parametrize("technique", [*UNSTRUCTURED, "cluster"])
-def test_nets_with_all_kinds_of_kernels_keep_what_was_cut(technique, models, step_on):
+def test_all_kinds_of_kernels_stay_cut(technique, models, step_on):
     changes = {"clusters": 8} if technique == "cluster" else ROUNDS | {"rounds": 1}
     step = step_on(config_of(technique, **changes), models(everything()))
-    product, model = run(step, technique), written(step)
+    product, model = run(step, technique), saved(step)
     names = [kernel.name for kernel in kernels_of(model)]
     assert sorted(name.split("/")[0] for name in names) == sorted(
         ("conv", "separable", "separable", "depth", "grouped", "transposed", "dense", "answer")
@@ -154,7 +154,7 @@ def test_nets_with_all_kinds_of_kernels_keep_what_was_cut(technique, models, ste
         assert list(product.measured["sparsity_by_kernel"]) == names
 
 
-def test_each_layer_loses_the_same_part_unless_all_weights_are_compared(artifact, step_on):
+def test_each_layer_loses_the_same_fraction_unless_all_weights_are_compared(artifact, step_on):
     parts = {}
     for scope in ("layer", "global"):
         step = step_on(config_of("prune-magnitude", scope=scope, **ROUNDS), artifact)
@@ -167,7 +167,7 @@ def test_each_layer_loses_the_same_part_unless_all_weights_are_compared(artifact
 
 def test_two_of_four_holds_after_training_wherever_it_can(models, step_on):
     step = step_on(config_of("prune-magnitude", pattern="2:4", epochs=2), models(everything()))
-    product, model = run(step, "prune-magnitude"), written(step)
+    product, model = run(step, "prune-magnitude"), saved(step)
     for kernel in kernels_of(model):
         if has_groups(kernel):
             rows = np.moveaxis(kernel.values, kernel.output_axis, 0).reshape(-1, 4)
@@ -186,12 +186,12 @@ def test_two_of_four_holds_after_training_wherever_it_can(models, step_on):
 def test_clustering_keeps_the_zeros_of_a_pruning(artifact, models, step_on):
     pruned = step_on(config_of("prune-magnitude", **ROUNDS), artifact)
     product = run(pruned, "prune-magnitude")
-    model = written(pruned)
+    model = saved(pruned)
     stored = models(model)
     record = stored.record.model_copy(update={"sparsity": product.sparsity})
     step = step_on(config_of("cluster", clusters=4), replace(stored, record=record))
     product = run(step, "cluster")
-    after = written(step)
+    after = saved(step)
     assert product.sparsity == sparsity(after) == sparsity(model)
     for old, new in zip(kernels_of(model), kernels_of(after), strict=True):
         assert ((old.values == 0) == (new.values == 0)).all()
@@ -209,7 +209,7 @@ def test_other_answers_than_softmax_are_kept(technique, kind, colours, models, s
         "logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     }[kind]
     head = {"activation": "sigmoid"} | head
-    model = models(taught(plain(**head), colours, loss), kind)
+    model = models(trained(plain(**head), colours, loss), kind)
     step = step_on(config_of(technique, epochs=2), model)
     product = run(step, technique)
     assert product.output == model.record.output
@@ -223,7 +223,7 @@ def test_other_answers_than_softmax_are_kept(technique, kind, colours, models, s
         for name in (*UNSTRUCTURED, "cluster")
     ],
 )
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(technique, artifact, step_on, tmp_path):
+def test_a_killed_run_continues_to_the_same_bytes(technique, artifact, step_on, tmp_path):
     changes = {} if technique == "cluster" else ROUNDS
     config = config_of(technique, epochs=3, **changes)
     whole = step_on(config, artifact)
@@ -235,7 +235,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(technique, artifact, 
         return step, run(step, technique)
 
     step, product = finish_after_kill(again, epoch)
-    files = (each.output / keras_files.MODEL_NAME for each in (whole, step))
+    files = (finished.output / keras_files.MODEL_NAME for finished in (whole, step))
     first, second = (file.read_bytes() for file in files)
     assert first == second
     assert product == expected
@@ -245,22 +245,22 @@ def test_a_run_killed_between_rounds_ends_with_the_same_bytes(artifact, step_on,
     config = config_of("prune-magnitude", **ROUNDS)
     whole, killed = (step_on(config, artifact) for _ in range(2))
     run(whole, "prune-magnitude")
-    real = masks.scheduled
+    real = masks.sparsity_after
 
-    def scheduled(initial, final, number, rounds):
+    def sparsity_after(initial, final, number, rounds):
         if number == 2:
             raise KeyboardInterrupt
         return real(initial, final, number, rounds)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("pupila_prune.weights.scheduled", scheduled)
+        patched.setattr("pupila_prune.weights.sparsity_after", sparsity_after)
         run(killed, "prune-magnitude")
     run(killed, "prune-magnitude")
-    files = [each.output / keras_files.MODEL_NAME for each in (whole, killed)]
+    files = [finished.output / keras_files.MODEL_NAME for finished in (whole, killed)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_budget_that_cannot_be_met_is_told(artifact, step_on):
+def test_a_budget_that_cannot_be_met_is_reported(artifact, step_on):
     config = config_of("prune-magnitude", sparsity=0.99, rounds=1, budget=0, learning_rate=1e-9)
     measured = run(step_on(config, artifact), "prune-magnitude").measured
     assert measured["budget_met"] is False
@@ -353,12 +353,12 @@ def test_images_of_other_classes_are_refused(models, step_on, tmp_path):
         (Clustering, {"rounds": 2}, "rounds"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(config, changes, message):
+def test_invalid_settings_are_refused(config, changes, message):
     with pytest.raises(ValidationError, match=message):
         config.model_validate(changes)
 
 
-def test_a_pattern_settles_what_it_leaves_no_choice_of():
+def test_a_pattern_fixes_the_settings_that_it_implies():
     config = MagnitudePruning(pattern="2:4")
     assert (config.sparsity, config.rounds, config.scope) == (0.5, 1, "layer")
     assert MagnitudePruning.model_validate(config.model_dump()) == config
@@ -371,7 +371,7 @@ def test_a_pattern_settles_what_it_leaves_no_choice_of():
 def test_a_real_teacher_is_pruned(models, step_on, shared_teachers):
     teacher = keras.saving.load_model(shared_teachers / "squeezenet.keras", compile=False)
     step = step_on(config_of("prune-magnitude", rounds=1), models(teacher))
-    product, model = run(step, "prune-magnitude"), written(step)
+    product, model = run(step, "prune-magnitude"), saved(step)
     assert sparsity(model) == pytest.approx(0.8, abs=0.001)
     assert (
         product.measured["file_bytes"]["cut"]["gzip"]

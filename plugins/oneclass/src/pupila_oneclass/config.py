@@ -109,8 +109,8 @@ class OneClass(Schedule):
         check_class("positive", self.positive, classes)
         if len(classes) != CLASSES:
             raise PupilaError(
-                f"The data has {len(classes)} classes, {list_names(classes)}, where two were expected, "
-                f"one of them {self.positive!r}: label everything else alike."
+                f"The data has {len(classes)} classes, {list_names(classes)}, where two were "
+                f"expected, one of them {self.positive!r}: label everything else alike."
             )
 
     def uses(self) -> Sequence[Plugin]:

@@ -1,6 +1,6 @@
-"""Leaves out what a classifier can do without, filters or single weights, and retrains it.
+"""Prunes filters or single weights of a classifier, or clusters its weights, and retrains it.
 
-This module only describes: Keras is imported in the process that prunes.
+This module only describes the techniques: Keras is imported in the process that prunes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, Wei
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield what makes a model smaller by leaving parts of it out."""
+    """Yield the pruning techniques and `cluster`."""
     yield _technique(
         "prune-filters",
-        "Cut the filters whose loss costs least, and retrain (Molchanov et al. 2019)",
+        "Cut the filters that matter least to the loss, and retrain (Molchanov et al. 2019)",
         FilterPruning,
     )
     yield _technique(
@@ -26,12 +26,12 @@ def pupila_techniques() -> Iterator[Technique]:
     )
     yield _technique(
         "prune-obd",
-        "Set the weights to 0 without which the loss grows least (LeCun et al. 1990)",
+        "Set the weights to 0 whose removal raises the loss least (LeCun et al. 1990)",
         WeightPruning,
     )
     yield _technique(
         "prune-synflow",
-        "Set the weights to 0 through which least flows, without data (Tanaka et al. 2020)",
+        "Set the weights with the least synaptic flow to 0, without data (Tanaka et al. 2020)",
         WeightPruning,
     )
     yield _technique(

@@ -1,7 +1,6 @@
-"""Channels of a model that stand or fall together, and where they are in its weights.
+"""Groups of channels that can only be cut together, and where they are in a model's weights.
 
-Channels tied to one another, so that none can be cut without the others, are a *unit*. See
-`pupila_prune.graph` for what ties them.
+Such a group is a *unit*. `pupila_prune.graph` finds which channels are tied.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Units = NDArray[np.int64]
-"""A unit's number for each entry along an axis; `FIXED` where it is never cut."""
+"""A unit's number for each entry along an axis; `FIXED` for entries that are never cut."""
 Keep = NDArray[np.bool_]
-"""Of each unit `(units,)`: whether it is kept."""
-Part = Literal["filters", "follows", "reads"]
-"""What the entries of an axis do for their channels: make them, alter them, or use them."""
+"""Whether each unit is kept, `(units,)`."""
+Role = Literal["filters", "follows", "reads"]
+"""What the entries of an axis do with their channels: make them, alter them, or read them."""
 
 FIXED = -1
 
@@ -32,47 +31,47 @@ class Axis:
     """Name of the variable within its layer: `kernel`, `gamma`, …"""
     number: int
     units: Units
-    part: Part
+    role: Role
 
 
 @dataclass(frozen=True)
 class Channels:
-    """All units of a model, and where they are."""
+    """All units of a model, and their positions in its weights."""
 
     count: int
-    """How many units there are; they are numbered from 0."""
+    """Number of units; they are numbered from 0."""
     axes: tuple[Axis, ...]
     untouched: tuple[str, ...]
-    """Names of layers and operations that are not understood: what they read is never cut."""
+    """Names of unsupported layers and operations: the channels they read are never cut."""
     sizes: dict[tuple[str, str], int]
     """Entries of each weight, by layer and name."""
     widths: dict[str, Units]
-    """The last axis of what each layer gives, by the layer's name."""
+    """Units along the last axis of each layer's output, by the layer's name."""
 
     @property
     def filters(self) -> tuple[Axis, ...]:
-        """The axes along which channels are made, one for each layer that makes any."""
-        return tuple(axis for axis in self.axes if axis.part == "filters")
+        """The axes along which channels are made, one for each layer that makes channels."""
+        return tuple(axis for axis in self.axes if axis.role == "filters")
 
     def parameters(self, keep: Keep) -> int:
         """Return the parameters of the model when only some units are kept."""
-        left = dict(self.sizes)
+        sizes = dict(self.sizes)
         for axis in self.axes:
-            place, kept = (axis.layer, axis.weight), len(kept_entries(axis.units, keep))
-            left[place] = left[place] * kept // len(axis.units)
-        return sum(left.values())
+            weight, kept = (axis.layer, axis.weight), len(kept_entries(axis.units, keep))
+            sizes[weight] = sizes[weight] * kept // len(axis.units)
+        return sum(sizes.values())
 
     def costs(self) -> NDArray[np.float64]:
-        """Return how many parameters each unit alone takes along `(units,)`."""
+        """Return how many parameters are removed if each unit alone is cut `(units,)`."""
         costs = np.zeros(self.count)
         by_weight: dict[tuple[str, str], list[Axis]] = defaultdict(list)
         for axis in self.axes:
             by_weight[axis.layer, axis.weight].append(axis)
-        for place, axes in by_weight.items():
-            left = np.ones(self.count)
+        for weight, axes in by_weight.items():
+            remaining = np.ones(self.count)
             for axis in axes:
-                left *= 1 - self.entries(axis) / len(axis.units)
-            costs += self.sizes[place] * (1 - left)
+                remaining *= 1 - self.entries(axis) / len(axis.units)
+            costs += self.sizes[weight] * (1 - remaining)
         return costs
 
     def entries(self, axis: Axis) -> Units:
@@ -81,5 +80,5 @@ class Channels:
 
 
 def kept_entries(units: Units, keep: Keep) -> Units:
-    """Return the indices of the entries along an axis that stay."""
-    return np.flatnonzero(np.append(keep, True)[units])  # the last stands for FIXED
+    """Return the indices of the entries along an axis that are kept."""
+    return np.flatnonzero(np.append(keep, True)[units])  # index FIXED, -1, is the appended True

@@ -1,15 +1,14 @@
-"""Lets the weights of each kernel share a few values, and retrains these.
+"""Clusters the weights of each kernel into a few shared values.
 
 Han et al. 2016, "Deep compression" (ICLR; arXiv 1510.00149), section 3: the weights of a kernel are
-clustered, and each becomes its cluster's centroid; the centroids are then trained, while which
-weight is in which cluster stays. What a pruning set to 0 stays 0, as there: a zero is one of the
-values.
+clustered, and each is replaced by its cluster's centroid; then the centroids are trained, while the
+assignment to clusters stays. As in the paper, weights that pruning set to 0 stay 0: zero is one of
+the values.
 
-Kernels of depthwise convolutions keep all their values, as tfmot leaves them too: each output has
-nine weights of its own. In an EfficientNet-Lite0 for glaucoma they are 5 % of the weights; with 16
-values in each kernel and two epochs on 240 images, accuracy on the 105 validation images fell from
-96 % to 69 % where they were clustered with the others, and to 89 % where they were not. Compressed,
-the files had 2.7 and 3.3 MB, of 12.7.
+Kernels of depthwise convolutions are not clustered, as in tfmot: each output has only nine weights.
+In an EfficientNet-Lite0 for glaucoma they are 5 % of the weights; with 16 values per kernel and two
+epochs on 240 images, accuracy on 105 validation images fell from 96 % to 69 % with them clustered,
+and to 89 % without. The compressed files had 2.7 and 3.3 MB, the original 12.7 MB.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from numpy.typing import NDArray
 
 from pupila.keras_files import parameters
 from pupila_prune.config import Clustering
-from pupila_prune.constraints import clusters_held
+from pupila_prune.constraints import keep_clusters
 from pupila_prune.kernels import clustered_kernels
 from pupila_prune.kmeans import centroids, nearest
-from pupila_prune.rebuild import copy_of
+from pupila_prune.rebuild import copy_model
 
 _NOTABLE = 0.1
-"""Part of a kernel that is 0 from which on zeros have a cluster of their own.
+"""Fraction of zeros in a kernel above which zeros are a cluster of their own.
 
-A pruning leaves more. A few weights that happen to be 0 are no reason to fix one of the values."""
+A pruned kernel has more; a few weights that happen to be 0 do not use up one of the values."""
 
 
-class Clusters:
-    """The strategy of `cluster`: one round."""
+class ClusterStrategy:
+    """The strategy of `cluster`, which has one round."""
 
     name, rounds = "cluster", 1
 
@@ -42,26 +41,26 @@ class Clusters:
         self._clusters = config.clusters
 
     def cut(self, model: Any, number: int) -> Any:
-        model = copy_of(model)
+        model = copy_model(model)
         for kernel in clustered_kernels(model):
-            kernel.variable.assign(shared(kernel.values, self._clusters))
+            kernel.variable.assign(share_values(kernel.values, self._clusters))
         return model
 
-    def held(self, model: Any) -> AbstractContextManager[None]:
-        return clusters_held(model)
+    def keep_cut(self, model: Any) -> AbstractContextManager[None]:
+        return keep_clusters(model)
 
     def parameters(self, model: Any) -> int:
         return parameters(model)
 
 
-def shared(values: NDArray[np.float32], clusters: int) -> NDArray[np.float32]:
-    """Replace the weights of a kernel by `clusters` values at most, a 0 of a pruning among them."""
+def share_values(values: NDArray[np.float32], clusters: int) -> NDArray[np.float32]:
+    """Replace the weights of a kernel by at most `clusters` values; zeros of pruning stay 0."""
     kept = values != 0
     if kept.mean() > 1 - _NOTABLE or not kept.any():
         return nearest(values, centroids(values, clusters))
-    found = np.zeros_like(values)
-    found[kept] = nearest(values[kept], centroids(values[kept], clusters - 1))
-    return found
+    shared = np.zeros_like(values)
+    shared[kept] = nearest(values[kept], centroids(values[kept], clusters - 1))
+    return shared
 
 
 def values_by_kernel(model: Any) -> dict[str, int]:

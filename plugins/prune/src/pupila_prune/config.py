@@ -1,4 +1,4 @@
-"""Settings of the techniques: what is cut, and how what is left is retrained."""
+"""Settings of the techniques: how much is cut, and how the remaining model is retrained."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Saliency = Literal["taylor", "magnitude"]
 Scope = Literal["layer", "global"]
 Pattern = Literal["2:4"]
 
-_OF_THE_PATTERN: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer"}
-"""Of four weights two go, at once, within one kernel: what `pattern` leaves no choice of."""
+_PATTERN_SETTINGS: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "layer"}
+"""The settings that the pattern fixes: two of four weights, in one round, within a kernel."""
 
 
 class Retraining(EpochChoice, Schedule):
-    """How a model that was changed learns again, and how much accuracy that may cost."""
+    """How a changed model is retrained, and how much accuracy it may lose."""
 
     budget: float = Field(
         default=0.02,
@@ -33,11 +33,13 @@ class Retraining(EpochChoice, Schedule):
         default=0.1,
         ge=0,
         le=1,
-        description="Weight of the labels in retraining; the answers of the uncut model have the "
-        "rest.",
+        description="Weight of the labels in retraining; the rest is that of the uncut model's "
+        "answers.",
     )
     temperature: float = Field(
-        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
+        default=4.0,
+        gt=0,
+        description="Softens the answers of both models; 1 leaves them as they are.",
     )
     epochs: int = Field(
         default=3, ge=1, description="Passes over the training images in each round, at most."
@@ -51,20 +53,21 @@ class Retraining(EpochChoice, Schedule):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="Epochs without a better one on the validation images after which a round "
+        description="Epochs without improvement on the validation images after which a round "
         "stops; with null it never stops early.",
     )
     augmentation: Augmentation = Field(
-        default=Augmentation(views=3), description="How far the views of an image may be from it."
+        default=Augmentation(views=3),
+        description="How far the views of an image may differ from it.",
     )
 
 
 class Cycle(Retraining):
     """How much is cut, in how many rounds, and how the model is retrained after each."""
 
-    sparsity: float = Field(gt=0, lt=1, description="Part to be cut after all rounds.")
+    sparsity: float = Field(gt=0, lt=1, description="Fraction to cut by the last round.")
     rounds: int = Field(
-        default=4, ge=1, description="Rounds of cutting and retraining in which that is reached."
+        default=4, ge=1, description="Rounds of cutting and retraining to reach that."
     )
 
 
@@ -74,55 +77,55 @@ class FilterPruning(Cycle):
     former_names: ClassVar[Mapping[str, str]] = {"least": "min_fraction_kept"}
 
     sparsity: float = Field(
-        default=0.6, gt=0, lt=1, description="Part of all parameters to be cut after all rounds."
+        default=0.6, gt=0, lt=1, description="Fraction of all parameters to cut by the last round."
     )
     saliency: Saliency = Field(
         default="taylor",
-        description="What tells which filters to cut. taylor: how much the loss on training images "
-        "would change, per parameter; magnitude: the norm of their weights, beside the others of "
-        "their layer.",
+        description="How filters are ranked. taylor: by the change of the loss on training images, "
+        "per parameter; magnitude: by the norm of their weights, relative to the others of their "
+        "layer.",
     )
     min_fraction_kept: float = Field(
-        default=0.1, gt=0, le=1, description="Fraction of a layer's filters that is kept, at least."
+        default=0.1, gt=0, le=1, description="Smallest fraction of a layer's filters to keep."
     )
 
 
 class WeightPruning(Cycle):
-    """How many weights become 0, and how the others are retrained."""
+    """How many weights are set to 0, and how the others are retrained."""
 
     sparsity: float = Field(
         default=0.8,
         gt=0,
         lt=1,
-        description="Part of all entries of kernels that is 0 after all rounds.",
+        description="Fraction of all kernel weights that is 0 after the last round.",
     )
 
 
 class MagnitudePruning(WeightPruning):
-    """How many weights become 0, among which they are compared, and how the others retrain."""
+    """How many weights are set to 0, among which they are compared, and how others retrain."""
 
     scope: Scope = Field(
         default="layer",
         description="Among which weights the smallest are cut. layer: those of one kernel, so that "
-        "each loses the same part; global: those of all kernels.",
+        "each loses the same fraction; global: those of all kernels.",
     )
     pattern: Pattern | None = Field(
         default=None,
-        description="2:4 cuts the two smallest of every four weights in a row that one output "
-        "reads, in one round; with null the zeros are anywhere.",
+        description="2:4 cuts, in one round, the two smallest of every four successive weights of "
+        "an output; with null the zeros can be anywhere.",
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _follow_the_pattern(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        named = cast("dict[str, Any]", given)
-        return named if named.get("pattern") is None else _OF_THE_PATTERN | named
+    def _follow_the_pattern(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        named = cast("dict[str, Any]", settings)
+        return named if named.get("pattern") is None else _PATTERN_SETTINGS | named
 
     @model_validator(mode="after")
     def _agrees_with_the_pattern(self) -> Self:
-        for name, value in _OF_THE_PATTERN.items():
+        for name, value in _PATTERN_SETTINGS.items():
             if self.pattern is not None and getattr(self, name) != value:
                 raise ValueError(
                     f"`{name}` is {getattr(self, name)!r}, but the pattern {self.pattern} means "
@@ -132,11 +135,11 @@ class MagnitudePruning(WeightPruning):
 
 
 class Clustering(Retraining):
-    """How many values a kernel may have, and how these are retrained."""
+    """How many values a kernel may have, and how they are retrained."""
 
     clusters: int = Field(
         default=16,
         ge=2,
         le=256,
-        description="Different values in each kernel, at most; depthwise kernels keep all theirs.",
+        description="Most different values in each kernel; depthwise kernels keep all theirs.",
     )

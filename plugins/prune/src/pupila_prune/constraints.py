@@ -1,8 +1,8 @@
-"""Keeps weights 0, or alike, while a model is trained.
+"""Keeps weights at 0, or equal within a cluster, while a model is trained.
 
-Keras' optimizers apply the constraint of each variable after every step: what a step did to a cut
+Keras' optimizers apply the constraint of each variable after every step: a step's change of a cut
 weight is undone, and weights of one cluster move by the mean of their steps. The constraints are
-set on the variables, not on the layers, whose configuration is saved; so no file tells of them.
+set on the variables, not on the layers, so they are not saved with the model.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ keras = import_keras()
 ops = keras.ops
 
 
-class Masked(keras.constraints.Constraint):
-    """Sets to 0 what is not kept: a projection onto the weights that are left."""
+class MaskConstraint(keras.constraints.Constraint):
+    """Sets weights that are not kept to 0."""
 
     def __init__(self, keep: NDArray[np.bool_]) -> None:
         self._keep = ops.convert_to_tensor(keep)
@@ -31,12 +31,11 @@ class Masked(keras.constraints.Constraint):
         return ops.where(self._keep, w, ops.zeros_like(w))
 
 
-class Clustered(keras.constraints.Constraint):
-    """Sets the weights of a cluster to their mean: a projection onto those that are alike.
+class ClusterConstraint(keras.constraints.Constraint):
+    """Sets the weights of a cluster to their mean, so that the optimizer moves the centroid.
 
-    So a step of descent is one on the cluster's centroid. Han et al. 2016, "Deep compression"
-    (arXiv 1510.00149), section 3.3, add up the gradients of a cluster's weights, which is n times
-    the step that plain descent takes here for a cluster of n; AdamW takes its step for each weight.
+    Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.3, sum the gradients of a
+    cluster's weights: for a cluster of n, plain gradient descent takes n times the step taken here.
     A cluster of zeros stays 0.
     """
 
@@ -53,22 +52,22 @@ class Clustered(keras.constraints.Constraint):
 
 
 @contextmanager
-def zeros_held(model: Any) -> Generator[None]:
-    """Keep every 0 in a kernel 0."""
-    with _constrained((kernel, Masked(kernel.values != 0)) for kernel in kernels_of(model)):
+def keep_zeros(model: Any) -> Generator[None]:
+    """Keep every zero in a kernel at 0."""
+    with _constrain((kernel, MaskConstraint(kernel.values != 0)) for kernel in kernels_of(model)):
         yield
 
 
 @contextmanager
-def clusters_held(model: Any) -> Generator[None]:
-    """Keep the entries of each clustered kernel alike that are, and every 0 in a kernel a 0."""
-    clustered = ((kernel, Clustered(kernel.values)) for kernel in clustered_kernels(model))
-    with zeros_held(model), _constrained(clustered):
+def keep_clusters(model: Any) -> Generator[None]:
+    """Keep equal weights of each clustered kernel equal, and every zero in a kernel at 0."""
+    clustered = ((kernel, ClusterConstraint(kernel.values)) for kernel in clustered_kernels(model))
+    with keep_zeros(model), _constrain(clustered):
         yield
 
 
 @contextmanager
-def _constrained(constraints: Iterable[tuple[Kernel, Any]]) -> Generator[None]:
+def _constrain(constraints: Iterable[tuple[Kernel, Any]]) -> Generator[None]:
     before: list[tuple[Any, Any]] = []
     try:
         for kernel, constraint in constraints:

@@ -1,16 +1,16 @@
-"""The cycle that all share: cut, retrain, judge, and again.
+"""The cycle of rounds that all techniques share: cut, retrain, evaluate, repeat.
 
-What is cut in a round, and how it is kept cut while the rest is trained, is a `Strategy`. A round
-trains on the labels and on what the uncut model answers to the same pictures (see
-`pupila.training.loss`); these answers are computed once. Where two rounds in a row lose more
-accuracy on the validation images than the budget allows (or fidelity to the uncut model on altered
-ones, where a recipe says so), the cycle ends. It keeps the smallest model within the budget, or,
-where none is, the one that lost the least, and `measured` says so. The same images check the budget
-and choose, so what is kept is judged anew, on others, by whoever asks for a verdict.
+A `Strategy` decides what a round cuts, and keeps it cut during retraining. A round trains on the
+labels and on the uncut model's answers to the same images (see `pupila.training.loss`), which are
+computed once. The cycle ends after its last round, or after two rounds in a row that lose more
+accuracy on the validation images than the budget (or fidelity to the uncut model on altered images,
+if the recipe says so). It keeps the smallest model within the budget, or, if there is none, the one
+that lost the least; `measured` says which. Its accuracy on these images is optimistic, as they
+chose it: the test images give the final figures.
 
-A killed run goes on at its last epoch: the model of each finished round lies in `scratch`, and so
-does the state of the one that is being retrained. What a round cuts is therefore told by the model
-of the round before, the seed and the settings alone.
+A killed run continues at its last epoch: `scratch` has the model of each finished round and the
+state of the current one. So what a round cuts must depend only on the model of the round before,
+the seed and the settings.
 """
 
 from __future__ import annotations
@@ -26,94 +26,93 @@ from pupila.training.checkpoint import Checkpoint, TrainingHistory
 from pupila.training.fitting import fit
 from pupila.training.loss import distillation_loss
 from pupila_prune.config import Retraining
-from pupila_prune.heads import trained_form, with_answer
+from pupila_prune.heads import add_output, training_form
 from pupila_prune.rounds import Round, Rounds
-from pupila_prune.training_targets import Lesson, key_of, lesson_of, uncut_accuracy
+from pupila_prune.training_targets import TrainingTargets, gather_targets, key_of, uncut_accuracy
 
 keras = import_keras()
 
 
 class Strategy(Protocol):
-    """What tells one technique from another."""
+    """What differs between the techniques."""
 
     name: str
     rounds: int
 
     def cut(self, model: Any, number: int) -> Any:
-        """Return a new model, of round `number` from 1, that is to be retrained.
+        """Return a new model to retrain, of round `number`, from 1; None if nothing can be cut.
 
-        `model` is that of the round before. None where nothing can be cut.
+        `model` is that of the round before.
         """
         ...
 
-    def held(self, model: Any) -> AbstractContextManager[None]:
-        """Keep cut what a round has cut, for as long as its model is trained."""
+    def keep_cut(self, model: Any) -> AbstractContextManager[None]:
+        """Keep what a round has cut from coming back while its model is trained."""
         ...
 
     def parameters(self, model: Any) -> int:
-        """Return how many parameters are left."""
+        """Return how many parameters remain."""
         ...
 
 
 def run(step: Step[Any], model: Any, strategy: Strategy) -> Rounds:
-    """Cut and retrain a model, which is as `pupila_prune.training_targets.opened` gives it.
+    """Cut and retrain a model from `pupila_prune.training_targets.open_model`.
 
     Raises:
-        PupilaError: the loss of a round is no longer a number.
+        PupilaError: the loss of a round is no longer finite.
     """
     config: Retraining = step.config
-    lesson, key = lesson_of(step), key_of(step, strategy.name)
+    targets, key = gather_targets(step), key_of(step, strategy.name)
     images = len(step.split("validation"))
     rounds = Rounds(step.scratch, key, strategy.rounds, config.budget, images)
-    left, fidelity = strategy.parameters(model), 1.0 if lesson.altered else None
-    rounds.begin(Round(left, 0.0, uncut_accuracy(step), macs(model), {}, fidelity))
+    total, fidelity = strategy.parameters(model), 1.0 if targets.altered else None
+    rounds.begin(Round(total, 0.0, uncut_accuracy(step), macs(model), {}, fidelity))
     model = rounds.last_model() or model
-    while not rounds.ended():
+    while not rounds.is_finished():
         keras.utils.set_random_seed(step.seed)
         model = strategy.cut(model, len(rounds.curve))
         if model is None:
             break
-        course = _retrain(step, model, strategy, lesson, rounds)
-        rounds.add(_figures(model, strategy, course, rounds.curve[0].parameters), model)
+        history = _retrain(step, model, strategy, targets, rounds)
+        rounds.add(_summary(model, strategy, history, rounds.curve[0].parameters), model)
     return rounds
 
 
 def write_chosen(step: Step[Any], rounds: Rounds) -> Any:
-    """Write the model that is kept, with the answer that is declared; return it."""
+    """Write the chosen model with the declared output, and return it."""
     (artifact,) = step.inputs
-    model = with_answer(rounds.model(rounds.chosen), artifact.record.output)
+    model = add_output(rounds.model(rounds.chosen), artifact.record.output)
     save(model, step.output)
     return model
 
 
 def _retrain(
-    step: Step[Any], model: Any, strategy: Strategy, lesson: Lesson, rounds: Rounds
+    step: Step[Any], model: Any, strategy: Strategy, targets: TrainingTargets, rounds: Rounds
 ) -> TrainingHistory:
-    """Train what is left of a model."""
+    """Train a cut model."""
     config, number = step.config, len(rounds.curve)
-    with strategy.held(model):
+    with strategy.keep_cut(model):
         return fit(
-            trained_form(model, step.inputs[0].record.output.kind),
+            training_form(model, step.inputs[0].record.output.kind),
             distillation_loss(config.alpha, config.temperature),
-            lesson.train,
-            lesson.validation,
+            targets.train,
+            targets.validation,
             config,
             step.seed,
             Checkpoint(step.scratch / "training.npz", f"{rounds.key}, round {number}"),
-            partial(_of_all_rounds, step.progress, number, rounds.most),
-            lesson.altered,
+            partial(_report, step.progress, number, rounds.max_rounds),
+            targets.altered,
         )
 
 
-def _of_all_rounds(
-    progress: Progress, number: int, rounds: int, done: int, total: int, what: str
-) -> None:
-    """Report the progress of one round as that of all."""
+def _report(progress: Progress, number: int, rounds: int, done: int, total: int, what: str) -> None:
+    """Report the progress of one round as part of all rounds."""
     progress((number - 1) * total + done, rounds * total, f"{what}, round {number} of {rounds}")
 
 
-def _figures(model: Any, strategy: Strategy, training: TrainingHistory, total: int) -> Round:
-    left = strategy.parameters(model)
+def _summary(model: Any, strategy: Strategy, training: TrainingHistory, total: int) -> Round:
+    remaining = strategy.parameters(model)
     best = training.epochs[training.best_epoch]
     history, fidelity = history_of(training.epochs), best.get("val_fidelity")
-    return Round(left, 1 - left / total, best["val_accuracy"], macs(model), history, fidelity)
+    removed = 1 - remaining / total
+    return Round(remaining, removed, best["val_accuracy"], macs(model), history, fidelity)

@@ -1,8 +1,8 @@
-"""Cuts filters, and builds a thinner model of what is left.
+"""The strategy of `prune-filters`: cuts filters and builds a thinner model of the rest.
 
 Molchanov et al. 2019 cut a few filters every few steps of training; here each round cuts to a
 target. Of N parameters, with the sparsity s, round r of R leaves N · (1 - s)^(r/R): each cuts the
-same part of what is left.
+same fraction of what remains.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pupila.measured import Measured
 from pupila_prune.channels import Channels
 from pupila_prune.config import FilterPruning
 from pupila_prune.graph import channels_of
-from pupila_prune.heads import trained_form
+from pupila_prune.heads import training_form
 from pupila_prune.rebuild import rebuild
 from pupila_prune.rounds import Rounds
 from pupila_prune.saliency import Scores, magnitude, taylor
-from pupila_prune.selection import choose, floors
+from pupila_prune.selection import choose, min_filters
 from pupila_prune.training_targets import ranking_batches
 
-_MOST_RANKED = 512
-"""Training images by which units are ranked, at most, drawn anew for each seed."""
+_MAX_IMAGES = 512
+"""Most training images used to rank units; which ones depends on the seed."""
 
 _ROUNDING = 1e-6
 
 
-class Filters:
-    """The strategy of `prune-filters`."""
+class FilterStrategy:
+    """Cuts the units with the lowest scores, within each layer's minimum of filters."""
 
     name = "prune-filters"
 
@@ -39,25 +39,26 @@ class Filters:
         self._step, self._config = step, step.config
         self.rounds = step.config.rounds
         self._total, self._uncut = parameters(model), channels_of(model)
-        self._floors = floors(self._uncut, step.config.min_fraction_kept)
+        self._min_filters = min_filters(self._uncut, step.config.min_fraction_kept)
 
     def cut(self, model: Any, number: int) -> Any:
         channels = channels_of(model)
         share = (1 - self._config.sparsity) ** (number / self.rounds)
-        keep = choose(channels, self._scores(model, channels), self._total * share, self._floors)
+        scores, target = self._scores(model, channels), self._total * share
+        keep = choose(channels, scores, target, self._min_filters)
         return None if keep.all() else rebuild(model, channels, keep)
 
-    def held(self, model: Any) -> AbstractContextManager[None]:
-        return nullcontext()  # what is cut is no longer there
+    def keep_cut(self, model: Any) -> AbstractContextManager[None]:
+        return nullcontext()  # cut filters no longer exist
 
     def parameters(self, model: Any) -> int:
         return parameters(model)
 
     def measured(self, rounds: Rounds) -> Measured:
-        """Return what the rounds came to, and which layers are not understood.
+        """Return the pruning curve, and which layers are not supported.
 
         Raises:
-            PupilaError: not one filter could be cut.
+            PupilaError: no filter could be cut.
         """
         if len(rounds.curve) == 1:
             raise self._nothing_to_cut()
@@ -77,16 +78,16 @@ class Filters:
     def _scores(self, model: Any, channels: Channels) -> Scores:
         if self._config.saliency == "magnitude":
             return magnitude(model, channels)
-        form = trained_form(model, self._step.inputs[0].record.output.kind)
-        batches = ranking_batches(self._step, _MOST_RANKED, self._config.batch_size)
+        form = training_form(model, self._step.inputs[0].record.output.kind)
+        batches = ranking_batches(self._step, _MAX_IMAGES, self._config.batch_size)
         return taylor(form, channels, batches)
 
     def _nothing_to_cut(self) -> PupilaError:
-        kept = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"
+        unsupported = ", ".join(map(repr, self._uncut.untouched[:5])) or "none"
         return PupilaError(
             f"Nothing can be cut from the model {short_digest(self._step.inputs[0].digest)}: it "
             f"has {self._uncut.count} groups of channels, `min_fraction_kept` keeps "
             f"{self._config.min_fraction_kept!r} of each layer's filters, and layers that are not "
-            f"understood are: {kept}. Lower `min_fraction_kept`, or make a "
-            f"small model with `distill`."
+            f"supported are: {unsupported}. Lower `min_fraction_kept`, or make a small model with "
+            f"`distill`."
         )

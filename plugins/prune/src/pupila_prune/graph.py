@@ -1,19 +1,17 @@
-"""Follows channels through the graph of a model.
+"""Finds which channels of a model can only be cut together.
 
-A channel that one layer makes is read by others, and normalised, added or multiplied on the way:
-cut it, and all these must be cut alike. Fang et al. 2023 (CVPR; arXiv 2301.12900), "DepGraph:
-towards any structural pruning", find such groups among layers. Here every single channel is
-followed, which is as simple, and also right where layers are joined in part, as where one operand
-of an addition is a concatenation:
+A channel that one layer makes is normalised, added, multiplied and read by others: if it is cut,
+all these must be cut too. Fang et al. 2023 (CVPR; arXiv 2301.12900), "DepGraph: towards any
+structural pruning", find such groups of layers. Here each channel is followed by itself, which also
+handles layers that share only some channels, for example an addition to a concatenation:
 
 * a convolution or dense layer makes new channels, and reads those of its input;
-* pooling, padding, dropout, normalisation by batch and elementwise activations hand them on;
-* an addition or multiplication ties those of its operands one by one, a concatenation lines them
-  up, and flattening repeats them at each position (channels last).
+* pooling, padding, dropout, batch normalisation and elementwise activations pass them on;
+* an addition or multiplication ties those of its operands one by one, a concatenation appends them,
+  and flattening repeats them at each position (channels last).
 
-Never cut are the colours of the picture and the columns of the answer. Whatever is not understood,
-as attention, normalisation by layer or grouped convolution, keeps all channels that it reads and
-gives.
+The image's colours and the output's columns are never cut. Unsupported layers, such as attention,
+layer normalisation or grouped convolution, keep all their input and output channels.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import numpy as np
 
 from pupila import PupilaError
 from pupila.keras_files import import_keras
-from pupila_prune.channels import FIXED, Axis, Channels, Part, Units
+from pupila_prune.channels import FIXED, Axis, Channels, Role, Units
 
 keras = import_keras()
 layers = keras.layers
@@ -42,7 +40,7 @@ def channels_of(model: Any) -> Channels:
 
 
 class _Ties:
-    """Channels by number, and which are tied: those tied to 0 are fixed."""
+    """Numbered channels, and which are tied (union-find); those tied to 0 are fixed."""
 
     def __init__(self) -> None:
         self._parents = [0]
@@ -61,7 +59,7 @@ class _Ties:
         self.tie(channels, np.zeros_like(channels))
 
     def roots(self, channels: Units) -> Units:
-        return np.array([self._root(each) for each in channels.tolist()], np.int64)
+        return np.array([self._root(channel) for channel in channels.tolist()], np.int64)
 
     def _root(self, channel: int) -> int:
         while self._parents[channel] != channel:
@@ -76,9 +74,9 @@ class _Walk:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._ties = _Ties()
-        self._axes: dict[tuple[str, str, int], tuple[Units, Part]] = {}
+        self._axes: dict[tuple[str, str, int], tuple[Units, Role]] = {}
         self._untouched: list[str] = []
-        self._given: dict[str, Units] = {}
+        self._outputs: dict[str, Units] = {}
         self._tensors: dict[int, Units] = {}
         for depth in sorted(model._nodes_by_depth, reverse=True):
             for node in model._nodes_by_depth[depth]:
@@ -90,8 +88,8 @@ class _Walk:
         """Number the units in the order in which they are made."""
         number = {0: FIXED}
         axes = tuple(
-            Axis(*place, self._numbered(units, number), part)
-            for place, (units, part) in self._axes.items()
+            Axis(*position, self._number(units, number), role)
+            for position, (units, role) in self._axes.items()
         )
         return Channels(
             count=len(number) - 1,
@@ -102,126 +100,128 @@ class _Walk:
                 for layer in self._model.layers
                 for weight in layer.weights
             },
-            widths={name: self._numbered(given, number) for name, given in self._given.items()},
+            widths={name: self._number(made, number) for name, made in self._outputs.items()},
         )
 
-    def _numbered(self, channels: Units, number: dict[int, int]) -> Units:
+    def _number(self, channels: Units, number: dict[int, int]) -> Units:
         roots = self._ties.roots(channels).tolist()
-        return np.array([number.setdefault(each, len(number) - 1) for each in roots], np.int64)
+        return np.array([number.setdefault(root, len(number) - 1) for root in roots], np.int64)
 
     def _visit(self, node: Any) -> None:
-        layer, given = node.operation, [self._tensors[id(each)] for each in node.input_tensors]
-        found = None if node.is_input else self._follow(layer, node, given)
-        if found is None:
-            self._leave(node, given)
-            found = np.zeros(0, np.int64)
+        layer = node.operation
+        inputs = [self._tensors[id(tensor)] for tensor in node.input_tensors]
+        channels = None if node.is_input else self._follow(layer, node, inputs)
+        if channels is None:
+            self._leave(node, inputs)
+            channels = np.zeros(0, np.int64)
         for output in node.outputs:
             width = output.shape[-1] if len(output.shape) > 1 else None
             fixed = np.zeros(width or 0, np.int64)
-            self._tensors[id(output)] = self._given[layer.name] = found if len(found) else fixed
+            channels_or_fixed = channels if len(channels) else fixed
+            self._tensors[id(output)] = self._outputs[layer.name] = channels_or_fixed
 
-    def _follow(self, layer: Any, node: Any, given: list[Units]) -> Units | None:
-        """Return the channels that a layer gives; None where it is not understood."""
+    def _follow(self, layer: Any, node: Any, inputs: list[Units]) -> Units | None:
+        """Return the output channels of a layer; None if the layer is not supported."""
         _check_known(layer)
         kind = cast("type[Any]", type(layer))
         if getattr(layer, "data_format", "channels_last") == "channels_first":
             return None
         if kind in _JOINING:
-            return self._joined(layer, node, given)
-        if len(given) != 1:
+            return self._join(layer, node, inputs)
+        if len(inputs) != 1:
             return None
         if kind in _FOLLOWED:
-            return _FOLLOWED[kind](self, layer, node, given[0])
-        return given[0] if _hands_on(layer) else None
+            return _FOLLOWED[kind](self, layer, node, inputs[0])
+        return inputs[0] if _passes_through(layer) else None
 
-    def _leave(self, node: Any, given: list[Units]) -> None:
-        """Fix all that a layer reads; remember it if that, or what it gives, could be cut else."""
-        for channels in given:
+    def _leave(self, node: Any, inputs: list[Units]) -> None:
+        """Fix the inputs of an unsupported layer; record its name if that prevents a cut."""
+        for channels in inputs:
             self._ties.fix(channels)
         learns = bool(getattr(node.operation, "trainable_weights", ()))
-        answers = all(map(self._is_answer, node.outputs))
-        if not answers and (learns or any(channels.any() for channels in given)):
+        answers = all(map(self._is_output, node.outputs))
+        if not answers and (learns or any(channels.any() for channels in inputs)):
             self._untouched.append(node.operation.name)
 
-    def _is_answer(self, tensor: Any) -> bool:
+    def _is_output(self, tensor: Any) -> bool:
         return any(tensor is output for output in self._model.outputs)
 
     # What each kind of layer does with channels -------------------------------------------------
 
-    def convolution(self, layer: Any, node: Any, given: Units) -> Units | None:
+    def convolution(self, layer: Any, node: Any, channels: Units) -> Units | None:
         if layer.groups != 1:
             return None
-        return self._made(layer, "kernel", given)
+        return self._make(layer, "kernel", channels)
 
-    def dense(self, layer: Any, node: Any, given: Units) -> Units:
-        return self._made(layer, "kernel", given)
+    def dense(self, layer: Any, node: Any, channels: Units) -> Units:
+        return self._make(layer, "kernel", channels)
 
-    def separable(self, layer: Any, node: Any, given: Units) -> Units:
-        self._along(layer, "depthwise_kernel", 2, given, "follows")
-        return self._made(layer, "pointwise_kernel", np.repeat(given, layer.depth_multiplier))
+    def separable(self, layer: Any, node: Any, channels: Units) -> Units:
+        self._assign(layer, "depthwise_kernel", 2, channels, "follows")
+        return self._make(layer, "pointwise_kernel", np.repeat(channels, layer.depth_multiplier))
 
-    def depthwise(self, layer: Any, node: Any, given: Units) -> Units:
-        self._along(layer, "kernel", 2, given, "follows")
-        return self._finished(layer, np.repeat(given, layer.depth_multiplier))
+    def depthwise(self, layer: Any, node: Any, channels: Units) -> Units:
+        self._assign(layer, "kernel", 2, channels, "follows")
+        return self._finish(layer, np.repeat(channels, layer.depth_multiplier))
 
-    def normalisation(self, layer: Any, node: Any, given: Units) -> Units | None:
+    def normalisation(self, layer: Any, node: Any, channels: Units) -> Units | None:
         if layer.axis not in (-1, len(node.input_tensors[0].shape) - 1):
             return None
         for weight in layer.weights:
-            self._along(layer, weight.name, 0, given, "follows")
-        return given
+            self._assign(layer, weight.name, 0, channels, "follows")
+        return channels
 
-    def prelu(self, layer: Any, node: Any, given: Units) -> Units:
-        if layer.alpha.shape[-1] == len(given):
-            self._along(layer, "alpha", len(layer.alpha.shape) - 1, given, "follows")
-        return given
+    def prelu(self, layer: Any, node: Any, channels: Units) -> Units:
+        if layer.alpha.shape[-1] == len(channels):
+            self._assign(layer, "alpha", len(layer.alpha.shape) - 1, channels, "follows")
+        return channels
 
-    def flatten(self, layer: Any, node: Any, given: Units) -> Units | None:
+    def flatten(self, layer: Any, node: Any, channels: Units) -> Units | None:
         (output,) = node.outputs
-        return np.tile(given, output.shape[-1] // len(given)) if len(given) else None
+        return np.tile(channels, output.shape[-1] // len(channels)) if len(channels) else None
 
-    def reshape(self, layer: Any, node: Any, given: Units) -> Units | None:
+    def reshape(self, layer: Any, node: Any, channels: Units) -> Units | None:
         (output,) = node.outputs
-        return given if output.shape[-1] == len(given) else None
+        return channels if output.shape[-1] == len(channels) else None
 
-    def _made(self, layer: Any, kernel: str, given: Units) -> Units:
-        """Follow a kernel `(…, read, made)` from the channels it reads to those it makes."""
+    def _make(self, layer: Any, kernel: str, channels: Units) -> Units:
+        """Make new channels by a kernel `(…, read, made)`, and return them."""
         last = len(_weight(layer, kernel).shape) - 1
-        self._along(layer, kernel, last - 1, given, "reads")
+        self._assign(layer, kernel, last - 1, channels, "reads")
         made = self._ties.new(_weight(layer, kernel).shape[-1])
-        self._along(layer, kernel, last, made, "filters")
-        return self._finished(layer, made)
+        self._assign(layer, kernel, last, made, "filters")
+        return self._finish(layer, made)
 
-    def _finished(self, layer: Any, made: Units) -> Units:
-        """Follow channels through a layer's bias and activation."""
+    def _finish(self, layer: Any, made: Units) -> Units:
+        """Assign channels to a layer's bias; fix them if its activation mixes them."""
         if layer.use_bias:
-            self._along(layer, "bias", 0, made, "follows")
+            self._assign(layer, "bias", 0, made, "follows")
         if not _elementwise(layer.activation):
             self._ties.fix(made)
         return made
 
-    def _along(self, layer: Any, weight: str, number: int, channels: Units, part: Part) -> None:
-        """Lay channels along an axis; a layer that is called again ties them to those before."""
-        place = (layer.name, weight, number)
-        before, _ = self._axes.setdefault(place, (channels, part))
+    def _assign(self, layer: Any, weight: str, number: int, channels: Units, role: Role) -> None:
+        """Assign channels to an axis; if the layer was called before, tie them to the earlier."""
+        position = (layer.name, weight, number)
+        before, _ = self._axes.setdefault(position, (channels, role))
         if before is not channels:
             self._ties.tie(before, channels)
 
-    def _joined(self, layer: Any, node: Any, given: list[Units]) -> Units | None:
-        """Line up the channels of a concatenation, or tie those of any other operands."""
+    def _join(self, layer: Any, node: Any, inputs: list[Units]) -> Units | None:
+        """Append the channels of a concatenation, or tie those of any other operands."""
         if isinstance(layer, layers.Concatenate):
             rank = len(node.outputs[0].shape)
             if layer.axis in (-1, rank - 1):
-                return np.concatenate(given)
+                return np.concatenate(inputs)
         elif not _only_numbers_beside(node):
             return None
-        return self._tied(given)
+        return self._tie_all(inputs)
 
-    def _tied(self, given: list[Units]) -> Units | None:
-        """Tie operands one by one; what is broadcast along the channels is fixed."""
-        width = max(map(len, given))
-        whole = [channels for channels in given if len(channels) == width]
-        for channels in given:
+    def _tie_all(self, inputs: list[Units]) -> Units | None:
+        """Tie operands one by one; channels that are broadcast are fixed."""
+        width = max(map(len, inputs))
+        whole = [channels for channels in inputs if len(channels) == width]
+        for channels in inputs:
             if len(channels) == width:
                 self._ties.tie(whole[0], channels)
             elif len(channels) == 1:
@@ -255,7 +255,7 @@ _ACTIVATIONS = {
     raw.numpy.Tanh,
 }
 
-_HANDING_ON = {
+_PASSING_THROUGH = {
     *_ACTIVATIONS,
     layers.AveragePooling2D,
     layers.Cropping2D,
@@ -270,15 +270,15 @@ _HANDING_ON = {
 }
 
 _ACROSS_CHANNELS = {"softmax", "log_softmax", "sparsemax", "glu"}
-"""Activations whose value at one channel depends on others."""
+"""Activations whose value at one channel depends on other channels."""
 
 
-def _hands_on(layer: Any) -> bool:
+def _passes_through(layer: Any) -> bool:
     if isinstance(layer, layers.Activation):
         return _elementwise(layer.activation)
     if isinstance(layer, layers.Rescaling):
         return np.ndim(layer.scale) == np.ndim(layer.offset) == 0
-    return type(layer) in _HANDING_ON
+    return type(layer) in _PASSING_THROUGH
 
 
 def _elementwise(activation: Any) -> bool:
@@ -288,15 +288,15 @@ def _elementwise(activation: Any) -> bool:
 
 
 def _only_numbers_beside(node: Any) -> bool:
-    """Tell whether what a node is given beside tensors are plain numbers."""
-    given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
-    tensors = (keras.KerasTensor, int, float, bool, type(None))
-    return all(isinstance(each, tensors) for each in given)
+    """Return whether a node's arguments besides tensors are plain numbers."""
+    arguments = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+    known = (keras.KerasTensor, int, float, bool, type(None))
+    return all(isinstance(argument, known) for argument in arguments)
 
 
 def _weight(layer: Any, name: str) -> Any:
-    (found,) = (weight for weight in layer.weights if weight.name == name)
-    return found
+    (weight,) = (weight for weight in layer.weights if weight.name == name)
+    return weight
 
 
 def _check_known(layer: Any) -> None:
@@ -304,6 +304,6 @@ def _check_known(layer: Any) -> None:
     if module.partition(".")[0] != "keras":
         raise PupilaError(
             f"The layer {layer.name!r} is a {type(layer).__name__} of {module!r}, not one of "
-            f"Keras' own, so what it does to its channels is not known. Put layers of Keras in its "
-            f"place, or make a small model with `distill`, which needs no such knowledge."
+            f"Keras' own, so what it does to its channels is unknown. Replace it by layers of "
+            f"Keras, or make a small model with `distill`, which works with any layer."
         )

@@ -1,4 +1,4 @@
-"""Between what a classifier answers and the logits that it is trained on."""
+"""Converts models between their declared output and the logits that they are trained on."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pupila import OutputSpec, PupilaError
 from pupila.keras_files import import_keras
 from pupila.spec import OutputKind
 from pupila_prune.graph import channels_of
-from pupila_prune.rebuild import rebuild, uncut
+from pupila_prune.rebuild import keep_all, rebuild
 
 keras = import_keras()
 layers, ops = keras.layers, keras.ops
 
 
 def logits_of(model: Any, kind: OutputKind) -> Any:
-    """Return a copy of a flat model, all its layers trainable, that ends in its logits.
+    """Return a copy of a flat model that ends in its logits, with all layers trainable.
 
     Raises:
-        PupilaError: the last layer is not of that kind, so there are no logits before it.
+        PupilaError: the last layer does not compute an output of that kind from logits.
     """
     settings: dict[str, Any] = {}
     if kind != "logits":
@@ -31,17 +31,17 @@ def logits_of(model: Any, kind: OutputKind) -> Any:
             raise PupilaError(
                 f"The model {model.name!r} ends in the layer {last.name!r}, a "
                 f"{type(last).__name__}, where a {kind} was declared, as a layer of its own or as "
-                f"the activation of the last. Correct the `output` that is declared for the model, "
+                f"the activation of the last. Correct the `output` declared for the model, "
                 f"or end the model in a {kind}."
             )
     channels = channels_of(model)
-    return rebuild(model, channels, uncut(channels), settings)
+    return rebuild(model, channels, keep_all(channels), settings)
 
 
-def trained_form(model: Any, kind: OutputKind) -> Any:
-    """Return a model of the same layers that gives a logit for each class `(batch, classes)`.
+def training_form(model: Any, kind: OutputKind) -> Any:
+    """Return a model of the same layers that outputs a logit for each class `(batch, classes)`.
 
-    A single logit z, of the second class, is that of a softmax over 0 and z.
+    A single logit z, of the second class, becomes the two logits 0 and z.
     """
     if kind != "sigmoid":
         return model
@@ -50,8 +50,8 @@ def trained_form(model: Any, kind: OutputKind) -> Any:
     return keras.Model(model.inputs[0], both, name=model.name)
 
 
-def with_answer(model: Any, output: OutputSpec) -> Any:
-    """Return a model of the same layers that ends in what the contract says."""
+def add_output(model: Any, output: OutputSpec) -> Any:
+    """Return a model of the same layers that ends in the declared output."""
     if output.kind == "logits":
         return model
     name = "probabilities"
@@ -62,7 +62,7 @@ def with_answer(model: Any, output: OutputSpec) -> Any:
 
 
 def _last_call(model: Any) -> tuple[Any, list[Any]]:
-    """Return the layer that gives the output, and what it was called on."""
+    """Return the layer that computes the output, and its input tensors."""
     history = model.outputs[0]._keras_history
     node = history.operation._inbound_nodes[history.node_index]
     return history.operation, node.input_tensors

@@ -1,9 +1,9 @@
-"""The weights that are cut one by one, or made to share values: kernels.
+"""Kernels: the weights that are pruned one by one, or clustered.
 
 These are the kernels of convolutions (plain, grouped, dilated, transposed, depthwise, separable)
-and of dense layers, the last one, which gives the answers, among them, as
-`tfmot.sparsity.keras.prune_low_magnitude` does with a whole model. Biases and what normalises have
-few entries, and each matters to a whole channel: they stay.
+and of dense layers, including the last one, as `tfmot.sparsity.keras.prune_low_magnitude` does with
+a whole model. Biases and the weights of normalisations are never pruned: they are few, and each
+affects a whole channel.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Kernel:
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """A copy of the weights, in the shape that Keras gives them."""
+        """A copy of the weights, in Keras' shape."""
         return np.array(self.variable.value)
 
     @property
@@ -57,54 +57,54 @@ def kernels_of(model: Any) -> list[Kernel]:
     """Return the kernels of a flat model in the order of its layers.
 
     Raises:
-        PupilaError: it has none.
+        PupilaError: it has no kernels.
     """
     kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D)
-    found = [
+    kernels = [
         Kernel(layer, weight)
         for layer in model.layers
         if isinstance(layer, (*kinds, layers.SeparableConv2D, layers.Dense))
         for weight in layer.weights
         if weight.name in _NAMES
     ]
-    if not found:
+    if not kernels:
         raise PupilaError(
             f"The model {model.name!r} has no kernel of a convolution or a dense layer, and only "
             f"these are pruned and clustered. Give a model that has some."
         )
-    return found
+    return kernels
 
 
 def clustered_kernels(model: Any) -> list[Kernel]:
     """Return the kernels whose weights may share values: see `pupila_prune.clusters`.
 
     Raises:
-        PupilaError: there are none.
+        PupilaError: it has no such kernels.
     """
-    found = [kernel for kernel in kernels_of(model) if not kernel.is_depthwise]
-    if not found:
+    kernels = [kernel for kernel in kernels_of(model) if not kernel.is_depthwise]
+    if not kernels:
         raise PupilaError(
             f"All kernels of the model {model.name!r} are depthwise, and these are not clustered. "
             f"Give a model with other convolutions or dense layers."
         )
-    return found
+    return kernels
 
 
-def zeros(model: Any) -> int:
-    """Return how many entries of kernels are 0."""
+def count_zeros(model: Any) -> int:
+    """Return how many weights of kernels are 0."""
     return sum(int((kernel.values == 0).sum()) for kernel in kernels_of(model))
 
 
 def sparsity(model: Any) -> float:
-    """Return the part of all entries of kernels that is 0."""
-    return zeros(model) / sum(prod(each.variable.shape) for each in kernels_of(model))
+    """Return the fraction of all kernel weights that is 0."""
+    return count_zeros(model) / sum(prod(kernel.variable.shape) for kernel in kernels_of(model))
 
 
 def nonzero_parameters(model: Any) -> int:
-    """Return the parameters that are not a 0 in a kernel."""
-    return parameters(model) - zeros(model)
+    """Return how many parameters the model has without the zeros of kernels."""
+    return parameters(model) - count_zeros(model)
 
 
 def sparsity_by_kernel(model: Any) -> dict[str, float]:
-    """Return the part of the entries of each kernel that is 0."""
-    return {each.name: float((each.values == 0).mean()) for each in kernels_of(model)}
+    """Return the fraction of the weights of each kernel that is 0."""
+    return {kernel.name: float((kernel.values == 0).mean()) for kernel in kernels_of(model)}

@@ -1,10 +1,10 @@
-"""k-means of numbers on a line, fast for millions of them.
+"""k-means in one dimension, fast for millions of numbers.
 
-Lloyd's algorithm, as Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.1 use it.
+Lloyd's algorithm, as in Han et al. 2016, "Deep compression" (arXiv 1510.00149), section 3.1.
 Clusters of sorted numbers are intervals, so an iteration takes k binary searches, and sums over an
-interval are differences of running totals. Centroids start evenly spaced between the smallest and
+interval are differences of cumulative sums. Centroids start evenly spaced between the smallest and
 the largest number: the paper's linear initialisation (section 3.2), the best of its three, as it
-keeps the few large weights.
+preserves the few large weights.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-_MOST_ITERATIONS = 300
-"""As many as scikit-learn allows."""
+_MAX_ITERATIONS = 300
+"""The default of scikit-learn."""
 
 
 def centroids(values: NDArray[np.floating[Any]], clusters: int) -> Numbers:
-    """Return at most `clusters` numbers that `values` gather around, in order.
+    """Return the centroids of at most `clusters` clusters of `values`, in ascending order.
 
-    Fewer where the values differ less, or where a cluster ends empty.
+    There are fewer if there are fewer different values, or if a cluster ends empty.
     """
     ordered = np.sort(values.ravel()).astype(np.float64)
     totals = np.concatenate([[0.0], np.cumsum(ordered)])
-    found = np.linspace(float(ordered[0]), float(ordered[-1]), clusters)
-    bounds = _bounds(ordered, found)
-    for _ in range(_MOST_ITERATIONS):
+    means = np.linspace(float(ordered[0]), float(ordered[-1]), clusters)
+    bounds = _bounds(ordered, means)
+    for _ in range(_MAX_ITERATIONS):
         sizes = np.diff(bounds)
-        found = np.where(sizes > 0, np.diff(totals[bounds]) / np.maximum(sizes, 1), found)
-        before, bounds = bounds, _bounds(ordered, found)
+        means = np.where(sizes > 0, np.diff(totals[bounds]) / np.maximum(sizes, 1), means)
+        before, bounds = bounds, _bounds(ordered, means)
         if np.array_equal(before, bounds):
             break
-    return np.unique(found[np.diff(bounds) > 0])
+    return np.unique(means[np.diff(bounds) > 0])
 
 
-def nearest(values: NDArray[np.float32], among: Numbers) -> NDArray[np.float32]:
-    """Replace each value by the nearest of some numbers in order."""
-    return among[np.searchsorted(_middles(among), values)].astype(np.float32)
+def nearest(values: NDArray[np.float32], centroids: Numbers) -> NDArray[np.float32]:
+    """Replace each value by the nearest centroid; centroids are in ascending order."""
+    return centroids[np.searchsorted(_midpoints(centroids), values)].astype(np.float32)
 
 
-def _bounds(ordered: Numbers, found: Numbers) -> NDArray[np.int64]:
-    """Return where each cluster begins among sorted numbers, and the end."""
-    inner = np.searchsorted(ordered, _middles(found))
+def _bounds(ordered: Numbers, means: Numbers) -> NDArray[np.int64]:
+    """Return the index in sorted numbers at which each cluster begins, and the end."""
+    inner = np.searchsorted(ordered, _midpoints(means))
     return np.concatenate([[0], inner, [len(ordered)]])
 
 
-def _middles(found: Numbers) -> Numbers:
-    return (found[1:] + found[:-1]) / 2
+def _midpoints(means: Numbers) -> Numbers:
+    return (means[1:] + means[:-1]) / 2

@@ -1,12 +1,12 @@
-"""Which weights are kept, given what each is worth, and how many by round.
+"""Chooses which weights are kept, by their scores, and the sparsity after each round.
 
 The schedule is that of Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878),
-equation 1, whose step is one round here: with the sparsity s_i of the model that is given and s_f
-in the end, after round r of R
+equation 1, with one round as a step: with the initial sparsity s_i and the final one s_f, after
+round r of R
 
     s_r = s_f + (s_i - s_f) · (1 - r/R)³
 
-Many weights go while there are many to spare, few at the end.
+So many weights are cut in the first rounds and few in the last.
 """
 
 from __future__ import annotations
@@ -21,39 +21,40 @@ from numpy.typing import NDArray
 from pupila_prune.kernels import Kernel
 
 Scores = Sequence[NDArray[np.floating[Any]]]
-"""What each weight is worth, not negative, in the shape of each kernel: the lowest go first."""
+"""The score of each weight, not negative, in the shape of each kernel: the lowest are cut first."""
 Masks = list[NDArray[np.bool_]]
-"""Of each kernel, in its shape: which weights are kept."""
+"""Which weights of each kernel are kept, in its shape."""
 
 _GROUP, _KEPT = 4, 2
 
 
-def scheduled(initial: float, final: float, number: int, rounds: int) -> float:
-    """Return the sparsity after round `number` of `rounds`, from 1; see the head of this module."""
+def sparsity_after(initial: float, final: float, number: int, rounds: int) -> float:
+    """Return the sparsity after round `number`, from 1, by the formula at the top of this file."""
     return final + (initial - final) * (1 - number / rounds) ** 3
 
 
-def within_layers(scores: Scores, sparsity: float) -> Masks:
-    """Cut the same part of each kernel, though never all of it."""
+def masks_per_layer(scores: Scores, sparsity: float) -> Masks:
+    """Cut the same fraction of each kernel, but never all of it."""
     return [
-        _without_lowest(each, min(round(sparsity * each.size), each.size - 1)) for each in scores
+        _without_lowest(score, min(round(sparsity * score.size), score.size - 1))
+        for score in scores
     ]
 
 
-def among_all(scores: Scores, sparsity: float) -> Masks:
-    """Cut what is worth least, whatever kernel it is in."""
-    joined = np.concatenate([each.ravel() for each in scores])
+def masks_across_layers(scores: Scores, sparsity: float) -> Masks:
+    """Cut the lowest scores among all kernels."""
+    joined = np.concatenate([score.ravel() for score in scores])
     kept = _without_lowest(joined, min(round(sparsity * joined.size), joined.size - 1))
-    ends = np.cumsum([each.size for each in scores])[:-1]
-    parts = np.split(kept, ends)
-    return [part.reshape(each.shape) for part, each in zip(parts, scores, strict=True)]
+    ends = np.cumsum([score.size for score in scores])[:-1]
+    masks = np.split(kept, ends)
+    return [mask.reshape(score.shape) for mask, score in zip(masks, scores, strict=True)]
 
 
 def has_groups(kernel: Kernel) -> bool:
-    """Tell whether a kernel can follow the pattern 2:4.
+    """Return whether a kernel can have the pattern 2:4.
 
-    What one output reads must come in fours. A depthwise convolution is no product of matrices, for
-    which the pattern was made, and has nine entries for each output: it stays dense.
+    The number of weights of one output must be a multiple of four. Depthwise kernels stay dense:
+    the pattern is for matrix products, and they have nine weights for each output.
     """
     if kernel.is_depthwise:
         return False
@@ -62,7 +63,7 @@ def has_groups(kernel: Kernel) -> bool:
 
 
 def two_of_four(kernel: Kernel, scores: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Keep the two best of every four weights in a row that one output reads.
+    """Keep the two highest scores of every four successive weights of an output.
 
     Mishra et al. 2021, "Accelerating sparse deep neural networks" (arXiv 2104.08378), section 3:
     rows run along (height, width, input channels), the last fastest.

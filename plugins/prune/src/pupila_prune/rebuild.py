@@ -1,4 +1,4 @@
-"""Builds a thinner model: the same graph, of layers that have fewer filters."""
+"""Builds a thinner model: the same graph, with fewer filters in its layers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ keras = import_keras()
 layers = keras.layers
 
 _MOMENTUM = 0.9
-"""At most, of moving averages. Files of large models have 0.99 or 0.999, with which the statistics
-of a few dozen steps would hardly be seen, though every cut changes what is normalised."""
+"""Highest momentum of moving averages. Large models have 0.99 or 0.999, with which the averages
+would hardly follow in a few dozen steps, though every cut changes what is normalised."""
 
 
 def rebuild(
@@ -25,14 +25,14 @@ def rebuild(
     keep: Keep,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Any:
-    """Return a new model with the kept units only, the kept weights, and all layers trainable.
+    """Return a new model with only the kept units and their weights, and all layers trainable.
 
-    `model` is flat and `channels` are its own; it stays as it is. Layers keep their names.
-    `settings` are changes of layers' own settings, by the layer's name.
+    `model` is flat, `channels` are those of it, and it is not changed. Layers keep their names.
+    `settings` are changes of layers' settings, by the layer's name.
 
-    Normalisation by batch is trainable too, even where it was frozen in the backbone of a teacher:
-    what it normalises is no longer what its statistics were taken from. Its momentum becomes 0.9 at
-    most, so that the moving averages follow in the few steps that small data gives.
+    Batch normalisation is trainable too, even if it was frozen in a teacher's backbone: its
+    statistics no longer fit a cut model. Its momentum becomes at most 0.9, so that the moving
+    averages follow in the few steps of small data.
     """
     settings = settings or {}
     thinner: dict[str, Any] = {}
@@ -42,30 +42,30 @@ def rebuild(
             return layer(*arguments, **options)
         if layer.name not in thinner:
             changes = _widths(layer, channels, keep) | dict(settings.get(layer.name, {}))
-            thinner[layer.name] = _copied(layer, changes)
+            thinner[layer.name] = _copy_layer(layer, changes)
         return thinner[layer.name](*arguments, **options)
 
-    (given,) = model.inputs
-    image = keras.Input(batch_shape=given.shape, dtype=given.dtype, name=given.name)
+    (original,) = model.inputs
+    image = keras.Input(batch_shape=original.shape, dtype=original.dtype, name=original.name)
     outputs: Any = model._run_through_graph(image, call_fn=call)
     rebuilt = keras.Model(image, keras.tree.flatten(outputs)[0], name=model.name)
     _set_weights(model, thinner, channels, keep)
     return rebuilt
 
 
-def copy_of(model: Any) -> Any:
-    """Return a copy of a flat model, with random generators of its own, seeded anew."""
+def copy_model(model: Any) -> Any:
+    """Return a copy of a flat model, with its own, newly seeded random generators."""
     channels = channels_of(model)
-    return rebuild(model, channels, uncut(channels))
+    return rebuild(model, channels, keep_all(channels))
 
 
-def uncut(channels: Channels) -> Keep:
-    """Keep all units."""
+def keep_all(channels: Channels) -> Keep:
+    """Return a mask that keeps all units."""
     return np.ones(channels.count, bool)
 
 
 def _widths(layer: Any, channels: Channels, keep: Keep) -> dict[str, Any]:
-    """Return the settings that say how many channels a layer gives."""
+    """Return the settings of a layer that set the number of its output channels."""
     width = len(kept_entries(channels.widths[layer.name], keep))
     if isinstance(layer, layers.Reshape):
         return {"target_shape": (*layer.target_shape[:-1], width)}
@@ -76,7 +76,7 @@ def _widths(layer: Any, channels: Channels, keep: Keep) -> dict[str, Any]:
     return {}
 
 
-def _copied(layer: Any, changes: Mapping[str, Any]) -> Any:
+def _copy_layer(layer: Any, changes: Mapping[str, Any]) -> Any:
     config = layer.get_config() | {"trainable": True} | changes
     config.pop("build_config", None)
     if isinstance(layer, layers.BatchNormalization):
@@ -85,16 +85,16 @@ def _copied(layer: Any, changes: Mapping[str, Any]) -> Any:
 
 
 def _set_weights(model: Any, thinner: Mapping[str, Any], channels: Channels, keep: Keep) -> None:
-    """Copy what is kept of each weight."""
+    """Copy the kept entries of each weight."""
     cuts = {(axis.layer, axis.weight, axis.number): axis.units for axis in channels.axes}
     for layer in model.layers:
         if layer.name not in thinner:
             continue
         values = [np.asarray(weight) for weight in layer.weights]
-        for place, weight in enumerate(layer.weights):
+        for index, weight in enumerate(layer.weights):
             for number in range(len(weight.shape)):
                 units = cuts.get((layer.name, weight.name, number))
                 if units is not None:
                     kept = kept_entries(units, keep)
-                    values[place] = np.take(values[place], kept, axis=number)
+                    values[index] = np.take(values[index], kept, axis=number)
         thinner[layer.name].set_weights(values)

@@ -1,4 +1,4 @@
-"""Finished rounds: their figures and models, on disk, and which of them is kept."""
+"""Stores finished rounds, their figures and models, and chooses which one is kept."""
 
 from __future__ import annotations
 
@@ -22,76 +22,76 @@ class Round:
     """A model after one round; round 0 is the uncut one."""
 
     parameters: int
-    """Those that are left."""
+    """Those that remain."""
     parameters_removed: float
-    """Part of the parameters of the uncut model."""
+    """Fraction of the uncut model's parameters that is removed."""
     validation_accuracy: float
     macs: int
     history: dict[str, list[float]]
-    """Of the retraining, by epoch."""
+    """Metrics of the retraining, one value for each epoch."""
     validation_fidelity: float | None = None
-    """To the uncut model on altered validation images, where that chooses."""
+    """To the uncut model on altered validation images, if rounds are chosen by it."""
 
 
 class Rounds:
-    """The rounds of one run, in a folder that outlives a crash.
+    """The rounds of one run, in a folder that survives a crash.
 
-    A model is written before its figures: a round without figures is made again. There are `most`
-    at most, and none after two in a row that lost more than the budget: of accuracy, or of fidelity
-    where that chooses.
+    A model is written before its figures: a round without figures is repeated. The run ends after
+    `max_rounds`, or after two rounds in a row that lost more than the budget: of accuracy, or of
+    fidelity if rounds are chosen by it.
     """
 
-    def __init__(self, folder: Path, key: str, most: int, budget: float, images: int) -> None:
-        """Go on with what is in the folder; accuracies are those of so many validation images."""
-        self.key, self.most, self.budget = key, most, budget
+    def __init__(self, folder: Path, key: str, max_rounds: int, budget: float, images: int) -> None:
+        """Continue the rounds in the folder, if any; `images` counts the validation images."""
+        self.key, self.max_rounds, self.budget = key, max_rounds, budget
         self._images = images
         self.curve: list[Round] = []
         self._folder, self._path = folder, folder / "rounds.json"
         stored = read_json(self._path)
         if stored and stored["key"] == key:
-            self.curve = [Round(**figures) for figures in stored["curve"]]
+            self.curve = [Round(**fields) for fields in stored["curve"]]
 
     def begin(self, uncut: Round) -> None:
-        """Set round 0, unless the run goes on."""
+        """Set round 0, unless a run is continued."""
         self.curve = self.curve or [uncut]
 
-    def add(self, figures: Round, model: Any) -> None:
-        """Keep the model of the next round and its figures."""
-        place = self._place(len(self.curve))
-        place.mkdir(exist_ok=True)
-        save(model, place)
-        self.curve.append(figures)
-        content = {"key": self.key, "curve": [asdict(each) for each in self.curve]}
+    def add(self, finished: Round, model: Any) -> None:
+        """Store the next round and its model."""
+        folder = self._model_folder(len(self.curve))
+        folder.mkdir(exist_ok=True)
+        save(model, folder)
+        self.curve.append(finished)
+        content = {"key": self.key, "curve": [asdict(of_round) for of_round in self.curve]}
         write_atomically(self._path, json.dumps(content).encode())
 
     def model(self, number: int) -> Any:
         """Return the model of a finished round, from 1."""
-        return keras.saving.load_model(self._place(number) / MODEL_NAME, compile=False)
+        return keras.saving.load_model(self._model_folder(number) / MODEL_NAME, compile=False)
 
     def last_model(self) -> Any:
         """Return the model of the last round; None before the first."""
         return self.model(len(self.curve) - 1) if len(self.curve) > 1 else None
 
-    def ended(self) -> bool:
-        """Tell whether all rounds are done, or the last two lost more than the budget.
+    def is_finished(self) -> bool:
+        """Return whether all rounds are done, or the last two lost more than the budget.
 
-        A single one may have by chance, where an image is a point of accuracy, and the next one
-        may win it back (seen on a VGG16: 2.9 points lost with 38 % gone, none with 52 % gone).
+        A single round may exceed it by chance, and the next may not (a VGG16 lost 2.9 percentage
+        points with 38 % removed, none with 52 %).
         """
         last = len(self.curve) - 1
         over = [not self.is_within_budget(number) for number in range(1, last + 1)]
-        return last == self.most or over[-2:] == [True, True]
+        return last == self.max_rounds or over[-2:] == [True, True]
 
     def is_within_budget(self, number: int) -> bool:
-        """Tell whether a round lost no more than the budget."""
-        return self._lost(number) <= as_written(self.budget)
+        """Return whether a round lost no more than the budget."""
+        return self._drop(number) <= as_written(self.budget)
 
     @property
     def chosen(self) -> int:
-        """The last round within the budget; where none is, the one that lost the least."""
+        """The last round within the budget, or if there is none, the one that lost the least."""
         cut = range(1, len(self.curve))
         within = [number for number in cut if self.is_within_budget(number)]
-        return within[-1] if within else min(cut, key=self._lost)
+        return within[-1] if within else min(cut, key=self._drop)
 
     def result(self) -> PruningCurve:
         """Return the curve, which round is kept, and why."""
@@ -105,54 +105,54 @@ class Rounds:
             validation_fidelity=kept.validation_fidelity,
             budget_met=self.is_within_budget(number),
             reason=self._reason(),
-            history=tuple(each.history for each in self.curve[1:]),
+            history=tuple(retrained.history for retrained in self.curve[1:]),
         )
 
     def warning(self) -> Measured:
-        """Return a warning where the budget is not met; else nothing."""
+        """Return a warning if the budget is not met, otherwise nothing."""
         if self.is_within_budget(self.chosen):
             return Measured()
         return Measured(PluginWarning(warning=self._reason()))
 
     def _reason(self) -> str:
-        """Say why a round is kept, and why there was no further one."""
+        """Return why a round is kept, and why it was not followed by another."""
         number, last, budget = self.chosen, len(self.curve) - 1, f"the budget of {self.budget:.4g}"
         if not self.is_within_budget(number):
-            return f"Round {number} lost {self._lost_in_words(number)}, more than {budget}."
+            return f"Round {number} lost {self._drop_in_words(number)}, more than {budget}."
         if last > number:
-            return f"Round {last} lost {self._lost_in_words(last)}, more than {budget}."
+            return f"Round {last} lost {self._drop_in_words(last)}, more than {budget}."
         images = "altered validation images" if self._by_fidelity else "the validation images"
         return f"Round {last}, the last, lost no more than {budget} on {images}."
 
-    def _lost(self, number: int) -> Fraction:
-        """Return what a round lost, exactly; Keras averages accuracies in float32."""
+    def _drop(self, number: int) -> Fraction:
+        """Return how much a round lost, as an exact fraction: Keras averages in float32."""
         fidelity = self.curve[number].validation_fidelity
         if fidelity is not None:
             return 1 - Fraction(fidelity)
         uncut, cut = self.curve[0].validation_accuracy, self.curve[number].validation_accuracy
         return exact(uncut, self._images) - exact(cut, self._images)
 
-    def _lost_in_words(self, number: int) -> str:
+    def _drop_in_words(self, number: int) -> str:
         of = (
             "fidelity on altered validation images"
             if self._by_fidelity
             else "accuracy on the validation images"
         )
-        return f"{float(self._lost(number)):.4g} of {of}"
+        return f"{float(self._drop(number)):.4g} of {of}"
 
     @property
     def _by_fidelity(self) -> bool:
         return self.curve[0].validation_fidelity is not None
 
-    def _place(self, number: int) -> Path:
+    def _model_folder(self, number: int) -> Path:
         return self._folder / f"round-{number}"
 
 
-def _without_history(each: Round) -> PruningRound:
+def _without_history(finished: Round) -> PruningRound:
     return PruningRound(
-        parameters=each.parameters,
-        parameters_removed=each.parameters_removed,
-        validation_accuracy=each.validation_accuracy,
-        macs=each.macs,
-        validation_fidelity=each.validation_fidelity,
+        parameters=finished.parameters,
+        parameters_removed=finished.parameters_removed,
+        validation_accuracy=finished.validation_accuracy,
+        macs=finished.macs,
+        validation_fidelity=finished.validation_fidelity,
     )

@@ -1,4 +1,4 @@
-"""What a unit of channels is worth.
+"""Scores units of channels by how much they matter.
 
 **taylor.** Molchanov et al. 2019 (CVPR; arXiv 1906.10771), "Importance estimation for neural
 network pruning", equation 8, for all weights w of a unit, with the gradient g of the cross-entropy
@@ -6,21 +6,19 @@ on labelled images:
 
     I = E[(Σ g · w)²]
 
-It is the square of how the loss would change, to first order, were these weights 0. The expectation
-is over batches. All weights that would be cut count: those that make the unit's channels, alter
-them, and read them, as in DepGraph (Fang et al. 2023). Running statistics have no gradient and no
-part. A weight between two channels of one unit counts for each.
+I is the square of the first-order change of the loss if these weights became 0; the expectation is
+over batches. All weights that would be cut count: those that make, alter and read the unit's
+channels, as in DepGraph (Fang et al. 2023). Running statistics have no gradient and do not count. A
+weight between two channels of one unit counts for each.
 
-All are changes of one loss, so units are compared across layers without normalisation, as the
-paper does; its point is that this criterion needs none. The score is √I divided by the parameters
-that the unit takes along: the change of the loss for each parameter saved, since it is parameters
-that are to be saved. The paper counts filters, and divides by nothing.
+As in the paper, units of all layers are compared without normalisation, since all are changes of
+the same loss. The score is √I divided by the parameters that the unit removes: the change of the
+loss per parameter saved. (The paper counts filters, and does not divide.)
 
 **magnitude.** Li et al. 2017 (ICLR; arXiv 1608.08710), "Pruning filters for efficient convnets",
-with the L2 norm (they take L1, and find L2 no different): the norm of all filters that make the
-unit's channels. Norms of unlike layers are not comparable, so each is divided by the mean of the
-units that are made by the same layers. Nothing is divided by parameters: beside the others of its
-layer, a norm is no loss that could be weighed against size.
+with the L2 norm (they use L1, and find no difference): the norm of all filters that make the unit's
+channels. Norms of different layers are not comparable, so each is divided by the mean over the
+units that the same layers make. It is not divided by parameters, as a relative norm is not a loss.
 """
 
 from __future__ import annotations
@@ -39,15 +37,15 @@ keras, tf = import_keras(), import_tensorflow()
 ops = keras.ops
 
 Scores = NDArray[np.float64]
-"""Of each unit `(units,)`: the lower, the earlier it is cut."""
+"""The score of each unit `(units,)`: the lowest are cut first."""
 
 
 def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
-    """Return the change of the loss per parameter, see the head of this module.
+    """Return each unit's change of the loss per parameter, see the top of this module.
 
-    `model` gives logits `(batch, classes)`, and has the layers that `channels` are of; `batches`
-    are pictures with labels `(batch, classes)`. Nothing is trained: normalisation uses its running
-    statistics, and nothing is dropped out.
+    `model` outputs logits `(batch, classes)`; `channels` are those of its layers; `batches` are
+    images with labels `(batch, classes)`. The model runs in inference mode: normalisation uses its
+    running statistics, and dropout is off.
     """
     axes = [axis for axis in channels.axes if _weight(model, axis).trainable]
     measure = _measure(model, axes)
@@ -55,15 +53,15 @@ def taylor(model: Any, channels: Channels, batches: Batches) -> Scores:
     for number in range(len(batches)):
         pictures, labels = batches[number]
         changes = measure(tf.constant(pictures, tf.float32), tf.constant(labels))
-        squares += _by_unit(channels, axes, [np.asarray(each) for each in changes]) ** 2
+        squares += _sum_by_unit(channels, axes, [np.asarray(change) for change in changes]) ** 2
     return np.sqrt(squares / len(batches)) / channels.costs()
 
 
 def magnitude(model: Any, channels: Channels) -> Scores:
-    """Return the norm of each unit's filters, relative to the mean of those of the same layers."""
+    """Return the norm of each unit's filters, relative to the mean of units of the same layers."""
     axes = channels.filters
-    squares = [_other_axes_summed(ops.square(_weight(model, axis)), axis) for axis in axes]
-    norms = np.sqrt(_by_unit(channels, axes, [np.asarray(each) for each in squares]))
+    squares = [_sum_other_axes(ops.square(_weight(model, axis)), axis) for axis in axes]
+    norms = np.sqrt(_sum_by_unit(channels, axes, [np.asarray(square) for square in squares]))
     made_by = np.stack([channels.entries(axis) > 0 for axis in axes], axis=-1)
     _, family = np.unique(made_by, axis=0, return_inverse=True)
     means = np.bincount(family, norms) / np.bincount(family)
@@ -82,26 +80,26 @@ def _measure(model: Any, axes: list[Axis]) -> Any:
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         products = [g * w for g, w in zip(gradients, variables, strict=True)]
-        return [_other_axes_summed(p, axis) for p, axis in zip(products, axes, strict=True)]
+        return [_sum_other_axes(p, axis) for p, axis in zip(products, axes, strict=True)]
 
     return measure
 
 
-def _other_axes_summed(values: Any, axis: Axis) -> Any:
+def _sum_other_axes(values: Any, axis: Axis) -> Any:
     others = [number for number in range(len(values.shape)) if number != axis.number]
     return ops.sum(values, axis=others) if others else values
 
 
-def _by_unit(channels: Channels, axes: Any, values: list[NDArray[np.float32]]) -> Scores:
-    """Add up what the entries along axes have, by unit."""
+def _sum_by_unit(channels: Channels, axes: Any, values: list[NDArray[np.float32]]) -> Scores:
+    """Sum the values of the entries along axes by unit."""
     totals = np.zeros(channels.count)
-    for axis, each in zip(axes, values, strict=True):
+    for axis, along_axis in zip(axes, values, strict=True):
         cut = axis.units != FIXED
-        totals += np.bincount(axis.units[cut], each[cut], minlength=channels.count)
+        totals += np.bincount(axis.units[cut], along_axis[cut], minlength=channels.count)
     return totals
 
 
 def _weight(model: Any, axis: Axis) -> Any:
     layer = model.get_layer(axis.layer)
-    (found,) = (weight for weight in layer.weights if weight.name == axis.weight)
-    return found
+    (weight,) = (weight for weight in layer.weights if weight.name == axis.weight)
+    return weight

@@ -1,4 +1,4 @@
-"""Which units are cut, given what each is worth."""
+"""Chooses which units are cut, by their scores."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from pupila_prune.channels import Channels, Keep
 from pupila_prune.saliency import Scores
 
 
-def floors(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
-    """Return how many filters each layer keeps at least: a part of those it has, and one."""
+def min_filters(channels: Channels, min_fraction_kept: float) -> dict[str, int]:
+    """Return the fewest filters that each layer keeps: a fraction of its own, and at least one."""
     return {
         axis.layer: max(1, int(np.ceil(min_fraction_kept * len(axis.units))))
         for axis in channels.filters
     }
 
 
-def choose(channels: Channels, scores: Scores, target: float, floors: Mapping[str, int]) -> Keep:
-    """Cut units of the lowest score until at most `target` parameters are left.
+def choose(
+    channels: Channels, scores: Scores, target: float, min_filters: Mapping[str, int]
+) -> Keep:
+    """Cut the units with the lowest scores until at most `target` parameters remain.
 
-    A unit that would leave a layer with fewer filters than its floor is passed over; where that
-    leaves nothing to cut, more parameters than the target stay.
+    A unit is skipped if a layer would keep too few filters without it; so more parameters than the
+    target may remain.
     """
-    order = _within(channels, np.argsort(scores, kind="stable").tolist(), floors)
+    order = _within(channels, np.argsort(scores, kind="stable").tolist(), min_filters)
 
     def without(count: int) -> Keep:
         keep = np.ones(channels.count, bool)
@@ -39,9 +41,9 @@ def choose(channels: Channels, scores: Scores, target: float, floors: Mapping[st
     return without(bisect_left(range(len(order)), True, key=is_reached))
 
 
-def _within(channels: Channels, order: list[int], floors: Mapping[str, int]) -> list[int]:
-    """Return those units of an order that can be cut one after another within the floors."""
-    room = {axis.layer: len(axis.units) - floors[axis.layer] for axis in channels.filters}
+def _within(channels: Channels, order: list[int], min_filters: Mapping[str, int]) -> list[int]:
+    """Return the units that can be cut in this order while layers keep enough filters."""
+    room = {axis.layer: len(axis.units) - min_filters[axis.layer] for axis in channels.filters}
     made_by: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for axis in channels.filters:
         entries = channels.entries(axis)

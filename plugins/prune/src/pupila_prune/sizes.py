@@ -1,4 +1,4 @@
-"""What weights that are 0 or alike do to files: nothing, until these are compressed."""
+"""Measures file sizes: zeros and repeated values make a file smaller only when compressed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pupila.keras_files import MODEL_NAME
 from pupila.measured import FileSizePair, FileSizes, StoredBytes
 
 _LEVEL = 6
-"""Of DEFLATE: that of `Artifact.gzip_bytes`, with which reports compare files."""
+"""DEFLATE level, the same as in `Artifact.gzip_bytes`, by which reports compare files."""
 
 
 def file_sizes(uncut: Artifact, folder: Path, stored: str) -> FileSizes:
-    """Return the bytes of both model files, plain and by DEFLATE, and a sentence on them.
+    """Return the sizes of both model files, plain and compressed, and a sentence about them.
 
-    `stored` names what a file holds like any other weight.
+    `stored` says, for that sentence, what is stored like any other weight.
     """
-    before, after = (_bytes(place / MODEL_NAME) for place in (uncut.path, folder))
+    before, after = (_bytes(location / MODEL_NAME) for location in (uncut.path, folder))
     note = (
         f"The model file has {after.plain:,} bytes, that of the uncut model "
         f"{before.plain:,}: {stored} are stored like any other weight. Compressed it has "

@@ -1,28 +1,27 @@
-"""Synaptic flow: prunes without data, and never cuts a layer off.
+"""SynFlow: prunes without data, and never cuts off a layer completely.
 
 Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic
-flow" (arXiv 2006.05467), algorithm 1. With R the sum of what the net answers to a picture of ones,
-all weights taken as |w|, a weight is worth
+flow" (arXiv 2006.05467), algorithm 1. With R the sum of the net's outputs for an image of ones and
+all weights replaced by |w|, the score of a weight is
 
     S = |w| · dR/d|w|
 
-which is how much of R flows through it. The flow into a layer is the flow out of it, so all layers
-have the same sum of S, and a small layer's weights are worth more each. Weights go in 100 turns,
-each of which leaves the same part of what is left and measures anew.
+the share of R that flows through it. The flow into a layer equals the flow out of it, so S has the
+same sum in all layers, and the weights of a small layer score higher. Weights are cut in 100
+iterations; each keeps the same fraction of the remaining weights and computes the scores again.
 
-R is to be a sum over paths of products of weights: that is what conserves the flow. So in the net
-that is measured
+The flow is conserved only if R is a sum, over paths, of products of weights. So in the measured net
 
-* biases, the shift of a normalisation by batch and its running mean are 0, and it multiplies by
-  |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a net at its
-  initialisation, where shifts and means are 0;
-* activations, softmax and dropout hand on what they get. ReLU does that anyway, as nothing is
-  negative; ReLU6, sigmoid and swish would not;
-* a product of two branches, as in squeeze and excitation, is their sum: flow takes either way;
-* the scaling of pictures is left out: ones come behind it. Numbers that are added in the graph are
-  left out too, and factors are taken as they are, without their sign.
+* biases, and the shift and running mean of batch normalisation are 0, and it multiplies by
+  |γ| / √(σ² + ε). The authors' code takes absolute values of all these instead, in a newly
+  initialised net, where shifts and means are 0;
+* activations, softmax and dropout are the identity. ReLU is anyway, as nothing is negative; ReLU6,
+  sigmoid and swish are not;
+* a product of two branches, as in squeeze and excitation, becomes their sum;
+* the scaling of images is left out, so that ones reach the first layer. Constants that are added in
+  the graph are left out too, and constant factors lose their sign.
 
-Pooling, padding, sums and concatenations are themselves. All is computed in float64: R is a product
+Pooling, padding, sums and concatenations are unchanged. All is computed in float64: R is a product
 of as many factors as there are layers.
 """
 
@@ -37,7 +36,7 @@ from numpy.typing import NDArray
 from pupila import PupilaError
 from pupila.keras_files import import_keras, import_tensorflow
 from pupila_prune.kernels import Kernel
-from pupila_prune.masks import Masks, among_all
+from pupila_prune.masks import Masks, masks_across_layers
 
 keras, tf = import_keras(), import_tensorflow()
 layers, ops = keras.layers, keras.ops
@@ -45,24 +44,24 @@ raw = keras.src.ops  # operations as a graph holds them; Keras exports only the 
 
 Weights = list[NDArray[np.float64]]
 
-_TURNS = 100
-"""Of one cut: the n of the authors' experiments."""
+_ITERATIONS = 100
+"""Iterations of one cut: the n of the authors' experiments."""
 
 
 def synflow_masks(model: Any, kernels: Sequence[Kernel], sparsity: float) -> Masks:
-    """Return which weights are kept, so that the part `sparsity` of all is cut.
+    """Return which weights are kept, so that the fraction `sparsity` of all is cut.
 
     Raises:
-        PupilaError: flow cannot be followed through a layer, or there is none, or too much of it.
+        PupilaError: a layer is not supported, or the flow is 0 or infinite.
     """
     measure = synaptic_flow(model, kernels)
     weights = [np.abs(kernel.values).astype(np.float64) for kernel in kernels]
-    kept = sum(map(np.count_nonzero, weights)) / sum(each.size for each in weights)
-    masks = [each > 0 for each in weights]
-    for turn in range(1, _TURNS + 1):
-        left = kept * ((1 - sparsity) / kept) ** (turn / _TURNS)
+    kept = sum(map(np.count_nonzero, weights)) / sum(w.size for w in weights)
+    masks = [w > 0 for w in weights]
+    for iteration in range(1, _ITERATIONS + 1):
+        remaining = kept * ((1 - sparsity) / kept) ** (iteration / _ITERATIONS)
         scores = [np.where(w > 0, s, -1) for w, s in zip(weights, measure(weights), strict=True)]
-        masks = among_all(scores, 1 - left)
+        masks = masks_across_layers(scores, 1 - remaining)
         weights = [w * mask for w, mask in zip(weights, masks, strict=True)]
     return masks
 
@@ -73,8 +72,8 @@ def synaptic_flow(model: Any, kernels: Sequence[Kernel]) -> Callable[[Weights], 
     Raises (the function):
         PupilaError: see `synflow_masks`.
     """
-    (given,) = model.inputs
-    ones = np.ones((1, *given.shape[1:]))
+    (image,) = model.inputs
+    ones = np.ones((1, *image.shape[1:]))
     names = [kernel.name for kernel in kernels]
 
     @tf.function(autograph=False)
@@ -87,9 +86,9 @@ def synaptic_flow(model: Any, kernels: Sequence[Kernel]) -> Callable[[Weights], 
         return flow, tape.gradient(flow, weights, unconnected_gradients=zero)
 
     def measure(weights: Weights) -> Weights:
-        flow, found = gradients([tf.constant(each, tf.float64) for each in weights])
+        flow, derivatives = gradients([tf.constant(w, tf.float64) for w in weights])
         _check_flow(model, float(flow))
-        return [w * np.asarray(g) for w, g in zip(weights, found, strict=True)]
+        return [w * np.asarray(g) for w, g in zip(weights, derivatives, strict=True)]
 
     return measure
 
@@ -104,21 +103,21 @@ def _check_flow(model: Any, flow: float) -> None:
 
 
 class _Linear:
-    """Calls each layer of a graph as the head of this module tells, with |w| by kernels' names."""
+    """Calls each layer as the top of this module describes, with |w| by the kernels' names."""
 
     def __init__(self, weights: dict[str, Any]) -> None:
         self._weights = weights
 
-    def __call__(self, layer: Any, *given: Any, **options: Any) -> Any:
+    def __call__(self, layer: Any, *arguments: Any, **options: Any) -> Any:
         kind = cast("type[Any]", type(layer))
         if kind in _WEIGHTED:
-            return _WEIGHTED[kind](self, layer, given[0])
-        if kind in _HANDED_ON:
-            return given[0]
+            return _WEIGHTED[kind](self, layer, arguments[0])
+        if kind in _PASSED_THROUGH:
+            return arguments[0]
         if kind in _MERGED:
-            return _merged(kind, keras.tree.flatten(given))
+            return _merge(kind, keras.tree.flatten(arguments))
         if kind in _AS_THEY_ARE:
-            return layer.call(*given, **options)
+            return layer.call(*arguments, **options)
         raise PupilaError(
             f"The layer {layer.name!r} is a {kind.__name__}, through which the flow of SynFlow "
             f"cannot be followed. Prune the model with `prune-magnitude` or `prune-obd`."
@@ -164,17 +163,19 @@ def _settings(layer: Any) -> dict[str, Any]:
     return {"data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
 
 
-def _merged(kind: type, given: list[Any]) -> Any:
-    """Add up what flows, and scale it by the numbers that multiply or divide it."""
-    flowing = [each for each in given if tf.is_symbolic_tensor(each)]
-    numbers = [np.abs(np.asarray(each)) for each in given if not tf.is_symbolic_tensor(each)]
-    found = sum(flowing[1:], flowing[0])
-    for number in numbers:
+def _merge(kind: type, operands: list[Any]) -> Any:
+    """Return the sum of the tensors, scaled by the constants that multiply or divide them."""
+    tensors = [operand for operand in operands if tf.is_symbolic_tensor(operand)]
+    constants = [
+        np.abs(np.asarray(operand)) for operand in operands if not tf.is_symbolic_tensor(operand)
+    ]
+    total = sum(tensors[1:], tensors[0])
+    for constant in constants:
         if kind is raw.numpy.Multiply:
-            found = found * number.astype(np.float64)
+            total = total * constant.astype(np.float64)
         elif kind in (raw.numpy.Divide, raw.numpy.TrueDivide):
-            found = found / number.astype(np.float64)
-    return found
+            total = total / constant.astype(np.float64)
+    return total
 
 
 _WEIGHTED = {
@@ -187,28 +188,28 @@ _WEIGHTED = {
 }
 
 
-def _named(module: Any, *names: str) -> set[type]:
+def _types(module: Any, *names: str) -> set[type]:
     return {getattr(module, name) for name in names}
 
 
-_HANDED_ON = {
-    *_named(layers, "Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"),
-    *_named(layers, "Dropout", "Identity", "Normalization", "Rescaling", "SpatialDropout2D"),
-    *_named(raw.nn, "Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6"),
-    *_named(raw.nn, "Sigmoid", "Silu", "Softmax", "Softplus"),
+_PASSED_THROUGH = {
+    *_types(layers, "Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"),
+    *_types(layers, "Dropout", "Identity", "Normalization", "Rescaling", "SpatialDropout2D"),
+    *_types(raw.nn, "Elu", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Relu", "Relu6"),
+    *_types(raw.nn, "Sigmoid", "Silu", "Softmax", "Softplus"),
     raw.numpy.Tanh,
 }
 
 _MERGED = {
-    *_named(layers, "Add", "Multiply", "Subtract"),
-    *_named(raw.numpy, "Add", "Divide", "Multiply", "Subtract", "TrueDivide"),
+    *_types(layers, "Add", "Multiply", "Subtract"),
+    *_types(raw.numpy, "Add", "Divide", "Multiply", "Subtract", "TrueDivide"),
 }
 
 _AS_THEY_ARE = {
-    *_named(layers, "AveragePooling2D", "GlobalAveragePooling2D"),
-    *_named(layers, "GlobalMaxPooling2D", "MaxPooling2D"),
-    *_named(layers, "Average", "Concatenate", "Maximum", "Minimum"),
-    *_named(layers, "Cropping2D", "Flatten", "Permute", "Reshape", "UpSampling2D", "ZeroPadding2D"),
-    *_named(raw.numpy, "Concatenate", "ExpandDims", "Flip", "GetItem", "Mean", "Reshape"),
-    *_named(raw.numpy, "Squeeze", "Transpose"),
+    *_types(layers, "AveragePooling2D", "GlobalAveragePooling2D"),
+    *_types(layers, "GlobalMaxPooling2D", "MaxPooling2D"),
+    *_types(layers, "Average", "Concatenate", "Maximum", "Minimum"),
+    *_types(layers, "Cropping2D", "Flatten", "Permute", "Reshape", "UpSampling2D", "ZeroPadding2D"),
+    *_types(raw.numpy, "Concatenate", "ExpandDims", "Flip", "GetItem", "Mean", "Reshape"),
+    *_types(raw.numpy, "Squeeze", "Transpose"),
 }

@@ -1,4 +1,4 @@
-"""The techniques: what is cut differs, and `pupila_prune.cycle` has what they share."""
+"""The pruning techniques and `cluster`; `pupila_prune.cycle` has what they share."""
 
 from __future__ import annotations
 
@@ -7,75 +7,75 @@ from typing import Any
 from pupila import Step, StepResult
 from pupila.keras_files import macs, parameters
 from pupila.measured import ClusteringResult, Measured
-from pupila_prune.clusters import Clusters, values_by_kernel
+from pupila_prune.clusters import ClusterStrategy, values_by_kernel
 from pupila_prune.config import Clustering, FilterPruning, MagnitudePruning, WeightPruning
 from pupila_prune.cycle import run, write_chosen
-from pupila_prune.filters import Filters
+from pupila_prune.filters import FilterStrategy
 from pupila_prune.kernels import clustered_kernels, sparsity
 from pupila_prune.rounds import Rounds
 from pupila_prune.sizes import file_sizes
-from pupila_prune.training_targets import opened
-from pupila_prune.weights import Cut, Weights, least_curved, least_flow, smallest
+from pupila_prune.training_targets import open_model
+from pupila_prune.weights import MaskRule, WeightStrategy, by_magnitude, by_obd, by_synflow
 
 
 def prune_filters(step: Step[FilterPruning]) -> StepResult:
-    """Cut filters in rounds, and retrain after each; keep the smallest model within the budget.
+    """Cut filters in rounds, retrain after each, and keep the smallest model within the budget.
 
     Raises:
-        PupilaError: the model is no graph of Keras' own layers, does not end as declared, has a
-            weight that is no number, or nothing that can be cut; or the loss of a round is no
-            longer a number.
+        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has a
+            weight that is not finite, or nothing that can be cut; or the loss of a round is not
+            finite.
     """
-    model = opened(step.inputs[0])
-    strategy = Filters(step, model)
+    model = open_model(step.inputs[0])
+    strategy = FilterStrategy(step, model)
     rounds = run(step, model, strategy)
     measured, model = strategy.measured(rounds), write_chosen(step, rounds)
-    return _product(step, model, None, measured)
+    return _result(step, model, None, measured)
 
 
 def prune_magnitude(step: Step[MagnitudePruning]) -> StepResult:
-    """Set the smallest weights to 0, in rounds, and retrain the others after each.
+    """Set the smallest weights to 0 in rounds, and retrain the others after each.
 
     Raises:
-        PupilaError: the model is no graph of Keras' own layers, does not end as declared, has no
-            kernel, a weight that is no number, or as many zeros as asked for; or the loss of a
-            round is no longer a number.
+        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has no
+            kernel, a weight that is not finite, or already as many zeros as asked for; or the loss
+            of a round is not finite.
     """
-    return _pruned_weights(step, "prune-magnitude", smallest(step.config))
+    return _prune_weights(step, "prune-magnitude", by_magnitude(step.config))
 
 
 def prune_obd(step: Step[WeightPruning]) -> StepResult:
-    """Set the weights to 0 without which the loss grows least; else as `prune_magnitude`."""
-    return _pruned_weights(step, "prune-obd", least_curved(step))
+    """Set the weights to 0 whose removal raises the loss least; otherwise as `prune_magnitude`."""
+    return _prune_weights(step, "prune-obd", by_obd(step))
 
 
 def prune_synflow(step: Step[WeightPruning]) -> StepResult:
-    """Set the weights to 0 through which the least flows; else as `prune_magnitude`.
+    """Set the weights with the least synaptic flow to 0; otherwise as `prune_magnitude`.
 
     Raises:
-        PupilaError: as there, or the flow cannot be followed through a layer.
+        PupilaError: as there, or a layer is not supported by SynFlow.
     """
-    return _pruned_weights(step, "prune-synflow", least_flow)
+    return _prune_weights(step, "prune-synflow", by_synflow)
 
 
 def cluster(step: Step[Clustering]) -> StepResult:
     """Let the weights of each kernel share a few values, and retrain these.
 
     Raises:
-        PupilaError: the model is no graph of Keras' own layers, does not end as declared, has no
-            kernel to cluster, or a weight that is no number; or the loss is no longer a number.
+        PupilaError: the model is not a graph of Keras' own layers, does not end as declared, has no
+            kernel to cluster, or a weight that is not finite; or the loss is not finite.
     """
-    model = opened(step.inputs[0])
+    model = open_model(step.inputs[0])
     clustered_kernels(model)  # refuses a model without any
-    rounds = run(step, model, Clusters(step.config))
+    rounds = run(step, model, ClusterStrategy(step.config))
     model = write_chosen(step, rounds)
     sizes = file_sizes(step.inputs[0], step.output, "values that repeat")
-    measured = Measured(rounds.warning(), _clustered(rounds, model), sizes)
-    return _product(step, model, step.inputs[0].record.sparsity and sparsity(model), measured)
+    measured = Measured(rounds.warning(), _clustering_result(rounds, model), sizes)
+    return _result(step, model, step.inputs[0].record.sparsity and sparsity(model), measured)
 
 
-def _clustered(rounds: Rounds, model: Any) -> ClusteringResult:
-    """Return what clustering cost; no parameter is removed, though they share values."""
+def _clustering_result(rounds: Rounds, model: Any) -> ClusteringResult:
+    """Return the result of clustering; it removes no parameters, as weights only share values."""
     uncut, clustered = rounds.curve
     result = rounds.result()
     return ClusteringResult(
@@ -89,17 +89,17 @@ def _clustered(rounds: Rounds, model: Any) -> ClusteringResult:
     )
 
 
-def _pruned_weights(step: Step[Any], name: str, cut: Cut) -> StepResult:
-    model = opened(step.inputs[0])
-    strategy = Weights(name, step.config, model, cut)
+def _prune_weights(step: Step[Any], name: str, rule: MaskRule) -> StepResult:
+    model = open_model(step.inputs[0])
+    strategy = WeightStrategy(name, step.config, model, rule)
     rounds = run(step, model, strategy)
     model = write_chosen(step, rounds)
     sizes = file_sizes(step.inputs[0], step.output, "zeros")
     measured = Measured(rounds.warning(), rounds.result(), strategy.measured(model), sizes)
-    return _product(step, model, sparsity(model), measured)
+    return _result(step, model, sparsity(model), measured)
 
 
-def _product(step: Step[Any], model: Any, zeros: float | None, measured: Measured) -> StepResult:
+def _result(step: Step[Any], model: Any, zeros: float | None, measured: Measured) -> StepResult:
     return StepResult.like(
         step.inputs[0],
         format="keras",

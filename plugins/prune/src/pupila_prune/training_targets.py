@@ -1,4 +1,4 @@
-"""What a model that was cut is taught, and the uncut model that teaches it."""
+"""Opens the uncut model, and gathers the images and targets on which cut models are retrained."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from pupila_prune.heads import logits_of
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What is learned in every round."""
+class TrainingTargets:
+    """The images and targets of every round."""
 
     train: Images
-    """Labels and the uncut model's answers, for each view."""
+    """With labels and the uncut model's answers, for each view."""
     validation: Images
     altered: Altered | None
-    """Images by which epochs and rounds are chosen, where not by loss and accuracy."""
+    """Images by which epochs and rounds are chosen, if not by loss and accuracy."""
 
 
-def opened(artifact: Artifact) -> Any:
-    """Return a flat copy of the model, all of it trainable, that gives logits.
+def open_model(artifact: Artifact) -> Any:
+    """Return a flat, trainable copy of the model that outputs logits.
 
     Raises:
-        PupilaError: it is no graph of Keras' own layers, does not end as declared, or has a weight
-            that is no number.
+        PupilaError: it is not a graph of Keras' own layers, does not end as declared, or has a
+            weight that is not finite.
     """
     model = flatten(load(artifact))
     for layer in model.layers:
@@ -44,57 +44,58 @@ def opened(artifact: Artifact) -> Any:
             if wrong:
                 raise PupilaError(
                     f"The layer {layer.name!r} of the model has {wrong} entries of {weight.name!r} "
-                    f"that are NaN or infinite, where numbers were expected. Train the model anew, "
-                    f"or give another."
+                    f"that are NaN or infinite, where numbers were expected. Train the model "
+                    f"again, or give another."
                 )
     return logits_of(model, artifact.record.output.kind)
 
 
-def lesson_of(step: Step[Any]) -> Lesson:
-    """Gather pictures, labels and the uncut model's answers, in the order of its own columns."""
+def gather_targets(step: Step[Any]) -> TrainingTargets:
+    """Gather images, labels and the uncut model's answers, in the order of the model's classes."""
     (artifact,), config = step.inputs, step.config
     size = artifact.record.input
     train, validation = step.split("train"), step.split("validation")
     answers = step.predictions.of_views(artifact, train, config.augmentation, step.progress)
-    judged = step.predictions.of(artifact, validation, step.progress)
+    validation_answers = step.predictions.of(artifact, validation, step.progress)
     columns = _columns(step)
 
-    def told(labels: Any, answers: Any) -> Any:
+    def targets(labels: Any, answers: Any) -> Any:
         mean = softened_mean([answers], [1.0], config.temperature)
         return pack_targets(labels[:, columns], mean[:, columns])
 
     labels = labels_of_views(train, config.augmentation)
-    return Lesson(
-        train=Images.of(train, size, list(map(told, labels, answers)), config.augmentation),
-        validation=Images.of(validation, size, [told(labels_of(validation), judged)], AS_IS),
+    own = targets(labels_of(validation), validation_answers)
+    return TrainingTargets(
+        train=Images.of(train, size, list(map(targets, labels, answers)), config.augmentation),
+        validation=Images.of(validation, size, [own], AS_IS),
         altered=altered_for(step, size, artifact.record.output.classes),
     )
 
 
-def ranking_batches(step: Step[Any], most: int, batch_size: int) -> Batches:
-    """Return training images as they are, with their labels, `most` at most, drawn by the seed."""
+def ranking_batches(step: Step[Any], max_images: int, batch_size: int) -> Batches:
+    """Return at most `max_images` unaltered training images with labels, drawn by the seed."""
     train = step.split("train")
     labels = [labels_of(train)[:, _columns(step)]]
     size = step.inputs[0].record.input
-    images = Images.of(train, size, labels, AS_IS, min(len(train), most))
+    images = Images.of(train, size, labels, AS_IS, min(len(train), max_images))
     return epoch_batches(images, 0, step.seed, batch_size)
 
 
 def uncut_accuracy(step: Step[Any]) -> float:
-    """Return the accuracy 0..1 of the model that was given, on the validation images."""
+    """Return the accuracy 0..1 of the uncut model on the validation images."""
     validation = step.split("validation")
     answers = step.predictions.of(step.inputs[0], validation, step.progress)
     return float((answers.argmax(axis=-1) == validation.labels).mean())
 
 
 def key_of(step: Step[Retraining], technique: str) -> str:
-    """Return the digest of all that determines the weights."""
+    """Return the digest of everything that determines the weights."""
     data = [step.split(name).fingerprint for name in ("train", "validation")]
     models = [artifact.digest for artifact in step.inputs]
     return digest_json([technique, step.config.model_dump(), step.seed, data, models])
 
 
 def _columns(step: Step[Any]) -> list[int]:
-    """Return the column of each of the model's classes among those of the images."""
+    """Return the index of each of the model's classes in the classes of the data."""
     named = step.split("train").classes
     return [named.index(name) for name in step.inputs[0].record.output.classes]

@@ -1,23 +1,23 @@
-"""What single weights are worth.
+"""Scores single weights by how much they matter.
 
 **magnitude.** Han et al. 2015 (arXiv 1506.02626): |w|.
 
-**obd.** LeCun, Denker and Solla 1990, "Optimal brain damage": how much the loss E would grow, to
-second order and with off-diagonal terms neglected, were the weight 0, at a minimum of the loss:
+**obd.** LeCun, Denker and Solla 1990, "Optimal brain damage": how much the loss E would grow if the
+weight became 0, at a minimum of the loss, to second order and without off-diagonal terms:
 
     s_k = h_kk · w_k² / 2
 
-As the paper does, h is the diagonal not of the Hessian but of its Gauss-Newton (the paper says
-Levenberg-Marquardt) form Jᵀ H J, with the Jacobian J of the logits and the Hessian H of the
-cross-entropy by the logits: it is never negative. The paper propagates it from layer to layer and
-drops what is off the diagonal at each; here nothing is dropped on the way. For a softmax p,
+As in the paper, h is the diagonal not of the Hessian but of its Gauss-Newton form (the paper says
+Levenberg-Marquardt) Jᵀ H J, with the Jacobian J of the logits and the Hessian H of the
+cross-entropy by the logits: it is never negative. The paper propagates it layer by layer and drops
+off-diagonal terms in each; here it is computed exactly. For a softmax p,
 H = diag(p) - p pᵀ = Σ_c p_c (e_c - p)(e_c - p)ᵀ holds exactly and needs no labels, so
 
     h_kk = E[Σ_c p_c · (d log p_c / d w_k)²]
 
-over images, which is the diagonal of the Fisher information as well. Squares are of single images,
-so each takes a backward pass for each class. All are differences of one loss: weights are compared
-across all kernels.
+over images, which is also the diagonal of the Fisher information. The square is taken per image, so
+each image needs a backward pass for each class. All scores are changes of the same loss: weights
+are compared across all kernels.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def magnitude(kernels: Sequence[Kernel]) -> Scores:
 
 
 def obd(model: Any, kernels: Sequence[Kernel], pictures: Batches) -> Scores:
-    """Return the growth of the loss without each weight, see the head of this module.
+    """Return the growth of the loss without each weight, see the top of this module.
 
-    `model` gives logits `(1, classes)` and has the kernels; `pictures` are batches of one image.
-    Normalisation uses its running statistics, and nothing is dropped out.
+    `model` outputs logits `(1, classes)` and has the kernels; `pictures` are batches of one image.
+    The model runs in inference mode: normalisation uses its running statistics, dropout is off.
     """
     curvatures = _curvatures(model, kernels, pictures)
     return [h * kernel.values**2 / 2 for h, kernel in zip(curvatures, kernels, strict=True)]
@@ -60,8 +60,8 @@ def _curvatures(
     totals = [tf.zeros(kernel.variable.shape) for kernel in kernels]
     for number in range(len(pictures)):
         picture, _ = pictures[number]
-        found = measure(tf.constant(picture, tf.float32))
-        totals = [total + each for total, each in zip(totals, found, strict=True)]
+        squares = measure(tf.constant(picture, tf.float32))
+        totals = [total + square for total, square in zip(totals, squares, strict=True)]
     return [np.asarray(total) / len(pictures) for total in totals]
 
 

@@ -1,4 +1,4 @@
-"""Sets weights to 0 by a schedule, and keeps them 0 while the others are retrained."""
+"""The strategy of weight pruning: sets weights to 0 by a schedule, and keeps them at 0."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from pupila import PupilaError, Step
 from pupila.measured import WeightSparsity
 from pupila_prune.config import MagnitudePruning, WeightPruning
-from pupila_prune.constraints import Masked, zeros_held
-from pupila_prune.heads import trained_form
+from pupila_prune.constraints import MaskConstraint, keep_zeros
+from pupila_prune.heads import training_form
 from pupila_prune.kernels import (
     Kernel,
     kernels_of,
@@ -23,31 +23,31 @@ from pupila_prune.kernels import (
 from pupila_prune.masks import (
     Masks,
     Scores,
-    among_all,
     has_groups,
-    scheduled,
+    masks_across_layers,
+    masks_per_layer,
+    sparsity_after,
     two_of_four,
-    within_layers,
 )
-from pupila_prune.rebuild import copy_of
+from pupila_prune.rebuild import copy_model
 from pupila_prune.synflow import synflow_masks
 from pupila_prune.training_targets import ranking_batches
 from pupila_prune.weight_saliency import magnitude, obd
 
-Cut = Callable[[Any, Sequence[Kernel], float], Masks]
-"""Of a model, its kernels and a sparsity: which weights are kept. None that is 0 already is."""
+MaskRule = Callable[[Any, Sequence[Kernel], float], Masks]
+"""Returns which weights of a model's kernels are kept at a sparsity; zeros are never kept."""
 
-_MOST_SEEN = 128
-"""Training images by which curvature is measured, at most, drawn anew for each seed: each takes a
+_MAX_IMAGES = 128
+"""Most training images used to measure curvature; which ones depends on the seed. Each needs a
 backward pass for each class."""
 
 
-class Weights:
+class WeightStrategy:
     """The strategy of `prune-magnitude`, `prune-obd` and `prune-synflow`."""
 
-    def __init__(self, name: str, config: WeightPruning, model: Any, cut: Cut) -> None:
+    def __init__(self, name: str, config: WeightPruning, model: Any, rule: MaskRule) -> None:
         self.name, self.rounds = name, config.rounds
-        self._cut, self._final = cut, config.sparsity
+        self._rule, self._final = rule, config.sparsity
         self._is_patterned = isinstance(config, MagnitudePruning) and config.pattern is not None
         self._initial = sparsity(model)
         if self._initial >= self._final and not self._is_patterned:
@@ -57,60 +57,61 @@ class Weights:
             )
 
     def cut(self, model: Any, number: int) -> Any:
-        model = copy_of(model)
+        model = copy_model(model)
         kernels = kernels_of(model)
-        aim = scheduled(self._initial, self._final, number, self.rounds)
-        for kernel, keep in zip(kernels, self._cut(model, kernels, aim), strict=True):
-            kernel.variable.assign(Masked(keep)(kernel.variable.value))
+        target = sparsity_after(self._initial, self._final, number, self.rounds)
+        for kernel, keep in zip(kernels, self._rule(model, kernels, target), strict=True):
+            kernel.variable.assign(MaskConstraint(keep)(kernel.variable.value))
         return model
 
-    def held(self, model: Any) -> AbstractContextManager[None]:
-        return zeros_held(model)
+    def keep_cut(self, model: Any) -> AbstractContextManager[None]:
+        return keep_zeros(model)
 
     def parameters(self, model: Any) -> int:
         return nonzero_parameters(model)
 
     def measured(self, model: Any) -> WeightSparsity:
-        """Return which part of the kernels is 0, of all together and of each."""
-        each = {name: round(part, 4) for name, part in sparsity_by_kernel(model).items()}
-        zeros = WeightSparsity(sparsity=round(sparsity(model), 4), sparsity_by_kernel=each)
+        """Return the sparsity of all kernels together and of each."""
+        by_kernel = {name: round(value, 4) for name, value in sparsity_by_kernel(model).items()}
+        result = WeightSparsity(sparsity=round(sparsity(model), 4), sparsity_by_kernel=by_kernel)
         if not self._is_patterned:
-            return zeros
+            return result
         dense = tuple(kernel.name for kernel in kernels_of(model) if not has_groups(kernel))
-        return zeros.model_copy(update={"kept_dense": dense})
+        return result.model_copy(update={"kept_dense": dense})
 
 
-def smallest(config: MagnitudePruning) -> Cut:
+def by_magnitude(config: MagnitudePruning) -> MaskRule:
     """Cut the smallest weights, of each kernel or of all, or two of every four."""
 
-    def cut(model: Any, kernels: Sequence[Kernel], aim: float) -> Masks:
+    def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
         scores = _zeros_first(kernels, magnitude(kernels))
         if config.pattern:
-            return [_patterned(each, worth) for each, worth in zip(kernels, scores, strict=True)]
-        return (within_layers if config.scope == "layer" else among_all)(scores, aim)
+            return [_pattern_mask(k, s) for k, s in zip(kernels, scores, strict=True)]
+        choose = masks_per_layer if config.scope == "layer" else masks_across_layers
+        return choose(scores, target)
 
-    return cut
-
-
-def least_curved(step: Step[WeightPruning]) -> Cut:
-    """Cut the weights without which the loss grows least."""
-
-    def cut(model: Any, kernels: Sequence[Kernel], aim: float) -> Masks:
-        form = trained_form(model, step.inputs[0].record.output.kind)
-        scores = obd(form, kernels, ranking_batches(step, _MOST_SEEN, batch_size=1))
-        return among_all(_zeros_first(kernels, scores), aim)
-
-    return cut
+    return masks
 
 
-least_flow: Cut = synflow_masks
-"""Cut the weights through which the least flows."""
+def by_obd(step: Step[WeightPruning]) -> MaskRule:
+    """Cut the weights whose removal raises the loss least."""
+
+    def masks(model: Any, kernels: Sequence[Kernel], target: float) -> Masks:
+        form = training_form(model, step.inputs[0].record.output.kind)
+        scores = obd(form, kernels, ranking_batches(step, _MAX_IMAGES, batch_size=1))
+        return masks_across_layers(_zeros_first(kernels, scores), target)
+
+    return masks
 
 
-def _patterned(kernel: Kernel, worth: Any) -> Any:
-    return two_of_four(kernel, worth) if has_groups(kernel) else np.ones(worth.shape, bool)
+by_synflow: MaskRule = synflow_masks
+"""Cut the weights with the least synaptic flow."""
+
+
+def _pattern_mask(kernel: Kernel, scores: Any) -> Any:
+    return two_of_four(kernel, scores) if has_groups(kernel) else np.ones(scores.shape, bool)
 
 
 def _zeros_first(kernels: Sequence[Kernel], scores: Scores) -> Scores:
-    """Let what was cut be cut again, before what is worth as little."""
+    """Give zeros the lowest score, so that they are cut again first."""
     return [np.where(k.values == 0, -1, s) for k, s in zip(kernels, scores, strict=True)]
