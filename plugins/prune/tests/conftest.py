@@ -30,7 +30,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def step_on(colours, tmp_path_factory):
-    """Return a function that makes a step of settings and an artifact, by default in a new folder."""
+    """Return a function that makes a step from settings and an artifact."""
     kept = Predictions(tmp_path_factory.mktemp("predictions"))
 
     def step(config, artifact, folder=None, seed=0, progress=ignore_progress):

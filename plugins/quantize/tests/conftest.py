@@ -1,4 +1,4 @@
-"""One small network, as float flatbuffer, and drawn images to calibrate it on."""
+"""A small network as a float flatbuffer, and images to calibrate it on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def float_artifact(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """Return a flatbuffer of 1.2 MB: every kind of layer that has weights, and a residual."""
+    """Return a flatbuffer of 1.2 MB with every kind of layer with weights, and a residual."""
     with store.draft() as folder:
         keras_files.save(_network(), folder)
         model = store.add(
@@ -76,7 +76,7 @@ def _network() -> Any:
 def quantized(
     float_artifact: Artifact, dataset: Dataset, store: Store, tmp_path: Path
 ) -> Callable[..., Ran]:
-    """Run one of the techniques with those settings."""
+    """Return a function that runs a technique with some settings."""
 
     def make(name: str, seed: int = 0, **settings: Any) -> Ran:
         plugin = installed().step(name)

@@ -5,13 +5,13 @@ import pytest
 
 from pupila import OutputSpec, PupilaError, keras_files
 from pupila.testing import ignore_progress
-from pupila_quantize.annotate import quantized
-from pupila_quantize.bridge import answers, relative_difference, split_preprocessing, to_tf_keras
-from pupila_quantize.comparing import answers as answers_of_file
+from pupila_quantize.annotate import add_fake_quantisation
+from pupila_quantize.bridge import predict, relative_difference, split_preprocessing, to_tf_keras
+from pupila_quantize.comparing import predict as predict_file
 from pupila_quantize.graph import float_operators
-from pupila_quantize.lowering import lowered
+from pupila_quantize.lowering import lower
 from pupila_quantize.lowering import tf_keras as legacy
-from pupila_quantize.qat import flatbuffer
+from pupila_quantize.qat import convert
 
 keras = keras_files.import_keras()
 layers = keras.layers
@@ -71,7 +71,7 @@ BODIES = {
 
 
 def net(body, answer=None):
-    """A net with a `body` between its first convolution and its answer, that tells images apart."""
+    """A net with a `body` between its first convolution and its last layer."""
     keras.utils.set_random_seed(1)
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(image)
@@ -95,28 +95,28 @@ def halves(model):
 def test_a_rewritten_model_answers_the_same_without_normalisation(name):
     model = net(BODIES[name])
     flat, preprocessing = halves(model)
-    rewritten = lowered(flat, preprocessing)
+    rewritten = lower(flat, preprocessing)
     kinds = {type(layer).__name__ for layer in rewritten.layers}
     assert not kinds & {"BatchNormalization", "SeparableConv2D", "Dropout"}
     images = IMAGES.astype(np.float32)
-    assert relative_difference(answers(model, images), answers(rewritten, images)) < 1e-5
+    assert relative_difference(predict(model, images), predict(rewritten, images)) < 1e-5
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_the_file_is_in_int8_but_for_its_softmax_and_answers_as_the_model_in_training(
+def test_only_the_softmax_of_the_file_is_in_float_and_it_answers_like_the_model_in_training(
     name, tmp_path
 ):
     model = net(BODIES[name])
-    made = quantized(*halves(model))
+    made = add_fake_quantisation(*halves(model))
     made.model(IMAGES.astype(np.float32), training=True)
     assert made.output_only == []
     path = tmp_path / "model.tflite"
-    content, _ = flatbuffer(made.model, OUTPUT, "float")
+    content, _ = convert(made.model, OUTPUT, "float")
     path.write_bytes(content)
     assert float_operators(path) == {"SOFTMAX": 1}
-    in_float = answers(model, IMAGES.astype(np.float32))
-    in_training = answers(made.model, IMAGES.astype(np.float32))
-    in_file = answers_of_file(path, IMAGES, ignore_progress)
+    in_float = predict(model, IMAGES.astype(np.float32))
+    in_training = predict(made.model, IMAGES.astype(np.float32))
+    in_file = predict_file(path, IMAGES, ignore_progress)
     assert np.ptp(in_float, axis=0).max() > 0.05
     assert np.abs(in_training - in_float).max() < 0.06
     assert np.abs(in_file - in_training).max() < 0.02
@@ -130,13 +130,13 @@ def test_the_file_is_in_int8_but_for_its_softmax_and_answers_as_the_model_in_tra
         (layers.Conv2D(4, 1, activation="selu", name="odd"), ["odd_activation"]),
     ],
 )
-def test_layers_without_an_int8_form_are_named(body, names):
-    assert quantized(*halves(net(body))).output_only == names
+def test_layers_without_an_int8_kernel_are_named(body, names):
+    assert add_fake_quantisation(*halves(net(body))).output_only == names
 
 
 def test_normalisation_of_another_axis_than_the_last_is_refused():
     with pytest.raises(PupilaError, match=r"'odd' normalises axis \[1\]"):
-        lowered(halves(net(layers.BatchNormalization(axis=1, name="odd")))[0])
+        lower(halves(net(layers.BatchNormalization(axis=1, name="odd")))[0])
 
 
 def test_ranges_are_those_of_the_first_batch_however_wide():
@@ -144,15 +144,15 @@ def test_ranges_are_those_of_the_first_batch_however_wide():
         layers.Conv2D(4, 1, kernel_initializer=keras.initializers.Constant(100.0)),
         layers.Dense(2),
     )
-    made = quantized(*halves(model))
+    made = add_fake_quantisation(*halves(model))
     images = IMAGES.astype(np.float32)
     made.model(images, training=True)
     assert max(float(weight) for weight in made.model.weights if weight.shape == ()) > 100
-    assert relative_difference(answers(model, images), answers(made.model, images)) < 0.05
+    assert relative_difference(predict(model, images), predict(made.model, images)) < 0.05
 
 
 def test_ranges_then_follow_slowly():
-    made = quantized(*halves(net(layers.ReLU())))
+    made = add_fake_quantisation(*halves(net(layers.ReLU())))
 
     def ends():
         return np.array([w for w in made.model.weights if w.name.endswith("high:0")])
@@ -166,13 +166,13 @@ def test_ranges_then_follow_slowly():
     assert (ends() == second).all()
 
 
-def test_each_channel_of_a_depthwise_convolution_has_a_scale_of_its_own():
+def test_each_channel_of_a_depthwise_convolution_has_its_own_scale():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 8, 1)) * 10.0 ** -np.arange(8)[:, None]
     depthwise = layers.DepthwiseConv2D(3, name="depthwise")
     model = net(depthwise, layers.Dense(2))
     depthwise.set_weights([kernel, np.zeros(8)])
-    made = quantized(*halves(model))
-    wrapper = next(each for each in made.model.layers if each.name.endswith("depthwise"))
+    made = add_fake_quantisation(*halves(model))
+    wrapper = next(layer for layer in made.model.layers if layer.name.endswith("depthwise"))
     wrapper(np.ones((1, 5, 5, 8), np.float32), training=False)
     rounded = np.asarray(wrapper.layer.depthwise_kernel)
     largest = np.abs(kernel).max(axis=(0, 1), keepdims=True)
@@ -184,15 +184,15 @@ def test_each_channel_of_a_depthwise_convolution_has_a_scale_of_its_own():
 def test_gradients_reach_every_weight_through_the_rounding():
     import tensorflow as tf
 
-    made = quantized(*halves(net(BODIES["separable convolution"])))
+    made = add_fake_quantisation(*halves(net(BODIES["separable convolution"])))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(made.model(IMAGES.astype(np.float32), training=True)[:, 0])
     gradients = tape.gradient(loss, made.model.trainable_variables)
     assert len(gradients) == 7  # kernels and biases of 1 + 1 (depthwise: no bias) + 1 + 1 layers
-    assert all(np.abs(each).max() > 0 for each in gradients)
+    assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-def test_preprocessing_is_no_part_of_what_is_trained():
-    made = quantized(*halves(net(layers.ReLU())))
+def test_preprocessing_is_not_trained():
+    made = add_fake_quantisation(*halves(net(layers.ReLU())))
     assert [w.name for w in made.model.trainable_variables if "preprocessing" in w.name] == []
     assert isinstance(made.model, legacy.Model)

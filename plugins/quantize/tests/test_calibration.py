@@ -9,11 +9,11 @@ from pupila_quantize.calibration import choose_rows
 
 
 def of_sizes(dataset, *sizes):
-    """Take that many training images of each class."""
+    """Return that many training images of each class."""
     train = dataset.select("train").frame
     wanted = dict(zip(dataset.classes, sizes, strict=True))
-    place = train.groupby("label").cumcount()
-    return Dataset.of(train[place < train["label"].map(wanted)], dataset.classes, dataset.cache)
+    rank = train.groupby("label").cumcount()
+    return Dataset.of(train[rank < train["label"].map(wanted)], dataset.classes, dataset.cache)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def of_sizes(dataset, *sizes):
         ((2, 1), 2, {0: 1, 1: 1}),
     ],
 )
-def test_classes_share_the_images_equally_as_far_as_there_are(sizes, count, expected, dataset):
+def test_images_are_drawn_evenly_from_the_classes(sizes, count, expected, dataset):
     train = of_sizes(dataset, *sizes)
     rows = choose_rows(train, count, seed=3)
     assert len(set(rows)) == len(rows)
@@ -46,16 +46,14 @@ def test_too_few_images_are_refused_with_their_number(sizes, count, dataset):
         choose_rows(of_sizes(dataset, *sizes), count, seed=0)
 
 
-def test_ranges_are_of_training_images_and_the_test_images_are_not_looked_at(
-    quantized, monkeypatch
-):
-    asked = []
+def test_calibration_reads_no_test_images(quantized, monkeypatch):
+    splits = []
     select = Dataset.select
 
     def listen(self, split):
-        asked.append(split)
+        splits.append(split)
         return select(self, split)
 
     monkeypatch.setattr(Dataset, "select", listen)
     quantized("quantize-int8", calibration_images=10)
-    assert asked == ["train", "validation"]
+    assert splits == ["train", "validation"]

@@ -13,11 +13,11 @@ from pupila.scanning import scan
 from pupila.store import Store
 from pupila.testing import ignore_progress, run_step, store_model
 from pupila_quantize import correction
-from pupila_quantize.comparing import answers
+from pupila_quantize.comparing import predict
 from pupila_quantize.config import QuantizeInt4, QuantizeInt8, QuantizeMixed
-from pupila_quantize.gptq import rounded
-from pupila_quantize.observing import observe
-from pupila_quantize.weighted import Constant, read_weighted
+from pupila_quantize.gptq import round_weights
+from pupila_quantize.observing import measure_inputs
+from pupila_quantize.weighted import Constant, read_weighted_operators
 
 keras = keras_files.import_keras()
 layers = keras.layers
@@ -25,7 +25,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 9, 10, 4), np.uint8)
 
 
 def converted(layer, folder):
-    """Write a flatbuffer of that layer alone."""
+    """Write a flatbuffer of only that layer."""
     keras.utils.set_random_seed(0)
     image = keras.Input(IMAGES.shape[1:], batch_size=1)
     model = keras.Model(image, layer(image))
@@ -54,22 +54,22 @@ LAYERS = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_mean_output_of_a_layer_follows_from_the_mean_of_its_input(name, tmp_path):
     path = converted(LAYERS[name](), tmp_path)
-    (operator,) = read_weighted(path)
-    (seen,) = observe(path, IMAGES, [0, 2, 5], True, ignore_progress)
+    (operator,) = read_weighted_operators(path)
+    (stats,) = measure_inputs(path, IMAGES, [0, 2, 5], True, ignore_progress)
     assert operator.bias is not None
-    expected = correction._mean_output(operator, seen.mean) + operator.bias.values()
-    given = answers(path, IMAGES[[0, 2, 5]], ignore_progress)
+    expected = correction._mean_output(operator, stats.mean) + operator.bias.values()
+    given = predict(path, IMAGES[[0, 2, 5]], ignore_progress)
     np.testing.assert_allclose(expected, given.reshape(-1, len(expected)).mean(0), 1e-3)
 
 
 def test_second_moments_are_of_the_patches_of_a_convolution(tmp_path, monkeypatch):
     path = converted(layers.Conv2D(5, (3, 2)), tmp_path)
-    monkeypatch.setattr("pupila_quantize.observing._PLACES", 10_000)
-    (seen,) = observe(path, IMAGES, [1], True, ignore_progress)
+    monkeypatch.setattr("pupila_quantize.observing._MAX_PATCHES", 10_000)
+    (stats,) = measure_inputs(path, IMAGES, [1], True, ignore_progress)
     picture = IMAGES[1].astype(np.float32)
     patches = [picture[y : y + 3, x : x + 2].reshape(-1) for y in range(7) for x in range(9)]
     np.testing.assert_allclose(
-        seen.moments[0],
+        stats.moments[0],
         np.cov(np.transpose(patches), bias=True)
         + np.outer(np.mean(patches, 0), np.mean(patches, 0)),
         1e-3,
@@ -77,21 +77,22 @@ def test_second_moments_are_of_the_patches_of_a_convolution(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("together", [16, 64])
-def test_gptq_leaves_less_error_than_rounding_to_nearest(together):
+def test_gptq_has_less_error_than_rounding_to_nearest(together):
     random = np.random.default_rng(0)
     inputs = (random.normal(size=(500, 8)) @ random.normal(size=(8, 64))).astype(np.float32)
     inputs[:, 5] = 0
     weights = random.normal(size=(12, 64)).astype(np.float32)
     scales = np.abs(weights).max(1).astype(np.float64) / 7
-    parts = np.split(inputs, range(together, 64, together), axis=1)
-    made = rounded(weights, scales, [part.T @ part / 500 for part in parts], 7)
+    blocks = np.split(inputs, range(together, 64, together), axis=1)
+    moments = [block.T @ block / 500 for block in blocks]
+    rounded = round_weights(weights, scales, moments, 7)
     nearest = np.rint(weights / scales[:, np.newaxis])
 
     def error(stored):
         return np.square(inputs @ (stored * scales[:, np.newaxis] - weights).T).mean()
 
-    assert np.abs(made).max() <= 7
-    assert error(made) < 0.5 * error(nearest)
+    assert np.abs(rounded).max() <= 7
+    assert error(rounded) < 0.5 * error(nearest)
 
 
 @pytest.mark.parametrize("count", [6, 7])
@@ -107,7 +108,7 @@ def test_weights_of_four_bits_are_read_and_written_two_to_a_byte(count):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "told"),
+    ("name", "settings", "counts"),
     [
         ("quantize-int8", {"correction": "none"}, None),
         ("quantize-int8", {}, (7, 0)),
@@ -117,13 +118,13 @@ def test_weights_of_four_bits_are_read_and_written_two_to_a_byte(count):
         ("quantize-mixed", {}, (7, 0)),
     ],
 )
-def test_a_form_tells_what_was_corrected(name, settings, told, quantized):
+def test_the_numbers_of_corrections_are_measured(name, settings, counts, quantized):
     measured = quantized(name, **settings).product.measured
     keys = ("corrected_biases", "rounded_kernels")
-    assert told == (tuple(measured[key] for key in keys) if told else measured.get(keys[0]))
+    assert counts == (tuple(measured[key] for key in keys) if counts else measured.get(keys[0]))
 
 
-def test_correction_brings_the_answers_nearer_to_those_in_float(quantized, tmp_path):
+def test_correction_brings_answers_closer_to_float(quantized, tmp_path):
     divergence = {}
     for which in ("none", "bias", "gptq"):
         divergence[which] = quantized("quantize-int4", correction=which).product.measured[
@@ -136,7 +137,7 @@ def test_correction_brings_the_answers_nearer_to_those_in_float(quantized, tmp_p
 
 def test_the_defaults_are_bias_in_eight_bits_and_gptq_in_four():
     configs = (QuantizeInt8, QuantizeMixed, QuantizeInt4)
-    assert [each().correction for each in configs] == ["bias", "bias", "gptq"]
+    assert [config().correction for config in configs] == ["bias", "bias", "gptq"]
 
 
 def test_a_kernel_that_is_used_twice_is_not_rounded_for_one_of_its_uses(store, dataset, tmp_path):
@@ -149,9 +150,9 @@ def test_a_kernel_that_is_used_twice_is_not_rounded_for_one_of_its_uses(store, d
     for which in ("none", "gptq"):
         config = plugin.config.model_validate({"correction": which})
         form = run_step(plugin, config, [made], tmp_path / which, store=store, dataset=dataset)
-        operators = read_weighted(form.artifact.file(".tflite"))
-        kernels[which] = [each.kernel for each in operators]
-    assert [each.is_shared for each in kernels["gptq"]] == [True, True, False, False]
+        operators = read_weighted_operators(form.artifact.file(".tflite"))
+        kernels[which] = [operator.kernel for operator in operators]
+    assert [kernel.is_shared for kernel in kernels["gptq"]] == [True, True, False, False]
     same = [
         (one.values() == other.values()).all()
         for one, other in zip(kernels["none"], kernels["gptq"], strict=True)

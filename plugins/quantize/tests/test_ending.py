@@ -35,21 +35,21 @@ FORMS = [
 
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory):
-    """Flat pictures, each of another strength of its colour; the weakest is plainly blue or red."""
+    """Flat images of different strengths of colour; even the weakest is clearly blue or red."""
     folder = tmp_path_factory.mktemp("colours")
     for split, base in (("train", 80), ("validation", 70), ("test", 60)):
         for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / "images" / split / name
-            place.mkdir(parents=True)
+            location = folder / "images" / split / name
+            location.mkdir(parents=True)
             for number, strength in enumerate(np.linspace(40, 120, IMAGES)):
                 pixels = np.full((32, 32, 3), base, np.uint8)
                 pixels[..., channel] += np.uint8(strength)
-                Image.fromarray(pixels).save(place / f"{number}.png")
+                Image.fromarray(pixels).save(location / f"{number}.png")
     return read_images(folder / "images", folder / "cache")
 
 
 def confident(store, kind):
-    """Store a net that answers by how much red outweighs blue, and is sure of each answer."""
+    """Store a net that compares red with blue, and is certain of each answer."""
     keras = keras_files.import_keras()
     image = keras.Input((32, 32, 3), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(image)
@@ -79,7 +79,7 @@ def make(store, colours, tmp_path):
 
 @pytest.fixture
 def form(make, store):
-    """Return a function that makes a form of a confident net of some kind of output."""
+    """Return a function that quantises a confident net with some kind of output."""
 
     def made(name, kind="softmax", **settings):
         model = confident(store, kind)
@@ -95,7 +95,7 @@ def probabilities(artifact, images, folder):
 
 def operator_names(artifact):
     model = map_model(artifact.file(".tflite"))
-    return [each.name for each in operators(model, model.Subgraphs(0))]
+    return [operator.name for operator in operators(model, model.Subgraphs(0))]
 
 
 @pytest.mark.parametrize(("name", "settings"), FORMS)
@@ -115,7 +115,7 @@ def test_images_that_a_confident_model_ranks_are_not_made_equal(
     "name", ["quantize-int8", "quantize-int16x8", pytest.param("qat", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(("kind", "last"), [("softmax", "SOFTMAX"), ("sigmoid", "LOGISTIC")])
-def test_with_float_borders_the_last_activation_alone_is_in_float(name, kind, last, form):
+def test_with_float_io_only_the_last_activation_is_in_float(name, kind, last, form):
     made = form(name, kind)
     assert operator_names(made)[-2:] == ["DEQUANTIZE", last]
     assert made.record.measured["float_operators"] == {last: 1}
@@ -123,7 +123,7 @@ def test_with_float_borders_the_last_activation_alone_is_in_float(name, kind, la
 
 
 @pytest.mark.parametrize("name", ["quantize-int8", pytest.param("qat", marks=pytest.mark.slow)])
-def test_with_int8_borders_the_file_ends_in_its_logits(name, form):
+def test_with_int8_io_the_file_ends_in_its_logits(name, form):
     made = form(name, io_type="int8")
     (given,) = Interpreter(str(made.file(".tflite"))).get_output_details()
     assert given["dtype"] == np.int8
@@ -150,21 +150,21 @@ def test_logits_and_a_lone_sigmoid_keep_their_kind(form):
     assert form("quantize-int8", "sigmoid", io_type="int8").record.output.kind == "sigmoid"
 
 
-def test_where_a_sigmoid_must_be_in_int8_the_ties_are_measured_and_told(form):
+def test_ties_of_an_int8_sigmoid_are_measured_and_warned_of(form):
     measured = form("quantize-int8", "sigmoid", io_type="int8").record.measured
     assert measured["float_tied"] <= 0.05
     assert measured["tied"] >= 0.25
     assert f"{round(measured['tied'] * 80)} of 80 validation images share" in measured["warning"]
 
 
-def test_where_nothing_is_tied_nothing_is_told(form):
+def test_without_ties_there_is_no_warning(form):
     measured = form("quantize-int8").record.measured
     assert measured["tied"] <= 0.05
     assert "warning" not in measured
 
 
 def test_a_softmax_with_a_factor_of_its_own_is_not_taken_for_a_plain_one(form, make, store):
-    # the contract's logits have none
+    # logits of an output spec have no factor
     from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_model
 
     source = make("export-tflite", confident(store, "softmax"))

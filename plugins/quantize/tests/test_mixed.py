@@ -30,24 +30,24 @@ def ranked():
     return [Sensitivity(layer, 0.1, 0.9) for layer in LAYERS]
 
 
-def test_the_most_sensitive_layer_comes_first_and_each_is_measured_alone():
+def test_each_layer_is_measured_alone_and_the_most_sensitive_comes_first():
     asked, divergences = [], {"a;": 0.1, "b;": 0.3, "c;": 0.2}
 
     def alone(scopes):
         asked.append(list(scopes))
         return figures(0.9, divergences[scopes[0]])
 
-    found = sensitivities(LAYERS, alone)
+    ranking = sensitivities(LAYERS, alone)
     assert asked == [["a;"], ["b;"], ["c;"]]
-    assert [each.layer.name for each in found] == ["b", "c", "a"]
-    assert found[0].divergence == pytest.approx(0.3)
+    assert [sensitivity.layer.name for sensitivity in ranking] == ["b", "c", "a"]
+    assert ranking[0].divergence == pytest.approx(0.3)
 
 
-def test_a_layer_that_answers_no_numbers_is_the_most_sensitive():
+def test_a_layer_without_finite_answers_is_the_most_sensitive():
     divergences = {"a;": 0.1, "b;": float("nan"), "c;": 0.3}
-    found = sensitivities(LAYERS, lambda scopes: figures(0.5, divergences[scopes[0]]))
-    assert [each.layer.name for each in found] == ["b", "c", "a"]
-    assert found[0].divergence is None
+    ranking = sensitivities(LAYERS, lambda scopes: figures(0.5, divergences[scopes[0]]))
+    assert [sensitivity.layer.name for sensitivity in ranking] == ["b", "c", "a"]
+    assert ranking[0].divergence is None
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_a_layer_that_answers_no_numbers_is_the_most_sensitive():
     ],
 )
 def test_the_fewest_layers_that_meet_the_budget_stay_in_float(accuracies, budget, in_float, within):
-    found = choose(ranked(), lambda scopes: figures(accuracies[len(scopes)]), budget)
-    assert (len(found.in_float), found.within) == (in_float, within)
-    assert found.comparison.validation_accuracy == accuracies[in_float]
+    mixture = choose(ranked(), lambda scopes: figures(accuracies[len(scopes)]), budget)
+    assert (len(mixture.in_float), mixture.within_budget) == (in_float, within)
+    assert mixture.comparison.validation_accuracy == accuracies[in_float]
 
 
 def of_100_images(in_float, after):
-    """Compare two numbers of right answers."""
+    """Return a comparison of two numbers of correct answers."""
     return figures(after / 100).model_copy(
         update={"validation_images": 100, "float_accuracy": in_float / 100}
     )
@@ -75,19 +75,19 @@ def of_100_images(in_float, after):
 @pytest.mark.parametrize(("in_float", "after", "budget"), [(96, 95, 0.01), (97, 95, 0.02)])
 def test_a_loss_of_as_many_images_as_the_budget_has_is_within_it(in_float, after, budget):
     assert in_float / 100 - after / 100 > budget  # as floats
-    found = choose(ranked(), lambda scopes: of_100_images(in_float, after), budget)
-    assert (len(found.in_float), found.within) == (0, True)
+    mixture = choose(ranked(), lambda scopes: of_100_images(in_float, after), budget)
+    assert (len(mixture.in_float), mixture.within_budget) == (0, True)
 
 
 @pytest.mark.parametrize(("in_float", "after", "warned"), [(95, 90, True), (95, 91, False)])
 def test_a_loss_of_five_images_of_a_hundred_is_a_collapse(in_float, after, warned):
-    measured = comparing.with_warning(of_100_images(in_float, after))
+    measured = comparing.add_warning(of_100_images(in_float, after))
     assert (measured.read(PluginWarning) is not None) == warned
 
 
 @pytest.fixture(scope="module")
 def fragile(store, tmp_path_factory):
-    """A net in which one convolution has ranges that int8 cannot hold, and the others have not.
+    """A net with one convolution whose ranges int8 cannot represent.
 
     Its channels differ by a factor of 10,000, and the small ones carry the answer.
     """
@@ -120,22 +120,22 @@ def fragile(store, tmp_path_factory):
 
 
 def test_layers_are_named_as_in_keras(fragile):
-    found = layers(fragile.file("model.tflite"))
-    assert [each.operator for each in found] == ["CONV_2D", "FULLY_CONNECTED"]
-    assert "wide" in found[0].name and "answer" in found[1].name
+    named = layers(fragile.file("model.tflite"))
+    assert [layer.operator for layer in named] == ["CONV_2D", "FULLY_CONNECTED"]
+    assert "wide" in named[0].name and "answer" in named[1].name
 
 
-def test_what_int8_ruins_is_found_and_stays_in_float(fragile, store, dataset, tmp_path):
+def test_a_layer_that_int8_ruins_stays_in_float(fragile, store, dataset, tmp_path):
     plugin = installed().step("quantize-mixed")
     config = plugin.config.model_validate({"budget": 0, "calibration_images": 24})
     made = run_step(plugin, config, [fragile], tmp_path, store=store, dataset=dataset).artifact
-    found = made.record.measured.read(LayerSensitivities)
+    result = made.record.measured.read(LayerSensitivities)
     compared = made.record.measured.read(FloatComparison)
-    assert found and compared
-    first, second = (each.divergence for each in found.sensitivity[:2])
+    assert result and compared
+    first, second = (layer.divergence for layer in result.sensitivity[:2])
     assert first is not None and second is not None and first >= second
-    assert found.within_budget == (compared.validation_accuracy >= compared.float_accuracy)
-    kept = [each.layer for each in found.sensitivity if each.in_float]
+    assert result.within_budget == (compared.validation_accuracy >= compared.float_accuracy)
+    kept = [layer.layer for layer in result.sensitivity if layer.in_float]
     operators = float_operators(made.file("model.tflite"))
     assert sum(operators.get(name, 0) for name in ("CONV_2D", "FULLY_CONNECTED")) == len(kept)
 
@@ -150,6 +150,6 @@ def test_blocks_that_no_dense_layer_can_be_cut_into_are_refused(fragile, store, 
 def test_of_many_validation_images_some_of_every_class_are_compared(
     quantized, dataset, monkeypatch
 ):
-    monkeypatch.setattr(comparing, "_MOST_IMAGES", 10)
+    monkeypatch.setattr(comparing, "_MAX_IMAGES", 10)
     measured = quantized("quantize-int8").artifact.record.measured
     assert len(dataset.select("validation")) > measured["validation_images"] == 10

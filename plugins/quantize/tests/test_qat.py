@@ -21,7 +21,7 @@ from pupila.testing import (
     read_images,
     step_for,
 )
-from pupila_quantize.comparing import answers
+from pupila_quantize.comparing import predict
 from pupila_quantize.config import Qat
 from pupila_quantize.qat import qat
 
@@ -41,12 +41,12 @@ def draw_colours(folder, images=12, side=32):
     random = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / split / name
-            place.mkdir(parents=True)
+            location = folder / split / name
+            location.mkdir(parents=True)
             for number in range(images):
                 pixels = random.integers(40, 120, (side, side, 3), np.uint8)
                 pixels[..., channel] += np.uint8(random.integers(0, 60))
-                Image.fromarray(pixels).save(place / f"{number}.png")
+                Image.fromarray(pixels).save(location / f"{number}.png")
     return folder
 
 
@@ -64,12 +64,12 @@ def colour_net(classes=CLASSES, kind="softmax", body=lambda x: x):
         "sigmoid": layers.Dense(1, activation="sigmoid", name="answer"),
     }[kind]
     model = keras.Model(image, answer(layers.Dropout(0.2)(pooled)))
-    teach(model, classes, kind)
+    train(model, classes, kind)
     return model
 
 
-def teach(model, classes, kind):
-    """Train on flat colours until it can tell them apart."""
+def train(model, classes, kind):
+    """Train on flat colours until it classifies them."""
     random = np.random.default_rng(0)
     images = random.uniform(40, 120, (256, 32, 32, 3)).astype(np.float32)
     labels = np.arange(256) % 2
@@ -159,14 +159,14 @@ def test_the_file_is_in_int8_and_does_as_well_as_the_model_did(training, teacher
 
 
 @pytest.mark.parametrize(("choose_by", "best"), [("loss", min), ("fidelity", max)])
-def test_the_course_of_the_training_is_told(choose_by, best, training):
-    told = []
-    step = training(progress=lambda *said: told.append(said), epochs=3, choose_by=choose_by)
+def test_the_training_history_is_measured(choose_by, best, training):
+    reports = []
+    step = training(progress=lambda *report: reports.append(report), epochs=3, choose_by=choose_by)
     measured = qat(step).measured
     assert (measured["epochs"], len(measured["history"]["loss"])) == (3, 3)
-    figures = measured["history"][f"validation_{choose_by}"]
-    assert figures[measured["best_epoch"] - 1] == best(figures)
-    assert [done for done, _, what in told if what.startswith("epochs")] == [1, 2, 3]
+    values = measured["history"][f"validation_{choose_by}"]
+    assert values[measured["best_epoch"] - 1] == best(values)
+    assert [done for done, _, what in reports if what.startswith("epochs")] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("io_type", "dtype"), [("float", np.float32), ("int8", np.int8)])
@@ -237,17 +237,17 @@ def test_made_twice_it_is_one_file_with_no_vector_in_it_twice(training, store):
     assert first == second == repack(first)
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(training):
+def test_a_killed_run_continues_to_the_same_result(training):
     unbroken, broken = (training(name, epochs=4, average=0.9) for name in ("unbroken", "broken"))
     expected = qat(unbroken).measured
-    measured = finish_after_kill(lambda told: qat(replace(broken, progress=told))).measured
+    measured = finish_after_kill(lambda progress: qat(replace(broken, progress=progress))).measured
     assert measured["history"] == expected["history"]
     images = np.asarray(unbroken.dataset.select("validation").pixels(INPUT))
-    found = [
-        answers(each.output / "model.tflite", images, ignore_progress)
-        for each in (unbroken, broken)
+    outputs = [
+        predict(step.output / "model.tflite", images, ignore_progress)
+        for step in (unbroken, broken)
     ]
-    assert (found[0] == found[1]).all()
+    assert (outputs[0] == outputs[1]).all()
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_patience_ends_training_and_the_best_epoch_is_kept(training):
     assert measured["epochs"] == measured["best_epoch"] + 1 < 12
 
 
-def test_a_loss_that_is_no_number_ends_training_with_advice(training, monkeypatch):
+def test_a_loss_that_is_not_finite_ends_training_with_advice(training, monkeypatch):
     def broken(alpha, temperature):
         return lambda targets, logits: keras.ops.sum(logits, axis=-1) * np.nan
 
@@ -279,12 +279,12 @@ def test_a_loss_that_is_no_number_ends_training_with_advice(training, monkeypatc
         qat(training())
 
 
-def test_weights_that_are_no_numbers_are_refused_before_anything_is_asked(training, store):
+def test_weights_that_are_not_finite_are_refused_first(training, store):
     model = colour_net()
     first = model.get_layer("first")
     first.set_weights([first.get_weights()[0] * np.nan])
     step = training(model=stored(store, model))
-    with pytest.raises(PupilaError, match="Layer 'first' has weights that are no numbers"):
+    with pytest.raises(PupilaError, match="Layer 'first' has weights that are NaN or infinite"):
         qat(step)
     assert not step.predictions.folder.exists()
 
@@ -295,7 +295,7 @@ def test_layers_that_cannot_be_trained_are_refused_by_name(training, store):
         qat(training(model=stored(store, model)))
 
 
-def test_float_operators_and_layers_without_an_int8_form_are_told(training, store):
+def test_float_operators_and_layers_without_an_int8_kernel_are_listed(training, store):
     model = colour_net(body=layers.LayerNormalization(name="odd"))
     measured = qat(training(model=stored(store, model), epochs=1)).measured
     assert measured["output_only_layers"] == ["odd"]

@@ -46,10 +46,10 @@ def ends(artifact):
 
 
 def largest_difference(artifact, other, images):
-    """Return that of probabilities."""
+    """Return the largest difference of probabilities."""
     answers = [
-        each.record.output.probabilities(open_model(each, 1).predict(images, ignore_progress))
-        for each in (artifact, other)
+        model.record.output.probabilities(open_model(model, 1).predict(images, ignore_progress))
+        for model in (artifact, other)
     ]
     return np.abs(answers[0] - answers[1]).max()
 
@@ -68,7 +68,7 @@ def largest_difference(artifact, other, images):
         ("quantize-mixed", {"io_type": "int8"}, 0.37, 0.05, np.int8),
     ],
 )
-def test_a_form_is_smaller_and_answers_nearly_as_the_float_one(
+def test_a_quantised_model_is_smaller_and_answers_nearly_like_the_float_one(
     name, settings, size, difference, dtype, quantized, float_artifact, test_images
 ):
     made = quantized(name, **settings).artifact
@@ -81,21 +81,21 @@ def test_a_form_is_smaller_and_answers_nearly_as_the_float_one(
     assert repack(content) == content, "no vector is in it twice"
 
 
-def test_parameters_multiplications_and_contracts_stay(quantized, float_artifact):
+def test_parameters_multiplications_and_specs_stay(quantized, float_artifact):
     made, given = quantized("quantize-dynamic").artifact.record, float_artifact.record
     assert (made.parameters, made.macs) == (given.parameters, given.macs)
     assert (made.input, made.output) == (given.input, given.output)
 
 
 @pytest.mark.parametrize("name", ["quantize-float16", "quantize-dynamic", "quantize-int8"])
-def test_the_loader_counts_in_a_form_what_it_counts_in_the_float_flatbuffer(
+def test_the_loader_counts_the_same_as_in_the_float_flatbuffer(
     name, quantized, float_artifact, tmp_path
 ):
     made = quantized(name).artifact
     source = made.file("model.tflite")
-    product = installed().loader(source).load()(source, made.record.output, tmp_path)
+    result = installed().loader(source).load()(source, made.record.output, tmp_path)
     given = float_artifact.record
-    assert (product.parameters, product.macs) == (given.parameters, given.macs)
+    assert (result.parameters, result.macs) == (given.parameters, given.macs)
 
 
 def test_int8_says_how_many_images_it_was_calibrated_on(quantized):
@@ -130,15 +130,15 @@ def test_another_seed_calibrates_on_other_images(quantized, tmp_path):
 
 @pytest.mark.parametrize("second", ["quantize-float16", "quantize-dynamic", "quantize-int8"])
 @pytest.mark.parametrize(
-    ("first", "found"),
+    ("first", "dtype"),
     [("quantize-float16", "float16"), ("quantize-dynamic", "int8"), ("quantize-int8", "int8")],
 )
 def test_a_quantised_flatbuffer_is_not_quantised_again(
-    first, second, found, quantized, dataset, store, tmp_path
+    first, second, dtype, quantized, dataset, store, tmp_path
 ):
     made = quantized(first).artifact
     plugin = installed().step(second)
-    with pytest.raises(PupilaError, match=f"{second} needs a float32 .* {found} .*tensors"):
+    with pytest.raises(PupilaError, match=f"{second} needs a float32 .* {dtype} .*tensors"):
         run_step(plugin, plugin.config(), [made], tmp_path / "2", store=store, dataset=dataset)
 
 
@@ -159,18 +159,18 @@ FORMS = ["quantize-int8", "quantize-int4", "quantize-int16x8", "quantize-mixed"]
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_form_is_set_beside_the_float_model_on_validation_images(
+def test_a_quantised_model_is_compared_with_the_float_model(
     name, quantized, float_artifact, dataset
 ):
     validation = dataset.select("validation")
     made = quantized(name).artifact
     pixels = np.asarray(validation.pixels(made.record.input))
     one, other = (
-        open_model(each, 1).predict(pixels, ignore_progress).astype(np.float64)
-        for each in (float_artifact, made)
+        open_model(model, 1).predict(pixels, ignore_progress).astype(np.float64)
+        for model in (float_artifact, made)
     )
     measured = made.record.measured
-    labels = [made.record.output.classes.index(each) for each in validation.frame["label"]]
+    labels = [made.record.output.classes.index(name) for name in validation.frame["label"]]
     assert measured["validation_images"] == len(validation)
     assert measured["float_accuracy"] == np.mean(one.argmax(1) == labels)
     assert measured["validation_accuracy"] == np.mean(other.argmax(1) == labels)
@@ -181,6 +181,6 @@ def test_a_form_is_set_beside_the_float_model_on_validation_images(
     )
 
 
-def test_blocks_with_int8_borders_are_refused():
+def test_blocks_with_int8_io_are_refused():
     with pytest.raises(ValueError, match="needs `io_type: float`"):
         installed().step("quantize-int4").config.model_validate({"block": 32, "io_type": "int8"})

@@ -13,8 +13,8 @@ from pupila.store import Store
 from pupila.testing import draw_colours, read_images, run_step, step_for, store_model
 from pupila_quantize.config import Qat
 from pupila_quantize.qat import qat
-from pupila_quantize.structure import kept
-from pupila_quantize.weighted import read_weighted
+from pupila_quantize.structure import structure_constraint
+from pupila_quantize.weighted import read_weighted_operators
 
 keras = keras_files.import_keras()
 layers = keras.layers
@@ -40,13 +40,13 @@ def moved(form, kernel):
 def test_a_kernel_of_ordinary_weights_is_left_to_move():
     kernel = drawn(3, 3, 4, 8)
     kernel.reshape(-1)[:20] = 0  # 7 %
-    assert kept(kernel, CHANNELWISE) is None
+    assert structure_constraint(kernel, CHANNELWISE) is None
 
 
 def test_zeros_stay_where_a_tenth_of_a_kernel_is_zero():
     kernel = drawn(3, 3, 4, 8)
     kernel.reshape(-1)[:40] = 0
-    form = kept(kernel, CHANNELWISE)
+    form = structure_constraint(kernel, CHANNELWISE)
     after = moved(form, kernel)
     assert ((after == 0) == (kernel == 0)).all()
     assert (after[kernel != 0] == (kernel + 0.1 * drawn(*kernel.shape))[kernel != 0]).all()
@@ -54,7 +54,7 @@ def test_zeros_stay_where_a_tenth_of_a_kernel_is_zero():
 
 def test_weights_of_one_value_move_together_by_their_mean():
     kernel = clustered(3, 3, 4, 8)
-    form = kept(kernel, CHANNELWISE)
+    form = structure_constraint(kernel, CHANNELWISE)
     assert form is not None
     after, free = moved(form, kernel), kernel + 0.1 * drawn(*kernel.shape)
     assert form.values == len(np.unique(after)) == 8
@@ -69,7 +69,7 @@ def test_channels_that_folding_scaled_are_clustered_one_by_one(shape, shared):
     places = [1 if axis in shared else length for axis, length in enumerate(shape)]
     kernel = clustered(*shape) * np.random.default_rng(2).uniform(1, 2, places).astype(np.float32)
     kernel[kernel < -1] = 0
-    form = kept(kernel, shared)
+    form = structure_constraint(kernel, shared)
     assert form is not None
     after = np.moveaxis(moved(form, kernel), [a for a in range(len(shape)) if a not in shared], [0])
     assert all(len(np.unique(channel)) <= form.values <= 8 for channel in after)
@@ -77,7 +77,7 @@ def test_channels_that_folding_scaled_are_clustered_one_by_one(shape, shared):
 
 
 def test_few_values_are_no_clusters_where_few_weights_share_them():
-    assert kept(clustered(1, 1, 4, 7, values=100), CHANNELWISE) is None
+    assert structure_constraint(clustered(1, 1, 4, 7, values=100), CHANNELWISE) is None
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +129,12 @@ def trained(dataset, tmp_path):
             predictions=Predictions(tmp_path / "predictions"),
         )
         measured, path = qat(step).measured, step.output / "model.tflite"
-        kernels = [each.kernel for each in read_weighted(path)]
-        return measured, [each.values() for each in kernels if each.values().size > 1000], path
+        kernels = [operator.kernel for operator in read_weighted_operators(path)]
+        return (
+            measured,
+            [kernel.values() for kernel in kernels if kernel.values().size > 1000],
+            path,
+        )
 
     return train
 
@@ -140,14 +144,14 @@ def packed_size(path):
 
 
 @pytest.mark.slow
-def test_what_is_sparse_before_training_is_as_sparse_in_the_file(trained):
+def test_a_sparse_model_stays_as_sparse_in_the_file(trained):
     measured, kernels, path = trained(sparse, "sparse")
     before = [np.asarray(altered(sparse).get_layer(name).kernel) for name in ("second", "third")]
-    turned = [np.moveaxis(each, -1, 0).reshape(len(each.T), -1) for each in before]
+    turned = [np.moveaxis(kernel, -1, 0).reshape(len(kernel.T), -1) for kernel in before]
     assert len(kernels) == 2
-    for was, found in zip(turned, kernels, strict=True):
-        assert (found.reshape(was.shape)[was == 0] == 0).all()
-    zeros = sum(int((each == 0).sum()) for each in before)
+    for was, stored in zip(turned, kernels, strict=True):
+        assert (stored.reshape(was.shape)[was == 0] == 0).all()
+    zeros = sum(int((kernel == 0).sum()) for kernel in before)
     assert measured["sparsity"] == pytest.approx(zeros / (3 * 72 + 2880 + 1280 + 64))
     assert measured["clusters"] == {}
     dense, _, other = trained(lambda kernel: kernel, "dense")
@@ -156,7 +160,7 @@ def test_what_is_sparse_before_training_is_as_sparse_in_the_file(trained):
 
 
 @pytest.mark.slow
-def test_what_is_clustered_before_training_is_so_in_the_file(trained):
+def test_a_clustered_model_stays_clustered_in_the_file(trained):
     measured, kernels, path = trained(few_values, "clustered")
     assert measured["clusters"] == {"second": 8, "third": 8}
     assert len(kernels) == 2
@@ -174,7 +178,7 @@ def test_what_is_clustered_before_training_is_so_in_the_file(trained):
         pytest.param("quantize-dynamic", marks=pytest.mark.long),
     ],
 )
-def test_forms_after_training_store_zeros_as_zeros(name, dataset, tmp_path):
+def test_quantisation_after_training_stores_zeros_as_zeros(name, dataset, tmp_path):
     store = Store(tmp_path / "store")
     export, plugin = installed().step("export-tflite"), installed().step(name)
     given = run_step(
@@ -187,7 +191,10 @@ def test_forms_after_training_store_zeros_as_zeros(name, dataset, tmp_path):
     made = run_step(
         plugin, plugin.config(), [given], tmp_path / "form", store=store, dataset=dataset
     ).artifact
-    pairs = zip(*(read_weighted(each.file(".tflite")) for each in (given, made)), strict=True)
+    pairs = zip(
+        *(read_weighted_operators(artifact.file(".tflite")) for artifact in (given, made)),
+        strict=True,
+    )
     seen = 0
     for original, form in pairs:
         zeros = original.kernel.values() == 0

@@ -1,4 +1,4 @@
-"""Quantises models: flatbuffers after training, Keras models during it."""
+"""Quantises models: flatbuffers after training, Keras models during training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila_quantize.config import Calibrated, Qat, QuantizeInt4, QuantizeInt8, 
 
 @hookimpl
 def pupila_techniques() -> Iterable[Technique]:
-    """Yield the ways to quantise one float flatbuffer."""
+    """Yield the techniques that quantise a model."""
     yield Technique(
         name="quantize-float16",
         summary="Weights in float16, computed in float32: half the size, nearly the same answers",
@@ -36,7 +36,7 @@ def pupila_techniques() -> Iterable[Technique]:
     )
     yield Technique(
         name="quantize-int4",
-        summary="Weights in int4 where there are kernels for it, int8 in the rest, calibrated",
+        summary="Weights in int4 where kernels support it, int8 in the rest, calibrated",
         config=QuantizeInt4,
         accepts=frozenset({"tflite"}),
         produces="tflite",
@@ -54,7 +54,7 @@ def pupila_techniques() -> Iterable[Technique]:
     )
     yield Technique(
         name="quantize-mixed",
-        summary="Int8, but for the layers that lose too much accuracy; shows which they are",
+        summary="Int8, except for the layers that lose too much accuracy; lists them",
         config=QuantizeMixed,
         accepts=frozenset({"tflite"}),
         produces="tflite",
@@ -63,7 +63,8 @@ def pupila_techniques() -> Iterable[Technique]:
     )
     yield Technique(
         name="qat",
-        summary="Train a Keras model on as int8 will compute, then write it (Jacob et al. 2018)",
+        summary="Continue training a Keras model with simulated int8, then write it (Jacob et al. "
+        "2018)",
         config=Qat,
         accepts=frozenset({"keras"}),
         produces="tflite",

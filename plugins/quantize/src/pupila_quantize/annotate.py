@@ -1,21 +1,20 @@
-"""Puts fake quantisation into a model: it computes in float what int8 will compute.
+"""Adds fake quantisation to a model, so that it computes in float what int8 will compute.
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", section 3 and equation 12. A value r in the range a..b becomes
 
     s = (b - a) / 255,    r' = round((clamp(r, a, b) - a) / s) · s + a
 
-and the gradient goes through as if nothing was rounded. Weights are symmetric, with a range for
-each output channel; activations have one range for each tensor, a moving average over the batches
-(section 3.1). Both are what TFLite does, so the exported file answers as the model in training.
+and gradients ignore the rounding. Weights are symmetric, with a range for each output channel;
+activations have one range for each tensor, a moving average over the batches (section 3.1). TFLite
+does the same, so the exported file answers like the model in training.
 
-What is sparse or clustered stays so: see `pupila_quantize.structure`.
+Sparse and clustered kernels stay so: see `pupila_quantize.structure`.
 
-The wrappers are those of TensorFlow Model Optimization. Its own rules are not used, for what they
-do to small models (read in its source, 0.8.1): ranges of activations start at -6..6 and move by a
-thousandth of the way per step; depthwise convolutions get one range for all channels; a
-convolution that ReLU follows without normalisation is left with float weights; and layers they do
-not know are refused one at a time.
+The wrappers are those of TensorFlow Model Optimization, but not its rules, which do not suit small
+models (version 0.8.1): ranges of activations start at -6..6 and move by 0.1 % of the distance per
+step; depthwise convolutions have one range for all channels; a convolution followed by ReLU without
+normalisation keeps float weights; and unknown layers are refused one at a time.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ from pupila_quantize.lowering import (
     CONVOLUTIONS,
     PREPROCESSING,
     layers,
-    lowered,
+    lower,
     sole_consumer,
     tf_keras,
     walk,
 )
-from pupila_quantize.structure import kept
+from pupila_quantize.structure import structure_constraint
 
 tf = import_tensorflow()
 _quantization = import_tfmot().quantization.keras
 
 _DECAY = 0.99
-"""Of the moving averages of ranges: some 100 steps count, a few epochs of a small dataset."""
+"""Decay of the moving averages of ranges: about 100 steps, a few epochs of a small dataset."""
 
 _NARROWEST_RANGE = 1e-4
-"""Of activations that are all zero: int8 needs a scale above zero."""
+"""Range of activations that are all zero: int8 needs a scale above zero."""
 
 _NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 _SMALLEST_WEIGHT = 1e-9
@@ -59,10 +58,10 @@ _PASSING = (
     *(layers.Reshape, layers.Permute, layers.ZeroPadding2D, layers.Cropping2D),
     layers.UpSampling2D,
 )
-"""Their int8 kernels give numbers of the scale that they are given."""
+"""Layers whose int8 kernels output the scale of their input."""
 
 _FIXED = ("sigmoid", "softmax", "tanh")
-"""Activations whose int8 kernels give a scale that is known beforehand."""
+"""Activations whose int8 kernels have a fixed output scale."""
 
 _COMPUTING = (
     *CONVOLUTIONS,
@@ -70,7 +69,7 @@ _COMPUTING = (
     *(layers.Concatenate, layers.GlobalAveragePooling2D),
     *(layers.ReLU, layers.LeakyReLU, layers.PReLU),
 )
-"""What has a kernel in int8, and gives numbers of a scale of its own."""
+"""Layers with an int8 kernel and their own output scale."""
 
 _COMPUTING_ACTIVATIONS = ("swish", "gelu", "relu")
 
@@ -82,58 +81,58 @@ class Quantised:
     model: Any
     """Takes raw RGB `(batch, height, width, 3)` in 0..255."""
     output_only: list[str]
-    """Layers without an int8 form of their own: what they give is quantised, not what they do."""
+    """Layers without an int8 kernel: only their output is quantised."""
 
 
-def quantized(flat: Any, preprocessing: Preprocessing | None = None) -> Quantised:
+def add_fake_quantisation(flat: Any, preprocessing: Preprocessing | None = None) -> Quantised:
     """Return a flat `tf_keras` model with fake quantisation everywhere, and `preprocessing` first.
 
-    Ranges of activations are those of the first batch until there are more: call it with
-    `training=True` once before it is asked for answers.
+    The ranges of activations start with the first batch: call the model once with `training=True`
+    before using its answers.
 
     Raises:
-        PupilaError: batch normalisation is of another axis than the last.
+        PupilaError: batch normalisation is along another axis than the last.
     """
-    float_model = lowered(flat, preprocessing)
+    float_model = lower(flat, preprocessing)
     wrapped: dict[int, Any] = {}
 
     def call(layer: Any, arguments: Any) -> Any:
         if id(layer) not in wrapped:
-            wrapped[id(layer)] = _wrapped(layer)
-        made = wrapped[id(layer)](arguments)
+            wrapped[id(layer)] = _wrap(layer)
+        output = wrapped[id(layer)](arguments)
         if preprocessing is not None and layer.name == PREPROCESSING:
-            return _FixedRange(*preprocessing.bounds, name="preprocessed")(made)
-        return made
+            return _FixedRange(*preprocessing.bounds, name="preprocessed")(output)
+        return output
 
     image, output = walk(float_model, call, _FixedRange(*_PIXELS, name="pixels"))
-    unknown = [each.name for each in float_model.layers if not _is_known(each)]
+    unknown = [layer.name for layer in float_model.layers if not _is_known(layer)]
     return Quantised(tf_keras.Model(image, output, name=flat.name), unknown)
 
 
-def _wrapped(layer: Any) -> Any:
-    """Return a copy of a layer that computes as its int8 form."""
+def _wrap(layer: Any) -> Any:
+    """Return a copy of a layer that computes like its int8 kernel."""
     if isinstance(layer, layers.Concatenate):
-        scaled = [_has_scale(part) for part in layer._inbound_nodes[0].inbound_layers]
+        scaled = [_has_scale(operand) for operand in layer._inbound_nodes[0].inbound_layers]
         return _Concatenation(scaled, **layer.get_config())
     kernel = _kernel(layer)
     copy = layer.__class__.from_config(layer.get_config())
     if kernel is not None and layer.name != PREPROCESSING:
         name, shared = kernel
-        form = kept(np.asarray(getattr(layer, name)), shared)
-        setattr(copy, _CONSTRAINTS[name], form)
+        constraint = structure_constraint(np.asarray(getattr(layer, name)), shared)
+        setattr(copy, _CONSTRAINTS[name], constraint)
     copy.build(layer.get_input_shape_at(0))
     copy.set_weights(layer.get_weights())
     if _passes(layer) or layer.name == PREPROCESSING:
-        return copy  # the weights of preprocessing are one number for each channel: exact in int8
+        return copy  # preprocessing has one weight for each channel, which is exact in int8
     output = _Range() if _is_quantised_after(layer) else None
     return _quantization.QuantizeWrapperV2(copy, _Rules(kernel, output))
 
 
 def _is_quantised_after(layer: Any) -> bool:
-    """Whether what a layer gives is stored: not where its only consumer is computed with it."""
+    """Return whether a layer's output is quantised: not if it is fused with its only consumer."""
     following = sole_consumer(layer)
     if isinstance(following, layers.Concatenate):
-        return False  # it rounds its parts itself
+        return False  # it rounds its inputs itself
     fused = isinstance(layer, (*CONVOLUTIONS, layers.Dense, layers.Add))
     return not (fused and isinstance(following, layers.ReLU))
 
@@ -143,7 +142,7 @@ def _has_scale(layer: Any) -> bool:
 
 
 def _passes(layer: Any) -> bool:
-    """Whether the scale of what a layer gives is not of its own choice."""
+    """Return whether a layer's output has the scale of its input, or a fixed one."""
     return isinstance(layer, _PASSING) or _has_fixed_range(layer)
 
 
@@ -159,7 +158,7 @@ def _is_known(layer: Any) -> bool:
 
 
 def _kernel(layer: Any) -> tuple[str, tuple[int, ...]] | None:
-    """Return the name of a layer's kernel and those of its axes that share a range."""
+    """Return the name of a layer's kernel, and its axes that share a range."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return "depthwise_kernel", (0, 1)
     if isinstance(layer, layers.Conv2DTranspose):
@@ -170,7 +169,7 @@ def _kernel(layer: Any) -> tuple[str, tuple[int, ...]] | None:
 
 
 class _Rules(_quantization.QuantizeConfig):
-    """What of one layer is quantised: a kernel, the output, both or neither."""
+    """What is quantised in one layer: a kernel, the output, both or neither."""
 
     def __init__(self, kernel: tuple[str, tuple[int, ...]] | None, output: Any) -> None:
         self._kernel = kernel
@@ -200,7 +199,7 @@ class _Rules(_quantization.QuantizeConfig):
 
 
 class _FixedRange(layers.Layer):
-    """Rounds to 256 levels of a range that is known beforehand."""
+    """Rounds to 256 levels of a fixed range."""
 
     def __init__(self, low: float, high: float, name: str) -> None:
         super().__init__(name=name)  # pyright: ignore[reportUnknownMemberType]  - Keras has no types
@@ -211,12 +210,12 @@ class _FixedRange(layers.Layer):
 
 
 class _Concatenation(layers.Concatenate):
-    """Rounds its parts to the range of the whole before it joins them.
+    """Rounds its inputs to their common range before it joins them.
 
-    Its int8 kernel takes parts of one scale only. Left to choose, the converter takes that of a
-    part which has one already, and cuts off what the others have beyond it; told to round such a
-    part again, it forgets that. So a part that has a scale goes through an operator whose result
-    has another: a leaky ReLU that leaks all. (With a leak of exactly 1 it would be left out.)
+    Its int8 kernel needs inputs of one scale. By itself, the converter takes the scale of an input
+    that already has one, and clips the others to it; a second rounding of such an input is dropped.
+    So an input with a scale goes through an operator whose output has its own scale: a leaky ReLU
+    with a slope of nearly 1 (one of exactly 1 would be removed).
     """
 
     def __init__(self, scaled: list[bool], **settings: Any) -> None:
@@ -230,22 +229,22 @@ class _Concatenation(layers.Concatenate):
     def call(self, inputs: Any, training: bool = False) -> Any:
         ends = self._ends["low"], self._ends["high"]
         if training:
-            ends = _moved(*ends, self._joined(inputs))
-        parts = [
-            tf.nn.leaky_relu(part, _NEARLY_ONE) if scaled else part
-            for part, scaled in zip(inputs, self._scaled, strict=True)
+            ends = _move_range(*ends, self._join(inputs))
+        operands = [
+            tf.nn.leaky_relu(tensor, _NEARLY_ONE) if scaled else tensor
+            for tensor, scaled in zip(inputs, self._scaled, strict=True)
         ]
-        rounded = [tf.quantization.fake_quant_with_min_max_vars(each, *ends) for each in parts]
-        return tf.quantization.fake_quant_with_min_max_vars(self._joined(rounded), *ends)
+        rounded = [tf.quantization.fake_quant_with_min_max_vars(o, *ends) for o in operands]
+        return tf.quantization.fake_quant_with_min_max_vars(self._join(rounded), *ends)
 
-    def _joined(self, parts: Any) -> Any:
-        return super().call(parts)  # pyright: ignore  - Keras has no types
+    def _join(self, operands: Any) -> Any:
+        return super().call(operands)  # pyright: ignore  - Keras has no types
 
 
 class _Symmetric(_quantization.quantizers.Quantizer):
-    """Rounds weights to 255 levels around zero; the largest of each channel is kept as it is.
+    """Rounds weights to 255 levels around zero; the largest of each channel is exact.
 
-    The converter chooses the same scales for what is already rounded.
+    The converter chooses the same scales for weights that are already rounded.
     """
 
     def __init__(self, shared: tuple[int, ...]) -> None:
@@ -264,7 +263,7 @@ class _Symmetric(_quantization.quantizers.Quantizer):
 
 
 class _Range(_quantization.quantizers.Quantizer):
-    """Rounds activations to 256 levels between moving averages of their smallest and largest."""
+    """Rounds activations to 256 levels between the moving averages of their minima and maxima."""
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         return {
@@ -275,18 +274,18 @@ class _Range(_quantization.quantizers.Quantizer):
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:
         low, high = weights["low"], weights["high"]
         if training:
-            low, high = _moved(low, high, inputs)
+            low, high = _move_range(low, high, inputs)
         return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high)
 
     def get_config(self) -> dict[str, Any]:
         return {}
 
 
-def _moved(low: Any, high: Any, inputs: Any) -> tuple[Any, Any]:
-    """Move a range towards that of a batch, all the way where there was none; zero lies inside."""
-    kept = tf.where(low < high, _DECAY, 0.0)
-    least = tf.minimum(tf.reduce_min(inputs), 0.0)
-    most = tf.maximum(tf.reduce_max(inputs), least + _NARROWEST_RANGE)
-    low.assign(kept * low + (1 - kept) * least)
-    high.assign(kept * high + (1 - kept) * tf.maximum(most, 0.0))
+def _move_range(low: Any, high: Any, inputs: Any) -> tuple[Any, Any]:
+    """Move a range towards that of a batch, which includes zero; the first batch sets it."""
+    decay = tf.where(low < high, _DECAY, 0.0)
+    smallest = tf.minimum(tf.reduce_min(inputs), 0.0)
+    largest = tf.maximum(tf.reduce_max(inputs), smallest + _NARROWEST_RANGE)
+    low.assign(decay * low + (1 - decay) * smallest)
+    high.assign(decay * high + (1 - decay) * tf.maximum(largest, 0.0))
     return low, high

@@ -1,8 +1,8 @@
-"""The border to the Keras 2 line (`tf_keras`), which alone TensorFlow Model Optimization takes.
+"""Translates Keras 3 models to Keras 2 (`tf_keras`), which TensorFlow Model Optimization needs.
 
-A Keras 3 model is translated layer by layer into one flat functional model of `tf_keras`; its
-weights are set, and both must give the same answers. Preprocessing at the head is split off first
-and told as a matrix: see `Preprocessing`.
+A model is translated layer by layer into one flat functional model of `tf_keras`; its weights are
+copied, and both must give the same answers. Preprocessing at the head is split off first and
+returned as a matrix: see `Preprocessing`.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ from pupila.keras_graphs import flatten
 keras = import_keras()
 
 _TOLERANCE = 1e-5
-"""Largest difference of outputs, relative to the largest output where that exceeds one."""
+"""Largest difference of outputs, relative to the largest output if that exceeds one."""
 
 _PROBES = 4
 _BRIGHTEST = 255.0
 
 _RENAMED = {"negative_slope": "alpha"}
 _DROPPED = ("_initializer", "_regularizer", "_constraint")
-"""Weights follow; and a constraint or penalty was for the training that is over."""
+"""Settings that are not needed: weights are copied, and the original training is over."""
 
 _ACTIVATIONS = {"silu": "swish"}
 _FAMILIAR = frozenset({"elu", "exponential", "gelu", "linear", "relu", "selu", "sigmoid"}) | {
     *("softmax", "softplus", "softsign", "swish", "tanh", "relu6")
 }
-"""Activations that mean the same in both lines. `hard_sigmoid` does not; others are new."""
+"""Activations that are the same in both. `hard_sigmoid` differs; others are new in Keras 3."""
 
 _RAW_OPERATIONS = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract"}
-"""What `x + y` in a graph is called, and the layer that does the same."""
+"""Names of operations such as `x + y` in a graph, and the layers that do the same."""
 
 
 @cache
 def import_tf_keras() -> Any:
-    """Return the `tf_keras` module; it lives beside Keras 3 in one process."""
+    """Return the `tf_keras` module, which works beside Keras 3 in one process."""
     import_keras()
     return import_module("tf_keras")
 
 
 @cache
 def import_tfmot() -> Any:
-    """Return `tensorflow_model_optimization`, and leave the process as it was.
+    """Return `tensorflow_model_optimization`, without its changes of the environment.
 
     Importing it sets `TF_USE_LEGACY_KERAS`, which child processes would inherit, and which would
-    decide what TensorFlow means by Keras if that had not been asked for before.
+    make `tensorflow.keras` mean Keras 2 if it was not used before.
     """
     import_tf_keras()
     tensorflow = import_module("tensorflow")
-    with _environment_kept():
-        getattr(tensorflow, "keras").__name__  # noqa: B009, B018 - settles it as Keras 3
+    with _preserve_environment():
+        getattr(tensorflow, "keras").__name__  # noqa: B009, B018 - fixes it as Keras 3
         return import_module("tensorflow_model_optimization")
 
 
 @contextmanager
-def _environment_kept() -> Generator[None]:
+def _preserve_environment() -> Generator[None]:
     before = os.environ.get("TF_USE_LEGACY_KERAS")
     try:
         yield
@@ -82,8 +82,8 @@ def _environment_kept() -> Generator[None]:
 class Preprocessing:
     """What a model does to each pixel before its first layer: `pixel @ matrix + offset`.
 
-    All that models of `keras.applications` do is of this kind: scaling, subtracting means,
-    swapping red and blue.
+    The models of `keras.applications` need nothing else: scaling, subtracting means, swapping red
+    and blue.
     """
 
     matrix: NDArray[np.float32]
@@ -93,80 +93,81 @@ class Preprocessing:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Smallest and largest value that a pixel in 0..255 can become."""
-        reached = self.matrix * _BRIGHTEST
-        low = np.minimum(reached, 0).sum(axis=0) + self.offset
-        high = np.maximum(reached, 0).sum(axis=0) + self.offset
+        """Smallest and largest result for pixels in 0..255."""
+        contributions = self.matrix * _BRIGHTEST
+        low = np.minimum(contributions, 0).sum(axis=0) + self.offset
+        high = np.maximum(contributions, 0).sum(axis=0) + self.offset
         return float(low.min()), float(high.max())
 
 
 def split_preprocessing(model: Any) -> tuple[Preprocessing | None, Any]:
-    """Return what a Keras 3 model does to pixels first, and the rest of it, flat.
+    """Split a Keras 3 model into its preprocessing of pixels and the flat rest.
 
-    The head is whatever comes before the first layer that has learned weights or looks at more
-    than one pixel. None where there is no head.
+    The preprocessing is everything before the first layer that has trained weights or reads more
+    than one pixel; None if there is nothing.
 
     Raises:
-        PupilaError: the model is no graph, a weight is no number, or the head is not the same
-            affine map of each pixel.
+        PupilaError: the model is not a graph, a weight is not finite, or the preprocessing is not
+            the same affine map of each pixel.
     """
     flat = flatten(model)
     _check_weights(flat)
-    cut = _cut(flat)
-    if cut is flat.inputs[0]:
+    boundary = _head_output(flat)
+    if boundary is flat.inputs[0]:
         return None, flat
-    head = keras.Model(flat.inputs[0], cut)
-    return _affine(head), keras.Model(cut, flat.outputs[0], name=flat.name)
+    head = keras.Model(flat.inputs[0], boundary)
+    return _affine(head), keras.Model(boundary, flat.outputs[0], name=flat.name)
 
 
 def to_tf_keras(model: Any) -> Any:
-    """Return one flat functional `tf_keras` model with the weights and answers of a Keras 3 one.
+    """Return a flat functional `tf_keras` model with the weights and answers of a Keras 3 model.
 
     Raises:
-        PupilaError: the model is no graph, a layer or activation has no counterpart, a weight is
-            no number, or the answers differ.
+        PupilaError: the model is not a graph, a layer or activation has no counterpart, a weight
+            is not finite, or the answers differ.
     """
     flat = flatten(model)
     _check_weights(flat)
-    translated = _translated(flat)
+    translated = _translate(flat)
     _check_same(flat, translated)
     return translated
 
 
-def answers(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the outputs `(n, columns)` of a model of either line, in inference."""
+def predict(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the outputs `(n, columns)` of a model of Keras 2 or 3, in inference mode."""
     return np.asarray(model(images, training=False), np.float32)
 
 
-def relative_difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Return the largest difference, relative to the largest output where that exceeds one."""
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+def relative_difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
+    """Return the largest difference, relative to the largest output if that exceeds one."""
+    return float(np.abs(expected - actual).max() / max(1.0, np.abs(expected).max()))
 
 
-def _cut(flat: Any) -> Any:
-    """Return the tensor between head and body."""
+def _head_output(flat: Any) -> Any:
+    """Return the tensor between preprocessing and the rest."""
     (image,) = flat.inputs
-    seen = {id(image)}
+    in_head = {id(image)}
     for node in _nodes(flat):
-        if _is_of_head(node.operation) and all(id(each) in seen for each in node.input_tensors):
-            seen |= {id(each) for each in node.output_tensors}
+        inputs = node.input_tensors
+        if _is_of_head(node.operation) and all(id(tensor) in in_head for tensor in inputs):
+            in_head |= {id(tensor) for tensor in node.output_tensors}
     crossing = {
-        id(each): each
+        id(tensor): tensor
         for node in _nodes(flat)
-        if any(id(each) not in seen for each in node.output_tensors)
-        for each in node.input_tensors
-        if id(each) in seen
+        if any(id(output) not in in_head for output in node.output_tensors)
+        for tensor in node.input_tensors
+        if id(tensor) in in_head
     }
     if len(crossing) != 1:
         raise PupilaError(
-            f"The preprocessing of the model {flat.name!r} hands {len(crossing)} tensors on to its "
-            f"layers, where one picture was expected: scale the picture once, before all layers."
+            f"The preprocessing of the model {flat.name!r} passes {len(crossing)} tensors to its "
+            f"layers, where one image was expected: scale the image once, before all layers."
         )
     return next(iter(crossing.values()))
 
 
 def _nodes(flat: Any) -> list[Any]:
-    """Return the calls of a flat model's graph in order, its inputs left out."""
+    """Return the calls in a flat model's graph in order, without the inputs."""
     ordered = sorted(flat._nodes_by_depth.items(), reverse=True)
     nodes = [node for _, group in ordered for node in group]
     return [node for node in nodes if not isinstance(node.operation, keras.layers.InputLayer)]
@@ -181,27 +182,27 @@ def _is_of_head(operation: Any) -> bool:
 
 
 def _affine(head: Any) -> Preprocessing:
-    """Find the matrix by asking for black and three primaries, then try it on drawn pictures.
+    """Compute the matrix from black and the three primary colours, and test it on random images.
 
     Raises:
-        PupilaError: the head is no such map.
+        PupilaError: the head is not the same affine map of each pixel.
     """
     (height, width, channels) = head.inputs[0].shape[1:]
     random = np.random.default_rng(0)
     drawn = random.uniform(0, _BRIGHTEST, (_PROBES, height, width, channels)).astype(np.float32)
     colours = np.vstack([np.zeros((1, channels)), _BRIGHTEST * np.eye(channels)])
     pictures = np.broadcast_to(colours[:, None, None], (channels + 1, height, width, channels))
-    told = answers(head, pictures.astype(np.float32))
-    if told.ndim == 4 and told.shape[1:3] == (height, width):
-        offset = told[0, 0, 0]
-        matrix = (told[1:, 0, 0] - offset) / np.float32(_BRIGHTEST)
-        if relative_difference(answers(head, drawn), drawn @ matrix + offset) <= _TOLERANCE:
+    outputs = predict(head, pictures.astype(np.float32))
+    if outputs.ndim == 4 and outputs.shape[1:3] == (height, width):
+        offset = outputs[0, 0, 0]
+        matrix = (outputs[1:, 0, 0] - offset) / np.float32(_BRIGHTEST)
+        if relative_difference(predict(head, drawn), drawn @ matrix + offset) <= _TOLERANCE:
             return Preprocessing(matrix, offset)
     names = [node.operation.name for node in _nodes(head)]
     raise PupilaError(
         f"The preprocessing of the model ({join_names(names)}) is not the same affine map of every "
-        f"pixel, which is all that can be kept in int8: leave scaling and subtraction of means in "
-        f"the model, and do the rest outside it."
+        f"pixel, and int8 supports nothing else: keep scaling and subtraction of means in the "
+        f"model, and do the rest outside it."
     )
 
 
@@ -210,7 +211,7 @@ def _check_weights(flat: Any) -> None:
         for weight in layer.weights:
             if not np.isfinite(np.asarray(weight)).all():
                 raise PupilaError(
-                    f"Layer {layer.name!r} has weights that are no numbers (NaN or infinite) in "
+                    f"Layer {layer.name!r} has weights that are NaN or infinite in "
                     f"{weight.name!r}: train the model again, or take an earlier checkpoint."
                 )
 
@@ -218,20 +219,20 @@ def _check_weights(flat: Any) -> None:
 def _check_same(flat: Any, translated: Any) -> None:
     shape = [side or 1 for side in flat.inputs[0].shape[1:]]
     drawn = np.random.default_rng(0).uniform(-1, 1, (_PROBES, *shape)).astype(np.float32)
-    difference = relative_difference(answers(flat, drawn), answers(translated, drawn))
-    if not difference <= _TOLERANCE:  # so written that "not a number" is refused too
+    difference = relative_difference(predict(flat, drawn), predict(translated, drawn))
+    if not difference <= _TOLERANCE:  # NaN is refused too
         raise PupilaError(
             f"Rebuilt in tf_keras, the model answers differently: by {difference:.2g}, and no more "
-            f"than {_TOLERANCE:g} was expected. A layer means something else there: replace "
+            f"than {_TOLERANCE:g} was expected. A layer computes something else there: replace "
             f"activations such as gelu by relu, or quantise after training by quantize-int8."
         )
 
 
-def _translated(flat: Any) -> Any:
+def _translate(flat: Any) -> Any:
     """Call the counterpart of every layer; a layer that is called twice has one counterpart."""
     tf_keras = import_tf_keras()
-    (given,) = flat.inputs
-    image = tf_keras.Input(batch_shape=given.shape, dtype="float32", name=given.name)
+    (original,) = flat.inputs
+    image = tf_keras.Input(batch_shape=original.shape, dtype="float32", name=original.name)
     made: dict[int, tuple[Any, Any]] = {}
 
     def call(operation: Any, *arguments: Any, **settings: Any) -> Any:
@@ -251,19 +252,19 @@ def _translated(flat: Any) -> Any:
 
 
 def _two_tensors(operation: Any, arguments: Any, settings: Any) -> list[Any]:
-    """Return the tensors of a raw operation such as `x + y`.
+    """Return the tensors of an operation such as `x + y`.
 
     Raises:
-        PupilaError: one of them is a number.
+        PupilaError: one of the operands is a number.
     """
-    given = [*arguments, *settings.values()]
-    if len(given) == 2 and all(hasattr(each, "shape") for each in given):
-        return given
+    operands = [*arguments, *settings.values()]
+    if len(operands) == 2 and all(hasattr(operand, "shape") for operand in operands):
+        return operands
     raise _unknown(operation.name, f"the operation {type(operation).__name__} on a constant")
 
 
 def _counterpart(operation: Any) -> Any:
-    """Return the `tf_keras` layer for a Keras 3 layer or raw operation, without weights."""
+    """Return the `tf_keras` layer for a Keras 3 layer or operation, without weights."""
     layers, kind = import_tf_keras().layers, cast("type[Any]", type(operation))
     if not isinstance(operation, keras.layers.Layer):
         if kind.__name__ not in _RAW_OPERATIONS:
@@ -289,7 +290,7 @@ def _activation(layer: Any, value: Any) -> str:
     """Return the name of an activation in `tf_keras`.
 
     Raises:
-        PupilaError: it has another meaning there, or none.
+        PupilaError: it differs there, or does not exist.
     """
     name = value if isinstance(value, str) else _name_of(value)
     name = _ACTIVATIONS.get(name, name)
@@ -299,15 +300,15 @@ def _activation(layer: Any, value: Any) -> str:
 
 
 def _name_of(value: Any) -> str:
-    """Name a serialised activation; None is none."""
+    """Return the name of a serialised activation; None is linear."""
     if value is None:
         return "linear"
     return str(value.get("registered_name") or value.get("config") or value.get("class_name"))
 
 
 def _parameters(kind: Any) -> set[str]:
-    constructors = [each.__init__ for each in kind.__mro__ if "__init__" in vars(each)]
-    return {name for each in constructors for name in inspect.signature(each).parameters}
+    constructors = [base.__init__ for base in kind.__mro__ if "__init__" in vars(base)]
+    return {name for init in constructors for name in inspect.signature(init).parameters}
 
 
 def _unknown(name: str, what: str) -> PupilaError:

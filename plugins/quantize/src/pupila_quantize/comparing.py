@@ -1,4 +1,4 @@
-"""Sets a quantised flatbuffer beside the float one it was made from, on validation images."""
+"""Compares a quantised flatbuffer with the float one it was made from, on validation images."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from pupila.threads import model_threads
 from pupila_quantize.calibration import choose_rows
 
 COLLAPSE = 0.05
-"""Accuracy lost on the validation images, as a fraction, at which a form is said to collapse."""
+"""Loss of accuracy on the validation images, as a fraction, that counts as a collapse."""
 
-_LEAST_PROBABILITY = 1e-7
+_MIN_PROBABILITY = 1e-7
 
-_MOST_IMAGES = 500
-"""Of a larger validation split so many are compared, of every class alike: a form may be tried
-once for each layer."""
+_MAX_IMAGES = 500
+"""Most validation images that are compared, drawn evenly from the classes: `quantize-mixed`
+compares once for each layer."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What the float model answers to the validation images, to hold other forms against."""
+class FloatReference:
+    """The float model's answers to the validation images, with which others are compared."""
 
     images: Pixels
     labels: NDArray[np.int64]
-    """Column of each image's class, as the model has its columns."""
+    """Column of each image's class in the model's output."""
     expected: NDArray[np.float32]
-    """Probabilities `(images, classes)` of the float model, in its own columns."""
+    """Probabilities `(images, classes)` of the float model, in the model's order of classes."""
     progress: Progress
 
     @classmethod
-    def of(cls, step: Step[Any]) -> Comparison:
-        """Ask the float model of a step, unless its answers are kept already.
+    def of(cls, step: Step[Any]) -> FloatReference:
+        """Predict with the float model of a step, unless its answers are cached.
 
         Raises:
-            PupilaError: there is no data, or no validation image.
+            PupilaError: the step has no data, or no validation images.
         """
         (artifact,) = step.inputs
-        validation = _some(step.split("validation"), step.seed)
+        validation = _sample(step.split("validation"), step.seed)
         classes = list(artifact.record.output.classes)
         columns = [classes.index(name) for name in validation.classes]
-        asked = step.predictions.of(artifact, validation, step.progress)
-        expected = np.empty_like(asked)
-        expected[:, columns] = asked
+        answers = step.predictions.of(artifact, validation, step.progress)
+        expected = np.empty_like(answers)
+        expected[:, columns] = answers
         return cls(
             images=validation.pixels(artifact.record.input),
             labels=np.array(columns)[validation.labels],
@@ -60,17 +60,17 @@ class Comparison:
             progress=step.progress,
         )
 
-    def with_form(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
-        """Return how another form of the model does, whose output is of that contract."""
-        given = output.probabilities(answers(flatbuffer, self.images, self.progress))
+    def compare(self, flatbuffer: Path, output: OutputSpec) -> FloatComparison:
+        """Compare a quantised flatbuffer, with `output` as its output, with the float model."""
+        actual = output.probabilities(predict(flatbuffer, self.images, self.progress))
         return FloatComparison(
             validation_images=len(self.labels),
-            validation_accuracy=self._accuracy(given),
+            validation_accuracy=self._accuracy(actual),
             float_accuracy=self._accuracy(self.expected),
-            agreement=float((given.argmax(-1) == self.expected.argmax(-1)).mean()),
-            divergence=_divergence(self.expected, given),
-            largest_difference=float(np.abs(given - self.expected).max()),
-            tied=ties.tied(given),
+            agreement=float((actual.argmax(-1) == self.expected.argmax(-1)).mean()),
+            divergence=_divergence(self.expected, actual),
+            largest_difference=float(np.abs(actual - self.expected).max()),
+            tied=ties.tied(actual),
             float_tied=ties.tied(self.expected),
         )
 
@@ -79,21 +79,18 @@ class Comparison:
 
 
 def accuracy_lost(comparison: FloatComparison) -> Fraction:
-    """Return what a form loses beside the float model: images of all that were compared, exactly.
+    """Return the loss of accuracy against the float model, as an exact fraction.
 
-    Negative where it answers more of them right.
+    It is negative if the quantised model is better.
     """
     images = comparison.validation_images
     return exact(comparison.float_accuracy, images) - exact(comparison.validation_accuracy, images)
 
 
-def with_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
-    """Return a comparison, with a warning beside it where accuracy collapses or answers are tied.
-
-    `warning` is what else there is to say.
-    """
-    said = (warning, _collapse(comparison), _ties(comparison))
-    sentences = " ".join(sentence for sentence in said if sentence)
+def add_warning(comparison: FloatComparison, warning: str | None = None) -> Measured:
+    """Return a comparison with warnings of collapsed accuracy and tied answers, and `warning`."""
+    warnings = (warning, _collapse(comparison), _ties(comparison))
+    sentences = " ".join(sentence for sentence in warnings if sentence)
     return Measured(comparison, PluginWarning(warning=sentences) if sentences else {})
 
 
@@ -108,20 +105,20 @@ def _collapse(comparison: FloatComparison) -> str | None:
 
 
 def _ties(comparison: FloatComparison) -> str | None:
-    """Say where quantisation ties images; what is tied in float, the evaluation tells."""
+    """Return a warning if quantisation ties more images than the float model does."""
     if comparison.tied <= comparison.float_tied:
         return None
     return ties.warning_of(comparison.tied, comparison.validation_images, "validation images")
 
 
-def _some(validation: Dataset, seed: int) -> Dataset:
-    if len(validation) <= _MOST_IMAGES:
+def _sample(validation: Dataset, seed: int) -> Dataset:
+    if len(validation) <= _MAX_IMAGES:
         return validation
-    rows = choose_rows(validation, _MOST_IMAGES, seed)
+    rows = choose_rows(validation, _MAX_IMAGES, seed)
     return Dataset.of(validation.frame.iloc[rows], validation.classes, validation.cache)
 
 
-def answers(
+def predict(
     flatbuffer: Path, images: NDArray[np.uint8] | Pixels, progress: Progress
 ) -> NDArray[np.float32]:
     """Return the raw outputs of a flatbuffer `(images, columns)`, dequantised."""
@@ -131,5 +128,7 @@ def answers(
 
 def _divergence(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
     """Mean over images of KL(p ‖ q), probabilities `(images, classes)`."""
-    true, given = (np.clip(each.astype(np.float64), _LEAST_PROBABILITY, 1) for each in (p, q))
-    return float((true * np.log(true / given)).sum(-1).mean())
+    true, actual = (
+        np.clip(probabilities.astype(np.float64), _MIN_PROBABILITY, 1) for probabilities in (p, q)
+    )
+    return float((true * np.log(true / actual)).sum(-1).mean())

@@ -22,21 +22,21 @@ class WithIoType(Config):
     io_type: IoType = Field(
         default="float",
         description=(
-            "Type of the input and output. float: as before, which browsers need (LiteRT.js takes "
-            "no int8), and the softmax or sigmoid that ends the model is computed in float; int8: "
-            "for microcontrollers and accelerators without floats, and what ended in a softmax "
-            "ends in its logits."
+            "Type of the input and output. float: unchanged, as browsers need it (LiteRT.js does "
+            "not take int8), and a final softmax or sigmoid is computed in float; int8: for "
+            "microcontrollers and accelerators without floats; a model that ended in a softmax "
+            "then ends in its logits."
         ),
     )
 
 
 class Calibrated(Config):
-    """Settings of whatever is calibrated, as `quantize-int16x8`."""
+    """Settings of every calibrated form, such as `quantize-int16x8`."""
 
     calibration_images: int = Field(
         default=100,
         ge=1,
-        description="Training images whose activations set the ranges, shared among the classes.",
+        description="Training images that set the ranges of activations, evenly from the classes.",
     )
 
 
@@ -49,10 +49,9 @@ class QuantizeInt8(WithIoType, Calibrated):
 
     correction: Correction = Field(
         default="bias",
-        description="What makes up for the rounding of weights, measured on the calibration "
-        "images. bias: biases give back what moved on average (Nagel et al. 2019); gptq: each "
-        "weight is rounded to make up for those before it as well (Frantar et al. 2023); none: "
-        "nothing.",
+        description="How errors of rounded weights are corrected, by the calibration images. bias: "
+        "biases correct the mean of each output (Nagel et al. 2019); gptq: each weight is also "
+        "rounded to compensate for those before it (Frantar et al. 2023); none: not at all.",
     )
 
 
@@ -64,8 +63,9 @@ class QuantizeInt4(QuantizeInt8):
     )
     block: Literal[32, 64, 128, 256] | None = Field(
         default=None,
-        description="Inputs of a dense layer that share a scale; by default all of an output do. "
-        "With blocks, activations are quantised at run time, and input and output are in float.",
+        description="Number of inputs of a dense layer that share a scale; by default all inputs "
+        "of an output. With blocks, activations are quantised at run time, and input and output "
+        "are in float.",
     )
 
     @model_validator(mode="after")
@@ -82,13 +82,13 @@ class QuantizeMixed(QuantizeInt8):
         default=0.01,
         ge=0,
         lt=1,
-        description="Accuracy that may be lost on the validation images, a fraction: layers stay "
-        "in float, the most sensitive first, until no more is.",
+        description="Largest loss of accuracy on the validation images, as a fraction: layers stay "
+        "in float, the most sensitive first, until no more is lost.",
     )
 
 
 class Qat(WithIoType, EpochChoice, Schedule):
-    """Settings of `qat`: a short, gentle training, since the model knows its answers already."""
+    """Settings of `qat`: a short training at a low rate, since the model is already trained."""
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")
     learning_rate: float = Field(
@@ -98,9 +98,11 @@ class Qat(WithIoType, EpochChoice, Schedule):
         default=0.1,
         ge=0,
         le=1,
-        description="Weight of the labels; the answers of the model before it was quantised have "
-        "the rest. 1 learns from the labels alone.",
+        description="Weight of the labels; the rest is that of the answers of the model before "
+        "quantisation. 1 learns from the labels alone.",
     )
     temperature: float = Field(
-        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
+        default=4.0,
+        gt=0,
+        description="Softens the answers of both models; 1 leaves them as they are.",
     )

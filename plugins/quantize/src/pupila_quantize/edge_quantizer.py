@@ -1,7 +1,7 @@
-"""What is used of ai-edge-quantizer, and of the tools of LiteRT that it is built on.
+"""The names used from ai-edge-quantizer and from the LiteRT tools that it is built on.
 
-Both annotate their functions but have no `py.typed`, so pyright asks for stubs of them. There are
-none, and that is said here once.
+Both are annotated but have no `py.typed`, so pyright asks for stubs, which do not exist. Importing
+them here needs that exception only once.
 """
 
 # pyright: reportMissingTypeStubs=false

@@ -1,14 +1,14 @@
-"""The softmax or sigmoid that ends a model, for which eight bits are not enough.
+"""The final softmax or sigmoid of a model, for which eight bits are not enough.
 
-In int8 its scale is 1/256, so every image of a probability above 255.5/256 is given 255/256. What
-a confident model tells apart becomes equal: a student that was trained without a teacher gave one
-probability to 38 of ACRIMA's 107 test images. Its *logits* have a scale of their own and lose
-little. So the last activation is computed in float; where a file may hold no float at all, it ends
-in its logits, and whoever asks it computes the softmax, as its contract says.
+In int8 its scale is 1/256, so all probabilities above 255.5/256 become 255/256, and a confident
+model no longer ranks images: a student trained without a teacher gave the same probability to 38 of
+ACRIMA's 107 test images. *Logits* have their own scale and lose little. So the last activation is
+computed in float; with `io_type: int8` a softmax is left out, the file ends in its logits, and the
+caller computes the softmax, as the output spec says.
 
-Tried and left out (figures in `docs/results/quantisation.md`): the last layer with weights in float
-as well, which is larger and no better; a softmax from int8 to int16, whose scale is 1/65536, which
-LiteRT and TFLite Micro have a kernel for, accelerators as a rule not, and nobody of a sigmoid.
+Alternatives are compared in `docs/results/quantisation.md`: a last layer with float weights is
+larger and not better; a softmax from int8 to int16 is not supported by most accelerators, and a
+sigmoid by none.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from pupila_quantize.edge_quantizer import convert_object_to_bytearray, read_mod
 from pupila_quantize.graph import scope_of
 
 _ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
-"""Operators that end a model, and the kind of output that they make."""
+"""Final operators of a model, and the kind of output that they compute."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What a calibrated form of a float flatbuffer does with the last activation."""
+    """How a quantised flatbuffer handles the last activation."""
 
     in_float: tuple[str, ...]
-    """Scope of the operator that stays in float, if one does."""
+    """Scope of the operator that stays in float, if any."""
     cut: bool
-    """Whether the last operator is left out, so that the form ends in its logits."""
+    """Whether the last operator is left out, so that the file ends in its logits."""
     output: OutputSpec
-    """Of the form."""
+    """Output of the quantised file."""
 
     @classmethod
     def of(cls, source: Path, output: OutputSpec, io_type: IoType) -> Ending:
-        """Look at the end of a float flatbuffer whose output is of that contract.
+        """Read how a float flatbuffer with this output ends.
 
-        A lone sigmoid stays in int8 where input and output are: no contract has a single logit.
+        With `io_type: int8` a single sigmoid stays, in int8: an output spec has no single logit.
         """
         model = map_model(source)
         graph = model.Subgraphs(0)
         last = list(operators(model, graph))[-1]
-        if _ACTIVATIONS.get(last.name) != output.kind or not _gives_the_output(graph, last):
+        if _ACTIVATIONS.get(last.name) != output.kind or not _computes_the_output(graph, last):
             return cls((), False, output)
         if io_type == "float":
             return cls((scope_of(graph, last),), False, output)
@@ -57,21 +57,21 @@ class Ending:
         return cls((), False, output)
 
     def read(self, source: Path) -> str | bytearray:
-        """Return what is quantised: the name of the file, or its content without its softmax."""
+        """Return what the quantiser reads: the file's name, or its content without the softmax."""
         return _without_last_operator(source) if self.cut else str(source)
 
 
-def with_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
-    """Return a model of float output, ended by a softmax or sigmoid in float."""
+def append_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
+    """Return a model of float output with a softmax or sigmoid in float appended."""
     schema: Any = import_schema()
     model: Any = read_model(flatbuffer)
     graph = model.subgraphs[0]
-    (given,) = graph.outputs
+    (logits,) = graph.outputs
     code, operator, answer = schema.OperatorCodeT(), schema.OperatorT(), schema.TensorT()
     name = next(name for name, known in _ACTIVATIONS.items() if known == kind)
     code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-    answer.shape, answer.name = graph.tensors[given].shape, b"probabilities"
-    operator.opcodeIndex, operator.inputs = len(model.operatorCodes), [given]
+    answer.shape, answer.name = graph.tensors[logits].shape, b"probabilities"
+    operator.opcodeIndex, operator.inputs = len(model.operatorCodes), [logits]
     operator.outputs = [len(graph.tensors)]
     if name == "SOFTMAX":
         operator.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
@@ -80,31 +80,31 @@ def with_activation(flatbuffer: bytes, kind: OutputKind) -> bytes:
     model.operatorCodes.append(code)
     graph.tensors.append(answer)
     graph.operators.append(operator)
-    _end_in(model, operator.outputs[0])
+    _set_output(model, operator.outputs[0])
     return bytes(convert_object_to_bytearray(model))
 
 
 def _without_last_operator(source: Path) -> bytearray:
     model: Any = read_model(source)
     last = model.subgraphs[0].operators.pop()
-    _end_in(model, last.inputs[0])
+    _set_output(model, last.inputs[0])
     return convert_object_to_bytearray(model)
 
 
-def _end_in(model: Any, tensor: int) -> None:
-    """Make one tensor the output of a model, and of the signature by which it is called."""
+def _set_output(model: Any, tensor: int) -> None:
+    """Make a tensor the output of a model and of its signatures."""
     model.subgraphs[0].outputs = [tensor]
     signatures: list[Any] = model.signatureDefs or []
     for signature in signatures:
         signature.outputs[0].tensorIndex = tensor
 
 
-def _gives_the_output(graph: Any, operator: Operator) -> bool:
+def _computes_the_output(graph: Any, operator: Operator) -> bool:
     return graph.OutputsLength() == 1 and operator.outputs == (graph.Outputs(0),)
 
 
 def _beta(graph: Any, softmax: Operator) -> float:
-    """Return what a softmax multiplies its logits by."""
+    """Return the factor by which a softmax multiplies its logits."""
     table = graph.Operators(softmax.number).BuiltinOptions()
     options = import_schema().SoftmaxOptions()
     options.Init(table.Bytes, table.Pos)

@@ -1,4 +1,4 @@
-"""Reads what types a flatbuffer computes in. Works on the file mapped into memory."""
+"""Reads the operators, types and weights of a flatbuffer, mapped into memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pupila.litert.flatbuffer import (
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 _KERNELS = ("/convolution", "/depthwise", "/conv_transpose", "/MatMul")
-"""What TensorFlow calls that part of a layer that has the weights."""
+"""Ends of TensorFlow's names for the operation of a layer that has the weights."""
 _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 
 
@@ -35,30 +35,30 @@ class Layer:
     """An operator that has weights."""
 
     name: str
-    """What the Keras layer was called."""
+    """Name of the Keras layer."""
     operator: str
     scope: str
-    """By which the quantiser knows it: the names of the tensors that it writes."""
+    """The quantiser's name for it: the names of its output tensors."""
 
 
-def refuse_unfit(path: Path, technique: str, picture: tuple[int, ...]) -> None:
-    """Let only a float32 flatbuffer pass that can be quantised and calibrated.
+def check_quantisable(path: Path, technique: str, picture: tuple[int, ...]) -> None:
+    """Check that a flatbuffer is float32 and can be quantised and calibrated.
 
-    `picture` is what it is to take, `(height, width, channels)`.
+    `picture` is the shape of its input, `(height, width, channels)`.
 
     Raises:
         PupilaError: it has an operator that is not of LiteRT, holds float16 or quantised tensors,
-            takes pictures of another size, or has weights that are no numbers.
+            takes images of another size, or has weights that are not finite.
     """
     model = map_model(path)
-    _refuse_custom(model, technique)
-    _refuse_quantized(model.Subgraphs(0), technique)
-    _refuse_size(model.Subgraphs(0), technique, picture)
-    _refuse_no_numbers(model)
+    _check_custom(model, technique)
+    _check_float(model.Subgraphs(0), technique)
+    _check_size(model.Subgraphs(0), technique, picture)
+    _check_finite(model)
 
 
-def refuse_without(path: Path, kinds: tuple[str, ...], technique: str) -> None:
-    """Let only a flatbuffer pass that has weights in one of those operators.
+def check_has_weights(path: Path, kinds: tuple[str, ...], technique: str) -> None:
+    """Check that a flatbuffer has an operator of one of these kinds.
 
     Raises:
         PupilaError: it has none.
@@ -70,7 +70,7 @@ def refuse_without(path: Path, kinds: tuple[str, ...], technique: str) -> None:
         )
 
 
-def _refuse_custom(model: Any, technique: str) -> None:
+def _check_custom(model: Any, technique: str) -> None:
     names = custom_operators(model)
     if names:
         raise PupilaError(
@@ -80,44 +80,44 @@ def _refuse_custom(model: Any, technique: str) -> None:
         )
 
 
-def _refuse_quantized(graph: Any, technique: str) -> None:
-    found = sorted({_type(tensor) for tensor in tensors(graph) if _is_quantized(tensor)})
-    if found:
+def _check_float(graph: Any, technique: str) -> None:
+    types = sorted({_type(tensor) for tensor in tensors(graph) if _is_quantized(tensor)})
+    if types:
         raise PupilaError(
-            f"{technique} needs a float32 flatbuffer, but the one it is given already holds "
-            f"{' and '.join(found)} tensors: give the step what export-tflite made."
+            f"{technique} needs a float32 flatbuffer, but this one already has "
+            f"{' and '.join(types)} tensors: give the step the output of export-tflite."
         )
 
 
-def _refuse_size(graph: Any, technique: str, picture: tuple[int, ...]) -> None:
-    taken = [
+def _check_size(graph: Any, technique: str, picture: tuple[int, ...]) -> None:
+    shapes = [
         graph.Tensors(graph.Inputs(number)).ShapeAsNumpy().tolist()
         for number in range(graph.InputsLength())
     ]
-    if taken != [[1, *picture]]:
+    if shapes != [[1, *picture]]:
         raise PupilaError(
-            f"{technique} was given a flatbuffer that takes {' and '.join(map(str, taken))}, where "
-            f"its record says {[1, *picture]}, one picture as (1, height, width, channels): state "
-            f"the size that the file takes, or convert it for that one."
+            f"{technique} was given a flatbuffer that takes {' and '.join(map(str, shapes))}, "
+            f"where its record says {[1, *picture]}, one image as (1, height, width, channels): "
+            f"state the size that the file takes, or convert it for that one."
         )
 
 
-def _refuse_no_numbers(model: Any) -> None:
+def _check_finite(model: Any) -> None:
     for tensor in tensors(model.Subgraphs(0)):
         if _type(tensor) != "float32" or tensor.ShapeLength() == 0:
             continue
         values = _constant(model, tensor).view("<f4")
         if len(values) == 1 and np.isinf(values[0]):
-            continue  # on purpose, as what fills up a maximum
+            continue  # intended, such as the padding of a maximum
         if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
             raise PupilaError(
-                f"The flatbuffer has weights that are no numbers (NaN or infinite) in "
+                f"The flatbuffer has weights that are NaN or infinite in "
                 f"{tensor.Name().decode()!r}: train the model again, or take an earlier checkpoint."
             )
 
 
 def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
-    """Return the bytes of a constant, none for what is computed; large ones lie behind."""
+    """Return the bytes of a constant, which if large are after the graph; none if computed."""
     buffer = model.Buffers(tensor.Buffer())
     if buffer.Offset() > 1:
         return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())
@@ -125,7 +125,7 @@ def _constant(model: Any, tensor: Any) -> NDArray[np.uint8]:
 
 
 def float_operators(path: Path) -> dict[str, int]:
-    """Count by name the operators that compute in float32, conversions at the ends left out."""
+    """Count by name the operators that compute in float32, without conversions of types."""
     model = map_model(path)
     counts: Counter[str] = Counter()
     for name, written in _operators(model):
@@ -136,14 +136,14 @@ def float_operators(path: Path) -> dict[str, int]:
 
 def layers(path: Path) -> list[Layer]:
     """Return the operators with weights, in the order in which they run."""
-    found = ((name, _scope(written)) for name, written in _operators(map_model(path)))
+    scopes = ((name, _scope(written)) for name, written in _operators(map_model(path)))
     return [
-        Layer(_layer_name(scope), name, scope) for name, scope in found if name in _WITH_WEIGHTS
+        Layer(_layer_name(scope), name, scope) for name, scope in scopes if name in _WITH_WEIGHTS
     ]
 
 
 def dense_scopes(path: Path, block: int) -> list[str]:
-    """Return the scopes of the dense layers whose inputs can be cut into blocks of that length."""
+    """Return the scopes of the dense layers whose inputs can be divided into blocks of a length."""
     return [
         _scope(written)
         for name, written, read in _calls(map_model(path))
@@ -152,7 +152,7 @@ def dense_scopes(path: Path, block: int) -> list[str]:
 
 
 def scope_of(graph: Any, operator: Operator) -> str:
-    """Return by what the quantiser knows an operator of a graph."""
+    """Return the quantiser's name for an operator of a graph."""
     return _scope([graph.Tensors(index) for index in operator.outputs])
 
 
@@ -161,19 +161,21 @@ def _scope(written: list[Any]) -> str:
 
 
 def _layer_name(scope: str) -> str:
-    """Take from `net/relu/Relu;net/norm/add;net/conv_1/convolution;` the layer with the weights."""
-    parts = [part for part in scope.split(";") if part]
-    named = [part for part in parts if part.endswith(_KERNELS)] or parts
-    return named[-1].rpartition("/")[0] or named[-1]
+    """Return the layer with the weights, `net/conv_1`, of a scope such as
+    `net/relu/Relu;net/norm/add;net/conv_1/convolution;`.
+    """
+    names = [name for name in scope.split(";") if name]
+    kernels = [name for name in names if name.endswith(_KERNELS)] or names
+    return kernels[-1].rpartition("/")[0] or kernels[-1]
 
 
 def _operators(model: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Yield each operator's name and the tensors that it writes."""
+    """Yield each operator's name and its output tensors."""
     return ((name, written) for name, written, _ in _calls(model))
 
 
 def _calls(model: Any) -> Iterator[tuple[str, list[Any], list[Any]]]:
-    """Yield each operator's name, the tensors that it writes, and those that it reads."""
+    """Yield each operator's name, its output tensors, and its input tensors."""
     graph = model.Subgraphs(0)
     for operator in operators(model, graph):
         yield (
@@ -188,5 +190,5 @@ def _type(tensor: Any) -> str:
 
 
 def _is_quantized(tensor: Any) -> bool:
-    """Whether it is float16, or integers that stand for real numbers."""
+    """Return whether a tensor is float16, or integers that represent real numbers."""
     return _type(tensor) == "float16" or is_quantized(tensor)

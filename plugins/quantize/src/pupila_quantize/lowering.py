@@ -1,14 +1,14 @@
-"""Rewrites a flat model into few kinds of layer that have an exact counterpart in int8.
+"""Rewrites a flat model into the few kinds of layer that have an exact counterpart in int8.
 
-The answers stay the same. Batch normalisation is folded into the convolution before it,
+The answers do not change. Batch normalisation is folded into the convolution before it,
 
     γ (w * x + b - μ) / √(σ² + ε) + β  =  (w γ/√(σ² + ε)) * x + ((b - μ) γ/√(σ² + ε) + β)
 
 as in Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics: they stay as they are
-in a training this short. Where there is no such convolution it becomes one of 1 × 1 of each channel
-alone. Activations become layers of their own, and separable convolutions two. What acts in
-training only, such as dropout, is left out: it would widen the ranges of the activations.
+Integer-Arithmetic-Only Inference", section 3.2, with the moving statistics, which stay fixed in a
+training this short. Without such a convolution it becomes a 1 × 1 depthwise convolution. Each
+activation becomes its own layer, and a separable convolution becomes two. Layers that act only in
+training, such as dropout, are left out: they would widen the ranges of the activations.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ tf_keras = import_tf_keras()
 layers = tf_keras.layers
 
 Call = Callable[..., Any]
-"""Of a layer and what it is called on: what is given instead."""
+"""Returns the replacement for a layer's output, given the layer and its inputs."""
 Begin = Callable[[Any], Any]
-"""Of the new input: what the first layers are given."""
+"""Returns the input of the first layers, given the new model input."""
 
 PREPROCESSING = "preprocessing"
 """Name of the first layer."""
@@ -41,17 +41,17 @@ _TRAINING_ONLY = (
     layers.ActivityRegularization,
 )
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-"""Transposed ones are Conv2D too."""
+"""Transposed convolutions are subclasses of Conv2D."""
 
 _ACTIVATED = (*CONVOLUTIONS, layers.Dense)
-"""Layers that have an activation inside."""
+"""Layers with a built-in activation."""
 
 
-def lowered(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
-    """Return the rewritten model; its first layer does the `preprocessing`, if there is one.
+def lower(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
+    """Return the rewritten model; its first layer does the `preprocessing`, if there is any.
 
     Raises:
-        PupilaError: batch normalisation is of another axis than the last.
+        PupilaError: batch normalisation is along another axis than the last.
     """
     rewriting = _Rewriting(preprocessing)
     image, output = walk(flat, rewriting.call, rewriting.begin)
@@ -60,41 +60,41 @@ def lowered(flat: Any, preprocessing: Preprocessing | None = None) -> Any:
 
 
 def walk(model: Any, call: Call, begin: Begin = lambda image: image) -> tuple[Any, Any]:
-    """Call every layer of a flat model anew, in order; return the new input and output.
+    """Call a replacement for each layer of a flat model, in order; return the new input and output.
 
-    `call(layer, arguments)` gives what stands for the layer's output, `begin(image)` what the
-    first layers are given.
+    `call(layer, arguments)` returns the replacement for the layer's output, `begin(image)` the
+    input of the first layers.
     """
-    (given,) = model.inputs
-    image = tf_keras.Input(batch_shape=given.shape, dtype=given.dtype, name="image")
-    tensors = {id(given): begin(image)}
+    (original,) = model.inputs
+    image = tf_keras.Input(batch_shape=original.shape, dtype=original.dtype, name="image")
+    tensors = {id(original): begin(image)}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not isinstance(node.layer, layers.InputLayer):
-                (arguments,) = [_replaced(each, tensors) for each in node.call_args]
+                (arguments,) = [_substitute(argument, tensors) for argument in node.call_args]
                 tensors[id(node.outputs)] = call(node.layer, arguments)
     return image, tensors[id(model.outputs[0])]
 
 
 def consumers(layer: Any) -> list[Any]:
-    """Return the layers that are called on what a layer gives, one for each call."""
+    """Return the layers that read a layer's output, one for each call."""
     return [node.layer for node in layer._outbound_nodes]
 
 
 def sole_consumer(layer: Any) -> Any:
-    """Return the one layer that is called on a layer's output, or None."""
-    found = consumers(layer)
-    return found[0] if len(found) == 1 and len(layer._inbound_nodes) == 1 else None
+    """Return the layer that reads a layer's output, if it is the only one; otherwise None."""
+    readers = consumers(layer)
+    return readers[0] if len(readers) == 1 and len(layer._inbound_nodes) == 1 else None
 
 
-def _replaced(argument: Any, tensors: dict[int, Any]) -> Any:
+def _substitute(argument: Any, tensors: dict[int, Any]) -> Any:
     if isinstance(argument, list | tuple):
-        return [tensors[id(each)] for each in cast("Sequence[Any]", argument)]
+        return [tensors[id(tensor)] for tensor in cast("Sequence[Any]", argument)]
     return tensors[id(argument)]
 
 
 class _Rewriting:
-    """Makes the new layers and remembers the weights that they are to get."""
+    """Makes the new layers and records their weights."""
 
     def __init__(self, preprocessing: Preprocessing | None) -> None:
         self._preprocessing = preprocessing
@@ -114,23 +114,23 @@ class _Rewriting:
         if id(layer) in self._folded or isinstance(layer, _TRAINING_ONLY):
             return arguments
         if id(layer) not in self._made:
-            self._made[id(layer)] = self._instead(layer)
-        for each in self._made[id(layer)]:
-            arguments = each(arguments)
+            self._made[id(layer)] = self._replacements(layer)
+        for replacement in self._made[id(layer)]:
+            arguments = replacement(arguments)
         return arguments
 
     def set_weights(self) -> None:
         for layer, weights in self._weights:
             layer.set_weights(weights)
 
-    def _instead(self, layer: Any) -> list[Any]:
-        """Return the layers that are called one after the other in the place of one."""
+    def _replacements(self, layer: Any) -> list[Any]:
+        """Return the layers that replace one, in the order of their calls."""
         if isinstance(layer, layers.BatchNormalization):
             return self._normalisation(layer)
         if isinstance(layer, layers.Activation):
             return _activation(layer.activation, layer.name)
         if not isinstance(layer, _ACTIVATED):
-            return [self._kept(layer, layer.get_weights())]
+            return [self._copy(layer, layer.get_weights())]
         activation = _activation(layer.activation, f"{layer.name}_activation")
         following = sole_consumer(layer)
         fold = isinstance(following, layers.BatchNormalization) and not activation
@@ -141,18 +141,18 @@ class _Rewriting:
         return [*self._linear(layer, scale, shift), *activation]
 
     def _linear(self, layer: Any, scale: Any, shift: Any) -> list[Any]:
-        """Return a layer without its activation, its output times `scale` plus `shift`."""
+        """Return a layer without its activation, with output times `scale` plus `shift`."""
         *kernels, bias = layer.get_weights() if layer.use_bias else [*layer.get_weights(), None]
         if scale is not None:
             kernels[-1] = kernels[-1] * _along_outputs(layer, kernels[-1], scale)
             bias = shift if bias is None else bias * scale + shift
         if isinstance(layer, layers.SeparableConv2D):
-            return self._separated(layer, kernels, bias)
+            return self._split_separable(layer, kernels, bias)
         weights = kernels if bias is None else [*kernels, bias]
         changes = {"activation": "linear", "use_bias": bias is not None}
-        return [self._kept(layer, weights, **changes)]
+        return [self._copy(layer, weights, **changes)]
 
-    def _separated(self, layer: Any, kernels: Any, bias: Any) -> list[Any]:
+    def _split_separable(self, layer: Any, kernels: Any, bias: Any) -> list[Any]:
         depthwise = layers.DepthwiseConv2D(
             layer.kernel_size,
             layer.strides,
@@ -168,7 +168,7 @@ class _Rewriting:
         return [depthwise, pointwise]
 
     def _normalisation(self, layer: Any) -> list[Any]:
-        """Return a 1 × 1 convolution of each channel alone."""
+        """Return a 1 × 1 depthwise convolution, between reshapes if the input is a vector."""
         scale, shift = _affine(layer)
         convolution = layers.DepthwiseConv2D(1, name=layer.name)
         self._weights.append((convolution, [scale.reshape(1, 1, -1, 1), shift]))
@@ -177,7 +177,7 @@ class _Rewriting:
         before = layers.Reshape((1, 1, len(scale)), name=f"{layer.name}_map")
         return [before, convolution, layers.Reshape((len(scale),), name=f"{layer.name}_vector")]
 
-    def _kept(self, layer: Any, weights: Any, **changes: Any) -> Any:
+    def _copy(self, layer: Any, weights: Any, **changes: Any) -> Any:
         copy = layer.__class__.from_config(layer.get_config() | {"trainable": True} | changes)
         self._weights.append((copy, weights))
         return copy
@@ -199,14 +199,14 @@ def _affine(layer: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _along_outputs(layer: Any, kernel: Any, scale: Any) -> Any:
-    """Shape a number for each output channel so that it multiplies the right part of a kernel."""
+    """Reshape `scale`, one number for each output channel, to broadcast to a kernel."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return scale.reshape(kernel.shape[2:])
     return scale[:, np.newaxis] if isinstance(layer, layers.Conv2DTranspose) else scale
 
 
 def _activation(function: Any, name: str) -> list[Any]:
-    """Return the layer of an activation; none where it changes nothing."""
+    """Return the layer of an activation; none if it is linear."""
     called = function.__name__
     if called == "linear":
         return []

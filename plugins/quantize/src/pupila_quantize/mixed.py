@@ -1,11 +1,11 @@
-"""Which layers lose accuracy in int8, and the fewest of them that must stay in float.
+"""Measures which layers lose accuracy in int8, and chooses the fewest that must stay in float.
 
 The *sensitivity* of a layer is the divergence of the model's answers, KL(float ‖ quantised) in
-nats over validation images, when that layer alone is in int8 (Wu et al. 2020, "Integer
-quantization for deep learning inference: principles and empirical evaluation", section 6.1, take
-the loss of accuracy; a divergence needs no labels, and tells layers apart where no image changes
-its class). As there, layers are left in float one by one, the most sensitive first, until the loss
-of accuracy is within the budget.
+nats over validation images, when only that layer is in int8. (Wu et al. 2020, "Integer quantization
+for deep learning inference: principles and empirical evaluation", section 6.1, use the loss of
+accuracy; a divergence needs no labels, and ranks layers even if no image changes its class.) As
+there, layers are left in float one by one, the most sensitive first, until the loss of accuracy is
+within the budget.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from pupila_quantize.comparing import accuracy_lost
 from pupila_quantize.graph import Layer
 
 Measure = Callable[[Sequence[str]], FloatComparison]
-"""From scopes to how the model does when they are treated so."""
+"""Compares the model with some scopes in int8, or in float, with the float model."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a layer does to the answers when it alone is in int8."""
+    """The effect on the answers if only this layer is in int8."""
 
     layer: Layer
     divergence: float | None
-    """None where the answers are no numbers any more."""
+    """None if the answers are not finite."""
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """The layers left in float, and what that came to."""
+    """The layers left in float, and how that compares with the float model."""
 
     in_float: tuple[Layer, ...]
     comparison: FloatComparison
-    within: bool
+    within_budget: bool
 
 
 def sensitivities(layers: Sequence[Layer], alone: Measure) -> list[Sensitivity]:
-    """Measure every layer, and return the most sensitive first; `alone` is given one scope."""
-    found: list[Sensitivity] = []
+    """Measure every layer with `alone`, called with one scope; the most sensitive comes first."""
+    measured: list[Sensitivity] = []
     for layer in layers:
         comparison = alone([layer.scope])
-        found.append(Sensitivity(layer, comparison.divergence, comparison.validation_accuracy))
-    return sorted(found, key=_sensitivity, reverse=True)
+        measured.append(Sensitivity(layer, comparison.divergence, comparison.validation_accuracy))
+    return sorted(measured, key=_sensitivity, reverse=True)
 
 
 def _sensitivity(layer: Sensitivity) -> float:
@@ -58,19 +58,19 @@ def _sensitivity(layer: Sensitivity) -> float:
 def choose(ranked: Sequence[Sensitivity], without: Measure, budget: float) -> Mixture:
     """Leave layers in float until at most `budget` of accuracy is lost, a fraction.
 
-    `without` is given the scopes in float. Where no number of layers is enough, the mixture of the
-    best accuracy is returned, of equal ones that with the fewest in float.
+    `without` is called with the scopes in float. If no number of layers is enough, the mixture with
+    the best accuracy is returned; on ties, the one with the fewest layers in float.
     """
     best: Mixture | None = None
     for count in range(len(ranked) + 1):
-        kept = tuple(each.layer for each in ranked[:count])
-        comparison = without([layer.scope for layer in kept])
-        within = accuracy_lost(comparison) <= as_written(budget)
-        tried = Mixture(kept, comparison, within)
-        if tried.within:
-            return tried
-        if best is None or accuracy_lost(tried.comparison) < accuracy_lost(best.comparison):
-            best = tried
+        in_float = tuple(sensitivity.layer for sensitivity in ranked[:count])
+        comparison = without([layer.scope for layer in in_float])
+        within_budget = accuracy_lost(comparison) <= as_written(budget)
+        mixture = Mixture(in_float, comparison, within_budget)
+        if mixture.within_budget:
+            return mixture
+        if best is None or accuracy_lost(mixture.comparison) < accuracy_lost(best.comparison):
+            best = mixture
     if best is None:
         raise ValueError("no mixture was tried")
     return best

@@ -1,7 +1,7 @@
-"""What the layers of a float flatbuffer are given: means and second moments of their inputs.
+"""Measures the means and second moments of the inputs of a float flatbuffer's layers.
 
-A convolution is a product with patches: of a patch, every offset in the kernel and every channel
-is an input of its own. Patches at the border have the zeros of the padding in them, as there.
+A convolution is a product with patches, whose inputs are every combination of an offset in the
+kernel and a channel. Patches at the edge include the zeros of the padding.
 """
 
 from __future__ import annotations
@@ -18,98 +18,98 @@ from pupila.arrays import Pixels
 from pupila.litert.flatbuffer import import_schema
 from pupila.litert.interpreter import Interpreter
 from pupila.threads import model_threads
-from pupila_quantize.weighted import Weighted, read_weighted
+from pupila_quantize.weighted import WeightedOperator, read_weighted_operators
 
 schema = import_schema()
 
-_PLACES = 128
-"""Patches of an image that go into second moments, drawn anew for each; means are of all."""
+_MAX_PATCHES = 128
+"""Most patches used for second moments, drawn for each image; means use all patches."""
 
-TOGETHER = 1280
-"""So many inputs have their moments with each other kept; those of others count as zero. Otherwise
-the first dense layer of VGG19, of 25088 inputs, had a matrix of 2.5 GB."""
+MOMENT_BLOCK = 1280
+"""Size of a block of inputs whose second moments are measured; others count as zero. Without
+blocks, the first dense layer of VGG19, with 25088 inputs, needs a matrix of 2.5 GB."""
 
 
 @dataclass
-class Inputs:
-    """What one operator was given, on average over images and places."""
+class InputStats:
+    """Statistics of one operator's inputs over images and positions."""
 
     mean: NDArray[np.float64]
     """`(offsets, channels)`."""
     moments: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
-    """`(inputs, inputs)` each: E[x xᵀ] of `TOGETHER` inputs after the other, the last the rest."""
+    """E[x xᵀ] of consecutive blocks of at most `MOMENT_BLOCK` inputs, `(inputs, inputs)` each."""
 
 
-def observe(
+def measure_inputs(
     path: Path,
     images: NDArray[np.uint8] | Pixels,
     rows: list[int],
     with_moments: bool,
     progress: Progress,
-) -> list[Inputs]:
-    """Run `images[rows]` through a float flatbuffer; return the inputs of what has weights."""
-    operators = read_weighted(path)
+) -> list[InputStats]:
+    """Run `images[rows]` through a float flatbuffer; return the input statistics by operator."""
+    operators = read_weighted_operators(path)
     interpreter = Interpreter(path, threads=model_threads(), keep_all_tensors=True)
     random = np.random.default_rng(0)
-    inputs: list[Inputs] = []
+    totals: list[InputStats] = []
     for done, row in enumerate(rows, start=1):
         interpreter.run(images[row])
-        seen = (_Seen.of(each, interpreter) for each in operators)
-        told = [each.inputs(with_moments, random) for each in seen]
-        inputs = [_added(*pair) for pair in zip(inputs, told, strict=True)] if inputs else told
+        inputs = (_OperatorInput.of(operator, interpreter) for operator in operators)
+        stats = [operator_input.stats(with_moments, random) for operator_input in inputs]
+        totals = [_add(*pair) for pair in zip(totals, stats, strict=True)] if totals else stats
         progress(done, len(rows), "images for correction")
-    for each in inputs:
-        each.mean /= len(rows)
-        each.moments = [moments / len(rows) for moments in each.moments]
-    return inputs
+    for total in totals:
+        total.mean /= len(rows)
+        total.moments = [moments / len(rows) for moments in total.moments]
+    return totals
 
 
-def _added(sums: Inputs, more: Inputs) -> Inputs:
+def _add(sums: InputStats, more: InputStats) -> InputStats:
     sums.mean += more.mean
-    for total, part in zip(sums.moments, more.moments, strict=True):
-        total += part
+    for total, block in zip(sums.moments, more.moments, strict=True):
+        total += block
     return sums
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """The input of one operator for one image, padded, and where its patches are."""
+class _OperatorInput:
+    """The padded input of one operator for one image, and the positions of its patches."""
 
     values: NDArray[np.float32]
-    """`(height, width, channels)`, of a dense layer `(1, rows, channels)`."""
-    vertical: _Steps
-    horizontal: _Steps
+    """`(height, width, channels)`; for a dense layer `(1, rows, channels)`."""
+    vertical: _Positions
+    horizontal: _Positions
     has_moments: bool
 
     @classmethod
-    def of(cls, operator: Weighted, interpreter: Interpreter) -> _Seen:
-        given = interpreter.tensor(operator.input_index)
+    def of(cls, operator: WeightedOperator, interpreter: Interpreter) -> _OperatorInput:
+        tensor = interpreter.tensor(operator.input_index)
         if operator.kind == "FULLY_CONNECTED":
-            values = given.reshape(1, -1, operator.kernel.shape[1])
-            return cls(values, _Steps.each(1), _Steps.each(values.shape[1]), True)
-        (_, height, width, channels), options = given.shape, operator.options
-        vertical = _Steps.of(
+            values = tensor.reshape(1, -1, operator.kernel.shape[1])
+            return cls(values, _Positions.every(1), _Positions.every(values.shape[1]), True)
+        (_, height, width, channels), options = tensor.shape, operator.options
+        vertical = _Positions.of(
             height,
             operator.kernel.shape[1],
             options.strideH,
             options.dilationHFactor,
             options.padding,
         )
-        horizontal = _Steps.of(
+        horizontal = _Positions.of(
             width,
             operator.kernel.shape[2],
             options.strideW,
             options.dilationWFactor,
             options.padding,
         )
-        values = np.pad(given[0], (vertical.padding, horizontal.padding, (0, 0)))
+        values = np.pad(tensor[0], (vertical.padding, horizontal.padding, (0, 0)))
         is_plain = operator.kind == "CONV_2D" and operator.kernel.shape[3] == channels
         return cls(values, vertical, horizontal, is_plain)
 
-    def inputs(self, with_moments: bool, random: np.random.Generator) -> Inputs:
-        means = [part.mean((0, 1), dtype=np.float64) for part in self._by_offset()]
+    def stats(self, with_moments: bool, random: np.random.Generator) -> InputStats:
+        means = [values.mean((0, 1), dtype=np.float64) for values in self._by_offset()]
         moments = self._moments(random) if with_moments and self.has_moments else []
-        return Inputs(np.stack(means), moments)
+        return InputStats(np.stack(means), moments)
 
     def _by_offset(self) -> Iterator[NDArray[np.float32]]:
         for row in self.vertical.offsets:
@@ -118,22 +118,22 @@ class _Seen:
 
     def _moments(self, random: np.random.Generator) -> list[NDArray[np.float32]]:
         drawn = self._patches(random)
-        parts = np.split(drawn, range(TOGETHER, drawn.shape[1], TOGETHER), axis=1)
-        return [part.T @ part / np.float32(len(part)) for part in parts]
+        blocks = np.split(drawn, range(MOMENT_BLOCK, drawn.shape[1], MOMENT_BLOCK), axis=1)
+        return [block.T @ block / np.float32(len(block)) for block in blocks]
 
     def _patches(self, random: np.random.Generator) -> NDArray[np.float32]:
-        """Return some patches `(places, inputs)`."""
+        """Draw patches `(patches, inputs)`."""
         count = self.vertical.count * self.horizontal.count
-        places = random.choice(count, min(count, _PLACES), replace=False)
-        rows, columns = np.divmod(places, self.horizontal.count)
+        drawn = random.choice(count, min(count, _MAX_PATCHES), replace=False)
+        rows, columns = np.divmod(drawn, self.horizontal.count)
         down = rows[:, np.newaxis] * self.vertical.stride + np.array(self.vertical.offsets)
         along = columns[:, np.newaxis] * self.horizontal.stride + np.array(self.horizontal.offsets)
-        return self.values[down[:, :, np.newaxis], along[:, np.newaxis]].reshape(len(places), -1)
+        return self.values[down[:, :, np.newaxis], along[:, np.newaxis]].reshape(len(drawn), -1)
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """Where a kernel stands along one side, counted on the padded picture."""
+class _Positions:
+    """The positions of a kernel along one side of the padded input."""
 
     count: int
     stride: int
@@ -141,11 +141,11 @@ class _Steps:
     padding: tuple[int, int]
 
     @classmethod
-    def each(cls, count: int) -> _Steps:
+    def every(cls, count: int) -> _Positions:
         return cls(count, 1, (0,), (0, 0))
 
     @classmethod
-    def of(cls, size: int, kernel: int, stride: int, dilation: int, padding: int) -> _Steps:
+    def of(cls, size: int, kernel: int, stride: int, dilation: int, padding: int) -> _Positions:
         reach = (kernel - 1) * dilation + 1
         same = padding == schema.Padding.SAME
         count = -(-size // stride) if same else -(-(size - reach + 1) // stride)

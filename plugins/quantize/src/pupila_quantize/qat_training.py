@@ -1,6 +1,6 @@
-"""One epoch of a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
+"""Training of a `tf_keras` model with fake quantisation, for `pupila.training.fitting.train`.
 
-The optimizers of Keras 3 do not take the variables of `tf_keras`.
+It is separate because the optimizers of Keras 3 do not support the variables of `tf_keras`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pupila_quantize.lowering import layers, tf_keras
 
 tf = import_tensorflow()
 
-_LEAST_PROBABILITY = 1e-7
-"""Its logarithm stands for the logit where a model ends in something else than a softmax."""
+_MIN_PROBABILITY = 1e-7
+"""Probabilities are clipped to this before the logarithm that replaces missing logits."""
 
 
 class Trainee:
@@ -38,7 +38,7 @@ class Trainee:
         schedule: Schedule,
         steps: int,
     ) -> None:
-        """Take a model whose column `columns[k]` is the class of label k, for epochs of `steps`."""
+        """Train a model whose column `columns[k]` is the class of label k, in epochs of `steps`."""
         self.variables = list(model.variables)
         self.trainable_variables = list(model.trainable_variables)
         self.optimizer = _optimizer(schedule, steps)
@@ -47,28 +47,32 @@ class Trainee:
         self._loss, self._correct = loss, accuracy(len(columns))
         picture = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
         target = tf.TensorSpec((None, 2 * len(columns)), tf.float32)
-        self._learn = tf.function(self._learn_from, input_signature=[picture, target])
-        self._judge = tf.function(self._judge_by, input_signature=[picture, target])
-        self._ask = tf.function(partial(self._logits, training=False), input_signature=[picture])
+        self._learn = tf.function(self._training_step, input_signature=[picture, target])
+        self._evaluate = tf.function(self._validation_step, input_signature=[picture, target])
+        self._predict = tf.function(
+            partial(self._logits, training=False), input_signature=[picture]
+        )
         self._batch_size = schedule.batch_size
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
-        """Take a step for each batch: means over all images."""
+        """Take a step for each batch, and return the means over all images."""
         loss, correct = _mean(self._learn, batches, after_step)
         return {"loss": loss, "accuracy": correct}
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
         """Return the means over all validation images."""
-        loss, correct = _mean(self._judge, batches, lambda: None)
+        loss, correct = _mean(self._evaluate, batches, lambda: None)
         return {"val_loss": loss, "val_accuracy": correct}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits `(images, classes)` of pictures, columns in the order of the labels."""
+        """Return the logits `(images, classes)` of images, columns in the order of the labels."""
         starts = range(0, len(pictures), self._batch_size)
         batches = (pictures[start : start + self._batch_size] for start in starts)
-        return np.concatenate([self._ask(batch.astype(np.float32)).numpy() for batch in batches])
+        return np.concatenate(
+            [self._predict(batch.astype(np.float32)).numpy() for batch in batches]
+        )
 
-    def _learn_from(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
+    def _training_step(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             logits = self._logits(pictures, training=True)
             losses = self._loss(targets, logits)
@@ -77,30 +81,30 @@ class Trainee:
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return losses, self._correct(targets, logits)
 
-    def _judge_by(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
+    def _validation_step(self, pictures: Any, targets: Any) -> tuple[Any, Any]:
         logits = self._logits(pictures, training=False)
         return self._loss(targets, logits), self._correct(targets, logits)
 
     def _logits(self, pictures: Any, training: bool) -> Any:
         """Return logits `(batch, classes)`, columns in the order of the labels."""
         model, stripped = self._answer
-        found = model(pictures, training=training)
+        logits = model(pictures, training=training)
         if self._output.kind == "sigmoid":
-            found = found if stripped else _log(found) - _log(1 - found)
-            found = tf.concat([tf.zeros_like(found), found], axis=-1)
+            logits = logits if stripped else _log(logits) - _log(1 - logits)
+            logits = tf.concat([tf.zeros_like(logits), logits], axis=-1)
         elif self._output.kind == "softmax" and not stripped:
-            found = _log(found)
-        return tf.gather(found, self._columns, axis=-1)
+            logits = _log(logits)
+        return tf.gather(logits, self._columns, axis=-1)
 
 
 def _optimizer(schedule: Schedule, steps: int) -> Any:
-    """Return Adam without weight decay: weights are to stay near those of the given model."""
+    """Return Adam without weight decay: weights should stay near their initial values."""
     rate = tf_keras.optimizers.schedules.CosineDecay(**LearningRate.of(schedule, steps).of_keras())
     return tf_keras.optimizers.Adam(rate, clipnorm=LARGEST_GRADIENT, jit_compile=False)
 
 
 def before_activation(model: Any) -> tuple[Any, bool]:
-    """Return a model of the same layers without the last softmax or sigmoid, if it ends in one."""
+    """Return the model without its final softmax or sigmoid, and whether it had one."""
     last = model.outputs[0].node.layer
     sigmoid = isinstance(last, layers.Activation) and last.activation.__name__ == "sigmoid"
     if isinstance(last, layers.Softmax) or sigmoid:
@@ -109,14 +113,14 @@ def before_activation(model: Any) -> tuple[Any, bool]:
 
 
 def _log(probabilities: Any) -> Any:
-    return tf.math.log(tf.clip_by_value(probabilities, _LEAST_PROBABILITY, 1.0))
+    return tf.math.log(tf.clip_by_value(probabilities, _MIN_PROBABILITY, 1.0))
 
 
 def _mean(step: Any, batches: Batches, after_step: AfterStep) -> tuple[float, float]:
-    told: list[NDArray[np.float32]] = []
+    metrics: list[NDArray[np.float32]] = []
     for index in range(len(batches)):
         pictures, targets = batches[index]
-        told.append(np.stack(step(pictures.astype(np.float32), targets)))
+        metrics.append(np.stack(step(pictures.astype(np.float32), targets)))
         after_step()
-    loss, correct = np.concatenate(told, axis=-1).mean(axis=-1, dtype=np.float64)
+    loss, correct = np.concatenate(metrics, axis=-1).mean(axis=-1, dtype=np.float64)
     return float(loss), float(correct)

@@ -1,8 +1,8 @@
-"""The rules that ai-edge-quantizer follows: which operators become what.
+"""Rules for ai-edge-quantizer: the type that each operator is quantised to.
 
 All are uniform: `real = scale * (stored - zero_point)`. Weights are symmetric (zero point 0) with
 one scale per output channel, activations asymmetric with one scale per tensor, as LiteRT's kernels
-want them; see Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+need them; see Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", equation 1.
 """
 
@@ -23,7 +23,7 @@ _EVERY_TENSOR = ".*"
 _EVERYTHING = TFLOperationName.ALL_SUPPORTED
 _ENDS = (TFLOperationName.INPUT, TFLOperationName.OUTPUT)
 IN_FOUR_BITS = (TFLOperationName.CONV_2D, TFLOperationName.FULLY_CONNECTED)
-"""Operators whose kernels take weights of four bits."""
+"""Operators whose kernels support weights of four bits."""
 _BLOCKS = {
     32: QuantGranularity.BLOCKWISE_32,
     64: QuantGranularity.BLOCKWISE_64,
@@ -33,7 +33,7 @@ _BLOCKS = {
 
 
 def float16() -> RecipeManager:
-    """Weights cast to float16, and back where they are used."""
+    """Store weights in float16, and compute in float32."""
     rules = RecipeManager()
     rules.add_weight_only_config(
         _EVERY_TENSOR, _EVERYTHING, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
@@ -42,54 +42,56 @@ def float16() -> RecipeManager:
 
 
 def dynamic() -> RecipeManager:
-    """Weights in int8; each activation is quantised anew for every image, by its own range."""
+    """Quantise weights to int8, and each activation at run time, by its range for that image."""
     rules = RecipeManager()
     rules.add_dynamic_config(_EVERY_TENSOR, _EVERYTHING, num_bits=8)
     return rules
 
 
 def int8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Weights and activations in int8, the input and output too where `io_type` says so.
+    """Quantise weights and activations to int8, and with `io_type` int8 the input and output too.
 
-    The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay as they are.
+    The operators of the scopes `in_float` (see `pupila_quantize.graph.layers`) stay in float.
     """
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
-    return _left(rules, io_type, in_float)
+    return _keep_float(rules, io_type, in_float)
 
 
 def int8_alone(scope: str) -> RecipeManager:
-    """One operator in int8, all others in float."""
+    """Quantise one operator to int8, and leave all others in float."""
     rules = RecipeManager()
-    rules.add_static_config(_exactly(scope), _EVERYTHING, activation_num_bits=8, weight_num_bits=8)
+    rules.add_static_config(
+        _pattern_of(scope), _EVERYTHING, activation_num_bits=8, weight_num_bits=8
+    )
     return rules
 
 
 def int4(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Int8, but weights in int4 where the kernels take them: convolutions and dense layers.
+    """As `int8`, with weights in int4 where kernels support it: convolutions and dense layers.
 
-    Scales are of the largest weight. Clipping was tried and left out (ACRIMA, validation accuracy
-    of EfficientNet-Lite0 and SqueezeNet, .962 and .924 in float): .781 and .695 as here, .638 and
-    .790 with OCTAV (Sakr et al. 2022), .448 and .648 with the least mean square error. What
-    recovers it is in `pupila_quantize.correction`.
+    Scales are set by the largest weight. Clipping is not used: on ACRIMA, EfficientNet-Lite0 and
+    SqueezeNet (.962 and .924 in float) had validation accuracies of .781 and .695 without, .638 and
+    .790 with OCTAV (Sakr et al. 2022), .448 and .648 with the least mean squared error.
+    `pupila_quantize.correction` recovers the loss.
     """
     rules = int8("int8")
     for operator in IN_FOUR_BITS:
         rules.add_static_config(_EVERY_TENSOR, operator, activation_num_bits=8, weight_num_bits=4)
-    return _left(rules, io_type, in_float)
+    return _keep_float(rules, io_type, in_float)
 
 
 def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
-    """Int4 with one scale for each block of `block` weights in those operators.
+    """Quantise to int4, with a scale for each block of `block` weights in those operators.
 
-    The kernels of blocks quantise activations at run time, and there are kernels of dense layers
-    only; all else is as in `dynamic`, convolutions with one scale for each output channel.
+    Kernels for blocks exist for dense layers only, and quantise activations at run time; the rest
+    is as in `dynamic`, with int4 convolutions that have a scale for each output channel.
     """
     rules = dynamic()
     rules.add_dynamic_config(_EVERY_TENSOR, TFLOperationName.CONV_2D, num_bits=4)
     for scope in scopes:
         rules.add_dynamic_config(
-            _exactly(scope),
+            _pattern_of(scope),
             TFLOperationName.FULLY_CONNECTED,
             num_bits=4,
             granularity=_BLOCKS[block],
@@ -98,25 +100,27 @@ def int4_blocks(block: int, scopes: Iterable[str]) -> RecipeManager:
 
 
 def int16x8(io_type: IoType, in_float: Iterable[str] = ()) -> RecipeManager:
-    """Weights in int8, activations in int16, symmetric."""
+    """Quantise weights to int8, and activations to symmetric int16."""
     rules = RecipeManager()
     rules.add_static_config(_EVERY_TENSOR, _EVERYTHING, activation_num_bits=16, weight_num_bits=8)
-    return _left(rules, io_type, in_float)
+    return _keep_float(rules, io_type, in_float)
 
 
-def _left(rules: RecipeManager, io_type: IoType, in_float: Iterable[str]) -> RecipeManager:
-    """Add what stays in float."""
+def _keep_float(rules: RecipeManager, io_type: IoType, in_float: Iterable[str]) -> RecipeManager:
+    """Add rules for the operators that stay in float."""
     for scope in in_float:
-        _leave(rules, _exactly(scope))
+        _keep_operator_float(rules, _pattern_of(scope))
     if io_type == "float":
         for end in _ENDS:
-            _leave(rules, _EVERY_TENSOR, end)
+            _keep_operator_float(rules, _EVERY_TENSOR, end)
     return rules
 
 
-def _leave(rules: RecipeManager, scope: str, operator: TFLOperationName = _EVERYTHING) -> None:
+def _keep_operator_float(
+    rules: RecipeManager, scope: str, operator: TFLOperationName = _EVERYTHING
+) -> None:
     rules.add_quantization_config(scope, operator, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _exactly(scope: str) -> str:
+def _pattern_of(scope: str) -> str:
     return f"^{re.escape(scope)}$"

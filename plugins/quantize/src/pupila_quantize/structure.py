@@ -1,9 +1,9 @@
-"""Keeps kernels as sparse, or as clustered, in training for int8 as they came to it.
+"""Preserves the sparsity or clusters of kernels during training for int8.
 
-Zeros stay zeros, and weights that had one value share one still: after each step they take their
-mean, so that they move as one. Symmetric int8 keeps both: zero is stored as 0, and equal weights of
-a channel as equal numbers. tfmot does the same for what its own pipeline has pruned and clustered
-("PQAT", "CQAT"); here it is seen in the weights, whoever made them so.
+Zeros stay zero, and equal weights of a clustered kernel stay equal: after each step they are set to
+their mean. Symmetric int8 preserves both: zero is stored as 0, and equal weights of a channel as
+equal numbers. tfmot does the same for kernels that its own pipeline pruned or clustered ("PQAT",
+"CQAT"); here it is detected from the weights, so any pruned or clustered model works.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from pupila_quantize.lowering import tf_keras
 tf = import_tensorflow()
 
 _FEWEST_ZEROS = 0.1
-"""Fraction of a kernel from which on its zeros mean something."""
+"""Fraction of zeros from which a kernel counts as sparse."""
 
 _MOST_VALUES = 256
 _FEWEST_MEMBERS = 4
-"""Of a shared value, on average: from here on a kernel is clustered."""
+"""Average number of weights per value from which a kernel counts as clustered."""
 
 _TRIED = 4096
-"""Weights that are looked at first: most kernels need not be sorted as a whole."""
+"""Number of weights that are checked first, so that most kernels are not sorted as a whole."""
 
 _Numbers = NDArray[np.int64]
 
 
-class Kept(tf_keras.constraints.Constraint):
-    """Puts a kernel back into the form that it had, after each step of the training."""
+class StructureConstraint(tf_keras.constraints.Constraint):
+    """Restores the zeros and the shared values of a kernel after each training step."""
 
     def __init__(
         self, zeros: NDArray[np.bool_] | None, members: _Numbers | None, values: int
     ) -> None:
-        """Keep `zeros`, and one value for all with the same number in `members`.
+        """Keep `zeros`, and an equal value for all weights with the same number in `members`.
 
-        Both are of the kernel's shape. `values` is the most that any channel has, or the kernel.
+        Both have the kernel's shape. `values` is the number of values of the kernel, or of the
+        channel with the most.
         """
         self.zeros = zeros
         self.values = values
@@ -54,69 +55,77 @@ class Kept(tf_keras.constraints.Constraint):
         return w if self.zeros is None else tf.where(self.zeros, 0.0, w)
 
 
-def kept(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> Kept | None:
-    """Return what keeps a kernel sparse or clustered; None where it is neither.
+def structure_constraint(
+    kernel: NDArray[np.float32], shared: tuple[int, ...]
+) -> StructureConstraint | None:
+    """Return the constraint that keeps a kernel sparse or clustered; None if it is neither.
 
-    It is clustered where the whole kernel has few values, or each output channel has: folding of
-    batch normalisation gives every channel a scale of its own. The axes `shared` are those within
-    an output channel.
+    A kernel is clustered if it has few values as a whole, or in each output channel: folded batch
+    normalisation scales each channel differently. `shared` are the axes within an output channel.
     """
     zeros = kernel == 0
     zeros = zeros if zeros.mean() >= _FEWEST_ZEROS else None
     members, values = _members(kernel, shared)
-    return None if zeros is None and members is None else Kept(zeros, members, values)
+    return (
+        None if zeros is None and members is None else StructureConstraint(zeros, members, values)
+    )
 
 
-def told(model: Any) -> dict[str, Any]:
-    """Return the `sparsity` that was kept, a fraction of all weights in kernels, and `clusters`.
+def measure_structure(model: Any) -> dict[str, Any]:
+    """Return the preserved `sparsity`, a fraction of all kernel weights, and `clusters`.
 
-    `clusters` has the number of shared values by layer: of the whole kernel, or the most that an
-    output channel has.
+    `clusters` has the number of shared values by layer: of the whole kernel, or of the output
+    channel with the most.
     """
-    wrappers = [each for each in model.layers if getattr(each, "_weight_vars", None)]
-    kernels = {each.layer.name: each._weight_vars[0][0] for each in wrappers}
-    held = {name: each.constraint for name, each in kernels.items() if _is_kept(each)}
-    zeros = sum(int(each.zeros.sum()) for each in held.values() if each.zeros is not None)
-    total = sum(prod(each.shape) for each in kernels.values())
+    wrappers = [layer for layer in model.layers if getattr(layer, "_weight_vars", None)]
+    kernels = {wrapper.layer.name: wrapper._weight_vars[0][0] for wrapper in wrappers}
+    constraints = {
+        name: kernel.constraint for name, kernel in kernels.items() if _is_constrained(kernel)
+    }
+    masks = [constraint.zeros for constraint in constraints.values()]
+    zeros = sum(int(mask.sum()) for mask in masks if mask is not None)
+    total = sum(prod(kernel.shape) for kernel in kernels.values())
     return {
         "sparsity": zeros / total if total else 0.0,
-        "clusters": {name: each.values for name, each in held.items() if each.values},
+        "clusters": {
+            name: constraint.values for name, constraint in constraints.items() if constraint.values
+        },
     }
 
 
-def _is_kept(variable: Any) -> bool:
-    return isinstance(variable.constraint, Kept)
+def _is_constrained(variable: Any) -> bool:
+    return isinstance(variable.constraint, StructureConstraint)
 
 
 def _members(kernel: NDArray[np.float32], shared: tuple[int, ...]) -> tuple[_Numbers | None, int]:
-    """Return the number of each weight's value, in the kernel's shape, and how many there are."""
-    whole = _numbered(kernel.reshape(1, -1))
+    """Return the index of each weight's value, in the kernel's shape, and the number of values."""
+    whole = _number_values(kernel.reshape(1, -1))
     if whole is not None:
         return whole[0].reshape(kernel.shape), whole[1]
     outputs = tuple(axis for axis in range(kernel.ndim) if axis not in shared)
     turned = np.transpose(kernel, (*outputs, *shared))
     count = prod(turned.shape[: len(outputs)])
-    by_channel = _numbered(turned.reshape(count, -1))
+    by_channel = _number_values(turned.reshape(count, -1))
     if by_channel is None:
         return None, 0
     back = np.argsort((*outputs, *shared))
     return np.transpose(by_channel[0].reshape(turned.shape), back), by_channel[1]
 
 
-def _numbered(rows: NDArray[np.float32]) -> tuple[_Numbers, int] | None:
-    """Number the values of each row, no two rows alike; None where a row has too many.
+def _number_values(rows: NDArray[np.float32]) -> tuple[_Numbers, int] | None:
+    """Number the different values of all rows, each row apart; None if a row has too many.
 
-    Zeros do not count: a sparse kernel has few other values, and is not clustered for that.
+    Zeros do not count, so that a sparse kernel is not taken for a clustered one.
     """
     numbers, most, start = np.empty(rows.shape, np.int64), 0, 0
     row: NDArray[np.float32]
-    for row, place in zip(rows, numbers, strict=True):
+    for row, row_numbers in zip(rows, numbers, strict=True):
         if len(np.unique(row[:_TRIED])) > _MOST_VALUES:
             return None
         values = np.unique(row)
         few = np.count_nonzero(row) // _FEWEST_MEMBERS
         if np.count_nonzero(values) > min(_MOST_VALUES, few):
             return None
-        place[...] = np.searchsorted(values, row) + start
+        row_numbers[...] = np.searchsorted(values, row) + start
         start, most = start + len(values), max(most, len(values))
     return numbers, most

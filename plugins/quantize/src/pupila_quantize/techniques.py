@@ -1,6 +1,6 @@
-"""The techniques: each rewrites one float32 flatbuffer; nothing is converted twice.
+"""The techniques that quantise after training: each rewrites a float32 flatbuffer.
 
-Measured on a 574 MB VGG19 against TensorFlow's converter: see `benchmarks/quantize_memory.py`.
+`benchmarks/quantize_memory.py` compares their memory with that of TensorFlow's converter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pupila.measured import (
 )
 from pupila_quantize import rules
 from pupila_quantize.calibration import Ranges, choose_rows, measure_ranges
-from pupila_quantize.comparing import Comparison, with_warning
+from pupila_quantize.comparing import FloatReference, add_warning
 from pupila_quantize.config import (
     Calibrated,
     Correction,
@@ -41,21 +41,21 @@ from pupila_quantize.edge_quantizer import (
 )
 from pupila_quantize.ending import Ending
 from pupila_quantize.graph import (
+    check_has_weights,
+    check_quantisable,
     dense_scopes,
     float_operators,
     layers,
-    refuse_unfit,
-    refuse_without,
 )
 from pupila_quantize.mixed import Mixture, Sensitivity, choose, sensitivities
-from pupila_quantize.observing import Inputs, observe
+from pupila_quantize.observing import InputStats, measure_inputs
 
 _MODEL_NAME = "model.tflite"
 
 _Read = Callable[[Path], str | bytearray]
-"""From a file to what the quantiser reads: its name, or its content."""
+"""Returns the input of the quantiser for a file: its name, or its content."""
 _Rules = Callable[[IoType, Sequence[str]], RecipeManager]
-"""From the types of both ends, and the scopes of what stays in float, to what becomes what."""
+"""Returns the rules for an input and output type, and for scopes that stay in float."""
 
 
 def quantize_float16(step: Step[Config]) -> StepResult:
@@ -64,90 +64,90 @@ def quantize_float16(step: Step[Config]) -> StepResult:
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
     """
-    return _without_data(step, "quantize-float16", rules.float16())
+    return _quantise_without_data(step, "quantize-float16", rules.float16())
 
 
 def quantize_dynamic(step: Step[Config]) -> StepResult:
     """Write the flatbuffer with int8 weights, and activations quantised at run time.
 
-    Smaller, but not always faster: measured with XNNPACK on two cores, SqueezeNet took 0.7 times
-    as long as in float, EfficientNet-Lite0 five times.
+    It is smaller, but not always faster: with XNNPACK on two cores, SqueezeNet took 0.7 times as
+    long as in float, EfficientNet-Lite0 five times.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`).
     """
-    return _without_data(step, "quantize-dynamic", rules.dynamic())
+    return _quantise_without_data(step, "quantize-dynamic", rules.dynamic())
 
 
 def quantize_int8(step: Step[QuantizeInt8]) -> StepResult:
     """Write the flatbuffer with int8 weights and activations.
 
-    With `io_type: float` the softmax or sigmoid that ends the model stays in float; with
-    `io_type: int8` the file ends in its logits (see `pupila_quantize.ending`).
+    With `io_type: float` a final softmax or sigmoid stays in float; with `io_type: int8` the file
+    ends in its logits (see `pupila_quantize.ending`).
 
-    `measured` holds how it does beside the float model on the validation images (see
-    `pupila_quantize.comparing`), the number of `calibration_images`, what was corrected (see
-    `pupila_quantize.correction`), and `float_operators`, those that compute in float still, counted
-    by name.
+    `measured` has the comparison with the float model on the validation images (see
+    `pupila_quantize.comparing`), the number of `calibration_images`, the numbers of corrections
+    (see `pupila_quantize.correction`), and `float_operators`, which counts by name the operators
+    that still compute in float.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
             there are too few training images.
     """
     config, source = step.config, _float_flatbuffer(step, "quantize-int8")
-    return _calibrated(step, source, rules.int8, config.io_type, config.correction)
+    return _quantise_calibrated(step, source, rules.int8, config.io_type, config.correction)
 
 
 def quantize_int4(step: Step[QuantizeInt4]) -> StepResult:
     """Write the flatbuffer with int4 weights in convolutions and dense layers, int8 in the rest.
 
     Activations are in int8, calibrated; with `block`, they are quantised at run time. `measured`
-    is that of `quantize_int8`.
+    is as for `quantize_int8`.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), has
             neither convolution nor dense layer, there are too few training images, or no dense
-            layer can be cut into blocks of that length.
+            layer can be divided into blocks of that length.
     """
     block, correction = step.config.block, step.config.correction
     source = _float_flatbuffer(step, "quantize-int4")
-    refuse_without(source, rules.IN_FOUR_BITS, "quantize-int4")
+    check_has_weights(source, rules.IN_FOUR_BITS, "quantize-int4")
     if block is None:
-        return _calibrated(step, source, rules.int4, step.config.io_type, correction)
+        return _quantise_calibrated(step, source, rules.int4, step.config.io_type, correction)
     scopes = dense_scopes(source, block)
     if not scopes:
         raise PupilaError(
-            f"No dense layer has a number of inputs that {block} divides, and blocks are of dense "
-            f"layers only: choose a smaller `block`, or leave it out."
+            f"No dense layer has a number of inputs that {block} divides, and only dense layers "
+            f"have blocks: choose a smaller `block`, or leave it out."
         )
     rows, images = _calibration_images(step)
     inputs = _inputs(step, source, images, rows, correction)
     rewritten = _rewrite(source, rules.int4_blocks(block, scopes), step.output, inputs=inputs)
     output = step.inputs[0].record.output
-    return _product(step, output, rewritten, _compared(step, output), _left(step, rows))
+    return _result(step, output, rewritten, _compare(step, output), _counts(step, rows))
 
 
 def quantize_int16x8(step: Step[Calibrated]) -> StepResult:
     """Write the flatbuffer with int8 weights and int16 activations: exact, and slow.
 
-    LiteRT has reference kernels only for it: a student of 128 px took 65 times as long as in
-    float. Its input and output are in float. `measured` is that of `quantize_int8`.
+    LiteRT has only reference kernels for it: a student of 128 px took 65 times as long as in
+    float. Its input and output are in float. `measured` is as for `quantize_int8`.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
             there are too few training images.
     """
     source = _float_flatbuffer(step, "quantize-int16x8")
-    return _calibrated(step, source, rules.int16x8, "float", "none", _of_any_scale)
+    return _quantise_calibrated(step, source, rules.int16x8, "float", "none", _allow_any_scale)
 
 
 def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
-    """Write the flatbuffer in int8, but for the fewest layers that lose too much accuracy.
+    """Write the flatbuffer in int8, except for the fewest layers that lose too much accuracy.
 
-    See `pupila_quantize.mixed`. Beside what `quantize_int8` measures, `sensitivity` has every
-    layer with its divergence and the accuracy where it alone is in int8, the most sensitive first,
-    and whether it stayed in float; `within_budget` tells whether the budget was met; a `warning`
-    says that it was not.
+    See `pupila_quantize.mixed`. In addition to the figures of `quantize_int8`, `sensitivity` lists
+    every layer, the most sensitive first, with divergence and accuracy when only it is in int8, and
+    whether it stayed in float; `within_budget` is whether the budget is met; if not, there is a
+    `warning`.
 
     Raises:
         PupilaError: the input cannot be quantised (see `pupila_quantize.graph.refuse_unfit`), or
@@ -164,32 +164,32 @@ def quantize_mixed(step: Step[QuantizeMixed]) -> StepResult:
         ranges = measure_ranges(source, rules.int8(config.io_type), images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, config.correction)
     ending = Ending.of(source, step.inputs[0].record.output, config.io_type)
-    compared, trial = Comparison.of(step), step.scratch / "trial"
-    trial.mkdir(exist_ok=True)
+    reference, candidate = FloatReference.of(step), step.scratch / "candidate"
+    candidate.mkdir(exist_ok=True)
 
     def rule_without(scopes: Iterable[str]) -> RecipeManager:
         return rules.int8(config.io_type, [*ending.in_float, *scopes])
 
-    def tried(rule: RecipeManager) -> FloatComparison:
-        _rewrite(source, rule, trial, ranges, inputs, ending.read)
-        return compared.with_form(trial / _MODEL_NAME, ending.output)
+    def compare(rule: RecipeManager) -> FloatComparison:
+        _rewrite(source, rule, candidate, ranges, inputs, ending.read)
+        return reference.compare(candidate / _MODEL_NAME, ending.output)
 
     def alone(scopes: Sequence[str]) -> FloatComparison:
-        return tried(rules.int8_alone(*scopes))
+        return compare(rules.int8_alone(*scopes))
 
     def without(scopes: Sequence[str]) -> FloatComparison:
-        return tried(rule_without(scopes))
+        return compare(rule_without(scopes))
 
     ranked = sensitivities(layers(source), alone)
-    found = choose(ranked, without, config.budget)
-    final = rule_without(layer.scope for layer in found.in_float)
+    mixture = choose(ranked, without, config.budget)
+    final = rule_without(layer.scope for layer in mixture.in_float)
     rewritten = _rewrite(source, final, step.output, ranges, inputs, ending.read)
-    chosen = _chosen(ranked, found, config.budget)
-    return _product(step, ending.output, rewritten, chosen, _left(step, rows))
+    measured = _mixture_result(ranked, mixture, config.budget)
+    return _result(step, ending.output, rewritten, measured, _counts(step, rows))
 
 
-def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> Measured:
-    """Return how the mixture does, every layer, and a warning where the budget is not met."""
+def _mixture_result(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> Measured:
+    """Return the mixture's comparison, all sensitivities, and a warning if over budget."""
     by_layer = LayerSensitivities(
         sensitivity=tuple(
             LayerSensitivity(
@@ -201,23 +201,23 @@ def _chosen(ranked: Sequence[Sensitivity], mixture: Mixture, budget: float) -> M
             )
             for alone in ranked
         ),
-        within_budget=mixture.within,
+        within_budget=mixture.within_budget,
     )
     warning = None
-    if not mixture.within:
+    if not mixture.within_budget:
         warning = (
             f"No number of layers in float keeps the loss of accuracy on the validation images "
-            f"within {budget!r}: the best found is kept. Raise `budget`, or give more of them."
+            f"within {budget!r}: the best is kept. Raise `budget`, or give more images."
         )
-    return Measured(with_warning(mixture.comparison, warning), by_layer)
+    return Measured(add_warning(mixture.comparison, warning), by_layer)
 
 
-def _without_data(step: Step[Any], name: str, rule: RecipeManager) -> StepResult:
+def _quantise_without_data(step: Step[Any], name: str, rule: RecipeManager) -> StepResult:
     rewritten = _rewrite(_float_flatbuffer(step, name), rule, step.output)
-    return _product(step, step.inputs[0].record.output, rewritten)
+    return _result(step, step.inputs[0].record.output, rewritten)
 
 
-def _calibrated(
+def _quantise_calibrated(
     step: Step[Any],
     source: Path,
     rule: _Rules,
@@ -225,37 +225,37 @@ def _calibrated(
     correction: Correction,
     read: _Read | None = None,
 ) -> StepResult:
-    """Write a form that computes in whole numbers."""
+    """Quantise weights and activations by calibration, and write the flatbuffer."""
     ending = Ending.of(source, step.inputs[0].record.output, io_type)
-    becomes = rule(io_type, ending.in_float)
+    chosen = rule(io_type, ending.in_float)
     rows, images = _calibration_images(step)
     with _quiet():
-        ranges = measure_ranges(source, becomes, images, rows, step.progress)
+        ranges = measure_ranges(source, chosen, images, rows, step.progress)
     inputs = _inputs(step, source, images, rows, correction)
-    rewritten = _rewrite(source, becomes, step.output, ranges, inputs, read or ending.read)
-    compared = _compared(step, ending.output)
-    return _product(step, ending.output, rewritten, compared, _left(step, rows))
+    rewritten = _rewrite(source, chosen, step.output, ranges, inputs, read or ending.read)
+    comparison = _compare(step, ending.output)
+    return _result(step, ending.output, rewritten, comparison, _counts(step, rows))
 
 
-def _product(step: Step[Any], output: OutputSpec, *measured: Mapping[str, Any]) -> StepResult:
+def _result(step: Step[Any], output: OutputSpec, *measured: Mapping[str, Any]) -> StepResult:
     (artifact,) = step.inputs
     return StepResult.like(artifact, format="tflite", output=output, measured=Measured(*measured))
 
 
-def _compared(step: Step[Any], output: OutputSpec) -> Measured:
-    """Return how the file does beside the float model: nothing, where weights are random."""
+def _compare(step: Step[Any], output: OutputSpec) -> Measured:
+    """Compare the written file with the float model; return nothing if weights are random."""
     if step.inputs[0].record.untrained:
         return Measured()
-    return with_warning(Comparison.of(step).with_form(step.output / _MODEL_NAME, output))
+    return add_warning(FloatReference.of(step).compare(step.output / _MODEL_NAME, output))
 
 
-def _left(step: Step[Any], rows: list[int]) -> dict[str, Any]:
-    left = float_operators(step.output / _MODEL_NAME)
-    return {"calibration_images": len(rows), "float_operators": left}
+def _counts(step: Step[Any], rows: list[int]) -> dict[str, Any]:
+    in_float = float_operators(step.output / _MODEL_NAME)
+    return {"calibration_images": len(rows), "float_operators": in_float}
 
 
 def _calibration_images(step: Step[Any]) -> tuple[list[int], Pixels]:
-    """Return the training images, and which of them are shown."""
+    """Return the rows used for calibration, and the training images."""
     train = step.split("train")
     rows = choose_rows(train, step.config.calibration_images, step.seed)
     return rows, train.pixels(step.inputs[0].record.input)
@@ -263,18 +263,18 @@ def _calibration_images(step: Step[Any]) -> tuple[list[int], Pixels]:
 
 def _inputs(
     step: Step[Any], source: Path, images: Pixels, rows: list[int], correction: Correction
-) -> list[Inputs] | None:
-    """Return what the layers are given, as far as the correction asks for it."""
+) -> list[InputStats] | None:
+    """Return the statistics of the layers' inputs that the correction needs."""
     if correction == "none":
         return None
     with _quiet():
-        return observe(source, images, rows, correction == "gptq", step.progress)
+        return measure_inputs(source, images, rows, correction == "gptq", step.progress)
 
 
 def _float_flatbuffer(step: Step[Any], technique: str) -> Path:
     (artifact,) = step.inputs
     source = artifact.file(".tflite")
-    refuse_unfit(source, technique, artifact.record.input.shape)
+    check_quantisable(source, technique, artifact.record.input.shape)
     return source
 
 
@@ -283,12 +283,12 @@ def _rewrite(
     rule: RecipeManager,
     folder: Path,
     ranges: Ranges | None = None,
-    inputs: list[Inputs] | None = None,
+    inputs: list[InputStats] | None = None,
     read: _Read = str,
 ) -> dict[str, Any]:
-    """Apply `rule`, correct with `inputs`, and repack: a shared bias could not be corrected.
+    """Apply `rule`, correct with `inputs`, and then repack: a shared bias cannot be corrected.
 
-    Returns what was corrected, and the size as a fraction of the source's.
+    Returns the numbers of corrections, and the size as a fraction of the source's.
     """
     target = folder / _MODEL_NAME
     with _quiet():
@@ -303,10 +303,10 @@ def _rewrite(
     return {"size_ratio": target.stat().st_size / source.stat().st_size} | corrected
 
 
-def _of_any_scale(source: Path) -> bytearray:
+def _allow_any_scale(source: Path) -> bytearray:
     """Return a flatbuffer whose additions may have any scale in int16.
 
-    A float addition says nothing of it, and LiteRT then takes scales to be powers of two.
+    For float additions this is not set, and LiteRT then assumes scales that are powers of two.
     """
     model: Any = read_model(str(source))
     for graph in model.subgraphs:
@@ -318,7 +318,7 @@ def _of_any_scale(source: Path) -> bytearray:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Leave out LiteRT's advice on a debugging option that the quantizer means to use."""
+    """Ignore LiteRT's warning about a debugging option that the quantiser uses on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
         yield

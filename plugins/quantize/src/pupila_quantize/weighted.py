@@ -1,6 +1,6 @@
-"""The operators of a flatbuffer that have constant weights, as numpy sees them.
+"""Reads and writes the constant weights of a flatbuffer's operators as NumPy arrays.
 
-Arrays are views: what is written into those of a file that was opened for writing is in the file.
+Arrays are views: writing to them changes the file, if it was opened for writing.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Constant:
 
     tensor: Any
     stored: NDArray[np.uint8]
-    """Its bytes; two weights of four bits are one byte, the first the low half."""
+    """Its bytes; a byte holds two weights of four bits, the first in the low half."""
     is_shared: bool
-    """Whether other tensors, or other operators, read the same bytes."""
+    """Whether other tensors or operators use the same bytes."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,21 +52,21 @@ class Constant:
 
     @property
     def scales(self) -> NDArray[np.float64] | None:
-        """Scales of the channels; None where there are none, or they are of blocks."""
+        """Scales of the channels; None if the tensor has no scales, or scales of blocks."""
         quantization = self.tensor.quantization
         if quantization is None or quantization.scale is None or quantization.details is not None:
             return None
         return np.asarray(quantization.scale, np.float64)
 
     def values(self) -> NDArray[Any]:
-        """Return the numbers as they are stored, a view unless they have four bits."""
+        """Return the stored numbers, as a view unless they have four bits."""
         if not self.is_in_four_bits:
             return self.stored.view(_TYPES[self.tensor.type]).reshape(self.shape)
         halves = np.stack([self.stored << 4, self.stored], axis=-1).view(np.int8) >> 4
         return halves.reshape(-1)[: int(np.prod(self.shape))].reshape(self.shape)
 
     def write(self, values: NDArray[Any]) -> None:
-        """Put numbers of the stored type in the place of those that are there."""
+        """Overwrite the numbers by others of the stored type."""
         if not self.is_in_four_bits:
             self.values()[...] = values.reshape(self.shape)
             return
@@ -76,7 +76,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class WeightedOperator:
     """An operator with constant weights in the main graph."""
 
     kind: str
@@ -84,20 +84,22 @@ class Weighted:
     options: Any
     input_index: int
     input_scale: float | None
-    """None where the input is not quantised."""
+    """None if the input is not quantised."""
     kernel: Constant
-    """Shaped as LiteRT has it: `(outputs, height, width, inputs)`, `(1, height, width, outputs)`
-    where it is depthwise, `(outputs, inputs)` where it is dense."""
+    """In LiteRT's shape: `(outputs, height, width, inputs)`, for depthwise convolutions
+    `(1, height, width, outputs)`, for dense layers `(outputs, inputs)`."""
     bias: Constant | None
 
 
-def read_weighted(path: Path, *, write: bool = False) -> list[Weighted]:
-    """Return the operators of a file that can be corrected, in the order in which they run."""
+def read_weighted_operators(path: Path, *, write: bool = False) -> list[WeightedOperator]:
+    """Return the operators of a file that can be corrected, in the order of execution."""
     content = np.memmap(path, np.uint8, mode="r+" if write else "r")
     model: Any = read_model(content.data)
     graph = model.subgraphs[0]
     uses = Counter(
-        graph.tensors[index].buffer for each in graph.operators for index in set(each.inputs)
+        graph.tensors[index].buffer
+        for operator in graph.operators
+        for index in set(operator.inputs)
     )
 
     def constant(index: int) -> Constant | None:
@@ -107,14 +109,14 @@ def read_weighted(path: Path, *, write: bool = False) -> list[Weighted]:
             return None
         return Constant(tensor, np.frombuffer(data, np.uint8), uses[tensor.buffer] > 1)
 
-    found: list[Weighted] = []
+    operators: list[WeightedOperator] = []
     for operator in graph.operators:
         kind = _operator_name(model, operator)
         kernel = constant(operator.inputs[1]) if kind in _CORRECTED else None
         if kernel is not None:
             bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
-            found.append(
-                Weighted(
+            operators.append(
+                WeightedOperator(
                     kind,
                     operator.builtinOptions,
                     operator.inputs[0],
@@ -123,7 +125,7 @@ def read_weighted(path: Path, *, write: bool = False) -> list[Weighted]:
                     constant(bias) if bias >= 0 else None,
                 )
             )
-    return found
+    return operators
 
 
 def _operator_name(model: Any, operator: Any) -> str:
