@@ -213,7 +213,7 @@ def test_a_class_without_validation_images_is_refused(run, model, colours, absen
 
 def test_an_unknown_class_is_refused_with_the_nearest(run, model):
     with pytest.raises(
-        PupilaError, match=r"'bleu', which is none .*\['blue', 'red'\].*mean 'blue'"
+        PupilaError, match=r"'bleu', which is not one of .*\['blue', 'red'\].*mean 'blue'"
     ):
         run(model, positive="bleu")
 
