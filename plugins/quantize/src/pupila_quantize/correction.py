@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pupila.litert.tensor_io import to_integers
 from pupila_quantize.gptq import round_weights
 from pupila_quantize.observing import InputStats
 from pupila_quantize.weighted import Constant, WeightedOperator, read_weighted_operators
