@@ -216,9 +216,7 @@ def test_data_that_cannot_be_learned_from_is_refused(step_on, colours, change, m
 
 
 def test_an_unknown_class_is_refused_with_the_nearest(step_on):
-    with pytest.raises(
-        PupilaError, match=r"'blu', which is not one of .*\['blue', 'red'\].*mean 'blue'"
-    ):
+    with pytest.raises(PupilaError, match=r"'blu', which is not one of .*mean 'blue'"):
         one_class(step_on(positive="blu"))
 
 
