@@ -1,4 +1,4 @@
-"""A disk that is full, may only be read or limits files: one sentence, early if possible."""
+"""A disk that is full, read-only or limits files: one sentence, early if possible."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def refused(number: int, file: str | None = None) -> OSError:
         (refused(errno.ENOSPC), "is full"),
         (refused(errno.EDQUOT), "your quota is used up"),
         (refused(errno.EROFS, "/elsewhere/model.keras"), "The disk of '/elsewhere' (mounted at"),
-        (refused(errno.EFBIG), "takes no file of that size"),
+        (refused(errno.EFBIG), "accepts no file of that size"),
         (sqlite3.OperationalError("database or disk is full"), "is full"),
-        (sqlite3.OperationalError("attempt to write a readonly database"), "may only be read"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "is read-only"),
         (OSError("Unable to synchronously write (errno = 28, No space left on device)"), "is full"),
-        (RuntimeError("UNKNOWN: model.tflite; File too large"), "takes no file of that size"),
+        (RuntimeError("UNKNOWN: model.tflite; File too large"), "accepts no file of that size"),
     ],
 )
 def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, words: str) -> None:
@@ -125,7 +125,7 @@ def test_a_limit_of_the_size_of_files_is_told_before_and_amid_work(tmp_path: Pat
     )
     before, amid, files = ran.stdout.splitlines()
     assert before.startswith("Files may have 0 MB at most here (`ulimit -f`), and 100 MB are")
-    assert "takes no file of that size, by a limit of its own or by `ulimit -f`" in amid
+    assert "accepts no file of that size: it has a limit, or `ulimit -f` is set" in amid
     assert files == "[]"
 
 

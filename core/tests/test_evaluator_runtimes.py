@@ -88,10 +88,10 @@ def test_a_runtime_that_answers_nan_is_named(
         ("ragged", r"answers with \[\[0.5, 0.5\], \[1.0\]\], which is not an array of numbers"),
         ("wordy", r"answers with \[\['yes', 'no'\]\], which is not an array of numbers"),
         ("silent", r"answers with an array of shape \(\) to 12 images"),
-        ("timeless", r"gives no such figures: 'latency_ms' is \[\]: List should have at least 1"),
-        ("endless", r"gives no such figures: 'latency_ms.0' is inf: Input should be a finite"),
-        ("spelt", r"gives no such figures: 'latency_ms.0' is 'fast': Input should be a valid nu"),
-        ("countless", r"gives no such figures: 'peak_memory_bytes' is 'much': Input should be"),
+        ("timeless", r"returned wrong values: 'latency_ms' is \[\]: List should have at least 1"),
+        ("endless", r"returned wrong values: 'latency_ms.0' is inf: Input should be a finite"),
+        ("spelt", r"returned wrong values: 'latency_ms.0' is 'fast': Input should be a valid nu"),
+        ("countless", r"returned wrong values: 'peak_memory_bytes' is 'much': Input should be"),
     ],
 )
 def test_a_runtime_that_gives_something_else_is_named(

@@ -19,11 +19,11 @@ _FULL_BYTES = 10 * _MB
 _PROBE_BYTES = 4096
 _REASONS = {
     errno.ENOSPC: "is full",
-    errno.EDQUOT: "has no room left for you: your quota is used up",
-    errno.EROFS: "may only be read",
-    errno.EACCES: "may not be written to by you",
-    errno.EPERM: "may not be written to by you",
-    errno.EFBIG: "takes no file of that size, by a limit of its own or by `ulimit -f`",
+    errno.EDQUOT: "has no space left for you: your quota is used up",
+    errno.EROFS: "is read-only",
+    errno.EACCES: "is not writable for you",
+    errno.EPERM: "is not writable for you",
+    errno.EFBIG: "accepts no file of that size: it has a limit, or `ulimit -f` is set",
 }
 _AGAIN = "and run again: what is finished is kept"
 _ADVICE = {

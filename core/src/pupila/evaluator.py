@@ -200,7 +200,7 @@ def _naming_runner(runner: Runner) -> Generator[None]:
     try:
         yield
     except ValidationError as error:
-        raise PupilaError(f"{_title(runner)} gives no such figures: {misfits(error)}.") from None
+        raise PupilaError(f"{_title(runner)} returned wrong values: {misfits(error)}.") from None
 
 
 def _title(runner: Runner) -> str:

@@ -219,9 +219,9 @@ def check_outputs(
     if misfit:
         raise PupilaError(
             f"Runner {runner.name!r} of {installed().origin(runner).distribution} answers with "
-            f"{misfit}. The model does not compute there as it should, or its output is of another "
-            f"kind than {artifact.record.output.kind!r}: correct `output` and `classes` of the "
-            f"teacher, or the plugin that made or runs the model."
+            f"{misfit}. Either the model is computed wrongly, or its output is of another kind "
+            f"than {artifact.record.output.kind!r}: correct `output` and `classes` of the teacher, "
+            f"or the plugin that made or runs the model."
         )
     return outputs
 
@@ -316,8 +316,8 @@ def _columns(artifact: Artifact, dataset: Dataset) -> list[int]:
     classes = artifact.record.output.classes
     if sorted(classes) != sorted(dataset.classes):
         raise PupilaError(
-            f"The model tells {list_names(classes)} apart, but the data is labelled "
-            f"{list_names(dataset.classes)}: both must name the same classes. Correct `classes` of "
-            f"the teacher, or the labels of the data."
+            f"The model has the classes {list_names(classes)}, but the data has "
+            f"{list_names(dataset.classes)}: both must have the same. Correct `classes` of the "
+            f"teacher, or the labels of the data."
         )
     return [classes.index(name) for name in dataset.classes]

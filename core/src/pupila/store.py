@@ -222,18 +222,17 @@ class Store:
 def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
     """Return the record of a plugin's output, or raise a `PupilaError` that names the plugin."""
     origin: Origin | None = fields.get("origin")
-    who = f"{origin.plugin} of {origin.distribution}" if origin else "A plugin"
+    who = f"{origin.plugin} of {origin.distribution}" if origin else "a plugin"
     try:
         made = Record(files=files, **fields)
     except ValidationError as error:
         raise PupilaError(
-            f"{who} does not say as it must what it made: {misfits(error)}. Correct the StepResult "
-            "that it returns."
+            f"The StepResult of {who} is wrong: {misfits(error)}. Correct what it returns."
         ) from None
     wrong = unwritable(made.measured)
     if wrong:
         raise PupilaError(
-            f"{who} measured what cannot be kept: {wrong}. Correct `measured` of what it returns."
+            f"{who} measured what cannot be stored: {wrong}. Correct `measured` of its StepResult."
         )
     return made
 

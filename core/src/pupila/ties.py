@@ -34,13 +34,13 @@ def warning_of(part: float, images: int, what: str = "images") -> str | None:
     together = round(part * images)
     if together == images:
         return (
-            f"All {images} {what} are given one probability of a class: the model tells nothing "
-            f"apart there. Train it for longer, or look for the step from which on it answers so."
+            f"All {images} {what} are given one probability of a class: the model separates none "
+            f"of them. Train it for longer, or find the step after which it answers like this."
         )
     return (
         f"{together} of {images} {what} share the highest probability of a class: no "
-        f"threshold tells them apart, and the area under the ROC curve takes them for equal. What "
-        f"ends the model has no higher number: a softmax or sigmoid ends at 255/256 in 8 bits and "
-        f"at 1 in float32, int8 logits where calibration did. Quantise with `io_type: float`, "
-        f"calibrate on more images, or train for fewer epochs."
+        f"threshold can separate them, and the area under the ROC curve counts them as equal. The "
+        f"model's last operation has no higher value: a softmax or sigmoid ends at 255/256 in 8 "
+        f"bits and at 1 in float32, int8 logits at the end of their calibrated range. Quantise "
+        f"with `io_type: float`, calibrate on more images, or train for fewer epochs."
     )
