@@ -200,7 +200,7 @@ def test_other_classes_are_refused_before_the_model_is_opened(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     stranger = model(tmp_path, log, classes=("cat", "dog"))
-    with pytest.raises(PupilaError, match=r"\['cat', 'dog'\] apart, .*\['square', 'triangle'\]"):
+    with pytest.raises(PupilaError, match=r"\['cat', 'dog'\], but .*\['square', 'triangle'\]"):
         predictions.of(stranger, dataset, ignore_progress)
     assert times(log, "opened") == 0
 

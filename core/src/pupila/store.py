@@ -222,12 +222,12 @@ class Store:
 def _record(files: dict[str, str], fields: dict[str, Any]) -> Record:
     """Return the record of a plugin's output, or raise a `PupilaError` that names the plugin."""
     origin: Origin | None = fields.get("origin")
-    who = f"{origin.plugin} of {origin.distribution}" if origin else "a plugin"
+    who = f"{origin.plugin} of {origin.distribution}" if origin else "A plugin"
     try:
         made = Record(files=files, **fields)
     except ValidationError as error:
         raise PupilaError(
-            f"The StepResult of {who} is wrong: {misfits(error)}. Correct what it returns."
+            f"{who} returned a wrong StepResult: {misfits(error)}. Correct it."
         ) from None
     wrong = unwritable(made.measured)
     if wrong:
