@@ -39,10 +39,10 @@ from pupila_flows.data.reading import read_data
 from pupila_flows.data.synthetic import write_images
 from pupila_flows.execution.call import ProcessCall
 from pupila_flows.execution.child import name_of
-from pupila_flows.execution.dask import Cluster, joined
+from pupila_flows.execution.dask import Cluster, connect
 from pupila_flows.execution.job import JobResult
 from pupila_flows.execution.session import perform, session
-from pupila_flows.execution.worker_check import required
+from pupila_flows.execution.worker_check import publish_requirements
 from pupila_flows.jobs.artifact_job import StoredArtifact
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node, expand
@@ -104,7 +104,7 @@ def print_nothing(folder: Path, address: str, pairs: int) -> None:
     """Compare the times of a step that does nothing."""
     workspace = Workspace.at(folder / "nothing")
     here, there = list[float](), list[float]()
-    with joined(workspace, address) as cluster:
+    with connect(workspace, address) as cluster:
         _call(cluster, workspace, 0)  # the worker imports once
         for _ in range(pairs):
             here.append(_seconds(lambda: _run_here(workspace)))
@@ -146,14 +146,14 @@ def _sent(workspace: Workspace, node: Node, dataset: Dataset) -> int:
         workspace.lock(job.key),
     )
     process_call = ProcessCall(job.target, job.model_dump(mode="json"), *paths)
-    with required(workspace, [workspace.root]) as requirements:
+    with publish_requirements(workspace, [workspace.root]) as requirements:
         return len(pickle.dumps((process_call, requirements)))
 
 
 def print_waiting(folder: Path, address: str, count: int) -> None:
     """Print the time that steps which only wait take together."""
     workspace = Workspace.at(folder / f"waiting-{count}")
-    with joined(workspace, address) as cluster, ThreadPoolExecutor(_WAITS) as threads:
+    with connect(workspace, address) as cluster, ThreadPoolExecutor(_WAITS) as threads:
         list(threads.map(lambda _: _call(cluster, workspace, 0), range(count)))
         took = _seconds(
             lambda: list(
@@ -171,16 +171,16 @@ def _process_call(workspace: Workspace, seconds: float) -> ProcessCall:
     from waiting_jobs import wait  # pyright: ignore[reportMissingImports] - written above
 
     key = f"wait-{time.monotonic_ns()}"
-    wanted, alone = workspace.lock(key), workspace.lock(f"{key}-try")
+    caller_lock, child_lock = workspace.lock(key), workspace.lock(f"{key}-try")
     log = workspace.log("wait", key)
-    return ProcessCall(name_of(wait), {"seconds": seconds}, log, None, wanted, alone)
+    return ProcessCall(name_of(wait), {"seconds": seconds}, log, None, caller_lock, child_lock)
 
 
 def _call(cluster: Cluster, workspace: Workspace, seconds: float) -> None:
     from filelock import FileLock
 
     process_call = _process_call(workspace, seconds)
-    with FileLock(process_call.wanted):
+    with FileLock(process_call.caller_lock):
         cluster.call(process_call, _ignore)
 
 

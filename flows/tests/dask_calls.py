@@ -66,9 +66,9 @@ def process_call_of(
 ) -> ProcessCall:
     """Return a call that has a name of its own."""
     key = f"{name}-{time.monotonic_ns()}"
-    wanted, alone = place.lock(key), place.lock(f"{key}-try")
+    caller_lock, child_lock = place.lock(key), place.lock(f"{key}-try")
     log = place.log(name, key)
-    return ProcessCall(f"distant_jobs:{name}", arguments, log, seconds, wanted, alone)
+    return ProcessCall(f"distant_jobs:{name}", arguments, log, seconds, caller_lock, child_lock)
 
 
 def ignore(done: int, total: int, what: str) -> None:
@@ -77,7 +77,7 @@ def ignore(done: int, total: int, what: str) -> None:
 
 def ask(there: dask.Cluster, process_call: ProcessCall, told: list[int]) -> dict[str, Any]:
     """Have a call run as `session.perform` does, and note how far it got."""
-    with FileLock(process_call.wanted):
+    with FileLock(process_call.caller_lock):
         return there.call(process_call, lambda done, total, what: told.append(done))
 
 

@@ -202,7 +202,7 @@ def test_numbers_of_numpy_come_and_go_as_numbers(job: Callable[[str], str], tmp_
     [
         ("answer_oddly", {}, "the answer of answer_oddly in some_jobs, 'model' is .*object"),
         ("add", {"left": object()}, "the arguments of some_jobs:add, 'left' is .*object"),
-        ("tell_oddly", {}, "Progress was told of None, where a number was expected"),
+        ("tell_oddly", {}, "Progress was given None, where a number was expected"),
     ],
 )
 def test_what_is_no_json_is_refused_by_name(

@@ -38,7 +38,7 @@ def pair(folder: Path) -> Generator[Machines]:
 @pytest.fixture(scope="module")
 def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
     """A connection to two workers."""
-    with dask.joined(place, pair.address) as joined:
+    with dask.connect(place, pair.address) as joined:
         wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
         yield joined
 
@@ -70,7 +70,7 @@ def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
 def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: dask.Cluster, place: Workspace):
     pids = place.root / "unwanted"
     process_call = process_call_of(place, "sleep", pause=60, pid_file=str(pids))
-    with FileLock(process_call.wanted) as waiting:
+    with FileLock(process_call.caller_lock) as waiting:
         asked = in_thread(there.call, process_call, ignore)
         wait_until(lambda: pids.exists() and pids.read_text() != "")
         (pid,) = map(int, pids.read_text().split())
@@ -111,7 +111,7 @@ def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(
 ):
     monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.5)
     monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 2.0)
-    with machines(tmp_path, "only") as alone, dask.joined(place, alone.address) as there:
+    with machines(tmp_path, "only") as alone, dask.connect(place, alone.address) as there:
         told = list[int]()
         process_call = process_call_of(place, "count", folder=str(tmp_path), until=1000)
         asked = in_thread(ask, there, process_call, told)
@@ -143,6 +143,6 @@ def test_an_address_where_nobody_listens_is_told_in_seconds(
     monkeypatch.setattr(dask, "_CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(PupilaError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:9' "),
-        dask.joined(place, "tcp://127.0.0.1:9"),
+        dask.connect(place, "tcp://127.0.0.1:9"),
     ):
         pytest.fail("it was reached")

@@ -96,7 +96,7 @@ def port() -> int:
 def test_on_one_machine_nothing_listens_to_others(tmp_path: Path, port: int):
     with _cluster(_here(PLAIN, port), tmp_path) as processes:
         assert _listened_at(processes) == {"127.0.0.1"}
-        with dask.joined(Workspace.at(tmp_path / "w"), f"tcp://127.0.0.1:{port}") as cluster:
+        with dask.connect(Workspace.at(tmp_path / "w"), f"tcp://127.0.0.1:{port}") as cluster:
             assert len(cluster.workers()) == 1
 
 
@@ -123,7 +123,7 @@ def test_with_certificates_a_recipe_runs_there_and_strangers_are_not_let_in(
         plain = address.replace("tls", "tcp")
         for given, tls in ((address, stranger), (address, None), (plain, None)):
             refused = pytest.raises(PupilaError, match="No Dask scheduler answers")
-            with refused, dask.joined(place, given, (), tls):
+            with refused, dask.connect(place, given, (), tls):
                 pass
 
 
@@ -158,14 +158,14 @@ def test_parts_of_a_step_are_sent_on_with_the_certificates_of_the_worker(
         arguments={"folder": str(place.root)},
         log=place.log("step", "parts"),
         timeout_seconds=120,
-        wanted=wanted,
-        alone=place.lock("step-try"),
+        caller_lock=wanted,
+        child_lock=place.lock("step-try"),
     )
     address = f"tls://127.0.0.1:{port}"
     with (
         _cluster(_here(TLS, port), certificates),
         FileLock(wanted),
-        dask.joined(place, address, (), own) as cluster,
+        dask.connect(place, address, (), own) as cluster,
     ):
         told = cluster.call(with_workers(call, cluster), ignore)
     assert told == {"done": True, "tls": [str(file) for file in own]}

@@ -15,7 +15,7 @@ from dask_machines import machines, wait_until
 
 from pupila.errors import PupilaError
 from pupila_flows.execution import dask
-from pupila_flows.execution.worker_check import required
+from pupila_flows.execution.worker_check import publish_requirements
 from pupila_flows.workspace import Workspace
 
 
@@ -53,7 +53,7 @@ def test_a_worker_says_what_keeps_it_from_our_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ):
     monkeypatch.chdir(tmp_path)
-    with required(Workspace.at(tmp_path / "workspace"), [tmp_path]) as requirements:
+    with publish_requirements(Workspace.at(tmp_path / "workspace"), [tmp_path]) as requirements:
         fault = replace(requirements, **changes).fault()
     assert re.search(message, fault or "") and (fault is None) == (message == "^$")
 
@@ -68,7 +68,7 @@ def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_pat
         strange.add("unaware", before=unaware)
         for name in strange.workers:
             wait_until(lambda log=tmp_path / f"{name}.log": "Registered" in log.read_text(), 60)
-        with pytest.raises(PupilaError) as caught, dask.joined(place, strange.address):
+        with pytest.raises(PupilaError) as caught, dask.connect(place, strange.address):
             pytest.fail("they were requirements")
     first, second = sorted(str(caught.value).splitlines(), key=lambda line: "asked" in line)
     assert re.match(r"Worker tcp://\S+ of 'tcp://.* has python 3.9.1 \(here 3.1\d", first)
@@ -84,7 +84,7 @@ def test_a_worker_that_comes_later_and_is_not_fit_fails_no_step_while_another_is
 ):
     monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 0.5)
-    with machines(tmp_path, "good") as both, dask.joined(place, both.address) as there:
+    with machines(tmp_path, "good") as both, dask.connect(place, both.address) as there:
         both.add("old", before="import platform; platform.python_version = lambda: '3.9.1'")
         wait_until(lambda: "Registered" in (tmp_path / "old.log").read_text())
         good, folders = both.workers["good"].pid, [tmp_path / each for each in "ab"]

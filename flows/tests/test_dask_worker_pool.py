@@ -18,7 +18,7 @@ from pupila.errors import PupilaError
 from pupila.step import SubTaskFailed
 from pupila_flows.execution import dask
 from pupila_flows.execution.step_workers import worker_pool
-from pupila_flows.execution.worker_check import ClusterConnection, required
+from pupila_flows.execution.worker_check import ClusterConnection, publish_requirements
 from pupila_flows.workspace import Workspace
 
 
@@ -42,7 +42,7 @@ def pair(folder: Path) -> Generator[Machines]:
 @pytest.fixture(scope="module")
 def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
     """A connection to two workers."""
-    with dask.joined(place, pair.address) as joined:
+    with dask.connect(place, pair.address) as joined:
         wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
         yield joined
 
@@ -91,7 +91,7 @@ def never(*, progress: Any) -> dict[str, Any]:
 
 
 def test_a_step_that_no_longer_reaches_its_cluster_may_be_tried_again(place: Workspace):
-    with required(place, []) as requirements:
+    with publish_requirements(place, []) as requirements:
         connection = ClusterConnection(address="tcp://127.0.0.1:9", requirements=requirements)
         with worker_pool(place, "alone", "small", connection) as machines:
             assert machines

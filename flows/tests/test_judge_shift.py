@@ -57,7 +57,7 @@ def test_the_job_asks_both_and_another_setting_asks_again(tmp_path: Path):
 
     section = ShiftSection(families=("hue", "blur"), images=15)
     first = job(section).run(ignore_progress)
-    assert first == EvaluateShift.read(EvaluateShift.written(first))
+    assert first == EvaluateShift.from_json(EvaluateShift.to_json(first))
     assert (first.reference, first.runtime, first.images, first.split) == (
         *("big", "keras", 15),
         "test",

@@ -1,11 +1,11 @@
 """`pupila`, also as `python -m pupila_flows`."""
 
-from pupila_flows.stopping import heeded
+from pupila_flows.stopping import stoppable
 
 
 def main() -> None:
     """Run the command line, which signals can stop from its very beginning."""
-    with heeded():
+    with stoppable():
         from pupila_flows.cli.main import main as run
 
         run()

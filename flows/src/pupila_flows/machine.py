@@ -1,4 +1,4 @@
-"""What a run ran on, for the record beside its figures."""
+"""Describes the machine and the versions that a run used."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def describe() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that can change a figure.
+    """Return the versions of everything that can change a figure.
 
-    That is Python, every plugin's distribution, and what those require: see `pupila.requirements`.
+    These are Python, every plugin's distribution, and their requirements: see
+    `pupila.requirements`.
     """
     distributions = {entry.distribution for entry in installed().plugins}
-    found = {"python": platform.python_version(), "prefect": version("prefect")}
+    packages = {"python": platform.python_version(), "prefect": version("prefect")}
     for name in ("pupila-flows", *distributions):
-        found |= requirements(name)
-    return dict(sorted(found.items()))
+        packages |= requirements(name)
+    return dict(sorted(packages.items()))

@@ -1,4 +1,4 @@
-"""Texts of others, a class name or a reason, in Markdown: shown as they are written."""
+"""Escapes untrusted texts, such as class names, for Markdown."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Sequence
 from pupila_flows.printable import printable
 
 _MARKUP = re.compile(r"(\\.)|([<&\[\]])", re.DOTALL)
-"""What is escaped already, and the starts of HTML, entities, links and pictures."""
+"""Escaped characters, and the starts of HTML, entities, links and pictures."""
 
 
 def plain(text: str) -> str:
-    """Write text so that Markdown shows it as it is, in a table too.
+    """Escape a text so that Markdown shows it as it is, in a table too.
 
-    Addresses are escaped as well: where bare ones become links, the escapes in them would be seen.
+    Addresses are escaped as well, so that no viewer turns them into links.
     """
     line = re.sub(r"([\\`*_\[\]|<>&~]|:(?=//)|(?<=www)\.)", r"\\\1", _one_line(text))
     return re.sub(r"^([#=+-])", r"\\\1", line)  # a heading, a rule, a fence, an item
 
 
 def code(text: str) -> str:
-    """Write text as code that shows it as it is, in a table too."""
+    """Format a text as code, in a table too."""
     line = _one_line(text).replace("|", r"\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if len(fence) > 1 or not line else f"`{line}`"
 
 
 def stated(text: str | None) -> str:
-    """Write what a recipe states: its lines and lists stay, all else is shown as it is written."""
+    """Escape a text of a recipe; its lines and lists stay."""
     return "\n".join(map(_line, (text or "").strip().splitlines()))
 
 
@@ -45,8 +45,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def without_links(markdown: str) -> str:
-    """Return Markdown with its tables; HTML, links and pictures in it are shown as written."""
-    return _MARKUP.sub(lambda found: found[1] or f"\\{found[2]}", printable(markdown))
+    """Return Markdown with tables, in which HTML, links and pictures are shown as source text."""
+    return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", printable(markdown))
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a run says how far it is: a terminal, a log, or nowhere."""
+"""Shows the progress of a run: in a terminal, or nowhere."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pupila_flows.printable import printable
 
 
 def _text(text: str) -> str:
-    """Return a text that rich shows as it is, and a terminal does not obey."""
+    """Escape a text, so that neither rich nor the terminal interprets it."""
     return escape(printable(text))
 
 
 class Display(Protocol):
-    """Shows the state of named pieces of work."""
+    """Shows the progress of jobs by title."""
 
     def update(self, title: str, done: int, total: int, what: str) -> None: ...
 
@@ -46,7 +46,7 @@ class Silent:
 
 
 class Terminal:
-    """A bar for each piece of work under way, and a line for each that has ended."""
+    """Shows a progress bar for each running job, and a line for each finished one."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -78,7 +78,7 @@ class Terminal:
 
     @contextmanager
     def shown(self) -> Generator[None]:
-        """Draw the bars for as long as the block lasts, and make this the current display."""
+        """Draw the bars during the block, and make this the current display."""
         token, stop = current_display.set(self), stopping.current()
         try:
             with self._bars, stop.clearing(self._clear) if stop else nullcontext():
@@ -92,4 +92,4 @@ class Terminal:
 
 
 current_display: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 (it has no state)
-"""The display of this run; Prefect hands it on to the threads of its tasks."""
+"""The display of this run; Prefect passes it on to the threads of its tasks."""

@@ -383,7 +383,9 @@ class RunResult(_Model):
         if self.gate is None:
             return None
         if self.gate.verdict == "inconclusive":
-            unclear = [each.entry for each in self.gate.artifacts if each.verdict != "pass"]
+            unclear = [
+                artifact.entry for artifact in self.gate.artifacts if artifact.verdict != "pass"
+            ]
             return (
                 "Nothing is published: the gate cannot tell yet whether "
                 f"{join_names(unclear)} {'is' if len(unclear) == 1 else 'are'} good enough; "

@@ -1,4 +1,4 @@
-"""Which files of a workspace its station serves, and at which address."""
+"""Which files of a workspace its station serves, and their addresses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 PREFIX = "/pupila/"
-"""Where they are below the address of the station: no page of Prefect's is there."""
+"""Path of the files below the station's address; Prefect has no page there."""
 VARIABLE = "PUPILA_SERVED"
-"""Environment variable with the workspace of the station whose server a process talks to."""
+"""Environment variable with the workspace of the station whose Prefect server is used."""
 TYPES: Mapping[str, str] = {
     ".csv": "text/csv; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -20,30 +20,30 @@ TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".yaml": "text/plain; charset=utf-8",
 }
-"""Content type by the end of a file's name; no other files are served."""
+"""Content type by suffix; no other files are served."""
 _FILES = re.compile(r"runs/[^/]+/[^/]+/[^/]+|data-docs/.+|registry/[^/]+/versions/\d+/[^/]+")
 """Reports with their figures, Data Docs, and the cards of versions; no models."""
 
 
 def served_file(workspace: Path, path: str) -> Path | None:
-    """Return the file at a path below `PREFIX`; None where there is none that is served.
+    """Return the file at a path below `PREFIX`; None if it is missing or not served.
 
-    What a link leads to must be such a file too.
+    The target of a link must be a served file too.
     """
     try:
         root = workspace.resolve(strict=True)
         file = Path(os.path.realpath(root / path, strict=True))
-        found = file.is_file() and _is_served(path) and _is_served(_below(root, file) or "")
+        is_served = file.is_file() and _is_served(path) and _is_served(_below(root, file) or "")
     except (OSError, ValueError):  # a name that is too long, a loop of links, a null byte
         return None
-    return file if found else None
+    return file if is_served else None
 
 
 def address_of(workspace: Path, file: Path) -> str | None:
     """Return the address of a file on the station of its workspace, without host and port.
 
-    None where the server that this process talks to does not serve it: it is another, or the
-    temporary one of `pupila run`.
+    None if the Prefect server in use does not serve it: it is another station's, or the temporary
+    one of `pupila run`.
     """
     root = workspace.resolve()
     if os.environ.get(VARIABLE) != str(root):

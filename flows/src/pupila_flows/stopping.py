@@ -1,8 +1,7 @@
-"""How every command stops: by Ctrl-C, a service manager, or a terminal that is closed.
+"""Stops a command: after Ctrl-C, by a service manager, or when its terminal is closed.
 
-What it has under way may be killed at any moment without loss, so it is: nothing here waits for
-long. This module is imported before anything that takes time, so that a command can be stopped then
-too.
+Its work may be killed at any moment without loss, so nothing here waits for long. This module is
+imported before anything that takes time, so that a command can be stopped during its imports too.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from uuid import uuid4
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS = 3.0
-"""For the main thread to clean up. Then, or at a second signal, the process ends as it is."""
-_TELL_SECONDS = 0.5
-_GONE_SECONDS = 1.5
+"""Time for the main thread to clean up. Then, or at a second signal, the process ends."""
+_WRITE_SECONDS = 0.5
+_KILL_SECONDS = 1.5
 _MARK = "PUPILA_COMMAND"
-"""All that a command starts has it in its environment, whichever process is its parent by now."""
+"""Environment variable of all processes that a command starts, also after their parent's end."""
 
 
 class Stop:
-    """Handles the signals that stop a command; all that it does is done by a thread of its own.
+    """Handles the signals that stop a command, in a separate thread.
 
-    The first one raises KeyboardInterrupt in the main thread, clears the progress bars and says a
-    sentence, after which the command says nothing more. The second one ends the command.
+    The first signal raises KeyboardInterrupt in the main thread, clears the progress bars and
+    prints a sentence, after which the command prints nothing more. The second one ends the command.
     """
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class Stop:
         self._silence = Path(os.devnull).open("w")  # noqa: SIM115 - until this process ends
         self._stderr = _duplicate(2) or self._silence.fileno()
         self._woken, self._wake = os.pipe()
-        self._ending = _begun(self._end)
+        self._ending = _start_thread(self._end)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         del number
@@ -51,31 +50,31 @@ class Stop:
             return
         self.begun = True
         sys.stdout = sys.stderr = self._silence
-        if _imports(frame):  # it has nothing to clean up, and would leave locks of imports behind
+        if _imports(frame):  # it has nothing to clean up, and would leave import locks behind
             os.write(self._wake, b"!")
         else:
             raise KeyboardInterrupt
 
-    def heed(self) -> None:
-        """Take the signals: at first, and back from libraries that would need minutes to end."""
+    def install(self) -> None:
+        """Install this handler: at first, and again after a library has replaced it."""
         for number in _SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self)
 
     def end(self, sentence: str, code: int) -> None:
-        """End the command with another sentence and exit code, from any thread."""
+        """End the command with the given sentence and exit code, from any thread."""
         if not self.begun:
             self.sentence, self._code = sentence, code
             os.kill(os.getpid(), signal.SIGTERM)
 
     def finish(self) -> None:
-        """End this process, and all that it has started, at once."""
+        """End this process, and all processes it has started, at once."""
         os.write(self._wake, b"!")
         self._ending.join()
 
     @contextmanager
     def clearing(self, display: Callable[[], None]) -> Generator[None]:
-        """Call `display` before the sentence, if a signal comes while the block lasts."""
+        """If a signal comes during the block, call `display` before the sentence is printed."""
         self._display = display
         try:
             yield
@@ -84,18 +83,18 @@ class Stop:
 
     def _end(self) -> None:
         os.read(self._woken, 1)
-        # what may hang, as where nobody reads what it says, is done by others
-        telling = _begun(self._tell)
+        # what may hang, for example if nobody reads the output, runs in other threads
+        writer = _start_thread(self._write_sentence)
         select.select([self._woken], [], [], _SECONDS)
-        telling.join(_TELL_SECONDS)
-        _begun(self._sweep).join(2 * _GONE_SECONDS)
+        writer.join(_WRITE_SECONDS)
+        _start_thread(self._end_processes).join(2 * _KILL_SECONDS)
         os._exit(self._code)
 
-    def _sweep(self) -> None:
-        for _ in range(2):  # another may be started while the first ones are ended
-            end_all(_MARK, os.environ[_MARK], _GONE_SECONDS)
+    def _end_processes(self) -> None:
+        for _ in range(2):  # another may start while the first ones are killed
+            end_all(_MARK, os.environ[_MARK], _KILL_SECONDS)
 
-    def _tell(self) -> None:
+    def _write_sentence(self) -> None:
         if self._display:
             with suppress(Exception):
                 self._display()
@@ -107,11 +106,11 @@ class Stop:
 
 
 @contextmanager
-def heeded() -> Generator[Stop]:
-    """Let signals stop the block; what is ignored, as SIGHUP under `nohup`, stays ignored."""
+def stoppable() -> Generator[Stop]:
+    """Let signals stop the block; ignored ones, as SIGHUP under `nohup`, stay ignored."""
     os.environ[_MARK] = uuid4().hex
     stop = Stop()
-    stop.heed()
+    stop.install()
     try:
         yield stop
     finally:
@@ -120,50 +119,50 @@ def heeded() -> Generator[Stop]:
 
 
 def current() -> Stop | None:
-    """Return what stops this command; None where it is not a command, but used by a program."""
+    """Return the handler of this command; None if this is not a command, but another program."""
     handlers = map(signal.getsignal, _SIGNALS)
     return next((handler for handler in handlers if isinstance(handler, Stop)), None)
 
 
 def say_when_stopped(sentence: str) -> None:
-    """Choose what this command says when it is stopped."""
+    """Set the sentence that this command prints when it is stopped."""
     stop = current()
     if stop:
         stop.sentence = sentence
 
 
-def heed_again() -> None:
-    """Take signals back from a library, where this is a command."""
+def reinstall() -> None:
+    """Install the handler again after a library has replaced it, if this is a command."""
     stop = current()
     if stop:
-        stop.heed()
+        stop.install()
 
 
 def end_all(variable: str, value: str, seconds: float) -> int:
-    """Kill each other process with this in its environment, and return how many there were.
+    """Kill all other processes with this environment variable, and return their number.
 
-    They are waited for, but for so many seconds at most.
+    Waits at most `seconds` for them to end.
     """
     import psutil
 
-    found = list[psutil.Process]()
+    processes = list[psutil.Process]()
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's
             if process.pid != os.getpid() and process.environ().get(variable) == value:
                 process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=seconds)
-    return len(found)
+                processes.append(process)
+    psutil.wait_procs(processes, timeout=seconds)
+    return len(processes)
 
 
-def _begun(target: Callable[[], None]) -> Thread:
+def _start_thread(target: Callable[[], None]) -> Thread:
     thread = Thread(target=target, daemon=True)
     thread.start()
     return thread
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Tell whether a module is being imported."""
+    """Return whether a module is being imported."""
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -174,5 +173,5 @@ def _imports(frame: FrameType | None) -> bool:
 def _duplicate(descriptor: int) -> int | None:
     try:
         return os.dup(descriptor)
-    except OSError:  # the command was started without
+    except OSError:  # the command was started without it
         return None

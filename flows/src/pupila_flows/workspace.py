@@ -1,4 +1,4 @@
-"""The workspace: the one folder that a run reads and writes beside its recipe."""
+"""The workspace: the folder with everything that runs write."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from pupila.store import Store
 DEFAULT = ".pupila"
 
 _NEEDED_BYTES = 100_000_000
-"""Free, for a run to begin: Prefect's database, logs and a report take 20 MB, a small model's
-checkpoints and exports the rest. How large teachers and images become is known later."""
+"""Free space that a run needs to start: 20 MB for Prefect's database, logs and a report, the rest
+for checkpoints and exports of a small model. Teachers and images may need more."""
 _NEARLY_FULL = 0.9
 _MB = 1_000_000
 _TITLE_CHARACTERS = 120
-"""Of the name of a log file; file systems take 255 bytes."""
+"""Longest title in the name of a log file; file systems allow 255 bytes."""
 
 
 @dataclass(frozen=True)
 class Workspace:
     """Paths below `root`.
 
-    All but `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be deleted at any
+    All except `store`, `runs`, `asked`, `registry`, `teachers` and `station` may be deleted at any
     time.
     """
 
@@ -42,7 +42,7 @@ class Workspace:
 
     @classmethod
     def at(cls, root: Path | str) -> Workspace:
-        """Return the workspace at a folder, which is made where it is missing."""
+        """Return the workspace at a folder, which is made if it is missing."""
         path = Path(root).resolve()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class Workspace:
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Begin work only where there is room for it, and tell in a sentence what a disk refuses.
+        """Check for free space, and turn errors of the disk in the block into one sentence.
 
         Raises:
             PupilaError: the disk is full, may only be read, or limits the size of files.
@@ -66,19 +66,19 @@ class Workspace:
 
     @contextmanager
     def in_use(self) -> Generator[None]:
-        """Keep `pupila gc` away while the block lasts; where it is at work, wait until it is done.
+        """Keep `pupila gc` from running during the block; wait first until a running one ends.
 
-        Others may use the workspace at the same time. Who dies holds nothing.
+        Others may use the workspace at the same time. A process that dies releases its lock.
         """
         with self._locked(fcntl.LOCK_SH):
             yield
 
     @contextmanager
-    def alone(self) -> Generator[None]:
-        """Let nobody use the workspace while the block lasts.
+    def exclusive(self) -> Generator[None]:
+        """Keep all others from using the workspace during the block.
 
         Raises:
-            PupilaError: somebody does.
+            PupilaError: another process is using it.
         """
         try:
             with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -91,20 +91,21 @@ class Workspace:
 
     @contextmanager
     def _locked(self, how: int) -> Generator[None]:
-        with self.lock("workspace").open("a+") as file:  # NFS wants to read, to share a lock
+        with self.lock("workspace").open("a+") as file:  # NFS needs read access for a shared lock
             fcntl.flock(file, how)
             yield
 
     @property
     def nearly_full(self) -> str | None:
-        """How full the disk is, in a sentence, from nine tenths on."""
+        """A warning if the disk is more than 90 % full; None if it is not."""
         usage = shutil.disk_usage(self.root)
-        part = 1 - usage.free / usage.total if usage.total else 0
-        if part < _NEARLY_FULL:
+        fraction = 1 - usage.free / usage.total if usage.total else 0
+        if fraction < _NEARLY_FULL:
             return None
         return (
-            f"The disk of {str(self.root)!r} is {part:.0%} full, with {usage.free / _MB:,.0f} MB "
-            "left: `pupila du` tells what takes room, and `pupila gc` frees some."
+            f"The disk of {str(self.root)!r} is {fraction:.0%} full, with "
+            f"{usage.free / _MB:,.0f} MB left: `pupila du` shows what takes room, and `pupila gc` "
+            "frees some."
         )
 
     @property
@@ -124,7 +125,7 @@ class Workspace:
         return self.root / "runs"
 
     def new_run(self, name: str, started: datetime) -> Path:
-        """Make a folder that no other run has; of runs of one second the later get a number."""
+        """Make a new folder for a run, named by its start time, with a number if that is taken."""
         second = started.strftime("%Y%m%dT%H%M%SZ")
         (self.runs / name).mkdir(parents=True, exist_ok=True)
         for number in count(1):
@@ -146,27 +147,27 @@ class Workspace:
         return folder
 
     def data_docs(self, key: str) -> Path:
-        """Folder of the pages that one check of the data writes."""
+        """Folder of the Data Docs of one data check."""
         return self.root / "data-docs" / key[:16]
 
     def scratch(self, key: str) -> Path:
-        """Folder of a step's checkpoints: the same for every try of the same work."""
+        """Folder of a job's checkpoints: the same for every attempt."""
         folder = self.root / "scratch" / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def clear_scratch(self, key: str) -> None:
-        """Remove checkpoints that have served."""
+        """Remove the checkpoints of a finished job."""
         shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
     def lock(self, key: str) -> Path:
-        """File that whoever does this piece of work holds locked."""
+        """File that is locked by the process that works on a key."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{key}.lock"
 
     def log(self, title: str, key: str) -> Path:
-        """File that takes what a child process prints."""
+        """File for what a child process prints."""
         folder = self.root / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.()#-]+", "-", title, flags=re.ASCII)[:_TITLE_CHARACTERS]
@@ -175,8 +176,8 @@ class Workspace:
     def configure_prefect(self) -> None:
         """Set Prefect up for this workspace, before it is first imported.
 
-        Its own database, no telemetry, and none of Prefect's temporary servers, which anybody may
-        talk to: ours is `station.temporary`. What the user has set stays as it is.
+        It gets its own database and no telemetry. Prefect's temporary servers have no password, so
+        they are replaced by `station.temporary`. Variables that the user has set stay as they are.
         """
         defaults = {
             "PREFECT_HOME": str(self.root / "prefect"),

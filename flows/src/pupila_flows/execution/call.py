@@ -1,4 +1,4 @@
-"""A function call with all that any machine needs to make it in a child process."""
+"""A function call with everything that a machine needs to run it in a child process."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pupila_flows.execution.worker_check import ClusterConnection
 
 @dataclass(frozen=True)
 class ProcessCall:
-    """What `child.call` is given; every path means the same wherever the workspace is seen."""
+    """The arguments of `child.call`; paths are the same on all machines."""
 
     target: str
     """Function as `module:attribute`: only the child imports it."""
     arguments: dict[str, Any]
     log: Path
     timeout_seconds: float | None
-    wanted: Path
-    """File that whoever waits for the answer holds locked, for as long as they do."""
-    alone: Path
-    """File that the child holds locked for as long as it lives."""
+    caller_lock: Path
+    """File that the caller keeps locked while it waits for the answer."""
+    child_lock: Path
+    """File that the child keeps locked as long as it lives."""
     threads: int = DEFAULT_THREADS
-    """With how many a model computes there, however many cores there are."""
+    """Number of threads of a model, on any number of cores."""
     connection: ClusterConnection | None = None
-    """Where it has parts of it done, its argument `connection`: on a cluster, such a call mostly
-    waits for others, and takes no worker's place."""
+    """The function's argument `connection`, if it sends sub-tasks to a cluster. Such a call mostly
+    waits for others, and does not count as a worker's task."""
 
     def run(self, progress: Progress, children: child.Children) -> dict[str, Any]:
         """Make the call on this machine and return its answer.
@@ -38,12 +38,12 @@ class ProcessCall:
             PupilaError: the function raised one.
             ChildFailed: its process crashed, was killed, or took too long.
         """
-        there = self.connection
-        connection = {"connection": there.model_dump(mode="json")} if there else {}
+        cluster = self.connection
+        connection = {"connection": cluster.model_dump(mode="json")} if cluster else {}
         return child.call(
             *(self.target, self.arguments | connection, self.log, progress),
             timeout_seconds=self.timeout_seconds,
             children=children,
-            alone=self.alone,
+            child_lock=self.child_lock,
             threads=self.threads,
         )

@@ -1,8 +1,8 @@
-"""Runs one function in a process of its own, so that its memory goes back and its crash is its own.
+"""Runs one function in a separate process, so that its memory is freed and its crash isolated.
 
 The parent sends the arguments through standard input, and keeps that open: when the parent dies,
-the child sees the end of it and dies too. The child answers with JSON lines on a pipe. Whatever it
-prints goes into a log file.
+the child sees the end of it and dies too. The child answers with JSON lines on a pipe. Everything
+it prints goes into a log file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LOG_TAIL_LINES = 12
 _PROGRESS_INTERVAL_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
 _STOPPED = "The run was stopped."
-_RIGHT = "a plugin returns or raises, and closes only what it has opened"
+_PLUGIN_RULE = "a plugin returns or raises, and closes only what it has opened"
 
 
 class ChildFailed(RuntimeError):
@@ -78,12 +78,12 @@ class Children:
             return process
 
     def forget(self, process: subprocess.Popen[bytes]) -> None:
-        """Stop counting a process that has ended."""
+        """Remove a process that has ended."""
         with self._lock:
             self._alive.discard(process)
 
     def end(self) -> None:
-        """Kill all of them, and let no other start."""
+        """Kill all of them; no other can start afterwards."""
         with self._lock:
             self._closed = True
             for process in self._alive:
@@ -96,7 +96,7 @@ class Children:
 
 
 def name_of(target: Callable[..., dict[str, Any]]) -> str:
-    """Return a function of a module as `module:attribute`."""
+    """Return the name of a module's function as `module:attribute`."""
     return f"{target.__module__}:{target.__qualname__}"
 
 
@@ -107,31 +107,31 @@ def call(
     progress: Progress,
     timeout_seconds: float | None = None,
     children: Children | None = None,
-    alone: Path | None = None,
+    child_lock: Path | None = None,
     threads: int = DEFAULT_THREADS,
 ) -> dict[str, Any]:
     """Call `target(progress=…, **arguments)` in a new process and return what it returns.
 
     `target` is a function as `name_of` writes it, or the `call` of a job; arguments and answer are
-    JSON values. The process is one of `children` for as long as it lives, and all that time holds
-    the file `alone` locked: one that begins before another has ended, whoever started that, waits
-    for it. Models compute with so many `threads` in it.
+    JSON values. As long as the process lives, it is one of `children` and keeps the file
+    `child_lock` locked; a second process with the same lock, from any machine, waits until the
+    first has ended. Models in it compute with `threads` threads.
 
     Raises:
         PupilaError: the function raised one, or the run was stopped.
         ChildFailed: it crashed, was killed, or took longer than `timeout_seconds`.
     """
-    family = children or Children()
+    processes = children or Children()
     reader, writer = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key not in _SCRUBBED}
     environment |= thread_settings(threads)
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PUPILA_ANSWER": str(writer)}
-    # -P: what lies in the user's folder must not stand in for a module of ours
+    # -P: files in the user's folder must not replace our modules
     program = [sys.executable, "-P", "-m", __name__, target]
-    program += [str(alone)] if alone else []
+    program += [str(child_lock)] if child_lock else []
     try:
         with log.open("ab") as output:
-            process = family.start(program, output, writer, environment)
+            process = processes.start(program, output, writer, environment)
     except BaseException:
         os.close(reader)
         raise
@@ -145,31 +145,31 @@ def call(
     finally:
         os.close(reader)
         killed = _end(process, grace)
-        family.forget(process)
+        processes.forget(process)
     if "result" in answer:
         return answer["result"]
     if "refused" in answer:
         raise PupilaError(answer["refused"])
-    if family.were_ended:
+    if processes.were_ended:
         raise PupilaError(_STOPPED)
     reason = _reason(answer, process.returncode, timeout_seconds, killed=killed)
     raise ChildFailed(f"{reason}. Its log: {log}{_tail(log) if not answer else ''}")
 
 
 _SCRUBBED = frozenset({"TF_USE_LEGACY_KERAS"})
-"""Set by tfmot for the whole process; a child that inherits it would mistake Keras 3."""
+"""Set by tfmot for the whole process; a child that inherits it would use Keras 2 for Keras 3."""
 
 
 def _send(process: subprocess.Popen[bytes], target: str, arguments: dict[str, Any]) -> None:
-    given = _checked(f"the arguments of {target}", plain(arguments))
+    text = _check_json(f"the arguments of {target}", plain(arguments))
     stream = process.stdin
     if stream is None:  # cannot be: we asked for a pipe
         raise RuntimeError("no pipe to the child")
     try:
-        stream.write(json.dumps(given).encode() + b"\n")
+        stream.write(json.dumps(text).encode() + b"\n")
         stream.flush()
     except BrokenPipeError:
-        return  # it died at once: its log tells why
+        return  # it died at once: its log says why
 
 
 def _listen(
@@ -180,7 +180,7 @@ def _listen(
 ) -> dict[str, Any]:
     """Read lines until an answer, the end of the pipe (no answer) or the time limit.
 
-    What the child has forked may hold the pipe open after its end.
+    Processes that the child has forked may keep the pipe open after it has ended.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     received = b""
@@ -209,9 +209,9 @@ def _listen(
 
 
 def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> bool:
-    """Make sure that the child and all that it started are gone, and tell if it had to be killed.
+    """End the child and all processes it started; return whether it had to be killed.
 
-    It may end in its own time, which threads that a plugin has left can make endless.
+    It gets time to end by itself, but threads that a plugin left running may prevent that.
     """
     try:
         process.wait(grace_seconds)
@@ -226,7 +226,7 @@ def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> bool:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child, and the programs that it has started, which may outlive it."""
+    """Kill a child and the programs it has started, which could outlive it."""
     with suppress(ProcessLookupError, PermissionError):  # all have ended
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -234,18 +234,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def _reason(
     answer: dict[str, Any], code: int, timeout_seconds: float | None, *, killed: bool
 ) -> str:
-    """Say why there is no answer."""
+    """Return why there is no answer."""
     if "timeout" in answer:
         return f"stopped after {timeout_seconds:.0f} s, its time limit"
     if "crashed" in answer:
         return answer["crashed"]
     if killed:
-        return f"ended after it had closed the pipe for its answer: {_RIGHT}"
+        return f"ended after it had closed the pipe for its answer: {_PLUGIN_RULE}"
     if code == -signal.SIGKILL:
         return "killed by the system, most often for want of memory"
     if code < 0:
         return f"ended by {signal.Signals(-code).name}, as when native code crashes"
-    return f"its process ended with code {code} and no answer, as after `os._exit`: {_RIGHT}"
+    return f"its process ended with code {code} and no answer, as after `os._exit`: {_PLUGIN_RULE}"
 
 
 def _tail(log: Path) -> str:
@@ -254,21 +254,21 @@ def _tail(log: Path) -> str:
 
 
 def main() -> None:
-    """Be the child: read arguments, call the function that the command line names, answer."""
+    """Entry point of the child: read arguments, call the function in `sys.argv`, answer."""
     answer_to = os.fdopen(int(os.environ.pop("PUPILA_ANSWER")), "w", encoding="utf-8")
     arguments = json.loads(sys.stdin.buffer.readline())
     _log.addHandler(_Warnings(answer_to))
-    threading.Thread(target=_die_with_parent, args=[_taken_stdin()], daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=[_detach_stdin()], daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
-    for alone in sys.argv[2:]:
-        locks.hold(Path(alone))
+    for child_lock in sys.argv[2:]:
+        locks.hold(Path(child_lock))
     try:
         function = attrgetter(name)(import_module(module))
         result = plain(function(progress=_Reporter(answer_to), **arguments))
-        answer = {"result": _checked(f"the answer of {name} in {module}", result)}
+        answer = {"result": _check_json(f"the answer of {name} in {module}", result)}
     except PupilaError as error:
         answer = {"refused": str(error)}
-    except BaseException as error:  # told to the parent; the whole of it stands in the log
+    except BaseException as error:  # a summary goes to the parent, the traceback to the log
         traceback.print_exc()
         refused = disk.explain_disk_error(error, Path(*sys.argv[2:]).parent)
         answer = {"refused": refused} if refused else {"crashed": _crash(error)}
@@ -279,11 +279,12 @@ def _crash(error: BaseException) -> str:
     if not isinstance(error, SystemExit):
         return f"{type(error).__name__}: {error}".rstrip(": ")
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"ended by sys.exit({error.code!r}) in {where.filename}, line {where.lineno}: {_RIGHT}"
+    line = f"{where.filename}, line {where.lineno}"
+    return f"ended by sys.exit({error.code!r}) in {line}: {_PLUGIN_RULE}"
 
 
-def _taken_stdin() -> int:
-    """Take standard input away from the code that is called, which finds it empty."""
+def _detach_stdin() -> int:
+    """Return a copy of standard input; the called code sees an empty one."""
     taken = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
@@ -291,7 +292,7 @@ def _taken_stdin() -> int:
     return taken
 
 
-def _checked(what: str, value: dict[str, Any]) -> dict[str, Any]:
+def _check_json(what: str, value: dict[str, Any]) -> dict[str, Any]:
     wrong = unwritable(value)
     if wrong:
         raise PupilaError(f"In {what}, {wrong}.")
@@ -299,7 +300,7 @@ def _checked(what: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Warnings(logging.Handler):
-    """Sends warnings of core, for instance of a damaged file, to the process that waits for us."""
+    """Sends core's warnings, for example of a damaged file, to the parent."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(logging.WARNING)
@@ -310,7 +311,7 @@ class _Warnings(logging.Handler):
 
 
 class _Reporter:
-    """Sends progress to the parent, but not more often than anyone could read."""
+    """Sends progress to the parent, at most a few times per second."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -320,22 +321,22 @@ class _Reporter:
         now, done, total = time.monotonic(), _number(done), _number(total)
         if done >= total or now - self._last >= _PROGRESS_INTERVAL_SECONDS:
             self._last = now
-            told = json.dumps({"progress": [done, total, str(what)]})
-            print(told, file=self._stream, flush=True)
+            line = json.dumps({"progress": [done, total, str(what)]})
+            print(line, file=self._stream, flush=True)
 
 
 def _number(given: Any) -> int:
     number = plain(given)
     if not (isinstance(number, int | float) and math.isfinite(number)):
         raise PupilaError(
-            f"Progress was told of {given!r}, where a number was expected: "
+            f"Progress was given {given!r}, where a number was expected: "
             "`progress(done, total, what)`."
         )
     return number  # pyright: ignore[reportReturnType] - a fraction does no harm
 
 
 def _die_with_parent(stdin: int) -> None:
-    """Wait for the end of standard input, which comes only when the parent is gone."""
+    """Wait for the end of standard input, which comes when the parent dies; then die too."""
     while os.read(stdin, 1024):
         continue
     os.killpg(os.getpgid(0), signal.SIGKILL)

@@ -1,11 +1,11 @@
-"""Steps on a Dask cluster: a worker there starts the child process that would be started here.
+"""Runs steps on a Dask cluster, where a worker starts the child process.
 
 Workers must see the workspace, the images and the teachers under the same paths, on a file system
-whose locks hold across machines. So nothing but arguments, progress and small answers goes through
-Dask, and these say who may work:
+whose locks hold across machines. So only arguments, progress and small answers go through Dask.
+Two file locks control which processes may run:
 
-* who waits for an answer holds a file locked; a worker that finds it free ends its child;
-* the child holds a lock of its own as long as it lives: a try begins when the one before is gone.
+* The caller holds a lock while it waits for an answer; a worker that finds it free ends its child.
+* The child holds a lock as long as it lives; the next attempt waits for it.
 """
 
 from __future__ import annotations
@@ -26,44 +26,48 @@ from pupila.errors import PupilaError
 from pupila.runtime import Progress
 from pupila_flows.execution import child, locks
 from pupila_flows.execution.call import ProcessCall
-from pupila_flows.execution.worker_check import ClusterConnection, WorkerRequirements, required
+from pupila_flows.execution.worker_check import (
+    ClusterConnection,
+    WorkerRequirements,
+    publish_requirements,
+)
 from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.workspace import Workspace
 
 _CONNECT_SECONDS = 5.0
 _FIRST_WORKER_SECONDS = 30.0
-"""Of a cluster that has just been started."""
+"""Longest wait for the first worker of a cluster that has just been started."""
 _NO_WORKER_SECONDS = 60.0
-"""Dask's nanny starts a lost worker again within seconds."""
+"""Longest time without any worker; Dask's nanny restarts a lost worker within seconds."""
 _LOOK_SECONDS = 5.0
 _WATCH_SECONDS = 1.0
 
 
 class Cluster:
-    """A connection to a Dask scheduler whose workers were checked."""
+    """A connection to a Dask scheduler."""
 
     def __init__(self, client: Any, address: str, requirements: WorkerRequirements) -> None:
         self._client = client
         self.address = address
         self.requirements = requirements
         self._topic = f"pupila-{uuid4().hex}"
-        self._told = dict[str, queue.SimpleQueue[Any]]()
+        self._messages = dict[str, queue.SimpleQueue[Any]]()
         self._unfit = dict[str, str]()
-        """Workers that came later and cannot do our steps, with what keeps them from it."""
-        client.subscribe_topic(self._topic, self._hear)
+        """Workers that joined later and cannot do the steps, with the reason."""
+        client.subscribe_topic(self._topic, self._receive)
 
-    def _hear(self, event: tuple[float, list[Any]]) -> None:
-        """Take a message of a worker, in Dask's own thread, to where its call is waited for."""
+    def _receive(self, event: tuple[float, list[Any]]) -> None:
+        """Pass a worker's message to the thread that waits for its call; runs in Dask's thread."""
         name, *progress = event[1]
-        told = self._told.get(name)
-        if told is not None:  # of a try that nobody waits for any more
-            told.put(progress)
+        messages = self._messages.get(name)
+        if messages is not None:  # else nobody waits for this attempt any more
+            messages.put(progress)
 
     def check(self) -> None:
-        """Make sure that there are workers, and that each can do our steps.
+        """Check that there are workers, and that each of them can do the steps.
 
         Raises:
-            PupilaError: no worker comes, or one is not fit.
+            PupilaError: no worker joins, or one is unfit.
         """
         try:
             self._client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
@@ -72,51 +76,61 @@ class Cluster:
                 f"The Dask scheduler at {self.address!r} has no worker: start some with "
                 f"`dask worker {self.address} --nthreads 1`."
             ) from None
-        answers: dict[str, Any] = self._client.run(_fault, self.requirements, on_error="return")
-        faults = {each: _without_us(found) for each, found in answers.items() if found is not None}
+        answers: dict[str, Any] = self._client.run(
+            _check_requirements, self.requirements, on_error="return"
+        )
+        faults = {
+            worker: _describe_fault(answer)
+            for worker, answer in answers.items()
+            if answer is not None
+        }
         if faults:
-            raise PupilaError(_named(self.address, faults))
+            raise PupilaError(_list_faults(self.address, faults))
 
     def workers(self) -> set[str]:
-        """Return the addresses of workers; none where the scheduler does not answer."""
+        """Return the addresses of workers; none if the scheduler does not answer."""
         try:
             return set(self._client.nthreads())
-        except Exception:  # Dask has no class of its own for a closed connection
+        except Exception:  # Dask has no error class for a closed connection
             return set()
 
-    def call(self, call: ProcessCall, progress: Progress, but: str | None = None) -> dict[str, Any]:
-        """Have a worker run a call, another one when it is lost or not fit; return the answer.
+    def call(
+        self, call: ProcessCall, progress: Progress, avoid: str | None = None
+    ) -> dict[str, Any]:
+        """Run a call on a worker, on another if that is lost or unfit, and return the answer.
 
-        The worker `but` is asked only where there is no other.
+        The worker `avoid` is used only if there is no other.
 
         Raises:
             PupilaError: the function raised one, no fit worker is left, or the run was stopped.
-            CrashedThere: its process crashed.
-            ClusterLost: so were all workers, or the scheduler.
+            WorkerCrashed: its process crashed.
+            ClusterLost: all workers, or the scheduler, were lost.
         """
         while True:
             try:
-                return self._try(call, progress, self._chosen(but))
-            except _Unfit as unfit:
+                return self._try(call, progress, self._allowed(avoid))
+            except _UnfitWorker as unfit:
                 self._unfit[unfit.worker] = unfit.fault
-            except _ChosenGone:
+            except _ChosenLost:
                 pass
 
-    def _chosen(self, but: str | None) -> list[str] | None:
-        """Return the workers that may be asked: None for any, as long as all were fit.
+    def _allowed(self, avoid: str | None) -> list[str] | None:
+        """Return the workers that may run a call; None for any, as long as all were fit.
 
         Raises:
-            PupilaError: none of those that there are is fit, and none has come for a while.
+            PupilaError: no worker is fit, and no other has joined for a while.
         """
-        if not self._unfit and not but:
+        if not self._unfit and not avoid:
             return None
         deadline = time.monotonic() + _NO_WORKER_SECONDS
-        while there := self.workers():
-            fit = there - self._unfit.keys()
+        while present := self.workers():
+            fit = present - self._unfit.keys()
             if fit:
-                return sorted(fit - {but} or fit)
+                return sorted(fit - {avoid} or fit)
             if time.monotonic() > deadline:
-                raise PupilaError(_named(self.address, {each: self._unfit[each] for each in there}))
+                raise PupilaError(
+                    _list_faults(self.address, {worker: self._unfit[worker] for worker in present})
+                )
             time.sleep(_WATCH_SECONDS)
         return None
 
@@ -124,31 +138,33 @@ class Cluster:
         self, call: ProcessCall, progress: Progress, chosen: list[str] | None
     ) -> dict[str, Any]:
         name = f"{call.log.stem}-{uuid4().hex}"
-        self._told[name] = queue.SimpleQueue()
+        self._messages[name] = queue.SimpleQueue()
         progress(0, 1, "waiting for a worker")
         try:
-            future = self._submitted(name, call, chosen)
+            future = self._submit(name, call, chosen)
             try:
-                self._follow(future, self._told[name], progress, chosen)
+                self._follow(future, self._messages[name], progress, chosen)
                 return self._answer(future)
             finally:
                 future.release()
         finally:
-            del self._told[name]
+            del self._messages[name]
 
-    def _submitted(self, name: str, call: ProcessCall, chosen: list[str] | None) -> Any:
+    def _submit(self, name: str, call: ProcessCall, chosen: list[str] | None) -> Any:
         arguments = call, self.requirements, self._topic, name
         try:
             return self._client.submit(
                 run_on_worker, *arguments, key=name, pure=False, workers=chosen
             )
-        except Exception as error:  # Dask has no class of its own for a closed connection
-            raise Closed(f"The connection to {self.address} was closed: {error}") from error
+        except Exception as error:  # Dask has no error class for a closed connection
+            raise ConnectionClosed(
+                f"The connection to {self.address} was closed: {error}"
+            ) from error
 
     def _follow(
         self,
         future: Any,
-        told: queue.SimpleQueue[Any],
+        messages: queue.SimpleQueue[Any],
         progress: Progress,
         chosen: list[str] | None,
     ) -> None:
@@ -156,28 +172,28 @@ class Cluster:
 
         Raises:
             ClusterLost: there has been no worker for too long.
-            _ChosenGone: others may be there, but none of those that were chosen.
+            _ChosenLost: none of the chosen workers is left, though others may be.
         """
 
         def wake(future: Any) -> None:
             del future
-            told.put(None)
+            messages.put(None)
 
         future.add_done_callback(wake)
         last_seen = looked = time.monotonic()
         while not future.done():
             with suppress(queue.Empty):
-                message = told.get(timeout=_WATCH_SECONDS)
+                message = messages.get(timeout=_WATCH_SECONDS)
                 if message is not None:
                     progress(*message)
             now = time.monotonic()
             if now - looked < _LOOK_SECONDS:
                 continue
             looked = now
-            there = self.workers()
-            if there and chosen and there.isdisjoint(chosen):
-                raise _ChosenGone
-            if there:
+            present = self.workers()
+            if present and chosen and present.isdisjoint(chosen):
+                raise _ChosenLost
+            if present:
                 last_seen = now
             elif now - last_seen > _NO_WORKER_SECONDS:
                 raise ClusterLost(
@@ -189,7 +205,7 @@ class Cluster:
         dask: Any = import_module("distributed")
         try:
             return future.result()
-        except (PupilaError, child.ChildFailed, _Unfit):
+        except (PupilaError, child.ChildFailed, _UnfitWorker):
             raise
         except dask.KilledWorker as error:
             raise child.ChildFailed(f"each worker that did it was lost: {error}") from error
@@ -199,12 +215,12 @@ class Cluster:
             ) from error
 
 
-class Closed(PupilaError):
-    """The connection is no more: the run was stopped, as a rule."""
+class ConnectionClosed(PupilaError):
+    """The connection was closed, usually because the run was stopped."""
 
 
-class CrashedThere(child.ChildFailed):
-    """The child process of a worker crashed."""
+class WorkerCrashed(child.ChildFailed):
+    """The child process on a worker crashed."""
 
     def __init__(self, worker: str, reason: str) -> None:
         super().__init__(worker, reason)
@@ -215,15 +231,15 @@ class CrashedThere(child.ChildFailed):
 
 
 class ClusterLost(child.ChildFailed):
-    """There is no answer, and nobody is left to give one."""
+    """There is no answer, as all workers or the scheduler were lost."""
 
 
-class _ChosenGone(Exception):
-    """None of the workers that a call may go to is there any more."""
+class _ChosenLost(Exception):
+    """None of the workers that a call was sent to is left."""
 
 
-class _Unfit(Exception):
-    """A worker says that it cannot do our steps."""
+class _UnfitWorker(Exception):
+    """A worker reports that it cannot do the steps."""
 
     def __init__(self, worker: str, fault: str) -> None:
         super().__init__(worker, fault)
@@ -231,32 +247,32 @@ class _Unfit(Exception):
 
 
 @contextmanager
-def joined(
+def connect(
     workspace: Workspace, address: str, reads: Sequence[Path] = (), tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a scheduler for as long as the block lasts.
+    """Connect to a scheduler during the block, and check its workers.
 
-    Its workers must see the workspace and what lies at `reads`.
+    They must see the workspace and the paths in `reads`.
 
     Raises:
-        PupilaError: nobody listens there, no worker comes, or one is not fit.
+        PupilaError: the scheduler does not answer, no worker joins, or one is unfit.
     """
     with (
-        required(workspace, reads) as requirements,
-        connected(address, requirements, tls) as cluster,
+        publish_requirements(workspace, reads) as requirements,
+        connect_unchecked(address, requirements, tls) as cluster,
     ):
         cluster.check()
         yield cluster
 
 
 @contextmanager
-def connected(
+def connect_unchecked(
     address: str, requirements: WorkerRequirements, tls: TlsFiles | None = None
 ) -> Generator[Cluster]:
-    """Connect to a scheduler, whose workers were or will be checked by whoever has the sign.
+    """Connect to a scheduler whose workers are checked elsewhere.
 
     Raises:
-        PupilaError: nobody listens there.
+        PupilaError: the scheduler does not answer.
     """
     with _client(address, tls) as client:
         yield Cluster(client, address, requirements)
@@ -287,41 +303,41 @@ def _client(address: str, tls: TlsFiles | None) -> Generator[Any]:
         client.close()
 
 
-def _named(address: str, faults: dict[str, str]) -> str:
-    lines = (f"Worker {each} of {address!r}: {fault}" for each, fault in sorted(faults.items()))
+def _list_faults(address: str, faults: dict[str, str]) -> str:
+    lines = (f"Worker {worker} of {address!r}: {fault}" for worker, fault in sorted(faults.items()))
     return "\n".join(lines)
 
 
-def _without_us(found: str | Exception) -> str:
-    """Return what a worker says of itself, or why it could not even be asked."""
-    if isinstance(found, str):
-        return found
+def _describe_fault(answer: str | Exception) -> str:
+    """Return the fault that a worker reports, or why it could not report any."""
+    if isinstance(answer, str):
+        return answer
     return (
-        f"cannot be asked ({found}): install the same version of Pupila there, and start its "
+        f"cannot be asked ({answer}): install the same version of Pupila there, and start its "
         "worker again."
     )
 
 
-def _fault(requirements: WorkerRequirements) -> str | None:
-    """Be asked, as a worker."""
+def _check_requirements(requirements: WorkerRequirements) -> str | None:
+    """Check a worker; runs there."""
     return requirements.fault()
 
 
 def run_on_worker(
     call: ProcessCall, requirements: WorkerRequirements, topic: str, name: str
 ) -> dict[str, Any]:
-    """Be the worker: run a call in a child process, as long as someone waits for its answer.
+    """Run a call in a child process as long as its caller waits for it; runs on the worker.
 
     Raises:
         PupilaError: the function raised one.
-        CrashedThere: its process crashed.
-        _Unfit: this worker, which came later, cannot do our steps.
+        WorkerCrashed: its process crashed.
+        _UnfitWorker: this worker, which joined later, cannot do the steps.
     """
     dask: Any = import_module("distributed")
     worker = dask.get_worker()
     fault = requirements.fault()
     if fault:
-        raise _Unfit(worker.address, fault)
+        raise _UnfitWorker(worker.address, fault)
 
     def progress(done: int, total: int, what: str) -> None:
         worker.log_event(topic, [name, done, total, what])
@@ -333,15 +349,15 @@ def run_on_worker(
         dask.secede()
         call = replace(call, connection=_as_seen_from(worker, call.connection))
     children = child.Children()
-    with _ended_when_unwanted(call.wanted, children):
+    with _end_when_unwanted(call.caller_lock, children):
         try:
             return call.run(progress, children)
         except child.ChildFailed as error:
-            raise CrashedThere(worker.address, str(error)) from None
+            raise WorkerCrashed(worker.address, str(error)) from None
 
 
 def _as_seen_from(worker: Any, connection: ClusterConnection) -> ClusterConnection:
-    """Return the connection with the scheduler's address, and certificates, of its worker."""
+    """Return the connection with the scheduler address and certificates that the worker uses."""
     own = worker.security
     files = own.tls_ca_file, own.tls_worker_cert, own.tls_worker_key
     tls = TlsFiles(*(Path(file).absolute() for file in files)) if all(files) else None
@@ -349,14 +365,14 @@ def _as_seen_from(worker: Any, connection: ClusterConnection) -> ClusterConnecti
 
 
 @contextmanager
-def _ended_when_unwanted(wanted: Path, children: child.Children) -> Generator[None]:
-    """End the children as soon as nobody waits for them: after Ctrl-C, or a machine's end."""
+def _end_when_unwanted(caller_lock: Path, children: child.Children) -> Generator[None]:
+    """End the children once their caller is gone: after Ctrl-C, or the loss of its machine."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_WATCH_SECONDS):
-            with suppress(OSError):  # a file system that stalls says nothing of who waits
-                if not locks.is_held(wanted):
+            with suppress(OSError):  # a stalled file system does not mean that the caller is gone
+                if not locks.is_held(caller_lock):
                     children.end()
                     over.set()
 

@@ -1,4 +1,4 @@
-"""A job: one piece of a run, known by a key, done in a process of its own, and remembered."""
+"""A job: a unit of work with a key, done in a separate process, whose result is remembered."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Keyed:
-    """What of a field is part of a job's key, where that is not the whole value."""
+    """Marks a field of which not the whole value is part of the job's key."""
 
     by: Callable[[Any], Any] | None
-    """Returns a JSON value; None where the result does not depend on the field."""
+    """Returns a JSON value for the key; None if the result does not depend on the field."""
 
 
 NOT_KEYED = Keyed(None)
@@ -32,11 +32,11 @@ NOT_KEYED = Keyed(None)
 
 
 class Job(BaseModel, ABC, Generic[ResultT]):
-    """Base of the classes in `pupila_flows.jobs`; the fields are all that a job is given.
+    """Base of the classes in `pupila_flows.jobs`; a job's fields are its arguments.
 
-    All fields are part of the key, but for those marked `NOT_KEYED` and what `Keyed` leaves out.
-    So what the result depends on beside its arguments, such as versions, is a field too. Fields
-    are written as JSON to get into the job's process, and so is the result to get back.
+    All fields are part of the key, except those marked `NOT_KEYED` and what `Keyed` leaves out.
+    So whatever else the result depends on, such as versions, is a field too. Fields and result are
+    passed to and from the job's process as JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -44,47 +44,47 @@ class Job(BaseModel, ABC, Generic[ResultT]):
     returns: ClassVar[Any]
     """Type of the result: a pydantic model, or a union of some."""
     runs_models: ClassVar[bool] = False
-    """Whether models are trained or asked in its process: its key then has `model_threads`."""
+    """Whether models are trained or run in its process: its key then has `model_threads`."""
     may_run_elsewhere: ClassVar[bool] = False
-    """Whether a worker of a cluster may do it; a latency is of the machine that it names."""
+    """Whether a worker of a cluster may do it; jobs that measure latencies may not."""
     seconds_allowed: ClassVar[float | None] = None
-    """None where it may take as long as it takes."""
+    """Time limit; None for no limit."""
 
     workspace: Annotated[Workspace, NOT_KEYED]
     title: Annotated[str, NOT_KEYED]
-    """What terminal, Prefect's UI and the name of the log call it."""
+    """Its name in the terminal, in Prefect's UI and in the log's file name."""
     model_threads: int | None = None
-    """With how many threads models compute; None where none does. A session gives it."""
+    """Number of threads that models use, set by the session; None if it runs no models."""
 
     @abstractmethod
     def run(self, progress: Progress) -> ResultT:
-        """Do the job; called in a process of its own.
+        """Do the job; called in a separate process.
 
         Raises:
-            PupilaError: what it was given is wrong.
+            PupilaError: its input is wrong.
         """
 
     def is_intact(self, result: ResultT) -> bool:
-        """Tell whether the files that a remembered result names are still there, unaltered."""
+        """Return whether the files that a remembered result names still exist unchanged."""
         del result
         return True
 
     def with_threads(self, count: int) -> Self:
-        """Return the same job with so many threads for models, where it has to do with any."""
+        """Return the same job with a number of threads for models, if it runs any."""
         return self.model_copy(update={"model_threads": count}) if self.runs_models else self
 
     @property
     def timeout_seconds(self) -> float | None:
-        """After how long it is stopped; None for never."""
+        """Time limit after which it is stopped; None for no limit."""
         return self.seconds_allowed
 
     @property
     def farms_out(self) -> bool:
-        """Whether it has parts of it done by a cluster's workers, and itself mostly waits."""
+        """Whether it sends sub-tasks to a cluster's workers, and mostly waits for them."""
         return False
 
     def identity(self) -> dict[str, Any]:
-        """Return all that the result depends on, as JSON: the keyed fields by name."""
+        """Return what the result depends on, as JSON: the keyed fields by name."""
         return _keyed_fields(self)
 
     @property
@@ -94,62 +94,62 @@ class Job(BaseModel, ABC, Generic[ResultT]):
 
     @property
     def target(self) -> str:
-        """What `execution.child` calls in the job's process, as `module:attribute`."""
+        """The function that `execution.child` calls in the job's process: `module:attribute`."""
         return f"{type(self).__module__}:{type(self).__name__}.call"
 
     @classmethod
     def call(cls, *, progress: Progress, **arguments: Any) -> dict[str, Any]:
-        """Be the job's process: read the fields, do the job, and return its result as JSON."""
-        return cls.written(cls.model_validate(arguments).run(progress))
+        """Entry point of the job's process: read the fields, do the job, return JSON."""
+        return cls.to_json(cls.model_validate(arguments).run(progress))
 
     @classmethod
-    def written(cls, result: ResultT) -> dict[str, Any]:
+    def to_json(cls, result: ResultT) -> dict[str, Any]:
         """Return a result as JSON."""
         return TypeAdapter(cls.returns).dump_python(result, mode="json")
 
     @classmethod
-    def read(cls, value: dict[str, Any]) -> ResultT:
+    def from_json(cls, value: dict[str, Any]) -> ResultT:
         """Return a result from JSON."""
         return TypeAdapter(cls.returns).validate_python(value)
 
 
 @dataclass(frozen=True)
 class JobResult(Generic[ResultT]):
-    """What came of a job in this run."""
+    """The result of a job in this run."""
 
     value: ResultT
     cached: bool = False
-    """Whether it was remembered, and nothing was executed."""
+    """Whether it was remembered from an earlier run."""
     seconds: float = 0.0
 
 
 def _keyed_fields(model: BaseModel) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, field in type(model).model_fields.items():
         keyed, value = _mark_of(field), getattr(model, name)
         if keyed is None:
-            found[name] = _keyed_value(value)
+            fields[name] = _keyed_value(value)
         elif keyed.by is not None:
-            found[name] = value if value is None else keyed.by(value)
-    return found
+            fields[name] = value if value is None else keyed.by(value)
+    return fields
 
 
 def _keyed_value(value: Any) -> Any:
-    """Return what of a value without a mark is part of the key: marks inside of it count."""
+    """Return the key's part of a value without a mark; marks inside it count."""
     match value:
         case BaseModel():
             return _keyed_fields(value)
         case dict():
-            return {key: _keyed_value(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType] - of any job
+            return {key: _keyed_value(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - of any job
         case list() | tuple():
-            return [_keyed_value(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - of any job
+            return [_keyed_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - of any job
         case _:
             return to_jsonable_python(value, inf_nan_mode="constants")
 
 
 def _mark_of(field: FieldInfo) -> Keyed | None:
-    """Return the mark of a field, of `Annotated[X, mark]` and of `Annotated[X, mark] | None`."""
+    """Return the mark of a field: in `Annotated[X, mark]` or `Annotated[X, mark] | None`."""
     is_union = get_origin(field.annotation) in (Union, UnionType)
     kinds = get_args(field.annotation) if is_union else ()
-    inside = (each for kind in kinds for each in get_args(kind))
-    return next((each for each in (*field.metadata, *inside) if isinstance(each, Keyed)), None)
+    inside = (argument for kind in kinds for argument in get_args(kind))
+    return next((mark for mark in (*field.metadata, *inside) if isinstance(mark, Keyed)), None)

@@ -1,4 +1,4 @@
-"""Jobs are done in a session: in processes of their own, as many at once as a run has workers."""
+"""Does jobs in separate processes, at most as many at once as a run has workers."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Session:
-    """What all jobs of one run share: the workspace, and the places for processes."""
+    """The state that all jobs of a run share: the workspace, and slots for processes."""
 
     workspace: Workspace
     slots: threading.Semaphore
     children: child.Children
     cluster: dask.Cluster | None
-    """Where jobs that may run elsewhere do; None where all run here."""
+    """Runs the jobs that may run elsewhere; None if all run here."""
     threads: int
-    """With how many each model computes."""
+    """Number of threads of each model."""
     keys: set[str] = field(default_factory=set[str])
-    """Of all jobs that were asked for."""
+    """Keys of all jobs that were requested."""
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -55,103 +55,103 @@ def session(
     threads: int = DEFAULT_THREADS,
     tls: TlsFiles | None = None,
 ) -> Generator[Session]:
-    """Make a session current for as long as the block lasts; its processes end with it.
+    """Open a session for the block; its processes end with it.
 
-    Models compute with so many `threads` in each of them.
+    Models compute with `threads` threads in each process.
 
-    With the `address` of a Dask scheduler, steps run on its workers, which must see `reads`; `tls`
-    are the certificates for talking to it.
+    With the `address` of a Dask scheduler, steps run on its workers, which must see the paths in
+    `reads`; `tls` are the certificates for talking to it.
 
     Raises:
         PupilaError: the cluster cannot be reached, its workers cannot do our steps, or the
             workspace cannot be written to.
     """
     children, slots = child.Children(), threading.BoundedSemaphore(workers)
-    joined = dask.joined(workspace, address, reads, tls) if address else nullcontext()
-    with workspace.writing(), workspace.in_use(), joined as cluster:
-        here = Session(workspace, slots, children, cluster, threads)
-        token = _session.set(here)
+    connected = dask.connect(workspace, address, reads, tls) if address else nullcontext()
+    with workspace.writing(), workspace.in_use(), connected as cluster:
+        current = Session(workspace, slots, children, cluster, threads)
+        token = _session.set(current)
         try:
-            yield here
+            yield current
         finally:
             children.end()
             _session.reset(token)
 
 
 def perform(job: Job[ResultT], listener: Progress | None = None) -> JobResult[ResultT]:
-    """Do a job in the current session, unless it was done before.
+    """Do a job in the current session, or return its remembered result.
 
-    Its progress goes to the current display, and to `listener`. The same job asked for twice at
-    once is done once, across processes too.
+    Its progress goes to the current display and to `listener`. A job that is requested twice at
+    the same time, also by two processes, is done once.
 
     Raises:
-        PupilaError: what it was given is wrong.
+        PupilaError: its input is wrong.
         ChildFailed: its process crashed.
     """
-    here = _session.get()
-    job = job.with_threads(here.threads)
+    current = _session.get()
+    job = job.with_threads(current.threads)
     key = job.key
-    here.keys.add(key)
-    with FileLock(here.workspace.lock(key)):
-        known = _remembered(job, key, here)
+    current.keys.add(key)
+    with FileLock(current.workspace.lock(key)):
+        known = _recall(job, key, current)
         if known is not None:
             current_display.get().finish(job.title, "[dim]unchanged[/]")
             return JobResult(known, cached=True)
-        with here.slots:
-            return _run(job, key, here, listener)
+        with current.slots:
+            return _run(job, key, current, listener)
 
 
-def _remembered(job: Job[ResultT], key: str, here: Session) -> ResultT | None:
-    """Return the result of the last time, where this version reads it and its files are there."""
-    known = here.workspace.store.recall(key)
+def _recall(job: Job[ResultT], key: str, current: Session) -> ResultT | None:
+    """Return the remembered result, if this version can read it and its files exist."""
+    known = current.workspace.store.recall(key)
     try:
-        result = None if known is None else job.read(known)
+        result = None if known is None else job.from_json(known)
     except ValidationError:
         return None
     return result if result is not None and job.is_intact(result) else None
 
 
 def _run(
-    job: Job[ResultT], key: str, here: Session, listener: Progress | None
+    job: Job[ResultT], key: str, current: Session, listener: Progress | None
 ) -> JobResult[ResultT]:
-    """Run the job in a child process and remember what came of it."""
-    shown = current_display.get()
+    """Run the job in a child process and remember its result."""
+    display = current_display.get()
 
     def progress(done: int, total: int, what: str) -> None:
-        shown.update(job.title, done, total, what)
+        display.update(job.title, done, total, what)
         if listener:
             listener(done, total, what)
 
     start = time.monotonic()
-    log = here.workspace.log(job.title, key)
-    shown.update(job.title, 0, 1, "starting")
+    log = current.workspace.log(job.title, key)
+    display.update(job.title, 0, 1, "starting")
     try:
-        with explain_disk_errors(here.workspace.root):
-            value = _answer(job, key, here, log, progress)
+        with explain_disk_errors(current.workspace.root):
+            value = _answer(job, key, current, log, progress)
     except (PupilaError, child.ChildFailed):
-        shown.finish(job.title, "[red]failed[/]")
+        display.finish(job.title, "[red]failed[/]")
         raise
     seconds = time.monotonic() - start
-    here.workspace.store.note(key, value)
-    here.workspace.clear_scratch(key)
-    shown.finish(job.title, f"[green]done[/] [dim]in {seconds:.0f} s[/]")
-    return JobResult(job.read(value), seconds=seconds)
+    current.workspace.store.note(key, value)
+    current.workspace.clear_scratch(key)
+    display.finish(job.title, f"[green]done[/] [dim]in {seconds:.0f} s[/]")
+    return JobResult(job.from_json(value), seconds=seconds)
 
 
 def _answer(
-    job: Job[Any], key: str, here: Session, log: Path, progress: Progress
+    job: Job[Any], key: str, current: Session, log: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Have the job done where it is to be done, and return its result as JSON."""
+    """Do the job here or on the cluster, and return its result as JSON."""
     call = ProcessCall(
         target=job.target,
         arguments=job.model_dump(mode="json"),
         log=log,
         timeout_seconds=job.timeout_seconds,
-        wanted=here.workspace.lock(key),
-        alone=here.workspace.lock(f"{key}-try"),
-        threads=here.threads,
+        caller_lock=current.workspace.lock(key),
+        child_lock=current.workspace.lock(f"{key}-try"),
+        threads=current.threads,
     )
-    if here.cluster and job.may_run_elsewhere:
-        sent = step_workers.with_workers(call, here.cluster) if job.farms_out else call
-        return here.cluster.call(sent, progress)
-    return call.run(progress, here.children)
+    if current.cluster and job.may_run_elsewhere:
+        sent = step_workers.with_workers(call, current.cluster) if job.farms_out else call
+        return current.cluster.call(sent, progress)
+    return call.run(progress, current.children)

@@ -1,4 +1,4 @@
-"""Parts of a step on the cluster that the step itself runs on."""
+"""Runs a step's sub-tasks on the cluster that the step itself runs on."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pupila_flows.workspace import Workspace
 
 
 def with_workers(call: ProcessCall, cluster: dask.Cluster) -> ProcessCall:
-    """Return the call of a step that has its parts done on the cluster that it runs on itself."""
+    """Return the call of a step, with a connection to the cluster for its sub-tasks."""
     connection = ClusterConnection(address=cluster.address, requirements=cluster.requirements)
     return replace(call, connection=connection)
 
 
 class DaskWorkerPool:
-    """Has parts of one step done by the workers of a cluster, to which it connects when asked.
+    """Runs sub-tasks of one step on the workers of a cluster; connects at the first call.
 
-    They are wanted until this process ends, or `until` is closed.
+    Sub-tasks end when this process ends, or when `stack` is closed.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class DaskWorkerPool:
         key: str,
         title: str,
         connection: ClusterConnection,
-        until: ExitStack,
+        stack: ExitStack,
     ) -> None:
-        self._connection, self._until = connection, until
+        self._connection, self._stack = connection, stack
         self._workspace, self._key, self._title = workspace, key, title
         self._locks = workspace.scratch(key) / ".parts"
         self._locks.mkdir(exist_ok=True)
-        self._wanted = self._locks / f"{uuid4().hex}.wanted"
-        until.enter_context(FileLock(self._wanted))
+        self._caller_lock = self._locks / f"{uuid4().hex}.wanted"
+        stack.enter_context(FileLock(self._caller_lock))
         self._connecting = threading.Lock()
         self._cluster: dask.Cluster | None = None
 
@@ -59,32 +59,34 @@ class DaskWorkerPool:
             arguments=arguments,
             log=self._workspace.log(f"{self._title}-{name}", self._key),
             timeout_seconds=None,
-            wanted=self._wanted,
-            alone=self._locks / f"{name}.lock",
+            caller_lock=self._caller_lock,
+            child_lock=self._locks / f"{name}.lock",
             threads=model_threads(),
         )
-        cluster = self._connected()
+        cluster = self._connect()
         try:
             try:
                 return cluster.call(process_call, _ignore)
-            except dask.CrashedThere as crash:  # the machine may be at fault: ask another
-                return cluster.call(process_call, _ignore, but=crash.worker)
-        except dask.Closed as error:  # not by the run, which this process would not survive
+            except dask.WorkerCrashed as crash:  # the machine may be at fault: try another
+                return cluster.call(process_call, _ignore, avoid=crash.worker)
+        except dask.ConnectionClosed as error:  # not closed by the run: that ends this process
             raise dask.ClusterLost(str(error)) from error
         except dask.ClusterLost:
             raise
         except ChildFailed as error:
             raise SubTaskFailed(str(error)) from error
 
-    def _connected(self) -> dask.Cluster:
+    def _connect(self) -> dask.Cluster:
         with self._connecting:
             if self._cluster is None:
-                there = self._connection
+                connection = self._connection
                 try:
-                    self._cluster = self._until.enter_context(
-                        dask.connected(there.address, there.requirements, there.tls)
+                    self._cluster = self._stack.enter_context(
+                        dask.connect_unchecked(
+                            connection.address, connection.requirements, connection.tls
+                        )
                     )
-                except PupilaError as error:  # it has just been there: the step is tried again
+                except PupilaError as error:  # it answered a moment ago: the step is tried again
                     raise dask.ClusterLost(str(error)) from error
             return self._cluster
 
@@ -93,13 +95,13 @@ class DaskWorkerPool:
 def worker_pool(
     workspace: Workspace, key: str, title: str, connection: ClusterConnection | None
 ) -> Generator[DaskWorkerPool | None]:
-    """Yield who does the parts of a step; None where it has no cluster to have them done."""
+    """Yield the worker pool for a step's sub-tasks; None if it has no cluster."""
     if connection is None:
         yield None
         return
-    with ExitStack() as until:
-        yield DaskWorkerPool(workspace, key, title, connection, until)
+    with ExitStack() as stack:
+        yield DaskWorkerPool(workspace, key, title, connection, stack)
 
 
 def _ignore(done: int, total: int, what: str) -> None:
-    """Leave it to the step to tell its progress."""
+    """Ignore progress: the step reports its own."""

@@ -1,4 +1,4 @@
-"""What a worker must have in common with the machine that sends it steps."""
+"""Checks that a worker fits the machine that sends it steps: files, locks, versions."""
 
 from __future__ import annotations
 
@@ -23,33 +23,38 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class WorkerRequirements:
-    """A sign in the workspace that a worker must read and find locked, and what else it must see.
+    """What a worker must see: a locked marker file in the workspace, paths and versions.
 
-    A worker with other versions would make other artifacts than the ledger says.
+    With other versions it would make artifacts that differ from what the ledger says.
     """
 
-    sign: Path
+    marker: Path
     token: str
     lock: Path
     reads: tuple[Path, ...]
     versions: dict[str, str]
-    """Of this machine."""
+    """Versions on this machine."""
     preferred_plugins: dict[str, str]
-    """What this machine's environment says of runners and loaders, by variable."""
+    """Environment variables of this machine that choose runners and loaders."""
 
     def fault(self) -> str | None:
-        """Say what keeps the machine that asks from doing our steps; None where nothing does."""
-        found = self._unseen() or self._unlocked() or self._different() or self._means_others()
-        return f"{socket.gethostname()} {found}" if found else None
+        """Return why this machine cannot do the steps; None if it can."""
+        fault = (
+            self._unseen_files()
+            or self._unshared_locks()
+            or self._other_versions()
+            or self._other_plugins()
+        )
+        return f"{socket.gethostname()} {fault}" if fault else None
 
-    def _unseen(self) -> str | None:
+    def _unseen_files(self) -> str | None:
         try:
-            seen = self.sign.read_text() == self.token
+            seen = self.marker.read_text() == self.token
         except OSError:
             seen = False
         if not seen:
             return (
-                f"does not see the workspace {str(self.sign.parent.parent)!r}: mount it there, "
+                f"does not see the workspace {str(self.marker.parent.parent)!r}: mount it there, "
                 "under the same path."
             )
         unread = [str(path) for path in self.reads if not path.exists()]
@@ -57,7 +62,7 @@ class WorkerRequirements:
             return f"sees nothing at {join_names(map(repr, unread))}: mount it there too."
         return None
 
-    def _unlocked(self) -> str | None:
+    def _unshared_locks(self) -> str | None:
         try:
             held, reason = locks.is_held(self.lock), "it found a locked file unlocked"
         except OSError as error:
@@ -69,7 +74,7 @@ class WorkerRequirements:
             "twice at once: mount it with locks, over NFS 4 without `nolock` and `local_lock`."
         )
 
-    def _different(self) -> str | None:
+    def _other_versions(self) -> str | None:
         theirs = machine.versions()
         differ = [
             f"{name} {theirs.get(name, 'missing')} (here {self.versions.get(name, 'missing')})"
@@ -80,8 +85,8 @@ class WorkerRequirements:
             return None
         return f"has {', '.join(differ)}: install the same there, and start its worker again."
 
-    def _means_others(self) -> str | None:
-        """Another runner or loader would make other artifacts than the ledger says."""
+    def _other_plugins(self) -> str | None:
+        """Return which variable chooses another runner or loader, if any."""
         theirs = preferred_plugins()
         for name, ours in self.preferred_plugins.items():
             if theirs.get(name) != ours:
@@ -93,29 +98,31 @@ class WorkerRequirements:
 
 
 class ClusterConnection(BaseModel):
-    """What the process of a step is told, to have its parts done by a cluster's workers."""
+    """How the process of a step reaches the cluster that does its sub-tasks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     address: str
-    """Of the scheduler."""
+    """Address of the scheduler."""
     requirements: WorkerRequirements
-    """Which all workers know already."""
+    """Already checked by all workers."""
     tls: TlsFiles | None = None
-    """Certificates for talking to it."""
+    """Certificates for talking to the scheduler."""
 
 
 @contextmanager
-def required(workspace: Workspace, reads: Sequence[Path]) -> Generator[WorkerRequirements]:
-    """Put a sign into the workspace for as long as the block lasts."""
+def publish_requirements(
+    workspace: Workspace, reads: Sequence[Path]
+) -> Generator[WorkerRequirements]:
+    """Write and lock the marker file in the workspace during the block."""
     token = uuid4().hex
-    sign, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
-    write_atomically(sign, token.encode())
+    marker, lock = workspace.root / "cluster" / f"{token}.txt", workspace.lock(f"cluster-{token}")
+    write_atomically(marker, token.encode())
     try:
         with FileLock(lock):
             yield WorkerRequirements(
-                sign, token, lock, tuple(reads), machine.versions(), preferred_plugins()
+                marker, token, lock, tuple(reads), machine.versions(), preferred_plugins()
             )
     finally:
-        sign.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)

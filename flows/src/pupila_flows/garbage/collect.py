@@ -66,7 +66,7 @@ def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Coll
     Raises:
         PupilaError: a run or a job is under way in the workspace.
     """
-    with workspace.alone():
+    with workspace.exclusive():
         _check_idle(workspace)
         runs = past_runs(workspace)
         registered = published(workspace, runs)

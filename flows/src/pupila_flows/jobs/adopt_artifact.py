@@ -1,4 +1,4 @@
-"""Take an artifact of another workspace, or a published one, into the store as it is."""
+"""Copy an artifact of another workspace, or a published one, into the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AdoptArtifact(ArtifactJob):
-    """Copy an artifact's folder, and make sure that it is safe to open."""
+    """Copy an artifact's folder, and check that it is safe to open."""
 
     seconds_allowed: ClassVar[float | None] = 600.0
 
@@ -27,7 +27,7 @@ class AdoptArtifact(ArtifactJob):
     def of(
         cls, workspace: Workspace, title: str, artifact: Artifact, trained_on: Path | None = None
     ) -> AdoptArtifact:
-        """Return the job for an artifact that lies elsewhere."""
+        """Return the job for an artifact outside of the store."""
         return cls(
             workspace=workspace,
             title=title,

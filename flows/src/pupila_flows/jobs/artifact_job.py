@@ -1,4 +1,4 @@
-"""What the jobs that make artifacts have in common."""
+"""Base class and helpers of the jobs that make artifacts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StoredArtifact(BaseModel):
 
     @classmethod
     def of(cls, artifact: Artifact) -> StoredArtifact:
-        """Return what is remembered of an artifact."""
+        """Return the result of a job that made an artifact."""
         return cls(artifact=artifact.digest, format=artifact.format)
 
 
@@ -44,10 +44,10 @@ class ArtifactJob(Job[StoredArtifact]):
             artifact = self.workspace.store.open(result.artifact)
         except PupilaError:
             return False
-        return self.mend_training_images(artifact.path)
+        return self.repair_training_images(artifact.path)
 
-    def mend_training_images(self, folder: Path) -> bool:
-        """Tell whether what an artifact was trained on can still be read, if it was ever known."""
+    def repair_training_images(self, folder: Path) -> bool:
+        """Return whether the list of an artifact's training images, if any, is intact."""
         return not TrainingImages.put_aside_damaged(folder)
 
 
@@ -56,20 +56,22 @@ def _content(file: Path) -> str:
 
 
 TrainedOn = Annotated[Path, Keyed(_content)] | None
-"""File that tells which images a teacher was trained on; None where that is not known."""
+"""File that lists the images a teacher was trained on; None if they are not known."""
 
 
-def as_declared(product: Any, plugin: Plugin, format: str) -> StepResult:
-    """Return what a plugin gave back, if it is a product of the format that it declares.
+def check_format(product: Any, plugin: Plugin, format: str) -> StepResult:
+    """Return what a plugin returned, after checking that it has the format the plugin declares.
 
-    Another format would be noticed by whoever reads the artifact next, who would be blamed.
+    Otherwise the next step would fail, and seem to be at fault.
 
     Raises:
-        PupilaError: it is not.
+        PupilaError: it does not.
     """
     who = f"{plugin.name} of {installed().origin(plugin).distribution}"
     if not isinstance(product, StepResult):
-        raise PupilaError(f"{who} returned {product!r}, where a StepResult was expected: mend it.")
+        raise PupilaError(
+            f"{who} returned {product!r}, where a StepResult was expected: correct it."
+        )
     if product.format != format:
         raise PupilaError(
             f"{who} made an artifact of format {product.format!r}, but declares {format!r}: "
@@ -79,12 +81,14 @@ def as_declared(product: Any, plugin: Plugin, format: str) -> StepResult:
 
 
 def record_fields(product: StepResult, origin: Origin) -> dict[str, Any]:
-    """Return what a plugin says of the files that it wrote, as fields of an artifact's record."""
-    return {each.name: getattr(product, each.name) for each in fields(product)} | {"origin": origin}
+    """Return a plugin's description of the files it wrote, as fields of an artifact's record."""
+    return {field.name: getattr(product, field.name) for field in fields(product)} | {
+        "origin": origin
+    }
 
 
 def origin_of(plugin: Plugin, **details: Any) -> Origin:
-    """Return the origin of what a plugin makes; `details` complete it."""
+    """Return the origin of a plugin's artifact, with `details` added."""
     entry = installed().origin(plugin)
     return Origin(
         plugin=plugin.name, distribution=entry.distribution, version=entry.version, **details

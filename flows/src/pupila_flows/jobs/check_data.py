@@ -19,7 +19,7 @@ from pupila_flows.workspace import Workspace
 
 
 class CheckedData(BaseModel):
-    """What data validation found."""
+    """The results of data validation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class CheckedData(BaseModel):
     """Path of the index page."""
 
     def summary(self, dataset: Dataset, section: DataSection, source: str) -> DataSummary:
-        """Return the findings beside the numbers of images, as a result tells them."""
+        """Return the checks with the numbers of images, as in `result.json`."""
         return DataSummary(
             path=source,
             fingerprint=dataset.fingerprint,
@@ -49,7 +49,7 @@ class CheckData(Job[CheckedData]):
     positive: str
     bounds: Bounds
     source: Annotated[str, NOT_KEYED]
-    """What the pages call the data."""
+    """Name of the data on the pages."""
     code: Code
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Try an artifact in a runtime that a recipe names, on some of the test images."""
+"""Check an artifact in a runtime that a recipe names, on some of the test images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class CheckRuntime(Job[RuntimeCheck]):
-    """See whether an artifact runs there, how fast, and whether it answers as it should."""
+    """Check whether an artifact runs in a runtime, how fast, and whether its answers agree."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = RuntimeCheck
@@ -29,7 +29,7 @@ class CheckRuntime(Job[RuntimeCheck]):
     artifact: str
     runtime: str
     source: str | None
-    """Digest of what it was exported from, which it is held against in its own runtime."""
+    """Digest of the model it was exported from, to compare with in its own runtime."""
     images: ImagesByContent
     threads: int | None
     latency_repeats: int
@@ -53,7 +53,7 @@ class CheckRuntime(Job[RuntimeCheck]):
         own = installed().runner(artifact.format)
         return cls(
             workspace=workspace,
-            title=f"try-{name}-{runner.name}" + (f"-{threads}" if threads else ""),
+            title=f"check-{name}-{runner.name}" + (f"-{threads}" if threads else ""),
             artifact=artifact.digest,
             runtime=runner.name,
             source=source if runner == own else None,

@@ -1,4 +1,4 @@
-"""Compare models with their teachers on images of other places."""
+"""Compare models with their teachers on external images."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pupila_flows.workspace import Workspace
 
 
 class ExternalDifferences(BaseModel):
-    """Paired differences of figures, artifact less teacher."""
+    """Paired differences of metrics, artifact minus teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by_place: dict[str, dict[str, dict[str, Estimate]]]
-    """By set, entry and figure."""
+    """By set, entry and metric."""
     by_group: dict[str, dict[str, dict[str, dict[str, Estimate]]]]
-    """By column, value, entry and figure, where the images of a set have such columns."""
+    """By column, value, entry and metric, if the images of a set have such columns."""
 
 
 class CompareExternal(Job[ExternalDifferences]):
-    """Compare in a process of its own: many images take seconds."""
+    """Compare in a separate process, as many images take seconds."""
 
     returns: ClassVar[Any] = ExternalDifferences
 
@@ -35,7 +35,7 @@ class CompareExternal(Job[ExternalDifferences]):
 
     @classmethod
     def of(cls, workspace: Workspace, question: Question) -> CompareExternal:
-        """Return the job for all cases and places of a question."""
+        """Return the job for all cases and sets of images of a question."""
         code = code_of(packages=("pupila-flows",))
         return cls(workspace=workspace, title="compare elsewhere", question=question, code=code)
 
@@ -43,18 +43,18 @@ class CompareExternal(Job[ExternalDifferences]):
         from pupila_flows.gate.external import differences
 
         question, cases = self.question, self.question.cases
-        found = ExternalDifferences(by_place={}, by_group={})
-        for number, place in enumerate(question.external):
-            found.by_place[place.name] = {
-                case.entry: differences(question, case, place) for case in cases
+        result = ExternalDifferences(by_place={}, by_group={})
+        for number, images in enumerate(question.external):
+            result.by_place[images.name] = {
+                case.entry: differences(question, case, images) for case in cases
             }
-            for column, values in place.images.columns.items():
-                found.by_group[column] = {
+            for column, values in images.images.columns.items():
+                result.by_group[column] = {
                     value: {
-                        case.entry: differences(question, case, place, (column, value))
+                        case.entry: differences(question, case, images, (column, value))
                         for case in cases
                     }
                     for value in sorted(set(values) - {""})
                 }
             progress(number + 1, len(question.external), "places")
-        return found
+        return result

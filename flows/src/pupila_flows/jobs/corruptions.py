@@ -1,4 +1,4 @@
-"""Alter the accepted test images as a bad day does, for an open-set evaluation."""
+"""Make corrupted copies of the accepted test images, for an open-set evaluation."""
 
 from __future__ import annotations
 

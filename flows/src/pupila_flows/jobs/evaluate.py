@@ -26,15 +26,15 @@ from pupila_flows.workspace import Workspace
 _FIGURES = (*Evaluation.model_fields, *Metrics.model_fields)
 
 
-def evaluation_of(found: Evaluation | Measurement) -> Evaluation:
-    """Return the evaluation of a model that was trained.
+def evaluation_of(result: Evaluation | Measurement) -> Evaluation:
+    """Return the evaluation of a trained model.
 
     Raises:
-        TypeError: it was not.
+        TypeError: the model was never trained.
     """
-    if not isinstance(found, Evaluation):
-        raise TypeError(f"the artifact {found.artifact} was never trained: it was only measured")
-    return found
+    if not isinstance(result, Evaluation):
+        raise TypeError(f"the artifact {result.artifact} was never trained: it was only measured")
+    return result
 
 
 class OpenSetJobImages(BaseModel):
@@ -48,7 +48,7 @@ class OpenSetJobImages(BaseModel):
 
     @classmethod
     def of(cls, images: OpenSetImages, workspace: Workspace) -> OpenSetJobImages:
-        """Write down the images."""
+        """Write the lists of images."""
         near, corrupted = images.near_misses, images.corrupted
         return cls(
             accepts=images.accepts,
@@ -67,7 +67,7 @@ class OpenSetJobImages(BaseModel):
 
 
 class Evaluate(Job[Evaluation | Measurement]):
-    """Measure what an artifact answers and costs; of one that was never trained, what it costs."""
+    """Measure the metrics and the cost of an artifact; only the cost if it was never trained."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = Evaluation | Measurement
@@ -75,21 +75,20 @@ class Evaluate(Job[Evaluation | Measurement]):
 
     artifact: str
     images: ImagesByContent
-    """Those of every split."""
+    """The images of every split."""
     groups: str
-    """Digest of the columns by which figures are shown, and intervals computed: the fingerprint
-    knows nothing of them."""
+    """Digest of the columns for groups and intervals, which are not in the fingerprint."""
     positive: str
     specificity: float
     latency_repeats: int
     reference: tuple[str, str] | None
-    """Name and digest of what it should agree with."""
+    """Name and digest of the model it should agree with."""
     open_set: OpenSetJobImages | None
     figures: tuple[str, ...] = _FIGURES
-    """Where there is one more, what was evaluated before is evaluated again."""
+    """Part of the key, so that a new figure causes a new evaluation."""
     cpu: str
     cores: int | None
-    """A time belongs to the processor that it was taken on: another one evaluates again."""
+    """Part of the key, as times are valid only for the processor they were measured on."""
     code: Code
 
     @classmethod
@@ -156,4 +155,4 @@ class Evaluate(Job[Evaluation | Measurement]):
         if not isinstance(result, Evaluation):
             return True
         files = (result.probabilities, result.validation_probabilities)
-        return all(is_whole(Path(each)) for each in files if each)
+        return all(is_whole(Path(file)) for file in files if file)

@@ -1,4 +1,4 @@
-"""Evaluate an artifact on images of another place, in the runtime of its format."""
+"""Evaluate an artifact on external images, in the runtime of its format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pupila_flows.workspace import Workspace
 
 
 class EvaluateExternal(Job[ExternalEvaluation]):
-    """Measure what an artifact answers to images that nothing was learned or chosen from."""
+    """Evaluate an artifact on images that were not used for training or selection."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = ExternalEvaluation
@@ -29,18 +29,18 @@ class EvaluateExternal(Job[ExternalEvaluation]):
     artifact: str
     images: Images
     validation: ImagesByContent | None
-    """Of the data that it was made from: they choose a threshold where none ships."""
+    """Validation images of its training data, which choose a threshold if none ships."""
     groups: tuple[str, ...]
     positive: str
     specificity: float
     reference: tuple[str, str] | None
     """Name and digest of its teacher."""
     latency_repeats: int | None
-    """Timed inferences; None where it is not measured what it costs."""
+    """Timed inferences; None if its cost is not measured."""
     cpu: str | None
-    """A time belongs to the processor that it was taken on."""
+    """Part of the key, as times are valid only for the processor they were measured on."""
     figures: tuple[str, ...] = (*ExternalEvaluation.model_fields, *ExternalMetrics.model_fields)
-    """Where there is one more, what was evaluated before is evaluated again."""
+    """Part of the key, so that a new figure causes a new evaluation."""
     code: Code
 
     @classmethod
@@ -96,4 +96,4 @@ class EvaluateExternal(Job[ExternalEvaluation]):
 
     def is_intact(self, result: ExternalEvaluation) -> bool:
         files = (result.probabilities, result.validation_probabilities)
-        return all(is_whole(Path(each)) for each in files if each)
+        return all(is_whole(Path(file)) for file in files if file)

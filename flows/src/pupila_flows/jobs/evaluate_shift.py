@@ -1,4 +1,4 @@
-"""Hold an artifact against its teacher on altered images, in the runtime of its format."""
+"""Compare an artifact with its teacher on altered images, in the runtime of its format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _FIGURES = tuple(ShiftEvaluation.model_fields)
 
 
 def suite_of(section: ShiftSection, *, whole: bool) -> Suite:
-    """Return the suite that a recipe asks for: whole, or no more of it than gives its value."""
+    """Return the suite of a recipe: whole, or only the severity that gives its value."""
     severities: tuple[Severity, ...] = SEVERITIES if whole else ("middle",)
     return Suite(section.families, section.images, section.seed, severities)
 
 
 class EvaluateShift(Job[ShiftEvaluation]):
-    """Ask artifact and teacher about the altered test images, and the validation images."""
+    """Compare artifact and teacher on altered test images, and on altered validation images."""
 
     runs_models: ClassVar[bool] = True
     returns: ClassVar[Any] = ShiftEvaluation
@@ -37,15 +37,15 @@ class EvaluateShift(Job[ShiftEvaluation]):
     reference: tuple[str, str]
     """Name and digest of the teacher."""
     images: ImagesByContent
-    """Those of every split."""
+    """The images of every split."""
     patients: str
-    """Digest of the column by which intervals are computed."""
+    """Digest of the column that intervals are clustered by."""
     positive: str
     section: ShiftSection
     whole: bool
-    """Whether the curves are drawn and the validation images asked about too."""
+    """Whether all severities, and the validation images, are evaluated too."""
     figures: tuple[str, ...] = _FIGURES
-    """Where there is one more, what was judged before is judged again."""
+    """Part of the key, so that a new figure causes a new evaluation."""
     code: Code
 
     @classmethod
@@ -64,7 +64,7 @@ class EvaluateShift(Job[ShiftEvaluation]):
         """Return the job for an artifact and its teacher."""
         registry = installed()
         teacher, model = reference
-        runners = [registry.runner(each.format) for each in (artifact, model)]
+        runners = [registry.runner(either.format) for either in (artifact, model)]
         patients = dataset.patients
         return cls(
             workspace=workspace,

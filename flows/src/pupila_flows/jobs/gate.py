@@ -1,4 +1,4 @@
-"""Ask the gate about the artifacts of a run."""
+"""Decide whether the artifacts of a run pass the gate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila_flows.workspace import Workspace
 
 
 class AskGate(Job[GateResult]):
-    """Decide in a process of its own: many images take seconds."""
+    """Decide in a separate process, as many images take seconds."""
 
     returns: ClassVar[Any] = GateResult
 

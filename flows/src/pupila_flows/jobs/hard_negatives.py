@@ -1,4 +1,4 @@
-"""Make hard negatives of the training images, where a recipe asks for them."""
+"""Make hard negatives from the training images, if a recipe asks for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class MakeHardNegatives(ImageFolderJob):
-    """Make images of the class that a filter is to turn away."""
+    """Make images of the class that a filter must reject."""
 
     kind: ClassVar[str] = "negatives"
 

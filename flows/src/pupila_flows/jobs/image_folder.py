@@ -1,4 +1,4 @@
-"""What the jobs that make images have in common: a folder, named by all that they depend on."""
+"""Base class of the jobs that make images: they write to a folder named by the job's key."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pupila_flows.execution.job import Job
 
 
 class ImageFolder(BaseModel):
-    """A folder with a folder of images for each kind."""
+    """A folder with one subfolder of images per kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path
     files: int
-    """How many images there are in all."""
+    """Total number of images."""
 
 
 class ImageFolderJob(Job[ImageFolder]):
-    """Base of the jobs that make images; where some of them are lost, all are made again."""
+    """Base of the jobs that make images; if some are missing, all are made again."""
 
     returns: ClassVar[Any] = ImageFolder
     kind: ClassVar[str]
-    """Folder of the cache in which its folders lie."""
+    """Name of the cache's subfolder for its folders."""
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""Read a teacher into the store, through the loader that knows its format."""
+"""Import a teacher into the store, with the loader for its format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pupila_flows.jobs.artifact_job import (
     ArtifactJob,
     StoredArtifact,
     TrainedOn,
-    as_declared,
+    check_format,
     origin_of,
     record_fields,
 )
@@ -26,11 +26,11 @@ from pupila_flows.workspace import Workspace
 
 _SECONDS = 180.0
 _SECONDS_PER_BYTE = 1e-6
-"""For the start of the libraries, and a second for each megabyte."""
+"""Time limit: for the libraries to start, plus one second per megabyte."""
 
 
 class ImportTeacher(ArtifactJob):
-    """Read a model file, or a SavedModel's folder."""
+    """Import a model file, or the folder of a SavedModel."""
 
     runs_models: ClassVar[bool] = True
 
@@ -42,7 +42,7 @@ class ImportTeacher(ArtifactJob):
 
     @classmethod
     def of(cls, workspace: Workspace, teacher: PlannedTeacher) -> ArtifactJob:
-        """Return the job for a teacher; one that is an artifact already is taken over as it is."""
+        """Return the job for a teacher; one that is already an artifact is only copied."""
         if teacher.artifact:
             return AdoptArtifact.of(
                 workspace, teacher.name, teacher.artifact, teacher.training_images
@@ -59,7 +59,7 @@ class ImportTeacher(ArtifactJob):
 
     @property
     def timeout_seconds(self) -> float:
-        """Far more than any model of its size takes: a damaged file may be read forever."""
+        """Far more than a model of its size needs; reading a damaged file may never end."""
         return _SECONDS + _SECONDS_PER_BYTE * _bytes(self.path)
 
     def run(self, progress: Progress) -> StoredArtifact:
@@ -68,7 +68,7 @@ class ImportTeacher(ArtifactJob):
         store = self.workspace.store
         with store.draft() as folder:
             loaded = loader.load()(self.path, self.output, folder)
-            product = as_declared(loaded, loader, loader.produces)
+            product = check_format(loaded, loader, loader.produces)
             origin = origin_of(loader, source=digest_tree(self.path))
             artifact = store.add(folder, **record_fields(product, origin))
         known = TrainingImages.read(self.trained_on.parent) if self.trained_on else None

@@ -1,7 +1,7 @@
-"""What jobs have in their keys beside their own settings: the code that does them, and the images.
+"""Parts of a job's key that are not its own settings: the code that runs, and the images.
 
-A key is a digest, so two jobs with one key are one job. What is left out of it must not change the
-result: where the workspace and the images lie is left out, so that both may be moved.
+A key is a digest: jobs with the same key are the same job. Only what cannot change the result is
+left out: the paths of the workspace and of the images, so that both may be moved.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Code = tuple[str, ...]
 
 
 def code_of(*plugins: Plugin, packages: tuple[str, ...] = ()) -> Code:
-    """Return the versions of core, of plugins, and of distributions beside them.
+    """Return the versions of core, of plugins, and of other distributions.
 
-    Those of what they require are among them: see `pupila.requirements`.
+    The versions of their requirements are included: see `pupila.requirements`.
     """
     return tuple(dict.fromkeys((*installed().code_of(*plugins), *versions(*packages))))
 
@@ -36,9 +36,9 @@ def _name(frame: Path) -> str:
 
 
 class Images(BaseModel):
-    """The images that a job works on, as a file in the workspace that lists them.
+    """The images that a job works on: a file in the workspace that lists them.
 
-    In the key is every column of the manifest, paths and sites too; see `ImagesByContent`.
+    The key has every column of the manifest, paths and sites too; see `ImagesByContent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +51,7 @@ class Images(BaseModel):
 
     @classmethod
     def of(cls, dataset: Dataset, workspace: Workspace) -> Images:
-        """Write down the images of a dataset."""
+        """Write the list of a dataset's images."""
         return cls(
             frame=write_frame(dataset.frame, workspace.cache),
             fingerprint=dataset.fingerprint,
@@ -68,4 +68,4 @@ def _content(images: Images) -> str:
 
 
 ImagesByContent = Annotated[Images, Keyed(_content)]
-"""Images of which contents, labels, splits and classes are in the key: the files may be moved."""
+"""Images whose key has contents, labels, splits and classes: the files may be moved."""

@@ -1,4 +1,4 @@
-"""See whether a teacher is above chance on the validation images, before anything learns of it."""
+"""Check that a teacher is above chance on the validation images, before it teaches anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ProveTeacher(Job[ChanceCheck]):
     artifact: str
     images: ImagesByContent
     patients: str
-    """Digest of the patients of the images, who are not in the fingerprint."""
+    """Digest of the images' patients, which are not in the fingerprint."""
     positive: str
     code: Code
 
@@ -36,7 +36,7 @@ class ProveTeacher(Job[ChanceCheck]):
     def of(
         cls, workspace: Workspace, name: str, artifact: Artifact, images: Dataset, positive: str
     ) -> ProveTeacher:
-        """Return the job for a teacher that tells the classes of these images apart.
+        """Return the job for a teacher that has the classes of these images.
 
         Raises:
             PupilaError: no installed plugin runs its format.
@@ -54,7 +54,9 @@ class ProveTeacher(Job[ChanceCheck]):
     def run(self, progress: Progress) -> ChanceCheck:
         workspace = self.workspace
         model, images = workspace.store.open(self.artifact), self.images.read(workspace)
-        (found,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
+        (probabilities,) = workspace.predictions.in_own_order(model, images, AS_IS, progress)
         classes = model.record.output.classes
         own = np.array([classes.index(name) for name in images.classes])
-        return check_chance(found, own[images.labels], classes, self.positive, images.patients)
+        return check_chance(
+            probabilities, own[images.labels], classes, self.positive, images.patients
+        )

@@ -22,7 +22,7 @@ class Publish(Job[Publication]):
     returns: ClassVar[Any] = Publication
 
     result: Path
-    """A run has a folder of its own, so its path is all that the key needs."""
+    """Unique per run, so the key needs nothing else."""
     address: Annotated[str, NOT_KEYED]
     section: Annotated[PublishSection, NOT_KEYED]
 

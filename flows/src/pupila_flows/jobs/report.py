@@ -31,7 +31,7 @@ class DrawReport(Job[ReportPage]):
 
     result: Annotated[Path, NOT_KEYED]
     content: str
-    """Digest of what is drawn; an unchanged run keeps the page of the run before."""
+    """Digest of what is drawn; an unchanged run reuses the page of the run before."""
     code: Code
 
     @classmethod
@@ -59,8 +59,8 @@ class DrawReport(Job[ReportPage]):
         return result.report.exists()
 
 
-def drawn_content(result: RunResult) -> str:
-    """Return the digest of all that the report of a run shows, but for when and how fast it ran."""
+def report_digest(result: RunResult) -> str:
+    """Return the digest of all that a run's report shows, except when and how fast it ran."""
     entries = [
         entry.model_dump(mode="json", exclude={"cached", "seconds"}) for entry in result.entries
     ]

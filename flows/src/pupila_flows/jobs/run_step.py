@@ -19,7 +19,7 @@ from pupila_flows.execution.worker_check import ClusterConnection
 from pupila_flows.jobs.artifact_job import (
     ArtifactJob,
     StoredArtifact,
-    as_declared,
+    check_format,
     origin_of,
     record_fields,
 )
@@ -29,7 +29,7 @@ from pupila_flows.workspace import Workspace
 
 
 class RunStep(ArtifactJob):
-    """Have a plugin make an artifact."""
+    """Run a plugin that makes an artifact."""
 
     runs_models: ClassVar[bool] = True
     plugin: str
@@ -40,24 +40,24 @@ class RunStep(ArtifactJob):
     """Of these on the test images, where the plugin shows them."""
     seed: int
     images: ImagesByContent | None
-    """None where the plugin needs none."""
+    """None if the plugin needs none."""
     code: Code
     unproven: Annotated[bool, NOT_KEYED] = False
-    """Whether a teacher behind it need not be above chance; it alters nothing of what is made."""
+    """Whether its teachers may be at chance level; the artifact is the same either way."""
     timeout_minutes: Annotated[float, NOT_KEYED]
     uses_workers: Annotated[bool, NOT_KEYED]
-    """Whether the plugin has parts of its work done by others."""
+    """Whether the plugin sends sub-tasks to other workers."""
     connection: Annotated[ClusterConnection | None, NOT_KEYED] = None
-    """The cluster whose workers do parts of it; given on the way to one, see `ProcessCall`."""
+    """The cluster whose workers do its sub-tasks; set by `ProcessCall`."""
 
     @classmethod
     def of(
         cls, workspace: Workspace, node: Node, dataset: Dataset, *, unproven: bool = False
     ) -> RunStep:
-        """Return the job of a node; what it works on is known later, see `on`.
+        """Return the job of a node; `on` adds its inputs, which are known later.
 
-        It is given neither the test images, as no step can learn from them or need them, nor those
-        that it is to be without.
+        It is not given the test images, so that no step can learn from them, nor the images that
+        the node excludes.
         """
         plugin = node.plugin
         seen = exclude.images_for_step(dataset, node.exclude) if plugin.needs_data else None
@@ -77,14 +77,14 @@ class RunStep(ArtifactJob):
     def on(
         self, inputs: Sequence[StoredArtifact], figures: Sequence[Metrics | None] = ()
     ) -> RunStep:
-        """Return the same job on these artifacts, whose figures are given to what shows them.
+        """Return the same job with its inputs, and their metrics if the plugin shows these.
 
-        Where it has images, it may ask for answers to them: what runs its inputs computes too.
+        A step with images may run its inputs on them, so their runners become part of the key.
         """
-        formats = sorted({each.format for each in inputs}) if self.images else ()
-        runners = [installed().runner(each) for each in formats if each in installed().formats()]
+        formats = sorted({artifact.format for artifact in inputs}) if self.images else ()
+        runners = [installed().runner(name) for name in formats if name in installed().formats()]
         code = tuple(dict.fromkeys((*self.code, *code_of(*runners))))
-        given = tuple(each.artifact for each in inputs)
+        given = tuple(artifact.artifact for artifact in inputs)
         return self.model_copy(update={"inputs": given, "figures": tuple(figures), "code": code})
 
     @property
@@ -98,7 +98,7 @@ class RunStep(ArtifactJob):
     def run(self, progress: Progress) -> StoredArtifact:
         plugin, workspace = installed().step(self.plugin), self.workspace
         inputs = tuple(map(workspace.store.open, self.inputs))
-        for artifact in inputs:  # whoever made it: a step may open it as it likes
+        for artifact in inputs:  # a step may open its inputs in any way
             installed().check(artifact)
         pool = worker_pool(workspace, self.key, self.plugin, self.connection)
         with workspace.store.draft() as folder, pool as workers:
@@ -116,7 +116,7 @@ class RunStep(ArtifactJob):
                 input_metrics=self.figures,
             )
             declared = plugin.output_format([artifact.format for artifact in step.inputs])
-            product = as_declared(plugin.load()(step), plugin, declared)
+            product = check_format(plugin.load()(step), plugin, declared)
             origin = origin_of(
                 plugin,
                 config=step.config.model_dump(mode="json"),
@@ -129,15 +129,15 @@ class RunStep(ArtifactJob):
             self._training_images(step.dataset).write(artifact.path)
         return StoredArtifact.of(artifact)
 
-    def mend_training_images(self, folder: Path) -> bool:
-        """Write the file again where it was damaged: nothing has to be trained for that."""
+    def repair_training_images(self, folder: Path) -> bool:
+        """Write the list of training images again if it was damaged, which needs no training."""
         if TrainingImages.put_aside_damaged(folder):
             dataset = self.images.read(self.workspace) if self.images else None
             self._training_images(dataset).write(folder)
         return True
 
     def _training_images(self, dataset: Dataset | None) -> TrainingImages:
-        """Return what a model was learned from, and all that it was made from."""
+        """Return the images that a model, and the models it was made from, were trained on."""
         own = [] if dataset is None else [TrainingImages.of(dataset)]
         of_inputs = map(self.workspace.store.path_of, self.inputs)
         return TrainingImages.merge((*own, *map(TrainingImages.read, of_inputs)))

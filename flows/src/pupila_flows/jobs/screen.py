@@ -1,4 +1,4 @@
-"""Ask a teacher about every image, whether it is of the kind that it should be."""
+"""Run a filter on every image, and list those that it would reject."""
 
 from __future__ import annotations
 

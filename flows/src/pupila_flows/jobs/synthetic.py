@@ -1,4 +1,4 @@
-"""Make the images and the teacher of a demo without real files."""
+"""Make synthetic images and a teacher for the demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pupila_flows.workspace import Workspace
 
 
 class SyntheticData(BaseModel):
-    """Where they lie."""
+    """Paths of the synthetic images and of the teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class MakeSynthetic(Job[SyntheticData]):
 
     @classmethod
     def of(cls, workspace: Workspace, seed: int, counts: dict[str, int]) -> MakeSynthetic:
-        """Return the job that makes them in the workspace."""
+        """Return the job that writes them to the workspace."""
         return cls(
             workspace=workspace,
             title="synthetic data and teacher",

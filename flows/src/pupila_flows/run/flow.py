@@ -26,7 +26,7 @@ from pupila_flows import machine
 from pupila_flows.data.synthetic import is_synthetic
 from pupila_flows.execution.session import session
 from pupila_flows.jobs.import_teacher import ImportTeacher
-from pupila_flows.jobs.report import DrawReport, drawn_content
+from pupila_flows.jobs.report import DrawReport, report_digest
 from pupila_flows.jobs.run_step import RunStep
 from pupila_flows.plan.expand import Node, expand, points
 from pupila_flows.plan.plan import Plan
@@ -66,7 +66,7 @@ from pupila_flows.run.prove import prove_teachers
 from pupila_flows.run.publish import publish_run
 from pupila_flows.run.shift import evaluate_shifts
 from pupila_flows.run.verdicts import emit_change
-from pupila_flows.stopping import heed_again
+from pupila_flows.stopping import reinstall
 from pupila_flows.teachers import TeacherStore
 from pupila_flows.workspace import DEFAULT, Workspace
 
@@ -135,7 +135,7 @@ def sweep(recipe: str, workspace: str = DEFAULT, changes: Changes = _AS_WRITTEN)
 
 
 def _run(plan: Plan, nodes: tuple[Node, ...], workspace: Workspace, *, swept: bool = False) -> str:
-    heed_again()  # Prefect has taken SIGTERM
+    reinstall()  # Prefect has taken SIGTERM
     started, clock = datetime.now(UTC), time.monotonic()
     recipe = plan.recipe
     workspace.store.collect_garbage()
@@ -248,7 +248,7 @@ def _save(run: Run, result: RunResult, started: datetime) -> Path:
 
 def _report(workspace: Workspace, result: RunResult, path: Path) -> list[str]:
     """Draw the report beside a result, and return what failed; an unchanged report is reused."""
-    state = run_job(DrawReport.of(workspace, path, drawn_content(result)))
+    state = run_job(DrawReport.of(workspace, path, report_digest(result)))
     if not state.is_completed():
         return [f"report: {reason_of(state)}"]
     report = result_of(state).value.report

@@ -91,7 +91,7 @@ class _ProgressArtifact:
         self._artifact: Any = None
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        _heed_pause()
+        _raise_if_paused()
         now = time.monotonic()
         line, _, below = what.partition("\n")
         self._below = without_links(below)
@@ -114,7 +114,7 @@ class _ProgressArtifact:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
 
 
-def _heed_pause() -> None:
+def _raise_if_paused() -> None:
     """Stop the current work if its run was paused in the UI; a resumed run continues it.
 
     Prefect itself would wait for the work to end, and let another run train meanwhile.

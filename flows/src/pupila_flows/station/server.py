@@ -77,7 +77,7 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             if stop:  # uvicorn, which has taken them, would wait for all that is under way
-                stop.heed()
+                stop.install()
             await super().startup(sockets)
             if self.started and started is not None:
                 os.write(started, b"\n")
