@@ -19,7 +19,7 @@ from PIL import Image
 
 from pupila.keras_files import import_keras
 from pupila_flows.results import RunResult
-from pupila_flows.station.address import LOOPBACK, checked_address
+from pupila_flows.station.address import LOOPBACK, listen_address
 from pupila_flows.station.deployments import deployments_of
 from pupila_flows.station.night import Night
 from pupila_flows.station.station import Station, running
@@ -144,7 +144,7 @@ class Clinic:
         """Wait until a run has ended, and return its state."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self.station.keep()
+            self.station.ensure_running()
             try:
                 state = self.station.api.get(f"/flow_runs/{run}")["state"]
             except OSError:  # the server is being started again
@@ -208,6 +208,6 @@ def opened(folder: Path) -> Generator[Clinic]:
     for name, file in (("left", "first"), ("right", "right")):
         pupila(folder, "teacher", "add", f"{file}.keras", "--name", name, *CLASSES)
     deployments = deployments_of([folder / "recipe.yaml"], place.root, Night())
-    address = checked_address(place.root, LOOPBACK, free_port())
+    address = listen_address(place.root, LOOPBACK, free_port())
     with running(place, address, deployments) as station:
         yield Clinic(folder, station)

@@ -37,8 +37,8 @@ def test_what_prefect_logs_goes_into_a_file_and_not_to_the_terminal(tmp_path: Pa
     program = f"""
 import logging
 from pathlib import Path
-from pupila_flows.cli.console import logged_to
-with logged_to(Path({str(tmp_path / "prefect.log")!r})):
+from pupila_flows.cli.console import log_to
+with log_to(Path({str(tmp_path / "prefect.log")!r})):
     import prefect.main
     logging.getLogger("prefect.engine").error("a run has begun")
 """

@@ -69,15 +69,15 @@ def test_a_run_that_is_killed_with_its_worker_is_ended_and_its_place_is_free(fol
         lost: list[str] = []
         deadline = time.monotonic() + 120
         while not lost and time.monotonic() < deadline:
-            clinic.station.keep()
-            lost = clinic.station.lost.end()
+            clinic.station.ensure_running()
+            lost = clinic.station.interrupted.end()
             time.sleep(1)
         state = clinic.station.api.get(f"/flow_runs/{run}")["state"]
         assert lost and state["type"] == "CRASHED"
-        assert "ended and told nobody why" in state["message"]
+        assert "ended without giving a reason" in state["message"]
         state = clinic.end_of(clinic.start("clinic-on-demand", seed=6))
         assert state["type"] == "COMPLETED", state["message"]
-        assert clinic.station.lost.end() == []
+        assert clinic.station.interrupted.end() == []
     assert_all_is_whole(folder)
 
 

@@ -28,18 +28,18 @@ from pupila_flows.station.address import (
     SECRET,
     Address,
     StationRecord,
-    checked_address,
     known_api,
+    listen_address,
     write_record,
 )
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL, deployments_of
 from pupila_flows.station.environment import MARK, environment
-from pupila_flows.station.monitor import Watch
+from pupila_flows.station.monitor import Monitor
 from pupila_flows.station.night import Night
-from pupila_flows.station.retrained import RETRAINED, tell_retrained
+from pupila_flows.station.retrained import RETRAINED, emit_retrained
 from pupila_flows.station.station import Station, running
-from pupila_flows.station.supervisor import Kept, end_all
+from pupila_flows.station.supervisor import Supervised, end_all
 from pupila_flows.teachers import StoredTeacher, TeacherRecord
 from pupila_flows.workspace import Workspace
 
@@ -87,17 +87,17 @@ def test_nothing_listens_without_a_password_which_is_made_once_and_for_its_user_
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv(SECRET, raising=False)
-    made = checked_address(tmp_path, host, 4200)
+    made = listen_address(tmp_path, host, 4200)
     assert made.auth_file and stat.S_IMODE(made.auth_file.stat().st_mode) == 0o600
     assert re.fullmatch(r"pupila:[\w-]{32}", made.auth)
-    assert checked_address(tmp_path, host, 4200).auth == made.auth
-    assert checked_address(tmp_path / "station", host, 4200).auth != made.auth
+    assert listen_address(tmp_path, host, 4200).auth == made.auth
+    assert listen_address(tmp_path / "station", host, 4200).auth != made.auth
     monkeypatch.setenv(SECRET, "other:word")
-    assert checked_address(tmp_path, host, 4200).auth == "other:word"
+    assert listen_address(tmp_path, host, 4200).auth == "other:word"
     own = tmp_path / "own"
     own.write_text("pupila:word\n")
     own.chmod(0o600)
-    told = environment(tmp_path, checked_address(tmp_path, host, 4200, own))
+    told = environment(tmp_path, listen_address(tmp_path, host, 4200, own))
     assert told["PREFECT_API_AUTH_STRING"] == "pupila:word"
 
 
@@ -132,7 +132,7 @@ def test_an_auth_file_that_protects_nothing_is_refused(
     secret.write_text(text)
     secret.chmod(mode)
     with pytest.raises(PupilaError, match=said):
-        checked_address(tmp_path, "192.168.0.4", 4200, secret)
+        listen_address(tmp_path, "192.168.0.4", 4200, secret)
 
 
 def test_a_command_finds_the_station_of_its_workspace_unless_the_user_names_another(
@@ -158,8 +158,8 @@ def test_a_server_that_does_not_answer_is_named_and_the_teacher_kept(
         source=keras.name, sha256="0" * 64, added="", output="softmax", classes=("a", "b")
     )
     api = Api(f"http://127.0.0.1:{_free_port()}/api")
-    with pytest.raises(PupilaError, match="was not told of teacher 'big'"):
-        tell_retrained(api, StoredTeacher("big", 1, keras, record))
+    with pytest.raises(PupilaError, match="did not get the event of teacher 'big'"):
+        emit_retrained(api, StoredTeacher("big", 1, keras, record))
 
 
 def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Callable[..., Path]):
@@ -179,9 +179,9 @@ def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Calla
     [
         (["one", "one"], Night(), "Two recipes are named 'one'"),
         (["one"], Night(timezone="Europe/Berln"), "Did you mean 'Europe/Berlin'?"),
-        (["one"], Night(timezone=""), "is no time zone"),
-        (["one"], Night("61 2 * * *"), "'61 2 * * *' is no cron schedule: give minute, hour"),
-        (["one"], Night("at two"), "'at two' is no cron schedule"),
+        (["one"], Night(timezone=""), "is not a time zone"),
+        (["one"], Night("61 2 * * *"), "'61 2 * * *' is not a cron schedule: give minute, hour"),
+        (["one"], Night("at two"), "'at two' is not a cron schedule"),
     ],
 )
 def test_what_cannot_be_deployed_is_told_before_anything_is_started(
@@ -228,10 +228,10 @@ def test_the_compose_file_listens_on_loopback_and_its_server_is_ours_which_asks_
         assert "PREFECT_AUTH:?" in services[name]["environment"]["PREFECT_API_AUTH_STRING"]
 
 
-def _kept(tmp_path: Path, program: str, mark: str = "") -> Kept:
+def _kept(tmp_path: Path, program: str, mark: str = "") -> Supervised:
     environment = os.environ | ({MARK: mark} if mark else {})
     command = [sys.executable, "-c", program]
-    return Kept("sleeper", command, environment, tmp_path / "sleeper.log")
+    return Supervised("sleeper", command, environment, tmp_path / "sleeper.log")
 
 
 def test_a_program_that_dies_is_started_again(tmp_path: Path):
@@ -240,10 +240,10 @@ def test_a_program_that_dies_is_started_again(tmp_path: Path):
     try:
         first = kept.pid
         assert first
-        assert not kept.keep()
+        assert not kept.ensure_running()
         os.kill(first, signal.SIGKILL)
         _until(lambda: not kept.alive)
-        assert kept.keep()
+        assert kept.ensure_running()
         assert kept.pid != first
     finally:
         kept.end()
@@ -256,7 +256,7 @@ def test_a_program_that_ends_at_once_is_given_up_with_the_end_of_its_log(tmp_pat
     with pytest.raises(PupilaError, match="the port is taken"):
         for _ in range(9):
             _until(lambda: not kept.alive)
-            kept.keep()
+            kept.ensure_running()
 
 
 def test_a_process_whose_parent_was_killed_is_ended_by_its_mark(tmp_path: Path):
@@ -297,7 +297,7 @@ def _completed(station: Station, deployment: str) -> Callable[[], bool]:
     }
 
     def happened() -> bool:
-        station.keep()
+        station.ensure_running()
         runs: list[dict[str, Any]] = station.api.post("/flow_runs/filter", wanted)
         assert not runs or runs[0]["state"]["type"] not in ("FAILED", "CRASHED"), runs[0]["state"]
         return bool(runs) and runs[0]["state"]["type"] == "COMPLETED"
@@ -315,7 +315,7 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
     secret = tmp_path / "secret"
     secret.write_text("pupila:word")
     secret.chmod(0o600)
-    address = checked_address(place.root, "127.0.0.1", _free_port(), secret)
+    address = listen_address(place.root, "127.0.0.1", _free_port(), secret)
     specs = deployments_of([recipe("small", "teacher:big")], place.root, Night())
     with running(place, address, specs) as station:
         assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
@@ -327,7 +327,7 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         wrong = {"parameters": found["parameters"] | {"changes": {"seed": -1}}}
         with pytest.raises(OSError, match=r"409|422"):
             station.api.post(f"/deployments/{found['id']}/create_flow_run", wrong)
-        watch = Watch(station.api)
+        watch = Monitor(station.api)
         given = {"parameters": found["parameters"] | {"changes": {"seed": 5}}}
         station.api.post(f"/deployments/{found['id']}/create_flow_run", given)
         _until(_completed(station, "small-on-demand"), 300)

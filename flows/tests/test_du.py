@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pupila_flows.workspace as module
-from pupila_flows.cli.du import used
+from pupila_flows.cli.du import disk_use
 from pupila_flows.cli.main import app
 from pupila_flows.workspace import Workspace
 
@@ -30,7 +30,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def test_the_largest_is_first_and_nothing_counts_twice_or_from_outside(workspace: Path):
-    found = {each.name: each.bytes for each in used(workspace)}
+    found = {each.name: each.bytes for each in disk_use(workspace)}
     assert [*found] == ["cache", "store", "notes.txt"]
     assert found["cache"] == pytest.approx(3_000_000, rel=0.02)
     assert found["store"] == pytest.approx(2_000_000, rel=0.02)
@@ -47,7 +47,7 @@ def test_people_and_programs_are_told(workspace: Path):
 
 def test_a_workspace_that_is_not_there_is_told_and_not_made(tmp_path: Path):
     ran = CliRunner().invoke(app, ["du", "-w", str(tmp_path / "none")])
-    assert "there is no workspace" in str(ran.exception)
+    assert "is not a workspace" in str(ran.exception)
     assert not (tmp_path / "none").exists()
 
 
@@ -57,7 +57,7 @@ def test_every_folder_of_a_workspace_is_known(tmp_path: Path):
     for name in names:
         (tmp_path / name).mkdir()
     assert len(names) > 8
-    assert not [each.name for each in used(tmp_path) if each.what == "not ours"]
+    assert not [each.name for each in disk_use(tmp_path) if each.what == "not ours"]
 
 
 @pytest.mark.parametrize(("free", "said"), [(11, None), (10, "90% full"), (0, "100% full")])

@@ -17,7 +17,7 @@ from PIL import Image
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError
 from pupila.testing import colour_teacher, draw_colours
-from pupila_flows.cli.evaluate import map_of, not_compared_lines
+from pupila_flows.cli.evaluate import not_compared_lines, parse_mapping
 from pupila_flows.run.evaluate_models import EvaluatedModel, EvaluationRequest, evaluate_models
 from pupila_flows.workspace import Workspace
 
@@ -199,6 +199,6 @@ def test_images_without_labels_need_a_teacher_and_files_their_classes(clinic: Cl
 
 @pytest.mark.parametrize("text", ["a", "=b", "a=", " = "])
 def test_a_map_says_label_and_class(text: str):
-    assert map_of("POAG = glaucoma") == ("POAG", "glaucoma")
-    with pytest.raises(PupilaError, match="says no class"):
-        map_of(text)
+    assert parse_mapping("POAG = glaucoma") == ("POAG", "glaucoma")
+    with pytest.raises(PupilaError, match="names no class"):
+        parse_mapping(text)

@@ -22,7 +22,7 @@ from pupila.digest import digest_tree
 from pupila.errors import PupilaError
 from pupila.store import Store, write_atomically
 from pupila_flows.cli.main import app
-from pupila_flows.cli.options import seconds_of
+from pupila_flows.cli.options import parse_duration
 from pupila_flows.execution.session import session
 from pupila_flows.garbage.collect import collect
 from pupila_flows.garbage.prefect_runs import count_older
@@ -240,7 +240,7 @@ def test_a_folder_that_is_no_workspace_keeps_its_logs_and_caches(tmp_path: Path)
         os.utime(tmp_path / name, (LONG_AGO, LONG_AGO))
     before = sorted(tmp_path.rglob("*"))
     ran = CliRunner().invoke(app, ["gc", "--workspace", str(tmp_path)])
-    assert "is no workspace in which anything was made" in str(ran.exception)
+    assert "is not a workspace in which anything was made" in str(ran.exception)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -255,13 +255,13 @@ def test_people_and_programs_can_read_what_was_freed(made: Made):
 
 @pytest.mark.parametrize(("text", "seconds"), [("12h", 12 * 3600), ("30d", 30 * DAY), ("0d", 0)])
 def test_a_time_is_a_number_and_a_unit(text: str, seconds: float):
-    assert seconds_of(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1.5d", "30 d", "3y", "9999999d"])
 def test_what_is_no_time_is_refused(text: str):
     with pytest.raises(PupilaError, match=r"--keep is .*as in 30d"):
-        seconds_of(text)
+        parse_duration(text)
 
 
 @pytest.mark.long

@@ -22,10 +22,10 @@ from websockets.sync.connection import Connection
 from websockets.typing import Origin, Subprotocol
 
 from pupila import PupilaError
-from pupila_flows.station.address import LOOPBACK, Address, checked_address
+from pupila_flows.station.address import LOOPBACK, Address, listen_address
 from pupila_flows.station.api import Api
 from pupila_flows.station.environment import environment
-from pupila_flows.station.leash import leashed
+from pupila_flows.station.leash import leash
 from pupila_flows.station.login import login_link
 from pupila_flows.station.server import server_command
 
@@ -87,12 +87,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         port = taken.getsockname()[1]
-    address = checked_address(place, LOOPBACK, port, urls=[PROXY])
+    address = listen_address(place, LOOPBACK, port, urls=[PROXY])
     told = environment(place, address) | {"PREFECT_SERVER_API_AUTH_STRING": "not:asked-for"}
     log = place / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            leashed(*server_command(address)), env=told, stdin=subprocess.PIPE, stderr=output
+            leash(*server_command(address)), env=told, stdin=subprocess.PIPE, stderr=output
         )
     found = Server(address)
     try:
@@ -346,12 +346,12 @@ def _heard(socket: Connection, server: Server) -> Any:
 
 def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path: Path):
     loopback = {"127.0.0.1", "localhost", "::1"}
-    assert checked_address(tmp_path, "127.0.0.1", 4200).hosts == loopback
-    assert checked_address(tmp_path, "Here.example", 4200).hosts == loopback | {"here.example"}
-    everywhere = checked_address(tmp_path, "0.0.0.0", 4200)  # noqa: S104
+    assert listen_address(tmp_path, "127.0.0.1", 4200).hosts == loopback
+    assert listen_address(tmp_path, "Here.example", 4200).hosts == loopback | {"here.example"}
+    everywhere = listen_address(tmp_path, "0.0.0.0", 4200)  # noqa: S104
     assert everywhere.hosts > loopback and socket.gethostname().lower() in everywhere.hosts
     urls = ["https://Pupila.example:443/", "http://server:4200"]
-    assert checked_address(tmp_path, "0.0.0.0", 4200, urls=urls).urls == {  # noqa: S104
+    assert listen_address(tmp_path, "0.0.0.0", 4200, urls=urls).urls == {  # noqa: S104
         "https://pupila.example",
         "http://server:4200",
     }
@@ -361,8 +361,8 @@ def test_a_server_answers_to_its_own_names_and_to_those_of_its_proxies(tmp_path:
     "url", ["pupila.example", "ftp://a", "https://", "https://a/x", "http://a:b"]
 )
 def test_an_address_of_a_proxy_that_is_none_is_told(tmp_path: Path, url: str):
-    with pytest.raises(PupilaError, match=re.escape(f"{url!r} is no address of a server")):
-        checked_address(tmp_path, "127.0.0.1", 4200, urls=[url])
+    with pytest.raises(PupilaError, match=re.escape(f"{url!r} is not an address of a server")):
+        listen_address(tmp_path, "127.0.0.1", 4200, urls=[url])
 
 
 def _event() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_deployments_stay_until_others_are_wanted_in_their_place(client: SyncPre
     register([])
     assert there() == {"one", "two"}
     assert client.read_automations() == automations
-    with pytest.raises(PupilaError, match="There is no block 'webhook/none'"):
+    with pytest.raises(PupilaError, match="Block 'webhook/none' does not exist"):
         register([spec("three")], "webhook/none")
     assert there() == {"one", "two"}
     register([spec("two")])

@@ -88,7 +88,7 @@ def test_a_site_is_found_by_its_folder_or_its_digest(site: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "refused"),
     [
-        ("nowhere", "'nowhere' is no site: it has no index.html and no _headers"),
+        ("nowhere", "'nowhere' is not a site: it has no index.html and no _headers"),
         ("0" * 64, f"No artifact '{'0' * 64}'"),
     ],
 )

@@ -29,7 +29,7 @@ from pupila_flows.station import station, worker
 from pupila_flows.station.address import Address, StationRecord, check_free, write_record
 from pupila_flows.station.api import Api
 from pupila_flows.station.environment import environment
-from pupila_flows.station.monitor import Watch
+from pupila_flows.station.monitor import Monitor
 from pupila_flows.station.register import register
 from pupila_flows.station.station import running
 from pupila_flows.teachers import StoredTeacher, TeacherRecord
@@ -114,13 +114,13 @@ import sys
 from pathlib import Path
 from pupila_flows.station import station
 from pupila_flows.station.address import Address
-from pupila_flows.stopping import heeded
+from pupila_flows.stopping import stoppable
 from pupila_flows.workspace import Workspace
 
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-station.leashed = lambda *command: [sys.executable, "-c", stubborn]
+station.leash = lambda *command: [sys.executable, "-c", stubborn]
 address = Address("127.0.0.1", int(sys.argv[2]), "a:b")
-with heeded():
+with stoppable():
     with station.running(Workspace.at(sys.argv[1]), address, []):
         pass
 """
@@ -233,7 +233,7 @@ def test_more_firings_than_a_page_holds_are_told_once_each(server: Server):
     server.answer = lambda path, value: (
         [] if path.startswith("/flow_runs") else _page(fired, value["filter"]["occurred"]["since"])
     )
-    watch = Watch(server.api)
+    watch = Monitor(server.api)
     assert list(watch.news()) == [f"automation 'a{n}' fired" for n in range(60)]
     assert list(watch.news()) == []
     fired += events[60:]
@@ -259,7 +259,7 @@ def test_what_could_not_be_told_is_told_later_and_a_deployment_that_is_gone_cost
         return {"events": []} if path == "/events/filter" else {"name": f"night-{path[-1]}"}
 
     server.answer = answer
-    watch, lines = Watch(server.api), list[str]()
+    watch, lines = Monitor(server.api), list[str]()
     with pytest.raises(OSError, match="503"):
         for line in watch.news():
             lines.append(line)
@@ -297,7 +297,7 @@ def test_a_worker_takes_up_what_the_last_one_left_unless_that_one_lives(
 
     server.answer = answer
     lines = list[str]()
-    worker.take_up_the_last(server.api, lines.append)
+    worker.resume_last(server.api, lines.append)
     assert said in lines[-1]
     ways = [path.split("/") for path, _ in server.asked if path.endswith("set_state")]
     assert [way[2] for way in ways] == taken
@@ -306,7 +306,7 @@ def test_a_worker_takes_up_what_the_last_one_left_unless_that_one_lives(
 def test_a_worker_of_a_server_that_refuses_says_so(server: Server):
     server.answer = lambda path, value: True if path == "/health" else (401, b"{}")
     with pytest.raises(PupilaError, match=r"401.*PREFECT_API_AUTH_STRING"):
-        worker.take_up_the_last(server.api, print)
+        worker.resume_last(server.api, print)
 
 
 def test_work_and_deploy_ask_for_the_server(monkeypatch: pytest.MonkeyPatch):

@@ -137,7 +137,7 @@ def test_pages_are_served_as_what_they_are(client: Client, path: str, kind: str)
 def test_nothing_else_is_served(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
-    assert answer.text == "There is no such page of this workspace, or no longer.\n"
+    assert answer.text == "This workspace does not have such a page, or not any more.\n"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])

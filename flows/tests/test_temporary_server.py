@@ -17,7 +17,7 @@ import pytest
 from pupila import PupilaError
 from pupila_flows.station import temporary
 from pupila_flows.station.api import Api
-from pupila_flows.station.leash import leashed
+from pupila_flows.station.leash import leash
 from pupila_flows.station.temporary import TemporaryServer
 from pupila_flows.workspace import Workspace
 
@@ -105,7 +105,7 @@ def test_it_is_started_again_when_it_dies_and_those_that_ask_wait(tmp_path: Path
 def test_what_ends_with_its_holder_takes_along_what_it_has_started(tmp_path: Path):
     (tmp_path / "another.py").write_text(STARTS_ANOTHER)
     holder = subprocess.Popen(
-        leashed("another"),
+        leash("another"),
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pupila.errors import PupilaError
 from pupila.testing import draw_images
-from pupila_flows.cli.console import logged_to
+from pupila_flows.cli.console import log_to
 from pupila_flows.cli.main import app
 from pupila_flows.workspace import Workspace
 
@@ -66,6 +66,6 @@ def test_a_command_does_not_begin_on_a_full_disk(
 
 
 def test_a_log_on_a_full_disk_prints_no_tracebacks(capsys: pytest.CaptureFixture[str]):
-    with logged_to(Path("/dev/full")):
+    with log_to(Path("/dev/full")):
         logging.getLogger("some").warning("what nobody can write down")
     assert capsys.readouterr().err == ""

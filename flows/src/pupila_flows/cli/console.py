@@ -1,4 +1,4 @@
-"""What commands show: progress while they work, tables on standard output, logs in a file."""
+"""Output of commands: progress, tables on standard output, logs in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(as_json: bool) -> Generator[None]:
-    """Show progress on standard error, nothing for programs; end well when broken."""
+    """Show progress on standard error, unless for JSON; report a failed job and exit with 1."""
     from rich.console import Console
 
     from pupila_flows.execution.child import ChildFailed
@@ -37,19 +37,19 @@ def working(as_json: bool) -> Generator[None]:
 
 
 class _Warnings(logging.Handler):
-    """Prints the warnings of core, for instance of a damaged file, a line each."""
+    """Prints the warnings of core, for example of a damaged file, one per line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"warning: {record.getMessage()}", file=sys.stderr)
 
 
 def say(*texts: object, sep: str = " ", file: TextIO | None = None) -> None:
-    """Print texts for people, at once; what a terminal would obey in them is written out."""
+    """Print texts immediately, with control characters escaped."""
     print(*(printable(str(text)) for text in texts), sep=sep, file=file, flush=True)
 
 
 def say_if_synthetic(data: Path) -> None:
-    """Say that images were made up, where they were."""
+    """Print a note if images are synthetic."""
     from pupila_flows.data.synthetic import is_synthetic
 
     if is_synthetic(data):
@@ -57,7 +57,7 @@ def say_if_synthetic(data: Path) -> None:
 
 
 def print_table(rows: list[dict[str, str]]) -> None:
-    """Print rows under the names of their columns; nothing where there are none."""
+    """Print rows as a table with the names of their columns; nothing without rows."""
     from rich.table import Table
 
     if not rows:
@@ -70,16 +70,16 @@ def print_table(rows: list[dict[str, str]]) -> None:
 
 
 def _console() -> Console:
-    """A console that wraps nothing when its output goes to a file or another program."""
+    """Return a console that does not wrap lines for a file or another program."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
 class LogFile(logging.FileHandler):
-    """Loses a line that cannot be written: what fills the disk is told once, by whoever fails.
+    """Drops a line that cannot be written: the job that fills the disk reports that once.
 
-    Prefect would take a handler whose name begins with an underscore for none of ours.
+    The name has no underscore at the start: Prefect ignores handlers with one.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
@@ -91,8 +91,8 @@ class LogFile(logging.FileHandler):
 
 
 @contextmanager
-def logged_to(path: Path) -> Generator[None]:
-    """Send log lines, Prefect's among them, to a file while the block lasts.
+def log_to(path: Path) -> Generator[None]:
+    """Send log lines, also Prefect's, to a file during the block.
 
     Prefect leaves the root logger alone if it has a handler when Prefect is first imported, so
     that must happen inside the block.

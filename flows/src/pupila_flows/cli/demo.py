@@ -1,4 +1,4 @@
-"""The demo: the main job on what is at hand, real files where there are any."""
+"""The demo's recipe: for real images and teachers if there are any, otherwise synthetic ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def prepare(workspace: Workspace) -> Path:
     """Write the demo's recipe and return it.
 
     Raises:
-        PupilaError: the environment names folders that do not hold what the demo needs.
+        PupilaError: folders in the environment variables lack files that the demo needs.
     """
     real = _real()
     data, teacher = real or _synthetic(workspace)
@@ -57,7 +57,7 @@ def prepare(workspace: Workspace) -> Path:
 
 
 def _real() -> tuple[Path, Path] | None:
-    """Return the images and the teacher in the folders that the environment names, if it does."""
+    """Return the images and the teacher in the folders of the environment variables, if set."""
     data, teachers = os.environ.get("PUPILA_DATA"), os.environ.get("PUPILA_TEACHERS")
     if not (data and teachers):
         return None
@@ -66,14 +66,14 @@ def _real() -> tuple[Path, Path] | None:
     for variable, path in (("PUPILA_DATA", images), ("PUPILA_TEACHERS", teacher)):
         if not path.exists():
             raise PupilaError(
-                f"{variable} is set, but there is no {str(path)!r}: correct it, or unset it to run "
+                f"{variable} is set, but {str(path)!r} is missing: correct it, or unset it to run "
                 "the demo on synthetic images."
             )
     return images, teacher
 
 
 def _synthetic(workspace: Workspace) -> tuple[Path, Path]:
-    """Make the embedded images and teacher, unless they were made before."""
+    """Make the synthetic images and teacher, unless they were made before."""
     with session(workspace, workers=1):
         made = perform(MakeSynthetic.of(workspace, _SEED, _COUNTS)).value
     return made.images, made.teacher

@@ -1,4 +1,4 @@
-"""`pupila du`: what takes room in a workspace, and which of it may be deleted."""
+"""`pupila du`: shows what takes room in a workspace, and what may be deleted."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _FOLDERS = {
     "teachers": ("the teacher store", "no"),
     "registry": ("what was published", "no"),
     "runs": ("results and reports", "old ones, by `pupila gc`"),
-    "asked": ("which models the test images decided about", "never: the count would begin anew"),
+    "asked": ("which models the test images decided about", "never: the count would start again"),
     "station": ("Prefect's database of the station", "no: schedules and past runs are in it"),
     "data-docs": ("pages of data checks", "yes, when nothing runs"),
     "cache": ("resized images, answers of models", "yes, when nothing runs: made again"),
-    "scratch": ("checkpoints of steps under way", "yes, when nothing runs: they begin anew"),
+    "scratch": ("checkpoints of steps under way", "yes, when nothing runs: they start again"),
     "logs": ("what jobs print", "yes, when nothing runs"),
     "locks": ("who works on what", "yes, when nothing runs"),
     "prefect": ("database of runs without a station", "yes, when nothing runs"),
 }
 
 
-class Used(NamedTuple):
-    """What one entry of a workspace takes on disk."""
+class DiskUse(NamedTuple):
+    """The disk use of one entry of a workspace."""
 
     name: str
     bytes: int
@@ -40,43 +40,41 @@ class Used(NamedTuple):
 
 
 def show(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
-    """Show what takes room in a workspace, and what of it may be deleted."""
+    """Show what takes room in a workspace, and what may be deleted."""
     if not workspace.is_dir():
-        raise PupilaError(
-            f"At {str(workspace)!r} there is no workspace: name one with --workspace."
-        )
-    found = used(workspace)
+        raise PupilaError(f"{str(workspace)!r} is not a workspace: name one with --workspace.")
+    entries = disk_use(workspace)
     if as_json:
-        print(json.dumps([each._asdict() for each in found]))
+        print(json.dumps([entry._asdict() for entry in entries]))
         return
-    print_table(rows_of(found))
+    print_table(rows_of(entries))
     warn_if_nearly_full(workspace)
 
 
 def warn_if_nearly_full(workspace: Path) -> None:
-    """Print a line where the disk of a workspace has little room left."""
+    """Print a warning if the disk of a workspace is nearly full."""
     if warning := Workspace(workspace).nearly_full:
         say(f"warning: {warning}", file=sys.stderr)
 
 
-def used(workspace: Path) -> list[Used]:
-    """Return what takes room in a workspace, the largest first; nothing outside it is followed."""
-    found = [
-        Used(each.name, bytes_of(each), *_FOLDERS.get(each.name, ("not ours", "if it is yours")))
-        for each in workspace.iterdir()
+def disk_use(workspace: Path) -> list[DiskUse]:
+    """Return the disk use of a workspace's entries, largest first; links are not followed."""
+    entries = [
+        DiskUse(path.name, bytes_of(path), *_FOLDERS.get(path.name, ("not ours", "if it is yours")))
+        for path in workspace.iterdir()
     ]
-    return sorted(found, key=lambda each: -each.bytes)
+    return sorted(entries, key=lambda entry: -entry.bytes)
 
 
-def rows_of(found: list[Used]) -> list[dict[str, str]]:
-    """Return a row of text for each, and one of the sum."""
-    whole = Used("", sum(each.bytes for each in found), "in all", "")
+def rows_of(entries: list[DiskUse]) -> list[dict[str, str]]:
+    """Return a row of text for each entry, and one for the total."""
+    total = DiskUse("", sum(entry.bytes for entry in entries), "in all", "")
     return [
         {
-            "": each.name,
-            "MB": f"{each.bytes / _MB:,.1f}",
-            "what": each.what,
-            "may be deleted": each.may_be_deleted,
+            "": entry.name,
+            "MB": f"{entry.bytes / _MB:,.1f}",
+            "what": entry.what,
+            "may be deleted": entry.may_be_deleted,
         }
-        for each in (*found, whole)
+        for entry in (*entries, total)
     ]

@@ -1,4 +1,4 @@
-"""`pupila evaluate`: models judged on images, beside a teacher."""
+"""`pupila evaluate`: evaluates models on images, and compares them with a teacher."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def evaluate(
         typer.Option(help="Teacher that they are compared with, image by image."),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Split that is judged, where there are some; else `test`.")
+        str | None,
+        typer.Option(help="Split to evaluate, if the data has splits; by default `test`."),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the files of a CSV lie, if that is not where it says."),
+        typer.Option(help="Folder of the files that a CSV lists, if not the CSV's own."),
     ] = None,
     map: Annotated[
         list[str] | None,
@@ -77,12 +78,12 @@ def evaluate(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Judge models on images, each in its own runtime, and compare them with a teacher."""
+    """Evaluate models on images, each in its own runtime, and compare them with a teacher."""
     from pupila_flows.run.evaluate_models import EvaluationRequest, evaluate_models
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
-    asked = EvaluationRequest(
+    request = EvaluationRequest(
         models=tuple(models),
         data=data,
         against=against,
@@ -92,100 +93,102 @@ def evaluate(
         specificity=specificity,
         split=split,
         folder=folder,
-        renamed=dict(map_of(each) for each in map or ()),
+        renamed=dict(parse_mapping(text) for text in map or ()),
         groups=tuple(group or ()),
     )
-    place = Workspace.at(workspace)
-    with working(as_json), place.writing():
-        found = evaluate_models(place, asked)
+    opened = Workspace.at(workspace)
+    with working(as_json), opened.writing():
+        evaluated = evaluate_models(opened, request)
     if csv is not None:
         from pupila_flows.report.answers_csv import write_answers
 
-        images = found.images
-        write_answers(csv, images.dataset, _answers(found), asked.groups, labelled=images.labelled)
-    for model in found.every:
+        images = evaluated.images
+        write_answers(
+            csv, images.dataset, _answers(evaluated), request.groups, labelled=images.labelled
+        )
+    for model in evaluated.every:
         for warning in model.warnings:
             say(f"warning: {warning}", file=sys.stderr)
-    print(json.dumps(_as_json(found))) if as_json else _print(found, specificity)
+    print(json.dumps(_as_json(evaluated))) if as_json else _print(evaluated, specificity)
     if not as_json:
         say_if_synthetic(data)
 
 
-def map_of(text: str) -> tuple[str, str]:
-    """Return label and class of `label=class`.
+def parse_mapping(text: str) -> tuple[str, str]:
+    """Split `label=class` into label and class.
 
     Raises:
-        PupilaError: it is not written so.
+        PupilaError: it has another form.
     """
     label, sign, name = text.rpartition("=")
     if not sign or not label.strip() or not name.strip():
-        raise PupilaError(f"--map {text!r} says no class: write it as `--map LABEL=CLASS`.")
+        raise PupilaError(f"--map {text!r} names no class: write it as `--map LABEL=CLASS`.")
     return label.strip(), name.strip()
 
 
-def _answers(found: EvaluatedModels) -> list[Any]:
+def _answers(evaluated: EvaluatedModels) -> list[Any]:
     from pupila_flows.report.answers_csv import ModelAnswers
 
     return [
-        ModelAnswers(each.name, each.result.probabilities, each.artifact.record.threshold)
-        for each in found.every
+        ModelAnswers(model.name, model.result.probabilities, model.artifact.record.threshold)
+        for model in evaluated.every
     ]
 
 
-def _as_json(found: EvaluatedModels) -> dict[str, Any]:
-    images = found.images
+def _as_json(evaluated: EvaluatedModels) -> dict[str, Any]:
+    images = evaluated.images
     return {
         "images": {
             "path": str(images.source),
             "images": len(images.dataset),
             "classes": images.dataset.classes,
             "labelled": images.labelled,
-            "skipped": [each.model_dump(mode="json") for each in images.skipped],
+            "skipped": [image.model_dump(mode="json") for image in images.skipped],
         },
-        "teacher": found.teacher and found.teacher.name,
-        "models": [_model_as_json(found, each) for each in found.every],
+        "teacher": evaluated.teacher and evaluated.teacher.name,
+        "models": [_model_as_json(evaluated, model) for model in evaluated.every],
     }
 
 
-def _model_as_json(found: EvaluatedModels, model: EvaluatedModel) -> dict[str, Any]:
+def _model_as_json(evaluated: EvaluatedModels, model: EvaluatedModel) -> dict[str, Any]:
     return {
         "name": model.name,
         "artifact": model.artifact.digest,
         **model.result.model_dump(mode="json"),
         "differences": {
             field: estimate.model_dump(mode="json")
-            for field, estimate in found.differences(model.name).items()
+            for field, estimate in evaluated.differences(model.name).items()
         },
-        "not_compared": found.not_compared(model.name),
+        "not_compared": evaluated.not_compared(model.name),
         "warnings": model.warnings,
     }
 
 
-def _print(found: EvaluatedModels, specificity: float) -> None:
+def _print(evaluated: EvaluatedModels, specificity: float) -> None:
     from pupila_flows.report.external import LEGEND
     from pupila_flows.report.terminal import evaluation_lines
 
-    print_table([{"name": each.name} | _own_row(each) for each in found.every])
-    print_table(_beside_teacher(found))
-    print_table(_group_rows(found))
-    for each in found.every:
-        if each.result.evaluation:
-            lines = evaluation_lines(each.result.evaluation, specificity)
-            prefix = f"{each.name}: " if len(found.every) > 1 else ""
+    print_table([{"name": model.name} | _own_row(model) for model in evaluated.every])
+    print_table(_beside_teacher(evaluated))
+    print_table(_group_rows(evaluated))
+    for model in evaluated.every:
+        if model.result.evaluation:
+            lines = evaluation_lines(model.result.evaluation, specificity)
+            prefix = f"{model.name}: " if len(evaluated.every) > 1 else ""
             say(*(prefix + line for line in lines), sep="\n")
-    for line in (*_verdicts(found), *not_compared_lines(found)):
+    for line in (*_verdicts(evaluated), *not_compared_lines(evaluated)):
         say(line)
-    if found.teacher:
+    if evaluated.teacher:
         say(LEGEND)
-    for skipped in found.images.skipped[:_SHOWN_FILES]:
+    for skipped in evaluated.images.skipped[:_SHOWN_FILES]:
         say(f"left out: {skipped.path}: {skipped.reason}", file=sys.stderr)
-    if len(found.images.skipped) > _SHOWN_FILES:
-        more = len(found.images.skipped) - _SHOWN_FILES
+    if len(evaluated.images.skipped) > _SHOWN_FILES:
+        more = len(evaluated.images.skipped) - _SHOWN_FILES
         say(f"left out: {more} more files that cannot be read", file=sys.stderr)
 
 
 def _own_row(model: EvaluatedModel) -> dict[str, str]:
-    """Return what is to be said of a model alone."""
+    """Return the row of a model by itself."""
     from pupila_flows.report.terminal import evaluation_row, measurement_row
 
     if model.result.evaluation:
@@ -193,58 +196,62 @@ def _own_row(model: EvaluatedModel) -> dict[str, str]:
     return measurement_row(model.result.measurement, {}) if model.result.measurement else {}
 
 
-def _beside_teacher(found: EvaluatedModels) -> list[dict[str, str]]:
+def _beside_teacher(evaluated: EvaluatedModels) -> list[dict[str, str]]:
     from pupila_flows.report.external import beside_teacher
 
-    if found.teacher is None:
+    if evaluated.teacher is None:
         return []
     return [
-        {f"against {found.teacher.name}": each.name}
-        | beside_teacher(each.result.figures, found.differences(each.name))
-        for each in found.models
+        {f"against {evaluated.teacher.name}": model.name}
+        | beside_teacher(model.result.figures, evaluated.differences(model.name))
+        for model in evaluated.models
     ]
 
 
-def _group_rows(found: EvaluatedModels) -> list[dict[str, str]]:
+def _group_rows(evaluated: EvaluatedModels) -> list[dict[str, str]]:
     from pupila_flows.report.external import figure_row, with_all_columns
 
     rows = [
         {"where": f"{column} = {value}", "name": model.name}
-        | figure_row(figures, found.group_differences(model.name, column, value))
-        for model in found.every
+        | figure_row(figures, evaluated.group_differences(model.name, column, value))
+        for model in evaluated.every
         for column, groups in model.result.groups.items()
         for value, figures in groups.items()
     ]
     return with_all_columns(rows)
 
 
-def _verdicts(found: EvaluatedModels) -> list[str]:
-    """Say of each model and figure whether a difference from the teacher is shown."""
+def _verdicts(evaluated: EvaluatedModels) -> list[str]:
+    """Say for each model and metric whether it is better or worse than the teacher."""
     from pupila_flows.gate.conditions import condition_of
     from pupila_flows.report.external import signed
 
-    if found.teacher is None:
+    if evaluated.teacher is None:
         return []
     lines: list[str] = []
-    for model in found.models:
-        for field, each in found.differences(model.name).items():
+    for model in evaluated.models:
+        for field, difference in evaluated.differences(model.name).items():
             shown = (
-                "better" if each.low > 0 else "worse" if each.high < 0 else "not shown to differ"
+                "better"
+                if difference.low > 0
+                else "worse"
+                if difference.high < 0
+                else "not shown to differ"
             )
             lines.append(
-                f"{model.name} against {found.teacher.name}: {condition_of(field).title} "
-                f"{signed(each)}: {shown}."
+                f"{model.name} against {evaluated.teacher.name}: {condition_of(field).title} "
+                f"{signed(difference)}: {shown}."
             )
     return lines
 
 
-def not_compared_lines(found: EvaluatedModels) -> list[str]:
-    """Name the figures that were not compared with the teacher's, and say why."""
+def not_compared_lines(evaluated: EvaluatedModels) -> list[str]:
+    """Name the metrics that were not compared with the teacher's, and say why."""
     from pupila_flows.gate.conditions import condition_of
 
     names: dict[str, list[str]] = {}
-    for model in found.models:
-        titles = [condition_of(field).title for field in found.not_compared(model.name)]
+    for model in evaluated.models:
+        titles = [condition_of(field).title for field in evaluated.not_compared(model.name)]
         metrics = model.result.figures.metrics
         if metrics and titles:
             why = (
@@ -256,4 +263,4 @@ def not_compared_lines(found: EvaluatedModels) -> list[str]:
             names.setdefault(f"no difference of {join_names(titles)}, as {why}.", []).append(
                 model.name
             )
-    return [f"{join_names(each)}: {said}" for said, each in names.items()]
+    return [f"{join_names(models)}: {reason}" for reason, models in names.items()]

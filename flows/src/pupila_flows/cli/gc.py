@@ -1,4 +1,4 @@
-"""`pupila gc`: frees what nothing in a workspace needs any more."""
+"""`pupila gc`: removes what nothing in a workspace needs any more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from pupila.errors import PupilaError
 from pupila.store import Store
 from pupila_flows.cli.console import print_table, say
-from pupila_flows.cli.options import HERE, AsJson, Keep, WorkspaceFolder, seconds_of
+from pupila_flows.cli.options import HERE, AsJson, Keep, WorkspaceFolder, parse_duration
 
 _MB = 1_000_000
 
@@ -23,32 +23,32 @@ def collect(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what no registry, teacher or recent run needs; never while a run is under way.
+    """Remove what no registry, teacher or recent run needs; never during a run.
 
-    Of each name the last run stays, and the last that published, with all that makes their next
-    nights find nothing to do.
+    The last run of each name stays, and the last that published, with everything that lets the next
+    night reuse their results.
     """
     from pupila_flows.garbage.collect import collect
     from pupila_flows.workspace import Workspace
 
-    seconds = seconds_of(keep)
+    seconds = parse_duration(keep)
     if not Store(workspace / "store").is_used:  # anyone's folder may have `logs` and `cache`
         raise PupilaError(
-            f"{str(workspace)!r} is no workspace in which anything was made: name one with "
+            f"{str(workspace)!r} is not a workspace in which anything was made: name one with "
             "--workspace."
         )
     done = collect(Workspace.at(workspace), seconds, dry_run=dry_run)
     if as_json:
-        freed = [asdict(each) for each in done.freed]
+        freed = [asdict(kind) for kind in done.freed]
         print(json.dumps({"dry_run": dry_run, "freed": freed, "unread": done.unread}))
         return
     for reason in done.unread:
         say(f"warning: {reason} What runs have published there is kept.", file=sys.stderr)
     print_table(
         [
-            {"": each.kind, "number": str(each.count), "MB": f"{each.bytes / _MB:,.1f}"}
-            for each in done.freed
+            {"": kind.kind, "number": str(kind.count), "MB": f"{kind.bytes / _MB:,.1f}"}
+            for kind in done.freed
         ]
     )
-    whole = sum(each.bytes for each in done.freed) / _MB
-    say(f"{whole:,.1f} MB {'would be' if dry_run else 'were'} freed.")
+    total = sum(kind.bytes for kind in done.freed) / _MB
+    say(f"{total:,.1f} MB {'would be' if dry_run else 'were'} freed.")

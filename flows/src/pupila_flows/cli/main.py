@@ -51,16 +51,16 @@ def main() -> None:
 def demo(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     """Compress a teacher from start to end.
 
-    Real images and teachers are taken from PUPILA_DATA and PUPILA_TEACHERS where both are set;
+    Real images and teachers are taken from PUPILA_DATA and PUPILA_TEACHERS if both are set;
     otherwise synthetic images are made, and a small teacher is trained on them.
     """
     from pupila_flows.cli import demo
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
-    with working(as_json), place.writing():
-        recipe = demo.prepare(place)
-    _run(recipe, place.root, as_json)
+    opened = Workspace.at(workspace)
+    with working(as_json), opened.writing():
+        recipe = demo.prepare(opened)
+    _run(recipe, opened.root, as_json)
 
 
 @app.command()
@@ -83,7 +83,9 @@ def check(
     except RecipeError as error:
         if not as_json:
             raise
-        problems = [{"line": each.line, "message": each.message} for each in error.problems]
+        problems = [
+            {"line": problem.line, "message": problem.message} for problem in error.problems
+        ]
         print(json.dumps({"valid": False, "problems": problems}))
         sys.exit(2)
     steps = [step.name for step in plan.steps]
@@ -105,7 +107,7 @@ def run(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe: check the data, make, judge and report every model."""
+    """Run a recipe: check the data, make, evaluate and report every model."""
     _run(recipe, workspace, as_json, settings)
 
 
@@ -138,9 +140,9 @@ def validate(
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
-    with working(as_json), place.writing():
-        summary = single.validate(place, data, parse_classes(classes), positive)
+    opened = Workspace.at(workspace)
+    with working(as_json), opened.writing():
+        summary = single.validate(opened, data, parse_classes(classes), positive)
     if as_json:
         print(summary.model_dump_json())
     else:
@@ -177,7 +179,7 @@ def report(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the report of a past run again, and say where it is."""
+    """Redraw the report of a past run, and print its path."""
     from pupila_flows.run import single
     from pupila_flows.workspace import Workspace
 
@@ -196,7 +198,7 @@ def serve(
     ] = 8000,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Serve a site to this machine, with the headers that it asks for, until Ctrl-C."""
+    """Serve a site to this machine, with the headers from its `_headers`, until Ctrl-C."""
     from pupila_flows.cli import serve
 
     say_when_stopped("stopped; the site is served no longer.")
@@ -204,7 +206,7 @@ def serve(
 
 
 def _changes(recipe: Path, settings: list[str] | None) -> Changes:
-    """Return what `--set` changes in a recipe."""
+    """Return the changes of a recipe by `--set`."""
     from pupila_flows.recipe.overrides import Changes, parse_changes
     from pupila_flows.recipe.source import read_source
 
@@ -219,8 +221,8 @@ def _run(
     *,
     sweeps: bool = False,
 ) -> None:
-    """Run or sweep a recipe, print what came of it, and exit 1 where it failed or is withheld."""
-    from pupila_flows.cli.console import logged_to
+    """Run or sweep a recipe, print the result, and exit with 1 if it failed or is withheld."""
+    from pupila_flows.cli.console import log_to
     from pupila_flows.plan.reading import read_plan
     from pupila_flows.results import RunResult
     from pupila_flows.station.temporary import TemporaryServer
@@ -228,17 +230,17 @@ def _run(
     from pupila_flows.workspace import Workspace
 
     changes = _changes(recipe, settings)
-    place = Workspace.at(workspace)
-    du.warn_if_nearly_full(place.root)
-    # a mistake is told before Prefect is even imported
-    plan = read_plan(recipe, changes=changes, teacher_store=TeacherStore.of(place.root))
+    opened = Workspace.at(workspace)
+    du.warn_if_nearly_full(opened.root)
+    # mistakes are reported before Prefect is imported, which takes seconds
+    plan = read_plan(recipe, changes=changes, teacher_store=TeacherStore.of(opened.root))
     _warn_of_broken_plugins()
     registry.warn_without_gate(plan)
     if not sweeps:
         _print_gate_of(plan)
-    place.configure_prefect()
-    with working(as_json), place.writing(), logged_to(place.root / "logs" / "prefect.log"):
-        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(place)
+    opened.configure_prefect()
+    with working(as_json), opened.writing(), log_to(opened.root / "logs" / "prefect.log"):
+        server = None if os.environ.get("PREFECT_API_URL") else TemporaryServer(opened)
         from pupila_flows.run.flow import RunFailed, compress, sweep
         from pupila_flows.run.prepare import DataRefused
 
@@ -246,7 +248,7 @@ def _run(
             server.wait(partial(say, file=sys.stderr))
         flow = sweep if sweeps else compress
         try:
-            path, failed = Path(flow(str(recipe.resolve()), str(place.root), changes)), False
+            path, failed = Path(flow(str(recipe.resolve()), str(opened.root), changes)), False
         except RunFailed as failure:
             path, failed = failure.result, True
         except DataRefused as refused:
@@ -261,23 +263,23 @@ def _run(
 
 
 def _reach_of(plan: Plan) -> dict[str, Any] | None:
-    """Return, for programs, which margins the gate of a recipe can show."""
+    """Return as JSON which margins the gate of a recipe can prove."""
     from pupila_flows.plan.reach import reach_of_plan
 
-    found = reach_of_plan(plan)
-    return found and asdict(found)
+    reach = reach_of_plan(plan)
+    return reach and asdict(reach)
 
 
 def _print_gate_of(plan: Plan) -> None:
-    """Say, before anything is trained, what the gate of a recipe asks, and what it can show."""
+    """Print, before anything is trained, what a recipe's gate requires, and what it can prove."""
     from pupila_flows.plan.reach import reach_of_plan
 
     if plan.recipe.gate:
         say(f"The gate asks: {plan.recipe.gate.words}.", file=sys.stderr)
-    found = reach_of_plan(plan)
-    if found is not None:
-        say(found.sentence, file=sys.stderr)
-        for warning in found.warnings:
+    reach = reach_of_plan(plan)
+    if reach is not None:
+        say(reach.sentence, file=sys.stderr)
+        for warning in reach.warnings:
             say(f"warning: {warning}", file=sys.stderr)
 
 
@@ -311,12 +313,12 @@ def _print_result(result: RunResult, path: Path) -> None:
     say_if_synthetic(Path(result.data.path))
     say(f"Figures: {path}")
     report = path.with_name("report.html")
-    say(f"Report:  {report if report.exists() else 'none; the logs tell why'}")
+    say(f"Report:  {report if report.exists() else 'none; the logs say why'}")
     for name, kind in (("sweep.csv", "Table"), ("sweep.svg", "Plot")):
         if result.sweep and report.exists():
             say(f"{kind + ':':8} {path.with_name(name)}")
     if result.publication:
-        registry.tell_publication(result.publication)
+        registry.print_publication(result.publication)
 
 
 def _print_gate(result: RunResult) -> None:
@@ -331,12 +333,12 @@ def _print_gate(result: RunResult) -> None:
 def _print_checks(checks: list[Check] | tuple[Check, ...]) -> None:
     from pupila_flows.report.terminal import check_lines
 
-    for each in checks:
-        say(*check_lines(each), sep="\n")
+    for check in checks:
+        say(*check_lines(check), sep="\n")
 
 
 def _warn_of_broken_plugins() -> None:
     from pupila.plugin_registry import installed
 
-    for each in installed().broken:
-        say(f"warning: {each}", file=sys.stderr)
+    for reason in installed().broken:
+        say(f"warning: {reason}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Options that many commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pupila.paths import check_encoding, folder_problem
 from pupila_flows.workspace import DEFAULT
 
 
-def _possible(workspace: Path) -> Path:
-    """Refuse what is no folder and cannot become one, before anything is read or written there."""
+def _check_workspace(workspace: Path) -> Path:
+    """Check that a workspace is a folder, or can become one, before it is used."""
     check_encoding(str(workspace))
     if reason := folder_problem(workspace):
         raise PupilaError(
@@ -31,7 +31,7 @@ WorkspaceFolder = Annotated[
         "-w",
         envvar="PUPILA_WORKSPACE",
         help="Folder of all results.",
-        callback=_possible,
+        callback=_check_workspace,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -54,15 +54,15 @@ Keep = Annotated[
 _SECONDS = {"h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 
-def seconds_of(text: str) -> float:
-    """Return a time like `30d` in seconds.
+def parse_duration(text: str) -> float:
+    """Return a duration like `30d` in seconds.
 
     Raises:
-        PupilaError: it is none.
+        PupilaError: the text is invalid.
     """
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text, flags=re.ASCII)
-    if not found:
+    match = re.fullmatch(r"(\d{1,6})([hdw])", text, flags=re.ASCII)
+    if not match:
         raise PupilaError(
             f"--keep is {text!r}: give a number and h, d or w for hours, days or weeks, as in 30d."
         )
-    return int(found[1]) * _SECONDS[found[2]]
+    return int(match[1]) * _SECONDS[match[2]]

@@ -1,4 +1,4 @@
-"""`pupila publish`, `history`, `rollback`, `diff` and `verify`: what is done with a registry."""
+"""The commands of a registry: `pupila publish`, `history`, `rollback`, `diff` and `verify`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Name = Annotated[str, typer.Argument(help="Name that was published.", show_defau
 
 
 def add_to(app: typer.Typer) -> None:
-    """Give these commands to the command line."""
+    """Add these commands to the command line."""
     for command in (publish, history, rollback, diff, verify):
         app.command()(command)
 
@@ -67,27 +67,27 @@ def publish(
     from pupila_flows.registry.publish_past import publish_past
     from pupila_flows.workspace import Workspace
 
-    signed = _signed(override, by, reason)
-    place = Workspace.at(workspace)
-    with place.in_use():
-        publication = publish_past(place, run, registry, signed)
+    signed = _signature(override, by, reason)
+    opened = Workspace.at(workspace)
+    with opened.in_use():
+        publication = publish_past(opened, run, registry, signed)
     if as_json:
         print(publication.model_dump_json())
     else:
-        tell_publication(publication)
+        print_publication(publication)
     sys.exit(1 if publication.outcome == "withheld" else 0)
 
 
 def warn_without_gate(plan: Plan) -> None:
-    """Warn, before anything is trained, that a recipe asks to publish what nothing will judge."""
+    """Warn, before anything is trained, that a recipe publishes, but has no gate."""
     from pupila_flows.recipe.publish import NO_GATE
 
     if plan.recipe.publish and not plan.recipe.gate:
         say(f"warning: {NO_GATE}", file=sys.stderr)
 
 
-def tell_publication(publication: Publication) -> None:
-    """Print what was published, or in a warning that nothing was."""
+def print_publication(publication: Publication) -> None:
+    """Print what was published, or a warning that nothing was."""
     where = f"{publication.name} in {publication.registry}"
     if publication.outcome == "withheld":
         say(f"warning: {where}: {publication.reason}", file=sys.stderr)
@@ -112,8 +112,8 @@ def history(
         print(json.dumps({"current": events[-1].version, "events": rows, "never_current": never}))
         return
     print_table([_event_row(event) for event in events])
-    place = opened.place(name, events[-1].version)
-    say(f"Current: version {events[-1].version}, {place}")
+    location = opened.place(name, events[-1].version)
+    say(f"Current: version {events[-1].version}, {location}")
     if never:
         say(f"Never current: {', '.join(f'version {number}' for number in never)}")
 
@@ -140,8 +140,8 @@ def rollback(
     from pupila_flows.registry.events import whoever
     from pupila_flows.registry.rollback import roll_back
 
-    signed = whoever() if by is None else _stated("by", by)
-    event = roll_back(_open(registry, workspace), name, to, signed, _stated("reason", reason))
+    signed = whoever() if by is None else _check_text("by", by)
+    event = roll_back(_open(registry, workspace), name, to, signed, _check_text("reason", reason))
     if as_json:
         print(event.model_dump_json())
     else:
@@ -156,11 +156,11 @@ def diff(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what changed between two versions: recipe, teachers, data, figures, verdicts."""
+    """Show what changed between two versions: recipe, teachers, data, figures, verdicts."""
     from pupila_flows.registry.diff import diff
 
-    found = diff(_open(registry, workspace), name, before, after)
-    print(found.model_dump_json()) if as_json else _print_difference(found)
+    difference = diff(_open(registry, workspace), name, before, after)
+    print(difference.model_dump_json()) if as_json else _print_difference(difference)
 
 
 def verify(
@@ -197,15 +197,15 @@ def verify(
                 f"--head compares with the events of a name, and {what!r} is a folder: give the "
                 f"name, with --registry."
             )
-        found = verify_folder(Path(what))
+        verification = verify_folder(Path(what))
     else:
-        found = verify_version(_open(registry, workspace), what, version, digest)
-    print(found.model_dump_json()) if as_json else _print_verification(found)
-    sys.exit(1 if found.problems else 0)
+        verification = verify_version(_open(registry, workspace), what, version, digest)
+    print(verification.model_dump_json()) if as_json else _print_verification(verification)
+    sys.exit(1 if verification.problems else 0)
 
 
 def _digest(head: str | None) -> str | None:
-    """Return what --head gives, in the letters that digests are written with."""
+    """Return the digest in --head, in lower case."""
     digest = head.strip().lower() if head is not None else None
     if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
         raise PupilaError(
@@ -215,15 +215,23 @@ def _digest(head: str | None) -> str | None:
     return digest
 
 
-def _print_verification(found: Verification) -> None:
-    for line in (*found.problems, *found.notes):
+def _print_verification(verification: Verification) -> None:
+    for line in (*verification.problems, *verification.notes):
         say(line)
-    if found.problems:
+    if verification.problems:
         return
-    told = f"; SHA-256 of its manifest: {found.manifest}" if found.manifest else ""
-    say(f"{found.place} is whole: {found.files} files are what was published{told}.")
-    if found.head:
-        say(f"Its log holds together; SHA-256 of the last of {found.events} events: {found.head}")
+    manifest = (
+        f"; SHA-256 of its manifest: {verification.manifest}" if verification.manifest else ""
+    )
+    say(
+        f"{verification.place} is whole: {verification.files} files are what was published"
+        f"{manifest}."
+    )
+    if verification.head:
+        say(
+            f"Its log holds together; SHA-256 of the last of {verification.events} events: "
+            f"{verification.head}"
+        )
 
 
 def _open(registry: str | None, workspace: Path) -> Registry:
@@ -235,19 +243,19 @@ def _open(registry: str | None, workspace: Path) -> Registry:
     )
 
 
-def _signed(override: bool, by: str | None, reason: str | None) -> tuple[str, str] | None:
-    """Return who overrides the gate and why; None where nobody does."""
+def _signature(override: bool, by: str | None, reason: str | None) -> tuple[str, str] | None:
+    """Return who overrides the gate and why; None without an override."""
     if not override:
         if by or reason:
             raise PupilaError("--by and --reason sign an --override: give that too, or leave them.")
         return None
-    return _stated("by", by), _stated("reason", reason)
+    return _check_text("by", by), _check_text("reason", reason)
 
 
-def _stated(option: str, value: str | None) -> str:
+def _check_text(option: str, value: str | None) -> str:
     if not value or not value.strip():
         raise PupilaError(
-            f"--{option} is {value!r}: state it in words; it is kept with the version for ever."
+            f"--{option} is {value!r}: state it in words; it is kept with the version permanently."
         )
     try:
         value.encode()
@@ -269,18 +277,21 @@ def _event_row(event: Event) -> dict[str, str]:
     }
 
 
-def _print_difference(found: Difference) -> None:
-    if found.recipe:
-        say(*found.recipe, sep="\n")
+def _print_difference(difference: Difference) -> None:
+    if difference.recipe:
+        say(*difference.recipe, sep="\n")
     print_table(
         [
             {
                 "what": change.what,
-                f"version {found.before}": change.before,
-                f"version {found.after}": change.after,
+                f"version {difference.before}": change.before,
+                f"version {difference.after}": change.after,
             }
-            for change in found.changes
+            for change in difference.changes
         ]
     )
-    if not (found.recipe or found.changes):
-        say(f"Versions {found.before} and {found.after} of {found.name} do not differ.")
+    if not (difference.recipe or difference.changes):
+        say(
+            f"Versions {difference.before} and {difference.after} of {difference.name} do not "
+            "differ."
+        )

@@ -1,4 +1,4 @@
-"""Serves a site to this machine, with the headers that its `_headers` asks for."""
+"""Serves a site to this machine, with the headers from its `_headers`."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ HEADERS = "_headers"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
-"""What may stand in `Host`: another name that leads here is a page's that wants to read us."""
+"""Valid values of `Host`: with another name, a page of another site tries to read this one."""
 _HEADER = re.compile(r" *([\w-]+): ([\x20-\x7e]+)", re.ASCII)
 _SECONDS = 10.0
-"""For a whole request to come, and for each 64 kB of an answer to be taken."""
+"""Time limit for a whole request, and for the client to read 64 kB of an answer."""
 _CONNECTIONS = 64
 
 
 def find_site(name: str, workspace: Path) -> Path:
-    """Return the folder of a site: the folder of that name, or the artifact of that digest.
+    """Return the folder of a site, given its path or its artifact's digest.
 
     Raises:
-        PupilaError: there is none, or it is no site.
+        PupilaError: it does not exist, or is not a site.
     """
     folder = Path(name)
     if _DIGEST.fullmatch(name):
         folder = Workspace.at(workspace).store.open(name).path
-    missing = [each for each in ("index.html", HEADERS) if not (folder / each).is_file()]
+    missing = [name for name in ("index.html", HEADERS) if not (folder / name).is_file()]
     if missing:
         raise PupilaError(
-            f"{str(folder)!r} is no site: it has no {' and no '.join(missing)}. Expected the "
+            f"{str(folder)!r} is not a site: it has no {' and no '.join(missing)}. Expected the "
             f"folder or the digest of what a step with `use: site` made."
         )
     return folder
 
 
 def read_headers(site: Path) -> dict[str, str]:
-    """Return what `_headers` asks for all files, under the pattern `/*`.
+    """Return the headers in `_headers` for all files, under the pattern `/*`.
 
     Raises:
-        PupilaError: a line is no header, or the headers are of other files.
+        PupilaError: a line is not a header, or the headers are for other files.
     """
     text = (site / HEADERS).read_bytes().decode("latin-1")
     first, *lines = text.split("\n") if text else [""]
-    found = [_HEADER.fullmatch(line.rstrip()) for line in lines if line.strip()]
-    if first.rstrip() != "/*" or not all(found):
+    matches = [_HEADER.fullmatch(line.rstrip()) for line in lines if line.strip()]
+    if first.rstrip() != "/*" or not all(matches):
         raise PupilaError(
             f"{str(site / HEADERS)!r} cannot be read: expected a line '/*', and after it a line "
             f"'  Name: value' for each header."
         )
-    return {each[1]: each[2] for each in found if each}
+    return {match[1]: match[2] for match in matches if match}
 
 
 def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve a site until Ctrl-C; `say` is told the address, once there is an answer at it.
+    """Serve a site until Ctrl-C; `say` receives the address once it answers.
 
     Raises:
         PupilaError: the port is taken, or `_headers` cannot be read.
@@ -80,12 +80,12 @@ def serve(site: Path, port: int, say: Callable[[str], None]) -> None:
 def open_server(
     site: Path, port: int, seconds: float = _SECONDS, connections: int = _CONNECTIONS
 ) -> ThreadingHTTPServer:
-    """Return a server of the site on a loopback port, any free one where `port` is 0.
+    """Return a server of the site on a loopback port; 0 takes any free one.
 
-    It has so many `seconds` for a request, and takes so many `connections` at once.
+    A request may take `seconds`, and at most `connections` are open at the same time.
 
     Raises:
-        PupilaError: the port is taken, or not to be had.
+        PupilaError: the port is taken, or cannot be used.
     """
     handler = partial(_Handler, read_headers(site), seconds, directory=str(site.resolve()))
     try:
@@ -98,14 +98,14 @@ def open_server(
 
 
 class _Server(ThreadingHTTPServer):
-    """Closes at once what comes while so many connections are open."""
+    """Closes new connections at once while the maximum number is open."""
 
     def __init__(self, address: tuple[str, int], handler: Any, connections: int) -> None:
-        self._places = threading.BoundedSemaphore(connections)
+        self._slots = threading.BoundedSemaphore(connections)
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._places.acquire(blocking=False):
+        if self._slots.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -114,10 +114,10 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that breaks off, or takes too long."""
+        """Ignore a browser that breaks off, or takes too long."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -144,7 +144,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.connection.settimeout(self._seconds)
 
     def handle_one_request(self) -> None:
-        """Answer a request, if the whole of it comes in time."""
+        """Answer a request, if all of it arrives in time."""
         self._watch = threading.Timer(self._seconds, self._break_off)
         self._watch.daemon = True
         self._watch.start()
@@ -158,7 +158,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def parse_request(self) -> bool:
-        """Read a request, and refuse those that no browser of this site makes."""
+        """Read a request, and refuse those that a browser on this site would not send."""
         if not super().parse_request():
             return False
         self._watch.cancel()
@@ -175,7 +175,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return True
 
     def send_head(self) -> Any:
-        """Begin the answer; what is no file below the site, or hidden in it, is not there."""
+        """Start the answer; a file outside the site, or a hidden one, is not found."""
         if not self._may_be_shown():
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
@@ -184,13 +184,13 @@ class _Handler(SimpleHTTPRequestHandler):
     def _may_be_shown(self) -> bool:
         try:
             names = unquote(urlsplit(self.path).path, errors="strict").split("/")
-            found = Path(self.translate_path(self.path)).resolve(strict=True)
-            if found.is_dir():  # whose page is shown
-                found = (found / "index.html").resolve(strict=True)
-        except (OSError, ValueError):  # of a null byte, too
+            file = Path(self.translate_path(self.path)).resolve(strict=True)
+            if file.is_dir():  # its index page is shown
+                file = (file / "index.html").resolve(strict=True)
+        except (OSError, ValueError):  # for example a null byte
             return False
         is_hidden = any(name.startswith(".") for name in names)
-        return not is_hidden and found.is_relative_to(self.directory) and found.is_file()
+        return not is_hidden and file.is_relative_to(self.directory) and file.is_file()
 
     def end_headers(self) -> None:
         for name, value in self._site_headers.items():
@@ -198,8 +198,8 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def list_directory(self, path: object) -> None:
-        """Show no folder: a site has pages only."""
+        """Refuse to list folders: a site has only pages."""
         self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of each request."""
+        """Log nothing."""

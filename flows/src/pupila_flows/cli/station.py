@@ -1,4 +1,4 @@
-"""`pupila station`: server, deployments and worker by one command."""
+"""`pupila station`: runs server, deployments and worker by one command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pupila_flows.cli.console import say
-from pupila_flows.cli.options import HERE, WorkspaceFolder, seconds_of
+from pupila_flows.cli.options import HERE, WorkspaceFolder, parse_duration
 from pupila_flows.station.night import Night
 from pupila_flows.stopping import say_when_stopped
 
@@ -35,8 +35,8 @@ Timezone = Annotated[str, typer.Option(help="Time zone of --cron.")]
 Notify = Annotated[
     str | None,
     typer.Option(
-        help="Prefect block that tells of a failed or late night and of a changed verdict, as "
-        "`slack-webhook/my-channel`; by default the log tells.",
+        help="Prefect block for notifications of a failed or late night and of a changed verdict, "
+        "as `slack-webhook/my-channel`; by default only the log has them.",
         show_default=False,
     ),
 ]
@@ -46,7 +46,7 @@ Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every 
 AuthFile = Annotated[
     Path | None,
     typer.Option(
-        help="File of one line `user:password` that server and UI ask for; by default "
+        help="File with one line `user:password` for server and UI; by default "
         "`station/password` in the workspace, which is made.",
         show_default=False,
     ),
@@ -86,22 +86,22 @@ def up(
     ] = "90d",
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Bring up server, deployments and a worker, until Ctrl-C."""
-    from pupila_flows.station.address import checked_address
+    """Run server, deployments and a worker, until Ctrl-C."""
+    from pupila_flows.station.address import listen_address
     from pupila_flows.station.deployments import deployments_of
     from pupila_flows.station.station import running
     from pupila_flows.workspace import Workspace
 
-    place, keep_seconds = Workspace.at(workspace), seconds_of(keep)
-    address = checked_address(place.root, host, port, auth_file, url or ())
-    deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
+    opened, keep_seconds = Workspace.at(workspace), parse_duration(keep)
+    address = listen_address(opened.root, host, port, auth_file, url or ())
+    deployments = deployments_of(recipe or (), opened.root, Night(cron, timezone))
     say_when_stopped(
         "ended; what was under way goes on from its checkpoint when a station is up again."
     )
     with (
-        place.writing(),
+        opened.writing(),
         running(
-            place,
+            opened,
             address,
             deployments,
             notify=notify,
@@ -109,10 +109,10 @@ def up(
             say=say,
         ) as station,
     ):
-        _introduce(station, deployments, place.root)
+        _introduce(station, deployments, opened.root)
         if browser:
-            _open(address, place.root)
-        _attend(station, place)
+            _open(address, opened.root)
+        _supervise(station, opened)
 
 
 @app.command()
@@ -123,23 +123,23 @@ def server(
     url: Urls = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Run the server alone, until Ctrl-C; for `deploy` and `work`."""
+    """Run only the server, until Ctrl-C; for `deploy` and `work`."""
     import os
 
-    from pupila_flows.station.address import check_free, checked_address
+    from pupila_flows.station.address import check_free, listen_address
     from pupila_flows.station.environment import environment
     from pupila_flows.station.server import serve
-    from pupila_flows.station.station import only_one
+    from pupila_flows.station.station import lock_station
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
-    address = checked_address(place.root, host, port, auth_file, url or ())
+    opened = Workspace.at(workspace)
+    address = listen_address(opened.root, host, port, auth_file, url or ())
     say_when_stopped("ended; workers and runs wait for it to be up again.")
-    with only_one(place):
+    with lock_station(opened):
         check_free(address)
-        os.environ.update(environment(place.root, address))
+        os.environ.update(environment(opened.root, address))
         say(f"Prefect UI:  {address.root}")
-        say(f"Password:    {_whereabouts(address)}")
+        say(f"Password:    {_password_location(address)}")
         serve(address)
 
 
@@ -151,7 +151,7 @@ def deploy(
     notify: Notify = None,
     workspace: WorkspaceFolder = HERE,
 ) -> None:
-    """Register the deployments with a server that is up already: that of PREFECT_API_URL."""
+    """Register the deployments with a running server, that of PREFECT_API_URL."""
     import os
 
     from pupila_flows.station.deployments import deployments_of
@@ -159,39 +159,39 @@ def deploy(
     from pupila_flows.station.register import register
     from pupila_flows.workspace import Workspace
 
-    _named_api()
+    _api_url()
     os.environ.update(unproxied(os.environ))
-    place = Workspace.at(workspace)
-    deployments = deployments_of(recipe or (), place.root, Night(cron, timezone))
+    opened = Workspace.at(workspace)
+    deployments = deployments_of(recipe or (), opened.root, Night(cron, timezone))
     register(deployments, notify)
-    for each in deployments:
-        say(f"{each.flow}/{each.name}")
+    for deployment in deployments:
+        say(f"{deployment.flow}/{deployment.name}")
     if not deployments:
         say("No --recipe was given: the deployments registered before stay.")
 
 
 @app.command()
 def work() -> None:
-    """Run a worker of a server that is up already, and take up what the last one left.
+    """Run a worker for a running server, and resume what the last worker left.
 
-    For machines or containers that end with their worker, so that a run which was under way is dead
-    with it: it goes on from its checkpoint. The server is that of PREFECT_API_URL.
+    For machines or containers that end with their worker: a run that was interrupted continues from
+    its checkpoint. The server is that of PREFECT_API_URL.
     """
     import os
     import socket
 
     from pupila_flows.station.api import Api
     from pupila_flows.station.loopback import unproxied
-    from pupila_flows.station.worker import take_up_the_last, worker_command
+    from pupila_flows.station.worker import resume_last, worker_command
 
-    api = Api(_named_api(), os.environ.get("PREFECT_API_AUTH_STRING"))
-    take_up_the_last(api, say)
-    # -P: what lies in the user's folder must not stand in for a module of ours
+    api = Api(_api_url(), os.environ.get("PREFECT_API_AUTH_STRING"))
+    resume_last(api, say)
+    # -P: files in the user's folder must not replace our modules
     command = [sys.executable, "-P", "-m", *worker_command(socket.gethostname())]
     os.execve(command[0], command, os.environ | unproxied(os.environ))  # noqa: S606 - ours
 
 
-def _named_api() -> str:
+def _api_url() -> str:
     import os
 
     from pupila.errors import PupilaError
@@ -213,28 +213,32 @@ def _introduce(
     from pupila_flows.station.login import login_link
 
     say(f"Prefect UI:  {station.address.root}")
-    say(f"Password:    {_whereabouts(station.address)}")
+    say(f"Password:    {_password_location(station.address)}")
     if sys.stdout.isatty():  # not into a log, which others may read
         say(f"Log in by:   {login_link(station.address.root, station.address.auth)}")
     say(f"Workspace:   {workspace}")
-    for each in deployments:
-        when = f"{each.night.cron} {each.night.timezone}" if each.night else "by hand"
-        when = f"when retrained: {', '.join(each.teachers)}" if each.teachers else when
-        say(f"Deployment:  {each.flow}/{each.name} ({when})")
+    for deployment in deployments:
+        when = (
+            f"{deployment.night.cron} {deployment.night.timezone}"
+            if deployment.night
+            else "by hand"
+        )
+        when = f"when retrained: {', '.join(deployment.teachers)}" if deployment.teachers else when
+        say(f"Deployment:  {deployment.flow}/{deployment.name} ({when})")
     if not deployments:
         say("Deployments: those registered before; --recipe RECIPE makes some")
     say("up; Ctrl-C ends it and all that it runs")
 
 
-def _whereabouts(address: Address) -> str:
-    """Say where the password is, but not what."""
+def _password_location(address: Address) -> str:
+    """Return where the password is stored."""
     from pupila_flows.station.address import SECRET
 
     return f"the line in {address.auth_file}" if address.auth_file else f"that of {SECRET}"
 
 
 def _open(address: Address, workspace: Path) -> None:
-    """Open the UI in a browser, logged in, where somebody sits at this machine."""
+    """Open the UI in a browser, logged in, if this machine has a screen."""
     import os
     import webbrowser
 
@@ -244,28 +248,28 @@ def _open(address: Address, workspace: Path) -> None:
         sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
     if sys.stdout.isatty() and seen:
-        # by a file of ours: the arguments of a program can be read by everybody on this machine
+        # through a file: all users of this machine can read a program's arguments
         webbrowser.open(page_with_link(workspace, address).as_uri())
 
 
-def _attend(station: Station, workspace: Workspace) -> None:
-    """Tell what happens, restart what dies and end runs that died unseen, for ever."""
-    from pupila_flows.station.monitor import Watch
+def _supervise(station: Station, workspace: Workspace) -> None:
+    """Report events, restart programs that end, and end interrupted runs, until Ctrl-C."""
+    from pupila_flows.station.monitor import Monitor
 
-    watch, full = Watch(station.api), None
+    watch, full = Monitor(station.api), None
     while True:
-        for name in station.keep():
+        for name in station.ensure_running():
             say(f"{_now()} the {name} had ended, and was started again")
         try:
             if (now_full := workspace.nearly_full) and not full:
                 say(f"{_now()} warning: {now_full}")
             full = now_full
-            for name in station.lost.end():
+            for name in station.interrupted.end():
                 say(f"{_now()} run {name!r} had no process left, and was ended: start it again")
             for line in watch.news():
                 say(f"{_now()} {line}")
         except OSError:
-            pass  # the server is starting again; what was missed is told then
+            pass  # the server is restarting; missed events are reported afterwards
         time.sleep(2)
 
 

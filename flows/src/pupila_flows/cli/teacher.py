@@ -95,7 +95,7 @@ def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
 def _tell(workspace: Path, teacher: StoredTeacher) -> bool:
     """Tell the server that the user has named, or the station of the workspace, if there is one."""
     from pupila_flows.station.address import known_api
-    from pupila_flows.station.retrained import tell_retrained
+    from pupila_flows.station.retrained import emit_retrained
 
     try:
         api = known_api(workspace, os.environ)
@@ -109,7 +109,7 @@ def _tell(workspace: Path, teacher: StoredTeacher) -> bool:
     if api is None:
         return False
     try:
-        tell_retrained(api, teacher)
+        emit_retrained(api, teacher)
     except PupilaError as error:
         say(f"warning: {error}", file=sys.stderr)
         return False

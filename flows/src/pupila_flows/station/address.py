@@ -1,4 +1,4 @@
-"""Where a station listens, who may talk to it, and how others of this machine find it."""
+"""A station's address and password, and the record by which other processes find it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened at
 
 @dataclass(frozen=True)
 class Address:
-    """Host and port of a server, and the `user:password` that it asks for.
+    """Host and port of a server, and its `user:password`.
 
-    `auth_file` is the file that has it, `urls` are the addresses at which proxies serve it.
+    `auth_file` is the file with the password, `urls` are the addresses at which proxies serve it.
     """
 
     host: str
@@ -40,12 +40,12 @@ class Address:
 
     @property
     def reached(self) -> str:
-        """The host, as this machine reaches it."""
+        """The host under which this machine reaches it."""
         return LOOPBACK if self.host in _EVERYWHERE else self.host
 
     @property
     def root(self) -> str:
-        """Address of the UI, as this machine reaches it."""
+        """Address of the UI on this machine."""
         return f"http://{_bracketed(self.reached)}:{self.port}"
 
     @property
@@ -54,42 +54,42 @@ class Address:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names under which it is reached, but for those of proxies."""
+        """The names under which it is reached, without those of proxies."""
         here = names_of_this_machine() if self.host in _EVERYWHERE else {self.host.lower()}
         return frozenset({*ITSELF, *here})
 
 
-def checked_address(
+def listen_address(
     workspace: Path,
     host: str,
     port: int,
     auth_file: Path | None = None,
     urls: Collection[str] = (),
 ) -> Address:
-    """Return an address that may be listened at, with a password: there is none without.
+    """Return a valid address to listen at, always with a password.
 
-    It is that of a file, of the environment, or of the workspace, where one is made.
+    The password comes from `auth_file`, the environment, or the workspace, where one is made.
 
     Raises:
-        PupilaError: a password or an address is none.
+        PupilaError: a password or a URL is invalid.
     """
-    origins = frozenset(map(_checked_origin, urls))
+    origins = frozenset(map(_check_origin, urls))
     if auth_file is None and SECRET in os.environ:
-        return Address(host, port, _checked_auth(os.environ[SECRET], SECRET), None, origins)
-    file = (auth_file or made_password(workspace)).resolve()
-    return Address(host, port, _read_auth(file), file, origins)
+        return Address(host, port, _check_auth(os.environ[SECRET], SECRET), None, origins)
+    password_file = (auth_file or password_file_of(workspace)).resolve()
+    return Address(host, port, _read_auth(password_file), password_file, origins)
 
 
 def station_folder(workspace: Path) -> Path:
-    """Return the folder of a workspace with what a station knows, which is for its user alone."""
+    """Return a workspace's folder for the station's files, which only its user may read."""
     folder = workspace / "station"
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     return folder
 
 
-def made_password(workspace: Path) -> Path:
-    """Return the file with the password of a workspace's stations, which is made once."""
+def password_file_of(workspace: Path) -> Path:
+    """Return the file with the password of a workspace's stations; make it if it is missing."""
     file = station_folder(workspace) / "password"
     if not file.exists():
         with tempfile.NamedTemporaryFile("w", dir=file.parent) as draft:  # 0600
@@ -101,8 +101,8 @@ def made_password(workspace: Path) -> Path:
     return file
 
 
-def _checked_origin(url: str) -> str:
-    """Return an address as browsers write an Origin."""
+def _check_origin(url: str) -> str:
+    """Return an address in the form of a browser's Origin header."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -110,8 +110,8 @@ def _checked_origin(url: str) -> str:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/"):
         raise PupilaError(
-            f"--url {url!r} is no address of a server: give scheme and host, and the port if it is "
-            "not the usual one, as in https://pupila.example."
+            f"--url {url!r} is not an address of a server: give scheme and host, and the port if it "
+            "is not the usual one, as in https://pupila.example."
         )
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{_bracketed(host)}" + (
@@ -120,14 +120,14 @@ def _checked_origin(url: str) -> str:
 
 
 def check_free(address: Address) -> None:
-    """Make sure that nobody listens at an address: who does would be taken for our server.
+    """Check that an address is free, so that no other program is taken for our server.
 
     Raises:
-        PupilaError: the port is in use, or there is no such address here.
+        PupilaError: the port is in use, or this machine does not have the address.
     """
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, where = found[0]
+        candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, where = candidates[0]
         with socket.socket(family, kind, protocol) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)
@@ -151,10 +151,10 @@ def _read_auth(file: Path) -> str:
         raise PupilaError(f"{str(file)!r} cannot be read: {error}.") from None
     if others:
         raise PupilaError(f"{str(file)!r} may be read by others: `chmod 600 {file}`.")
-    return _checked_auth(text, str(file))
+    return _check_auth(text, str(file))
 
 
-def _checked_auth(text: str, where: str) -> str:
+def _check_auth(text: str, where: str) -> str:
     auth = text.strip()
     if not all(auth.partition(":")) or not auth.isprintable():
         raise PupilaError(f"{where!r} must hold one line `user:password`, and does not.")
@@ -166,22 +166,22 @@ def _bracketed(host: str) -> str:
 
 
 class StationRecord(BaseModel):
-    """What a running station leaves in its workspace for others to find it."""
+    """Data of a running station, in a file of its workspace, for other processes to find it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api: str = Field(description="Address of the server's API.")
-    mark: str = Field(description="What stands in the environment of all its processes.")
-    auth_file: str | None = Field(description="File of the `user:password` to be given there.")
+    mark: str = Field(description="Identifies its processes by their environment.")
+    auth_file: str | None = Field(description="File with its `user:password`.")
 
 
 def record_file(workspace: Path) -> Path:
-    """Return the file that is there while a station is up."""
+    """Return the file that exists while a station is up."""
     return workspace / "station" / "station.json"
 
 
 def read_record(workspace: Path) -> StationRecord | None:
-    """Return what the station of a workspace has left; None where there is none."""
+    """Return the record of a workspace's station; None if there is none."""
     try:
         return StationRecord.model_validate_json(record_file(workspace).read_text())
     except (OSError, ValueError):
@@ -189,14 +189,14 @@ def read_record(workspace: Path) -> StationRecord | None:
 
 
 def write_record(workspace: Path, record: StationRecord) -> None:
-    """Let others of this machine find a station."""
+    """Write the record of a station, so that other processes find it."""
     write_atomically(record_file(workspace), record.model_dump_json(indent=2).encode())
 
 
 def known_api(workspace: Path, environment: Mapping[str, str]) -> Api | None:
-    """Return the API of the server that the user has named, or of the workspace's station.
+    """Return the API of the server in PREFECT_API_URL, or of the workspace's station.
 
-    None where there is neither.
+    None if there is neither.
     """
     named, auth = environment.get("PREFECT_API_URL"), environment.get("PREFECT_API_AUTH_STRING")
     if named:

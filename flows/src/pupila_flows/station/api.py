@@ -1,4 +1,4 @@
-"""The few words that a station says to its server, without importing Prefect."""
+"""A small client for a Prefect server, which does not import Prefect."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SECONDS = 30.0
 
 
 class Api:
-    """A Prefect server's API; JSON goes there and comes back.
+    """A Prefect server's JSON API.
 
-    Its methods raise `OSError` where the server does not answer, refuses, or is cut off.
+    Its methods raise `OSError` if the server does not answer, refuses, or breaks off.
     """
 
     def __init__(self, url: str, auth: str | None = None) -> None:
@@ -39,7 +39,7 @@ class Api:
         return self._ask("PATCH", path, value)
 
     def answers(self) -> bool:
-        """Tell whether the server is up."""
+        """Return whether the server is up."""
         try:
             return self.get("/health") is True
         except OSError:
@@ -61,5 +61,5 @@ class Api:
 def _is_of_this_machine(url: str) -> bool:
     try:
         return is_loopback(urlsplit(url).hostname or "")
-    except ValueError:  # no address; asking there will say so
+    except ValueError:  # an invalid address; the request will say so
         return False

@@ -1,4 +1,4 @@
-"""The deployments of a recipe, as plain values: what runs it, when, and with what."""
+"""The deployments of a recipe, as plain values: flow, schedule, triggers and parameters."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pupila_flows.teachers import PREFIX, TeacherStore
 
 POOL = "pupila"
 WORKER = "station"
-"""Name of the pool's worker that a station starts."""
+"""Name of the worker that a station starts."""
 TAG = "pupila-station"
-"""Deployments that bear it are a station's; one whose recipe is no longer named is removed."""
+"""Tag of a station's deployments; those whose recipe is no longer named are removed."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One way in which a flow is started."""
+    """A Prefect deployment: one way to start a flow."""
 
     name: str
     flow: Literal["compress", "sweep"]
@@ -31,35 +31,35 @@ class Deployment:
     parameters: dict[str, str]
     tags: tuple[str, ...]
     night: Night | None = None
-    """When it is started by itself."""
+    """Its schedule, if it has one."""
     teachers: tuple[str, ...] = ()
-    """Teachers that start it when they are retrained, as Prefect's triggers name them."""
+    """Resource ids of the teachers that start it when they are retrained."""
 
 
 def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> list[Deployment]:
-    """Return the deployments of some recipes: by hand, every night, and after a retraining.
+    """Return the deployments of recipes: by hand, every night, and after a retraining.
 
     Raises:
-        PupilaError: two recipes have one name, or a time zone or cron schedule is none.
+        PupilaError: two recipes have the same name, or the time zone or cron schedule is invalid.
         RecipeError: a recipe cannot run.
     """
     _check_timezone(night.timezone)
     _check_cron(night.cron)
     plans = [
-        read_plan(each.resolve(), teacher_store=TeacherStore.of(workspace)) for each in recipes
+        read_plan(recipe.resolve(), teacher_store=TeacherStore.of(workspace)) for recipe in recipes
     ]
     names = [plan.recipe.name for plan in plans]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise PupilaError(
-            f"Two recipes are named {twice!r}: their deployments would bear the same names. "
+            f"Two recipes are named {twice!r}: their deployments would have the same names. "
             "Rename one."
         )
-    found: list[Deployment] = []
+    deployments: list[Deployment] = []
     for plan in plans:
         name, parameters = plan.recipe.name, {"recipe": str(plan.file), "workspace": str(workspace)}
         tags = (TAG, name)
-        found += [
+        deployments += [
             Deployment(
                 f"{name}-on-demand", "compress", f"Run {name}, with any changes.", parameters, tags
             ),
@@ -73,12 +73,12 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
             ),
         ]
         teachers = tuple(
-            resource_id(each.path.removeprefix(PREFIX))
-            for each in plan.recipe.teachers.values()
-            if each.path.startswith(PREFIX)
+            resource_id(teacher.path.removeprefix(PREFIX))
+            for teacher in plan.recipe.teachers.values()
+            if teacher.path.startswith(PREFIX)
         )
         if teachers:
-            found.append(
+            deployments.append(
                 Deployment(
                     f"{name}-retrained",
                     "compress",
@@ -90,8 +90,10 @@ def deployments_of(recipes: Sequence[Path], workspace: Path, night: Night) -> li
             )
         if plan.recipe.sweep:
             description = f"Run {name} with every combination of the values in its `sweep`."
-            found.append(Deployment(f"{name}-on-demand", "sweep", description, parameters, tags))
-    return found
+            deployments.append(
+                Deployment(f"{name}-on-demand", "sweep", description, parameters, tags)
+            )
+    return deployments
 
 
 def _check_timezone(name: str) -> None:
@@ -101,7 +103,7 @@ def _check_timezone(name: str) -> None:
         from zoneinfo import available_timezones
 
         raise PupilaError(
-            f"{name!r} is no time zone.{nearest(name, available_timezones())} "
+            f"{name!r} is not a time zone.{nearest(name, available_timezones())} "
             "Give a name like 'Europe/Berlin'."
         ) from None
 
@@ -115,6 +117,6 @@ def _check_cron(cron: str) -> None:
         CronSchedule(cron=cron)
     except ValueError:
         raise PupilaError(
-            f"{cron!r} is no cron schedule: give minute, hour, day of month, month and day of "
+            f"{cron!r} is not a cron schedule: give minute, hour, day of month, month and day of "
             f"week, as in {Night.cron!r}."
         ) from None

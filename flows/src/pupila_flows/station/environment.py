@@ -1,4 +1,4 @@
-"""What Prefect's programs are told through their environment."""
+"""The environment variables of a station's Prefect processes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
 
 MARK = "PUPILA_STATION"
-"""Every process of a station has it in its environment, and so do those that these start."""
+"""Environment variable of all processes of a station, and of those they start."""
 
 
 KEEP_SECONDS = 90 * 24 * 3600.0
-"""How long a server remembers runs that have ended."""
+"""How long a server keeps runs that have ended."""
 
 
 def environment(
     workspace: Path, address: Address, mark: str = "", keep_seconds: float = KEEP_SECONDS
 ) -> dict[str, str]:
-    """Return the environment of server and worker; what the user has set stays as it is."""
+    """Return the environment of server and worker; variables set by the user stay as they are."""
     fixed = {
         MARK: mark,
         served.VARIABLE: str(workspace),

@@ -1,4 +1,4 @@
-"""Serves reports, Data Docs and cards of a workspace to the browser that shows its UI."""
+"""Serves a workspace's reports, Data Docs and cards beside Prefect's UI."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # no script and no form; of our origin, for its links to be given the cookie
+        # no scripts and no forms; same origin, so that links send the cookie
         "sandbox allow-same-origin allow-downloads allow-popups allow-popups-to-escape-sandbox",
     )
 )
-"""The pages lie beside an API that runs what it is told: whatever gets into them can do nothing."""
+"""The pages share an origin with an API that can start programs, so they may not run scripts."""
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -37,9 +37,9 @@ _HEADERS = {
 
 
 class Files:
-    """An ASGI application that answers below `/pupila/`, and elsewhere lets another one answer.
+    """An ASGI application that serves the files below `/pupila/`, and passes on other requests.
 
-    Whom it may answer is not its matter.
+    It does not check who asks: `Guard` does.
     """
 
     def __init__(self, workspace: Path, app: ASGIApp) -> None:
@@ -59,7 +59,7 @@ class Files:
         path = str(request.scope["path"]).removeprefix(PREFIX)
         file = await run_in_threadpool(served_file, self._workspace, path)
         if file is None:
-            return _refused(404, "There is no such page of this workspace, or no longer.")
+            return _refused(404, "This workspace does not have such a page, or not any more.")
         return FileResponse(file, headers=_HEADERS, media_type=TYPES[file.suffix])
 
 

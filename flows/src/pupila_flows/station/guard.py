@@ -1,10 +1,10 @@
-"""Who may talk to a server: an ASGI application round another one.
+"""Access control for a server, as an ASGI application around another one.
 
-Prefect takes a request without a Content-Type for JSON and looks at no Host, so a page of another
-site could start programs through the user's browser: by a blind POST, or by a name of its own that
-leads to this machine (DNS rebinding). Here the Host must be a name of ours, the Origin that same
-one, and whoever asks must have the password: as Basic authentication, as a cookie, or in the first
-message of a websocket, as Prefect's clients send it.
+Prefect reads a request without a Content-Type as JSON and ignores the Host, so a page of another
+site could start programs through the user's browser: by a blind POST, or by a domain that resolves
+to this machine (DNS rebinding). Here the Host must be one of our names, the Origin the same one,
+and the client must have the password: as Basic authentication, as a cookie, or in the first message
+of a websocket, as Prefect's clients send it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _MANIFESTS = ("/ico/site.webmanifest", "/v2/ico/site.webmanifest")
 _FORM_BYTES = 4096
 _PATIENCE_SECONDS = 10.0
 _POLICY = (
-    # Prefect's UI sets styles from scripts, makes code for its graphs (PixiJS), and asks an
-    # analytics host in spite of its setting
+    # Prefect's UI sets styles from scripts, generates code for its graphs (PixiJS), and contacts
+    # an analytics host in spite of its setting
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -41,7 +41,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # not `no-referrer`, with which browsers send `Origin: null` with our own form
+    # not `no-referrer`: browsers would send `Origin: null` with our own form
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -50,10 +50,10 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets those through to `app` who have the password `auth`, `user:password`.
+    """Passes requests to `app` that have the password `auth`, `user:password`.
 
-    `hosts` are the names under which it is reached, in small letters and without a port; `urls`
-    are the addresses (scheme, host and port) at which proxies serve it.
+    `hosts` are the names under which it is reached, in lower case and without a port; `urls` are
+    the addresses (scheme, host and port) at which proxies serve it.
     """
 
     app: ASGIApp
@@ -63,39 +63,39 @@ class Guard:
     urls: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as ASGI asks: http, websocket and lifespan."""
+        """Handle an ASGI scope: http, websocket or lifespan."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        asked = HTTPConnection(scope)
-        if refused := self._refuse_strangers(asked):
+        request = HTTPConnection(scope)
+        if refused := self._refuse_strangers(request):
             await _refuse(scope, receive, send, refused)
         elif scope["type"] == "http" and scope["path"] == login.PATH:
             answer = await self._log_in(Request(scope, receive))
             await answer(scope, receive, _with_headers(send))
-        elif self._has_password(asked) or _is_open(scope):
+        elif self._has_password(request) or _is_open(scope):
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            await self._greet(scope, receive, send)
+            await self._authenticate_websocket(scope, receive, send)
         else:
             await _ask_for_password(Request(scope))(scope, receive, _with_headers(send))
 
-    def _refuse_strangers(self, asked: HTTPConnection) -> Response | None:
-        """Return what a page of another site is told, and whoever uses a foreign name."""
-        hosts, origins = asked.headers.getlist("host"), asked.headers.getlist("origin")
+    def _refuse_strangers(self, request: HTTPConnection) -> Response | None:
+        """Return the refusal of requests from pages of other sites, or with a foreign Host."""
+        hosts, origins = request.headers.getlist("host"), request.headers.getlist("origin")
         if len(hosts) != 1 or _name(hosts[0]) not in self.hosts | self._proxied:
             return PlainTextResponse(
                 f"This station does not answer to the name {' '.join(hosts)!r}: start it with "
                 "--url and the address at which it is to be reached.\n",
                 403,
             )
-        if len(origins) > 1 or not all(self._is_own(each, hosts[0]) for each in origins):
+        if len(origins) > 1 or not all(self._is_own(origin, hosts[0]) for origin in origins):
             return PlainTextResponse(
                 f"Pages of {' '.join(origins)!r} may not talk to this station: start it with "
                 "--url and its address, if that is a proxy of yours.\n",
                 403,
             )
-        if _comes_from_elsewhere(asked):
+        if _is_cross_site(request):
             return PlainTextResponse("Pages of other sites may not talk to this station.\n", 403)
         return None
 
@@ -104,15 +104,15 @@ class Guard:
         return {urlsplit(url).hostname or "" for url in self.urls}
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Tell whether an Origin is the one at which the page itself was asked for."""
+        """Return whether an Origin is the one of this server."""
         if origin in self.urls:
             return True
         return _name(host) not in self._proxied and origin == f"http://{host}"
 
-    def _has_password(self, asked: HTTPConnection) -> bool:
-        cookie = asked.cookies.get(self._cookie, "").encode()
+    def _has_password(self, request: HTTPConnection) -> bool:
+        cookie = request.cookies.get(self._cookie, "").encode()
         by_cookie = hmac.compare_digest(cookie, login.cookie_value(self.auth).encode())
-        scheme, _, written = asked.headers.get("authorization", "").partition(" ")
+        scheme, _, written = request.headers.get("authorization", "").partition(" ")
         try:
             given = base64.b64decode(written) if scheme.lower() == "basic" else b""
         except (NotBase64, ValueError):
@@ -121,11 +121,11 @@ class Guard:
 
     @property
     def _cookie(self) -> str:
-        """Its name: browsers give cookies of one port to all ports of a host."""
+        """Name of the cookie, with the port: browsers share cookies among a host's ports."""
         return f"pupila-{self.port}"
 
-    async def _greet(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a client prove itself by its first message, before `app` hears of it."""
+    async def _authenticate_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the password in a client's first message, before `app` sees the connection."""
         if "prefect" not in scope["subprotocols"]:
             await _refuse(scope, receive, send, JSONResponse(None))
             return
@@ -137,22 +137,22 @@ class Guard:
             first = None
         if first and first["type"] == "websocket.disconnect":
             return
-        if not (first and _proves(first, self.auth)):
+        if not (first and _has_token(first, self.auth)):
             await send({"type": "websocket.close", "code": 1008, "reason": "Unauthorized"})
             return
         waiting = [first, connected]
 
-        async def again() -> Message:
+        async def replay() -> Message:
             return waiting.pop() if waiting else await receive()
 
         async def unless_accepted(message: Message) -> None:
             if message["type"] != "websocket.accept":
                 await send(message)
 
-        await self.app({**scope, "extensions": {}}, again, unless_accepted)
+        await self.app({**scope, "extensions": {}}, replay, unless_accepted)
 
     async def _log_in(self, request: Request) -> Response:
-        """Answer the form, or the link that was printed."""
+        """Answer the login form, or the printed link."""
         if request.method == "POST":
             given = await _form(request)
             target, said = given.get("next", "/"), login.WRONG
@@ -163,16 +163,16 @@ class Guard:
             said = login.OLD_LINK if token else ""
         if not right:
             return login.page(target, said)
-        return login.welcome(target, self._cookie, self.auth, secure=self._by_tls(request))
+        return login.log_in(target, self._cookie, self.auth, secure=self._is_behind_tls(request))
 
-    def _by_tls(self, request: Request) -> bool:
-        """Tell whether a browser reaches us at an address of a proxy that has TLS."""
+    def _is_behind_tls(self, request: Request) -> bool:
+        """Return whether the request came through a proxy with TLS."""
         host = request.headers["host"]
         return f"https://{host}" in self.urls
 
 
 def _is_open(scope: Scope) -> bool:
-    """Tell whether anybody may ask for this: whether the server is up, and little else."""
+    """Return whether a request needs no password: the health check and web manifests."""
     return (
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
@@ -181,35 +181,35 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _ask_for_password(request: Request) -> Response:
-    """Return the page that asks for the password, where a browser shows pages."""
+    """Return the login page to a browser, and an error to other clients."""
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         query = f"?{request.url.query}" if request.url.query else ""
         return login.page(request.scope["path"] + query)
     return JSONResponse({"exception_message": "Unauthorized"}, 401)
 
 
-def _comes_from_elsewhere(asked: HTTPConnection) -> bool:
-    """Tell whether a browser says that another site's page asks, other than by a link to us."""
-    if asked.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+def _is_cross_site(request: HTTPConnection) -> bool:
+    """Return whether another site's page sent the request, other than by a link to us."""
+    if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return False
     link = (
-        asked.headers.get("sec-fetch-mode") == "navigate"
-        and asked.headers.get("sec-fetch-dest") == "document"
-        and asked.scope.get("method") == "GET"
+        request.headers.get("sec-fetch-mode") == "navigate"
+        and request.headers.get("sec-fetch-dest") == "document"
+        and request.scope.get("method") == "GET"
     )
     return not link
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, without its port; empty where there is none."""
+    """Return the name in a Host header, without its port; empty if there is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 
 
-def _proves(message: Message, auth: str) -> bool:
-    """Tell whether a client's first message has the password, as Prefect's clients send it."""
+def _has_token(message: Message, auth: str) -> bool:
+    """Return whether a websocket's first message has the password, as Prefect's clients send it."""
     try:
         said: Any = json.loads(message.get("text") or message.get("bytes") or b"null")
         kind, token = said["type"], said["token"]
@@ -219,7 +219,7 @@ def _proves(message: Message, auth: str) -> bool:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a small form, and none of one that is large or does not end."""
+    """Return the fields of a form; none if it is too large or too slow."""
     body = b""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -233,7 +233,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Response) -> None:
-    """Send an answer, which for a websocket is that there is none."""
+    """Refuse a request with an answer, or a websocket by closing it."""
     if scope["type"] == "http":
         await answer(scope, receive, _with_headers(send))
     else:
@@ -241,7 +241,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Response) 
 
 
 def _with_headers(send: Send) -> Send:
-    """Add the headers that keep other sites' pages away, where an answer has none of its own."""
+    """Add security headers to an answer, except those it already has."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,6 +1,6 @@
-"""Runs a module as `python -m` does, and ends it with the process that holds our standard input.
+"""Runs a module as `python -m` does, and ends it when its parent process ends.
 
-However that process dies, the pipe to us then ends: nobody has to be told, and nothing stays.
+The parent keeps our standard input open; however it dies, that pipe then ends.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from contextlib import suppress
 import psutil
 
 
-def leashed(*command: str) -> list[str]:
-    """Return the command that runs a module with its arguments on a leash."""
-    # -P: what lies in the user's folder must not stand in for a module of ours
+def leash(*command: str) -> list[str]:
+    """Return the command that runs a module with arguments, and ends it with its parent."""
+    # -P: files in the user's folder must not replace our modules
     return [sys.executable, "-P", "-m", __name__, *command]
 
 
 def _end_with(holder: int) -> None:
-    """Wait for the end of a pipe; then kill what this process has started, and this process."""
+    """Wait for the end of a pipe; then kill this process and all it has started."""
     while os.read(holder, 1024):
         continue
     for child in psutil.Process().children(recursive=True):
@@ -32,8 +32,8 @@ def _end_with(holder: int) -> None:
 
 
 def main() -> None:
-    """Be the module that the command line names."""
-    holder = os.dup(0)  # which no child inherits
+    """Run the module that the command line names."""
+    holder = os.dup(0)  # no child inherits it
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

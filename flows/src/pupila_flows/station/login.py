@@ -1,4 +1,4 @@
-"""How a browser shows that it has the password: a page with a form, a link, and then a cookie."""
+"""Logs a browser in: by a form or a printed link, then by a cookie."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def login_link(root: str, auth: str) -> str:
 
 
 def page_with_link(workspace: Path, address: Address) -> Path:
-    """Write a page, for its user alone, that leads a browser in, and return where it is."""
+    """Write a page that only its user may read and that logs a browser in; return its path."""
     file = station_folder(workspace) / "open.html"
     file.unlink(missing_ok=True)
     file.touch(0o600)
@@ -66,33 +66,33 @@ def page_with_link(workspace: Path, address: Address) -> Path:
 
 
 def link_token(auth: str) -> str:
-    """Return what a link must have to log a browser in."""
-    return _derived(auth, "link")
+    """Return the token in a link that logs a browser in."""
+    return _derive(auth, "link")
 
 
 def cookie_value(auth: str) -> str:
-    """Return what the cookie of a browser that is logged in holds; not the password itself."""
-    return _derived(auth, "cookie")
+    """Return the value of the cookie of a logged-in browser; it is not the password."""
+    return _derive(auth, "cookie")
 
 
 def is_password(text: str, auth: str) -> bool:
-    """Tell whether a text is a `user:password`, or its password alone."""
+    """Return whether a text is `user:password`, or only the password."""
     given = text.strip().encode()
     whole = hmac.compare_digest(given, auth.encode())
     return hmac.compare_digest(given, auth.partition(":")[2].encode()) or whole
 
 
 def page(target: str, said: str = "") -> Response:
-    """Return the form that asks for the password, and leads to a path of ours."""
-    text = _PAGE.format(action=PATH, said=escape(said), target=escape(_own(target)))
+    """Return the login form, which leads to a path of this server."""
+    text = _PAGE.format(action=PATH, said=escape(said), target=escape(_local_path(target)))
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(text, 401, headers)
 
 
-def welcome(target: str, cookie: str, auth: str, *, secure: bool) -> Response:
-    """Return the answer that gives a browser its cookie, and leads on."""
-    # 303: what was a POST goes on as a GET; Lax: a link in a mail or chat leads in, no form does
-    answer = RedirectResponse(_own(target), 303, {"Cache-Control": "no-store"})
+def log_in(target: str, cookie: str, auth: str, *, secure: bool) -> Response:
+    """Return the answer that sets a browser's cookie and redirects it."""
+    # 303 turns a POST into a GET; Lax: links in mails or chats send the cookie, forms do not
+    answer = RedirectResponse(_local_path(target), 303, {"Cache-Control": "no-store"})
     answer.set_cookie(
         cookie,
         cookie_value(auth),
@@ -104,11 +104,11 @@ def welcome(target: str, cookie: str, auth: str, *, secure: bool) -> Response:
     return answer
 
 
-def _own(target: str) -> str:
-    """Return a path of this server; nothing that leads elsewhere."""
+def _local_path(target: str) -> str:
+    """Return the target if it is a path of this server; otherwise `/`."""
     written = quote(target, safe="/?&=%#:@!$'()*+,;~-._[]")
     return written if written.startswith("/") and not written.startswith("//") else "/"
 
 
-def _derived(auth: str, purpose: str) -> str:
+def _derive(auth: str, purpose: str) -> str:
     return hmac.new(auth.encode(), f"pupila station {purpose}".encode(), hashlib.sha256).hexdigest()

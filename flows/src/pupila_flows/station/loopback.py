@@ -1,4 +1,4 @@
-"""Talk within this machine, which no proxy may get between."""
+"""Addresses of this machine, and how to reach them without a proxy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import psutil
 
 _UNPROXIED = ("no_proxy", "NO_PROXY")
 ITSELF = ("127.0.0.1", "localhost", "::1")
-"""Names of this machine that lead nowhere else."""
+"""Names of this machine that only it can use."""
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, and reached by nobody else."""
+    """Return whether a host is a loopback address of this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -22,18 +22,20 @@ def is_loopback(host: str) -> bool:
 
 
 def unproxied(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
-    """Return the variables that keep this machine, and some hosts, from being asked by a proxy.
+    """Return the environment variables that exclude this machine and some hosts from proxies.
 
-    What the user has named in them stays.
+    Hosts that the user has named in them stay.
     """
     given = ",".join(filter(None, (environment.get(name, "") for name in _UNPROXIED)))
-    named = [each.strip() for each in given.split(",") if each.strip()]
+    named = [host.strip() for host in given.split(",") if host.strip()]
     value = ",".join(dict.fromkeys([*named, *ITSELF, *filter(None, hosts)]))
     return dict.fromkeys(_UNPROXIED, value)
 
 
 def names_of_this_machine() -> set[str]:
     """Return the names and addresses under which others may reach this machine."""
-    addresses = {each.address for known in psutil.net_if_addrs().values() for each in known}
+    addresses = {
+        address.address for interface in psutil.net_if_addrs().values() for address in interface
+    }
     names = {socket.gethostname(), socket.getfqdn()}
-    return {each.partition("%")[0].lower() for each in addresses | names}
+    return {name.partition("%")[0].lower() for name in addresses | names}

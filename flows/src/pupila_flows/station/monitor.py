@@ -1,4 +1,4 @@
-"""Says what a station's server does: runs that begin and end, and nights that went wrong."""
+"""Reports what happens on a station's server: runs that start and end, and failed nights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _LIMIT = 50
 _FIRED = "prefect.automation.triggered"
 
 
-class Watch:
-    """Remembers what was told, so that everything is told once."""
+class Monitor:
+    """Reports every event of a server once."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -23,13 +23,13 @@ class Watch:
         self._states: dict[str, str] = {}
         self._since = self._began
         self._events: set[str] = set()
-        """Events of the moment `_since` that were told."""
+        """Events at the time `_since` that were already reported."""
         self._names: dict[str, str] = {}
 
     def news(self) -> Iterator[str]:
-        """Yield a line for each thing that has happened since the last time.
+        """Yield a line for each event since the last call.
 
-        What was not yet yielded when the server went away is yielded the next time.
+        If the server goes away, the rest is yielded by the next call.
 
         Raises:
             OSError: the server does not answer.
@@ -38,12 +38,12 @@ class Watch:
         yield from self._fired()
 
     def _runs(self) -> Iterator[str]:
-        wanted = {
+        query = {
             "sort": "START_TIME_DESC",
             "limit": _LIMIT,
             "flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}},
         }
-        for run in reversed(self._api.post("/flow_runs/filter", wanted)):
+        for run in reversed(self._api.post("/flow_runs/filter", query)):
             known = self._states.get(run["id"])
             now = f"{run['state']['name']} {run['state']['timestamp']}"
             if now == known or (known is None and run["state"]["timestamp"] < self._began):
@@ -64,12 +64,12 @@ class Watch:
         except HTTPError as error:
             if error.code != HTTPStatus.NOT_FOUND:
                 raise
-            return "run"  # of a deployment that has been deleted since
+            return "run"  # its deployment was deleted
 
     def _fired(self) -> Iterator[str]:
-        """Yield automations that fired, those of the template among them, a page at a time."""
+        """Yield automations that fired, a page at a time."""
         while True:
-            wanted = {
+            query = {
                 "filter": {
                     "event": {"name": [_FIRED]},
                     "occurred": {"since": self._since},
@@ -77,12 +77,12 @@ class Watch:
                 },
                 "limit": _LIMIT,
             }
-            found = self._api.post("/events/filter", wanted)["events"]
-            news = [event for event in found if event["id"] not in self._events]
+            events = self._api.post("/events/filter", query)["events"]
+            news = [event for event in events if event["id"] not in self._events]
             for event in news:
                 yield f"automation {event['resource'].get('prefect.resource.name')!r} fired"
                 self._note(event)
-            if len(found) < _LIMIT or not news:
+            if len(events) < _LIMIT or not news:
                 return
 
     def _note(self, event: dict[str, Any]) -> None:

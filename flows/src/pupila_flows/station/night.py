@@ -1,4 +1,4 @@
-"""When the nightly runs begin."""
+"""The schedule of nightly runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Night:
-    """A cron schedule, and the time zone that it is meant in."""
+    """A cron schedule and its time zone."""
 
     cron: str = "0 2 * * *"
     timezone: str = "UTC"

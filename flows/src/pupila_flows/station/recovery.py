@@ -1,4 +1,4 @@
-"""Runs that only the server takes for under way: they would hold the pool's only place."""
+"""Recovers runs whose process has died: the server would keep the pool's only slot for them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from pupila_flows.station.deployments import POOL, WORKER
 from pupila_flows.station.supervisor import flow_runs_of
 
 
-def under_way(api: Api) -> list[dict[str, Any]]:
-    """Return the pool's runs that have begun and not ended.
+def unfinished_runs(api: Api) -> list[dict[str, Any]]:
+    """Return the pool's runs that have started and not ended.
 
     Raises:
         OSError: the server does not answer.
     """
-    wanted = {
+    query = {
         "work_pools": {"name": {"any_": [POOL]}},
         "flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
     }
-    return api.post("/flow_runs/filter", wanted)
+    return api.post("/flow_runs/filter", query)
 
 
-def take_up(api: Api) -> list[str]:
-    """Let runs whose processes are gone be run again, from their checkpoints; return their names.
+def resume(api: Api) -> list[str]:
+    """Reschedule runs whose processes are gone, and return their names.
 
-    One that was being cancelled is cancelled. To be called while no worker of the pool is up.
+    They continue from their checkpoints; a run that was being cancelled is cancelled. Call this
+    while no worker of the pool is up.
 
     Raises:
         OSError: the server does not answer.
     """
-    found = under_way(api)
-    for run in found:
+    runs = unfinished_runs(api)
+    for run in runs:
         cancelled = run["state"]["type"] == "CANCELLING"
         state = {
             "type": "CANCELLED" if cancelled else "SCHEDULED",
@@ -40,40 +41,40 @@ def take_up(api: Api) -> list[str]:
             "message": "Its worker was ended while it was under way.",
         }
         api.post(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-    return [run["name"] for run in found if run["state"]["type"] != "CANCELLING"]
+    return [run["name"] for run in runs if run["state"]["type"] != "CANCELLING"]
 
 
-class LostRuns:
-    """Ends runs whose process is gone and told nobody: both it and its worker were killed, say."""
+class InterruptedRuns:
+    """Ends runs whose process died without a report, for example killed with its worker."""
 
     def __init__(self, api: Api, mark: str, patience_seconds: float = 30.0) -> None:
         self._api, self._mark, self._patience = api, mark, patience_seconds
         self._missed: dict[str, float] = {}
-        """Since when no process of a run was seen, by the run's id."""
+        """Time since which no process of a run was seen, by the run's id."""
 
     def end(self) -> list[str]:
-        """End what has had no process for so long, and return the names of these runs.
+        """End runs that have had no process for `patience_seconds`, and return their names.
 
-        With a worker on another machine, none is ended: its processes cannot be seen from here.
+        With a worker on another machine nothing is ended: its processes cannot be seen from here.
 
         Raises:
             OSError: the server does not answer.
         """
-        found = under_way(self._api)
-        alive = flow_runs_of(self._mark) if found else set[str]()
+        runs = unfinished_runs(self._api)
+        alive = flow_runs_of(self._mark) if runs else set[str]()
         now = time.monotonic()
-        missing = [run for run in found if run["id"] not in alive]
+        missing = [run for run in runs if run["id"] not in alive]
         self._missed = {run["id"]: self._missed.get(run["id"], now) for run in missing}
-        lost = [run for run in missing if now - self._missed[run["id"]] >= self._patience]
-        if not lost or self._has_other_workers():
+        ended = [run for run in missing if now - self._missed[run["id"]] >= self._patience]
+        if not ended or self._has_other_workers():
             return []
-        for run in lost:
+        for run in ended:
             _end(self._api, run)
-        return [run["name"] for run in lost]
+        return [run["name"] for run in ended]
 
     def _has_other_workers(self) -> bool:
         workers = self._api.post(f"/work_pools/{POOL}/workers/filter", {})
-        return any(each["status"] == "ONLINE" and each["name"] != WORKER for each in workers)
+        return any(worker["status"] == "ONLINE" and worker["name"] != WORKER for worker in workers)
 
 
 def _end(api: Api, run: dict[str, Any]) -> None:
@@ -81,7 +82,7 @@ def _end(api: Api, run: dict[str, Any]) -> None:
     state = {
         "type": "CANCELLED" if cancelled else "CRASHED",
         "name": "Cancelled" if cancelled else "Crashed",
-        "message": "Its process ended and told nobody why: it was killed, by a lack of memory most "
-        "often. What was finished is kept: run it again.",
+        "message": "Its process ended without giving a reason: it was killed, most often for lack "
+        "of memory. What was finished is kept: run it again.",
     }
     api.post(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})

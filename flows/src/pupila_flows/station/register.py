@@ -1,7 +1,7 @@
-"""Tells a Prefect server of the work pool, the deployments and the automations.
+"""Registers the work pool, the deployments and the automations with a Prefect server.
 
-Needs Prefect, and its settings in the environment: a station runs it in a process of its own, with
-what is to be registered as JSON on standard input.
+It imports Prefect, which reads its settings from the environment: a station runs it in a separate
+process, with the deployments as JSON on standard input.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ _AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
 
 def register(deployments: Iterable[Deployment], notify: str | None = None) -> None:
-    """Make the server that Prefect's settings name as these deployments need it.
+    """Register deployments with the server in Prefect's settings.
 
-    The pool runs one flow at a time, whatever started it: two never train at once. What was
-    registered before is brought up to date; what is no longer wanted is removed last.
+    The pool runs one flow at a time, so that two never train at once. Existing deployments are
+    updated; those of recipes that are no longer named are removed last.
 
     Args:
-        deployments: Those that there are to be; with none, those registered before stay.
-        notify: The block that tells of a failed or late night and of a changed verdict, as
-            `slack-webhook/my-channel`.
+        deployments: All deployments that should exist; if empty, the registered ones stay.
+        notify: Block for notifications of a failed or late night and of a changed verdict, for
+            example `slack-webhook/my-channel`.
 
     Raises:
-        PupilaError: there is no such block, or the server does not answer or refuses.
+        PupilaError: the block does not exist, or the server does not answer or refuses.
     """
     from prefect.client.orchestration import get_client
 
-    wanted = list(deployments)
-    with _in_a_sentence(), get_client(sync_client=True) as client:
+    specs = list(deployments)
+    with _explain_errors(), get_client(sync_client=True) as client:
         _make_pool(client)
         block = _block(client, notify) if notify else None
-        for each in wanted:
-            _deployment(each).apply()
-        if wanted or notify:
+        for deployment in specs:
+            _deployment(deployment).apply()
+        if specs or notify:
             _automate(client, block)
-        if wanted:
-            _forget(client, {(each.flow, each.name) for each in wanted})
+        if specs:
+            _remove_others(client, {(spec.flow, spec.name) for spec in specs})
 
 
 @contextmanager
-def _in_a_sentence() -> Generator[None]:
-    """Tell a user what a server did that could not be registered with."""
+def _explain_errors() -> Generator[None]:
+    """Turn errors of a server into one sentence for the user."""
     import httpx
     from prefect.deployments.runner import DeploymentApplyError
     from prefect.settings import get_current_settings
@@ -84,8 +84,8 @@ def _refusal(status: int, error: Exception) -> str:
 
 
 def as_json(deployments: Iterable[Deployment], notify: str | None) -> str:
-    """Return what `main` reads."""
-    return json.dumps({"deployments": [asdict(each) for each in deployments], "notify": notify})
+    """Return the input of `main`."""
+    return json.dumps({"deployments": [asdict(spec) for spec in deployments], "notify": notify})
 
 
 def _make_pool(client: Any) -> None:
@@ -106,15 +106,15 @@ def _make_pool(client: Any) -> None:
         client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=1))
 
 
-def _forget(client: Any, wanted: set[tuple[str, str]]) -> None:
-    """Remove deployments of recipes that are no longer named; their past runs stay."""
+def _remove_others(client: Any, kept: set[tuple[str, str]]) -> None:
+    """Remove all deployments except `kept`; their past runs stay."""
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
-    for found in client.read_deployments(deployment_filter=tagged):
-        flow = client.read_flow(found.flow_id)
-        if (flow.name, found.name) not in wanted:
-            client.delete_deployment(found.id)
+    for deployment in client.read_deployments(deployment_filter=tagged):
+        flow = client.read_flow(deployment.flow_id)
+        if (flow.name, deployment.name) not in kept:
+            client.delete_deployment(deployment.id)
 
 
 def _deployment(spec: Deployment) -> Any:
@@ -152,7 +152,7 @@ def _trigger(spec: Deployment) -> Any:
 
 
 def _block(client: Any, notify: str) -> str:
-    """Return the id of the block that notifies."""
+    """Return the id of the notification block."""
     from prefect.exceptions import ObjectNotFound
 
     slug, _, name = notify.partition("/")
@@ -160,13 +160,13 @@ def _block(client: Any, notify: str) -> str:
         return str(client.read_block_document_by_name(name, slug).id)
     except ObjectNotFound:
         raise PupilaError(
-            f"There is no block {notify!r}: make one in the UI under Blocks, and give "
+            f"Block {notify!r} does not exist: make one in the UI under Blocks, and give "
             "`type/name`, as in `slack-webhook/my-channel`."
         ) from None
 
 
 def _automate(client: Any, block: str | None) -> None:
-    """Make the automations of the template, in place of those of the same names."""
+    """Create the automations of the template; they replace those of the same names."""
     from prefect.events.schemas.automations import AutomationCore
 
     for given in yaml.safe_load(_AUTOMATIONS.read_text())["automations"]:
@@ -178,7 +178,7 @@ def _automate(client: Any, block: str | None) -> None:
 
 
 def _notification(block: str, automation: dict[str, Any]) -> dict[str, Any]:
-    """Return the action that tells of an automation: of a run's state, or of an event in words."""
+    """Return the action that sends an automation's notification: a run's state, or an event."""
     run = "{{ flow_run.name }} of {{ deployment.name }}"
     if VERDICT_CHANGED in automation["trigger"]["expect"]:
         what, message = "another verdict", "{{ event.payload.message }}"
@@ -193,11 +193,11 @@ def _notification(block: str, automation: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Register what standard input names; a mistake is one message, and exit code 2."""
+    """Register the deployments on standard input; an error is one message and exit code 2."""
     given = json.load(sys.stdin)
     specs = [
-        Deployment(**each | {"night": Night(**each["night"]) if each["night"] else None})
-        for each in given["deployments"]
+        Deployment(**spec | {"night": Night(**spec["night"]) if spec["night"] else None})
+        for spec in given["deployments"]
     ]
     try:
         register(specs, given["notify"])

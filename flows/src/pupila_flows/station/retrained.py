@@ -1,4 +1,4 @@
-"""Tells Prefect that a teacher was retrained; what depends on it is run by a trigger."""
+"""Emits a Prefect event when a teacher was retrained; it triggers the runs that depend on it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ RETRAINED = "pupila.teacher.retrained"
 
 
 def resource_id(teacher: str) -> str:
-    """Return the name by which Prefect's triggers know a teacher."""
+    """Return the resource id of a teacher in Prefect's events and triggers."""
     return f"pupila.teacher.{teacher}"
 
 
-def tell_retrained(api: Api, teacher: StoredTeacher) -> None:
+def emit_retrained(api: Api, teacher: StoredTeacher) -> None:
     """Emit `pupila.teacher.retrained`.
 
-    Unlike Prefect's `emit_event`, which sends in a thread of its own, this tells whether it
-    arrived.
+    Unlike Prefect's `emit_event`, which sends in a background thread, this fails if the event does
+    not arrive.
 
     Raises:
         PupilaError: the server does not answer, or refuses.
@@ -44,6 +44,7 @@ def tell_retrained(api: Api, teacher: StoredTeacher) -> None:
         api.post("/events", [event])
     except OSError as error:
         raise PupilaError(
-            f"The Prefect server at {api.url!r} was not told of teacher {teacher.name!r}: {error}. "
+            f"The Prefect server at {api.url!r} did not get the event of teacher "
+            f"{teacher.name!r}: {error}. "
             "The teacher is in the store; start the deployment that depends on it by hand."
         ) from None

@@ -1,4 +1,4 @@
-"""A Prefect server that only those with its password may talk to: the program."""
+"""A program that runs a Prefect server protected by a password."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SHUTDOWN_SECONDS = 5
 
 
 def server_command(address: Address, *more: str) -> tuple[str, ...]:
-    """Return module and arguments of the program; the password comes by its environment."""
-    urls = (each for url in sorted(address.urls) for each in ("--url", url))
+    """Return module and arguments of the program; its environment has the password."""
+    urls = (argument for url in sorted(address.urls) for argument in ("--url", url))
     where = ("--host", address.host, "--port", str(address.port))
     return (__name__, *where, *urls, *more)
 
@@ -37,12 +37,11 @@ def serve(
 ) -> None:
     """Serve Prefect's API and UI, and the pages of a workspace, until a signal.
 
-    Only the API where it is `temporary`.
-
-    Listens with `listener`, where it is given, and then writes a line to the descriptor `started`.
+    A `temporary` server has only the API. It listens with `listener`, if given, and writes a line
+    to the descriptor `started` once it answers.
 
     Raises:
-        PupilaError: it could not be started.
+        PupilaError: the server could not be started.
     """
     os.environ.pop(SECRET, None)  # else Prefect would ask for a password too
     from prefect.server.api.server import create_app
@@ -55,7 +54,7 @@ def serve(
 
     fixed: dict[Any, str] = {
         PREFECT_SERVER_CORS_ALLOWED_ORIGINS: address.root,
-        # the page asks the host it came from, so that another port or a proxy changes nothing
+        # the page uses the host it came from, so that it works with another port or a proxy
         PREFECT_SERVER_UI_API_URL: "/api",
     }
     with temporary_settings(fixed, restore_defaults=[PREFECT_SERVER_API_AUTH_STRING]):
@@ -68,7 +67,7 @@ def serve(
 
 
 def _run(app: Guard, address: Address, listener: socket.socket | None, started: int | None) -> bool:
-    """Serve until a signal, and tell whether it came to that."""
+    """Serve until a signal, and return whether the server was started."""
     import uvicorn
     from prefect.settings import get_current_settings
 
@@ -76,7 +75,7 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            if stop:  # uvicorn, which has taken them, would wait for all that is under way
+            if stop:  # uvicorn's own handlers would wait for all open requests
                 stop.install()
             await super().startup(sockets)
             if self.started and started is not None:
@@ -87,7 +86,7 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
         app,
         host=address.host,
         port=address.port,
-        access_log=False,  # it would write down the links that log in
+        access_log=False,  # it would contain the login links
         server_header=False,
         log_level=settings.logging_level.lower(),
         timeout_keep_alive=settings.api.keepalive_timeout,
@@ -101,7 +100,7 @@ def _run(app: Guard, address: Address, listener: socket.socket | None, started: 
 
 
 def main() -> None:
-    """Be the program."""
+    """Run the program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""Server, deployments and worker, for as long as a block lasts."""
+"""Runs server, deployments and worker during a block."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pupila_flows.station.address import (
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import WORKER, Deployment
 from pupila_flows.station.environment import KEEP_SECONDS, environment
-from pupila_flows.station.leash import leashed
-from pupila_flows.station.recovery import LostRuns, take_up
+from pupila_flows.station.leash import leash
+from pupila_flows.station.recovery import InterruptedRuns, resume
 from pupila_flows.station.register import as_json
 from pupila_flows.station.server import server_command
-from pupila_flows.station.supervisor import Kept, end_all
+from pupila_flows.station.supervisor import Supervised, end_all
 from pupila_flows.station.worker import worker_command
 from pupila_flows.workspace import Workspace
 
@@ -45,18 +45,18 @@ class Station:
 
     address: Address
     api: Api
-    server: Kept
-    worker: Kept
-    lost: LostRuns
+    server: Supervised
+    worker: Supervised
+    interrupted: InterruptedRuns
 
-    def keep(self) -> list[str]:
-        """Start again what has died, and return what that was."""
-        return [each.name for each in (self.server, self.worker) if each.keep()]
+    def ensure_running(self) -> list[str]:
+        """Restart programs that have ended, and return their names."""
+        return [program.name for program in (self.server, self.worker) if program.ensure_running()]
 
 
 @contextmanager
 def running(
-    place: Workspace,
+    workspace: Workspace,
     address: Address,
     deployments: Sequence[Deployment],
     *,
@@ -64,31 +64,31 @@ def running(
     keep_seconds: float = KEEP_SECONDS,
     say: Say = lambda text: None,
 ) -> Generator[Station]:
-    """Keep a station up while the block lasts; afterwards none of its processes is left.
+    """Run a station during the block; afterwards none of its processes is left.
 
-    Its database lies in the workspace, so all that a server knows is there the next time, but for
-    what ended longer than `keep_seconds` ago. Its processes end with this one, however it ends.
+    Its database is in the workspace and keeps all runs, except those that ended more than
+    `keep_seconds` ago. Its processes end with this one, however it ends.
 
     Raises:
-        PupilaError: one is up already, the port is in use, the server does not start, or it refuses
-            a deployment.
+        PupilaError: another station is up, the port is in use, the server does not start, or it
+            refuses a deployment.
     """
-    with only_one(place):
+    with lock_station(workspace):
         check_free(address)
         mark = uuid4().hex
-        told = environment(place.root, address, mark, keep_seconds)
-        server, worker = _server(place, address, told), _worker(place, told)
+        variables = environment(workspace.root, address, mark, keep_seconds)
+        server, worker = _server(workspace, address, variables), _worker(workspace, variables)
         api = Api(address.api, address.auth)
-        station = Station(address, api, server, worker, LostRuns(api, mark))
+        station = Station(address, api, server, worker, InterruptedRuns(api, mark))
         auth_file = str(address.auth_file) if address.auth_file else None
-        write_record(place.root, StationRecord(api=address.api, mark=mark, auth_file=auth_file))
+        write_record(workspace.root, StationRecord(api=address.api, mark=mark, auth_file=auth_file))
         try:
             say(f"starting the server at {address.root}")
             server.start()
             _wait_for(station)
             say("registering the deployments")
-            _register(deployments, notify, told)
-            for name in take_up(station.api):
+            _register(deployments, notify, variables)
+            for name in resume(station.api):
                 say(f"{name} was under way when the last station ended: it goes on")
             worker.start()
             yield station
@@ -96,20 +96,20 @@ def running(
             worker.kill()
             server.end()
             end_all(mark)
-            record_file(place.root).unlink(missing_ok=True)
+            record_file(workspace.root).unlink(missing_ok=True)
 
 
 @contextmanager
-def only_one(place: Workspace) -> Generator[None]:
-    """Keep others off the workspace's database, and end what one that was killed has left."""
+def lock_station(workspace: Workspace) -> Generator[None]:
+    """Lock the workspace's database, and end the processes that a killed station has left."""
     try:
-        with FileLock(station_folder(place.root) / ".lock", timeout=0):
-            left = read_record(place.root)
+        with FileLock(station_folder(workspace.root) / ".lock", timeout=0):
+            left = read_record(workspace.root)
             if left:
                 end_all(left.mark)
             yield
     except Timeout:
-        left = read_record(place.root)
+        left = read_record(workspace.root)
         where = f" at {left.api.removesuffix('/api')}" if left else ""
         raise PupilaError(
             f"A station of this workspace is up already{where}: end it first, or give another "
@@ -117,21 +117,21 @@ def only_one(place: Workspace) -> Generator[None]:
         ) from None
 
 
-def _server(place: Workspace, address: Address, told: dict[str, str]) -> Kept:
-    command = leashed(*server_command(address))
-    return Kept("server", command, told, place.root / "logs" / "server.log")
+def _server(workspace: Workspace, address: Address, environment: dict[str, str]) -> Supervised:
+    command = leash(*server_command(address))
+    return Supervised("server", command, environment, workspace.root / "logs" / "server.log")
 
 
-def _worker(place: Workspace, told: dict[str, str]) -> Kept:
-    command = leashed(*worker_command(WORKER))
-    return Kept("worker", command, told, place.root / "logs" / "worker.log")
+def _worker(workspace: Workspace, environment: dict[str, str]) -> Supervised:
+    command = leash(*worker_command(WORKER))
+    return Supervised("worker", command, environment, workspace.root / "logs" / "worker.log")
 
 
 def _wait_for(station: Station) -> None:
     """Wait until the server answers.
 
     Raises:
-        PupilaError: it has ended, or is silent for too long.
+        PupilaError: it has ended, or does not answer in time.
     """
     deadline = time.monotonic() + _SERVER_SECONDS
     while not (station.server.alive and station.api.answers()):
@@ -144,12 +144,14 @@ def _wait_for(station: Station) -> None:
         time.sleep(0.3)
 
 
-def _register(deployments: Sequence[Deployment], notify: str | None, told: dict[str, str]) -> None:
+def _register(
+    deployments: Sequence[Deployment], notify: str | None, environment: dict[str, str]
+) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "pupila_flows.station.register"],
             input=as_json(deployments, notify),
-            env=told,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=_REGISTER_SECONDS,

@@ -1,4 +1,4 @@
-"""Programs that are kept running, and ended with all that they have started."""
+"""Keeps programs running, and ends them with all processes that they have started."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 
 
 @dataclass
-class Kept:
-    """A program that is started again when it ends; what it prints goes into a log file.
+class Supervised:
+    """A program that is restarted when it ends; its output goes into a log file.
 
-    Its standard input stays open for as long as this process lives.
+    Its standard input stays open as long as this process lives.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Kept:
     _died_at_once: int = field(default=0)
 
     def start(self) -> None:
-        """Start it, in a session of its own: Ctrl-C is for us to pass on."""
+        """Start it in a new session, so that Ctrl-C reaches only this process."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -61,11 +61,11 @@ class Kept:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def keep(self) -> bool:
-        """Start it again if it has ended, and tell whether it had.
+    def ensure_running(self) -> bool:
+        """Restart it if it has ended, and return whether it had.
 
         Raises:
-            PupilaError: it ends at once, time after time.
+            PupilaError: it has ended soon after its start several times.
         """
         if self.alive:
             return False
@@ -90,7 +90,7 @@ class Kept:
             self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, which saves what it was told last, and do not wait for long."""
+        """Let it save its last data and end, but wait only briefly before killing it."""
         if self._process:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -99,20 +99,20 @@ class Kept:
 
 
 def end_all(mark: str) -> int:
-    """Kill every process that bears a station's mark, and return how many there were.
+    """Kill every process with a station's mark, and return their number.
 
-    A run whose worker was killed has lost its parent, but not its mark. Nothing is half-written
-    whenever a run is killed, and none has the time to tell a server that has gone.
+    A run whose worker was killed has lost its parent, but not its mark. Killing a run at any time
+    leaves no half-written file.
     """
     return stopping.end_all(MARK, mark, _GONE_SECONDS)
 
 
 def flow_runs_of(mark: str) -> set[str]:
-    """Return the ids of the flow runs that a process with a station's mark works on."""
-    found: set[str] = set()
+    """Return the ids of the flow runs whose processes have a station's mark."""
+    ids: set[str] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's
-            told = process.environ()
-            if told.get(MARK) == mark:
-                found.add(told.get(_FLOW_RUN, ""))
-    return found - {""}
+            environment = process.environ()
+            if environment.get(MARK) == mark:
+                ids.add(environment.get(_FLOW_RUN, ""))
+    return ids - {""}

@@ -1,4 +1,4 @@
-"""The Prefect server of one `pupila run`: with a password of its own, and gone with the run."""
+"""The temporary Prefect server of one `pupila run`, with its own password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pupila.errors import PupilaError
 from pupila_flows import stopping
 from pupila_flows.station.address import LOOPBACK, Address
 from pupila_flows.station.environment import MARK
-from pupila_flows.station.leash import leashed
+from pupila_flows.station.leash import leash
 from pupila_flows.station.loopback import unproxied
 from pupila_flows.station.server import server_command
 from pupila_flows.workspace import Workspace
@@ -29,14 +29,14 @@ _GRACE_SECONDS = 3.0
 class TemporaryServer:
     """A server that has been started, and may not answer yet.
 
-    It is in a session of its own, where a terminal's Ctrl-C does not reach it, and ends when this
-    process does, however that comes. If it ends before, it is started again: who asks it meanwhile
-    waits in the queue of the socket, which is ours.
+    It runs in its own session, so that Ctrl-C does not reach it, and ends with this process in any
+    case. If it ends earlier, it is restarted: requests meanwhile wait in the queue of the socket,
+    which belongs to this process.
     """
 
-    def __init__(self, place: Workspace) -> None:
-        """Start a server, and tell Prefect of it, which must not have been imported."""
-        self.log = place.root / "logs" / "prefect-server.log"
+    def __init__(self, workspace: Workspace) -> None:
+        """Start a server, and configure Prefect for it, which must not have been imported."""
+        self.log = workspace.root / "logs" / "prefect-server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._ended = False
@@ -46,13 +46,13 @@ class TemporaryServer:
         os.environ.update(unproxied(os.environ))
         os.environ["PREFECT_API_URL"] = self._address.api
         os.environ["PREFECT_API_AUTH_STRING"] = auth
-        os.environ["PREFECT_UI_URL"] = ""  # there is none, so nothing links to it
+        os.environ["PREFECT_UI_URL"] = ""  # without a UI, nothing should link to it
         self.process, self._started = self._start()
-        # Prefect's own, registered later, come first: they tell the server the last of the run
+        # Prefect's own handlers, registered later, run first: they send the run's last data
         atexit.register(self.end)
 
     def wait(self, say: Callable[[str], None]) -> None:
-        """Wait until it answers; from then on it is kept running.
+        """Wait until it answers; from then on it is restarted if it ends.
 
         Raises:
             PupilaError: it has ended, or takes too long.
@@ -75,7 +75,7 @@ class TemporaryServer:
         threading.Thread(target=self._keep, daemon=True).start()
 
     def end(self) -> None:
-        """Ask it to end, which saves what it was told last, and do not wait for long."""
+        """Let it save its last data and end, but wait only briefly before killing it."""
         with self._lock:
             self._ended = True
         self._listener.close()
@@ -87,13 +87,13 @@ class TemporaryServer:
             self.process.wait()
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start it, and return what takes a line once it answers, or ends before."""
+        """Start it, and return a descriptor that gets a line once it answers, or closes."""
         started, tells = os.pipe()
         listener = self._listener.fileno()
         more = ["--temporary", "--listener", str(listener), "--started", str(tells)]
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                leashed(*server_command(self._address, *more)),
+                leash(*server_command(self._address, *more)),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -105,9 +105,9 @@ class TemporaryServer:
         return process, started
 
     def _keep(self) -> None:
-        """Start it again whenever it ends; if it then ends at once, end the run with a sentence.
+        """Restart it whenever it ends; if it then ends at once, end the run with a message.
 
-        Prefect would wait for its answers for hours.
+        Otherwise Prefect would wait for its answers for hours.
         """
         answers = True
         while answers:
@@ -125,12 +125,12 @@ class TemporaryServer:
             )
 
     def _answers(self, seconds: float) -> bool:
-        """Wait so long, and tell whether it listens, or has ended."""
+        """Wait for some seconds; return whether it has started, or ended."""
         return bool(select.select([self._started], [], [], seconds)[0])
 
 
 def _has_started(started: int) -> bool:
-    """Wait for a server to answer or to end, and tell which it was."""
+    """Wait for a server to answer or to end; return whether it answers."""
     answers = bool(os.read(started, 1))
     os.close(started)
     return answers

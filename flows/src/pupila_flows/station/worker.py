@@ -1,4 +1,4 @@
-"""A worker of the pool, and what it takes up when the one before it was cut off."""
+"""A worker of the pool, which resumes the runs of a worker that was interrupted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable
 from pupila.errors import PupilaError
 from pupila_flows.station.api import Api
 from pupila_flows.station.deployments import POOL
-from pupila_flows.station.recovery import take_up, under_way
+from pupila_flows.station.recovery import resume, unfinished_runs
 
 _SERVER_SECONDS = 240.0
 _SILENT_SECONDS = 180.0
-"""A server takes a worker that it has not heard of for 90 s for gone, by Prefect's settings."""
+"""By Prefect's settings a server considers a worker gone after 90 s without a heartbeat."""
 _LOOK_SECONDS = 2.0
 
 
 def worker_command(name: str) -> list[str]:
-    """Return the module, with its arguments, that is a worker of this name."""
+    """Return the module and arguments that run a worker of this name."""
     worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", name]
     return ["prefect", "--no-prompt", *worker]
 
 
-def take_up_the_last(api: Api, say: Callable[[str], None]) -> None:
-    """Let the runs of a worker that was cut off go on, once the server has missed it.
+def resume_last(api: Api, say: Callable[[str], None]) -> None:
+    """Resume the runs of an interrupted worker, once the server has noticed its end.
 
     While another worker of the pool is up, its runs are left alone.
 
@@ -32,11 +32,11 @@ def take_up_the_last(api: Api, say: Callable[[str], None]) -> None:
     """
     _wait_until(api.answers, _SERVER_SECONDS)
     try:
-        if not under_way(api):
+        if not unfinished_runs(api):
             return
         say("runs are under way: waiting until the server knows whether their worker is up")
         if _wait_until(lambda: not _online(api), _SILENT_SECONDS):
-            for name in take_up(api):
+            for name in resume(api):
                 say(f"{name} was under way when its worker ended: it goes on")
         else:
             say("another worker is up: what is under way is left to it")
@@ -52,10 +52,10 @@ def _online(api: Api) -> bool:
     return any(worker["status"] == "ONLINE" for worker in workers)
 
 
-def _wait_until(happened: Callable[[], bool], seconds: float) -> bool:
-    """Wait for something to become true, and tell whether it has."""
+def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition is true; return whether it became true in time."""
     deadline = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(_LOOK_SECONDS)

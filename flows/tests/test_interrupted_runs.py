@@ -14,7 +14,7 @@ import pytest
 
 from pupila_flows.station.api import Api
 from pupila_flows.station.environment import MARK
-from pupila_flows.station.recovery import LostRuns
+from pupila_flows.station.recovery import InterruptedRuns
 from pupila_flows.station.supervisor import flow_runs_of
 
 
@@ -78,7 +78,7 @@ def test_what_has_no_process_for_long_enough_is_ended_and_the_rest_left_alone(
     mark: str, at_work: subprocess.Popen[bytes], before: str, after: str
 ):
     api = Recorded({"a": before, "b": before})
-    lost = LostRuns(api, mark, patience_seconds=0.2)
+    lost = InterruptedRuns(api, mark, patience_seconds=0.2)
     assert lost.end() == []
     time.sleep(0.3)
     assert lost.end() == ["b"]
@@ -91,7 +91,7 @@ def test_what_has_no_process_for_long_enough_is_ended_and_the_rest_left_alone(
 
 
 def test_a_process_that_comes_in_time_is_waited_for(mark: str):
-    lost = LostRuns(Recorded({"a": "PENDING"}), mark, patience_seconds=0.2)
+    lost = InterruptedRuns(Recorded({"a": "PENDING"}), mark, patience_seconds=0.2)
     assert lost.end() == []
     with working(mark):
         time.sleep(0.3)
@@ -99,5 +99,5 @@ def test_a_process_that_comes_in_time_is_waited_for(mark: str):
 
 
 def test_with_a_worker_on_another_machine_nothing_is_ended(mark: str):
-    lost = LostRuns(Recorded({"b": "RUNNING"}, ("station", "elsewhere")), mark, 0)
+    lost = InterruptedRuns(Recorded({"b": "RUNNING"}, ("station", "elsewhere")), mark, 0)
     assert lost.end() == [] and lost.end() == []
