@@ -53,9 +53,9 @@ class Screen(Job[Check]):
     def run(self, progress: Progress) -> Check:
         workspace = self.workspace
         model, dataset = workspace.store.open(self.artifact), self.images.read(workspace)
-        (found,) = workspace.predictions.in_own_order(model, dataset, AS_IS, progress)
+        (probabilities,) = workspace.predictions.in_own_order(model, dataset, AS_IS, progress)
         return check_probabilities(
-            found[:, model.record.output.classes.index(self.accepts)],
+            probabilities[:, model.record.output.classes.index(self.accepts)],
             [str(path) for path in dataset.paths],
             teacher=self.teacher,
             accepts=self.accepts,

@@ -110,8 +110,8 @@ def _check_origin(url: str) -> str:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/"):
         raise PupilaError(
-            f"--url {url!r} is not an address of a server: give scheme and host, and the port if it "
-            "is not the usual one, as in https://pupila.example."
+            f"--url {url!r} is not an address of a server: give scheme and host, and the port if "
+            "it is not the usual one, as in https://pupila.example."
         )
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{_bracketed(host)}" + (
