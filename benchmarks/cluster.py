@@ -130,13 +130,13 @@ def print_training(folder: Path, machines: LocalCluster, pairs: int, epochs: int
         killed = _train(workspace, node, dataset, 200, address, _killer(machines))
     print(f"  its worker killed half-way: {killed.seconds:.1f} s")
     print(f"    times an undisturbed one: {killed.seconds / statistics.median(there):.2f}")
-    print(f"  bytes sent to a worker: {_sent(workspace, node, dataset)}")
-    made = workspace.store.open(killed.value.artifact).path
-    print(f"  artifact {_bytes(made):,} bytes, checkpoints at most {peak[0]:,} bytes")
+    print(f"  bytes sent to a worker: {_sent_bytes(workspace, node, dataset)}")
+    artifact = workspace.store.open(killed.value.artifact).path
+    print(f"  artifact {_bytes(artifact):,} bytes, checkpoints at most {peak[0]:,} bytes")
     print(f"  images {_bytes(folder / 'images'):,} bytes, cache {_bytes(workspace.cache):,} bytes")
 
 
-def _sent(workspace: Workspace, node: Node, dataset: Dataset) -> int:
+def _sent_bytes(workspace: Workspace, node: Node, dataset: Dataset) -> int:
     """Return the size of what a worker receives for a step; it returns progress and a digest."""
     job = RunStep.of(workspace, node, dataset)
     paths = (

@@ -89,10 +89,10 @@ def compare(config: Distillation, data: Path, files: list[Path], images: int, fo
         f"{len(dataset.select('train'))} images, {config.epochs} epochs, {config.student}, "
         f"teachers: {', '.join(file.name for file in files)}"
     )
-    ours = timed("distill", run_distill, config, teachers, dataset, folder)
+    ours = time_training("distill", run_distill, config, teachers, dataset, folder)
     other = config.model_copy(update={"alpha": 0.5})
-    later = timed("distill, another alpha", run_distill, other, teachers, dataset, folder)
-    theirs = timed("keras Distiller", run_distiller, config, teachers, dataset)
+    later = time_training("distill, another alpha", run_distill, other, teachers, dataset, folder)
+    theirs = time_training("keras Distiller", run_distiller, config, teachers, dataset)
     for name, run in (("first", ours), ("later", later)):
         processor = theirs.processor_seconds / run.processor_seconds
         wall = theirs.seconds / run.seconds
@@ -112,7 +112,7 @@ class TrainingRun:
     model: Any
 
 
-def timed(name: str, train: Any, *arguments: Any) -> TrainingRun:
+def time_training(name: str, train: Any, *arguments: Any) -> TrainingRun:
     """Run a training and print its times."""
     started, used = time.monotonic(), time.process_time()
     model = train(*arguments)
@@ -136,8 +136,8 @@ def run_distill(
 def run_distiller(config: Distillation, teachers: list[Artifact], dataset: Dataset) -> Any:
     """Distil with the teachers in every step, with images in the same order."""
     keras.utils.set_random_seed(SEED)
-    images = labelled(dataset.select("train"), config)
-    validation = labelled(dataset.select("validation"), config)
+    images = with_labels(dataset.select("train"), config)
+    validation = with_labels(dataset.select("validation"), config)
     student = installed().student(str(config.student)).load()(INPUT, len(CLASSES))
     distiller = keras.distillation.Distiller(
         with_logits([load(teacher) for teacher in teachers]),
@@ -165,7 +165,7 @@ def run_distiller(config: Distillation, teachers: list[Artifact], dataset: Datas
     return student
 
 
-def labelled(dataset: Dataset, config: Distillation) -> Images:
+def with_labels(dataset: Dataset, config: Distillation) -> Images:
     """Return the images with labels as their only targets."""
     return Images.of(dataset, INPUT, [labels_of(dataset)], config.augmentation)
 

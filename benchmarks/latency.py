@@ -65,9 +65,9 @@ def make_forms(
     network = build(weights=None, classes=len(CLASSES), input_shape=SIZE.shape)
     model = store_model(store, network)
     keras.backend.clear_session()
-    made = _run("export-tflite", model, store, folder)
+    in_float = _run("export-tflite", model, store, folder)
     settings = {"calibration_images": 2, "correction": "none"}
-    return made, _run("quantize-int8", made, store, folder, dataset, **settings)
+    return in_float, _run("quantize-int8", in_float, store, folder, dataset, **settings)
 
 
 def _run(
@@ -85,9 +85,9 @@ def _run(
     ).artifact
 
 
-def time_forms(name: str, made: tuple[Artifact, Artifact], threads: int, rounds: int) -> Row:
+def time_forms(name: str, forms: tuple[Artifact, Artifact], threads: int, rounds: int) -> Row:
     """Time both forms in turn."""
-    models = [open_model(artifact, threads) for artifact in made]
+    models = [open_model(artifact, threads) for artifact in forms]
     picture = np.random.default_rng(0).integers(0, 256, SIZE.shape, np.uint8)
     times = [[model.latency_ms(picture, RUNS) for model in models] for _ in range(rounds)]
     return Row(
@@ -113,9 +113,9 @@ def main() -> None:
         dataset = read_images(images, Path(temporary) / "cache")
         for name in arguments.models:
             folder = Path(temporary) / name
-            made = make_forms(name, dataset, Store(folder / "store"), folder)
+            forms = make_forms(name, dataset, Store(folder / "store"), folder)
             for threads in THREADS:
-                print(time_forms(name, made, threads, arguments.rounds), flush=True)
+                print(time_forms(name, forms, threads, arguments.rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -63,17 +63,17 @@ def run_directly(plan: Plan, workspace: Workspace) -> None:
     dataset = read_data(plan.data, section.classes, workspace.cache)
     positive = section.positive_class(dataset.classes)
     CheckData.of(workspace, dataset, section, str(plan.data)).run(ignore_progress)
-    made: dict[str, StoredArtifact] = {}
+    artifacts: dict[str, StoredArtifact] = {}
     for teacher in plan.teachers:
-        made[teacher.name] = ImportTeacher.of(workspace, teacher).run(ignore_progress)
+        artifacts[teacher.name] = ImportTeacher.of(workspace, teacher).run(ignore_progress)
     nodes = expand(plan)
     for node in nodes:
-        job = RunStep.of(workspace, node, dataset).on([made[name] for name in node.inputs])
-        made[node.name] = job.run(ignore_progress)
+        job = RunStep.of(workspace, node, dataset).on([artifacts[name] for name in node.inputs])
+        artifacts[node.name] = job.run(ignore_progress)
     compared = {node.name: node.teachers[0] for node in nodes if node.teachers}
-    for name, stored in made.items():
+    for name, stored in artifacts.items():
         artifact, other = workspace.store.open(stored.artifact), compared.get(name)
-        reference = (other, made[other].artifact) if other else None
+        reference = (other, artifacts[other].artifact) if other else None
         Evaluate.of(
             workspace, name, artifact, dataset, positive, plan.recipe.evaluate, reference
         ).run(ignore_progress)

@@ -133,10 +133,10 @@ def _run(plugin_name: str, given: str, folder: Path, images: int) -> dict[str, A
         start = time.monotonic()
         result = plugin.load()(step)
         seconds = time.monotonic() - start
-        made = store.add(output, **_fields(plugin_name), format=result.format)
+        stored = store.add(output, **_fields(plugin_name), format=result.format)
     if given == "keras":
-        return _record(folder, made) | {"seconds": seconds}
-    return {"size_bytes": made.size_bytes, "seconds": seconds}
+        return _record(folder, stored) | {"seconds": seconds}
+    return {"size_bytes": stored.size_bytes, "seconds": seconds}
 
 
 def _fields(plugin: str) -> dict[str, Any]:

@@ -66,10 +66,10 @@ def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
         return run("export-tflite", store_model(store, student(name))).artifact
 
     @cache
-    def made(how: str = "quantize-int8", name: str = "mobile-xs", **settings: Any) -> Artifact:
+    def run_once(how: str = "quantize-int8", name: str = "mobile-xs", **settings: Any) -> Artifact:
         return run(how, floats(name), **settings).artifact if how else floats(name)
 
-    return made
+    return run_once
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def exported(run: Callable[..., Ran], quantized: Callable[..., Artifact]) -> Cal
     """Export a student in int8, once for each `io_type`."""
 
     @cache
-    def made(io_type: str = "int8", name: str = "mobile-xs") -> Ran:
+    def run_once(io_type: str = "int8", name: str = "mobile-xs") -> Ran:
         return run("export-tflite-micro", quantized(name=name, io_type=io_type))
 
-    return made
+    return run_once

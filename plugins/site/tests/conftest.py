@@ -50,30 +50,30 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return read_images(draw_images(folder / "images", images=8), folder / "cache")
 
 
-Made = Callable[..., Artifact]
+Run = Callable[..., Artifact]
 Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def run(store: Store, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def run(store: Store, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run an installed step on artifacts."""
 
-    def made(name: str, *inputs: Artifact, **settings: Any) -> Artifact:
+    def run_plugin(name: str, *inputs: Artifact, **settings: Any) -> Artifact:
         plugin = installed().step(name)
         folder = tmp_path_factory.mktemp("run")
         config = plugin.config(**settings)
         return run_step(plugin, config, inputs, folder, store=store, dataset=dataset).artifact
 
-    return made
+    return run_plugin
 
 
 @pytest.fixture(scope="session")
-def model(store: Store, run: Made) -> Artifact:
+def model(store: Store, run: Run) -> Artifact:
     return run("export-tflite", keras_artifact(store, input=INPUT))
 
 
 @pytest.fixture(scope="session")
-def image_filter(store: Store, run: Made) -> Artifact:
+def image_filter(store: Store, run: Run) -> Artifact:
     return run("export-tflite", keras_artifact(store, ("fundus", "other"), seed=5))
 
 
@@ -90,7 +90,7 @@ def strict_filter(store: Store, image_filter: Artifact) -> Artifact:
 
 
 @pytest.fixture(scope="session")
-def site(built: Path, model: Artifact, image_filter: Artifact, run: Made) -> Artifact:
+def site(built: Path, model: Artifact, image_filter: Artifact, run: Run) -> Artifact:
     """Return a site of one model, unchanged and with weights in float16, and a filter."""
     small = run("quantize-float16", model)
     names = ("unchanged", "float16", "filter")

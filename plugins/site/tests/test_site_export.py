@@ -21,7 +21,7 @@ from pupila.testing import ExporterContract, ignore_progress, run_step
 from pupila_site import page, study
 from pupila_site.config import Site
 
-Made = Any
+Run = Any
 
 
 class TestSiteKeepsTheContract(ExporterContract):
@@ -84,16 +84,16 @@ def test_models_are_copied_unchanged(
 
 
 def test_the_threshold_of_a_filter_is_the_one_that_it_ships(
-    built: Path, model: Artifact, strict_filter: Artifact, run: Made
+    built: Path, model: Artifact, strict_filter: Artifact, run: Run
 ):
     for accepts, threshold in (("fundus", 1), ("other", pytest.approx(0))):
-        made = run("site", model, strict_filter, filter=accepts)
-        content = json.loads((made.path / "site.json").read_text())
+        site = run("site", model, strict_filter, filter=accepts)
+        content = json.loads((site.path / "site.json").read_text())
         assert content["filter"]["threshold"] == threshold
 
 
 def test_a_model_that_ships_a_threshold_of_the_positive_class_keeps_it(
-    built: Path, model: Artifact, dataset: Dataset, store: Store, run: Made, tmp_path: Path
+    built: Path, model: Artifact, dataset: Dataset, store: Store, run: Run, tmp_path: Path
 ):
     test = dataset.select("test")
     probabilities = Predictions(tmp_path).of(model, test, ignore_progress).astype(np.float64)
@@ -150,7 +150,7 @@ def test_the_table_of_the_study_is_complete(content: dict[str, Any]):
     ],
 )
 def test_an_unknown_class_is_refused(
-    built: Path, model: Artifact, image_filter: Artifact, run: Made, settings: Any, refused: str
+    built: Path, model: Artifact, image_filter: Artifact, run: Run, settings: Any, refused: str
 ):
     with pytest.raises(PupilaError, match=refused):
         run("site", model, image_filter, **settings)
@@ -158,7 +158,7 @@ def test_an_unknown_class_is_refused(
 
 @pytest.mark.slow
 def test_a_model_with_8_bit_input_and_output_is_refused_with_advice(
-    built: Path, model: Artifact, run: Made
+    built: Path, model: Artifact, run: Run
 ):
     quantised = run("quantize-int8", model, io_type="int8")
     with pytest.raises(PupilaError, match=r"takes or gives int8.*`io_type: float`"):
@@ -203,8 +203,6 @@ def test_a_threshold_chosen_only_on_the_test_images_is_not_shown(
         )
 
 
-def test_a_model_that_was_not_evaluated_is_not_shown(
-    built: Path, image_filter: Artifact, run: Made
-):
+def test_a_model_that_was_not_evaluated_is_not_shown(built: Path, image_filter: Artifact, run: Run):
     with pytest.raises(PupilaError, match=r"without its figures: it must tell the data's classes"):
         run("site", image_filter)

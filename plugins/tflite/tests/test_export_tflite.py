@@ -45,10 +45,10 @@ def test_the_measured_difference_is_reported(exported):
 
 def test_the_batch_is_fixed_at_one_and_input_and_output_are_float(exported):
     interpreter = Interpreter(str(exported("conv_and_norm").file("model.tflite")))
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert taken["shape_signature"].tolist() == [1, 24, 20, 3]
-    assert given["shape_signature"].tolist() == [1, 3]
-    assert (taken["dtype"], given["dtype"]) == (np.float32, np.float32)
+    (first,), (last,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert first["shape_signature"].tolist() == [1, 24, 20, 3]
+    assert last["shape_signature"].tolist() == [1, 3]
+    assert (first["dtype"], last["dtype"]) == (np.float32, np.float32)
 
 
 def test_nothing_is_printed_on_standard_output(keras_model, stored, tmp_path, capfd):
@@ -84,8 +84,10 @@ def test_a_savedmodel_of_any_batch_is_exported_with_a_batch_of_one(
 
     artifact = stored(model, format="savedmodel", write=write)
     plugin = installed().step("export-tflite")
-    made = run_step(plugin, plugin.config(), [artifact], tmp_path / "run", store=store).artifact
-    answers = open_model(made).predict(images, ignore_progress)
+    exported_artifact = run_step(
+        plugin, plugin.config(), [artifact], tmp_path / "run", store=store
+    ).artifact
+    answers = open_model(exported_artifact).predict(images, ignore_progress)
     expected = model.predict(images.astype(np.float32), verbose=0)
     np.testing.assert_allclose(answers, expected, atol=1e-4)
 

@@ -64,13 +64,13 @@ def network(store: Store) -> Artifact:
     return keras_artifact(store)
 
 
-Made = Callable[..., Artifact]
+RunSteps = Callable[..., Artifact]
 
 
 @pytest.fixture(scope="session")
-def made(
+def run_steps(
     network: Artifact, store: Store, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Made:
+) -> RunSteps:
     """Run these steps one after another on the network; each runs once."""
 
     @cache
@@ -86,7 +86,7 @@ def made(
 
 
 @pytest.fixture(scope="session")
-def opened(browser: Path) -> Callable[..., Any]:
+def open_in_browser(browser: Path) -> Callable[..., Any]:
     """Open an artifact in the runtime of that name."""
     runners = {runner.name: runner for runner in pupila_runners()}
 
@@ -111,14 +111,14 @@ class RuntimeOutputs:
 
 @pytest.fixture(scope="session")
 def outputs(
-    opened: Callable[..., Any], made: Made, images: NDArray[np.uint8]
+    open_in_browser: Callable[..., Any], run_steps: RunSteps, images: NDArray[np.uint8]
 ) -> Callable[[str, int], RuntimeOutputs]:
     """Run the images in the runtime of that name with that many threads, once."""
 
     @cache
     def run(name: str, threads: int) -> RuntimeOutputs:
-        artifact = made("export-tfjs" if name.startswith("tfjs") else "export-tflite")
-        with opened(name, artifact, threads) as model:
+        artifact = run_steps("export-tfjs" if name.startswith("tfjs") else "export-tflite")
+        with open_in_browser(name, artifact, threads) as model:
             answers = model.predict(images, ignore_progress)
             names = [Path(path).name for path in model._server.downloaded]
             return RuntimeOutputs(model.runtime, model.threads, answers, names)

@@ -28,9 +28,9 @@ WASM = BrowserRuntime("litert", "wasm")
 
 
 @pytest.fixture(scope="module")
-def expected(made, images):
+def expected(run_steps, images):
     """The outputs of LiteRT outside a browser."""
-    with closing(open_model(made(*TFLITE))) as native:
+    with closing(open_model(run_steps(*TFLITE))) as native:
         return native.predict(images, ignore_progress)
 
 
@@ -91,25 +91,25 @@ def test_tfjs_reports_the_threads_that_it_uses(outputs, expected):
     np.testing.assert_allclose(in_browser.answers, expected, atol=1e-4)
 
 
-def test_int8_with_float_input_and_output_gives_the_same_labels(opened, made, images):
-    artifact = made(*INT8)
+def test_int8_with_float_input_and_output_gives_the_same_labels(open_in_browser, run_steps, images):
+    artifact = run_steps(*INT8)
     with closing(open_model(artifact)) as own:
         expected = own.predict(images, ignore_progress)
-    with opened("litertjs-wasm", artifact, 2) as model:
+    with open_in_browser("litertjs-wasm", artifact, 2) as model:
         answers = model.predict(images, ignore_progress)
     np.testing.assert_array_equal(answers.argmax(axis=1), expected.argmax(axis=1))
     np.testing.assert_allclose(answers, expected, atol=0.05)
 
 
-def test_integer_input_and_output_is_refused_with_the_reason_and_advice(opened, made):
-    artifact = made(*INT8, io_type="int8")
+def test_integer_input_and_output_is_refused_with_the_reason_and_advice(open_in_browser, run_steps):
+    artifact = run_steps(*INT8, io_type="int8")
     with (
         pytest.raises(
             PupilaError,
             match=r"does not run in LiteRT\.js on wasm: Element type INT8 is not supported\. "
             r"LiteRT\.js takes only float32 .* `io_type: float`",
         ),
-        opened("litertjs-wasm", artifact),
+        open_in_browser("litertjs-wasm", artifact),
     ):
         pass
 
@@ -121,34 +121,38 @@ def test_integer_input_and_output_is_refused_with_the_reason_and_advice(opened, 
         (TFJS, "tfjs-wasm", "Failed to parse model JSON"),
     ],
 )
-def test_a_damaged_model_is_refused_by_name(opened, made, tmp_path, steps, name, reason):
-    whole = made(*steps)
+def test_a_damaged_model_is_refused_by_name(
+    open_in_browser, run_steps, tmp_path, steps, name, reason
+):
+    whole = run_steps(*steps)
     damaged = Artifact(tmp_path / "damaged", whole.digest, whole.record)
     shutil.copytree(whole.path, damaged.path)
     main = damaged.path / ("model.json" if steps == TFJS else "model.tflite")
     main.write_bytes(main.read_bytes()[: main.stat().st_size // 2])
     with (
         pytest.raises(PupilaError, match=rf"damaged' does not run in .*{reason}.*Export the model"),
-        opened(name, damaged),
+        open_in_browser(name, damaged),
     ):
         pass
 
 
-def test_an_operator_that_litertjs_lacks_is_named(opened, made, tmp_path):
-    record = made(*TFLITE).record
+def test_an_operator_that_litertjs_lacks_is_named(open_in_browser, run_steps, tmp_path):
+    record = run_steps(*TFLITE).record
     content = flatbuffer_with_lacking_operator(record.input, record.output.columns)
     (tmp_path / "model.tflite").write_bytes(content)
     artifact = Artifact(tmp_path, "", record)
     with (
         pytest.raises(PupilaError, match=r"FlexMatrixDeterminant.*name another runtime"),
-        opened("litertjs-wasm", artifact),
+        open_in_browser("litertjs-wasm", artifact),
     ):
         pass
 
 
-def test_a_model_in_more_files_than_a_browser_has_connections_is_read(opened, made, tmp_path):
+def test_a_model_in_more_files_than_a_browser_has_connections_is_read(
+    open_in_browser, run_steps, tmp_path
+):
     files = 10
-    whole = made(*TFJS)
+    whole = run_steps(*TFJS)
     shutil.copytree(whole.path, tmp_path / "model")
     model_json = tmp_path / "model" / "model.json"
     model = json.loads(model_json.read_text())
@@ -165,25 +169,25 @@ def test_a_model_in_more_files_than_a_browser_has_connections_is_read(opened, ma
     model_json.write_text(json.dumps(model))
     names = dict.fromkeys(["model.json", *group["paths"]], "")
     record = whole.record.model_copy(update={"files": names})
-    with opened("tfjs-cpu", Artifact(tmp_path / "model", "", record)) as split:
+    with open_in_browser("tfjs-cpu", Artifact(tmp_path / "model", "", record)) as split:
         assert len([path for path in split._server.downloaded if "part" in path]) == files
 
 
-def test_another_input_than_the_record_says_is_refused(opened, made):
-    artifact = made(*TFLITE)
+def test_another_input_than_the_record_says_is_refused(open_in_browser, run_steps):
+    artifact = run_steps(*TFLITE)
     other = artifact.record.input.model_copy(update={"width": 99})
     wrong = Artifact(
         artifact.path, artifact.digest, artifact.record.model_copy(update={"input": other})
     )
     with (
         pytest.raises(PupilaError, match=r"has shape \[1,32,32,3\], but \[1,32,99,3\] is expected"),
-        opened("litertjs-wasm", wrong),
+        open_in_browser("litertjs-wasm", wrong),
     ):
         pass
 
 
-def test_a_page_that_is_not_isolated_has_no_threads_and_says_so(browser, made, images):
-    artifact = made(*TFLITE)
+def test_a_page_that_is_not_isolated_has_no_threads_and_says_so(browser, run_steps, images):
+    artifact = run_steps(*TFLITE)
     with closing(BrowserModel(artifact, WASM, 2, isolated=False)) as model:
         assert model.threads == 1
         assert "wasm, 1 thread (the page is not isolated), Chromium" in model.runtime
@@ -194,20 +198,20 @@ def test_a_page_that_is_not_isolated_has_no_threads_and_says_so(browser, made, i
     ("name", "steps", "backend"),
     [("tfjs-webgl", TFJS, "WebGL 2"), ("litertjs-webgpu", TFLITE, "WebGPU")],
 )
-def test_a_missing_backend_is_named(opened, made, monkeypatch, name, steps, backend):
+def test_a_missing_backend_is_named(open_in_browser, run_steps, monkeypatch, name, steps, backend):
     without = ("--disable-3d-apis", "--disable-gpu", "--disable-software-rasterizer")
     kept = [argument for argument in browser_module._ARGUMENTS if "webgpu" not in argument]
     monkeypatch.setattr(browser_module, "_ARGUMENTS", (*kept, *without))
     with (
         pytest.raises(PupilaError, match=rf"{backend} is not available .*Name another runtime"),
-        opened(name, made(*steps)),
+        open_in_browser(name, run_steps(*steps)),
     ):
         pass
 
 
-def test_startup_is_measured(opened, made):
-    artifact = made(*TFJS)
-    with opened("tfjs-cpu", artifact) as model:
+def test_startup_is_measured(open_in_browser, run_steps):
+    artifact = run_steps(*TFJS)
+    with open_in_browser("tfjs-cpu", artifact) as model:
         assert isinstance(model, OpenPage)
         startup = model.startup()
     assert 50 < startup.cold_start_ms < 60_000
@@ -217,37 +221,40 @@ def test_startup_is_measured(opened, made):
     assert 100_000 < runtime.brotli_bytes < runtime.gzip_bytes < runtime.size_bytes < 2_000_000
 
 
-def test_latency_has_one_positive_time_for_each_repeat(opened, made, images):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_latency_has_one_positive_time_for_each_repeat(open_in_browser, run_steps, images):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         times = model.latency_ms(images[0], 7)
     assert len(times) == 7
     assert all(0 < time < 1000 for time in times)
 
 
-def test_progress_is_reported_for_each_chunk(opened, made, images, monkeypatch):
+def test_progress_is_reported_for_each_chunk(open_in_browser, run_steps, images, monkeypatch):
     monkeypatch.setattr(runner, "_CHUNK_BYTES", images[0].size * 4)
     reports: list[tuple[int, int, str]] = []
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         answers = model.predict(images, lambda *report: reports.append(report))
         whole = model.predict(images[4:], ignore_progress)
     assert reports == [(4, 6, "images"), (6, 6, "images")]
     np.testing.assert_array_equal(answers[4:], whole)
 
 
-def test_memory_is_that_of_the_page(opened, made):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_memory_is_that_of_the_page(open_in_browser, run_steps):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         assert 50e6 < model.peak_memory_bytes() < 1e9
 
 
-def test_two_models_are_open_at_once(opened, made, images):
-    with opened("litertjs-wasm", made(*TFLITE)) as one, opened("tfjs-cpu", made(*TFJS)) as other:
+def test_two_models_are_open_at_once(open_in_browser, run_steps, images):
+    with (
+        open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as one,
+        open_in_browser("tfjs-cpu", run_steps(*TFJS)) as other,
+    ):
         open_models: list[OpenModel] = [one, other]
         answers = [model.predict(images, ignore_progress) for model in open_models]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
 
 
-def test_closing_ends_chromium_and_the_server(opened, made):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_closing_ends_chromium_and_the_server(open_in_browser, run_steps):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         process_id, address = model.process_id, urlsplit(model._server.origin)
     with pytest.raises(ProcessLookupError):
         os.kill(process_id, 0)
@@ -255,41 +262,43 @@ def test_closing_ends_chromium_and_the_server(opened, made):
         socket.create_connection((address.hostname, address.port)).close()
 
 
-def test_a_killed_chromium_is_reported(opened, made, images):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_a_killed_chromium_is_reported(open_in_browser, run_steps, images):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         os.kill(model.process_id, signal.SIGKILL)
         with pytest.raises(RuntimeError, match=r"(closed|crashed)"):
             model.predict(images, ignore_progress)
 
 
-def test_a_page_that_crashes_while_it_computes_is_reported(opened, made, images):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_a_page_that_crashes_while_it_computes_is_reported(open_in_browser, run_steps, images):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         for process in model._page.processes("renderer"):
             threading.Timer(2, os.kill, (process, signal.SIGKILL)).start()
         with pytest.raises(RuntimeError, match="page crashed"):
             model.latency_ms(images[0], 1_000_000)
 
 
-def test_a_page_that_hangs_is_killed(opened, made, monkeypatch):
+def test_a_page_that_hangs_is_killed(open_in_browser, run_steps, monkeypatch):
     monkeypatch.setattr(runner, "_OPEN_SECONDS", 0.01)
     monkeypatch.setattr(browser_module, "_STOP_SECONDS", 0.01)
     with (
         pytest.raises(PupilaError, match=r"was not ready after 0\.01 seconds"),
-        opened("tfjs-webgl", made(*TFJS)),
+        open_in_browser("tfjs-webgl", run_steps(*TFJS)),
     ):
         pass
 
 
-def test_no_request_leaves_this_machine(opened, made):
-    with opened("tfjs-cpu", made(*TFJS)) as model:
+def test_no_request_leaves_this_machine(open_in_browser, run_steps):
+    with open_in_browser("tfjs-cpu", run_steps(*TFJS)) as model:
         call = model._page.call
         assert call("([url]) => fetch(url).then((answer) => answer.status)", "./index.html") == 200
         with pytest.raises(RuntimeError, match="Failed to fetch"):
             call("() => fetch('http://example.com/', {mode: 'no-cors'})")
 
 
-def test_an_exception_in_the_page_is_reported_and_the_model_stays_usable(opened, made, images):
-    with opened("litertjs-wasm", made(*TFLITE)) as model:
+def test_an_exception_in_the_page_is_reported_and_the_model_stays_usable(
+    open_in_browser, run_steps, images
+):
+    with open_in_browser("litertjs-wasm", run_steps(*TFLITE)) as model:
         with pytest.raises(RuntimeError, match="Number of elements"):
             model.predict(images[:1, :3], ignore_progress)
         assert model.predict(images, ignore_progress).shape == (len(images), 2)

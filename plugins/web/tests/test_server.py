@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Generator[Server]:
-    with closing(Server(files_below(folder, "/files"))) as opened:
-        yield opened
+    with closing(Server(files_below(folder, "/files"))) as running:
+        yield running
 
 
 def ask(server: Server, path: str) -> tuple[int, dict[str, str], bytes]:

@@ -74,14 +74,14 @@ def _layer(entry: dict[str, Any]) -> dict[str, Any]:
     """Translate one serialised layer or model, without its calls in the graph."""
     name, config = entry["class_name"], entry["config"]
     if name in ("Functional", "Model"):
-        return _serialised("keras.src.models.functional", "Functional", _functional(config))
+        return _keras_object("keras.src.models.functional", "Functional", _functional(config))
     if name == "Sequential":
         layers = [_layer(layer) for layer in config["layers"]]
-        return _serialised("keras", name, {"name": valid_name(config["name"]), "layers": layers})
-    return _serialised("keras.layers", name, _settings(name, config))
+        return _keras_object("keras", name, {"name": valid_name(config["name"]), "layers": layers})
+    return _keras_object("keras.layers", name, _settings(name, config))
 
 
-def _serialised(module: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
+def _keras_object(module: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
@@ -136,7 +136,7 @@ def _layer_with_calls(entry: dict[str, Any], classes: dict[str, str]) -> dict[st
     if entry["class_name"] in OPERATOR_CLASSES:
         (call,) = calls  # in Keras 2 every use of an operation is its own layer
         kind, settings, call = as_layer(name, entry["config"]["function"], call)
-        layer = _serialised("keras.layers", kind, settings | {"name": valid_name(name)})
+        layer = _keras_object("keras.layers", kind, settings | {"name": valid_name(name)})
         calls = [call]
     else:
         layer = _layer(entry)

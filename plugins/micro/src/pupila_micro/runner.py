@@ -69,7 +69,7 @@ class MicroModel:
         return [self._timed_ms(image) for _ in range(repeats)]
 
     def peak_memory_bytes(self) -> int:
-        """Return that of this process; a microcontroller needs the arena and the flatbuffer."""
+        """Return this process's peak; a microcontroller needs the arena and the flatbuffer."""
         return peak_memory_bytes()
 
     def close(self) -> None:

@@ -127,7 +127,7 @@ class TfjsModel:
             self._to_child.write(_LENGTH.pack(len(text)) + text + payload)
             self._to_child.flush()
         except BrokenPipeError:
-            raise self._death() from None
+            raise self._exit_error() from None
         return self._receive()
 
     def _receive(self) -> tuple[dict[str, Any], bytes]:
@@ -141,10 +141,10 @@ class TfjsModel:
     def _read(self, size: int) -> bytes:
         content = self._from_child.read(size)
         if len(content) < size:
-            raise self._death()
+            raise self._exit_error()
         return content
 
-    def _death(self) -> RuntimeError:
+    def _exit_error(self) -> RuntimeError:
         """Describe how the child process ended, with the last line that it wrote."""
         try:
             code = self._child.wait(_STOP_SECONDS)

@@ -1,6 +1,6 @@
 /** The second tab: how fast the models are on this device, and how fast the study's were. */
 
-import { element, made, painted } from './dom';
+import { element, createElement, nextPaint } from './dom';
 import { sentence } from './failure';
 import type { Model, Workbench } from './model';
 import { runtimeName } from './result';
@@ -29,7 +29,7 @@ export function startBenchmark(site: Site, bench: Workbench): void {
     try {
       for (const entry of entries) {
         say(text('measuring', { model: entry.name }));
-        await painted();
+        await nextPaint();
         timed.push(await bench.use(entry, measure));
         draw();
       }
@@ -97,13 +97,13 @@ function drawStudy({ study }: Site): void {
 }
 
 function head(titles: readonly string[]): HTMLElement {
-  return made('thead', [made('tr', titles.map((title) => made('th', title, { scope: 'col' })))]);
+  return createElement('thead', [createElement('tr', titles.map((title) => createElement('th', title, { scope: 'col' })))]);
 }
 
 function body(rows: readonly (readonly string[])[]): HTMLElement {
   const cells = ([first, ...others]: readonly string[]) => [
-    made('th', first!, { scope: 'row' }),
-    ...others.map((cell) => made('td', cell)),
+    createElement('th', first!, { scope: 'row' }),
+    ...others.map((cell) => createElement('td', cell)),
   ];
-  return made('tbody', rows.map((row) => made('tr', cells(row))));
+  return createElement('tbody', rows.map((row) => createElement('tr', cells(row))));
 }

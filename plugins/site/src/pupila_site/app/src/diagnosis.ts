@@ -1,7 +1,7 @@
 /** The first tab: an image goes in, an answer comes out. */
 
 import { type Picture, decode } from './decoding';
-import { element, made, painted } from './dom';
+import { element, createElement, nextPaint } from './dom';
 import { sentence } from './failure';
 import { startIntake } from './intake';
 import { Model, type Workbench } from './model';
@@ -12,7 +12,7 @@ import { inEveryLanguage, text } from './texts';
 export function startDiagnosis(site: Site, bench: Workbench): void {
   const { models, filter } = site;
   const chooser = element<HTMLSelectElement>('model');
-  chooser.append(...models.map(({ name }, index) => made('option', name, { value: `${index}` })));
+  chooser.append(...models.map(({ name }, index) => createElement('option', name, { value: `${index}` })));
   element('models').hidden = models.length < 2;
 
   // on one thread, which leaves the others to the model
@@ -37,7 +37,7 @@ export function startDiagnosis(site: Site, bench: Workbench): void {
       if (mine !== turn) return;
       if (!picture) return say(() => text('ready'));
       showPreview(picture);
-      await painted();
+      await nextPaint();
       const result = await run(entry, bench, filterModel, filter, picture);
       if (mine !== turn) return;
       shown = { picture, result };
@@ -92,7 +92,7 @@ function clear(): void {
 function complain(sentence: () => string): void {
   clear();
   say(() => '');
-  element('problem').replaceChildren(made('p', sentence(), { role: 'alert', class: 'warning' }));
+  element('problem').replaceChildren(createElement('p', sentence(), { role: 'alert', class: 'warning' }));
 }
 
 inEveryLanguage(() => {

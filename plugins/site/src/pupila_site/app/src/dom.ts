@@ -8,7 +8,7 @@ export function element<E extends HTMLElement = HTMLElement>(id: string): E {
   return node as E;
 }
 
-export function made<K extends keyof HTMLElementTagNameMap>(
+export function createElement<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   content: string | readonly Node[],
   attributes: Readonly<Record<string, string>> = {},
@@ -29,6 +29,6 @@ export function translateDocument(): void {
 }
 
 /** Resolve when the page has been painted. */
-export function painted(): Promise<void> {
+export function nextPaint(): Promise<void> {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }

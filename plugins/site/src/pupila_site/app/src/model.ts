@@ -45,7 +45,7 @@ export class Model {
   /** Fetch, compile, and run a black image, so that the next run is not slower than others. */
   static async open(entry: ModelEntry, threads: number): Promise<Model> {
     const start = performance.now();
-    const bytes = await fetched(entry.file);
+    const bytes = await fetchBytes(entry.file);
     const opened: CompiledModel[] = [];
     const load = async () => {
       const options = { accelerator: 'wasm', cpuOptions: { numThreads: threads } } as const;
@@ -123,7 +123,7 @@ export class Workbench {
   }
 }
 
-async function fetched(file: string): Promise<Uint8Array> {
+async function fetchBytes(file: string): Promise<Uint8Array> {
   const response = await fetch(file);
   if (!response.ok) throw new Error(`${file}: ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());

@@ -1,7 +1,7 @@
 /** Draws an answer: a meter with the threshold's mark, in words too, and the filter's warning. */
 
 import type { Picture } from './decoding';
-import { element, made } from './dom';
+import { element, createElement } from './dom';
 import type { Runtime } from './model';
 import type { Diagnosis, Estimate, Filter } from './site';
 import { decimal, percent, text } from './texts';
@@ -30,11 +30,11 @@ export function showResult(result: Result, runtime: Runtime): void {
   const { entry, probability } = result;
   showWarning(result.acceptance);
   element('answer').replaceChildren(
-    made('p', text('probability', { positive: entry.positive }), { class: 'label', id: 'asked' }),
-    made('p', percent(probability), { class: 'value' }),
+    createElement('p', text('probability', { positive: entry.positive }), { class: 'label', id: 'asked' }),
+    createElement('p', percent(probability), { class: 'value' }),
     meter(entry, probability),
-    made('p', verdict(entry, probability), { class: 'verdict' }),
-    made('p', `${took(result)} · ${runtimeName(runtime)}`, { class: 'small', id: 'took' }),
+    createElement('p', verdict(entry, probability), { class: 'verdict' }),
+    createElement('p', `${describeTimes(result)} · ${runtimeName(runtime)}`, { class: 'small', id: 'took' }),
     figures(entry),
   );
 }
@@ -51,15 +51,15 @@ function figures(entry: Diagnosis): HTMLElement {
     [text('accuracy'), interval(entry.accuracy, percent)],
   ];
   if (entry.auc) rows.push([text('auc'), interval(entry.auc, (value) => decimal(value, 3))]);
-  const cells = rows.flatMap(([name, value]) => [made('dt', name, {}), made('dd', value, {})]);
-  return made('div', [
-    made('p', text('testedOn', { images: entry.images, threshold: percent(entry.threshold) }), { class: 'small' }),
-    made('dl', cells, { class: 'figures' }),
-    made('p', `${chosen(entry)} ${text(entry.byPatient ? 'byPatient' : 'byImage')}`, { class: 'small' }),
+  const cells = rows.flatMap(([name, value]) => [createElement('dt', name, {}), createElement('dd', value, {})]);
+  return createElement('div', [
+    createElement('p', text('testedOn', { images: entry.images, threshold: percent(entry.threshold) }), { class: 'small' }),
+    createElement('dl', cells, { class: 'figures' }),
+    createElement('p', `${describeThreshold(entry)} ${text(entry.byPatient ? 'byPatient' : 'byImage')}`, { class: 'small' }),
   ], { id: 'figures' });
 }
 
-function chosen({ chosenOn, chosenOnImages }: Diagnosis): string {
+function describeThreshold({ chosenOn, chosenOnImages }: Diagnosis): string {
   if (chosenOn) return text('shipped', { chosenOn });
   return text('chosen', { images: chosenOnImages ?? '' });
 }
@@ -68,7 +68,7 @@ function interval({ value, low, high }: Estimate, format: (value: number) => str
   return `${format(value)} (${format(low)} – ${format(high)})`;
 }
 
-function took({ tookMs, decodedMs }: Result): string {
+function describeTimes({ tookMs, decodedMs }: Result): string {
   return text('took', { model: decimal(tookMs), decode: decimal(decodedMs, 0) });
 }
 
@@ -77,11 +77,11 @@ export function runtimeName({ version, threads }: Runtime): string {
 }
 
 function meter(entry: Diagnosis, probability: number): HTMLElement {
-  const bar = made('div', '', { class: 'bar' });
-  const mark = made('div', '', { class: 'mark' });
+  const bar = createElement('div', '', { class: 'bar' });
+  const mark = createElement('div', '', { class: 'mark' });
   bar.style.inlineSize = `${100 * probability}%`;
   mark.style.insetInlineStart = `${100 * Math.min(entry.threshold, 1)}%`;
-  return made('div', [bar, mark], {
+  return createElement('div', [bar, mark], {
     role: 'meter',
     class: probability >= entry.threshold ? 'meter above' : 'meter',
     'aria-labelledby': 'asked',
@@ -98,5 +98,5 @@ function showWarning(acceptance: Result['acceptance']): void {
   if (!acceptance || acceptance.probability >= acceptance.filter.threshold) return;
   const { accepts, threshold } = acceptance.filter;
   const shares = { probability: percent(acceptance.probability), threshold: percent(threshold) };
-  warning.append(made('p', text('filter', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
+  warning.append(createElement('p', text('filter', { accepts, ...shares }), { role: 'alert', class: 'warning' }));
 }

@@ -40,7 +40,7 @@ async function load(): Promise<Loaded> {
   });
 }
 
-async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
+async function time<T>(work: () => Promise<T>): Promise<[number, T]> {
   const start = performance.now();
   const result = await work();
   return [performance.now() - start, result];
@@ -51,19 +51,19 @@ async function open(model: Loaded): Promise<Opened> {
   const coldStartMs = performance.now();
   const { version, backend, threads, adapter = null } = model;
   model.load(new Uint8Array(imageBytes));
-  const [firstInferenceMs, { length: columns }] = await timed(() => model.answer());
+  const [firstInferenceMs, { length: columns }] = await time(() => model.answer());
   const isolated = crossOriginIsolated;
   return { version, backend, threads, adapter, isolated, columns, coldStartMs, firstInferenceMs };
 }
 
-async function fetched(url: string): Promise<Uint8Array<ArrayBuffer>> {
+async function fetchBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
   return new Uint8Array(await response.arrayBuffer());
 }
 
 /** Return one row of outputs for each image of a file. */
-async function answers(url: string): Promise<number[][]> {
-  const [model, pixels] = [await loading, await fetched(url)];
+async function predict(url: string): Promise<number[][]> {
+  const [model, pixels] = [await loading, await fetchBytes(url)];
   const rows: number[][] = [];
   for (let start = 0; start < pixels.length; start += imageBytes) {
     model.load(pixels.subarray(start, start + imageBytes));
@@ -73,12 +73,12 @@ async function answers(url: string): Promise<number[][]> {
 }
 
 /** Time `repeats` inferences on one image and reading their output, after three that do not count. */
-async function times(url: string, repeats: number): Promise<number[]> {
+async function latencies(url: string, repeats: number): Promise<number[]> {
   const model = await loading;
-  model.load(await fetched(url));
+  model.load(await fetchBytes(url));
   const milliseconds: number[] = [];
   for (let run = 0; run < UNTIMED_RUNS + repeats; run++) {
-    const [took] = await timed(() => model.answer());
+    const [took] = await time(() => model.answer());
     if (run >= UNTIMED_RUNS) milliseconds.push(took);
   }
   return milliseconds;
@@ -94,8 +94,8 @@ const loading = load();
 const opened = Promise.race([loading.then(open), uncaught]);
 const probe = {
   opened,
-  predict: (url: string) => Promise.race([answers(url), uncaught]),
-  time: (url: string, repeats: number) => Promise.race([times(url, repeats), uncaught]),
+  predict: (url: string) => Promise.race([predict(url), uncaught]),
+  time: (url: string, repeats: number) => Promise.race([latencies(url, repeats), uncaught]),
 };
 
 declare global {
