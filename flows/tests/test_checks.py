@@ -57,16 +57,16 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Con
     return lambda: Context(source, RecipeView.of(source.value), recipe, installed(), None)
 
 
-def _told(context: Context, checks: tuple[Check, ...]) -> list[str]:
+def _messages(context: Context, checks: tuple[Check, ...]) -> list[str]:
     return sorted(map(str, run_checks(context, checks)))
 
 
 def test_checks_find_the_same_in_any_order(context: Callable[[], Context]):
-    expected = _told(context(), CHECKS)
+    expected = _messages(context(), CHECKS)
     assert len(expected) == 11
-    assert _told(context(), CHECKS[::-1]) == expected
+    assert _messages(context(), CHECKS[::-1]) == expected
     middle = len(CHECKS) // 2
-    assert _told(context(), CHECKS[middle:] + CHECKS[:middle]) == expected
+    assert _messages(context(), CHECKS[middle:] + CHECKS[:middle]) == expected
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -75,7 +75,7 @@ def test_a_check_finds_the_same_alone_as_after_all_others(
 ):
     used = context()
     run_checks(used, CHECKS)
-    assert _told(used, (check,)) == _told(context(), (check,))
+    assert _messages(used, (check,)) == _messages(context(), (check,))
 
 
 @pytest.mark.parametrize("check", [images.excluded, images.open_set, images.hard_negatives])
@@ -85,7 +85,7 @@ def test_a_check_that_needs_the_data_tells_that_it_cannot_be_read(
     (alone,) = run_checks(context(), (check,))
     assert alone.line == 3 and "broken.csv" in alone.message
     together = run_checks(context(), (check, gate.groups, steps.settings))
-    assert [each for each in together if each.line == 3] == [alone]
+    assert [problem for problem in together if problem.line == 3] == [alone]
 
 
 def test_a_fact_has_the_value_and_the_mistakes_of_what_found_it_out():

@@ -79,43 +79,43 @@ def beads(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "workspace")
 
 
-def glass(place: Workspace) -> str:
+def glass(workspace: Workspace) -> str:
     """Store an artifact of format `glass`, and return its digest."""
-    with place.store.draft() as folder:
+    with workspace.store.draft() as folder:
         (folder / "glass.txt").write_text("O")
         origin = Origin(plugin="glass", distribution="beads-dist", version="1")
         size = InputSpec(height=8, width=8)
-        made = place.store.add(folder, format="glass", input=size, output=OUTPUT, origin=origin)
+        made = workspace.store.add(folder, format="glass", input=size, output=OUTPUT, origin=origin)
     return made.digest
 
 
-def run(place: Workspace, plugin: str) -> str:
+def run(workspace: Workspace, plugin: str) -> str:
     job = RunStep(
-        workspace=place,
+        workspace=workspace,
         title=plugin,
         plugin=plugin,
         config={},
-        inputs=(glass(place),),
+        inputs=(glass(workspace),),
         seed=0,
         images=None,
         code=(),
         timeout_minutes=1,
         uses_workers=False,
     )
-    return place.store.open(job.run(ignore_progress).artifact).format
+    return workspace.store.open(job.run(ignore_progress).artifact).format
 
 
-def read(place: Workspace, name: str) -> str:
-    source = place.root / name
+def read(workspace: Workspace, name: str) -> str:
+    source = workspace.root / name
     source.write_text("o-o")
     job = ImportTeacher(
-        workspace=place, title=name, path=source, sha256="0", output=OUTPUT, code=()
+        workspace=workspace, title=name, path=source, sha256="0", output=OUTPUT, code=()
     )
-    return place.store.open(job.run(ignore_progress).artifact).format
+    return workspace.store.open(job.run(ignore_progress).artifact).format
 
 
 @pytest.mark.parametrize(
@@ -127,18 +127,18 @@ def read(place: Workspace, name: str) -> str:
     ],
 )
 def test_a_step_that_makes_another_format_than_it_declares_is_refused(
-    place: Workspace, plugin: str, message: str
+    workspace: Workspace, plugin: str, message: str
 ):
-    assert run(place, "honest") == "beads"
+    assert run(workspace, "honest") == "beads"
     with pytest.raises(PupilaError, match=message):
-        run(place, plugin)
+        run(workspace, plugin)
 
 
 @pytest.mark.parametrize(("name", "declared"), [("liar", "pearls"), ("refuser", "")])
 def test_a_loader_that_makes_another_format_than_it_declares_is_refused(
-    place: Workspace, name: str, declared: str
+    workspace: Workspace, name: str, declared: str
 ):
-    assert read(place, "honest") == "beads"
+    assert read(workspace, "honest") == "beads"
     message = f"load-{name} of beads-dist made .* 'beads', but declares '{declared}'"
     with pytest.raises(PupilaError, match=message):
-        read(place, name)
+        read(workspace, name)

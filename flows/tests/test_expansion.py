@@ -368,10 +368,10 @@ def test_a_model_has_the_teachers_behind_it_or_none(tmp_path: Path):
           pupil-lite: {use: export, from: pupil}
         """
     nodes = _named(expand(_plan(tmp_path, steps)))
-    found = {name: node.teachers for name, node in nodes.items()}
+    teachers = {name: node.teachers for name, node in nodes.items()}
     alone = dict.fromkeys(("alone", "alone-lite"), ())
     taught = dict.fromkeys(("pupil", "pupil (control)", "pupil-lite"), ("huge", "big"))
-    assert found == alone | taught
+    assert teachers == alone | taught
 
 
 def test_there_must_be_as_many_seeds_as_repeats(tmp_path: Path):

@@ -42,7 +42,10 @@ def _plan(folder: Path, more: str) -> Plan:
 
 def test_images_are_listed_and_none_is_opened(folder: Path):
     plan = _plan(folder, "external: {b: {path: there.csv, map: {'NO': other}}, c: {path: bare}}\n")
-    assert [(each.name, len(each.listing.rows)) for each in plan.external] == [("b", 100), ("c", 1)]
+    assert [(planned.name, len(planned.listing.rows)) for planned in plan.external] == [
+        ("b", 100),
+        ("c", 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_images_are_listed_and_none_is_opened(folder: Path):
 def test_a_mistake_is_told_with_its_line(folder: Path, more: str, line: int, message: str):
     with pytest.raises(RecipeError, match=message) as error:
         _plan(folder, more + "\n")
-    assert [each.line for each in error.value.problems] == [line]
+    assert [problem.line for problem in error.value.problems] == [line]
 
 
 @pytest.mark.parametrize(
@@ -82,17 +85,17 @@ def test_what_can_be_shown_elsewhere_is_told_beforehand(
     folder: Path, gate: str, said: bool, warned: bool
 ):
     external = "external: {b: {path: there.csv, map: {no: other}}, c: {path: bare}}\n"
-    told = reach_of_plan(_plan(folder, f"{external}gate: {gate}\n"))
-    assert told is not None
+    reach = reach_of_plan(_plan(folder, f"{external}gate: {gate}\n"))
+    assert reach is not None
     sentence = "with 100 images of b (50 eye, 50 other) an equally good model"
-    assert (sentence in told.sentence) == said
-    assert ("of 50 patients" in told.sentence) == said
-    assert any("the images of b" in each for each in told.warnings) == warned
-    assert "images of c" not in told.sentence
+    assert (sentence in reach.sentence) == said
+    assert ("of 50 patients" in reach.sentence) == said
+    assert any("the images of b" in warning for warning in reach.warnings) == warned
+    assert "images of c" not in reach.sentence
 
 
 def test_a_place_with_one_class_alone_is_warned_of(folder: Path):
     (folder / "one.csv").write_text("path,label\na.png,eye\n")
-    told = reach_of_plan(_plan(folder, "external: {b: {path: one.csv}}\ngate: {}\n"))
-    assert told is not None
-    assert "what needs images of other cannot be shown there" in told.warnings[-1]
+    reach = reach_of_plan(_plan(folder, "external: {b: {path: one.csv}}\ngate: {}\n"))
+    assert reach is not None
+    assert "what needs images of other cannot be shown there" in reach.warnings[-1]

@@ -46,9 +46,9 @@ gate: GATE
 """
 
 
-def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Path):
+def test_the_exports_at_the_ends_are_checked_unless_others_are_named(tmp_path: Path):
     run = sample_run(tmp_path)
-    names = [each.name for each in evaluated_by(GateSection(), run.entries)]
+    names = [entry.name for entry in evaluated_by(GateSection(), run.entries)]
     assert names == [
         "vgg16-int8",
         "pupil-float16",
@@ -58,8 +58,8 @@ def test_the_exports_at_the_ends_are_judged_unless_others_are_named(tmp_path: Pa
         "pupil-web",
     ]
     chosen = evaluated_by(GateSection(steps=("pupil-float",)), run.entries)
-    assert [each.name for each in chosen] == ["pupil-float"]
-    by_name = {each.name: each for each in run.entries}
+    assert [entry.name for entry in chosen] == ["pupil-float"]
+    by_name = {entry.name: entry for entry in run.entries}
     assert describe_origin(by_name["pupil-int8"], by_name) == (
         "quantize-int8 of pupil-float: export-tflite of pupil: distill of vgg16 and xception"
     )
@@ -183,7 +183,7 @@ publish: {artifacts: ARTIFACTS}
 @pytest.mark.parametrize(
     ("artifacts", "missing"), [("[big-lite, pupil]", None), ("[after]", "after")]
 )
-def test_what_the_gate_judges_by_default_is_known_before_the_run(
+def test_what_the_gate_checks_by_default_is_known_before_the_run(
     tmp_path: Path, artifacts: str, missing: str | None
 ):
     recipe = written(tmp_path, PUPIL_OF_UNTAUGHT.replace("ARTIFACTS", artifacts))
@@ -225,8 +225,8 @@ def test_check_says_what_a_gate_asks_the_margins_that_nobody_wrote_too(
     path = written(tmp_path, recipe)
     said = CliRunner().invoke(app, ["check", str(path)])
     assert f"The gate asks: {asked}." in said.stderr
-    told = CliRunner().invoke(app, ["check", str(path), "--json"])
-    margins = json.loads(told.stdout)["gate_asks"]["margins"]
+    checked = CliRunner().invoke(app, ["check", str(path), "--json"])
+    margins = json.loads(checked.stdout)["gate_asks"]["margins"]
     written_down = {field: value for field, value in margins.items() if value is not None}
     assert all(f"{field} {value}" in asked for field, value in written_down.items())
 

@@ -136,8 +136,8 @@ def test_a_step_is_compared_with_the_nearest_teachers_behind_it_or_behind_its_pu
     steps: Mapping[str, Vertex], teachers: dict[str, str]
 ):
     graph = Graph(steps)
-    found = {name: " ".join(graph.teachers(name)) for name in steps}
-    assert {name: names for name, names in found.items() if names} == teachers
+    compared = {name: " ".join(graph.teachers(name)) for name in steps}
+    assert {name: names for name, names in compared.items() if names} == teachers
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_step_is_compared_with_the_nearest_teachers_behind_it_or_behind_its_pu
         (CIRCLE, "after", "after", "after"),
     ],
 )
-def test_the_gate_judges_what_is_taught_whole_and_last_of_its_branch(
+def test_the_gate_checks_what_is_taught_whole_and_last_of_its_branch(
     steps: Mapping[str, Vertex], last: str, by_default: str, ends: str
 ):
     graph = Graph(steps)

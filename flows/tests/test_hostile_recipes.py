@@ -1,4 +1,4 @@
-"""Recipes that are no recipes, that unfold without end, or that are very long."""
+"""Files that are not recipes, that expand without end, or that are very long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe that judges artifacts as gates, and the work that comes of it."""
+"""A recipe that evaluates artifacts as filters, and the work that follows from it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def data(tmp_path: Path) -> Path:
     return red_and_green(tmp_path)
 
 
-def test_a_gate_is_judged_once_wherever_the_workspace_lies(data: Path):
+def test_a_filter_is_evaluated_once_wherever_the_workspace_lies(data: Path):
     dataset = scanned(data)
     section = EvaluateSection(open_set=OpenSetSection(accepts="eye"))
     artifact: Any = SimpleNamespace(format="keras", digest="0a1b")
 
-    def key(place: str, accepts: str) -> str:
+    def key(location: str, accepts: str) -> str:
         near = OpenSetImages(accepts, dataset.select("test"))
-        where = Workspace.at(data.parent / place)
+        where = Workspace.at(data.parent / location)
         return Evaluate.of(
             where,
             "a",
@@ -63,7 +63,7 @@ def _problems(data: Path, **changes: str) -> list[str]:
     try:
         plan = read_plan(file)
     except RecipeError as error:
-        return [f"{each.line}: {each.message}" for each in error.problems]
+        return [f"{problem.line}: {problem.message}" for problem in error.problems]
     assert plan.near_misses == data.parent / "near"
     return []
 
@@ -78,14 +78,14 @@ def test_a_gate_and_its_hard_negatives_are_checked_before_anything_runs(data: Pa
         ({"path": "nearr"}, ["10: no near misses at"]),
         ({"path": "empty"}, ["10: "]),
     ):
-        found = _problems(data, **changes)
-        assert len(found) == 1
-        assert found[0].startswith(said[0])
+        problems = _problems(data, **changes)
+        assert len(problems) == 1
+        assert problems[0].startswith(said[0])
 
 
 def test_a_gate_needs_two_classes(data: Path):
     picture(data.parent / "near" / "moon" / "a.png", (1, 2, 3))
     text = data.read_text() + "\neye-train-0.png,third,train,x,p"
     data.write_text(text.replace("eye-train-0.png,eye,train,whole,peye-train-0.png\n", ""))
-    (found,) = _problems(data)
-    assert "a filter tells two classes apart, but the data has ['eye', 'other', 'third']" in found
+    (problem,) = _problems(data)
+    assert "a filter tells two classes apart, but the data has ['eye', 'other', 'third']" in problem

@@ -55,11 +55,13 @@ def _plan(folder: Path, text: str) -> Plan:
         (folder / "images" / "train" / label / "1.png").touch()
     (folder / "big.keras").write_bytes(b"PK")
     (folder / "recipe.yaml").write_text(text)
-    registry = PluginRegistry(tuple(RegisteredPlugin(each, "pupila-test", "1") for each in plugins))
+    registry = PluginRegistry(
+        tuple(RegisteredPlugin(plugin, "pupila-test", "1") for plugin in plugins)
+    )
     return read_plan(folder / "recipe.yaml", registry)
 
 
-def test_a_page_is_made_once_its_models_are_judged(tmp_path: Path):
+def test_a_page_is_made_once_its_models_are_evaluated(tmp_path: Path):
     (node,) = expand(_plan(tmp_path, RECIPE))
     assert node.shows_metrics
 

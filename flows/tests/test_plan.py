@@ -95,11 +95,11 @@ steps:
 """
 
 
-def _draw(place: Path, *labels: str) -> None:
+def _draw(folder: Path, *labels: str) -> None:
     """Make files that are named as images are; none is opened."""
     for label in labels or ("a", "b"):
-        (place / "train" / label).mkdir(parents=True)
-        (place / "train" / label / "1.png").touch()
+        (folder / "train" / label).mkdir(parents=True)
+        (folder / "train" / label / "1.png").touch()
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_mistake_is_told_with_its_line(
 ):
     problems = _problems(folder, GOOD.replace(*change))
     assert any(
-        found == line and all(word in message for word in words) for found, message in problems
+        number == line and all(word in message for word in words) for number, message in problems
     ), problems
 
 
@@ -301,8 +301,8 @@ def test_a_mistake_is_one_problem_in_plain_words(
     ],
 )
 def test_what_yaml_cannot_say_is_one_problem(folder: Path, change: str, line: int, message: str):
-    ((found, words),) = _problems(folder, GOOD.replace("name: good", change))
-    assert found == line and words.startswith("not valid YAML: ") and message in words
+    ((number, words),) = _problems(folder, GOOD.replace("name: good", change))
+    assert number == line and words.startswith("not valid YAML: ") and message in words
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_what_yaml_cannot_say_is_one_problem(folder: Path, change: str, line: in
 def test_a_path_that_no_file_can_have_is_told_with_its_line(
     folder: Path, change: tuple[str, str], line: int
 ):
-    ((found, message),) = _problems(folder, GOOD.replace(*change))
-    assert found == line
+    ((number, message),) = _problems(folder, GOOD.replace(*change))
+    assert number == line
     assert message.startswith("no ") and message.endswith("give an existing path.")
 
 
@@ -329,7 +329,7 @@ def test_a_model_that_may_not_be_read_is_told_with_its_line(
     def refused(path: Path, mode: int) -> bool:
         return False
 
-    monkeypatch.setattr(os, "access", refused)  # whoever runs this test may be root
+    monkeypatch.setattr(os, "access", refused)  # root may read every file
     problems = _problems(folder, GOOD)
     assert [(line, "may not be read" in message) for line, message in problems] == [
         (2, True),
@@ -385,7 +385,7 @@ def test_what_follows_from_a_mistake_is_not_told(
     if line is None:
         assert [message.split(" is ")[0] for _, message in problems] == ["steps", "stepps"]
     else:
-        assert [found for found, _ in problems] == [line]
+        assert [number for number, _ in problems] == [line]
 
 
 def test_an_unknown_model_format_names_what_could_be_read(folder: Path):

@@ -32,11 +32,11 @@ def eyes(tmp_path: Path) -> Path:
     return tmp_path / "eyes"
 
 
-def _files(place: Path, labels: tuple[str, ...] = ("glaucoma", "normal"), count: int = 2) -> None:
+def _files(folder: Path, labels: tuple[str, ...] = ("glaucoma", "normal"), count: int = 2) -> None:
     for label in labels:
-        (place / label).mkdir(parents=True)
+        (folder / label).mkdir(parents=True)
         for number in range(count):
-            (place / label / f"{number}.jpg").touch()
+            (folder / label / f"{number}.jpg").touch()
 
 
 def _csv(eyes: Path, label: str = "normal") -> None:
@@ -58,10 +58,10 @@ def _read(eyes: Path, *changes: tuple[str, str]) -> Plan:
     return read_plan(file)
 
 
-def _told(eyes: Path, *changes: tuple[str, str]) -> list[tuple[int, str]]:
+def _problems(eyes: Path, *changes: tuple[str, str]) -> list[tuple[int, str]]:
     with pytest.raises(RecipeError) as caught:
         _read(eyes, *changes)
-    return [(each.line, each.message) for each in caught.value.problems]
+    return [(problem.line, problem.message) for problem in caught.value.problems]
 
 
 def test_teachers_and_data_may_name_the_labels_in_any_order(eyes: Path) -> None:
@@ -73,14 +73,14 @@ def test_teachers_and_data_may_name_the_labels_in_any_order(eyes: Path) -> None:
 
 def test_folders_of_classes_without_splits_are_refused(eyes: Path) -> None:
     _files(eyes.parent / "flat")
-    ((line, message),) = _told(eyes, ("eyes}", "flat}"))
+    ((line, message),) = _problems(eyes, ("eyes}", "flat}"))
     assert line == 2
     assert "flat' has no split folders: found 'glaucoma', 'normal'. Expected train/<" in message
 
 
 def test_a_misspelt_class_of_a_teacher_is_told_with_the_label_that_is_meant(eyes: Path) -> None:
-    found = _told(eyes, ("[normal, glaucoma]", "[normal, glaukoma]"))
-    assert found == [
+    problems = _problems(eyes, ("[normal, glaucoma]", "[normal, glaukoma]"))
+    assert problems == [
         (
             4,
             "teachers.big.classes are ['normal', 'glaukoma'], but the folders of classes in 'eyes' "
@@ -92,18 +92,20 @@ def test_a_misspelt_class_of_a_teacher_is_told_with_the_label_that_is_meant(eyes
 
 
 def test_teachers_that_are_misspelt_alike_are_each_told(eyes: Path) -> None:
-    found = _told(
+    problems = _problems(
         eyes,
         ("[normal, glaucoma]", "[norml, glaucoma]"),
         ("[glaucoma, normal]", "[glaucoma, norml]"),
     )
-    assert [line for line, _ in found] == [4, 5]
-    assert all("'norml' is not one of them. Did you mean 'normal'?" in each for _, each in found)
+    assert [line for line, _ in problems] == [4, 5]
+    assert all(
+        "'norml' is not one of them. Did you mean 'normal'?" in message for _, message in problems
+    )
 
 
 def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: Path) -> None:
-    found = _told(eyes, ("eyes}", "eyes, classes: [normal, glaukoma]}"))
-    assert found == [
+    problems = _problems(eyes, ("eyes}", "eyes, classes: [normal, glaukoma]}"))
+    assert problems == [
         (
             2,
             "data.classes are ['normal', 'glaukoma'], but the folders of classes in 'eyes' are "
@@ -115,15 +117,15 @@ def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: P
 
 def test_a_misspelt_label_of_a_csv_is_no_class_of_the_teachers(eyes: Path) -> None:
     _csv(eyes, label="nomal")
-    found = _told(eyes, ("eyes}", "eyes.csv}"))
-    assert [line for line, _ in found] == [4, 5]
-    assert "the labels in 'eyes.csv' are ['glaucoma', 'nomal']" in found[0][1]
-    assert "'normal' is not one of them. Did you mean 'nomal'?" in found[0][1]
+    problems = _problems(eyes, ("eyes}", "eyes.csv}"))
+    assert [line for line, _ in problems] == [4, 5]
+    assert "the labels in 'eyes.csv' are ['glaucoma', 'nomal']" in problems[0][1]
+    assert "'normal' is not one of them. Did you mean 'nomal'?" in problems[0][1]
 
 
 def test_a_positive_class_that_no_image_has_is_told(eyes: Path) -> None:
-    found = _told(eyes, ("eyes}", "eyes, positive: glaucom}"))
-    assert found == [
+    problems = _problems(eyes, ("eyes}", "eyes, positive: glaucom}"))
+    assert problems == [
         (
             2,
             "positive is 'glaucom', which is not one of the classes ['normal', 'glaucoma']. "
@@ -134,7 +136,7 @@ def test_a_positive_class_that_no_image_has_is_told(eyes: Path) -> None:
 
 def test_images_that_are_all_unlabelled_are_refused(eyes: Path) -> None:
     _files(eyes.parent / "bare", ("unlabelled",))
-    ((line, message),) = _told(eyes, ("eyes}", "bare}"))
+    ((line, message),) = _problems(eyes, ("eyes}", "bare}"))
     assert line == 2 and "are all unlabelled: add labelled ones in the splits train" in message
 
 

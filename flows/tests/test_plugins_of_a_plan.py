@@ -1,4 +1,4 @@
-"""A recipe is told of plugins that cannot do what it asks of them, before anything runs."""
+"""Plugins that cannot do what a recipe asks of them are reported before anything runs."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def problems(folder: Path, *ours: Plugin, theirs: Plugin | None = None) -> list[tuple[int, str]]:
     """Return the line and the text of each mistake that is found with these plugins."""
-    entries = [RegisteredPlugin(each, "ours", "1") for each in ours]
+    entries = [RegisteredPlugin(plugin, "ours", "1") for plugin in ours]
     entries += [RegisteredPlugin(theirs, "theirs", "2")] if theirs else []
     try:
         read_plan(folder / "recipe.yaml", PluginRegistry(tuple(entries)))
     except RecipeError as error:
-        return [(each.line, each.message) for each in error.problems]
+        return [(problem.line, problem.message) for problem in error.problems]
     return []
 
 
-def test_a_format_that_no_runner_judges_is_told_once_where_it_first_comes(folder: Path):
+def test_a_format_without_a_primary_runner_is_reported_once_at_its_first_use(folder: Path):
     assert problems(folder, KERAS, LITERT, LOADER, EXPORT) == []
     ((line, message),) = problems(folder, KERAS, LOADER, EXPORT)
     assert line == 7
@@ -124,9 +124,9 @@ def test_two_loaders_of_one_file_are_told_before_anything_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     plugins, rival = (KERAS, LITERT, LOADER, EXPORT), replace(LOADER, name="aaa-keras")
-    found = problems(folder, *plugins, theirs=rival)
-    assert [line for line, _ in found] == [4, 5]
-    assert all("'aaa-keras' of theirs, 'keras' of ours" in message for _, message in found)
+    mistakes = problems(folder, *plugins, theirs=rival)
+    assert [line for line, _ in mistakes] == [4, 5]
+    assert all("'aaa-keras' of theirs, 'keras' of ours" in message for _, message in mistakes)
     monkeypatch.setenv("PUPILA_LOADERS", "keras")
     assert problems(folder, *plugins, theirs=rival) == []
 
@@ -134,15 +134,15 @@ def test_two_loaders_of_one_file_are_told_before_anything_runs(
 @pytest.mark.parametrize(
     ("which", "line"),
     [(LOADER, 4), (KERAS, 4), (EXPORT, 7), (LITERT, 7)],
-    ids=["loader", "judge of the teacher", "exporter", "judge of its product"],
+    ids=["loader", "runner of the teacher", "exporter", "runner of its product"],
 )
 def test_code_that_is_not_there_is_told_once_before_anything_runs(
     folder: Path, which: Plugin, line: int
 ):
     lost = replace(which, implementation=f"{__name__}:cod")
-    plugins = [lost if each is which else each for each in (KERAS, LITERT, LOADER, EXPORT)]
-    ((found, message),) = problems(folder, *plugins)
-    assert found == line
+    plugins = [lost if plugin is which else plugin for plugin in (KERAS, LITERT, LOADER, EXPORT)]
+    ((number, message),) = problems(folder, *plugins)
+    assert number == line
     assert message.startswith(f"The code of {which.kind} {which.name!r} of ours 1 cannot be found")
     assert f"module {__name__!r} has no 'cod'. Did you mean 'code'?" in message
 
@@ -166,8 +166,8 @@ def test_the_lost_code_of_a_student_is_told_where_it_is_named(
     (folder / "recipe.yaml").write_text(RECIPE.replace(old, new))
     plugins = (KERAS, LITERT, LOADER, replace(EXPORT, config=Taught))
     with plugin_installed(tmp_path / "path", "students-dist", "lost_students", STUDENTS):
-        ((found, message),) = problems(folder, *plugins)
-    assert found == line
+        ((number, message),) = problems(folder, *plugins)
+    assert number == line
     assert message.startswith("The code of student 'lost' of students-dist 1.0 cannot be found")
 
 

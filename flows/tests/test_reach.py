@@ -39,13 +39,13 @@ def folder(tmp_path: Path) -> Path:
                 for number in range(count):
                     site = "south" if number < 10 else "north"
                     writer.writerow([f"eyes/{split}/{label}/{number}.png", label, split, site])
-                    place = tmp_path / "eyes" / split / label
-                    place.mkdir(parents=True, exist_ok=True)
-                    (place / f"{number}.png").hardlink_to(tmp_path / "eye.png")
+                    folder_of_class = tmp_path / "eyes" / split / label
+                    folder_of_class.mkdir(parents=True, exist_ok=True)
+                    (folder_of_class / f"{number}.png").hardlink_to(tmp_path / "eye.png")
     return tmp_path
 
 
-def _told(folder: Path, gate: str, data: str = "eyes.csv", more: str = "") -> GateReach | None:
+def _reach(folder: Path, gate: str, data: str = "eyes.csv", more: str = "") -> GateReach | None:
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.replace("DATA", data) + gate + "\n" + more)
     return reach_of_plan(read_plan(recipe))
@@ -53,38 +53,38 @@ def _told(folder: Path, gate: str, data: str = "eyes.csv", more: str = "") -> Ga
 
 @pytest.mark.parametrize("data", ["eyes.csv", "eyes"])
 def test_with_107_images_not_even_an_equal_model_passes_the_default_gate(folder: Path, data: str):
-    told = _told(folder, "gate: {}", data)
-    assert told is not None
-    assert told.sentence == (
+    reach = _reach(folder, "gate: {}", data)
+    assert reach is not None
+    assert reach.sentence == (
         "Gate: with 107 test images (59 glaucoma, 48 normal) an equally good model that differs "
         "in 5 % of them passes, in 8 of 10 runs, margins from: accuracy 0.078, AUC 0.068, "
         "sensitivity 0.119, specificity 0.133."
     )
-    (warning,) = told.warnings
+    (warning,) = reach.warnings
     assert "accuracy 0.05, AUC 0.05, sensitivity 0.05, specificity 0.05" in warning
 
 
 def test_margins_within_reach_are_no_warning_and_what_is_not_asked_is_not_told(folder: Path):
-    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
-    assert told is not None
-    assert told.sentence.endswith("margins from: accuracy 0.078.")
-    assert told.warnings == ()
+    reach = _reach(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert reach is not None
+    assert reach.sentence.endswith("margins from: accuracy 0.078.")
+    assert reach.warnings == ()
 
 
 def test_a_margin_against_what_is_published_counts_where_the_recipe_publishes(folder: Path):
     gate = "gate: {margins: {accuracy: 0.08}, published: {accuracy: 0.02}}"
-    told = _told(folder, gate, more="publish: {}")
-    assert told is not None
-    assert "(accuracy 0.02)" in told.warnings[0]
+    reach = _reach(folder, gate, more="publish: {}")
+    assert reach is not None
+    assert "(accuracy 0.02)" in reach.warnings[0]
 
 
 def test_the_smallest_group_is_told_too(folder: Path):
-    told = _told(folder, "gate: {margins: {accuracy: 0.3}, groups: [site]}")
-    assert told is not None
-    assert told.warnings == ()
-    told = _told(folder, "gate: {margins: {accuracy: 0.1}, groups: [site]}")
-    assert told is not None
-    (warning,) = told.warnings
+    reach = _reach(folder, "gate: {margins: {accuracy: 0.3}, groups: [site]}")
+    assert reach is not None
+    assert reach.warnings == ()
+    reach = _reach(folder, "gate: {margins: {accuracy: 0.1}, groups: [site]}")
+    assert reach is not None
+    (warning,) = reach.warnings
     assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
 
 
@@ -94,18 +94,18 @@ def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_told(folder: Path):
     kept = [line.rpartition(",")[0] for line in lines[1:]]
     told_by = [f"{line},{'clinic' if ',glaucoma,' in line else 'street'}" for line in kept]
     (folder / "eyes.csv").write_text("\n".join([lines[0], *told_by]))
-    told = _told(folder, "gate: {margins: {specificity: 0.4}, groups: [site]}")
-    assert told is not None
-    (warning,) = told.warnings
+    reach = _reach(folder, "gate: {margins: {specificity: 0.4}, groups: [site]}")
+    assert reach is not None
+    (warning,) = reach.warnings
     assert "the 59 test images where site = clinic can hardly show (specificity 0.4)" in warning
 
 
 def test_that_fewer_patients_than_images_show_less_is_told(folder: Path):
     text = (folder / "eyes.csv").read_text()
     (folder / "eyes.csv").write_text(text.replace(",site\n", ",patient\n"))
-    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
-    assert told is not None
-    assert told.sentence.endswith("They are of 2 patients, who can show less.")
+    reach = _reach(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert reach is not None
+    assert reach.sentence.endswith("They are of 2 patients, who can show less.")
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_images_without_a_patient_are_patients_by_themselves(
             named = "ada" if number < shared else f"p{number}"
             patient = named if number < len(rows) - unnamed else ""
             writer.writerow([row["path"], row["label"], "test", patient])
-    told = _told(folder, "gate: {margins: {accuracy: 0.08}}")
-    assert told is not None
-    assert told.sentence.partition("accuracy 0.078.")[2].strip() == said
+    reach = _reach(folder, "gate: {margins: {accuracy: 0.08}}")
+    assert reach is not None
+    assert reach.sentence.partition("accuracy 0.078.")[2].strip() == said
 
 
 @pytest.mark.parametrize("gate", ["", "gate: {margins: {}, limits: {size_bytes: 9}}"])
 def test_what_compares_nothing_has_no_reach(folder: Path, gate: str):
-    assert _told(folder, gate) is None
+    assert _reach(folder, gate) is None
 
 
 def test_check_tells_it_and_finds_the_recipe_valid_without_a_framework(folder: Path):
@@ -162,5 +162,5 @@ def test_check_tells_it_and_finds_the_recipe_valid_without_a_framework(folder: P
     assert done.stdout.splitlines()[-1] == "[]"
     assert "Gate: with 107 test images" in done.stderr
     assert "warning: The gate asks for margins that these test images can hardly" in done.stderr
-    told = json.loads(check("--json").stdout.splitlines()[0])
-    assert len(told["gate"]["warnings"]) == 1
+    summary = json.loads(check("--json").stdout.splitlines()[0])
+    assert len(summary["gate"]["warnings"]) == 1

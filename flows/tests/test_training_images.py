@@ -142,7 +142,7 @@ def test_each_artifact_knows_the_images_behind_it(folder: Path, run: Run, known:
     assert (of_lite.images.keys(), of_lite.complete) == (expected, known)
     own = images_of(run.dataset, "train", "validation")
     assert (of_cut.images.keys(), of_cut.complete) == (expected | own, known)
-    assert store.open(cut.digest) == cut  # they are no part of the digest
+    assert store.open(cut.digest) == cut  # they do not change the digest
     elsewhere = Workspace.at(folder / "elsewhere")
     AdoptArtifact.of(elsewhere, "cut", cut).run(ignore_progress)
     assert TrainingImages.read(elsewhere.store.path_of(cut.digest)) == of_cut
