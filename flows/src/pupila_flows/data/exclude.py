@@ -43,7 +43,7 @@ def mistakes(frame: pd.DataFrame, exclude: Exclude) -> Iterator[tuple[Location, 
 
 
 def unknown_column(column: str, frame: pd.DataFrame) -> str | None:
-    """Say that images have no such column beside those of every manifest; None if they have."""
+    """Say that images lack a column, beside those of every manifest; None if they have it."""
     columns = [name for name in frame.columns if name not in _OF_EVERY_MANIFEST]
     if column in columns:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,24 @@ if TYPE_CHECKING:
 def read_data(path: Path, classes: tuple[str, ...] | None, cache: Path) -> Dataset:
     """List and measure the images; files that did not change are not opened again."""
     display = current_display.get()
-
-    def progress(done: int, total: int, what: str) -> None:
-        display.update("data", done, total, what)
-
-    frame = manifest.scan(manifest.read(path), cache, progress)
+    frame = manifest.scan(manifest.read(path), cache, partial(display.update, "data"))
     display.finish("data", f"{len(frame)} images")
     return Dataset.of(frame, classes or _classes_of(frame, path), cache)
+
+
+def check_readable(frame: pd.DataFrame, images: str, advice: str) -> None:
+    """Refuse a scanned frame with files that do not decode.
+
+    Raises:
+        PupilaError: one of them does not; it calls them `images` and ends with `advice`.
+    """
+    broken = frame[frame["error"] != ""]
+    if len(broken):
+        first = broken.iloc[0]
+        raise PupilaError(
+            f"{len(broken)} of the {len(frame)} {images} cannot be read, first {first['path']!r}: "
+            f"{first['error']}. {advice}"
+        )
 
 
 def _classes_of(frame: pd.DataFrame, path: Path) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def put_aside_damaged(cls, folder: Path) -> bool:
-        """Put an unreadable file beside an artifact of our own store aside; tell whether it was."""
+        """Put an unreadable file beside an artifact of our store aside; tell whether it was one."""
         damaged = (folder / TRAINING_IMAGES_NAME).exists() and cls.read(folder) is None
         if damaged:
             put_aside(folder / TRAINING_IMAGES_NAME)

@@ -52,7 +52,7 @@ class Freed:
 
 
 @dataclass(frozen=True)
-class Collected:
+class Collection:
     """The result of a collection."""
 
     freed: tuple[Freed, ...]
@@ -60,7 +60,7 @@ class Collected:
     """Why registries could not be read."""
 
 
-def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Collected:
+def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Collection:
     """Remove what no run, registry or teacher needs and was not used for `keep_seconds`.
 
     Raises:
@@ -81,7 +81,7 @@ def collect(workspace: Workspace, keep_seconds: float, *, dry_run: bool) -> Coll
         if old := prefect_runs.count_older(home, cutoff):
             less = prefect_runs.forget_older(home, keep_seconds, dry_run=dry_run)
             freed.append(Freed("runs in Prefect's database", old, less))
-    return Collected(tuple(freed), tuple(registered.unread.values()))
+    return Collection(tuple(freed), tuple(registered.unread.values()))
 
 
 def find(
@@ -91,7 +91,7 @@ def find(
     digests: frozenset[str],
     cutoff: float,
 ) -> list[Garbage]:
-    """List what may go: what nothing that is kept names, and was last used before `cutoff`.
+    """List what may go: last used before `cutoff`, and not named by anything that is kept.
 
     What names other garbage comes before it.
     """

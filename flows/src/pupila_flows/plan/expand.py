@@ -15,7 +15,7 @@ from pupila.digest import digest_json
 from pupila.errors import PupilaError
 from pupila.plugin import Config, Exporter, StepPlugin, Technique
 from pupila_flows.data.exclude import Exclude
-from pupila_flows.plan.plan import Plan, PlannedStep, configured
+from pupila_flows.plan.plan import Plan, PlannedStep, configure
 from pupila_flows.recipe.graph import Graph, Vertex
 
 Settings = Mapping[str, Any]
@@ -106,7 +106,7 @@ def _node(
         name=_name(step.name, touching, seed, first),
         step=step.name,
         plugin=step.plugin,
-        config=configured(step, changes) if changes else step.config,
+        config=configure(step, changes) if changes else step.config,
         inputs=tuple(made[name].name if name in made else name for name in step.section.inputs),
         exclude=step.section.exclude,
         seed=seed,
@@ -179,7 +179,7 @@ def _counterpart(node: Node, inputs: tuple[str, ...], settings: Settings, plan: 
 
 
 def _link_followers(nodes: list[Node], plan: Plan, *, add_missing: bool) -> list[Node]:
-    """Name as control of each node that follows a pupil the one that follows the pupil's control.
+    """Set the control of each node made from a pupil: the same step made from its control.
 
     With `add_missing`, a missing one is added.
     """

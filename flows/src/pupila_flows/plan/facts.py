@@ -128,9 +128,9 @@ class RecipeFacts:
         """Address of the registry that `publish` names; it is not contacted."""
         return find_out(self._model_registry())
 
-    def existing(self, text: str, location: Location, what: str) -> Checking[Path | None]:
+    def existing_path(self, text: str, location: Location, what: str) -> Checking[Path | None]:
         """Return the path that a text names; None if nothing there can be read."""
-        expanded = yield from self.expanded(text, location)
+        expanded = yield from self.expand_variables(text, location)
         if expanded is None:
             return None
         path = self.source.file.parent / expanded
@@ -139,7 +139,7 @@ class RecipeFacts:
             yield location, reason
         return None if reason else path
 
-    def expanded(self, text: str, location: Location) -> Checking[str | None]:
+    def expand_variables(self, text: str, location: Location) -> Checking[str | None]:
         """Return a text with its environment variables replaced; None if one is missing."""
         unset = env.unset(text)
         for name, state in unset.items():
@@ -147,13 +147,13 @@ class RecipeFacts:
                 location,
                 f"environment variable {name} is {state}: set it, or write ${{{name}:-default}}.",
             )
-        return None if unset else env.expanded(text)
+        return None if unset else env.expand(text)
 
     def _data(self) -> Checking[Path | None]:
         if self.view.data is None:
             return None
         location = ("data", "path")
-        path = yield from self.existing(self.view.data.section.path, location, "images")
+        path = yield from self.existing_path(self.view.data.section.path, location, "images")
         if path and not path.is_dir() and path.suffix.lower() != ".csv":
             yield location, f"{str(path)!r} is neither a folder of images nor a .csv file."
             return None
@@ -203,7 +203,7 @@ class RecipeFacts:
         if section is None or section.path is None:
             return None
         location = ("evaluate", "open_set", "path")
-        path = yield from self.existing(section.path, location, "near misses")
+        path = yield from self.existing_path(section.path, location, "near misses")
         try:
             if path:
                 list_near_misses(path)
@@ -216,10 +216,12 @@ class RecipeFacts:
         sections = self.recipe.external if self.recipe else {}
         for name, section in sections.items():
             location = ("external", name)
-            path = yield from self.existing(section.path, (*location, "path"), "images")
+            path = yield from self.existing_path(section.path, (*location, "path"), "images")
             folder = None
             if section.folder:
-                folder = yield from self.existing(section.folder, (*location, "folder"), "images")
+                folder = yield from self.existing_path(
+                    section.folder, (*location, "folder"), "images"
+                )
             if path is None or (section.folder and folder is None):
                 continue
             listing = yield from _listing(path, folder, section.split, location)
@@ -229,7 +231,7 @@ class RecipeFacts:
     def _cluster(self) -> Checking[str | None]:
         if self.recipe is None or self.recipe.runner is None:
             return None
-        return (yield from self.expanded(self.recipe.runner.address, ("runner", "address")))
+        return (yield from self.expand_variables(self.recipe.runner.address, ("runner", "address")))
 
     def _tls(self) -> Checking[TlsFiles | None]:
         section = self.recipe.runner.tls if self.recipe and self.recipe.runner else None
@@ -237,7 +239,7 @@ class RecipeFacts:
             return None
         files: list[Path] = []
         for name, text in section.model_dump().items():
-            path = yield from self.existing(text, ("runner", "tls", name), "TLS file")
+            path = yield from self.existing_path(text, ("runner", "tls", name), "TLS file")
             files += [path.resolve()] if path else []
         return TlsFiles(*files) if len(files) == len(TlsFiles._fields) else None
 
@@ -248,7 +250,7 @@ class RecipeFacts:
         if not section.to:
             yield from _registry_here()
             return None
-        expanded = yield from self.expanded(section.to, location)
+        expanded = yield from self.expand_variables(section.to, location)
         if expanded is None:
             return None
         if not expanded.strip():
@@ -257,8 +259,8 @@ class RecipeFacts:
                 f"{section.to!r} is empty: set its variables, or leave `to` out.",
             )
             return None
-        blanked = env.blanked(section.to)
-        if without_password(blanked) != blanked:
+        fixed = env.remove_variables(section.to)
+        if without_password(fixed) != fixed:
             yield (
                 location,
                 f"{without_password(section.to)!r} contains a password, and the recipe is "

@@ -137,7 +137,7 @@ def split_key(key: str, steps: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     return step, tuple(key.removeprefix(f"{step}.").split("."))
 
 
-def configured(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Config:
+def configure(step: PlannedStep, changes: Mapping[tuple[str, ...], Any]) -> Config:
     """Return a step's settings with some of them replaced, by path.
 
     Raises:

@@ -147,7 +147,7 @@ def _warning(sizes: Sizes, positive: str, asked: Mapping[str, float], images: st
 def _smallest_groups(
     rows: Sequence[Mapping[str, str]], column: str, classes: Sequence[str], positive: str
 ) -> dict[str, Sizes]:
-    """Return the values with the fewest test images: in all, positive and other ones; in words."""
+    """Return the groups with the fewest test images, positives and others, by a description."""
     labels: dict[str, Counter[str]] = {}
     for row in rows:
         labels.setdefault(row.get(column, ""), Counter())[row["label"]] += 1

@@ -41,7 +41,7 @@ def _find(
         recorded = stored.record.contract
         planned = yield from _teacher(facts, name, valid, stored.path, recorded)
         return planned and replace(planned, training_images=stored.training_images)
-    path = yield from facts.existing(text, ("teachers", name, "path"), "model")
+    path = yield from facts.existing_path(text, ("teachers", name, "path"), "model")
     return (yield from _teacher(facts, name, valid, path, None)) if path else None
 
 

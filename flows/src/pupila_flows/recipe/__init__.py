@@ -1,1 +1,1 @@
-"""The recipe: what a run is asked to do, as it is written."""
+"""The recipe: the YAML file that describes a run."""

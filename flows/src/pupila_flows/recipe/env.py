@@ -18,11 +18,11 @@ def unset(text: str) -> dict[str, str]:
     }
 
 
-def blanked(text: str) -> str:
+def remove_variables(text: str) -> str:
     """Return a text without its variables."""
     return _VARIABLE.sub("", text)
 
 
-def expanded(text: str) -> str:
+def expand(text: str) -> str:
     """Return a text with its variables replaced by their values."""
     return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or (match[2] or ""), text)

@@ -164,7 +164,7 @@ def _nested(parts: list[str], value: Any, known: Any) -> Any:
 
 
 def merge(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with changes merge in: mappings by name, all else replaced."""
+    """Return a mapping with changes merged in: mappings by name, all else replaced."""
     result = dict(value)
     for name, change in changes.items():
         old = result.get(name)

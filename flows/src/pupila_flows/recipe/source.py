@@ -202,7 +202,7 @@ def _parse(source: Source, problems: list[Problem]) -> None:
 
 
 def _measure(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return the characters of a node with its aliases expanded; `known` has them by id.
+    """Count the characters of a node with its aliases expanded; `known` has counts by node id.
 
     Raises:
         ConstructorError: there are too many, or a node contains itself.

@@ -62,7 +62,7 @@ def _named(section: PublishSection, result: RunResult) -> str | None:
     """Return the registry that the run's recipe names, with today's variables."""
     if section.to is None:
         return None
-    unset, expanded = env.unset(section.to), env.expanded(section.to)
+    unset, expanded = env.unset(section.to), env.expand(section.to)
     if unset or not expanded.strip():
         lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
         raise PupilaError(

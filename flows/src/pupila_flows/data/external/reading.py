@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -56,11 +57,7 @@ def scan_rows(
         PupilaError: none of them can be read.
     """
     display = current_display.get()
-
-    def progress(done: int, total: int, what: str) -> None:
-        display.update(title, done, total, what)
-
-    frame = manifest.scan(pd.DataFrame(list(rows)), cache, progress)
+    frame = manifest.scan(pd.DataFrame(list(rows)), cache, partial(display.update, title))
     broken = frame["error"] != ""
     files = zip(frame["path"][broken].tolist(), frame["error"][broken].tolist(), strict=True)
     skipped = tuple(SkippedImage(path=path, reason=reason) for path, reason in files)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,8 @@ from pupila.scanning import NUMBERS
 from pupila_flows.data.exclude import MADE_FROM
 from pupila_flows.data.generated import atomic_folder
 from pupila_flows.data.hard_negatives.kinds import KINDS, Random
+from pupila_flows.data.reading import check_readable
 from pupila_flows.results import Check
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _LONGEST_SIDE = 512
 """Pixels: models see far less, and drawing takes time in proportion to the area."""
@@ -79,7 +76,7 @@ class _Parents:
         return cls(np.flatnonzero(labels == label), np.flatnonzero(labels != label))
 
     def draw(self, random: Random) -> tuple[int, int]:
-        """Draw a row of the class and one of another; the first draw from an image's numbers."""
+        """Draw a row of the class and one of another, before all other draws for an image."""
         return int(random.choice(self.own)), int(random.choice(self.other))
 
 
@@ -108,11 +105,10 @@ def add_negatives(dataset: Dataset, folder: Path, label: str, seed: int) -> tupl
     files = list_negatives(folder)
     rows = [(file, label, "train", f"made-{kind}") for file, kind in files]
     listing = pd.DataFrame(rows, columns=["path", "label", "split", "source"])
-    listing[MADE_FROM] = _made_from(
-        dataset.select("train"), [file for file, _ in files], label, seed
-    )
+    names = [file for file, _ in files]
+    listing[MADE_FROM] = _made_from(dataset.select("train"), names, label, seed)
     made = manifest.scan(listing, dataset.cache, _ignore_progress)
-    _check_readable(made, folder)
+    check_readable(made, "hard negatives", f"Remove {str(folder)!r}: they are made again.")
     both = pd.concat([dataset.frame, made], ignore_index=True)
     for name in [str(name) for name in both.columns if name not in NUMBERS]:
         values: list[object] = both[name].astype(object).tolist()
@@ -126,16 +122,6 @@ def _made_from(train: Dataset, files: list[str], label: str, seed: int) -> list[
     numbers = [int(Path(file).stem) for file in files]
     drawn = [parents.draw(np.random.default_rng([seed, number])) for number in numbers]
     return [" ".join(contents[row] for row in pair) for pair in drawn]
-
-
-def _check_readable(made: pd.DataFrame, folder: Path) -> None:
-    broken = made[made["error"] != ""]
-    if len(broken):
-        first = broken.iloc[0]
-        raise PupilaError(
-            f"{len(broken)} of the {len(made)} hard negatives cannot be read, first "
-            f"{first['path']!r}: {first['error']}. Remove {str(folder)!r}: they are made again."
-        )
 
 
 def _count_check(files: list[tuple[str, str]], label: str) -> Check:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from pupila import PupilaError, manifest
+from pupila import manifest
 from pupila.dataset import Dataset
 from pupila_flows.data.open_set.near_misses import list_near_misses
+from pupila_flows.data.reading import check_readable
 from pupila_flows.progress import current_display
 
 
@@ -33,18 +35,8 @@ def scan_images(
     Raises:
         PupilaError: one of them cannot be read.
     """
-    display = current_display.get()
-
-    def progress(done: int, total: int, what: str) -> None:
-        display.update(title, done, total, what)
-
     listing = pd.DataFrame(rows, columns=["path", "label", "split"])
+    progress = partial(current_display.get().update, title)
     frame = manifest.scan(listing, cache_folder, progress)
-    broken = frame[frame["error"] != ""]
-    if len(broken):
-        first = broken.iloc[0]
-        raise PupilaError(
-            f"{len(broken)} of the {len(frame)} {title} cannot be read, first {first['path']!r}: "
-            f"{first['error']}. Replace the files, or take them out."
-        )
+    check_readable(frame, title, "Replace the files, or take them out.")
     return Dataset.of(frame, classes, cache_folder)

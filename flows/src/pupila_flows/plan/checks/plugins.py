@@ -13,7 +13,7 @@ from pupila.plugin_registry import PluginRegistry, installed
 from pupila_flows.plan.checks.runtimes import evaluated_formats
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
-from pupila_flows.plan.plan import configured, split_key
+from pupila_flows.plan.plan import configure, split_key
 from pupila_flows.recipe.source import Location
 
 _Called = tuple[Location, Plugin, PluginRegistry]
@@ -80,7 +80,7 @@ def _swept(context: Context) -> Iterator[_Called]:
         for number, value in enumerate(values):
             try:
                 name, path = split_key(key, context.steps.value.by_name)
-                config = configured(context.steps.value.by_name[name], {path: value})
+                config = configure(context.steps.value.by_name[name], {path: value})
             except (PupilaError, ValidationError):
                 continue  # another check reports it
             for plugin in config.uses():

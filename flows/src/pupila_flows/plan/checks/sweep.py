@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pupila.errors import PupilaError
 from pupila_flows.plan.context import Context
 from pupila_flows.plan.facts import Mistake
-from pupila_flows.plan.plan import PlannedStep, configured, split_key
+from pupila_flows.plan.plan import PlannedStep, configure, split_key
 from pupila_flows.plan.steps import fits_classes, fits_inputs
 from pupila_flows.recipe.errors import explain
 
@@ -59,7 +59,7 @@ def _values(
     for number, value in enumerate(values):
         location = ("sweep", key, number)
         try:
-            config = configured(step, {path: value})
+            config = configure(step, {path: value})
         except ValidationError as error:
             within = ("steps", step.name, "with")
             problems = explain(error, context.source, step.plugin.config, within)
