@@ -336,7 +336,7 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         command += ["--name", "big", "--workspace", str(place.root)]
         unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
         added = subprocess.run(command, cwd=tmp_path, env=unset, capture_output=True, text=True)
-        assert "Prefect was told" in added.stdout, added.stderr
+        assert "Prefect was notified" in added.stdout, added.stderr
         _until(_completed(station, "small-retrained"), 300)
         mark = station.worker.environment[MARK]
     assert end_all(mark) == 0

@@ -191,7 +191,7 @@ def test_the_commands_say_what_changed_and_that_nobody_was_told(
     assert "big, version 1 is what runs use from now on; no Prefect server" in added.stdout
     again = _run(place, "add", str(stored("first").path), "--name", "big", "--json")
     answer = json.loads(again.stdout)
-    assert (answer["changed"], answer["told"], answer["version"]) == (False, False, 1)
+    assert (answer["changed"], answer["notified"], answer["version"]) == (False, False, 1)
     (listed,) = json.loads(_run(place, "list", "--json").stdout)["teachers"]
     assert (listed["name"], listed["current"], listed["sha256"]) == ("big", True, answer["sha256"])
 

@@ -1,7 +1,7 @@
 """The teacher store: teachers by name, so that a recipe gets the latest without being edited.
 
-Every version lies in a folder of its own, `NAME/NUMBER`, and is never changed; the file `current`
-names one of them, and is replaced atomically.
+Every version has its own folder, `NAME/NUMBER`, which never changes; the file `current` names one
+of them, and is replaced atomically.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pupila.spec import OutputKind, OutputSpec
 from pupila.store import write_atomically
 
 PREFIX = "teacher:"
-"""Before the name of a teacher, where a recipe would have a path."""
+"""Prefix of a teacher's name in a recipe's `path`."""
 _RECORD, _CURRENT, _MODEL, _DRAFT = "teacher.json", "current", "model", ".incoming-"
 
 
 class TeacherRecord(BaseModel):
-    """What is known of one version of a teacher."""
+    """Description of one version of a teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class TeacherRecord(BaseModel):
     classes: tuple[str, ...] = Field(description="Class of each output column.")
 
     @property
-    def contract(self) -> OutputSpec:
+    def spec(self) -> OutputSpec:
         return OutputSpec(kind=self.output, classes=self.classes)
 
 
@@ -58,18 +58,18 @@ class StoredTeacher:
 
     @property
     def folder(self) -> Path:
-        """Folder of the version; what is known of its training images lies there."""
+        """Folder of the version, also with the list of its training images."""
         return self.path.parent.parent
 
     @property
     def training_images(self) -> Path | None:
-        """File that tells which images it was trained on; None where that is not known."""
+        """File that lists the images it was trained on; None if they are not known."""
         file = self.folder / TRAINING_IMAGES_NAME
         return file if file.is_file() else None
 
 
 class TeacherStore:
-    """The teachers of a workspace, below `root`; nothing is made until one is added."""
+    """The teachers of a workspace, below `root`; the folder is made when one is added."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -81,16 +81,16 @@ class TeacherStore:
 
     def names(self) -> list[str]:
         """Names of all teachers that have a current version."""
-        return sorted(each.parent.name for each in self.root.glob(f"*/{_CURRENT}"))
+        return sorted(file.parent.name for file in self.root.glob(f"*/{_CURRENT}"))
 
     def current(self, name: str) -> StoredTeacher:
         """Return the version that runs use now.
 
         Raises:
-            PupilaError: there is no such teacher.
+            PupilaError: the teacher does not exist.
         """
         try:
-            version = int((self.root / checked_name(name) / _CURRENT).read_text())
+            version = int((self.root / check_name(name) / _CURRENT).read_text())
         except FileNotFoundError:
             known = self.names()
             raise PupilaError(
@@ -119,8 +119,8 @@ class TeacherStore:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Keep others from adding versions of a teacher while the block lasts."""
-        folder = self.root / checked_name(name)
+        """Keep others from adding versions of a teacher during the block."""
+        folder = self.root / check_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             for left in folder.glob(f"{_DRAFT}*"):  # by one that was killed
@@ -129,7 +129,7 @@ class TeacherStore:
 
     @contextmanager
     def draft(self, name: str, source: Path) -> Generator[Path]:
-        """Yield a copy of a model, which is gone after the block unless it was sealed."""
+        """Yield a copy of a model, which is removed after the block unless it was sealed."""
         folder = self.root / name / f"{_DRAFT}{uuid4().hex}"
         copy = folder / _MODEL / source.name
         try:
@@ -147,34 +147,34 @@ class TeacherStore:
             _remove(folder)
 
     def seal(self, name: str, copy: Path, record: TeacherRecord) -> StoredTeacher:
-        """Make a drafted copy the next version of a teacher, for ever; it isn't current yet."""
+        """Make a draft the next version of a teacher, permanently; it is not current yet."""
         folder = copy.parent.parent
         (folder / _RECORD).write_text(record.model_dump_json(indent=2))
         for path in [*folder.rglob("*"), folder]:
-            _keep(path)
-        taken = [each.version for each in self.versions(name)]
+            _make_read_only(path)
+        taken = [teacher.version for teacher in self.versions(name)]
         version = max(taken, default=0) + 1
         folder.rename(self.root / name / str(version))
         return self._read(name, version)
 
     def make_current(self, teacher: StoredTeacher) -> None:
-        """Let all runs that start from now on use this version."""
+        """Make all runs that start from now on use this version."""
         write_atomically(self.root / teacher.name / _CURRENT, f"{teacher.version}\n".encode())
 
 
-def checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     """Return a teacher's name.
 
     Raises:
-        PupilaError: it cannot be one.
+        PupilaError: the name is invalid.
     """
     if fault := name_fault(name):
         raise PupilaError(f"{name!r} cannot be a teacher's name: it {fault}.")
     return name
 
 
-def _keep(path: Path) -> None:
-    """Put a file or folder on disk; a file may not be written to any more."""
+def _make_read_only(path: Path) -> None:
+    """Sync a file or folder to disk, and make a file read-only."""
     if path.is_file():
         path.chmod(0o444)
     sync(path)

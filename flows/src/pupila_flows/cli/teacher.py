@@ -51,24 +51,26 @@ def add(
     workspace: WorkspaceFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Add a teacher to the teacher store, and tell Prefect, which runs what depends on it."""
+    """Add a teacher to the teacher store, and notify Prefect, which runs what depends on it."""
     from pupila_flows.run.add_teacher import add_teacher
     from pupila_flows.run.given_models import parse_classes
     from pupila_flows.workspace import Workspace
 
-    place = Workspace.at(workspace)
-    with working(as_json), place.writing():
-        added = add_teacher(place, name, file, parse_classes(classes), output, trained_on)
-    told = added.changed and _tell(place.root, added.teacher)
+    opened = Workspace.at(workspace)
+    with working(as_json), opened.writing():
+        added = add_teacher(opened, name, file, parse_classes(classes), output, trained_on)
+    notified = added.changed and _notify(opened.root, added.teacher)
     if as_json:
-        print(json.dumps(_row(added.teacher) | {"changed": added.changed, "told": told}))
+        print(json.dumps(_row(added.teacher) | {"changed": added.changed, "notified": notified}))
         return
     version = f"{name}, version {added.teacher.version}"
     if not added.changed:
-        say(f"{version} is in the teacher store already: nothing changed, and no trigger was told.")
+        say(f"{version} is in the teacher store already: nothing changed, no trigger was started.")
     else:
         ends = (
-            "Prefect was told" if told else "no Prefect server was told, so no trigger starts a run"
+            "Prefect was notified"
+            if notified
+            else "no Prefect server was notified, so no trigger starts a run"
         )
         say(f"{version} is what runs use from now on; {ends}.")
 
@@ -89,11 +91,11 @@ def list_(workspace: WorkspaceFolder = HERE, as_json: AsJson = False) -> None:
     elif not rows:
         say(f"The teacher store of {workspace} is empty: `pupila teacher add FILE --name NAME`.")
     else:
-        print_table([_written(row) for row in rows])
+        print_table([_as_text(row) for row in rows])
 
 
-def _tell(workspace: Path, teacher: StoredTeacher) -> bool:
-    """Tell the server that the user has named, or the station of the workspace, if there is one."""
+def _notify(workspace: Path, teacher: StoredTeacher) -> bool:
+    """Notify the server in PREFECT_API_URL, or the station of the workspace, if there is one."""
     from pupila_flows.station.address import known_api
     from pupila_flows.station.retrained import emit_retrained
 
@@ -131,7 +133,7 @@ def _row(teacher: StoredTeacher) -> dict[str, object]:
     }
 
 
-def _written(row: dict[str, object]) -> dict[str, str]:
+def _as_text(row: dict[str, object]) -> dict[str, str]:
     return {
         "name": str(row["name"]),
         "version": f"{row['version']}{' (current)' if row['current'] else ''}",

@@ -163,7 +163,7 @@ _SCRUBBED = frozenset({"TF_USE_LEGACY_KERAS"})
 def _send(process: subprocess.Popen[bytes], target: str, arguments: dict[str, Any]) -> None:
     text = _check_json(f"the arguments of {target}", plain(arguments))
     stream = process.stdin
-    if stream is None:  # cannot be: we asked for a pipe
+    if stream is None:  # never happens with PIPE
         raise RuntimeError("no pipe to the child")
     try:
         stream.write(json.dumps(text).encode() + b"\n")

@@ -38,7 +38,7 @@ def _find(
     text = valid.section.path
     stored = _find_stored(facts.teacher_store, text)
     if stored:
-        recorded = stored.record.contract
+        recorded = stored.record.spec
         planned = yield from _teacher(facts, name, valid, stored.path, recorded)
         return planned and replace(planned, training_images=stored.training_images)
     path = yield from facts.existing_path(text, ("teachers", name, "path"), "model")

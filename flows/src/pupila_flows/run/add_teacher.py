@@ -26,11 +26,11 @@ from pupila_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class AddedTeacher:
-    """What came of adding a teacher."""
+    """The result of adding a teacher."""
 
     teacher: StoredTeacher
     changed: bool
-    """Whether runs use another version now than before."""
+    """Whether runs now use another version than before."""
 
 
 def add_teacher(
@@ -41,15 +41,14 @@ def add_teacher(
     output: str | None = None,
     trained_on: Path | None = None,
 ) -> AddedTeacher:
-    """Add a model to the teacher store under a name, and let all later runs use it.
+    """Add a model to the teacher store under a name, and make all later runs use it.
 
-    What is not said of its output is taken from the artifact's record, or from the version before.
-    An older version that comes again is made current; the same bytes twice change nothing.
-    `trained_on` are the images it was trained on, a folder or a CSV as of any data; those of a
-    split `test` are no part of them.
+    Missing `classes` and `output` are taken from the artifact's record, or from the version before.
+    If the same model was added before, that version becomes current again. `trained_on` are the
+    images it was trained on, a folder or a CSV; those of a split `test` do not count.
 
     Raises:
-        PupilaError: there is no such model, no loader reads it, or its classes are not known.
+        PupilaError: the model is missing, no loader reads it, or its classes are not known.
         ChildFailed: its loader crashed.
     """
     if not source.exists():
@@ -59,16 +58,18 @@ def add_teacher(
     with teacher_store.locked(name):
         known = teacher_store.versions(name)
         current = teacher_store.current(name) if name in teacher_store.names() else None
-        contract = _contract(source, current, classes, output)
-        identity = digest_tree(source), contract
-        same = [each for each in known if (each.record.sha256, each.record.contract) == identity]
+        spec = _spec(source, current, classes, output)
+        identity = digest_tree(source), spec
+        same = [
+            version for version in known if (version.record.sha256, version.record.spec) == identity
+        ]
         unchanged = current is not None and current in same
         teacher = (
             current
             if current and unchanged
             else same[-1]
             if same
-            else _added(workspace, teacher_store, name, source, contract)
+            else _add(workspace, teacher_store, name, source, spec)
         )
         if images:
             images.write(teacher.folder)
@@ -77,45 +78,45 @@ def add_teacher(
     return AddedTeacher(teacher, changed=not unchanged)
 
 
-def _added(
-    workspace: Workspace, teacher_store: TeacherStore, name: str, source: Path, contract: OutputSpec
+def _add(
+    workspace: Workspace, teacher_store: TeacherStore, name: str, source: Path, spec: OutputSpec
 ) -> StoredTeacher:
     with teacher_store.draft(name, source) as copy:
         try:
-            _read_by_its_loader(workspace, name, copy, contract)
+            _import(workspace, name, copy, spec)
         except PupilaError as error:  # it speaks of the copy, which the user has never seen
             raise PupilaError(str(error).replace(str(copy), str(source))) from None
         record = TeacherRecord(
             source=source.name,
             sha256=digest_tree(copy),
             added=datetime.now(UTC).isoformat(timespec="seconds"),
-            output=contract.kind,
-            classes=contract.classes,
+            output=spec.kind,
+            classes=spec.classes,
         )
         return teacher_store.seal(name, copy, record)
 
 
-def _read_by_its_loader(workspace: Workspace, name: str, copy: Path, contract: OutputSpec) -> None:
-    """Import a model as a run would, which then need not do it again."""
+def _import(workspace: Workspace, name: str, copy: Path, spec: OutputSpec) -> None:
+    """Import a model as a run does, which can then reuse the result."""
     registry = installed()
     planned = (
         planned_artifact(name, copy, registry)
         if is_artifact(copy)
-        else PlannedTeacher(name, copy, registry.loader(copy).produces, contract)
+        else PlannedTeacher(name, copy, registry.loader(copy).produces, spec)
     )
     with session(workspace, workers=1):
         perform(ImportTeacher.of(workspace, planned))
 
 
-def _contract(
+def _spec(
     source: Path,
     current: StoredTeacher | None,
     classes: tuple[str, ...] | None,
     output: str | None,
 ) -> OutputSpec:
-    """Return what the model's output means, by what is said of it or was known before."""
+    """Return the model's output spec, from the arguments, its record, or the version before."""
     if is_artifact(source):
-        return _recorded(source, classes, output)
+        return _recorded_spec(source, classes, output)
     kinds = get_args(OutputKind)
     if output not in (None, *kinds):
         raise PupilaError(
@@ -135,11 +136,11 @@ def _contract(
         raise PupilaError(f"The classes {list_names(names)} cannot be so: {reason}.") from None
 
 
-def _recorded(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
-    contract = planned_artifact(source.name, source, installed()).spec
-    if classes not in (None, contract.classes) or output not in (None, contract.kind):
+def _recorded_spec(source: Path, classes: tuple[str, ...] | None, output: str | None) -> OutputSpec:
+    spec = planned_artifact(source.name, source, installed()).spec
+    if classes not in (None, spec.classes) or output not in (None, spec.kind):
         raise PupilaError(
-            f"{str(source)!r} is an artifact, whose record says {contract.kind} of "
-            f"{list_names(contract.classes)}: leave --classes and --output out."
+            f"{str(source)!r} is an artifact, whose record says {spec.kind} of "
+            f"{list_names(spec.classes)}: leave --classes and --output out."
         )
-    return contract
+    return spec

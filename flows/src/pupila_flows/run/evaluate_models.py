@@ -129,8 +129,8 @@ def evaluate_models(workspace: Workspace, request: EvaluationRequest) -> Evaluat
     chosen = listing.of_split(request.split)
     if not chosen.labels and request.against is None:
         raise PupilaError(
-            f"The images of {str(request.data)!r} have no labels, and there is no model to compare "
-            f"with: name a teacher with `--against`."
+            f"The images of {str(request.data)!r} have no labels, and no model to compare with is "
+            f"given: name a teacher with `--against`."
         )
     planned = _plan(request, chosen)
     classes = _classes(planned)

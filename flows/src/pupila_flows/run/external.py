@@ -28,9 +28,9 @@ def external_images(run: Run) -> tuple[ExternalImages, ...]:
         PupilaError: they cannot be read, or some are also in the data of the run.
     """
     distance, external = _distance(run), list[ExternalImages]()
-    for place in run.plan.external:
-        listing = place.listing.with_classes(run.dataset.classes, place.section.map)
-        images = read_external(place.name, listing, run.dataset.classes, run.workspace.cache)
+    for listed in run.plan.external:
+        listing = listed.listing.with_classes(run.dataset.classes, listed.section.map)
+        images = read_external(listed.name, listing, run.dataset.classes, run.workspace.cache)
         refuse_run_images(images, run.dataset, distance)
         external.append(images)
     return tuple(external)
