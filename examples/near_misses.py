@@ -1,4 +1,4 @@
-"""Writes images that a gate for fundus photographs must turn away, and was never trained on.
+"""Writes images that a filter for fundus photographs must reject, and that it was not trained on.
 
     python examples/near_misses.py FOLDER
 
