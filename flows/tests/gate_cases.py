@@ -16,7 +16,7 @@ from pupila.intervals import proportion
 from pupila.metrics import metrics_of
 from pupila.shift import SEVERITIES, Severity
 from pupila.shift.evaluation import Disagreement, ShiftEvaluation, ShiftFamily, ShiftMetrics
-from pupila_flows.gate.inputs import Case, Earlier, Images, Question, Side
+from pupila_flows.gate.inputs import Case, GateInputs, GateModel, Images, Incumbent
 from pupila_flows.recipe.gate import GateSection, Margins
 from pupila_flows.results import Finding, GateResult
 
@@ -42,7 +42,7 @@ SPLIT = Images(
 TEST = SPLIT.model_copy(update={"fingerprint": "test"})
 
 
-def answered(wrong: int, first: int = 0, probability: float = 0.9) -> Floats:
+def scores_with_errors(wrong: int, first: int = 0, probability: float = 0.9) -> Floats:
     """Answers that are wrong for so many images, from the `first` on."""
     right = np.full(IMAGES, probability)
     right[first : first + wrong] = 1 - probability
@@ -56,7 +56,7 @@ def _accuracy(scores: Floats) -> Estimate:
     return proportion(int((scores.argmax(axis=1) == LABELS).sum()), IMAGES)
 
 
-def shifted(
+def shift_figures(
     value: float, low: float, high: float, validation: float | None = None, images: int = 24
 ) -> ShiftEvaluation:
     """What the shift suite says of a model: worst of hue."""
@@ -75,7 +75,9 @@ def shifted(
         )
 
     def family(name: str, fidelity: float) -> ShiftFamily:
-        steps = [step(each, fidelity - 0.1 * row) for row, each in enumerate(SEVERITIES, -1)]
+        steps = [
+            step(severity, fidelity - 0.1 * row) for row, severity in enumerate(SEVERITIES, -1)
+        ]
         return ShiftFamily(name=name, steps=tuple(steps))
 
     chosen_by = None
@@ -95,12 +97,12 @@ def shifted(
     )
 
 
-FAITHFUL = shifted(0.95, 0.93, 0.97)
+FAITHFUL = shift_figures(0.95, 0.93, 0.97)
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Makes judged models of what they answer; to the validation images the same, unless given."""
+class GateModels:
+    """Makes models with given predictions, the same on the validation images unless given."""
 
     folder: Path
 
@@ -115,7 +117,7 @@ class Sides:
         validation: Floats | None = None,
         positive: str = "glaucoma",
         shift: ShiftEvaluation | None = FAITHFUL,
-    ) -> Side:
+    ) -> GateModel:
         chosen_by = scores if validation is None else validation
         path, other = self.folder / f"{name}.npy", self.folder / f"{name}-validation.npy"
         np.save(path, scores)
@@ -147,24 +149,27 @@ class Sides:
             threshold = Threshold(
                 positive=positive, value=shipped, chosen_on="validation", rule=rule
             )
-        return Side(name=name, evaluation=evaluation, threshold=threshold, shift=shift)
+        return GateModel(name=name, evaluation=evaluation, threshold=threshold, shift=shift)
 
 
-def asked(
-    section: GateSection, artifact: Side | None, teacher: Side | None, *earlier: Earlier
-) -> Question:
+def gate_inputs(
+    section: GateSection,
+    artifact: GateModel | None,
+    teacher: GateModel | None,
+    *incumbents: Incumbent,
+) -> GateInputs:
     case = Case(
         entry="int8",
         made="quantize-int8 of float",
         artifact=artifact,
         teacher=teacher,
-        earlier=earlier,
+        incumbents=incumbents,
     )
-    return Question(
+    return GateInputs(
         section=section,
         specificity=SPECIFICITY,
         cases=(case,),
-        published="version 2" if earlier else None,
+        published="version 2" if incumbents else None,
         classes=BINARY,
         positive="glaucoma",
         test=TEST,
@@ -172,22 +177,26 @@ def asked(
     )
 
 
-def earlier(artifact: Side | None, role: Literal["published", "anchor"] = "published") -> Earlier:
+def incumbent(
+    artifact: GateModel | None, role: Literal["published", "anchor"] = "published"
+) -> Incumbent:
     number = {"published": 2, "anchor": 1}[role]
-    known = Earlier(role=role, title=f"version {number}", names=("left-int8", "web"), artifact=None)
+    known = Incumbent(
+        role=role, title=f"version {number}", names=("left-int8", "web"), artifact=None
+    )
     if artifact is None:
         return known
     named = artifact.model_copy(update={"name": known.called})
     return known.model_copy(update={"artifact": named})
 
 
-def told(result: GateResult) -> tuple[Finding, ...]:
+def findings_of(result: GateResult) -> tuple[Finding, ...]:
     """What was found of the one artifact, but for what is asked of every model."""
     (artifact,) = result.artifacts
     always = {"chance", "fidelity"}
-    return tuple(each for each in artifact.findings if each.condition not in always)
+    return tuple(finding for finding in artifact.findings if finding.condition not in always)
 
 
-def only(result: GateResult) -> Finding:
-    (finding,) = told(result)
+def only_finding(result: GateResult) -> Finding:
+    (finding,) = findings_of(result)
     return finding

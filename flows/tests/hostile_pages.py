@@ -51,12 +51,12 @@ def poisoned(value: Any) -> Any:
     if isinstance(value, str):
         return value if value in _SPLITS else f"{value} {HOSTILE}"
     if isinstance(value, list):
-        return [poisoned(each) for each in cast("list[Any]", value)]
+        return [poisoned(item) for item in cast("list[Any]", value)]
     if isinstance(value, tuple):
-        return tuple(poisoned(each) for each in cast("tuple[Any, ...]", value))
+        return tuple(poisoned(item) for item in cast("tuple[Any, ...]", value))
     if isinstance(value, dict):
         named = cast("dict[str, Any]", value)
-        return {poisoned(key): poisoned(each) for key, each in named.items()}
+        return {poisoned(key): poisoned(item) for key, item in named.items()}
     return value
 
 
@@ -67,10 +67,10 @@ def _searched() -> dict[str, Any]:
         if isinstance(value, str):
             return value if key in ("kind", "change", "use", "setting") else poisoned(value)
         if isinstance(value, list):
-            return [renamed(each, key) for each in cast("list[Any]", value)]
+            return [renamed(item, key) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
             return {
-                name: renamed(each, name) for name, each in cast("dict[str, Any]", value).items()
+                name: renamed(item, name) for name, item in cast("dict[str, Any]", value).items()
             }
         return value
 
@@ -101,10 +101,10 @@ def hostile_run(folder: Path, docs: Path) -> RunResult:
     gate = gate.model_copy(
         update={"untraced": ("vgg16",), "best": "pupil", "published": "version 2"}
     )
-    told = Publication(
+    publication = Publication(
         registry="r", name="clinic", outcome="withheld", version=None, reason="It failed."
     )
-    result = sample_run(folder, nodes, images=pictures, gate=gate, publication=told)
+    result = sample_run(folder, nodes, images=pictures, gate=gate, publication=publication)
     return _with_hostile_text(result, docs)
 
 

@@ -75,9 +75,9 @@ def publishable_run(
 
     `weights` are the bytes of its int8 model; `published` is what its gate compared with.
     """
-    place = Workspace.at(folder / ".pupila")
+    workspace = Workspace.at(folder / ".pupila")
     compared = published.sha256 if published else None
-    run = place.runs / "clinic" / digest_json([weights.hex(), compared])[:16]
+    run = workspace.runs / "clinic" / digest_json([weights.hex(), compared])[:16]
     run.mkdir(parents=True, exist_ok=True)
     sample = _sample()
     made: dict[str, Artifact] = {}
@@ -85,8 +85,8 @@ def publishable_run(
     for entry in sample.entries:
         content = weights if entry.name == "int8" else entry.name.encode()
         inputs = tuple(made[name].digest for name in entry.inputs)
-        made[entry.name] = artifact = _stored(place.store, entry, content, inputs)
-        entries.append(_made(entry, artifact, place))
+        made[entry.name] = artifact = _stored(workspace.store, entry, content, inputs)
+        entries.append(_made(entry, artifact, workspace))
     changes = {
         "name": "clinic",
         "recipe_path": str(folder / "recipe.yaml"),
@@ -106,9 +106,9 @@ def _sample() -> RunResult:
         return sample_run(Path(folder), NODES)
 
 
-def _made(entry: Entry, artifact: Artifact, place: Workspace) -> Entry:
+def _made(entry: Entry, artifact: Artifact, workspace: Workspace) -> Entry:
     assert entry.evaluation
-    kept = str(place.cache / "predictions" / f"{artifact.digest}.npy")
+    kept = str(workspace.cache / "predictions" / f"{artifact.digest}.npy")
     evaluation = entry.evaluation.model_copy(update={"probabilities": kept})
     changes = {"artifact": artifact.digest, "record": artifact.record, "evaluation": evaluation}
     return entry.model_copy(update=changes)

@@ -39,7 +39,7 @@ class Node:
     median_ms: float = 9.0
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     error: str | None = None
-    judged: bool = True
+    evaluated: bool = True
     cached: bool = False
     seed: int | None = 7
     control: str | None = None
@@ -89,7 +89,7 @@ TWELVE = [
     Node("control-int8", "quantize-int8", ("control-float",), 0.3, "tflite", 361_416, 1.7),
 ]
 
-NODES_OF_SHIFT = [each for each in TWELVE if each.name in {"vgg16", "pupil", "control"}] + [
+NODES_OF_SHIFT = [node for node in TWELVE if node.name in {"vgg16", "pupil", "control"}] + [
     Node("pupil-int8", "quantize-int8", ("pupil",), 0.3, "tflite", 361_416, 1.7)
 ]
 
@@ -170,9 +170,9 @@ def _entry(
     folder: Path,
 ) -> Entry:
     is_teacher = node.uses.startswith("keras-")
-    teacher = next((each.name for each in nodes if each.uses.startswith("keras-")), node.name)
+    teacher = next((node.name for node in nodes if node.uses.startswith("keras-")), node.name)
     evaluation = None
-    if node.judged:
+    if node.evaluated:
         answered = probabilities[node.name]
         referred = node.compared and not is_teacher
         reference = (teacher, probabilities[teacher]) if referred else None
@@ -196,13 +196,13 @@ def _entry(
         repeats=node.repeats,
         settings=node.settings,
         reference=teacher if node.compared and not is_teacher else None,
-        taught=_is_taught(node, {each.name: each for each in nodes}),
+        taught=_is_taught(node, {node.name: node for node in nodes}),
     )
 
 
 def _is_taught(node: Node, nodes: dict[str, Node]) -> bool:
     parents = [nodes[name] for name in node.inputs if name in nodes]
-    known = any(each.uses.startswith("keras-") or _is_taught(each, nodes) for each in parents)
+    known = any(node.uses.startswith("keras-") or _is_taught(node, nodes) for node in parents)
     return known if node.taught is None else node.taught
 
 

@@ -40,7 +40,7 @@ def point(alpha: float, temperature: float, seed: int) -> Node:
 
 
 def sweep_nodes(seeds: Sequence[int] = SEEDS) -> list[Node]:
-    points = [point(*each) for each in product(ALPHAS, TEMPERATURES, seeds)]
+    points = [point(*setting) for setting in product(ALPHAS, TEMPERATURES, seeds)]
     every = [VGG, *points, *(control(seed) for seed in seeds)]
     return sorted(every, key=lambda node: node.repeats is not None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila.noninferiority import LEVEL, proportion_interval
+from pupila.noninferiority import LEVEL
 
 IMAGES = 107
 KINDS = ("convolution", "separable", "inverted")
@@ -19,20 +19,20 @@ def record(
     """Return what a search of `count` candidates notes; that part of them has two parents."""
     random = np.random.default_rng(seed)
     models = [_model(number, random, crossed) for number in range(count)]
-    tried = [each for number, each in enumerate(models) if number not in failed]
-    chosen = max(tried, key=lambda each: each["validation_accuracy"]["value"])
+    tried = [model for number, model in enumerate(models) if number not in failed]
+    chosen = max(tried, key=lambda model: model["validation_accuracy"]["value"])
     return {
         "chosen": chosen["name"],
         "chosen_model": chosen,
         "rule": "highest validation accuracy",
-        "tied": [each["name"] for each in tried if each is not chosen and _near(each, chosen)],
+        "tied": [model["name"] for model in tried if model is not chosen and _near(model, chosen)],
         "looks": 3 * count,
         "validation_images": IMAGES,
-        "front": [each for each in tried if not _dominated(each, tried)],
+        "front": [model for model in tried if not _dominated(model, tried)],
         "family": _family(chosen, models),
         "candidates": [
-            _failed(each) if number in failed else _brief(each)
-            for number, each in enumerate(models)
+            _failed(model) if number in failed else _brief(model)
+            for number, model in enumerate(models)
         ],
         "seconds": models[-1]["seconds"],
         "teachers": [{"digest": name, "validation_accuracy": _interval(104)} for name in "ab"],
@@ -44,10 +44,10 @@ def _model(number: int, random: np.random.Generator, crosses: float) -> dict[str
     first = max(0, number - 9)
     parents = random.choice(np.arange(first, number), min(number, 2), replace=False)
     crossed = number > 3 and random.random() < crosses
-    named = [f"c{each}" for each in (parents if crossed else parents[:1])]
+    named = [f"c{parent}" for parent in (parents if crossed else parents[:1])]
     preserved = not crossed and bool(named) and random.random() < 0.5
     right = min(IMAGES - 3, int(70 + 4 * np.sqrt(number) + random.integers(0, 12)))
-    blocks = [_block(place, random) for place in range(int(random.integers(2, 12)))]
+    blocks = [_block(number, random) for number in range(int(random.integers(2, 12)))]
     return {
         "name": f"c{number}",
         "parents": named,
@@ -56,8 +56,8 @@ def _model(number: int, random: np.random.Generator, crosses: float) -> dict[str
         "generation": number // 6,
         "genome": {"blocks": blocks, "head": {"flatten": False, "units": 16}},
         "sizes": [
-            {"rows": side, "columns": side, "channels": each["filters"], "parameters": 1234}
-            for each, side in zip([*blocks, {"filters": 2}], _sides(blocks), strict=True)
+            {"rows": side, "columns": side, "channels": block["filters"], "parameters": 1234}
+            for block, side in zip([*blocks, {"filters": 2}], _sides(blocks), strict=True)
         ],
         "bytes": int(4_000 * 1.06 ** (number + 6 * random.random())),
         "macs": 100_000 * (number + 1),
@@ -88,7 +88,7 @@ def _block(mark: int, random: np.random.Generator) -> dict[str, Any]:
 
 def _sides(blocks: list[dict[str, Any]]) -> list[int]:
     """Return the side of what each block gives to a picture of 224 pixels, and of the head."""
-    halved = np.cumsum([each["stride"] == 2 or each["pooling"] != "none" for each in blocks])
+    halved = np.cumsum([block["stride"] == 2 or block["pooling"] != "none" for block in blocks])
     return [224 >> int(times) for times in halved] + [1]
 
 
@@ -99,8 +99,8 @@ def _near(model: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
 
 def _interval(right: int) -> dict[str, float]:
     """Return an accuracy with an interval for three epochs of forty candidates at once."""
-    found = proportion_interval(right, IMAGES, LEVEL / 120)
-    return found.model_dump(exclude={"method"})
+    interval = proportion_interval(right, IMAGES, LEVEL / 120)
+    return interval.model_dump(exclude={"method"})
 
 
 def _brief(model: dict[str, Any]) -> dict[str, Any]:
@@ -121,16 +121,16 @@ def _failed(model: dict[str, Any]) -> dict[str, Any]:
 def _dominated(model: Mapping[str, Any], others: list[dict[str, Any]]) -> bool:
     value = model["validation_accuracy"]["value"]
     return any(
-        each["validation_accuracy"]["value"] >= value
-        and each["bytes"] < model["bytes"]
-        and each["latency_ms"] < model["latency_ms"]
-        for each in others
+        other["validation_accuracy"]["value"] >= value
+        and other["bytes"] < model["bytes"]
+        and other["latency_ms"] < model["latency_ms"]
+        for other in others
     )
 
 
 def _family(chosen: Mapping[str, Any], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = {chosen["name"]}
-    for each in reversed(models):
-        if each["name"] in wanted:
-            wanted.update(each["parents"])
-    return [each for each in models if each["name"] in wanted]
+    for model in reversed(models):
+        if model["name"] in wanted:
+            wanted.update(model["parents"])
+    return [model for model in models if model["name"] in wanted]

@@ -32,23 +32,23 @@ def test_the_interval_over_images_and_seeds_is_the_one_worked_out_by_hand():
     of_seeds = np.array([0.25, 0.0]).var(ddof=1) / 2
     freedom = (of_images + of_seeds) ** 2 / (of_images**2 / 5 + of_seeds**2 / 1)
     half = float(stdtrit(freedom, 0.975)) * (of_images + of_seeds) ** 0.5
-    found = mean_over_images_and_seeds(values, (1, -1))
-    assert found.value == pytest.approx(0.125)
-    assert found.low == pytest.approx(max(-1, 1 / 12 - half))
-    assert found.high == pytest.approx(min(1, 1 / 12 + half))
+    estimate = mean_over_images_and_seeds(values, (1, -1))
+    assert estimate.value == pytest.approx(0.125)
+    assert estimate.low == pytest.approx(max(-1, 1 / 12 - half))
+    assert estimate.high == pytest.approx(min(1, 1 / 12 + half))
 
 
 def test_answers_that_are_all_alike_leave_an_interval():
-    found = mean_over_images_and_seeds(np.zeros((3, 107)), (1, -1))
-    assert found.value == 0
-    assert -0.05 < found.low < -0.01 < 0.01 < found.high < 0.05
+    estimate = mean_over_images_and_seeds(np.zeros((3, 107)), (1, -1))
+    assert estimate.value == 0
+    assert -0.05 < estimate.low < -0.01 < 0.01 < estimate.high < 0.05
 
 
 def test_with_one_seed_it_is_nearly_the_interval_of_bonett_and_price():
     random = np.random.default_rng(1)
     first, second = random.random((2, 107)) < [[0.95], [0.9]]
     ours = mean_over_images_and_seeds((first * 1.0 - second)[np.newaxis], (1, -1))
-    gained, lost = ((1 + np.sum(each)) / 109 for each in (first & ~second, second & ~first))
+    gained, lost = ((1 + np.sum(rows)) / 109 for rows in (first & ~second, second & ~first))
     half = 1.96 * ((gained + lost - (gained - lost) ** 2) / 109) ** 0.5
     assert ours.value == pytest.approx(first.mean() - second.mean())
     assert ours.low == pytest.approx(gained - lost - half, abs=0.002)
@@ -70,8 +70,8 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(
         odds = np.array(_LEVELS)[:, None, None] + difficulty + luck
         chances: NDArray[np.float64] = 1 / (1 + np.exp(-odds))
         right = np.where(np.less(random.random((2, seeds, images)), chances), 1.0, 0.0)
-        found = mean_over_images_and_seeds(right[0] - right[1], (1, -1))
-        inside += found.low <= truth <= found.high
+        estimate = mean_over_images_and_seeds(right[0] - right[1], (1, -1))
+        inside += estimate.low <= truth <= estimate.high
     assert 0.93 <= inside / runs <= 0.998
 
 

@@ -18,8 +18,8 @@ from pupila_flows.gate.conditions import (
     margin_rule,
 )
 from pupila_flows.gate.decision import decide
-from pupila_flows.gate.inputs import Case, Question, Side
-from pupila_flows.gate.rules import AskedImages, AtLeast, AtMost, MarginRule
+from pupila_flows.gate.inputs import Case, GateInputs, GateModel
+from pupila_flows.gate.rules import AtLeast, AtMost, ImageSubset, MarginRule
 from pupila_flows.gate.units import BYTES
 from pupila_flows.recipe.gate import GateSection, Limits, Margin, Margins
 from pupila_flows.report.sections.gate import plot
@@ -30,7 +30,7 @@ REJECTED = Condition(
     field="rejected",
     title="rejected images",
     margin=MarginRule(
-        images=AskedImages(
+        images=ImageSubset(
             "images of other classes", lambda answers, rows: rows[~answers.is_positive[rows]]
         ),
         note=lambda ours, theirs, rows: f" It was asked of {len(rows)} images.",
@@ -42,7 +42,7 @@ GZIPPED = Condition(
     title="download",
     unit=BYTES,
     limit=AtMost(
-        cost=lambda side: float(side.evaluation.cost.gzip_bytes), advice="Try fewer weights."
+        cost=lambda model: float(model.evaluation.cost.gzip_bytes), advice="Try fewer weights."
     ),
 )
 SURE = Condition(
@@ -78,11 +78,11 @@ def run(tmp_path: Path) -> RunResult:
 
 def findings(run: RunResult, margins: MoreMargins, limits: MoreLimits) -> tuple[Finding, ...]:
     sides = {
-        entry.name: Side(name=entry.name, evaluation=entry.evaluation)
+        entry.name: GateModel(name=entry.name, evaluation=entry.evaluation)
         for entry in run.entries
         if entry.evaluation
     }
-    question = Question(
+    inputs = GateInputs(
         specificity=SPECIFICITY,
         section=GateSection(margins=margins, fidelity=None, limits=limits),
         cases=(Case(entry="int8", made="so", artifact=sides["int8"], teacher=sides["vgg16"]),),
@@ -92,10 +92,12 @@ def findings(run: RunResult, margins: MoreMargins, limits: MoreLimits) -> tuple[
         test=gate_images(run),
         validation=gate_images(run),
     )
-    result = decide(question)
+    result = decide(inputs)
     titles = [condition_of(finding.condition).title for finding in result.artifacts[0].findings]
     assert [row["condition"] for row in gate_rows(result)] == titles
-    return tuple(each for each in result.artifacts[0].findings if each.condition != "chance")
+    return tuple(
+        finding for finding in result.artifacts[0].findings if finding.condition != "chance"
+    )
 
 
 def test_a_figure_that_is_compared_is_decided_worded_and_drawn(run: RunResult):
@@ -116,7 +118,7 @@ def test_a_figure_that_is_compared_is_decided_worded_and_drawn(run: RunResult):
 def test_too_few_images_are_called_what_the_condition_calls_them(run: RunResult):
     (finding,) = findings(run, MoreMargins(rejected=0.4), MoreLimits())
     assert finding.verdict == "inconclusive"
-    assert "test images of other classes would tell" in finding.text
+    assert "test images of other classes would decide it" in finding.text
 
 
 def test_a_cost_is_held_against_its_limit_worded_and_drawn(run: RunResult):
@@ -127,9 +129,9 @@ def test_a_cost_is_held_against_its_limit_worded_and_drawn(run: RunResult):
     (missed,) = findings(run, MoreMargins(), MoreLimits(gzip_bytes=size - 10))
     assert (met.verdict, missed.verdict) == ("pass", "fail")
     assert missed.text == (
-        f"Download is {size:,} bytes: 10 bytes too much, as it may be at most {size - 10:,} bytes."
+        f"Download is {size:,} bytes: 10 bytes more than allowed: at most {size - 10:,} bytes."
     )
-    assert missed.advice.startswith("Of this run, float (")
+    assert missed.advice.startswith("In this run, float (")
     assert missed.advice.endswith("Try fewer weights.")
     assert 'class="bar"' in plot(missed)
 
@@ -138,7 +140,7 @@ def test_a_fraction_of_the_images_is_held_against_its_limit_worded_and_drawn(run
     (finding,) = findings(run, MoreMargins(), MoreLimits(sure=0.99))
     assert finding.verdict == "fail" and finding.interval
     assert finding.text.startswith("Sure answers is ")
-    assert finding.text.endswith("too low, as it must be at least 99.0 %.")
+    assert finding.text.endswith("less than required: at least 99.0 %.")
     assert finding.advice.endswith("Train longer.")
     assert 'class="span"' in plot(finding) and "zero" not in plot(finding)
 

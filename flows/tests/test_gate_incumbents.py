@@ -37,15 +37,15 @@ def run(tmp_path: Path) -> Run:
         "steps: {int8: {use: train, with: {student: conv-32-64-8}}}\n"
         "gate: {}\npublish: {to: registry}\n"
     )
-    place = Workspace.at(tmp_path / "empty")
-    return Run(read_plan(recipe), place, read_data(images, None, place.cache), ())
+    workspace = Workspace.at(tmp_path / "empty")
+    return Run(read_plan(recipe), workspace, read_data(images, None, workspace.cache), ())
 
 
-def test_what_is_published_is_neither_fetched_nor_judged_where_it_is_the_artifact_itself(
+def test_what_is_published_is_neither_fetched_nor_evaluated_where_it_is_the_artifact_itself(
     run: Run, tmp_path: Path
 ):
     given = release(tmp_path)
-    (int8,) = (each for each in given.result.entries if each.name == "int8")
+    (int8,) = (entry for entry in given.result.entries if entry.name == "int8")
     assert Incumbents.of(run, GateSection()).of_entry(int8) == ()
     publish(open_registry(str(tmp_path / "registry")), given)
     incumbents = Incumbents.of(run, GateSection())
@@ -69,8 +69,8 @@ def test_the_anchor_is_the_first_version_that_holds_the_name_and_was_not_left_fo
     def anchor(setting: Literal["first", "none"] | int = "first", name: str = "int8") -> int | None:
         incumbents = Incumbents.of(run, GateSection(anchor=setting))
         assert incumbents.version
-        found = incumbents.anchor_of(name, incumbents.version)
-        return found.number if found else None
+        version = incumbents.anchor_of(name, incumbents.version)
+        return version.number if version else None
 
     assert [anchor(), anchor(2), anchor("none"), anchor(name="small")] == [1, 2, None, None]
     with pytest.raises(PupilaError, match=r"'clinic' has no version 9 .*: it has 1, 2, 3"):
@@ -84,7 +84,7 @@ def test_the_anchor_is_the_first_version_that_holds_the_name_and_was_not_left_fo
 def test_an_artifact_that_is_current_is_not_held_against_the_anchor_again(run: Run, tmp_path: Path):
     registry = with_three_versions(open_registry(str(tmp_path / "registry")), tmp_path)
     current = registry.current("clinic")
-    (int8,) = (each for each in release(tmp_path).result.entries if each.name == "int8")
+    (int8,) = (entry for entry in release(tmp_path).result.entries if entry.name == "int8")
     assert current
     unchanged = int8.model_copy(update={"artifact": current.artifacts["int8"]})
     (only,) = Incumbents.of(run, GateSection()).of_entry(unchanged)

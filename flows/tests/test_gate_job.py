@@ -55,8 +55,10 @@ publish: {{}}
     failed, result = run(10)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert result.gate and result.gate.verdict == "fail"
-    assert "bytes too much, as it may be at most 10 bytes" in failed.stdout
-    assert "lite came nearest; it is kept as an artifact, not published." in failed.stdout
+    assert "bytes more than allowed: at most 10 bytes" in failed.stdout
+    assert (
+        "lite came closest to passing; it is kept as an artifact, not published." in failed.stdout
+    )
     assert result.publication and result.publication.outcome == "withheld"
     passed, result = run(1_000_000)
     assert passed.returncode == 0, passed.stdout + passed.stderr
@@ -65,7 +67,7 @@ publish: {{}}
     again, result = run(999_999)
     assert again.returncode == 0, again.stdout + again.stderr
     assert result.gate and result.gate.published == "version 1"
-    assert {each.against for each in result.gate.artifacts[0].findings} == {
+    assert {finding.against for finding in result.gate.artifacts[0].findings} == {
         "big",
         "published",
         None,

@@ -53,18 +53,18 @@ def test_a_release_is_compared_by_its_rule_with_the_version_before_and_with_the_
 
     first, second = released("sensitivity: 0.95"), released("sensitivity: 0.8")
     third, unchanged = released("specificity: 0.7"), released("specificity: 0.7")
-    assert [(each.published, each.anchor) for each in (first, second, third, unchanged)] == [
+    assert [(gate.published, gate.anchor) for gate in (first, second, third, unchanged)] == [
         (None, None),
         ("version 1", None),
         ("version 2", "version 1"),
         ("version 3", None),
     ]
-    counts = [len(each.asked.answers) for each in (first, second, third, unchanged) if each.asked]
+    counts = [len(gate.asked.answers) for gate in (first, second, third, unchanged) if gate.asked]
     assert counts == [1, 2, 3, 3]
     compared = [
         finding
-        for each in (first, second, third)
-        for finding in each.artifacts[0].findings
+        for gate in (first, second, third)
+        for finding in gate.artifacts[0].findings
         if finding.difference
     ]
     # one model throughout, at three thresholds

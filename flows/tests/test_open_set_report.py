@@ -1,4 +1,4 @@
-"""What report and terminal say of artifacts as gates."""
+"""What report and terminal say about artifacts as filters."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def gate(near: Path | None, accepted: int) -> OpenSet:
     )
 
 
-def gated(run: RunResult, found: OpenSet) -> RunResult:
+def gated(run: RunResult, open_set: OpenSet) -> RunResult:
     entries: list[Entry] = []
     for entry in run.entries:
-        judged = entry.evaluation and entry.evaluation.model_copy(update={"open_set": found})
-        entries.append(entry.model_copy(update={"evaluation": judged}))
+        evaluation = entry.evaluation and entry.evaluation.model_copy(update={"open_set": open_set})
+        entries.append(entry.model_copy(update={"evaluation": evaluation}))
     return run.model_copy(update={"entries": tuple(entries)})
 
 
@@ -63,13 +63,13 @@ def test_the_report_shows_whom_each_artifact_lets_through(tmp_path: Path):
     near = picture(tmp_path / "moon.png", (200, 120, 20))
     run = gated(sample_run(tmp_path, TWELVE), gate(near, 3))
     page = write_report(run, tmp_path).read_text().replace("\u00a0", " ")
-    section = page[page.index('id="open-set"') : page.index('id="figures"')]
+    section = page[page.index('id="open-set"') : page.index('id="plots"')]
     assert section.count("<b>25.0 %</b>") == 3 * len(
-        [each for each in run.entries if each.evaluation]
+        [entry for entry in run.entries if entry.evaluation]
     )
     assert section.count(">new</span>") == 2  # once in the words above the table
     assert section.count(">in training</span>") == 1
-    assert "are discs, plain images and screens among others" in section
+    assert "include discs, plain images and screens" in section
     assert "98.0 %" in section and "40.0 %" in section and "0.875" in section
     worst = page[page.index('id="mistakes"') : page.index('id="disagreements"')]
     assert worst.count("moon.png, truth moon") == 2
@@ -105,9 +105,9 @@ def test_the_worst_mistakes_are_the_surest_wrong_answers(tmp_path: Path):
     parts = worst.split("<h3>")[1:]
     assert len(parts) == 2
     for part in parts:
-        shown = [float(each.split("</strong> ")[1][:5]) for each in part.split("answer ")[1:]]
+        shown = [float(answer.split("</strong> ")[1][:5]) for answer in part.split("answer ")[1:]]
         assert shown == sorted(shown, reverse=True)
-        assert all(each > 0.5 for each in shown)
+        assert all(probability > 0.5 for probability in shown)
 
 
 def test_the_terminal_tells_what_a_gate_lets_through(tmp_path: Path):

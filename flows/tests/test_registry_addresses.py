@@ -18,8 +18,8 @@ from pupila_flows.recipe.source import RecipeError
 from pupila_flows.registry import open_registry
 from pupila_flows.registry.addresses import (
     check_address,
+    hide_passwords_in,
     without_password,
-    without_passwords_of,
 )
 from pupila_flows.registry.publish_past import publish_past
 from pupila_flows.registry.publishing import publish
@@ -29,7 +29,7 @@ from pupila_flows.workspace import Workspace
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("memory://x", "'memory', which keeps nothing once the command has ended: give a folder"),
+        ("memory://x", "'memory', which keeps nothing after the command ends: give a folder"),
         ("simplecache::s3://b/x", "several file systems, one through another"),
         ("filecache::memory://x", "several file systems"),
         ("dir::file:///srv", "several file systems"),
@@ -37,10 +37,10 @@ from pupila_flows.workspace import Workspace
         ("::", "several file systems"),
         ("arrow_hdfs://host/x", "needs the package pyarrow"),
         ("asyncwrapper://x", "which only wraps another file system"),
-        ("local://", "names no folder from / on: write local:///folder"),
-        ("file://host/x", "names no folder from / on: write file:///folder"),
+        ("local://", "is not an absolute path: write local:///folder"),
+        ("file://host/x", "is not an absolute path: write file:///folder"),
         ("file:///dev/null", "leads to '/dev/null', where the kernel keeps no files"),
-        ("ftp:///", "names no place there"),
+        ("ftp:///", "has no bucket or host"),
         ("/dev/null", "leads to '/dev/null', where the kernel keeps no files"),
         ("/dev/null/x", "leads to '/dev/null/x', where the kernel keeps no files"),
         ("/proc/self/x", "where the kernel keeps no files"),
@@ -51,10 +51,10 @@ from pupila_flows.workspace import Workspace
         ("simplecache://x", "which only wraps another file system"),
         ("dir://x", "which only wraps another file system"),
         ("reference://x", "which only wraps another file system"),
-        ("zip:///srv/y.zip", "an archive, to which two publishers cannot write"),
+        ("zip:///srv/y.zip", "an archive, which two publishers cannot both write"),
         ("tar://x", "an archive"),
-        ("https://example.org/x", "from which files can only be read"),
-        ("data://x", "from which files can only be read"),
+        ("https://example.org/x", "which is read-only"),
+        ("data://x", "which is read-only"),
         ("://x", "the protocol '', which fsspec does not know"),
         ("a\0b", "has a null byte"),
     ],
@@ -87,9 +87,9 @@ def test_a_password_is_not_shown(address: str, shown: str):
 
 def test_a_password_is_taken_out_of_what_others_say():
     address = "ftp://me:h%2Fush@host/x"
-    told = f"login of me with h/ush at {address} failed (h%2Fush)"
+    message = f"login of me with h/ush at {address} failed (h%2Fush)"
     assert (
-        without_passwords_of(address, told)
+        hide_passwords_in(address, message)
         == "login of me with *** at ftp://me:***@host/x failed (***)"
     )
 
@@ -148,8 +148,8 @@ publish: {to: 'TO'}
 @pytest.mark.parametrize(
     ("to", "words"),
     [
-        ("memory://x", "keeps nothing once the command has ended"),
-        ("local://", "names no folder"),
+        ("memory://x", "keeps nothing after the command ends"),
+        ("local://", "is not an absolute path"),
         ("arrow_hdfs://host/x", "needs the package pyarrow"),
         ("data:,x", "'data:,x' is neither a folder nor a URL: write data:// for a URL"),
         ("s3:/bucket/x", "'s3:/bucket/x' is neither a folder nor a URL"),

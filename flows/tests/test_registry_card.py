@@ -33,21 +33,21 @@ def test_the_card_says_what_a_reader_must_know(folder: Registry, tmp_path: Path)
     )
     publish(folder, release(tmp_path, section=stated))
     card = published_text(folder, 1, CARD)
-    told = (
+    sentences = (
         *("# clinic, version 1", "Sorting of images before", "* One camera.", "CC-BY-4.0"),
         *("Not stated by the publisher. Not for clinical use.", "### By site", "Verdict: **pass**"),
-        "* A possible short cut: Mean colour alone separates the classes with AUC 0.90.\n",
+        "* A possible shortcut: Mean colour alone separates the classes with AUC 0.90.\n",
         "accuracy is 1.0 points below that of vgg16",
         *("`vgg16`", "pupila verify clinic --version 1"),
     )
-    assert [each for each in told if each not in card] == []
+    assert [sentence for sentence in sentences if sentence not in card] == []
 
 
 def test_conditions_are_called_as_in_the_report(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     assert given.result.gate
     (first, *_), floor = given.result.gate.artifacts, {"condition": "chance", "against": None}
-    findings = tuple(each.model_copy(update=floor) for each in first.findings)
+    findings = tuple(finding.model_copy(update=floor) for finding in first.findings)
     gate = given.result.gate.model_copy(
         update={"artifacts": (first.model_copy(update={"findings": findings}),)}
     )
@@ -70,8 +70,8 @@ def test_the_card_says_first_that_a_teacher_is_unproven(folder: Registry, tmp_pa
     given = release(tmp_path)
     chance = check_chance([[0.9, 0.1], [0.1, 0.9]], [0, 1], ("normal", "glaucoma"))
     entries = [
-        each.model_copy(update={"chance": chance}) if each.kind == "teacher" else each
-        for each in given.result.entries
+        entry.model_copy(update={"chance": chance}) if entry.kind == "teacher" else entry
+        for entry in given.result.entries
     ]
     result = given.result.model_copy(update={"entries": tuple(entries)})
     publish(folder, replace(given, result=result))
@@ -86,22 +86,22 @@ def test_the_card_says_first_that_a_teacher_is_unproven(folder: Registry, tmp_pa
 def test_the_card_gives_sensitivity_at_the_threshold_that_ships(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     entries = {entry.name: entry for entry in given.result.entries}
-    judged = entries["int8"].evaluation
-    assert judged and judged.metrics.point
-    point = judged.metrics.point.model_copy(
+    measured = entries["int8"].evaluation
+    assert measured and measured.metrics.point
+    point = measured.metrics.point.model_copy(
         update={
             "threshold": 0.668,
             "chosen_on": "validation images, for 95 %",
             "sensitivity": proportion(57, 59),
         }
     )
-    metrics = judged.metrics.model_copy(update={"shipped": point})
-    evaluation = judged.model_copy(update={"metrics": metrics})
+    metrics = measured.metrics.model_copy(update={"shipped": point})
+    evaluation = measured.model_copy(update={"metrics": metrics})
     entries["int8"] = entries["int8"].model_copy(update={"evaluation": evaluation})
     result = given.result.model_copy(update={"entries": tuple(entries.values())})
     publish(folder, replace(given, result=result))
     card = published_text(folder, 1, CARD)
-    assert "`int8` at the one that it ships, 0.668 (validation images, for 95 %)." in card
+    assert "`int8` at its shipped threshold, 0.668 (validation images, for 95 %)." in card
     assert "96.6" in card[card.index("## Figures") : card.index("## Gate")]
 
 
@@ -163,10 +163,10 @@ def test_what_a_recipe_states_is_shown_as_it_is_written(
 def test_names_in_the_card_are_shown_as_they_are(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     entries = [
-        each.model_copy(update={"uses": "a`![x](https://example.org/x)`|b.h5"})
-        if each.kind == "teacher"
-        else each
-        for each in given.result.entries
+        entry.model_copy(update={"uses": "a`![x](https://example.org/x)`|b.h5"})
+        if entry.kind == "teacher"
+        else entry
+        for entry in given.result.entries
     ]
     data = given.result.data.model_copy(update={"path": "/srv/`<img src=x>`"})
     result = given.result.model_copy(update={"entries": tuple(entries), "data": data})

@@ -43,15 +43,15 @@ def test_a_run_is_published_rolled_back_compared_and_verified(here: Path):
     assert "Version 1 is current now, the first" in _pupila("publish", first)
     current = open_registry("registry").current("clinic")
     second = publishable_run(here, b"second", published=current)
-    told = json.loads(_pupila("publish", second, "--json"))
-    assert (told["outcome"], told["version"]) == ("published", 2)
+    published = json.loads(_pupila("publish", second, "--json"))
+    assert (published["outcome"], published["version"]) == ("published", 2)
     publication = read_run(second).publication
-    assert publication and publication.model_dump(mode="json") == told
+    assert publication and publication.model_dump(mode="json") == published
     where = ("--registry", here / "registry")  # that of the recipe
     back = _pupila("rollback", "clinic", "--reason", "slow", "--by", "R.", *where)
     assert back == "Version 1 of clinic is current again, after version 2.\n"
     listed = json.loads(_pupila("history", "clinic", "--json", *where))
-    assert [(each["kind"], each["by"]) for each in listed["events"]][2:] == [("rollback", "R.")]
+    assert [(event["kind"], event["by"]) for event in listed["events"]][2:] == [("rollback", "R.")]
     assert "Current: version 1" in _pupila("history", "clinic", *where)
     assert "artifact int8" in _pupila("diff", "clinic", "1", "2", *where)
     assert "do not differ" in _pupila("diff", "clinic", "1", "1", *where)
@@ -60,8 +60,10 @@ def test_a_run_is_published_rolled_back_compared_and_verified(here: Path):
     assert "is whole: 9 files" in _pupila("verify", version)
     (version / "card.md").write_text("all is well")
     assert "card.md: it has 11 bytes" in _pupila("verify", version, code=1)
-    found = json.loads(_pupila("verify", "clinic", "--version", "2", "--json", *where, code=1))
-    assert len(found["problems"]) == 1
+    verification = json.loads(
+        _pupila("verify", "clinic", "--version", "2", "--json", *where, code=1)
+    )
+    assert len(verification["problems"]) == 1
 
 
 def test_the_registry_is_that_of_the_environment_else_of_the_workspace(
@@ -83,7 +85,7 @@ def test_the_registry_is_that_of_the_environment_else_of_the_workspace(
 def test_what_is_published_already_ends_well_and_what_is_withheld_does_not(here: Path):
     run = publishable_run(here)
     _pupila("publish", run)
-    assert "holds these very artifacts already" in _pupila("publish", run)
+    assert "has the same artifacts" in _pupila("publish", run)
     assert _pupila("publish", publishable_run(here, b"second"), code=1) == ""
 
 
@@ -107,7 +109,7 @@ def test_a_registry_in_the_home_folder_may_be_written_as_shells_do(
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "expected"),
     [
         ("shared/eyes", "{here}/shared/eyes"),
         ("~/eyes", "{here}/home/eyes"),
@@ -117,7 +119,7 @@ def test_a_registry_in_the_home_folder_may_be_written_as_shells_do(
     ],
 )
 def test_a_station_tells_its_flows_the_registry_as_seen_from_where_it_was_started(
-    here: Path, monkeypatch: pytest.MonkeyPatch, named: str, told: str | None
+    here: Path, monkeypatch: pytest.MonkeyPatch, named: str, expected: str | None
 ):
     monkeypatch.setenv("HOME", str(here / "home"))
     monkeypatch.setenv("PUPILA_REGISTRY", named)
@@ -125,7 +127,7 @@ def test_a_station_tells_its_flows_the_registry_as_seen_from_where_it_was_starte
     monkeypatch.setenv("PUPILA_REGISTRY", given["PUPILA_REGISTRY"])
     monkeypatch.chdir("/")  # as Prefect does: a flow runs in a temporary folder
     fallback = str(here / ".pupila" / "registry")
-    assert default_address(here / ".pupila") == (told or fallback).format(here=here)
+    assert default_address(here / ".pupila") == (expected or fallback).format(here=here)
 
 
 def test_a_server_that_does_not_answer_costs_no_run_that_has_published(
@@ -157,8 +159,8 @@ def test_a_run_that_did_not_pass_is_published_only_by_a_signed_override(here: Pa
         _pupila("publish", run, "--override", "--by", "R.", "--reason", " ")
     with pytest.raises(PupilaError, match="sign an --override"):
         _pupila("publish", run, "--by", "R.", "--reason", "because")
-    told = _pupila("publish", run, "--override", "--by", "R.", "--reason", "read by two")
-    assert "by an override of R.: read by two" in told
+    output = _pupila("publish", run, "--override", "--by", "R.", "--reason", "read by two")
+    assert "by an override of R.: read by two" in output
     assert "override" in _pupila("history", "clinic", "--registry", "registry")
 
 
@@ -170,7 +172,7 @@ def test_a_run_that_did_not_pass_is_published_only_by_a_signed_override(here: Pa
         (["verify", "nowhere/clinic"], "'nowhere/clinic' is neither a published version nor"),
         (["diff", "clinic", "1", "2"], "Nothing named 'clinic' was published"),
         (["rollback", "clinic", "--reason", "x"], "Nothing named 'clinic' was published"),
-        (["publish", "nowhere"], "No result of a run in 'nowhere/result.json'"),
+        (["publish", "nowhere"], "No readable result of a run in 'nowhere/result.json'"),
         (["history", "clinic", "--registry", "s4://x"], "protocol 's4'"),
     ],
 )
@@ -228,9 +230,9 @@ def test_a_run_of_pipes_and_links_is_not_published(here: Path):
     os.mkfifo(run / "report.html")
     assert _pupila("publish", run, code=1) == ""
     (run / "result.json").write_bytes(b"caf\xe9")
-    with pytest.raises(PupilaError, match="No result of a run in"):
+    with pytest.raises(PupilaError, match="No readable result of a run in"):
         _pupila("publish", run)
     (run / "result.json").unlink()
     os.mkfifo(run / "result.json")
-    with pytest.raises(PupilaError, match="No result of a run in"):
+    with pytest.raises(PupilaError, match="No readable result of a run in"):
         _pupila("publish", run)

@@ -27,16 +27,16 @@ def three(registry: Registry, tmp_path: Path) -> Registry:
 
 
 def test_a_difference_tells_recipe_digests_and_figures(three: Registry, tmp_path: Path):
-    found = diff(three, "clinic", 1, 2)
-    assert found.recipe == ()
-    assert [change.what for change in found.changes] == ["artifact int8"]
+    difference = diff(three, "clinic", 1, 2)
+    assert difference.recipe == ()
+    assert [change.what for change in difference.changes] == ["artifact int8"]
     run = publishable_run(tmp_path, b"fourth", published=three.current("clinic"))
     result = _changed(read_run(run))
     store = Workspace.at(tmp_path / ".pupila").store
     publish(three, release_of(result, run, PublishSection(artifacts=("int8",)), store))
-    found = diff(three, "clinic", 3, 4)
-    changes = {change.what: (change.before, change.after) for change in found.changes}
-    assert "+seed: 8" in found.recipe
+    difference = diff(three, "clinic", 3, 4)
+    changes = {change.what: (change.before, change.after) for change in difference.changes}
+    assert "+seed: 8" in difference.recipe
     assert changes["seed"] == ("7", "8")
     assert changes["images test/normal"][1] == "1000"
     assert changes["int8: bytes"] == (str(INT8.size_bytes), "5")

@@ -46,15 +46,15 @@ def _publication(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(done.stdout)["publication"]
 
 
-def test_what_passed_is_published_once_and_what_no_gate_judged_never(tmp_path: Path):
+def test_what_passed_is_published_once_and_what_no_gate_checked_never(tmp_path: Path):
     draw_colours(tmp_path / "images", images=60)
     teacher = colour_teacher(Store(tmp_path / "teachers")).path
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace("TEACHER", str(teacher)))
     first = _pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert first.returncode == 0, first.stderr
-    told = _publication(first)
-    assert (told["outcome"], told["version"]) == ("published", 1)
-    assert told["registry"] == str(tmp_path / ".pupila" / "registry")
+    publication = _publication(first)
+    assert (publication["outcome"], publication["version"]) == ("published", 1)
+    assert publication["registry"] == str(tmp_path / ".pupila" / "registry")
     verified = _pupila(tmp_path, "verify", "colours")
     assert verified.returncode == 0, verified.stdout
     chain = json.loads(_version(tmp_path, "manifest.json"))["chain"]

@@ -19,7 +19,7 @@ from pupila.errors import PupilaError
 from pupila.store import Store
 from pupila_flows.cli.main import app
 from pupila_flows.registry import Registry, open_registry
-from pupila_flows.registry.events import sound_log
+from pupila_flows.registry.events import read_sound_log
 from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.rollback import roll_back
 from pupila_flows.registry.verify import verify_folder, verify_version
@@ -36,36 +36,36 @@ def folder(tmp_path: Path) -> Registry:
 
 
 def _edit(file: str, **changes: object) -> Attack:
-    def edit(place: Path) -> None:
-        value = json.loads((place / file).read_text())
-        (place / file).write_text(json.dumps(value | changes, indent=2))
+    def edit(folder: Path) -> None:
+        value = json.loads((folder / file).read_text())
+        (folder / file).write_text(json.dumps(value | changes, indent=2))
 
     return edit
 
 
 def _copy_event(source: int, target: int, **changes: object) -> Attack:
-    def copy(place: Path) -> None:
-        shutil.copyfile(place / _event(source), place / _event(target))
+    def copy(folder: Path) -> None:
+        shutil.copyfile(folder / _event(source), folder / _event(target))
         if changes:
-            _edit(_event(target), **changes)(place)
+            _edit(_event(target), **changes)(folder)
 
     return copy
 
 
 def _delete(*files: str) -> Attack:
-    return lambda place: [(place / file).unlink() for file in files]
+    return lambda folder: [(folder / file).unlink() for file in files]
 
 
 def _write(file: str, content: str) -> Attack:
-    return lambda place: (place / file).write_text(content)
+    return lambda folder: (folder / file).write_text(content)
 
 
 def _instead(file: str, make: Attack) -> Attack:
     """Put something else where a file lies."""
 
-    def put(place: Path) -> None:
-        (place / file).unlink(missing_ok=True)
-        make(place / file)
+    def put(folder: Path) -> None:
+        (folder / file).unlink(missing_ok=True)
+        make(folder / file)
 
     return put
 
@@ -73,10 +73,10 @@ def _instead(file: str, make: Attack) -> Attack:
 def _behind_link(file: str) -> Attack:
     """Move a file or folder out of the registry, and leave a link that leads there."""
 
-    def move(place: Path) -> None:
-        outside = place.parent.parent / "outside"
-        shutil.move(place / file, outside)
-        (place / file).symlink_to(outside)
+    def move(folder: Path) -> None:
+        outside = folder.parent.parent / "outside"
+        shutil.move(folder / file, outside)
+        (folder / file).symlink_to(outside)
 
     return move
 
@@ -97,29 +97,47 @@ def _event(number: int) -> str:
 
 ALTERED_LOG: dict[str, tuple[Attack, str]] = {
     "an old event under a higher number": (_copy_event(1, 5), "000005.json holds the number 1"),
-    "the same with its number changed": (_copy_event(1, 5, number=5), "000005.* another SHA-256"),
+    "the same with its number changed": (
+        _copy_event(1, 5, number=5),
+        "000005.* previous event is wrong",
+    ),
     "the same far ahead": (_copy_event(1, 9, number=9), "000009.*event 5 comes next"),
-    "an event that says another name": (_edit(_event(2), by="nobody"), "000003.* another SHA-256"),
-    "an event with another reason": (_edit(_event(3), reason="well"), "000004.* another SHA-256"),
+    "an event that says another name": (
+        _edit(_event(2), by="nobody"),
+        "000003.* previous event is wrong",
+    ),
+    "an event with another reason": (
+        _edit(_event(3), reason="well"),
+        "000004.* previous event is wrong",
+    ),
     "the last event with another name": (_edit(_event(4), by="nobody"), "SHA-256 than event 4"),
     "the last event with another reason": (_edit(_event(4), reason="x"), "SHA-256 than event 4"),
-    "the first event chained to one": (_edit(_event(1), before="0" * 64), "000001.*another SHA"),
-    "an event that names none before": (_edit(_event(3), before=None), "000003.*another SHA-256"),
+    "the first event chained to one": (
+        _edit(_event(1), before="0" * 64),
+        "000001.*previous event is wrong",
+    ),
+    "an event that names none before": (
+        _edit(_event(3), before=None),
+        "000003.*previous event is wrong",
+    ),
     "the first event deleted": (_delete(_event(1)), "000002.*event 1 comes next"),
     "an event deleted": (_delete(_event(2)), "000003.*event 2 comes next"),
-    "the last event deleted": (_delete(_event(4)), "tells of event 4, and the last event is 3"),
+    "the last event deleted": (_delete(_event(4)), "names event 4, but the last event is 3"),
     "an event that is none": (_write(_event(2), "{}"), "000002.json is not an event"),
     "an event behind a link": (_behind_link(_event(4)), "000004.json: it is a link"),
     "an event that is a link to nothing": (
-        lambda place: (place / _event(5)).symlink_to("nowhere"),
+        lambda path: (path / _event(5)).symlink_to("nowhere"),
         "000005.json: it is a link",
     ),
     "an event that is a FIFO": (_instead(_event(4), os.mkfifo), "000004.json: it is a FIFO"),
     "an event that is a socket": (_instead(_event(5), _listen), "000005.json: it is a socket"),
     "an event that is a folder": (_instead(_event(5), Path.mkdir), "000005.json is a folder"),
     "all events behind a link": (_behind_link("events"), "events is a link"),
-    "a pointer ahead of the events": (_edit("current.json", event=99), "tells of event 99"),
-    "a pointer to another event": (_edit("current.json", sha256="0" * 64), "than event 4 has"),
+    "a pointer ahead of the events": (_edit("current.json", event=99), "names event 99"),
+    "a pointer to another event": (
+        _edit("current.json", sha256="0" * 64),
+        "SHA-256 than event 4",
+    ),
     "a pointer behind a link": (_behind_link("current.json"), "current.json: it is a link"),
     "a pointer that is a FIFO": (_instead("current.json", os.mkfifo), "current.json: it is a FIFO"),
 }
@@ -130,40 +148,43 @@ def test_a_log_that_was_altered_is_told_and_nothing_is_added_to_it(
     folder: Registry, tmp_path: Path, attack: Attack, words: str
 ):
     current = folder.current("clinic")
-    place = tmp_path / "registry" / "clinic"
-    attack(place)
-    before = sorted(place.rglob("*"))
+    path = tmp_path / "registry" / "clinic"
+    attack(path)
+    before = sorted(path.rglob("*"))
     problems = verify_version(folder, "clinic", None).problems
-    assert [each for each in problems if re.search(words, each)], problems
+    assert [problem for problem in problems if re.search(words, problem)], problems
     with pytest.raises(PupilaError):
         publish(folder, release(tmp_path, b"fourth", published=current))
     with pytest.raises(PupilaError):
         roll_back(folder, "clinic", 1, "me", "because")
-    assert sorted(place.rglob("*")) == before
+    assert sorted(path.rglob("*")) == before
 
 
 STRANGE: dict[str, tuple[Attack, str]] = {
     "a pointer that says another version": (
         _edit("current.json", version=1, path="versions/000001"),
-        "current.json: no event makes it say that",
+        "current.json: it matches no",
     ),
-    "a pointer without an event": (_write("current.json", '{"version": 1}'), "current.json: no"),
-    "a pointer that is no JSON": (_write("current.json", "["), "current.json: no event"),
-    "a pointer of deep JSON": (_write("current.json", "[" * 99_999), "current.json: no event"),
-    "a file beside the log": (_write("evil.sh", "#!/bin/sh"), "evil.sh: no publisher makes"),
+    "a pointer without an event": (_write("current.json", '{"version": 1}'), "matches no event"),
+    "a pointer that is no JSON": (_write("current.json", "["), "current.json: matches no event"),
+    "a pointer of deep JSON": (
+        _write("current.json", "[" * 99_999),
+        "current.json: it matches no",
+    ),
+    "a file beside the log": (_write("evil.sh", "#!/bin/sh"), "evil.sh: no publisher creates"),
     "a file among events": (_write("events/7.json", "{}"), "events/7.json: no publisher"),
     "a file among numbers": (_write("numbers/x", ""), "numbers/x: no publisher"),
     "a file among versions": (_write("versions/latest", ""), "versions/latest: no publisher"),
     "a link among versions": (
-        lambda place: (place / "versions/latest").symlink_to("000001"),
+        lambda path: (path / "versions/latest").symlink_to("000001"),
         "versions/latest: it is a link",
     ),
     "a link to a host's file": (
-        lambda place: (place / "passwd").symlink_to("/etc/passwd"),
+        lambda path: (path / "passwd").symlink_to("/etc/passwd"),
         "passwd: it is a link",
     ),
     "a FIFO in a version": (
-        lambda place: os.mkfifo(place / "versions/000002/more"),
+        lambda path: os.mkfifo(path / "versions/000002/more"),
         "more: it is a FIFO",
     ),
     "a file of a version behind a link": (
@@ -176,11 +197,11 @@ STRANGE: dict[str, tuple[Attack, str]] = {
     ),
     "another version's manifest": (
         _edit("versions/000001/manifest.json", by="nobody"),
-        "versions/000001/manifest.json: event 1 holds another SHA-256",
+        "versions/000001/manifest.json: event 1 has a different SHA-256",
     ),
     "another version deleted": (
-        lambda place: shutil.rmtree(place / "versions/000003"),
-        "versions/000003: it was current once, and has no manifest.json",
+        lambda path: shutil.rmtree(path / "versions/000003"),
+        "versions/000003: it was once current, but has no manifest.json",
     ),
 }
 
@@ -192,7 +213,7 @@ def test_every_entry_of_the_folder_is_looked_at(
     assert verify_version(folder, "clinic", None).problems == ()
     attack(tmp_path / "registry" / "clinic")
     problems = verify_version(folder, "clinic", None).problems
-    assert [each for each in problems if re.search(words, each)], problems
+    assert [problem for problem in problems if re.search(words, problem)], problems
 
 
 def test_a_forged_pointer_that_contradicts_no_event_is_made_again(folder: Registry, tmp_path: Path):
@@ -217,11 +238,13 @@ def test_a_digest_that_was_kept_elsewhere_shows_a_log_that_was_rewritten(
     storage: str, tmp_path: Path
 ):
     registry = with_three_versions(empty_registry(storage, tmp_path), tmp_path)
-    told = verify_version(registry, "clinic", None)
-    assert (told.problems, told.events) == ((), 3)
+    verification = verify_version(registry, "clinic", None)
+    assert (verification.problems, verification.events) == ((), 3)
     event = roll_back(registry, "clinic", 2, "R.", "slow")
-    assert event.before == told.head == sound_log(registry.storage, "clinic").digests[2]
-    assert verify_version(registry, "clinic", None, told.head).problems == ()
+    assert (
+        event.before == verification.head == read_sound_log(registry.storage, "clinic").digests[2]
+    )
+    assert verify_version(registry, "clinic", None, verification.head).problems == ()
     other = with_three_versions(empty_registry(storage, tmp_path / "other"), tmp_path)
     (problem,) = verify_version(other, "clinic", None, event.before and "0" * 64).problems
     assert "the log was rewritten or shortened" in problem

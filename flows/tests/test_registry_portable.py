@@ -38,26 +38,26 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     here = tmp_path / "Dr. O'Hara & Söhne"
     given = _well_travelled(here)
     publish(folder, given)
-    version = Path(folder.place("clinic", 1))
+    version = Path(folder.location("clinic", 1))
     texts = {
         name: published_text(folder, 1, name)
         for name in (RESULT, CARD, CARD_PAGE, MANIFEST, REPORT)
     }
     hidden = (str(tmp_path), "Hara", "S%C3%B6hne", "elsewhere")
-    assert [(name, each) for name, text in texts.items() for each in hidden if each in text] == []
+    assert [(name, path) for name, text in texts.items() for path in hidden if path in text] == []
     assert verify_folder(version).problems == ()
-    told = RunResult.model_validate_json(texts[RESULT])
-    assert (told.data.path, told.recipe_path) == ("images", "recipe.yaml")
-    assert told.test_images[0] == "test/eye & lid 000.jpg"
-    assert told.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
-    assert told.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
-    assert told.gate and told.gate.artifacts[0].findings[0].images[0].path == (
+    result = RunResult.model_validate_json(texts[RESULT])
+    assert (result.data.path, result.recipe_path) == ("images", "recipe.yaml")
+    assert result.test_images[0] == "test/eye & lid 000.jpg"
+    assert result.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
+    assert result.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
+    assert result.gate and result.gate.artifacts[0].findings[0].images[0].path == (
         "test/eye & lid 001.jpg"
     )
-    assert (told.external[0].path, told.external[0].skipped[0].path) == ("b.csv", "bad one.jpg")
-    found = told.entries[0].external[0].evaluation
-    assert found and found.parted[0].path == "parted.jpg"
-    assert told.entries[-1].record == given.result.entries[-1].record
+    assert (result.external[0].path, result.external[0].skipped[0].path) == ("b.csv", "bad one.jpg")
+    evaluation = result.entries[0].external[0].evaluation
+    assert evaluation and evaluation.parted[0].path == "parted.jpg"
+    assert result.entries[-1].record == given.result.entries[-1].record
     assert "pupila run &#39;recipe.yaml&#39;" in texts[REPORT]
     assert 'title="test/eye &amp; lid' in texts[REPORT]
     assert "Data Docs of the validation" in texts[REPORT]
@@ -126,13 +126,13 @@ def _failing(entry: Entry, here: Path) -> Entry:
         probability=0.1,
         other_probability=0.9,
     )
-    found = ExternalEvaluation(
+    evaluation = ExternalEvaluation(
         figures=ExternalMetrics(images=9),
         parted=(image,),
         probabilities=f"{here / '.pupila' / 'b.npy'!s}",
     )
     changes = {
         "error": f"{here / 'logs' / 'judge.log'!s} tells more",
-        "external": (ExternalResult(name="b", evaluation=found),),
+        "external": (ExternalResult(name="b", evaluation=evaluation),),
     }
     return entry.model_copy(update=changes)

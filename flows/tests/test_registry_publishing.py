@@ -45,15 +45,15 @@ def test_a_published_version_is_current_whole_and_holds_whole_artifacts(
     registry: Registry, tmp_path: Path
 ):
     given = release(tmp_path)
-    told = publish(registry, given)
+    publication = publish(registry, given)
     version = registry.current("clinic")
     assert version
-    assert (told.outcome, told.version, version.number) == ("published", 1, 1)
+    assert (publication.outcome, publication.version, version.number) == ("published", 1, 1)
     assert version.artifacts == {"int8": given.artifacts["int8"].digest}
     assert [link.entry for link in version.manifest.chain.values()] == ["int8", "pupil", "vgg16"]
-    found = verify_version(registry, "clinic", None)
-    assert found.problems == ()
-    assert found.files == 9, "artifact.json and two files, two cards, result, recipe, report"
+    verification = verify_version(registry, "clinic", None)
+    assert verification.problems == ()
+    assert verification.files == 9, "artifact.json and two files, two cards, result, recipe, report"
     fetched = registry.fetch(version, "int8", Store(tmp_path / "another"))
     assert fetched.digest == version.artifacts["int8"]
 
@@ -61,14 +61,14 @@ def test_a_published_version_is_current_whole_and_holds_whole_artifacts(
 def test_a_published_folder_is_an_artifact_that_a_recipe_can_name(folder: Registry, tmp_path: Path):
     given = release(tmp_path)
     publish(folder, given)
-    place = Path(folder.place("clinic", 1)) / "artifacts" / "int8"
-    assert read_artifact(place).digest == given.artifacts["int8"].digest
+    artifact = Path(folder.location("clinic", 1)) / "artifacts" / "int8"
+    assert read_artifact(artifact).digest == given.artifacts["int8"].digest
 
 
 def test_the_same_artifacts_once_more_make_no_version(registry: Registry, tmp_path: Path):
     publish(registry, release(tmp_path))
-    told = publish(registry, release(tmp_path, published=registry.current("clinic")))
-    assert (told.outcome, told.version) == ("unchanged", 1)
+    publication = publish(registry, release(tmp_path, published=registry.current("clinic")))
+    assert (publication.outcome, publication.version) == ("unchanged", 1)
     assert registry.numbers("clinic") == [1]
     assert len(registry.events("clinic")) == 1
 
@@ -77,10 +77,11 @@ def test_what_the_gate_did_not_compare_with_what_is_current_is_withheld(
     registry: Registry, tmp_path: Path
 ):
     publish(registry, release(tmp_path))
-    told = publish(registry, release(tmp_path, b"second"))
-    assert (told.outcome, told.version) == ("withheld", None)
+    publication = publish(registry, release(tmp_path, b"second"))
+    assert (publication.outcome, publication.version) == ("withheld", None)
     assert (
-        "compared with nothing, and version 1 is current now: run the recipe again" in told.reason
+        "compared with nothing, and version 1 is current now: run the recipe again"
+        in publication.reason
     )
     assert registry.numbers("clinic") == [1]
 
@@ -101,12 +102,12 @@ def test_what_did_not_pass_is_not_published(tmp_path: Path, verdict: Verdict | N
 def test_where_the_gate_could_not_be_asked_nothing_is_published(tmp_path: Path):
     run = publishable_run(tmp_path)
     unasked = read_run(run).model_copy(update={"gate": None})
-    with pytest.raises(Withheld, match="Nothing is published: the gate could not be asked"):
+    with pytest.raises(Withheld, match="Nothing is published: the gate could not be evaluated"):
         release_of(unasked, run, PublishSection(), Workspace.at(tmp_path / ".pupila").store)
 
 
 def test_what_the_gate_did_not_judge_is_not_published(tmp_path: Path):
-    with pytest.raises(Withheld, match="names 'pupil', which the gate did not judge"):
+    with pytest.raises(Withheld, match="names 'pupil', which the gate did not check"):
         release(tmp_path, section=PublishSection(artifacts=("pupil",)))
 
 
@@ -122,22 +123,22 @@ def test_what_answers_nothing_itself_is_published_with_what_it_is_made_of(tmp_pa
     assert list(release_of(result, run, section, store).artifacts) == ["site"]
     broken = site.model_copy(update={"error": "the page does not open"})
     spoilt = result.model_copy(update={"entries": (*others, last, broken)})
-    with pytest.raises(Withheld, match="'site' did not come out well: the page does not open"):
+    with pytest.raises(Withheld, match="'site' cannot be published: the page does not open"):
         release_of(spoilt, run, section, store)
     failed = result.model_copy(update={"gate": gate_of("pass", entry="vgg16")})
-    with pytest.raises(Withheld, match="names 'site', which the gate did not judge"):
+    with pytest.raises(Withheld, match="names 'site', which the gate did not check"):
         release_of(failed, run, section, store)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"error": "it crashed."}, "'small' did not come out well: it crashed"),
+        ({"error": "it crashed."}, "'small' cannot be published: it crashed"),
         ({"not_evaluated": "tells other classes apart"}, "'small' did not .*: tells other classes"),
-        ({}, "names 'small', which the gate did not judge"),
+        ({}, "names 'small', which the gate did not check"),
     ],
 )
-def test_what_should_have_been_judged_and_was_not_is_not_published(
+def test_what_should_have_been_evaluated_and_was_not_is_not_published(
     tmp_path: Path, changes: dict[str, str], words: str
 ):
     run = publishable_run(tmp_path)
@@ -155,7 +156,7 @@ def test_a_run_without_its_report_is_published_only_by_an_override(
 ):
     run, store = publishable_run(tmp_path), Workspace.at(tmp_path / ".pupila").store
     (run / "report.html").unlink()
-    with pytest.raises(Withheld, match="Nothing is published: the report of the run was not drawn"):
+    with pytest.raises(Withheld, match="Nothing is published: the run has no report"):
         release_of(read_run(run), run, PublishSection(), store)
     signed = release_of(read_run(run), run, PublishSection(), store, ("R.", "seen by hand"))
     assert publish(registry, signed).outcome == "published"
@@ -167,17 +168,19 @@ def test_what_was_compared_with_the_same_number_of_another_registry_is_withheld(
     publish(registry, release(tmp_path))
     staging = open_registry(str(tmp_path / "staging"))
     publish(staging, release(tmp_path, b"other"))
-    told = publish(registry, release(tmp_path, b"second", published=staging.current("clinic")))
-    assert told.outcome == "withheld"
-    assert "compared with another version 1 than is current here" in told.reason
+    publication = publish(
+        registry, release(tmp_path, b"second", published=staging.current("clinic"))
+    )
+    assert publication.outcome == "withheld"
+    assert "compared with another version 1 than is current here" in publication.reason
 
 
 def test_an_override_is_signed_in_the_card_of_every_version_from_then_on(
     registry: Registry, tmp_path: Path
 ):
     signed = ("R. Responsible", "Read side by side by two readers: no finding was lost.")
-    told = publish(registry, release(tmp_path, verdict="inconclusive", override=signed))
-    assert (told.outcome, told.overridden_by) == ("published", "R. Responsible")
+    publication = publish(registry, release(tmp_path, verdict="inconclusive", override=signed))
+    assert (publication.outcome, publication.overridden_by) == ("published", "R. Responsible")
     publish(registry, release(tmp_path, b"second", published=registry.current("clinic")))
     assert registry.events("clinic")[0].override == registry.version("clinic", 1).manifest.override
     assert registry.version("clinic", 2).manifest.override is None

@@ -114,11 +114,13 @@ def test_of_two_publishers_at_once_one_wins_and_neither_spoils_anything(tmp_path
         )
         for mine in ("one", "two")
     ]
-    told = [publisher.communicate(timeout=100)[0].splitlines() for publisher in publishers]
+    outputs = [publisher.communicate(timeout=100)[0].splitlines() for publisher in publishers]
     assert [publisher.returncode for publisher in publishers] == [0, 0]
-    for number, outcomes in enumerate(zip(*told, strict=True)):
+    for number, outcomes in enumerate(zip(*outputs, strict=True)):
         registry = open_registry(str(tmp_path / f"registry-{number}"))
-        assert sorted(each.split()[0] for each in outcomes) == ["published", "withheld"], outcomes
+        assert sorted(outcome.split()[0] for outcome in outcomes) == ["published", "withheld"], (
+            outcomes
+        )
         _assert_whole(registry)
         (event,) = registry.events("clinic")
         assert f"published {event.version}" in outcomes
@@ -129,9 +131,9 @@ def test_of_two_publishers_of_the_same_one_publishes_and_the_other_finds_it_done
 ):
     given = release(tmp_path)
     slow = _Meeting(registry, lambda: publish(registry, given))
-    told = publish(slow, given)
-    assert (told.outcome, told.version) == ("unchanged", 2)
-    assert told.reason.endswith("Its files are kept as version 1.")
+    publication = publish(slow, given)
+    assert (publication.outcome, publication.version) == ("unchanged", 2)
+    assert publication.reason.endswith("Its files are kept as version 1.")
     assert registry.numbers("clinic") == [1, 2]
     _assert_whole(registry)
 
@@ -140,10 +142,10 @@ def test_the_files_of_the_one_that_came_too_late_are_kept_and_named(
     registry: Registry, tmp_path: Path
 ):
     other = release(tmp_path, b"other")
-    told = publish(_Meeting(registry, lambda: publish(registry, other)), release(tmp_path))
-    assert told.outcome == "withheld"
-    assert "compared with nothing, and version 2 is current now" in told.reason
-    assert told.reason.endswith("Its files are kept as version 1.")
+    publication = publish(_Meeting(registry, lambda: publish(registry, other)), release(tmp_path))
+    assert publication.outcome == "withheld"
+    assert "compared with nothing, and version 2 is current now" in publication.reason
+    assert publication.reason.endswith("Its files are kept as version 1.")
     assert verify_version(registry, "clinic", 1).problems == ()
 
 

@@ -47,7 +47,7 @@ def test_a_rollback_goes_to_the_version_before_and_the_next_one_further(three: R
     assert roll_back(three, "clinic", None, "me", "too slow as well").version == 1
     current = three.current("clinic")
     assert current and current.number == 1
-    with pytest.raises(PupilaError, match="is the first: there is none to go back to"):
+    with pytest.raises(PupilaError, match="is the first: it has no predecessor"):
         roll_back(three, "clinic", None, "me", "further")
     assert roll_back(three, "clinic", 3, "me", "it was the network").version == 3
     kinds = [(event.kind, event.version, event.previous) for event in three.events("clinic")]
@@ -57,7 +57,7 @@ def test_a_rollback_goes_to_the_version_before_and_the_next_one_further(three: R
 @pytest.mark.parametrize(
     ("name", "to", "words"),
     [
-        ("clinic", 3, "Version 3 of 'clinic' is current already"),
+        ("clinic", 3, "Version 3 of 'clinic' is already current"),
         ("clinic", 9, "'clinic' has no version 9 in .*: it has 1, 2, 3"),
         ("clinic", 0, "'clinic' has no version 0 in .*: it has 1, 2, 3"),
         ("clinics", None, r"Nothing named 'clinics' was published .* Did you mean 'clinic'\?"),
@@ -71,10 +71,10 @@ def test_a_rollback_to_nowhere_is_refused(three: Registry, name: str, to: int | 
 def test_what_was_rolled_back_from_comes_back_only_by_an_override(three: Registry, tmp_path: Path):
     roll_back(three, "clinic", None, "me", "it warned of nothing")
     second = three.current("clinic")
-    told = publish(three, release(tmp_path, b"third", published=second))
-    assert told.outcome == "withheld"
-    why = "version 3 held this very int8, and me rolled back from it (it warned of nothing)"
-    assert why in told.reason
+    publication = publish(three, release(tmp_path, b"third", published=second))
+    assert publication.outcome == "withheld"
+    why = "version 3 had the same int8, and me rolled back from it (it warned of nothing)"
+    assert why in publication.reason
     signed = ("R.", "the warning was mended elsewhere")
     again = publish(three, release(tmp_path, b"third", published=second, override=signed))
     assert (again.outcome, again.version) == ("published", 4)
@@ -101,9 +101,9 @@ def _two(folder: Path, weights: bytes, published: Version | None) -> Release:
 
 def test_one_artifact_of_several_comes_back_by_an_override_only(pair: Registry, tmp_path: Path):
     current = pair.current("clinic")
-    told = publish(pair, release(tmp_path, b"bad", published=current))
-    assert told.outcome == "withheld"
-    assert "version 2 held this very int8, and me rolled back" in told.reason
+    publication = publish(pair, release(tmp_path, b"bad", published=current))
+    assert publication.outcome == "withheld"
+    assert "version 2 had the same int8, and me rolled back" in publication.reason
     assert publish(pair, _two(tmp_path, b"good", current)).outcome == "published"
 
 
@@ -112,16 +112,18 @@ def test_a_withdrawn_version_that_somebody_removed_is_in_nobodys_way(tmp_path: P
     publish(registry, release(tmp_path))
     publish(registry, release(tmp_path, b"second", published=registry.current("clinic")))
     roll_back(registry, "clinic", None, "me", "because")
-    shutil.rmtree(registry.place("clinic", 2))
-    told = publish(registry, release(tmp_path, b"third", published=registry.current("clinic")))
-    assert (told.outcome, told.version) == ("published", 3)
+    shutil.rmtree(registry.location("clinic", 2))
+    publication = publish(
+        registry, release(tmp_path, b"third", published=registry.current("clinic"))
+    )
+    assert (publication.outcome, publication.version) == ("published", 3)
 
 
 def test_what_never_was_current_is_not_rolled_back_to(three: Registry, tmp_path: Path):
     given = release(tmp_path, b"late", published=three.current("clinic"))
     late = publish(_Overtaken(three, tmp_path), given)
     assert late.outcome == "withheld" and three.numbers("clinic") == [1, 2, 3, 4, 5]
-    with pytest.raises(PupilaError, match=r"Version 4 .* never was current: .* 1, 2, 3, 5"):
+    with pytest.raises(PupilaError, match=r"Version 4 .* was never current: .* 1, 2, 3, 5"):
         roll_back(three, "clinic", 4, "me", "because")
     assert roll_back(three, "clinic", 3, "me", "because").version == 3
 
@@ -144,7 +146,7 @@ class _Overtaken(Registry):
 def test_a_version_that_was_altered_is_not_rolled_back_to(folder: Registry, tmp_path: Path):
     publish(folder, release(tmp_path))
     publish(folder, release(tmp_path, b"second", published=folder.current("clinic")))
-    (Path(folder.place("clinic", 1)) / "artifacts/int8/model.tflite").write_bytes(b"fIrst")
+    (Path(folder.location("clinic", 1)) / "artifacts/int8/model.tflite").write_bytes(b"fIrst")
     with pytest.raises(PupilaError, match=r"model\.tflite: it was altered"):
         roll_back(folder, "clinic", None, "me", "because")
     current = folder.current("clinic")

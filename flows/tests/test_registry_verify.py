@@ -76,16 +76,16 @@ def test_whatever_was_altered_is_told(
     folder: Registry, tmp_path: Path, file: str, change: Alteration, words: str
 ):
     publish(folder, release(tmp_path))
-    place = Path(folder.place("clinic", 1))
-    assert verify_folder(place).problems == ()
-    change(place / file)
+    path = Path(folder.location("clinic", 1))
+    assert verify_folder(path).problems == ()
+    change(path / file)
     problems = verify_version(folder, "clinic", 1).problems
-    assert [each for each in problems if re.search(words, each)], problems
+    assert [problem for problem in problems if re.search(words, problem)], problems
 
 
 def test_a_version_that_was_copied_elsewhere_is_checked_there(folder: Registry, tmp_path: Path):
     publish(folder, release(tmp_path))
-    copy = shutil.copytree(folder.place("clinic", 1), tmp_path / "stick")
+    copy = shutil.copytree(folder.location("clinic", 1), tmp_path / "stick")
     assert verify_folder(copy).problems == ()
     assert verify_folder(copy / "artifacts" / "int8").problems == ()
     (copy / "artifacts" / "int8" / "more").touch()

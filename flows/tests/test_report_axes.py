@@ -9,11 +9,11 @@ from pupila_flows.report.plots.axes import Axis
 
 
 def test_places_are_moved_apart_as_little_as_can_be() -> None:
-    assert axes.apart([10, 50, 90], 20, 0, 100) == [10, 50, 90]
-    assert axes.apart([50, 50], 20, 0, 100) == [40, 60]
-    assert axes.apart([99, 98], 20, 0, 100) == [100, 80]
-    assert axes.apart([0, 0, 0], 80, 0, 100) == [0, 50, 100]
-    assert axes.apart([], 20, 0, 100) == []
+    assert axes.spread_out([10, 50, 90], 20, 0, 100) == [10, 50, 90]
+    assert axes.spread_out([50, 50], 20, 0, 100) == [40, 60]
+    assert axes.spread_out([99, 98], 20, 0, 100) == [100, 80]
+    assert axes.spread_out([0, 0, 0], 80, 0, 100) == [0, 50, 100]
+    assert axes.spread_out([], 20, 0, 100) == []
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ def test_places_are_moved_apart_as_little_as_can_be() -> None:
 )
 def test_round_values_are_written_at_an_axis(axis: Axis, ticks: list[float]) -> None:
     assert axis.ticks(6) == pytest.approx(ticks)
-    places = [axis.place(each) for each in ticks]
+    places = [axis.position(tick) for tick in ticks]
     assert places == sorted(places) and min(places) >= 0 and max(places) <= 1

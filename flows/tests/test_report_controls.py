@@ -15,10 +15,10 @@ from pupila_flows.results import RunResult
 
 
 def test_a_control_is_named_as_one_and_shown_beside_its_pupil(
-    run: RunResult, place: Path, page: Page
+    run: RunResult, run_folder: Path, page: Page
 ) -> None:
-    found = gains(run.entries, predictions.read_answers(run, place))
-    assert [(each.pupil, each.control) for each in found] == [
+    all_gains = gains(run.entries, predictions.read_predictions(run, run_folder))
+    assert [(gain.pupil, gain.control) for gain in all_gains] == [
         ("pupil", "control"),
         ("pupil-float", "control-float"),
         ("pupil-int8", "control-int8"),
@@ -31,7 +31,7 @@ def test_a_pupil_without_inputs_that_a_teacher_had_a_part_in_is_no_control(tmp_p
     alone = Node("beside", "distill-evolutionary", taught=True, control="control")
     result = sample_run(tmp_path, [VGG, alone, CONTROL])
     lineage = Lineage.of(result.entries)
-    assert [each.name for each in lineage.pupils()] == ["beside"]
+    assert [pupil.name for pupil in lineage.pupils()] == ["beside"]
     assert "control: no teacher" in read(result, tmp_path).text
 
 

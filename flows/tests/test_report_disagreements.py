@@ -25,7 +25,7 @@ def test_disagreeing_images_are_shown_once_with_every_opinion(tmp_path: Path) ->
     nodes = [VGG, Node("a", "x", ("vgg16",), 2.5), Node("b", "x", ("vgg16",), 2.5)]
     result = sample_run(tmp_path, nodes, images=images)
     page = read_disagreements(result, tmp_path)
-    read_back = predictions.read_answers(result, tmp_path)
+    read_back = predictions.read_predictions(result, tmp_path)
     chosen = {name: read_back.chosen(name) for name in ("vgg16", "a", "b")}
     differing = (chosen["a"] != chosen["vgg16"]) | (chosen["b"] != chosen["vgg16"])
     shown = [str(tag["alt"]) for tag in page.all("img")]

@@ -23,13 +23,13 @@ from pupila_flows.results import ArtifactVerdict, Entry, Finding, GateResult, Ru
 
 def _headline(result: RunResult, folder: Path) -> Headline:
     lineage = Lineage.of(result.entries)
-    return headline(result, lineage, predictions.read_answers(result, folder))
+    return headline(result, lineage, predictions.read_predictions(result, folder))
 
 
 def test_the_headline_tests_the_smallest_pupil_that_is_near_on_the_validation_images(
-    run: RunResult, place: Path, page: Page
+    run: RunResult, run_folder: Path, page: Page
 ) -> None:
-    verdict = _headline(run, place)
+    verdict = _headline(run, run_folder)
     assert verdict.keeps and verdict.pupil and verdict.teacher and verdict.difference
     assert verdict.difference.low > -predictions.MARGIN
     near = [
@@ -80,7 +80,7 @@ def test_the_test_images_choose_nothing_not_even_among_equals_on_validation(
 def test_without_validation_images_the_choice_is_by_size_alone(
     tmp_path: Path, validation: float | None, chosen: str
 ) -> None:
-    nodes = [replace(each, validation=validation) for each in (VGG, SAME, RUIN)]
+    nodes = [replace(node, validation=validation) for node in (VGG, SAME, RUIN)]
     nodes[0] = replace(VGG, validation=validation and 0.95)
     nodes[1] = replace(SAME, validation=validation and 0.7)
     verdict = _headline(sample_run(tmp_path, nodes, images=_paths(200)), tmp_path)
@@ -110,14 +110,14 @@ def test_no_gate_and_an_accuracy_that_is_kept_do_not_contradict_each_other(
     page = read(sample_run(tmp_path, [VGG, SAME], images=_paths(200)), tmp_path)
     assert "keeps its accuracy within 5 points" in page.text
     assert "No release gate." in page.text and "nothing was shown" not in page.text
-    assert "What is shown above is the accuracy of one pupil" in page.text
+    assert "The result above is the accuracy of one pupil" in page.text
 
 
 def test_the_headline_of_a_gate_says_what_one_rule_for_both_does_to_accuracy(
     tmp_path: Path,
 ) -> None:
     result = sample_run(tmp_path, [VGG, SAME], images=_paths(200))
-    difference = predictions.read_answers(result, tmp_path).difference("same", "vgg16")
+    difference = predictions.read_predictions(result, tmp_path).difference("same", "vgg16")
     assert difference
     finding = Finding(
         condition="accuracy",
@@ -132,7 +132,10 @@ def test_the_headline_of_a_gate_says_what_one_rule_for_both_does_to_accuracy(
     verdict = ArtifactVerdict(entry="same", verdict="fail", findings=(finding,))
     gate = GateResult(verdict="fail", artifacts=(verdict,), best="same")
     sentence = _headline(result.model_copy(update={"gate": gate}), tmp_path).sentence
-    assert "read by one rule, as in the gate, it is 50.0\u00a0%, against 90.0\u00a0%" in sentence
+    assert (
+        "with one threshold rule for both, as in the gate, it is 50.0\u00a0%, against 90.0\u00a0%"
+        in sentence
+    )
     assert "-40.0 points" in sentence.replace("\u2212", "-")
 
 
@@ -159,7 +162,7 @@ def test_of_eight_pupils_that_are_worse_by_the_margin_one_is_said_to_keep_in_a_r
             for entry, row in zip(result.entries, right[VALIDATION], strict=True)
         )
         labels = np.zeros(IMAGES, np.int64)
-        answers = predictions.Answers(
+        answers = predictions.RunPredictions(
             labels,
             {
                 entry.name: np.stack([row, ~row], axis=1).astype(np.float64)
@@ -222,7 +225,7 @@ def test_a_loss_whose_answers_are_gone_is_put_in_figures(tmp_path: Path) -> None
 def test_a_run_where_no_pupil_comes_near_its_teacher_says_so(tmp_path: Path) -> None:
     text = read(sample_run(tmp_path, [VGG, RUIN]), tmp_path).text
     near = "No pupil comes within 2 points of its teacher on the validation images"
-    assert f"{near}; ruin comes nearest" in text
+    assert f"{near}; ruin comes closest" in text
     assert "is 15× smaller than vgg16 and" not in text
 
 
@@ -234,7 +237,7 @@ def test_a_pupil_without_a_teacher_of_the_run_is_not_set_against_one(tmp_path: P
     lineage = Lineage.of(result.entries)
     assert [pupil.name for pupil in lineage.pupils()] == ["evolved"]
     assert lineage.reference(lineage.entries["evolved"]) is None
-    assert headline(result, lineage, predictions.read_answers(result, tmp_path)).teacher is None
+    assert headline(result, lineage, predictions.read_predictions(result, tmp_path)).teacher is None
     assert "smaller than" not in read(result, tmp_path).text
 
 
@@ -249,26 +252,27 @@ def test_what_was_not_shown_all_images_is_not_put_forward_nor_what_was_made_from
     ]
     result = _changed(sample_run(tmp_path, nodes), "part", without={"source": ("acrima",)})
     verdict = headline(
-        result, Lineage.of(result.entries), predictions.read_answers(result, tmp_path)
+        result, Lineage.of(result.entries), predictions.read_predictions(result, tmp_path)
     )
     assert verdict.keeps and verdict.pupil and verdict.pupil.name == "whole"
 
 
 def test_of_two_of_one_size_the_one_that_ships_a_threshold_is_put_forward(tmp_path: Path) -> None:
-    nodes = [VGG, *(Node(each, "distill", ("vgg16",), 0.0) for each in ("plain", "set", "other"))]
+    nodes = [VGG, *(Node(name, "distill", ("vgg16",), 0.0) for name in ("plain", "set", "other"))]
     result = sample_run(tmp_path, nodes)
     record = result.entries[2].record
     assert record
     threshold = Threshold(positive="glaucoma", value=0.3, chosen_on="validation")
     result = _changed(result, "set", record=record.model_copy(update={"threshold": threshold}))
     verdict = headline(
-        result, Lineage.of(result.entries), predictions.read_answers(result, tmp_path)
+        result, Lineage.of(result.entries), predictions.read_predictions(result, tmp_path)
     )
     assert verdict.pupil and verdict.pupil.name == "set"
 
 
 def _changed(result: RunResult, name: str, **changes: Any) -> RunResult:
     entries = (
-        each.model_copy(update=changes) if each.name == name else each for each in result.entries
+        entry.model_copy(update=changes) if entry.name == name else entry
+        for entry in result.entries
     )
     return result.model_copy(update={"entries": tuple(entries)})

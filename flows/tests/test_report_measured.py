@@ -44,8 +44,8 @@ def test_how_often_teachers_disagree_is_shown_with_their_names(tmp_path: Path) -
         sample_run(tmp_path, [VGG, XCEPTION, replace(PUPIL, measured=noted)]), tmp_path
     ).text
     assert "Where teachers disagree" in text
-    assert "To 7.0 % of the pictures they do not all give one class" in text
-    assert "2.0 % no teacher had right, and only the label taught" in text
+    assert "They do not all give the same class to 7.0 % of the images" in text
+    assert "on 2.0 % no teacher was right, and only the label was used" in text
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_layers_that_int8_hurts_are_drawn_the_worst_first(tmp_path: Path) -> Non
     page = read(sample_run(tmp_path, [VGG, replace(PUPIL, measured=noted)]), tmp_path)
     assert "What int8 costs, layer by layer" in page.text
     assert page.text.count("stays in float") == 1
-    assert "5 layers more cost less" in page.text
+    assert "5 more layers cost less" in page.text
     assert "Budget not met." in page.text
 
 
@@ -147,7 +147,7 @@ def test_what_any_plugin_measured_is_drawn_by_its_type(tmp_path: Path) -> None:
     layers = LayerSensitivities(sensitivity=(LayerSensitivity(layer="stem", divergence=0.1),))
     warning = PluginWarning(warning="Few images.")
     measured = dict(Measured(curve, layers, warning, {"kernels_skipped": 2}))
-    made = Node("thin", "gentle-pruning", ("vgg16",), measured=measured, judged=False)
+    made = Node("thin", "gentle-pruning", ("vgg16",), measured=measured, evaluated=False)
     text = read(sample_run(tmp_path, [VGG, made]), tmp_path).text
     assert "round by round" in text and "Fewer would not do." in text
     assert "layer by layer" in text and "stem" in text

@@ -16,8 +16,8 @@ from pupila_flows.report import formatting, write_report
 from pupila_flows.results import Check, RunResult
 
 
-def test_nothing_is_fetched_from_anywhere(run: RunResult, place: Path, page: Page) -> None:
-    html = write_report(run, place).read_text()
+def test_nothing_is_fetched_from_anywhere(run: RunResult, run_folder: Path, page: Page) -> None:
+    html = write_report(run, run_folder).read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", html)
     assert "url(" not in html and "@import" not in html
     assert not page.all("script") and not page.all("link")
@@ -34,8 +34,8 @@ def test_every_entry_stands_in_the_results(run: RunResult, page: Page) -> None:
         assert formatting.percent_interval(evaluation.metrics.accuracy) in page.text
 
 
-def test_the_same_run_gives_the_same_bytes(run: RunResult, place: Path) -> None:
-    assert write_report(run, place).read_bytes() == write_report(run, place).read_bytes()
+def test_the_same_run_gives_the_same_bytes(run: RunResult, run_folder: Path) -> None:
+    assert write_report(run, run_folder).read_bytes() == write_report(run, run_folder).read_bytes()
 
 
 def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> Non
         replace(CONTROL, name="control#8", repeats="control", seed=8),
     ]
     page = read(sample_run(tmp_path, [VGG, XCEPTION, PUPIL, CONTROL, *again]), tmp_path)
-    assert "2 seeds: 7, 8. The figures below are those of seed 7" in page.text
+    assert "2 seeds: 7, 8. Results below are those of seed 7" in page.text
     assert "Over seeds" in page.text
     assert len([tag for tag in page.all("svg") if "Accuracy by seed" in str(tag)]) == 1
     named = [tag for tag in page.all("svg") if str(tag.get("aria-label")).startswith("ROC")]
@@ -54,35 +54,35 @@ def test_the_page_shows_the_first_seed_and_a_table_of_all(tmp_path: Path) -> Non
 def test_synthetic_data_is_announced_above_everything(tmp_path: Path, page: Page) -> None:
     words = "Synthetic images: nothing here is medical"
     synthetic = read(sample_run(tmp_path, [VGG, PUPIL], synthetic=True), tmp_path)
-    assert synthetic.text.index(words) < synthetic.text.index("Asked")
+    assert synthetic.text.index(words) < synthetic.text.index("Goal")
     assert words not in page.text
 
 
 def test_the_caution_about_one_source_names_the_shortcuts_found(page: Page) -> None:
     caution = page.text[page.text.index("Read with care") : page.text.index("Every artifact as")]
-    assert "prove that the machinery works, not that it diagnoses" in caution
+    assert "show that the software works, not that it can diagnose" in caution
     assert "Mean colour alone separates the classes with AUC 0.90" in caution
     assert "2 pairs" not in caution
 
 
 def test_a_run_without_any_evaluation_still_has_a_report(tmp_path: Path) -> None:
     nodes = [
-        Node("vgg16", "keras-h5", judged=False, error="Out of memory."),
-        Node("pupil", "distill", ("vgg16",), judged=False),
+        Node("vgg16", "keras-h5", evaluated=False, error="Out of memory."),
+        Node("pupil", "distill", ("vgg16",), evaluated=False),
     ]
     result = sample_run(tmp_path, nodes)
     text = read(result, tmp_path).text
-    assert "Nothing was judged in this run" in text and "Out of memory." in text
+    assert "Nothing was evaluated in this run" in text and "Out of memory." in text
 
 
-def test_a_single_teacher_is_judged_without_talk_of_pupils(tmp_path: Path) -> None:
+def test_a_single_teacher_is_evaluated_without_talk_of_pupils(tmp_path: Path) -> None:
     text = read(sample_run(tmp_path, [VGG]), tmp_path).text
-    assert "Judge vgg16 on" in text and "No pupil to compare with a teacher" in text
+    assert "Evaluate vgg16 on" in text and "No pupil to compare with a teacher" in text
 
 
 def test_a_recipe_with_nothing_in_it_does_not_break_the_report(tmp_path: Path) -> None:
     text = read(sample_run(tmp_path, [], test_images=(), test_labels=()), tmp_path).text
-    assert "Nothing was judged in this run" in text
+    assert "Nothing was evaluated in this run" in text
 
 
 def test_each_artifact_names_the_version_that_made_it(page: Page) -> None:
@@ -96,7 +96,7 @@ def test_names_paths_and_errors_are_escaped_everywhere(tmp_path: Path) -> None:
     nodes = [
         Node(f"t{HOSTILE}", f"keras-{HOSTILE}"),
         Node(name, f"u{HOSTILE}", (f"t{HOSTILE}",), 3.0, config={HOSTILE: HOSTILE}),
-        Node("e", "distill", (name,), error=HOSTILE, judged=False),
+        Node("e", "distill", (name,), error=HOSTILE, evaluated=False),
     ]
     (tmp_path / "answers").mkdir()
     check = Check(

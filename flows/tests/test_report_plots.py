@@ -17,8 +17,8 @@ from pupila_flows.report.plots import bars_and_rocs, graph
 from pupila_flows.results import Entry, RunResult
 
 
-def test_the_roc_curve_has_the_area_that_was_judged(run: RunResult, place: Path) -> None:
-    read_back = predictions.read_answers(run, place)
+def test_the_roc_curve_has_the_area_that_was_evaluated(run: RunResult, run_folder: Path) -> None:
+    read_back = predictions.read_predictions(run, run_folder)
     for entry in run.entries:
         curve = bars_and_rocs.roc_points(
             read_back.labels == 0, read_back.probabilities[entry.name][:, 0]

@@ -14,7 +14,7 @@ from pupila.artifact import Threshold
 from pupila.evaluation import Download, Latency, Measurement, RuntimeCheck, Startup
 from pupila.metrics import agreement
 from pupila_flows.report import formatting
-from pupila_flows.report.predictions import read_answers
+from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.headline import BADGE
 from pupila_flows.report.terminal import evaluation_lines, result_rows, runtime_rows
 from pupila_flows.results import Entry, RuntimeResult
@@ -23,7 +23,7 @@ from pupila_flows.results import Entry, RuntimeResult
 def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: Path) -> None:
     run = sample_run(tmp_path, [VGG, replace(PUPIL, inputs=("vgg16",))])
     plain = read(run, tmp_path).text
-    assert "Sensitivity at" not in plain and "Where a model ships" not in plain
+    assert "Sensitivity at" not in plain and "If a model ships" not in plain
     teacher, pupil = run.entries
     assert pupil.evaluation and pupil.evaluation.metrics.point
     shipped = pupil.evaluation.metrics.point.model_copy(
@@ -34,8 +34,8 @@ def test_a_threshold_that_ships_is_told_and_the_others_are_told_apart(tmp_path: 
     entries = (teacher, pupil.model_copy(update={"evaluation": evaluation}))
     text = read(run.model_copy(update={"entries": entries}), tmp_path).text
     assert "at 0.668, shipped" in text
-    assert "Where a model ships a threshold, its accuracy and mistakes are those at it" in text
-    assert "Other thresholds were chosen on 107 test images (these very images: optimistic)" in text
+    assert "If a model ships a threshold, its accuracy and mistakes are at that threshold" in text
+    assert "Other thresholds were chosen on 107 test images (the same images: optimistic)" in text
     assert "at 0.668 (105 validation images)" in text
 
 
@@ -53,12 +53,12 @@ def test_sensitivity_never_stands_without_the_specificity_that_was_measured(
     shown = re.findall(r"sensitivity \d.{0,45}", page.text)
     together = re.compile(r"sensitivity [\d.]+\s%\s\(?[\d.]+–[\d.]+\)?,? specificity \d")
     assert shown
-    assert [each for each in shown if not together.match(each)] == []
+    assert [text for text in shown if not together.match(text)] == []
 
 
 def test_a_report_says_whether_its_intervals_know_of_patients(tmp_path: Path) -> None:
     result = sample_run(tmp_path, [VGG, PUPIL])
-    assert "as if every image were another patient's" in read(result, tmp_path).text
+    assert "treat every image as a different patient" in read(result, tmp_path).text
     entries: list[Entry] = []
     for entry in result.entries:
         assert entry.evaluation
@@ -66,7 +66,7 @@ def test_a_report_says_whether_its_intervals_know_of_patients(tmp_path: Path) ->
         evaluation = entry.evaluation.model_copy(update={"metrics": metrics})
         entries.append(entry.model_copy(update={"evaluation": evaluation}))
     text = read(result.model_copy(update={"entries": tuple(entries)}), tmp_path).text
-    assert "Intervals are by patient, of whom there are 41." in text
+    assert "Intervals are by patient: there are 41." in text
 
 
 def test_four_classes_without_a_positive_one_keep_their_auc(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_four_classes_without_a_positive_one_keep_their_auc(tmp_path: Path) -> N
 
 def test_an_entry_with_an_error_shows_the_reason_in_its_row(tmp_path: Path) -> None:
     reason = "TF.js refused the graph: FusedConv2D only supports rank-1 bias."
-    broken = Node("web", "export-tfjs", ("vgg16",), error=reason, judged=False)
+    broken = Node("web", "export-tfjs", ("vgg16",), error=reason, evaluated=False)
     page = read(sample_run(tmp_path, [VGG, broken]), tmp_path)
     assert f"✕ failed {reason}" in page.text
     assert [tag for tag in page.all("g") if tag.get("class") == "node failed"]
@@ -148,7 +148,7 @@ def test_groups_have_a_table_where_there_are_any(tmp_path: Path, page: Page) -> 
 
 
 def test_agreement_is_said_to_be_of_the_most_probable_class(page: Page) -> None:
-    assert "“Same answer” is that of the most probable class" in page.text
+    assert "“Same class” compares the most probable classes" in page.text
 
 
 def test_answers_of_a_model_are_those_at_the_threshold_that_it_ships(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_answers_of_a_model_are_those_at_the_threshold_that_it_ships(tmp_path: P
     changed = result.model_copy(
         update={"entries": (teacher, pupil.model_copy(update={"record": record}))}
     )
-    answers = read_answers(changed, tmp_path)
+    answers = read_predictions(changed, tmp_path)
     assert not answers.chosen("pupil").any()  # all are glaucoma, the first class
     assert answers.correct("pupil").sum() == (answers.labels == 0).sum()
     assert answers.chosen("vgg16").any()
@@ -169,10 +169,10 @@ def test_answers_of_a_model_are_those_at_the_threshold_that_it_ships(tmp_path: P
 def test_an_evaluation_says_which_images_chose_its_threshold_and_how_many(tmp_path: Path) -> None:
     (entry, *_) = sample_run(tmp_path, [VGG, PUPIL]).entries
     assert entry.evaluation and entry.evaluation.metrics.point
-    told = evaluation_lines(entry.evaluation, 0.85)
-    assert re.match(r"glaucoma: sensitivity .*, specificity .* at 0\.\d{3}\.$", told[0])
-    assert told[1].startswith("The threshold was chosen for a specificity of")
-    assert told[1].endswith("on 107 test images (these very images: optimistic).")
+    lines = evaluation_lines(entry.evaluation, 0.85)
+    assert re.match(r"glaucoma: sensitivity .*, specificity .* at 0\.\d{3}\.$", lines[0])
+    assert lines[1].startswith("The threshold was chosen for a specificity of")
+    assert lines[1].endswith("on 107 test images (the same images: optimistic).")
     point = entry.evaluation.metrics.point.model_copy(
         update={"chosen_on": "validation", "images": 105}
     )

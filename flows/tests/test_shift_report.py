@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gate_cases import shifted
+from gate_cases import shift_figures
 from pictures import picture
 from report_pages import read
 from sample_runs import NODES_OF_SHIFT, sample_run
@@ -19,13 +19,13 @@ from pupila_flows.results import ArtifactVerdict, Entry, GateResult, RunResult
 @pytest.fixture
 def run(tmp_path: Path) -> RunResult:
     images = [picture(tmp_path / f"{row}.png", (150, 90, 60), seed=row) for row in range(30)]
-    found = sample_run(tmp_path, NODES_OF_SHIFT, images=images)
+    run = sample_run(tmp_path, NODES_OF_SHIFT, images=images)
     values = {"pupil": 0.45, "pupil-int8": 0.4, "control": 0.3}
     parted = tuple(Disagreement(row=row, probability=0.1, reference=0.8) for row in range(30))
     entries = tuple(
         entry.model_copy(
             update={
-                "shift": shifted(
+                "shift": shift_figures(
                     *(values[entry.name], values[entry.name] - 0.1, values[entry.name] + 0.1),
                     validation=0.5,
                     images=30,
@@ -34,24 +34,24 @@ def run(tmp_path: Path) -> RunResult:
         )
         if entry.name in values
         else entry
-        for entry in found.entries
+        for entry in run.entries
     )
-    return found.model_copy(update={"entries": entries})
+    return run.model_copy(update={"entries": entries})
 
 
 def test_the_report_shows_values_curves_and_pictures_of_the_worst_family(
     run: RunResult, tmp_path: Path
 ):
     page = read(run, tmp_path)
-    assert "Altered images: answers beside the teacher's" in page.text
+    assert "Altered images: fidelity to the teacher" in page.text
     assert "hue 0.100" in page.text
-    assert "Where they part most under hue" in page.text
-    labels = [each["aria-label"] or "" for each in page.all("svg") if "aria-label" in each]
+    assert "Where they differ most under hue" in page.text
+    labels = [picture["aria-label"] or "" for picture in page.all("svg") if "aria-label" in picture]
     curves = [label for label in labels if label.startswith("Fidelity under")]
     assert len(curves) == 2, "one pupil in two formats, two families; a control has no curves"
     assert curves[0] == "Fidelity under hue: none 0.99, mild 0.20, middle 0.10, strong 0.00"
-    shown = [each["alt"] or "" for each in page.all("img")]
-    assert len([alt for alt in shown if alt == "The same under hue"]) == 6
+    shown = [image["alt"] or "" for image in page.all("img")]
+    assert len([alt for alt in shown if alt == "The same image under hue"]) == 6
     assert "pupil-int8, by family and severity" in page.text, "of its formats the lowest"
 
 
@@ -76,16 +76,16 @@ def test_curves_end_at_the_severity_that_was_asked_about(run: RunResult, tmp_pat
 
     entries = tuple(map(asked_by_the_gate, run.entries))
     page = read(run.model_copy(update={"entries": entries}), tmp_path)
-    labels = [each["aria-label"] or "" for each in page.all("svg") if "aria-label" in each]
+    labels = [picture["aria-label"] or "" for picture in page.all("svg") if "aria-label" in picture]
     assert "Fidelity under hue: none 0.99, middle 0.10" in labels
     assert "From unaltered to middle" in page.text
-    assert "The gate asks about the middle severity alone" in page.text
+    assert "The gate uses the middle severity only" in page.text
 
 
 def test_the_report_stands_where_an_image_is_gone(run: RunResult, tmp_path: Path):
     Path(run.test_images[3]).unlink()
     page = read(run, tmp_path)
-    assert "Where they part most" not in page.text
+    assert "Where they differ most" not in page.text
     assert "Fidelity" in page.text
 
 

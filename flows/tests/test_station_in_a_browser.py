@@ -22,7 +22,7 @@ from hostile_pages import hostile_run
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
 
 from pupila_flows.markdown import plain
-from pupila_flows.report.verdict import figures_markdown, verdict_markdown
+from pupila_flows.report.verdict import metrics_markdown, verdict_markdown
 from pupila_flows.station.address import known_api
 from pupila_flows.station.api import Api
 from pupila_flows.station.login import login_link
@@ -287,7 +287,7 @@ def test_texts_of_others_in_an_artifact_are_shown_and_not_obeyed(
     station: Station, user: BrowserContext, tmp_path: Path, ui: str
 ):
     result = hostile_run(tmp_path / "run", tmp_path / "index.html")
-    verdict = f"{verdict_markdown(result, tmp_path / 'run')}\n\n{figures_markdown(result)}"
+    verdict = f"{verdict_markdown(result, tmp_path / 'run')}\n\n{metrics_markdown(result)}"
     told = {
         "key": "hostile",
         "type": "markdown",

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from gate_cases import shifted
+from gate_cases import shift_figures
 from sample_runs import HOSTILE, VGG, Node
 from sample_sweeps import ALPHAS, point, sample_sweep, sweep_nodes
 
@@ -31,7 +31,7 @@ def _svg(folder: Path) -> ElementTree.Element:
 
 
 def _with_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    return [each for each in root.iter() if each.get("class") == name]
+    return [element for element in root.iter() if element.get("class") == name]
 
 
 def test_every_judged_entry_has_a_row_of_its_own_figures(drawn: tuple[RunResult, Path]):
@@ -54,10 +54,10 @@ def test_the_plot_has_a_line_for_each_temperature_the_control_and_the_teacher(
     drawn: tuple[RunResult, Path],
 ):
     root = _svg(drawn[1])
-    lines = [each for each in root.iter() if each.get("class") == "mean"]
+    lines = [element for element in root.iter() if element.get("class") == "mean"]
     panels, keys = 2, 2
     assert len(lines) == panels * 4 + keys
-    titles = {each.text for each in root.iter() if each.tag.endswith("title")}
+    titles = {element.text for element in root.iter() if element.tag.endswith("title")}
     assert titles == {"temperature = 1", "temperature = 4", "pupil (control)", "vgg16"}
     assert _with_class(root, "band")
 
@@ -71,7 +71,7 @@ def test_the_point_that_validation_chooses_is_marked_and_said(drawn: tuple[RunRe
     page = (folder / "report.html").read_text()
     assert "Best on the validation images: alpha = 0.1, temperature = 4" in page
     assert "the highest of 6 points" in page
-    assert "Beside its control:" in page
+    assert "Compared with its control:" in page
 
 
 def test_a_point_that_fails_in_another_runtime_is_not_chosen(tmp_path: Path):
@@ -90,7 +90,7 @@ def test_where_fidelity_chooses_it_is_of_the_altered_validation_images(tmp_path:
     faithful = "pupil[alpha=0.5, temperature=1]"
     result = sample_sweep(tmp_path, sweep_nodes())
     entries = [
-        entry.model_copy(update={"shift": shifted(0.6, 0.5, 0.7, validation=value)})
+        entry.model_copy(update={"shift": shift_figures(0.6, 0.5, 0.7, validation=value)})
         if entry.kind == "step"
         else entry
         for entry in result.entries
@@ -103,7 +103,7 @@ def test_where_fidelity_chooses_it_is_of_the_altered_validation_images(tmp_path:
     page = write_sweep(_by_fidelity(known), tmp_path).read_text()
     assert "Best on the altered validation images: alpha = 0.5, temperature = 1" in page
     assert "Mean fidelity 0.900 on altered validation images, the highest of 6 points;" in page
-    titles = [each.text for each in _with_class(_svg(tmp_path), "panel-title")]
+    titles = [element.text for element in _with_class(_svg(tmp_path), "panel-title")]
     assert titles == ["altered validation images (choose here)", "altered test images"]
     with (tmp_path / "sweep.csv").open(newline="") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
@@ -145,11 +145,11 @@ def test_a_failed_point_leaves_a_gap_in_its_line(tmp_path: Path):
     (line, *_) = [
         group
         for group in root.iter()
-        if group.get("class") == "s0" and any(each.tag.endswith("title") for each in group)
+        if group.get("class") == "s0" and any(element.tag.endswith("title") for element in group)
     ]
-    pieces = [each for each in line if each.get("class") == "mean"]
+    pieces = [element for element in line if element.get("class") == "mean"]
     assert len(pieces) == 2, "one on either side of the gap"
-    assert len([each for each in line if each.get("class") == "mark"]) == 2
+    assert len([element for element in line if element.get("class") == "mark"]) == 2
 
 
 def test_one_seed_and_one_setting_make_a_page_without_bands(tmp_path: Path):
@@ -170,7 +170,7 @@ def test_names_of_students_are_an_axis_of_equal_distances(tmp_path: Path):
         for number, student in enumerate(students)
     ]
     result = sample_sweep(tmp_path, nodes, {"pupil.student": students})
-    assert Axis.of(result.sweep).places() == [0, 0.5, 1]
+    assert Axis.of(result.sweep).positions() == [0, 0.5, 1]
     page = write_sweep(result, tmp_path).read_text()
     assert HOSTILE not in page
     assert HOSTILE not in (tmp_path / "sweep.svg").read_text()
@@ -179,7 +179,7 @@ def test_names_of_students_are_an_axis_of_equal_distances(tmp_path: Path):
 def test_rates_that_span_decades_are_drawn_at_logarithmic_distances():
     axis = Axis.of({"pupil.learning_rate": (0.1, 0.001, 0.01)})
     assert axis.values == (0.001, 0.01, 0.1)
-    assert axis.places() == pytest.approx([0, 0.5, 1])
+    assert axis.positions() == pytest.approx([0, 0.5, 1])
 
 
 def test_without_validation_figures_no_point_is_chosen(tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate_cases import Sides, answered, asked, earlier
+from gate_cases import GateModels, gate_inputs, incumbent, scores_with_errors
 from PIL import Image
 
 from pupila.artifact import TRAINING_IMAGES_NAME, Artifact
@@ -184,22 +184,26 @@ def test_a_stored_teacher_is_told_what_it_was_trained_on_then_or_later(folder: P
 
 
 def test_the_gate_compares_with_nothing_that_was_trained_on_its_test_images(folder: Path, run: Run):
-    sides = Sides(folder)
-    teacher, version, anchor = (sides(name, answered(2)) for name in ("teacher", "v2", "v1"))
-    artifact = sides("int8", answered(3))
-    question = asked(GateSection(), artifact, teacher, earlier(version), earlier(anchor, "anchor"))
+    sides = GateModels(folder)
+    teacher, version, anchor = (
+        sides(name, scores_with_errors(2)) for name in ("teacher", "v2", "v1")
+    )
+    artifact = sides("int8", scores_with_errors(3))
+    inputs = gate_inputs(
+        GateSection(), artifact, teacher, incumbent(version), incumbent(anchor, "anchor")
+    )
     before, first = "'int8' of version 2 (published)", "'int8' of version 1 (anchor)"
-    assert check_references(run, question.cases) == ("teacher", before, first)
+    assert check_references(run, inputs.cases) == ("teacher", before, first)
     fine = TrainingImages.of(run.dataset)
     fine.write(run.workspace.store.path_of("teacher"))
     partly = TrainingImages(complete=False, images=fine.images)
     partly.write(run.workspace.store.path_of("v2"))
-    assert check_references(run, question.cases) == (before, first)
+    assert check_references(run, inputs.cases) == (before, first)
     seen = run.dataset.select("test").paths
     leaked = TrainingImages.of(others(folder, "theirs", seen[1:]))
     leaked.write(run.workspace.store.path_of("v1"))
     with pytest.raises(PupilaError) as refused:
-        check_references(run, question.cases)
+        check_references(run, inputs.cases)
     assert str(refused.value) == (
         f"{first}, with which the gate compares, was trained on 5 of the 6 test images "
         f"({', '.join(path.name for path in seen[1:4])}, …): its answers to those prove nothing. "

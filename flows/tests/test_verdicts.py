@@ -24,7 +24,7 @@ def _gate(*verdicts: Verdict) -> GateResult:
         for entry, verdict in zip(STEPS, verdicts, strict=True)
     )
     order: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
-    worst: Verdict = next(each for each in order if each in verdicts)
+    worst: Verdict = next(verdict for verdict in order if verdict in verdicts)
     return GateResult(verdict=worst, artifacts=artifacts)
 
 
@@ -36,7 +36,7 @@ def _finding(verdict: Verdict) -> Finding:
 
 
 def _publication(outcome: Any) -> Publication:
-    reason = "Nothing is published: version 2 held this very left, and ada rolled back from it."
+    reason = "Nothing is published: version 2 had the same left, and ada rolled back from it."
     return Publication(registry="r", name="n", outcome=outcome, version=None, reason=reason)
 
 
@@ -123,9 +123,9 @@ def test_a_rollback_is_a_change_once_and_a_new_step_is_none(tmp_path: Path):
     first = _run(tmp_path, "1", _json("pass", "pass"))
     second = _run(tmp_path, "2", _json("pass", "pass"), publication=withheld)
     third = _run(tmp_path, "3", _json("pass", "pass"), publication=withheld)
-    told = [Verdicts.read(each) for each in (first, second, third)]
-    assert told[0] and told[1] and told[2]
-    assert told[1].since(told[0]) == ["pass → withheld"]
-    assert told[2].since(told[1]) == []
-    assert told[0].since(Verdicts("pass", {"left": "pass"})) == []
+    verdicts = [Verdicts.read(folder) for folder in (first, second, third)]
+    assert verdicts[0] and verdicts[1] and verdicts[2]
+    assert verdicts[1].since(verdicts[0]) == ["pass → withheld"]
+    assert verdicts[2].since(verdicts[1]) == []
+    assert verdicts[0].since(Verdicts("pass", {"left": "pass"})) == []
     assert verdicts_before(first) is None

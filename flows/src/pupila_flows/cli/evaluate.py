@@ -197,23 +197,23 @@ def _own_row(model: EvaluatedModel) -> dict[str, str]:
 
 
 def _beside_teacher(evaluated: EvaluatedModels) -> list[dict[str, str]]:
-    from pupila_flows.report.external import beside_teacher
+    from pupila_flows.report.external import fidelity_row
 
     if evaluated.teacher is None:
         return []
     return [
         {f"against {evaluated.teacher.name}": model.name}
-        | beside_teacher(model.result.figures, evaluated.differences(model.name))
+        | fidelity_row(model.result.figures, evaluated.differences(model.name))
         for model in evaluated.models
     ]
 
 
 def _group_rows(evaluated: EvaluatedModels) -> list[dict[str, str]]:
-    from pupila_flows.report.external import figure_row, with_all_columns
+    from pupila_flows.report.external import metrics_row, with_all_columns
 
     rows = [
         {"where": f"{column} = {value}", "name": model.name}
-        | figure_row(figures, evaluated.group_differences(model.name, column, value))
+        | metrics_row(figures, evaluated.group_differences(model.name, column, value))
         for model in evaluated.every
         for column, groups in model.result.groups.items()
         for value, figures in groups.items()

@@ -104,7 +104,7 @@ def history(
     opened = _open(registry, workspace)
     events = opened.events(name)
     if not events:
-        raise opened.unknown(name)
+        raise opened.unknown_name(name)
     known = {event.version for event in events}
     never = [number for number in opened.numbers(name) if number not in known]
     if as_json:
@@ -112,7 +112,7 @@ def history(
         print(json.dumps({"current": events[-1].version, "events": rows, "never_current": never}))
         return
     print_table([_event_row(event) for event in events])
-    location = opened.place(name, events[-1].version)
+    location = opened.location(name, events[-1].version)
     say(f"Current: version {events[-1].version}, {location}")
     if never:
         say(f"Never current: {', '.join(f'version {number}' for number in never)}")
@@ -137,10 +137,10 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make an older version current again; nothing is deleted."""
-    from pupila_flows.registry.events import whoever
+    from pupila_flows.registry.events import user_and_host
     from pupila_flows.registry.rollback import roll_back
 
-    signed = whoever() if by is None else _check_text("by", by)
+    signed = user_and_host() if by is None else _check_text("by", by)
     event = roll_back(_open(registry, workspace), name, to, signed, _check_text("reason", reason))
     if as_json:
         print(event.model_dump_json())
@@ -224,7 +224,7 @@ def _print_verification(verification: Verification) -> None:
         f"; SHA-256 of its manifest: {verification.manifest}" if verification.manifest else ""
     )
     say(
-        f"{verification.place} is whole: {verification.files} files are what was published"
+        f"{verification.location} is whole: {verification.files} files are what was published"
         f"{manifest}."
     )
     if verification.head:
@@ -236,10 +236,10 @@ def _print_verification(verification: Verification) -> None:
 
 def _open(registry: str | None, workspace: Path) -> Registry:
     from pupila_flows.registry import open_registry
-    from pupila_flows.registry.addresses import resolved
+    from pupila_flows.registry.addresses import resolve_address
 
     return open_registry(
-        resolved(registry, Path.cwd()) if registry else str(workspace / "registry")
+        resolve_address(registry, Path.cwd()) if registry else str(workspace / "registry")
     )
 
 

@@ -1,4 +1,4 @@
-"""Compares what two models answer to the same images, figure by figure."""
+"""Compares two models on the same images, one metric at a time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from pupila.errors import PupilaError
 from pupila.noninferiority import Comparison
 from pupila_flows.gate import messages
-from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import margin_rule
-from pupila_flows.gate.inputs import Images, Question
+from pupila_flows.gate.inputs import GateInputs, Images
+from pupila_flows.gate.predictions import ModelPredictions, Rows
 from pupila_flows.gate.rules import MarginRule
 from pupila_flows.results import Finding, Verdict, WrongImage
 
 _IMAGES = 24
-"""Validation images that are named with a finding, at most."""
+"""Most validation images shown with a finding."""
 
 
 def _rows(images: Images | None, group: tuple[str, str] | None) -> Rows:
-    """Return which images belong to a group; all of them where it is None."""
+    """Return which images belong to a group; all of them if it is None."""
     if images is None:
         return np.array([], np.int64)
     if group is None:
@@ -36,20 +36,20 @@ def _title(group: tuple[str, str] | None) -> str | None:
     return f"{column} = {value}" if value else f"{column} is not given"
 
 
-def comparisons(
-    question: Question,
-    ours: Answers,
-    theirs: Answers,
+def compare_metrics(
+    inputs: GateInputs,
+    ours: ModelPredictions,
+    theirs: ModelPredictions,
     against: str,
     group: tuple[str, str] | None,
     margins: Mapping[str, float],
     external: str | None = None,
 ) -> Iterator[Finding]:
-    """Compare each figure by itself, on the images of `question.test` or a group of them.
+    """Compare each metric on the images of `inputs.test`, or on a group of them.
 
-    With `external` these are the images of another place, by its name.
+    `external` is the name of the external set, if the images come from one.
     """
-    rows = _rows(question.test, group)
+    rows = _rows(inputs.test, group)
     for field, margin in margins.items():
         rule = margin_rule(field)
         try:
@@ -73,10 +73,10 @@ def comparisons(
             tested=len(rule.images.select(ours, rows)),
             images=()
             if verdict == "pass" or external
-            else _lost(question, ours, theirs, rule, group),
+            else _newly_wrong(inputs, ours, theirs, rule, group),
             text="",
         )
-        yield messages.describe_comparison(finding, ours, theirs, rows, question)
+        yield messages.describe_comparison(finding, ours, theirs, rows, inputs)
 
 
 def _margin_verdict(comparison: Comparison) -> Verdict:
@@ -85,26 +85,26 @@ def _margin_verdict(comparison: Comparison) -> Verdict:
     return "pass" if comparison.noninferior else "inconclusive"
 
 
-def _lost(
-    question: Question,
-    ours: Answers,
-    theirs: Answers,
+def _newly_wrong(
+    inputs: GateInputs,
+    ours: ModelPredictions,
+    theirs: ModelPredictions,
     rule: MarginRule,
     group: tuple[str, str] | None,
 ) -> tuple[WrongImage, ...]:
-    """Return validation images that only the artifact gets wrong."""
+    """Return validation images that the artifact gets wrong and the other model gets right."""
     mine, other = ours.validation, theirs.validation
     if mine is None or other is None:
         return ()
-    rows = rule.lost(mine, other, _rows(question.validation, group))
-    return named(question, mine, rows, rule.given(mine), rule.given(other))
+    rows = rule.newly_wrong(mine, other, _rows(inputs.validation, group))
+    return describe_images(inputs, mine, rows, rule.predicted(mine), rule.predicted(other))
 
 
-def named(
-    question: Question, ours: Answers, rows: Rows, answers: Rows, others: Rows | None
+def describe_images(
+    inputs: GateInputs, ours: ModelPredictions, rows: Rows, answers: Rows, others: Rows | None
 ) -> tuple[WrongImage, ...]:
-    """Describe some validation images, first those that the artifact gets most wrong."""
-    images, classes = question.validation, question.classes
+    """Describe some validation images, starting with those the artifact gets most wrong."""
+    images, classes = inputs.validation, inputs.classes
     if images is None:
         return ()
     order = np.argsort(ours.truth_scores[rows], kind="stable")

@@ -1,9 +1,9 @@
-"""What the gate can ask of an artifact: one object per condition.
+"""The gate's conditions: one object each.
 
 A recipe sets margins (`gate.margins.FIELD`) and limits (`gate.limits.FIELD`). The condition of that
-field knows how the margin or the limit is decided, how the finding is worded, and how the report
-draws it; nothing else in Pupila depends on which condition it is. To add one, write an object here,
-list it in `CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
+field knows how to decide the margin or the limit, how to word the finding, and how the report draws
+it; no other code depends on which condition it is. To add one, write an object here, list it in
+`CONDITIONS`, and add its field to `pupila_flows.recipe.gate`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pupila.errors import PupilaError, nearest
-from pupila_flows.gate.answers import Answers, Bools, Rows
 from pupila_flows.gate.fidelity import FidelityAtLeast
+from pupila_flows.gate.predictions import Bools, ModelPredictions, Rows
 from pupila_flows.gate.rules import (
     OTHER_IMAGES,
     POSITIVE_IMAGES,
@@ -30,7 +30,7 @@ from pupila_flows.results import Finding
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One thing that the gate asks of an artifact."""
+    """One thing that the gate checks on an artifact."""
 
     field: str
     """In the recipe, and in `Finding.condition`."""
@@ -38,80 +38,82 @@ class Condition:
     """What it is called in sentences and tables."""
     unit: Unit = FRACTION
     margin: MarginRule | None = None
-    """How it is compared with another model; None where a recipe can set no margin."""
+    """How it is compared with another model; None if a recipe cannot set a margin."""
     limit: LimitRule | None = None
-    """How it is held against a limit; None where a recipe can set none."""
+    """How it is compared with a limit; None if a recipe cannot set one."""
     drawn: Plot | None = None
-    """How it is drawn where it has no such rule."""
+    """How it is drawn if it has neither rule."""
 
     def plot(self, finding: Finding) -> Plot | None:
-        """Return how one of its findings is drawn; None where there is nothing to draw."""
+        """Return how one of its findings is drawn; None if there is nothing to draw."""
         rule = self.margin if finding.difference else self.limit
         return rule.plot if rule else self.drawn
 
 
-def _agrees(ours: Answers, teacher: Answers | None) -> Bools:
+def _agrees(ours: ModelPredictions, teacher: ModelPredictions | None) -> Bools:
     if teacher is None:
-        raise PupilaError("There is no teacher that the artifact could agree with.")
+        raise PupilaError("The artifact has no teacher to compare with.")
     return ours.chosen == teacher.chosen
 
 
-def _called_positive(answers: Answers) -> Bools:
-    return answers.called_positive
+def _called_positive(predictions: ModelPredictions) -> Bools:
+    return predictions.called_positive
 
 
-def _not_called_positive(answers: Answers) -> Bools:
-    return ~answers.called_positive
+def _not_called_positive(predictions: ModelPredictions) -> Bools:
+    return ~predictions.called_positive
 
 
-def _at_threshold(answers: Answers) -> Rows:
-    return answers.at_threshold
+def _at_threshold(predictions: ModelPredictions) -> Rows:
+    return predictions.at_threshold
 
 
-def _likeliest(answers: Answers) -> Rows:
-    return answers.likeliest
+def _likeliest(predictions: ModelPredictions) -> Rows:
+    return predictions.likeliest
 
 
-def _likeliest_is_right(answers: Answers) -> Bools:
-    return answers.likeliest == answers.labels
+def _likeliest_is_right(predictions: ModelPredictions) -> Bools:
+    return predictions.likeliest == predictions.labels
 
 
-def _sensitivity_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+def _sensitivity_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
     others = rows[~ours.is_positive[rows]]
-    return _read_at(ours, theirs, "specificity", others, _not_called_positive)
+    return _thresholds_note(ours, theirs, "specificity", others, _not_called_positive)
 
 
-def _specificity_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+def _specificity_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
     positives = rows[ours.is_positive[rows]]
-    return _read_at(ours, theirs, "sensitivity", positives, _called_positive)
+    return _thresholds_note(ours, theirs, "sensitivity", positives, _called_positive)
 
 
-def _read_at(
-    ours: Answers,
-    theirs: Answers,
-    figure: str,
+def _thresholds_note(
+    ours: ModelPredictions,
+    theirs: ModelPredictions,
+    metric: str,
     rows: Rows,
-    correct: Callable[[Answers], Bools],
+    correct: Callable[[ModelPredictions], Bools],
 ) -> str:
-    """Say at which thresholds both were read, and what another figure of theirs is there."""
+    """Say which thresholds were used, and the value of another metric at them."""
 
-    def there(answers: Answers) -> str:
-        part = f" ({figure} {percent(float(correct(answers)[rows].mean()))})" if len(rows) else ""
-        return f"{answers.reading.value:.3f}{part}"
+    def at(predictions: ModelPredictions) -> str:
+        other = (
+            f" ({metric} {percent(float(correct(predictions)[rows].mean()))})" if len(rows) else ""
+        )
+        return f"{predictions.threshold.value:.3f}{other}"
 
     return (
-        f" It is read at {ours.reading.origin}, {there(ours)}; {theirs.side.name} at "
-        f"{theirs.reading.origin}, {there(theirs)}."
+        f" It is evaluated at {ours.threshold.origin}, {at(ours)}; {theirs.model.name} at "
+        f"{theirs.threshold.origin}, {at(theirs)}."
     )
 
 
-def _accuracy_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
-    """Say at which thresholds accuracy was read, where a threshold decides the answers."""
-    return "" if ours.answers_by_probability else _read_at(ours, theirs, "", rows[:0], _right)
+def _accuracy_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
+    """Say which thresholds accuracy was computed at, if a threshold decides the class."""
+    return "" if ours.uses_most_probable else _thresholds_note(ours, theirs, "", rows[:0], _right)
 
 
-def _right(answers: Answers) -> Bools:
-    return answers.right
+def _right(predictions: ModelPredictions) -> Bools:
+    return predictions.right
 
 
 ACCURACY = Condition(
@@ -124,14 +126,14 @@ AUC = Condition(
     field="auc",
     title="AUC",
     unit=AREA,
-    margin=AreaMargin(correct=_likeliest_is_right, given=_likeliest),
+    margin=AreaMargin(correct=_likeliest_is_right, predicted=_likeliest),
 )
 SENSITIVITY = Condition(
     field="sensitivity",
     title="sensitivity",
     margin=MarginRule(
         correct=_called_positive,
-        given=_at_threshold,
+        predicted=_at_threshold,
         images=POSITIVE_IMAGES,
         note=_sensitivity_note,
     ),
@@ -141,7 +143,7 @@ SPECIFICITY = Condition(
     title="specificity",
     margin=MarginRule(
         correct=_not_called_positive,
-        given=_at_threshold,
+        predicted=_at_threshold,
         images=OTHER_IMAGES,
         note=_specificity_note,
     ),
@@ -157,7 +159,7 @@ SIZE = Condition(
     title="size",
     unit=BYTES,
     limit=AtMost(
-        cost=lambda side: float(side.evaluation.cost.size_bytes),
+        cost=lambda model: float(model.evaluation.cost.size_bytes),
         advice="Try a smaller student, pruning, or a coarser quantisation.",
     ),
 )
@@ -166,26 +168,26 @@ LATENCY = Condition(
     title="time per image",
     unit=MILLISECONDS,
     limit=AtMost(
-        cost=lambda side: side.evaluation.cost.latency.median_ms,
-        advice="Try a smaller student or a smaller input, and look at the latency of the steps "
-        "before: dynamic quantisation can be slower than float.",
+        cost=lambda model: model.evaluation.cost.latency.median_ms,
+        advice="Try a smaller student or a smaller input, and look at the latency of the previous "
+        "steps: dynamic quantisation can be slower than float.",
     ),
 )
 
 ELSEWHERE = Condition(field="external_fidelity", title="fidelity", unit=AREA, drawn="interval")
-"""On images of another place: `gate.external.fidelity` in a recipe, see `pupila.fidelity`."""
+"""On an external set: `gate.external.fidelity` in a recipe, see `pupila.fidelity`."""
 
-# What the gate asks by itself, with no margin and no limit.
+# What the gate always checks, without a margin or a limit.
 CHANCE = Condition(field="chance", title="above chance")
-"""Every model that is judged or compared with tells the classes apart: see `pupila.chance`."""
+"""Every model in a comparison tells the classes apart: see `pupila.chance`."""
 RUNS = Condition(field="runs", title="runs")
-"""Every artifact was made, judged, and ran where it was tried."""
+"""Every artifact was made and evaluated, and passed its runtime checks."""
 COMPARISON = Condition(field="comparison", title="comparison")
-"""There is something published to compare with."""
+"""The published version has an artifact to compare with."""
 GROUPS = Condition(field="groups", title="groups")
 """Some test image has a value in a column of `gate.groups`."""
 ANYTHING = Condition(field="anything", title="any condition")
-"""At least one condition was asked."""
+"""At least one condition was checked."""
 
 CONDITIONS: tuple[Condition, ...] = (
     *(ACCURACY, AUC, SENSITIVITY, SPECIFICITY, AGREEMENT, FIDELITY, SIZE, LATENCY),
@@ -198,7 +200,7 @@ def condition_of(field: str) -> Condition:
     """Return the condition of a field.
 
     Raises:
-        PupilaError: there is none.
+        PupilaError: no condition has that field.
     """
     fields = {condition.field: condition for condition in CONDITIONS}
     if field not in fields:
@@ -210,7 +212,7 @@ def condition_of(field: str) -> Condition:
 
 
 def margin_rule(field: str) -> MarginRule:
-    """Return how the figure of a field is compared with that of another model.
+    """Return how a field's metric is compared with another model's.
 
     Raises:
         PupilaError: the condition takes no margin.
@@ -222,7 +224,7 @@ def margin_rule(field: str) -> MarginRule:
 
 
 def limit_rule(field: str) -> LimitRule:
-    """Return how the figure of a field is held against a limit.
+    """Return how a field's metric is compared with a limit.
 
     Raises:
         PupilaError: the condition takes no limit.

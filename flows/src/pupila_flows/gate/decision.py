@@ -1,11 +1,11 @@
-"""From what the models answered to the verdicts.
+"""Turns the models' predictions into verdicts.
 
 Three verdicts of a margin. *Pass*: a loss of the margin or more is rejected at 2.5 %. *Fail*: the
 whole 95 % interval of the difference lies below the margin. *Inconclusive*: neither, and the
-number of images that would tell. An artifact's verdict is the worst of its findings: since every
-figure, group and artifact has to pass, no p-value is adjusted for their number (Berger 1982).
+number of images that would decide it. An artifact's verdict is the worst of its findings: since
+every metric, group and artifact has to pass, no p-value is adjusted for their number (Berger 1982).
 
-How one figure is compared or held against its limit is in `pupila_flows.gate.conditions`.
+How one metric is compared with another model or with its limit: `pupila_flows.gate.conditions`.
 """
 
 from __future__ import annotations
@@ -15,65 +15,65 @@ from collections.abc import Iterator, Mapping
 from pupila.chance import check_chance
 from pupila.errors import PupilaError
 from pupila_flows.gate import messages
-from pupila_flows.gate.answers import Answers
-from pupila_flows.gate.comparing import comparisons, named
+from pupila_flows.gate.comparing import compare_metrics, describe_images
 from pupila_flows.gate.conditions import FIDELITY, limit_rule
-from pupila_flows.gate.external import on_external
-from pupila_flows.gate.inputs import Case, Earlier, Question, Side
+from pupila_flows.gate.external import check_external
+from pupila_flows.gate.inputs import Case, GateInputs, GateModel, Incumbent
+from pupila_flows.gate.predictions import ModelPredictions
 from pupila_flows.gate.rules import LimitRule, validation_accuracy
 from pupila_flows.results import ArtifactVerdict, Finding, GateResult, Verdict, WrongImage
 
-_NOTHING = "no step of this run is one to be judged: name some in `gate.steps`."
+_NOTHING = "this run has no step for the gate to evaluate: name some in `gate.steps`."
 _TEACHER = "the teacher"
 
 
-def decide(question: Question) -> GateResult:
-    """Return what the gate says of every case, and so of the run.
+def decide(inputs: GateInputs) -> GateResult:
+    """Return the gate's verdict for every case and for the run.
 
     Raises:
-        PupilaError: predictions are gone, or do not belong to the test images.
+        PupilaError: predictions are missing, or do not belong to the test images.
     """
-    verdicts = tuple(_verdict(question, case) for case in question.cases)
+    verdicts = tuple(_verdict(inputs, case) for case in inputs.cases)
     return GateResult(
         verdict=_worst([verdict.verdict for verdict in verdicts]),
         artifacts=verdicts,
-        published=question.published,
-        patients=None if question.test.patients is None else len(set(question.test.patients)),
-        anchor=question.anchor,
-        published_manifest=question.published_manifest,
+        published=inputs.published,
+        patients=None if inputs.test.patients is None else len(set(inputs.test.patients)),
+        anchor=inputs.anchor,
+        published_manifest=inputs.published_manifest,
         reason=None if verdicts else _NOTHING,
-        best=_nearest(question, verdicts),
+        best=_closest(inputs, verdicts),
     )
 
 
-def _nearest(question: Question, verdicts: tuple[ArtifactVerdict, ...]) -> str | None:
-    """Return what came nearest to a pass: fewest failures, fewest open questions, most accurate.
+def _closest(inputs: GateInputs, verdicts: tuple[ArtifactVerdict, ...]) -> str | None:
+    """Return what came closest to a pass: fewest failures, fewest inconclusive, most accurate.
 
-    Accuracy is that on the validation images: what is tried next must not be chosen by the test.
+    Accuracy is on the validation images: test images must not decide what is tried next.
     """
     if not verdicts or any(verdict.verdict == "pass" for verdict in verdicts):
         return None
-    judged = {case.entry: case.artifact for case in question.cases if case.artifact}
+    models = {case.entry: case.artifact for case in inputs.cases if case.artifact}
 
     def distance(verdict: ArtifactVerdict) -> tuple[int, int, float]:
         verdicts = [finding.verdict for finding in verdict.findings]
-        accuracy = validation_accuracy(judged[verdict.entry]) or 0.0
+        accuracy = validation_accuracy(models[verdict.entry]) or 0.0
         return verdicts.count("fail"), verdicts.count("inconclusive"), -accuracy
 
-    candidates = [verdict for verdict in verdicts if verdict.entry in judged]
+    candidates = [verdict for verdict in verdicts if verdict.entry in models]
     return min(candidates, key=distance).entry if candidates else None
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the worst; a gate that was asked nothing is not passed."""
+    """Return the worst verdict; without any, the gate fails."""
     if "fail" in verdicts or not verdicts:
         return "fail"
     return "inconclusive" if "inconclusive" in verdicts else "pass"
 
 
-def _verdict(question: Question, case: Case) -> ArtifactVerdict:
-    asked = tuple(_findings(question, case)) or (messages.nothing_asked(case.entry),)
-    findings = (*asked, *_above_chance(question, case))
+def _verdict(inputs: GateInputs, case: Case) -> ArtifactVerdict:
+    checked = tuple(_findings(inputs, case)) or (messages.nothing_asked(case.entry),)
+    findings = (*checked, *_above_chance(inputs, case))
     return ArtifactVerdict(
         entry=case.entry,
         verdict=_worst([finding.verdict for finding in findings]),
@@ -82,104 +82,111 @@ def _verdict(question: Question, case: Case) -> ArtifactVerdict:
     )
 
 
-def _findings(question: Question, case: Case) -> Iterator[Finding]:
+def _findings(inputs: GateInputs, case: Case) -> Iterator[Finding]:
     if case.error or case.artifact is None:
-        reason = case.error or "it was not judged"
+        reason = case.error or "it was not evaluated"
         yield messages.broken(case.entry, reason)
     if case.artifact is None:
         return
-    section = question.section
-    ours = Answers.of(question, case.artifact)
+    section = inputs.section
+    ours = ModelPredictions.of(inputs, case.artifact)
     if section.margins.asked:
-        yield from _against_teacher(question, ours, case.teacher, section.margins.asked)
-    for earlier in case.earlier:
-        yield from _against_earlier(question, ours, case.entry, earlier)
+        yield from _against_teacher(inputs, ours, case.teacher, section.margins.asked)
+    for incumbent in case.incumbents:
+        yield from _against_incumbent(inputs, ours, case.entry, incumbent)
     yield from (
         messages.ungrouped(column)
         for column in section.groups
-        if not any(question.test.columns[column])
+        if not any(inputs.test.columns[column])
     )
     for field, limit in section.limits.asked.items():
-        yield _limit_finding(question, case, ours, field, limit)
+        yield _limit_finding(inputs, case, ours, field, limit)
     if section.fidelity is not None and case.teacher is not None:
-        yield _limit_finding(question, case, ours, FIDELITY.field, section.fidelity)
-    yield from on_external(question, case)
+        yield _limit_finding(inputs, case, ours, FIDELITY.field, section.fidelity)
+    yield from check_external(inputs, case)
 
 
-def _above_chance(question: Question, case: Case) -> Iterator[Finding]:
-    """Ask of the artifact, and of all that it is compared with, more than a coin would reach."""
+def _above_chance(inputs: GateInputs, case: Case) -> Iterator[Finding]:
+    """Check that the artifact, and each model it is compared with, is above chance."""
     sides = [
         (None, case.artifact),
         (_name(case.teacher), case.teacher),
-        *((each.role, each.artifact) for each in case.earlier),
+        *((incumbent.role, incumbent.artifact) for incumbent in case.incumbents),
     ]
-    for against, side in sides:
-        if side is not None:
-            answers = Answers.of(question, side)
-            found = check_chance(
-                answers.scores,
-                answers.labels,
-                question.classes,
-                question.positive,
-                answers.patients,
+    for against, model in sides:
+        if model is not None:
+            predictions = ModelPredictions.of(inputs, model)
+            check = check_chance(
+                predictions.scores,
+                predictions.labels,
+                inputs.classes,
+                inputs.positive,
+                predictions.patients,
             )
-            yield messages.describe_chance(found, side, against)
+            yield messages.describe_chance(check, model, against)
 
 
-def _name(side: Side | None) -> str | None:
-    return side.name if side else None
+def _name(model: GateModel | None) -> str | None:
+    return model.name if model else None
 
 
 def _against_teacher(
-    question: Question, ours: Answers, teacher: Side | None, margins: Mapping[str, float]
+    inputs: GateInputs,
+    ours: ModelPredictions,
+    teacher: GateModel | None,
+    margins: Mapping[str, float],
 ) -> Iterator[Finding]:
     if teacher is None:
         yield from (messages.unasked(field, margins[field], None, _TEACHER) for field in margins)
     else:
-        yield from _against(question, ours, teacher, teacher.name, margins)
+        yield from _against(inputs, ours, teacher, teacher.name, margins)
 
 
-def _against_earlier(
-    question: Question, ours: Answers, entry: str, earlier: Earlier
+def _against_incumbent(
+    inputs: GateInputs, ours: ModelPredictions, entry: str, incumbent: Incumbent
 ) -> Iterator[Finding]:
-    """Compare with a published version, unless it is that very artifact: then there is no loss."""
-    margins = question.section.against_published.asked
+    """Compare with a published version, unless it has the same artifact: then nothing is lost."""
+    margins = inputs.section.against_published.asked
     if not margins:
         return
-    if earlier.artifact is not None:
-        yield from _against(question, ours, earlier.artifact, earlier.role, margins)
-    elif earlier.same:
-        yield messages.unchanged(entry, earlier)
+    if incumbent.artifact is not None:
+        yield from _against(inputs, ours, incumbent.artifact, incumbent.role, margins)
+    elif incumbent.same:
+        yield messages.unchanged(entry, incumbent)
     else:
-        yield messages.unpublished(entry, earlier)
+        yield messages.unpublished(entry, incumbent)
 
 
 def _against(
-    question: Question, ours: Answers, other: Side, against: str, margins: Mapping[str, float]
+    inputs: GateInputs,
+    ours: ModelPredictions,
+    other: GateModel,
+    against: str,
+    margins: Mapping[str, float],
 ) -> Iterator[Finding]:
     """Compare with one model on all test images, and on each group of them."""
-    theirs = Answers.of(question, other, like=ours)
-    for group in (None, *_groups(question)):
-        yield from comparisons(question, ours, theirs, against, group, margins)
+    theirs = ModelPredictions.of(inputs, other, like=ours)
+    for group in (None, *_groups(inputs)):
+        yield from compare_metrics(inputs, ours, theirs, against, group, margins)
 
 
-def _groups(question: Question) -> Iterator[tuple[str, str]]:
-    """Yield each value of each column; no value is one too, where any image has one."""
-    for column in question.section.groups:
-        values = question.test.columns[column]
+def _groups(inputs: GateInputs) -> Iterator[tuple[str, str]]:
+    """Yield each value of each column that has any; images without a value are a group too."""
+    for column in inputs.section.groups:
+        values = inputs.test.columns[column]
         for value in sorted(set(values)) if any(values) else ():
             yield column, value
 
 
 def _limit_finding(
-    question: Question, case: Case, ours: Answers, field: str, limit: float
+    inputs: GateInputs, case: Case, ours: ModelPredictions, field: str, limit: float
 ) -> Finding:
-    """Hold the artifact against one limit, whatever it is compared with."""
+    """Compare the artifact with one limit."""
     rule = limit_rule(field)
     teacher = case.teacher if rule.needs_teacher else None
     if rule.needs_teacher and teacher is None:
         return messages.unasked(field, limit, None, _TEACHER)
-    theirs = Answers.of(question, teacher, like=ours) if teacher else None
+    theirs = ModelPredictions.of(inputs, teacher, like=ours) if teacher else None
     try:
         result = rule.check(ours, theirs, limit)
     except PupilaError as error:
@@ -192,19 +199,19 @@ def _limit_finding(
         interval=result.interval,
         limit=limit,
         needs_images=result.needs_images if result.verdict == "inconclusive" else None,
-        tested=result.tested or len(question.test),
-        images=() if result.verdict == "pass" else _wrong(question, ours, theirs, rule),
+        tested=result.tested or len(inputs.test),
+        images=() if result.verdict == "pass" else _wrong(inputs, ours, theirs, rule),
         text="",
     )
-    return messages.describe_limit(finding, ours.side, question)
+    return messages.describe_limit(finding, ours.model, inputs)
 
 
 def _wrong(
-    question: Question, ours: Answers, theirs: Answers | None, rule: LimitRule
+    inputs: GateInputs, ours: ModelPredictions, theirs: ModelPredictions | None, rule: LimitRule
 ) -> tuple[WrongImage, ...]:
-    """Return validation images that speak against an artifact."""
+    """Return validation images that count against an artifact."""
     mine, other = ours.validation, theirs.validation if theirs else None
     if mine is None or (theirs and other is None):
         return ()
-    given = other.chosen if other else None
-    return named(question, mine, rule.wrong(mine, other), mine.chosen, given)
+    others = other.chosen if other else None
+    return describe_images(inputs, mine, rule.wrong(mine, other), mine.chosen, others)

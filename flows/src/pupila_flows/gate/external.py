@@ -1,4 +1,4 @@
-"""What the gate asks on images of other places: as good as the teacher there, and like it."""
+"""The gate's conditions on external sets: as accurate as the teacher, and with similar logits."""
 
 from __future__ import annotations
 
@@ -7,97 +7,109 @@ from collections.abc import Iterator
 from pupila.chance import ChanceCheck, check_chance
 from pupila.evaluation import Estimate
 from pupila_flows.gate import messages
-from pupila_flows.gate.answers import Answers
-from pupila_flows.gate.comparing import comparisons
+from pupila_flows.gate.comparing import compare_metrics
 from pupila_flows.gate.conditions import ELSEWHERE
-from pupila_flows.gate.inputs import Case, Place, Question, Side
+from pupila_flows.gate.inputs import Case, GateExternalSet, GateInputs, GateModel
+from pupila_flows.gate.predictions import ModelPredictions
 from pupila_flows.results import Finding
 
 MARGIN = 0.05
-"""At which differences are shown where nobody asked for another margin."""
+"""Margin of the differences that are shown, unless the recipe sets another."""
 COMPARED: tuple[str, ...] = ("accuracy", "auc", "sensitivity", "specificity")
-"""Figures of which differences are shown, in this order."""
+"""Metrics whose differences are shown, in this order."""
 _TEACHER = "the teacher"
 
 
-def on_external(question: Question, case: Case) -> Iterator[Finding]:
-    """Ask of an artifact that it is no worse than its teacher in each other place.
+def check_external(inputs: GateInputs, case: Case) -> Iterator[Finding]:
+    """Check that an artifact is not worse than its teacher on each external set.
 
-    Where the teacher itself is not above chance, nothing can be shown.
+    If the teacher itself is not above chance there, nothing can be shown.
     """
-    floor = question.section.external.fidelity
-    for place in question.external:
-        if place.labelled:
-            yield from _margins(question, case, place)
+    floor = inputs.section.external.fidelity
+    for external in inputs.external:
+        if external.labelled:
+            yield from _margins(inputs, case, external)
         if floor is not None:
-            yield _fidelity(case, place, floor)
+            yield _fidelity(case, external, floor)
 
 
 def differences(
-    question: Question, case: Case, place: Place, group: tuple[str, str] | None = None
+    inputs: GateInputs, case: Case, external: GateExternalSet, group: tuple[str, str] | None = None
 ) -> dict[str, Estimate]:
-    """Return by how much each figure of an artifact differs from its teacher's in another place.
+    """Return the paired differences of an artifact and its teacher on an external set, by metric.
 
-    Paired, read as the gate reads them; of all images, or of those with a value in a column. What
-    cannot be compared is left out.
+    Computed as the gate does; on all images, or on those with a value in a column. What cannot be
+    compared is left out.
     """
-    pair = _pair(question, case, place) if place.labelled else None
+    pair = _pair(inputs, case, external) if external.labelled else None
     if pair is None:
         return {}
-    there, ours, theirs = pair
+    inputs, ours, theirs = pair
     margins: dict[str, float] = dict.fromkeys(COMPARED, MARGIN)
-    found = comparisons(there, ours, theirs, theirs.side.name, group, margins, place.name)
-    return {each.condition: each.difference for each in found if each.difference}
+    findings = compare_metrics(
+        inputs, ours, theirs, theirs.model.name, group, margins, external.name
+    )
+    return {finding.condition: finding.difference for finding in findings if finding.difference}
 
 
-def _margins(question: Question, case: Case, place: Place) -> Iterator[Finding]:
-    margins = question.section.on_external.asked
+def _margins(inputs: GateInputs, case: Case, external: GateExternalSet) -> Iterator[Finding]:
+    margins = inputs.section.on_external.asked
     if not margins:
         return
-    pair = _pair(question, case, place)
+    pair = _pair(inputs, case, external)
     if pair is None:
         against = case.teacher.name if case.teacher else _TEACHER
         for field, margin in margins.items():
-            yield messages.unasked(field, margin, None, against, external=place.name)
+            yield messages.unasked(field, margin, None, against, external=external.name)
         return
-    there, ours, theirs = pair
-    known = _chance(there, theirs)
-    if not known.above:
-        yield messages.nothing_to_show(known, theirs.side, place.name)
+    inputs, ours, theirs = pair
+    teacher = _chance(inputs, theirs)
+    if not teacher.above:
+        yield messages.nothing_to_show(teacher, theirs.model, external.name)
         return
-    yield from comparisons(there, ours, theirs, theirs.side.name, None, margins, place.name)
-    yield messages.describe_chance(_chance(there, ours), ours.side, None, place.name)
+    yield from compare_metrics(
+        inputs, ours, theirs, theirs.model.name, None, margins, external.name
+    )
+    yield messages.describe_chance(_chance(inputs, ours), ours.model, None, external.name)
 
 
-def _fidelity(case: Case, place: Place, floor: float) -> Finding:
-    answers = place.answers_of(case.entry)
-    if case.teacher is None or answers is None or answers.correlation is None:
+def _fidelity(case: Case, external: GateExternalSet, floor: float) -> Finding:
+    predictions = external.predictions_of(case.entry)
+    if case.teacher is None or predictions is None or predictions.correlation is None:
         against = case.teacher.name if case.teacher else _TEACHER
-        return messages.unasked(ELSEWHERE.field, floor, None, against, external=place.name)
-    return messages.describe_fidelity(case.teacher.name, answers.correlation, floor, place.name)
+        return messages.unasked(ELSEWHERE.field, floor, None, against, external=external.name)
+    return messages.describe_fidelity(
+        case.teacher.name, predictions.correlation, floor, external.name
+    )
 
 
-def _pair(question: Question, case: Case, place: Place) -> tuple[Question, Answers, Answers] | None:
-    """Return what artifact and teacher answer there; None where one of them was not judged."""
-    ours, teacher = _side(case.artifact, case.entry, place), None
+def _pair(
+    inputs: GateInputs, case: Case, external: GateExternalSet
+) -> tuple[GateInputs, ModelPredictions, ModelPredictions] | None:
+    """Return the predictions of artifact and teacher there; None if one was not evaluated."""
+    ours, teacher = _model_on(case.artifact, case.entry, external), None
     if case.teacher:
-        teacher = _side(case.teacher, case.teacher.name, place)
+        teacher = _model_on(case.teacher, case.teacher.name, external)
     if ours is None or teacher is None:
         return None
-    there = question.model_copy(update={"test": place.images})
-    own = Answers.of(there, ours)
-    return there, own, Answers.of(there, teacher, like=own)
+    inputs = inputs.model_copy(update={"test": external.images})
+    own = ModelPredictions.of(inputs, ours)
+    return inputs, own, ModelPredictions.of(inputs, teacher, like=own)
 
 
-def _side(side: Side | None, name: str, place: Place) -> Side | None:
-    answers = place.answers_of(name)
-    if side is None or answers is None:
+def _model_on(model: GateModel | None, name: str, external: GateExternalSet) -> GateModel | None:
+    predictions = external.predictions_of(name)
+    if model is None or predictions is None:
         return None
-    evaluation = side.evaluation.model_copy(update={"probabilities": answers.probabilities})
-    return side.model_copy(update={"evaluation": evaluation})
+    evaluation = model.evaluation.model_copy(update={"probabilities": predictions.probabilities})
+    return model.model_copy(update={"evaluation": evaluation})
 
 
-def _chance(there: Question, answers: Answers) -> ChanceCheck:
+def _chance(inputs: GateInputs, predictions: ModelPredictions) -> ChanceCheck:
     return check_chance(
-        answers.scores, answers.labels, there.classes, there.positive, answers.patients
+        predictions.scores,
+        predictions.labels,
+        inputs.classes,
+        inputs.positive,
+        predictions.patients,
     )

@@ -1,4 +1,4 @@
-"""The gate's condition on altered images: an artifact must answer as its teacher does there."""
+"""The gate's condition on altered images: an artifact must answer as its teacher does."""
 
 from __future__ import annotations
 
@@ -6,45 +6,47 @@ from dataclasses import dataclass
 
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
-from pupila_flows.gate.answers import Answers
-from pupila_flows.gate.inputs import Side
-from pupila_flows.gate.rules import AskedImages, LimitResult, LimitRule, Ranking
+from pupila_flows.gate.inputs import GateModel
+from pupila_flows.gate.predictions import ModelPredictions
+from pupila_flows.gate.rules import ImageSubset, LimitResult, LimitRule, Ranking
 from pupila_flows.gate.units import AREA, Unit
 
-_PICTURES = AskedImages("images of each family (`shift.images`)", lambda _, rows: rows)
+_PICTURES = ImageSubset("images of each family (`shift.images`)", lambda _, rows: rows)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityAtLeast(LimitRule):
-    """The value of the shift suite must not be smaller than its floor, with its interval."""
+    """The interval of the shift suite's value must not lie below its floor."""
 
     bound = "at least"
-    missed = "too low, as it must be"
+    missed = "less than required:"
     plot = "interval"
 
     needs_teacher: bool = True
     advice: str = (
-        "Look at the altered images on which the two part. Try a student that is the beginning of "
-        "its teacher, stronger alterations in training, or unlabelled images of other places."
+        "Look at the altered images on which the two differ. Try a student made of its teacher's "
+        "first layers, stronger alterations in training, or unlabelled images from elsewhere."
     )
     more: str = "Raise `shift.images`, or add test images."
-    images: AskedImages = _PICTURES
+    images: ImageSubset = _PICTURES
 
-    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
-        found = ours.side.shift
-        if found is None:
+    def check(
+        self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
+    ) -> LimitResult:
+        figures = ours.model.shift
+        if figures is None:
             raise PupilaError(
-                "there are no answers to altered images: the end of the run tells why."
+                "predictions on altered images are missing: the end of the run says why."
             )
-        value = found.value
+        value = figures.value
         if value.low >= limit:
-            return LimitResult("pass", value.value, value, tested=found.images)
+            return LimitResult("pass", value.value, value, tested=figures.images)
         if value.high < limit:
-            return LimitResult("fail", value.value, value, tested=found.images)
-        needs = _needed(value, limit, found.images)
-        return LimitResult("inconclusive", value.value, value, needs, found.images)
+            return LimitResult("fail", value.value, value, tested=figures.images)
+        needs = _needed(value, limit, figures.images)
+        return LimitResult("inconclusive", value.value, value, needs, figures.images)
 
-    def note(self, ours: Side) -> str:
+    def note(self, ours: GateModel) -> str:
         if ours.shift is None:
             return ""
         worst = ours.shift.worst
@@ -52,20 +54,20 @@ class FidelityAtLeast(LimitRule):
 
     def ranking(self, unit: Unit) -> Ranking:
         return Ranking(
-            lambda side: _chosen_by(side),
-            lambda side: f"fidelity {unit.value(_chosen_by(side) or 0)}",
+            _validation_fidelity,
+            lambda model: f"fidelity {unit.value(_validation_fidelity(model) or 0)}",
             " on altered validation images",
         )
 
 
-def _chosen_by(side: Side) -> float | None:
-    """Return the figure by which models are chosen; None where it is not known."""
-    found = side.shift.validation if side.shift else None
-    return found.value if found else None
+def _validation_fidelity(model: GateModel) -> float | None:
+    """Return the fidelity by which models are chosen; None if it is not known."""
+    fidelity = model.shift.validation if model.shift else None
+    return fidelity.value if fidelity else None
 
 
 def _needed(value: Estimate, limit: float, images: int) -> int | None:
-    """Return how many images would tell, if the interval shrinks with the root of their number."""
+    """Return how many images would decide it, if the interval shrinks with their square root."""
     distance = abs(value.value - limit)
     end = value.low if value.value > limit else value.high
     return round(images * (abs(value.value - end) / distance) ** 2) if distance else None

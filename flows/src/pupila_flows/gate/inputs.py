@@ -1,4 +1,4 @@
-"""What the gate is asked: plain values, so that it can be asked anywhere and be remembered."""
+"""Inputs of the gate: plain values, so that its job can run anywhere and be cached."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Side(_Model):
-    """A judged model."""
+class GateModel(_Model):
+    """An evaluated model."""
 
-    name: str = Field(description="Of the entry; of what is published, `version 2`.")
+    name: str = Field(description="Of the entry; `version 2` if it is published.")
     evaluation: Evaluation
     threshold: Threshold | None = Field(default=None, description="The one that ships with it.")
     shift: ShiftEvaluation | None = Field(
-        default=None, description="How it answers beside its teacher on altered images."
+        default=None, description="How it compares with its teacher on altered images."
     )
 
 
-class Earlier(_Model):
-    """A published version, as far as one artifact is compared with it."""
+class Incumbent(_Model):
+    """A published version that one artifact is compared with."""
 
     role: Literal["published", "anchor"] = Field(
-        description="What is current now, or what no later release may drift away from."
+        description="The current version, or the one that no later release may drift away from."
     )
     title: str = Field(description="`version 2`.")
     names: tuple[str, ...] = Field(description="Entries whose artifacts it holds.")
-    artifact: Side | None = Field(
-        description="Judged on the images of this run; None where it is the very artifact that is "
-        "asked about, or there is none of its name."
+    artifact: GateModel | None = Field(
+        description="Evaluated on the images of this run; None if it is the same artifact, or the "
+        "version has none of that name."
     )
-    same: bool = Field(default=False, description="It is the very artifact that is asked about.")
+    same: bool = Field(default=False, description="It is the artifact that is checked.")
 
     @property
     def called(self) -> str:
@@ -52,15 +52,17 @@ class Earlier(_Model):
 
 
 class Case(_Model):
-    """One artifact that the gate is asked about."""
+    """One artifact that the gate checks."""
 
     entry: str
-    made: str = Field(description="What was tried: how it was made, in words.")
+    made: str = Field(description="How it was made, in words.")
     error: str | None = Field(default=None, description="What went wrong with it in this run.")
-    artifact: Side | None = Field(description="None where it was not judged.")
-    teacher: Side | None = Field(description="What it is compared with; None where nothing is.")
-    earlier: tuple[Earlier, ...] = Field(
-        default=(), description="What was published under its name that it is compared with too."
+    artifact: GateModel | None = Field(description="None if it was not evaluated.")
+    teacher: GateModel | None = Field(
+        description="What it is compared with; None if it has no teacher."
+    )
+    incumbents: tuple[Incumbent, ...] = Field(
+        default=(), description="Published versions it is compared with too."
     )
 
 
@@ -72,78 +74,79 @@ class Images(_Model):
     labels: tuple[int, ...]
     columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="Value of each image, by column; empty where it has none.",
+        description="Value of each image, by column; empty if it has none.",
     )
 
     patients: tuple[str, ...] | None = Field(
         default=None,
-        description="Whose images they are; None where the data does not tell: then each image is "
-        "taken for another patient's.",
+        description="Patient of each image; None if the data has no patients: then each image "
+        "counts as a patient of its own.",
     )
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
-class PlaceAnswers(_Model):
-    """What one model answers to the images of another place."""
+class ExternalPredictions(_Model):
+    """One model's predictions on an external set."""
 
     name: str = Field(description="Of the entry, or of the teacher.")
     probabilities: str = Field(description="Predictions file `(images, classes)`.")
     correlation: Estimate | None = Field(
-        default=None, description="Of its logits with its teacher's; None where it is not known."
+        default=None, description="Of its logits with its teacher's; None if not known."
     )
 
 
-class Place(_Model):
-    """Images of another place on which models are held against their teachers."""
+class GateExternalSet(_Model):
+    """An external set on which models are compared with their teachers."""
 
     name: str
-    images: Images = Field(description="Their labels are -1 where they have none.")
+    images: Images = Field(description="Labels are -1 if they have none.")
     labelled: bool
-    answers: tuple[PlaceAnswers, ...]
+    predictions: tuple[ExternalPredictions, ...]
 
-    def answers_of(self, name: str) -> PlaceAnswers | None:
-        """Return what a model answers; None where it was not judged there."""
-        return next((each for each in self.answers if each.name == name), None)
+    def predictions_of(self, name: str) -> ExternalPredictions | None:
+        """Return a model's predictions; None if it was not evaluated there."""
+        return next((model for model in self.predictions if model.name == name), None)
 
 
-class Question(_Model):
-    """All that a verdict depends on."""
+class GateInputs(_Model):
+    """Everything that a verdict depends on."""
 
     section: GateSection
     specificity: float = Field(
-        description="For which a threshold is chosen on the validation images where none ships."
+        description="Target of the threshold chosen on the validation images if none ships."
     )
     cases: tuple[Case, ...]
-    rivals: tuple[Side, ...] = Field(
-        default=(), description="Steps of the run that were judged: what could be tried instead."
+    rivals: tuple[GateModel, ...] = Field(
+        default=(), description="Evaluated steps of the run: what could be used instead."
     )
     published: str | None = Field(default=None, description="What is published: `version 2`.")
     published_manifest: str | None = Field(
-        default=None, description="SHA-256 of its manifest: a number is not unique to a registry."
+        default=None,
+        description="SHA-256 of its manifest: version numbers are not unique across registries.",
     )
     anchor: str | None = Field(default=None, description="The version that is the anchor.")
     classes: tuple[str, ...]
     positive: str
     test: Images
     validation: Images | None = Field(description="None where the data has none.")
-    external: tuple[Place, ...] = Field(
-        default=(), description="Images of other places that are asked about too."
+    external: tuple[GateExternalSet, ...] = Field(
+        default=(), description="External sets that are checked too."
     )
 
     def identity(self) -> dict[str, Any]:
-        """Return the same without paths of predictions: a workspace may be moved."""
+        """Return the inputs without folders of predictions: a workspace may be moved."""
         return _without_folders(self.model_dump(mode="json"))
 
 
 def _without_folders(value: Any) -> Any:
     if isinstance(value, dict):
-        named = cast("dict[str, Any]", value)
+        fields = cast("dict[str, Any]", value)
         return {
-            key: Path(each).name if each and key in _FILES else _without_folders(each)
-            for key, each in named.items()
+            key: Path(field).name if field and key in _FILES else _without_folders(field)
+            for key, field in fields.items()
         }
     if isinstance(value, list):
-        return [_without_folders(each) for each in cast("list[Any]", value)]
+        return [_without_folders(item) for item in cast("list[Any]", value)]
     return value

@@ -1,11 +1,10 @@
-"""The findings in sentences: what was found, by how much, and what to try."""
+"""Findings as sentences: what was found, by how much, and what to try."""
 
 from __future__ import annotations
 
 from pupila.chance import ChanceCheck
 from pupila.errors import join_names
 from pupila.evaluation import Estimate
-from pupila_flows.gate.answers import Answers, Rows
 from pupila_flows.gate.conditions import (
     ANYTHING,
     CHANCE,
@@ -17,89 +16,92 @@ from pupila_flows.gate.conditions import (
     limit_rule,
     margin_rule,
 )
-from pupila_flows.gate.inputs import Earlier, Question, Side
-from pupila_flows.gate.rules import AskedImages, LimitRule, MarginRule
+from pupila_flows.gate.inputs import GateInputs, GateModel, Incumbent
+from pupila_flows.gate.predictions import ModelPredictions, Rows
+from pupila_flows.gate.rules import ImageSubset, LimitRule, MarginRule
 from pupila_flows.gate.units import Unit, percent
 from pupila_flows.results import Finding, GateResult, Verdict
 
 _OTHERS = 3
-"""Other steps that an advice names, at most."""
-_ADVICE_ELSEWHERE = (
-    "There it does not answer as its teacher does: it learned something else. Try a student that "
-    "is the beginning of its teacher, stronger alterations in training, or unlabelled images of "
-    "other places. Who chooses by these images needs others for the next verdict."
+"""Most other steps that advice names."""
+_EXTERNAL_ADVICE = (
+    "It does not answer as its teacher does there: it learned something else. Try a student made "
+    "of the first layers of its teacher, stronger alterations in training, or unlabelled images "
+    "from elsewhere. If you choose a model by these images, the next verdict needs others."
 )
 _IT_WAS = "it, or what it was made from, was"
 
 
 def notes(gate: GateResult) -> list[str]:
-    """Say what else one must know to read the verdicts."""
-    said: list[str] = []
+    """Return remarks that help to read the verdicts."""
+    remarks: list[str] = []
     if gate.asked:
         models = len(gate.asked.answers)
-        said.append(
+        remarks.append(
             f"These test images have decided about {models:,} different "
-            f"{'model' if models == 1 else 'models'} so far. Were each worse by just the margin, "
-            f"one of so many would pass with a probability of up to {percent(gate.asked.chance)}: "
-            f"that is for models that err independently; those that err alike have less."
+            f"{'model' if models == 1 else 'models'} so far. If each were worse by exactly the "
+            f"margin, at least one would pass with a probability of up to "
+            f"{percent(gate.asked.chance)}: that is for models with independent errors; with "
+            f"similar errors it is less."
         )
     if gate.artifacts:
-        said.append(
-            "Tests and intervals are as if every image were another patient's: the data does not "
-            "tell patients (a column `patient`)."
+        remarks.append(
+            "Tests and intervals treat every image as a different patient: the data has no column "
+            "`patient`."
             if gate.patients is None
-            else "Tests and intervals count the "
-            + ("one patient" if gate.patients == 1 else f"{gate.patients:,} patients")
-            + " whose images these are."
+            else "Tests and intervals are by patient: the images are of "
+            + ("one patient." if gate.patients == 1 else f"{gate.patients:,} patients.")
         )
     if gate.untraced:
         *others, last = gate.untraced
         names = f"{', '.join(others)} and {last}" if others else last
-        said.append(
-            f"Whether {names} saw test images in training cannot be known: the images that "
-            f"{'they, or what they were made from, were' if others else _IT_WAS} trained on are "
-            "not told. `pupila teacher add --trained-on IMAGES` tells those of a teacher."
+        remarks.append(
+            f"Whether {names} saw test images in training is unknown: no record says which images "
+            f"{'they, or what they were made from, were' if others else _IT_WAS} trained on. "
+            "`pupila teacher add --trained-on IMAGES` records those of a teacher."
         )
-    return said
+    return remarks
 
 
 def broken(entry: str, reason: str) -> Finding:
-    """Return the finding that an artifact is not there, was not judged, or does not run."""
+    """Return the finding that an artifact is missing, was not evaluated, or does not run."""
     return Finding(
         condition=RUNS.field,
         verdict="fail",
         value=0.0,
         limit=1.0,
         text=f"{entry} cannot be released: {reason}",
-        advice="Mend that first: the log of the step tells more.",
+        advice="Fix that first: the log of the step says more.",
     )
 
 
-def unchanged(entry: str, earlier: Earlier) -> Finding:
-    """Return the finding that an artifact is the very one of a published version."""
+def unchanged(entry: str, incumbent: Incumbent) -> Finding:
+    """Return the finding that a published version has the same artifact."""
     return Finding(
         condition=COMPARISON.field,
-        against=earlier.role,
+        against=incumbent.role,
         verdict="pass",
         value=1.0,
         limit=1.0,
-        text=f"{entry} is the very artifact of {earlier.called}: it loses nothing.",
+        text=f"{entry} is the same artifact as in {incumbent.called}: it loses nothing.",
     )
 
 
-def unpublished(entry: str, earlier: Earlier) -> Finding:
-    """Return the finding that a published version has no artifact of an entry's name."""
-    mend = "`published: {}`" if earlier.role == "published" else "`anchor: first` or another number"
+def unpublished(entry: str, incumbent: Incumbent) -> Finding:
+    """Return the finding that a published version has no artifact with an entry's name."""
+    fix = (
+        "`published: {}`" if incumbent.role == "published" else "`anchor: first` or another number"
+    )
     return Finding(
         condition=COMPARISON.field,
-        against=earlier.role,
+        against=incumbent.role,
         verdict="inconclusive",
         value=0.0,
         limit=1.0,
-        text=f"{entry} could not be compared with {earlier.called}, which has no artifact of that "
-        f"name: it has {join_names(earlier.names)}.",
-        advice=f"If the step was renamed, give it its old name. If it is new, write {mend} into "
-        f"the gate{_THEN[earlier.role]}.",
+        text=f"{entry} could not be compared with {incumbent.called}, which has no artifact with "
+        f"that name: it has {join_names(incumbent.names)}.",
+        advice=f"If the step was renamed, give it its old name. If it is new, write {fix} into "
+        f"the gate{_THEN[incumbent.role]}.",
     )
 
 
@@ -117,19 +119,19 @@ def ungrouped(column: str) -> Finding:
         verdict="inconclusive",
         value=0.0,
         limit=1.0,
-        text=f"Groups by {column} cannot be asked: no test image has a value in that column.",
+        text=f"Groups by {column} cannot be checked: no test image has a value in that column.",
         advice=f"Fill the column in for the test images, or leave `{column}` out of `gate.groups`.",
     )
 
 
 def nothing_asked(entry: str) -> Finding:
-    """Return the finding that no condition of the gate could be asked of an artifact."""
+    """Return the finding that no condition could be checked on an artifact."""
     return Finding(
         condition=ANYTHING.field,
         verdict="inconclusive",
         value=0.0,
         limit=1.0,
-        text=f"Nothing was asked of {entry}, so nothing is shown.",
+        text=f"Nothing was checked on {entry}, so nothing is shown.",
         advice="Give the gate `margins` or `limits`.",
     )
 
@@ -142,8 +144,8 @@ def unasked(
     reason: str | None = None,
     external: str | None = None,
 ) -> Finding:
-    """Return the finding that a condition could not be asked, so that nothing is shown."""
-    why = reason or f"there is no judged model to compare with: {against} is missing."
+    """Return the finding that a condition could not be checked, so nothing is shown."""
+    why = reason or f"{against} is missing, so it has no evaluated model to compare with."
     finding = Finding(
         condition=field,
         against=against,
@@ -153,59 +155,63 @@ def unasked(
         value=0.0,
         limit=limit,
         text="",
-        advice=f"Mend that, or leave `{field}` out of the gate.",
+        advice=f"Fix that, or leave `{field}` out of the gate.",
     )
-    text = f"{_titled(finding)} could not be compared: {why}"
+    text = f"{_subject(finding)} could not be compared: {why}"
     return finding.model_copy(update={"text": text})
 
 
 def describe_chance(
-    found: ChanceCheck, side: Side, against: str | None, external: str | None = None
+    check: ChanceCheck, model: GateModel, against: str | None, external: str | None = None
 ) -> Finding:
-    """Put into words whether a model is above chance; `against` says whose it is, as in `Finding`.
+    """Return the finding on whether a model is above chance; `against` is as in `Finding`.
 
-    What is not shown is open where the figure lies above chance, or there are too few images.
+    If it is not shown, it is inconclusive where the metric is above chance or images are too few.
     """
-    is_open = found.reached is None or found.reached > found.chance or not found.has_enough_images
-    verdict: Verdict = "pass" if found.above else "inconclusive" if is_open else "fail"
+    is_open = check.reached is None or check.reached > check.chance or not check.has_enough_images
+    verdict: Verdict = "pass" if check.above else "inconclusive" if is_open else "fail"
     finding = Finding(
         condition=CHANCE.field,
         against=against,
         external=external,
         verdict=verdict,
-        value=found.reached or 0.0,
-        limit=found.chance,
-        text=f"{side.name} is {found.describe(external or 'test')}.",
+        value=check.reached or 0.0,
+        limit=check.chance,
+        text=f"{model.name} is {check.describe(external or 'test')}.",
     )
-    return finding.model_copy(update={"advice": _advice_on_chance(found, verdict)})
+    return finding.model_copy(update={"advice": _advice_on_chance(check, verdict)})
 
 
-def nothing_to_show(found: ChanceCheck, teacher: Side, external: str) -> Finding:
-    """Return the finding that a teacher knows nothing of a place: there is nothing to keep there.
+def nothing_to_show(check: ChanceCheck, teacher: GateModel, external: str) -> Finding:
+    """Return the finding that a teacher is not above chance on an external set.
 
-    It is no failure of the artifact, and never a pass.
+    The artifact does not fail for it, but cannot pass.
     """
     return Finding(
         condition=CHANCE.field,
         against=teacher.name,
         external=external,
         verdict="inconclusive",
-        value=found.reached or 0.0,
-        limit=found.chance,
-        text=f"Nothing can be shown on {external}: {teacher.name} is {found.describe(external)}.",
-        advice=f"Take {external} out of `gate.external.sets`, give it more images, or give a "
-        "teacher that knows such images.",
+        value=check.reached or 0.0,
+        limit=check.chance,
+        text=f"Nothing can be shown on {external}: {teacher.name} is {check.describe(external)}.",
+        advice=f"Take {external} out of `gate.external.sets`, add images to it, or use a "
+        "teacher that works on such images.",
     )
 
 
-def describe_fidelity(teacher: str, found: Estimate, floor: float, of: str) -> Finding:
-    """Put into words how far the logits of an artifact are its teacher's on another place."""
+def describe_fidelity(teacher: str, correlation: Estimate, floor: float, of: str) -> Finding:
+    """Return the finding on an artifact's correlation of logits with its teacher's, on a set."""
     verdict: Verdict = (
-        "pass" if found.low >= floor else "fail" if found.high < floor else "inconclusive"
+        "pass"
+        if correlation.low >= floor
+        else "fail"
+        if correlation.high < floor
+        else "inconclusive"
     )
-    said = {
+    conclusion = {
         "pass": f"it is at least {floor:g}",
-        "fail": f"it is below the {floor:g} that are asked",
+        "fail": f"it is below the required {floor:g}",
         "inconclusive": f"that leaves open whether it is at least {floor:g}",
     }[verdict]
     return Finding(
@@ -213,47 +219,52 @@ def describe_fidelity(teacher: str, found: Estimate, floor: float, of: str) -> F
         against=teacher,
         external=of,
         verdict=verdict,
-        value=found.value,
-        interval=found,
+        value=correlation.value,
+        interval=correlation,
         limit=floor,
-        text=f"Correlation of logits on {of} with those of {teacher} is {found.value:.3f} (95 % "
-        f"interval {found.low:.3f} to {found.high:.3f}): {said}.",
-        advice={"pass": "", "fail": _ADVICE_ELSEWHERE, "inconclusive": _more_images(of)}[verdict],
+        text=f"Correlation of logits on {of} with those of {teacher} is "
+        f"{correlation.value:.3f} (95 % interval {correlation.low:.3f} to {correlation.high:.3f}): "
+        f"{conclusion}.",
+        advice={"pass": "", "fail": _EXTERNAL_ADVICE, "inconclusive": _more_images(of)}[verdict],
     )
 
 
-def _advice_on_chance(found: ChanceCheck, verdict: Verdict) -> str:
-    if found.order:
-        return f"{found.order_hint}: correct `classes` of the teacher."
+def _advice_on_chance(check: ChanceCheck, verdict: Verdict) -> str:
+    if check.order:
+        return f"{check.order_hint}: correct `classes` of the teacher."
     return {
         "pass": "",
-        "inconclusive": "Add test images of each class, or give a better model.",
-        "fail": "Give a model that tells these classes apart.",
+        "inconclusive": "Add test images of each class, or use a better model.",
+        "fail": "Use a model that tells these classes apart.",
     }[verdict]
 
 
 def describe_comparison(
-    finding: Finding, ours: Answers, theirs: Answers, rows: Rows, question: Question
+    finding: Finding,
+    ours: ModelPredictions,
+    theirs: ModelPredictions,
+    rows: Rows,
+    inputs: GateInputs,
 ) -> Finding:
-    """Put a comparison with another model, on some rows of the test images, into words."""
+    """Add the sentences of a comparison with another model on some test images."""
     difference = finding.difference
     if difference is None or finding.other is None:
         return finding
     condition, rule = condition_of(finding.condition), margin_rule(finding.condition)
     unit = condition.unit
     text = (
-        f"{_titled(finding)} is {unit.value(finding.value)}, "
-        f"against {unit.value(finding.other)} of {theirs.side.name}: "
+        f"{_subject(finding)} is {unit.value(finding.value)}, "
+        f"against {unit.value(finding.other)} of {theirs.model.name}: "
         f"{_change(difference, unit)}. "
         f"{_margin_verdict(finding, difference, unit, rule.images)}{rule.note(ours, theirs, rows)}"
     )
     return finding.model_copy(
-        update={"text": text, "advice": _advice(finding, rule, unit, ours.side, question)}
+        update={"text": text, "advice": _advice(finding, rule, unit, ours.model, inputs)}
     )
 
 
-def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
-    """Put a figure that was held against a limit into words."""
+def describe_limit(finding: Finding, own: GateModel, inputs: GateInputs) -> Finding:
+    """Add the sentences of a metric that was compared with a limit."""
     condition, rule = condition_of(finding.condition), limit_rule(finding.condition)
     unit = condition.unit
     with_whom = f" with {finding.against}" if finding.against else ""
@@ -263,56 +274,55 @@ def describe_limit(finding: Finding, own: Side, question: Question) -> Finding:
         interval = f" (95 % interval {low} to {high})"
     bound = f"{rule.bound} {unit.value(finding.limit)}"
     if finding.verdict == "pass":
-        verdict = f"it keeps to the limit, {bound}"
+        verdict = f"it is within the limit, {bound}"
     elif finding.verdict == "inconclusive":
         needed = _needed(finding, rule.images)
         verdict = f"that leaves open whether it is {bound}{needed}"
     else:
         verdict = f"{unit.amount(abs(finding.value - finding.limit))} {rule.missed} {bound}"
-    figure = f"{_capital(condition.title)}{with_whom} is {unit.value(finding.value)}{interval}"
+    metric = f"{_capital(condition.title)}{with_whom} is {unit.value(finding.value)}{interval}"
     return finding.model_copy(
         update={
-            "text": f"{figure}: {verdict}.{rule.note(own)}",
-            "advice": _advice(finding, rule, unit, own, question),
+            "text": f"{metric}: {verdict}.{rule.note(own)}",
+            "advice": _advice(finding, rule, unit, own, inputs),
         }
     )
 
 
-def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, asked: AskedImages) -> str:
-    """Say what the interval allows to be said."""
+def _margin_verdict(finding: Finding, difference: Estimate, unit: Unit, images: ImageSubset) -> str:
+    """Say what the interval shows."""
     margin = unit.amount(finding.limit)
     if finding.verdict == "pass":
         return f"It is shown to lose less than {margin}."
     if finding.verdict == "fail":
         over = unit.amount(-finding.limit - difference.high)
         return (
-            f"It is shown to lose more than the {margin} that are allowed: the interval ends "
-            f"{over} below."
+            f"It is shown to lose more than the allowed {margin}: the interval ends {over} below."
         )
-    needed = _needed(finding, asked)
+    needed = _needed(finding, images)
     return f"That leaves open whether it loses less than {margin}{needed}."
 
 
-def _needed(finding: Finding, asked: AskedImages) -> str:
-    """Say how many test images would decide it, where there are so many now."""
+def _needed(finding: Finding, images: ImageSubset) -> str:
+    """Say how many test images would decide it, and how many there are."""
     if finding.needs_images is None:
-        return f": it lies at the margin itself, so no number of {asked.title} would tell"
+        return f": it is exactly at the margin, so no number of {images.title} would decide it"
     about = finding.needs if "more" in finding.needs else f"about {finding.needs}"
     test = "" if finding.external else "test "
-    ask = f": {about} {test}{asked.title} would tell, and there are {finding.tested:,}"
-    gone = finding.difference is not None and finding.difference.value < -finding.limit
-    return f"{ask}; as it looks now, it would fail" if gone else ask
+    need = f": {about} {test}{images.title} would decide it, and there are {finding.tested:,}"
+    failing = finding.difference is not None and finding.difference.value < -finding.limit
+    return f"{need}; as it looks now, it would fail" if failing else need
 
 
 def _advice(
-    finding: Finding, rule: MarginRule | LimitRule, unit: Unit, own: Side, question: Question
+    finding: Finding, rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: GateInputs
 ) -> str:
-    """Say what to try, from what this run tried besides; nothing after a pass."""
+    """Say what to try, including better steps of this run; nothing after a pass."""
     if finding.verdict == "pass":
         return ""
     if finding.external:
-        return _ADVICE_ELSEWHERE if finding.verdict == "fail" else _more_images(finding.external)
-    better = _better(rule, unit, own, question)
+        return _EXTERNAL_ADVICE if finding.verdict == "fail" else _more_images(finding.external)
+    better = _better(rule, unit, own, inputs)
     if finding.verdict == "inconclusive":
         where = " of that group" if finding.group else ""
         more = rule.more if isinstance(rule, LimitRule) else f"Add test images{where}."
@@ -320,19 +330,19 @@ def _advice(
     return f"{better}{rule.advice}"
 
 
-def _better(rule: MarginRule | LimitRule, unit: Unit, own: Side, question: Question) -> str:
+def _better(rule: MarginRule | LimitRule, unit: Unit, own: GateModel, inputs: GateInputs) -> str:
     """Name the steps of this run that do better than an artifact, best first."""
     ranking = rule.ranking(unit)
     mine = ranking.merit(own)
     if mine is None:
         return ""
-    merits = [(ranking.merit(each), each) for each in question.rivals if each.name != own.name]
-    better = [(merit, each) for merit, each in merits if merit is not None and merit > mine]
-    better = sorted(better, key=lambda each: each[0], reverse=True)[:_OTHERS]
+    merits = [(ranking.merit(rival), rival) for rival in inputs.rivals if rival.name != own.name]
+    better = [(merit, rival) for merit, rival in merits if merit is not None and merit > mine]
+    better = sorted(better, key=lambda pair: pair[0], reverse=True)[:_OTHERS]
     if not better:
         return f"No other step of this run does better{ranking.where}. "
     names = ", ".join(f"{rival.name} ({ranking.shown(rival)})" for _, rival in better)
-    return f"Of this run, {names} {'does' if len(better) == 1 else 'do'} better{ranking.where}. "
+    return f"In this run, {names} {'does' if len(better) == 1 else 'do'} better{ranking.where}. "
 
 
 def _change(difference: Estimate, unit: Unit) -> str:
@@ -341,7 +351,7 @@ def _change(difference: Estimate, unit: Unit) -> str:
     return f"{value} (95 % interval {low} to {high})"
 
 
-def _titled(finding: Finding) -> str:
+def _subject(finding: Finding) -> str:
     """Return what a finding is about: `Accuracy where site = North`."""
     return f"{_capital(condition_of(finding.condition).title)} {finding.where}".rstrip()
 

@@ -1,9 +1,9 @@
-"""At which threshold a model is read, so that two are read alike.
+"""Chooses the threshold at which each model is evaluated, by one rule for both of a pair.
 
-An artifact is read at the threshold that ships with it; where none does, at the one that the
-validation images give for `evaluate.specificity`. What it is compared with is read at the threshold
-that the *same rule* gives it on the same validation images, whatever it ships itself: so a model
-that is compared with itself differs in nothing.
+An artifact uses the threshold that ships with it; without one, the threshold that the validation
+images give for `evaluate.specificity`. The model it is compared with uses the threshold that the
+*same rule* gives on the same validation images, whatever it ships itself. So a model compared with
+itself shows no difference.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from numpy.typing import NDArray
 from pupila.artifact import ThresholdRule
 from pupila.errors import PupilaError
 from pupila.metrics import choose_threshold
-from pupila_flows.gate.inputs import Question, Side
+from pupila_flows.gate.inputs import GateInputs, GateModel
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """From which probability on a model calls an image positive, and by what rule."""
+class AppliedThreshold:
+    """The probability from which a model calls an image positive, and the rule that chose it."""
 
     column: int
-    """Of the class whose probability is compared."""
+    """Of the class whose probability is compared with the threshold."""
     rule: ThresholdRule | None
     value: float | None
-    """The threshold; None where there is none, for `reason`."""
+    """The threshold; None if there is none, for `reason`."""
     ships: bool
-    """Whether the artifact that is asked about ships one; then it decides every answer."""
+    """Whether the artifact ships one; then it decides every prediction."""
     origin: str
     """What it is called in a sentence."""
     reason: str = ""
 
     def calls(self, scores: Floats, positive: int) -> NDArray[np.bool_]:
-        """Tell which images are called positive, of probabilities `(images, classes)`.
+        """Return which images are called positive, from probabilities `(images, classes)`.
 
         Raises:
-            PupilaError: there is no threshold.
+            PupilaError: it has no threshold.
         """
         if self.value is None:
             raise PupilaError(self.reason)
@@ -48,59 +48,64 @@ class Reading:
         return called if self.column == positive else ~called
 
 
-def own_reading(question: Question, side: Side, validation: Floats | None) -> Reading:
-    """Return how an artifact is read by itself; `validation` are its answers there."""
-    shipped, classes = side.threshold, question.classes
-    # of two classes, a threshold of the other one is a threshold too
-    known = [question.positive] if len(classes) > 2 else classes
+def own_threshold(
+    inputs: GateInputs, model: GateModel, validation: Floats | None
+) -> AppliedThreshold:
+    """Return an artifact's own threshold; `validation` are its validation probabilities."""
+    shipped, classes = model.threshold, inputs.classes
+    # with two classes, a threshold for the other one works too
+    known = [inputs.positive] if len(classes) > 2 else classes
     if shipped and shipped.positive in known:
         column = classes.index(shipped.positive)
-        of = "" if shipped.positive == question.positive else f" for {shipped.positive!r}"
+        of = "" if shipped.positive == inputs.positive else f" for {shipped.positive!r}"
         origin = f"its shipped threshold{of}"
-        return Reading(column, shipped.rule, shipped.value, ships=True, origin=origin)
-    column = classes.index(question.positive)
-    rule = _usual(question, column)
-    reading = Reading(
+        return AppliedThreshold(column, shipped.rule, shipped.value, ships=True, origin=origin)
+    column = classes.index(inputs.positive)
+    rule = _default_rule(inputs, column)
+    threshold = AppliedThreshold(
         column, rule, None, ships=False, origin="the threshold chosen on the validation images"
     )
-    return _chosen(question, reading, side, validation)
+    return _choose(inputs, threshold, model, validation)
 
 
-def like_reading(
-    question: Question, side: Side, validation: Floats | None, ours: Reading, artifact: str
-) -> Reading:
-    """Return how a model is read that is compared with an artifact, by the rule of that one."""
-    reading = replace(ours, value=None, origin="the threshold that the same rule gives it")
-    own = side.threshold
+def matching_threshold(
+    inputs: GateInputs,
+    model: GateModel,
+    validation: Floats | None,
+    ours: AppliedThreshold,
+    artifact: str,
+) -> AppliedThreshold:
+    """Return the threshold that an artifact's rule gives the model it is compared with."""
+    threshold = replace(ours, value=None, origin="the threshold that the same rule gives it")
+    own = model.threshold
     if ours.rule is None and ours.ships:
         return replace(
-            reading,
-            reason=f"{artifact!r} ships a threshold of which only words say how it was chosen, so "
-            f"{side.name!r} cannot be read at a like one: make it by a step `threshold`.",
+            threshold,
+            reason=f"{artifact!r} ships a threshold without a rule that says how it was chosen, so "
+            f"{model.name!r} has no matching one: make it by a step `threshold`.",
         )
-    if own and own.rule == ours.rule and own.positive == question.classes[ours.column]:
-        return replace(reading, value=own.value)
-    there = question.validation
+    if own and own.rule == ours.rule and own.positive == inputs.classes[ours.column]:
+        return replace(threshold, value=own.value)
+    there = inputs.validation
     if ours.ships and ours.rule and there and ours.rule.images != there.fingerprint:
         return replace(
-            reading,
-            reason=f"{artifact!r} ships a threshold that other images chose than the validation "
-            f"images of this run, so {side.name!r} cannot be read at a like one: choose it on "
-            f"all of these.",
+            threshold,
+            reason=f"{artifact!r} ships a threshold that was not chosen on the validation images "
+            f"of this run, so {model.name!r} has no matching one: choose it on all of these.",
         )
     if own and _aim(own.rule) != _aim(ours.rule):
-        origin = f"{reading.origin} (what it ships itself is {own.value:.3f}, of another rule)"
-        reading = replace(reading, origin=origin)
-    return _chosen(question, reading, side, validation)
+        origin = f"{threshold.origin} (it ships {own.value:.3f}, by another rule)"
+        threshold = replace(threshold, origin=origin)
+    return _choose(inputs, threshold, model, validation)
 
 
 def _aim(rule: ThresholdRule | None) -> tuple[str, float] | None:
     return (rule.figure, rule.target) if rule else None
 
 
-def _usual(question: Question, column: int) -> ThresholdRule | None:
-    """Return the rule where no threshold ships; None without validation images of both kinds."""
-    images = question.validation
+def _default_rule(inputs: GateInputs, column: int) -> ThresholdRule | None:
+    """Return the rule if no threshold ships; None without validation images of both kinds."""
+    images = inputs.validation
     if images is None:
         return None
     positives = sum(label == column for label in images.labels)
@@ -108,7 +113,7 @@ def _usual(question: Question, column: int) -> ThresholdRule | None:
         return None
     return ThresholdRule(
         figure="specificity",
-        target=question.specificity,
+        target=inputs.specificity,
         split="validation",
         images=images.fingerprint,
         positives=positives,
@@ -116,17 +121,19 @@ def _usual(question: Question, column: int) -> ThresholdRule | None:
     )
 
 
-def _chosen(question: Question, reading: Reading, side: Side, validation: Floats | None) -> Reading:
-    """Give a reading the threshold that its rule chooses."""
-    if reading.rule is None or validation is None or question.validation is None:
+def _choose(
+    inputs: GateInputs, threshold: AppliedThreshold, model: GateModel, validation: Floats | None
+) -> AppliedThreshold:
+    """Add the value that the rule chooses."""
+    if threshold.rule is None or validation is None or inputs.validation is None:
         return replace(
-            reading,
-            reason=f"No threshold of {side.name!r} was locked, as there are no validation images "
-            f"of both classes: add some, or leave `sensitivity` and `specificity` out.",
+            threshold,
+            reason=f"No threshold of {model.name!r} could be chosen without validation images "
+            f"of both classes. Add some, or leave `sensitivity` and `specificity` out.",
         )
-    scores = np.clip(validation[:, reading.column], 0, 1)
-    is_positive = np.array(question.validation.labels) == reading.column
+    scores = np.clip(validation[:, threshold.column], 0, 1)
+    is_positive = np.array(inputs.validation.labels) == threshold.column
     try:
-        return replace(reading, value=choose_threshold(scores, is_positive, reading.rule))
+        return replace(threshold, value=choose_threshold(scores, is_positive, threshold.rule))
     except PupilaError as error:
-        return replace(reading, reason=f"{side.name!r}: {error}")
+        return replace(threshold, reason=f"{model.name!r}: {error}")

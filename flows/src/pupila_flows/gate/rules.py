@@ -1,4 +1,4 @@
-"""How a figure is decided: compared with another model, or held against a limit."""
+"""How a metric is decided: compared with another model, or with a limit."""
 
 from __future__ import annotations
 
@@ -12,112 +12,112 @@ import numpy as np
 from pupila.errors import PupilaError
 from pupila.evaluation import Estimate
 from pupila.noninferiority import Comparison, check_proportion, compare_auc, compare_proportions
-from pupila_flows.gate.answers import Answers, Bools, Rows
-from pupila_flows.gate.inputs import Side
+from pupila_flows.gate.inputs import GateModel
+from pupila_flows.gate.predictions import Bools, ModelPredictions, Rows
 from pupila_flows.gate.units import Unit, percent
 from pupila_flows.results import Verdict
 
 Plot = Literal["difference", "interval", "bar"]
-"""A paired difference against its margin, an interval or a plain figure against its limit."""
+"""A paired difference against its margin; an interval or a plain number against its limit."""
 _IMPROVE = (
-    "Look at the validation images that only it gets wrong; once test images were looked at, fresh "
-    "ones are due. Try more training images like them, a larger student or longer training; after "
+    "Look at the validation images that only it gets wrong; once you look at test images, you need "
+    "fresh ones. Try more training images like them, a larger student or longer training; after "
     "quantisation, 16 bits, or training with it."
 )
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """An order of a run's steps, in which an advice names those that do better.
+    """Orders a run's steps, so that advice can name the better ones.
 
-    The test images have no part in it: who chooses by them needs fresh ones.
+    It does not use test images: if they choose a model, the verdict needs fresh ones.
     """
 
-    merit: Callable[[Side], float | None]
-    """Larger is better; None where it is not known."""
-    shown: Callable[[Side], str]
-    """The figure, as it stands behind a step's name."""
+    merit: Callable[[GateModel], float | None]
+    """Larger is better; None if not known."""
+    shown: Callable[[GateModel], str]
+    """The value, as shown after a step's name."""
     where: str = ""
     """On which images, in a sentence."""
 
 
-def validation_accuracy(side: Side) -> float | None:
-    """Return the accuracy by which models are chosen; None without validation images."""
-    found = side.evaluation.validation
-    return found.value if found else None
+def validation_accuracy(model: GateModel) -> float | None:
+    """Return the validation accuracy, by which models are chosen; None without such images."""
+    accuracy = model.evaluation.validation
+    return accuracy.value if accuracy else None
 
 
 BY_ACCURACY = Ranking(
     validation_accuracy,
-    lambda side: f"accuracy {percent(validation_accuracy(side) or 0)}",
+    lambda model: f"accuracy {percent(validation_accuracy(model) or 0)}",
     " on the validation images",
 )
 
 
 @dataclass(frozen=True)
-class AskedImages:
-    """The test images that a figure is computed on."""
+class ImageSubset:
+    """The test images that a metric is computed on."""
 
     title: str
     """What they are called in a sentence."""
-    select: Callable[[Answers, Rows], Rows]
-    """Return those among some rows."""
+    select: Callable[[ModelPredictions, Rows], Rows]
+    """Select those among some rows."""
 
 
-ALL_IMAGES = AskedImages("images", lambda _, rows: rows)
-POSITIVE_IMAGES = AskedImages(
-    "images of the positive class", lambda answers, rows: rows[answers.is_positive[rows]]
+ALL_IMAGES = ImageSubset("images", lambda _, rows: rows)
+POSITIVE_IMAGES = ImageSubset(
+    "images of the positive class", lambda predictions, rows: rows[predictions.is_positive[rows]]
 )
-OTHER_IMAGES = AskedImages(
-    "images of other classes", lambda answers, rows: rows[~answers.is_positive[rows]]
+OTHER_IMAGES = ImageSubset(
+    "images of other classes", lambda predictions, rows: rows[~predictions.is_positive[rows]]
 )
 
 
-def _right(answers: Answers) -> Bools:
-    return answers.right
+def _right(predictions: ModelPredictions) -> Bools:
+    return predictions.right
 
 
-def _chosen(answers: Answers) -> Rows:
-    return answers.chosen
+def _chosen(predictions: ModelPredictions) -> Rows:
+    return predictions.chosen
 
 
-def _no_note(ours: Answers, theirs: Answers, rows: Rows) -> str:
+def _no_note(ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> str:
     return ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarginRule:
-    """How a figure is compared with that of another model: here, a fraction of the test images."""
+    """How a metric, here a fraction of the test images, is compared with another model's."""
 
-    correct: Callable[[Answers], Bools] = _right
-    """Which of all images are right, `(images,)`; raises why that cannot be told."""
-    given: Callable[[Answers], Rows] = _chosen
-    """Column of the class that each image is given, `(images,)`."""
-    images: AskedImages = ALL_IMAGES
-    note: Callable[[Answers, Answers, Rows], str] = _no_note
-    """A last sentence about the figures of artifact and other model on some rows."""
+    correct: Callable[[ModelPredictions], Bools] = _right
+    """Which images are right, `(images,)`; raises if that cannot be decided."""
+    predicted: Callable[[ModelPredictions], Rows] = _chosen
+    """Column of the predicted class of each image, `(images,)`."""
+    images: ImageSubset = ALL_IMAGES
+    note: Callable[[ModelPredictions, ModelPredictions, Rows], str] = _no_note
+    """A last sentence about the metrics of artifact and other model on some rows."""
     advice: str = _IMPROVE
     """What to try after a failure."""
     plot: Plot = "difference"
 
-    def compare(self, ours: Answers, theirs: Answers, rows: Rows, margin: float) -> Comparison:
+    def compare(
+        self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
+    ) -> Comparison:
         """Compare two models on some rows.
 
         Raises:
-            PupilaError: why they cannot be compared.
+            PupilaError: they cannot be compared; says why.
         """
-        asked = self.images.select(ours, rows)
-        if not len(asked):
-            raise PupilaError(
-                f"there are no {self.images.title} among the {len(rows)} asked about."
-            )
-        pair = self.correct(ours)[asked], self.correct(theirs)[asked]
-        return compare_proportions(*pair, margin, ours.patients_of(asked))
+        selected = self.images.select(ours, rows)
+        if not len(selected):
+            raise PupilaError(f"none of the {len(rows)} test images are {self.images.title}.")
+        pair = self.correct(ours)[selected], self.correct(theirs)[selected]
+        return compare_proportions(*pair, margin, ours.patients_of(selected))
 
-    def lost(self, ours: Answers, theirs: Answers, rows: Rows) -> Rows:
-        """Return the rows that only the artifact gets wrong."""
-        asked = self.images.select(ours, rows)
-        return asked[(self.correct(theirs) & ~self.correct(ours))[asked]]
+    def newly_wrong(self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows) -> Rows:
+        """Return the rows that the artifact gets wrong and the other model gets right."""
+        selected = self.images.select(ours, rows)
+        return selected[(self.correct(theirs) & ~self.correct(ours))[selected]]
 
     def ranking(self, unit: Unit) -> Ranking:
         """Return the order in which other steps of the run are named."""
@@ -128,7 +128,9 @@ class MarginRule:
 class AreaMargin(MarginRule):
     """Compares areas under the ROC curve: of the positive class, or of each of several classes."""
 
-    def compare(self, ours: Answers, theirs: Answers, rows: Rows, margin: float) -> Comparison:
+    def compare(
+        self, ours: ModelPredictions, theirs: ModelPredictions, rows: Rows, margin: float
+    ) -> Comparison:
         classes = ours.scores.shape[1]
         columns = [ours.positive] if classes == 2 else list(range(classes))
         pair = ours.scores[rows], theirs.scores[rows]
@@ -138,49 +140,51 @@ class AreaMargin(MarginRule):
 
 @dataclass(frozen=True)
 class LimitResult:
-    """A figure held against a limit."""
+    """A metric compared with a limit."""
 
     verdict: Verdict
     value: float
     interval: Estimate | None = None
     needs_images: int | None = None
-    """Images that would decide it, where they can be computed."""
+    """Images that would decide it, if that can be computed."""
     tested: int | None = None
-    """Images that it was asked of, where those are not all test images."""
+    """Images it was computed on, if not all test images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitRule(ABC):
-    """How a figure is held against a limit, whatever the artifact is compared with."""
+    """How a metric is compared with a limit."""
 
     bound: ClassVar[str]
     """`at most`, or `at least`."""
     missed: ClassVar[str]
-    """What stands between the amount that is missing and the bound."""
+    """The words between the missing amount and the bound."""
     plot: ClassVar[Plot]
 
     advice: str = _IMPROVE
     """What to try after a failure."""
     more: str = "Add test images."
-    """What to try where it is open."""
-    images: AskedImages = ALL_IMAGES
+    """What to try if it is inconclusive."""
+    images: ImageSubset = ALL_IMAGES
     needs_teacher: bool = False
-    """Whether it cannot be asked without a teacher."""
+    """Whether it needs a teacher."""
 
     @abstractmethod
-    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
-        """Hold an artifact against a limit; `teacher` is there where the rule needs one.
+    def check(
+        self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
+    ) -> LimitResult:
+        """Compare an artifact with a limit; `teacher` is given if the rule needs one.
 
         Raises:
-            PupilaError: why it cannot be.
+            PupilaError: they cannot be compared; says why.
         """
 
-    def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
-        """Return the rows that speak against the artifact."""
+    def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
+        """Return the rows that count against the artifact."""
         return np.array([], np.int64)
 
-    def note(self, ours: Side) -> str:
-        """Return a last sentence about the figure."""
+    def note(self, ours: GateModel) -> str:
+        """Return a last sentence about the metric."""
         return ""
 
     def ranking(self, unit: Unit) -> Ranking:
@@ -193,31 +197,35 @@ class AtMost(LimitRule):
     """A cost that must not be larger than its limit."""
 
     bound = "at most"
-    missed = "too much, as it may be"
+    missed = "more than allowed:"
     plot = "bar"
 
-    cost: Callable[[Side], float]
+    cost: Callable[[GateModel], float]
 
-    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
-        cost = self.cost(ours.side)
+    def check(
+        self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
+    ) -> LimitResult:
+        cost = self.cost(ours.model)
         return LimitResult("pass" if cost <= limit else "fail", cost)
 
     def ranking(self, unit: Unit) -> Ranking:
-        return Ranking(lambda side: -self.cost(side), lambda side: unit.value(self.cost(side)))
+        return Ranking(lambda model: -self.cost(model), lambda model: unit.value(self.cost(model)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtLeast(LimitRule):
-    """A fraction of the test images that must not be smaller than its limit, with its interval."""
+    """A fraction of the test images whose interval must not lie below its limit."""
 
     bound = "at least"
-    missed = "too low, as it must be"
+    missed = "less than required:"
     plot = "interval"
 
-    correct: Callable[[Answers, Answers | None], Bools]
-    """Which of all images count, `(images,)`, by the answers of artifact and teacher."""
+    correct: Callable[[ModelPredictions, ModelPredictions | None], Bools]
+    """Which of all images count, `(images,)`, by the predictions of artifact and teacher."""
 
-    def check(self, ours: Answers, teacher: Answers | None, limit: float) -> LimitResult:
+    def check(
+        self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
+    ) -> LimitResult:
         correct = self.correct(ours, teacher)
         checked = check_proportion(correct, limit, ours.patients)
         verdict: Verdict = "pass" if checked.above else "fail" if checked.below else "inconclusive"
@@ -225,5 +233,5 @@ class AtLeast(LimitRule):
             verdict, checked.proportion.value, checked.proportion, checked.needs_images
         )
 
-    def wrong(self, ours: Answers, teacher: Answers | None) -> Rows:
+    def wrong(self, ours: ModelPredictions, teacher: ModelPredictions | None) -> Rows:
         return np.flatnonzero(~self.correct(ours, teacher))

@@ -1,4 +1,4 @@
-"""How figures are written in the gate's sentences."""
+"""How numbers are written in the gate's sentences."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _milliseconds(value: float) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """How figures of one kind are written in a sentence."""
+    """How numbers of one kind are written in a sentence."""
 
     value: Callable[[float], str]
-    """The figure itself: `94.5 %`."""
+    """The value itself: `94.5 %`."""
     amount: Callable[[float], str]
-    """By how much it may be off, or is: `3 points`."""
+    """An amount, such as a margin: `3 points`."""
     change: Callable[[float], str] = _signed_digits
     """A difference with its sign: `−1.0`."""
     change_unit: str = ""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pupila.evaluation import Estimate
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job, Keyed
-from pupila_flows.gate.inputs import Question
+from pupila_flows.gate.inputs import GateInputs
 from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.workspace import Workspace
 
@@ -30,31 +30,31 @@ class CompareExternal(Job[ExternalDifferences]):
 
     returns: ClassVar[Any] = ExternalDifferences
 
-    question: Annotated[Question, Keyed(Question.identity)]
+    inputs: Annotated[GateInputs, Keyed(GateInputs.identity)]
     code: Code
 
     @classmethod
-    def of(cls, workspace: Workspace, question: Question) -> CompareExternal:
-        """Return the job for all cases and sets of images of a question."""
+    def of(cls, workspace: Workspace, inputs: GateInputs) -> CompareExternal:
+        """Return the job for all cases and external sets."""
         code = code_of(packages=("pupila-flows",))
-        return cls(workspace=workspace, title="compare elsewhere", question=question, code=code)
+        return cls(workspace=workspace, title="compare elsewhere", inputs=inputs, code=code)
 
     def run(self, progress: Progress) -> ExternalDifferences:
         from pupila_flows.gate.external import differences
 
-        question, cases = self.question, self.question.cases
+        inputs, cases = self.inputs, self.inputs.cases
         result = ExternalDifferences(by_place={}, by_group={})
-        for number, images in enumerate(question.external):
+        for number, images in enumerate(inputs.external):
             result.by_place[images.name] = {
-                case.entry: differences(question, case, images) for case in cases
+                case.entry: differences(inputs, case, images) for case in cases
             }
             for column, values in images.images.columns.items():
                 result.by_group[column] = {
                     value: {
-                        case.entry: differences(question, case, images, (column, value))
+                        case.entry: differences(inputs, case, images, (column, value))
                         for case in cases
                     }
                     for value in sorted(set(values) - {""})
                 }
-            progress(number + 1, len(question.external), "places")
+            progress(number + 1, len(inputs.external), "places")
         return result

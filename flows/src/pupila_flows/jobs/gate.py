@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pupila.runtime import Progress
 from pupila_flows.execution.job import Job, Keyed
-from pupila_flows.gate.inputs import Question
+from pupila_flows.gate.inputs import GateInputs
 from pupila_flows.jobs.keys import Code, code_of
 from pupila_flows.results import GateResult
 from pupila_flows.workspace import Workspace
@@ -17,19 +17,19 @@ class AskGate(Job[GateResult]):
 
     returns: ClassVar[Any] = GateResult
 
-    question: Annotated[Question, Keyed(Question.identity)]
+    inputs: Annotated[GateInputs, Keyed(GateInputs.identity)]
     code: Code
 
     @classmethod
-    def of(cls, workspace: Workspace, question: Question) -> AskGate:
+    def of(cls, workspace: Workspace, inputs: GateInputs) -> AskGate:
         """Return the job for a question."""
         code = code_of(packages=("pupila-flows",))
-        return cls(workspace=workspace, title="gate", question=question, code=code)
+        return cls(workspace=workspace, title="gate", inputs=inputs, code=code)
 
     def run(self, progress: Progress) -> GateResult:
         from pupila_flows.gate.decision import decide
 
         progress(0, 1, "asking the gate")
-        result = decide(self.question)
+        result = decide(self.inputs)
         progress(1, 1, f"gate: {result.verdict}")
         return result

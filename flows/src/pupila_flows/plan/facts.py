@@ -28,9 +28,9 @@ from pupila_flows.recipe.source import Location, Source
 from pupila_flows.recipe.tls import TlsFiles
 from pupila_flows.registry.addresses import (
     VARIABLE,
+    address_from_environment,
     check_address,
-    named_here,
-    resolved,
+    resolve_address,
     without_password,
 )
 from pupila_flows.teachers import TeacherStore
@@ -267,7 +267,7 @@ class RecipeFacts:
                 f"published with the models: write ${{VARIABLE}} in its place.",
             )
         try:
-            address = resolved(expanded, self.source.file.parent.resolve())
+            address = resolve_address(expanded, self.source.file.parent.resolve())
             check_address(address)
         except PupilaError as error:
             yield location, str(error)
@@ -291,7 +291,7 @@ def _listing(
 def _registry_here() -> Iterator[Mistake]:
     """Yield what is wrong with the registry that the environment names."""
     try:
-        if address := named_here():
+        if address := address_from_environment():
             check_address(address)
     except PupilaError as error:
         yield ("publish",), f"{VARIABLE} is wrong. {error}"

@@ -1,4 +1,4 @@
-"""The registry: versions of published artifacts, with what proves them."""
+"""The registry: versions of published artifacts, with their evidence."""
 
 from pupila_flows.registry.versions import Registry, Version, open_registry
 

@@ -1,4 +1,4 @@
-"""Where a registry is: a folder, or the URL of any file system that fsspec knows."""
+"""Addresses of registries: a folder, or the URL of a file system that fsspec knows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pupila.errors import PupilaError, nearest
 from pupila.paths import folder_problem
 
 VARIABLE = "PUPILA_REGISTRY"
-"""Environment variable with the address that is taken where none is given."""
+"""Environment variable with the default address."""
 _EXTRAS = {"s3fs": "s3", "gcsfs": "gcs"}
-"""Extra of pupila-flows by the package that it brings."""
+"""Extra of pupila-flows that installs a package, by package."""
 _HIDDEN = "***"
 _READ_ONLY = (
     "data",
@@ -32,37 +32,37 @@ _CACHES = ("blockcache", "cached", "filecache", "simplecache")
 _WRAPPERS = ("async_wrapper", "asyncwrapper", "dask", "dir", "generic", "reference")
 _LOCAL = ("file", "local")
 _IMPORTS = {"arrow_hdfs": "pyarrow", "hdfs": "pyarrow", "sftp": "paramiko", "ssh": "paramiko"}
-"""Package that a file system of fsspec itself imports only when it connects, by protocol."""
+"""Package that fsspec imports only when it connects, by protocol."""
 _UNFIT = {
-    "memory": "which keeps nothing once the command has ended",
-    **dict.fromkeys(_READ_ONLY, "from which files can only be read"),
-    **dict.fromkeys(("tar", "zip"), "an archive, to which two publishers cannot write"),
+    "memory": "which keeps nothing after the command ends",
+    **dict.fromkeys(_READ_ONLY, "which is read-only"),
+    **dict.fromkeys(("tar", "zip"), "an archive, which two publishers cannot both write"),
     **dict.fromkeys((*_CACHES, *_WRAPPERS), "which only wraps another file system"),
 }
-"""Protocols that fsspec knows and no registry can have, and why."""
+"""Protocols that fsspec knows but a registry cannot use, and why."""
 _SECRET_FIELD = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key|sig)[^=&]*=)([^&#]+)")
 
 
 def default_address(workspace: Path) -> str:
     """Return `$PUPILA_REGISTRY`, or the folder `registry` of the workspace."""
-    return named_here() or str(workspace / "registry")
+    return address_from_environment() or str(workspace / "registry")
 
 
-def named_here() -> str | None:
-    """Return what `$PUPILA_REGISTRY` names, a path as seen from the current folder; None if unset.
+def address_from_environment() -> str | None:
+    """Return `$PUPILA_REGISTRY`, with a path made absolute; None if unset.
 
-    A process that starts others elsewhere must hand them this: each flow of a station runs in a
-    temporary folder.
+    A process that starts others in another folder must pass them this: each flow of a station runs
+    in a temporary folder.
     """
     given = os.environ.get(VARIABLE)
-    return resolved(given, Path.cwd()) if given else None
+    return resolve_address(given, Path.cwd()) if given else None
 
 
-def resolved(address: str, folder: Path) -> str:
-    """Return a URL as it is; a path is relative to `folder`.
+def resolve_address(address: str, folder: Path) -> str:
+    """Return a URL unchanged; make a path relative to `folder` absolute.
 
     Raises:
-        PupilaError: it is neither, or begins with the home of a user who is not there.
+        PupilaError: it is neither, or begins with the home of an unknown user.
     """
     if is_url(address):
         return address
@@ -82,66 +82,66 @@ def resolved(address: str, folder: Path) -> str:
 
 
 def is_url(address: str) -> bool:
-    """Tell whether an address names its file system, as `s3://bucket/models` does."""
+    """Return whether an address is a URL, such as `s3://bucket/models`."""
     return "://" in address or "::" in address
 
 
 def check_address(address: str) -> None:
-    """Refuse what no installed package can open, or what is no folder; nothing is connected to.
+    """Refuse an address that no installed package can open, or that cannot be a folder.
 
-    A path is one that `resolved` gave.
+    It does not connect. A path must come from `resolve_address`.
 
     Raises:
-        PupilaError: fsspec does not know the file system, a package is missing, or nothing can be
-            kept there.
+        PupilaError: fsspec does not know the file system, a package is missing, or files
+            cannot be kept there.
     """
-    told = repr(without_password(address))
+    shown = repr(without_password(address))
     if "\0" in address:
-        raise PupilaError(f"The registry {told} has a null byte: give a folder, or a URL.")
+        raise PupilaError(f"The registry {shown} has a null byte: give a folder, or a URL.")
     if not is_url(address):
-        _check_folder(Path(address), told)
+        _check_folder(Path(address), shown)
         return
     if "::" in address:
         raise PupilaError(
-            f"The registry {told} names several file systems, one through another: give a folder, "
+            f"The registry {shown} names several file systems, one through another: give a folder, "
             f"or one URL like s3://bucket/models."
         )
-    protocol, _, place = address.partition("://")
-    _check_protocol(protocol, told)
+    protocol, _, path = address.partition("://")
+    _check_protocol(protocol, shown)
     if protocol in _LOCAL:
-        if not place.startswith("/"):
+        if not path.startswith("/"):
             raise PupilaError(
-                f"The registry {told} names no folder from / on: write {protocol}:///folder, or "
+                f"The registry {shown} is not an absolute path: write {protocol}:///folder, or "
                 f"the folder alone."
             )
-        _check_folder(Path(place), told)
-    elif not place.strip("/"):
+        _check_folder(Path(path), shown)
+    elif not path.strip("/"):
         raise PupilaError(
-            f"The registry {told} names no place there: give a URL like s3://bucket/models."
+            f"The registry {shown} has no bucket or host: give a URL like s3://bucket/models."
         )
 
 
-def _check_folder(folder: Path, told: str) -> None:
-    """Refuse what is no folder and cannot become one, or where the kernel keeps nothing."""
+def _check_folder(folder: Path, shown: str) -> None:
+    """Refuse what is not a folder and cannot become one, or where the kernel stores nothing."""
     if reason := folder_problem(folder):
         raise PupilaError(
-            f"The registry {told} {reason}: give a folder that is there or can be made."
+            f"The registry {shown} {reason}: give a folder that exists or can be created."
         )
 
 
-def _check_protocol(protocol: str, told: str) -> None:
-    """Refuse a file system that is not known, not fit, or whose package is missing."""
+def _check_protocol(protocol: str, shown: str) -> None:
+    """Refuse a file system that is unknown or unsuitable, or whose package is missing."""
     from fsspec.registry import known_implementations  # pyright: ignore - fsspec has no types
 
     known = _protocols()
     if protocol not in known:
         raise PupilaError(
-            f"The registry {told} has the protocol {protocol!r}, which fsspec does not know: "
+            f"The registry {shown} has the protocol {protocol!r}, which fsspec does not know: "
             f"give a folder, or a URL like s3://bucket/models.{nearest(protocol, known)}"
         )
     if protocol in _UNFIT:
         raise PupilaError(
-            f"The registry {told} has the protocol {protocol!r}, {_UNFIT[protocol]}: give a "
+            f"The registry {shown} has the protocol {protocol!r}, {_UNFIT[protocol]}: give a "
             f"folder, or a URL like s3://bucket/models."
         )
     implementations: dict[str, dict[str, str]] = known_implementations
@@ -150,7 +150,7 @@ def _check_protocol(protocol: str, told: str) -> None:
     if find_spec(needed) is None:
         package = f"'pupila-flows[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
         raise PupilaError(
-            f"The registry {told} needs the package {needed}: `pip install {package}`."
+            f"The registry {shown} needs the package {needed}: `pip install {package}`."
         )
 
 
@@ -165,14 +165,14 @@ def _protocols() -> set[str]:
 
 
 def without_password(address: str) -> str:
-    """Return an address as it may be shown: passwords, tokens and keys in it are `***`."""
+    """Return an address with its passwords, tokens and keys replaced by `***`."""
     start, end = _password(address)
     hidden = address[:start] + _HIDDEN + address[end:] if end > start else address
     return _SECRET_FIELD.sub(rf"\1{_HIDDEN}", hidden)
 
 
-def without_passwords_of(address: str, text: str) -> str:
-    """Return a text of others, an error say, without the passwords of an address."""
+def hide_passwords_in(address: str, text: str) -> str:
+    """Return a foreign text, such as an error, without the passwords of an address."""
     start, end = _password(address)
     secrets = {address[start:end], *(match[2] for match in _SECRET_FIELD.finditer(address))} - {""}
     shown = text.replace(address, without_password(address))
@@ -182,9 +182,9 @@ def without_passwords_of(address: str, text: str) -> str:
 
 
 def _password(address: str) -> tuple[int, int]:
-    """Return where in a URL its password begins and ends; alike where it has none.
+    """Return where in a URL its password begins and ends; equal if it has none.
 
-    All up to the last `@` counts: a `/` or `@` that should have been escaped hides nothing.
+    It extends to the last `@`, so an unescaped `/` or `@` does not expose part of it.
     """
     begin = address.find("://") + 3
     if "://" not in address:

@@ -22,13 +22,11 @@ from pupila_flows.results import ArtifactVerdict, Check, Entry, GateResult, RunR
 _NOT_STATED = "Not stated by the publisher."
 _NOT_CLINICAL = "Not for clinical use."
 _SMALL_DATA = (
-    "Good figures on a small data set of one source prove that the machinery works, not that a "
-    "model diagnoses."
+    "Good results on a small data set from one source show that the software works, not that a "
+    "model can diagnose."
 )
 _POINT = ("sensitivity", "specificity", "at threshold")
-"""Columns of a table that stand together: neither of the first two says anything alone."""
-
-"""Of a digest, where it only helps to tell one artifact from another."""
+"""Columns that belong together: neither of the first two means anything alone."""
 
 
 def write_card(
@@ -46,7 +44,7 @@ def write_card(
         _head(name, version, result, overrides),
         _use(section),
         _models(entries),
-        _figures(entries, result.specificity),
+        _metrics_section(entries, result.specificity),
         _groups(entries),
         shift_lines(entries),
         external_lines(entries, result),
@@ -62,7 +60,7 @@ def write_card(
 
 
 def card_page(card: str, title: str) -> str:
-    """Return a card as an HTML page that needs nothing else."""
+    """Return a card as a self-contained HTML page."""
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -96,17 +94,17 @@ td:nth-child(-n+2) code {{ overflow-wrap: normal }}
 
 def _head(name: str, version: int, result: RunResult, overrides: Sequence[Override]) -> list[str]:
     lines = [f"# {plain(name)}, version {version}", ""]
-    own = next((each for each in overrides if each.version == version), None)
+    own = next((override for override in overrides if override.version == version), None)
     if own:
         lines += [
-            f"> **Published by an override of {plain(own.by)}, though the gate said "
+            f"> **Published by an override of {plain(own.by)}, although the gate said "
             f"“{plain(own.gate)}”.** Reason: {plain(own.reason)}",
             "",
         ]
     for sentence in result.unproven:
-        lines += [f"> **{plain(sentence)}** The recipe says that it is unproven.", ""]
+        lines += [f"> **{plain(sentence)}** The recipe sets `unproven: true` for it.", ""]
     if result.synthetic:
-        lines += ["> **The images are synthetic**: these figures say nothing of medicine.", ""]
+        lines += ["> **The images are synthetic**: these results say nothing about patients.", ""]
     models = formatting.plural(len([e for e in result.entries if e.kind == "teacher"]), "teacher")
     when = formatting.moment(result.started)
     return [*lines, f"Made by Pupila from {models} in the run of {when}. {_NOT_CLINICAL}"]
@@ -142,49 +140,51 @@ def _models(entries: Sequence[Entry]) -> list[str]:
 
 
 def _cost(entry: Entry) -> Cost | None:
-    judged = entry.evaluation or entry.measurement
-    return judged.cost if judged else None
+    measured = entry.evaluation or entry.measurement
+    return measured.cost if measured else None
 
 
 def _latency(entry: Entry) -> str:
-    judged = entry.evaluation or entry.measurement
-    if judged is None:
+    measured = entry.evaluation or entry.measurement
+    if measured is None:
         return formatting.NONE
-    latency = judged.cost.latency
+    latency = measured.cost.latency
     return (
         f"{formatting.milliseconds(latency.median_ms)} (95 %: "
         f"{formatting.milliseconds(latency.p95_ms)}), "
-        f"{formatting.plural(latency.threads, 'thread')}, {plain(judged.runtime)}, "
-        f"{plain(judged.cpu)}"
+        f"{formatting.plural(latency.threads, 'thread')}, {plain(measured.runtime)}, "
+        f"{plain(measured.cpu)}"
     )
 
 
-def _figures(entries: Sequence[Entry], specificity: float) -> list[str]:
-    judged = [(entry, entry.evaluation) for entry in entries if entry.evaluation]
-    if not judged:
-        return ["## Figures", "", "None of the published artifacts answers by itself."]
-    rows = [[code(entry.name), *_answers(evaluation)] for entry, evaluation in judged]
+def _metrics_section(entries: Sequence[Entry], specificity: float) -> list[str]:
+    evaluated = [(entry, entry.evaluation) for entry in entries if entry.evaluation]
+    if not evaluated:
+        return ["## Metrics", "", "None of the published artifacts was evaluated by itself."]
+    rows = [[code(entry.name), *_metric_cells(evaluation)] for entry, evaluation in evaluated]
     head = ["model", "images", "accuracy", "AUC"]
     head += [*_POINT, "ECE", "Brier", "agrees with the teacher"]
-    split = judged[0][1].split
-    told = (
-        f"On the {split} images, each artifact in its own runtime; 95 % intervals in brackets. "
-        f"Sensitivity and specificity {_thresholds(judged, specificity)}. "
-        f"{formatting.independence(judged[0][1].metrics)} "
+    split = evaluated[0][1].split
+    introduction = (
+        f"On the {split} images, each artifact in its own runtime; 95 % intervals in parentheses. "
+        f"Sensitivity and specificity {_thresholds(evaluated, specificity)}. "
+        f"{formatting.independence(evaluated[0][1].metrics)} "
         f"The intervals of ECE and Brier score are rough."
     )
-    return ["## Figures", "", told, "", *table(head, rows)]
+    return ["## Metrics", "", introduction, "", *table(head, rows)]
 
 
-def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
-    """Say at which threshold the figures of each model are."""
+def _thresholds(evaluated: Sequence[tuple[Entry, Evaluation]], specificity: float) -> str:
+    """Say at which threshold each model's metrics are."""
     shipped = [
-        f"{code(entry.name)} at the one that it ships, {formatting.score(point.threshold)} "
+        f"{code(entry.name)} at its shipped threshold, {formatting.score(point.threshold)} "
         f"({plain(point.chosen_on)})"
-        for entry, each in judged
-        if (point := each.metrics.shipped)
+        for entry, evaluation in evaluated
+        if (point := evaluation.metrics.shipped)
     ]
-    others = [each.metrics.point for _, each in judged if not each.metrics.shipped]
+    others = [
+        evaluation.metrics.point for _, evaluation in evaluated if not evaluation.metrics.shipped
+    ]
     chosen = {
         point.chosen_on: f"{point.images or 'the'} {point.chosen_on}" for point in others if point
     }
@@ -192,14 +192,14 @@ def _thresholds(judged: Sequence[tuple[Entry, Evaluation]], specificity: float) 
         images = formatting.listed(list(chosen.values()))
         wanted = formatting.percent(specificity, 0)
         shipped.append(
-            f"{'others ' if shipped else ''}at that chosen on {images} images for a "
+            f"{'others ' if shipped else ''}at the threshold chosen on {images} images for a "
             f"specificity of {wanted} there"
-            + (", which are these very images: optimistic" if "test" in chosen else "")
+            + (", which are the same images: optimistic" if "test" in chosen else "")
         )
-    return f"belong to a threshold: {'; '.join(shipped)}" if shipped else "have no threshold"
+    return f"are {'; '.join(shipped)}" if shipped else "have no threshold"
 
 
-def _answers(evaluation: Evaluation) -> list[str]:
+def _metric_cells(evaluation: Evaluation) -> list[str]:
     metrics, agreement = evaluation.metrics, evaluation.agreement
     return [
         *_quality(metrics),
@@ -222,7 +222,7 @@ def _quality(metrics: Metrics) -> list[str]:
 
 
 def _groups(entries: Sequence[Entry]) -> list[str]:
-    """Return the same figures by site and source, where the data tells them."""
+    """Return the same metrics by site and source, if the data has them."""
     lines: list[str] = []
     columns = {
         column: None for entry in entries if entry.evaluation for column in entry.evaluation.groups
@@ -241,26 +241,26 @@ def _groups(entries: Sequence[Entry]) -> list[str]:
 
 def _gate(gate: GateResult | None) -> list[str]:
     if gate is None:
-        return ["## Gate", "", "The recipe had no gate: nothing here was held to a margin."]
-    rows = [row for each in gate.artifacts for row in _findings(each)]
-    before = f" What was current before: {plain(gate.published)}." if gate.published else ""
-    anchor = f" The anchor: {plain(gate.anchor)}." if gate.anchor else ""
-    said = [line for note in notes(gate) for line in (plain(note), "")]
-    head = ["model", "condition", "margin or limit", "verdict", "found"]
+        return ["## Gate", "", "The recipe had no gate: nothing here was compared with a margin."]
+    rows = [row for artifact in gate.artifacts for row in _findings(artifact)]
+    before = f" Previous version: {plain(gate.published)}." if gate.published else ""
+    anchor = f" Anchor: {plain(gate.anchor)}." if gate.anchor else ""
+    remarks = [line for note in notes(gate) for line in (plain(note), "")]
+    head = ["model", "condition", "margin or limit", "verdict", "finding"]
     verdict = f"Verdict: **{gate.verdict}**.{before}{anchor}"
-    return ["## Gate", "", verdict, "", *said, *table(head, rows)]
+    return ["## Gate", "", verdict, "", *remarks, *table(head, rows)]
 
 
 def _findings(verdict: ArtifactVerdict) -> Iterator[list[str]]:
-    for each in verdict.findings:
-        against = f" against {each.against}" if each.against else ""
-        where = f" ({each.where})" if each.where else ""
+    for finding in verdict.findings:
+        against = f" against {finding.against}" if finding.against else ""
+        where = f" ({finding.where})" if finding.where else ""
         yield [
             code(verdict.entry),
-            plain(f"{condition_of(each.condition).title}{against}{where}"),
-            f"{each.limit:g}",
-            each.verdict,
-            plain(each.text),
+            plain(f"{condition_of(finding.condition).title}{against}{where}"),
+            f"{finding.limit:g}",
+            finding.verdict,
+            plain(finding.text),
         ]
 
 
@@ -268,14 +268,20 @@ def _overrides(overrides: Sequence[Override]) -> list[str]:
     if not overrides:
         return []
     rows = [
-        [str(each.version), plain(each.by), plain(each.gate), plain(each.reason), plain(each.at)]
-        for each in overrides
+        [
+            str(override.version),
+            plain(override.by),
+            plain(override.gate),
+            plain(override.reason),
+            plain(override.at),
+        ]
+        for override in overrides
     ]
-    head = ["version", "by", "the gate had said", "reason", "when"]
-    told = (
-        "Versions of this name, up to this one, that were published though the gate did not pass:"
+    head = ["version", "by", "gate verdict", "reason", "when"]
+    introduction = (
+        "Versions of this name, up to this one, that were published although the gate did not pass:"
     )
-    return ["## Overrides", "", told, "", *table(head, rows)]
+    return ["## Overrides", "", introduction, "", *table(head, rows)]
 
 
 def _data(result: RunResult) -> list[str]:
@@ -292,17 +298,17 @@ def _data(result: RunResult) -> list[str]:
         f"{code(PurePath(data.path).name)}, positive class: {plain(data.positive)}. Fingerprint of "
         f"all images, labels and splits: {code(data.fingerprint)}.",
         *("", *table(head, rows), ""),
-        *("What validation said of it:", "", *checks),
+        *("Findings of data validation:", "", *checks),
     ]
 
 
 def _check(check: Check) -> str:
-    shortcut = " (a possible short cut)" if check.shortcut else ""
+    shortcut = " (a possible shortcut)" if check.shortcut else ""
     advice = f" {plain(check.advice)}" if check.advice else ""
-    return f"* {check.severity}{shortcut}: {plain(check.name)}: {_found(check)}.{advice}"
+    return f"* {check.severity}{shortcut}: {plain(check.name)}: {_finding_text(check)}.{advice}"
 
 
-def _found(check: Check) -> str:
+def _finding_text(check: Check) -> str:
     return plain(check.found).removesuffix(".")
 
 
@@ -318,30 +324,30 @@ def _teachers(chain: Mapping[str, Link]) -> list[str]:
         if link.kind == "teacher"
     ]
     head = ["teacher", "file", "SHA-256 of the file", "digest of its artifact"]
-    told = table(head, rows) if rows else ["None: the models learned from the images alone."]
-    return ["## Teachers", "", *told]
+    lines = table(head, rows) if rows else ["None: the models were trained on the images alone."]
+    return ["## Teachers", "", *lines]
 
 
 def _limits(result: RunResult, section: PublishSection) -> list[str]:
     shortcuts = [
-        f"* A possible short cut: {_found(check)}."
+        f"* A possible shortcut: {_finding_text(check)}."
         for check in result.data.checks
         if check.shortcut and not check.passed
     ]
-    said = [f"* {plain(section.limits)}"] if section.limits else []
-    return ["## Limits", "", *said, *shortcuts, f"* {_SMALL_DATA} {_NOT_CLINICAL}"]
+    stated_limits = [f"* {plain(section.limits)}"] if section.limits else []
+    return ["## Limits", "", *stated_limits, *shortcuts, f"* {_SMALL_DATA} {_NOT_CLINICAL}"]
 
 
 def _origin(name: str, version: int, result: RunResult, artifacts: Mapping[str, str]) -> list[str]:
     digests = [f"* {code(entry)}: {code(digest)}" for entry, digest in artifacts.items()]
     return [
-        *("## Where it comes from, and how to check that", ""),
-        f"Run on {plain(result.machine)}, seed {result.seed}. The recipe lies beside this card as "
-        f"`recipe.yaml`, every figure in `result.json`, the provenance in `manifest.json`.",
+        *("## Provenance, and how to verify it", ""),
+        f"Run on {plain(result.machine)}, seed {result.seed}. The recipe is next to this card as "
+        f"`recipe.yaml`, all metrics are in `result.json`, the provenance in `manifest.json`.",
         "",
         f"`pupila verify {name} --version {version}`, or `pupila verify` with the path of this "
-        f"folder, checks offline that every file is what was published, and that the chain from "
-        f"the teachers to these artifacts is whole:",
+        f"folder, checks offline that every file is as published, and that the chain from the "
+        f"teachers to these artifacts is complete:",
         *("", *digests),
     ]
 

@@ -1,4 +1,4 @@
-"""The part of a model card that tells of altered images."""
+"""The section of a model card on altered images."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pupila_flows.results import Entry
 
 
 def shift_lines(entries: Sequence[Entry]) -> list[str]:
-    """Say how far models answer as their teachers do on altered images; nothing where not asked."""
-    asked = [(entry, entry.shift) for entry in entries if entry.shift]
-    if not asked:
+    """Say how closely models match their teachers on altered images; empty if not evaluated."""
+    evaluated = [(entry, entry.shift) for entry in entries if entry.shift]
+    if not evaluated:
         return []
     rows = [
         [
             code(entry.name),
-            code(found.reference),
-            f"{formatting.score(found.value.value)} ({formatting.score_interval(found.value)})",
-            f"{plain(found.worst.name)}, {formatting.score(found.worst.middle.fidelity)}",
-            formatting.score(found.unaltered.fidelity),
+            code(figures.reference),
+            f"{formatting.score(figures.value.value)} ({formatting.score_interval(figures.value)})",
+            f"{plain(figures.worst.name)}, {formatting.score(figures.worst.middle.fidelity)}",
+            formatting.score(figures.unaltered.fidelity),
         ]
-        for entry, found in asked
+        for entry, figures in evaluated
     ]
-    first = asked[0][1]
-    told = (
+    first = evaluated[0][1]
+    introduction = (
         f"Correlation of the logits with those of the teacher, on {first.split} images altered in "
-        f"{formatting.plural(len(first.families), 'way')} as images of other places differ "
-        f"({first.images} images each, middle severity): the mean over these families, with its "
-        f"95 % interval, and the least. It says how far a model keeps to its teacher, not whether "
-        f"the teacher is right there."
+        f"{formatting.plural(len(first.families), 'way')} in which images from elsewhere "
+        f"differ ({first.images} images each, middle severity): the mean over these families, with "
+        f"its 95 % interval, and the lowest. It says how closely a model matches its teacher, not "
+        f"whether the teacher is right there."
     )
     head = ["model", "teacher", "fidelity", "worst family", "unaltered"]
-    return ["## Altered images", "", told, "", *table(head, rows)]
+    return ["## Altered images", "", introduction, "", *table(head, rows)]

@@ -15,11 +15,11 @@ from pupila_flows.report.terminal import evaluation_row
 from pupila_flows.results import Entry, RunResult
 
 _SAME_MACHINE = "runtime"
-"""Column of `evaluation_row` that tells where it ran, and no figure."""
+"""Column of `evaluation_row` that says where it ran, not a metric."""
 
 
 class Change(BaseModel):
-    """One thing that is not the same in both versions."""
+    """One difference between two versions."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
     """Return what changed from one version to another.
 
     Raises:
-        PupilaError: there is no such version.
+        PupilaError: a version does not exist.
     """
     old, new = registry.version(name, before), registry.version(name, after)
     first, second = old.manifest, new.manifest
@@ -56,15 +56,19 @@ def diff(registry: Registry, name: str, before: int, after: int) -> Difference:
         lineterm="",
         n=1,
     )
-    told: tuple[Callable[[Manifest], Mapping[str, str]], ...] = (
+    fact_functions: tuple[Callable[[Manifest], Mapping[str, str]], ...] = (
         _teachers,
         _data,
         _run,
         _artifacts,
         _verdicts,
     )
-    changes = [change for tell in told for change in _changes(tell(first), tell(second))]
-    changes += _changes(_figures(registry, old), _figures(registry, new))
+    changes = [
+        change
+        for facts_of in fact_functions
+        for change in _changes(facts_of(first), facts_of(second))
+    ]
+    changes += _changes(_metrics(registry, old), _metrics(registry, new))
     return Difference(
         name=name, before=before, after=after, recipe=tuple(lines), changes=tuple(changes)
     )
@@ -107,23 +111,27 @@ def _artifacts(manifest: Manifest) -> dict[str, str]:
 
 def _verdicts(manifest: Manifest) -> dict[str, str]:
     gate, own = manifest.gate, manifest.override
-    told = {f"verdict on {each.entry}": each.verdict for each in gate.artifacts} if gate else {}
+    verdicts = (
+        {f"verdict on {artifact.entry}": artifact.verdict for artifact in gate.artifacts}
+        if gate
+        else {}
+    )
     verdict = gate.verdict if gate else "no gate"
-    return told | {"gate": verdict, "override by": own.by if own else formatting.NONE}
+    return verdicts | {"gate": verdict, "override by": own.by if own else formatting.NONE}
 
 
-def _figures(registry: Registry, version: Version) -> dict[str, str]:
-    """Return the figures of each published artifact, with intervals, as the run had them."""
+def _metrics(registry: Registry, version: Version) -> dict[str, str]:
+    """Return the metrics of each published artifact, with intervals, as in its run."""
     content = registry.storage.read(f"{folder_of(version.name, version.number)}/{RESULT}")
     try:
         result = RunResult.model_validate_json(content or b"")
     except ValidationError:
-        return {}  # written by another version of Pupila: what the manifest tells is told
+        return {}  # written by another version of Pupila: only the manifest is compared
     return {
-        f"{entry.name}: {figure}": value
+        f"{entry.name}: {metric}": value
         for entry in result.entries
         if entry.name in version.artifacts
-        for figure, value in _row(entry).items()
+        for metric, value in _row(entry).items()
     }
 
 

@@ -1,8 +1,8 @@
 """The log of a name: which version became current, when, by whom and why.
 
 Every event is a file that is created exclusively and never changed; the highest one says what is
-current. So the pointer moves in one step, none is lost, and the history is what moved it. Each
-holds the SHA-256 of the one before: what was altered, copied or taken out breaks the chain.
+current. So the pointer moves atomically, no event is lost, and the history is complete. Each event
+holds the SHA-256 of the previous one: an altered, copied or removed event breaks the chain.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ class Event(BaseModel):
     version: int = Field(description="Current from then on.")
     previous: int | None = Field(description="Current until then.")
     at: str = Field(description="ISO 8601, UTC.")
-    by: str = Field(description="User and host, or the name that was given.")
+    by: str = Field(description="User and host, or a given name.")
     reason: str
     manifest: str = Field(description="SHA-256 of the version's `manifest.json`.")
     override: Override | None = None
     before: str | None = Field(
-        default=None, description="SHA-256 of the event before; None of the first."
+        default=None, description="SHA-256 of the previous event; None for the first."
     )
 
 
 @dataclass(frozen=True)
 class Log:
-    """The events of a name as they lie there, and what does not hold together."""
+    """The events of a name as stored, and what is inconsistent."""
 
     events: tuple[Event, ...]
-    """Those that could be read, oldest first."""
+    """The readable events, oldest first."""
     digests: tuple[str, ...]
-    """SHA-256 of the file of each."""
+    """SHA-256 of each event's file."""
     problems: tuple[str, ...]
     """One sentence each."""
 
 
 def read_log(storage: Storage, name: str) -> Log:
-    """Return all events of a name, and whatever is wrong with them."""
+    """Return all events of a name, and what is wrong with them."""
     events: list[Event] = []
     digests: list[str] = []
     problems: list[str] = []
@@ -74,8 +74,7 @@ def read_log(storage: Storage, name: str) -> Log:
             problems.append(f"{file}: an event before it is missing: event {expected} comes next.")
         elif event.before != before and (before or expected == 1):
             problems.append(
-                f"{file}: it holds another SHA-256 than the event before it has: one of the two "
-                f"was altered."
+                f"{file}: its SHA-256 of the previous event is wrong: one of the two was altered."
             )
         before, expected = digest, event.number + 1
         events.append(event)
@@ -83,11 +82,11 @@ def read_log(storage: Storage, name: str) -> Log:
     return Log(tuple(events), tuple(digests), tuple(problems))
 
 
-def sound_log(storage: Storage, name: str) -> Log:
-    """Return all events of a name, which hold together.
+def read_sound_log(storage: Storage, name: str) -> Log:
+    """Return all events of a name after checking their chain.
 
     Raises:
-        PupilaError: they do not hold together, or this version cannot read them.
+        PupilaError: they are inconsistent, or this version cannot read them.
     """
     log = read_log(storage, name)
     if log.problems:
@@ -99,27 +98,27 @@ def sound_log(storage: Storage, name: str) -> Log:
 
 
 def has_events(storage: Storage, name: str) -> bool:
-    """Tell whether anything was published under a name."""
+    """Return whether anything was published under a name."""
     try:
         return bool(_files(storage, name))
-    except PupilaError:  # a link, say: nobody publishes there
+    except PupilaError:  # for example a link: nobody publishes there
         return False
 
 
 def append(storage: Storage, name: str, event: Event) -> Event | None:
-    """Write an event with the SHA-256 of the one before; None where another came first."""
+    """Write an event with the SHA-256 of the previous one; None if another writer was first."""
     before = storage.digest(_file(name, event.number - 1)) if event.number > 1 else None
     chained = event.model_copy(update={"before": before})
     return chained if storage.create(_file(name, event.number), _content(chained)) else None
 
 
 def digest_of(event: Event) -> str:
-    """Return the SHA-256 of the file that `append` wrote of an event."""
+    """Return the SHA-256 of the file that `append` wrote for an event."""
     return hashlib.sha256(_content(event)).hexdigest()
 
 
 def withdrawn(events: Sequence[Event]) -> dict[int, Event]:
-    """Return the versions that a rollback left for good, each with that rollback."""
+    """Return the versions that were rolled back and not restored, each with its rollback."""
     left: dict[int, Event] = {}
     for event in events:
         if event.kind == "rollback" and event.previous is not None:
@@ -133,7 +132,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def whoever() -> str:
+def user_and_host() -> str:
     """Return user and host of this process."""
     try:
         user = getpass.getuser()
@@ -143,7 +142,7 @@ def whoever() -> str:
 
 
 def is_event_file(file: str) -> bool:
-    """Tell whether a name in the folder of events is that of an event."""
+    """Return whether a file name in the events folder is an event's."""
     digits = file.removesuffix(".json")
     return bool(re.fullmatch("[0-9]{6,18}", digits)) and file == f"{int(digits):06d}.json"
 
@@ -154,7 +153,7 @@ def _file(name: str, number: int) -> str:
 
 def _files(storage: Storage, name: str) -> list[str]:
     files = [file for file in storage.children(f"{name}/{FOLDER}") if is_event_file(file)]
-    return [f"{name}/{FOLDER}/{file}" for file in sorted(files, key=lambda each: (len(each), each))]
+    return [f"{name}/{FOLDER}/{file}" for file in sorted(files, key=lambda file: (len(file), file))]
 
 
 def _content(event: Event) -> bytes:
@@ -162,7 +161,7 @@ def _content(event: Event) -> bytes:
 
 
 def _event(storage: Storage, file: str) -> tuple[Event, str]:
-    """Return an event, which holds the number that its file is named by, and its SHA-256."""
+    """Return an event, whose number must match its file name, and the file's SHA-256."""
     content = storage.read(file) or b""
     try:
         event = Event.model_validate_json(content)

@@ -1,4 +1,4 @@
-"""What a published version says of itself: `manifest.json`, written after all its other files."""
+"""The manifest of a published version: `manifest.json`, written after all its other files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MANIFEST = "manifest.json"
 CARD, CARD_PAGE = "card.md", "card.html"
 RESULT, RECIPE, REPORT = "result.json", "recipe.yaml", "report.html"
 ARTIFACTS = "artifacts"
-"""Folder with a whole artifact per entry."""
+"""Folder with one complete artifact per entry."""
 
 
 class _Model(BaseModel):
@@ -26,17 +26,17 @@ class PublishedFile(_Model):
 
 
 class Override(_Model):
-    """Who published a version though its gate did not pass, and why."""
+    """Who published a version although its gate did not pass, and why."""
 
     version: int
-    by: str = Field(description="Name of who answers for it.")
+    by: str = Field(description="Name of the person responsible.")
     reason: str
     at: str = Field(description="ISO 8601, UTC.")
     gate: str = Field(description="What the gate had said: fail, inconclusive, or `no gate`.")
 
 
 class Link(_Model):
-    """One artifact of the chain that leads from a teacher to what is published."""
+    """One artifact of the chain from a teacher to a published artifact."""
 
     entry: str = Field(description="Name of the teacher or step in the recipe.")
     kind: str = Field(description="teacher or step.")
@@ -53,7 +53,7 @@ class RunFacts(_Model):
     seed: int
     synthetic: bool
     machine: str
-    versions: dict[str, str] = Field(description="Python, plugins and libraries that took part.")
+    versions: dict[str, str] = Field(description="Python, plugins and libraries that were used.")
 
 
 class DataFacts(_Model):
@@ -67,7 +67,7 @@ class DataFacts(_Model):
 
 
 class Manifest(_Model):
-    """The provenance of one version, complete enough to be checked offline."""
+    """The provenance of one version, complete enough to verify it offline."""
 
     layout: int = Field(default=1, description="Of this file, for programs that read it.")
     name: str
@@ -82,11 +82,13 @@ class Manifest(_Model):
         description="Of this version and of all before it, oldest first."
     )
     chain: dict[str, Link] = Field(
-        description="By digest: what is published, and all that it was made from."
+        description="By digest: the published artifacts and everything they were made from."
     )
     files: dict[str, PublishedFile] = Field(description="Every other file of the version.")
 
     @property
     def override(self) -> Override | None:
-        """The override by which this very version was published."""
-        return next((each for each in self.overrides if each.version == self.version), None)
+        """The override by which this version was published, if any."""
+        return next(
+            (override for override in self.overrides if override.version == self.version), None
+        )

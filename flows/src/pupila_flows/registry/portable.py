@@ -1,4 +1,4 @@
-"""What is published names no folder of the machine that made it."""
+"""Removes this machine's folders from results and reports before they are published."""
 
 from __future__ import annotations
 
@@ -11,47 +11,54 @@ from markupsafe import escape
 
 from pupila_flows.results import RunResult
 
-_AS_IT_IS = ("recipe_text", "record")
-"""The manifest holds the one to the letter, a digest covers the other."""
+_UNCHANGED = ("recipe_text", "record")
+"""The manifest holds the recipe text verbatim; a digest covers the record."""
 _ENDS = r"\s/'\"`“”‘’<>|,;:()\[\]"
 _ABSOLUTE = re.compile(rf"(?<![^{_ENDS}])(?<!/)((?:/[^{_ENDS}]+)+)/(?=[^{_ENDS}])")
-"""A path amid a text, up to its last part; no part of a URL or of another path."""
+"""A path inside a text, up to its last component; not within a URL or another path."""
 _LINK_ELSEWHERE = re.compile(r'<a href="[^"#][^"]*">(.*?)</a>', re.DOTALL)
 _START = re.compile(r"(?:file://|(?<![\w./~-]))(?=/)")
 """Where an absolute path may begin."""
 
 
 def folders_of(result: RunResult, folder: Path) -> tuple[str, ...]:
-    """Return every folder that a run in `folder` names, those inside others first.
+    """Return every folder that a run in `folder` mentions, inner folders first.
 
-    Paths below that of the data, the recipe or the workspace keep what is below it. Whatever lies
-    elsewhere, as images that a manifest lists may, keeps its name alone.
+    Paths below the data, the recipe or the workspace stay relative to it. Other paths, such as
+    images that a manifest lists, are reduced to their names.
     """
     data, recipe, run = Path(result.data.path), Path(result.recipe_path), folder.resolve()
     roots = _sorted(map(str, [data, data.parent, recipe.parent, run, *run.parents[:3]]))
     left = _without(result, roots)
     paths = [*_listed(left), left.data.path, left.recipe_path]
     elsewhere = [str(Path(path).parent) for path in paths]
-    amid = [match[1] for text in _texts(left.model_dump()) for match in _ABSOLUTE.finditer(text)]
-    return (*roots, *_sorted([*elsewhere, *amid]))
+    in_texts = [
+        match[1] for text in _texts(left.model_dump()) for match in _ABSOLUTE.finditer(text)
+    ]
+    return (*roots, *_sorted([*elsewhere, *in_texts]))
 
 
 def portable_result(result: RunResult, folders: Sequence[str]) -> RunResult:
-    """Return a result in which paths are relative to the one of `folders` that they lie in."""
+    """Return a result with paths relative to the one of `folders` that contains them."""
     return _without(result, folders)
 
 
 def portable_page(page: str, folders: Sequence[str]) -> str:
-    """Return a page of HTML without `folders`: as text, quoted for a shell, or as an address.
+    """Return an HTML page without `folders`, whether as text, shell-quoted or in a URL.
 
     Links to other pages, such as Data Docs, become text: those are not published.
     """
     page = _LINK_ELSEWHERE.sub(r"\1", page)
-    forms = {str(form) for each in folders for way in _written(each) for form in (way, escape(way))}
+    forms = {
+        str(form)
+        for folder in folders
+        for spelling in _spellings(folder)
+        for form in (spelling, escape(spelling))
+    }
     return _Folders(forms).cut(page)
 
 
-def _written(folder: str) -> Iterator[str]:
+def _spellings(folder: str) -> Iterator[str]:
     """Yield the ways in which a page may write a folder."""
     yield folder
     yield folder.replace("'", "'\"'\"'")  # as `shlex.quote` does between its own quotes
@@ -65,11 +72,12 @@ def _without(result: RunResult, folders: Sequence[str]) -> RunResult:
         if isinstance(value, str):
             return known.cut(value)
         if isinstance(value, list):
-            return [relative(each) for each in cast("list[Any]", value)]
+            return [relative(item) for item in cast("list[Any]", value)]
         if isinstance(value, dict):
-            named = cast("dict[str, Any]", value)
+            fields = cast("dict[str, Any]", value)
             return {
-                key: each if key in _AS_IT_IS else relative(each) for key, each in named.items()
+                key: field if key in _UNCHANGED else relative(field)
+                for key, field in fields.items()
             }
         return value
 
@@ -77,7 +85,7 @@ def _without(result: RunResult, folders: Sequence[str]) -> RunResult:
 
 
 def _listed(result: RunResult) -> Iterator[str]:
-    """Yield the paths of files that a result names by themselves; they may hold spaces."""
+    """Yield the paths in a result's own fields; they may contain spaces."""
     yield from result.test_images
     for check in result.data.checks:
         yield from check.images
@@ -88,10 +96,10 @@ def _listed(result: RunResult) -> Iterator[str]:
         if entry.evaluation:
             yield entry.evaluation.probabilities
             yield from filter(None, [entry.evaluation.validation_probabilities])
-        for elsewhere in entry.external:
-            if elsewhere.evaluation:
-                yield elsewhere.evaluation.probabilities
-                yield from (image.path for image in elsewhere.evaluation.parted)
+        for external in entry.external:
+            if external.evaluation:
+                yield external.evaluation.probabilities
+                yield from (image.path for image in external.evaluation.parted)
     for images in result.external:
         yield images.path
         yield from (image.path for image in images.skipped)
@@ -100,28 +108,30 @@ def _listed(result: RunResult) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a dumped result that is not published to the letter."""
+    """Yield every text in a dumped result that is not published verbatim."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for key, each in cast("dict[str, Any]", value).items():
-            if key not in _AS_IT_IS:
-                yield from _texts(each)
+        for key, item in cast("dict[str, Any]", value).items():
+            if key not in _UNCHANGED:
+                yield from _texts(item)
     elif isinstance(value, list | tuple):
-        for each in cast("Sequence[Any]", value):
-            yield from _texts(each)
+        for item in cast("Sequence[Any]", value):
+            yield from _texts(item)
 
 
 def _sorted(folders: Iterable[str]) -> tuple[str, ...]:
-    """Return absolute folders other than the root, those inside others first."""
-    absolute = {each for each in folders if Path(each).is_absolute() and len(Path(each).parts) > 1}
-    return tuple(sorted(absolute, key=lambda each: (-len(each), each)))
+    """Return absolute folders except the root, inner folders first."""
+    absolute = {
+        folder for folder in folders if Path(folder).is_absolute() and len(Path(folder).parts) > 1
+    }
+    return tuple(sorted(absolute, key=lambda folder: (-len(folder), folder)))
 
 
 class _Folders:
-    """Folders to be cut off the paths in a text; of those inside each other, the innermost.
+    """Folders to cut off the paths in a text; of nested ones, the innermost.
 
-    They may be thousands, where each patient has one: a pattern of them all would be slow.
+    There may be thousands, such as one per patient, so a single regular expression would be slow.
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
@@ -140,7 +150,7 @@ class _Folders:
         return "".join([*parts, text[done:]])
 
     def _end(self, text: str, start: int) -> int | None:
-        """Return where the path that begins at `start` leaves these folders; None in none."""
+        """Return where the path at `start` leaves these folders; None if it is in none."""
         end, slash = None, start
         while (slash := text.find("/", slash + 1, start + self._longest + 1)) > 0:
             if text[start:slash] in self._known:

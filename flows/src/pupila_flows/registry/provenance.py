@@ -1,4 +1,4 @@
-"""From a run to what a version says of it: the chain of digests, and the facts."""
+"""The provenance of a version, from its run: the chain of digests, the run and the data."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pupila_flows.results import RunResult
 
 
 def chain_of(result: RunResult, artifacts: Mapping[str, str]) -> dict[str, Link]:
-    """Return what artifacts were made from, back to the teachers, by digest.
+    """Return everything that artifacts were made from, back to the teachers, by digest.
 
-    A teacher that is an artifact of another run is where the chain begins, as a model file is.
+    A chain begins at a model file, or at a teacher that is an artifact of another run.
     """
     links = {
         entry.artifact: Link(
             entry=entry.name, kind=entry.kind, uses=entry.uses, record=entry.record
         )
-        for entry in reversed(result.entries)  # of those alike, the first is named
+        for entry in reversed(result.entries)  # of identical artifacts, the first entry is named
         if entry.artifact and entry.record
     }
-    found: dict[str, Link] = {}
-    ahead = list(artifacts.values())
-    while ahead:
-        digest = ahead.pop()
-        if digest not in found and digest in links:
-            found[digest] = links[digest]
-            ahead += inputs_of(links[digest])
-    return found
+    chain: dict[str, Link] = {}
+    pending = list(artifacts.values())
+    while pending:
+        digest = pending.pop()
+        if digest not in chain and digest in links:
+            chain[digest] = links[digest]
+            pending += inputs_of(links[digest])
+    return chain
 
 
 def inputs_of(link: Link) -> tuple[str, ...]:
-    """Return the digests that a link's artifact was made from; those of a teacher are its own."""
+    """Return the digests that a link's artifact was made from; none for a teacher."""
     return () if link.kind == "teacher" else link.record.origin.inputs
 
 
 def run_facts(result: RunResult) -> RunFacts:
-    """Return what a manifest tells of the run."""
+    """Return the manifest's facts on the run."""
     return RunFacts(
         recipe=result.recipe_text,
         started=result.started,
@@ -51,7 +51,7 @@ def run_facts(result: RunResult) -> RunFacts:
 
 
 def data_facts(result: RunResult) -> DataFacts:
-    """Return what a manifest tells of the data."""
+    """Return the manifest's facts on the data."""
     data = result.data
     return DataFacts(
         name=Path(data.path).name,

@@ -1,4 +1,4 @@
-"""Publishing a run that has ended, from its folder."""
+"""Publishes a finished run from its folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.recipe import env
 from pupila_flows.recipe.publish import PublishSection
-from pupila_flows.registry.addresses import default_address, resolved, without_password
+from pupila_flows.registry.addresses import default_address, resolve_address, without_password
 from pupila_flows.registry.publishing import publish
 from pupila_flows.registry.release import Withheld, release_of, section_in
 from pupila_flows.registry.versions import open_registry
@@ -19,17 +19,17 @@ from pupila_flows.workspace import Workspace
 def publish_past(
     workspace: Workspace, run: Path, address: str | None, override: tuple[str, str] | None
 ) -> Publication:
-    """Publish a run from its folder, to `address` or to where its recipe says.
+    """Publish a run from its folder, to `address` or to the recipe's registry.
 
-    What becomes of it is written into its `result.json`, as a run does.
+    The outcome is written into its `result.json`, as a run does itself.
 
     Raises:
-        PupilaError: there is no such run, or its artifacts are not in the workspace.
+        PupilaError: the run does not exist, or its artifacts are not in the workspace.
     """
     file = run / "result.json"
     result = _read(file)
     section = section_in(result.recipe_text)
-    given = resolved(address, Path.cwd()) if address else _named(section, result)
+    given = resolve_address(address, Path.cwd()) if address else _registry_of(section, result)
     registry = open_registry(given or default_address(workspace.root))
     try:
         publication = publish(registry, release_of(result, run, section, workspace.store, override))
@@ -41,32 +41,32 @@ def publish_past(
             version=None,
             reason=str(reason),
         )
-    told = result.model_copy(update={"publication": publication})
-    write_atomically(file, told.model_dump_json(indent=2).encode())
+    published = result.model_copy(update={"publication": publication})
+    write_atomically(file, published.model_dump_json(indent=2).encode())
     return publication
 
 
 def _read(file: Path) -> RunResult:
     try:
-        if not file.is_file():  # a FIFO would be waited for
+        if not file.is_file():  # reading a FIFO would block
             raise FileNotFoundError(file)
         return RunResult.model_validate_json(file.read_text("utf-8"))
-    except (OSError, ValueError):  # of which ValidationError is one
+    except (OSError, ValueError):  # includes ValidationError
         raise PupilaError(
-            f"No result of a run in {str(file)!r} that can be read: give the folder of a finished "
-            f"run, as `pupila run` names it under `Figures`."
+            f"No readable result of a run in {str(file)!r}: give the folder of a finished run, as "
+            f"`pupila run` names it under `Figures`."
         ) from None
 
 
-def _named(section: PublishSection, result: RunResult) -> str | None:
-    """Return the registry that the run's recipe names, with today's variables."""
+def _registry_of(section: PublishSection, result: RunResult) -> str | None:
+    """Return the registry in the run's recipe, with the current environment variables."""
     if section.to is None:
         return None
     unset, expanded = env.unset(section.to), env.expand(section.to)
     if unset or not expanded.strip():
-        lacks = f"{next(iter(unset))} is not set" if unset else "that comes to an empty text"
+        lacks = f"{next(iter(unset))} is not set" if unset else "that expands to an empty text"
         raise PupilaError(
             f"The recipe of that run publishes to {without_password(section.to)!r}, and {lacks}: "
             f"set it, or name the registry with --registry."
         )
-    return resolved(expanded, Path(result.recipe_path).parent)
+    return resolve_address(expanded, Path(result.recipe_path).parent)

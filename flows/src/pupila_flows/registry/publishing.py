@@ -1,4 +1,4 @@
-"""Publishing: a version is written as a whole, and only then made current."""
+"""Publishes a release: a version is written completely, and only then made current."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 from pupila.artifact import Artifact
 from pupila_flows.recipe.publish import PublishSection
 from pupila_flows.registry import card, provenance
-from pupila_flows.registry.events import Event, append, digest_of, now, whoever, withdrawn
+from pupila_flows.registry.events import Event, append, digest_of, now, user_and_host, withdrawn
 from pupila_flows.registry.manifest import (
     ARTIFACTS,
     CARD,
@@ -32,16 +32,16 @@ from pupila_flows.results import Publication, RunResult
 
 @dataclass(frozen=True)
 class Release:
-    """A run, and those of its artifacts that are to be published."""
+    """A run and its artifacts to publish."""
 
     name: str
     result: RunResult
     folder: Path
-    """Of the run: `report.html` is taken from there."""
+    """The run's folder, with `report.html`."""
     section: PublishSection
     artifacts: Mapping[str, Artifact]
     override: tuple[str, str] | None = None
-    """Who publishes it whatever the gate said, and why."""
+    """Who publishes it regardless of the gate, and why."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -49,57 +49,57 @@ class Release:
 
 
 def publish(registry: Registry, release: Release) -> Publication:
-    """Publish a release as a new version, unless what it holds is current or must not be.
+    """Publish a release as a new version, unless it is already current or must not be published.
 
-    Of several publishers at once one wins: the others see that what their gate compared with is
-    current no more, and stand back. A killed one leaves nothing that a reader sees.
+    Of several concurrent publishers one wins: the others see that the version their gate compared
+    with is no longer current, and stop. A killed publisher leaves nothing visible to readers.
 
     Raises:
         PupilaError: the registry cannot be read or written.
     """
     written: Version | None = None
-    registry.demand_sound(release.name)
+    registry.check_log(release.name)
     while True:
         events = registry.events(release.name)
         current = registry.version(release.name, events[-1].version) if events else None
-        settled = _settled(registry, release, current, events, written)
-        if settled:
-            return settled
+        outcome = _outcome(registry, release, current, events, written)
+        if outcome:
+            return outcome
         if written is None:
             written = _write(registry, release, events)
-            continue  # that took long: what happened meanwhile is looked at
+            continue  # that took time: check again what is current
         event = _event(release, written, current, events)
         added = append(registry.storage, release.name, event)
         if added:
-            registry.point(release.name)
+            registry.update_pointer(release.name)
             return _published(registry, release, written, current, digest_of(added))
 
 
-def _settled(
+def _outcome(
     registry: Registry,
     release: Release,
     current: Version | None,
     events: Sequence[Event],
     written: Version | None,
 ) -> Publication | None:
-    """Say what comes of a release without another move of the pointer; None where it is to move."""
-    place = {"registry": registry.storage.url, "name": release.name}
+    """Return the outcome if the pointer must not move; None if the release is to be published."""
+    target = {"registry": registry.storage.url, "name": release.name}
     left = f" Its files are kept as version {written.number}." if written else ""
     if current and current.artifacts == release.digests:
-        reason = f"Version {current.number} is current and holds these very artifacts already."
+        reason = f"Version {current.number} is current and has the same artifacts."
         return Publication(
-            **place, outcome="unchanged", version=current.number, reason=f"{reason}{left}"
+            **target, outcome="unchanged", version=current.number, reason=f"{reason}{left}"
         )
     reason = None if release.override else _objection(registry, release, current, events)
     if reason is None:
         return None
-    return Publication(**place, outcome="withheld", version=None, reason=f"{reason}{left}")
+    return Publication(**target, outcome="withheld", version=None, reason=f"{reason}{left}")
 
 
 def _objection(
     registry: Registry, release: Release, current: Version | None, events: Sequence[Event]
 ) -> str | None:
-    """Say why a release that passed its gate must not become current all the same."""
+    """Return why a release that passed its gate must still not become current."""
     compared = release.result.gate.published_manifest if release.result.gate else None
     if compared != (current.sha256 if current else None):
         return (
@@ -110,15 +110,15 @@ def _objection(
         again = _withdrawn_again(registry.find(release.name, number), release, current)
         if again:
             return (
-                f"Nothing is published: version {number} held this very "
+                f"Nothing is published: version {number} had the same "
                 f"{formatting.listed(again)}, and {rollback.by} rolled back from it "
-                f"({rollback.reason}). Publish the run with --override if that is over."
+                f"({rollback.reason}). If that reason no longer holds, publish with --override."
             )
     return None
 
 
 def _compared(release: Release, current: Version | None) -> str:
-    """Say what the gate compared with; two registries may each have a version 2."""
+    """Say what the gate compared with; two registries may both have a version 2."""
     title = release.result.gate.published if release.result.gate else None
     if title and current and title == current.title:
         return f"another {title} than is current here"
@@ -126,14 +126,14 @@ def _compared(release: Release, current: Version | None) -> str:
 
 
 def _withdrawn_again(left: Version | None, release: Release, current: Version | None) -> list[str]:
-    """Return the entries of a release that a version held which was left, and none now current."""
+    """Return a release's entries that were in a rolled-back version and are not current now."""
     fine = set(current.artifacts.values()) if current else set[str]()
     gone = (set(left.artifacts.values()) if left else set[str]()) - fine
     return [entry for entry, digest in release.digests.items() if digest in gone]
 
 
 def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Version:
-    """Write all files of a new version; nothing points at it yet."""
+    """Write all files of a new version, which is not current yet."""
     storage, name = registry.storage, release.name
     folders = folders_of(release.result, release.folder)
     result = portable_result(release.result, folders)
@@ -153,7 +153,7 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
             name=name,
             version=number,
             published=now(),
-            by=whoever(),
+            by=user_and_host(),
             artifacts=release.digests,
             run=provenance.run_facts(result),
             data=provenance.data_facts(result),
@@ -164,12 +164,12 @@ def _write(registry: Registry, release: Release, events: Sequence[Event]) -> Ver
         )
         content = manifest.model_dump_json(indent=2).encode()
         (draft / MANIFEST).write_bytes(content)
-        storage.place(draft, folder_of(name, number), last=MANIFEST)
+        storage.publish(draft, folder_of(name, number), last=MANIFEST)
     return read_version(content, registry.storage.url)
 
 
 def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: Path) -> None:
-    """Copy what a run made into an empty folder, without the `folders` of this machine."""
+    """Copy a run's artifacts and results into an empty folder, without this machine's `folders`."""
     for entry, artifact in release.artifacts.items():
         for name in artifact.contents:
             copy = draft / ARTIFACTS / entry / name
@@ -183,10 +183,10 @@ def _gather(release: Release, result: RunResult, folders: Sequence[str], draft: 
 
 
 def _claim(storage: Storage, name: str) -> int:
-    """Return a number that no other version has or will have; a killed publisher's is lost."""
+    """Reserve a unique version number; a killed publisher's number is never reused."""
     taken = (file.partition(".")[0] for file in storage.children(f"{name}/numbers"))
-    number = max((int(each) for each in taken if each.isdecimal()), default=0) + 1
-    content = f'{{"by": "{whoever()}", "at": "{now()}", "id": "{uuid4()}"}}\n'.encode()
+    number = max((int(number) for number in taken if number.isdecimal()), default=0) + 1
+    content = f'{{"by": "{user_and_host()}", "at": "{now()}", "id": "{uuid4()}"}}\n'.encode()
     while not storage.create(f"{name}/numbers/{number:06d}.json", content):
         number += 1
     return number
@@ -201,7 +201,7 @@ def _override(release: Release, number: int, by: str, reason: str) -> Override:
 def _event(
     release: Release, written: Version, current: Version | None, events: Sequence[Event]
 ) -> Event:
-    by, reason = release.override or (whoever(), "It passed the gate.")
+    by, reason = release.override or (user_and_host(), "It passed the gate.")
     return Event(
         number=events[-1].number + 1 if events else 1,
         kind="publish",

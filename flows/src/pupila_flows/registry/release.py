@@ -1,4 +1,4 @@
-"""Which artifacts of a run are to be published."""
+"""Selects the artifacts of a run to publish."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from pupila_flows.results import Entry, RunResult
 
 
 class Withheld(PupilaError):
-    """A run of which nothing is published; the message says why, in one sentence."""
+    """Nothing of a run is published; the message says why, in one sentence."""
 
 
 def section_in(recipe_text: str) -> PublishSection:
-    """Return the section `publish` of a recipe that ran; an empty one where it has none."""
+    """Return the section `publish` of a run's recipe; an empty one if it has none."""
     try:
         return PublishSection.model_validate(_mapping(recipe_text).get("publish") or {})
     except ValidationError as error:
         reason = sentence(error.errors()[0])
-        raise PupilaError(f"The recipe of that run says of `publish`: {reason}.") from None
+        raise PupilaError(f"The section `publish` of that run's recipe: {reason}.") from None
 
 
 def _mapping(recipe_text: str) -> dict[str, Any]:
@@ -44,33 +44,35 @@ def release_of(
     store: Store,
     override: tuple[str, str] | None = None,
 ) -> Release:
-    """Return what of a run is to be published.
+    """Return the artifacts of a run to publish.
 
-    Without `override`, a name and a reason, that is what passed its gate and nothing else.
+    Without `override` (a name and a reason), only what passed its gate is published.
 
     Raises:
-        Withheld: the gate did not pass it, or there was none; or it has no report.
-        PupilaError: an artifact was not made, or is in the store no more.
+        Withheld: the gate did not pass it or is missing, or the run has no report.
+        PupilaError: an artifact was not made, or is no longer in the store.
     """
     entries = {entry.name: entry for entry in result.entries if entry.kind == "step"}
     graph = Graph.of_entries(result.entries, installed())
-    names = section.artifacts or _judged(result) or _ends(entries, graph)
+    names = section.artifacts or _gated_entries(result) or _ends(entries, graph)
     if override is None:
         _demand_pass(result, folder, names, entries, graph)
     artifacts = {name: store.open(_digest(name, entries)) for name in names}
     if not artifacts:
-        raise PupilaError(f"The run in {str(folder)!r} made no artifact: there is none to publish.")
+        raise PupilaError(
+            f"The run in {str(folder)!r} made no artifact, so nothing can be published."
+        )
     name = section.name or result.name
     return Release(name, result, folder, section, artifacts, override)
 
 
-def _judged(result: RunResult) -> tuple[str, ...]:
+def _gated_entries(result: RunResult) -> tuple[str, ...]:
     gate = result.gate
     return tuple(verdict.entry for verdict in gate.artifacts) if gate else ()
 
 
 def _ends(entries: Mapping[str, Entry], graph: Graph) -> tuple[str, ...]:
-    """Return the steps with an artifact that nothing else was made from, but no controls."""
+    """Return the steps with an artifact that nothing else was made from, without controls."""
     ends = (entries[name] for name in graph.ends())
     return tuple(end.name for end in ends if end.artifact and end.repeats is None)
 
@@ -84,44 +86,44 @@ def _demand_pass(
 ) -> None:
     gate = result.gate
     if gate is None and "gate" in _mapping(result.recipe_text):
-        raise Withheld("Nothing is published: the gate could not be asked.")
+        raise Withheld("Nothing is published: the gate could not be evaluated.")
     if gate is None:
         raise Withheld(NO_GATE)
     if gate.verdict != "pass":
-        failed = [f"{each.entry}: {each.verdict}" for each in gate.artifacts]
+        failed = [f"{artifact.entry}: {artifact.verdict}" for artifact in gate.artifacts]
         raise Withheld(
             f"Nothing is published: the gate says {gate.verdict} ({join_names(failed)})."
         )
     for name in names:
         if name in entries:
             _demand_whole(entries[name])
-    passed = {each.entry for each in gate.artifacts if each.verdict == "pass"}
+    passed = {artifact.entry for artifact in gate.artifacts if artifact.verdict == "pass"}
     for name in names:
         _demand_proof(name, passed, entries, graph)
     report = folder / REPORT
     if report.is_symlink() or not report.is_file():
-        raise Withheld("Nothing is published: the report of the run was not drawn.")
+        raise Withheld("Nothing is published: the run has no report.")
 
 
 def _demand_whole(entry: Entry) -> None:
-    """Refuse an artifact with which something went wrong, or whose answers nobody looked at."""
+    """Refuse an artifact that failed or was not evaluated."""
     reason = entry.error or entry.not_evaluated or (entry.measurement and "it was never trained")
     if reason:
-        raise Withheld(f"Nothing is published: {entry.name!r} did not come out well: {reason}")
+        raise Withheld(f"Nothing is published: {entry.name!r} cannot be published: {reason}")
 
 
 def _demand_proof(
     name: str, passed: Collection[str], entries: Mapping[str, Entry], graph: Graph
 ) -> None:
-    """Refuse an artifact that neither passed nor is made only of what passed."""
+    """Refuse an artifact that did not pass and was not made only from ones that did."""
     missing = next(graph.unproven(name, passed), None)
     if missing is None:
         return
     if missing in entries:
-        installed().step(entries[missing].uses)  # where it is not installed, that is the reason
+        installed().step(entries[missing].uses)  # if it is not installed, that is the reason
     raise Withheld(
         f"Nothing is published: `publish.artifacts` names {name!r}, which the gate did "
-        f"not judge: name it in `gate.steps`, or leave it out."
+        f"not check: name it in `gate.steps`, or leave it out."
     )
 
 
@@ -130,7 +132,7 @@ def _digest(name: str, entries: Mapping[str, Entry]) -> str:
     if entry is None or entry.artifact is None:
         raise PupilaError(
             f"The run has no artifact of the step {name!r}: it has "
-            f"{join_names(each.name for each in entries.values() if each.artifact)}."
+            f"{join_names(entry.name for entry in entries.values() if entry.artifact)}."
             f"{nearest(name, entries)}"
         )
     return entry.artifact

@@ -1,4 +1,4 @@
-"""Going back: an older version is made current again, and it is written down by whom and why."""
+"""Rolls back: makes an older version current again, and records by whom and why."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pupila_flows.registry.versions import Registry
 
 
 def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: str) -> Event:
-    """Make an older version current; without `to`, the one that the current one took over from.
+    """Make an older version current; without `to`, the predecessor of the current one.
 
-    Nothing is deleted. What was rolled back from is published again only by an override.
+    Nothing is deleted. The version rolled back from can only be published again by an override.
 
     Raises:
-        PupilaError: there is no such version, it is current or never was, it was altered, or
-            another moved the pointer at the same moment.
+        PupilaError: the version does not exist, is current, never was current or was altered, or
+            another publisher moved the pointer at the same time.
     """
-    registry.demand_sound(name)
+    registry.check_log(name)
     events = registry.events(name)
     if not events:
-        raise registry.unknown(name)
+        raise registry.unknown_name(name)
     current = events[-1].version
     target = _before(events, name) if to is None else to
     if target == current:
-        raise PupilaError(f"Version {target} of {name!r} is current already.")
+        raise PupilaError(f"Version {target} of {name!r} is already current.")
     _demand_past(registry, name, target, events)
-    found = check_version(registry, name, target, events)
-    if found.problems:
+    verification = check_version(registry, name, target, events)
+    if verification.problems:
         raise PupilaError(
-            f"Version {target} of {name!r} is not what was published: {found.problems[0]} "
-            f"`pupila verify {name} --version {target}` tells all; nothing was changed."
+            f"Version {target} of {name!r} is not what was published: {verification.problems[0]} "
+            f"`pupila verify {name} --version {target}` lists all problems; nothing was changed."
         )
     event = Event(
         number=events[-1].number + 1,
@@ -42,26 +42,26 @@ def roll_back(registry: Registry, name: str, to: int | None, by: str, reason: st
         at=now(),
         by=by,
         reason=reason,
-        manifest=str(found.manifest),
+        manifest=str(verification.manifest),
     )
     added = append(registry.storage, name, event)
     if added is None:
         raise PupilaError(
-            f"Another publisher moved {name!r} at the same moment: nothing was rolled back. Look "
+            f"Another publisher moved {name!r} at the same time: nothing was rolled back. Look "
             f"at `pupila history {name}`, and repeat the command."
         )
-    registry.point(name)
+    registry.update_pointer(name)
     return added
 
 
 def _demand_past(registry: Registry, name: str, number: int, events: Sequence[Event]) -> None:
-    """Refuse a version that never was current: no publisher found it fit to be."""
+    """Refuse a version that was never current: its publisher did not release it."""
     registry.version(name, number)
     past = sorted({event.version for event in events})
     if number not in past:
         raise PupilaError(
-            f"Version {number} of {name!r} never was current: its publisher came too late, or "
-            f"died. Name one that was: {join_names(map(str, past))}."
+            f"Version {number} of {name!r} was never current: its publisher was too late or was "
+            f"killed. Name one that was: {join_names(map(str, past))}."
         )
 
 
@@ -71,7 +71,7 @@ def _before(events: Sequence[Event], name: str) -> int:
     first = next(event for event in events if event.version == current)
     if first.previous is None:
         raise PupilaError(
-            f"Version {current} of {name!r} is the first: there is none to go back to. Name one "
+            f"Version {current} of {name!r} is the first: it has no predecessor. Name one "
             f"with --to, as `pupila history {name}` lists them."
         )
     return first.previous

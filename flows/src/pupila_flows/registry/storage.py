@@ -1,4 +1,4 @@
-"""Files below one root, here or on any file system of fsspec: each is there as a whole, or not."""
+"""Files below one root, local or on any fsspec file system; each appears atomically."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from pupila.errors import PupilaError
 from pupila.store import write_atomically
 from pupila_flows.registry.addresses import (
     check_address,
+    hide_passwords_in,
     is_url,
     without_password,
-    without_passwords_of,
 )
 
 _BLOCK_BYTES = 1 << 20
 _ABANDONED_SECONDS = 7 * 24 * 3600
 _PARTIAL = ".partial-"
-"""First part of the name of a file that is being written, as in `write_atomically`."""
+"""Prefix of a file that is being written, as in `write_atomically`."""
 
 
 class Storage(ABC):
-    """Files by name, `/` between its parts; what fails is told as a `PupilaError`."""
+    """Files by name, with `/` between components; failures are raised as `PupilaError`."""
 
     url: str
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
-        """Return a file's content, or None where there is none of that name."""
+        """Return a file's content; None if it does not exist."""
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write a file that is not there yet; False where it is: of two writers, one wins.
+        """Write a new file; False if it exists: of two writers, one wins.
 
-        Each writer's content must be its own: one that finds it there takes it for written.
+        Each writer's content must be unique: a writer that finds its own content has won.
         """
 
     @abstractmethod
@@ -53,36 +53,36 @@ class Storage(ABC):
 
     @abstractmethod
     def children(self, folder: str) -> list[str]:
-        """Return the names of what lies in a folder, sorted; none where there is no folder."""
+        """Return the sorted names in a folder; empty if it does not exist."""
 
     @abstractmethod
     def files(self, folder: str) -> dict[str, int]:
-        """Return the bytes of every file below a folder by its name relative to that."""
+        """Return the size in bytes of every file below a folder, by its relative name."""
 
     def irregular(self, folder: str) -> dict[str, str]:
-        """Return what below a folder is neither file nor folder, by name: links, FIFOs, devices.
+        """Return links, FIFOs, devices and the like below a folder: their kind by name.
 
-        Nothing of that kind is ever opened or followed. Object stores have none.
+        They are never opened or followed. Object stores have none.
         """
         del folder
         return {}
 
     @abstractmethod
     def draft(self, folder: str) -> AbstractContextManager[Path]:
-        """Yield an empty local folder, from which `place` takes; it is removed afterwards."""
+        """Yield an empty local folder for `publish`; it is removed afterwards."""
 
     @abstractmethod
-    def place(self, draft: Path, folder: str, last: str) -> None:
-        """Move a draft to a folder that is not there yet; the file `last` appears last."""
+    def publish(self, draft: Path, folder: str, last: str) -> None:
+        """Move a draft to a new folder; the file `last` appears last."""
 
     def download(self, folder: str, target: Path) -> None:
-        """Copy every file below a folder into a local one."""
+        """Copy every file below a folder into a local folder."""
         names = list(self.files(folder))
         for name in names:
             _demand_inside(name, f"{self.url}/{folder}")
         for name in names:
             copy = target / name
-            with self._told():
+            with self._user_errors():
                 try:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                 except (FileExistsError, NotADirectoryError):
@@ -95,14 +95,14 @@ class Storage(ABC):
                         shutil.copyfileobj(source, written)
                 except FileNotFoundError:
                     raise PupilaError(
-                        f"{self.url}/{folder}/{name} was there and is gone: repeat the command, "
-                        f"or restore it."
+                        f"{self.url}/{folder}/{name} disappeared: repeat the command, or "
+                        f"restore it."
                     ) from None
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of a file, which is never in memory as a whole."""
+        """Return the SHA-256 of a file, read in blocks."""
         state = hashlib.sha256()
-        with self._told(), self._open(name) as source:
+        with self._user_errors(), self._open(name) as source:
             while block := source.read(_BLOCK_BYTES):
                 state.update(block)
         return state.hexdigest()
@@ -112,12 +112,12 @@ class Storage(ABC):
         """Open a file for reading."""
 
     @abstractmethod
-    def _told(self) -> AbstractContextManager[None]:
-        """Tell what this kind of storage refuses as a user's error."""
+    def _user_errors(self) -> AbstractContextManager[None]:
+        """Turn this storage's errors into `PupilaError`."""
 
 
 def open_storage(address: str) -> Storage:
-    """Return the files below a folder or a URL; nothing is made there.
+    """Return the storage at a folder or a URL; nothing is created there.
 
     Raises:
         PupilaError: no installed package opens such a URL.
@@ -125,46 +125,46 @@ def open_storage(address: str) -> Storage:
     check_address(address)
     if not is_url(address):
         return LocalStorage(Path(address))
-    filesystem, root = _opened(address)
+    filesystem, root = _open_filesystem(address)
     if "file" in filesystem.protocol:  # a name, or several
         return LocalStorage(Path(root))
     return RemoteStorage(address.rstrip("/"), filesystem, root.rstrip("/"))
 
 
-def _opened(address: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path there."""
+def _open_filesystem(address: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it."""
     from fsspec.core import url_to_fs  # pyright: ignore - fsspec has no types
 
-    with _told(address, Exception):
+    with _user_errors(address, Exception):
         filesystem, root = url_to_fs(address)  # pyright: ignore - see above
         return filesystem, str(root)  # pyright: ignore - see above
 
 
 @contextmanager
-def _told(url: str, errors: type[Exception] = OSError) -> Generator[None]:
-    """Tell what a file system refuses as a user's error that names the place, and no password."""
+def _user_errors(url: str, errors: type[Exception] = OSError) -> Generator[None]:
+    """Turn a file system's errors into a `PupilaError` with the URL, without passwords."""
     try:
         yield
     except PupilaError:
         raise
     except errors as error:
-        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        reason = without_passwords_of(url, told) or type(error).__name__
+        message = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = hide_passwords_in(url, message) or type(error).__name__
         raise PupilaError(
             f"The registry {without_password(url)!r} could not be read or written: {reason}. "
-            f"Nothing half-written is visible there; mend that and repeat the command."
+            f"No partly written file is visible there; fix that and repeat the command."
         ) from None
 
 
 class LocalStorage(Storage):
-    """Files in a folder: on disk before they are seen, and seen by rename or link."""
+    """Files in a folder: synced to disk, then made visible by rename or link."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self.url = str(self._root)
 
-    def _told(self) -> AbstractContextManager[None]:
-        return _told(self.url)
+    def _user_errors(self) -> AbstractContextManager[None]:
+        return _user_errors(self.url)
 
     def _open(self, name: str) -> IO[bytes]:
         path = self.path(name)
@@ -175,16 +175,16 @@ class LocalStorage(Storage):
         return os.fdopen(handle, "rb")
 
     def path(self, name: str) -> Path:
-        """Return where a file or folder lies, which no link leads to.
+        """Return the path of a file or folder, with no links in it.
 
         Raises:
-            PupilaError: it is, or lies behind, a link or another thing that is no file.
+            PupilaError: it or a folder above it is a link, a device or the like.
         """
         _demand_inside(name, self.url)
         path = self._root
         for part in PurePosixPath(name).parts:
             path /= part
-            with self._told(), suppress(FileNotFoundError, NotADirectoryError):
+            with self._user_errors(), suppress(FileNotFoundError, NotADirectoryError):
                 if _kind(path.lstat().st_mode):
                     raise self._not_followed(path)
         return path
@@ -197,7 +197,7 @@ class LocalStorage(Storage):
         )
 
     def read(self, name: str) -> bytes | None:
-        with self._told():
+        with self._user_errors():
             try:
                 with self._open(name) as stream:
                     return stream.read()
@@ -207,10 +207,10 @@ class LocalStorage(Storage):
     def create(self, name: str, content: bytes) -> bool:
         path = self.path(name)
         unfinished = path.with_name(f"{_PARTIAL}{uuid4().hex}")
-        with self._told():
+        with self._user_errors():
             try:
                 write_atomically(unfinished, content)
-                os.link(unfinished, path)  # unlike a rename, it fails where there is one already
+                os.link(unfinished, path)  # unlike a rename, it fails if the file exists
             except FileExistsError:
                 return False
             finally:
@@ -219,16 +219,16 @@ class LocalStorage(Storage):
         return True
 
     def replace(self, name: str, content: bytes) -> None:
-        with self._told():
+        with self._user_errors():
             write_atomically(self.path(name), content)
 
     def children(self, folder: str) -> list[str]:
-        with self._told():
+        with self._user_errors():
             try:
-                found = [path.name for path in self.path(folder).iterdir()]
+                names = [path.name for path in self.path(folder).iterdir()]
             except (FileNotFoundError, NotADirectoryError):
                 return []
-        return sorted(name for name in found if not name.startswith(_PARTIAL))
+        return sorted(name for name in names if not name.startswith(_PARTIAL))
 
     def files(self, folder: str) -> dict[str, int]:
         return {
@@ -238,36 +238,36 @@ class LocalStorage(Storage):
         }
 
     def irregular(self, folder: str) -> dict[str, str]:
-        found = ((name, _kind(status.st_mode)) for name, status in self._below(folder))
-        return {name: kind for name, kind in found if kind}
+        kinds = ((name, _kind(status.st_mode)) for name, status in self._below(folder))
+        return {name: kind for name, kind in kinds if kind}
 
     def _below(self, folder: str) -> list[tuple[str, os.stat_result]]:
-        """Return whatever lies below a folder, sorted; links are not followed."""
+        """Return everything below a folder, sorted; links are not followed."""
         root = self.path(folder)
-        found: list[tuple[str, os.stat_result]] = []
-        with self._told():
+        entries: list[tuple[str, os.stat_result]] = []
+        with self._user_errors():
             for path in sorted(root.rglob("*")):  # it does not descend into links
                 with suppress(FileNotFoundError):  # another publisher's draft
-                    found.append((path.relative_to(root).as_posix(), path.lstat()))
-        return found
+                    entries.append((path.relative_to(root).as_posix(), path.lstat()))
+        return entries
 
     @contextmanager
     def draft(self, folder: str) -> Generator[Path]:
         drafts = self.path(folder)
         draft = drafts / uuid4().hex
-        with self._told():
+        with self._user_errors():
             draft.mkdir(parents=True)
-            _sweep(drafts)
+            _remove_abandoned(drafts)
         try:
-            with self._told():
+            with self._user_errors():
                 yield draft
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def place(self, draft: Path, folder: str, last: str) -> None:
-        del last  # all of it appears at once
+    def publish(self, draft: Path, folder: str, last: str) -> None:
+        del last  # the whole folder appears at once
         target = self.path(folder)
-        with self._told():
+        with self._user_errors():
             target.parent.mkdir(parents=True, exist_ok=True)
             for path in [*draft.rglob("*"), draft]:
                 sync(path)
@@ -277,7 +277,7 @@ class LocalStorage(Storage):
 
 
 class RemoteStorage(Storage):
-    """Files of an fsspec file system: object stores show a file as a whole, once it is written."""
+    """Files of an fsspec file system: object stores show a file once it is completely written."""
 
     def __init__(self, url: str, filesystem: Any, root: str) -> None:
         self.url = without_password(url)
@@ -285,9 +285,9 @@ class RemoteStorage(Storage):
         self._filesystem = filesystem
         self._root = root
 
-    def _told(self) -> AbstractContextManager[None]:
-        # each file system has errors of its own: no credentials, no network
-        return _told(self._address, Exception)
+    def _user_errors(self) -> AbstractContextManager[None]:
+        # each file system has its own errors: no credentials, no network
+        return _user_errors(self._address, Exception)
 
     def _open(self, name: str) -> IO[bytes]:
         return self._filesystem.open(self._path(name), "rb")
@@ -296,7 +296,7 @@ class RemoteStorage(Storage):
         return f"{self._root}/{name}" if name else self._root
 
     def read(self, name: str) -> bytes | None:
-        with self._told():
+        with self._user_errors():
             try:
                 return self._filesystem.cat_file(self._path(name))
             except FileNotFoundError:
@@ -304,57 +304,57 @@ class RemoteStorage(Storage):
 
     def create(self, name: str, content: bytes) -> bool:
         try:
-            with self._told():
+            with self._user_errors():
                 self._filesystem.pipe_file(self._path(name), content, mode="create")
         except PupilaError:
-            # servers tell it in various ways, and a try whose answer was lost is made again
-            there = self.read(name)
-            if there is None:
+            # servers report it in various ways, and a request without a response is repeated
+            existing = self.read(name)
+            if existing is None:
                 raise
-            return there == content
+            return existing == content
         return True
 
     def replace(self, name: str, content: bytes) -> None:
-        with self._told():
+        with self._user_errors():
             self._filesystem.pipe_file(self._path(name), content)
 
     def children(self, folder: str) -> list[str]:
-        with self._told():
+        with self._user_errors():
             self._filesystem.invalidate_cache()  # others write there too
             try:
-                found: list[str] = self._filesystem.ls(self._path(folder), detail=False)
+                paths: list[str] = self._filesystem.ls(self._path(folder), detail=False)
             except FileNotFoundError:
                 return []
-        names = {path.rstrip("/").rpartition("/")[2] for path in found}
+        names = {path.rstrip("/").rpartition("/")[2] for path in paths}
         return sorted(names - {"", folder.rpartition("/")[2]})
 
     def files(self, folder: str) -> dict[str, int]:
-        with self._told():
+        with self._user_errors():
             self._filesystem.invalidate_cache()
-            found: dict[str, dict[str, Any]] = self._filesystem.find(
+            details: dict[str, dict[str, Any]] = self._filesystem.find(
                 self._path(folder), detail=True
             )
         start = f"{self._path(folder).lstrip('/')}/"
         return {
             path.lstrip("/").removeprefix(start): int(info["size"])
-            for path, info in sorted(found.items())
+            for path, info in sorted(details.items())
         }
 
     @contextmanager
     def draft(self, folder: str) -> Generator[Path]:
         del folder
-        with tempfile.TemporaryDirectory(prefix="pupila-") as draft, _told(self._address):
+        with tempfile.TemporaryDirectory(prefix="pupila-") as draft, _user_errors(self._address):
             yield Path(draft)
 
-    def place(self, draft: Path, folder: str, last: str) -> None:
+    def publish(self, draft: Path, folder: str, last: str) -> None:
         names = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()]
-        with self._told():
+        with self._user_errors():
             for name in sorted(names, key=lambda name: (name == last, name)):
                 self._filesystem.put_file(str(draft / name), self._path(f"{folder}/{name}"))
 
 
 def _demand_inside(name: str, url: str) -> None:
-    """Refuse a name that leads out of the folder it belongs to."""
+    """Refuse a name that leads out of its folder."""
     if name.startswith("/") or ".." in name.split("/") or "\0" in name:
         raise PupilaError(
             f"{url} has a file named {name!r}, which leads out of its folder: it was altered."
@@ -362,16 +362,16 @@ def _demand_inside(name: str, url: str) -> None:
 
 
 def _kind(mode: int) -> str | None:
-    """Return what is neither a file nor a folder; None of those."""
+    """Return the kind of what is neither a file nor a folder; None for those."""
     kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def _sweep(drafts: Path) -> None:
-    """Remove what killed publishers left: drafts that nobody touched for a week."""
+def _remove_abandoned(drafts: Path) -> None:
+    """Remove drafts of killed publishers: those unchanged for a week."""
     for draft in drafts.iterdir():
-        with suppress(FileNotFoundError):  # placed or removed by its owner meanwhile
+        with suppress(FileNotFoundError):  # published or removed by its owner in the meantime
             if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(draft, ignore_errors=True)

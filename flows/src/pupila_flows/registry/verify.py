@@ -1,4 +1,4 @@
-"""Checks offline that a version is what was published, to the last byte and the first teacher."""
+"""Verifies offline that a version is as published: every byte, and the chain to the teachers."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from pupila_flows.registry.versions import Registry, Version, folder_of, read_ve
 
 
 class Verification(BaseModel):
-    """What came of a check."""
+    """The result of a verification."""
 
     model_config = ConfigDict(frozen=True)
 
-    place: str
-    manifest: str | None = Field(description="SHA-256 of the manifest; None of a lone artifact.")
+    location: str
+    manifest: str | None = Field(description="SHA-256 of the manifest; None for a single artifact.")
     files: int = Field(description="Files that were read.")
-    problems: tuple[str, ...] = Field(description="One sentence each; none where all is well.")
-    notes: tuple[str, ...] = Field(default=(), description="What need not be wrong.")
-    events: int = Field(default=0, description="Events of the name, which hold together.")
+    problems: tuple[str, ...] = Field(description="One sentence each; empty if all is well.")
+    notes: tuple[str, ...] = Field(default=(), description="Remarks that are not problems.")
+    events: int = Field(default=0, description="Number of events of the name.")
     head: str | None = Field(default=None, description="SHA-256 of the last event of the name.")
 
 
 def verify_version(
     registry: Registry, name: str, number: int | None, head: str | None = None
 ) -> Verification:
-    """Check a version by its name, the current one where `number` is None, and the whole log.
+    """Verify a version by its name (the current one if `number` is None) and the whole log.
 
-    `head` is the SHA-256 of an event that was kept elsewhere: it must be one of the log's.
+    `head` is the SHA-256 of an event that was noted elsewhere: the log must contain it.
 
     Raises:
-        PupilaError: there is none.
+        PupilaError: the version does not exist.
     """
     folder = verify_log.check(registry, name, head)
     log = folder.log
     if number is None:
         if not (log.events or folder.problems):
-            raise registry.unknown(name)
+            raise registry.unknown_name(name)
         number = log.events[-1].version if log.events else None
-    found = Verification(
-        place=f"{registry.storage.url}/{name}", manifest=None, files=0, problems=()
+    verification = Verification(
+        location=f"{registry.storage.url}/{name}", manifest=None, files=0, problems=()
     )
     if number is not None:
         try:
-            found = check_version(registry, name, number, log.events)
+            verification = check_version(registry, name, number, log.events)
         except PupilaError as error:
             if not folder.problems:
                 raise
-            found = found.model_copy(update={"problems": (str(error),)})
-    return found.model_copy(
+            verification = verification.model_copy(update={"problems": (str(error),)})
+    return verification.model_copy(
         update={
-            "problems": (*found.problems, *folder.problems),
+            "problems": (*verification.problems, *folder.problems),
             "notes": folder.notes,
             "events": len(log.events),
             "head": log.digests[-1] if log.digests else None,
@@ -71,28 +71,28 @@ def verify_version(
 def check_version(
     registry: Registry, name: str, number: int, events: Sequence[Event]
 ) -> Verification:
-    """Check the files of a version, and its manifest against the events.
+    """Verify the files of a version, and its manifest against the events.
 
     Raises:
-        PupilaError: there is none.
+        PupilaError: the version does not exist.
     """
     version = registry.version(name, number)
-    found = _checked(registry.storage, folder_of(name, version.number), version)
-    noted = {each.manifest for each in events if each.version == version.number}
-    if noted - {version.sha256}:
+    verification = _verify(registry.storage, folder_of(name, version.number), version)
+    recorded = {event.manifest for event in events if event.version == version.number}
+    if recorded - {version.sha256}:
         problem = f"{MANIFEST}: it is not the one that was made current: its SHA-256 differs."
-        return found.model_copy(update={"problems": (problem, *found.problems)})
-    return found
+        return verification.model_copy(update={"problems": (problem, *verification.problems)})
+    return verification
 
 
 def is_folder(what: str) -> bool:
-    """Tell whether a text is meant as a folder, and not as a name in the registry."""
+    """Return whether a text means a folder, not a name in the registry."""
     folder = Path(what)
     return "/" in what or (folder / MANIFEST).is_file() or is_artifact(folder)
 
 
 def verify_folder(folder: Path) -> Verification:
-    """Check the folder of a version wherever it lies, or that of an artifact.
+    """Verify the folder of a version, wherever it is, or of an artifact.
 
     Raises:
         PupilaError: it is neither.
@@ -100,7 +100,7 @@ def verify_folder(folder: Path) -> Verification:
     storage = LocalStorage(folder)
     content = storage.read(MANIFEST)
     if content is not None:
-        return _checked(storage, "", read_version(content, storage.url))
+        return _verify(storage, "", read_version(content, storage.url))
     if not is_artifact(folder):
         raise PupilaError(
             f"{str(folder)!r} is neither a published version nor an artifact: it has no "
@@ -110,7 +110,7 @@ def verify_folder(folder: Path) -> Verification:
 
 
 def _artifact(storage: LocalStorage, folder: Path) -> Verification:
-    """Check a lone artifact against its own record."""
+    """Verify a single artifact against its own record."""
     present = storage.files("")
     strange = storage.irregular("")
     try:
@@ -124,13 +124,13 @@ def _artifact(storage: LocalStorage, folder: Path) -> Verification:
             *(verify_log.not_followed(name, kind) for name, kind in strange.items()),
             *(f"{name}: it is not in {RECORD_NAME}." for name in more),
         )
-    return Verification(place=storage.url, manifest=None, files=len(present), problems=problems)
+    return Verification(location=storage.url, manifest=None, files=len(present), problems=problems)
 
 
-def _checked(storage: Storage, folder: str, version: Version) -> Verification:
+def _verify(storage: Storage, folder: str, version: Version) -> Verification:
     problems = [*_files(storage, folder, version.manifest), *_facts(storage, folder, version)]
     return Verification(
-        place=f"{storage.url}/{folder}".rstrip("/"),
+        location=f"{storage.url}/{folder}".rstrip("/"),
         manifest=version.sha256,
         files=len(version.manifest.files) + 1,
         problems=tuple(problems),
@@ -138,7 +138,7 @@ def _checked(storage: Storage, folder: str, version: Version) -> Verification:
 
 
 def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
-    """Tell of every file that is not as the manifest says, is missing, or is one too many."""
+    """Yield every file that is altered, missing or not in the manifest."""
     present = storage.files(folder)
     strange = storage.irregular(folder)
     for name, kind in strange.items():
@@ -157,12 +157,12 @@ def _files(storage: Storage, folder: str, manifest: Manifest) -> Iterator[str]:
 
 
 def _facts(storage: Storage, folder: str, version: Version) -> Iterator[str]:
-    """Tell what of the provenance does not hold together."""
+    """Yield inconsistencies of the provenance."""
     manifest = version.manifest
     for digest, link in manifest.chain.items():
         if digest_of(link.record) != digest:
             yield f"{MANIFEST}: the record of {link.entry!r} has another digest than it says."
-        for missing in (each for each in inputs_of(link) if each not in manifest.chain):
+        for missing in (digest for digest in inputs_of(link) if digest not in manifest.chain):
             yield (
                 f"{MANIFEST}: {link.entry!r} was made from {missing}, which is not described: the "
                 f"chain is broken."
@@ -175,7 +175,7 @@ def _facts(storage: Storage, folder: str, version: Version) -> Iterator[str]:
 
 
 def _entry(entry: str, digest: str, manifest: Manifest) -> Iterator[str]:
-    """Tell where an artifact's files are not those of its record."""
+    """Yield differences between an artifact's files and its record."""
     link = manifest.chain.get(digest)
     if link is None:
         yield f"{MANIFEST}: the artifact {entry!r}, {digest}, is not described."

@@ -27,7 +27,7 @@ _KNOWN = (POINTER, FOLDER, _NUMBERS, VERSIONS, "staging")
 
 @dataclass(frozen=True)
 class CheckedLog:
-    """What came of a check of the folder of a name."""
+    """The result of checking the folder of a name."""
 
     log: Log
     problems: tuple[str, ...]
@@ -41,9 +41,11 @@ def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
     """
     storage = registry.storage
     try:
-        content = storage.read(f"{name}/{POINTER}")  # before the events: publishers may be at work
+        content = storage.read(
+            f"{name}/{POINTER}"
+        )  # before the events, as publishers may be active
         pointer_problems: tuple[str, ...] = ()
-    except PupilaError:  # told with all that is no file
+    except PupilaError:  # reported with other irregular entries
         content, pointer_problems = None, (f"{POINTER}: it cannot be read.",)
     try:
         log = read_log(storage, name)
@@ -53,31 +55,31 @@ def check(registry: Registry, name: str, head: str | None = None) -> CheckedLog:
     never = _never_current(storage, name, log)
     problems = (
         *log.problems,
-        *(not_followed(each, kind) for each, kind in strange.items() if _concerns_all(each)),
+        *(not_followed(path, kind) for path, kind in strange.items() if _concerns_all(path)),
         *_unknown(storage, name, strange),
         *_versions(storage, name, log),
         *(pointer_problems or _pointer(content, log, never)),
         *_head(log, head),
     )
     notes = tuple(
-        f"Version {number} never was current, or its event was deleted." for number in never
+        f"Version {number} was never current, or its event was deleted." for number in never
     )
     return CheckedLog(log, problems, notes)
 
 
 def not_followed(name: str, kind: str) -> str:
-    """Say that something is no file."""
+    """Say that an entry is not a file and was not opened."""
     return f"{name}: it is {kind}, and was not opened."
 
 
 def _concerns_all(name: str) -> bool:
-    """Leave out what lies in a version: the check of that version tells of it."""
+    """Return whether a path is outside any version, whose own check covers it."""
     parts = name.split("/")
     return parts[0] != VERSIONS or len(parts) < 3
 
 
 def _unknown(storage: Storage, name: str, strange: dict[str, str]) -> Iterator[str]:
-    """Tell of every entry that no publisher makes."""
+    """Yield every entry that no publisher creates."""
     expected: dict[str, Callable[[str], bool]] = {
         "": _KNOWN.__contains__,
         FOLDER: is_event_file,
@@ -90,11 +92,11 @@ def _unknown(storage: Storage, name: str, strange: dict[str, str]) -> Iterator[s
         for child in storage.children(f"{name}/{folder}".rstrip("/")):
             entry = f"{folder}/{child}".lstrip("/")
             if not fits(child) and entry not in strange:
-                yield f"{entry}: no publisher makes a file of that name."
+                yield f"{entry}: no publisher creates a file with that name."
 
 
 def _versions(storage: Storage, name: str, log: Log) -> Iterator[str]:
-    """Tell of versions that are not those of their events."""
+    """Yield versions that do not match their events."""
     seen: dict[int, str] = {}
     for event in log.events:
         number = event.version
@@ -105,11 +107,11 @@ def _versions(storage: Storage, name: str, log: Log) -> Iterator[str]:
                 content = str(error).encode()
             seen[number] = hashlib.sha256(content).hexdigest() if content is not None else ""
             if content is None:
-                yield f"{VERSIONS}/{number:06d}: it was current once, and has no {MANIFEST}."
+                yield f"{VERSIONS}/{number:06d}: it was once current, but has no {MANIFEST}."
         if seen[number] and event.manifest != seen[number]:
             yield (
-                f"{VERSIONS}/{number:06d}/{MANIFEST}: event {event.number} holds another SHA-256 "
-                f"than it has."
+                f"{VERSIONS}/{number:06d}/{MANIFEST}: event {event.number} has a different "
+                f"SHA-256 for it."
             )
 
 
@@ -122,17 +124,17 @@ def _never_current(storage: Storage, name: str, log: Log) -> list[int]:
 
 
 def _pointer(content: bytes | None, log: Log, never: list[int]) -> Iterator[str]:
-    """Tell where `current.json` is not what the log makes it; lagging behind is allowed."""
+    """Yield contradictions between `current.json` and the log; it may lag behind."""
     if not log.events:
         if content is not None:
-            yield f"{POINTER}: there is no event that it could come from: events were deleted."
+            yield f"{POINTER}: it has no event: events were deleted."
         return
     if content is None:
         newest = max(event.version for event in log.events)
         if never and never[-1] > newest:
             yield (
                 f"{POINTER}: it is missing, and version {never[-1]} has no event: the last event "
-                f"was deleted, or two publishers died."
+                f"was deleted, or two publishers were killed."
             )
         return
     pointer = read_pointer(content)
@@ -140,12 +142,12 @@ def _pointer(content: bytes | None, log: Log, never: list[int]) -> Iterator[str]
     if problem:
         yield problem
     elif pointer not in map(pointer_of, log.events, log.digests):
-        yield f"{POINTER}: no event makes it say that; it is made again by the next publisher."
+        yield f"{POINTER}: it matches no event; the next publisher rewrites it."
 
 
 def _head(log: Log, head: str | None) -> Iterator[str]:
     if head is not None and head not in log.digests:
         yield (
             f"No event has the SHA-256 {head}: the log was rewritten or shortened since that was "
-            f"noted, or it is of another name or registry."
+            f"noted, or it belongs to another name or registry."
         )

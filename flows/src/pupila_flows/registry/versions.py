@@ -1,4 +1,4 @@
-"""Reading a registry: names, versions, and which one is current."""
+"""Reads a registry: names, versions, and which one is current."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pupila.artifact import Artifact
 from pupila.errors import PupilaError, join_names, nearest
 from pupila.store import Store
-from pupila_flows.registry.events import Event, has_events, sound_log
+from pupila_flows.registry.events import Event, has_events, read_sound_log
 from pupila_flows.registry.manifest import ARTIFACTS, MANIFEST, Manifest
 from pupila_flows.registry.storage import Storage, open_storage
 
@@ -25,11 +25,11 @@ POINTER = "current.json"
 
 @dataclass(frozen=True)
 class Version:
-    """A published version; there is none without its manifest."""
+    """A published version; it exists once it has its manifest."""
 
     manifest: Manifest
     sha256: str
-    """Of `manifest.json`, and so of all that the version is."""
+    """Of `manifest.json`, which covers all files of the version."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Version:
 
 
 def open_registry(address: str) -> Registry:
-    """Return the registry in a folder or at an fsspec URL; it need not be there yet.
+    """Return the registry in a folder or at an fsspec URL; it need not exist yet.
 
     Raises:
         PupilaError: no installed package opens such a URL.
@@ -66,19 +66,19 @@ class Registry:
         self.storage = storage
 
     def names(self) -> list[str]:
-        """Return the names of which something was published."""
+        """Return the names under which something was published."""
         return [name for name in self.storage.children("") if has_events(self.storage, name)]
 
     def events(self, name: str) -> list[Event]:
-        """Return what happened to a name, oldest first; nothing where nothing was published.
+        """Return the events of a name, oldest first; empty if nothing was published.
 
         Raises:
             PupilaError: the log was altered.
         """
-        return list(sound_log(self.storage, name).events)
+        return list(read_sound_log(self.storage, name).events)
 
     def current(self, name: str) -> Version | None:
-        """Return the version that is current; None where nothing of that name was published.
+        """Return the current version; None if nothing was published under that name.
 
         Raises:
             PupilaError: the registry cannot be read, or was altered.
@@ -86,62 +86,62 @@ class Registry:
         events = self.events(name)
         if not events:
             return None
-        self.point(name)
+        self.update_pointer(name)
         return self.version(name, events[-1].version)
 
     def version(self, name: str, number: int) -> Version:
         """Return a version by its number.
 
         Raises:
-            PupilaError: there is none, or its manifest is none that this version can read.
+            PupilaError: it does not exist, or this version cannot read its manifest.
         """
-        found = self.find(name, number)
-        if found:
-            return found
+        version = self.find(name, number)
+        if version:
+            return version
         known = self.numbers(name)
         if not known:
-            raise self.unknown(name)
+            raise self.unknown_name(name)
         raise PupilaError(
             f"{name!r} has no version {number!r} in {self.storage.url}: it has "
             f"{join_names(map(str, known))}."
         )
 
     def find(self, name: str, number: int) -> Version | None:
-        """Return a version by its number; None where there is none.
+        """Return a version by its number; None if it does not exist.
 
         Raises:
-            PupilaError: its manifest is none that this version can read.
+            PupilaError: this version cannot read its manifest.
         """
         content = self.storage.read(f"{folder_of(name, number)}/{MANIFEST}")
         if content is None:
             return None
-        version = read_version(content, self.place(name, number))
+        version = read_version(content, self.location(name, number))
         if (version.name, version.number) != (name, number):
             raise PupilaError(
-                f"{self.place(name, number)} holds {version.title} of {version.name!r}: it is a "
+                f"{self.location(name, number)} holds {version.title} of {version.name!r}: it is a "
                 f"copy, or was renamed; restore the version that was published there."
             )
         return version
 
     def numbers(self, name: str) -> list[int]:
-        """Return the numbers of all whole versions; those that were never current too."""
-        found = (
+        """Return the numbers of all complete versions, including those that were never current."""
+        children = (
             int(child)
             for child in self.storage.children(f"{name}/{VERSIONS}")
             if is_version_folder(child)
         )
         return [
             number
-            for number in found
+            for number in children
             if self.storage.read(f"{folder_of(name, number)}/{MANIFEST}") is not None
         ]
 
-    def place(self, name: str, number: int) -> str:
+    def location(self, name: str, number: int) -> str:
         """Return the path or URL of a version."""
         return f"{self.storage.url}/{folder_of(name, number)}"
 
-    def unknown(self, name: str) -> PupilaError:
-        """Return the error that there is nothing of a name, with those there are."""
+    def unknown_name(self, name: str) -> PupilaError:
+        """Return the error for an unknown name, with the known names."""
         known = self.names()
         listed = f" Known: {join_names(known)}." if known else " Nothing was published there yet."
         return PupilaError(
@@ -150,7 +150,7 @@ class Registry:
         )
 
     def fetch(self, version: Version, entry: str, store: Store) -> Artifact:
-        """Take a published artifact over into a store, unchanged, unless it is there already.
+        """Copy a published artifact unchanged into a store, unless it already has it.
 
         Raises:
             PupilaError: the version has no such entry, or it was altered.
@@ -174,31 +174,31 @@ class Registry:
             )
         return artifact
 
-    def point(self, name: str) -> None:
-        """Bring `current.json` up to date, never back: web servers and scripts read it.
+    def update_pointer(self, name: str) -> None:
+        """Bring `current.json`, which web servers and scripts read, up to date with the events.
 
-        It follows the events, and is mended when it is next looked at, where that fails. One that
-        contradicts them is left as it is: it may be all that tells of an event that was deleted.
+        If that fails, the next call repairs it. A file that contradicts the events is unchanged: it
+        may be the only evidence of a deleted event.
         """
         file = f"{name}/{POINTER}"
         before = self.pointer(name)
-        log = sound_log(self.storage, name)
+        log = read_sound_log(self.storage, name)
         if not log.events or contradiction(before, log.digests):
             return
         pointer = pointer_of(log.events[-1], log.digests[-1])
         if before == pointer:
             return
-        with suppress(PupilaError):  # who reads need not be allowed to write
+        with suppress(PupilaError):  # readers may not have write access
             self.storage.replace(file, json.dumps(pointer, indent=2).encode())
 
-    def demand_sound(self, name: str) -> None:
-        """Refuse to add to a log that was altered, or that `current.json` contradicts.
+    def check_log(self, name: str) -> None:
+        """Refuse a log that was altered, or that `current.json` contradicts.
 
         Raises:
-            PupilaError: it is.
+            PupilaError: it was.
         """
-        pointer = self.pointer(name)  # before the events, which others may add to meanwhile
-        problem = contradiction(pointer, sound_log(self.storage, name).digests)
+        pointer = self.pointer(name)  # before the events, as others may add some
+        problem = contradiction(pointer, read_sound_log(self.storage, name).digests)
         if problem:
             raise PupilaError(
                 f"{self.storage.url}/{name}: {problem} Nothing was changed. Compare with a copy, "
@@ -207,39 +207,39 @@ class Registry:
             )
 
     def pointer(self, name: str) -> dict[str, Any]:
-        """Return what `current.json` of a name says; nothing where it says nothing."""
+        """Return the content of a name's `current.json`; empty without any."""
         return read_pointer(self.storage.read(f"{name}/{POINTER}"))
 
 
-def read_version(content: bytes, place: str) -> Version:
-    """Return the version that a manifest describes; `place` is told where it is none."""
+def read_version(content: bytes, location: str) -> Version:
+    """Return the version that a manifest describes; errors name `location`."""
     try:
         return Version(Manifest.model_validate_json(content), hashlib.sha256(content).hexdigest())
     except ValidationError:
         raise PupilaError(
-            f"{place}/{MANIFEST} is no manifest that this version of Pupila can read: it was "
+            f"{location}/{MANIFEST} is not a manifest that this version of Pupila can read: it was "
             "altered, or written by a later version."
         ) from None
 
 
 def folder_of(name: str, number: int) -> str:
-    """Return where the files of a version lie in the registry."""
+    """Return the folder of a version in the registry."""
     return f"{name}/{VERSIONS}/{number:06d}"
 
 
 def is_version_folder(child: str) -> bool:
-    """Tell whether a name in the folder of versions is that of a version."""
+    """Return whether a folder name is a version's."""
     return bool(re.fullmatch("[0-9]{6,18}", child)) and child == f"{int(child):06d}"
 
 
 def pointer_of(event: Event, digest: str) -> dict[str, Any]:
-    """Return what `current.json` says after an event."""
+    """Return the content of `current.json` after an event."""
     path = f"{VERSIONS}/{event.version:06d}"
     return {"version": event.version, "path": path, "event": event.number, "sha256": digest}
 
 
 def read_pointer(content: bytes | None) -> dict[str, Any]:
-    """Return what `current.json` says; nothing where it is missing or cannot be read."""
+    """Return the content of `current.json`; empty if it is missing or unreadable."""
     try:
         pointer = json.loads(content or b"{}")
     except (ValueError, RecursionError):
@@ -248,18 +248,18 @@ def read_pointer(content: bytes | None) -> dict[str, Any]:
 
 
 def contradiction(pointer: dict[str, Any], digests: Sequence[str]) -> str | None:
-    """Return how a pointer contradicts events of these digests; None where it only lags behind."""
+    """Return how a pointer contradicts events with these digests; None if it only lags behind."""
     number = pointer.get("event")
     if not isinstance(number, int) or number < 1:
         return None
     if number > len(digests):
         return (
-            f"{POINTER} tells of event {number}, and the last event is {len(digests)}: an event "
+            f"{POINTER} names event {number}, but the last event is {len(digests)}: an event "
             f"was deleted, or {POINTER} was forged."
         )
     if pointer.get("sha256", digests[number - 1]) != digests[number - 1]:
         return (
-            f"{POINTER} holds another SHA-256 than event {number} has: that event or {POINTER} "
+            f"{POINTER} has a different SHA-256 than event {number}: that event or {POINTER} "
             f"was altered."
         )
     return None

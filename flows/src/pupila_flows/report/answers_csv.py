@@ -1,4 +1,4 @@
-"""Every answer of some models as a CSV, a line for each image."""
+"""Writes the predictions of some models as CSV, a line for each image."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pupila.store import write_atomically
 
 @dataclass(frozen=True)
 class ModelAnswers:
-    """What one model answers."""
+    """The predictions of one model."""
 
     name: str
     probabilities: str
     """File with `(images, classes)`."""
     threshold: Threshold | None
-    """The one that ships with it: its answers are read at it."""
+    """The one that ships with it and decides its classes."""
 
 
 def write_answers(
@@ -35,9 +35,7 @@ def write_answers(
     *,
     labelled: bool,
 ) -> None:
-    """Write path, label and some columns of each image, and every model's answer with its
-    probabilities of all classes.
-    """
+    """Write path, label and columns of each image, and each model's class and probabilities."""
     head = ["path", *(["label"] if labelled else []), *columns]
     table = [images.frame[name].astype(str).tolist() for name in head]
     for model in models:

@@ -1,4 +1,4 @@
-"""What models came to on images of other places, as rows of text."""
+"""Results of models on external sets, as rows of text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pupila.external import ExternalMetrics
 from pupila_flows.report import formatting
 from pupila_flows.results import Entry, ExternalSet, RunResult
 
-_FIGURES = {"accuracy": "accuracy", "auc": "AUC"}
+_COMPARED = {"accuracy": "accuracy", "auc": "AUC"}
 
 
 def external_rows(result: RunResult) -> list[dict[str, str]]:
     """Return one row per set and model of the first seed."""
     shown = [entry for entry in result.entries if entry.repeats is None]
     rows = [
-        {"elsewhere": images.name} | row
+        {"external set": images.name} | row
         for images in result.external
         for row in rows_on(images, shown)
     ]
@@ -31,25 +31,25 @@ def with_all_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str]]:
-    """Return one row per model on the images of one place."""
+    """Return one row per model on one external set."""
     rows: list[dict[str, str]] = []
     for entry in entries:
-        for found in entry.external:
-            if found.name == images.name:
+        for external in entry.external:
+            if external.name == images.name:
                 row = {"name": entry.name}
-                if found.evaluation:
-                    row |= figure_row(found.evaluation.figures, found.differences)
-                rows.append(row | ({"failure": found.error} if found.error else {}))
+                if external.evaluation:
+                    row |= metrics_row(external.evaluation.figures, external.differences)
+                rows.append(row | ({"failure": external.error} if external.error else {}))
     return rows
 
 
-def figure_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
-    """Return all figures of one model on some images."""
-    return quality_row(figures) | beside_teacher(figures, differences)
+def metrics_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
+    """Return all metrics of one model on some images."""
+    return quality_row(figures) | fidelity_row(figures, differences)
 
 
 def quality_row(figures: ExternalMetrics) -> dict[str, str]:
-    """Return what needs labels; nothing but the number of images where there are none."""
+    """Return metrics that need labels; without labels, only the number of images."""
     metrics = figures.metrics
     row = {"images": str(figures.images)}
     if metrics is None:
@@ -65,19 +65,19 @@ def quality_row(figures: ExternalMetrics) -> dict[str, str]:
     }
 
 
-def beside_teacher(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
-    """Return how a model differs from its teacher; nothing where it has none."""
+def fidelity_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
+    """Return how a model differs from its teacher; empty if it has none."""
     fidelity = figures.fidelity
     row = {
-        f"{title} less teacher's": signed(differences[field])
-        for field, title in _FIGURES.items()
+        f"{title} minus teacher's": signed(differences[field])
+        for field, title in _COMPARED.items()
         if field in differences
     }
     if fidelity:
         row |= {
             "correlation": interval(fidelity.correlation),
             "same class": interval(fidelity.labels),
-            "logit less teacher's": signed(fidelity.mean_difference),
+            "logit minus teacher's": signed(fidelity.mean_difference),
         }
     if fidelity and fidelity.colour and fidelity.reference_colour:
         row |= {
@@ -88,21 +88,21 @@ def beside_teacher(figures: ExternalMetrics, differences: Mapping[str, Estimate]
 
 
 def external_lines(result: RunResult) -> list[str]:
-    """Say what must be known of each set to read its rows."""
-    lines = [about(each) for each in result.external]
+    """Describe each external set, and the columns of its rows."""
+    lines = [describe_set(images) for images in result.external]
     if any(entry.external for entry in result.entries):
         lines.append(LEGEND)
     return lines
 
 
 LEGEND = (
-    "correlation: of the logits with the teacher's; by colour: share of their variance that the "
-    "mean colour of an image explains alone."
+    "correlation: of the logits with the teacher's; by colour: fraction of their variance that the "
+    "mean colour of an image alone explains."
 )
 
 
-def about(images: ExternalSet, *, files: bool = True) -> str:
-    """Say what images there are, and how many cannot be read; with `files`, the first of these."""
+def describe_set(images: ExternalSet, *, files: bool = True) -> str:
+    """Say how many images a set has, and how many files cannot be read; `files` names the first."""
     counts = ", ".join(f"{count} {name}" for name, count in (images.counts or {}).items())
     patients = f" of {images.patients:,} patients" if images.patients is not None else ""
     skipped = ""
@@ -115,7 +115,7 @@ def about(images: ExternalSet, *, files: bool = True) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """Write a figure with its interval: `0.953 (0.903–0.982)`."""
+    """Write a number with its interval: `0.953 (0.903–0.982)`."""
     return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
 
 

@@ -1,4 +1,4 @@
-"""How numbers are written, everywhere in the report; what is not a number becomes a dash."""
+"""How the report writes numbers; NaN and infinity become a dash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def score_interval(estimate: Estimate) -> str:
 
 
 def sensitivity_and_specificity(point: OperatingPoint) -> str:
-    """Write an operating point: neither figure says anything without the other."""
+    """Write an operating point: neither number means anything without the other."""
     return (
         f"sensitivity {percent(point.sensitivity.value)} ({percent_interval(point.sensitivity)}), "
         f"specificity {percent(point.specificity.value)} ({percent_interval(point.specificity)}) "
@@ -43,7 +43,7 @@ def sensitivity_and_specificity(point: OperatingPoint) -> str:
 
 
 def threshold(metrics: Metrics) -> str:
-    """Write at which threshold a model's operating point is, and what chose it.
+    """Write the threshold of a model's operating point, and what chose it.
 
     `0.668, shipped`; `0.412, chosen on 105 validation images`.
     """
@@ -56,14 +56,14 @@ def threshold(metrics: Metrics) -> str:
     return f"{score(point.threshold)}, chosen on {images}"
 
 
-def chosen_for(metrics: Metrics, specificity: float) -> str:
-    """Say where an operating point comes from; `specificity` is what was wanted of a chosen one."""
+def threshold_origin(metrics: Metrics, specificity: float) -> str:
+    """Say how a threshold was chosen; `specificity` is the target if it does not ship."""
     point = metrics.point
     if point is None:
-        return "There is no threshold: images of both classes are needed."
+        return "No threshold could be chosen: images of both classes are needed."
     if metrics.shipped:
         return f"The threshold ships with the model; it was chosen on {point.chosen_on}."
-    here = "these very images: optimistic" if point.chosen_on == "test" else "other images"
+    here = "the same images: optimistic" if point.chosen_on == "test" else "other images"
     return (
         f"The threshold was chosen for a specificity of {percent(specificity, 0)} on "
         f"{point.images or 'the'} {point.chosen_on} images ({here})."
@@ -71,13 +71,13 @@ def chosen_for(metrics: Metrics, specificity: float) -> str:
 
 
 def independence(metrics: Metrics) -> str:
-    """Say of how many patients the intervals are."""
+    """Say whether the intervals are by patient, and of how many patients."""
     if metrics.patients is None:
         return (
-            "The data does not say which images are of one patient: intervals are as if every "
-            "image were another patient's."
+            "The data does not say which images are of the same patient: intervals treat every "
+            "image as a different patient."
         )
-    return f"Intervals are by patient, of whom there are {metrics.patients:,}."
+    return f"Intervals are by patient: there are {metrics.patients:,}."
 
 
 def points(difference: float) -> str:
@@ -112,12 +112,12 @@ def count(number: int | None) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Write a time of milliseconds with three significant digits."""
+    """Write a time in milliseconds with three significant digits."""
     return f"{_significant(value)}{_SPACE}ms" if math.isfinite(value) else NONE
 
 
 def ratio(large: float, small: float) -> str:
-    """Write how many times `large` is `small`: `71×`; a dash where `small` is nothing."""
+    """Write how many times `large` is `small`: `71×`; a dash if `small` is 0."""
     if small <= 0:
         return NONE
     value = large / small
@@ -148,7 +148,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(iso: str) -> str:
-    """Write an ISO 8601 time as `25 November 2026, 01:25 UTC`; anything else as it is."""
+    """Write an ISO 8601 time as `25 November 2026, 01:25 UTC`; other text is unchanged."""
     try:
         when = datetime.fromisoformat(iso)
     except ValueError:
@@ -157,7 +157,7 @@ def moment(iso: str) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """Join names as a sentence does: `a`, `a and b`, `a, b and c`."""
+    """Join names as in a sentence: `a`, `a and b`, `a, b and c`."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,4 +1,4 @@
-"""Who descends from whom: the teachers behind a step, and the controls that have none."""
+"""The graph of a run's entries: which step was made from which, its teacher, and the controls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pupila_flows.results import Entry
 
 @dataclass(frozen=True)
 class EvaluatedArtifact:
-    """An entry whose evaluation is there."""
+    """An entry with its evaluation."""
 
     entry: Entry
     evaluation: Evaluation
@@ -29,7 +29,7 @@ class EvaluatedArtifact:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The entries of a run, seen as a graph."""
+    """The entries of a run as a graph."""
 
     entries: dict[str, Entry]
 
@@ -38,20 +38,20 @@ class Lineage:
         return cls({entry.name: entry for entry in entries})
 
     def parents(self, entry: Entry) -> list[Entry]:
-        """Return the entries that it was made from directly."""
+        """Return the entries that it was directly made from."""
         return [self.entries[name] for name in entry.inputs if name in self.entries]
 
     def is_control(self, entry: Entry) -> bool:
-        """True for a step that no teacher had a part in."""
+        """Return whether it is a step made without any teacher."""
         return entry.kind == "step" and not entry.taught
 
     def is_partial(self, entry: Entry) -> bool:
-        """True for a step that was not shown all images, and for what was made from one."""
-        return bool(entry.without) or any(self.is_partial(each) for each in self.parents(entry))
+        """Return whether it was trained without some images, or made from such a step."""
+        return bool(entry.without) or any(self.is_partial(parent) for parent in self.parents(entry))
 
     def trained(self, entry: Entry) -> Entry:
-        """Return the step that an entry is another format of: the last in which it was trained."""
-        training = {each.name for each in installed().all(Technique) if each.seeded}
+        """Return the step that last trained an entry, of which the entry is another format."""
+        training = {technique.name for technique in installed().all(Technique) if technique.seeded}
         while entry.uses not in training and len(parents := self.parents(entry)) == 1:
             if parents[0].kind == "teacher":
                 break
@@ -59,11 +59,11 @@ class Lineage:
         return entry
 
     def is_final(self, entry: Entry) -> bool:
-        """True where nothing was made from it."""
+        """Return whether nothing was made from it."""
         return all(entry.name not in other.inputs for other in self.entries.values())
 
     def reference(self, entry: Entry) -> EvaluatedArtifact | None:
-        """Return the judged teacher that an entry is compared with, where there is one."""
+        """Return the evaluated teacher that an entry is compared with, if any."""
         teacher = self.entries.get(entry.reference) if entry.reference else None
         return (
             EvaluatedArtifact(teacher, teacher.evaluation)
@@ -71,7 +71,7 @@ class Lineage:
             else None
         )
 
-    def judged(self) -> list[EvaluatedArtifact]:
+    def evaluated(self) -> list[EvaluatedArtifact]:
         """Return every entry that has an evaluation, in the order of the run."""
         return [
             EvaluatedArtifact(entry, entry.evaluation)
@@ -80,16 +80,16 @@ class Lineage:
         ]
 
     def measured(self) -> list[tuple[Entry, Measurement]]:
-        """Return every entry whose cost is known, in the order of the run, judged or not."""
-        costs = ((each, each.evaluation or each.measurement) for each in self.entries.values())
+        """Return every entry whose cost is known, in the order of the run, evaluated or not."""
+        costs = ((entry, entry.evaluation or entry.measurement) for entry in self.entries.values())
         return [(entry, cost) for entry, cost in costs if cost]
 
     def pupils(self) -> list[EvaluatedArtifact]:
-        """Return the judged steps that a teacher had a part in, but for those that failed after."""
+        """Return the evaluated steps made with a teacher, except those that failed afterwards."""
         return [
-            judged
-            for judged in self.judged()
-            if judged.entry.kind == "step"
-            and not self.is_control(judged.entry)
-            and not judged.entry.error
+            artifact
+            for artifact in self.evaluated()
+            if artifact.entry.kind == "step"
+            and not self.is_control(artifact.entry)
+            and not artifact.entry.error
         ]

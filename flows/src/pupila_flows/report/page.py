@@ -1,4 +1,4 @@
-"""Puts the report together: one HTML file with its styles, figures and pictures inside."""
+"""Builds the report: one HTML file with its styles, plots and pictures inside."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from pupila.store import write_atomically
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots import bars_and_rocs, graph, scatter
-from pupila_flows.report.predictions import Answers, read_answers
+from pupila_flows.report.predictions import RunPredictions, read_predictions
 from pupila_flows.report.search import searches
 from pupila_flows.report.sections import (
     controls,
     gate,
+    runtimes,
     teachers,
 )
 from pupila_flows.report.sections import (
     results_table as tables,
 )
-from pupila_flows.report.sections import (
-    runtimes as trials,
-)
 from pupila_flows.report.sections.disagreements import disagreements
 from pupila_flows.report.sections.external import external_panels
 from pupila_flows.report.sections.gains import gains
-from pupila_flows.report.sections.headline import asked, headline
+from pupila_flows.report.sections.headline import goal_of, headline
 from pupila_flows.report.sections.layers import sensitive_layers
 from pupila_flows.report.sections.mistakes import mistakes
-from pupila_flows.report.sections.open_set import gate_table
+from pupila_flows.report.sections.open_set import filter_table
 from pupila_flows.report.sections.pruning import pruning_curves
 from pupila_flows.report.sections.seeds import seed_table, seeds_note
 from pupila_flows.report.sections.shift import shift_report
@@ -45,7 +43,7 @@ REPORT_NAME = "report.html"
 def write_report(result: RunResult, folder: Path) -> Path:
     """Write `report.html` into `folder` and return its path; the same run gives the same bytes.
 
-    Predictions and images that are gone are said to be missing; the rest of the report stands.
+    If predictions or images are missing, the report says so and shows the rest.
 
     Raises:
         PupilaError: predictions do not have a row per test image and a column per class.
@@ -56,56 +54,59 @@ def write_report(result: RunResult, folder: Path) -> Path:
 
 
 def render(result: RunResult, folder: Path) -> str:
-    """Return the report as HTML; links and relative paths are understood from `folder`.
+    """Return the report as HTML; links and relative paths start from `folder`.
 
-    Of entries that are repeated with other seeds, those of the first seed are shown; what is over
-    all seeds says so.
+    It shows the entries of the first seed, except where it says that all seeds are shown.
     """
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
-    answers = read_answers(result, folder)
-    found = gains(result.entries, answers)
-    verdict = headline(result, lineage, answers)
+    predictions = read_predictions(result, folder)
+    comparisons = gains(result.entries, predictions)
+    verdict = headline(result, lineage, predictions)
     chosen = verdict.pupil.name if verdict.pupil and verdict.keeps else None
     return fill(
         "report.html",
         result=result,
-        asked=asked(result, lineage),
+        goal=goal_of(result, lineage),
         verdict=verdict,
         verdict_bars=_verdict_bars(verdict.pupil, verdict.teacher),
-        keeps=verdict.meaning,
+        meaning=verdict.meaning,
         badge=verdict.badge,
         shortcuts=tables.shortcuts(result.data),
         columns=tables.columns(),
         rows=tables.results(lineage, chosen),
-        thresholds=tables.thresholds(lineage, result.specificity),
-        independence=formatting.independence(lineage.judged()[0].evaluation.metrics)
-        if lineage.judged()
+        thresholds=tables.thresholds_note(lineage, result.specificity),
+        independence=formatting.independence(lineage.evaluated()[0].evaluation.metrics)
+        if lineage.evaluated()
         else "",
         seeds_note=seeds_note(result),
-        teaching=controls.summary(found, verdict.pupil.name if verdict.pupil else None),
-        comparisons=controls.comparisons(found),
-        seed_table=seed_table(result, answers),
+        teaching=controls.summary(comparisons, verdict.pupil.name if verdict.pupil else None),
+        comparisons=controls.comparisons(comparisons),
+        seed_table=seed_table(result, predictions),
         repeats=[entry for entry in result.entries if entry.repeats],
         panels=teachers.panels(lineage),
         curves=pruning_curves(lineage),
         layers=sensitive_layers(lineage),
         searches=searches(lineage),
-        judged=lineage.judged(),
-        missing=[each.name for each in lineage.judged() if each.name not in answers.probabilities],
-        rocs=_rocs(result, lineage, answers),
+        evaluated=lineage.evaluated(),
+        missing=[
+            artifact.name
+            for artifact in lineage.evaluated()
+            if artifact.name not in predictions.probabilities
+        ],
+        rocs=_rocs(result, lineage, predictions),
         scatter=_scatter(lineage, chosen),
-        trials=trials.runtime_rows(lineage),
-        trial_columns=trials.COLUMNS,
+        runtime_checks=runtimes.runtime_rows(lineage),
+        runtime_columns=runtimes.COLUMNS,
         latencies=tables.latencies(lineage),
         confusions=tables.confusions(lineage, result.data.classes),
-        elsewhere=external_panels(result, lineage, chosen, folder),
-        gates=gate_table(lineage),
+        external=external_panels(result, lineage, chosen, folder),
+        filters=filter_table(lineage),
         shift=shift_report(result, lineage, folder),
         release=gate.panels(result, folder),
         release_words=gate.WORDS,
         release_notes=gate.notes(result),
-        mistakes=mistakes(result, lineage, answers, chosen, folder),
-        disagreements=disagreements(result, lineage, answers, chosen, folder),
+        mistakes=mistakes(result, lineage, predictions, chosen, folder),
+        disagreements=disagreements(result, lineage, predictions, chosen, folder),
         graph=graph.draw(lineage) if result.entries else None,
         checks=tables.checks(result.data),
         counts=tables.counts(result.data),
@@ -130,64 +131,64 @@ def _verdict_bars(
 
 
 def _rocs(
-    result: RunResult, lineage: Lineage, answers: Answers
+    result: RunResult, lineage: Lineage, predictions: RunPredictions
 ) -> list[tuple[str, str, str, Markup]]:
-    """Return name, AUC, operating point and ROC curve of every judged entry.
+    """Return name, AUC, operating point and ROC curve of every evaluated entry.
 
-    None without a positive class.
+    Empty without a positive class.
     """
     data = result.data
     if data.positive not in data.classes:
         return []
     column = data.classes.index(data.positive)
-    truth = answers.labels == column
+    truth = predictions.labels == column
     curves = {
         name: bars_and_rocs.roc_points(truth, values[:, column])
-        for name, values in answers.probabilities.items()
+        for name, values in predictions.probabilities.items()
     }
     drawn: list[tuple[str, str, str, Markup]] = []
-    for judged in lineage.judged():
-        if judged.name not in curves:
+    for artifact in lineage.evaluated():
+        if artifact.name not in curves:
             continue
-        metrics = judged.evaluation.metrics
+        metrics = artifact.evaluation.metrics
         auc = formatting.score(metrics.auc.value) if metrics.auc else formatting.NONE
-        teacher = lineage.reference(judged.entry)
-        behind = curves.get(teacher.name) if teacher else None
+        teacher = lineage.reference(artifact.entry)
+        teacher_curve = curves.get(teacher.name) if teacher else None
         point = metrics.point
-        there = formatting.sensitivity_and_specificity(point) if point else ""
-        label = f"ROC curve of {judged.name} for {data.positive}: AUC {auc}"
-        label += f"; {there}" if there else ""
-        curve = bars_and_rocs.roc(curves[judged.name], behind, point, label)
-        drawn.append((judged.name, auc, there, curve))
+        at_point = formatting.sensitivity_and_specificity(point) if point else ""
+        label = f"ROC curve of {artifact.name} for {data.positive}: AUC {auc}"
+        label += f"; {at_point}" if at_point else ""
+        curve = bars_and_rocs.roc(curves[artifact.name], teacher_curve, point, label)
+        drawn.append((artifact.name, auc, at_point, curve))
     return drawn
 
 
 def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:
-    """Return what is plotted over size (AUC, or accuracy where an AUC is missing), and the plot."""
-    judged = lineage.judged()
-    if not judged:
+    """Return what is plotted against size (AUC; accuracy if an AUC is missing), and the plot."""
+    artifacts = lineage.evaluated()
+    if not artifacts:
         return None
-    by_auc = all(each.evaluation.metrics.auc for each in judged)
+    by_auc = all(artifact.evaluation.metrics.auc for artifact in artifacts)
     spots: list[scatter.Spot] = []
-    for each in judged:
-        metrics = each.evaluation.metrics
+    for artifact in artifacts:
+        metrics = artifact.evaluation.metrics
         quality = (metrics.auc if by_auc else None) or metrics.accuracy
-        style = _style(each, lineage, chosen)
-        spots.append(scatter.Spot(each.name, each.size_bytes, quality, style))
+        style = _style(artifact, lineage, chosen)
+        spots.append(scatter.Spot(artifact.name, artifact.size_bytes, quality, style))
     title = "AUC" if by_auc else "Accuracy"
     return title, scatter.size_against_quality(spots, title)
 
 
-def _style(judged: EvaluatedArtifact, lineage: Lineage, chosen: str | None) -> str:
-    if judged.name == chosen:
+def _style(artifact: EvaluatedArtifact, lineage: Lineage, chosen: str | None) -> str:
+    if artifact.name == chosen:
         return "chosen"
-    if lineage.is_control(judged.entry):
+    if lineage.is_control(artifact.entry):
         return "control"
-    return "teacher" if judged.entry.kind == "teacher" else "pupil"
+    return "teacher" if artifact.entry.kind == "teacher" else "pupil"
 
 
 def data_docs(data: DataSummary, folder: Path) -> str | None:
-    """Return the address of the Data Docs from `folder` on: as files, and where both are served."""
+    """Return the Data Docs' address relative to `folder`, for files and for a server of both."""
     if data.data_docs is None:
         return None
     target, base = Path(data.data_docs).resolve(), folder.resolve()

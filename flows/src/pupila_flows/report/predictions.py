@@ -1,4 +1,4 @@
-"""The predictions behind the figures, and paired comparisons of two of them."""
+"""The predictions of a run's models, and paired comparisons of two models."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from pupila.noninferiority import Comparison, compare_proportions
 from pupila_flows.results import RunResult
 
 MARGIN = 0.05
-"""Largest loss of accuracy that counts as keeping it where no gate says another."""
+"""Largest loss of accuracy that counts as keeping it, unless a gate sets another."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class RunPredictions:
     """Probabilities `(test images, classes)` by entry name, and the truth."""
 
     labels: NDArray[np.int64]
     probabilities: dict[str, NDArray[np.float64]]
     shipped: Mapping[str, Threshold] = field(default_factory=dict[str, Threshold])
-    """Thresholds that entries ship."""
+    """Shipped thresholds by entry name."""
     classes: tuple[str, ...] = ()
     """In the order of the columns."""
     patients: NDArray[np.int64] | None = None
-    """Number of the patient of each image; None where the data does not tell."""
+    """Number of each image's patient; None if the data has no patients."""
 
     def chosen(self, name: str) -> NDArray[np.int64]:
-        """Return the class that an entry gives to each image, at the threshold that it ships."""
+        """Return an entry's class for each image, at its shipped threshold if it has one."""
         return answers_of(self.probabilities[name], self.classes, self.shipped.get(name))
 
     def correct(self, name: str) -> NDArray[np.bool_]:
         return self.chosen(name) == self.labels
 
-    def comparison(self, name: str, other: str) -> Comparison | None:
-        """Hold the accuracy of `name` against `other`, as the gate does; None without both."""
+    def compare(self, name: str, other: str) -> Comparison | None:
+        """Compare the accuracies of `name` and `other` as the gate does; None if one is missing."""
         if name not in self.probabilities or other not in self.probabilities:
             return None
         return compare_proportions(self.correct(name), self.correct(other), MARGIN, self.patients)
 
     def difference(self, name: str, other: str) -> Estimate | None:
-        """Return accuracy of `name` less that of `other` on the same images; None without both."""
-        compared = self.comparison(name, other)
-        return compared.difference if compared else None
+        """Return the accuracy of `name` minus that of `other`, paired; None if one is missing."""
+        comparison = self.compare(name, other)
+        return comparison.difference if comparison else None
 
 
-def read_answers(result: RunResult, folder: Path) -> Answers:
-    """Read the predictions of every judged entry; a file that is gone is left out.
+def read_predictions(result: RunResult, folder: Path) -> RunPredictions:
+    """Read the predictions of every evaluated entry; a missing file is left out.
 
     Raises:
         PupilaError: a file has not one row per test image and one column per class.
@@ -62,7 +62,7 @@ def read_answers(result: RunResult, folder: Path) -> Answers:
     shape = (len(labels), len(result.data.classes))
     probabilities: dict[str, NDArray[np.float64]] = {}
     for entry in result.entries:
-        path = located(entry.evaluation.probabilities, folder) if entry.evaluation else None
+        path = locate(entry.evaluation.probabilities, folder) if entry.evaluation else None
         if path is not None and len(labels):
             probabilities[entry.name] = _read(path, shape)
     shipped = {
@@ -71,11 +71,11 @@ def read_answers(result: RunResult, folder: Path) -> Answers:
         if entry.record and entry.record.threshold
     }
     patients = np.array(result.test_patients, np.int64) if result.test_patients else None
-    return Answers(labels, probabilities, shipped, result.data.classes, patients)
+    return RunPredictions(labels, probabilities, shipped, result.data.classes, patients)
 
 
-def located(path: str, folder: Path) -> Path | None:
-    """Return a file of the run: as it is named, or relative to the report; None if gone."""
+def locate(path: str, folder: Path) -> Path | None:
+    """Find a file of the run by its path or relative to the report; None if it is missing."""
     candidates = (Path(path), folder / path)
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
@@ -85,10 +85,9 @@ def paired_difference(
     second: NDArray[np.bool_],
     patients: NDArray[np.int64] | None = None,
 ) -> Estimate:
-    """Return the difference of two accuracies on the same images, first less second.
+    """Return the difference of two accuracies on the same images, first minus second.
 
-    Its interval is that of the release gate, so that the page says one thing of one difference; by
-    patient, where the data tells them.
+    Its interval is the same as in the release gate; by patient if patients are known.
     """
     return compare_proportions(first, second, MARGIN, patients).difference
 

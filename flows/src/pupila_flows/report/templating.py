@@ -1,4 +1,4 @@
-"""Fills the templates of the pages; every value is escaped."""
+"""Fills the page templates; every value is escaped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHEETS = ("style.css", "sweep.css", "search.css", "gate.css")
 
 
 def fill(template: str, **values: Any) -> str:
-    """Return a page with the style sheet inside."""
+    """Return a page with its style sheet inside."""
     return printable(
         _environment()
         .get_template(template)
@@ -32,7 +32,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def style_sheet(name: str) -> str:
-    """Return one of our style sheets."""
+    """Return one of the style sheets."""
     source, _, _ = PackageLoader("pupila_flows.report").get_source(_environment(), name)
     return source
 
@@ -48,7 +48,7 @@ def _environment() -> Environment:
 
 
 def _breakable(name: str) -> Markup:
-    """Escape a name and let it break after an underscore, where browsers would not."""
+    """Escape a name and allow a line break after each underscore."""
     return escape(name).replace("_", Markup("_<wbr>"))
 
 
@@ -57,13 +57,13 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    """Return the same with few of the records that a long list has; `artifact.json` has all."""
+    """Shorten long lists of records; `artifact.json` has all."""
     if isinstance(value, Mapping):
-        named = cast("Mapping[str, Any]", value)
-        return {name: _shortened(each) for name, each in named.items()}
+        fields = cast("Mapping[str, Any]", value)
+        return {name: _shortened(field) for name, field in fields.items()}
     if not isinstance(value, list | tuple):
         return value
-    listed = [_shortened(each) for each in cast("Sequence[Any]", value)]
+    listed = [_shortened(item) for item in cast("Sequence[Any]", value)]
     if len(listed) <= _SHOWN_RECORDS or not isinstance(listed[0], dict):
         return listed
     return [*listed[:_SHOWN_RECORDS], f"… {len(listed) - _SHOWN_RECORDS} more in artifact.json"]

@@ -14,21 +14,21 @@ from pupila_flows.gate.conditions import condition_of
 from pupila_flows.gate.messages import notes
 from pupila_flows.report import formatting
 from pupila_flows.report.external import interval
-from pupila_flows.report.predictions import read_answers
+from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.gains import gains
 from pupila_flows.report.sections.seeds import seed_table
 from pupila_flows.results import Check, Entry, Finding, GateResult, RunResult, RuntimeResult
 
 NO_GATE = "Gate: none in the recipe, so NOTHING of this run may be published: write `gate: {}`."
-"""Where a recipe wants to publish."""
+"""If a recipe has `publish`."""
 UNASKED = "Gate: none in the recipe."
 _SHOWN_IMAGES = 5
 
 
 def result_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per teacher and artifact, of the first seed where there are several.
+    """Return one row per teacher and artifact of the first seed.
 
-    In a sweep, what only other things were made from is left out, as it was not judged.
+    In a sweep, artifacts that were not evaluated are left out: others were made from them.
     """
     shown = [entry for entry in result.entries if entry.repeats is None]
     return [_row(entry) for entry in shown if entry.evaluation or entry.error or not result.sweep]
@@ -39,16 +39,16 @@ def _row(entry: Entry) -> dict[str, str]:
     if entry.measurement:
         return row | measurement_row(entry.measurement, {"accuracy": "not measured: untrained"})
     if entry.evaluation is None:
-        return row | {"runtime": entry.error or entry.not_evaluated or "not judged"}
+        return row | {"runtime": entry.error or entry.not_evaluated or "not evaluated"}
     failed = {"failure": entry.error} if entry.error else {}
     return row | evaluation_row(entry.evaluation) | failed
 
 
 def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
-    """Return the figures of one artifact as text, with units in the column names."""
+    """Return the metrics of one artifact as text, with units in the column names."""
     metrics = evaluation.metrics
     point = metrics.point
-    answers = {
+    columns = {
         "accuracy": interval(metrics.accuracy),
         "AUC": interval(metrics.auc) if metrics.auc else "",
         "sensitivity": interval(point.sensitivity) if point else "",
@@ -58,21 +58,21 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, str]:
         "agrees": f"{evaluation.agreement.labels.value:.3f}" if evaluation.agreement else "",
         **(_filter(evaluation.open_set) if evaluation.open_set else {}),
     }
-    return measurement_row(evaluation, answers)
+    return measurement_row(evaluation, columns)
 
 
 def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
-    """Say what must be known of the figures of `evaluation_row` to read them.
+    """Describe the metrics of `evaluation_row`: class, threshold, patients, ties.
 
-    `specificity` is what a threshold that does not ship was chosen for.
+    `specificity` is the target of a threshold that does not ship.
     """
     metrics = evaluation.metrics
     point = metrics.point
     measured = formatting.sensitivity_and_specificity(point) if point else ""
-    figures = f"{metrics.positive}: {measured}." if measured else ""
+    summary = f"{metrics.positive}: {measured}." if measured else ""
     lines = [
-        figures,
-        formatting.chosen_for(metrics, specificity),
+        summary,
+        formatting.threshold_origin(metrics, specificity),
         formatting.independence(metrics),
         evaluation.tie_warning,
     ]
@@ -80,7 +80,7 @@ def evaluation_lines(evaluation: Evaluation, specificity: float) -> list[str]:
 
 
 def _filter(open_set: OpenSet) -> dict[str, str]:
-    """Return what a filter lets through: of its class, of other test images, of near misses."""
+    """Return what a filter lets through: its class, other test images, near misses."""
     groups = {group.near_miss: group for group in open_set.negatives if group.name == ALL}
     row = {"lets through": interval(open_set.accepted.accepted)}
     for near_miss, of in ((False, "others"), (True, "near misses")):
@@ -91,31 +91,31 @@ def _filter(open_set: OpenSet) -> dict[str, str]:
     return row
 
 
-def measurement_row(measurement: Measurement, answers: dict[str, str]) -> dict[str, str]:
-    """Return what a model costs, with what it answers in between."""
+def measurement_row(measurement: Measurement, metrics: dict[str, str]) -> dict[str, str]:
+    """Return a model's costs, with its metrics in between."""
     cost = measurement.cost
     return {
         "runtime": measurement.runtime,
         "MB": f"{cost.size_bytes / 1e6:.3f}",
         "gzip MB": f"{cost.gzip_bytes / 1e6:.3f}",
-        **answers,
+        **metrics,
         "median ms": f"{cost.latency.median_ms:.1f}",
     }
 
 
 def runtime_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per artifact, runtime and number of threads that it was tried with."""
+    """Return one row per artifact, runtime and number of threads of its runtime checks."""
     return [
-        {"name": entry.name, "tried in": outcome.runtime, **_runtime_row(outcome)}
+        {"name": entry.name, "checked in": outcome.runtime, **_runtime_row(outcome)}
         for entry in result.entries
         for outcome in entry.runtimes
     ]
 
 
 def _runtime_row(result: RuntimeResult) -> dict[str, str]:
-    check, said = result.check, result.failure or ""
+    check, failure = result.check, result.failure or ""
     if check is None:
-        return {"runtime": "", "failure": f"does not run: {said}"}
+        return {"runtime": "", "failure": f"does not run: {failure}"}
     agreement, startup = check.agreement, check.startup
     return {
         "runtime": check.runtime,
@@ -126,30 +126,30 @@ def _runtime_row(result: RuntimeResult) -> dict[str, str]:
         "p95 ms": f"{check.latency.p95_ms:.1f}",
         "ready ms": f"{startup.cold_start_ms:.0f}" if startup else "",
         "first ms": f"{startup.first_inference_ms:.0f}" if startup else "",
-        "failure": said,
+        "failure": failure,
     }
 
 
 def shift_rows(result: RunResult) -> list[dict[str, str]]:
-    """Return one row per artifact that was held against its teacher on altered images."""
+    """Return one row per artifact that was compared with its teacher on altered images."""
     return [
         {
             "altered images": entry.name,
-            "teacher": found.reference,
-            "fidelity": interval(found.value),
-            "on validation": f"{found.validation.value:.3f}" if found.validation else "",
-            "worst family": f"{found.worst.name} {found.worst.middle.fidelity:.3f}",
-            "unaltered": f"{found.unaltered.fidelity:.3f}",
+            "teacher": figures.reference,
+            "fidelity": interval(figures.value),
+            "on validation": f"{figures.validation.value:.3f}" if figures.validation else "",
+            "worst family": f"{figures.worst.name} {figures.worst.middle.fidelity:.3f}",
+            "unaltered": f"{figures.unaltered.fidelity:.3f}",
         }
         for entry in result.entries
-        if (found := entry.shift)
+        if (figures := entry.shift)
     ]
 
 
 def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
-    """Return one row per artifact with its figures over all seeds; none where there is one seed.
+    """Return one row per artifact with its metrics over all seeds; empty with a single seed.
 
-    `folder` is where relative paths of predictions are understood from.
+    Relative paths of predictions start from `folder`.
     """
     return [
         {
@@ -160,12 +160,12 @@ def seed_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
             "lowest–highest": row.range,
             "AUC": row.auc,
         }
-        for row in seed_table(result, read_answers(result, folder))
+        for row in seed_table(result, read_predictions(result, folder))
     ]
 
 
 def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
-    """Return one row per pupil that has a control: what its teacher is worth, in points."""
+    """Return one row per pupil that has a control: what its teacher adds, in points."""
     return [
         {
             "what the teacher adds": gain.pupil,
@@ -174,12 +174,12 @@ def gain_rows(result: RunResult, folder: Path) -> list[dict[str, str]]:
             "95 % interval": formatting.points_interval(gain.difference) if gain.difference else "",
             "shown": {"gain": "a gain", "loss": "a loss", "nothing": "no gain"}[gain.shown],
         }
-        for gain in gains(result.entries, read_answers(result, folder))
+        for gain in gains(result.entries, read_predictions(result, folder))
     ]
 
 
 def gate_rows(gate: GateResult) -> list[dict[str, str]]:
-    """Return one row per artifact and condition, the artifact's verdict in its first."""
+    """Return one row per artifact and condition; an artifact's first row has its verdict."""
     return [
         {
             "gate": artifact.entry if not number else "",
@@ -187,9 +187,9 @@ def gate_rows(gate: GateResult) -> list[dict[str, str]]:
             "condition": condition_of(finding.condition).title,
             "against": finding.against or "limit",
             "where": finding.group or finding.external or "",
-            "found": finding.verdict,
+            "finding": finding.verdict,
             "difference": _difference(finding),
-            "needs images": finding.needs,
+            "images needed": finding.needs,
         }
         for artifact in gate.artifacts
         for number, finding in enumerate(artifact.findings)
@@ -210,12 +210,14 @@ def gate_lines(result: RunResult) -> list[str]:
         lines += [f"    try: {sentence}" for sentence in advice]
     lines += [f"  {note}" for note in notes(gate)]
     if gate.best:
-        lines.append(f"  {gate.best} came nearest; it is kept as an artifact, not published.")
+        lines.append(
+            f"  {gate.best} came closest to passing; it is kept as an artifact, not published."
+        )
     return lines
 
 
 def _publishes(result: RunResult) -> bool:
-    """Tell whether the recipe of a run has a section `publish`."""
+    """Return whether the recipe of a run has a section `publish`."""
     return "publish" in (yaml.safe_load(result.recipe_text) or {})
 
 
@@ -227,18 +229,18 @@ def _difference(finding: Finding) -> str:
 
 
 def check_lines(check: Check) -> list[str]:
-    """Say what a check of the data found; after a failure, what to do and some of the images."""
+    """Return the lines of a data check; after a failure, with advice and some of the images."""
     state = "ok" if check.passed else check.severity
     lines = [f"{state:8} {check.name}: {check.found}."]
     if not check.passed:
         more = ["…"] if check.images[_SHOWN_IMAGES:] else []
-        lines += [f"{'':8} {each}" for each in (check.advice, *check.images[:_SHOWN_IMAGES], *more)]
+        lines += [f"{'':8} {line}" for line in (check.advice, *check.images[:_SHOWN_IMAGES], *more)]
     return lines
 
 
 def plugin_rows(registry: PluginRegistry) -> list[dict[str, str]]:
     """Return one row per installed plugin, by kind and name."""
-    entries = sorted(registry.plugins, key=lambda each: (each.plugin.kind, each.plugin.name))
+    entries = sorted(registry.plugins, key=lambda entry: (entry.plugin.kind, entry.plugin.name))
     return [
         {
             "kind": entry.plugin.kind,
@@ -253,7 +255,7 @@ def plugin_rows(registry: PluginRegistry) -> list[dict[str, str]]:
 
 
 def _formats(plugin: Plugin) -> dict[str, str]:
-    """Return the formats that a plugin takes and gives."""
+    """Return the formats that a plugin takes and produces."""
     if isinstance(plugin, StepPlugin):
         return {"takes": ", ".join(sorted(plugin.accepts)), "gives": plugin.produces or "the same"}
     if isinstance(plugin, Loader):

@@ -1,4 +1,4 @@
-"""What a run found, in Markdown for Prefect's page: the headline, the gate, what was published."""
+"""A run's verdict as Markdown for Prefect's UI: the headline, the gate, what was published."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 from pupila_flows.markdown import plain, table
 from pupila_flows.report.external import external_rows
 from pupila_flows.report.lineage import Lineage
-from pupila_flows.report.predictions import read_answers
+from pupila_flows.report.predictions import read_predictions
 from pupila_flows.report.sections.headline import headline
 from pupila_flows.report.sweep import sweep_headline
 from pupila_flows.report.terminal import gate_lines, gate_rows, result_rows, shift_rows
 from pupila_flows.results import RunResult
 
 _COSTS = ("made by", "runtime", "MB", "gzip MB", "median ms", "failure")
-"""Columns of `result_rows` that do not say how a model answers."""
+"""Columns of `result_rows` that are costs, not metrics."""
 
 
 def verdict_markdown(result: RunResult, folder: Path) -> str:
-    """Return what the report says on top, and below it the gate and what was published.
+    """Return the report's headline, the gate and what was published.
 
-    `folder` is where relative paths of predictions are understood from.
+    Relative paths of predictions start from `folder`.
     """
     title, *sentences = _headline(result, folder)
     synthetic = ["**Synthetic images: nothing here is medical.**"] if result.synthetic else []
@@ -33,33 +33,33 @@ def verdict_markdown(result: RunResult, folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def figures_markdown(result: RunResult) -> str:
-    """Return the figures of every artifact as a few tables: Prefect's pages are narrow."""
+def metrics_markdown(result: RunResult) -> str:
+    """Return the metrics of every artifact as several tables, as Prefect's pages are narrow."""
     rows = result_rows(result)
-    answers = [{key: each[key] for key in each if key not in _COSTS} for each in rows]
-    costs = [{key: each[key] for key in ("name", *_COSTS) if key in each} for each in rows]
-    tables = (answers, costs, shift_rows(result), external_rows(result))
-    return "\n\n".join(_rows_markdown(each) for each in tables if each)
+    metrics = [{key: row[key] for key in row if key not in _COSTS} for row in rows]
+    costs = [{key: row[key] for key in ("name", *_COSTS) if key in row} for row in rows]
+    tables = (metrics, costs, shift_rows(result), external_rows(result))
+    return "\n\n".join(_rows_markdown(rows) for rows in tables if rows)
 
 
 def _rows_markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows of text as a table, without columns in which nothing stands."""
+    """Return rows of text as a table, without empty columns."""
     head = list(dict.fromkeys(key for row in rows for key in row if row[key]))
     cells = [[plain(row.get(key, "")) for key in head] for row in rows]
     return "\n".join(table(list(map(plain, head)), cells))
 
 
 def _headline(result: RunResult, folder: Path) -> list[str]:
-    """Return the headline of a run's page, and the sentences below it."""
+    """Return the headline of a run's page and the sentences below it."""
     if result.sweep:
         return sweep_headline(result, folder)
     lineage = Lineage.of([entry for entry in result.entries if entry.repeats is None])
-    found = headline(result, lineage, read_answers(result, folder))
-    return [found.title, *filter(None, [found.sentence])]
+    verdict = headline(result, lineage, read_predictions(result, folder))
+    return [verdict.title, *filter(None, [verdict.sentence])]
 
 
 def _gate(result: RunResult) -> list[str]:
-    """Return the verdict, what was not met with what to try, and a row per condition."""
+    """Return the verdict, unmet conditions with advice, and a row per condition."""
     verdict, *unmet = gate_lines(result)
     if result.gate is None:
         return [plain(verdict)]
@@ -70,7 +70,7 @@ def _gate(result: RunResult) -> list[str]:
 
 
 def _item(line: str) -> str:
-    """Return an indented line of `gate_lines` as an item of a list, as deep as it stood."""
+    """Return an indented line of `gate_lines` as a list item of the same depth."""
     text = line.lstrip()
     return f"{' ' * (len(line) - len(text) - 2)}* {plain(text)}"
 

@@ -16,7 +16,13 @@ from pupila_flows.data.external.listing import TEST, Listing, class_of, list_ima
 from pupila_flows.data.external.reading import ExternalImages, read_external, scan_rows
 from pupila_flows.data.training_images import TrainingImages, find_repeats
 from pupila_flows.gate.external import COMPARED
-from pupila_flows.gate.inputs import Case, Place, PlaceAnswers, Question, Side
+from pupila_flows.gate.inputs import (
+    Case,
+    ExternalPredictions,
+    GateExternalSet,
+    GateInputs,
+    GateModel,
+)
 from pupila_flows.jobs.compare_external import CompareExternal, ExternalDifferences
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
 from pupila_flows.jobs.import_teacher import ImportTeacher
@@ -280,16 +286,16 @@ class _Evaluator:
             return ExternalDifferences(by_place={}, by_group={})
         dataset, every = self.images.dataset, (*models, teacher)
         answers = [
-            PlaceAnswers(name=model.name, probabilities=model.result.probabilities)
+            ExternalPredictions(name=model.name, probabilities=model.result.probabilities)
             for model in every
         ]
-        external = Place(
+        external = GateExternalSet(
             name=self.images.name,
             images=images_of(dataset, self.request.groups),
             labelled=True,
-            answers=tuple(answers),
+            predictions=tuple(answers),
         )
-        question = Question(
+        inputs = GateInputs(
             section=GateSection(),
             specificity=self.request.specificity,
             cases=tuple(
@@ -302,9 +308,9 @@ class _Evaluator:
             validation=None if self.validation is None else images_of(self.validation),
             external=(external,),
         )
-        return perform_alone(CompareExternal.of(self.workspace, question))
+        return perform_alone(CompareExternal.of(self.workspace, inputs))
 
 
-def _side(model: EvaluatedModel) -> Side | None:
+def _side(model: EvaluatedModel) -> GateModel | None:
     evaluation, threshold = model.result.evaluation, model.artifact.record.threshold
-    return evaluation and Side(name=model.name, evaluation=evaluation, threshold=threshold)
+    return evaluation and GateModel(name=model.name, evaluation=evaluation, threshold=threshold)

@@ -11,14 +11,14 @@ from pupila_flows.data.external.reading import (
     refuse_seen_images,
 )
 from pupila_flows.data.training_images import TrainingImages
-from pupila_flows.gate.inputs import Case, Question
+from pupila_flows.gate.inputs import Case, GateInputs
 from pupila_flows.jobs.compare_external import CompareExternal
 from pupila_flows.jobs.evaluate_external import EvaluateExternal
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.results import Entry, ExternalResult, ExternalSet
 from pupila_flows.run.context import Run
 from pupila_flows.run.prefect_tasks import Futures, reason_of, result_of, run_job
-from pupila_flows.run.questions import images_of, places, side_of, validation_of
+from pupila_flows.run.questions import gate_model_of, images_of, places, validation_of
 
 
 def external_images(run: Run) -> tuple[ExternalImages, ...]:
@@ -118,7 +118,7 @@ def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
     cases = [_case(entry, by_name) for entry in entries if entry.evaluation and entry.reference]
     if not cases or not any(images.labelled for images in run.external):
         return list(entries)
-    question = Question(
+    inputs = GateInputs(
         section=GateSection(),
         specificity=run.plan.recipe.evaluate.specificity,
         cases=tuple(cases),
@@ -128,7 +128,7 @@ def _compare(run: Run, entries: Sequence[Entry]) -> list[Entry]:
         validation=validation_of(run.dataset),
         external=places(run, entries, None),
     )
-    state = run_job(CompareExternal.of(run.workspace, question))
+    state = run_job(CompareExternal.of(run.workspace, inputs))
     if not state.is_completed():
         return [_with_error(entry, reason_of(state)) for entry in entries]
     by_place = result_of(state).value.by_place
@@ -148,8 +148,8 @@ def _case(entry: Entry, entries: dict[str, Entry]) -> Case:
     return Case(
         entry=entry.name,
         made=entry.uses,
-        artifact=side_of(entry),
-        teacher=side_of(teacher) if teacher else None,
+        artifact=gate_model_of(entry),
+        teacher=gate_model_of(teacher) if teacher else None,
     )
 
 

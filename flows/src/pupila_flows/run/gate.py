@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from pupila.errors import PupilaError, join_names
 from pupila.plugin_registry import installed
 from pupila_flows.gate.conditions import condition_of
-from pupila_flows.gate.inputs import Case, Question
+from pupila_flows.gate.inputs import Case, GateInputs
 from pupila_flows.jobs.gate import AskGate
 from pupila_flows.plan.plan import Plan
 from pupila_flows.plan.reach import reach_of_plan
@@ -21,7 +21,7 @@ from pupila_flows.run.context import Run
 from pupila_flows.run.incumbents import Incumbents, published_name, registry_address
 from pupila_flows.run.leaks import check_references
 from pupila_flows.run.prefect_tasks import reason_of, result_of, run_job
-from pupila_flows.run.questions import images_of, places, side_of, validation_of
+from pupila_flows.run.questions import gate_model_of, images_of, places, validation_of
 from pupila_flows.run.reused_images import count_verdicts
 
 
@@ -46,14 +46,14 @@ def log_reach(plan: Plan) -> None:
 def _decide(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateResult:
     """Return the result of the gate; if it cannot be decided, it is failed, with the reason."""
     try:
-        question = _question(run, section, entries)
-        untraced = check_references(run, question.cases)
-        state = run_job(AskGate.of(run.workspace, question))
+        inputs = _gate_inputs(run, section, entries)
+        untraced = check_references(run, inputs.cases)
+        state = run_job(AskGate.of(run.workspace, inputs))
         if not state.is_completed():
             raise PupilaError(reason_of(state))
         result: GateResult = result_of(state).value
         registry = open_registry(registry_address(run)) if run.plan.recipe.publish else None
-        reused = count_verdicts(run.workspace, question, registry, published_name(run))
+        reused = count_verdicts(run.workspace, inputs, registry, published_name(run))
     except PupilaError as error:
         return GateResult(verdict="fail", artifacts=(), reason=str(error))
     return result.model_copy(update={"untraced": untraced, "asked": reused})
@@ -100,7 +100,7 @@ def evaluated_by(section: GateSection, entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in first if entry.name in by_default and not entry.not_evaluated]
 
 
-def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Question:
+def _gate_inputs(run: Run, section: GateSection, entries: Sequence[Entry]) -> GateInputs:
     """Return all that the verdict depends on."""
     by_name = {entry.name: entry for entry in entries}
     incumbents = Incumbents.of(run, section)
@@ -109,15 +109,15 @@ def _question(run: Run, section: GateSection, entries: Sequence[Entry]) -> Quest
     anchors = {
         version.title: None
         for case in cases
-        for version in case.earlier
+        for version in case.incumbents
         if version.role == "anchor"
     }
     others = [entry for entry in entries if entry.taught and entry.repeats is None]
-    return Question(
+    return GateInputs(
         section=section,
         specificity=run.plan.recipe.evaluate.specificity,
         cases=cases,
-        rivals=tuple(side for entry in others if (side := side_of(entry))),
+        rivals=tuple(model for entry in others if (model := gate_model_of(entry))),
         published=incumbents.version.title if incumbents.version else None,
         published_manifest=incumbents.version.sha256 if incumbents.version else None,
         anchor=" and ".join(anchors) or None,
@@ -135,9 +135,9 @@ def _case(entry: Entry, entries: Mapping[str, Entry], incumbents: Incumbents) ->
         entry=entry.name,
         made=describe_origin(entry, entries),
         error=entry.error or (entry.not_evaluated if entry.evaluation is None else None),
-        artifact=side_of(entry),
-        teacher=side_of(teacher) if teacher else None,
-        earlier=incumbents.of_entry(entry),
+        artifact=gate_model_of(entry),
+        teacher=gate_model_of(teacher) if teacher else None,
+        incumbents=incumbents.of_entry(entry),
     )
 
 

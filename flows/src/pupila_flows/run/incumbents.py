@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pupila.errors import PupilaError
-from pupila_flows.gate.inputs import Earlier, Side
+from pupila_flows.gate.inputs import GateModel, Incumbent
 from pupila_flows.jobs.evaluate import Evaluate, evaluation_of
 from pupila_flows.recipe.gate import GateSection
 from pupila_flows.registry import Version, open_registry
@@ -56,7 +56,7 @@ class Incumbents:
         current = open_registry(address).current(published_name(run))
         return cls(run, address, current, compared, gate.anchor, section.artifacts)
 
-    def of_entry(self, entry: Entry) -> tuple[Earlier, ...]:
+    def of_entry(self, entry: Entry) -> tuple[Incumbent, ...]:
         """Return what an entry is compared with: the current version, then the anchor.
 
         An entry that is evaluated but not published has nothing to compare with. An artifact that
@@ -71,11 +71,11 @@ class Incumbents:
         digest = version.artifacts.get(entry.name)
         if digest is None and entry.name not in (self.named or (entry.name,)):
             return ()
-        earlier = [self._earlier("published", version, entry)]
+        incumbents = [self._incumbent("published", version, entry)]
         anchor = None if digest == entry.artifact else self.anchor_of(entry.name, version)
         if anchor and (digest is None or anchor.artifacts.get(entry.name) != digest):
-            earlier.append(self._earlier("anchor", anchor, entry))
-        return tuple(earlier)
+            incumbents.append(self._incumbent("anchor", anchor, entry))
+        return tuple(incumbents)
 
     def anchor_of(self, name: str, current: Version) -> Version | None:
         """Return the version that artifacts of a name must not drift from.
@@ -103,24 +103,24 @@ class Incumbents:
             if number not in gone:
                 yield registry.version(name, number)
 
-    def _earlier(
+    def _incumbent(
         self, role: Literal["published", "anchor"], version: Version, entry: Entry
-    ) -> Earlier:
+    ) -> Incumbent:
         digest = version.artifacts.get(entry.name)
-        known = Earlier(
+        known = Incumbent(
             role=role, title=version.title, names=tuple(version.artifacts), artifact=None
         )
         if digest is None or digest == entry.artifact:
             return known.model_copy(update={"same": digest is not None})
         return known.model_copy(update={"artifact": self._evaluate(known, version, entry.name)})
 
-    def _evaluate(self, earlier: Earlier, version: Version, name: str) -> Side:
+    def _evaluate(self, incumbent: Incumbent, version: Version, name: str) -> GateModel:
         """Evaluate a published artifact on the test and validation images of this run."""
         run = self.run
         artifact = open_registry(self.address).fetch(version, name, run.workspace.store)
         job = Evaluate.of(
             run.workspace,
-            f"{earlier.role}-{name}",
+            f"{incumbent.role}-{name}",
             artifact,
             run.dataset,
             run.positive,
@@ -130,11 +130,11 @@ class Incumbents:
         if not state.is_completed():
             advice = " Name another version as `gate.anchor`, or `none`."
             raise PupilaError(
-                f"{name!r} of {earlier.called} cannot be evaluated: {reason_of(state)}"
-                f"{advice if earlier.role == 'anchor' else ''}"
+                f"{name!r} of {incumbent.called} cannot be evaluated: {reason_of(state)}"
+                f"{advice if incumbent.role == 'anchor' else ''}"
             )
-        return Side(
-            name=earlier.called,
+        return GateModel(
+            name=incumbent.called,
             evaluation=evaluation_of(result_of(state).value),
             threshold=artifact.record.threshold,
         )

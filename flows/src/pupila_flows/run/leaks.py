@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pupila.errors import PupilaError
 from pupila_flows.data.training_images import TrainingImages, seen_in_training
-from pupila_flows.gate.inputs import Case, Side
+from pupila_flows.gate.inputs import Case, GateModel
 from pupila_flows.run.context import Run
 
 _EXAMPLES = 3
@@ -19,8 +19,8 @@ def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
         PupilaError: a reference was trained on test images.
     """
     unknown: list[str] = []
-    for name, side in dict(_references(cases)).items():
-        known = TrainingImages.read(run.workspace.store.path_of(side.evaluation.artifact))
+    for name, model in dict(_references(cases)).items():
+        known = TrainingImages.read(run.workspace.store.path_of(model.evaluation.artifact))
         if known:
             _refuse_trained_on(run, name, known)
         if known is None or not known.complete:
@@ -28,14 +28,14 @@ def check_references(run: Run, cases: Iterable[Case]) -> tuple[str, ...]:
     return tuple(unknown)
 
 
-def _references(cases: Iterable[Case]) -> Iterator[tuple[str, Side]]:
+def _references(cases: Iterable[Case]) -> Iterator[tuple[str, GateModel]]:
     """Yield the models that artifacts are compared with, each with its name."""
     for case in cases:
         if case.teacher:
             yield case.teacher.name, case.teacher
-        for earlier in case.earlier:
-            if earlier.artifact:
-                yield f"{case.entry!r} of {earlier.called}", earlier.artifact
+        for incumbent in case.incumbents:
+            if incumbent.artifact:
+                yield f"{case.entry!r} of {incumbent.called}", incumbent.artifact
 
 
 def _refuse_trained_on(run: Run, name: str, known: TrainingImages) -> None:

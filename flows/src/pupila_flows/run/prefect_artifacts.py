@@ -14,8 +14,8 @@ from pupila_flows.markdown import code
 from pupila_flows.registry.manifest import CARD, CARD_PAGE
 from pupila_flows.registry.versions import folder_of, open_registry
 from pupila_flows.report.page import REPORT_NAME
-from pupila_flows.report.sweep.page import FIGURES_NAME
-from pupila_flows.report.verdict import figures_markdown, verdict_markdown
+from pupila_flows.report.sweep.page import METRICS_NAME
+from pupila_flows.report.verdict import metrics_markdown, verdict_markdown
 from pupila_flows.results import Publication, RunResult
 from pupila_flows.run.best_effort import best_effort
 from pupila_flows.served import address_of
@@ -26,7 +26,7 @@ def show_results(result: RunResult) -> None:
     """Show the figures of every artifact."""
     with best_effort("the results"):
         create_markdown_artifact(
-            figures_markdown(result), f"{result.name}-results", "The figures of every model."
+            metrics_markdown(result), f"{result.name}-results", "The figures of every model."
         )
 
 
@@ -65,7 +65,7 @@ def show_card(publication: Publication, address: str) -> None:
 def _pages(result: RunResult, folder: Path) -> list[tuple[str, Path]]:
     pages = [("Report", folder / REPORT_NAME)]
     if result.sweep:
-        pages.append(("Table of the sweep", folder / FIGURES_NAME))
+        pages.append(("Table of the sweep", folder / METRICS_NAME))
     if result.data.data_docs:
         pages.append(("Data Docs", Path(result.data.data_docs)))
     publication = result.publication

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pupila.dataset import Dataset
 from pupila_flows.data.external.reading import ExternalImages
-from pupila_flows.gate.inputs import Images, Place, PlaceAnswers, Side
+from pupila_flows.gate.inputs import ExternalPredictions, GateExternalSet, GateModel, Images
 from pupila_flows.recipe.gate import ExternalGate
 from pupila_flows.results import Entry
 from pupila_flows.run.context import Run
@@ -35,28 +35,30 @@ def _values(images: Dataset, column: str) -> tuple[str, ...]:
     return tuple(map(str, given.where(given.notna(), "").tolist()))
 
 
-def side_of(entry: Entry) -> Side | None:
+def gate_model_of(entry: Entry) -> GateModel | None:
     """Return the evaluation of an entry as the gate reads it; None if it was not evaluated."""
     if entry.evaluation is None:
         return None
     threshold = entry.record.threshold if entry.record else None
-    return Side(
+    return GateModel(
         name=entry.name, evaluation=entry.evaluation, threshold=threshold, shift=entry.shift
     )
 
 
-def places(run: Run, entries: Sequence[Entry], section: ExternalGate | None) -> tuple[Place, ...]:
+def places(
+    run: Run, entries: Sequence[Entry], section: ExternalGate | None
+) -> tuple[GateExternalSet, ...]:
     """Return the external image sets that a gate asks about, with the models' answers to them.
 
     Without a `section` these are all sets.
     """
     asked = [images for images in run.external if section is None or _asks(section, images)]
     return tuple(
-        Place(
+        GateExternalSet(
             name=images.name,
             images=images_of(images.dataset),
             labelled=images.labelled,
-            answers=tuple(_answers(entries, images.name)),
+            predictions=tuple(_predictions(entries, images.name)),
         )
         for images in asked
     )
@@ -68,12 +70,12 @@ def _asks(section: ExternalGate, images: ExternalImages) -> bool:
     return named and (images.labelled or section.fidelity is not None)
 
 
-def _answers(entries: Sequence[Entry], name: str) -> Iterator[PlaceAnswers]:
+def _predictions(entries: Sequence[Entry], name: str) -> Iterator[ExternalPredictions]:
     for entry in entries:
         for result in entry.external:
             if result.name == name and result.evaluation:
                 fidelity = result.evaluation.figures.fidelity
-                yield PlaceAnswers(
+                yield ExternalPredictions(
                     name=entry.name,
                     probabilities=result.evaluation.probabilities,
                     correlation=fidelity.correlation if fidelity else None,

@@ -13,16 +13,16 @@ from pathlib import Path
 from pupila.digest import digest_file, digest_json
 from pupila.errors import PupilaError
 from pupila.store import write_atomically
-from pupila_flows.gate.inputs import Question
+from pupila_flows.gate.inputs import GateInputs
 from pupila_flows.registry import Registry
 from pupila_flows.results import ReusedTestImages
 from pupila_flows.workspace import Workspace
 
 
 def count_verdicts(
-    workspace: Workspace, question: Question, registry: Registry | None, name: str
+    workspace: Workspace, inputs: GateInputs, registry: Registry | None, name: str
 ) -> ReusedTestImages:
-    """Record the models of a question, and return all that its test images have decided about.
+    """Record the gate's models, and return all that its test images have decided about.
 
     `registry` has the versions of `name`.
 
@@ -30,26 +30,26 @@ def count_verdicts(
         PupilaError: they cannot be written, or the registry cannot be read.
     """
     try:
-        known = _record(workspace.verdicts_on(question.test.fingerprint), question)
+        known = _record(workspace.verdicts_on(inputs.test.fingerprint), inputs)
     except OSError as error:
         raise PupilaError(
             f"The verdicts on these test images cannot be counted: {error}."
         ) from None
     if registry is not None:
-        known.update(_published(registry, name, question.test.fingerprint))
-    return ReusedTestImages(test=question.test.fingerprint, answers=tuple(sorted(known)))
+        known.update(_published(registry, name, inputs.test.fingerprint))
+    return ReusedTestImages(test=inputs.test.fingerprint, answers=tuple(sorted(known)))
 
 
-def _record(folder: Path, question: Question) -> set[str]:
-    """Write a file per model of a question into a folder, and return all file names there."""
-    for answers in _answers(question):
+def _record(folder: Path, inputs: GateInputs) -> set[str]:
+    """Write a file per model into a folder, and return all file names there."""
+    for answers in _answers(inputs):
         write_atomically(folder / answers, b"")
     return {file.name for file in folder.iterdir() if not file.name.startswith(".")}
 
 
-def _answers(question: Question) -> Iterator[str]:
+def _answers(inputs: GateInputs) -> Iterator[str]:
     """Yield a digest of each artifact's predictions and its threshold."""
-    for case in question.cases:
+    for case in inputs.cases:
         if case.artifact:
             threshold = case.artifact.threshold
             yield digest_json(

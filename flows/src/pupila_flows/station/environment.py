@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pupila_flows import served
 from pupila_flows.garbage.prefect_runs import settings
-from pupila_flows.registry.addresses import VARIABLE, named_here
+from pupila_flows.registry.addresses import VARIABLE, address_from_environment
 from pupila_flows.station.address import Address
 from pupila_flows.station.loopback import unproxied
 
@@ -32,7 +32,7 @@ def environment(
         "DO_NOT_TRACK": "1",
         **unproxied(os.environ, address.reached),
     }
-    registry = named_here()
+    registry = address_from_environment()
     if registry:
         fixed[VARIABLE] = registry
     defaults = {

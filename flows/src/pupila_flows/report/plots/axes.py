@@ -1,4 +1,4 @@
-"""Axes of plots: where a value stands, and which values are written."""
+"""Plot axes: the position of a value, and the ticks."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ class Axis:
     end: float
     logarithmic: bool = False
 
-    def place(self, value: float) -> float:
-        """Return where a value is drawn; what is beyond an end is drawn there."""
-        low, value, high = (self._scaled(each) for each in (self.low, value, self.high))
-        part = (value - low) / (high - low)
-        return self.start + min(1.0, max(0.0, part)) * (self.end - self.start)
+    def position(self, value: float) -> float:
+        """Return where a value is drawn; values beyond an end are drawn at that end."""
+        low, value, high = (self._scaled(number) for number in (self.low, value, self.high))
+        fraction = (value - low) / (high - low)
+        return self.start + min(1.0, max(0.0, fraction)) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
-        """Return round values to be written: at most `most`, where that can be."""
+        """Return round values to write, at most `most` if possible."""
         if self.logarithmic:
             return self._decades(most)
-        step = next(each for each in _round_numbers(self.high - self.low, most))
+        step = next(size for size in _round_numbers(self.high - self.low, most))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [number * step for number in range(first, last + 1)]
 
     def _decades(self, most: int) -> list[float]:
-        """Return as many multiples of powers of ten as there is room for."""
+        """Return as many multiples of powers of ten as fit."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         values: list[float] = []
         for steps in (range(1, 10), _STEPS, (1, 3), (1,)):
-            every = [step * 10.0**power for power in powers for step in steps]
-            values = [each for each in every if self.low <= each <= self.high]
+            multiples = [step * 10.0**power for power in powers for step in steps]
+            values = [number for number in multiples if self.low <= number <= self.high]
             if len(values) <= most and self._have_room(values, most):
                 break
         return values
@@ -56,42 +56,42 @@ class Axis:
 
 
 def logarithmic(values: Sequence[float], start: float, end: float) -> Axis:
-    """Return an axis with all of these values, which are above zero, and some room."""
+    """Return an axis that contains these positive values, with some room."""
     return Axis(min(values) / 1.25, max(values) * 1.25, start, end, logarithmic=True)
 
 
 def of_accuracies(values: Sequence[float], bottom: float, top: float) -> Axis:
-    """Return an upright axis with all of these fractions, and some room."""
+    """Return a vertical axis that contains these fractions, with some room."""
     low, high = min(values), max(values)
     room = max(0.01, 0.04 * (high - low))
     return Axis(max(0.0, low - room), min(1.0, high + room), bottom, top)
 
 
-def apart(places: Sequence[float], gap: float, first: float, last: float) -> list[float]:
-    """Move places as little as can be until none is nearer to the next than `gap`.
+def spread_out(positions: Sequence[float], gap: float, first: float, last: float) -> list[float]:
+    """Move positions as little as possible so that neighbours are at least `gap` apart.
 
-    Least squares under an order is isotonic regression: pools of places that push one another share
-    a mean. All stay from `first` to `last`, closer together where these have no room for the gap.
+    Least squares under an order is isotonic regression: overlapping positions share a mean.
+    All stay between `first` and `last`, closer together if there is not enough room.
     """
-    gap = min(gap, (last - first) / max(1, len(places) - 1))
-    order = sorted(range(len(places)), key=lambda row: places[row])
+    gap = min(gap, (last - first) / max(1, len(positions) - 1))
+    order = sorted(range(len(positions)), key=lambda row: positions[row])
     pools: list[tuple[float, int]] = []
     for turn, row in enumerate(order):
-        mean, count = places[row] - gap * turn, 1
+        mean, count = positions[row] - gap * turn, 1
         while pools and pools[-1][0] > mean:
             other, more = pools.pop()
             mean, count = (mean * count + other * more) / (count + more), count + more
         pools.append((mean, count))
     shifts = [mean for mean, count in pools for _ in range(count)]
-    moved = list(places)
+    moved = list(positions)
     for turn, (row, shift) in enumerate(zip(order, shifts, strict=True)):
-        highest = last - gap * (len(places) - 1)
+        highest = last - gap * (len(positions) - 1)
         moved[row] = min(max(shift, first), highest) + gap * turn
     return moved
 
 
 def _round_numbers(span: float, most: int) -> Iterable[float]:
-    """Yield round steps that divide a span into no more than `most` parts, the smallest first."""
+    """Yield round steps that divide a span into at most `most` intervals, smallest first."""
     power = math.floor(math.log10(span / most)) if span > 0 else 0
     while True:
         for step in _STEPS:

@@ -16,19 +16,19 @@ _Points = list[tuple[float, float]]
 
 
 def interval_bar(estimate: Estimate, low: float, high: float) -> Markup:
-    """Draw an interval with its value on a scale `low`..`high`, as wide as its cell."""
+    """Draw an interval with its value on a scale `low`..`high`, as wide as the cell."""
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
         return Markup("")
     span = (high - low) or 1.0
 
-    def place(value: float) -> float:
+    def x(value: float) -> float:
         return 2 + 96 * (value - low) / span
 
     return svg.element(
         "svg",
         svg.line(0, 5, 100, 5, "scale"),
-        svg.line(place(estimate.low), 5, place(estimate.high), 5, "span"),
-        svg.line(place(estimate.value), 1, place(estimate.value), 9, "value"),
+        svg.line(x(estimate.low), 5, x(estimate.high), 5, "span"),
+        svg.line(x(estimate.value), 1, x(estimate.value), 9, "value"),
         viewBox="0 0 100 10",
         preserveAspectRatio="none",
         class_="interval",
@@ -83,11 +83,11 @@ _ROC_LEFT, _ROC_TOP, _ROC_BOTTOM = 30.0, 8.0, 32.0
 def roc(
     curve: _Points, teacher: _Points | None, point: OperatingPoint | None, label: str
 ) -> Markup:
-    """Draw one ROC curve over its teacher's, with the operating point and its two intervals."""
-    marks = [svg.path(_roc_places([(0, 0), (1, 1)]), "chance")]
+    """Draw a ROC curve, its teacher's behind it, and the operating point with both intervals."""
+    marks = [svg.path(_roc_positions([(0, 0), (1, 1)]), "chance")]
     if teacher:
-        marks.append(svg.path(_roc_places(teacher), "teacher-curve"))
-    marks.append(svg.path(_roc_places(curve), "curve"))
+        marks.append(svg.path(_roc_positions(teacher), "teacher-curve"))
+    marks.append(svg.path(_roc_positions(curve), "curve"))
     if point:
         marks.append(_operating_point(point))
     width = _ROC_LEFT + _ROC_SIDE + 8
@@ -95,7 +95,7 @@ def roc(
     return svg.picture(width, height, label, _roc_axes(), *marks, class_="roc")
 
 
-def _roc_places(points: _Points) -> _Points:
+def _roc_positions(points: _Points) -> _Points:
     return [(_ROC_LEFT + x * _ROC_SIDE, _ROC_TOP + (1 - y) * _ROC_SIDE) for x, y in points]
 
 
@@ -128,11 +128,11 @@ def _operating_point(point: OperatingPoint) -> Markup:
     x, y = 1 - specificity.value, sensitivity.value
     ends: _Points = [(1 - specificity.high, y), (1 - specificity.low, y)]
     rises: _Points = [(x, sensitivity.low), (x, sensitivity.high)]
-    ((dot_x, dot_y),) = _roc_places([(x, y)])
+    ((dot_x, dot_y),) = _roc_positions([(x, y)])
     return Markup("").join(
         [
-            svg.path(_roc_places(ends), "cross"),
-            svg.path(_roc_places(rises), "cross"),
+            svg.path(_roc_positions(ends), "cross"),
+            svg.path(_roc_positions(rises), "cross"),
             svg.element("circle", cx=dot_x, cy=dot_y, r=3.2, class_="dot"),
         ]
     )

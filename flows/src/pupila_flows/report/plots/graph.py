@@ -22,7 +22,7 @@ _SWEEPS = 6
 
 @dataclass
 class _Node:
-    """A box, or (with no entry) the place where a long edge passes through a layer."""
+    """A box; without an entry, a waypoint of a long edge in a layer."""
 
     layer: int
     entry: Entry | None = None
@@ -43,7 +43,7 @@ class _Node:
 
 
 def draw(lineage: Lineage) -> Markup:
-    """Draw teachers and steps, each right of all that it is made from."""
+    """Draw teachers and steps, each to the right of what it is made from."""
     nodes = _nodes(lineage)
     layers = _layers(nodes)
     for _ in range(_SWEEPS):
@@ -57,12 +57,12 @@ def draw(lineage: Lineage) -> Markup:
 
 
 def wrap(name: str) -> list[str]:
-    """Break a name after `-`, `_`, `.`, `/` or a space, by force where there is none."""
+    """Break a name after `-`, `_`, `.`, `/` or a space, or anywhere if it has none."""
     lines = [""]
-    for part in re.findall(r"[^-_./ ]*[-_./ ]?", name):
-        if len(lines[-1]) + len(part.rstrip()) > _NAME_CHARACTERS and lines[-1]:
+    for piece in re.findall(r"[^-_./ ]*[-_./ ]?", name):
+        if len(lines[-1]) + len(piece.rstrip()) > _NAME_CHARACTERS and lines[-1]:
             lines.append("")
-        lines[-1] += part
+        lines[-1] += piece
         while len(lines[-1].rstrip()) > _NAME_CHARACTERS:
             lines[-1:] = [lines[-1][:_NAME_CHARACTERS], lines[-1][_NAME_CHARACTERS:]]
     if len(lines) > _NAME_LINES:
@@ -72,10 +72,10 @@ def wrap(name: str) -> list[str]:
 
 
 def _nodes(lineage: Lineage) -> list[_Node]:
-    """Return the boxes in an order where each comes after what it is made from, linked."""
+    """Return the linked boxes, each after what it is made from."""
     entries = lineage.entries
     parents = {
-        entry.name: [each.name for each in lineage.parents(entry)] for entry in entries.values()
+        entry.name: [parent.name for parent in lineage.parents(entry)] for entry in entries.values()
     }
     nodes: dict[str, _Node] = {}
     for name in TopologicalSorter(parents).static_order():
@@ -90,7 +90,7 @@ def _nodes(lineage: Lineage) -> list[_Node]:
 
 
 def _link(start: _Node, end: _Node) -> list[_Node]:
-    """Join two boxes, with a waypoint in every layer between; return the waypoints."""
+    """Link two boxes, with a waypoint in each layer between; return the waypoints."""
     waypoints = [_Node(layer) for layer in range(start.layer + 1, end.layer)]
     chain = [start, *waypoints, end]
     for left, right in pairwise(chain):
@@ -100,7 +100,7 @@ def _link(start: _Node, end: _Node) -> list[_Node]:
 
 
 def _layers(nodes: list[_Node]) -> list[list[_Node]]:
-    """Return the layers from left to right; one with no node (steps without teachers) goes."""
+    """Return the layers from left to right, without empty ones."""
     used = sorted({node.layer for node in nodes})
     layers: list[list[_Node]] = [[] for _ in used]
     for node in nodes:
@@ -119,11 +119,9 @@ def _stack(layer: list[_Node]) -> None:
 
 
 def _order(layer: list[_Node], *, layer_before: bool) -> None:
-    """Sort a layer by the mean place of its neighbours on one side."""
-    places = {
-        id(node): _mean(node.before if layer_before else node.after, node.y) for node in layer
-    }
-    layer.sort(key=lambda node: places[id(node)])
+    """Sort a layer by the mean position of each node's neighbours on one side."""
+    means = {id(node): _mean(node.before if layer_before else node.after, node.y) for node in layer}
+    layer.sort(key=lambda node: means[id(node)])
     _stack(layer)
 
 
@@ -132,7 +130,7 @@ def _mean(neighbours: list[_Node], otherwise: float) -> float:
 
 
 def _settle(layer: list[_Node]) -> None:
-    """Move each node as near to the mean of its neighbours as the order and the gaps allow.
+    """Move each node as close to the mean of its neighbours as order and gaps allow.
 
     Least squares under an order is isotonic regression: pools of adjacent violators share a mean.
     """
@@ -168,7 +166,7 @@ def _picture(layers: list[list[_Node]], lineage: Lineage) -> Markup:
 
 
 def _edge(start: _Node, end: _Node) -> Markup:
-    """Draw a curve; through a waypoint it goes straight on."""
+    """Draw a curve, straight through a waypoint."""
     x1, x2 = start.x + _WIDTH, end.x
     bend = (x2 - x1) / 2
     passed = f" H{x1:.1f}" if start.entry is None else ""
@@ -203,7 +201,7 @@ def _style(entry: Entry, lineage: Lineage) -> str:
 
 
 def _state(entry: Entry) -> str:
-    """Say the size and accuracy, or what became of it, and whether it was cached."""
+    """Return size and accuracy, or the reason why there are none, and whether it was cached."""
     if entry.error:
         return "failed"
     if entry.evaluation:
@@ -212,5 +210,5 @@ def _state(entry: Entry) -> str:
     elif entry.measurement:
         words = [formatting.size(entry.measurement.cost.size_bytes), "untrained"]
     else:
-        words = [entry.not_evaluated or "not judged"]
+        words = [entry.not_evaluated or "not evaluated"]
     return " · ".join([*words, *(["cached"] if entry.cached else [])])

@@ -1,4 +1,4 @@
-"""Size against quality: every artifact as a point with its interval and its name."""
+"""Size against quality: each artifact as a point with its interval and name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Spot:
     size_bytes: int
     quality: Estimate
     style: str
-    """Class of the style sheet: teacher, pupil, control or chosen."""
+    """Style class: teacher, pupil, control or chosen."""
 
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 960.0, 230.0
@@ -30,19 +30,19 @@ _LABEL_CHARACTERS = 22
 
 
 def size_against_quality(spots: list[Spot], quality: str) -> Markup:
-    """Draw each artifact's quality with its interval over its size on a logarithmic axis.
+    """Draw each artifact's quality with its interval against its size on a logarithmic axis.
 
-    Names stand above the plot in lanes, tied by a line to their points, so none hides another.
+    Names are above the plot in lanes, with a line to their points, so that none overlap.
     """
     sizes = [max(1, spot.size_bytes) for spot in spots]
     across = axes.logarithmic(sizes, _PLOT_LEFT, _PLOT_WIDTH - _PLOT_RIGHT)
-    lanes = _lanes([(across.place(spot.size_bytes), _label(spot)) for spot in spots])
+    lanes = _lanes([(across.position(spot.size_bytes), _label(spot)) for spot in spots])
     top = 14 + _LANE * (max(lanes) + 1)
     ends = [end for spot in spots for end in (spot.quality.low, spot.quality.high)]
     up = axes.of_accuracies(ends, top + _PLOT_HEIGHT - 8, top + 8)
     marks = [_plot_axes(across, up, top, quality)]
     for spot, lane in sorted(zip(spots, lanes, strict=True), key=lambda pair: pair[0].style):
-        marks.append(_spot(spot, across.place(spot.size_bytes), up, top - 8 - _LANE * lane))
+        marks.append(_spot(spot, across.position(spot.size_bytes), up, top - 8 - _LANE * lane))
     label = f"{quality} over size of {formatting.listed([spot.name for spot in spots])}"
     bottom = top + _PLOT_HEIGHT + 40
     return svg.picture(_PLOT_WIDTH, bottom, label, *marks, class_="scatter")
@@ -50,7 +50,9 @@ def size_against_quality(spots: list[Spot], quality: str) -> Markup:
 
 def _spot(spot: Spot, x: float, up: Axis, label_y: float) -> Markup:
     estimate = spot.quality
-    low, value, high = (up.place(each) for each in (estimate.low, estimate.value, estimate.high))
+    low, value, high = (
+        up.position(number) for number in (estimate.low, estimate.value, estimate.high)
+    )
     interval = formatting.score_interval(estimate)
     title = f"{spot.name}: {formatting.score(estimate.value)} ({interval}), "
     return svg.element(
@@ -71,7 +73,7 @@ def _label(spot: Spot) -> str:
 
 
 def _marker(x: float, y: float, style: str) -> Markup:
-    """Tell kinds apart by shape as well as by colour."""
+    """Draw each kind with its own shape, in addition to its colour."""
     if style == "teacher":
         return svg.element("rect", x=x - 5, y=y - 5, width=10, height=10, class_="mark")
     if style == "control":
@@ -85,11 +87,11 @@ def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
     right = _PLOT_WIDTH - 10
     marks = [svg.line(_PLOT_LEFT, bottom, right, bottom, "axis")]
     for value in up.ticks(6):
-        y = up.place(value)
+        y = up.position(value)
         marks.append(svg.line(_PLOT_LEFT, y, right, y, "grid"))
         marks.append(svg.text(_PLOT_LEFT - 6, y + 4, f"{value:.2f}", "tick", "end"))
     for size_bytes in across.ticks(9):
-        x = across.place(size_bytes)
+        x = across.position(size_bytes)
         marks.append(svg.line(x, bottom, x, bottom + 5, "axis"))
         marks.append(
             svg.text(x, bottom + 19, formatting.round_size(round(size_bytes)), "tick", "middle")
@@ -100,9 +102,9 @@ def _plot_axes(across: Axis, up: Axis, top: float, quality: str) -> Markup:
 
 
 def _lanes(labels: list[tuple[float, str]]) -> list[int]:
-    """Give each label a lane, counted upwards from the plot, so that no line crosses a label.
+    """Give each label a lane, counted up from the plot, so that no line crosses a label.
 
-    A label stands over every label that begins within its width: hence right to left.
+    A label is above every label that begins within its width, so lanes are given right to left.
     """
     lanes = [0] * len(labels)
     order = sorted(range(len(labels)), key=lambda row: -labels[row][0])

@@ -1,4 +1,4 @@
-"""The forms of the models of a search: blocks side by side, from the picture to the answer."""
+"""Draws the architectures of a search's models: blocks from the input to the classes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pupila_flows.report.plots import svg
 
 _WIDTH, _GAP, _MARGIN = 128.0, 16.0, 2.0
 _MAP, _PICTURE = 34.0, 58.0
-"""Side of the picture, a feature map is drawn in proportion; and the width of what is around it."""
+"""Side of the drawn input image, the scale of the feature maps; and the width of its column."""
 _TOP = _MAP + 8
 _LINE, _PADDING, _BELOW = 15.0, 8.0, 36.0
 _KINDS = ("convolution", "separable", "inverted")
-"""Kinds of block that have a colour of their own."""
+"""Kinds of block with their own colour."""
 
 
 @dataclass(frozen=True)
 class _Box:
-    """What is written in a box and below it."""
+    """The texts in a box and below it."""
 
     title: str
     lines: tuple[str, ...]
@@ -31,8 +31,8 @@ class _Box:
     name: str = ""
 
 
-def form(model: SearchedModel, input: InputSpec) -> Markup | None:
-    """Draw the blocks of a model; None where its genome is not known."""
+def architecture(model: SearchedModel, input: InputSpec) -> Markup | None:
+    """Draw the blocks of a model; None if its genome is not known."""
     if model.genome is None:
         return None
     blocks, head = model.genome.blocks, model.genome.head
@@ -43,12 +43,12 @@ def form(model: SearchedModel, input: InputSpec) -> Markup | None:
     left = _MARGIN + _PICTURE + _GAP
     drawn = [_picture(input, height)]
     drawn += [
-        _drawn(box, left + place * (_WIDTH + _GAP), height, input)
-        for place, box in enumerate(boxes)
+        _draw_box(box, left + column * (_WIDTH + _GAP), height, input)
+        for column, box in enumerate(boxes)
     ]
     width = left + len(boxes) * (_WIDTH + _GAP) - _GAP + _MARGIN
-    label = f"Form of {model.name}: {formatting.listed([box.title for box in boxes])}"
-    return svg.picture(width, _TOP + height + _BELOW, label, *drawn, class_="form")
+    label = f"Architecture of {model.name}: {formatting.listed([box.title for box in boxes])}"
+    return svg.picture(width, _TOP + height + _BELOW, label, *drawn, class_="architecture")
 
 
 def _block(block: GenomeBlock, size: BlockSize | None) -> _Box:
@@ -86,16 +86,16 @@ def _picture(input: InputSpec, height: float) -> Markup:
     size = f"{input.height} × {input.width}"
     return svg.element(
         "g",
-        svg.element("title", f"picture of {size} pixels"),
+        svg.element("title", f"image of {size} pixels"),
         svg.element("rect", x=middle - _MAP / 2, y=y, width=_MAP, height=_MAP, class_="map"),
         svg.text(middle, y + _MAP + 13, size, "tick", "middle"),
     )
 
 
-def _drawn(box: _Box, left: float, height: float, input: InputSpec) -> Markup:
+def _draw_box(box: _Box, left: float, height: float, input: InputSpec) -> Markup:
     middle = _TOP + height / 2
     marks = [
-        svg.element("title", _told(box)),
+        svg.element("title", _tooltip(box)),
         svg.line(left - _GAP + 2, middle, left - 1, middle, "edge"),
         svg.element("rect", x=left, y=_TOP, width=_WIDTH, height=height, rx=4, class_="box"),
         svg.text(left + 8, _TOP + _PADDING + 11, box.title, "title"),
@@ -109,13 +109,13 @@ def _drawn(box: _Box, left: float, height: float, input: InputSpec) -> Markup:
         y = _TOP + _PADDING + 11 + _LINE * number
         marks.append(svg.text(left + 8, y, line, "tick"))
     if box.size:
-        marks += _gives(box.size, left, _TOP + height, input)
+        marks += _output(box.size, left, _TOP + height, input)
     kind = box.kind if box.kind in _KINDS else "plain"
     return svg.element("g", *marks, class_=f"block {kind}")
 
 
-def _gives(size: BlockSize, left: float, bottom: float, input: InputSpec) -> list[Markup]:
-    """Draw the feature map in proportion to the picture, and write its size and parameters."""
+def _output(size: BlockSize, left: float, bottom: float, input: InputSpec) -> list[Markup]:
+    """Draw the output map in proportion to the input, with its size and the parameters."""
     scale = _MAP / max(input.height, input.width)
     width, height = max(1.5, scale * size.columns), max(1.5, scale * size.rows)
     right, middle = left + _WIDTH, left + _WIDTH / 2
@@ -134,8 +134,8 @@ def _gives(size: BlockSize, left: float, bottom: float, input: InputSpec) -> lis
     return marks
 
 
-def _told(box: _Box) -> str:
-    told = f"{box.name} {box.title}, {', '.join(box.lines)}".strip()
+def _tooltip(box: _Box) -> str:
+    text = f"{box.name} {box.title}, {', '.join(box.lines)}".strip()
     if box.size is None:
-        return told
-    return f"{told}; gives {box.size.rows} × {box.size.columns} × {box.size.channels}"
+        return text
+    return f"{text}; output {box.size.rows} × {box.size.columns} × {box.size.channels}"

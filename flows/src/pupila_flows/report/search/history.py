@@ -1,4 +1,4 @@
-"""The history of a search: the best accuracy by the time at which it was reached."""
+"""Draws the history of a search: the best accuracy over time."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def history_plot(search: SearchResult) -> Markup | None:
-    """Draw the best accuracy over wall time, with what was tried; None where it is not known."""
+    """Draw the best accuracy over wall time, and all candidates; None if it is not known."""
     if not search.history or not search.seconds:
         return None
-    return _Course(search, search.seconds).drawn()
+    return _HistoryPlot(search, search.seconds).draw()
 
 
-class _Course:
-    """The plot: a step for each best so far, a mark for each that was tried."""
+class _HistoryPlot:
+    """The plot: a step for each new best, a mark for each candidate."""
 
     def __init__(self, search: SearchResult, seconds: float) -> None:
         self._search = search
-        self._ended = _ended(search.candidates)
+        self._ended = _end_times(search.candidates)
         latest = max([seconds, *self._ended.values()])
         self._x = Axis(0.0, latest, _LEFT + 4, _WIDTH - _RIGHT)
-        places = [self._x.place(each.seconds) for each in search.history]
-        self._names = names.side_by_side(places, _WIDTH - 30)
-        self._top = names.height([each.name for each in search.history])
+        positions = [self._x.position(improvement.seconds) for improvement in search.history]
+        self._names = names.side_by_side(positions, _WIDTH - 30)
+        self._top = names.height([improvement.name for improvement in search.history])
         self._bottom = self._top + _HEIGHT
-        known = [each.validation_accuracy for each in search.candidates]
-        reached = [each.validation_accuracy for each in search.history]
+        known = [candidate.validation_accuracy for candidate in search.candidates]
+        reached = [improvement.validation_accuracy for improvement in search.history]
         self._y = axes.of_accuracies(
-            [*reached, *(each for each in known if each is not None)],
+            [*reached, *(accuracy for accuracy in known if accuracy is not None)],
             self._bottom,
             self._top + 8,
         )
 
-    def drawn(self) -> Markup:
+    def draw(self) -> Markup:
         last = self._search.history[-1]
         label = (
             f"Best validation accuracy over time: {formatting.percent(last.validation_accuracy)} "
@@ -59,72 +59,72 @@ class _Course:
             self._bottom + _RUG + _BOTTOM,
             label + f"after {formatting.duration(last.seconds)}",
             self._axes(),
-            *(self._tried(each) for each in self._search.candidates),
+            *(self._candidate(candidate) for candidate in self._search.candidates),
             svg.path(self._steps(), "best"),
             *(
-                self._reached(each, place)
-                for each, place in zip(self._search.history, self._names, strict=True)
+                self._improvement(improvement, name_x)
+                for improvement, name_x in zip(self._search.history, self._names, strict=True)
             ),
-            class_="found history",
+            class_="search-plot history",
         )
 
     def _steps(self) -> list[tuple[float, float]]:
-        """Return the corners: an accuracy lasts until a better one is reached."""
-        points = [self._point(each) for each in self._search.history]
+        """Return the corners of the line: an accuracy holds until a better one is reached."""
+        points = [self._point(improvement) for improvement in self._search.history]
         corners = points[:1]
         for (_, before), (x, y) in pairwise(points):
             corners += [(x, before), (x, y)]
         return [*corners, (self._x.end, points[-1][1])]
 
     def _point(self, reached: Improvement) -> tuple[float, float]:
-        return self._x.place(reached.seconds), self._y.place(reached.validation_accuracy)
+        return self._x.position(reached.seconds), self._y.position(reached.validation_accuracy)
 
-    def _reached(self, reached: Improvement, name_x: float) -> Markup:
+    def _improvement(self, reached: Improvement, name_x: float) -> Markup:
         x, y = self._point(reached)
-        told = f"{reached.name}: {formatting.percent(reached.validation_accuracy)} after "
+        tooltip = f"{reached.name}: {formatting.percent(reached.validation_accuracy)} after "
         return svg.element(
             "g",
-            svg.element("title", told + formatting.duration(reached.seconds)),
+            svg.element("title", tooltip + formatting.duration(reached.seconds)),
             names.tag(reached.name, name_x, x, self._top, y),
             svg.element("circle", cx=x, cy=y, r=4, class_="mark"),
             class_="model chosen",
         )
 
-    def _tried(self, candidate: Candidate) -> Markup:
-        """Draw what was reached, and below the plot when a candidate was done, or that it failed.
+    def _candidate(self, candidate: Candidate) -> Markup:
+        """Draw a candidate's accuracy, and below it a tick when it ended or a cross if it failed.
 
-        A failure without a time stands beside the candidate before it.
+        A failure without a time is drawn at the candidate before it.
         """
         if candidate.name not in self._ended:
             return Markup("")
-        x, y = self._x.place(self._ended[candidate.name]), self._bottom + _RUG
+        x, y = self._x.position(self._ended[candidate.name]), self._bottom + _RUG
         if candidate.failed is not None:
-            told = f"{candidate.name} failed: {candidate.failed}"
+            tooltip = f"{candidate.name} failed: {candidate.failed}"
             cross = f"M{x - 4:.2f},{y - 10:.2f} l8,8 m0,-8 l-8,8"
             return svg.element(
-                "g", svg.element("title", told), svg.element("path", d=cross), class_="lost"
+                "g", svg.element("title", tooltip), svg.element("path", d=cross), class_="failed"
             )
         if candidate.validation_accuracy is None:
             return Markup("")
-        told = f"{candidate.name}: {formatting.percent(candidate.validation_accuracy)}"
+        tooltip = f"{candidate.name}: {formatting.percent(candidate.validation_accuracy)}"
         dot = svg.element(
             "circle",
             cx=x,
-            cy=self._y.place(candidate.validation_accuracy),
+            cy=self._y.position(candidate.validation_accuracy),
             r=2.6,
             class_=f"tried {role_of(candidate.name, self._search)}",
         )
         return svg.element(
-            "g", svg.element("title", told), dot, svg.line(x, y - 10, x, y - 2, "rug")
+            "g", svg.element("title", tooltip), dot, svg.line(x, y - 10, x, y - 2, "rug")
         )
 
     def _axes(self) -> Markup:
         right, bottom = _WIDTH - _RIGHT, self._bottom + _RUG
         marks = [svg.line(_LEFT, bottom, right, bottom, "axis")]
         marks += [accuracy_tick(self._y, value, _LEFT, right) for value in self._y.ticks(6)]
-        scale, unit = next((each for each in _UNITS if self._x.high >= 2 * each[0]), (1.0, "s"))
+        scale, unit = next((unit for unit in _UNITS if self._x.high >= 2 * unit[0]), (1.0, "s"))
         for value in Axis(0.0, self._x.high / scale, 0, 1).ticks(_TICKS):
-            x = self._x.place(value * scale)
+            x = self._x.position(value * scale)
             marks.append(svg.line(x, bottom, x, bottom + 5, "axis"))
             marks.append(svg.text(x, bottom + 18, f"{value:g} {unit}", "tick", "middle"))
             done = sum(ended <= value * scale for ended in self._ended.values())
@@ -134,12 +134,12 @@ class _Course:
         return Markup("").join(marks)
 
 
-def _ended(candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Return when each ended; one without a time did so about when the one before it did."""
-    found: dict[str, float] = {}
+def _end_times(candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Return when each candidate ended; a failure without a time, when the previous one did."""
+    ended: dict[str, float] = {}
     before = 0.0
-    for each in candidates:
-        before = before if each.seconds is None else each.seconds
-        if each.seconds is not None or each.failed is not None:
-            found[each.name] = before
-    return found
+    for candidate in candidates:
+        before = before if candidate.seconds is None else candidate.seconds
+        if candidate.seconds is not None or candidate.failed is not None:
+            ended[candidate.name] = before
+    return ended

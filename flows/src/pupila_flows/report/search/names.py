@@ -1,4 +1,4 @@
-"""Names above a plot: slanted, side by side, each tied by a line to its point."""
+"""Draws slanted names above a plot, each with a line to its point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
-from pupila_flows.report.plots.axes import apart
+from pupila_flows.report.plots.axes import spread_out
 
 _GAP, _CHARACTER, _CHARACTERS = 13.5, 6.0, 10
 _BEND, _ABOVE = 6.0, 10.0
@@ -16,27 +16,27 @@ _SLANT = -55
 
 
 def height(names: Sequence[str]) -> float:
-    """Return the room that names take above a plot."""
+    """Return the height of the names above a plot."""
     longest = max((len(name) for name in names), default=0)
     return _BEND + _ABOVE + _CHARACTER * min(longest, _CHARACTERS) + 10
 
 
-def side_by_side(places: Sequence[float], right: float) -> list[float]:
-    """Return where names stand, as near to their points as their width allows."""
-    return apart(places, _GAP, min(places, default=0.0), right)
+def side_by_side(positions: Sequence[float], right: float) -> list[float]:
+    """Return the positions of names, as close to their points as their width allows."""
+    return spread_out(positions, _GAP, min(positions, default=0.0), right)
 
 
-def tag(name: str, place: float, x: float, top: float, y: float) -> Markup:
-    """Write a name above `top` at `place`, with a line to the point at `x` and `y`."""
+def tag(name: str, label_x: float, x: float, top: float, y: float) -> Markup:
+    """Write a name above `top` at `label_x`, with a line to the point at `x` and `y`."""
     base = top - _BEND - 2
     return Markup("").join(
         [
-            svg.path([(place, base), (x, top), (x, y)], "leader"),
+            svg.path([(label_x, base), (x, top), (x, y)], "leader"),
             svg.element(
                 "text",
                 formatting.shortened(name, _CHARACTERS),
                 class_="name",
-                transform=f"translate({place + 3:.2f} {base - 2:.2f}) rotate({_SLANT})",
+                transform=f"translate({label_x + 3:.2f} {base - 2:.2f}) rotate({_SLANT})",
             ),
         ]
     )

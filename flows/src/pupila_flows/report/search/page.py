@@ -1,4 +1,4 @@
-"""The part of the report on searches: a table of the front, and what is drawn of each."""
+"""The report's section on searches: a table of the front, and plots."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import bars_and_rocs
 from pupila_flows.report.search import front
-from pupila_flows.report.search.forms import form
+from pupila_flows.report.search.forms import architecture
 from pupila_flows.report.search.history import history_plot
 from pupila_flows.report.search.roles import ROLES, role_of
 from pupila_flows.report.search.tree import tree
 from pupila_flows.results import Entry
 
 _OPEN = 5
-"""Forms that are seen at once; the rest are unfolded."""
+"""Architectures shown open; the rest are folded."""
 _NAMED = 8
-"""Names in a sentence; the rest are counted."""
+"""Most names in a sentence; the rest are counted."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model of the front, in the table."""
+    """A model of the front in the table."""
 
     name: str
     role: str
@@ -42,8 +42,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Form:
-    """The form of a model, drawn."""
+class Architecture:
+    """A model's architecture, drawn."""
 
     name: str
     words: str
@@ -59,7 +59,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchSection:
     """What the report shows of one search."""
 
     artifact: str
@@ -74,59 +74,61 @@ class Found:
     failures_left_out: int
     tree: Markup | None
     ancestors: int
-    forms: tuple[Form, ...]
-    more_forms: tuple[Form, ...]
+    architectures: tuple[Architecture, ...]
+    more_architectures: tuple[Architecture, ...]
     another: str
-    """Steps of a recipe that take another model; empty where that cannot be told."""
+    """Recipe steps that take another model; empty if unknown."""
 
 
-def searches(lineage: Lineage) -> list[Found]:
-    """Return what there is to be shown of every search of a run."""
-    return [found for found in map(_found, lineage.entries.values()) if found]
+def searches(lineage: Lineage) -> list[SearchSection]:
+    """Return a section for every search of a run."""
+    return [section for section in map(_section, lineage.entries.values()) if section]
 
 
-def _found(entry: Entry) -> Found | None:
+def _section(entry: Entry) -> SearchSection | None:
     search = entry.measured.read(SearchResult)
     if entry.record is None or search is None:
         return None
     teachers = _teachers(entry, search)
     panels = [front.over_bytes(search, teachers), front.over_latency(search, teachers)]
-    forms = [
-        Form(each.name, _words(each), drawn)
-        for each in search.models
-        if (drawn := form(each, entry.record.input))
+    architectures = [
+        Architecture(model.name, _words(model), drawn)
+        for model in search.models
+        if (drawn := architecture(model, entry.record.input))
     ]
-    failures = [Failure(each.name, each.failed or "") for each in search.failures]
-    return Found(
+    failures = [Failure(candidate.name, candidate.failed or "") for candidate in search.failures]
+    return SearchSection(
         artifact=entry.name,
         sentences=_sentences(search),
         rows=_rows(search),
         at_once=search.looks is not None,
         has_teachers=bool(teachers),
-        panels=tuple(each for each in panels if each),
+        panels=tuple(panel for panel in panels if panel),
         history=history_plot(search),
         failures=tuple(failures[:_NAMED]),
         failures_left_out=max(0, len(failures) - _NAMED),
         tree=tree(search),
         ancestors=len(search.family) - 1,
-        forms=tuple(forms[:_OPEN]),
-        more_forms=tuple(forms[_OPEN:]),
+        architectures=tuple(architectures[:_OPEN]),
+        more_architectures=tuple(architectures[_OPEN:]),
         another=_another(entry, search),
     )
 
 
 def _teachers(entry: Entry, search: SearchResult) -> list[tuple[str, Interval]]:
-    """Return the teachers' accuracies by name, where there is one for each input of the step."""
+    """Return the teachers' accuracies by name, if there is one for each input of the step."""
     if len(search.teachers) != len(entry.inputs):
         return []
-    found = [each.validation_accuracy for each in search.teachers]
-    return list(zip(entry.inputs, found, strict=True))
+    accuracies = [teacher.validation_accuracy for teacher in search.teachers]
+    return list(zip(entry.inputs, accuracies, strict=True))
 
 
 def _sentences(search: SearchResult) -> tuple[str, ...]:
-    """Say what was chosen among how many, and what cannot be told apart from it."""
+    """Say what was chosen, from how many, and which models are not shown to be worse."""
     best = search.best
-    tried = [each for each in search.candidates if each.validation_accuracy is not None]
+    tried = [
+        candidate for candidate in search.candidates if candidate.validation_accuracy is not None
+    ]
     among = f" among {formatting.plural(len(tried), 'candidate')}" if tried else ""
     images = search.validation_images
     on = f" on {formatting.plural(images, 'validation image')}" if images else ""
@@ -137,54 +139,57 @@ def _sentences(search: SearchResult) -> tuple[str, ...]:
         first += f", {formatting.size(best.bytes)} as int8"
     if search.rule:
         first += f". The rule: {search.rule}"
-    return (f"{first}.", _beside(search), _luck(search, len(tried)), _tied(search))
+    return (f"{first}.", _not_on_front(search), _luck(search, len(tried)), _tied(search))
 
 
 def _luck(search: SearchResult, tried: int) -> str:
-    """Say what a figure is worth on images that chose among many."""
+    """Say how to read an accuracy on images that chose among many models."""
     among = f" of {f'{tried:,}'}" if tried > 1 else ""
     best = (
-        f"It is the best{among} on the very images that chose it, so its accuracy there is too "
-        "high: the one to quote is that on the test images."
+        f"It is the best{among} on the images that chose it, so its accuracy there is too high: "
+        "quote the one on the test images."
     )
     if search.looks is None:
-        return f"{best} Its interval is that of a model which was not chosen, and too high as well."
+        return f"{best} Its interval ignores that it was chosen, so it is too high as well."
     return (
-        f"{best} The 95 % intervals hold for all {search.looks:,} models at once "
-        "that these images looked at, each epoch counted; what the search learned from them by "
-        "breeding is not in them."
+        f"{best} The 95 % intervals hold at once for all {search.looks:,} models evaluated on "
+        "these images, each epoch counted; they do not cover what the search learned from them "
+        "by selection."
     )
 
 
-def _beside(search: SearchResult) -> str:
-    if any(each.name == search.chosen for each in search.front):
+def _not_on_front(search: SearchResult) -> str:
+    if any(model.name == search.chosen for model in search.front):
         return ""
     return (
-        f"{search.chosen} itself is not on the front, which goes by all that the search looked at, "
+        f"{search.chosen} itself is not on the front, which is by all objectives of the search, "
         f"not by this rule."
     )
 
 
 def _tied(search: SearchResult) -> str:
-    names = {each.name for each in search.models}
-    shown = [each.name for each in search.models if each.name in search.tied]
+    names = {model.name for model in search.models}
+    shown = [model.name for model in search.models if model.name in search.tied]
     others = len(set(search.tied) - names)
-    told = shown[:_NAMED]
-    rest = len(shown) - len(told)
-    words = [*told, *([f"{rest} more of the front"] if rest else [])]
-    words += [f"{formatting.plural(others, 'candidate')} beside the front"] if others else []
+    named = shown[:_NAMED]
+    rest = len(shown) - len(named)
+    words = [*named, *([f"{rest} more of the front"] if rest else [])]
+    words += [f"{formatting.plural(others, 'candidate')} off the front"] if others else []
     if not words:
-        return "Every other model is shown to be worse, image by image."
+        return "Every other model is shown to be worse, by a paired test."
     return (
-        f"On these images {formatting.listed(words)} cannot be told apart from it: image by image, "
-        "they are not shown to be worse."
+        f"On these images, {formatting.listed(words)} are not shown to be worse than it, by a "
+        "paired test."
     )
 
 
 def _rows(search: SearchResult) -> tuple[Row, ...]:
-    intervals = [each.validation_accuracy for each in search.models]
-    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
-    return tuple(_row(each, search, low, high) for each in search.models)
+    intervals = [interval.validation_accuracy for interval in search.models]
+    low, high = (
+        min(interval.low for interval in intervals),
+        max(interval.high for interval in intervals),
+    )
+    return tuple(_row(model, search, low, high) for model in search.models)
 
 
 def _row(model: SearchedModel, search: SearchResult, low: float, high: float) -> Row:
@@ -211,22 +216,22 @@ def _words(model: SearchedModel) -> str:
         formatting.size(model.bytes),
         formatting.percent(model.validation_accuracy.value),
     )
-    count = sum(each.parameters for each in model.sizes)
+    count = sum(size.parameters for size in model.sizes)
     parameters = f", {formatting.count(count)} parameters" if count else ""
     return f"{accuracy}, {size}{parameters}"
 
 
 def _another(entry: Entry, search: SearchResult) -> str:
-    """Write the steps that take another model: the most accurate that is smaller, or the first.
+    """Write the steps that take another model: the most accurate smaller one, or the first.
 
-    Not the smallest of those that cannot be told apart: on few images those are nearly all.
+    The smallest tied one would be a poor choice: with few images, nearly all models are tied.
     """
     taken, best = search.taken_with, search.best
-    others = [each for each in search.models if each.name != search.chosen]
-    others = [each for each in others if each in search.front]
+    others = [model for model in search.models if model.name != search.chosen]
+    others = [model for model in others if model in search.front]
     if taken is None or not others:
         return ""
-    other = next((each for each in others if best and each.bytes < best.bytes), others[0])
+    other = next((model for model in others if best and model.bytes < best.bytes), others[0])
     step, _, _ = entry.name.partition("[")  # at a point of a sweep, that follows in brackets
     settings = f"with: {{{taken.setting}: {other.name}}}"
     return f"steps:\n  another: {{use: {taken.use}, from: {step}, {settings}}}\n"

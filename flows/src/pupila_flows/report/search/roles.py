@@ -1,4 +1,4 @@
-"""What a model is beside the chosen one: the colours and shapes of the drawings go by it."""
+"""A model's role in a search, which selects its colour and shape in plots."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pupila.measured import SearchResult
 
 ROLES = {
     "chosen": "chosen",
-    "tied": "cannot be told apart from it",
+    "tied": "no shown difference",
     "other": "others of the front",
 }
-"""What the marks mean, in words, by their class in the style sheet."""
+"""The meaning of each role, by its style class."""
 
 
 def role_of(name: str, search: SearchResult) -> str:
-    """Return the class of a model in the style sheet: chosen, tied or other."""
+    """Return a model's style class: chosen, tied or other."""
     if name == search.chosen:
         return "chosen"
     return "tied" if name in search.tied else "other"

@@ -1,4 +1,4 @@
-"""The family of the chosen model: a row for each ancestor, the first born above."""
+"""Draws the ancestors of the chosen model: a row for each, the oldest first."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CHARACTERS = 36
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a relative stands."""
+class _Node:
+    """An ancestor and its position."""
 
     relative: Ancestor
     parents: tuple[str, ...]
-    """Those that are drawn."""
+    """Those above it in the picture."""
     row: int
     lane: int
 
@@ -45,38 +45,38 @@ class _Place:
 
 
 def tree(search: SearchResult) -> Markup | None:
-    """Draw who descends from whom, by which change; None where nothing is known of it."""
-    placed = _placed(search.family)
-    if not placed:
+    """Draw which model descends from which, and the changes; None if the family is unknown."""
+    nodes = _nodes(search.family)
+    if not nodes:
         return None
-    tried = {each.name: each for each in search.candidates}
-    left = 10 + _LANE * (1 + max(each.lane for each in placed.values()))
-    columns = _Columns.from_left(left, _accuracies(placed, tried))
-    height = _HEAD + _ROW * len(placed) + 6
+    tried = {candidate.name: candidate for candidate in search.candidates}
+    left = 10 + _LANE * (1 + max(node.lane for node in nodes.values()))
+    columns = _Columns.from_left(left, _accuracies(nodes, tried))
+    height = _HEAD + _ROW * len(nodes) + 6
     return svg.picture(
         columns.width,
         height,
-        f"Family of {search.chosen}: {formatting.listed(list(placed))}",
+        f"Family of {search.chosen}: {formatting.listed(list(nodes))}",
         columns.head(height),
-        *(_edges(each, placed) for each in placed.values()),
-        *(columns.row(each, tried.get(name), search) for name, each in placed.items()),
-        class_="found family",
+        *(_edges(node, nodes) for node in nodes.values()),
+        *(columns.row(node, tried.get(name), search) for name, node in nodes.items()),
+        class_="search-plot family",
     )
 
 
-def _placed(family: Sequence[Ancestor]) -> dict[str, _Place]:
+def _nodes(family: Sequence[Ancestor]) -> dict[str, _Node]:
     parents, lanes = _known_parents(family), lanes_of(family)
     return {
-        each.name: _Place(each, parents[each.name], row, lanes[each.name])
-        for row, each in enumerate(family)
+        relative.name: _Node(relative, parents[relative.name], row, lanes[relative.name])
+        for row, relative in enumerate(family)
     }
 
 
 def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
-    """Give each relative a lane, which is its own until its last child is born.
+    """Give each ancestor a lane that it keeps until its last child.
 
-    It takes over that of a parent whose last child it is, else the first that is free. So lines run
-    down their own lanes and pass through no other relative.
+    A parent's last child takes over its lane; other children take the first free one. So lines run
+    down their own lanes and never pass through another ancestor.
     """
     parents = _known_parents(family)
     rows = {name: row for row, name in enumerate(parents)}
@@ -94,28 +94,30 @@ def lanes_of(family: Sequence[Ancestor]) -> dict[str, int]:
 
 
 def _known_parents(family: Sequence[Ancestor]) -> dict[str, tuple[str, ...]]:
-    """Return by name the parents that stand above, each once."""
+    """Return for each name the parents drawn above it, each once."""
     known: dict[str, tuple[str, ...]] = {}
-    for each in family:
-        known[each.name] = tuple(name for name in dict.fromkeys(each.parents) if name in known)
+    for relative in family:
+        known[relative.name] = tuple(
+            name for name in dict.fromkeys(relative.parents) if name in known
+        )
     return known
 
 
-def _edges(place: _Place, placed: Mapping[str, _Place]) -> Markup:
-    """Draw a line from each parent: down its lane, then over to the child."""
-    style = "same" if place.relative.preserved else "otherwise"
+def _edges(node: _Node, nodes: Mapping[str, _Node]) -> Markup:
+    """Draw a line from each parent: down its lane, then across to the child."""
+    style = "same" if node.relative.preserved else "different"
     lines: list[Markup] = []
-    for parent in (placed[name] for name in place.parents):
-        turn = place.y - _ROW
-        bend = f"C{parent.x:.1f},{turn + 14:.1f} {place.x:.1f},{turn + 12:.1f} "
-        curve = f"M{parent.x:.1f},{parent.y:.1f} V{turn:.1f} {bend}{place.x:.1f},{place.y:.1f}"
+    for parent in (nodes[name] for name in node.parents):
+        turn = node.y - _ROW
+        bend = f"C{parent.x:.1f},{turn + 14:.1f} {node.x:.1f},{turn + 12:.1f} "
+        curve = f"M{parent.x:.1f},{parent.y:.1f} V{turn:.1f} {bend}{node.x:.1f},{node.y:.1f}"
         lines.append(svg.element("path", d=curve, class_=f"edge {style}"))
     return Markup("").join(lines)
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the text of a row stands, and the scale of the accuracies."""
+    """The positions of a row's texts, and the accuracy scale."""
 
     name: float
     parents: float
@@ -145,32 +147,32 @@ class _Columns:
             svg.text(self.width - 2, 12, "int8 file", "tick", "end"),
         ]
         for value in self.scale.ticks(3):
-            x = self.scale.place(value)
+            x = self.scale.position(value)
             marks.append(svg.line(x, _HEAD, x, height - 6, "grid"))
             marks.append(svg.text(x, _HEAD - 6, f"{100 * value:g} %", "tick", "middle"))
         return Markup("").join(marks)
 
-    def row(self, place: _Place, candidate: Candidate | None, search: SearchResult) -> Markup:
-        relative, y = place.relative, place.y
+    def row(self, node: _Node, candidate: Candidate | None, search: SearchResult) -> Markup:
+        relative, y = node.relative, node.y
         chosen = relative.name == search.chosen
         base = y + 4
         marks = [
-            svg.element("title", _told(place, candidate)),
-            svg.element("circle", cx=place.x, cy=y, r=6 if chosen else 4.5, class_="mark"),
+            svg.element("title", _tooltip(node, candidate)),
+            svg.element("circle", cx=node.x, cy=y, r=6 if chosen else 4.5, class_="mark"),
             svg.text(self.name, base, relative.name, "name"),
             svg.text(
-                self.parents, base, formatting.shortened(" × ".join(place.parents), 11), "tick"
+                self.parents, base, formatting.shortened(" × ".join(node.parents), 11), "tick"
             ),
             svg.text(
                 self.change, base, formatting.shortened(relative.change, _CHARACTERS), "change"
             ),
-            svg.text(self.same, base, _computed(place), "tick"),
+            svg.text(self.same, base, _computed_note(node), "tick"),
         ]
         accuracy = candidate.validation_accuracy if candidate else None
-        written = formatting.NONE if accuracy is None else formatting.percent(accuracy)
-        marks.append(svg.text(self.accuracy, base, written, "change", "end"))
+        percent = formatting.NONE if accuracy is None else formatting.percent(accuracy)
+        marks.append(svg.text(self.accuracy, base, percent, "change", "end"))
         if accuracy is not None:
-            x = self.scale.place(accuracy)
+            x = self.scale.position(accuracy)
             marks.append(svg.element("circle", cx=x, cy=y, r=4, class_="dot"))
         if candidate:
             size = formatting.size(candidate.bytes)
@@ -178,22 +180,22 @@ class _Columns:
         return svg.element("g", *marks, class_="model chosen" if chosen else "model relative")
 
 
-def _computed(place: _Place) -> str:
-    if not place.parents:
+def _computed_note(node: _Node) -> str:
+    if not node.parents:
         return ""
-    return "computed the same" if place.relative.preserved else "computed otherwise"
+    return "computed the same" if node.relative.preserved else "computed differently"
 
 
-def _told(place: _Place, candidate: Candidate | None) -> str:
-    relative = place.relative
-    told = f"{relative.name}: {relative.change}"
-    if place.parents:
-        told += f", from {formatting.listed(list(place.parents))}; {_computed(place)}"
+def _tooltip(node: _Node, candidate: Candidate | None) -> str:
+    relative = node.relative
+    text = f"{relative.name}: {relative.change}"
+    if node.parents:
+        text += f", from {formatting.listed(list(node.parents))}; {_computed_note(node)}"
     if candidate and candidate.validation_accuracy is not None:
-        told += f"; {formatting.percent(candidate.validation_accuracy)}"
-    return told
+        text += f"; {formatting.percent(candidate.validation_accuracy)}"
+    return text
 
 
-def _accuracies(placed: Mapping[str, _Place], tried: Mapping[str, Candidate]) -> list[float]:
-    known = [tried[name].validation_accuracy for name in placed if name in tried]
-    return [each for each in known if each is not None]
+def _accuracies(nodes: Mapping[str, _Node], tried: Mapping[str, Candidate]) -> list[float]:
+    known = [tried[name].validation_accuracy for name in nodes if name in tried]
+    return [accuracy for accuracy in known if accuracy is not None]

@@ -1,4 +1,4 @@
-"""What the teacher adds, as a page shows it: seeds of pupil and control on one axis, and words."""
+"""The report's section on what the teacher adds: seeds of pupil and control, and sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT, _EDGE = 260.0, 40.0, 10.0
 _PUPIL_Y, _CONTROL_Y = 11.0, 29.0
 _TICKS_HEIGHT = 14.0
 _NAMED = 4
-"""Pupils that a sentence names, before it counts them."""
+"""Most pupils that a sentence names; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -31,40 +31,42 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All gains on one scale of accuracy, whose ticks head the column of dots."""
+    """All gains on one accuracy scale; its ticks are above the column of dots."""
 
     ticks: Markup
     rows: tuple[Comparison, ...]
 
 
-def comparisons(found: list[Gain]) -> Comparisons:
+def comparisons(gains: list[Gain]) -> Comparisons:
     """Draw every gain."""
-    scale = _Scale.of([value for gain in found for each in gain.accuracies for value in each])
-    return Comparisons(_ticks(scale), tuple(_comparison(gain, scale) for gain in found))
+    scale = _Scale.of(
+        [value for gain in gains for accuracies in gain.accuracies for value in accuracies]
+    )
+    return Comparisons(_ticks(scale), tuple(_comparison(gain, scale) for gain in gains))
 
 
-def summary(found: list[Gain], chosen: str | None) -> str:
-    """Say whether teaching helped: the pupil put forward, where it has a control, and then all."""
-    of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in found if gain.pupil == chosen]
-    others = len(found) > len(of_chosen)
-    return " ".join([*of_chosen, *([_summary_of_all(found)] if others else [])])
+def summary(gains: list[Gain], chosen: str | None) -> str:
+    """Say whether a teacher helped: first the chosen pupil, if it has a control, then all."""
+    of_chosen = [f"{gain.pupil}: {gain.verdict}." for gain in gains if gain.pupil == chosen]
+    others = len(gains) > len(of_chosen)
+    return " ".join([*of_chosen, *([_summary_of_all(gains)] if others else [])])
 
 
-def _summary_of_all(found: list[Gain]) -> str:
+def _summary_of_all(gains: list[Gain]) -> str:
     pupils: dict[Shown, list[str]] = {"gain": [], "loss": [], "nothing": []}
-    for gain in found:
+    for gain in gains:
         pupils[gain.shown].append(gain.pupil)
     if not pupils["gain"] and not pupils["loss"]:
-        whom = formatting.plural(len(found), "pupil")
-        have = "has" if len(found) == 1 else "have"
+        whom = formatting.plural(len(gains), "pupil")
+        have = "has" if len(gains) == 1 else "have"
         return f"Of the {whom} that {have} a control, none is shown to gain from its teacher."
     words: dict[Shown, str] = {
         "gain": "gain shown for {}",
         "loss": "loss shown for {}",
         "nothing": "nothing shown for {}",
     }
-    said = [words[shown].format(_named(names)) for shown, names in pupils.items() if names]
-    return f"With a teacher instead of without: {'; '.join(said)}."
+    phrases = [words[shown].format(_named(names)) for shown, names in pupils.items() if names]
+    return f"With a teacher, compared with none: {'; '.join(phrases)}."
 
 
 def _named(names: list[str]) -> str:
@@ -93,7 +95,7 @@ def _mean(values: list[float]) -> float:
 
 @dataclass(frozen=True)
 class _Scale:
-    """From whole percent to whole percent, a few ticks between."""
+    """An axis between two whole percents, with a few ticks."""
 
     low: float
     high: float
@@ -103,9 +105,9 @@ class _Scale:
         low, high = min(values, default=0.0), max(values, default=1.0)
         return cls(math.floor(low * 100 - 0.5) / 100, math.ceil(high * 100 + 0.5) / 100)
 
-    def place(self, value: float) -> float:
-        part = (value - self.low) / (self.high - self.low)
-        return _EDGE + part * (_WIDTH - 2 * _EDGE)
+    def x(self, value: float) -> float:
+        fraction = (value - self.low) / (self.high - self.low)
+        return _EDGE + fraction * (_WIDTH - 2 * _EDGE)
 
     @property
     def ticks(self) -> list[float]:
@@ -117,24 +119,24 @@ class _Scale:
 
 def _ticks(scale: _Scale) -> Markup:
     marks = [
-        svg.text(scale.place(value), _TICKS_HEIGHT - 3, f"{100 * value:.0f}", "tick", "middle")
+        svg.text(scale.x(value), _TICKS_HEIGHT - 3, f"{100 * value:.0f}", "tick", "middle")
         for value in scale.ticks
     ]
     return svg.picture(_WIDTH, _TICKS_HEIGHT, "Accuracy in percent", *marks, class_="dots")
 
 
 def _dots(pupil: list[float], control: list[float], scale: _Scale) -> Markup:
-    grid = [svg.line(scale.place(x), 0, scale.place(x), _HEIGHT, "grid") for x in scale.ticks]
-    mine = [_circle(scale.place(value)) for value in pupil]
-    theirs = [_triangle(scale.place(value)) for value in control]
+    grid = [svg.line(scale.x(x), 0, scale.x(x), _HEIGHT, "grid") for x in scale.ticks]
+    mine = [_circle(scale.x(value)) for value in pupil]
+    theirs = [_triangle(scale.x(value)) for value in control]
     means = [
         svg.line(x, y - 8, x, y + 8, "mean")
         for x, y in (
-            (scale.place(_mean(pupil)), _PUPIL_Y),
-            (scale.place(_mean(control)), _CONTROL_Y),
+            (scale.x(_mean(pupil)), _PUPIL_Y),
+            (scale.x(_mean(control)), _CONTROL_Y),
         )
     ]
-    label = f"Accuracy by seed: pupil {_written(pupil)}; control {_written(control)}"
+    label = f"Accuracy by seed: pupil {_percents(pupil)}; control {_percents(control)}"
     marks = (
         svg.element("title", label),
         *grid,
@@ -155,5 +157,5 @@ def _triangle(x: float) -> Markup:
     return svg.element("polygon", points=corners, class_="mark")
 
 
-def _written(values: list[float]) -> str:
+def _percents(values: list[float]) -> str:
     return ", ".join(formatting.percent(value) for value in values)

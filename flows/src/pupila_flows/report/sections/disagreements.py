@@ -1,4 +1,4 @@
-"""The images to which teacher and pupil give different answers: what a clinician looks at."""
+"""The images to which teacher and pupil give different predictions: what a clinician looks at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
-from pupila_flows.report.predictions import Answers, located
+from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.report.sections.headline import is_near
 from pupila_flows.results import RunResult
 
@@ -20,20 +20,20 @@ _IMAGES = 48
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one model says of one image."""
+    """One model's prediction for one image."""
 
     name: str
     is_teacher: bool
     answer: str
     probability: float
-    """Of the positive class; of the answer where none is positive."""
+    """Of the positive class; without one, of the predicted class."""
     right: bool
     differs: bool
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One image with the opinions of it, teachers first."""
+    """One image with the models' predictions, teachers first."""
 
     path: str
     picture: str | None
@@ -47,7 +47,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Tally:
-    """How often one pupil and its teacher differ, and who is right then."""
+    """How often a pupil and its teacher differ, and who is right."""
 
     pupil: str
     teacher: str
@@ -59,7 +59,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """The tallies of the pupils shown, and their images without repetition."""
+    """Tallies of the pupils shown, and their images, each once."""
 
     tallies: tuple[Tally, ...]
     images: tuple[Disagreement, ...]
@@ -70,31 +70,35 @@ _Pair = tuple[EvaluatedArtifact, EvaluatedArtifact]
 
 
 def disagreements(
-    result: RunResult, lineage: Lineage, answers: Answers, chosen: str | None, folder: Path
+    result: RunResult,
+    lineage: Lineage,
+    predictions: RunPredictions,
+    chosen: str | None,
+    folder: Path,
 ) -> Disagreements:
-    """Collect what the most important pupils and their teachers answer differently."""
-    pairs = _important(result, lineage, answers, chosen)
-    differing = {pupil.name: _differing(answers, pupil, teacher) for pupil, teacher in pairs}
-    shown = _ranked(answers, pairs, differing)
-    every = {row for rows in differing.values() for row in rows}
+    """Collect the images where the most important pupils and their teachers differ."""
+    pairs = _important(result, lineage, predictions, chosen)
+    differing = {pupil.name: _differing(predictions, pupil, teacher) for pupil, teacher in pairs}
+    ranked = _ranked(predictions, pairs, differing)
+    all_rows = {row for rows in differing.values() for row in rows}
     return Disagreements(
-        tallies=tuple(_tally(answers, pair, differing[pair[0].name]) for pair in pairs),
-        images=tuple(_disagreement(result, answers, pairs, row, folder) for row in shown),
-        left_out=len(every) - len(shown),
+        tallies=tuple(_tally(predictions, pair, differing[pair[0].name]) for pair in pairs),
+        images=tuple(_disagreement(result, predictions, pairs, row, folder) for row in ranked),
+        left_out=len(all_rows) - len(ranked),
     )
 
 
 def _important(
-    result: RunResult, lineage: Lineage, answers: Answers, chosen: str | None
+    result: RunResult, lineage: Lineage, predictions: RunPredictions, chosen: str | None
 ) -> list[_Pair]:
-    """Return the chosen pupil, then final ones: first those near their teacher, small to large."""
+    """Return the chosen pupil, then final ones: first those close to their teacher, by size."""
     pairs = [
         (pupil, teacher)
         for pupil in lineage.pupils()
         if (lineage.is_final(pupil.entry) or pupil.name == chosen)
-        and pupil.name in answers.probabilities
+        and pupil.name in predictions.probabilities
         and (teacher := lineage.reference(pupil.entry))
-        and teacher.name in answers.probabilities
+        and teacher.name in predictions.probabilities
     ]
     pairs.sort(
         key=lambda pair: (
@@ -106,34 +110,38 @@ def _important(
     return pairs[:_PUPILS]
 
 
-def _differing(answers: Answers, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> list[int]:
-    """Return the rows of images answered differently, the largest difference first."""
-    rows = np.flatnonzero(answers.chosen(pupil.name) != answers.chosen(teacher.name))
-    mine, theirs = answers.probabilities[pupil.name], answers.probabilities[teacher.name]
+def _differing(
+    predictions: RunPredictions, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact
+) -> list[int]:
+    """Return the rows of images with different classes, the largest difference first."""
+    rows = np.flatnonzero(predictions.chosen(pupil.name) != predictions.chosen(teacher.name))
+    mine, theirs = predictions.probabilities[pupil.name], predictions.probabilities[teacher.name]
     distance = np.abs(mine - theirs).max(axis=1)
     return sorted(rows.tolist(), key=lambda row: (-distance[row], row))
 
 
-def _ranked(answers: Answers, pairs: list[_Pair], differing: dict[str, list[int]]) -> list[int]:
-    """Merge the pupils' images; first those that most pupils lose and a teacher gets right."""
-    rows = {row for found in differing.values() for row in found[:_IMAGES_EACH]}
+def _ranked(
+    predictions: RunPredictions, pairs: list[_Pair], differing: dict[str, list[int]]
+) -> list[int]:
+    """Merge the pupils' images, first those that most pupils get wrong and a teacher right."""
+    rows = {row for rows_of_pupil in differing.values() for row in rows_of_pupil[:_IMAGES_EACH]}
 
-    def lost(row: int) -> int:
+    def wrong_pupils(row: int) -> int:
         return sum(
-            bool(answers.correct(teacher.name)[row])
+            bool(predictions.correct(teacher.name)[row])
             for pupil, teacher in pairs
             if row in differing[pupil.name]
         )
 
-    def against(row: int) -> int:
-        return sum(row in found for found in differing.values())
+    def differing_pupils(row: int) -> int:
+        return sum(row in rows_of_pupil for rows_of_pupil in differing.values())
 
-    return sorted(rows, key=lambda row: (-lost(row), -against(row), row))[:_IMAGES]
+    return sorted(rows, key=lambda row: (-wrong_pupils(row), -differing_pupils(row), row))[:_IMAGES]
 
 
-def _tally(answers: Answers, pair: _Pair, rows: list[int]) -> Tally:
+def _tally(predictions: RunPredictions, pair: _Pair, rows: list[int]) -> Tally:
     pupil, teacher = pair
-    theirs, mine = answers.correct(teacher.name)[rows], answers.correct(pupil.name)[rows]
+    theirs, mine = predictions.correct(teacher.name)[rows], predictions.correct(pupil.name)[rows]
     return Tally(
         pupil=pupil.name,
         teacher=teacher.name,
@@ -145,31 +153,33 @@ def _tally(answers: Answers, pair: _Pair, rows: list[int]) -> Tally:
 
 
 def _disagreement(
-    result: RunResult, answers: Answers, pairs: list[_Pair], row: int, folder: Path
+    result: RunResult, predictions: RunPredictions, pairs: list[_Pair], row: int, folder: Path
 ) -> Disagreement:
     path = result.test_images[row]
     teachers = dict.fromkeys(teacher.name for _, teacher in pairs)
-    opinions = [_opinion(result, answers, name, name, row) for name in teachers]
+    opinions = [_opinion(result, predictions, name, name, row) for name in teachers]
     opinions += [
-        _opinion(result, answers, pupil.name, teacher.name, row) for pupil, teacher in pairs
+        _opinion(result, predictions, pupil.name, teacher.name, row) for pupil, teacher in pairs
     ]
     return Disagreement(
         path=path,
-        picture=thumbnail(located(path, folder)),
-        truth=result.data.classes[int(answers.labels[row])],
+        picture=thumbnail(locate(path, folder)),
+        truth=result.data.classes[int(predictions.labels[row])],
         opinions=tuple(opinions),
     )
 
 
-def _opinion(result: RunResult, answers: Answers, name: str, teacher: str, row: int) -> Opinion:
+def _opinion(
+    result: RunResult, predictions: RunPredictions, name: str, teacher: str, row: int
+) -> Opinion:
     data = result.data
-    answer = int(answers.chosen(name)[row])
+    answer = int(predictions.chosen(name)[row])
     column = data.classes.index(data.positive) if data.positive in data.classes else answer
     return Opinion(
         name=name,
         is_teacher=name == teacher,
         answer=data.classes[answer],
-        probability=float(answers.probabilities[name][row, column]),
-        right=bool(answers.correct(name)[row]),
-        differs=answer != int(answers.chosen(teacher)[row]),
+        probability=float(predictions.probabilities[name][row, column]),
+        right=bool(predictions.correct(name)[row]),
+        differs=answer != int(predictions.chosen(teacher)[row]),
     )

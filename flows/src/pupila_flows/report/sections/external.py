@@ -1,4 +1,4 @@
-"""Images of other places: what every model comes to there, and where it parts from its teacher."""
+"""External sets: each model's metrics, and the images on which it differs from its teacher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.external import ExternalEvaluation, ImageDisagreement
 from pupila_flows.report import external, formatting
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
-from pupila_flows.report.predictions import located
+from pupila_flows.report.predictions import locate
 from pupila_flows.report.sections.results_table import Cell
 from pupila_flows.results import ExternalResult, ExternalSet, RunResult
 
@@ -23,13 +23,13 @@ _FIDELITY = (
     "Explained by colour",
 )
 _PUPILS = 3
-"""Models of which images are shown for a set."""
+"""Models whose images are shown for a set."""
 _IMAGES = 8
 
 
 @dataclass(frozen=True)
 class ExternalRow:
-    """One model on the images of one place."""
+    """One model on one external set."""
 
     name: str
     teacher: str | None
@@ -39,7 +39,7 @@ class ExternalRow:
 
 @dataclass(frozen=True)
 class ExternalPicture:
-    """An image on which a model and its teacher part."""
+    """An image on which a model and its teacher differ."""
 
     image: ImageDisagreement
     picture: str | None
@@ -51,7 +51,7 @@ class ExternalPicture:
 
 @dataclass(frozen=True)
 class ExternalPictures:
-    """The images on which one model parts most from its teacher."""
+    """The images on which one model differs most from its teacher."""
 
     name: str
     teacher: str
@@ -60,7 +60,7 @@ class ExternalPictures:
 
 @dataclass(frozen=True)
 class ExternalPanel:
-    """All that is known of the models on the images of one place."""
+    """All results on one external set."""
 
     images: ExternalSet
     columns: tuple[str, ...]
@@ -71,18 +71,18 @@ class ExternalPanel:
 def external_panels(
     result: RunResult, lineage: Lineage, chosen: str | None, folder: Path
 ) -> list[ExternalPanel]:
-    """Return a panel for each set, of the entries of the first seed."""
+    """Return a panel for each external set, with the entries of the first seed."""
     return [_panel(images, lineage, chosen, folder) for images in result.external]
 
 
 def _panel(
     images: ExternalSet, lineage: Lineage, chosen: str | None, folder: Path
 ) -> ExternalPanel:
-    found = [
-        (each, there)
-        for each in lineage.judged()
-        for there in each.entry.external
-        if there.name == images.name
+    results = [
+        (artifact, external_result)
+        for artifact in lineage.evaluated()
+        for external_result in artifact.entry.external
+        if external_result.name == images.name
     ]
     labelled = images.counts is not None
     return ExternalPanel(
@@ -90,67 +90,71 @@ def _panel(
         columns=(*(_LABELLED if labelled else ()), *_FIDELITY),
         rows=tuple(
             ExternalRow(
-                name=each.name,
-                teacher=each.entry.reference,
-                cells=_cells(there, labelled=labelled) if there.evaluation else (),
-                error=there.error,
+                name=artifact.name,
+                teacher=artifact.entry.reference,
+                cells=_cells(external_result, labelled=labelled)
+                if external_result.evaluation
+                else (),
+                error=external_result.error,
             )
-            for each, there in found
+            for artifact, external_result in results
         ),
         parted=tuple(
-            _pictures(each, there.evaluation, folder)
-            for each, there in _important(found, lineage, chosen)
-            if there.evaluation
+            _pictures(artifact, external_result.evaluation, folder)
+            for artifact, external_result in _important(results, lineage, chosen)
+            if external_result.evaluation
         ),
     )
 
 
 def _important(
-    found: list[tuple[EvaluatedArtifact, ExternalResult]], lineage: Lineage, chosen: str | None
+    results: list[tuple[EvaluatedArtifact, ExternalResult]], lineage: Lineage, chosen: str | None
 ) -> list[tuple[EvaluatedArtifact, ExternalResult]]:
-    """Return the chosen pupil, then what comes last of a branch, small to large.
+    """Return the chosen pupil, then the last artifact of each branch, by size.
 
-    Of a pupil in several formats that is one.
+    A pupil in several formats is returned once.
     """
     shown = [
-        (each, there)
-        for each, there in found
-        if there.evaluation and there.evaluation.parted and each.entry.reference
-        if each.name == chosen
-        or (lineage.is_final(each.entry) and not lineage.is_control(each.entry))
+        (artifact, external_result)
+        for artifact, external_result in results
+        if external_result.evaluation
+        and external_result.evaluation.parted
+        and artifact.entry.reference
+        if artifact.name == chosen
+        or (lineage.is_final(artifact.entry) and not lineage.is_control(artifact.entry))
     ]
     shown.sort(key=lambda pair: (pair[0].name != chosen, pair[0].size_bytes))
     pupils: dict[str, tuple[EvaluatedArtifact, ExternalResult]] = {}
-    for each, there in shown:
-        pupils.setdefault(lineage.trained(each.entry).name, (each, there))
+    for artifact, external_result in shown:
+        pupils.setdefault(lineage.trained(artifact.entry).name, (artifact, external_result))
     return list(pupils.values())[:_PUPILS]
 
 
 def _pictures(
-    judged: EvaluatedArtifact, found: ExternalEvaluation, folder: Path
+    artifact: EvaluatedArtifact, evaluation: ExternalEvaluation, folder: Path
 ) -> ExternalPictures:
     return ExternalPictures(
-        name=judged.name,
-        teacher=str(judged.entry.reference),
+        name=artifact.name,
+        teacher=str(artifact.entry.reference),
         pictures=tuple(
-            ExternalPicture(image, thumbnail(located(image.path, folder)))
-            for image in found.parted[:_IMAGES]
+            ExternalPicture(image, thumbnail(locate(image.path, folder)))
+            for image in evaluation.parted[:_IMAGES]
         ),
     )
 
 
-def _cells(there: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
-    if there.evaluation is None:
+def _cells(external_result: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
+    if external_result.evaluation is None:
         return ()
-    figures, differences = there.evaluation.figures, there.differences
+    figures, differences = external_result.evaluation.figures, external_result.differences
     metrics, fidelity = figures.metrics, figures.fidelity
     cells: list[Cell] = []
     if labelled and metrics:
         point = metrics.point
 
         def paired(field: str) -> tuple[str, ...]:
-            found = differences.get(field)
-            return (f"difference {external.signed(found)}",) if found else ()
+            difference = differences.get(field)
+            return (f"difference {external.signed(difference)}",) if difference else ()
 
         cells += [
             _percent(metrics.accuracy, *paired("accuracy")),
@@ -172,7 +176,7 @@ def _cells(there: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
         *cells,
         _score(fidelity.correlation),
         _percent(fidelity.labels),
-        _figure(fidelity.mean_difference, "{:+.2f}".format),
+        _number(fidelity.mean_difference, "{:+.2f}".format),
         _percent(fidelity.colour, f"teacher {formatting.percent(theirs.value)}" if theirs else ""),
     )
 
@@ -180,9 +184,9 @@ def _cells(there: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
 _NOTHING = Cell(formatting.NONE)
 
 
-def _figure(estimate: Estimate, written: Callable[[float], str]) -> Cell:
+def _number(estimate: Estimate, write: Callable[[float], str]) -> Cell:
     value, low, high = (
-        written(each).replace("-", "−") for each in (estimate.value, estimate.low, estimate.high)
+        write(number).replace("-", "−") for number in (estimate.value, estimate.low, estimate.high)
     )
     return Cell(value, f"{low} to {high}")
 

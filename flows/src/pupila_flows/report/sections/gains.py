@@ -1,4 +1,4 @@
-"""What the teacher adds: the accuracy of each pupil less that of its control, over all seeds."""
+"""What the teacher adds: the accuracy of each pupil minus that of its control, over all seeds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from pupila.evaluation import Estimate, Evaluation
 from pupila_flows.report import formatting
-from pupila_flows.report.predictions import Answers, paired_difference
+from pupila_flows.report.predictions import RunPredictions, paired_difference
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
-from pupila_flows.report.sections.seeds import SeedRuns, Spread, trials
+from pupila_flows.report.sections.seeds import SeedRuns, Spread, group_by_seed
 from pupila_flows.results import Entry
 
 Shown = Literal["gain", "loss", "nothing"]
@@ -29,18 +29,18 @@ class SeedPair:
 
 @dataclass(frozen=True)
 class Gain:
-    """A pupil beside the control that was made alike, but without a teacher."""
+    """A pupil and its control, which was made in the same way but without a teacher."""
 
     pupil: str
     control: str
     pairs: tuple[SeedPair, ...]
-    """Of each seed with which both were judged; at least one."""
+    """One for each seed with which both were evaluated; at least one."""
     difference: Estimate | None
-    """Accuracy of the pupil less that of the control; None where predictions are gone."""
+    """Accuracy of the pupil minus that of the control; None if predictions are missing."""
 
     @property
     def accuracies(self) -> tuple[list[float], list[float]]:
-        """Accuracy by seed of the pupil, and of the control."""
+        """Accuracy by seed of the pupil and of the control."""
         pupil = [pair.pupil.metrics.accuracy.value for pair in self.pairs]
         return pupil, [pair.control.metrics.accuracy.value for pair in self.pairs]
 
@@ -49,8 +49,8 @@ class Gain:
         pupil = [pair.pupil.metrics.auc for pair in self.pairs]
         control = [pair.control.metrics.auc for pair in self.pairs]
         return (
-            Spread.of([each.value for each in pupil if each]),
-            Spread.of([each.value for each in control if each]),
+            Spread.of([auc.value for auc in pupil if auc]),
+            Spread.of([auc.value for auc in control if auc]),
         )
 
     @property
@@ -61,16 +61,16 @@ class Gain:
 
     @property
     def shown(self) -> Shown:
-        """What the interval allows to be said; without one, nothing."""
+        """What the interval shows; without an interval, nothing."""
         if self.difference is None or self.difference.low <= 0 <= self.difference.high:
             return "nothing"
         return "gain" if self.difference.low > 0 else "loss"
 
     @property
     def verdict(self) -> str:
-        """Say what the teacher was worth, and no more than is shown."""
+        """Say what the teacher added, as far as it is shown."""
         if self.difference is None:
-            return "nothing is shown: predictions are no longer on disk, so there is no interval"
+            return "nothing is shown: predictions are no longer on disk, so the interval is unknown"
         interval = f"(95 % interval {formatting.points_interval(self.difference)} points)"
         if self.shown == "gain":
             return f"gain shown: it does better with the teacher {interval}"
@@ -79,23 +79,24 @@ class Gain:
         seeds = formatting.plural(len(self.pairs), "seed")
         images = formatting.plural(self.pairs[0].pupil.metrics.images, "image")
         return (
-            f"no gain is shown: the control without a teacher does as well, as far as {images} and "
-            f"{seeds} can tell {interval}"
+            f"no gain is shown: with {images} and {seeds}, the control without a teacher is not "
+            f"shown to be worse {interval}"
         )
 
 
-def gains(entries: Sequence[Entry], answers: Answers) -> list[Gain]:
-    """Compare every pupil with its control, where both were judged with one seed at least.
+def gains(entries: Sequence[Entry], predictions: RunPredictions) -> list[Gain]:
+    """Compare every pupil with its control, if both were evaluated with at least one seed.
 
-    The interval is over images where there is one seed (exact, as in the gate), else over images
-    and seeds.
+    With one seed, the interval is over images (exact, as in the gate); else over images and seeds.
     """
     by_name = {entry.name: entry for entry in entries}
-    compared = [_gain(each, by_name, answers) for each in trials(entries) if each.first.control]
+    compared = [
+        _gain(runs, by_name, predictions) for runs in group_by_seed(entries) if runs.first.control
+    ]
     return [gain for gain in compared if gain]
 
 
-def _gain(pupil: SeedRuns, by_name: dict[str, Entry], answers: Answers) -> Gain | None:
+def _gain(pupil: SeedRuns, by_name: dict[str, Entry], predictions: RunPredictions) -> Gain | None:
     both = [(entry, by_name[entry.control]) for entry in pupil.entries if entry.control in by_name]
     pairs = [
         (SeedPair(mine.seed, mine.evaluation, theirs.evaluation), mine.name, theirs.name)
@@ -109,16 +110,16 @@ def _gain(pupil: SeedRuns, by_name: dict[str, Entry], answers: Answers) -> Gain 
         pupil=pupil.name,
         control=by_name[pairs[0][2]].repeats or pairs[0][2],
         pairs=tuple(pair for pair, _, _ in pairs),
-        difference=_difference(names, answers),
+        difference=_difference(names, predictions),
     )
 
 
-def _difference(names: list[tuple[str, str]], answers: Answers) -> Estimate | None:
-    if any(name not in answers.probabilities for pair in names for name in pair):
+def _difference(names: list[tuple[str, str]], predictions: RunPredictions) -> Estimate | None:
+    if any(name not in predictions.probabilities for pair in names for name in pair):
         return None
     if len(names) == 1:
         mine, theirs = names[0]
-        right = answers.correct(mine), answers.correct(theirs)
-        return paired_difference(*right, answers.patients)
-    right = np.array([[answers.correct(name) for name in pair] for pair in names], np.float64)
-    return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1), answers.patients)
+        right = predictions.correct(mine), predictions.correct(theirs)
+        return paired_difference(*right, predictions.patients)
+    right = np.array([[predictions.correct(name) for name in pair] for pair in names], np.float64)
+    return mean_over_images_and_seeds(right[:, 0] - right[:, 1], (1, -1), predictions.patients)

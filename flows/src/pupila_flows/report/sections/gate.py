@@ -13,7 +13,7 @@ from pupila_flows.gate import messages
 from pupila_flows.gate.conditions import condition_of
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import thumbnail
-from pupila_flows.report.predictions import located
+from pupila_flows.report.predictions import locate
 from pupila_flows.results import ArtifactVerdict, Finding, RunResult, Verdict, WrongImage
 
 WORDS: dict[Verdict, str] = {
@@ -23,20 +23,20 @@ WORDS: dict[Verdict, str] = {
 }
 _WIDTH, _HEIGHT = 260.0, 22.0
 _MARGINS = 3.0
-"""How many margins a plot reaches to both sides of no difference."""
+"""How many margins a plot shows on each side of no difference."""
 _Scale = Callable[[float], float]
 _IMAGES = 8
-"""Pictures of one artifact, at most."""
+"""Most images shown for one artifact."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A validation image that speaks against an artifact."""
+    """A validation image that counts against an artifact."""
 
     image: WrongImage
     picture: str | None
     against: str
-    """Whose answer stands beside: a teacher's name, `published`, `anchor`; empty for a limit."""
+    """What it is compared with: a teacher's name, `published`, `anchor`; empty for a limit."""
 
     @property
     def file(self) -> str:
@@ -61,11 +61,11 @@ class Panel:
     pictures: tuple[Picture, ...]
     left_out: int
     kept: str | None
-    """Digest of its artifact, where it came nearest and is kept."""
+    """Digest of its artifact, if it came closest to passing and is kept."""
 
 
 def panels(result: RunResult, folder: Path) -> list[Panel]:
-    """Draw what the gate found, artifact by artifact; nothing where there is no gate."""
+    """Return a panel for each artifact of the gate; none without a gate."""
     if result.gate is None:
         return []
     return [_panel(result, verdict, folder) for verdict in result.gate.artifacts]
@@ -88,7 +88,7 @@ def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
             for finding in verdict.findings
         ),
         pictures=tuple(
-            Picture(image, thumbnail(located(image.path, folder)), against)
+            Picture(image, thumbnail(locate(image.path, folder)), against)
             for image, against in shown
         ),
         left_out=len(images) - len(shown),
@@ -97,12 +97,12 @@ def _panel(result: RunResult, verdict: ArtifactVerdict, folder: Path) -> Panel:
 
 
 def notes(result: RunResult) -> list[str]:
-    """Say what else one must know to read the verdicts; nothing where there is no gate."""
+    """Return remarks that help to read the verdicts; none without a gate."""
     return messages.notes(result.gate) if result.gate else []
 
 
 def plot(finding: Finding) -> Markup:
-    """Draw an interval against its margin, or a figure against its limit."""
+    """Draw an interval with its margin, or a number with its limit."""
     kind = condition_of(finding.condition).plot(finding)
     if kind == "difference" and finding.difference:
         return _difference(finding, finding.difference)
@@ -112,17 +112,17 @@ def plot(finding: Finding) -> Markup:
 
 
 def _difference(finding: Finding, difference: Estimate) -> Markup:
-    """Draw a paired difference in units of its margin; losses lie to the left."""
+    """Draw a paired difference in units of its margin; losses are on the left."""
 
     def scale(value: float) -> float:
         return _WIDTH * (0.5 + value / finding.limit / (2 * _MARGINS))
 
     marks = [svg.line(scale(0), 2, scale(0), _HEIGHT - 2, "zero")]
-    return _drawn(finding, difference, scale(-finding.limit), scale, marks)
+    return _draw_estimate(finding, difference, scale(-finding.limit), scale, marks)
 
 
 def _interval(finding: Finding, interval: Estimate) -> Markup:
-    """Draw a fraction of the images on a scale that holds its interval and the limit."""
+    """Draw a fraction of the images on a scale that contains its interval and the limit."""
     low, high = min(interval.low, finding.limit), max(interval.high, finding.limit)
     span = (high - low) * 1.2 or 0.1
     start = (low + high - span) / 2
@@ -130,15 +130,15 @@ def _interval(finding: Finding, interval: Estimate) -> Markup:
     def scale(value: float) -> float:
         return _WIDTH * (value - start) / span
 
-    return _drawn(finding, interval, scale(finding.limit), scale, [])
+    return _draw_estimate(finding, interval, scale(finding.limit), scale, [])
 
 
-def _drawn(
+def _draw_estimate(
     finding: Finding, estimate: Estimate, limit: float, scale: _Scale, marks: list[Markup]
 ) -> Markup:
     middle = _HEIGHT / 2
-    low, high = _inside(scale(estimate.low)), _inside(scale(estimate.high))
-    value = _inside(scale(estimate.value))
+    low, high = _clip(scale(estimate.low)), _clip(scale(estimate.high))
+    value = _clip(scale(estimate.value))
     marks = [
         svg.element("rect", x=0, y=0, width=limit, height=_HEIGHT, class_="beyond"),
         *marks,
@@ -150,12 +150,12 @@ def _drawn(
     return svg.picture(_WIDTH, _HEIGHT, finding.text, *marks, class_=f"forest {finding.verdict}")
 
 
-def _inside(x: float) -> float:
+def _clip(x: float) -> float:
     return min(max(x, 4.0), _WIDTH - 4)
 
 
 def _arrows(low: float, high: float) -> list[Markup]:
-    """Draw where an interval goes on outside of the plot."""
+    """Draw an arrow where an interval continues outside the plot."""
     middle, arrows = _HEIGHT / 2, list[Markup]()
     if low < 0:
         arrows.append(svg.path([(8, middle - 5), (1, middle), (8, middle + 5)], "arrow"))
@@ -166,7 +166,7 @@ def _arrows(low: float, high: float) -> list[Markup]:
 
 
 def _bar(finding: Finding) -> Markup:
-    """Draw a cost from nothing on; what lies beyond the limit is shaded."""
+    """Draw a cost from zero; the range beyond the limit is shaded."""
     unit = _WIDTH / (1.15 * max(finding.value, finding.limit))
     limit, value = finding.limit * unit, finding.value * unit
     return svg.picture(

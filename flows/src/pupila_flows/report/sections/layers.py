@@ -1,4 +1,4 @@
-"""What int8 costs layer by layer, where a plugin measured `LayerSensitivities`."""
+"""What int8 costs, layer by layer, if a plugin measured `LayerSensitivities`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pupila_flows.report.plots import svg
 from pupila_flows.results import Entry
 
 _SHOWN = 20
-"""Layers of a model that are drawn; the rest are counted."""
+"""Most layers of a model that are drawn; the rest are counted."""
 
 
 @dataclass(frozen=True)
 class LayerBar:
-    """A layer with its divergence in nats, drawn against that of the worst layer."""
+    """A layer with its divergence in nats; the bar is relative to the worst layer."""
 
     name: str
     operator: str
@@ -37,7 +37,7 @@ class Layers:
 
 def sensitive_layers(lineage: Lineage) -> list[Layers]:
     """Return the layers of every artifact whose plugin measured them."""
-    return [found for found in map(_layers, lineage.entries.values()) if found]
+    return [layers for layers in map(_layers, lineage.entries.values()) if layers]
 
 
 def _layers(entry: Entry) -> Layers | None:
@@ -63,10 +63,10 @@ def _layers(entry: Entry) -> Layers | None:
     return Layers(entry.name, tuple(bars), len(layers) - len(bars))
 
 
-def _bar(part: float) -> Markup:
+def _bar(fraction: float) -> Markup:
     return svg.element(
         "svg",
-        svg.element("rect", x=0, y=1, width=100 * part, height=8, class_="bar"),
+        svg.element("rect", x=0, y=1, width=100 * fraction, height=8, class_="bar"),
         viewBox="0 0 101 10",
         preserveAspectRatio="none",
         class_="latency",

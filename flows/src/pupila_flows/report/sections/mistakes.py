@@ -1,4 +1,4 @@
-"""The images that are answered most wrongly, as pictures: look at them before a model is used."""
+"""The images that a model gets most wrong, as pictures, to look at before using it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.evaluation import NegativeGroup
 from pupila.openset import ALL
 from pupila_flows.report.lineage import EvaluatedArtifact, Lineage
 from pupila_flows.report.plots.thumbnails import thumbnail
-from pupila_flows.report.predictions import Answers, located
+from pupila_flows.report.predictions import RunPredictions, locate
 from pupila_flows.results import RunResult
 
 _ARTIFACTS = 2
@@ -20,14 +20,14 @@ _IMAGES_EACH = 12
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that is answered wrongly."""
+    """One image that a model gets wrong."""
 
     path: str
     picture: str | None
     truth: str
     answer: str
     probability: float
-    """Of the answer."""
+    """Of the predicted class."""
 
     @property
     def file(self) -> str:
@@ -36,87 +36,112 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The worst mistakes of one artifact, the surest first."""
+    """The worst mistakes of one artifact, the most confident first."""
 
     name: str
     wrong: int
     images: int
     shown: tuple[Mistake, ...]
     accepts: str
-    """Class that it lets through as a gate; empty where it was shown no near misses."""
+    """Class that it lets through as a filter; empty if it was not given near misses."""
     near_misses: int
     accepted: int
-    """How many of the near misses it takes for that class."""
+    """How many near misses it takes for that class."""
     let_through: tuple[Mistake, ...]
-    """Those of them that are shown; their truth is their group."""
+    """Those that are shown; their truth is their group."""
 
 
 def mistakes(
-    result: RunResult, lineage: Lineage, answers: Answers, chosen: str | None, folder: Path
+    result: RunResult,
+    lineage: Lineage,
+    predictions: RunPredictions,
+    chosen: str | None,
+    folder: Path,
 ) -> list[Mistakes]:
-    """Collect the worst mistakes of the chosen artifact, and of the smallest that come last."""
-    return [_of(result, answers, each, folder) for each in _shown(lineage, answers, chosen)]
+    """Collect the worst mistakes of the chosen artifact and of the smallest final ones."""
+    return [
+        _of(result, predictions, artifact, folder)
+        for artifact in _shown(lineage, predictions, chosen)
+    ]
 
 
-def _shown(lineage: Lineage, answers: Answers, chosen: str | None) -> list[EvaluatedArtifact]:
-    judged = [each for each in lineage.judged() if each.name in answers.probabilities]
-    last = [each for each in judged if lineage.is_final(each.entry) or each.name == chosen]
-    whole = [each for each in last if not each.entry.error] or last
-    whole.sort(key=lambda each: (each.name != chosen, each.size_bytes))
+def _shown(
+    lineage: Lineage, predictions: RunPredictions, chosen: str | None
+) -> list[EvaluatedArtifact]:
+    known = [
+        artifact for artifact in lineage.evaluated() if artifact.name in predictions.probabilities
+    ]
+    final = [
+        artifact
+        for artifact in known
+        if lineage.is_final(artifact.entry) or artifact.name == chosen
+    ]
+    whole = [artifact for artifact in final if not artifact.entry.error] or final
+    whole.sort(key=lambda artifact: (artifact.name != chosen, artifact.size_bytes))
     return whole[:_ARTIFACTS]
 
 
-def _of(result: RunResult, answers: Answers, judged: EvaluatedArtifact, folder: Path) -> Mistakes:
-    rows = np.arange(len(answers.labels))
-    probabilities = answers.probabilities[judged.name][rows, answers.chosen(judged.name)]
-    wrong = np.flatnonzero(~answers.correct(judged.name))
+def _of(
+    result: RunResult, predictions: RunPredictions, artifact: EvaluatedArtifact, folder: Path
+) -> Mistakes:
+    rows = np.arange(len(predictions.labels))
+    probabilities = predictions.probabilities[artifact.name][
+        rows, predictions.chosen(artifact.name)
+    ]
+    wrong = np.flatnonzero(~predictions.correct(artifact.name))
     worst: list[int] = wrong[np.argsort(-probabilities[wrong], kind="stable")].tolist()
-    gate = judged.evaluation.open_set
-    near = _near_misses(judged)
+    open_set = artifact.evaluation.open_set
+    near = _near_misses(artifact)
     return Mistakes(
-        name=judged.name,
+        name=artifact.name,
         wrong=len(worst),
-        images=len(answers.labels),
-        shown=tuple(_mistake(result, answers, judged, r, folder) for r in worst[:_IMAGES_EACH]),
-        accepts=gate.accepts if gate and near else "",
+        images=len(predictions.labels),
+        shown=tuple(
+            _mistake(result, predictions, artifact, r, folder) for r in worst[:_IMAGES_EACH]
+        ),
+        accepts=open_set.accepts if open_set and near else "",
         near_misses=near.images if near else 0,
         accepted=round(near.images * near.accepted.value) if near else 0,
-        let_through=_let_through(judged, folder),
+        let_through=_let_through(artifact, folder),
     )
 
 
 def _mistake(
-    result: RunResult, answers: Answers, judged: EvaluatedArtifact, row: int, folder: Path
+    result: RunResult,
+    predictions: RunPredictions,
+    artifact: EvaluatedArtifact,
+    row: int,
+    folder: Path,
 ) -> Mistake:
-    path, answer = result.test_images[row], int(answers.chosen(judged.name)[row])
+    path, answer = result.test_images[row], int(predictions.chosen(artifact.name)[row])
     return Mistake(
         path=path,
-        picture=thumbnail(located(path, folder)),
-        truth=result.data.classes[int(answers.labels[row])],
+        picture=thumbnail(locate(path, folder)),
+        truth=result.data.classes[int(predictions.labels[row])],
         answer=result.data.classes[answer],
-        probability=float(answers.probabilities[judged.name][row, answer]),
+        probability=float(predictions.probabilities[artifact.name][row, answer]),
     )
 
 
-def _near_misses(judged: EvaluatedArtifact) -> NegativeGroup | None:
-    """Return all near misses together; None where it was shown none."""
-    gate = judged.evaluation.open_set
-    together = (each for each in gate.negatives if each.near_miss) if gate else ()
-    return next((each for each in together if each.name == ALL), None)
+def _near_misses(artifact: EvaluatedArtifact) -> NegativeGroup | None:
+    """Return all near misses as one group; None if it was not given any."""
+    open_set = artifact.evaluation.open_set
+    together = (group for group in open_set.negatives if group.near_miss) if open_set else ()
+    return next((group for group in together if group.name == ALL), None)
 
 
-def _let_through(judged: EvaluatedArtifact, folder: Path) -> tuple[Mistake, ...]:
-    gate = judged.evaluation.open_set
-    if gate is None:
+def _let_through(artifact: EvaluatedArtifact, folder: Path) -> tuple[Mistake, ...]:
+    open_set = artifact.evaluation.open_set
+    if open_set is None:
         return ()
-    found = [each for each in gate.nearest if each.near_miss and each.accepted]
+    near_misses = [image for image in open_set.nearest if image.near_miss and image.accepted]
     return tuple(
         Mistake(
-            path=each.path,
-            picture=thumbnail(located(each.path, folder)),
-            truth=each.group,
-            answer=gate.accepts,
-            probability=each.probability,
+            path=image.path,
+            picture=thumbnail(locate(image.path, folder)),
+            truth=image.group,
+            answer=open_set.accepts,
+            probability=image.probability,
         )
-        for each in found[:_IMAGES_EACH]
+        for image in near_misses[:_IMAGES_EACH]
     )

@@ -1,4 +1,4 @@
-"""Whom every artifact lets through as a gate: a row for each group of images, a column for each."""
+"""What each artifact lets through as a filter: a row per group of images, a column per artifact."""
 
 from __future__ import annotations
 
@@ -12,122 +12,126 @@ from pupila_flows.report.lineage import Lineage
 
 
 @dataclass(frozen=True)
-class GateCell:
+class FilterCell:
     """One artifact on one group of images."""
 
     value: str
     interval: str
     shade: int
-    """Part of the images that are answered falsely, in percent."""
+    """Percentage of the images that are answered wrongly."""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class GateRow:
-    """One group of images; no cell where an artifact was not asked about it."""
+class FilterRow:
+    """One group of images; a cell is None if an artifact was not evaluated on it."""
 
     name: str
     images: int
     new: bool | None
-    """Whether training had nothing of it; None where that is not the question."""
-    cells: tuple[GateCell | None, ...]
+    """Whether training had no such images; None if that does not apply."""
+    cells: tuple[FilterCell | None, ...]
 
 
 @dataclass(frozen=True)
-class GatePart:
-    """Groups of one kind."""
+class FilterSection:
+    """Groups of one kind, under one title."""
 
     title: str
-    rows: tuple[GateRow, ...]
+    rows: tuple[FilterRow, ...]
 
 
 @dataclass(frozen=True)
-class GateTable:
-    """All that is known of the artifacts as gates."""
+class FilterTable:
+    """All artifacts as filters."""
 
     accepts: str
     artifacts: tuple[str, ...]
-    thresholds: tuple[GateCell, ...]
-    parts: tuple[GatePart, ...]
+    thresholds: tuple[FilterCell, ...]
+    sections: tuple[FilterSection, ...]
 
 
 _Find = Callable[[OpenSet], Iterable[Acceptance]]
 
 
-def gate_table(lineage: Lineage) -> GateTable | None:
-    """Return the table of every artifact that was judged as a gate; None where none was."""
-    judged = [(each.name, each.evaluation.open_set) for each in lineage.judged()]
-    gates = {name: found for name, found in judged if found}
-    if not gates:
+def filter_table(lineage: Lineage) -> FilterTable | None:
+    """Return the table of every artifact that was evaluated as a filter; None without any."""
+    evaluated = [(artifact.name, artifact.evaluation.open_set) for artifact in lineage.evaluated()]
+    filters = {name: open_set for name, open_set in evaluated if open_set}
+    if not filters:
         return None
-    every = list(gates.values())
-    accepts = every[0].accepts
-    parts = (
-        GatePart(
+    open_sets = list(filters.values())
+    accepts = open_sets[0].accepts
+    sections = (
+        FilterSection(
             f"Test images of “{accepts}”: let through",
-            _accepted(every, lambda gate: (gate.accepted, *gate.accepted_groups)),
+            _accepted(open_sets, lambda open_set: (open_set.accepted, *open_set.accepted_groups)),
         ),
-        GatePart("Other test images: falsely let through", _negatives(every, near_miss=False)),
-        GatePart("Near misses: falsely let through", _negatives(every, near_miss=True)),
-        GatePart(
+        FilterSection(
+            "Other test images: falsely let through", _negatives(open_sets, near_miss=False)
+        ),
+        FilterSection("Near misses: falsely let through", _negatives(open_sets, near_miss=True)),
+        FilterSection(
             f"Altered test images of “{accepts}”: still let through",
-            _accepted(every, lambda gate: gate.corrupted),
+            _accepted(open_sets, lambda open_set: open_set.corrupted),
         ),
     )
-    return GateTable(
+    return FilterTable(
         accepts,
-        tuple(gates),
-        tuple(map(_threshold, every)),
-        tuple(part for part in parts if part.rows),
+        tuple(filters),
+        tuple(map(_threshold, open_sets)),
+        tuple(section for section in sections if section.rows),
     )
 
 
-def _threshold(gate: OpenSet) -> GateCell:
-    note = f"chosen on {gate.chosen_on}" if gate.chosen_on else "none is shipped"
-    return GateCell(formatting.score(gate.threshold), "", 0, (note,))
+def _threshold(open_set: OpenSet) -> FilterCell:
+    note = f"chosen on {open_set.chosen_on}" if open_set.chosen_on else "none ships"
+    return FilterCell(formatting.score(open_set.threshold), "", 0, (note,))
 
 
-def _accepted(gates: list[OpenSet], find: _Find) -> tuple[GateRow, ...]:
-    found = [{each.name: each for each in find(gate)} for gate in gates]
-    names = {name: each.images for groups in found for name, each in groups.items()}
+def _accepted(open_sets: list[OpenSet], find: _Find) -> tuple[FilterRow, ...]:
+    by_filter = [
+        {acceptance.name: acceptance for acceptance in find(open_set)} for open_set in open_sets
+    ]
+    names = {name: acceptance.images for groups in by_filter for name, acceptance in groups.items()}
     return tuple(
-        GateRow(name, images, None, tuple(_let_through(groups.get(name)) for groups in found))
+        FilterRow(name, images, None, tuple(_let_through(groups.get(name)) for groups in by_filter))
         for name, images in names.items()
     )
 
 
-def _let_through(found: Acceptance | None) -> GateCell | None:
-    return None if found is None else _cell(found.accepted, 1 - found.accepted.value)
+def _let_through(acceptance: Acceptance | None) -> FilterCell | None:
+    return None if acceptance is None else _cell(acceptance.accepted, 1 - acceptance.accepted.value)
 
 
-def _negatives(gates: list[OpenSet], *, near_miss: bool) -> tuple[GateRow, ...]:
-    found = [
-        {each.name: each for each in gate.negatives if each.near_miss is near_miss}
-        for gate in gates
+def _negatives(open_sets: list[OpenSet], *, near_miss: bool) -> tuple[FilterRow, ...]:
+    by_filter = [
+        {group.name: group for group in open_set.negatives if group.near_miss is near_miss}
+        for open_set in open_sets
     ]
-    groups = {name: each for named in found for name, each in named.items()}
+    groups = {name: group for named in by_filter for name, group in named.items()}
     return tuple(
-        GateRow(
+        FilterRow(
             name,
             group.images,
             None if name == ALL else not group.trained,
-            tuple(_false_accepts(named.get(name)) for named in found),
+            tuple(_false_accepts(named.get(name)) for named in by_filter),
         )
         for name, group in groups.items()
     )
 
 
-def _false_accepts(found: NegativeGroup | None) -> GateCell | None:
-    if found is None:
+def _false_accepts(group: NegativeGroup | None) -> FilterCell | None:
+    if group is None:
         return None
-    notes = [f"at 95 %: {formatting.percent(found.accepted_at_95.value)}"]
-    if found.auc:
+    notes = [f"at 95 %: {formatting.percent(group.accepted_at_95.value)}"]
+    if group.auc:
         notes.insert(
-            0, f"AUC {formatting.score(found.auc.value)} {formatting.score_interval(found.auc)}"
+            0, f"AUC {formatting.score(group.auc.value)} {formatting.score_interval(group.auc)}"
         )
-    return _cell(found.accepted, found.accepted.value, *notes)
+    return _cell(group.accepted, group.accepted.value, *notes)
 
 
-def _cell(part: Estimate, false: float, *notes: str) -> GateCell:
-    interval = formatting.percent_interval(part)
-    return GateCell(formatting.percent(part.value), interval, round(100 * false), notes)
+def _cell(fraction: Estimate, false: float, *notes: str) -> FilterCell:
+    interval = formatting.percent_interval(fraction)
+    return FilterCell(formatting.percent(fraction.value), interval, round(100 * false), notes)

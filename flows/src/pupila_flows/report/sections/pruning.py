@@ -1,4 +1,4 @@
-"""Size against accuracy over the rounds of a pruning, where a plugin measured a `PruningCurve`."""
+"""Size against accuracy over pruning rounds, if a plugin measured a `PruningCurve`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Curve:
 
 
 def pruning_curves(lineage: Lineage) -> list[Curve]:
-    """Return a curve for every artifact that was cut in rounds."""
+    """Return a curve for every artifact that was pruned in rounds."""
     return [curve for curve in map(_curve, lineage.entries.values()) if curve]
 
 
@@ -38,28 +38,31 @@ def _curve(entry: Entry) -> Curve | None:
     if measured is None or len(measured.curve) < 2:
         return None
     budget = entry.config.get("budget")
-    uncut = measured.curve[0].validation_accuracy
-    lowest = uncut - budget if isinstance(budget, int | float) else None
-    picture = _drawn(entry.name, measured.curve, measured.round, lowest)
+    unpruned = measured.curve[0].validation_accuracy
+    lowest = unpruned - budget if isinstance(budget, int | float) else None
+    picture = _draw(entry.name, measured.curve, measured.round, lowest)
     return Curve(entry.name, picture, measured.reason)
 
 
-def _drawn(name: str, rounds: Sequence[PruningRound], chosen: int, lowest: float | None) -> Markup:
-    accuracies = [each.validation_accuracy for each in rounds] + (
+def _draw(name: str, rounds: Sequence[PruningRound], chosen: int, lowest: float | None) -> Markup:
+    accuracies = [pruning_round.validation_accuracy for pruning_round in rounds] + (
         [lowest] if lowest is not None else []
     )
     low = math.floor(100 * min(accuracies) - 0.5) / 100
     high = math.ceil(100 * max(accuracies) + 0.5) / 100
-    most = max(each.parameters for each in rounds) or 1
+    most = max(pruning_round.parameters for pruning_round in rounds) or 1
 
-    def place(parameters: float, accuracy: float) -> tuple[float, float]:
+    def point(parameters: float, accuracy: float) -> tuple[float, float]:
         x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * parameters / most
         return x, _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - accuracy) / (high - low)
 
     marks = [_axes(most, low, high)]
     if lowest is not None:
-        marks.append(svg.path([place(0, lowest), place(most, lowest)], "chance"))
-    points = [place(each.parameters, each.validation_accuracy) for each in rounds]
+        marks.append(svg.path([point(0, lowest), point(most, lowest)], "chance"))
+    points = [
+        point(pruning_round.parameters, pruning_round.validation_accuracy)
+        for pruning_round in rounds
+    ]
     marks.append(svg.path(points, "curve"))
     marks += [svg.element("circle", cx=x, cy=y, r=3.2, class_="dot") for x, y in points]
     x, y = points[chosen]
@@ -75,12 +78,14 @@ def _axes(most: int, low: float, high: float) -> Markup:
     )
     marks = [frame]
     for number in range(_TICKS):
-        part = number / (_TICKS - 1)
-        x, y = _LEFT + part * (right - _LEFT), bottom - part * (bottom - _TOP)
+        fraction = number / (_TICKS - 1)
+        x, y = _LEFT + fraction * (right - _LEFT), bottom - fraction * (bottom - _TOP)
         anchor = "end" if number == _TICKS - 1 else "middle"
-        marks.append(svg.text(x, bottom + 14, formatting.count(round(part * most)), "tick", anchor))
-        shown = f"{100 * (low + part * (high - low)):.1f}"
-        marks.append(svg.text(_LEFT - 4, y + 4, shown, "tick", "end"))
+        marks.append(
+            svg.text(x, bottom + 14, formatting.count(round(fraction * most)), "tick", anchor)
+        )
+        label = f"{100 * (low + fraction * (high - low)):.1f}"
+        marks.append(svg.text(_LEFT - 4, y + 4, label, "tick", "end"))
     middle = (_LEFT + right) / 2
     marks.append(svg.text(middle, bottom + 30, "parameters", "tick", "middle"))
     return Markup("").join(marks)

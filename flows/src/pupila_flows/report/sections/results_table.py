@@ -1,4 +1,4 @@
-"""What the report's tables hold, row by row; the templates only lay it out."""
+"""The report's tables, row by row; the templates only lay them out."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pupila_flows.results import Check, DataSummary, Entry
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as it is shown: the value, its interval, and what belongs to it."""
+    """A number as it is shown: its value, interval and notes."""
 
     value: str
     interval: str = ""
     bar: Markup = field(default_factory=Markup)
     notes: tuple[str, ...] = ()
     label: str = ""
-    """What the value is, where a cell has several."""
+    """What the value is, if a cell has several."""
     beside: tuple[Cell, ...] = ()
-    """Figures that must not be read without this one."""
+    """Numbers that must not be read without this one."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One entry of the results table; `cells` is empty where nothing was measured."""
+    """One entry of the results table; `cells` is empty if nothing was measured."""
 
     number: int
     entry: Entry
@@ -39,7 +39,7 @@ class Row:
     cells: tuple[Cell, ...]
     chosen: bool
     warning: str
-    """What there is to warn of; empty where there is nothing."""
+    """A warning; empty if there is none."""
 
 
 def columns() -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def columns() -> tuple[str, ...]:
         "AUC",
         "Sensitivity and specificity",
         "Calibration error (ECE)",
-        "Same answer as teacher",
+        "Same class as teacher",
         "Latency",
         "Peak memory",
     )
@@ -60,7 +60,7 @@ def columns() -> tuple[str, ...]:
 
 def results(lineage: Lineage, chosen: str | None) -> list[Row]:
     """Return a row for every entry, teachers first."""
-    bars = _Bars.of(lineage.judged())
+    bars = _Bars.of(lineage.evaluated())
     return [
         Row(
             number=number,
@@ -82,15 +82,18 @@ class _Bars:
     scales: dict[str, tuple[float, float]]
 
     @classmethod
-    def of(cls, judged: list[EvaluatedArtifact]) -> _Bars:
-        found: dict[str, list[Estimate]] = {}
-        for each in judged:
-            for name, estimate in _estimates(each.evaluation).items():
-                found.setdefault(name, []).append(estimate)
+    def of(cls, artifacts: list[EvaluatedArtifact]) -> _Bars:
+        estimates: dict[str, list[Estimate]] = {}
+        for artifact in artifacts:
+            for name, estimate in _estimates(artifact.evaluation).items():
+                estimates.setdefault(name, []).append(estimate)
         return cls(
             {
-                name: (min(each.low for each in every), max(each.high for each in every))
-                for name, every in found.items()
+                name: (
+                    min(estimate.low for estimate in column),
+                    max(estimate.high for estimate in column),
+                )
+                for name, column in estimates.items()
             }
         )
 
@@ -126,7 +129,7 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
         Cell(measurement.format, notes=(measurement.runtime,)),
         _size(entry, cost, lineage),
         Cell(formatting.count(cost.parameters), notes=(f"{formatting.count(cost.macs)} MACs",)),
-        *_answers(entry.evaluation, bars),
+        *_metrics(entry.evaluation, bars),
         Cell(
             formatting.milliseconds(latency.median_ms),
             f"p95 {formatting.milliseconds(latency.p95_ms)}",
@@ -136,7 +139,7 @@ def _cells(entry: Entry, lineage: Lineage, bars: _Bars) -> tuple[Cell, ...]:
     )
 
 
-def _answers(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
+def _metrics(evaluation: Evaluation | None, bars: _Bars) -> tuple[Cell, ...]:
     """Return accuracy, AUC, operating point, calibration error and agreement."""
     if evaluation is None:
         none = Cell(formatting.NONE)
@@ -184,32 +187,32 @@ def _agreement(evaluation: Evaluation, bars: _Bars) -> Cell:
     return bars.percent("agreement", agreement.labels, f"with {agreement.reference}")
 
 
-def thresholds(lineage: Lineage, wanted: float) -> str:
-    """Say which answers are counted, and how thresholds were chosen that do not ship.
+def thresholds_note(lineage: Lineage, specificity: float) -> str:
+    """Say at which thresholds the metrics are, and how those that do not ship were chosen.
 
-    `wanted` is the specificity that these were chosen for.
+    `specificity` is the target they were chosen for.
     """
-    found = [each.evaluation.metrics for each in lineage.judged()]
-    points = [each.point for each in found if not each.shipped]
+    metrics = [artifact.evaluation.metrics for artifact in lineage.evaluated()]
+    points = [model.point for model in metrics if not model.shipped]
     splits = {point.chosen_on: point.images for point in points if point}
-    told = ""
-    if len(points) < len(found):
-        told = (
-            "Where a model ships a threshold, its accuracy and mistakes are those at it; else "
-            "those of the most probable class. "
+    shipped = ""
+    if len(points) < len(metrics):
+        shipped = (
+            "If a model ships a threshold, its accuracy and mistakes are at that threshold; else "
+            "they are by the most probable class. "
         )
     if not splits:
-        return told.rstrip()
+        return shipped.rstrip()
     chosen_on = [
         formatting.plural(images, f"{split} image") if images else f"the {split} images"
         for split, images in splits.items()
     ]
-    optimistic = " (these very images: optimistic)" if "test" in splits else ""
-    others = "Other thresholds" if told else "Thresholds"
+    optimistic = " (the same images: optimistic)" if "test" in splits else ""
+    others = "Other thresholds" if shipped else "Thresholds"
     return (
-        f"{told}{others} were chosen on {formatting.listed(chosen_on)}{optimistic}, for a "
-        f"specificity of {formatting.percent(wanted, 0)} there; on these images it is what stands "
-        f"beside the sensitivity."
+        f"{shipped}{others} were chosen on {formatting.listed(chosen_on)}{optimistic}, for a "
+        f"specificity of {formatting.percent(specificity, 0)} there; the specificity on these "
+        f"images is next to the sensitivity."
     )
 
 
@@ -220,10 +223,10 @@ def _made_by(entry: Entry) -> str:
 
 
 def warning_of(entry: Entry) -> str:
-    """Return what the plugin that made an entry warns of, and ties; empty where there are none."""
+    """Return the warnings of the plugin that made an entry, and of ties; empty without any."""
     measured = entry.measured.read(PluginWarning)
-    said = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
-    return " ".join(sentence for sentence in said if sentence)
+    warnings = (measured and measured.warning, entry.evaluation and entry.evaluation.tie_warning)
+    return " ".join(sentence for sentence in warnings if sentence)
 
 
 def _badges(entry: Entry, lineage: Lineage) -> tuple[str, ...]:
@@ -245,9 +248,11 @@ def plain_score(estimate: Estimate | None) -> Cell:
 
 def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
     """Return every entry that was timed, with its bar, the fastest first."""
-    timed = sorted(lineage.measured(), key=lambda each: each[1].cost.latency.median_ms)
-    every = [measurement.cost.latency for _, measurement in timed]
-    longest = max((max(each.p95_ms, each.median_ms) for each in every), default=1.0)
+    timed = sorted(lineage.measured(), key=lambda pair: pair[1].cost.latency.median_ms)
+    all_latencies = [measurement.cost.latency for _, measurement in timed]
+    longest = max(
+        (max(latency.p95_ms, latency.median_ms) for latency in all_latencies), default=1.0
+    )
     return [
         (entry, measurement, bars_and_rocs.latency_bar(measurement.cost.latency, longest))
         for entry, measurement in timed
@@ -256,26 +261,28 @@ def latencies(lineage: Lineage) -> list[tuple[Entry, Measurement, Markup]]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts with, for the shading, their part of the row in percent."""
+    """Counts with their percentage of the row, for the shading."""
 
     name: str
     at: str
-    """Which answers are counted, in words."""
+    """At which threshold, in words."""
     rows: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
 def confusions(lineage: Lineage, classes: tuple[str, ...]) -> list[Confusion]:
-    """Return the confusion matrix of every judged entry."""
+    """Return the confusion matrix of every evaluated entry."""
     return [
         Confusion(
-            each.name,
-            _confusion_at(each.evaluation.metrics),
+            artifact.name,
+            _confusion_at(artifact.evaluation.metrics),
             tuple(
                 (truth, _shaded(counts))
-                for truth, counts in zip(classes, each.evaluation.metrics.confusion, strict=True)
+                for truth, counts in zip(
+                    classes, artifact.evaluation.metrics.confusion, strict=True
+                )
             ),
         )
-        for each in lineage.judged()
+        for artifact in lineage.evaluated()
     ]
 
 
@@ -301,24 +308,25 @@ class GroupTable:
 
 def groups(lineage: Lineage) -> list[GroupTable]:
     """Return one table for each grouping that any evaluation has."""
-    judged = lineage.judged()
-    names = dict.fromkeys(name for each in judged for name in each.evaluation.groups)
-    return [_group_table(name, judged) for name in names]
+    artifacts = lineage.evaluated()
+    names = dict.fromkeys(name for artifact in artifacts for name in artifact.evaluation.groups)
+    return [_group_table(name, artifacts) for name in names]
 
 
-def _group_table(column: str, judged: list[EvaluatedArtifact]) -> GroupTable:
+def _group_table(column: str, artifacts: list[EvaluatedArtifact]) -> GroupTable:
     values: dict[str, int] = {}
-    for each in judged:
-        for value, metrics in each.evaluation.groups.get(column, {}).items():
+    for artifact in artifacts:
+        for value, metrics in artifact.evaluation.groups.get(column, {}).items():
             values.setdefault(value, metrics.images)
     rows = tuple(
         (
-            each.name,
+            artifact.name,
             tuple(
-                _group_cells(each.evaluation.groups.get(column, {}).get(value)) for value in values
+                _group_cells(artifact.evaluation.groups.get(column, {}).get(value))
+                for value in values
             ),
         )
-        for each in judged
+        for artifact in artifacts
     )
     return GroupTable(column, tuple(values.items()), rows)
 
@@ -333,14 +341,14 @@ def _group_cells(metrics: Metrics | None) -> tuple[Cell, Cell] | None:
 
 @dataclass(frozen=True)
 class CheckRow:
-    """A check with the word for its outcome: pass, warning or error."""
+    """A check with its outcome: pass, warning or error."""
 
     check: Check
     outcome: str
 
 
 def checks(data: DataSummary) -> list[CheckRow]:
-    """Return all checks, errors first, then warnings, then what passed."""
+    """Return all checks: errors first, then warnings, then passes."""
     rows = [CheckRow(check, "pass" if check.passed else check.severity) for check in data.checks]
     return sorted(rows, key=lambda row: ("error", "warning", "pass").index(row.outcome))
 
@@ -351,7 +359,7 @@ def shortcuts(data: DataSummary) -> list[Check]:
 
 
 def counts(data: DataSummary) -> list[tuple[str, list[int], int]]:
-    """Return images by split: its name, one count per class, the sum of all, labelled or not."""
+    """Return for each split its name, one count per class, and the total, labelled or not."""
     return [
         (split, [by_class.get(name, 0) for name in data.classes], sum(by_class.values()))
         for split, by_class in data.counts.items()

@@ -1,4 +1,4 @@
-"""How every artifact does in the runtimes that it was tried in, row by row."""
+"""The runtime checks of every artifact, row by row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pupila_flows.report.sections.results_table import Cell
 from pupila_flows.results import RuntimeResult
 
 COLUMNS = (
-    "Same answer",
+    "Same class",
     "Largest difference",
     "Latency",
     "Ready after",
@@ -21,7 +21,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class RuntimeCheckRow:
-    """An artifact in a runtime; `cells` is empty where it does not run there."""
+    """An artifact in a runtime; `cells` is empty if it does not run there."""
 
     artifact: str
     runtime: str

@@ -1,4 +1,4 @@
-"""The mean of a figure over images and seeds, both drawn by chance, with its interval."""
+"""The mean over images and seeds, both random, with its interval."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def mean_over_images_and_seeds(
     wide side. The quantile is Student's, its degrees of freedom those of Satterthwaite 1946
     (Biometrics Bull. 2:110).
 
-    `extremes` are images added to those seen, the same for all seeds, so that the interval never
-    shrinks to nothing where all answers are alike: the least and the greatest value that can be,
-    which also bound the interval. +1 and -1 for a difference make it, of one seed and but for the
-    quantile, the interval of Bonett and Price 2012; twice 1 and twice 0 for a proportion, that of
-    Agresti and Coull 1998. Where `patients` numbers that of each image, the variance over images is
-    that of the sums of patients.
+    `extremes` are the values of images added to the data, the same for all seeds, so that the
+    interval has a width even if all values are equal: the smallest and largest possible value,
+    which also bound the interval. With one seed, +1 and -1 for a difference give the interval of
+    Bonett and Price 2012 except for the quantile; 1, 1, 0 and 0 for a proportion give that of
+    Agresti and Coull 1998. If `patients` gives each image's patient, the variance over images is
+    that of the sums over patients.
     """
     images = np.concatenate([values.mean(axis=0), extremes])
-    parts = [_over_images(images, patients)]
+    terms = [_over_images(images, patients)]
     if len(values) > 1:
-        parts.append((float(values.mean(axis=1).var(ddof=1)) / len(values), len(values) - 1))
-    variance = sum(part for part, _ in parts)
-    freedom = variance**2 / sum(part**2 / own for part, own in parts)
+        terms.append((float(values.mean(axis=1).var(ddof=1)) / len(values), len(values) - 1))
+    variance = sum(term for term, _ in terms)
+    freedom = variance**2 / sum(term**2 / own for term, own in terms)
     centre = float(images.mean())
     half = float(stdtrit(freedom, 0.975)) * math.sqrt(variance)
     return Estimate(

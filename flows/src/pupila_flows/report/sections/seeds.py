@@ -1,4 +1,4 @@
-"""Every step with all its seeds: what the figures are in the mean, and how far they scatter."""
+"""Every step over all its seeds: the mean of each metric, and its spread."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from pupila.evaluation import Estimate
 from pupila_flows.report import formatting
 from pupila_flows.report.lineage import EvaluatedArtifact
-from pupila_flows.report.predictions import Answers
+from pupila_flows.report.predictions import RunPredictions
 from pupila_flows.report.sections.seed_statistics import mean_over_images_and_seeds
 from pupila_flows.results import Entry, RunResult
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds."""
+    """A metric over seeds."""
 
     mean: float
     lowest: float
@@ -25,13 +25,13 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
-        """Return the spread of at least one value; of none, None."""
+        """Return the spread of some values; None without any."""
         return cls(sum(values) / len(values), min(values), max(values)) if values else None
 
 
 @dataclass(frozen=True)
 class SeedRuns:
-    """An entry with those that repeat it with other seeds; a single one where nothing does."""
+    """An entry and those that repeat it with other seeds, if any."""
 
     entries: tuple[Entry, ...]
 
@@ -44,83 +44,90 @@ class SeedRuns:
         return self.first.name
 
     @property
-    def judged(self) -> list[EvaluatedArtifact]:
+    def evaluated(self) -> list[EvaluatedArtifact]:
         return [
-            EvaluatedArtifact(each, each.evaluation) for each in self.entries if each.evaluation
+            EvaluatedArtifact(entry, entry.evaluation) for entry in self.entries if entry.evaluation
         ]
 
     @property
     def failed(self) -> list[Entry]:
-        return [each for each in self.entries if each.error]
+        return [entry for entry in self.entries if entry.error]
 
     @property
     def accuracy(self) -> Spread | None:
-        return Spread.of([each.evaluation.metrics.accuracy.value for each in self.judged])
+        return Spread.of(
+            [artifact.evaluation.metrics.accuracy.value for artifact in self.evaluated]
+        )
 
     @property
     def validation(self) -> Spread | None:
-        """Accuracy on the validation images; None where it is not known of every seed judged."""
-        known = [each.evaluation.validation for each in self.judged]
-        values = [each.value for each in known if each]
+        """Accuracy on the validation images; None if not known for every evaluated seed."""
+        known = [artifact.evaluation.validation for artifact in self.evaluated]
+        values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
     def fidelity(self) -> Spread | None:
-        """On altered validation images; None where it is not known of every seed judged."""
-        known = [each.entry.shift.validation if each.entry.shift else None for each in self.judged]
-        values = [each.value for each in known if each]
+        """On altered validation images; None if not known for every evaluated seed."""
+        known = [
+            artifact.entry.shift.validation if artifact.entry.shift else None
+            for artifact in self.evaluated
+        ]
+        values = [estimate.value for estimate in known if estimate]
         return Spread.of(values) if len(values) == len(known) else None
 
     @property
     def test_fidelity(self) -> Spread | None:
-        """On altered test images, of the seeds of which it is known."""
-        known = [each.entry.shift for each in self.judged]
-        return Spread.of([each.value.value for each in known if each])
+        """On altered test images, over the seeds for which it is known."""
+        known = [artifact.entry.shift for artifact in self.evaluated]
+        return Spread.of([shift.value.value for shift in known if shift])
 
     @property
     def auc(self) -> Spread | None:
-        every = [each.evaluation.metrics.auc for each in self.judged]
-        return Spread.of([each.value for each in every if each])
+        aucs = [artifact.evaluation.metrics.auc for artifact in self.evaluated]
+        return Spread.of([auc.value for auc in aucs if auc])
 
-    def interval(self, answers: Answers) -> Estimate | None:
-        """Return the accuracy over images and seeds; None where predictions are gone."""
-        judged = self.judged
-        if len(judged) == 1:
-            return judged[0].evaluation.metrics.accuracy
-        if not judged or any(each.name not in answers.probabilities for each in judged):
+    def interval(self, predictions: RunPredictions) -> Estimate | None:
+        """Return the accuracy over images and seeds; None if predictions are missing."""
+        artifacts = self.evaluated
+        if len(artifacts) == 1:
+            return artifacts[0].evaluation.metrics.accuracy
+        if not artifacts or any(
+            artifact.name not in predictions.probabilities for artifact in artifacts
+        ):
             return None
-        right = np.array([answers.correct(each.name) for each in judged], np.float64)
-        return mean_over_images_and_seeds(right, (1, 1, 0, 0), answers.patients)
+        right = np.array([predictions.correct(artifact.name) for artifact in artifacts], np.float64)
+        return mean_over_images_and_seeds(right, (1, 1, 0, 0), predictions.patients)
 
 
-def trials(entries: Sequence[Entry]) -> list[SeedRuns]:
-    """Group entries by the one that they repeat, in the order of the run."""
-    found: dict[str, list[Entry]] = {}
+def group_by_seed(entries: Sequence[Entry]) -> list[SeedRuns]:
+    """Group each entry with its repeats, in the order of the run."""
+    by_name: dict[str, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(entry.repeats or entry.name, []).append(entry)
-    return [SeedRuns(tuple(each)) for each in found.values()]
+        by_name.setdefault(entry.repeats or entry.name, []).append(entry)
+    return [SeedRuns(tuple(group)) for group in by_name.values()]
 
 
 def seeds_of(result: RunResult) -> list[int]:
-    """Return the seeds of a run, that of the recipe first."""
+    """Return the seeds of a run, the recipe's seed first."""
     others = [entry.seed for entry in result.entries if entry.repeats and entry.seed is not None]
     return list(dict.fromkeys([result.seed, *others]))
 
 
 def seeds_note(result: RunResult) -> str:
-    """Say of a run with several seeds which of them the page shows; of one, nothing."""
+    """Say which seed the page shows; empty if the run has only one."""
     seeds = seeds_of(result)
     if len(seeds) == 1:
         return ""
     return (
-        f"{len(seeds)} seeds: {', '.join(map(str, seeds))}. The figures below are those of seed "
-        f"{seeds[0]}, unless they say otherwise; the table “Over seeds” has all."
+        f"{len(seeds)} seeds: {', '.join(map(str, seeds))}. Results below are those of seed "
+        f"{seeds[0]} unless stated otherwise; the table “Over seeds” has all."
     )
 
 
 @dataclass(frozen=True)
 class SeedRow:
-    """One row of the table over seeds, as it is shown."""
+    """One row of the table over seeds, as text."""
 
     name: str
     seeds: str
@@ -132,35 +139,35 @@ class SeedRow:
     errors: tuple[str, ...]
 
 
-def seed_table(result: RunResult, answers: Answers) -> list[SeedRow]:
-    """Return a row for every entry with all its seeds; none where nothing was repeated."""
-    every = trials(result.entries)
-    if all(len(each.entries) == 1 for each in every):
+def seed_table(result: RunResult, predictions: RunPredictions) -> list[SeedRow]:
+    """Return a row for every entry over all its seeds; none if nothing was repeated."""
+    all_runs = group_by_seed(result.entries)
+    if all(len(runs.entries) == 1 for runs in all_runs):
         return []
-    return [_row(each, each.interval(answers)) for each in every]
+    return [_row(runs, runs.interval(predictions)) for runs in all_runs]
 
 
-def _row(each: SeedRuns, interval: Estimate | None) -> SeedRow:
-    accuracy, auc = each.accuracy, each.auc
-    several = len(each.judged) > 1
+def _row(runs: SeedRuns, interval: Estimate | None) -> SeedRow:
+    accuracy, auc = runs.accuracy, runs.auc
+    several = len(runs.evaluated) > 1
     return SeedRow(
-        name=each.name,
-        seeds=seed_count(each),
+        name=runs.name,
+        seeds=seed_count(runs),
         accuracy=formatting.percent(accuracy.mean) if accuracy else formatting.NONE,
         range=percent_range(accuracy) if accuracy and several else "",
         interval=formatting.percent_interval(interval) if interval else "",
         auc=formatting.score(auc.mean) if auc else formatting.NONE,
         auc_range=f"{auc.lowest:.3f}–{auc.highest:.3f}" if auc and several else "",
-        errors=tuple(f"{entry.name}: {entry.error}" for entry in each.failed),
+        errors=tuple(f"{entry.name}: {entry.error}" for entry in runs.failed),
     )
 
 
-def seed_count(each: SeedRuns) -> str:
-    """Write with how many seeds an entry was judged: `3`, `2 of 3`; a dash if no seed matters."""
-    if each.first.seed is None:
+def seed_count(runs: SeedRuns) -> str:
+    """Write with how many seeds an entry was evaluated: `3`, `2 of 3`; a dash if it has none."""
+    if runs.first.seed is None:
         return formatting.NONE
-    judged, made = len(each.judged), len(each.entries)
-    return str(judged) if judged == made else f"{judged} of {made}"
+    evaluated, made = len(runs.evaluated), len(runs.entries)
+    return str(evaluated) if evaluated == made else f"{evaluated} of {made}"
 
 
 def percent_range(spread: Spread) -> str:

@@ -1,4 +1,4 @@
-"""How pupils answer beside their teachers on altered images: figures, curves, and pictures."""
+"""How pupils compare with their teachers on altered images: metrics, curves and pictures."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pupila_flows.report import formatting
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.plots import svg
 from pupila_flows.report.plots.thumbnails import as_thumbnail
-from pupila_flows.report.predictions import located
+from pupila_flows.report.predictions import locate
 from pupila_flows.results import Entry, RunResult
 
 _DRAWN = 3
-"""Pupils of which curves and pictures are shown: what the gate judged, then the lowest values."""
+"""Pupils with curves and pictures: first those of the gate, then the lowest values."""
 _PICTURES = 6
 _WIDTH, _HEIGHT = 150.0, 104.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26.0, 6.0, 6.0, 18.0
@@ -51,7 +51,7 @@ class ShiftRow:
 
 @dataclass(frozen=True)
 class FamilyCurve:
-    """One family, drawn."""
+    """One family of alterations, drawn."""
 
     name: str
     fidelity: str
@@ -60,7 +60,7 @@ class FamilyCurve:
 
 @dataclass(frozen=True)
 class ShiftPicture:
-    """An altered image on which pupil and teacher part."""
+    """An altered image on which pupil and teacher differ."""
 
     path: str
     original: str
@@ -76,7 +76,7 @@ class ShiftPicture:
 
 @dataclass(frozen=True)
 class ShiftPanel:
-    """One pupil in curves and pictures, in one format: the one that is judged, or the lowest."""
+    """Curves and pictures of one pupil in one format: that of the gate, or the lowest value."""
 
     name: str
     teacher: str
@@ -87,100 +87,100 @@ class ShiftPanel:
 
 @dataclass(frozen=True)
 class ShiftReport:
-    """All that is known of altered images."""
+    """All results on altered images."""
 
     families: int
     images: int
     whole: bool
-    """Whether curves are drawn through every severity."""
+    """Whether curves show every severity."""
     rows: tuple[ShiftRow, ...]
     panels: tuple[ShiftPanel, ...]
 
 
 def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftReport | None:
-    """Return the figures of every artifact that was asked, the lowest first; None without any."""
-    asked = [(entry, entry.shift) for entry in lineage.entries.values() if entry.shift]
-    if not asked:
+    """Return the results of every artifact with altered images, lowest first; None without any."""
+    evaluated = [(entry, entry.shift) for entry in lineage.entries.values() if entry.shift]
+    if not evaluated:
         return None
-    asked.sort(key=lambda each: each[1].value.value)
-    judged = {each.entry for each in result.gate.artifacts} if result.gate else set[str]()
+    evaluated.sort(key=lambda pair: pair[1].value.value)
+    gated = {artifact.entry for artifact in result.gate.artifacts} if result.gate else set[str]()
     shown: dict[str, tuple[Entry, ShiftEvaluation]] = {}
-    for entry, found in sorted(asked, key=lambda each: each[0].name not in judged):
+    for entry, figures in sorted(evaluated, key=lambda pair: pair[0].name not in gated):
         if not lineage.is_control(entry):
-            shown.setdefault(lineage.trained(entry).name, (entry, found))
+            shown.setdefault(lineage.trained(entry).name, (entry, figures))
     return ShiftReport(
-        families=len(asked[0][1].families),
-        images=asked[0][1].images,
-        whole=len(asked[0][1].families[0].steps) == len(SEVERITIES),
-        rows=tuple(_row(entry, found, lineage) for entry, found in asked),
+        families=len(evaluated[0][1].families),
+        images=evaluated[0][1].images,
+        whole=len(evaluated[0][1].families[0].steps) == len(SEVERITIES),
+        rows=tuple(_row(entry, figures, lineage) for entry, figures in evaluated),
         panels=tuple(
-            _panel(entry, found, result, lineage, folder)
-            for entry, found in list(shown.values())[:_DRAWN]
+            _panel(entry, figures, result, lineage, folder)
+            for entry, figures in list(shown.values())[:_DRAWN]
         ),
     )
 
 
-def _row(entry: Entry, found: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
-    def mean(figure: Callable[[ShiftMetrics], float]) -> str:
+def _row(entry: Entry, figures: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
+    def mean(metric: Callable[[ShiftMetrics], float]) -> str:
         return formatting.percent(
-            float(np.mean([figure(family.middle) for family in found.families]))
+            float(np.mean([metric(family.middle) for family in figures.families]))
         )
 
-    worst = found.worst
+    worst = figures.worst
     return ShiftRow(
         name=entry.name,
-        teacher=found.reference,
+        teacher=figures.reference,
         control=lineage.is_control(entry),
-        value=formatting.score(found.value.value),
-        interval=formatting.score_interval(found.value),
-        validation=formatting.score(found.validation.value)
-        if found.validation
+        value=formatting.score(figures.value.value),
+        interval=formatting.score_interval(figures.value),
+        validation=formatting.score(figures.validation.value)
+        if figures.validation
         else formatting.NONE,
         worst=f"{worst.name} {formatting.score(worst.middle.fidelity)}",
         accuracy=f"{mean(lambda step: step.accuracy)}, teacher "
         f"{mean(lambda step: step.reference_accuracy)}",
         agreement=mean(lambda step: step.agreement),
-        runtime=found.runtime,
+        runtime=figures.runtime,
     )
 
 
 def _panel(
-    entry: Entry, found: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
+    entry: Entry, figures: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
 ) -> ShiftPanel:
-    teacher = lineage.entries.get(found.reference)
+    teacher = lineage.entries.get(figures.reference)
     record = teacher.record if teacher else None
-    pictures = _pictures(found, result, record.input, folder) if record else ()
+    pictures = _pictures(figures, result, record.input, folder) if record else ()
     return ShiftPanel(
         name=entry.name,
-        teacher=found.reference,
-        worst=found.worst.name,
-        curves=tuple(_curve(family, found) for family in found.families),
+        teacher=figures.reference,
+        worst=figures.worst.name,
+        curves=tuple(_curve(family, figures) for family in figures.families),
         pictures=pictures,
     )
 
 
-def _curve(family: ShiftFamily, found: ShiftEvaluation) -> FamilyCurve:
-    steps = [found.unaltered, *family.steps]
+def _curve(family: ShiftFamily, figures: ShiftEvaluation) -> FamilyCurve:
+    steps = [figures.unaltered, *family.steps]
     drawn = [
         svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
         svg.path(_points(steps, lambda step: step.accuracy), "beside"),
         svg.path(_points(steps, lambda step: step.fidelity), "curve"),
     ]
-    figures = ", ".join(f"{step.severity or _TITLES[0]} {step.fidelity:.2f}" for step in steps)
-    label = f"Fidelity under {family.name}: {figures}"
+    values = ", ".join(f"{step.severity or _TITLES[0]} {step.fidelity:.2f}" for step in steps)
+    label = f"Fidelity under {family.name}: {values}"
     picture = svg.picture(_WIDTH, _HEIGHT, label, _frame(), *drawn, class_="roc")
     return FamilyCurve(family.name, formatting.score(family.middle.fidelity), picture)
 
 
 def _points(
-    steps: Sequence[ShiftMetrics], figure: Callable[[ShiftMetrics], float]
+    steps: Sequence[ShiftMetrics], metric: Callable[[ShiftMetrics], float]
 ) -> list[tuple[float, float]]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     width = (right - _LEFT) / (len(_TITLES) - 1)
     return [
         (
             _LEFT + _TITLES.index(step.severity or _TITLES[0]) * width,
-            bottom - (bottom - _TOP) * min(1.0, max(0.0, figure(step))),
+            bottom - (bottom - _TOP) * min(1.0, max(0.0, metric(step))),
         )
         for step in steps
     ]
@@ -201,19 +201,19 @@ def _frame() -> Markup:
 
 
 def _pictures(
-    found: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
+    figures: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
 ) -> tuple[ShiftPicture, ...]:
-    """Alter the images of the worst family again; none where one of them is gone."""
+    """Alter the images of the worst family again; empty if one of them is missing."""
     labels = np.array(result.test_labels, np.int64)
-    cells = Suite((found.worst.name,), found.images, found.seed, ("middle",)).cells(labels)
-    drawn: list[int] = cells[0].rows.tolist()
-    places = {row: place for place, row in enumerate(drawn)}
-    if not all(each.row in places for each in found.parted):
+    cells = Suite((figures.worst.name,), figures.images, figures.seed, ("middle",)).cells(labels)
+    rows: list[int] = cells[0].rows.tolist()
+    places = {row: index for index, row in enumerate(rows)}
+    if not all(image.row in places for image in figures.parted):
         return ()
-    files = [located(result.test_images[row], folder) for row in places]
+    files = [locate(result.test_images[row], folder) for row in places]
     try:
         originals = [decode(file) for file in files if file]
-        family = installed().shift(found.worst.name)
+        family = installed().shift(figures.worst.name)
     except PupilaError:
         return ()
     if len(originals) < len(places):
@@ -221,15 +221,15 @@ def _pictures(
     batch = np.stack([resize(image, size) for image in originals])
     altered = alter(family, batch, "middle", np.random.default_rng(cells[0].seed))
 
-    def picture(each: Disagreement) -> ShiftPicture:
-        place = places[each.row]
+    def picture(image: Disagreement) -> ShiftPicture:
+        index = places[image.row]
         return ShiftPicture(
-            path=result.test_images[each.row],
-            original=as_thumbnail(originals[place]),
-            altered=as_thumbnail(Image.fromarray(altered[place])),
-            truth=result.data.classes[int(labels[each.row])],
-            pupil=f"{each.probability:.2f}",
-            teacher=f"{each.reference:.2f}",
+            path=result.test_images[image.row],
+            original=as_thumbnail(originals[index]),
+            altered=as_thumbnail(Image.fromarray(altered[index])),
+            truth=result.data.classes[int(labels[image.row])],
+            pupil=f"{image.probability:.2f}",
+            teacher=f"{image.reference:.2f}",
         )
 
-    return tuple(map(picture, found.parted[:_PICTURES]))
+    return tuple(map(picture, figures.parted[:_PICTURES]))

@@ -1,4 +1,4 @@
-"""Where several teachers of one pupil disagree, where a plugin measured `TeacherAgreement`."""
+"""Where several teachers of a pupil disagree, if a plugin measured `TeacherAgreement`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ class Panel:
     agreement: Matrix
     """`(teachers, teachers)`: fractions of the images that the pupils learned from."""
     accuracies: tuple[str, ...]
-    """Of each teacher on the validation images, as it is shown; empty where it was not measured."""
+    """Of each teacher on the validation images, as text; empty if not measured."""
     sentences: tuple[str, ...]
 
 
 def panels(lineage: Lineage) -> list[Panel]:
-    """Return what was measured of several teachers; pupils with the same figures share a panel."""
-    found: list[Panel] = []
+    """Return a panel for each set of teachers; pupils with equal measurements share one."""
+    panels: list[Panel] = []
     for panel in filter(None, map(_panel, lineage.entries.values())):
-        alike = next((each for each in found if replace(each, pupils=panel.pupils) == panel), None)
+        alike = next(
+            (other for other in panels if replace(other, pupils=panel.pupils) == panel), None
+        )
         if alike is None:
-            found.append(panel)
+            panels.append(panel)
         else:
             both = (*alike.pupils, *panel.pupils)
-            found[found.index(alike)] = replace(alike, pupils=both)
-    return found
+            panels[panels.index(alike)] = replace(alike, pupils=both)
+    return panels
 
 
 def _panel(entry: Entry) -> Panel | None:
@@ -55,19 +57,19 @@ def _panel(entry: Entry) -> Panel | None:
 def _disagreement(agreement: TeacherAgreement) -> list[str]:
     if agreement.teachers_disagree is None:
         return []
-    part = formatting.percent(agreement.teachers_disagree)
-    return [f"To {part} of the pictures they do not all give one class."]
+    fraction = formatting.percent(agreement.teachers_disagree)
+    return [f"They do not all give the same class to {fraction} of the images."]
 
 
 def _taught_by(teaching: OracleTeaching | None) -> list[str]:
-    """Say, of a pupil that learns from those teachers that are right, how many were."""
+    """Say how many teachers were right, for a pupil that learns from those only."""
     if teaching is None:
         return []
     fractions = teaching.taught_by
     return [
-        f"All teachers taught {formatting.percent(fractions.all)} of the pictures, some of them "
-        f"{formatting.percent(fractions.some)}; {formatting.percent(fractions.none)} no teacher "
-        f"had right, and only the label taught."
+        f"All teachers were right on {formatting.percent(fractions.all)} of the images, some on "
+        f"{formatting.percent(fractions.some)}; on {formatting.percent(fractions.none)} no teacher "
+        f"was right, and only the label was used."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The axis that a sweep is drawn along, and how settings are written."""
+"""The axis that a sweep is drawn along, and how its settings are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _LOGARITHMIC = 30
-"""Numbers above zero that span more than this factor are drawn at logarithmic distances."""
+"""Positive numbers that span more than this factor get a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Axis:
 
     @classmethod
     def of(cls, sweep: Mapping[str, tuple[Any, ...]]) -> Axis:
-        """Choose the first setting whose values are numbers, else the first at all."""
+        """Choose the first setting with numeric values, else the first setting."""
         numeric = (key for key, values in sweep.items() if all(map(_is_number, values)))
         key = next(numeric, None)
         if key is not None:
@@ -36,8 +36,8 @@ class Axis:
             return False
         return max(self.values) > _LOGARITHMIC * min(self.values)
 
-    def places(self) -> list[float]:
-        """Return where each value is drawn, 0..1; categories have equal distances."""
+    def positions(self) -> list[float]:
+        """Return the position of each value, 0..1; categories have equal distances."""
         if len(self.values) == 1:
             return [0.5]
         numbers = [float(value) for value in self.values] if self.numeric else []
@@ -48,22 +48,22 @@ class Axis:
         return [(number - low) / (high - low) for number in numbers]
 
 
-def written(value: Any) -> str:
-    """Write a value of a setting, the same for values that are the same."""
+def write_value(value: Any) -> str:
+    """Write a setting's value; equal values give equal text."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return the name of each setting without its step, where that tells it from the others."""
+    """Return each setting's name without its step, if that is unambiguous."""
     every = list(keys)
     short = {key: key.partition(".")[2] or key for key in every}
     names = list(short.values())
     return {key: name if names.count(name) == 1 else key for key, name in short.items()}
 
 
-def described(settings: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def describe_settings(settings: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Write settings as `alpha = 0.1, temperature = 4`."""
-    return ", ".join(f"{names.get(key, key)} = {written(v)}" for key, v in settings.items())
+    return ", ".join(f"{names.get(key, key)} = {write_value(v)}" for key, v in settings.items())
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The lines of the plot: entries that differ along the axis only, or lie beside it."""
+"""The lines of a sweep's plot: entries that differ only along the axis, and constant ones."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pupila_flows.report.sections.seeds import SeedRuns, trials
-from pupila_flows.report.sweep.axis import Axis, described, short_names, written
+from pupila_flows.report.sections.seeds import SeedRuns, group_by_seed
+from pupila_flows.report.sweep.axis import Axis, describe_settings, short_names, write_value
 from pupila_flows.results import Entry, RunResult
 
 Role = Literal["pupil", "control", "teacher"]
@@ -15,41 +15,41 @@ Role = Literal["pupil", "control", "teacher"]
 
 @dataclass(frozen=True)
 class Line:
-    """Judged entries by their place on the axis; the same one everywhere, where it has no place."""
+    """Evaluated entries by position on the axis; the same one at each if it does not vary."""
 
     label: str
     role: Role
     at: tuple[SeedRuns | None, ...]
-    """One for each value of the axis; None where there is none, or it failed."""
+    """One for each value of the axis; None if missing or failed."""
     constant: bool
 
 
 def roles(result: RunResult) -> dict[str, Role]:
-    """Tell what each entry is in a sweep, by name.
+    """Return each entry's role in a sweep, by name.
 
-    A step is a control where something is compared with every one of its points.
+    A step is a control if each of its points is the control of some entry.
     """
     controls = {entry.control for entry in result.entries}
     pupils = {step_of(entry) for entry in result.entries if entry.name not in controls}
-    found: dict[str, Role] = {}
+    role_of: dict[str, Role] = {}
     for entry in result.entries:
         made: Role = "pupil" if step_of(entry) in pupils else "control"
-        found[entry.name] = "teacher" if entry.kind == "teacher" else made
-    return found
+        role_of[entry.name] = "teacher" if entry.kind == "teacher" else made
+    return role_of
 
 
 def step_of(entry: Entry) -> str:
-    """Return the step of the recipe, which has neither `[` nor `#` in its name."""
+    """Return the recipe step of an entry: its name without `[settings]` and `#seed`."""
     return entry.name.partition("[")[0].partition("#")[0] if entry.kind == "step" else entry.name
 
 
 def lines(result: RunResult, axis: Axis) -> list[Line]:
     """Return the lines of a sweep: pupils, then controls, then teachers."""
     groups: dict[tuple[str, str], list[SeedRuns]] = {}
-    judged = [each for each in trials(result.entries) if each.judged]
-    for each in judged:
-        others = written(_others(each.first.settings, axis))
-        groups.setdefault((step_of(each.first), others), []).append(each)
+    evaluated = [runs for runs in group_by_seed(result.entries) if runs.evaluated]
+    for runs in evaluated:
+        others = write_value(_others(runs.first.settings, axis))
+        groups.setdefault((step_of(runs.first), others), []).append(runs)
     role, several = roles(result), has_several(result)
     names = short_names(result.sweep)
     drawn = [
@@ -59,10 +59,10 @@ def lines(result: RunResult, axis: Axis) -> list[Line]:
 
 
 def has_several(result: RunResult) -> bool:
-    """Tell whether pupils of more than one step were judged, so that settings alone do not name."""
+    """Return whether pupils of several steps were evaluated: then settings alone are ambiguous."""
     role = roles(result)
-    judged = [each for each in result.entries if each.evaluation]
-    return len({step_of(each) for each in judged if role[each.name] == "pupil"}) > 1
+    evaluated = [entry for entry in result.entries if entry.evaluation]
+    return len({step_of(entry) for entry in evaluated if role[entry.name] == "pupil"}) > 1
 
 
 def _others(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
@@ -74,8 +74,8 @@ def _line(
 ) -> Line:
     first = group[0].first
     constant = axis.key not in first.settings
-    by_value = {written(each.first.settings.get(axis.key)): each for each in group}
-    at = [group[0] if constant else by_value.get(written(value)) for value in axis.values]
+    by_value = {write_value(runs.first.settings.get(axis.key)): runs for runs in group}
+    at = [group[0] if constant else by_value.get(write_value(value)) for value in axis.values]
     return Line(
         label=_label(first, axis, names, alone=role == "pupil" and not several),
         role=role,
@@ -85,7 +85,7 @@ def _line(
 
 
 def _label(first: Entry, axis: Axis, names: Mapping[str, str], *, alone: bool) -> str:
-    others = described(_others(first.settings, axis), names)
+    others = describe_settings(_others(first.settings, axis), names)
     if others and alone:
         return others
     return f"{step_of(first)}: {others}" if others else step_of(first)

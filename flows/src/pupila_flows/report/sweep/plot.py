@@ -1,9 +1,7 @@
-"""Draws a sweep: what chose, along one setting, on the validation images and on the test images.
+"""Draws a sweep: accuracy or fidelity along one setting, on the validation and the test images.
 
-That is accuracy, or fidelity to the teacher on altered images.
-
-Colours are those of Okabe and Ito 2008 ("Color universal design"), which stay apart in the common
-kinds of colour blindness; each line has a mark of its own shape besides.
+Colours are from Okabe and Ito 2008 ("Color universal design"): they are distinguishable with the
+common kinds of colour blindness. Each line also has its own mark.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ from pupila_flows.printable import printable
 from pupila_flows.report import formatting
 from pupila_flows.report.plots import svg
 from pupila_flows.report.sections.seeds import SeedRuns, Spread
-from pupila_flows.report.sweep.axis import Axis, written
+from pupila_flows.report.sweep.axis import Axis, write_value
 from pupila_flows.report.sweep.lines import Line
 from pupila_flows.report.templating import style_sheet
 
 _COLOURS = 5
-"""As many as `sweep.css` has; shapes are fewer by one, so that both repeat together late."""
+"""As many as in `sweep.css`; there is one shape fewer, so pairs of both repeat late."""
 
 _WIDTH, _PLOT_WIDTH, _PLOT_HEIGHT = 960.0, 318.0, 270.0
 _LEFT, _NAMES_WIDTH, _INSET = 48.0, 132.0, 18.0
@@ -34,80 +32,82 @@ _NAME_CHARACTERS, _NAME_GAP = 19, 13.0
 _TITLE_HEIGHT, _FOOT = 24.0, 46.0
 
 Point = tuple[float, float]
-Figure = Callable[[SeedRuns], Spread | None]
+Metric = Callable[[SeedRuns], Spread | None]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Which figure is drawn, and how it is written."""
+class Plotted:
+    """Which metric is drawn, and how it is written."""
 
     name: str
-    panels: tuple[tuple[str, Figure], tuple[str, Figure]]
-    """Title and figure, on validation and on test images."""
-    written: Callable[[float], str]
+    panels: tuple[tuple[str, Metric], tuple[str, Metric]]
+    """Title and metric, on validation and on test images."""
+    write: Callable[[float], str]
 
 
-ACCURACY = Drawn(
+ACCURACY = Plotted(
     "Accuracy",
     (
-        ("validation (choose here)", lambda each: each.validation),
-        ("test", lambda each: each.accuracy),
+        ("validation (choose here)", lambda runs: runs.validation),
+        ("test", lambda runs: runs.accuracy),
     ),
     lambda value: f"{100 * value:g} %",
 )
-FIDELITY = Drawn(
+FIDELITY = Plotted(
     "Fidelity",
     (
-        ("altered validation images (choose here)", lambda each: each.fidelity),
-        ("altered test images", lambda each: each.test_fidelity),
+        ("altered validation images (choose here)", lambda runs: runs.fidelity),
+        ("altered test images", lambda runs: runs.test_fidelity),
     ),
     lambda value: f"{value:.2f}",
 )
 
 
 def draw(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> Markup:
-    """Draw both panels for the page; its style sheet colours them."""
+    """Draw both panels for the page, which has their style sheet."""
     height, content = _content(drawn, lines, axis, title, best)
-    return svg.picture(_WIDTH, height, _described(drawn, lines, title), *content, class_="sweep")
+    return svg.picture(
+        _WIDTH, height, _picture_label(drawn, lines, title), *content, class_="sweep"
+    )
 
 
 def draw_alone(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> str:
-    """Draw both panels as a file of its own, in colours of its own on white."""
+    """Draw both panels as a separate file, with its own colours on white."""
     height, content = _content(drawn, lines, axis, title, best)
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
-    label = _described(drawn, lines, title)
+    label = _picture_label(drawn, lines, title)
     picture = svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep")
     return printable(str(picture))
 
 
 def _own_colours() -> str:
-    """Return the style sheet of the plot with the light colours of the page in it."""
+    """Return the plot's style sheet with the page's light colours."""
     light, _, _ = style_sheet("style.css").partition("@media")
     colours = dict(re.findall(r"--([\w-]+): ([^;]+);", light)) | {"paper": "#ffffff"}
-    return re.sub(r"var\(--([\w-]+)\)", lambda each: colours[each[1]], style_sheet("sweep.css"))
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], style_sheet("sweep.css"))
 
 
-def _described(drawn: Drawn, lines: Sequence[Line], title: str) -> str:
+def _picture_label(drawn: Plotted, lines: Sequence[Line], title: str) -> str:
     names = formatting.listed([line.label for line in lines])
     return f"{drawn.name} over {title}, on validation and on test images, of {names}"
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One of the two plots: what it shows, and where."""
+    """One of the two plots: its metric and its geometry."""
 
     title: str
-    figure: Figure
+    metric: Metric
     left: float
     top: float
     low: float
     high: float
-    places: tuple[float, ...]
+    positions: tuple[float, ...]
 
     @property
     def right(self) -> float:
@@ -117,25 +117,25 @@ class _Panel:
     def bottom(self) -> float:
         return self.top + _PLOT_HEIGHT
 
-    def x(self, place: float) -> float:
-        return self.left + _INSET + place * (_PLOT_WIDTH - 2 * _INSET)
+    def x(self, position: float) -> float:
+        return self.left + _INSET + position * (_PLOT_WIDTH - 2 * _INSET)
 
     def y(self, value: float) -> float:
         return self.bottom - (value - self.low) / (self.high - self.low) * _PLOT_HEIGHT
 
 
 def _content(
-    drawn: Drawn, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> tuple[float, list[Markup]]:
-    """Return the height of the picture and all that is in it."""
+    """Return the picture's height and elements."""
     styles = _styles(lines)
     legend, top = _legend(lines, styles, marked=best is not None)
     low, high = _range(drawn, lines)
     content = [legend]
-    for number, (name, figure) in enumerate(drawn.panels):
+    for number, (name, metric) in enumerate(drawn.panels):
         left = _LEFT + number * (_PLOT_WIDTH + _NAMES_WIDTH)
-        panel = _Panel(name, figure, left, top + _TITLE_HEIGHT, low, high, tuple(axis.places()))
-        tick = drawn.written if number == 0 else None
+        panel = _Panel(name, metric, left, top + _TITLE_HEIGHT, low, high, tuple(axis.positions()))
+        tick = drawn.write if number == 0 else None
         content += [_axes(panel, axis, title, tick), *_bands(panel, lines, styles)]
         content += [_line(panel, line, style) for line, style in zip(lines, styles, strict=True)]
         content += [_names(panel, lines), _ring(panel, lines, best)]
@@ -143,7 +143,7 @@ def _content(
 
 
 def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
-    """Return class and number of each line; the number gives the shape of its marks."""
+    """Return style class and number of each line; the number selects the shape of its marks."""
     pupils = [line for line in lines if line.role == "pupil"]
     return [
         (f"s{number % _COLOURS}" if number < len(pupils) else line.role, number)
@@ -151,10 +151,10 @@ def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
     ]
 
 
-def _range(drawn: Drawn, lines: Sequence[Line]) -> tuple[float, float]:
-    """Return the ends of the common axis: whole hundredths around all that is drawn."""
-    every = [each for line in lines for each in line.at if each]
-    figures = [figure(each) for each in every for _, figure in drawn.panels]
+def _range(drawn: Plotted, lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the ends of the common axis: hundredths that enclose all values."""
+    every = [runs for line in lines for runs in line.at if runs]
+    figures = [metric(runs) for runs in every for _, metric in drawn.panels]
     spreads = [spread for spread in figures if spread]
     low = min((spread.lowest for spread in spreads), default=0.0)
     high = max((spread.highest for spread in spreads), default=1.0)
@@ -171,8 +171,8 @@ def _axes(panel: _Panel, axis: Axis, title: str, tick: Callable[[float], str] | 
             marks.append(svg.text(panel.left - 6, y + 4, tick(value), "tick", "end"))
     marks.append(svg.line(panel.left, panel.bottom, panel.right, panel.bottom, "axis"))
     free = -math.inf
-    for place, value in zip(panel.places, axis.values, strict=True):
-        x, name = panel.x(place), formatting.shortened(written(value), 14)
+    for position, value in zip(panel.positions, axis.values, strict=True):
+        x, name = panel.x(position), formatting.shortened(write_value(value), 14)
         marks.append(svg.line(x, panel.bottom, x, panel.bottom + 5, "axis"))
         half = len(name) * _CHARACTER / 2
         if x - half >= free:
@@ -192,13 +192,13 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _runs(panel: _Panel, line: Line) -> list[list[tuple[float, Spread]]]:
-    """Return the pieces of a line as x and figure; where a figure is missing, a piece ends."""
-    spreads = [panel.figure(each) if each else None for each in line.at]
+    """Return the pieces of a line as x and value; a missing value ends a piece."""
+    spreads = [panel.metric(runs) if runs else None for runs in line.at]
     if line.constant:
         spread = spreads[0]
         return [[(panel.left, spread), (panel.right, spread)]] if spread else []
-    placed = list(zip(map(panel.x, panel.places), spreads, strict=True))
-    pieces = [list(piece) for _, piece in groupby(placed, key=lambda each: each[1] is not None)]
+    placed = list(zip(map(panel.x, panel.positions), spreads, strict=True))
+    pieces = [list(piece) for _, piece in groupby(placed, key=lambda point: point[1] is not None)]
     known = [[(x, spread) for x, spread in piece if spread] for piece in pieces]
     return [piece for piece in known if piece]
 
@@ -245,7 +245,7 @@ def _polygon(points: Sequence[Point], class_: str) -> Markup:
 
 
 def _names(panel: _Panel, lines: Sequence[Line]) -> Markup:
-    """Name the lines that are level, right of the panel, without one name on another."""
+    """Name constant lines to the right of the panel, without overlapping names."""
     level = [
         (panel.y(runs[0][-1][1].mean), line.label)
         for line in lines
@@ -254,41 +254,41 @@ def _names(panel: _Panel, lines: Sequence[Line]) -> Markup:
     marks: list[Markup] = []
     free = -math.inf
     for y, label in sorted(level):
-        place = max(y, free)
-        free = place + _NAME_GAP
+        label_y = max(y, free)
+        free = label_y + _NAME_GAP
         name = formatting.shortened(label, _NAME_CHARACTERS)
-        marks.append(svg.line(panel.right, y, panel.right + 8, place, "leader"))
-        marks.append(svg.text(panel.right + 11, place + 4, name, "tick"))
+        marks.append(svg.line(panel.right, y, panel.right + 8, label_y, "leader"))
+        marks.append(svg.text(panel.right + 11, label_y + 4, name, "tick"))
     return Markup("").join(marks)
 
 
 def _ring(panel: _Panel, lines: Sequence[Line], best: SeedRuns | None) -> Markup:
-    spread = panel.figure(best) if best else None
-    places = [
-        place
+    spread = panel.metric(best) if best else None
+    positions = [
+        position
         for line in lines
         if not line.constant
-        for place, each in zip(panel.places, line.at, strict=True)
-        if each == best
+        for position, runs in zip(panel.positions, line.at, strict=True)
+        if runs == best
     ]
-    if spread is None or not places:
+    if spread is None or not positions:
         return Markup("")
     return svg.element(
-        "circle", cx=panel.x(places[0]), cy=panel.y(spread.mean), r=9.5, class_="best"
+        "circle", cx=panel.x(positions[0]), cy=panel.y(spread.mean), r=9.5, class_="best"
     )
 
 
 def _legend(
     lines: Sequence[Line], styles: list[tuple[str, int]], *, marked: bool
 ) -> tuple[Markup, float]:
-    """Return the legend of all that is not named beside its line, and the height it takes."""
+    """Return the legend of lines without a name next to them, and its height."""
     keys: list[tuple[str, Callable[[float, float], Markup]]] = [
         (line.label, _key(line, style))
         for line, style in zip(lines, styles, strict=True)
         if not line.constant or line.role == "pupil"
     ]
     keys += [("chosen point", _ring_key)] if marked else []
-    if any(len(each.judged) > 1 for line in lines for each in line.at if each):
+    if any(len(runs.evaluated) > 1 for line in lines for runs in line.at if runs):
         keys.append(("lowest to highest seed", _band_key))
     marks: list[Markup] = []
     x, y = _LEFT, 14.0

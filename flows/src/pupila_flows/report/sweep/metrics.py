@@ -1,15 +1,15 @@
-"""The figures of a sweep as CSV: one row for every entry that was judged, of every seed."""
+"""The metrics of a sweep as CSV: one row per evaluated entry and seed."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-from pupila_flows.report.sweep.axis import written
+from pupila_flows.report.sweep.axis import write_value
 from pupila_flows.report.sweep.lines import Role, roles
 from pupila_flows.results import Entry, RunResult
 
-_FIGURES = (
+_COLUMNS = (
     "seed",
     "validation_accuracy",
     "validation_fidelity",
@@ -23,18 +23,18 @@ _FIGURES = (
 )
 
 
-def figures_csv(result: RunResult) -> str:
-    """Return the table; fractions are 0..1, and a cell is empty where there is no such figure."""
+def metrics_csv(result: RunResult) -> str:
+    """Return the table; fractions are 0..1, and unknown values are empty."""
     stream = io.StringIO()
-    table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_FIGURES))
+    table = csv.DictWriter(stream, ("name", "role", *result.sweep, *_COLUMNS))
     table.writeheader()
     role = roles(result)
-    table.writerows(_row(each, role[each.name]) for each in result.entries if each.evaluation)
+    table.writerows(_row(entry, role[entry.name]) for entry in result.entries if entry.evaluation)
     return stream.getvalue()
 
 
 def _row(entry: Entry, role: Role) -> dict[str, object]:
-    settings = {key: written(value) for key, value in entry.settings.items()}
+    settings = {key: write_value(value) for key, value in entry.settings.items()}
     row: dict[str, object] = {"name": entry.name, "role": role, **settings}
     if entry.evaluation is None:
         return row

@@ -1,0 +1,135 @@
+"""A model's predictions on the images of a run, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pupila.errors import PupilaError
+from pupila.metrics import check_answers
+from pupila_flows.gate.inputs import GateInputs, GateModel, Images
+from pupila_flows.gate.operating import AppliedThreshold, Floats, matching_threshold, own_threshold
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ModelPredictions:
+    """One model's predictions on the images of one split."""
+
+    model: GateModel
+    scores: Floats
+    """Probabilities, `(images, classes)`."""
+    labels: Rows
+    """Column of each image's true class, `(images,)`."""
+    positive: int
+    """Column of the positive class."""
+    threshold: AppliedThreshold
+    """The threshold for the positive class; it was not chosen on these images."""
+    patients: NDArray[np.str_] | None = None
+    """Patient of each test image, `(images,)`; None if the data has no patients."""
+    validation: ModelPredictions | None = None
+    """The same model on the validation images; None if there are none."""
+
+    @classmethod
+    def of(
+        cls, inputs: GateInputs, model: GateModel, like: ModelPredictions | None = None
+    ) -> ModelPredictions:
+        """Read a model's predictions on the test and validation images.
+
+        Its threshold follows its own rule; with `like`, the rule of that model.
+
+        Raises:
+            PupilaError: a predictions file is missing, or belongs to other data.
+        """
+        scores = _probabilities(model, model.evaluation.probabilities, inputs, inputs.test)
+        images, path = inputs.validation, model.evaluation.validation_probabilities
+        chosen_on = _probabilities(model, path, inputs, images) if images and path else None
+        if like is None:
+            threshold = own_threshold(inputs, model, chosen_on)
+        else:
+            threshold = matching_threshold(
+                inputs, model, chosen_on, like.threshold, like.model.name
+            )
+        positive = inputs.classes.index(inputs.positive)
+        validation = None
+        if images and chosen_on is not None:
+            validation = cls(
+                model, chosen_on, np.array(images.labels, np.int64), positive, threshold
+            )
+        labels = np.array(inputs.test.labels, np.int64)
+        patients = inputs.test.patients
+        patients = None if patients is None else np.array(patients, np.str_)
+        return cls(model, scores, labels, positive, threshold, patients, validation)
+
+    def patients_of(self, rows: Rows) -> NDArray[np.str_] | None:
+        """Return the patient of some test images, for statistics by cluster."""
+        return None if self.patients is None else self.patients[rows]
+
+    @property
+    def likeliest(self) -> Rows:
+        """Column of the most probable class of each image, regardless of the threshold."""
+        return self.scores.argmax(axis=1)
+
+    @property
+    def called_positive(self) -> Bools:
+        """Images that are called positive at the threshold.
+
+        Raises:
+            PupilaError: the model has no threshold.
+        """
+        return self.threshold.calls(self.scores, self.positive)
+
+    @property
+    def at_threshold(self) -> Rows:
+        """Column of each image's class: positive at the threshold, else the most probable other."""
+        others = self.scores.copy()
+        others[:, self.positive] = -np.inf
+        return np.where(self.called_positive, self.positive, others.argmax(axis=1))
+
+    @property
+    def chosen(self) -> Rows:
+        """Column of the class that the shipped model gives each image.
+
+        With two classes and a shipped threshold, the threshold decides: see `called_positive`.
+        """
+        return self.likeliest if self.uses_most_probable else self.at_threshold
+
+    @property
+    def uses_most_probable(self) -> bool:
+        """Whether the answer is the most probable class, not what a shipped threshold says."""
+        return not self.threshold.ships or self.scores.shape[1] > 2
+
+    @property
+    def right(self) -> Bools:
+        """Images whose class is right; see `chosen`."""
+        return self.chosen == self.labels
+
+    @property
+    def truth_scores(self) -> Floats:
+        """Probability of the true class of each image."""
+        return self.scores[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def is_positive(self) -> Bools:
+        """Images of the positive class."""
+        return self.labels == self.positive
+
+
+def _probabilities(model: GateModel, file: str, inputs: GateInputs, images: Images) -> Floats:
+    path, shape = Path(file), (len(images), len(inputs.classes))
+    if not path.is_file():
+        raise PupilaError(
+            f"The predictions of {model.name!r} are not at {str(path)!r}: run again to make them."
+        )
+    values = np.load(path)
+    if values.shape != shape:
+        raise PupilaError(
+            f"The predictions of {model.name!r} have shape {values.shape!r}, expected {shape!r}: "
+            f"they belong to other images."
+        )
+    return check_answers(values, images.labels, inputs.classes, what=model.name)[0]
