@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pupila.noninferiority import LEVEL
+from pupila.noninferiority import LEVEL, proportion_interval
 
 IMAGES = 107
 KINDS = ("convolution", "separable", "inverted")
