@@ -233,7 +233,7 @@ def test_each_of_several_figures_is_tested_at_the_full_level(gate_model: GateMod
     [
         (Limits(size_bytes=1000), "pass", "Size is 1,000 bytes: it is within the limit, at most"),
         (Limits(size_bytes=900), "fail", "100 bytes more than allowed: at most 900 bytes"),
-        (Limits(latency_ms=4), "fail", "Time per image is 5 ms: 1 ms too much"),
+        (Limits(latency_ms=4), "fail", "Time per image is 5 ms: 1 ms more than allowed"),
         (Limits(accuracy=0.9), "pass", "at least 90.0 %"),
         (Limits(accuracy=0.95), "inconclusive", "no number of images would decide it"),
         (Limits(accuracy=0.99), "fail", "4 points less than required: at least 99.0 %"),

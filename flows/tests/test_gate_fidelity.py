@@ -73,7 +73,7 @@ def test_a_failure_says_what_to_try_and_what_does_better_on_validation_images(tm
     assert finding.advice.startswith(
         "In this run, deeper (fidelity 0.910) does better on altered validation images. "
     )
-    assert "the beginning of its teacher" in finding.advice
+    assert "a student made of its teacher's first layers" in finding.advice
 
 
 def test_without_answers_nothing_is_shown(tmp_path: Path):

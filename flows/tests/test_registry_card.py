@@ -63,7 +63,7 @@ def test_the_card_says_what_may_have_seen_the_test_images(folder: Registry, tmp_
     gate = given.result.gate.model_copy(update={"untraced": ("vgg16",)})
     publish(folder, replace(given, result=given.result.model_copy(update={"gate": gate})))
     card = published_text(folder, 1, CARD)
-    assert "Whether vgg16 saw test images in training cannot be known: the images that it" in card
+    assert "Whether vgg16 saw test images in training is unknown: no record says which" in card
 
 
 def test_the_card_says_first_that_a_teacher_is_unproven(folder: Registry, tmp_path: Path):
@@ -102,7 +102,7 @@ def test_the_card_gives_sensitivity_at_the_threshold_that_ships(folder: Registry
     publish(folder, replace(given, result=result))
     card = published_text(folder, 1, CARD)
     assert "`int8` at its shipped threshold, 0.668 (validation images, for 95 %)." in card
-    assert "96.6" in card[card.index("## Figures") : card.index("## Gate")]
+    assert "96.6" in card[card.index("## Metrics") : card.index("## Gate")]
 
 
 def test_the_card_as_a_page_shows_no_markup_of_others(folder: Registry, tmp_path: Path):

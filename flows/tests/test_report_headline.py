@@ -63,7 +63,7 @@ def test_a_pupil_that_loses_nothing_on_few_images_asks_for_more(tmp_path: Path) 
     page = read(sample_run(tmp_path, [VGG, SAME, RUIN], images=_paths(30)), tmp_path)
     words = "same is 30× smaller than vgg16 and loses no accuracy here; more images are needed"
     assert words in page.text
-    assert "a difference of +0.0 points" in page.text
+    assert "a paired difference of +0.0 points" in page.text
     assert BADGE not in page.text
 
 

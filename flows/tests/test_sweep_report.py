@@ -34,7 +34,7 @@ def _with_class(root: ElementTree.Element, name: str) -> list[ElementTree.Elemen
     return [element for element in root.iter() if element.get("class") == name]
 
 
-def test_every_judged_entry_has_a_row_of_its_own_figures(drawn: tuple[RunResult, Path]):
+def test_every_evaluated_entry_has_a_row_of_its_own_figures(drawn: tuple[RunResult, Path]):
     result, folder = drawn
     with (folder / "sweep.csv").open(newline="") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
@@ -118,9 +118,9 @@ def _by_fidelity(result: RunResult) -> RunResult:
     return result.model_copy(update={"choose_by": "fidelity"})
 
 
-def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):
+def test_a_point_evaluated_with_fewer_seeds_is_not_chosen(tmp_path: Path):
     nodes = [
-        replace(node, judged=False, error="out of memory")
+        replace(node, evaluated=False, error="out of memory")
         if node.name == "pupil[alpha=0.1, temperature=4]#8"
         else node
         for node in sweep_nodes()
@@ -135,7 +135,7 @@ def test_a_point_judged_with_fewer_seeds_is_not_chosen(tmp_path: Path):
 
 def test_a_failed_point_leaves_a_gap_in_its_line(tmp_path: Path):
     nodes = [
-        replace(node, judged=False, error="out of memory")
+        replace(node, evaluated=False, error="out of memory")
         if node.settings.get("pupil.alpha") == 0.1
         else node
         for node in sweep_nodes((7,))
