@@ -166,7 +166,7 @@ STRANGE: dict[str, tuple[Attack, str]] = {
         "current.json: it matches no",
     ),
     "a pointer without an event": (_write("current.json", '{"version": 1}'), "matches no event"),
-    "a pointer that is no JSON": (_write("current.json", "["), "current.json: matches no event"),
+    "a pointer that is no JSON": (_write("current.json", "["), "current.json: it matches no"),
     "a pointer of deep JSON": (
         _write("current.json", "[" * 99_999),
         "current.json: it matches no",

@@ -19,7 +19,7 @@ _LABELLED = ("Accuracy", "AUC", "Sensitivity", "Specificity", "Calibration error
 _FIDELITY = (
     "Correlation of logits",
     "Same class as teacher",
-    "Logit less the teacher’s",
+    "Logit minus teacher’s",
     "Explained by colour",
 )
 _PUPILS = 3
