@@ -157,15 +157,15 @@ class Clinic:
     def tasks(self, run: str) -> dict[str, str]:
         """Return the last state of every task of a run, by its name in the UI."""
         wanted = {"flow_runs": {"id": {"any_": [run]}}, "sort": "EXPECTED_START_TIME_ASC"}
-        found = self.station.api.post("/task_runs/filter", wanted)
-        begun = [task for task in found if task["state"]]
+        runs = self.station.api.post("/task_runs/filter", wanted)
+        begun = [task for task in runs if task["state"]]
         return {task["name"].rpartition("-")[0]: task["state"]["name"] for task in begun}
 
     def fired(self) -> list[str]:
         """Return the names of the template's automations that have fired, in order."""
         asked = {"event": {"name": ["prefect.automation.triggered"]}, "order": "ASC"}
-        found = self.station.api.post("/events/filter", {"filter": asked})["events"]
-        names = [each["resource"]["prefect.resource.name"] for each in found]
+        events = self.station.api.post("/events/filter", {"filter": asked})["events"]
+        names = [resource["resource"]["prefect.resource.name"] for resource in events]
         return [name for name in names if name.startswith("Pupila")]
 
     def latest(self) -> RunResult:
@@ -204,10 +204,10 @@ def free_port() -> int:
 @contextmanager
 def opened(folder: Path) -> Generator[Clinic]:
     """Add two teachers to the store, and keep a station up."""
-    place = Workspace.at(folder / ".pupila")
+    workspace = Workspace.at(folder / ".pupila")
     for name, file in (("left", "first"), ("right", "right")):
         pupila(folder, "teacher", "add", f"{file}.keras", "--name", name, *CLASSES)
-    deployments = deployments_of([folder / "recipe.yaml"], place.root, Night())
-    address = listen_address(place.root, LOOPBACK, free_port())
-    with running(place, address, deployments) as station:
+    deployments = deployments_of([folder / "recipe.yaml"], workspace.root, Night())
+    address = listen_address(workspace.root, LOOPBACK, free_port())
+    with running(workspace, address, deployments) as station:
         yield Clinic(folder, station)

@@ -94,7 +94,7 @@ def registry(path: Path, scratch: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path, Path], None]] = {
-    each.__name__: each for each in (model, artifact, recipe, data, registry)
+    target.__name__: target for target in (model, artifact, recipe, data, registry)
 }
 
 

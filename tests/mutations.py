@@ -58,14 +58,14 @@ def mutate_value(value: Any, random: Random, outside: Path) -> Any:
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
     """Return every place in a JSON value, as its parent and key."""
-    found: list[tuple[Any, Any]] = []
+    places: list[tuple[Any, Any]] = []
     pending = [value]
     while pending:
         parent = pending.pop()
         keys: list[Any] = list(parent if hasattr(parent, "keys") else range(len(parent)))
-        found += [(parent, key) for key in keys]
+        places += [(parent, key) for key in keys]
         pending += [parent[key] for key in keys if isinstance(parent[key], dict | list)]
-    return found
+    return places
 
 
 def _alter(
@@ -152,18 +152,18 @@ def _csv(path: Path, random: Random, outside: Path) -> None:
     text = io.StringIO()
     for row in rows:
         cells = cast("list[Any]", row) if isinstance(row, list) else [row]
-        csv.writer(text).writerow([str(each) for each in cells])
+        csv.writer(text).writerow([str(cell) for cell in cells])
     path.write_bytes(text.getvalue().encode("utf-8", "surrogatepass"))
 
 
 def _zip(path: Path, random: Random, outside: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        members = [(each, archive.read(each)) for each in archive.namelist()]
+        members = [(member, archive.read(member)) for member in archive.namelist()]
     at = random.randrange(len(members))
     name, content = members[at]
     kind = random.choice(["value", "value", "value", "bytes", "rename", "twice", "drop"])
     if kind == "value":
-        at = next(n for n, (each, _) in enumerate(members) if each.endswith("config.json"))
+        at = next(n for n, (member, _) in enumerate(members) if member.endswith("config.json"))
         name, content = members[at]
         members[at] = (name, _json_bytes(content, random, outside))
     elif kind == "bytes":

@@ -43,8 +43,8 @@ def test_after_it_the_last_recipe_finds_nothing_to_do_and_an_older_one_runs_agai
     long_ago = time.time() - 60 * 24 * 3600
     for file in (tmp_path / ".pupila").rglob("*"):
         os.utime(file, (long_ago, long_ago))
-    told = json.loads(pupila(tmp_path, "gc", "--json").stdout)
-    freed = {each["kind"]: each["count"] for each in told["freed"]}
+    collected = json.loads(pupila(tmp_path, "gc", "--json").stdout)
+    freed = {kind["kind"]: kind["count"] for kind in collected["freed"]}
     assert freed["artifacts"] == 2 and freed["runs"] == 1
     assert not older.exists()
     again, result = _run(tmp_path, "second.keras")

@@ -27,10 +27,10 @@ def test_listing_imports_nothing_heavy(arguments: list[str]):
     program = f"import sys; sys.argv[1:] = {arguments!r}; from pupila_flows.cli.main import main\n"
     program += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     program += f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert told.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_what_prefect_logs_goes_into_a_file_and_not_to_the_terminal(tmp_path: Path):
@@ -42,8 +42,8 @@ with log_to(Path({str(tmp_path / "prefect.log")!r})):
     import prefect.main
     logging.getLogger("prefect.engine").error("a run has begun")
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "a run has begun" in (tmp_path / "prefect.log").read_text()
 
 

@@ -46,9 +46,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(40):
         pixels = random.integers(30, 110, (40, 40, 3), np.uint8)
         pixels[..., 2 * (number % 2)] += np.uint8(random.integers(5, 80))
-        for place in (folder / "b" / ("Blue" if number % 2 else "rouge"), folder / "c"):
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(place / f"{number}.png")
+        for target in (folder / "b" / ("Blue" if number % 2 else "rouge"), folder / "c"):
+            target.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(target / f"{number}.png")
     (folder / "b" / "Blue" / "broken.png").write_text("no image")
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
@@ -81,10 +81,12 @@ def test_every_model_is_judged_in_other_places_and_the_gate_asks_there(folder: P
     assert fidelity and fidelity.correlation.value > 0.99
     assert fidelity.colour and fidelity.colour.value > 0.9  # the teacher itself goes by colour
     assert result.gate and result.gate.verdict == "pass"
-    found = {(each.condition, each.external) for each in result.gate.artifacts[0].findings}
+    conditions = {
+        (finding.condition, finding.external) for finding in result.gate.artifacts[0].findings
+    }
     asked = {("accuracy", "clinic-b"), ("external_fidelity", "clinic-b")}
-    assert found >= asked | {("external_fidelity", "clinic-c")}
-    assert ("accuracy", "clinic-c") not in found
+    assert conditions >= asked | {("external_fidelity", "clinic-c")}
+    assert ("accuracy", "clinic-c") not in conditions
     assert 'id="external"' in (last / "report.html").read_text()
 
 

@@ -110,13 +110,13 @@ class Worker:
         return ("hang", "") if not ready else ("crash", f"signal {-code}")
 
     def _children(self) -> str:
-        found = subprocess.run(
+        run = subprocess.run(
             ["ps", "--ppid", str(self._process.pid), "-o", "args="],
             capture_output=True,
             text=True,
             check=False,
         )
-        return found.stdout.strip()
+        return run.stdout.strip()
 
     def end(self) -> None:
         """Kill it, and all that it started."""
@@ -183,31 +183,31 @@ def _artifacts(folder: Path, model: Any) -> list[Input]:
             artifacts.append(make())
         except PupilaError as error:  # its packages are not on this machine
             print(error)
-    found = [Input("artifact", each.path) for each in artifacts]
+    inputs = [Input("artifact", artifact.path) for artifact in artifacts]
     shutil.copyfile(lite.file(".tflite"), folder / "model.tflite")
-    return [*found, Input("model", folder / "model.tflite")]
+    return [*inputs, Input("model", folder / "model.tflite")]
 
 
 def _recipes_and_data(folder: Path) -> list[Input]:
-    place = folder / "recipe"
-    images = draw_images(place / "images", images=2, classes=CLASSES)
+    recipes = folder / "recipe"
+    images = draw_images(recipes / "images", images=2, classes=CLASSES)
     keras_files.import_keras()
-    shutil.copyfile(folder / "three.keras", place / "model.keras")
-    (place / "recipe.yaml").write_text(RECIPE)
+    shutil.copyfile(folder / "three.keras", recipes / "model.keras")
+    (recipes / "recipe.yaml").write_text(RECIPE)
     files = sorted(path for path in images.rglob("*") if path.is_file())
-    rows = [f"{path.relative_to(place)},{path.parent.name},{path.parts[-3]}" for path in files]
-    (place / "manifest.csv").write_text("\n".join(["path,label,split", *rows]))
+    rows = [f"{path.relative_to(recipes)},{path.parent.name},{path.parts[-3]}" for path in files]
+    (recipes / "manifest.csv").write_text("\n".join(["path,label,split", *rows]))
     return [
-        Input("recipe", place, "recipe.yaml"),
-        Input("data", place, "manifest.csv"),
+        Input("recipe", recipes, "recipe.yaml"),
+        Input("data", recipes, "manifest.csv"),
         Input("data", images),
     ]
 
 
 def _registry(folder: Path) -> Input:
-    place = folder / "registry"
-    with_three_versions(open_registry(str(place)), folder / "publisher")
-    return Input("registry", place)
+    registry = folder / "registry"
+    with_three_versions(open_registry(str(registry)), folder / "publisher")
+    return Input("registry", registry)
 
 
 def altered(given: Input, seed: int, folder: Path) -> Path:
@@ -276,7 +276,7 @@ def _tried(worker: Worker, given: Input, seed: int, folder: Path) -> tuple[str, 
         outcome, text = worker.ask(
             kind=given.kind, path=str(path), scratch=str(folder / "scratch"), allowed=allowed
         )
-        written = [each.name for each in (folder / "outside").iterdir()]
+        written = [file.name for file in (folder / "outside").iterdir()]
     finally:
         shutil.rmtree(folder)
     if written:

@@ -50,11 +50,11 @@ def named(tree: ast.Module, module: str) -> Iterator[str]:
 
 def imports(modules: Mapping[str, Path]) -> dict[str, set[str]]:
     """Return the modules among these that each of them imports."""
-    found: dict[str, set[str]] = {}
+    targets_of: dict[str, set[str]] = {}
     for module, file in modules.items():
         targets = {_module(name, modules) for name in named(ast.parse(file.read_text()), module)}
-        found[module] = {target for target in targets if target} - {module}
-    return found
+        targets_of[module] = {target for target in targets if target} - {module}
+    return targets_of
 
 
 def _module(name: str, modules: Mapping[str, Path]) -> str:
@@ -100,7 +100,7 @@ def test_a_circle_is_seen_however_late_it_closes(
 
 def test_the_floors_in_the_architecture_are_those_of_the_import_contract():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (contract,) = (each for each in settings["contracts"] if each["name"] == "The floors of flows")
+    (contract,) = (rule for rule in settings["contracts"] if rule["name"] == "The floors of flows")
     _, section = (ROOT / "ARCHITECTURE.md").read_text().split("## The floors of flows\n")
     picture = section.split("```")[1]
     floors = [re.split("  +", line)[0] for line in picture.strip().splitlines()]
@@ -111,7 +111,7 @@ def test_the_floors_in_the_architecture_are_those_of_the_import_contract():
 def test_every_module_of_flows_is_named_in_the_architecture():
     text, flows = (ROOT / "ARCHITECTURE.md").read_text(), ROOT / "flows/src/pupila_flows"
     named_as_a_whole = {"search", "sweep", "hard_negatives", "open_set", "synthetic"}
-    files = [each for each in flows.rglob("*.py") if named_as_a_whole.isdisjoint(each.parts)]
+    files = [file for file in flows.rglob("*.py") if named_as_a_whole.isdisjoint(file.parts)]
     modules = {file.stem for file in files} - {"__init__", "__main__"}
     assert len(modules) > 100
     assert not {name for name in modules if not re.search(rf"\b{name}\b", text)}

@@ -47,8 +47,8 @@ def test_of_a_run_that_is_killed_nothing_stays_and_the_same_command_completes(
         assert command.process.returncode == 0, shown
         assert command.processes() == []
     store = Store(tmp_path / ".pupila" / "store")
-    for found in (store.root / "objects").iterdir():
-        store.open(found.name)
+    for artifact in (store.root / "objects").iterdir():
+        store.open(artifact.name)
 
 
 def _kill(command: InTerminal, victim: str, after_seconds: float) -> None:
@@ -56,10 +56,10 @@ def _kill(command: InTerminal, victim: str, after_seconds: float) -> None:
     moment = time.monotonic() + after_seconds
     wait_until(lambda: command.heeds_signals)
     while command.process.poll() is None:
-        found = _processes_of(command, victim)
-        if found and time.monotonic() > moment:
+        processes = _processes_of(command, victim)
+        if processes and time.monotonic() > moment:
             with suppress(psutil.NoSuchProcess):
-                found[0].kill()
+                processes[0].kill()
                 return
         time.sleep(0.1)
 
@@ -68,7 +68,7 @@ def _processes_of(command: InTerminal, victim: str) -> list[psutil.Process]:
     if victim == "run":
         return [psutil.Process(command.process.pid)]
     module = {"server": "pupila_flows.station.server", "child": "pupila_flows.execution.child"}
-    return [each for each in command.processes() if module[victim] in _command_line(each)]
+    return [process for process in command.processes() if module[victim] in _command_line(process)]
 
 
 def _command_line(process: psutil.Process) -> list[str]:

@@ -107,12 +107,16 @@ def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_ot
     done = _pupila(folder, "run", "tried.yaml")
     assert done.returncode == 1
     entries = _entries(folder)
-    (check,) = (each.check for each in entries["tflite"].runtimes)
+    (check,) = (outcome.check for outcome in entries["tflite"].runtimes)
     assert check and check.agreement and (check.images, check.latency.threads) == (10, 2)
     assert check.agreement.reference == "its source (keras)"
     assert 0 < check.agreement.largest_difference < 1e-4
-    assert [each.threads for each in entries["tfjs"].runtimes] == [1]  # under Node it has no more
-    assert all(each.check and not each.check.agreement for each in entries["float16"].runtimes)
+    assert [outcome.threads for outcome in entries["tfjs"].runtimes] == [
+        1
+    ]  # under Node it has no more
+    assert all(
+        outcome.check and not outcome.check.agreement for outcome in entries["float16"].runtimes
+    )
     assert {name for name, entry in entries.items() if entry.error} == {"tflite", "tfjs"}
     assert "litert: a probability is" in str(entries["tflite"].error)
     assert "`evaluate.difference` allows 0.0" in done.stderr
@@ -190,9 +194,9 @@ def test_ctrl_c_ends_the_run_at_once_and_the_next_one_goes_on(folder: Path, tmp_
         assert time.monotonic() < deadline, "no epoch ended"
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=30)
+    _, output = running.communicate(timeout=30)
     assert running.returncode == 130
-    assert "stopped; what was finished is kept" in told
+    assert "stopped; what was finished is kept" in output
     assert list(checkpoints.glob("*/training.npz"))
 
 

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.long
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Generator[Clinic]:
     folder = tmp_path_factory.mktemp("clinic")
     prepare(folder)
-    with opened(folder) as found:
-        yield found
+    with opened(folder) as clinic:
+        yield clinic
 
 
 def test_a_run_started_through_the_api_publishes_the_first_version(clinic: Clinic):
@@ -56,7 +56,7 @@ def test_a_worse_teacher_is_stopped_by_the_gate_and_the_report_says_why(clinic: 
     assert "gate: left-int8 fails: accuracy" in state["message"] and "\n" not in state["message"]
     result = clinic.latest()
     assert result.gate and result.gate.verdict == "fail"
-    verdicts = {each.entry: each.verdict for each in result.gate.artifacts}
+    verdicts = {artifact.entry: artifact.verdict for artifact in result.gate.artifacts}
     assert verdicts == {"left-int8": "fail", "right-float": "pass"}
     assert result.publication and result.publication.version is None
     report = clinic.report()
@@ -83,4 +83,6 @@ def test_a_rollback_brings_the_first_version_back_and_history_tells_all(clinic: 
 def failed(result: RunResult) -> list[Finding]:
     """Return what kept a run from being published."""
     verdicts = result.gate.artifacts if result.gate else ()
-    return [each for verdict in verdicts for each in verdict.findings if each.verdict == "fail"]
+    return [
+        finding for verdict in verdicts for finding in verdict.findings if finding.verdict == "fail"
+    ]

@@ -94,8 +94,8 @@ def test_a_full_disk_fails_the_run_and_with_room_again_it_completes(tmp_path: Pa
             _fill(filler, disk)
         cut_off, refused = run.result(), pupila(tmp_path, "run", "recipe.yaml", code=2)
         assert cut_off.returncode in (1, 2)
-        for each in (cut_off, refused):
-            assert "free 100 MB or more" in each.stderr and "Traceback" not in each.stderr
+        for done in (cut_off, refused):
+            assert "free 100 MB or more" in done.stderr and "Traceback" not in done.stderr
         assert_all_is_whole(tmp_path)
         filler.unlink()
         pupila(tmp_path, "run", "recipe.yaml")
@@ -106,8 +106,8 @@ def test_a_full_disk_fails_the_run_and_with_room_again_it_completes(tmp_path: Pa
 def assert_all_is_whole(folder: Path) -> None:
     """Read everything that a reader may find: each artifact, each version, what is current."""
     store = Store(folder / ".pupila" / "store")
-    for found in (store.root / "objects").iterdir():
-        store.open(found.name)
+    for artifact in (store.root / "objects").iterdir():
+        store.open(artifact.name)
     registry = open_registry(str(folder / "registry"))
     for number in registry.numbers("clinic"):
         assert verify_version(registry, "clinic", number).problems == ()
@@ -115,8 +115,8 @@ def assert_all_is_whole(folder: Path) -> None:
 
 
 def _artifact(clinic: Clinic, name: str) -> str | None:
-    (found,) = (entry.artifact for entry in clinic.latest().entries if entry.name == name)
-    return found
+    (digest,) = (entry.artifact for entry in clinic.latest().entries if entry.name == name)
+    return digest
 
 
 def _wait_until_running(clinic: Clinic, run: str, task: str) -> None:
@@ -139,8 +139,8 @@ def _kill_all(clinic: Clinic, variable: str, worker: int | None = None) -> None:
         os.kill(worker, 9)
     for process in psutil.process_iter():
         try:
-            told = process.environ()
-            if variable in told and str(clinic.folder) in told["PREFECT_HOME"]:
+            environment = process.environ()
+            if variable in environment and str(clinic.folder) in environment["PREFECT_HOME"]:
                 process.kill()
         except (psutil.Error, KeyError):
             continue

@@ -97,16 +97,16 @@ def test_every_artifact_is_judged_as_a_gate(first: tuple[RunResult, str]):
         evaluation = entries[name].evaluation
         assert evaluation and evaluation.open_set
         gate = evaluation.open_set
-        near = {each.name: each for each in gate.negatives if each.near_miss}
-        assert {name: each.images for name, each in near.items()} == {
+        near = {negative.name: negative for negative in gate.negatives if negative.near_miss}
+        assert {name: negative.images for name, negative in near.items()} == {
             "all": 9,
             "noise": 4,
             "stripes": 4,
             "stolen": 1,
         }
         assert near["stolen"].trained and not near["noise"].trained
-        assert {each.name for each in gate.corrupted} == set(ALTERATIONS)
-        assert {each.images for each in gate.corrupted} == {gate.accepted.images}
+        assert {corruption.name for corruption in gate.corrupted} == set(ALTERATIONS)
+        assert {corruption.images for corruption in gate.corrupted} == {gate.accepted.images}
 
 
 def test_the_threshold_that_ships_is_the_one_that_decides(first: tuple[RunResult, str]):
@@ -133,4 +133,6 @@ def test_only_the_judgement_is_made_again_when_the_near_misses_change(
     )
     evaluation = changed.entries[-1].evaluation
     assert evaluation and evaluation.open_set
-    assert {each.name: each.images for each in evaluation.open_set.negatives}["noise"] == 3
+    assert {negative.name: negative.images for negative in evaluation.open_set.negatives}[
+        "noise"
+    ] == 3

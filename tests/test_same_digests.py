@@ -81,7 +81,9 @@ def test_another_workspace_and_fewer_cores_change_no_artifact(folder: Path):
     }
     for name, entry in one.items():
         assert entry.artifact and entry.record, name
-        answers = (each.evaluation and each.evaluation.metrics for each in (entry, other[name]))
+        answers = (
+            answer.evaluation and answer.evaluation.metrics for answer in (entry, other[name])
+        )
         assert next(answers) == next(answers), name
     pupil = Store(folder / "other" / "store").open(one["pupil"].artifact or "")
     assert pupil.record.origin.threads == 2

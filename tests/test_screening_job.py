@@ -73,8 +73,10 @@ def image_filter(folder: Path) -> Artifact:
         folder / "run",
         store=store,
     ).artifact
-    (found,) = Predictions(folder / "asked").in_own_order(plain, dataset, AS_IS, ignore_progress)
-    third, after = sorted(found[:, 0].tolist())[11:13]
+    (probabilities,) = Predictions(folder / "asked").in_own_order(
+        plain, dataset, AS_IS, ignore_progress
+    )
+    third, after = sorted(probabilities[:, 0].tolist())[11:13]
     threshold = Threshold(
         positive="fundus", value=(third + after) / 2, chosen_on="these very images"
     )
@@ -110,13 +112,13 @@ def result(folder: Path, image_filter: Artifact) -> RunResult:
     assert done.returncode == 0, done.stderr
     (folder / "printed.txt").write_text(done.stdout)
     (folder / "progress.txt").write_text(done.stderr)
-    (found,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
-    return RunResult.model_validate_json((found / "result.json").read_text())
+    (run,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
+    return RunResult.model_validate_json((run / "result.json").read_text())
 
 
 def _report(folder: Path) -> str:
-    (found,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
-    return (found / "report.html").read_text()
+    (run,) = (folder / ".pupila" / "runs" / "filtered").iterdir()
+    return (run / "report.html").read_text()
 
 
 def test_images_that_the_filter_doubts_are_told_and_stop_nothing(
@@ -136,9 +138,9 @@ def test_images_that_the_filter_doubts_are_told_and_stop_nothing(
 def test_what_the_filter_doubts_is_told_before_anything_is_trained(folder: Path, result: RunResult):
     progress = (folder / "progress.txt").read_text()
     check = result.data.checks[-1]
-    told, trained = progress.index(check.name), progress.index("pupil done")
-    assert told < trained
-    assert Path(check.images[0]).name in progress[told:trained]
+    reported, trained = progress.index(check.name), progress.index("pupil done")
+    assert reported < trained
+    assert Path(check.images[0]).name in progress[reported:trained]
 
 
 def test_the_filter_is_listed_and_not_judged(
@@ -168,13 +170,13 @@ def test_the_site_shows_what_the_run_measured_on_the_test_images(folder: Path, r
     entries = {entry.name: entry for entry in result.entries}
     judged, site = entries["lite"].evaluation, entries["page"].artifact
     assert judged and judged.metrics.point and site
-    (told,) = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())[
+    (listed,) = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())[
         "models"
     ]
-    assert told["images"] == judged.metrics.images == 12
-    assert told["threshold"] == judged.metrics.point.threshold
+    assert listed["images"] == judged.metrics.images == 12
+    assert listed["threshold"] == judged.metrics.point.threshold
     specificity = judged.metrics.point.specificity.model_dump(include={"value", "low", "high"})
-    assert told["specificity"] == specificity
+    assert listed["specificity"] == specificity
 
 
 def test_a_part_of_the_images_is_left_out_of_a_step_and_judged(folder: Path, result: RunResult):

@@ -43,8 +43,8 @@ def test_no_python_file_of_the_repository_and_no_class_is_too_long():
         pytest.skip(f"needs the repository: {listed.stderr.strip()}")
     files = [file for file in listed.stdout.splitlines() if (ROOT / file).is_file()]
     assert files
-    found = [each for file in files for each in too_long(file, (ROOT / file).read_text())]
-    assert not found, "\n".join(["split what follows, or write `# long: <reason>`", *found])
+    long = [function for file in files for function in too_long(file, (ROOT / file).read_text())]
+    assert not long, "\n".join(["split what follows, or write `# long: <reason>`", *long])
 
 
 BODY = "    here = 1\n"
@@ -63,5 +63,5 @@ BODY = "    here = 1\n"
         ("x = 1\n" * 15 + "class Long:  # long: one walk\n" + BODY * 200, []),
     ],
 )
-def test_what_is_too_long_is_named_unless_it_says_why(text: str, found: list[str]):
-    assert list(too_long("it.py", text)) == found
+def test_what_is_too_long_is_named_unless_it_says_why(text: str, names: list[str]):
+    assert list(too_long("it.py", text)) == names

@@ -130,14 +130,14 @@ def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder
 
 @pytest.mark.long
 def test_a_plain_run_of_the_recipe_takes_its_settings_as_they_are_written(folder: Path):
-    told = _pupila(folder, "run", "recipe.yaml")
+    done = _pupila(folder, "run", "recipe.yaml")
     result = _result(folder)
     names = [entry.name for entry in result.entries]
     seeds = ["pupil", "pupil (control)"]
     assert names == ["teacher", *seeds, *(f"{name}#4" for name in seeds)]
     assert [entry.cached for entry in result.entries] == [True, False, True, False, True]
     assert result.sweep == {}
-    assert "pupil (control)" in told
+    assert "pupil (control)" in done
 
 
 def test_a_recipe_without_values_to_try_is_told_so(folder: Path, tmp_path: Path):

@@ -94,7 +94,11 @@ def test_the_wheel_depends_on_the_core_and_on_what_computes(wheel: Path):
         names = archive.namelist()
         (metadata,) = (name for name in names if name.endswith("METADATA"))
         fields = message_from_string(archive.read(metadata).decode())
-    needs = [each for each in fields.get_all("Requires-Dist", []) if "extra ==" not in each]
+    needs = [
+        requirement
+        for requirement in fields.get_all("Requires-Dist", [])
+        if "extra ==" not in requirement
+    ]
     assert needs == ["keras>=3.15", "pupila-core", "tensorflow==2.19.*"]
     assert "average_weights/py.typed" in names
     assert not [name for name in names if "test" in name]

@@ -109,7 +109,7 @@ def keras(folder: Path, written: str) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
-    layers = {each["class_name"]: each for each in config["config"]["layers"]}
+    layers = {layer["class_name"]: layer for layer in config["config"]["layers"]}
     layers["Flatten"] |= {"class_name": "TFSMLayer", "config": {"name": "flat", "filepath": "/"}}
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as archive:
@@ -177,14 +177,16 @@ def test_an_unsafe_artifact_is_given_to_no_step(write: Write, complaint: str, tm
 
 def test_artifacts_of_every_format_are_checked():
     runners = installed().all(Runner)
-    assert {each.format for each in runners if each.check} == {each.format for each in runners}
+    assert {runner.format for runner in runners if runner.check} == {
+        runner.format for runner in runners
+    }
 
 
 def test_it_is_known_of_each_file_that_opens_models_who_checked_them():
     sources = (*ROOT.glob("core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py"))
-    found = {
+    formats = {
         path.relative_to(ROOT).as_posix()
         for path in (*sources, *ROOT.glob("flows/src/**/*.py"))
         if any(OPENING.search(line) for line in path.read_text().splitlines() if "def " not in line)
     }
-    assert sorted(found - {"core/src/pupila/hookspecs.py"}) == sorted(OPENS)  # an example
+    assert sorted(formats - {"core/src/pupila/hookspecs.py"}) == sorted(OPENS)  # an example

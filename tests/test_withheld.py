@@ -102,8 +102,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 def test_an_inconclusive_gate_withholds_a_run_that_did_not_fail(
     nights: Nights,
 ):
-    told, _, _ = nights
-    for kind, name, message, path in told[:2]:
+    output, _, _ = nights
+    for kind, name, message, path in output[:2]:
         assert (kind, name) == ("COMPLETED", "Withheld")
         assert message.startswith("Nothing is published") and "tflite" in message
         assert "\n" not in message and len(message) < 200
@@ -114,16 +114,16 @@ def test_an_inconclusive_gate_withholds_a_run_that_did_not_fail(
 def test_a_run_that_passes_completes_and_one_that_fails_its_gate_fails_in_a_line(
     nights: Nights,
 ):
-    told, _, _ = nights
-    assert told[2][:2] == ["COMPLETED", "Completed"]
-    kind, name, message, _ = told[3]
+    output, _, _ = nights
+    assert output[2][:2] == ["COMPLETED", "Completed"]
+    kind, name, message, _ = output[3]
     assert (kind, name) == ("FAILED", "Failed")
     assert "gate: tflite fails: size" in message
     assert "\n" not in message and len(message) < 200
 
 
 def test_the_verdict_stands_in_the_ui_with_paths_where_no_station_serves_the_pages(nights: Nights):
-    told, _, shown = nights
+    output, _, shown = nights
     gates = ["INCONCLUSIVE", "INCONCLUSIVE", "PASS", "FAIL"]
     assert [
         gate for gate, text in zip(gates, shown, strict=True) if f"Gate: {gate}" in text
@@ -135,7 +135,7 @@ def test_the_verdict_stands_in_the_ui_with_paths_where_no_station_serves_the_pag
         "Published: colours, version 1",
         "Nothing of colours is published",
     ]
-    for (_, _, _, path), text in zip(told, shown, strict=True):
+    for (_, _, _, path), text in zip(output, shown, strict=True):
         assert f"* Report: `{Path(path).with_name('report.html')}`" in text
         assert "* Data Docs: `" in text and "file://" not in text and "](" not in text
     assert "card.html`" in shown[2]
@@ -152,5 +152,5 @@ def test_a_change_of_verdict_is_told_once_and_an_unchanged_night_is_silent(
     ]
     for event in events:
         assert event["resource"]["prefect.resource.id"] == "pupila.recipe.colours"
-        roles = {each["prefect.resource.role"] for each in event["related"]}
+        roles = {related["prefect.resource.role"] for related in event["related"]}
         assert {"flow-run", "flow"} <= roles

@@ -62,12 +62,12 @@ def jobs_in(folder: Path) -> Generator[Path]:
 
 
 def process_call_of(
-    place: Workspace, name: str, seconds: float | None = None, **arguments: Any
+    workspace: Workspace, name: str, seconds: float | None = None, **arguments: Any
 ) -> ProcessCall:
     """Return a call that has a name of its own."""
     key = f"{name}-{time.monotonic_ns()}"
-    caller_lock, child_lock = place.lock(key), place.lock(f"{key}-try")
-    log = place.log(name, key)
+    caller_lock, child_lock = workspace.lock(key), workspace.lock(f"{key}-try")
+    log = workspace.log(name, key)
     return ProcessCall(f"distant_jobs:{name}", arguments, log, seconds, caller_lock, child_lock)
 
 
@@ -75,10 +75,10 @@ def ignore(done: int, total: int, what: str) -> None:
     del done, total, what
 
 
-def ask(there: dask.Cluster, process_call: ProcessCall, told: list[int]) -> dict[str, Any]:
+def ask(there: dask.Cluster, process_call: ProcessCall, progress: list[int]) -> dict[str, Any]:
     """Have a call run as `session.perform` does, and note how far it got."""
     with FileLock(process_call.caller_lock):
-        return there.call(process_call, lambda done, total, what: told.append(done))
+        return there.call(process_call, lambda done, total, what: progress.append(done))
 
 
 def in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -87,9 +87,9 @@ def in_thread(job: Callable[..., Any], *arguments: Any) -> Future[Any]:
 
 def tries(folder: Path) -> list[tuple[int, int]]:
     """Return child and worker of each try, in order of the diary, where they take turns."""
-    found: list[tuple[int, int]] = []
+    attempts: list[tuple[int, int]] = []
     for line in (folder / "diary").read_text().splitlines():
         pair = (json.loads(line)[0], json.loads(line)[1])
-        if not found or found[-1] != pair:
-            found.append(pair)
-    return found
+        if not attempts or attempts[-1] != pair:
+            attempts.append(pair)
+    return attempts

@@ -44,11 +44,11 @@ class Machines:
 
     def commands(self, name: str) -> list[list[str]]:
         """Return the command line of each child that a worker has."""
-        found: list[list[str]] = []
+        commands: list[list[str]] = []
         for child in psutil.Process(self.workers[name].pid).children():
             with suppress(psutil.NoSuchProcess):  # it has just ended
-                found.append(child.cmdline())
-        return found
+                commands.append(child.cmdline())
+        return commands
 
     def end(self) -> None:
         """End all of them."""
@@ -84,7 +84,7 @@ def _started(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def _address(log: Path) -> str:
-    (line,) = (each for each in log.read_text().splitlines() if "Scheduler at:" in each)
+    (line,) = (line for line in log.read_text().splitlines() if "Scheduler at:" in line)
     return line.split()[-1]
 
 

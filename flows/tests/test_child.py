@@ -118,15 +118,15 @@ def test_the_answer_the_progress_and_the_log_come_back(
     job: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
 
     def progress(done: int, total: int, what: str) -> None:
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     log = tmp_path / "log"
     answer = child.call(job("add"), {"left": 2, "right": 3}, log, progress)
     assert answer == {"sum": 5, "legacy": None}
-    assert told[-1] == (2, 2, "added")
+    assert reports[-1] == (2, 2, "added")
     assert "chatter" in log.read_text()
 
 
@@ -185,14 +185,14 @@ def test_a_crash_says_what_happened_and_where_the_log_is(
 
 
 def test_numbers_of_numpy_come_and_go_as_numbers(job: Callable[[str], str], tmp_path: Path):
-    log, told = tmp_path / "log", list[tuple[int, int, str]]()
+    log, reports = tmp_path / "log", list[tuple[int, int, str]]()
 
     def progress(done: int, total: int, what: str) -> None:
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     assert child.call(job("answer"), {}, log, _ignore) == {"epochs": 3, "loss": [0.5]}
     assert child.call(job("tell_numbers"), {}, log, progress) == {}
-    assert told == [(4, 4, "5")]
+    assert reports == [(4, 4, "5")]
     sizes = {"left": np.int64(2), "right": np.float32(0.5)}
     assert child.call(job("add"), sizes, log, _ignore)["sum"] == 2.5
 

@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path) -> Workspace:
+def workspace(folder: Path) -> Workspace:
     return Workspace.at(folder / "workspace")
 
 
@@ -36,9 +36,9 @@ def pair(folder: Path) -> Generator[Machines]:
 
 
 @pytest.fixture(scope="module")
-def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
+def there(pair: Machines, workspace: Workspace) -> Generator[dask.Cluster]:
     """A connection to two workers."""
-    with dask.connect(place, pair.address) as joined:
+    with dask.connect(workspace, pair.address) as joined:
         wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
         yield joined
 
@@ -54,22 +54,24 @@ def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
 )
 def test_what_goes_wrong_on_a_worker_is_told_as_it_is_here(
     there: dask.Cluster,
-    place: Workspace,
+    workspace: Workspace,
     name: str,
     seconds: float | None,
     arguments: dict[str, Any],
     error: type[Exception],
     message: str,
 ):
-    given = arguments | ({"pid_file": str(place.root / "limited")} if arguments else {})
+    given = arguments | ({"pid_file": str(workspace.root / "limited")} if arguments else {})
     with pytest.raises(error, match=message):
-        ask(there, process_call_of(place, name, seconds, **given), [])
+        ask(there, process_call_of(workspace, name, seconds, **given), [])
 
 
 @pytest.mark.long
-def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: dask.Cluster, place: Workspace):
-    pids = place.root / "unwanted"
-    process_call = process_call_of(place, "sleep", pause=60, pid_file=str(pids))
+def test_a_worker_ends_its_child_when_nobody_waits_for_it(
+    there: dask.Cluster, workspace: Workspace
+):
+    pids = workspace.root / "unwanted"
+    process_call = process_call_of(workspace, "sleep", pause=60, pid_file=str(pids))
     with FileLock(process_call.caller_lock) as waiting:
         asked = in_thread(there.call, process_call, ignore)
         wait_until(lambda: pids.exists() and pids.read_text() != "")
@@ -83,12 +85,12 @@ def test_a_worker_ends_its_child_when_nobody_waits_for_it(there: dask.Cluster, p
 
 @pytest.mark.slow
 def test_a_worker_killed_amid_a_step_costs_what_came_after_its_checkpoint(
-    pair: Machines, there: dask.Cluster, place: Workspace, tmp_path: Path
+    pair: Machines, there: dask.Cluster, workspace: Workspace, tmp_path: Path
 ):
-    told, until = list[int](), 12
-    process_call = process_call_of(place, "count", folder=str(tmp_path), until=until)
-    answer = in_thread(ask, there, process_call, told)
-    wait_until(lambda: max(told, default=0) >= 3)
+    progress, until = list[int](), 12
+    process_call = process_call_of(workspace, "count", folder=str(tmp_path), until=until)
+    answer = in_thread(ask, there, process_call, progress)
+    wait_until(lambda: max(progress, default=0) >= 3)
     ((orphan, worker),) = tries(tmp_path)
     (name,) = [name for name, process in pair.workers.items() if process.pid == worker]
     pair.kill(name)
@@ -107,27 +109,27 @@ def test_a_worker_killed_amid_a_step_costs_what_came_after_its_checkpoint(
 
 @pytest.mark.long
 def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(
-    folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.5)
     monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 2.0)
-    with machines(tmp_path, "only") as alone, dask.connect(place, alone.address) as there:
-        told = list[int]()
-        process_call = process_call_of(place, "count", folder=str(tmp_path), until=1000)
-        asked = in_thread(ask, there, process_call, told)
-        wait_until(lambda: max(told, default=0) >= 2)
+    with machines(tmp_path, "only") as alone, dask.connect(workspace, alone.address) as there:
+        progress = list[int]()
+        process_call = process_call_of(workspace, "count", folder=str(tmp_path), until=1000)
+        asked = in_thread(ask, there, process_call, progress)
+        wait_until(lambda: max(progress, default=0) >= 2)
         alone.kill("only")
         with pytest.raises(child.ChildFailed, match="has had no worker for 2 s: start one"):
             asked.result(30)
-        other = in_thread(ask, there, process_call, told)
+        other = in_thread(ask, there, process_call, progress)
         alone.scheduler.kill()
         with pytest.raises(child.ChildFailed, match="gave no answer: FutureCancelledError"):
             other.result(30)
 
 
-def test_a_try_begins_when_the_one_before_it_is_gone(folder: Path, place: Workspace):
-    pids = place.root / "in-turn"
-    process_call = process_call_of(place, "sleep", pause=1.0, pid_file=str(pids))
+def test_a_try_begins_when_the_one_before_it_is_gone(folder: Path, workspace: Workspace):
+    pids = workspace.root / "in-turn"
+    process_call = process_call_of(workspace, "sleep", pause=1.0, pid_file=str(pids))
     first = in_thread(process_call.run, ignore, child.Children())
     wait_until(lambda: pids.exists() and pids.read_text() != "")
     began = time.time()
@@ -138,11 +140,11 @@ def test_a_try_begins_when_the_one_before_it_is_gone(folder: Path, place: Worksp
 
 
 def test_an_address_where_nobody_listens_is_told_in_seconds(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(dask, "_CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(PupilaError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:9' "),
-        dask.connect(place, "tcp://127.0.0.1:9"),
+        dask.connect(workspace, "tcp://127.0.0.1:9"),
     ):
         pytest.fail("it was reached")

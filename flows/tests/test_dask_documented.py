@@ -56,7 +56,7 @@ def _cluster(commands: str, folder: Path) -> Generator[list[psutil.Process]]:
             started.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log))
             until.callback(_end, started[-1])
         wait_until(lambda: "Starting established" in (folder / "worker.log").read_text(), 120)
-        yield [each for one in started for each in _family(one.pid)]
+        yield [process for one in started for process in _family(one.pid)]
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -64,14 +64,16 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for each in reversed(_family(process.pid)):
-        each.kill()
+    for member in reversed(_family(process.pid)):
+        member.kill()
     process.wait()
 
 
 def _listened_at(processes: list[psutil.Process]) -> set[str]:
-    found = (each for one in processes for each in one.net_connections("tcp"))
-    return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}
+    connections = (connection for one in processes for connection in one.net_connections("tcp"))
+    return {
+        connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN
+    }
 
 
 @pytest.fixture
@@ -112,18 +114,18 @@ def test_with_certificates_a_recipe_runs_there_and_strangers_are_not_let_in(
     with _cluster(_here(TLS, port), certificates) as processes:
         assert _listened_at(processes) == {"127.0.0.1"}
         with running(certificates) as run:
-            told, errors = run.communicate(timeout=300)
+            output, errors = run.communicate(timeout=300)
         assert run.returncode == 0, errors
-        assert [each.error for each in RunResult.model_validate_json(told).entries] == [None]
+        assert [entry.error for entry in RunResult.model_validate_json(output).entries] == [None]
         (log,) = (certificates / "workspace" / "logs").glob("small-*.log")
         assert "worker tls://127.0.0.1:" in log.read_text()
         names = ("ca.pem", "node1.pem", "node1.key")
         stranger = TlsFiles(*(certificates / "stranger" / name for name in names))
-        place = Workspace.at(certificates / "w")
+        workspace = Workspace.at(certificates / "w")
         plain = address.replace("tls", "tcp")
         for given, tls in ((address, stranger), (address, None), (plain, None)):
             refused = pytest.raises(PupilaError, match="No Dask scheduler answers")
-            with refused, dask.connect(place, given, (), tls):
+            with refused, dask.connect(workspace, given, (), tls):
                 pass
 
 
@@ -150,25 +152,25 @@ def test_parts_of_a_step_are_sent_on_with_the_certificates_of_the_worker(
 ):
     (certificates / "parts.py").write_text(PARTS)
     monkeypatch.setenv("PYTHONPATH", str(certificates))
-    place = Workspace.at(certificates / "workspace")
+    workspace = Workspace.at(certificates / "workspace")
     own = TlsFiles(*(certificates / name for name in ("ca.pem", "node1.pem", "node1.key")))
-    wanted = place.lock("step")
+    wanted = workspace.lock("step")
     call = ProcessCall(
         target="parts:step",
-        arguments={"folder": str(place.root)},
-        log=place.log("step", "parts"),
+        arguments={"folder": str(workspace.root)},
+        log=workspace.log("step", "parts"),
         timeout_seconds=120,
         caller_lock=wanted,
-        child_lock=place.lock("step-try"),
+        child_lock=workspace.lock("step-try"),
     )
     address = f"tls://127.0.0.1:{port}"
     with (
         _cluster(_here(TLS, port), certificates),
         FileLock(wanted),
-        dask.connect(place, address, (), own) as cluster,
+        dask.connect(workspace, address, (), own) as cluster,
     ):
-        told = cluster.call(with_workers(call, cluster), ignore)
-    assert told == {"done": True, "tls": [str(file) for file in own]}
+        answer = cluster.call(with_workers(call, cluster), ignore)
+    assert answer == {"done": True, "tls": [str(file) for file in own]}
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ def test_a_run_goes_on_when_a_worker_is_killed_and_only_its_step_is_tried_again(
     entries = RunResult.model_validate_json(output).entries
     assert all(entry.evaluation and not entry.error for entry in entries)
     texts = {
-        each.stem[:-13]: each.read_text()
-        for each in recipe.glob(f"workspace/logs/*-{'[0-9a-f]' * 12}.log")
+        log.stem[:-13]: log.read_text()
+        for log in recipe.glob(f"workspace/logs/*-{'[0-9a-f]' * 12}.log")
     }
     tries = {title: text.count(", worker tcp://") for title, text in texts.items()}
     made = {title: count for title, count in tries.items() if count}

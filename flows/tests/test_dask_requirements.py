@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path) -> Workspace:
+def workspace(folder: Path) -> Workspace:
     return Workspace.at(folder / "workspace")
 
 
@@ -60,7 +60,7 @@ def test_a_worker_says_what_keeps_it_from_our_steps(
 
 @pytest.mark.long
 def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_path: Path):
-    place = Workspace.at(tmp_path / "workspace")
+    workspace = Workspace.at(tmp_path / "workspace")
     elsewhen = "import platform; platform.python_version = lambda: '3.9.1'"
     unaware = "import sys; sys.modules['pupila_flows'] = None"
     with machines(tmp_path) as strange:
@@ -68,33 +68,33 @@ def test_workers_that_cannot_do_our_steps_are_named_before_anything_runs(tmp_pat
         strange.add("unaware", before=unaware)
         for name in strange.workers:
             wait_until(lambda log=tmp_path / f"{name}.log": "Registered" in log.read_text(), 60)
-        with pytest.raises(PupilaError) as caught, dask.connect(place, strange.address):
+        with pytest.raises(PupilaError) as caught, dask.connect(workspace, strange.address):
             pytest.fail("they were requirements")
     first, second = sorted(str(caught.value).splitlines(), key=lambda line: "asked" in line)
     assert re.match(r"Worker tcp://\S+ of 'tcp://.* has python 3.9.1 \(here 3.1\d", first)
     assert re.match(
         r"Worker tcp://\S+ of .* cannot be asked \(.*No module named 'pupila_flows", second
     )
-    assert not list((place.root / "cluster").iterdir())
+    assert not list((workspace.root / "cluster").iterdir())
 
 
 @pytest.mark.long
 def test_a_worker_that_comes_later_and_is_not_fit_fails_no_step_while_another_is(
-    folder: Path, place: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(dask, "_NO_WORKER_SECONDS", 0.5)
-    with machines(tmp_path, "good") as both, dask.connect(place, both.address) as there:
+    with machines(tmp_path, "good") as both, dask.connect(workspace, both.address) as there:
         both.add("old", before="import platform; platform.python_version = lambda: '3.9.1'")
         wait_until(lambda: "Registered" in (tmp_path / "old.log").read_text())
-        good, folders = both.workers["good"].pid, [tmp_path / each for each in "ab"]
+        good, folders = both.workers["good"].pid, [tmp_path / name for name in "ab"]
         asked = list[Future[Any]]()
-        for each in folders:
-            each.mkdir()
-            process_call = process_call_of(place, "count", folder=str(each), until=1)
+        for part in folders:
+            part.mkdir()
+            process_call = process_call_of(workspace, "count", folder=str(part), until=1)
             asked.append(in_thread(ask, there, process_call, list[int]()))
-        assert [each.result(60)["done"] for each in asked] == [1, 1]
-        assert [worker for each in folders for _, worker in tries(each)] == [good, good]
+        assert [future.result(60)["done"] for future in asked] == [1, 1]
+        assert [worker for part in folders for _, worker in tries(part)] == [good, good]
         both.kill("good")
         with pytest.raises(PupilaError, match=r"Worker tcp://\S+ of .* has python 3.9.1"):
-            ask(there, process_call_of(place, "count", folder=str(tmp_path), until=1), [])
+            ask(there, process_call_of(workspace, "count", folder=str(tmp_path), until=1), [])

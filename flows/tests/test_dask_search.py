@@ -68,15 +68,15 @@ def test_candidates_are_trained_by_all_workers_and_a_lost_one_costs_what_it_did_
             output, errors = run.communicate(timeout=500)
     assert run.returncode == 0, errors
     entries = RunResult.model_validate_json(output).entries
-    (found,) = (each for each in entries if each.name == "small")
-    assert found.record and found.record.measured["failed"] == 0
-    told = {each.stem[:-13]: each.read_text() for each in folder.glob("workspace/logs/*.log")}
-    tries = {title: text.count(", worker tcp://") for title, text in told.items()}
+    (small,) = (entry for entry in entries if entry.name == "small")
+    assert small.record and small.record.measured["failed"] == 0
+    logs = {log.stem[:-13]: log.read_text() for log in folder.glob("workspace/logs/*.log")}
+    tries = {title: text.count(", worker tcp://") for title, text in logs.items()}
     assert tries["small"] == (1 if killed == other else 2)
     parts = {title: count for title, count in tries.items() if title.startswith("search-0")}
     assert len(parts) == 6
     ended = 1 if killed == other else 2  # with the search itself, both that were under way
-    assert sum(parts.values()) == found.record.measured["stages_trained"] + ended
+    assert sum(parts.values()) == small.record.measured["stages_trained"] + ended
     assert parts[f"search-{seen[-1][killed]}"] > 1
 
 
@@ -88,13 +88,13 @@ def _both_train(pair: Machines, seen: list[dict[str, str]]) -> bool:
 
 def _training(pair: Machines) -> dict[str, str]:
     """Return the number of the candidate that a worker trains, by name of the worker."""
-    found: dict[str, str] = {}
+    artifacts: dict[str, str] = {}
     for name in pair.workers:
         for command in pair.commands(name):
             alone = Path(command[-1])
             if alone.parent.name == ".parts":
-                found[name] = alone.stem
-    return found
+                artifacts[name] = alone.stem
+    return artifacts
 
 
 def _home(pair: Machines) -> str:

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path) -> Workspace:
+def workspace(folder: Path) -> Workspace:
     return Workspace.at(folder / "workspace")
 
 
@@ -40,9 +40,9 @@ def pair(folder: Path) -> Generator[Machines]:
 
 
 @pytest.fixture(scope="module")
-def there(pair: Machines, place: Workspace) -> Generator[dask.Cluster]:
+def there(pair: Machines, workspace: Workspace) -> Generator[dask.Cluster]:
     """A connection to two workers."""
-    with dask.connect(place, pair.address) as joined:
+    with dask.connect(workspace, pair.address) as joined:
         wait_until(lambda: "Registered" in (pair.folder / "second.log").read_text())
         yield joined
 
@@ -58,24 +58,24 @@ def connection(pair: Machines, there: dask.Cluster) -> ClusterConnection:
 
 @pytest.mark.long
 def test_a_part_that_crashed_is_tried_on_another_machine_before_it_counts_as_failed(
-    place: Workspace, connection: ClusterConnection
+    workspace: Workspace, connection: ClusterConnection
 ):
     jobs = import_module("distant_jobs")
-    with worker_pool(place, "parts", "small", connection) as machines:
+    with worker_pool(workspace, "parts", "small", connection) as machines:
         assert machines
         with pytest.raises(SubTaskFailed, match="ended with code 3"):
             machines.call("one", jobs.quit, {})
         with pytest.raises(PupilaError, match="classes is 'x'"):
             machines.call("two", jobs.refuse, {})
-    told = place.log("small-one", "parts").read_text()
-    assert len(set(re.findall(r"worker (tcp://\S+)", told))) == 2
-    assert len(re.findall("worker tcp://", place.log("small-two", "parts").read_text())) == 1
+    log = workspace.log("small-one", "parts").read_text()
+    assert len(set(re.findall(r"worker (tcp://\S+)", log))) == 2
+    assert len(re.findall("worker tcp://", workspace.log("small-two", "parts").read_text())) == 1
 
 
 @pytest.mark.long
-def test_a_part_ends_when_its_step_has(place: Workspace, connection: ClusterConnection):
-    jobs, pids = import_module("distant_jobs"), place.root / "part"
-    with worker_pool(place, "ended", "small", connection) as machines:
+def test_a_part_ends_when_its_step_has(workspace: Workspace, connection: ClusterConnection):
+    jobs, pids = import_module("distant_jobs"), workspace.root / "part"
+    with worker_pool(workspace, "ended", "small", connection) as machines:
         assert machines
         asked = in_thread(machines.call, "one", jobs.sleep, {"pause": 60, "pid_file": str(pids)})
         wait_until(lambda: pids.exists() and pids.read_text() != "")
@@ -90,10 +90,10 @@ def never(*, progress: Any) -> dict[str, Any]:
     raise AssertionError(progress)
 
 
-def test_a_step_that_no_longer_reaches_its_cluster_may_be_tried_again(place: Workspace):
-    with publish_requirements(place, []) as requirements:
+def test_a_step_that_no_longer_reaches_its_cluster_may_be_tried_again(workspace: Workspace):
+    with publish_requirements(workspace, []) as requirements:
         connection = ClusterConnection(address="tcp://127.0.0.1:9", requirements=requirements)
-        with worker_pool(place, "alone", "small", connection) as machines:
+        with worker_pool(workspace, "alone", "small", connection) as machines:
             assert machines
             with pytest.raises(dask.ClusterLost, match="No Dask scheduler answers"):
                 machines.call("one", never, {})

@@ -63,7 +63,7 @@ def _until(happened: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "workspace")
 
 
@@ -97,8 +97,8 @@ def test_nothing_listens_without_a_password_which_is_made_once_and_for_its_user_
     own = tmp_path / "own"
     own.write_text("pupila:word\n")
     own.chmod(0o600)
-    told = environment(tmp_path, listen_address(tmp_path, host, 4200, own))
-    assert told["PREFECT_API_AUTH_STRING"] == "pupila:word"
+    variables = environment(tmp_path, listen_address(tmp_path, host, 4200, own))
+    assert variables["PREFECT_API_AUTH_STRING"] == "pupila:word"
 
 
 def test_a_server_forgets_what_ended_long_ago_unless_the_user_has_set_otherwise(
@@ -106,11 +106,13 @@ def test_a_server_forgets_what_ended_long_ago_unless_the_user_has_set_otherwise(
 ):
     name = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"
     address = Address("127.0.0.1", 4200, "a:b")
-    told = environment(tmp_path, address, "mark", keep_seconds=30 * 24 * 3600)
+    variables = environment(tmp_path, address, "mark", keep_seconds=30 * 24 * 3600)
     asked = "from prefect.settings import get_current_settings as s; s = s().server\n"
     asked += "print(*sorted(s.services.db_vacuum.enabled_vacuum_types), end=' ')\n"
     asked += "print(s.services.db_vacuum.retention_period.days, s.events.retention_period.days)"
-    done = subprocess.run([sys.executable, "-c", asked], env=told, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=variables, capture_output=True, text=True
+    )
     assert done.stdout.split() == ["events", "flow_runs", "orphans", "30", "30"]
     monkeypatch.setenv(name, "7200")
     assert environment(tmp_path, address, "mark")[name] == "7200"
@@ -144,13 +146,13 @@ def test_a_command_finds_the_station_of_its_workspace_unless_the_user_names_anot
     assert known_api(tmp_path, {}) is None
     api = "http://127.0.0.1:4300/api"
     write_record(tmp_path, StationRecord(api=api, mark="m", auth_file=str(secret)))
-    found, named = known_api(tmp_path, {}), known_api(tmp_path, {"PREFECT_API_URL": "http://x/api"})
-    assert found and found.url == api
+    own, named = known_api(tmp_path, {}), known_api(tmp_path, {"PREFECT_API_URL": "http://x/api"})
+    assert own and own.url == api
     assert named and named.url == "http://x/api"
 
 
 def test_a_server_that_does_not_answer_is_named_and_the_teacher_kept(
-    place: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path
 ):
     keras = tmp_path / "model.keras"
     keras.write_bytes(b"PK")
@@ -162,16 +164,16 @@ def test_a_server_that_does_not_answer_is_named_and_the_teacher_kept(
         emit_retrained(api, StoredTeacher("big", 1, keras, record))
 
 
-def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Callable[..., Path]):
+def test_a_recipe_is_run_by_hand_and_every_night(workspace: Workspace, recipe: Callable[..., Path]):
     night = Night("30 1 * * *", "Europe/Berlin")
-    specs = deployments_of([recipe("one"), recipe("two")], place.root, night)
-    assert [(each.flow, each.name, each.night, each.teachers) for each in specs] == [
+    specs = deployments_of([recipe("one"), recipe("two")], workspace.root, night)
+    assert [(spec.flow, spec.name, spec.night, spec.teachers) for spec in specs] == [
         ("compress", "one-on-demand", None, ()),
         ("compress", "one-nightly", night, ()),
         ("compress", "two-on-demand", None, ()),
         ("compress", "two-nightly", night, ()),
     ]
-    assert all(Path(each.parameters["recipe"]).is_absolute() for each in specs)
+    assert all(Path(spec.parameters["recipe"]).is_absolute() for spec in specs)
 
 
 @pytest.mark.parametrize(
@@ -185,40 +187,44 @@ def test_a_recipe_is_run_by_hand_and_every_night(place: Workspace, recipe: Calla
     ],
 )
 def test_what_cannot_be_deployed_is_told_before_anything_is_started(
-    place: Workspace, recipe: Callable[..., Path], names: list[str], night: Night, said: str
+    workspace: Workspace, recipe: Callable[..., Path], names: list[str], night: Night, said: str
 ):
     with pytest.raises(PupilaError, match=re.escape(said)):
-        deployments_of([recipe(name) for name in names], place.root, night)
+        deployments_of([recipe(name) for name in names], workspace.root, night)
 
 
 def test_prefect_yaml_deploys_flows_that_there_are_with_parameters_that_they_have():
     text = yaml.safe_load((ROOT / "prefect.yaml").read_text())
-    found = {
-        (each["entrypoint"].rpartition(".")[2], each["name"]): each for each in text["deployments"]
+    deployments = {
+        (deployment["entrypoint"].rpartition(".")[2], deployment["name"]): deployment
+        for deployment in text["deployments"]
     }
-    assert found.keys() == {
+    assert deployments.keys() == {
         ("compress", "on-demand"),
         ("compress", "nightly"),
         ("compress", "retrained"),
         ("sweep", "on-demand"),
     }
-    for (name, _), each in found.items():
-        assert each["entrypoint"] == f"pupila_flows.run.flow.{name}"
-        assert each["parameters"].keys() == inspect.signature(getattr(flow, name)).parameters.keys()
-        assert (ROOT / each["parameters"]["recipe"]).is_file()
-        assert each["work_pool"] == {"name": POOL}
-        assert each["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
-        assert each["description"].endswith(".")
+    for (name, _), deployment in deployments.items():
+        assert deployment["entrypoint"] == f"pupila_flows.run.flow.{name}"
+        assert (
+            deployment["parameters"].keys()
+            == inspect.signature(getattr(flow, name)).parameters.keys()
+        )
+        assert (ROOT / deployment["parameters"]["recipe"]).is_file()
+        assert deployment["work_pool"] == {"name": POOL}
+        assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        assert deployment["description"].endswith(".")
     night = Night()
-    (schedule,) = found["compress", "nightly"]["schedules"]
+    (schedule,) = deployments["compress", "nightly"]["schedules"]
     assert schedule == {"cron": night.cron, "timezone": night.timezone, "active": True}
-    (trigger,) = found["compress", "retrained"]["triggers"]
+    (trigger,) = deployments["compress", "retrained"]["triggers"]
     assert trigger["expect"] == [RETRAINED]
 
 
 def test_the_compose_file_listens_on_loopback_and_its_server_is_ours_which_asks_for_a_password():
     services = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())["services"]
-    assert [name for name, each in services.items() if "ports" in each] == ["server"]
+    assert [name for name, service in services.items() if "ports" in service] == ["server"]
     (port,) = services["server"]["ports"]
     assert port == "${PUPILA_LISTEN:-127.0.0.1:4200}:4200"
     assert services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"] == "${PREFECT_AUTH}"
@@ -260,22 +266,22 @@ def test_a_program_that_ends_at_once_is_given_up_with_the_end_of_its_log(tmp_pat
 
 
 def test_a_process_whose_parent_was_killed_is_ended_by_its_mark(tmp_path: Path):
-    told = tmp_path / "pid"
+    pid_file = tmp_path / "pid"
     orphan = "import time; time.sleep(600)"
     program = (
         "import pathlib, subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, '-c', {orphan!r}], start_new_session=True)\n"
-        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        f"pathlib.Path({str(pid_file)!r}).write_text(str(child.pid))\n"
         "time.sleep(600)"
     )
     mark = f"mark of {tmp_path.name}"
     kept = _kept(tmp_path, program, mark)
     kept.start()
-    _until(lambda: told.exists() and told.read_text() != "")
+    _until(lambda: pid_file.exists() and pid_file.read_text() != "")
     assert kept.pid
     os.kill(kept.pid, signal.SIGKILL)
     _until(lambda: not kept.alive)
-    child = psutil.Process(int(told.read_text()))
+    child = psutil.Process(int(pid_file.read_text()))
     assert end_all(mark) == 1
     with suppress(psutil.NoSuchProcess):
         assert child.status() == psutil.STATUS_ZOMBIE
@@ -307,63 +313,70 @@ def _completed(station: Station, deployment: str) -> Callable[[], bool]:
 
 @pytest.mark.long
 def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
-    place: Workspace, recipe: Callable[..., Path], tmp_path: Path
+    workspace: Workspace, recipe: Callable[..., Path], tmp_path: Path
 ):
     for seed in (1, 2):
         keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
-    add_teacher(place, "big", tmp_path / "1.keras", ("square", "triangle"))
+    add_teacher(workspace, "big", tmp_path / "1.keras", ("square", "triangle"))
     secret = tmp_path / "secret"
     secret.write_text("pupila:word")
     secret.chmod(0o600)
-    address = listen_address(place.root, "127.0.0.1", _free_port(), secret)
-    specs = deployments_of([recipe("small", "teacher:big")], place.root, Night())
-    with running(place, address, specs) as station:
+    address = listen_address(workspace.root, "127.0.0.1", _free_port(), secret)
+    specs = deployments_of([recipe("small", "teacher:big")], workspace.root, Night())
+    with running(workspace, address, specs) as station:
         assert station.api.get(f"/work_pools/{POOL}")["concurrency_limit"] == 1
-        with pytest.raises(PupilaError, match="up already"), running(place, address, specs):
+        with pytest.raises(PupilaError, match="up already"), running(workspace, address, specs):
             pass
         with pytest.raises(OSError, match="401"):
             Api(address.api).get("/work_pools/pupila")
-        found = station.api.get("/deployments/name/compress/small-on-demand")
-        wrong = {"parameters": found["parameters"] | {"changes": {"seed": -1}}}
+        deployment = station.api.get("/deployments/name/compress/small-on-demand")
+        wrong = {"parameters": deployment["parameters"] | {"changes": {"seed": -1}}}
         with pytest.raises(OSError, match=r"409|422"):
-            station.api.post(f"/deployments/{found['id']}/create_flow_run", wrong)
+            station.api.post(f"/deployments/{deployment['id']}/create_flow_run", wrong)
         watch = Monitor(station.api)
-        given = {"parameters": found["parameters"] | {"changes": {"seed": 5}}}
-        station.api.post(f"/deployments/{found['id']}/create_flow_run", given)
+        given = {"parameters": deployment["parameters"] | {"changes": {"seed": 5}}}
+        station.api.post(f"/deployments/{deployment['id']}/create_flow_run", given)
         _until(_completed(station, "small-on-demand"), 300)
         assert any("Completed" in line for line in watch.news())
         command = [sys.executable, "-m", "pupila_flows", "teacher", "add", "2.keras"]
-        command += ["--name", "big", "--workspace", str(place.root)]
-        unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+        command += ["--name", "big", "--workspace", str(workspace.root)]
+        unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
         added = subprocess.run(command, cwd=tmp_path, env=unset, capture_output=True, text=True)
         assert "Prefect was notified" in added.stdout, added.stderr
         _until(_completed(station, "small-retrained"), 300)
         mark = station.worker.environment[MARK]
     assert end_all(mark) == 0
-    assert len(list((place.runs / "small").iterdir())) == 2
+    assert len(list((workspace.runs / "small").iterdir())) == 2
 
 
 @pytest.mark.long
 def test_the_server_alone_asks_for_its_password_and_keeps_a_station_off_its_database(
-    place: Workspace, recipe: Callable[..., Path], tmp_path: Path
+    workspace: Workspace, recipe: Callable[..., Path], tmp_path: Path
 ):
-    unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
     port = _free_port()
 
     def pupila(*arguments: str, auth: str = "") -> subprocess.CompletedProcess[str]:
         named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_AUTH_STRING": auth}
-        command = [sys.executable, "-m", "pupila_flows", *arguments, "--workspace", str(place.root)]
+        command = [
+            sys.executable,
+            "-m",
+            "pupila_flows",
+            *arguments,
+            "--workspace",
+            str(workspace.root),
+        ]
         return subprocess.run(
             command, env=unset | (named if auth else {}), capture_output=True, text=True
         )
 
     command = [sys.executable, "-m", "pupila_flows", "station", "server", "--port", str(port)]
     server = subprocess.Popen(
-        [*command, "--workspace", str(place.root)], env=unset, stderr=subprocess.PIPE, text=True
+        [*command, "--workspace", str(workspace.root)], env=unset, stderr=subprocess.PIPE, text=True
     )
     try:
-        _until((place.root / "station" / "password").exists)
-        auth = (place.root / "station" / "password").read_text().strip()
+        _until((workspace.root / "station" / "password").exists)
+        auth = (workspace.root / "station" / "password").read_text().strip()
         api = Api(f"http://127.0.0.1:{port}/api", auth)
         _until(api.answers, 120)
         deploy = ("station", "deploy", "--recipe", str(recipe("small")))

@@ -30,19 +30,19 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def test_the_largest_is_first_and_nothing_counts_twice_or_from_outside(workspace: Path):
-    found = {each.name: each.bytes for each in disk_use(workspace)}
-    assert [*found] == ["cache", "store", "notes.txt"]
-    assert found["cache"] == pytest.approx(3_000_000, rel=0.02)
-    assert found["store"] == pytest.approx(2_000_000, rel=0.02)
+    sizes = {entry.name: entry.bytes for entry in disk_use(workspace)}
+    assert [*sizes] == ["cache", "store", "notes.txt"]
+    assert sizes["cache"] == pytest.approx(3_000_000, rel=0.02)
+    assert sizes["store"] == pytest.approx(2_000_000, rel=0.02)
 
 
 def test_people_and_programs_are_told(workspace: Path):
     table = CliRunner().invoke(app, ["du", "--workspace", str(workspace)]).output
     assert re.search(r"cache +3\.\d .*yes, when nothing runs: made again", table)
     assert "notes.txt" in table and "not ours" in table and "in all" in table
-    told = json.loads(CliRunner().invoke(app, ["du", "-w", str(workspace), "--json"]).output)
-    assert [each["name"] for each in told] == ["cache", "store", "notes.txt"]
-    assert told[0]["bytes"] > 2_900_000
+    entries = json.loads(CliRunner().invoke(app, ["du", "-w", str(workspace), "--json"]).output)
+    assert [entry["name"] for entry in entries] == ["cache", "store", "notes.txt"]
+    assert entries[0]["bytes"] > 2_900_000
 
 
 def test_a_workspace_that_is_not_there_is_told_and_not_made(tmp_path: Path):
@@ -57,7 +57,7 @@ def test_every_folder_of_a_workspace_is_known(tmp_path: Path):
     for name in names:
         (tmp_path / name).mkdir()
     assert len(names) > 8
-    assert not [each.name for each in disk_use(tmp_path) if each.what == "not ours"]
+    assert not [entry.name for entry in disk_use(tmp_path) if entry.what == "not ours"]
 
 
 @pytest.mark.parametrize(("free", "said"), [(11, None), (10, "90% full"), (0, "100% full")])
@@ -66,5 +66,5 @@ def test_a_disk_is_nearly_full_from_nine_tenths_on(
 ):
     usage = shutil.disk_usage("/")._replace(total=100, free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)  # pyright: ignore
-    found = Workspace(tmp_path).nearly_full
-    assert found is None if said is None else said in str(found)
+    warning = Workspace(tmp_path).nearly_full
+    assert warning is None if said is None else said in str(warning)

@@ -26,7 +26,7 @@ from pupila_flows.workspace import Workspace
 class Clinic:
     """Pictures of two colours, a teacher and two pupils."""
 
-    place: Workspace
+    workspace: Workspace
     images: Path
     teacher: Artifact
     weak: Artifact
@@ -41,9 +41,12 @@ class Clinic:
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     folder = tmp_path_factory.mktemp("clinic")
-    place, elsewhere = Workspace.at(folder / "workspace"), Workspace.at(folder / "elsewhere").store
+    workspace, elsewhere = (
+        Workspace.at(folder / "workspace"),
+        Workspace.at(folder / "elsewhere").store,
+    )
     return Clinic(
-        place,
+        workspace,
         draw_colours(folder / "images"),
         colour_teacher(elsewhere),
         colour_teacher(elsewhere, slope=0.5, bias=2.5),
@@ -55,8 +58,8 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
 def test_a_model_below_chance_is_warned_of_with_the_order_that_would_reach_more(clinic: Clinic):
     def evaluated(model: Path, *classes: str) -> EvaluatedModel:
         asked = EvaluationRequest((model,), clinic.images, classes=classes or None)
-        (found,) = evaluate_models(clinic.place, asked).models
-        return found
+        (model_result,) = evaluate_models(clinic.workspace, asked).models
+        return model_result
 
     file = clinic.file(clinic.teacher)
     assert evaluated(file).warnings == []
@@ -87,15 +90,15 @@ def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
     command = [sys.executable, "-m", "pupila_flows", "evaluate"]
     models = [clinic.weak.path, clinic.blind.path]
     options = ["--against", clinic.teacher.path, "--map", "Rouge=red", "--group", "site"]
-    options += ["--csv", answers, "--json", "-w", clinic.place.root]
+    options += ["--csv", answers, "--json", "-w", clinic.workspace.root]
     done = subprocess.run(
         list(map(str, [*command, *models, manifest, *options])), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    teacher, weak, blind = told["models"]
-    assert told["teacher"] == teacher["name"]
-    assert [Path(each["path"]).name for each in told["images"]["skipped"]] == ["bad.png"]
+    result = json.loads(done.stdout)
+    teacher, weak, blind = result["models"]
+    assert result["teacher"] == teacher["name"]
+    assert [Path(file["path"]).name for file in result["images"]["skipped"]] == ["bad.png"]
     assert teacher["differences"] == {} and teacher["figures"]["fidelity"] is None
     assert set(weak["differences"]) == {"accuracy", "auc"}  # no images choose a threshold
     assert weak["not_compared"] == ["sensitivity", "specificity"]
@@ -121,10 +124,10 @@ def test_what_cannot_be_compared_is_told_once_with_its_reason(clinic: Clinic, tm
     models = (clinic.weak.path, clinic.blind.path)
 
     def told(images: Path) -> list[str]:
-        found = evaluate_models(
-            clinic.place, EvaluationRequest(models, images, clinic.teacher.path)
+        evaluated = evaluate_models(
+            clinic.workspace, EvaluationRequest(models, images, clinic.teacher.path)
         )
-        return not_compared_lines(found)
+        return not_compared_lines(evaluated)
 
     both = ", ".join(path.name for path in models)
     assert told(clinic.images / "test") == [
@@ -148,26 +151,26 @@ def test_a_folder_is_taken_as_it_is(clinic: Clinic, folder: str, images: int, la
     asked = EvaluationRequest(
         (clinic.weak.path,), clinic.images / folder, against=clinic.teacher.path
     )
-    found = evaluate_models(clinic.place, asked)
-    (weak,) = found.models
+    evaluated = evaluate_models(clinic.workspace, asked)
+    (weak,) = evaluated.models
     assert weak.result.figures.images == images
     assert (weak.result.figures.metrics is not None) == labelled
     assert weak.result.figures.fidelity and weak.result.figures.fidelity.images == images
-    assert bool(found.differences(weak.name)) == labelled
+    assert bool(evaluated.differences(weak.name)) == labelled
 
 
 @pytest.mark.long
 def test_one_class_alone_leaves_out_what_needs_both(clinic: Clinic, tmp_path: Path):
-    place = tmp_path / "there" / "Red"
-    place.mkdir(parents=True)
+    class_folder = tmp_path / "there" / "Red"
+    class_folder.mkdir(parents=True)
     for number in range(6):
-        Image.new("RGB", (32, 32), (150, 80, 80 - number)).save(place / f"{number}.png")
-    asked = EvaluationRequest((clinic.weak.path,), place.parent, against=clinic.teacher.path)
-    found = evaluate_models(clinic.place, asked)
-    metrics = found.models[0].result.figures.metrics
+        Image.new("RGB", (32, 32), (150, 80, 80 - number)).save(class_folder / f"{number}.png")
+    asked = EvaluationRequest((clinic.weak.path,), class_folder.parent, against=clinic.teacher.path)
+    evaluated = evaluate_models(clinic.workspace, asked)
+    metrics = evaluated.models[0].result.figures.metrics
     assert metrics and metrics.auc is None and metrics.point is None
     assert metrics.accuracy.value == 1
-    assert set(found.differences(found.models[0].name)) == {"accuracy"}
+    assert set(evaluated.differences(evaluated.models[0].name)) == {"accuracy"}
 
 
 @pytest.mark.parametrize(
@@ -183,17 +186,17 @@ def test_one_class_alone_leaves_out_what_needs_both(clinic: Clinic, tmp_path: Pa
 def test_a_mistake_is_one_sentence(clinic: Clinic, changes: dict[str, object], message: str):
     asked = EvaluationRequest(models=(clinic.weak.path,), data=clinic.images, **changes)  # pyright: ignore[reportArgumentType]
     with pytest.raises(PupilaError, match=message):
-        evaluate_models(clinic.place, asked)
+        evaluate_models(clinic.workspace, asked)
 
 
 def test_images_without_labels_need_a_teacher_and_files_their_classes(clinic: Clinic):
     there = clinic.images / "test" / "red"
     with pytest.raises(PupilaError, match="name a teacher with `--against`"):
-        evaluate_models(clinic.place, EvaluationRequest((clinic.weak.path,), there))
+        evaluate_models(clinic.workspace, EvaluationRequest((clinic.weak.path,), there))
     file = clinic.file(clinic.weak)
     with pytest.raises(PupilaError, match="name the class of each output column"):
         evaluate_models(
-            clinic.place, EvaluationRequest((file,), there, against=clinic.teacher.path)
+            clinic.workspace, EvaluationRequest((file,), there, against=clinic.teacher.path)
         )
 
 

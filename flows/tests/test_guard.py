@@ -68,7 +68,7 @@ class Server:
         connection.endheaders(body or None)
         answer = connection.getresponse()
         text = answer.read().decode()
-        return answer.status, {name.lower(): each for name, each in answer.getheaders()}, text
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, text
 
     def log_in(self) -> dict[str, str]:
         """Return the headers of a browser that has followed the link."""
@@ -78,29 +78,31 @@ class Server:
         return {"Cookie": headers["set-cookie"].partition(";")[0]}
 
     def automations(self) -> list[str]:
-        return [each["name"] for each in self.api.post("/automations/filter", {})]
+        return [automation["name"] for automation in self.api.post("/automations/filter", {})]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    place = tmp_path_factory.mktemp("workspace")
+    workspace = tmp_path_factory.mktemp("workspace")
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         port = taken.getsockname()[1]
-    address = listen_address(place, LOOPBACK, port, urls=[PROXY])
-    told = environment(place, address) | {"PREFECT_SERVER_API_AUTH_STRING": "not:asked-for"}
-    log = place / "log"
+    address = listen_address(workspace, LOOPBACK, port, urls=[PROXY])
+    variables = environment(workspace, address) | {
+        "PREFECT_SERVER_API_AUTH_STRING": "not:asked-for"
+    }
+    log = workspace / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            leash(*server_command(address)), env=told, stdin=subprocess.PIPE, stderr=output
+            leash(*server_command(address)), env=variables, stdin=subprocess.PIPE, stderr=output
         )
-    found = Server(address)
+    server = Server(address)
     try:
         deadline = time.monotonic() + 120
-        while not found.api.answers():
+        while not server.api.answers():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.3)
-        yield found
+        yield server
     finally:
         process.terminate()
         process.wait()
@@ -185,12 +187,12 @@ HOSTILE = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda each: each.what)
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.what)
 @pytest.mark.parametrize("by", ["basic", "cookie"])
 def test_a_hostile_request_is_refused_and_does_nothing(server: Server, hostile: Hostile, by: str):
     given = {"basic": server.basic, "cookie": server.log_in()}[by] if hostile.by else {}
     port = str(server.address.port)
-    headers = {name: each.replace("{port}", port) for name, each in hostile.headers.items()}
+    headers = {name: value.replace("{port}", port) for name, value in hostile.headers.items()}
     body = json.dumps(AUTOMATION).encode() if hostile.method == "POST" else b""
     status, _, text = server.ask(hostile.method, hostile.path, given | headers, body)
     assert status == hostile.status, text

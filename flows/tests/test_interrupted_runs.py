@@ -46,10 +46,10 @@ def mark() -> str:
 @contextmanager
 def working(mark: str) -> Generator[subprocess.Popen[bytes]]:
     """Keep a process of the run `a` of a station."""
-    told = {MARK: mark, "PREFECT__FLOW_RUN_ID": "a"}
+    variables = {MARK: mark, "PREFECT__FLOW_RUN_ID": "a"}
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=told, stdin=pipe, stdout=pipe) as process:
+    with subprocess.Popen(command, env=variables, stdin=pipe, stdout=pipe) as process:
         assert process.stdout
         process.stdout.readline()
         yield process

@@ -152,18 +152,22 @@ def test_the_process_of_a_job_reads_what_was_written_and_gives_its_key():
 
 def all_jobs() -> Iterator[type[Job[Any]]]:
     for module in pkgutil.iter_modules(jobs.__path__, f"{jobs.__name__}."):
-        for each in vars(importlib.import_module(module.name)).values():
-            if isinstance(each, type) and issubclass(each, Job) and each.__module__ == module.name:
-                yield each
+        for value in vars(importlib.import_module(module.name)).values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, Job)
+                and value.__module__ == module.name
+            ):
+                yield value
 
 
 def test_each_job_says_of_every_path_what_of_it_is_in_the_key():
-    found = {each.__name__ for each in all_jobs()}
-    assert {"RunStep", "Evaluate", "ImportTeacher", "Publish"} <= found
+    names = {job.__name__ for job in all_jobs()}
+    assert {"RunStep", "Evaluate", "ImportTeacher", "Publish"} <= names
     for job in all_jobs():
         for name, field in job.model_fields.items():
             kinds = (field.annotation, *get_args(field.annotation))
-            marked = any(isinstance(each, Keyed) for each in field.metadata)
+            marked = any(isinstance(mark, Keyed) for mark in field.metadata)
             # a run's folder is its own: its result file is all that names a publication
             own = (job.__name__, name) == ("Publish", "result")
             assert marked or own or not {Path, Workspace} & set(kinds), f"{job.__name__}.{name}"

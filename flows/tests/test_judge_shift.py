@@ -22,7 +22,7 @@ from pupila_flows.workspace import Workspace
         (None, None, set[str]()),
         (None, GateSection(steps=("pupil-int8",)), {"pupil-int8"}),
         (None, GateSection(steps=("pupil-int8",), fidelity=None), set[str]()),
-        (ShiftSection(), None, {each.name for each in TWELVE} - {"vgg16", "xception"}),
+        (ShiftSection(), None, {entry.name for entry in TWELVE} - {"vgg16", "xception"}),
     ],
     ids=["nobody asks", "the gate", "a gate without fidelity", "a section"],
 )
@@ -45,13 +45,13 @@ def test_a_control_is_held_against_the_teacher_of_what_it_is_the_control_of(tmp_
 
 
 def test_the_job_asks_both_and_another_setting_asks_again(tmp_path: Path):
-    place = Workspace.at(tmp_path / "workspace")
-    dataset = read_images(draw_images(tmp_path / "images", images=8), place.cache)
-    teacher, pupil = (keras_artifact(place.store, seed=seed) for seed in (0, 1))
+    workspace = Workspace.at(tmp_path / "workspace")
+    dataset = read_images(draw_images(tmp_path / "images", images=8), workspace.cache)
+    teacher, pupil = (keras_artifact(workspace.store, seed=seed) for seed in (0, 1))
 
     def job(section: ShiftSection, *, whole: bool = False) -> EvaluateShift:
         return EvaluateShift.of(
-            *(place, "pupil", pupil, ("big", teacher), dataset, CLASSES[0], section),
+            *(workspace, "pupil", pupil, ("big", teacher), dataset, CLASSES[0], section),
             whole=whole,
         )
 

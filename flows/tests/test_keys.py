@@ -124,25 +124,25 @@ def packages(folder: Path, **installed_versions: str) -> Generator[None]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "workspace")
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, place: Workspace) -> Dataset:
-    return read_images(draw_images(tmp_path / "images", images=1), place.cache)
+def dataset(tmp_path: Path, workspace: Workspace) -> Dataset:
+    return read_images(draw_images(tmp_path / "images", images=1), workspace.cache)
 
 
 @pytest.fixture
-def beads(place: Workspace) -> Artifact:
-    with place.store.draft() as folder:
+def beads(workspace: Workspace) -> Artifact:
+    with workspace.store.draft() as folder:
         (folder / "beads.txt").write_text("o-o")
         origin = Origin(plugin="beads", distribution="runtime-dist", version="1")
         size = InputSpec(height=8, width=8)
-        return place.store.add(folder, format="beads", input=size, output=OUTPUT, origin=origin)
+        return workspace.store.add(folder, format="beads", input=size, output=OUTPUT, origin=origin)
 
 
-def step(place: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunStep:
+def step(workspace: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunStep:
     plugin = installed().step(name)
     node = Node(
         name=name,
@@ -157,46 +157,48 @@ def step(place: Workspace, name: str, dataset: Dataset, beads: Artifact) -> RunS
         settings={},
         seeded=False,
     )
-    return RunStep.of(place, node, dataset).on([StoredArtifact.of(beads)])
+    return RunStep.of(workspace, node, dataset).on([StoredArtifact.of(beads)])
 
 
-def keys(place: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2) -> dict[str, str]:
+def keys(
+    workspace: Workspace, dataset: Dataset, beads: Artifact, threads: int = 2
+) -> dict[str, str]:
     """Return the key of many a job, by a name for it."""
     section, runner = EvaluateSection(), installed().runner("beads")
-    source = place.root / "teacher.beads"
+    source = workspace.root / "teacher.beads"
     source.write_text("o-o")
     teacher = PlannedTeacher("teacher", source, "beads", OUTPUT)
     screen = ScreenSection(teacher="teacher", accepts=CLASSES[0])
-    data = DataSection(path=str(place.root))
+    data = DataSection(path=str(workspace.root))
     jobs: dict[str, Job[Any]] = {
-        "read": ImportTeacher.of(place, teacher),
-        "polish": step(place, "polish", dataset, beads),
-        "learn": step(place, "learn", dataset, beads),
-        "photograph": step(place, "photograph", dataset, beads),
-        "evaluate": Evaluate.of(place, "beads", beads, dataset, CLASSES[0], section),
+        "read": ImportTeacher.of(workspace, teacher),
+        "polish": step(workspace, "polish", dataset, beads),
+        "learn": step(workspace, "learn", dataset, beads),
+        "photograph": step(workspace, "photograph", dataset, beads),
+        "evaluate": Evaluate.of(workspace, "beads", beads, dataset, CLASSES[0], section),
         "evaluate elsewhere": EvaluateExternal.of(
-            place, "beads", beads, dataset, positive=CLASSES[0], specificity=0.85
+            workspace, "beads", beads, dataset, positive=CLASSES[0], specificity=0.85
         ),
-        "try": CheckRuntime.of(place, "beads", beads, runner, dataset, None, section, None),
+        "try": CheckRuntime.of(workspace, "beads", beads, runner, dataset, None, section, None),
         "shift": EvaluateShift.of(
-            *(place, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
+            *(workspace, "beads", beads, ("teacher", beads), dataset, CLASSES[0], ShiftSection()),
             whole=False,
         ),
-        "screen": Screen.of(place, screen, beads, dataset),
-        "check": CheckData.of(place, dataset, data, "images"),
-        "draw": MakeSynthetic.of(place, 0, {}),
+        "screen": Screen.of(workspace, screen, beads, dataset),
+        "check": CheckData.of(workspace, dataset, data, "images"),
+        "draw": MakeSynthetic.of(workspace, 0, {}),
     }
     return {name: job.with_threads(threads).key for name, job in jobs.items()}
 
 
 def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
-    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact
+    tmp_path: Path, workspace: Workspace, dataset: Dataset, beads: Artifact
 ):
     with packages(tmp_path / "old"):
-        before = keys(place, dataset, beads)
-        assert keys(place, dataset, beads) == before
+        before = keys(workspace, dataset, beads)
+        assert keys(workspace, dataset, beads) == before
     with packages(tmp_path / "new", beadwork="1.1"):
-        after = keys(place, dataset, beads)
+        after = keys(workspace, dataset, beads)
         assert machine.versions()["beadwork"] == "1.1"
     changed = {name for name in before if before[name] != after[name]}
     computing = {"read", "polish", "learn", "evaluate", "evaluate elsewhere", "try", "screen"}
@@ -205,20 +207,20 @@ def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
 
 @pytest.mark.parametrize("library", ["numpy", "pillow"])
 def test_another_version_of_what_core_requires_does_everything_again(
-    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact, library: str
+    tmp_path: Path, workspace: Workspace, dataset: Dataset, beads: Artifact, library: str
 ):
     with packages(tmp_path / "old"):
-        before = keys(place, dataset, beads)
+        before = keys(workspace, dataset, beads)
     with packages(tmp_path / "new", **{library: "99.0"}):
-        after = keys(place, dataset, beads)
+        after = keys(workspace, dataset, beads)
     assert {name for name in before if before[name] == after[name]} == set()
 
 
 def test_another_number_of_threads_does_again_what_asks_or_trains_a_model(
-    tmp_path: Path, place: Workspace, dataset: Dataset, beads: Artifact
+    tmp_path: Path, workspace: Workspace, dataset: Dataset, beads: Artifact
 ):
     with packages(tmp_path / "path"):
-        before, after = (keys(place, dataset, beads, threads) for threads in (2, 1))
+        before, after = (keys(workspace, dataset, beads, threads) for threads in (2, 1))
     assert {name for name in before if before[name] == after[name]} == {"check"}
 
 

@@ -79,7 +79,7 @@ def test_a_cell_of_a_table_is_too(
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_markdown_of_others_has_no_links_pictures_or_html(reader: MarkdownIt, text: str) -> None:
-    told = f"| model | is |\n|---|---|\n| a | {text} |\n\n{text}\n\nand *more*\n"
-    read = Read(reader.render(without_links(told)))
+    markdown = f"| model | is |\n|---|---|\n| a | {text} |\n\n{text}\n\nand *more*\n"
+    read = Read(reader.render(without_links(markdown)))
     assert not read.elements & {"a", "img", "script", "b"}
     assert {"table", "em"} <= read.elements or text == "~~~"

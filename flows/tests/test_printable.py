@@ -92,7 +92,7 @@ def test_a_name_that_is_not_utf_8_is_refused(
     monkeypatch.chdir(tmp_path)
     with_three_versions(open_registry("registry"), tmp_path)
     signed = {"--by": "R.", "--reason": "slow", option: "Ren\udce9e"}
-    arguments = [each for pair in signed.items() for each in pair]
+    arguments = [argument for pair in signed.items() for argument in pair]
     command = ["rollback", "clinic", *arguments, "--registry", "registry"]
     with pytest.raises(PupilaError, match="which is not UTF-8"):
         raise typer.testing.CliRunner().invoke(app, command).exception or AssertionError

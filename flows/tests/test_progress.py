@@ -101,10 +101,10 @@ def test_prefect_shows_the_latest_table_and_keeps_it_when_the_step_is_done(tmp_p
     assert done.returncode == 0, done.stderr
     value, seen, kind, percent, description = json.loads(done.stdout.splitlines()[-1])
     assert value == {"found": 3}
-    told = [
+    messages = [
         f"found: {number} candidates, best: \\<c{number}\\>\n\n{table(number)}"
         for number in (1, 2, 3)
     ]
-    assert seen[:-1] == told
+    assert seen[:-1] == messages
     assert (kind, percent) == ("progress", 100)
     assert description == seen[-1] == f"found: done\n\n{table(3)}"

@@ -53,18 +53,18 @@ def test_a_teacher_is_held_against_the_labels_by_its_own_order_of_the_classes(
     above: bool,
     order: tuple[str, str] | None,
 ):
-    place = Workspace.at(tmp_path / "workspace")
-    teacher = colour_teacher(place.store, slope, classes)
+    workspace = Workspace.at(tmp_path / "workspace")
+    teacher = colour_teacher(workspace.store, slope, classes)
     images = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
-    job = ProveTeacher.of(place, "big", teacher, images.select("validation"), "red")
-    found = job.run(ignore_progress)
-    assert (found.above, found.order) == (above, order)
-    assert found.counts == {"blue": 12, "red": 12}
+    job = ProveTeacher.of(workspace, "big", teacher, images.select("validation"), "red")
+    check = job.run(ignore_progress)
+    assert (check.above, check.order) == (above, order)
+    assert check.counts == {"blue": 12, "red": 12}
     if slope:
-        assert found.reached == (1 if above else 0)
-    files = {file: file.stat().st_mtime_ns for file in place.predictions.folder.glob("*.npy")}
-    place.predictions.of(teacher, images.select("validation"), ignore_progress)
-    assert files == {f: f.stat().st_mtime_ns for f in place.predictions.folder.glob("*.npy")}, (
+        assert check.reached == (1 if above else 0)
+    files = {file: file.stat().st_mtime_ns for file in workspace.predictions.folder.glob("*.npy")}
+    workspace.predictions.of(teacher, images.select("validation"), ignore_progress)
+    assert files == {f: f.stat().st_mtime_ns for f in workspace.predictions.folder.glob("*.npy")}, (
         "the teacher was asked a second time"
     )
 
@@ -100,13 +100,13 @@ def test_a_run_with_a_teacher_below_chance_ends_before_any_step_and_names_the_or
 ):
     done = _run(recipe(-1))
     assert done.returncode == 2, done.stdout + done.stderr
-    told = " ".join(done.stderr.split())
+    output = " ".join(done.stderr.split())
     assert (
         "error: Teacher 'big' is not shown to be above chance on 24 validation images (12 blue, 12 "
-        "red): AUC 0.000, p = 1 in the one-sided rank test" in told
+        "red): AUC 0.000, p = 1 in the one-sided rank test" in output
     )
-    assert "With the classes in the order red, blue it would reach 1.000" in told
-    assert "Nothing was trained." in told
+    assert "With the classes in the order red, blue it would reach 1.000" in output
+    assert "Nothing was trained." in output
     assert not list((tmp_path / ".pupila" / "runs").glob("*/*"))
     assert not list((tmp_path / ".pupila" / "logs").glob("pupil-*"))
 
@@ -121,9 +121,9 @@ def test_with_few_validation_images_a_run_goes_on_only_if_the_teacher_is_said_to
     lite = "  lite: {use: export-tflite, from: big}"
     refused = _run(recipe(1, steps=lite))
     assert refused.returncode == 2, refused.stderr
-    told = " ".join(refused.stderr.split())
-    assert "on 4 validation images (2 blue, 2 red): AUC 1.000, p = 0.17 in the one-sided" in told
-    assert "more validation images; or write `unproven: true` into its section" in told
+    output = " ".join(refused.stderr.split())
+    assert "on 4 validation images (2 blue, 2 red): AUC 1.000, p = 0.17 in the one-sided" in output
+    assert "more validation images; or write `unproven: true` into its section" in output
     done = _run(recipe(1, ", unproven: true", lite))
     assert done.returncode == 0, done.stderr
     sentence = "Teacher big is not shown to be above chance on 4 validation images"
@@ -136,8 +136,8 @@ def test_with_few_validation_images_a_run_goes_on_only_if_the_teacher_is_said_to
 
 
 def test_the_sentence_names_every_class_of_three():
-    found = check_chance([[1, 0, 0]] * 6, [0, 0, 1, 1, 2, 2], ("cat", "dog", "owl"))
-    assert found.describe("validation") == (
+    check = check_chance([[1, 0, 0]] * 6, [0, 0, 1, 1, 2, 2], ("cat", "dog", "owl"))
+    assert check.describe("validation") == (
         "not shown to be above chance on 6 validation images (2 cat, 2 dog, 2 owl): accuracy "
         "0.333, and the 95 % interval begins at 0.043, where the largest class alone is 0.333"
     )

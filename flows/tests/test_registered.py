@@ -20,8 +20,8 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def client() -> Generator[SyncPrefectClient]:
-    with prefect_test_harness(server_startup_timeout=200), get_client(sync_client=True) as found:
-        yield found
+    with prefect_test_harness(server_startup_timeout=200), get_client(sync_client=True) as client:
+        yield client
 
 
 def test_deployments_stay_until_others_are_wanted_in_their_place(client: SyncPrefectClient):
@@ -29,7 +29,7 @@ def test_deployments_stay_until_others_are_wanted_in_their_place(client: SyncPre
         return Deployment(name, "compress", "", {"recipe": "r", "workspace": "w"}, (TAG,))
 
     def there() -> set[str]:
-        return {each.name for each in client.read_deployments()}
+        return {deployment.name for deployment in client.read_deployments()}
 
     register([spec("one"), spec("two")])
     automations = client.read_automations()
@@ -50,9 +50,10 @@ def test_a_block_is_told_of_a_failed_run_by_its_state_and_of_a_verdict_by_what_c
     block: Any = SlackWebhook(url=SecretStr("https://hooks.slack.com/services/a/b/c"))
     block.save("nights")
     register([], "slack-webhook/nights")
-    told: dict[str, str] = {
-        each.name: each.model_dump()["actions"][0]["body"] for each in client.read_automations()
+    bodies: dict[str, str] = {
+        automation.name: automation.model_dump()["actions"][0]["body"]
+        for automation in client.read_automations()
     }
-    assert "flow_run.state.message" in told["Pupila: a night failed"]
-    assert "flow_run.state.message" in told["Pupila: a night is late"]
-    assert "event.payload.message" in told["Pupila: a verdict changed"]
+    assert "flow_run.state.message" in bodies["Pupila: a night failed"]
+    assert "flow_run.state.message" in bodies["Pupila: a night is late"]
+    assert "event.payload.message" in bodies["Pupila: a verdict changed"]

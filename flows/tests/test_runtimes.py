@@ -44,9 +44,9 @@ def _trial(same: int, difference: float) -> RuntimeCheck:
     ],
 )
 def test_answers_that_are_too_far_off_are_a_failure(same: int, difference: float, said: str | None):
-    found = runtimes.failure(_trial(same, difference), STRICT)
-    assert (found is None) == (said is None)
-    assert said is None or (found is not None and found.startswith(said))
+    reason = runtimes.failure(_trial(same, difference), STRICT)
+    assert (reason is None) == (said is None)
+    assert said is None or (reason is not None and reason.startswith(said))
 
 
 def test_what_has_nothing_to_be_held_against_does_not_fail():

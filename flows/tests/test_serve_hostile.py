@@ -61,10 +61,10 @@ def answer(port: int, request: bytes) -> bytes:
     """Send some bytes, and return all that comes until the end."""
     with socket.create_connection((HOST, port), timeout=20) as connection:
         connection.sendall(request)
-        found = b""
+        answer = b""
         while part := connection.recv(65536):
-            found += part
-        return found
+            answer += part
+        return answer
 
 
 def request(path: bytes, *lines: bytes, method: bytes = b"GET", host: bytes | None = b"") -> bytes:
@@ -103,9 +103,9 @@ def request(path: bytes, *lines: bytes, method: bytes = b"GET", host: bytes | No
     ],
 )
 def test_what_is_no_file_of_the_site_is_not_there(ask: Ask, path: bytes):
-    found = ask(request(path))
-    assert found.startswith(b"HTTP/1.1 404 ") and b"secret" not in found
-    assert b"X-Policy: default-src 'none'" in found
+    answer = ask(request(path))
+    assert answer.startswith(b"HTTP/1.1 404 ") and b"secret" not in answer
+    assert b"X-Policy: default-src 'none'" in answer
 
 
 @pytest.mark.parametrize("path", [b"/", b"/?a=../b", b"/models/one.tflite", b"/models/same.tflite"])
@@ -129,21 +129,21 @@ def test_what_is_one_is_answered_to_its_own_names(ask: Ask, path: bytes):
     ],
 )
 def test_a_name_that_is_not_its_own_is_refused(ask: Ask, lines: list[bytes]):
-    found = ask(request(b"/", *lines, host=None))
-    assert found.startswith(b"HTTP/1.1 421 ") and b"<title>Site" not in found
+    answer = ask(request(b"/", *lines, host=None))
+    assert answer.startswith(b"HTTP/1.1 421 ") and b"<title>Site" not in answer
 
 
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT"])
 def test_it_can_only_be_read(ask: Ask, method: bytes):
     body = request(b"/", b"Content-Length: 4", method=method) + request(b"/index.html")
-    found = ask(body)
-    assert found.startswith(b"HTTP/1.1 405 ")
-    assert found.count(b"HTTP/1.1") == 1  # what follows is no request of its own
+    answer = ask(body)
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.count(b"HTTP/1.1") == 1  # what follows is no request of its own
 
 
 def test_a_head_has_no_body(ask: Ask):
-    found = ask(request(b"/", method=b"HEAD"))
-    assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b"\r\n\r\n")
+    answer = ask(request(b"/", method=b"HEAD"))
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ def test_an_evaluation_that_cannot_be_made_is_refused_first(
     positive: str | None,
     message: str,
 ):
-    place, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
+    workspace, model = Workspace.at(tmp_path / "workspace"), tmp_path / "nowhere.keras"
     with pytest.raises(PupilaError, match=message):
         evaluate_models(
-            place,
+            workspace,
             EvaluationRequest((model,), images, classes=classes, output=output, positive=positive),
         )
 
@@ -99,16 +99,16 @@ FAILED = RunResult(
 
 
 def test_a_report_is_drawn_again_and_the_old_one_stays_until_then(tmp_path: Path):
-    place, folder = Workspace.at(tmp_path / "workspace"), tmp_path / "run"
+    workspace, folder = Workspace.at(tmp_path / "workspace"), tmp_path / "run"
     folder.mkdir()
     result, page = folder / "result.json", folder / "report.html"
     page.write_text("old")
     result.write_text("no result")
     with pytest.raises(ChildFailed):
-        single.report(place, folder)
+        single.report(workspace, folder)
     assert page.read_text() == "old"
     result.write_text(FAILED.model_dump_json())
     for _ in range(2):
         page.write_text("old")
-        assert single.report(place, folder) == page
+        assert single.report(workspace, folder) == page
         assert "It had no memory left." in page.read_text()

@@ -52,22 +52,22 @@ class Server:
         return Api(f"http://127.0.0.1:{self.port}/api")
 
 
-def _as_answer(found: Answer | object) -> Answer:
-    if isinstance(found, tuple):
-        return cast("Answer", found)
-    return 200, json.dumps(found).encode()
+def _as_answer(answer: Answer | object) -> Answer:
+    if isinstance(answer, tuple):
+        return cast("Answer", answer)
+    return 200, json.dumps(answer).encode()
 
 
 @pytest.fixture
 def server() -> Generator[Server]:
-    told = Server()
+    server = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             value = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "0")
             path = self.path.removeprefix("/api")
-            told.asked.append((path, value))
-            status, text = _as_answer(told.answer(path, value))
+            server.asked.append((path, value))
+            status, text = _as_answer(server.answer(path, value))
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -79,28 +79,30 @@ def server() -> Generator[Server]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        told.port = listening.server_port
+        server.port = listening.server_port
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
-        yield told
+        yield server
         listening.shutdown()
         thread.join()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "workspace")
 
 
-def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(place: Workspace, server: Server):
+def test_a_port_that_is_in_use_is_told_and_whose_it_is_left_alone(
+    workspace: Workspace, server: Server
+):
     server.answer = lambda path, value: True  # healthy: it would be taken for the server to come
     with (
         pytest.raises(PupilaError, match=f"Port {server.port} of '127.0.0.1' is in use"),
-        running(place, Address("127.0.0.1", server.port, "a:b"), []),
+        running(workspace, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pytest.fail("it took over the other's server")
     assert server.asked == []
-    assert not (place.root / "station" / "station.json").exists()
+    assert not (workspace.root / "station" / "station.json").exists()
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
@@ -135,14 +137,14 @@ def _heed_ctrl_c() -> None:
 
 
 @contextmanager
-def _station(place: Workspace, before: str = "") -> Generator[subprocess.Popen[str]]:
+def _station(workspace: Workspace, before: str = "") -> Generator[subprocess.Popen[str]]:
     """Bring up a station whose server is deaf and stubborn, for as long as the block lasts."""
-    command = [sys.executable, "-c", before + STATION, str(place.root), str(_free_port())]
+    command = [sys.executable, "-c", before + STATION, str(workspace.root), str(_free_port())]
     station = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_ctrl_c
     )
     try:
-        _until(lambda: (place.root / "logs" / "server.log").exists())
+        _until(lambda: (workspace.root / "logs" / "server.log").exists())
         time.sleep(0.3)
         yield station
     finally:
@@ -153,9 +155,9 @@ def _station(place: Workspace, before: str = "") -> Generator[subprocess.Popen[s
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_a_station_and_those_after_it_do_not_keep_anything_running(
-    place: Workspace, number: signal.Signals
+    workspace: Workspace, number: signal.Signals
 ):
-    with _station(place) as station:
+    with _station(workspace) as station:
         (server,) = psutil.Process(station.pid).children()
         station.send_signal(number)
         for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -166,24 +168,24 @@ def test_a_signal_ends_a_station_and_those_after_it_do_not_keep_anything_running
         assert not server.is_running()
 
 
-def test_a_station_under_nohup_outlives_its_terminal(place: Workspace):
+def test_a_station_under_nohup_outlives_its_terminal(workspace: Workspace):
     with _station(
-        place, "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        workspace, "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
     ) as station:
         station.send_signal(signal.SIGHUP)
         time.sleep(0.5)
         assert station.poll() is None
         station.send_signal(signal.SIGTERM)
         assert station.communicate(timeout=30) == (None, STOPPED)
-        assert not (place.root / "station" / "station.json").exists()
+        assert not (workspace.root / "station" / "station.json").exists()
 
 
-def test_what_prefect_knows_is_for_its_user_alone(place: Workspace, server: Server):
-    folder = place.root / "station"
+def test_what_prefect_knows_is_for_its_user_alone(workspace: Workspace, server: Server):
+    folder = workspace.root / "station"
     folder.mkdir(mode=0o755)
     with (
         pytest.raises(PupilaError, match="in use"),
-        running(place, Address("127.0.0.1", server.port, "a:b"), []),
+        running(workspace, Address("127.0.0.1", server.port, "a:b"), []),
     ):
         pass
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -198,9 +200,11 @@ def test_this_machine_is_asked_directly_and_not_by_a_proxy(
         monkeypatch.setenv(name, "intranet.example, localhost")
     server.answer = lambda path, value: True
     assert server.api.answers()
-    told = environment(tmp_path, Address("10.0.0.4", 4200, "a:b"), "mark")
+    variables = environment(tmp_path, Address("10.0.0.4", 4200, "a:b"), "mark")
     assert (
-        told["no_proxy"] == told["NO_PROXY"] == "intranet.example,localhost,127.0.0.1,::1,10.0.0.4"
+        variables["no_proxy"]
+        == variables["NO_PROXY"]
+        == "intranet.example,localhost,127.0.0.1,::1,10.0.0.4"
     )
 
 
@@ -221,7 +225,7 @@ def test_an_address_that_is_none_does_not_answer():
 
 def _page(events: list[dict[str, Any]], since: str) -> dict[str, Any]:
     """Answer as Prefect does: 50 events, the oldest first."""
-    return {"events": [each for each in events if each["occurred"] >= since][:50]}
+    return {"events": [event for event in events if event["occurred"] >= since][:50]}
 
 
 def test_more_firings_than_a_page_holds_are_told_once_each(server: Server):
@@ -292,7 +296,9 @@ def test_a_worker_takes_up_what_the_last_one_left_unless_that_one_lives(
         if path == "/flow_runs/filter":
             return [{"id": "7", "name": "small", "state": {"type": "RUNNING"}}]
         if path == "/work_pools/pupila/workers/filter":
-            return [{"status": each} for each in (online.pop(0) if len(online) > 1 else online[0])]
+            return [
+                {"status": status} for status in (online.pop(0) if len(online) > 1 else online[0])
+            ]
         return True
 
     server.answer = answer
@@ -335,7 +341,7 @@ def test_a_server_that_is_down_or_refuses_is_told_in_a_sentence(server: Server):
 
 
 def test_a_deployment_that_hangs_is_told_and_not_shown_as_a_defect(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(station, "_REGISTER_SECONDS", 0.01)
     with pytest.raises(PupilaError, match="were not registered within"):
@@ -343,22 +349,23 @@ def test_a_deployment_that_hangs_is_told_and_not_shown_as_a_defect(
 
 
 def test_a_teacher_is_in_the_teacher_store_though_the_station_cannot_be_asked(
-    place: Workspace,
+    workspace: Workspace,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     write_record(
-        place.root, StationRecord(api="http://x/api", mark="m", auth_file=str(tmp_path / "gone"))
+        workspace.root,
+        StationRecord(api="http://x/api", mark="m", auth_file=str(tmp_path / "gone")),
     )
     record = TeacherRecord(
         source="m.keras", sha256="0" * 64, added="", output="softmax", classes=("a", "b")
     )
     stored = StoredTeacher("big", 1, tmp_path / "m.keras", record)
-    assert not teacher._tell(place.root, stored)  # pyright: ignore[reportPrivateUsage]
-    told = capsys.readouterr().err
-    assert "gone' cannot be read" in told and "The teacher is in the store; start the" in told
+    assert not teacher._notify(workspace.root, stored)  # pyright: ignore[reportPrivateUsage]
+    output = capsys.readouterr().err
+    assert "gone' cannot be read" in output and "The teacher is in the store; start the" in output
 
 
 def _free_port() -> int:

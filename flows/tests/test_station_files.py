@@ -149,7 +149,9 @@ def test_pages_can_only_be_read(client: Client, method: str) -> None:
 @pytest.mark.parametrize("path", ["data-docs/0123/index.html", "nothing.html"])
 def test_a_page_may_run_and_ask_for_nothing(client: Client, path: str) -> None:
     headers = client.get(path).headers
-    policy = dict(each.split(" ", 1) for each in headers["content-security-policy"].split("; "))
+    policy = dict(
+        directive.split(" ", 1) for directive in headers["content-security-policy"].split("; ")
+    )
     assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
     assert not {"script-src", "connect-src"} & set(policy)
     assert not {"allow-scripts", "allow-forms"} & set(policy["sandbox"].split())

@@ -96,8 +96,8 @@ class Station:
         return int(self.root.rpartition(":")[2])
 
     def automations(self) -> set[str]:
-        found = self.api.post("/automations/filter", {})
-        return {each["name"] for each in found}
+        automations = self.api.post("/automations/filter", {})
+        return {automation["name"] for automation in automations}
 
 
 def _free_port() -> int:
@@ -110,7 +110,7 @@ def _free_port() -> int:
 def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station]:
     folder = tmp_path_factory.mktemp("station")
     workspace = folder / ".pupila"
-    unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
     process = subprocess.Popen(
         [sys.executable, "-m", "pupila_flows", "station", "up", "--port", str(_free_port())],
         cwd=folder,
@@ -121,10 +121,10 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station]:
     assert process.stdout
     said = iter(process.stdout.readline, "")
     assert any(line.startswith("up; ") for line in said), process.wait(10)
-    found = known_api(workspace, {})
-    assert found
+    api = known_api(workspace, {})
+    assert api
     auth = (workspace / "station" / "password").read_text().strip()
-    yield Station(process, workspace, found.url.removesuffix("/api"), auth)
+    yield Station(process, workspace, api.url.removesuffix("/api"), auth)
     process.terminate()
     process.wait(60)
 
@@ -174,7 +174,9 @@ def user(browser: Browser, station: Station) -> Generator[BrowserContext]:
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(login_link(station.root, station.auth))
-        assert [each for each in context.cookies() if each.get("name", "").startswith("pupila")]
+        assert [
+            cookie for cookie in context.cookies() if cookie.get("name", "").startswith("pupila")
+        ]
         yield context
 
 
@@ -188,7 +190,7 @@ def test_a_hostile_page_in_the_same_browser_reads_and_makes_nothing(
         page.wait_for_function("document.title != 'trying'", timeout=60_000)
         heard = page.title().split(" | ")
         assert len(heard) == 9
-        assert not [each for each in heard if not each.endswith((": refused", ": blind"))]
+        assert not [message for message in heard if not message.endswith((": refused", ": blind"))]
         page.wait_for_timeout(1000)  # for what was sent blindly
     assert station.automations() == before
 
@@ -235,7 +237,7 @@ def test_the_ui_works_and_asks_nobody_else(station: Station, user: BrowserContex
         page.locator("canvas").first.wait_for(timeout=60_000)
         page.screenshot(path=tmp_path / f"{ui[:2]}.png")
         assert wrong == []
-        assert {each.status for each in answers if "/api/" in each.url} <= {200, 201, 204}
+        assert {answer.status for answer in answers if "/api/" in answer.url} <= {200, 201, 204}
         assert {
             url for url in elsewhere if not url.startswith((station.root, "data:", "blob:"))
         } == set()
@@ -260,8 +262,8 @@ def test_a_link_of_the_ui_leads_to_a_report_that_can_do_nothing(
     station: Station, user: BrowserContext, report: Path, ui: str
 ):
     before, address = station.automations(), f"/pupila/{report.relative_to(station.workspace)}"
-    told = {"key": "eyes-verdict", "type": "markdown", "data": f"* [Report]({address})"}
-    artifact = station.api.post("/artifacts/", told)["id"]
+    body = {"key": "eyes-verdict", "type": "markdown", "data": f"* [Report]({address})"}
+    artifact = station.api.post("/artifacts/", body)["id"]
     user.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": station.root}])
     page = user.new_page()
     page.goto(f"{station.root}{'/v2' if ui == 'v2' else ''}/artifacts/artifact/{artifact}")
@@ -288,13 +290,13 @@ def test_texts_of_others_in_an_artifact_are_shown_and_not_obeyed(
 ):
     result = hostile_run(tmp_path / "run", tmp_path / "index.html")
     verdict = f"{verdict_markdown(result, tmp_path / 'run')}\n\n{metrics_markdown(result)}"
-    told = {
+    body = {
         "key": "hostile",
         "type": "markdown",
         "data": verdict,
         "description": plain(HOSTILE_TEXT),
     }
-    artifact = station.api.post("/artifacts/", told)["id"]
+    artifact = station.api.post("/artifacts/", body)["id"]
     user.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": station.root}])
     page, asked = user.new_page(), list[Request]()
     page.on("request", lambda request: asked.append(request))
@@ -304,7 +306,7 @@ def test_texts_of_others_in_an_artifact_are_shown_and_not_obeyed(
     page.screenshot(path=tmp_path / "artifact.png", full_page=True)
     assert page.evaluate("window.ran") is None
     assert not page.query_selector("img[src*=invalid], a[href^=javascript], [onerror], base")
-    assert [each.url for each in asked if "invalid" in each.url] == []
+    assert [request.url for request in asked if "invalid" in request.url] == []
     assert "![x](" in page.inner_text("body") and len(page.query_selector_all("table")) >= 3
 
 
@@ -339,7 +341,7 @@ def _give(page: Page, password: str) -> None:
 
 def test_all_of_a_station_that_is_killed_is_gone(station: Station):
     started = psutil.Process(station.process.pid).children(recursive=True)
-    assert {"server", "worker"} <= {word for each in started for word in _words(each)}
+    assert {"server", "worker"} <= {word for process in started for word in _words(process)}
     station.process.kill()
     gone, left = psutil.wait_procs(started, timeout=5)
     assert not left and gone

@@ -45,7 +45,7 @@ def stored(tmp_path: Path) -> Stored:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "workspace")
 
 
@@ -57,87 +57,96 @@ def recipe(tmp_path: Path) -> Path:
     return file
 
 
-def _run(place: Workspace, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["teacher", *arguments, "--workspace", str(place.root)])
+def _run(workspace: Workspace, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["teacher", *arguments, "--workspace", str(workspace.root)])
 
 
 def test_a_teacher_is_kept_by_name_and_a_recipe_gets_the_latest(
-    place: Workspace, recipe: Path, stored: Stored
+    workspace: Workspace, recipe: Path, stored: Stored
 ):
-    teacher_store = TeacherStore.of(place.root)
+    teacher_store = TeacherStore.of(workspace.root)
     for version, weights in enumerate(["first", "second"], start=1):
         artifact = stored(weights)
-        added = add_teacher(place, "big", artifact.path)
+        added = add_teacher(workspace, "big", artifact.path)
         assert added.changed
         assert (added.teacher.version, teacher_store.current("big")) == (version, added.teacher)
         (teacher,) = read_plan(recipe, teacher_store=teacher_store).teachers
         added = (teacher.path / "model.keras").read_bytes()
         assert added == artifact.file(".keras").read_bytes()
         assert teacher.spec.classes == ("square", "triangle")
-    assert [each.version for each in teacher_store.versions("big")] == [1, 2]
+    assert [teacher.version for teacher in teacher_store.versions("big")] == [1, 2]
 
 
-def test_the_same_bytes_change_nothing_and_older_ones_come_back(place: Workspace, stored: Stored):
+def test_the_same_bytes_change_nothing_and_older_ones_come_back(
+    workspace: Workspace, stored: Stored
+):
     first, second = stored("first").path, stored("second").path
-    add_teacher(place, "big", first)
-    again = add_teacher(place, "big", first)
+    add_teacher(workspace, "big", first)
+    again = add_teacher(workspace, "big", first)
     assert (again.changed, again.teacher.version) == (False, 1)
-    add_teacher(place, "big", second)
-    back = add_teacher(place, "big", first)
+    add_teacher(workspace, "big", second)
+    back = add_teacher(workspace, "big", first)
     assert (back.changed, back.teacher.version) == (True, 1)
-    assert [each.version for each in TeacherStore.of(place.root).versions("big")] == [1, 2]
+    assert [teacher.version for teacher in TeacherStore.of(workspace.root).versions("big")] == [
+        1,
+        2,
+    ]
 
 
 def test_what_no_loader_reads_never_becomes_current(
-    place: Workspace, tmp_path: Path, stored: Stored
+    workspace: Workspace, tmp_path: Path, stored: Stored
 ):
-    good = add_teacher(place, "big", stored("first").path).teacher
+    good = add_teacher(workspace, "big", stored("first").path).teacher
     (tmp_path / "notes.keras").write_text("no model")
     with pytest.raises(PupilaError, match="no whole zip archive") as refused:
-        add_teacher(place, "big", tmp_path / "notes.keras", ("a", "b"))
+        add_teacher(workspace, "big", tmp_path / "notes.keras", ("a", "b"))
     assert str(tmp_path / "notes.keras") in str(refused.value)
     altered = stored("second").path
     (altered / "model.keras").write_text("altered")
     with pytest.raises(PupilaError, match="altered"):
-        add_teacher(place, "big", altered)
-    teacher_store = TeacherStore.of(place.root)
+        add_teacher(workspace, "big", altered)
+    teacher_store = TeacherStore.of(workspace.root)
     assert teacher_store.current("big") == good
-    assert [each.name for each in (teacher_store.root / "big").iterdir() if each.is_dir()] == ["1"]
+    assert [
+        folder.name for folder in (teacher_store.root / "big").iterdir() if folder.is_dir()
+    ] == ["1"]
 
 
 @pytest.mark.long
 def test_a_model_file_is_read_by_its_loader_and_keeps_the_classes_it_had(
-    place: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path
 ):
     for seed in (1, 2):
         keras_model(2, seed=seed).save(tmp_path / f"{seed}.keras")
     with pytest.raises(PupilaError, match="--classes"):
-        add_teacher(place, "big", tmp_path / "1.keras")
-    add_teacher(place, "big", tmp_path / "1.keras", ("b", "a"))
-    later = add_teacher(place, "big", tmp_path / "2.keras").teacher
+        add_teacher(workspace, "big", tmp_path / "1.keras")
+    add_teacher(workspace, "big", tmp_path / "1.keras", ("b", "a"))
+    later = add_teacher(workspace, "big", tmp_path / "2.keras").teacher
     assert later.record.classes == ("b", "a")
     assert later.path.read_bytes() == (tmp_path / "2.keras").read_bytes()
     assert not later.path.stat().st_mode & 0o222, "it may be written to"
-    imported = [place.store.open(each.name) for each in (place.root / "store/objects").iterdir()]
-    assert {each.record.origin.source for each in imported} == {
-        each.record.sha256 for each in TeacherStore.of(place.root).versions("big")
+    imported = [
+        workspace.store.open(folder.name) for folder in (workspace.root / "store/objects").iterdir()
+    ]
+    assert {artifact.record.origin.source for artifact in imported} == {
+        teacher.record.sha256 for teacher in TeacherStore.of(workspace.root).versions("big")
     }
 
 
-def test_a_draft_that_a_killed_process_left_is_removed(place: Workspace, stored: Stored):
-    left = TeacherStore.of(place.root).root / "big" / ".incoming-1"
+def test_a_draft_that_a_killed_process_left_is_removed(workspace: Workspace, stored: Stored):
+    left = TeacherStore.of(workspace.root).root / "big" / ".incoming-1"
     left.mkdir(parents=True)
-    assert add_teacher(place, "big", stored("first").path).teacher.version == 1
+    assert add_teacher(workspace, "big", stored("first").path).teacher.version == 1
     assert not left.exists()
 
 
 def test_a_version_that_was_sealed_before_a_kill_is_used_by_the_next_try(
-    place: Workspace, stored: Stored
+    workspace: Workspace, stored: Stored
 ):
-    added = add_teacher(place, "big", stored("first").path).teacher
+    added = add_teacher(workspace, "big", stored("first").path).teacher
     (added.path.parents[2] / "current").unlink()
-    assert TeacherStore.of(place.root).names() == []
-    again = add_teacher(place, "big", stored("first").path)
+    assert TeacherStore.of(workspace.root).names() == []
+    again = add_teacher(workspace, "big", stored("first").path)
     assert (again.changed, again.teacher) == (True, added)
 
 
@@ -152,10 +161,10 @@ def test_a_version_that_was_sealed_before_a_kill_is_used_by_the_next_try(
     ],
 )
 def test_a_recipe_that_does_not_fit_the_teacher_store_is_refused(
-    place: Workspace, recipe: Path, tmp_path: Path, old: str, new: str, said: str
+    workspace: Workspace, recipe: Path, tmp_path: Path, old: str, new: str, said: str
 ):
     (tmp_path / "big.keras").write_bytes(b"PK")
-    teacher_store = TeacherStore.of(place.root)
+    teacher_store = TeacherStore.of(workspace.root)
     _put_unread(teacher_store, tmp_path / "big.keras")
     recipe.write_text(RECIPE.replace(old, new))
     with pytest.raises(RecipeError, match=said):
@@ -183,20 +192,22 @@ def test_a_recipe_without_a_workspace_has_no_teacher_store(recipe: Path):
 
 
 def test_the_commands_say_what_changed_and_that_nobody_was_told(
-    place: Workspace, stored: Stored, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setenv("PREFECT_HOME", str(place.root / "prefect"))
-    added = _run(place, "add", str(stored("first").path), "--name", "big")
+    monkeypatch.setenv("PREFECT_HOME", str(workspace.root / "prefect"))
+    added = _run(workspace, "add", str(stored("first").path), "--name", "big")
     assert "big, version 1 is what runs use from now on; no Prefect server" in added.stdout
-    again = _run(place, "add", str(stored("first").path), "--name", "big", "--json")
+    again = _run(workspace, "add", str(stored("first").path), "--name", "big", "--json")
     answer = json.loads(again.stdout)
     assert (answer["changed"], answer["notified"], answer["version"]) == (False, False, 1)
-    (listed,) = json.loads(_run(place, "list", "--json").stdout)["teachers"]
+    (listed,) = json.loads(_run(workspace, "list", "--json").stdout)["teachers"]
     assert (listed["name"], listed["current"], listed["sha256"]) == ("big", True, answer["sha256"])
 
 
 @pytest.mark.parametrize("name", ["", "../big", "a b", "-x"])
-def test_a_name_that_could_lead_elsewhere_is_refused(place: Workspace, stored: Stored, name: str):
+def test_a_name_that_could_lead_elsewhere_is_refused(
+    workspace: Workspace, stored: Stored, name: str
+):
     with pytest.raises(PupilaError, match="cannot be a teacher's name"):
-        add_teacher(place, name, stored("first").path)
+        add_teacher(workspace, name, stored("first").path)

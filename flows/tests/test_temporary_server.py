@@ -46,7 +46,7 @@ time.sleep(600)
 @contextmanager
 def _run(folder: Path) -> Generator[tuple[subprocess.Popen[str], psutil.Process, Api]]:
     """Open a temporary server as a run does."""
-    unset = {name: each for name, each in os.environ.items() if "PREFECT" not in name}
+    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
     command = [sys.executable, "-c", RUN, str(folder)]
     run = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=unset
@@ -99,7 +99,7 @@ def test_it_is_started_again_when_it_dies_and_those_that_ask_wait(tmp_path: Path
         flow = api.post("/flows/", {"name": "kept"})
         server.kill()
         assert _gone(server, 2)
-        assert [each["id"] for each in api.post("/flows/filter", {})] == [flow["id"]]
+        assert [known["id"] for known in api.post("/flows/filter", {})] == [flow["id"]]
 
 
 def test_what_ends_with_its_holder_takes_along_what_it_has_started(tmp_path: Path):
@@ -120,7 +120,7 @@ def test_what_ends_with_its_holder_takes_along_what_it_has_started(tmp_path: Pat
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace; what is set for its server is unset afterwards."""
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_UI_URL"):
         monkeypatch.setenv(name, "")
@@ -132,10 +132,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.mark.slow
 def test_a_server_that_dies_at_once_is_told_with_its_log(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////dev/null/no")
-    server = TemporaryServer(place)
+    server = TemporaryServer(workspace)
     with pytest.raises(
         PupilaError, match=r"ended after \d+ s and with code 3, before it answered: "
     ):
@@ -145,14 +145,14 @@ def test_a_server_that_dies_at_once_is_told_with_its_log(
 
 @pytest.mark.long
 def test_a_slow_server_is_waited_for_and_one_that_never_answers_is_told(
-    place: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     said = list[str]()
     monkeypatch.setattr(temporary, "_SLOW_SECONDS", 0.1)
-    TemporaryServer(place).wait(said.append)
+    TemporaryServer(workspace).wait(said.append)
     assert said == ["Prefect's temporary server takes its time to start: waiting for it"]
     monkeypatch.setattr(temporary, "_LONGEST_SECONDS", 0.2)
-    server = TemporaryServer(place)
+    server = TemporaryServer(workspace)
     with pytest.raises(PupilaError, match=r"did not answer within 0 s: .*prefect-server.log"):
         server.wait(said.append)
     assert server.process.poll() is not None

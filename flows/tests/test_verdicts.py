@@ -123,7 +123,7 @@ def test_a_rollback_is_a_change_once_and_a_new_step_is_none(tmp_path: Path):
     first = _run(tmp_path, "1", _json("pass", "pass"))
     second = _run(tmp_path, "2", _json("pass", "pass"), publication=withheld)
     third = _run(tmp_path, "3", _json("pass", "pass"), publication=withheld)
-    verdicts = [Verdicts.read(folder) for folder in (first, second, third)]
+    verdicts = [Verdicts.read(run) for run in (first, second, third)]
     assert verdicts[0] and verdicts[1] and verdicts[2]
     assert verdicts[1].since(verdicts[0]) == ["pass → withheld"]
     assert verdicts[2].since(verdicts[1]) == []

@@ -19,10 +19,10 @@ from pupila_flows.workspace import Workspace
 
 
 def test_any_title_makes_a_log_file_of_its_own_inside_the_folder(tmp_path: Path):
-    place = Workspace.at(tmp_path)
+    workspace = Workspace.at(tmp_path)
     titles = ["pupil", "../../outside", "pupil[student=a/b]", "pupil[weights=" + "1, " * 200 + "]"]
-    files = [place.log(title, f"{number:064d}") for number, title in enumerate(titles)]
-    files.append(place.log(titles[0], "f" * 64))
+    files = [workspace.log(title, f"{number:064d}") for number, title in enumerate(titles)]
+    files.append(workspace.log(titles[0], "f" * 64))
     for file in files:
         file.write_text("said")
     assert len(set(files)) == 5
@@ -39,13 +39,13 @@ def test_to_look_at_a_workspace_makes_nothing_in_it(tmp_path: Path):
 
 
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path: Path):
-    place, second = Workspace.at(tmp_path), datetime(2026, 3, 1, 12, 30, 59, tzinfo=UTC)
+    workspace, second = Workspace.at(tmp_path), datetime(2026, 3, 1, 12, 30, 59, tzinfo=UTC)
     with ThreadPoolExecutor(16) as pool:
-        made = list(pool.map(place.new_run, ["clinic"] * 32, [second] * 32))
+        made = list(pool.map(workspace.new_run, ["clinic"] * 32, [second] * 32))
     names = sorted(folder.name for folder in made)
     assert len(set(made)) == 32
     assert names[:3] == ["20260301T123059Z", "20260301T123059Z-02", "20260301T123059Z-03"]
-    after = place.new_run("clinic", second.replace(minute=31, second=0))
+    after = workspace.new_run("clinic", second.replace(minute=31, second=0))
     assert after.name > names[-1]
 
 
