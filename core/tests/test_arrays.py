@@ -1,4 +1,4 @@
-"""Arrays that are larger than memory may be, and that memory must not grow with."""
+"""Arrays on disk: written in batches, read by rows, and memory does not grow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(path: Path, array: NDArray[Any], cut: int = 2) -> Path:
 
 
 @pytest.mark.parametrize("array", [images(), np.arange(10, dtype=np.float32).reshape(5, 2)])
-def test_what_is_written_in_parts_is_one_array(path: Path, array: NDArray[Any]) -> None:
+def test_an_array_is_written_in_batches(path: Path, array: NDArray[Any]) -> None:
     values = np.load(written(path, array))
     assert values.dtype == array.dtype
     assert (values == array).all()
@@ -53,7 +53,7 @@ def broken_off() -> Iterator[NDArray[np.uint8]]:
     ],
     ids=["too few", "none", "shape", "type", "interrupted"],
 )
-def test_an_array_that_is_not_whole_is_not_there(
+def test_an_incomplete_array_does_not_appear(
     path: Path, parts: Any, error: type[BaseException], message: str | None
 ) -> None:
     with pytest.raises(error, match=message):
@@ -64,7 +64,7 @@ def test_an_array_that_is_not_whole_is_not_there(
 @pytest.mark.parametrize(
     "rows", [0, 4, -1, np.int64(2), slice(1, 3), slice(None), slice(None, None, -2), slice(9, 9)]
 )
-def test_pixels_are_read_as_from_an_array(path: Path, rows: Any) -> None:
+def test_pixels_are_read_like_those_of_an_array(path: Path, rows: Any) -> None:
     pixels = Pixels(written(path, images()))
     assert (len(pixels), pixels.shape) == (5, (5, 4, 6, 3))
     chosen = pixels[rows]
@@ -76,7 +76,7 @@ def test_pixels_are_read_as_from_an_array(path: Path, rows: Any) -> None:
 @pytest.mark.parametrize(
     "rows", [2, slice(1, 4, 2), np.array([4, 0, 0, -1]), np.array([], np.int64)]
 )
-def test_rows_of_any_type_are_read_as_from_an_array(
+def test_rows_of_any_type_are_read_like_those_of_an_array(
     path: Path, shape: tuple[int, ...], rows: Any
 ) -> None:
     numbers = np.random.default_rng(0).normal(size=shape).astype(np.float32)
@@ -86,14 +86,14 @@ def test_rows_of_any_type_are_read_as_from_an_array(
     np.testing.assert_array_equal(np.asarray(read), numbers, strict=True)
 
 
-def test_a_row_that_is_not_there_ends_a_walk(path: Path) -> None:
+def test_a_missing_row_ends_an_iteration(path: Path) -> None:
     pixels = Pixels(written(path, images()))
     with pytest.raises(IndexError):
         pixels[5]
     assert sum(1 for _ in pixels) == 5  # pyright: ignore[reportArgumentType]  the old protocol
 
 
-def test_all_pixels_become_an_array_of_any_type(path: Path) -> None:
+def test_pixels_convert_to_an_array_of_any_type(path: Path) -> None:
     pixels = Pixels(written(path, images()))
     assert (np.asarray(pixels) == images()).all()
     assert np.asarray(pixels, np.float32).dtype == np.float32
@@ -101,7 +101,7 @@ def test_all_pixels_become_an_array_of_any_type(path: Path) -> None:
         np.asarray(pixels, copy=False)
 
 
-def test_pixels_outlive_their_file(path: Path) -> None:
+def test_pixels_can_be_read_after_their_file_is_deleted(path: Path) -> None:
     pixels = Pixels(written(path, images()))
     path.unlink()
     assert (pixels[3] == images()[3]).all()
@@ -116,7 +116,7 @@ def test_a_file_that_was_cut_short_is_not_read_as_pixels(path: Path) -> None:
         pixels[4]
 
 
-def test_a_walk_leaves_nothing_in_memory(path: Path) -> None:
+def test_an_iteration_leaves_nothing_in_memory(path: Path) -> None:
     size = 20_000_000
     write_rows(path, 100, (np.ones((1, 1, size // 300, 3), np.uint8) for _ in range(100)))
     program = """

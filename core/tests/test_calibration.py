@@ -12,7 +12,7 @@ from pupila.calibration import calibration
 from pupila.intervals import wilson
 
 
-def test_calibration_is_that_of_the_formula():
+def test_calibration_agrees_with_the_formula():
     scores = two_columns([0.95, 0.95, 0.62, 0.38, 1.0])
     truth = np.array([0, 1, 0, 1, 0])
     ece, brier = calibration(scores, truth)
@@ -28,11 +28,11 @@ def test_calibration_runs_from_perfect_to_sure_and_wrong(answer: int, ece: float
     assert tuple(estimate.value for estimate in measured) == (ece, brier)
 
 
-def test_calibration_intervals_hold_the_truth_of_a_large_population():
+def test_calibration_intervals_cover_the_value_of_a_large_population():
     random = np.random.default_rng(8)
 
     def draw(images: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Draw answers that are too sure: the odds are the square root of what they say."""
+        """Draw overconfident answers: the true odds are the square root of the claimed ones."""
         logit = random.normal(0, 2, images)
         said, true = 1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(-logit / 2))
         return two_columns(said), (random.random(images) > true).astype(np.int64)
@@ -48,7 +48,7 @@ def test_calibration_intervals_hold_the_truth_of_a_large_population():
     assert (held >= 25).all(), held
 
 
-def test_a_seed_gives_one_interval_and_another_seed_another():
+def test_the_seed_determines_the_interval():
     random = np.random.default_rng(2)
     scores, truth = binormal(random, 0.9, 60, 60)
     first, again = (calibration(two_columns(scores), truth, seed=1) for _ in range(2))
@@ -72,7 +72,7 @@ def test_memory_stays_bounded_for_a_hundred_thousand_images():
 
 
 @pytest.mark.parametrize("sure", [1.0, 0.9999])
-def test_no_fault_on_few_images_is_no_proof_of_none(sure: float):
+def test_no_error_on_few_images_does_not_prove_that_there_are_none(sure: float):
     ece, brier = calibration(two_columns(np.full(107, sure)), np.zeros(107, np.int64))
     unseen = wilson(0, 107)[1]
     assert unseen == pytest.approx(0.0347, abs=1e-4)
@@ -80,7 +80,7 @@ def test_no_fault_on_few_images_is_no_proof_of_none(sure: float):
     assert ece.low <= ece.value and brier.low <= brier.value
 
 
-def test_images_that_are_all_answered_alike_leave_a_doubt_on_both_sides():
+def test_images_with_equal_answers_have_an_interval_on_both_sides():
     for estimate in calibration(two_columns(np.full(50, 0.5)), np.arange(50) % 2):
         assert estimate.low < estimate.high
     _, brier = calibration(two_columns(np.full(50, 0.5)), np.arange(50) % 2)

@@ -26,7 +26,7 @@ def _two(positives: list[float], negatives: list[float]) -> tuple[Floats, Intege
 
 
 def _by_enumeration(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Compute area and p-value by their definitions: pairs, and every way to label."""
+    """Compute area and p-value by definition: over pairs, and over every labelling."""
 
     def area(chosen: NDArray[np.bool_]) -> float:
         pairs = scores[chosen][:, None] - scores[~chosen][None]
@@ -42,7 +42,7 @@ def _by_enumeration(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[flo
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_p_value_is_the_part_of_all_labellings_that_rank_as_well_ties_and_all(seed: int):
+def test_the_p_value_is_the_fraction_of_labellings_that_rank_as_well_with_ties(seed: int):
     random = np.random.default_rng(seed)
     scores = random.integers(0, random.integers(2, 12), 11) / 10
     is_positive = np.zeros(11, np.bool_)
@@ -56,7 +56,7 @@ def test_the_p_value_is_the_part_of_all_labellings_that_rank_as_well_ties_and_al
     ("positives", "negatives", "p_value"),
     [(3, 3, 1 / 20), (4, 4, 1 / 70), (2, 7, 1 / 36), (2, 8, 1 / 45), (8, 2, 1 / 45)],
 )
-def test_few_images_suffice_only_where_no_chance_would_order_them_so(
+def test_few_images_suffice_only_if_perfectly_ordered(
     positives: int, negatives: int, p_value: float
 ):
     check = check_chance(*_two([0.9] * positives, [0.1] * negatives), TWO)
@@ -64,7 +64,7 @@ def test_few_images_suffice_only_where_no_chance_would_order_them_so(
     assert check.above == (p_value <= LEVEL)
 
 
-def test_one_image_of_a_class_never_suffices_however_many_there_are_of_the_other():
+def test_one_image_of_a_class_never_suffices():
     check = check_chance(*_two([0.9], list(np.linspace(0, 0.5, 200))), TWO)
     assert check.p_value == pytest.approx(1 / 201)
     assert not check.above
@@ -81,7 +81,7 @@ def test_no_images_show_nothing():
 
 
 @pytest.mark.parametrize("positives", [30, 400])
-def test_classes_that_were_written_the_wrong_way_round_are_found(positives: int):
+def test_swapped_classes_are_found(positives: int):
     random = np.random.default_rng(1)
     scores = _two(
         list(random.uniform(0, 0.5, positives)), list(random.uniform(0.4, 1, 2 * positives))
@@ -94,7 +94,7 @@ def test_classes_that_were_written_the_wrong_way_round_are_found(positives: int)
     assert check.order_reaches == pytest.approx(1 - check.reached)
 
 
-def test_what_is_a_little_below_chance_is_not_advised_another_order():
+def test_no_other_order_is_advised_slightly_below_chance():
     check = check_chance(*_two(list(np.arange(0, 40, 2.0)), list(np.arange(3, 43, 2.0))), TWO)
     assert check.reached is not None
     assert 0.4 < check.reached < 0.5
@@ -102,7 +102,7 @@ def test_what_is_a_little_below_chance_is_not_advised_another_order():
     assert check.order is None
 
 
-def test_in_either_class_the_same_is_found():
+def test_the_result_is_the_same_for_either_class():
     random = np.random.default_rng(4)
     scores = random.dirichlet([1, 1], 60)
     labels = (random.random(60) < 0.3 + 0.4 * scores[:, 1]).astype(int)
@@ -111,7 +111,7 @@ def test_in_either_class_the_same_is_found():
     assert ours.reached == pytest.approx(other.reached)
 
 
-def test_many_images_are_shuffled_and_give_the_p_value_of_the_normal_law():
+def test_shuffled_labels_give_the_p_value_of_the_normal_approximation():
     random = np.random.default_rng(5)
     is_positive = np.arange(4000) < 1500
     scores = random.normal(0.068 * is_positive, 1)
@@ -135,7 +135,7 @@ def _three(answers: Integers) -> Floats:
     return np.eye(3)[answers] * 0.8 + 0.05
 
 
-def test_of_three_classes_the_whole_interval_lies_above_the_share_of_the_largest():
+def test_with_three_classes_the_interval_must_exceed_the_share_of_the_largest_class():
     labels = np.repeat([0, 1, 2], [60, 20, 20])
     always_the_largest = check_chance(_three(np.zeros(100, int)), labels, THREE)
     assert always_the_largest.reached == always_the_largest.chance == 0.6
@@ -151,8 +151,8 @@ def test_of_three_classes_the_whole_interval_lies_above_the_share_of_the_largest
 
 
 @pytest.mark.parametrize("typed", [order for order in permutations(range(3)) if order != (0, 1, 2)])
-def test_of_three_classes_the_order_that_the_model_has_is_found(typed: tuple[int, ...]):
-    """The model's columns are those of `THREE`; they were typed in another order."""
+def test_with_three_classes_the_order_of_the_model_is_found(typed: tuple[int, ...]):
+    """The model's columns are `THREE`, but were typed in another order."""
     truth = np.repeat([0, 1, 2], 20)
     answers = np.where(np.arange(60) % 10 == 0, (truth + 1) % 3, truth)
     classes = tuple(THREE[index] for index in typed)
@@ -163,8 +163,8 @@ def test_of_three_classes_the_order_that_the_model_has_is_found(typed: tuple[int
     assert check.order_reaches == 0.9
 
 
-def test_of_each_patient_one_image_counts():
-    """Of 3 and 3 patients with 20 images each nothing can be shown: p is 1 / 20."""
+def test_one_image_of_each_patient_counts():
+    """3 and 3 patients with 20 images each cannot show anything: p is 1 / 20."""
     scores, labels = _two([0.9] * 60, [0.1] * 60)
     alone = check_chance(scores, labels, TWO)
     assert alone.above
@@ -181,16 +181,16 @@ def test_labels_and_probabilities_that_do_not_fit_are_refused():
         check_chance(np.zeros((1, 2)), np.array([2]), TWO)
 
 
-def test_patients_of_several_classes_are_of_each() -> None:
-    """All 40 have one image of either class, and those of one class are listed first."""
+def test_patients_with_images_of_both_classes_count_for_both_classes() -> None:
+    """All 40 patients have an image of each class; those of one class are listed first."""
     scores, labels = _two([0.9] * 40, [0.1] * 40)
     check = check_chance(scores, labels, TWO, patients=np.tile(np.arange(40), 2))
     assert check.counts == {"glaucoma": 20, "normal": 20}
     assert check.above
 
 
-def test_patients_of_several_classes_fill_the_smaller_one() -> None:
-    """6 have images of both classes, 6 of the first alone: those make up for it."""
+def test_patients_with_images_of_both_classes_count_for_the_smaller_class() -> None:
+    """6 patients have images of both classes, 6 of the first only: these balance the counts."""
     scores, labels = _two([0.9] * 12, [0.1] * 6)
     patients = np.concatenate([np.arange(12), np.arange(6)])
     check = check_chance(scores, labels, TWO, patients=patients)

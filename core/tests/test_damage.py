@@ -1,4 +1,4 @@
-"""What a full disk or a lost page left of a file of ours is put aside and made again, and said."""
+"""Our files that a full disk or a lost page damaged are put aside, logged and made again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def spoil(request: pytest.FixtureRequest) -> Callable[[Path], None]:
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[Path], bool]:
-    """Whether one line says that a file was put aside, and it was."""
+    """Return whether one line of the log says that a file was put aside, and it was."""
     caplog.set_level(logging.WARNING, "pupila")
 
     def is_said(file: Path) -> bool:
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_json(
     assert said(file)
 
 
-def test_what_a_scan_remembers(
+def test_the_cache_of_a_scan(
     tmp_path: Path, spoil: Callable[[Path], None], said: Callable[[Path], bool]
 ) -> None:
     listing = manifest.read(draw_images(tmp_path / "images", images=3))
@@ -95,7 +95,7 @@ def test_what_a_scan_remembers(
     assert frame.equals(expected)
 
 
-def test_a_page_amid_what_a_scan_remembers(tmp_path: Path, said: Callable[[Path], bool]) -> None:
+def test_a_page_inside_the_cache_of_a_scan(tmp_path: Path, said: Callable[[Path], bool]) -> None:
     listing = manifest.read(draw_images(tmp_path / "images", images=20))
     expected = manifest.scan(listing, tmp_path / "cache", ignore_progress)
     (memory,) = (tmp_path / "cache").glob("scan-*.sqlite")
@@ -108,7 +108,7 @@ def test_a_page_amid_what_a_scan_remembers(tmp_path: Path, said: Callable[[Path]
     assert said(memory)
 
 
-def test_a_memory_that_another_process_writes_to_is_not_taken_for_a_damaged_one(
+def test_a_cache_that_another_process_writes_to_is_not_taken_for_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing = manifest.read(draw_images(tmp_path / "images", images=1))

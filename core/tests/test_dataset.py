@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_fingerprint_covers_contents_and_not_paths(tree: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_contents_and_not_on_paths(tree: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / "pictures"
     shutil.copytree(tree, moved)
     for number, file in enumerate(sorted(moved.rglob("*.png"), reverse=True)):
@@ -49,14 +49,14 @@ def test_the_fingerprint_covers_contents_and_not_paths(tree: Path, tmp_path: Pat
     assert dataset(moved).fingerprint == dataset(tree).fingerprint
 
 
-def test_the_fingerprint_is_that_of_a_csv_of_the_same_images(tree: Path) -> None:
+def test_a_csv_of_the_same_images_has_the_same_fingerprint(tree: Path) -> None:
     files = tree.rglob("*.png")
     rows = [f"{file.relative_to(tree.parent)},{file.parts[-2]},{file.parts[-3]}" for file in files]
     (tree.parent / "eyes.csv").write_text("\n".join(["path,label,split", *rows]))
     assert dataset(tree.parent / "eyes.csv").fingerprint == dataset(tree).fingerprint
 
 
-def test_touching_a_file_leaves_the_fingerprint(tree: Path) -> None:
+def test_touching_a_file_does_not_change_the_fingerprint(tree: Path) -> None:
     before = dataset(tree).fingerprint
     os.utime(tree / "train" / "ill" / "0.png", ns=(0, 1))
     assert dataset(tree).fingerprint == before
@@ -97,7 +97,7 @@ def add_unlabelled(tree: Path) -> Dataset:
     return dataset(tree)
 
 
-def test_unlabelled_images_have_the_label_minus_one(tree: Path) -> None:
+def test_unlabelled_images_have_label_minus_one(tree: Path) -> None:
     whole = add_unlabelled(tree)
     assert whole.splits == ("train", "test", "unlabelled")
     assert whole.select("unlabelled").labels.tolist() == [-1, -1, -1]
@@ -125,7 +125,7 @@ def test_several_splits_are_selected_in_the_order_of_the_whole(tree: Path) -> No
         whole.select("train", "validation")
 
 
-def test_what_is_without_a_split_does_not_change_with_it(tree: Path) -> None:
+def test_the_rest_without_a_split_does_not_depend_on_that_split(tree: Path) -> None:
     before = dataset(tree).without("test")
     draw(tree / "test" / "well" / "new.png", seed=99)
     after = dataset(tree).without("test")
@@ -134,7 +134,7 @@ def test_what_is_without_a_split_does_not_change_with_it(tree: Path) -> None:
     assert before.fingerprint != dataset(tree).fingerprint
 
 
-def test_a_label_that_is_no_class_is_refused_with_the_nearest(tree: Path) -> None:
+def test_an_unknown_label_is_refused_with_the_nearest_class(tree: Path) -> None:
     whole = dataset(tree)
     misspelt = Dataset(whole.frame, ("ill", "wel"), whole.cache)
     with pytest.raises(PupilaError, match=r"labelled 'well'.*Did you mean 'wel'\?"):
@@ -161,7 +161,7 @@ def test_an_interrupted_computation_of_pixels_leaves_nothing_to_read(tree: Path)
     assert whole.pixels(CONTRACT).shape == (8, 8, 6, 3)
 
 
-def test_images_without_a_patient_are_of_patients_of_their_own(tmp_path: Path):
+def test_each_image_without_a_patient_counts_as_a_separate_patient(tmp_path: Path):
     def patients(values: list[str | None]) -> NDArray[np.str_] | None:
         return Dataset(pd.DataFrame({"patient": values}), ("no", "yes"), tmp_path).patients
 

@@ -14,7 +14,7 @@ from pupila.views import Augmentation
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Write modules that can be imported; their digests of before are forgotten."""
+    """Write modules that can be imported, and forget their earlier digests."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     def write(name: str, text: str) -> None:
@@ -42,7 +42,7 @@ def test_a_change_of_any_module_of_a_package_changes_the_digest_of_its_code(
     assert digest_code("families_of_acme") != before
 
 
-def test_code_that_is_not_there_has_no_digest():
+def test_missing_code_has_no_digest():
     with pytest.raises(ModuleNotFoundError, match="families_of_nobody"):
         digest_code("families_of_nobody")
 
@@ -57,7 +57,7 @@ def test_code_that_is_not_there_has_no_digest():
         (lambda: Suite(severities=("mild",)).identity, "pupila.shift.light"),
     ],
 )
-def test_pictures_are_kept_under_the_code_that_makes_them(
+def test_the_key_of_pictures_includes_the_code_that_makes_them(
     monkeypatch: pytest.MonkeyPatch, key: Callable[[], object], module: str
 ):
     before = key()
@@ -70,7 +70,7 @@ def test_pictures_are_kept_under_the_code_that_makes_them(
     assert key() != before
 
 
-def test_a_suite_of_other_severities_is_another():
+def test_a_suite_with_other_severities_has_another_digest():
     assert Suite().identity != Suite(severities=("middle",)).identity
 
 

@@ -35,7 +35,9 @@ def refused(number: int, file: str | None = None) -> OSError:
         (RuntimeError("UNKNOWN: model.tflite; File too large"), "accepts no file of that size"),
     ],
 )
-def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, words: str) -> None:
+def test_errors_of_the_disk_become_one_sentence(
+    tmp_path: Path, error: Exception, words: str
+) -> None:
     with pytest.raises(PupilaError) as caught, explain_disk_errors(tmp_path):
         raise error
     sentence = str(caught.value)
@@ -53,13 +55,13 @@ def test_what_a_disk_refuses_is_one_sentence(tmp_path: Path, error: Exception, w
         sqlite3.OperationalError("database is locked"),
     ],
 )
-def test_other_errors_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
+def test_other_errors_are_not_changed(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as same, explain_disk_errors(tmp_path):
         raise error
     assert same.value is error
 
 
-def test_whatever_fails_on_a_full_disk_has_failed_for_want_of_room(
+def test_any_error_on_a_full_disk_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left(monkeypatch, 3_000_000)
@@ -72,7 +74,7 @@ def left(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)  # pyright: ignore
 
 
-def test_work_does_not_begin_where_there_is_no_room_for_it(
+def test_work_does_not_start_without_enough_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_room(tmp_path, 1_000_000)
@@ -83,7 +85,7 @@ def test_work_does_not_begin_where_there_is_no_room_for_it(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-def test_work_does_not_begin_where_nothing_can_be_written(
+def test_work_does_not_start_if_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def write(path: Path, content: bytes) -> int:
@@ -112,7 +114,7 @@ print([each.name for each in folder.iterdir()])
 """
 
 
-def test_a_limit_of_the_size_of_files_is_told_before_and_amid_work(tmp_path: Path) -> None:
+def test_a_limit_of_file_sizes_is_reported_before_and_during_work(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
@@ -129,7 +131,7 @@ def test_a_limit_of_the_size_of_files_is_told_before_and_amid_work(tmp_path: Pat
     assert files == "[]"
 
 
-def test_a_full_device_is_told(tmp_path: Path) -> None:
+def test_a_full_device_is_reported(tmp_path: Path) -> None:
     with (
         pytest.raises(PupilaError, match="is full"),
         explain_disk_errors(tmp_path),

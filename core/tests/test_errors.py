@@ -1,4 +1,4 @@
-"""A message stays short, however many names it has to list."""
+"""Messages with many names stay short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = tuple(f"class {number}" for number in range(5_000))
 SHORT = 1_000
 
 
-def test_long_lists_end_early():
+def test_long_lists_are_shortened():
     assert list_names("abc") == "['a', 'b', 'c']"
     assert join_names("abc") == "a, b, c"
     assert join_names([]) == ""
@@ -45,7 +45,7 @@ def test_messages_about_thousands_of_classes_are_short():
         assert len(message) < SHORT
 
 
-def test_a_field_that_names_no_class_is_refused_with_the_nearest():
+def test_a_field_with_an_unknown_class_is_refused_with_the_nearest():
     check_class("positive", "glaucoma", ("glaucoma", "normal"))
     message = r"positive is 'glaucom', .* \['glaucoma', 'normal'\]\. Did you mean 'glaucoma'\?"
     with pytest.raises(PupilaError, match=message):

@@ -86,7 +86,7 @@ def test_an_artifact_is_evaluated_through_its_runtime(
     assert evaluation.cpu
 
 
-def test_intervals_are_by_patient_where_the_data_tells_them(
+def test_intervals_are_by_patient_if_patients_are_known(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     frame = dataset.frame.copy()
@@ -110,7 +110,7 @@ def test_intervals_are_by_patient_where_the_data_tells_them(
         assert "by patient" in estimate.method
 
 
-def test_what_it_costs_is_measured(store: Store, dataset: Dataset, predictions: Predictions):
+def test_the_cost_is_measured(store: Store, dataset: Dataset, predictions: Predictions):
     artifact = model(store)
     cost = evaluate(artifact, dataset, predictions, latency_repeats=20, threads=1).cost
     assert cost.size_bytes == artifact.size_bytes
@@ -129,7 +129,7 @@ def test_all_cores_are_used_by_default(store: Store, dataset: Dataset, predictio
 @pytest.mark.parametrize(
     ("seconds", "asked", "repeats"), [(0.0, 50, 50), (0.25, 50, 20), (3.0, 50, 5), (3.0, 3, 3)]
 )
-def test_a_slow_model_is_timed_less_often_and_says_so(
+def test_a_slow_model_is_timed_less_often(
     store: Store,
     dataset: Dataset,
     predictions: Predictions,
@@ -203,7 +203,7 @@ def test_probabilities_are_kept_in_the_order_of_the_classes_of_the_data(
     assert not list(predictions.folder.glob(".partial*"))
 
 
-def test_figures_are_also_given_for_each_source(
+def test_metrics_are_also_given_for_each_source(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     sources = ["north" if label == "square" else "south" for label in dataset.frame["label"]]

@@ -1,4 +1,4 @@
-"""An artifact's answers in one runtime, beside those in another or of its source."""
+"""An artifact's answers in one runtime, compared with another runtime or with its source."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_runtime(
     )
 
 
-def test_in_another_runtime_it_is_held_against_its_own(
+def test_in_another_runtime_it_is_compared_with_its_own_runtime(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     check = check_runtime(
@@ -63,7 +63,7 @@ def test_in_another_runtime_it_is_held_against_its_own(
     assert (check.latency.repeats, check.latency.threads, check.startup) == (5, 3, None)
 
 
-def test_in_its_own_runtime_it_is_held_against_its_source(
+def test_in_its_own_runtime_it_is_compared_with_its_source(
     store: Store, dataset: Dataset, predictions: Predictions
 ):
     artifact, source = model(store), model(store, classes=CLASSES[::-1])

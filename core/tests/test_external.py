@@ -1,4 +1,4 @@
-"""A model on images of another place: figures with labels, fidelity without."""
+"""Evaluation on images of another site: metrics with labels, fidelity without."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 def _ignore(done: int, total: int, what: str) -> None:
-    """Take no notice of progress."""
+    """Ignore progress."""
 
 
-def test_figures_groups_and_images_apart_with_and_without_labels(tmp_path: Path):
+def test_metrics_groups_and_disagreements_with_and_without_labels(tmp_path: Path):
     store = Store(tmp_path / "store")
     teacher, pupil = colour_teacher(store), colour_teacher(store, slope=0.5, bias=1.5)
     data = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")

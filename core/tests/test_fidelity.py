@@ -1,4 +1,4 @@
-"""How far a model answers as its teacher does, without labels."""
+"""How closely a model follows its teacher, without labels."""
 
 from typing import cast
 
@@ -36,7 +36,7 @@ def pearson(one: Floats, other: Floats) -> float:
         pytest.param(LOGITS * 0 + 1, 0.0, None, None, id="one answer to all"),
     ],
 )
-def test_figures_of_two_classes(
+def test_fidelity_with_two_classes(
     ours: Floats, correlation: float, labels: float | None, difference: float | None
 ) -> None:
     result = fidelity("teacher", answers(ours), answers(LOGITS))
@@ -47,7 +47,7 @@ def test_figures_of_two_classes(
         assert result.mean_difference.value == pytest.approx(difference, abs=1e-9)
 
 
-def test_the_correlation_is_that_of_numpy_and_its_interval_holds_the_truth() -> None:
+def test_the_correlation_agrees_with_numpy_and_its_interval_covers_it() -> None:
     ours = LOGITS + NOISE
     correlation = fidelity("teacher", answers(ours), answers(LOGITS)).correlation
     inside = np.clip(logits_of(answers(ours)), -6.2, 6.2)[:, 0]
@@ -56,12 +56,12 @@ def test_the_correlation_is_that_of_numpy_and_its_interval_holds_the_truth() -> 
     assert correlation.high - correlation.low < 0.2
 
 
-def test_an_offset_is_that_of_the_positive_class() -> None:
+def test_an_offset_is_measured_for_the_positive_class() -> None:
     result = fidelity("teacher", answers(LOGITS - 1), answers(LOGITS), positive=1)
     assert result.mean_difference.value == pytest.approx(1)
 
 
-def test_more_classes_are_the_mean_over_centred_logits() -> None:
+def test_with_more_classes_the_centred_logits_are_averaged() -> None:
     raw = RANDOM.normal(0, 1, (50, 3))
     other = raw + RANDOM.normal(0, 1, (50, 3))
 
@@ -96,7 +96,7 @@ def test_what_colour_explains(ours: Floats, low: float, high: float) -> None:
     assert result.reference_colour.value < 0.08
 
 
-def test_what_colour_explains_is_r_squared_of_least_squares_though_brightness_repeats_it() -> None:
+def test_what_colour_explains_is_r_squared_of_least_squares_despite_collinear_brightness() -> None:
     y = LOGITS + COLOURS @ [0.01, 0.0, -0.01]
     plane = np.c_[COLOURS, np.ones(200)]
     left = y - plane @ cast("Floats", np.linalg.lstsq(plane, y, rcond=None)[0])

@@ -57,7 +57,7 @@ def test_the_plugin_in_the_docstring_does_what_it_says(sparsify: Technique, tmp_
     assert ran.artifact.record.parameters == dense.record.parameters
 
 
-def test_the_entry_point_in_the_docstring_is_of_our_group():
+def test_the_entry_point_in_the_docstring_has_our_group():
     text = code_block(Hooks.pupila_techniques.__doc__, "toml")
     entries = tomllib.loads(text)["project"]["entry-points"]
     assert entries == {PROJECT: {"sparsify": "the_module_above"}}
@@ -71,7 +71,7 @@ def test_every_hook_says_what_to_yield():
 
 
 @pytest.mark.slow
-def test_the_contract_in_the_docstring_passes_for_the_plugin_of_the_other(tmp_path: Path):
+def test_the_contract_in_one_docstring_passes_for_the_plugin_in_the_other(tmp_path: Path):
     write_distribution(tmp_path / "path", "sparsify-dist", "the_module_above", SPARSIFY)
     contract = code_block(pupila.testing.__doc__, "python")
     (tmp_path / "test_sparsify.py").write_text(contract)

@@ -1,4 +1,4 @@
-"""Every kind of file that clinics send becomes the same upright RGB, or is refused by name."""
+"""Image files of many kinds become upright RGB, or are refused by name."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def just_below_pillows_limit(path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_file_that_is_no_image_is_refused_by_name_and_reason(
+def test_a_file_that_is_not_an_image_is_refused_with_name_and_reason(
     tmp_path: Path, name: str, write: Callable[[Path], None], reason: str
 ) -> None:
     path = tmp_path / name
@@ -149,7 +149,7 @@ def test_resize_averages_all_the_pixels_it_covers(tmp_path: Path) -> None:
     assert np.ptp(small) < 80  # the nearest four pixels alone would give 0 or more than 100
 
 
-def test_resize_gives_rows_first_and_leaves_a_fitting_image_alone() -> None:
+def test_resize_returns_rows_first_and_leaves_an_image_of_the_right_size_alone() -> None:
     image = Image.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3))
     assert resize(image, InputSpec(height=6, width=3)).shape == (6, 3, 3)
     np.testing.assert_array_equal(resize(image, InputSpec(height=4, width=5)), np.asarray(image))

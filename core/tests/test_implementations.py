@@ -1,4 +1,4 @@
-"""Code that a plugin names is found, or missed, without importing it."""
+"""Whether the code that a plugin names exists is known without importing it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def fault(implementation: str) -> str | None:
         *("math:sqrt", "json:dumps", f"{__name__}:fault"),
     ],
 )
-def test_code_that_is_there_is_found_without_importing_it(implementation: str):
+def test_existing_code_is_found_without_importing_it(implementation: str):
     assert fault(implementation) is None
 
 
@@ -85,7 +85,7 @@ def test_code_that_is_there_is_found_without_importing_it(implementation: str):
         ("", "expected 'module:function'"),
     ],
 )
-def test_code_that_is_not_there_is_told(implementation: str, message: str):
+def test_missing_code_is_reported(implementation: str, message: str):
     assert message in str(fault(implementation))
 
 

@@ -25,7 +25,7 @@ def test_a_proportion_has_the_published_wilson_interval(
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=6e-5)
 
 
-def test_images_that_are_all_there_twice_tell_no_more_than_once():
+def test_duplicated_images_do_not_narrow_the_interval():
     hits = np.arange(100) % 10 != 0
     twice, patients = np.tile(hits, 2), np.tile(np.arange(100), 2)
     once, doubled = share(hits), share(twice, patients)
@@ -34,14 +34,14 @@ def test_images_that_are_all_there_twice_tell_no_more_than_once():
     assert share(twice).low > once.low + 0.01
 
 
-def test_patients_of_one_image_each_are_as_good_as_independent_images():
+def test_patients_with_one_image_each_count_as_independent_images():
     hits = np.random.default_rng(1).random(80) < 0.9
     by_patient, plain = share(hits, np.arange(80)), share(hits)
     assert (by_patient.low, by_patient.high) == pytest.approx((plain.low, plain.high), abs=2e-3)
     assert "by patient" in by_patient.method and plain.method == "Wilson 1927"
 
 
-def test_without_a_fault_as_many_images_count_as_there_are_patients():
+def test_without_errors_the_number_of_patients_counts():
     estimate = share(np.ones(60, bool), np.repeat(np.arange(20), 3))
     assert (estimate.low, estimate.high) == wilson(1.0, 20)
 
@@ -49,8 +49,8 @@ def test_without_a_fault_as_many_images_count_as_there_are_patients():
 @pytest.mark.parametrize(
     ("accuracy", "alike"), [(0.85, 0.3), (0.85, 1.0), (0.95, 0.3), (0.95, 1.0)]
 )
-def test_the_interval_by_patient_holds_the_truth_as_often_as_it_says(accuracy: float, alike: float):
-    """`alike` is the correlation of the images of one patient, of whom each has one to four."""
+def test_the_interval_by_patient_has_its_coverage(accuracy: float, alike: float):
+    """`alike` is the correlation of images of one patient; each patient has one to four."""
     random, held, held_without, repeats = np.random.default_rng(6), 0, 0, 1000
     for _ in range(repeats):
         patients = np.repeat(np.arange(100), random.integers(1, 5, 100))

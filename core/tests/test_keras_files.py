@@ -113,14 +113,14 @@ def test_macs_of_known_nets_are_those_published(name: str, size: int, published:
     assert keras_files.macs(model) == pytest.approx(published, rel=0.01)
 
 
-def test_open_sizes_have_no_macs() -> None:
+def test_sizes_that_are_not_fixed_have_no_macs() -> None:
     with pytest.raises(ValueError, match="not fixed"):
         keras_files.macs(functional((None, None, 3), L.Conv2D(2, 3)))
     with pytest.raises(ValueError, match="not built"):
         keras_files.macs(keras.Sequential([L.Dense(2)]))
 
 
-def test_importing_keras_says_nothing_and_gives_standard_error_back() -> None:
+def test_importing_keras_prints_nothing_and_restores_standard_error() -> None:
     program = "import sys, pupila.keras_files as k; k.import_keras(); sys.stderr.write('end')"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert (ran.stdout, ran.stderr) == (b"", b"end")

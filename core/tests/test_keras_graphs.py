@@ -35,7 +35,7 @@ def test_a_flat_model_answers_as_the_nested_one_does(build):
 
 
 @pytest.mark.parametrize("build", NESTED)
-def test_a_flat_model_has_no_model_inside_and_no_name_twice(build):
+def test_a_flat_model_has_no_nested_model_and_no_repeated_name(build):
     model = build()
     flat = flatten(model)
     assert not [layer for layer in flat.layers if isinstance(layer, keras.Model)]
@@ -45,7 +45,7 @@ def test_a_flat_model_has_no_model_inside_and_no_name_twice(build):
     assert flat.count_params() == model.count_params()
 
 
-def test_of_two_layers_with_one_name_the_later_is_renamed_after_its_model():
+def test_the_later_of_two_layers_with_one_name_is_renamed_after_its_model():
     model = outer_functional()
     flat = flatten(model)
     assert flat.get_layer("conv").filters == 4
@@ -68,7 +68,7 @@ def test_a_flat_model_is_saved_and_read_again(tmp_path):
     np.testing.assert_allclose(np.asarray(again(pictures())), np.asarray(flat(pictures())))
 
 
-def test_layers_keep_what_their_model_was_called_with():
+def test_layers_keep_the_arguments_of_their_models_call():
     flat = flatten(outer_functional())
     (called,) = (
         node["kwargs"]

@@ -1,4 +1,4 @@
-"""Folders and CSV manifests: what is read, what is refused, and what a scan remembers."""
+"""Folders and CSV manifests: what is read, what is refused, and what a scan caches."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def rename_images(tree: Path) -> None:
         (rename_images, "No images under .*eyes': its folders hold 6 files"),
     ],
 )
-def test_a_tree_of_another_form_is_refused_with_what_was_found(
+def test_a_tree_of_another_form_is_refused_with_what_it_contains(
     tree: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     spoil(tree)
@@ -139,7 +139,7 @@ def test_a_tree_of_another_form_is_refused_with_what_was_found(
         manifest.read(tree)
 
 
-def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PupilaError, match=r"No data at .*nowhere': expected a folder"):
         manifest.read(tmp_path / "nowhere")
 
@@ -223,7 +223,7 @@ def test_a_csv_of_another_form_is_refused_by_line(
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files decoded from now on."""
+    """Return the names of the files that are decoded during the test."""
     names: list[str] = []
 
     def noting(path: Path) -> Image.Image:
@@ -263,7 +263,7 @@ def test_a_blurred_image_is_less_sharp_at_any_size(tree: Path) -> None:
     assert by_name["soft.png"] < by_name["sharp.png"] / 50
 
 
-def test_a_file_that_does_not_decode_keeps_its_row_and_says_why(tree: Path) -> None:
+def test_a_file_that_cannot_be_decoded_keeps_its_row_with_the_reason(tree: Path) -> None:
     bad = tree / "train" / "ill" / "0.png"
     bad.write_bytes(bad.read_bytes()[:-300])
     frame = scan(tree)
@@ -283,7 +283,7 @@ def test_a_second_scan_opens_no_image(tree: Path, decoded: list[str]) -> None:
     assert decoded == []
 
 
-def test_a_new_time_alone_decodes_nothing_and_new_contents_do(
+def test_a_new_time_alone_decodes_nothing_but_new_contents_are_decoded(
     tree: Path, decoded: list[str]
 ) -> None:
     first = scan(tree)
@@ -298,7 +298,7 @@ def test_a_new_time_alone_decodes_nothing_and_new_contents_do(
     assert not second[~same].equals(first[~same])
 
 
-def test_an_interrupted_scan_goes_on_where_it_was(
+def test_an_interrupted_scan_continues(
     tree: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "_CHUNK_IMAGES", 2)

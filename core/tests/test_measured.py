@@ -74,7 +74,7 @@ def record(measured: Any) -> Record:
     )
 
 
-def test_models_and_other_figures_lie_in_one_flat_object():
+def test_models_and_other_values_are_in_one_flat_object():
     measured = Measured(PluginWarning(warning="Few images."), CURVE, {"kernels_skipped": 2})
     assert dict(measured) == {
         "warning": "Few images.",
@@ -105,11 +105,11 @@ def test_what_was_not_set_is_not_written_and_what_was_set_to_none_is():
     assert dict(Measured(untimed)) == known | {"latency_ms": None}
 
 
-def test_of_two_figures_of_one_name_the_last_counts():
+def test_the_last_of_two_values_with_one_name_counts():
     assert dict(Measured({"a": 1, "b": 2}, {"a": 3})) == {"a": 3, "b": 2}
 
 
-def test_a_record_is_written_and_digested_as_a_plain_object_was():
+def test_a_record_is_written_and_digested_like_a_plain_object():
     figures = {"seconds": 1.0, "round": 0, "none": None, "deep": [{"b": (1, 2), "a": 2**70}]}
     written = json.loads(record(Measured(figures)).model_dump_json())
     assert list(written["measured"]) == list(figures)
@@ -137,7 +137,7 @@ def test_a_plain_mapping_becomes_measured_where_it_is_stored():
     )
 
 
-def test_a_product_has_measured_nothing_unless_it_says_so():
+def test_a_step_result_has_measured_nothing_by_default():
     model = Artifact(Path("model"), "0" * 64, record(Measured(CURVE)))
     product = StepResult.like(model, format="tflite")
     assert product.measured == Measured() == {}
@@ -158,7 +158,7 @@ def test_several_models_are_read_from_one_artifact():
     assert measured["teachers"][0]["validation_accuracy"] == INTERVAL | {"method": "Wilson 1927"}
 
 
-def test_a_model_of_ones_own_is_written_and_read_in_the_same_way():
+def test_a_plugins_own_model_is_written_and_read_in_the_same_way():
     class Soup(BaseModel):
         ingredients: tuple[str, ...]
 
@@ -191,7 +191,7 @@ def test_what_does_not_look_like_a_model_is_not_read_as_one(
     assert Measured(figures).read(kind) is None
 
 
-def test_a_curve_cannot_keep_a_round_that_it_has_not():
+def test_a_curve_cannot_keep_a_missing_round():
     with pytest.raises(ValidationError, match="round 2 is kept, but `curve` has 2"):
         PruningCurve(curve=ROUNDS, round=2)
 
@@ -205,7 +205,7 @@ def test_a_search_has_its_models_the_most_accurate_first_and_the_chosen_one_amon
     assert result.best and result.best.name == "c2"
 
 
-def test_rounding_may_carry_a_figure_over_the_end_of_its_range():
+def test_rounding_may_move_a_value_out_of_its_range():
     sensitivity = LayerSensitivity(layer="a", divergence=-1.2e-9, accuracy=1.0000001)
     written = Measured(LayerSensitivities(sensitivity=(sensitivity,)))
     assert written["sensitivity"][0]["divergence"] == -1.2e-9
@@ -214,7 +214,7 @@ def test_rounding_may_carry_a_figure_over_the_end_of_its_range():
         LayerSensitivity(layer="a", divergence=0.0, accuracy=1.01)
 
 
-def test_the_history_of_a_training_has_its_figures_by_name_rounded():
+def test_the_history_of_a_training_has_rounded_values_by_name():
     epochs = [{"loss": 0.51239, "val_loss": 0.7}, {"loss": 0.4, "val_loss": 0.61111}]
     both = {"loss": [0.5124, 0.4], "validation_loss": [0.7, 0.6111]}
     assert history_of(epochs) == both
@@ -237,7 +237,7 @@ def test_the_history_of_a_training_has_its_figures_by_name_rounded():
         Measured({"anything": {"else": [1, "two"]}}),
     ],
 )
-def test_figures_of_any_known_form_are_no_problem(measured: Measured):
+def test_values_that_fit_any_model_are_accepted(measured: Measured):
     assert problems(measured) == []
 
 
@@ -255,13 +255,13 @@ def test_figures_of_any_known_form_are_no_problem(measured: Measured):
         ({"warning": None}, "warning is not that of PluginWarning"),
     ],
 )
-def test_a_figure_with_the_name_of_a_field_and_another_form_is_a_problem(
+def test_a_value_with_the_name_of_a_field_but_another_form_is_reported(
     figures: dict[str, Any], said: str
 ):
     assert said in "\n".join(problems(Measured(figures)))
 
 
-def test_a_difference_that_is_not_a_number_is_noted_and_read_back_as_none():
+def test_a_nan_difference_is_stored_and_read_back_as_none():
     comparison = FloatComparison(
         validation_images=10,
         validation_accuracy=0.5,

@@ -45,7 +45,7 @@ def test_the_threshold_gives_the_best_sensitivity_at_the_wanted_specificity(
     assert point.specificity.value == reached
 
 
-def test_no_threshold_does_better_than_the_one_chosen():
+def test_no_threshold_is_better_than_the_chosen_one():
     random = np.random.default_rng(5)
     for _ in range(50):
         scores, is_positive = random.integers(0, 12, 40) / 12, random.random(40) < 0.5
@@ -59,12 +59,12 @@ def test_no_threshold_does_better_than_the_one_chosen():
         assert (scores[~is_positive] < chosen).mean() >= 0.85
 
 
-def test_a_threshold_lies_midway_between_the_scores_that_it_parts():
+def test_a_threshold_is_midway_between_the_scores_that_it_separates():
     scores, is_positive = np.array([0.9, 0.8, 0.2, 0.1]), np.array([True, True, False, False])
     assert threshold_at(scores, is_positive, 1.0) == pytest.approx(0.5)
 
 
-def test_a_negative_that_scores_one_leaves_nothing_to_call_positive():
+def test_a_negative_with_score_one_leaves_no_positive_answer():
     scores, is_positive = np.array([1.0, 1.0]), np.array([True, False])
     point = operating_point(scores, is_positive, threshold_at(scores, is_positive, 1.0), "test")
     assert (point.sensitivity.value, point.specificity.value) == (0, 1)
@@ -86,7 +86,7 @@ def test_a_threshold_from_validation_is_measured_on_the_test_images():
     assert honest.sensitivity.low < honest.sensitivity.value < honest.sensitivity.high
 
 
-def test_a_shipped_threshold_is_measured_as_it_is_and_comes_first():
+def test_a_shipped_threshold_is_measured_first():
     scores, truth = binormal(np.random.default_rng(2), 0.9, 80, 80)
     shipped = Threshold(positive="glaucoma", value=0.3, chosen_on="105 validation images")
     metrics = metrics_of(two_columns(scores), truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
@@ -100,7 +100,7 @@ def test_a_shipped_threshold_is_measured_as_it_is_and_comes_first():
 
 
 def test_the_accuracy_and_the_confusion_matrix_are_those_of_the_threshold_that_ships():
-    """With a threshold that calls everything positive, half of the answers are wrong."""
+    """The threshold classifies every image as positive, so half of the answers are wrong."""
     scores, truth = two_columns([0.9, 0.8, 0.1, 0.2]), [0, 0, 1, 1]
     shipped = Threshold(positive="glaucoma", value=0.002, chosen_on="four images")
     metrics = metrics_of(scores, truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
@@ -108,8 +108,8 @@ def test_the_accuracy_and_the_confusion_matrix_are_those_of_the_threshold_that_s
     assert (metrics.confusion, metrics.confusion_at) == (((2, 0), (2, 0)), 0.002)
 
 
-def test_a_threshold_for_the_other_of_two_classes_decides_as_well():
-    """It calls everything normal, so that no glaucoma is found, and half of the answers wrong."""
+def test_a_threshold_for_the_other_of_two_classes_decides_too():
+    """Every image is classified as normal, so half of the answers are wrong."""
     scores, truth = two_columns([0.9, 0.8, 0.1, 0.2]), [0, 0, 1, 1]
     shipped = Threshold(positive="normal", value=0.05, chosen_on="four images")
     metrics = metrics_of(scores, truth, CLASSES, "glaucoma", 0.85, shipped=shipped)
@@ -122,7 +122,7 @@ def test_a_threshold_for_the_other_of_two_classes_decides_as_well():
     assert point.threshold > 0.95
 
 
-def test_a_threshold_for_another_of_three_classes_is_not_looked_at():
+def test_a_threshold_for_another_of_three_classes_is_ignored():
     scores = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3], [0.2, 0.2, 0.6]])
     shipped = Threshold(positive="b", value=0.1, chosen_on="three images")
     metrics = metrics_of(scores, [0, 1, 2], ("a", "b", "c"), "a", 0.5, shipped=shipped)
@@ -220,7 +220,7 @@ def test_broken_validation_answers_are_named_as_such():
         metrics_of(GOOD, [0, 1], CLASSES, "glaucoma", 0.9, (BROKEN, [0, 1]))
 
 
-def test_of_many_classes_the_positive_one_is_set_against_the_rest():
+def test_with_many_classes_the_positive_one_is_compared_with_the_rest():
     random = np.random.default_rng(4)
     truth = np.repeat([0, 1, 2], 20)
     scores = random.dirichlet(np.ones(3), 60) * 0.6 + np.eye(3)[truth] * 0.4

@@ -25,7 +25,7 @@ EYES = [0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.91, 0.55] * 2
 
 @dataclass(frozen=True)
 class PreparedPredictions(Predictions):
-    """Answers each image with the probability that its file's name tells."""
+    """Answers each image with the probability in its file's name."""
 
     def of(self, artifact: Artifact, dataset: Dataset, progress: Any) -> NDArray[np.float32]:
         del artifact, progress
@@ -130,7 +130,7 @@ def test_groups_of_the_training_images_are_marked():
     assert groups["street"].accepted.value == pytest.approx(1 / 3)
 
 
-def test_false_accepts_are_compared_where_95_percent_are_accepted():
+def test_false_accepts_are_compared_at_95_percent_accepted():
     result = evaluate()
     (forest,) = (group for group in result.negatives if group.name == "forest")
     (street,) = (group for group in result.negatives if group.name == "street")
@@ -142,7 +142,7 @@ def test_false_accepts_are_compared_where_95_percent_are_accepted():
     assert forest.auc.low < 0.9 < forest.auc.high
 
 
-def test_no_false_accept_is_counted_that_a_filter_at_95_percent_need_not_make():
+def test_false_accepts_at_95_percent_are_counted_at_the_highest_such_threshold():
     result = evaluate(
         dataset(
             rows([0.99] * 95, "eye"), rows([0.1] * 5, "eye", number="5"), rows([0.7] * 10, "other")
@@ -153,7 +153,7 @@ def test_no_false_accept_is_counted_that_a_filter_at_95_percent_need_not_make():
     assert [group.accepted.value for group in result.negatives] == [1]
 
 
-def test_images_from_which_a_teachers_answers_are_learned_are_of_the_training():
+def test_unlabelled_images_count_as_training_images():
     unlabelled = rows([0.1], "", "unlabelled", source="forest")
     near = dataset(rows([0.3], "moon"), rows([0.3], "orange"))
     near.frame["sha256"] = ["moon", "-unlabelled-0"]
@@ -196,7 +196,7 @@ def test_the_images_that_look_most_like_the_accepted_class_are_kept_by_name():
     assert [image.accepted for image in nearest[:3]] == [True, True, False]
 
 
-def test_a_near_miss_that_is_let_through_is_kept_whatever_the_test_images_look_like():
+def test_an_accepted_near_miss_is_kept_for_any_test_images():
     likely = dataset(rows([0.9], "eye"), rows([0.99] * 2 * KEPT, "other"))
     (kept,) = evaluate(likely, near=dataset(rows([0.6], "moon"))).nearest
     assert (kept.group, kept.near_miss, kept.accepted) == ("moon", True, True)
@@ -227,7 +227,7 @@ def test_test_images_without_a_source_are_named_so_where_others_have_one():
 
 @pytest.mark.parametrize("answer", ["nan", "1.7"])
 @pytest.mark.parametrize("what", ["test", "near-miss", "altered"])
-def test_a_probability_that_is_none_is_refused(answer: str, what: str):
+def test_an_impossible_probability_is_refused(answer: str, what: str):
     def images(name: str) -> Dataset:
         broken = rows([float(answer)], "other") if name == what else []
         return dataset(rows([0.9], "eye"), rows([0.1], "other", source="a"), broken)

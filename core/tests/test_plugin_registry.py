@@ -40,7 +40,7 @@ def environment(folder: Path, **modules: str) -> Generator[PluginRegistry]:
         yield installed()
 
 
-def test_a_plugin_comes_in_by_its_entry_point(tmp_path: Path):
+def test_a_plugin_is_found_by_its_entry_point(tmp_path: Path):
     with environment(tmp_path, registry_good=TECHNIQUE.format(name="do-nothing")) as registry:
         plugin = registry.step("do-nothing")
         origin = registry.origin(plugin)
@@ -83,7 +83,7 @@ def test_a_broken_plugin_is_named_and_the_rest_work(tmp_path: Path, code: str, m
         assert str(broken).startswith("Plugin 'registry_bad' of registry_bad-dist is skipped: ")
 
 
-def test_a_missing_plugin_may_be_in_a_broken_one_so_that_is_said(tmp_path: Path):
+def test_the_error_for_a_missing_plugin_names_the_broken_ones(tmp_path: Path):
     with environment(tmp_path, registry_bad="raise RuntimeError('no licence')") as registry:
         for look_up in (
             lambda: registry.step("do-something"),
@@ -94,7 +94,7 @@ def test_a_missing_plugin_may_be_in_a_broken_one_so_that_is_said(tmp_path: Path)
                 look_up()
 
 
-def test_two_plugins_of_one_name_name_both_distributions(tmp_path: Path):
+def test_two_plugins_with_one_name_are_refused_with_both_distributions(tmp_path: Path):
     one, two = (TECHNIQUE.format(name="do-nothing") for _ in range(2))
     message = r"Two plugins are named 'do-nothing': one of registry_\w+-dist, one of registry_\w+"
     with (
@@ -139,7 +139,7 @@ def test_metadata_without_a_name_does_not_stop_the_rest(tmp_path: Path, backport
         assert installed().step("do-nothing")
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest(tmp_path: Path):
+def test_the_error_for_a_misspelt_name_offers_the_nearest(tmp_path: Path):
     good = TECHNIQUE.format(name="do-nothing")
     with environment(tmp_path, registry_good=good) as registry:
         with pytest.raises(PupilaError, match=r"named 'do-noting'\. Did you mean 'do-nothing'\?"):
@@ -197,7 +197,7 @@ def test_a_loader_is_found_by_content_and_not_by_file_name(tmp_path: Path):
 
 
 def rival(code: str, name: str) -> str:
-    """Return a plugin module with another name for its plugin."""
+    """Return the code of a plugin module with another name for its plugin."""
     return code.replace('"abacus"', repr(name)).replace('"load-beads"', repr(name))
 
 
@@ -263,7 +263,7 @@ def test_the_second_listing_costs_nothing():
     assert time.perf_counter() - start < 0.01
 
 
-def test_a_step_that_asks_for_answers_alone_takes_what_any_installed_runner_opens():
+def test_a_step_that_needs_only_answers_accepts_the_formats_of_all_runners():
     wants = Technique(
         name="ask", summary="", implementation="", accepts=ANY_FORMAT, produces="keras"
     )

@@ -116,7 +116,7 @@ def by_hand(artifact: Artifact, images: NDArray[np.uint8]) -> NDArray[np.float64
     return raised / raised.sum(axis=1, keepdims=True)
 
 
-def test_they_are_probabilities_of_every_image_in_order(
+def test_predictions_are_probabilities_of_every_image_in_order(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact = model(tmp_path, log)
@@ -127,7 +127,7 @@ def test_they_are_probabilities_of_every_image_in_order(
     )
 
 
-def test_each_view_is_what_the_model_answers_to_it(
+def test_each_view_has_the_models_answer_to_it(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, augmentation = model(tmp_path, log), Augmentation(views=3)
@@ -140,7 +140,7 @@ def test_each_view_is_what_the_model_answers_to_it(
         assert probabilities[number] == pytest.approx(by_hand(artifact, shown), abs=1e-6)
 
 
-def test_a_mixed_view_is_what_the_model_answers_to_the_mixture(
+def test_a_mixed_view_has_the_models_answer_to_the_mixture(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, augmentation = model(tmp_path, log), Augmentation(views=2, crop=0.5, mixup=1)
@@ -152,7 +152,7 @@ def test_a_mixed_view_is_what_the_model_answers_to_the_mixture(
     assert np.abs(probabilities[1] - by_hand(artifact, plain)).max() > 1e-3
 
 
-def test_they_are_computed_once_whoever_asks_next(
+def test_predictions_are_computed_once(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact = model(tmp_path, log)
@@ -274,7 +274,7 @@ def test_a_computation_that_is_interrupted_is_started_again(
     assert times(log, "image") == 9 + 6  # the first view was kept
 
 
-def test_two_that_ask_at_once_compute_once(
+def test_two_simultaneous_requests_compute_once(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact = model(tmp_path, log)
@@ -292,7 +292,7 @@ def test_two_that_ask_at_once_compute_once(
 
 
 class Corners:
-    """Computes the red, green and blue of a corner of each picture, and counts what it does."""
+    """Computes red, green and blue of a corner of each picture, and counts its calls."""
 
     def __init__(self) -> None:
         self.opened = self.closed = 0
@@ -311,7 +311,7 @@ class Corners:
         return pictures[:, 0, 0].astype(np.float32)
 
 
-def test_something_else_of_each_view_is_computed_once_and_stays_on_disk(
+def test_another_quantity_of_each_view_is_computed_once_and_stays_on_disk(
     tmp_path: Path,
     log: Path,
     dataset: Dataset,
@@ -333,7 +333,7 @@ def test_something_else_of_each_view_is_computed_once_and_stays_on_disk(
     assert times(log, "opened") == 0
 
 
-def test_what_is_computed_is_known_by_its_name_and_only_missing_views_are_computed(
+def test_the_key_includes_the_quantity_and_only_missing_views_are_computed(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, corners = model(tmp_path, log), Corners()
@@ -347,7 +347,7 @@ def test_what_is_computed_is_known_by_its_name_and_only_missing_views_are_comput
     assert predictions.of(artifact, dataset, ignore_progress).shape == (6, 2)  # not the corners
 
 
-def test_progress_of_something_else_counts_its_pictures(
+def test_progress_of_another_quantity_counts_its_pictures(
     tmp_path: Path,
     log: Path,
     dataset: Dataset,
@@ -368,7 +368,7 @@ def test_progress_of_something_else_counts_its_pictures(
     assert reports == [(4, 12), (6, 12), (10, 12), (12, 12)]
 
 
-def test_what_gives_too_few_rows_is_not_kept(
+def test_a_result_with_too_few_rows_is_not_kept(
     tmp_path: Path, log: Path, dataset: Dataset, predictions: Predictions
 ) -> None:
     artifact, corners = model(tmp_path, log), Corners()

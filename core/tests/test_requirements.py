@@ -39,7 +39,7 @@ def pupila_runners():
 
 @contextmanager
 def distributions(folder: Path, **required: tuple[str, list[str]]) -> Generator[None]:
-    """Install metadata alone: by name, a version and what it requires."""
+    """Install only metadata: by name, a version and requirements."""
     for name, (version, requires) in required.items():
         metadata = folder / f"{name}-{version}.dist-info"
         metadata.mkdir(parents=True)
@@ -55,7 +55,7 @@ def distributions(folder: Path, **required: tuple[str, list[str]]) -> Generator[
         requirements.cache_clear()
 
 
-def test_a_distribution_is_known_with_what_it_requires_but_not_what_that_requires(tmp_path: Path):
+def test_versions_include_direct_requirements_only(tmp_path: Path):
     with distributions(
         tmp_path,
         wood=("1.0", ["beads>=2", "Gluing_Together", "rich", "never; python_version < '3'"]),
@@ -67,7 +67,7 @@ def test_a_distribution_is_known_with_what_it_requires_but_not_what_that_require
     assert packages == {"beads": "2.5", "gluing-together": "3", "wood": "1.0"}
 
 
-def test_packages_made_for_pupila_are_known_with_what_they_require(tmp_path: Path):
+def test_versions_include_the_requirements_of_packages_made_for_pupila(tmp_path: Path):
     with distributions(
         tmp_path,
         wood=("1.0", ["abacus-plugin[fast]", "pupila-core"]),
@@ -84,13 +84,13 @@ def test_packages_made_for_pupila_are_known_with_what_they_require(tmp_path: Pat
     assert "pydantic" not in packages
 
 
-def test_what_is_not_installed_and_metadata_of_any_text_are_no_error(tmp_path: Path):
+def test_missing_packages_and_odd_metadata_are_not_errors(tmp_path: Path):
     with distributions(tmp_path, wood=("1.0", ["beads", "!! not a requirement"])):
         assert requirements("wood") == {"beads": "missing", "wood": "1.0"}
     assert requirements("no-such-package") == {"no-such-package": "missing"}
 
 
-def test_what_computes_with_built_in_plugins_is_known():
+def test_versions_include_what_built_in_plugins_compute_with():
     registry = installed()
     lines = [
         *registry.code_of(registry.runner("keras")),
@@ -103,7 +103,7 @@ def test_what_computes_with_built_in_plugins_is_known():
     assert len(versions("pupila-core", "pupila-keras")) == len(set(versions("pupila-keras")))
 
 
-def test_code_of_a_plugin_is_another_with_another_version_of_what_it_requires(tmp_path: Path):
+def test_the_code_of_a_plugin_changes_with_versions_of_its_requirements(tmp_path: Path):
     keys: list[tuple[str, ...]] = []
     for version in ("1.0", "1.1"):
         with (
@@ -118,7 +118,7 @@ def test_code_of_a_plugin_is_another_with_another_version_of_what_it_requires(tm
     assert before[:2] == ("abacus of abacus-dist 1.0", "a wooden frame")
 
 
-def test_with_another_pillow_images_are_measured_and_rendered_again(tmp_path: Path):
+def test_another_version_of_pillow_measures_and_renders_images_again(tmp_path: Path):
     dataset = read_images(draw_images(tmp_path / "images", images=1), tmp_path / "cache")
     artifact = keras_artifact(Store(tmp_path / "store"))
     predictions = Predictions(tmp_path / "predictions")

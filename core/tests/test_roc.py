@@ -10,7 +10,7 @@ from drawn_answers import binormal, two_columns
 from pupila.roc import auc, auc_interval, covariance_of, image_effects
 
 
-def test_the_variance_of_independent_images_is_delongs():
+def test_the_variance_of_independent_images_is_that_of_delong():
     random = np.random.default_rng(3)
     truth = np.repeat([0, 1], [7, 5])
     scores = np.round(random.random((12, 2)), 1)  # with ties
@@ -21,7 +21,7 @@ def test_the_variance_of_independent_images_is_delongs():
     assert covariance_of(effects, truth)[0, 0] == pytest.approx(expected)
 
 
-def test_images_that_are_all_there_twice_have_the_variance_of_half_as_many():
+def test_duplicated_images_have_the_variance_of_half_as_many():
     random = np.random.default_rng(4)
     truth = np.repeat([0, 1], [40, 30])
     scores = random.random((70, 2))
@@ -79,7 +79,7 @@ def test_the_limits_of_the_area_solve_newcombes_equation():
         assert abs(area - theta) == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-5)
 
 
-def test_a_faultless_area_on_few_images_keeps_a_wide_interval():
+def test_a_perfect_area_on_few_images_keeps_a_wide_interval():
     low, high = auc_interval(1.0, 59, 48)
     assert high == 1
     assert 0.95 < low < 0.97
@@ -89,7 +89,7 @@ def test_a_faultless_area_on_few_images_keeps_a_wide_interval():
 
 
 @pytest.mark.parametrize("area", [0.8, 0.95, 0.99])
-def test_the_interval_of_the_area_holds_the_truth_as_often_as_it_says(area: float):
+def test_the_interval_of_the_area_has_its_coverage(area: float):
     random = np.random.default_rng(20)
     repeats, held = 1500, 0
     for _ in range(repeats):
@@ -106,7 +106,7 @@ def test_an_area_needs_both_classes():
 
 @pytest.mark.parametrize("wrong", [0.03, 0.1])
 @pytest.mark.parametrize(("positives", "negatives"), [(50, 50), (240, 245)])
-def test_the_interval_of_the_area_holds_the_truth_where_a_few_images_are_answered_wholly_wrong(
+def test_the_interval_of_the_area_has_its_coverage_with_a_few_completely_wrong_answers(
     positives: int, negatives: int, wrong: float
 ):
     random = np.random.default_rng(20)
@@ -119,7 +119,7 @@ def test_the_interval_of_the_area_holds_the_truth_where_a_few_images_are_answere
     assert 0.92 <= held / repeats <= 0.99
 
 
-def test_three_classes_without_a_fault_keep_a_wide_interval():
+def test_three_perfectly_separated_classes_keep_a_wide_interval():
     truth = np.repeat([0, 1, 2], [20, 30, 40])
     estimate = auc(np.eye(3)[truth] * 0.8 + 0.1, truth, column=0)
     assert estimate is not None
@@ -128,7 +128,7 @@ def test_three_classes_without_a_fault_keep_a_wide_interval():
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.1])
-def test_the_interval_of_the_mean_of_three_areas_holds_the_truth(wrong: float):
+def test_the_interval_of_the_mean_of_three_areas_has_its_coverage(wrong: float):
     random = np.random.default_rng(5)
 
     def draw(images: int) -> tuple[Any, Any]:
@@ -149,7 +149,7 @@ def test_the_interval_of_the_mean_of_three_areas_holds_the_truth(wrong: float):
     assert held / repeats >= 0.93
 
 
-def test_the_interval_by_patient_holds_the_true_area_and_that_of_images_does_not():
+def test_the_interval_by_patient_covers_the_true_area_and_that_by_image_does_not():
     random = np.random.default_rng(7)
     held, held_without, repeats, true = 0, 0, 500, 0.8019
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""Pipes, devices, and names that are not in UTF-8, wherever data may hold them."""
+"""Pipes, devices, and names that are not in UTF-8, in folders, CSVs and artifacts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("make", [pipe, listening, endless])
-def test_what_is_no_file_in_a_folder_of_a_class_is_an_image_that_cannot_be_read(
+def test_a_special_file_in_a_class_folder_is_an_unreadable_image(
     tree: Path, make: Callable[[Path], None]
 ) -> None:
     special = tree / "train" / "square" / "special.png"
@@ -52,7 +52,7 @@ def test_what_is_no_file_in_a_folder_of_a_class_is_an_image_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("make", [pipe, listening, endless])
-def test_what_is_no_file_in_a_csv_is_told_with_its_line(
+def test_a_special_file_in_a_csv_is_reported_with_its_line(
     tree: Path, make: Callable[[Path], None]
 ) -> None:
     make(tree / "special.png")
@@ -62,7 +62,7 @@ def test_what_is_no_file_in_a_csv_is_told_with_its_line(
 
 
 @pytest.mark.parametrize("make", [pipe, listening, endless])
-def test_what_is_no_file_is_no_data_and_no_model(
+def test_a_special_file_is_refused_as_data_and_as_a_model(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     for name in ("eyes.csv", "big.keras"):
@@ -78,7 +78,7 @@ def test_what_is_no_file_is_no_data_and_no_model(
     ("folder", "name"),
     [("square", b"caf\xe9.png"), (b"caf\xe9", b"1.png"), (b"\xff\xfe", b"\x80.png")],
 )
-def test_a_name_that_is_not_in_utf_8_is_refused_in_a_sentence(
+def test_a_name_that_is_not_in_utf_8_is_refused(
     tree: Path, folder: str | bytes, name: bytes
 ) -> None:
     file = os.path.join(os.fsencode(tree), b"train", os.fsencode(folder), name)  # noqa: PTH118  bytes
@@ -94,7 +94,7 @@ def test_a_name_that_is_not_in_utf_8_is_refused_in_a_sentence(
             break  # labels ask for no more than the first image of a class
 
 
-def test_names_in_any_script_are_taken(tree: Path) -> None:
+def test_names_in_any_script_are_accepted(tree: Path) -> None:
     (tree / "train" / "square").rename(tree / "train" / "пресбиопия")
     assert "пресбиопия" in layout.labels(tree)
 

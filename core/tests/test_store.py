@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_what_was_stored_is_read_back(store: Store):
+def test_a_stored_artifact_is_read_back(store: Store):
     made = add(store, {"model.keras": b"weights", "assets/vocabulary.txt": b"words"})
     read = store.open(made.digest)
     assert read == made
@@ -73,7 +73,7 @@ def test_a_field_of_a_later_version_leaves_the_digest_as_it_was(store: Store):
     assert digest_of(later.model_copy(update={"rounds": 3})) != digest_of(record)
 
 
-def test_of_files_that_only_help_to_build_the_size_does_not_count(store: Store):
+def test_the_size_leaves_out_files_that_only_help_to_build(store: Store):
     made = add(store, {"model.bin": bytes(3000), "model.c": bytes(9000)}, shipped="model.bin")
     assert made.size_bytes == 3000
     assert made.gzip_bytes() == len(gzip.compress(bytes(3000), 6))
@@ -98,7 +98,7 @@ def test_the_same_content_has_the_same_digest_in_any_store(store: Store, tmp_pat
         ({"model.keras": b"weights"}, {"input": InputSpec(height=8, width=9)}),
     ],
 )
-def test_any_difference_is_another_digest(
+def test_any_difference_changes_the_digest(
     store: Store, files: dict[str, bytes], changes: dict[str, Any]
 ):
     assert add(store, files, **changes).digest != add(store, {"model.keras": b"weights"}).digest
@@ -175,7 +175,7 @@ def test_a_file_with_the_name_of_the_record_is_refused(store: Store):
         ({"shipped": "model.tflite"}, "shipped is 'model.tflite', but the files are"),
     ],
 )
-def test_what_a_plugin_may_not_say_is_refused_by_key_and_plugin(
+def test_a_wrong_step_result_is_refused_with_key_and_plugin(
     store: Store, changes: dict[str, Any], message: str
 ):
     with pytest.raises(PupilaError, match=f"^tiny of tiny-plugins .*{message}"):
@@ -227,7 +227,7 @@ for number in itertools.count():
 
 
 def test_a_killed_writer_leaves_nothing_half_written_in_sight(store: Store):
-    """Each dies in the midst of another step, after its first artifact was noted."""
+    """Each dies during another step, after its first artifact was noted."""
     for turn in range(3):
         arguments = [sys.executable, "-c", WRITER, str(store.root), str(turn)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE) as writer:
@@ -244,7 +244,7 @@ def test_a_killed_writer_leaves_nothing_half_written_in_sight(store: Store):
     assert latest["digest"] in stored
 
 
-def test_only_what_was_abandoned_is_swept(store: Store):
+def test_only_abandoned_drafts_are_collected(store: Store):
     with store.draft() as live:
         abandoned = live.with_name("abandoned")
         abandoned.mkdir()
@@ -289,7 +289,7 @@ def test_a_record_refuses_what_it_does_not_know(store: Store):
         Record.model_validate({**json.loads(text), "colour": "red"})
 
 
-def test_an_artifact_of_another_store_is_taken_over_unchanged(store: Store, tmp_path: Path):
+def test_an_artifact_of_another_store_is_adopted_unchanged(store: Store, tmp_path: Path):
     threshold = Threshold(positive="a", value=0.9, chosen_on="validation")
     files = {"model.keras": b"weights", "assets/words.txt": b"words"}
     made = add(store, files, threshold=threshold)
@@ -304,9 +304,7 @@ def test_an_artifact_of_another_store_is_taken_over_unchanged(store: Store, tmp_
     assert not list((other.root / "incoming").iterdir())
 
 
-def test_a_published_artifact_is_taken_over_whatever_its_folder_is_called(
-    store: Store, tmp_path: Path
-):
+def test_a_published_artifact_is_adopted_from_a_folder_of_any_name(store: Store, tmp_path: Path):
     made = add(store, {"model.keras": b"weights"})
     published = Path(shutil.copytree(made.path, tmp_path / "gate"))
     (published / "README.md").write_text("beside the model")
@@ -354,7 +352,7 @@ def _replace(old: str, new: str) -> Callable[[Path], None]:
     ],
     ids=["lost", "altered", "other threshold", "no record", "name", "none", "pipe"],
 )
-def test_an_artifact_that_was_spoilt_is_not_taken_over(
+def test_a_damaged_artifact_is_not_adopted(
     store: Store, tmp_path: Path, spoil: Callable[[Path], None], said: str
 ):
     threshold = Threshold(positive="a", value=0.9, chosen_on="validation")
@@ -366,7 +364,7 @@ def test_an_artifact_that_was_spoilt_is_not_taken_over(
     assert not list((other.root / "objects").glob("*"))
 
 
-def test_no_file_from_outside_of_the_folder_is_taken_over(store: Store, tmp_path: Path):
+def test_no_file_outside_of_the_folder_is_adopted(store: Store, tmp_path: Path):
     made = add(store, {"model.keras": b"weights"})
     published = Path(shutil.copytree(made.path, tmp_path / "gate"))
     (published / "model.keras").rename(tmp_path / "model.keras")
@@ -376,7 +374,7 @@ def test_no_file_from_outside_of_the_folder_is_taken_over(store: Store, tmp_path
 
 
 @pytest.mark.parametrize("name", ["../../x", "other.keras", ""])
-def test_what_is_shipped_is_one_of_the_files(store: Store, name: str):
+def test_the_shipped_file_is_one_of_the_files(store: Store, name: str):
     with pytest.raises(PupilaError, match=r"but the files are \['model\.keras'\]"):
         add(store, {"model.keras": b"weights"}, shipped=name)
     assert add(store, {"model.keras": b"weights"}, shipped="model.keras").size_bytes == 7

@@ -1,4 +1,4 @@
-"""Large files that several artifacts hold take room once, and each artifact stands by itself."""
+"""Large files of several artifacts are stored once, and each artifact stays independent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add(store: Store, files: dict[str, bytes]) -> Artifact:
         )
 
 
-def test_a_large_file_of_several_artifacts_takes_room_once(store: Store):
+def test_a_large_file_of_several_artifacts_is_stored_once(store: Store):
     runtime = os.urandom(200_000)
     nights = [
         add(store, {"wasm/run.wasm": runtime, "site.json": bytes([night])}) for night in range(3)
@@ -43,7 +43,7 @@ def test_a_large_file_of_several_artifacts_takes_room_once(store: Store):
     assert [store.open(artifact.digest) for artifact in nights[1:]] == nights[1:]
 
 
-def test_of_a_shared_file_that_was_damaged_no_new_artifact_gets_the_damage(store: Store):
+def test_a_damaged_shared_file_does_not_damage_new_artifacts(store: Store):
     runtime = os.urandom(200_000)
     first = add(store, {"run.wasm": runtime, "site.json": b"1"})
     (first.path / "run.wasm").write_bytes(b"damaged")
@@ -53,7 +53,7 @@ def test_of_a_shared_file_that_was_damaged_no_new_artifact_gets_the_damage(store
     assert again.digest == first.digest and store.open(first.digest) == again
 
 
-def test_where_nothing_can_be_linked_every_artifact_has_its_own_copy(
+def test_without_hard_links_every_artifact_has_its_own_copy(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(source: Path, target: Path) -> None:

@@ -36,7 +36,7 @@ print(json.dumps([model_threads(), hashlib.sha256(weights).hexdigest()]))
 
 
 def trained(threads: int, cores: list[int]) -> list[object]:
-    """Train a small net in a process of its own; return its threads, and a digest of the net."""
+    """Train a small net in its own process; return its threads, and a digest of the net."""
     ended = subprocess.run(
         [sys.executable, "-c", TRAIN, json.dumps(cores)],
         env=os.environ | environment(threads),
@@ -49,7 +49,7 @@ def trained(threads: int, cores: list[int]) -> list[object]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores can be chosen on Linux")
-def test_threads_and_not_cores_decide_what_a_training_ends_in():
+def test_the_number_of_threads_and_not_of_cores_determines_a_training():
     cores = sorted(os.sched_getaffinity(0))
     two = trained(2, cores)
     assert trained(2, cores[:1]) == two
@@ -58,7 +58,7 @@ def test_threads_and_not_cores_decide_what_a_training_ends_in():
     assert one[1] != two[1]
 
 
-def test_a_process_that_is_told_nothing_computes_with_the_default(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_without_a_setting_computes_with_the_default(monkeypatch: pytest.MonkeyPatch):
     for name in environment(1):
         monkeypatch.delenv(name, raising=False)
     assert model_threads() == DEFAULT_THREADS
@@ -68,7 +68,7 @@ def test_a_process_that_is_told_nothing_computes_with_the_default(monkeypatch: p
 
 
 @pytest.mark.parametrize("given", ["x", "0", "-1", ""])
-def test_a_number_of_threads_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, given: str):
+def test_an_invalid_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, given: str):
     monkeypatch.setenv("PUPILA_THREADS", given)
     with pytest.raises(PupilaError, match="give a number of threads"):
         model_threads()

@@ -1,4 +1,4 @@
-"""Answers that no threshold tells apart are counted, and warned of."""
+"""Answers that no threshold can separate are counted, and give a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOP = 255 / 256
 
 
 def answers(top: int, bottom: int = 0, others: int = 0) -> NDArray[np.float32]:
-    """Return probabilities: so many at either end of an int8 softmax, and so many between."""
+    """Return probabilities: `top` and `bottom` at the ends of an int8 softmax, `others` between."""
     between = np.linspace(0.1, 0.9, others)
     scores = np.concatenate([np.full(top, TOP), np.full(bottom, 1 - TOP), between])
     return np.stack([scores, 1 - scores], axis=1).astype(np.float32)
@@ -36,12 +36,12 @@ def test_the_largest_group_at_the_top_of_a_class_is_counted(
     assert tied(probabilities) == part
 
 
-def test_equal_answers_below_the_top_are_not_what_is_counted():
+def test_equal_answers_below_the_top_are_not_counted():
     scores = np.array([0.2, 0.5, 0.5, 0.5, 0.8])
     assert tied(np.stack([scores, 1 - scores], axis=1)) == 0
 
 
-def test_up_to_one_image_in_twenty_is_not_warned_of():
+def test_up_to_one_image_in_twenty_gives_no_warning():
     assert warning_of(5 / 100, 100) is None
     said = warning_of(6 / 100, 100, "test images")
     assert said and said.startswith("6 of 100 test images share the highest probability")
@@ -53,7 +53,7 @@ def test_every_evaluation_has_the_figure():
     assert metrics_of(scores, labels, CLASSES, "glaucoma", 0.85).tied == 0.22
 
 
-def test_a_model_of_one_answer_is_not_taken_for_one_that_ends_too_early():
+def test_a_model_with_one_answer_gets_another_warning():
     warning = warning_of(tied([[0.51, 0.49]] * 24), 24)
     assert warning and warning.startswith("All 24 images are given one probability of a class")
     assert "io_type" not in warning

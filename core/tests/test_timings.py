@@ -37,7 +37,7 @@ def add(store: Store, measured: Measured, name: str = "model.keras") -> Artifact
 
 
 def searched(hurry: float) -> SearchResult:
-    """Return the same search, so many times as slow."""
+    """Return a search whose times are multiplied by `hurry`."""
     interval = Interval(value=0.9, low=0.8, high=0.95)
     model = SearchedModel(name="c1", bytes=900, validation_accuracy=interval, latency_ms=hurry)
     return SearchResult(
@@ -80,13 +80,13 @@ def searched(hurry: float) -> SearchResult:
         ({"seconds": 3}, {}),
     ],
 )
-def test_figures_of_a_clock_are_told_by_their_place(part: Any, timings: dict[str, Any]):
+def test_measured_times_are_listed_by_their_path(part: Any, timings: dict[str, Any]):
     measured = Measured(part)
     assert measured.timings == timings
     assert Measured(measured).timings == timings
 
 
-def test_the_best_accuracy_by_time_is_of_models_within_the_bytes_and_needs_the_times():
+def test_the_best_accuracy_over_time_counts_models_within_the_size_limit_and_needs_times():
     def candidate(name: str, bytes: int, *stages: tuple[float, float]) -> Candidate:
         seconds, accuracies = zip(*stages, strict=True)
         return Candidate(name=name, bytes=bytes, stage_seconds=seconds, stage_accuracies=accuracies)
@@ -112,12 +112,12 @@ def test_the_best_accuracy_by_time_is_of_models_within_the_bytes_and_needs_the_t
     assert result.model_copy(update={"candidates": tuple(untimed)}).history == ()
 
 
-def test_of_two_figures_of_one_name_the_last_says_whether_a_clock_measured_it():
+def test_the_last_of_two_values_with_one_name_decides_whether_it_is_a_time():
     assert Measured(TRAINED, {"seconds": 2}).timings == {"images_per_second": 80.0}
     assert Measured({"tuned": 2}, clock={"tuned": 3}).timings == {"tuned": 3}
 
 
-def test_two_runs_alike_are_one_artifact_and_each_keeps_its_times(tmp_path: Path):
+def test_two_equal_runs_give_one_artifact_and_each_keeps_its_times(tmp_path: Path):
     stores = [Store(tmp_path / name) for name in ("one", "other")]
     made = [
         add(store, Measured(searched(hurry), {"kernels": 2}, clock={"tuned_seconds": hurry}))
@@ -133,7 +133,7 @@ def test_two_runs_alike_are_one_artifact_and_each_keeps_its_times(tmp_path: Path
             assert digest_of(read.record) == artifact.digest
 
 
-def test_times_go_where_an_artifact_goes_and_may_be_lost(tmp_path: Path):
+def test_times_are_copied_with_an_artifact_and_may_be_lost(tmp_path: Path):
     made = add(Store(tmp_path / "here"), Measured(TRAINED))
     assert made.contents == [RECORD_NAME, TIMINGS_NAME, "model.keras"]
     there = Store(tmp_path / "there").adopt(made.path)
@@ -156,7 +156,7 @@ def test_times_go_where_an_artifact_goes_and_may_be_lost(tmp_path: Path):
         "\xff",
     ],
 )
-def test_times_that_were_altered_change_no_other_figure(tmp_path: Path, text: str):
+def test_altered_times_change_no_other_value(tmp_path: Path, text: str):
     store, figures = Store(tmp_path), {"kernels": 2, "epochs": [3], "deep": {"x": 4}}
     made = add(store, Measured(figures))
     (made.path / TIMINGS_NAME).write_text(text, encoding="latin-1")

@@ -8,7 +8,7 @@ import pytest
 from pupila.true_accepts import false_accepts, threshold_accepting
 
 
-def test_ninety_five_in_a_hundred_reach_the_threshold():
+def test_ninety_five_percent_reach_the_threshold():
     scores = np.arange(100) / 100
     assert (scores >= threshold_accepting(scores)).sum() == 95
     estimate = false_accepts(scores, np.array([0.04, 0.05, 0.9, 0.01]))
@@ -17,7 +17,7 @@ def test_ninety_five_in_a_hundred_reach_the_threshold():
 
 @pytest.mark.parametrize(("accepted", "others"), [(59, 48), (150, 150), (300, 1000)])
 @pytest.mark.parametrize("shift", [1.5, 3.0])
-def test_the_interval_counts_that_the_threshold_was_chosen_too(
+def test_the_interval_includes_the_uncertainty_of_the_threshold(
     accepted: int, others: int, shift: float
 ):
     normal = import_module("scipy.stats").norm
@@ -33,13 +33,13 @@ def test_the_interval_counts_that_the_threshold_was_chosen_too(
     assert fixed < held
 
 
-def test_a_few_accepted_images_bound_nothing_from_above():
+def test_a_few_accepted_images_give_no_upper_bound():
     scores = np.linspace(0.5, 1, 71)
     assert false_accepts(scores, np.zeros(500)).high == 1
     assert false_accepts(np.linspace(0.5, 1, 72), np.zeros(500)).high < 0.01
 
 
-def test_copies_of_the_same_patients_narrow_nothing():
+def test_copies_of_the_same_patients_do_not_narrow_the_interval():
     random = np.random.default_rng(9)
     ours, theirs = random.normal(2, 1, 150), random.normal(0, 1, 150)
     once = false_accepts(ours, theirs)

@@ -24,12 +24,12 @@ STILL: dict[str, Any] = {
 
 
 def changed(**amounts: Any) -> Augmentation:
-    """Nothing but what is given changes."""
+    """Return an augmentation that changes only what is given."""
     return Augmentation(**{**STILL, **amounts})
 
 
 def picture(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
-    """A smooth ramp of red along the width and of green along the height."""
+    """Return a smooth ramp of red along the width and of green along the height."""
     rows, columns = np.mgrid[:height, :width]
     channels = (columns * 200 / width, rows * 200 / height, np.full((height, width), 60.0))
     return np.stack(channels, axis=-1).astype(np.uint8)
@@ -60,7 +60,7 @@ def test_a_view_is_the_same_picture_every_time() -> None:
     ],
     ids=["number", "image", "seed"],
 )
-def test_a_view_is_another_picture_for_another(
+def test_a_view_is_another_picture_for_another_image_seed_or_number(
     augmentation: Augmentation, sha256: str, number: int
 ) -> None:
     ours = Augmentation().view(picture(), SHA256, 1)
@@ -84,7 +84,7 @@ def test_any_other_setting_changes_the_digest(change: dict[str, Any]) -> None:
     assert Augmentation(**change).digest != Augmentation().digest
 
 
-def test_the_first_view_is_the_image_itself_only_if_that_is_wanted() -> None:
+def test_the_first_view_is_the_image_itself_only_with_original() -> None:
     images, rows = photographs(64), np.arange(len(DIGESTS))
     kept, moved = (Augmentation(mixup=1, original=original) for original in (True, False))
     np.testing.assert_array_equal(kept.render(images, DIGESTS, rows, 0), images)
@@ -118,7 +118,7 @@ def test_a_view_is_the_same_at_another_resolution(change: dict[str, Any]) -> Non
 
 
 def windows(augmentation: Augmentation, height: int = 90, width: int = 120) -> NDArray[np.float64]:
-    """Left, top, right and bottom of what views show `(views, 4)`, as parts of the sides.
+    """Return left, top, right and bottom of views `(views, 4)`, as fractions of the sides.
 
     They are read off the ramps of `picture`, whose values are those of the left and upper edges
     of its pixels, rounded down; and extrapolated over half a pixel at each edge.
@@ -144,7 +144,7 @@ def test_a_crop_is_a_window_of_the_image_stretched_over_all_of_it() -> None:
     assert np.ptp(ratios) > 0.4
 
 
-def test_a_crop_lies_anywhere() -> None:
+def test_a_crop_can_be_anywhere() -> None:
     left, top, right, bottom = windows(changed(crop=0.05)).T
     narrow = right - left < 0.6
     centres = ((left + right) / 2)[narrow], ((top + bottom) / 2)[narrow]
@@ -169,7 +169,7 @@ DIGESTS = [f"{number:02x}" * 32 for number in (17, 34, 51, 68)]
 
 
 def photographs(side: int) -> NDArray[np.uint8]:
-    """Smooth random pictures `(4, side, side, 3)`, the same at any size."""
+    """Return smooth random pictures `(4, side, side, 3)`, the same at any size."""
     random = np.random.default_rng(0)
     coarse = [random.integers(0, 255, (7, 7, 3), np.uint8) for _ in DIGESTS]
     size = (side, side)
@@ -182,7 +182,7 @@ def photographs(side: int) -> NDArray[np.uint8]:
 
 
 def test_a_mixture_is_drawn_from_the_seed_the_view_and_the_image() -> None:
-    """The first image with a generator of its own, by hand."""
+    """The mixture of the first image is computed by hand, with its own generator."""
     partners, parts = Augmentation(mixup=0.4, seed=7).mixture(DIGESTS, 3)
     random = np.random.default_rng([7, 3, 0x1111111111111111, 1])
     assert partners[0] == 1 + random.integers(3)
@@ -200,7 +200,7 @@ def test_a_mixture_is_the_sum_of_two_views_to_the_last_unit() -> None:
         assert (shown != own).any()
 
 
-def test_black_and_white_mix_to_the_grey_of_their_parts() -> None:
+def test_black_and_white_mix_to_the_grey_of_their_weights() -> None:
     images = np.zeros((2, 5, 5, 3), np.uint8)
     images[1] = 255
     digests = DIGESTS[:2]
@@ -211,7 +211,7 @@ def test_black_and_white_mix_to_the_grey_of_their_parts() -> None:
     assert (mixed[1] == round(255 * float(parts[1]))).all()
 
 
-def test_each_image_is_mixed_with_another_and_keeps_a_part_that_is_drawn_uniformly() -> None:
+def test_each_image_is_mixed_with_another_with_a_uniform_weight() -> None:
     digests = [f"{number:04x}" * 16 for number in range(400)]
     partners, parts = Augmentation(mixup=1).mixture(digests, 1)
     assert (partners.dtype, parts.dtype) == (np.int64, np.float32)
@@ -237,7 +237,7 @@ def test_a_small_shape_mixes_little() -> None:
     ],
     ids=["view 0", "no mixup", "one image"],
 )
-def test_what_is_not_mixed_is_its_own_partner(
+def test_an_unmixed_image_is_its_own_partner(
     augmentation: Augmentation, digests: list[str], number: int
 ) -> None:
     partners, parts = augmentation.mixture(digests, number)
@@ -249,7 +249,7 @@ def test_what_is_not_mixed_is_its_own_partner(
         assert (shown[row] == augmentation.view(images[row], digests[row], number)).all()
 
 
-def test_some_rows_are_rendered_as_all_are() -> None:
+def test_some_rows_are_rendered_like_all() -> None:
     images, augmentation = photographs(16), Augmentation(mixup=1, crop=0.5)
     everything = augmentation.render(images, DIGESTS, np.arange(4), 1)
     some = augmentation.render(images, DIGESTS, np.array([2, 0]), 1)
@@ -294,13 +294,13 @@ def test_mirroring_happens_half_the_time() -> None:
     ("setting", "amount"),
     [("brightness", 0.3), ("contrast", 0.3), ("saturation", 0.5), ("channel_gain", 0.2)],
 )
-def test_a_colour_setting_alone_leaves_things_where_they_are(setting: str, amount: float) -> None:
+def test_a_colour_setting_alone_moves_nothing(setting: str, amount: float) -> None:
     shown = views(changed(**{setting: amount}), picture())
     assert (shown != picture()).any(axis=(1, 2, 3)).mean() > 0.9  # a draw may be next to 0
     assert (np.diff(shown[..., 0].astype(int), axis=2) >= 0).mean() > 0.99  # red still rises
 
 
-def test_a_stronger_style_alters_views_farther() -> None:
+def test_a_stronger_style_alters_views_more() -> None:
     image = photographs(64)[0].astype(np.int64)
     mild, strong = (
         np.abs(views(changed(style=style), photographs(64)[0], 80) - image).mean(axis=(1, 2, 3))
@@ -311,7 +311,7 @@ def test_a_stronger_style_alters_views_farther() -> None:
     assert strong.mean() > 1.5 * mild.mean()
 
 
-def test_channel_gain_moves_each_channel_by_no_more_than_it_says() -> None:
+def test_channel_gain_limits_the_change_of_each_channel() -> None:
     grey = np.full((8, 8, 3), 100, np.uint8)
     shown = views(changed(channel_gain=0.2), grey, 60)
     assert shown.min() >= 80
@@ -332,7 +332,7 @@ def test_a_rotation_turns_the_picture_about_its_centre() -> None:
 
 @pytest.mark.parametrize("change", [{"rotation_degrees": 15}, {"zoom": 0.1}, {"shift": 0.05}])
 def test_a_view_is_as_sharp_as_its_image(change: dict[str, float]) -> None:
-    """A linear interpolation loses a tenth of it."""
+    """A linear interpolation would lose a tenth of the sharpness."""
     coarse = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     image = np.asarray(Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC))
     shown = views(changed(**change), image, 40).astype(np.int64)
@@ -351,6 +351,6 @@ def steps(pixels: NDArray[np.int64]) -> float:
         *({"crop": 0}, {"crop": 1.1}, {"mixup": -1}, {"mixup": float("inf")}),
     ],
 )
-def test_an_amount_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_impossible_amount_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Augmentation(**wrong)

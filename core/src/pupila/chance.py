@@ -79,7 +79,7 @@ class ChanceCheck(BaseModel):
         on = f"{shown} on {self.images} {images} images{which} ({counts})"
         if not self.has_enough_images:
             return f"{on}: it takes at least {LEAST_IMAGES} of each class to show anything"
-        return f"{on}: {self._figures()}"
+        return f"{on}: {self._describe_figure()}"
 
     @property
     def order_hint(self) -> str:
@@ -89,7 +89,7 @@ class ChanceCheck(BaseModel):
         names = ", ".join(self.order)
         return f"With the classes in the order {names} it would reach {self.order_reaches:.3f}"
 
-    def _figures(self) -> str:
+    def _describe_figure(self) -> str:
         value = f"{self.figure} {self.reached:.3f}"
         if self.interval:
             return (
