@@ -240,9 +240,9 @@ def _by_accuracy(
     hits = int(np.trace(confusion))
     order = _better_order(confusion)
     as_ordered = int(confusion[order, np.arange(len(classes))].sum())
-    own = check_limit(hits, images, share).part
+    own = check_limit(hits, images, share).proportion
     helps = enough and as_ordered > hits and own.low <= share
-    helps = helps and check_limit(as_ordered, images, share).part.low > share
+    helps = helps and check_limit(as_ordered, images, share).proportion.low > share
     return ChanceCheck(
         counts=counts,
         figure="accuracy",
