@@ -11,7 +11,7 @@ import pytest
 from pupila import Artifact, Dataset, InputSpec, installed
 from pupila.keras_files import import_keras
 from pupila.store import Store
-from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila.testing import colour_dataset, run_step, store_model
 
 keras = import_keras()
 layers = keras.layers
@@ -42,7 +42,7 @@ def trained_teacher(images: Dataset) -> Any:
 @pytest.mark.long
 def test_a_beginning_is_pruned_exported_and_quantised(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    images = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    images = colour_dataset(tmp_path)
 
     def run(use: str, given: Artifact, **settings: Any) -> Artifact:
         plugin = installed().step(use)

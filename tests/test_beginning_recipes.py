@@ -64,4 +64,4 @@ def test_a_mistake_in_it_is_told_with_its_line(tmp_path: Path, student: str, sai
 
 @pytest.mark.parametrize("use", ["train", "distill-evolutionary"])
 def test_what_has_no_teacher_cannot_begin_as_one(tmp_path: Path, use: str) -> None:
-    assert "no teacher has a part in this step" in problems(tmp_path, "{from: teacher}", use)
+    assert "this step has no teacher" in problems(tmp_path, "{from: teacher}", use)

@@ -18,11 +18,10 @@ from pupila.step import Step
 from pupila.store import Store
 from pupila.testing import (
     INPUT,
+    colour_dataset,
     colour_teacher,
-    draw_colours,
     ignore_progress,
     keras_artifact,
-    read_images,
     step_for,
 )
 from pupila.training.altered import Altered
@@ -40,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images", images=6), folder / "cache")
+    return colour_dataset(folder, images=6)
 
 
 def step_of(folder: Path, dataset: Dataset, *teachers: Artifact) -> Step[EpochChoice]:

@@ -11,7 +11,7 @@ from pupila.dataset import UNLABELLED, Dataset
 from pupila.external import DISAGREEMENTS_KEPT, ExternalEvaluation, evaluate_external
 from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila.testing import colour_teacher, draw_colours, read_images
+from pupila.testing import colour_dataset, colour_teacher
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def _ignore(done: int, total: int, what: str) -> None:
 def test_metrics_groups_and_disagreements_with_and_without_labels(tmp_path: Path):
     store = Store(tmp_path / "store")
     teacher, pupil = colour_teacher(store), colour_teacher(store, slope=0.5, bias=1.5)
-    data = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    data = colour_dataset(tmp_path)
     frame = data.select("test").frame.copy()
     frame["patient"] = [str(row // 2) for row in range(len(frame))]
     frame["site"] = ["north", "south", ""] * (len(frame) // 3)

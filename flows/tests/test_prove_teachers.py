@@ -12,7 +12,7 @@ import pytest
 
 from pupila.chance import check_chance
 from pupila.store import Store
-from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images
+from pupila.testing import colour_dataset, colour_teacher, draw_colours, ignore_progress
 from pupila_flows.jobs.prove_teacher import ProveTeacher
 from pupila_flows.results import RunResult
 from pupila_flows.workspace import Workspace
@@ -55,7 +55,7 @@ def test_a_teacher_is_held_against_the_labels_by_its_own_order_of_the_classes(
 ):
     workspace = Workspace.at(tmp_path / "workspace")
     teacher = colour_teacher(workspace.store, slope, classes)
-    images = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    images = colour_dataset(tmp_path)
     job = ProveTeacher.of(workspace, "big", teacher, images.select("validation"), "red")
     check = job.run(ignore_progress)
     assert (check.above, check.order) == (above, order)

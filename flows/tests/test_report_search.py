@@ -17,7 +17,7 @@ from pupila import installed, keras_files
 from pupila.artifact import Artifact
 from pupila.measured import Ancestor, Measured, SearchResult
 from pupila.store import Store
-from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila.testing import colour_dataset, run_step, store_model
 from pupila_flows.report import write_report
 from pupila_flows.report.lineage import Lineage
 from pupila_flows.report.search import searches
@@ -281,7 +281,7 @@ def colour_teacher(store: Store) -> Artifact:
 
 @pytest.mark.long
 def test_what_a_real_search_notes_is_drawn(tmp_path: Path) -> None:
-    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    dataset = colour_dataset(tmp_path)
     store = Store(tmp_path / "store")
     plugin = installed().step("search")
     config = plugin.config.model_validate(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pupila import Dataset, OutputSpec, installed, keras_files, predictions
+from pupila import Dataset, OutputSpec, installed, keras_files
 from pupila.artifact import Origin
 from pupila.store import Store
-from pupila.testing import colour_teacher, draw_colours, ignore_progress, read_images, step_for
+from pupila.testing import StepMaker, colour_dataset, colour_teacher
 from pupila_distill import techniques
 from pupila_distill.config import Distillation
-from pupila_distill.training import teach
+from pupila_distill.training import train_student
 
 QUICK = {
     "student": "conv-32-64-8",
@@ -34,45 +34,27 @@ def teacher(store):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 @pytest.fixture
 def distilling(teacher, dataset, tmp_path):
-    """Return a step of `distill`, or with another `kind` of settings, with some changed."""
-
-    def step(
-        folder="step",
-        inputs=None,
-        images=dataset,
-        kind=Distillation,
-        progress=ignore_progress,
-        **changes,
-    ):
-        return step_for(
-            kind.model_validate(QUICK | changes),
-            inputs or [teacher],
-            tmp_path / folder,
-            dataset=images,
-            predictions=predictions.Predictions(tmp_path / "predictions"),
-            progress=progress,
-        )
-
-    return step
+    """Return a function that makes steps of `distill` with changed settings."""
+    return StepMaker(Distillation, QUICK, [teacher], dataset, tmp_path)
 
 
 @pytest.fixture
-def lesson_of(monkeypatch):
-    """Return the lesson that a technique makes up for a step, not taught."""
+def targets_of(monkeypatch):
+    """Return the targets that a technique makes for a step, without training."""
 
-    def lesson(technique, step):
+    def targets(technique, step):
         seen = []
-        monkeypatch.setattr(techniques, "teach", lambda _, lesson: seen.append(lesson))
+        monkeypatch.setattr(techniques, "train_student", lambda _, targets: seen.append(targets))
         technique(step)
-        monkeypatch.setattr(techniques, "teach", teach)
+        monkeypatch.setattr(techniques, "train_student", train_student)
         return seen[0]
 
-    return lesson
+    return targets
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,8 @@ def distance_by_hand(theirs, ours):
     for image in range(len(ours)):
         for start, end in ((0, 6), (6, 8)):
             mine, its = ours[image, start:end], theirs[image, start:end]
-            mine = mine / sum(each**2 for each in mine) ** 0.5
-            its = its / sum(each**2 for each in its) ** 0.5
+            mine = mine / sum(value**2 for value in mine) ** 0.5
+            its = its / sum(value**2 for value in its) ** 0.5
             total[image] += sum((m - i) ** 2 for m, i in zip(mine, its, strict=True)) / len(its)
     return total
 
@@ -50,15 +50,17 @@ def loss_of(outputs, alpha=0.1, temperature=4.0, beta=1000.0):
 @pytest.mark.parametrize("beta", [0.0, 1000.0])
 @pytest.mark.parametrize(("alpha", "temperature"), [(0.1, 4.0), (0.9, 1.0)])
 def test_it_is_the_equation_of_the_paper(alpha, temperature, beta):
-    found = np.asarray(loss_of(np.concatenate([STUDENT, OURS], 1), alpha, temperature, beta))
+    loss = np.asarray(loss_of(np.concatenate([STUDENT, OURS], 1), alpha, temperature, beta))
     wanted = loss_by_hand(OURS, STUDENT, alpha, temperature, beta)
-    assert found == pytest.approx(wanted, rel=1e-6)
+    assert loss == pytest.approx(wanted, rel=1e-6)
 
 
-def test_targets_without_attention_tell_the_loss_of_distill_alone():
+def test_targets_without_attention_have_the_loss_of_distill_alone():
     loss = attention_loss(distillation_loss(0.1, 4.0), 1000.0, 2, SIZES)
-    found = loss(np.concatenate([LABELS, TEACHER], axis=1), np.concatenate([STUDENT, OURS], axis=1))
-    assert np.asarray(found) == pytest.approx(loss_by_hand(OURS, STUDENT, 0.1, 4.0, 0), rel=1e-6)
+    values = loss(
+        np.concatenate([LABELS, TEACHER], axis=1), np.concatenate([STUDENT, OURS], axis=1)
+    )
+    assert np.asarray(values) == pytest.approx(loss_by_hand(OURS, STUDENT, 0.1, 4.0, 0), rel=1e-6)
 
 
 def test_one_value_worked_out_on_paper():
@@ -87,12 +89,12 @@ def gradient(function, at):
 
 def test_the_gradient_is_that_of_finite_differences():
     outputs = np.concatenate([STUDENT, OURS], axis=1)
-    found = gradient(loss_of, outputs)
-    for place in np.ndindex(outputs.shape):
+    gradients = gradient(loss_of, outputs)
+    for index in np.ndindex(outputs.shape):
         step = np.zeros_like(outputs)
-        step[place] = 1e-5
+        step[index] = 1e-5
         rise = np.sum(loss_of(outputs + step)) - np.sum(loss_of(outputs - step))
-        assert found[place] == pytest.approx(rise / 2e-5, rel=1e-4, abs=1e-5)
+        assert gradients[index] == pytest.approx(rise / 2e-5, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("ours", [np.zeros((3, 8)), THEIRS], ids=["all dark", "alike"])

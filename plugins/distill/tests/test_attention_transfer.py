@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,12 +9,11 @@ from pydantic import ValidationError
 
 from pupila import InputSpec, OutputSpec, PupilaError, installed, keras_files
 from pupila.artifact import Origin
-from pupila.predictions import Predictions
 from pupila.store import Store
 from pupila.testing import (
+    StepMaker,
     TechniqueContract,
     finish_after_kill,
-    ignore_progress,
     read_images,
     step_for,
 )
@@ -56,9 +53,9 @@ def test_the_student_gives_its_logits_and_the_squares_of_its_deepest_stages():
     net = small_net()
     images = pictures().astype(np.float32)
     given = np.asarray(with_attention(net, 3)(images))
-    logits, *stages = (np.asarray(each, np.float64) for each in with_stages(net)(images))
-    maps = [(each**2).sum(axis=3).reshape(4, -1) for each in stages[-3:]]
-    assert [each.shape[1] for each in maps] == [64, 16, 4]
+    logits, *stages = (np.asarray(output, np.float64) for output in with_stages(net)(images))
+    maps = [(stage**2).sum(axis=3).reshape(4, -1) for stage in stages[-3:]]
+    assert [attention.shape[1] for attention in maps] == [64, 16, 4]
     assert given == pytest.approx(np.concatenate([logits, *maps], axis=1), rel=1e-4)
 
 
@@ -84,8 +81,8 @@ def test_a_teachers_attention_is_that_of_its_deepest_stages_at_the_students_size
     with opened_attention(artifact_of(store, net, 64), [(8, 8), (2, 2)]) as attention_of_pictures:
         given = attention_of_pictures(pictures(20, 64))
     stages = with_stages(net)(pictures(20, 64).astype(np.float32))
-    assert [each.shape[1] for each in stages[1:]] == [32, 16, 8, 4]
-    same_size, halved = ((np.asarray(each) ** 2).sum(axis=3) for each in stages[-2:])
+    assert [stage.shape[1] for stage in stages[1:]] == [32, 16, 8, 4]
+    same_size, halved = ((np.asarray(stage) ** 2).sum(axis=3) for stage in stages[-2:])
     assert given.shape == (20, 64 + 4)
     assert given[:, :64] == pytest.approx(same_size.reshape(20, 64), rel=1e-4)
     means = halved.reshape(20, 2, 2, 2, 2).mean(axis=(2, 4)).reshape(20, 4)
@@ -135,13 +132,13 @@ def draw_patches(folder, images=12):
     random = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / split / name
-            place.mkdir(parents=True)
+            of_class = folder / split / name
+            of_class.mkdir(parents=True)
             for number in range(images):
                 pixels = random.integers(40, 120, (32, 32, 3), np.uint8)
                 row, column = random.integers(0, 20, 2)
                 pixels[row : row + 12, column : column + 12, channel] = 230
-                Image.fromarray(pixels).save(place / f"{number}.png")
+                Image.fromarray(pixels).save(of_class / f"{number}.png")
     return folder
 
 
@@ -174,19 +171,8 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def distilling(teacher, dataset, tmp_path):
-    """Return a step of `distill-attention` with some settings changed."""
-
-    def step(folder="step", inputs=None, progress=ignore_progress, **changes):
-        return step_for(
-            AttentionDistillation.model_validate(QUICK | changes),
-            inputs or [teacher],
-            tmp_path / folder,
-            dataset=dataset,
-            predictions=Predictions(tmp_path / "predictions"),
-            progress=progress,
-        )
-
-    return step
+    """Return a function that makes steps of `distill-attention` with changed settings."""
+    return StepMaker(AttentionDistillation, QUICK, [teacher], dataset, tmp_path)
 
 
 class TestAttentionKeepsTheContract(TechniqueContract):
@@ -218,8 +204,8 @@ def test_it_learns_to_answer_and_to_look_as_its_teacher(distilling):
     assert history["validation_loss"][-1] < history["validation_loss"][0] / 2
     assert measured["validation_accuracy"] >= 0.8
     assert measured["attention_maps"] == [[30, 30], [13, 13], [6, 6]]
-    (standing,) = measured["teachers"]
-    assert standing["validation_accuracy"]["value"] == 1
+    (quality,) = measured["teachers"]
+    assert quality["validation_accuracy"]["value"] == 1
 
 
 def looks_apart(step, teacher, dataset):
@@ -284,9 +270,7 @@ def test_the_teacher_is_opened_once_for_all_runs(distilling, monkeypatch):
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling):
     unbroken, broken = distilling("unbroken"), distilling("broken")
     expected = distill_attention(unbroken).measured
-    measured = finish_after_kill(
-        lambda told: distill_attention(replace(broken, progress=told))
-    ).measured
+    measured = finish_after_kill(distill_attention, broken).measured
     assert measured["history"] == expected["history"]
     assert difference(weights(unbroken), weights(broken)) < 1e-6
 

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from pupila import PupilaError, keras_files
 from pupila.testing import (
     TechniqueContract,
-    draw_colours,
+    colour_dataset,
     finish_after_kill,
     ignore_progress,
-    read_images,
     store_model,
 )
 from pupila.training import frozen
@@ -72,7 +71,7 @@ class TestDistillFromABeginningKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -94,7 +93,7 @@ def test_every_kind_teaches_the_beginning_of_its_teacher(
 ):
     few = {"subclasses": 2} if kind is EmbeddingDistillation else {}
     step = distilling(
-        inputs=[convolutional], kind=kind, student=BEGINNING, size=None, epochs=2, **few
+        inputs=[convolutional], config=kind, student=BEGINNING, size=None, epochs=2, **few
     )
     product = technique(step)
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
@@ -110,7 +109,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(distilling, convolutional):
     settings = {"inputs": [convolutional], "student": BEGINNING, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = distill(unbroken).measured
-    measured = finish_after_kill(lambda told: distill(replace(broken, progress=told))).measured
+    measured = finish_after_kill(distill, broken).measured
     assert measured["history"] == expected["history"]
 
 
@@ -122,14 +121,16 @@ def test_the_layers_learn_after_the_epochs_of_the_head(distilling, convolutional
     settings = {"inputs": [convolutional], "student": BEGINNING | {"frozen_epochs": 2}, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = distill(unbroken).measured
-    measured = finish_after_kill(
-        lambda told: distill(replace(broken, progress=told)), epoch=killed
-    ).measured
+    measured = finish_after_kill(distill, broken, epoch=killed).measured
     assert measured["history"] == expected["history"]
     assert measured["epochs"] == len(measured["history"]["loss"]) == 4
     for step in (unbroken, broken):
         of_head, learned = (
-            [each for each in np.load(step.scratch / name).values() if each.shape == (1, 1, 3, 3)]
+            [
+                array
+                for array in np.load(step.scratch / name).values()
+                if array.shape == (1, 1, 3, 3)
+            ]
             for name in ("head.npz", "training.npz")
         )
         assert not of_head, "the layers are not among what is trained"
@@ -164,7 +165,7 @@ def test_the_head_alone_learns_and_then_what_did_before(distilling, convolutiona
     before = [layer.trainable for layer in student.layers]
     assert not student.get_layer("norm").trainable
     with frozen_trunk(student, head):
-        learned = {each.path.split("/")[0] for each in student.trainable_variables}
+        learned = {variable.path.split("/")[0] for variable in student.trainable_variables}
         assert learned == ({"head", "head_norm", "logits"} if head else {"logits"})
     assert [layer.trainable for layer in student.layers] == before
 
@@ -183,9 +184,9 @@ def test_a_frozen_front_that_runs_once_gives_the_same_student(
         expected = distill(distilling("whole", **settings)).measured["history"]
     monkeypatch.setattr(frozen, "_KEPT_BYTES", kept_bytes)
     step = distilling("apart", **settings)
-    found = distill(step).measured["history"]
+    history = distill(step).measured["history"]
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-4)
+        np.testing.assert_allclose(history[name], values, rtol=1e-4)
     kept = [file.parent.name for file in step.scratch.rglob("view-*.npy")]
     assert sorted(kept) == (["train", "train", "validation"] if kept_bytes else [])
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
@@ -196,7 +197,7 @@ def test_a_killed_run_with_a_frozen_front_goes_on(distilling, convolutional):
     settings = {"inputs": [convolutional], "student": FROZEN, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = distill(unbroken).measured
-    measured = finish_after_kill(lambda told: distill(replace(broken, progress=told))).measured
+    measured = finish_after_kill(distill, broken).measured
     assert measured["history"] == expected["history"]
 
 
@@ -212,7 +213,7 @@ def test_a_killed_run_with_a_frozen_front_goes_on(distilling, convolutional):
     ],
 )
 def test_a_front_ends_where_something_learns(distilling, convolutional, student, front):
-    parts = frozen.split(new_student(distilling(inputs=[convolutional], student=student), 2))
+    parts = frozen.split_model(new_student(distilling(inputs=[convolutional], student=student), 2))
     assert (parts and [layer.name for layer in parts[0].layers[1:]]) == front
 
 
@@ -279,7 +280,7 @@ def test_a_wrong_beginning_is_refused_before_anything_runs(student, said):
 @pytest.mark.parametrize("kind", [Training, EvolutionaryDistillation])
 def test_without_a_teacher_there_is_no_beginning(kind):
     config = kind.model_validate({"student": BEGINNING})
-    with pytest.raises(PupilaError, match="no teacher has a part in this step"):
+    with pytest.raises(PupilaError, match="this step has no teacher"):
         config.check_inputs(0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -24,18 +22,20 @@ def answers(step, pictures):
 
 
 def test_the_epoch_of_the_highest_fidelity_is_kept(distilling):
-    told = []
-    step = distilling(choose_by="fidelity", progress=lambda *said: told.append(said[2]), **UNSTEADY)
+    reports = []
+    step = distilling(
+        choose_by="fidelity", progress=lambda *said: reports.append(said[2]), **UNSTEADY
+    )
     product = distill(step)
     measured, history = product.measured, product.measured["history"]
     fidelities = history["validation_fidelity"]
     assert measured["best_epoch"] == 1 + int(np.argmax(fidelities))
     assert measured["validation_fidelity"] == pytest.approx(max(fidelities), abs=1e-4)
     altered = Altered.of(step, product.input)
-    found = altered.fidelity(np.log(answers(step, altered.pictures)))
-    assert found == pytest.approx(max(fidelities), abs=1e-3)
+    fidelity = altered.fidelity(np.log(answers(step, altered.pictures)))
+    assert fidelity == pytest.approx(max(fidelities), abs=1e-3)
     assert measured["best_epoch"] != 1 + int(np.argmin(history["validation_loss"])), history
-    assert told[-1].endswith(f", fidelity {fidelities[-1]:.3f}")
+    assert reports[-1].endswith(f", fidelity {fidelities[-1]:.3f}")
 
 
 def test_by_the_loss_no_altered_image_is_asked_about(distilling):
@@ -44,7 +44,7 @@ def test_by_the_loss_no_altered_image_is_asked_about(distilling):
     assert measured["validation_fidelity"] is None
 
 
-def test_the_mean_of_the_weights_is_what_is_judged_and_kept(distilling, dataset):
+def test_the_mean_of_the_weights_is_evaluated_and_kept(distilling, dataset):
     """With the labels alone to learn from, the loss is their cross-entropy."""
     steps = [
         distilling(str(average), average=average, alpha=1, epochs=3) for average in (None, 0.9)
@@ -54,8 +54,8 @@ def test_the_mean_of_the_weights_is_what_is_judged_and_kept(distilling, dataset)
     assert losses != plain[0].measured["history"]["validation_loss"]
     assert averaged[0].measured["history"]["loss"] == plain[0].measured["history"]["loss"]
     validation = dataset.select("validation")
-    found = answers(averaged[1], validation.pixels(averaged[0].input)[:])
-    loss = -np.log(found[np.arange(len(validation)), validation.labels]).mean()
+    probabilities = answers(averaged[1], validation.pixels(averaged[0].input)[:])
+    loss = -np.log(probabilities[np.arange(len(validation)), validation.labels]).mean()
     assert loss == pytest.approx(min(losses), rel=0.01, abs=1e-4)
 
 
@@ -66,7 +66,7 @@ def test_a_killed_run_goes_on_by_fidelity_and_with_the_mean(distilling, student)
     settings = {"choose_by": "fidelity", "average": 0.9, "epochs": 4, "student": student}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = distill(unbroken).measured
-    measured = finish_after_kill(lambda told: distill(replace(broken, progress=told))).measured
+    measured = finish_after_kill(distill, broken).measured
     assert measured["history"] == expected["history"]
     assert measured["best_epoch"] == expected["best_epoch"]
     pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3))

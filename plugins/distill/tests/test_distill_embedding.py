@@ -9,13 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pupila import PupilaError, keras_files
-from pupila.testing import (
-    TechniqueContract,
-    draw_colours,
-    finish_after_kill,
-    read_images,
-    store_model,
-)
+from pupila.testing import TechniqueContract, colour_dataset, finish_after_kill, store_model
 from pupila.training.targets import softened_mean
 from pupila_distill import embedding
 from pupila_distill.config import Distillation, EmbeddingDistillation
@@ -60,11 +54,11 @@ def seeing(store):
 
 @pytest.fixture
 def taught(distilling, seeing):
-    """Return a step of `distill-embedding`, with some settings changed."""
+    """Return a function that makes steps of `distill-embedding` with changed settings."""
 
-    def step(folder="step", inputs=None, kind=EmbeddingDistillation, **changes):
-        settings = {"subclasses": 2} if kind is EmbeddingDistillation else {}
-        return distilling(folder, inputs or [seeing], kind=kind, **(settings | changes))
+    def step(folder="step", inputs=None, config=EmbeddingDistillation, **changes):
+        settings = {"subclasses": 2} if config is EmbeddingDistillation else {}
+        return distilling(folder, inputs or [seeing], config=config, **(settings | changes))
 
     return step
 
@@ -75,7 +69,7 @@ class TestEmbeddingKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -95,14 +89,14 @@ NOTHING = {"subclass_weight": 0, "distance_weight": 0, "angle_weight": 0}
 
 
 def test_without_any_weight_it_is_plain_distillation(taught):
-    step, plain = taught(**NOTHING), taught("plain", kind=Distillation)
+    step, plain = taught(**NOTHING), taught("plain", config=Distillation)
     measured, expected = distill_embedding(step).measured, distill(plain).measured
     assert measured["history"] == expected["history"]
     assert difference(step, plain) == 0
 
 
 def test_what_is_written_has_the_layers_of_plain_distillation_and_other_weights(taught):
-    step, plain = taught(**RELATIONS), taught("plain", kind=Distillation)
+    step, plain = taught(**RELATIONS), taught("plain", config=Distillation)
     product = distill_embedding(step)
     assert product.parameters == distill(plain).parameters
     assert difference(step, plain) > 1e-3
@@ -120,27 +114,27 @@ def test_what_the_teachers_features_are_is_told(taught):
 
 
 @pytest.fixture
-def lesson_taught(monkeypatch):
-    """Return the lesson that `distill-embedding` makes up for a step, not taught."""
+def embedding_targets(monkeypatch):
+    """Return the targets of `distill-embedding` for a step, without training."""
 
-    def lesson(step):
+    def targets(step):
         seen = []
         with monkeypatch.context() as patched:
-            patched.setattr(embedding, "teach", lambda _, lesson: seen.append(lesson))
+            patched.setattr(embedding, "train_student", lambda _, targets: seen.append(targets))
             distill_embedding(step)
         return seen[0]
 
-    return lesson
+    return targets
 
 
 def test_each_view_is_taught_with_the_features_of_that_very_view(
-    taught, seeing, dataset, with_unlabelled, lesson_taught
+    taught, seeing, dataset, with_unlabelled, embedding_targets
 ):
     step = taught(
         images=with_unlabelled(dataset), **RELATIONS, augmentation={"views": 2, "mixup": 1}
     )
-    lesson = lesson_taught(step)
-    images = lesson.images
+    targets = embedding_targets(step)
+    images = targets.images
     assert len(images) == 48
     assert (images.labels < 0).sum() == 24, "of the unlabelled the teacher tells too"
     rows = np.array([40, 3])
@@ -148,32 +142,32 @@ def test_each_view_is_taught_with_the_features_of_that_very_view(
     features = keras.Model(teacher.inputs[0], teacher.get_layer("pool").output)
     answering = keras.Model(teacher.inputs[0], teacher.outputs[0])
     pixels, names = images.pixels(seeing.record.input), images.frame["sha256"].tolist()
-    for view, targets in enumerate(lesson.targets):
+    for view, of_view in enumerate(targets.views):
         shown = step.config.augmentation.render(pixels, names, rows, view).astype(np.float32)
         answers = softened_mean([np.asarray(answering(shown))], [1.0], step.config.temperature)
-        found = targets[rows]
-        assert targets.shape == (48, 2 + 2 + 4 + 8)
-        assert found[:, 2:4] == pytest.approx(answers, abs=1e-3)
-        assert found[:, 4:8].reshape(2, 2, 2).sum(axis=2) == pytest.approx(np.ones((2, 2)))
-        assert found[:, 8:] == pytest.approx(np.asarray(features(shown)), abs=1e-5)
+        columns = of_view[rows]
+        assert of_view.shape == (48, 2 + 2 + 4 + 8)
+        assert columns[:, 2:4] == pytest.approx(answers, abs=1e-3)
+        assert columns[:, 4:8].reshape(2, 2, 2).sum(axis=2) == pytest.approx(np.ones((2, 2)))
+        assert columns[:, 8:] == pytest.approx(np.asarray(features(shown)), abs=1e-5)
 
 
-def test_images_of_a_source_weigh_as_much_as_is_said(taught, dataset, lesson_taught):
+def test_images_of_a_source_weigh_as_much_as_is_said(taught, dataset, embedding_targets):
     images = replace(dataset, frame=dataset.frame.assign(source="here"))
     images.frame.loc[::2, "source"] = "there"
-    lesson = lesson_taught(taught(images=images, source_weights={"there": 3}))
-    plain = lesson_taught(taught(images=images))
+    targets = embedding_targets(taught(images=images, source_weights={"there": 3}))
+    plain = embedding_targets(taught(images=images))
     outputs = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
-    part = np.where(lesson.images.frame["source"] == "there", 3, 1)
-    expected = part / part.mean() * np.asarray(plain.loss(plain.targets[1][:], outputs))
-    assert np.asarray(lesson.loss(lesson.targets[1][:], outputs)) == pytest.approx(expected)
+    part = np.where(targets.images.frame["source"] == "there", 3, 1)
+    expected = part / part.mean() * np.asarray(plain.loss(plain.views[1][:], outputs))
+    assert np.asarray(targets.loss(targets.views[1][:], outputs)) == pytest.approx(expected)
 
 
-def test_several_teachers_teach_side_by_side(taught, store, seeing, lesson_taught):
+def test_several_teachers_teach_side_by_side(taught, store, seeing, embedding_targets):
     inputs = [seeing, seeing_teacher(store, 1)]
     step = taught(inputs=inputs, weights=[3, 1], **RELATIONS)
-    lesson = lesson_taught(step)
-    assert lesson.targets[0].shape == (24, 2 + 2 + 2 * 4 + 2 * 8)
+    targets = embedding_targets(step)
+    assert targets.views[0].shape == (24, 2 + 2 + 2 * 4 + 2 * 8)
     assert distill_embedding(step).measured["teacher_features"] == [8, 8]
 
 
@@ -189,9 +183,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(taught, student):
         taught(name, student=student, epochs=4, **RELATIONS) for name in ("unbroken", "broken")
     )
     expected = distill_embedding(unbroken).measured
-    measured = finish_after_kill(
-        lambda told: distill_embedding(replace(broken, progress=told))
-    ).measured
+    measured = finish_after_kill(distill_embedding, broken).measured
     assert measured["history"] == expected["history"]
     assert difference(unbroken, broken) < 1e-6
 

@@ -12,7 +12,7 @@ from pupila.training.targets import labels_of_views, one_hot, softened_mean
 from pupila.views import Augmentation
 from pupila_distill.config import ConsistentDistillation, Distillation, OracleDistillation
 from pupila_distill.techniques import distill, distill_oracle
-from pupila_distill.training import teach
+from pupila_distill.training import train_student
 
 INPUT = InputSpec(height=32, width=32)
 
@@ -54,7 +54,7 @@ def test_an_epoch_shows_every_image_once_in_its_own_order(dataset):
     images = Images.of(chosen, INPUT, [numbers, numbers], Augmentation(views=2))
 
     def shown(batches):
-        return [int(each) for index in range(len(batches)) for each in batches[index][1][:, 0]]
+        return [int(value) for index in range(len(batches)) for value in batches[index][1][:, 0]]
 
     first, second = (shown(epoch_batches(images, epoch, 0, 7)) for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(24))
@@ -71,71 +71,73 @@ def test_a_longer_epoch_shows_some_images_oftener_but_none_left_out(dataset):
     numbers = np.arange(len(chosen), dtype=np.float32)[:, np.newaxis]
     images = Images.of(chosen, INPUT, [numbers], Augmentation(views=1), per_epoch=60)
     batches = epoch_batches(images, 0, 0, 7)
-    shown = [int(each) for index in range(len(batches)) for each in batches[index][1][:, 0]]
+    shown = [int(value) for index in range(len(batches)) for value in batches[index][1][:, 0]]
     counts = np.bincount(shown)
     assert (len(shown), counts.min(), counts.max()) == (60, 2, 3)
 
 
 @pytest.mark.parametrize("technique", [distill, distill_oracle])
 def test_unlabelled_images_are_learned_from_the_teacher(
-    distilling, dataset, lesson_of, technique, with_unlabelled
+    distilling, dataset, targets_of, technique, with_unlabelled
 ):
     kind = OracleDistillation if technique is distill_oracle else Distillation
     images = with_unlabelled(dataset)
-    step = distilling(images=images, kind=kind)
-    lesson = lesson_of(technique, step)
-    assert set(lesson.images.frame["split"]) == {"train", "unlabelled"}
-    unlabelled = np.flatnonzero(lesson.images.labels < 0)
+    step = distilling(images=images, config=kind)
+    targets = targets_of(technique, step)
+    assert set(targets.images.frame["split"]) == {"train", "unlabelled"}
+    unlabelled = np.flatnonzero(targets.images.labels < 0)
     assert len(unlabelled) == 24
-    for view, found in enumerate(lesson.targets):
-        assert (found[unlabelled, :2] == 0).all()
+    for view, columns in enumerate(targets.views):
+        assert (columns[unlabelled, :2] == 0).all()
         answers = step.predictions.of_views(
-            step.inputs[0], lesson.images, step.config.augmentation, ignore_progress
+            step.inputs[0], targets.images, step.config.augmentation, ignore_progress
         )[view]
         expected = softened_mean([answers], [1], step.config.temperature)
-        assert found[unlabelled, 2:4] == pytest.approx(expected[unlabelled], abs=1e-4)
-    without = lesson_of(technique, distilling("b", images=images, kind=kind, unlabelled=False))
+        assert columns[unlabelled, 2:4] == pytest.approx(expected[unlabelled], abs=1e-4)
+    without = targets_of(technique, distilling("b", images=images, config=kind, unlabelled=False))
     assert set(without.images.frame["split"]) == {"train"}
 
 
 def test_figures_of_an_epoch_are_means_over_all_its_images(
-    distilling, dataset, lesson_of, with_unlabelled
+    distilling, dataset, targets_of, with_unlabelled
 ):
     step = distilling(
         images=with_unlabelled(dataset), epochs=1, learning_rate=1e-12, batch_size=7, alpha=0.3
     )
-    lesson = lesson_of(distill, step)
-    measured = teach(step, lesson).measured
+    targets = targets_of(distill, step)
+    measured = train_student(step, targets).measured
     assert measured["unlabelled_images"] == 24
     keras = keras_files.import_keras()
     model = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     student = keras.Model(model.inputs, model.get_layer("logits").output)
-    logits = np.asarray(student([np.asarray(lesson.images.pixels(INPUT), np.float32)]))
-    told = lesson.targets[0]
-    loss = float(np.asarray(lesson.loss(told, logits)).mean())
-    truth = np.where(told[:, :2].sum(axis=1) > 0, told[:, :2].argmax(1), told[:, 2:].argmax(1))
+    logits = np.asarray(student([np.asarray(targets.images.pixels(INPUT), np.float32)]))
+    of_view = targets.views[0]
+    loss = float(np.asarray(targets.loss(of_view, logits)).mean())
+    truth = np.where(
+        of_view[:, :2].sum(axis=1) > 0, of_view[:, :2].argmax(1), of_view[:, 2:].argmax(1)
+    )
     accuracy = float((logits.argmax(axis=1) == truth).mean())
     assert measured["history"]["loss"] == [pytest.approx(loss, abs=2e-4)]
     assert measured["history"]["accuracy"] == [pytest.approx(accuracy, abs=1e-4)]
 
 
-def test_what_no_view_shows_as_it_is_is_judged_on_the_validation_images_as_they_are(
-    distilling, dataset, lesson_of, monkeypatch
+def test_validation_images_are_evaluated_as_they_are_even_if_no_view_is(
+    distilling, dataset, targets_of, monkeypatch
 ):
-    judged = []
+    evaluated = []
 
     def remembered(images, *given):
-        judged.append(images)
+        evaluated.append(images)
         return all_in_order(images, *given)
 
     monkeypatch.setattr("pupila.training.fitting.all_in_order", remembered)
     hard = {"views": 2, "original": False, "mixup": 1}
-    step = distilling(kind=ConsistentDistillation, epochs=1, augmentation=hard)
-    lesson = lesson_of(distill, step)
-    assert lesson.targets[0][:, :2].max(axis=1).min() < 1, "mixed labels in the first view"
-    teach(step, lesson)
+    step = distilling(config=ConsistentDistillation, epochs=1, augmentation=hard)
+    targets = targets_of(distill, step)
+    assert targets.views[0][:, :2].max(axis=1).min() < 1, "mixed labels in the first view"
+    train_student(step, targets)
     plain = dataset.select("validation").pixels(INPUT)
-    np.testing.assert_array_equal(judged[0].view(np.arange(24), 0), np.asarray(plain))
+    np.testing.assert_array_equal(evaluated[0].view(np.arange(24), 0), np.asarray(plain))
 
 
 # Sources, and answers to several views ---------------------------------------------------------
@@ -151,41 +153,42 @@ def of_two_sources(dataset, with_unlabelled):
 
 @pytest.mark.parametrize("technique", [distill, distill_oracle])
 def test_images_of_a_source_weigh_as_much_as_is_said(
-    distilling, lesson_of, of_two_sources, technique
+    distilling, targets_of, of_two_sources, technique
 ):
     kind = {distill: Distillation, distill_oracle: OracleDistillation}[technique]
     given = {"images": of_two_sources, "kind": kind}
-    plain = lesson_of(technique, distilling(**given))
-    lesson = lesson_of(technique, distilling(**given, source_weights={"there": 3}))
-    outputs = np.random.default_rng(0).normal(size=(len(lesson.images), 2)).astype(np.float32)
-    losses = np.asarray(plain.loss(plain.targets[1], outputs))
-    elsewhere = lesson.images.frame["source"] == "there"
+    plain = targets_of(technique, distilling(**given))
+    targets = targets_of(technique, distilling(**given, source_weights={"there": 3}))
+    outputs = np.random.default_rng(0).normal(size=(len(targets.images), 2)).astype(np.float32)
+    losses = np.asarray(plain.loss(plain.views[1], outputs))
+    elsewhere = targets.images.frame["source"] == "there"
     expected = losses * np.where(elsewhere, 3, 1) / 2  # 24 and 24 images weigh 2 on average
-    assert np.asarray(lesson.loss(lesson.targets[1][:], outputs)) == pytest.approx(
+    assert np.asarray(targets.loss(targets.views[1][:], outputs)) == pytest.approx(
         expected, rel=1e-5
     )
-    judged = np.asarray(lesson.loss(lesson.validation_targets, outputs[:24]))
-    assert judged == pytest.approx(np.asarray(plain.loss(plain.validation_targets, outputs[:24])))
+    values = np.asarray(targets.loss(targets.validation, outputs[:24]))
+    assert values == pytest.approx(np.asarray(plain.loss(plain.validation, outputs[:24])))
 
 
 def test_a_source_that_no_image_has_is_refused(distilling, of_two_sources, dataset):
     with pytest.raises(PupilaError, match=r"Did you mean 'there'\? There are: 'here', 'there'"):
         distill(distilling(images=of_two_sources, source_weights={"ther": 2}))
-    with pytest.raises(PupilaError, match="the images tell no source: give a CSV manifest"):
+    with pytest.raises(PupilaError, match="the images have no source: give a CSV manifest"):
         distill(distilling(images=dataset, source_weights={"there": 2}))
 
 
-def test_the_mean_over_views_is_learned_from_each_of_them(distilling, lesson_of):
+def test_the_mean_over_views_is_learned_from_each_of_them(distilling, targets_of):
     augmentation = {"views": 3}
-    own = lesson_of(distill, distilling(augmentation=augmentation, temperature=1))
-    lesson = lesson_of(
+    own = targets_of(distill, distilling(augmentation=augmentation, temperature=1))
+    targets = targets_of(
         distill, distilling(augmentation=augmentation, temperature=1, mean_over_views=True)
     )
     answers = [
-        np.exp(each[:, 2:]) / np.exp(each[:, 2:]).sum(axis=1, keepdims=True) for each in own.targets
+        np.exp(of_view[:, 2:]) / np.exp(of_view[:, 2:]).sum(axis=1, keepdims=True)
+        for of_view in own.views
     ]
-    for targets in lesson.targets:
-        shown = np.exp(targets[:, 2:])
+    for mean_view in targets.views:
+        shown = np.exp(mean_view[:, 2:])
         assert shown == pytest.approx(np.mean(answers, axis=0), abs=1e-5)
 
 

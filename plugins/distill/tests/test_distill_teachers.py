@@ -30,14 +30,14 @@ def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, sto
 
 def test_a_teacher_of_which_the_recipe_says_that_it_is_unproven_is_learned_from(distilling, store):
     step = replace(distilling(inputs=[colour_teacher(store, slope=0)], epochs=1), unproven=True)
-    (found,) = distill(step).measured["teachers"]
-    assert found["validation_accuracy"]["value"] == 0.5
+    (quality,) = distill(step).measured["teachers"]
+    assert quality["validation_accuracy"]["value"] == 0.5
 
 
 def test_a_reversed_teacher_with_the_right_order_declared_is_taken(distilling, store):
     declared = colour_teacher(store, slope=-1, classes=("red", "blue"))
-    (found,) = distill(distilling(inputs=[declared])).measured["teachers"]
-    assert found["validation_accuracy"]["value"] == 1
+    (quality,) = distill(distilling(inputs=[declared])).measured["teachers"]
+    assert quality["validation_accuracy"]["value"] == 1
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +66,21 @@ def mislabelled(tmp_path_factory):
 def test_several_teachers_of_different_formats_are_learned_from(distilling, teachers):
     measured = distill(distilling(inputs=teachers, epochs=8)).measured
     assert measured["validation_accuracy"] > 0.8
-    assert [each["digest"] for each in measured["teachers"]] == [t.digest[:12] for t in teachers]
+    assert [quality["digest"] for quality in measured["teachers"]] == [
+        t.digest[:12] for t in teachers
+    ]
     assert measured["agreement"] == [[1.0] * 3] * 3
     assert measured["teachers_disagree"] == 0
 
 
-def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset, lesson_of):
+def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset, targets_of):
     leaning = colour_teacher(store, bias=16 * 60 / 255)  # undecided on blue images
     step = distilling(inputs=[teacher, teacher, leaning])
-    measured = lesson_of(distill, step).measured
+    measured = targets_of(distill, step).measured
     chosen = dataset.select("train")
     first, second = (
-        step.predictions.of(each, chosen, ignore_progress).argmax(axis=1)
-        for each in (teacher, leaning)
+        step.predictions.of(artifact, chosen, ignore_progress).argmax(axis=1)
+        for artifact in (teacher, leaning)
     )
     same = round(float((first == second).mean()), 4)
     assert 0 < same < 1
@@ -88,21 +90,22 @@ def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset
 
 @pytest.mark.parametrize(("weights", "shares"), [(None, [1, 1, 1]), ([3, 1, 0.5], [3, 1, 0.5])])
 def test_the_targets_are_the_weighted_mean_of_the_teachers(
-    distilling, teachers, dataset, lesson_of, weights, shares
+    distilling, teachers, dataset, targets_of, weights, shares
 ):
     step = distilling(inputs=teachers, weights=weights, temperature=2.0)
-    lesson = lesson_of(distill, step)
+    targets = targets_of(distill, step)
     chosen = dataset.select("train")
     augmentation = step.config.augmentation
     answers = [
-        step.predictions.of_views(each, chosen, augmentation, ignore_progress) for each in teachers
+        step.predictions.of_views(artifact, chosen, augmentation, ignore_progress)
+        for artifact in teachers
     ]
-    for view, found in enumerate(lesson.targets):
-        assert (found[:, :2] == one_hot(chosen.labels, 2)).all()
-        roots = [np.sqrt(each[view].astype(np.float64)) for each in answers]
-        softened = [each / each.sum(axis=1, keepdims=True) for each in roots]
+    for view, columns in enumerate(targets.views):
+        assert (columns[:, :2] == one_hot(chosen.labels, 2)).all()
+        roots = [np.sqrt(views[view].astype(np.float64)) for views in answers]
+        softened = [root / root.sum(axis=1, keepdims=True) for root in roots]
         mean = sum(s * p for s, p in zip(shares, softened, strict=True)) / sum(shares)
-        assert np.exp(found[:, 2:] / 2) == pytest.approx(mean, abs=1e-4)
+        assert np.exp(columns[:, 2:] / 2) == pytest.approx(mean, abs=1e-4)
 
 
 def test_weights_that_are_not_one_for_each_are_refused_before_a_teacher_runs(
@@ -135,7 +138,7 @@ def test_a_teacher_that_answers_what_is_no_number_is_refused(
 
 def test_oracle_learns_though_no_teacher_is_right_on_some_images(distilling, teachers, mislabelled):
     given = {"inputs": teachers, "images": mislabelled, "epochs": 8}
-    measured = distill_oracle(distilling(kind=OracleDistillation, **given)).measured
+    measured = distill_oracle(distilling(config=OracleDistillation, **given)).measured
     assert np.isfinite(measured["history"]["loss"]).all()
     assert measured["taught_by"] == {
         "all": pytest.approx(20 / 24, abs=1e-4),
@@ -146,11 +149,11 @@ def test_oracle_learns_though_no_teacher_is_right_on_some_images(distilling, tea
 
 
 def test_oracle_takes_the_label_where_no_teacher_is_right(
-    distilling, teachers, mislabelled, lesson_of
+    distilling, teachers, mislabelled, targets_of
 ):
-    step = distilling(kind=OracleDistillation, inputs=teachers, images=mislabelled)
-    lesson = lesson_of(distill_oracle, step)
-    chosen = lesson.images
+    step = distilling(config=OracleDistillation, inputs=teachers, images=mislabelled)
+    targets = targets_of(distill_oracle, step)
+    chosen = targets.images
     answers = step.predictions.of(teachers[0], chosen, ignore_progress)
-    assert lesson.targets[0][:, 4].tolist() == (answers.argmax(1) == chosen.labels).tolist()
-    assert lesson.validation_targets[:, 4].min() == 1
+    assert targets.views[0][:, 4].tolist() == (answers.argmax(1) == chosen.labels).tolist()
+    assert targets.validation[:, 4].min() == 1

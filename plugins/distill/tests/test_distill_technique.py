@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -11,11 +9,10 @@ from pydantic import ValidationError
 from pupila import InputSpec, OutputSpec, PupilaError, installed, keras_files, predictions
 from pupila.testing import (
     TechniqueContract,
+    colour_dataset,
     colour_teacher,
-    draw_colours,
     finish_after_kill,
     ignore_progress,
-    read_images,
     run_step,
     step_for,
 )
@@ -44,7 +41,7 @@ class TestDistillKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -77,21 +74,21 @@ def difference(first, second):
 
 
 def test_the_loss_falls_and_the_product_tells_what_was_measured(distilling):
-    told = []
-    step = distilling(epochs=6, progress=lambda *said: told.append(said))
+    reports = []
+    step = distilling(epochs=6, progress=lambda *said: reports.append(said))
     product = distill(step)
     measured = product.measured
     assert measured["history"]["loss"][-1] < measured["history"]["loss"][0]
     assert measured["history"]["validation_loss"][-1] < measured["history"]["validation_loss"][0]
     assert len(measured["history"]["validation_accuracy"]) == measured["epochs"] == 6
-    (found,) = measured["teachers"]
-    assert found["validation_accuracy"]["value"] == found["validation_auc"]["value"] == 1
-    assert found["validation_accuracy"]["low"] < 1
+    (quality,) = measured["teachers"]
+    assert quality["validation_accuracy"]["value"] == quality["validation_auc"]["value"] == 1
+    assert quality["validation_accuracy"]["low"] < 1
     assert measured["seconds"] > 0 and measured["images_per_second"] > 0
     best = min(range(6), key=lambda epoch: measured["history"]["validation_loss"][epoch])
     assert measured["best_epoch"] == best + 1
-    assert told[-1][:2] == (6, 6)
-    assert told[-1][2].startswith("epochs, validation accuracy ")
+    assert reports[-1][:2] == (6, 6)
+    assert reports[-1][2].startswith("epochs, validation accuracy ")
 
 
 def test_what_is_saved_answers_with_probabilities_of_raw_pixels(distilling, dataset):
@@ -179,7 +176,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique,
     settings = {"kind": kind, "student": student, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = technique(unbroken).measured
-    measured = finish_after_kill(lambda told: technique(replace(broken, progress=told))).measured
+    measured = finish_after_kill(technique, broken).measured
     assert measured["history"] == expected["history"]
     assert difference(weights(unbroken), weights(broken)) < 1e-6
 

@@ -55,7 +55,7 @@ def test_of_one_teacher_it_is_the_one_divergence_over_all_subclasses(alpha, temp
     config = settings(alpha=alpha, temperature=temperature)
     loss = embedding_loss(distillation_loss(alpha, temperature), config, CLASSES, (), (1,))
     one, head = SUBCLASSES[:, :1], HEADS[:, :1]
-    found = loss(
+    values = loss(
         np.concatenate([LABELS, TEACHER, flat(one)], 1), np.concatenate([STUDENT, flat(head)], 1)
     )
     theirs = joint(softmax(TEACHER / temperature), one[:, 0])
@@ -66,16 +66,16 @@ def test_of_one_teacher_it_is_the_one_divergence_over_all_subclasses(alpha, temp
     hard = -(LABELS * np.log(softmax(STUDENT))).sum(axis=1)
     of_teacher = (1 - alpha * LABELS.sum(axis=1)) * temperature**2
     wanted = alpha * hard + of_teacher * divergence(theirs, ours)
-    assert np.asarray(found) == pytest.approx(wanted, rel=1e-5)
+    assert np.asarray(values) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_one_value_worked_out_on_paper():
     # two classes of 2 subclasses, T = 2, α = 0: teacher sure of neither class, its subclasses
     # (3, 1)/4 and (1, 1)/2; the student has both even: 4 · (.5 · KL((3, 1)/4 ‖ even) + 0)
     targets = np.array([[1, 0, 0, 0, 0.75, 0.25, 0.5, 0.5]])
-    found = subclass_loss(settings(alpha=0, temperature=2), targets, np.zeros((1, 6)), [1.0])
+    values = subclass_loss(settings(alpha=0, temperature=2), targets, np.zeros((1, 6)), [1.0])
     expected = 2 * (0.75 * np.log(1.5) + 0.25 * np.log(0.5))
-    assert float(found[0]) == pytest.approx(expected, rel=1e-6)
+    assert float(values[0]) == pytest.approx(expected, rel=1e-6)
 
 
 WEIGHTS = {"subclass_weight": 2, "distance_weight": 25, "angle_weight": 50}
@@ -96,7 +96,9 @@ def test_terms_of_several_teachers_are_weighed_and_added(weights, kept):
         targets += SEEN
         outputs.append(OURS)
     loss = embedding_loss(answers, config, CLASSES, sizes, weights)
-    found = loss(*(np.concatenate(each, 1).astype(np.float32) for each in (targets, outputs)))
+    values = loss(
+        *(np.concatenate(columns, 1).astype(np.float32) for columns in (targets, outputs))
+    )
 
     wanted = np.asarray(answers(np.concatenate([LABELS, TEACHER], 1), STUDENT))
     for number, share in enumerate(np.array(weights) / sum(weights)):
@@ -107,15 +109,15 @@ def test_terms_of_several_teachers_are_weighed_and_added(weights, kept):
         term = term + config.distance_weight * np.asarray(distance_loss(SEEN[number], OURS))
         term = term + config.angle_weight * np.asarray(angle_loss(SEEN[number], OURS))
         wanted = wanted + share * term
-    assert np.asarray(found) == pytest.approx(wanted, rel=1e-4)
+    assert np.asarray(values) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_targets_of_answers_alone_tell_the_loss_of_distill():
     answers = distillation_loss(0.1, 3)
     loss = embedding_loss(answers, settings(), CLASSES, (), (1,))
     targets = np.concatenate([LABELS, TEACHER], 1)
-    found = loss(targets, np.concatenate([STUDENT, flat(HEADS)], 1))
-    assert np.asarray(found) == pytest.approx(np.asarray(answers(targets, STUDENT)))
+    values = loss(targets, np.concatenate([STUDENT, flat(HEADS)], 1))
+    assert np.asarray(values) == pytest.approx(np.asarray(answers(targets, STUDENT)))
 
 
 @pytest.mark.parametrize("columns", [0, 8])

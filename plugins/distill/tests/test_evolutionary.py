@@ -1,28 +1,24 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila.testing import (
+    StepMaker,
     TechniqueContract,
-    draw_colours,
+    colour_dataset,
     finish_after_kill,
-    ignore_progress,
-    read_images,
-    step_for,
 )
 from pupila_distill.config import EvolutionaryDistillation
-from pupila_distill.evolutionary import distill_evolutionary, evolutionary_loss, keras, together
+from pupila_distill.evolutionary import distill_evolutionary, evolutionary_loss, joint_model, keras
 
 layers = keras.layers
 WIDTH = 64
 RANDOM = np.random.default_rng(0)
 LABELS = np.array([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
-LEARNED, JUDGED = np.ones((3, 1)), np.zeros((3, 1))
+LEARNED, EVALUATED = np.ones((3, 1)), np.zeros((3, 1))
 OUTPUTS = RANDOM.normal(size=(3, 2 + 2 + 2 * (2 + 2 * WIDTH)))
 """Of two classes, two pairs of blocks: student, teacher, twice (logits, teacher's, student's)."""
 
@@ -69,13 +65,13 @@ def loss_of(outputs, marks=LEARNED, alpha=0.3, temperature=4.0, guidance=2.0):
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
 @pytest.mark.parametrize(("alpha", "temperature"), [(0.0, 1.0), (0.3, 4.0), (1.0, 2.0)])
 def test_it_is_the_sum_of_both_losses(alpha, temperature, guidance):
-    found = np.asarray(loss_of(OUTPUTS, LEARNED, alpha, temperature, guidance))
+    values = np.asarray(loss_of(OUTPUTS, LEARNED, alpha, temperature, guidance))
     wanted = teachers_loss(OUTPUTS) + students_loss(OUTPUTS, alpha, temperature, guidance)
-    assert found == pytest.approx(wanted, rel=1e-6)
+    assert values == pytest.approx(wanted, rel=1e-6)
 
 
 def test_validation_images_tell_the_students_cross_entropy_alone():
-    assert np.asarray(loss_of(OUTPUTS, JUDGED)) == pytest.approx(cross_entropy(OUTPUTS[:, :2]))
+    assert np.asarray(loss_of(OUTPUTS, EVALUATED)) == pytest.approx(cross_entropy(OUTPUTS[:, :2]))
 
 
 def gradient(function, at):
@@ -96,18 +92,18 @@ def slope(function, at, column):
 
 
 def test_the_student_follows_its_own_loss_alone():
-    found = gradient(loss_of, OUTPUTS).sum(axis=0)
+    gradients = gradient(loss_of, OUTPUTS).sum(axis=0)
     for column in STUDENTS_COLUMNS[::7]:
         wanted = slope(lambda outputs: students_loss(outputs, 0.3, 4.0, 2.0), OUTPUTS, column)
-        assert found[column] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
-    assert (found[STUDENTS_COLUMNS] != 0).all()
+        assert gradients[column] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+    assert (gradients[STUDENTS_COLUMNS] != 0).all()
 
 
 def test_the_teacher_follows_its_own_loss_alone():
-    found = gradient(loss_of, OUTPUTS).sum(axis=0)
+    gradients = gradient(loss_of, OUTPUTS).sum(axis=0)
     for column in TEACHERS_COLUMNS:
         wanted = slope(teachers_loss, OUTPUTS, column)
-        assert found[column] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+        assert gradients[column] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
 
 
 def test_the_teachers_weights_get_no_gradient_from_the_student():
@@ -118,7 +114,7 @@ def test_the_teachers_weights_get_no_gradient_from_the_student():
     student, teacher = (
         installed().student(name).load()(contract, 2) for name in ("conv-32-64-8", "mobile-xs")
     )
-    model = together(student, teacher, 2)
+    model = joint_model(student, teacher, 2)
     images = RANDOM.integers(0, 256, (3, 32, 32, 3)).astype(np.float32)
 
     def gradients(variables, **weights):
@@ -127,13 +123,13 @@ def test_the_teachers_weights_get_no_gradient_from_the_student():
             labels = LABELS.astype(np.float32)
             loss = evolutionary_loss(2, 0.0, 4.0, **weights)
             total = tf.reduce_sum(loss(np.concatenate([labels, marks], 1), model(images)))
-        found = tape.gradient(total, [each.value for each in variables])
-        return [np.asarray(each) for each in found]
+        gradients = tape.gradient(total, [variable.value for variable in variables])
+        return [np.asarray(gradient) for gradient in gradients]
 
     mild, strong = (
         gradients(teacher.trainable_variables, guidance=weight) for weight in (0.0, 100.0)
     )
-    assert max(float(np.abs(each).max()) for each in mild) > 1e-3
+    assert max(float(np.abs(gradient).max()) for gradient in mild) > 1e-3
     for one, other in zip(mild, strong, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     followed = student.get_layer("conv_32").trainable_variables
@@ -146,14 +142,14 @@ def test_both_and_their_modules_are_trained_as_one_model():
     student, teacher = (
         installed().student(name).load()(contract, 3) for name in ("conv-32-64-8", "residual-m")
     )
-    model = together(student, teacher, 3)
+    model = joint_model(student, teacher, 3)
     assert model.output_shape == (None, 3 + 3 + 3 * (3 + 2 * WIDTH))  # as many as the student has
     images = RANDOM.integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     given = np.asarray(model(images))
     np.testing.assert_allclose(given[:, :3], np.asarray(student(images)), rtol=1e-4)
     np.testing.assert_allclose(given[:, 3:6], np.asarray(teacher(images)), rtol=1e-4)
-    trained = {id(each) for each in model.trainable_variables}
-    theirs = {id(each) for net in (student, teacher) for each in net.trainable_variables}
+    trained = {id(variable) for variable in model.trainable_variables}
+    theirs = {id(variable) for net in (student, teacher) for variable in net.trainable_variables}
     assert theirs < trained
 
 
@@ -164,7 +160,7 @@ def test_a_net_without_blocks_is_refused():
     seeing = installed().student("conv-32-64-8").load()(contract, 2)
     for pair in ((blind, seeing), (seeing, blind)):
         with pytest.raises(PupilaError, match=r"'blind' has no feature map .* 32 x 32 px"):
-            together(*pair, 2)
+            joint_model(*pair, 2)
 
 
 # The technique ----------------------------------------------------------------------------------
@@ -182,18 +178,13 @@ QUICK = {
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 @pytest.fixture
 def evolving(dataset, tmp_path):
-    """Return a step of `distill-evolutionary` with some settings changed."""
-
-    def step(folder="step", progress=ignore_progress, **changes):
-        config = EvolutionaryDistillation.model_validate(QUICK | changes)
-        return step_for(config, [], tmp_path / folder, dataset=dataset, progress=progress)
-
-    return step
+    """Return a function that makes steps of `distill-evolutionary` with changed settings."""
+    return StepMaker(EvolutionaryDistillation, QUICK, [], dataset, tmp_path)
 
 
 class TestEvolutionaryKeepsTheContract(TechniqueContract):
@@ -202,7 +193,7 @@ class TestEvolutionaryKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
 
 def written(step):
@@ -219,8 +210,8 @@ def test_student_and_teacher_learn_together(evolving):
     assert measured["teacher_validation_accuracy"] >= 0.9
     student = written(step)
     assert product.parameters == student.count_params()
-    assert {each.name for each in student.layers} >= {"conv_32", "conv_64", "probabilities"}
-    assert not [each.name for each in student.layers if each.name.startswith("teacher")]
+    assert {layer.name for layer in student.layers} >= {"conv_32", "conv_64", "probabilities"}
+    assert not [layer.name for layer in student.layers if layer.name.startswith("teacher")]
 
 
 def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
@@ -239,9 +230,7 @@ def test_the_best_epoch_is_that_of_the_students_own_loss(evolving, dataset):
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(evolving):
     unbroken, broken = (evolving(name, epochs=4) for name in ("unbroken", "broken"))
     expected = distill_evolutionary(unbroken).measured
-    measured = finish_after_kill(
-        lambda told: distill_evolutionary(replace(broken, progress=told))
-    ).measured
+    measured = finish_after_kill(distill_evolutionary, broken).measured
     assert measured["history"] == expected["history"]
     assert measured["teacher_validation_accuracy"] == expected["teacher_validation_accuracy"]
     pairs = zip(written(unbroken).get_weights(), written(broken).get_weights(), strict=True)
@@ -264,7 +253,7 @@ def test_a_wrong_setting_is_refused_before_anything_runs(changes, said):
 
 def test_another_version_of_either_architecture_remakes_it():
     used = EvolutionaryDistillation(student="mobile-s", teacher="mobile-xs").uses()
-    assert [each.name for each in used] == ["mobile-s", "mobile-xs"]
+    assert [plugin.name for plugin in used] == ["mobile-s", "mobile-xs"]
 
 
 def test_it_takes_no_teacher_that_was_trained_before():

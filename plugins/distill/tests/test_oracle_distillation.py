@@ -44,31 +44,31 @@ def by_hand(alpha, temperature, logits=STUDENT):
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_the_right_ones_are_imitated_and_the_label_where_there_are_none(alpha, temperature):
-    told = oracle_targets(LABELS, TEACHERS, temperature)
-    found = np.asarray(oracle_loss(alpha, temperature)(told, STUDENT))
-    assert found == pytest.approx(by_hand(alpha, temperature), rel=1e-4, abs=1e-5)
-    assert told[:, 4].tolist() == [1, 1, 1, 0, 1]
+    targets = oracle_targets(LABELS, TEACHERS, temperature)
+    values = np.asarray(oracle_loss(alpha, temperature)(targets, STUDENT))
+    assert values == pytest.approx(by_hand(alpha, temperature), rel=1e-4, abs=1e-5)
+    assert targets[:, 4].tolist() == [1, 1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
 def test_the_gradient_is_that_of_finite_differences(alpha):
-    told, step = oracle_targets(LABELS, TEACHERS, 3.0), 1e-5
+    targets, step = oracle_targets(LABELS, TEACHERS, 3.0), 1e-5
     logits = tf.constant(STUDENT)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        total = tf.reduce_sum(oracle_loss(alpha, 3.0)(told, logits))
-    found = np.asarray(tape.gradient(total, logits))
+        total = tf.reduce_sum(oracle_loss(alpha, 3.0)(targets, logits))
+    gradient = np.asarray(tape.gradient(total, logits))
     for column in range(2):
         moved = np.zeros((1, 2))
         moved[0, column] = step
-        up, down = (by_hand(alpha, 3.0, STUDENT + each) for each in (moved, -moved))
-        assert found[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
+        up, down = (by_hand(alpha, 3.0, STUDENT + step_taken) for step_taken in (moved, -moved))
+        assert gradient[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
 
 
 def test_of_one_teacher_only_what_it_has_right_is_learned():
-    told = oracle_targets(LABELS, TEACHERS[:1], 2.0)
-    assert told[:, 4].tolist() == [1, 1, 0, 0, 1]
-    assert softmax(told[:, 2:4] / 2) == pytest.approx(softmax(np.log(TEACHERS[0]) / 2), abs=1e-6)
+    targets = oracle_targets(LABELS, TEACHERS[:1], 2.0)
+    assert targets[:, 4].tolist() == [1, 1, 0, 0, 1]
+    assert softmax(targets[:, 2:4] / 2) == pytest.approx(softmax(np.log(TEACHERS[0]) / 2), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,18 @@ def test_of_one_teacher_only_what_it_has_right_is_learned():
     ],
 )
 def test_right_is_the_greatest_part_of_a_mixed_label(label, expected):
-    found = right_teachers(np.array([label], np.float32), [each[3:4] for each in TEACHERS])
-    assert found[:, 0].tolist() == expected
+    right = right_teachers(np.array([label], np.float32), [answers[3:4] for answers in TEACHERS])
+    assert right[:, 0].tolist() == expected
 
 
 def test_it_is_told_how_many_pictures_of_known_truth_have_teachers():
     # of the second view, image 1 has the label that the first teacher has wrong
     second = LABELS.copy()
     second[1] = [1, 0]
-    views = [np.stack([each, each]) for each in TEACHERS]
-    found = oracle_teaching([LABELS, second], views)
+    views = [np.stack([answers, answers]) for answers in TEACHERS]
+    teaching = oracle_teaching([LABELS, second], views)
     # all: image 0, twice; none: image 3, twice; of 2 views with 4 labelled images each
-    assert found.taught_by == TaughtFractions(all=2 / 8, some=4 / 8, none=2 / 8)
+    assert teaching.taught_by == TaughtFractions(all=2 / 8, some=4 / 8, none=2 / 8)
 
 
 def naive_loss(temperature):

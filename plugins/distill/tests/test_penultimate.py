@@ -63,14 +63,14 @@ def nested_with_its_last_layer(image):
 def test_the_logits_are_made_of_the_features(ending, count):
     image = keras.Input(IMAGE)
     model = keras.Model(image, ending(image))
-    found = penultimate(model)
+    last = penultimate(model)
     features, given = (
-        np.asarray(each)
-        for each in keras.Model(found.image, [found.features, found.output])(PICTURES)
+        np.asarray(output)
+        for output in keras.Model(last.image, [last.features, last.output])(PICTURES)
     )
     assert given == pytest.approx(np.asarray(model(PICTURES)), abs=1e-6)
-    logits = features @ found.kernel
-    assert found.kernel.shape == (count, given.shape[1])
+    logits = features @ last.kernel
+    assert last.kernel.shape == (count, given.shape[1])
     if given.shape[1] == 1:
         assert np.log(given / (1 - given)) == pytest.approx(logits, abs=1e-4)
     else:
@@ -81,10 +81,10 @@ def test_the_logits_are_made_of_the_features(ending, count):
 def test_in_training_the_features_are_those_before_dropout():
     keras.utils.set_random_seed(0)
     image = keras.Input(IMAGE)
-    found = penultimate(keras.Model(image, with_hidden_layer(image)))
-    features, read = keras.Model(found.image, [found.features, found.read])(PICTURES, training=True)
+    last = penultimate(keras.Model(image, with_hidden_layer(image)))
+    features, read = keras.Model(last.image, [last.features, last.read])(PICTURES, training=True)
     assert (np.asarray(read) != np.asarray(features)).any()
-    still, _ = keras.Model(found.image, [found.features, found.read])(PICTURES)
+    still, _ = keras.Model(last.image, [last.features, last.read])(PICTURES)
     assert np.asarray(features) == pytest.approx(np.asarray(still))
 
 
@@ -133,9 +133,9 @@ def test_a_model_that_ends_otherwise_is_refused(ending, last):
 def test_the_answers_of_a_real_teacher_are_made_of_its_features(name, count, real_teacher):
     model = real_teacher(name)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3)).astype(np.float32)
-    found = penultimate(model)
-    features = np.asarray(keras.Model(found.image, found.features)(pictures))
-    apart = np.log(np.asarray(model(pictures))) - features @ found.kernel
-    assert found.kernel.shape == (count, 2)
+    last = penultimate(model)
+    features = np.asarray(keras.Model(last.image, last.features)(pictures))
+    apart = np.log(np.asarray(model(pictures))) - features @ last.kernel
+    assert last.kernel.shape == (count, 2)
     biases = apart[:, 0] - apart[:, 1]
     assert biases == pytest.approx(np.full(3, biases[0]), abs=2e-3)

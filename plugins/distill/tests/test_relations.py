@@ -31,7 +31,7 @@ def cosine_by_hand(points, i, j, k):
 
 def test_by_distance_it_is_the_equation_of_the_paper():
     theirs, ours = distances_by_hand(TEACHER), distances_by_hand(STUDENT)
-    wanted = [np.mean([huber(each) for each in row]) for row in theirs - ours]
+    wanted = [np.mean([huber(difference) for difference in row]) for row in theirs - ours]
     assert np.asarray(distance_loss(TEACHER, STUDENT)) == pytest.approx(wanted, rel=1e-4)
 
 
@@ -43,7 +43,7 @@ def test_by_angle_it_is_the_equation_of_the_paper():
             for k in range(5)
         ]
 
-    wanted = [np.mean([huber(each) for each in differences(j)]) for j in range(5)]
+    wanted = [np.mean([huber(difference) for difference in differences(j)]) for j in range(5)]
     assert np.asarray(angle_loss(TEACHER, STUDENT)) == pytest.approx(wanted, rel=1e-4)
 
 
@@ -78,12 +78,12 @@ def gradient(loss, student):
 
 @pytest.mark.parametrize("loss", [distance_loss, angle_loss])
 def test_the_gradient_is_that_of_finite_differences(loss):
-    found = gradient(loss, STUDENT)
-    for place in np.ndindex(STUDENT.shape):
+    gradients = gradient(loss, STUDENT)
+    for index in np.ndindex(STUDENT.shape):
         step = np.zeros_like(STUDENT)
-        step[place] = 0.02
+        step[index] = 0.02
         rise = np.sum(loss(TEACHER, STUDENT + step)) - np.sum(loss(TEACHER, STUDENT - step))
-        assert found[place] == pytest.approx(rise / 0.04, rel=0.05, abs=2e-3)
+        assert gradients[index] == pytest.approx(rise / 0.04, rel=0.05, abs=2e-3)
 
 
 @pytest.mark.parametrize("loss", [distance_loss, angle_loss])

@@ -87,24 +87,24 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(
-    ("body", "shapes"), [each[1:] for each in SHAPES], ids=[e[0] for e in SHAPES]
+    ("body", "shapes"), [case[1:] for case in SHAPES], ids=[e[0] for e in SHAPES]
 )
 def test_the_last_map_before_each_halving_stands_for_a_stage(body, shapes):
     model = functional(body)
-    answer, *found = with_stages(model).outputs
-    assert [each.shape[1:] for each in found] == shapes
+    answer, *stages = with_stages(model).outputs
+    assert [stage.shape[1:] for stage in stages] == shapes
     assert answer.shape == model.output_shape
 
 
 def test_a_picture_that_is_not_square_has_stages_as_well():
-    found = with_stages(functional(chain(conv(2, 2), conv(3, 2)), 32, 48)).outputs[1:]
-    assert [size_of(each) for each in found] == [(16, 24), (8, 12)]
+    stages = with_stages(functional(chain(conv(2, 2), conv(3, 2)), 32, 48)).outputs[1:]
+    assert [size_of(stage) for stage in stages] == [(16, 24), (8, 12)]
 
 
 def test_stages_of_a_nested_model_are_computed_from_its_picture():
     model = outer_functional()
     given = with_stages(model)(pictures())
-    assert [size_of(each) for each in given[1:]] == [(16, 16), (5, 5)]
+    assert [size_of(stage) for stage in given[1:]] == [(16, 16), (5, 5)]
     np.testing.assert_allclose(np.asarray(given[0]), np.asarray(model(pictures())), atol=1e-6)
     wanted = backbone_norm(model)(pictures())
     np.testing.assert_allclose(np.asarray(given[1]), np.asarray(wanted), atol=1e-6)
@@ -130,8 +130,8 @@ def backbone_norm(model):
 )
 def test_the_students_have_the_stages_that_they_are_drawn_with(name, side, sizes):
     model = installed().student(name).load()(InputSpec(height=side, width=side), 2)
-    found = with_stages(model).outputs[1:]
-    assert [size_of(each) for each in found] == [(each, each) for each in sizes]
+    stages = with_stages(model).outputs[1:]
+    assert [size_of(stage) for stage in stages] == [(stage, stage) for stage in sizes]
 
 
 # Real teachers ----------------------------------------------------------------------------------
@@ -151,5 +151,5 @@ def test_a_real_teacher_is_flattened_exactly(name, sizes, real_teacher):
     flat = flatten(model)
     images = pictures(224, 224, 2)
     np.testing.assert_allclose(np.asarray(flat(images)), np.asarray(model(images)), atol=1e-5)
-    assert not [each for each in flat.layers if isinstance(each, keras.Model)]
-    assert [size_of(each)[0] for each in with_stages(model).outputs[1:]] == sizes
+    assert not [layer for layer in flat.layers if isinstance(layer, keras.Model)]
+    assert [size_of(stage)[0] for stage in with_stages(model).outputs[1:]] == sizes

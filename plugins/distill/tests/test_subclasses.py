@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pupila import PupilaError
-from pupila_distill import subclasses
 from pupila_distill.subclasses import SubclassTargets, fit_subclasses
 
 CLASSES = ("blue", "red")
@@ -29,21 +28,23 @@ def inner(features, label):
     return (own - own.mean(axis=0)) @ beside
 
 
-def coordinates(found, features=FEATURES):
-    return features.astype(np.float64) @ found.directions - found.offsets
+def coordinates(subclasses, features=FEATURES):
+    return features.astype(np.float64) @ subclasses.directions - subclasses.offsets
 
 
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("label", [0, 1])
 def test_directions_span_the_principal_components_beside_the_logits(count, label):
-    found = split(count)
-    own = found.directions[:, label * count : (label + 1) * count]
+    subclasses = split(count)
+    own = subclasses.directions[:, label * count : (label + 1) * count]
     _, sizes, components = np.linalg.svd(inner(FEATURES, label), full_matrices=False)
     first = components[:count]
     assert np.abs(own.T @ KERNEL).max() < 1e-8
     assert own @ np.linalg.pinv(own) == pytest.approx(first.T @ first, abs=1e-7)
     total = np.square(FEATURES[label == LABELS] - FEATURES[label == LABELS].mean(axis=0)).sum()
-    assert found.explained[label] == pytest.approx((sizes[:count] ** 2).sum() / total, abs=1e-3)
+    assert subclasses.explained[label] == pytest.approx(
+        (sizes[:count] ** 2).sum() / total, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -66,21 +67,21 @@ def test_a_random_rotation_gives_all_directions_one_expected_variance():
 
 def test_one_value_worked_out_on_paper(monkeypatch):
     """Without rotation: logits along the first axis, classes at (5, ±1) and (-5, ±3) beside 0."""
-    monkeypatch.setattr(subclasses, "_rotation", lambda size, _: np.eye(size))
+    monkeypatch.setattr("pupila_distill.subclasses._rotation", lambda size, _: np.eye(size))
     features = np.array([[5, 1, 0, 0.5], [5, -1, 0, -0.5], [5, -1, 0, 0.5], [5, 1, 0, -0.5]])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     both = np.concatenate([features, features * [-1, 3, 1, 3]]).astype(np.float32)
-    found = split(features=both, labels=labels, kernel=np.array([[1.0], [0], [0], [0]]))
+    subclasses = split(features=both, labels=labels, kernel=np.array([[1.0], [0], [0], [0]]))
     # the variances are 1 and 1/4 (9 and 9/4): their mean is 5/8 (45/8); σ is its square root
     size = 1 / np.sqrt(5 / 8)
     wanted = np.exp([size, size / 2]) / np.exp([size, size / 2]).sum()
-    told = np.sort(found.of(both[:1]).reshape(2, 2)[0])
-    assert told == pytest.approx(np.sort(wanted), abs=1e-6)
-    assert found.explained == [1, 1]
+    probabilities = np.sort(subclasses.of(both[:1]).reshape(2, 2)[0])
+    assert probabilities == pytest.approx(np.sort(wanted), abs=1e-6)
+    assert subclasses.explained == [1, 1]
 
 
 def test_subclasses_of_a_class_sum_to_one_and_a_temperature_softens_them():
-    cold, warm = (split(3, temperature=each).of(FEATURES) for each in (0.2, 5))
+    cold, warm = (split(3, temperature=temperature).of(FEATURES) for temperature in (0.2, 5))
     for shares in (cold, warm):
         assert shares.reshape(60, 2, 3).sum(axis=2) == pytest.approx(np.ones((60, 2)), abs=1e-6)
     raised = np.exp(coordinates(split(3))[:, :3] / 5)
@@ -90,17 +91,17 @@ def test_subclasses_of_a_class_sum_to_one_and_a_temperature_softens_them():
 
 def test_features_are_read_some_at_a_time_and_unlabelled_ones_do_not_count(monkeypatch):
     whole = split(3)
-    monkeypatch.setattr(subclasses, "_CHUNK", 7)
+    monkeypatch.setattr("pupila_distill.subclasses._CHUNK", 7)
     assert split(3).directions == pytest.approx(whole.directions, rel=1e-6)
     altered = np.concatenate([FEATURES[:50], 100 * FEATURES[50:]])
     assert split(3, features=altered).directions == pytest.approx(whole.directions, rel=1e-6)
 
 
 def test_targets_are_made_of_the_rows_that_are_asked_for():
-    found, rows = split(3), np.array([59, 3, 3])
-    targets = SubclassTargets(FEATURES, found)
+    subclasses, rows = split(3), np.array([59, 3, 3])
+    targets = SubclassTargets(FEATURES, subclasses)
     assert targets.shape == (60, 6)
-    assert (targets[rows] == found.of(FEATURES[rows])).all()
+    assert (targets[rows] == subclasses.of(FEATURES[rows])).all()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pupila import Artifact, InputSpec, keras_files
 from pupila.plugin_registry import installed
 from pupila.store import Store
-from pupila.testing import CLASSES, Ran, draw_images, read_images, run_step, store_model
+from pupila.testing import CLASSES, StepRun, draw_images, read_images, run_step, store_model
 from pupila_micro.probes import draw_probes
 
 SIZE = InputSpec(height=64, width=64)
@@ -43,12 +43,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., StepRun]:
     """Run a step on drawn images."""
     folder = tmp_path_factory.mktemp("data")
     dataset = read_images(draw_images(folder / "images", images=8), folder / "cache")
 
-    def ran(name: str, artifact: Artifact, **settings: Any) -> Ran:
+    def ran(name: str, artifact: Artifact, **settings: Any) -> StepRun:
         plugin = installed().step(name)
         config = plugin.config.model_validate(settings)
         folder = tmp_path_factory.mktemp("run")
@@ -58,7 +58,7 @@ def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
-def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
+def quantized(store: Store, run: Callable[..., StepRun]) -> Callable[..., Artifact]:
     """Return a quantised student, made once; with `how` empty, the float flatbuffer."""
 
     @cache
@@ -73,11 +73,13 @@ def quantized(store: Store, run: Callable[..., Ran]) -> Callable[..., Artifact]:
 
 
 @pytest.fixture(scope="session")
-def exported(run: Callable[..., Ran], quantized: Callable[..., Artifact]) -> Callable[..., Ran]:
+def exported(
+    run: Callable[..., StepRun], quantized: Callable[..., Artifact]
+) -> Callable[..., StepRun]:
     """Export a student in int8, once for each `io_type`."""
 
     @cache
-    def run_once(io_type: str = "int8", name: str = "mobile-xs") -> Ran:
+    def run_once(io_type: str = "int8", name: str = "mobile-xs") -> StepRun:
         return run("export-tflite-micro", quantized(name=name, io_type=io_type))
 
     return run_once

@@ -11,9 +11,9 @@ import pytest
 from pupila import Artifact, PupilaError
 from pupila.plugin_registry import installed
 from pupila.store import Store
-from pupila.testing import Ran
+from pupila.testing import StepRun
 
-Exported = Callable[..., Ran]
+Exported = Callable[..., StepRun]
 Alter = Callable[[Path], object]
 
 

@@ -18,8 +18,7 @@ from pupila.litert.packing import repack
 from pupila.plugin_registry import installed
 from pupila.runtime import ignore_progress
 from pupila.store import Store
-from pupila.testing import ExporterContract, Ran, keras_artifact, read_images, run_step
-from pupila.testing.tiny import draw_colours
+from pupila.testing import ExporterContract, StepRun, colour_dataset, keras_artifact, run_step
 from pupila_micro.arena import check_arena, measure_arena
 from pupila_micro.comparison import Comparison, compare
 from pupila_micro.flatbuffer import Operator, read_operators
@@ -28,7 +27,7 @@ from pupila_micro.refusals import check_operators
 from pupila_micro.runner import MicroModel
 
 Quantized = Callable[..., Artifact]
-Exported = Callable[..., Ran]
+Exported = Callable[..., StepRun]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_a_student_answers_as_in_litert(
     exported: Exported, name: str, io_type: str, io_operators: int, activations: int
 ):
     ran = exported(io_type, name)
-    measured = ran.product.measured
+    measured = ran.result.measured
     ends = ("QUANTIZE", "DEQUANTIZE")
     assert sum(measured["operators"].get(end, 0) for end in ends) == io_operators
     assert measured["operators"].get("SOFTMAX", 0) == (io_type == "float")
@@ -58,7 +57,7 @@ def test_a_student_answers_as_in_litert(
 
 
 def test_the_measurements_match_the_files(exported: Exported):
-    artifact, measured = exported().artifact, exported().product.measured
+    artifact, measured = exported().artifact, exported().result.measured
     assert {file.name for file in artifact.files} == {"model.c", "model.h", "model.tflite"}
     content = artifact.file(".tflite").read_bytes()
     assert measured["flash_bytes"] == len(content) == artifact.size_bytes
@@ -68,7 +67,7 @@ def test_the_measurements_match_the_files(exported: Exported):
 
 def test_the_model_runs_in_the_arena_that_was_measured_and_in_no_smaller_one(exported: Exported):
     model = exported().artifact.file(".tflite")
-    arena = exported().product.measured["arena_bytes"]
+    arena = exported().result.measured["arena_bytes"]
     check_arena(model, arena)
     with pytest.raises(PupilaError, match=f"does not run the model in {arena - 16} bytes"):
         check_arena(model, arena - 16)
@@ -98,7 +97,7 @@ def test_an_arena_too_small_for_the_interpreter_itself_is_a_message_not_a_crash(
     ],
 )
 def test_other_forms_are_refused_by_the_operators_name(
-    run: Callable[..., Ran], quantized: Quantized, how: str, reason: str
+    run: Callable[..., StepRun], quantized: Quantized, how: str, reason: str
 ):
     with pytest.raises(PupilaError, match=reason):
         run("export-tflite-micro", quantized(how))
@@ -234,7 +233,7 @@ class TestExportTfliteMicroKeepsTheContract(ExporterContract):
     @classmethod
     def make_dataset(cls, folder: Path) -> Dataset:
         """Draw images of different colours, for which the tiny model gives different outputs."""
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
     @classmethod
     def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:

@@ -16,11 +16,11 @@ from pupila.litert.interpreter import Interpreter
 from pupila.measured import Measured
 from pupila.predictions import open_model
 from pupila.runtime import ignore_progress
-from pupila.testing import Ran
+from pupila.testing import StepRun
 from pupila_micro.probes import draw_probes
 from pupila_micro.runner import open_artifact
 
-Exported = Callable[..., Ran]
+Exported = Callable[..., StepRun]
 
 
 def _report(reports: list[tuple[int, int, str]], done: int, total: int, what: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pupila import InputSpec, OutputSpec
 from pupila.litert.tensor_io import TensorIO
 from pupila.spec import OutputKind
-from pupila.testing import Ran
+from pupila.testing import StepRun
 from pupila_micro.sources import ModelDescription, resolver_method, write_sources
 
 # Prints what the sources say, and what they register, as a program for a microcontroller sees it.
@@ -76,7 +76,7 @@ def test_operators_are_registered_by_the_names_of_the_resolver(operator: str, na
 @needs_compiler
 @pytest.mark.parametrize("io_type", ["int8", pytest.param("float", marks=pytest.mark.long)])
 def test_a_program_finds_the_model_in_the_sources(
-    exported: Callable[..., Ran], tmp_path: Path, io_type: str
+    exported: Callable[..., StepRun], tmp_path: Path, io_type: str
 ):
     artifact = exported(io_type).artifact
     content = np.frombuffer(artifact.file(".tflite").read_bytes(), np.uint8)

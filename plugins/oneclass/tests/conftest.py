@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pupila import keras_files
-from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
+from pupila.testing import StepMaker, colour_dataset, store_model
 from pupila_oneclass.config import OneClass
 
 QUICK = {
@@ -48,29 +47,10 @@ def teacher(store):
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 @pytest.fixture
 def step_on(teacher, colours, tmp_path):
-    """Return a function that makes a step with changed settings, in its own folder."""
-
-    def step(
-        folder="step",
-        inputs=None,
-        images=colours,
-        seed=0,
-        progress=ignore_progress,
-        **changes,
-    ):
-        return step_for(
-            OneClass.model_validate(QUICK | changes),
-            [teacher] if inputs is None else inputs,
-            tmp_path / folder,
-            dataset=images,
-            predictions=Predictions(tmp_path / "predictions"),
-            seed=seed,
-            progress=progress,
-        )
-
-    return step
+    """Return a function that makes steps with changed settings, each in its own folder."""
+    return StepMaker(OneClass, QUICK, [teacher], colours, tmp_path)

@@ -8,13 +8,13 @@ import pytest
 
 from pupila.predictions import Predictions
 from pupila.store import Store
-from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
+from pupila.testing import colour_dataset, ignore_progress, step_for, store_model
 
 
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pupila.testing import TechniqueContract, draw_colours, read_images
+from pupila.testing import TechniqueContract, colour_dataset
 from pupila.testing.tiny import keras_artifact
 from pupila_prune.config import FilterPruning
 
@@ -21,7 +21,7 @@ class TestPruneFiltersKeepsTheContract(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images", images=6), folder / "cache")
+        return colour_dataset(folder, images=6)
 
     @classmethod
     def make_inputs(cls, store, folder):

@@ -11,7 +11,7 @@ import pytest
 from pupila import InputSpec, OutputSpec, PupilaError, keras_files, predictions
 from pupila.artifact import Origin
 from pupila.store import Store
-from pupila.testing import draw_colours, ignore_progress, read_images, step_for, store_model
+from pupila.testing import StepMaker, colour_dataset, step_for, store_model
 from pupila.training import checkpoint
 from pupila_prune import rounds
 from pupila_prune.config import FilterPruning
@@ -90,7 +90,7 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 @pytest.fixture(scope="module")
@@ -125,18 +125,7 @@ def whole(artifact, dataset, kept, tmp_path_factory):
 
 @pytest.fixture
 def pruning(artifact, dataset, kept, tmp_path):
-    def step(folder="step", model=artifact, progress=ignore_progress, seed=0, **changes):
-        return step_for(
-            FilterPruning.model_validate(QUICK | changes),
-            [model],
-            tmp_path / folder,
-            dataset=dataset,
-            predictions=kept,
-            progress=progress,
-            seed=seed,
-        )
-
-    return step
+    return StepMaker(FilterPruning, QUICK, [artifact], dataset, tmp_path, kept)
 
 
 def saved(step):
@@ -161,7 +150,7 @@ def test_half_the_parameters_are_cut_and_the_answers_stay(name, store, dataset, 
     kind, head = HEADS[name]
     classes = CLASSES[::-1]  # not in the order of the data
     model = stored(store, trained(dataset, head, kind, classes), kind, classes)
-    step = pruning(model=model, rounds=1)
+    step = pruning(inputs=[model], rounds=1)
     product = prune_filters(step)
     measured, thinner = product.measured, saved(step)
     assert measured["curve"][0]["validation_accuracy"] == 1
@@ -192,7 +181,7 @@ def test_alpha_weighs_labels_against_the_answers_of_the_uncut_model(
     alpha, learned, artifact, store, pruning
 ):
     mistaken = stored(store, keras_files.load(artifact), classes=CLASSES[::-1])
-    step = pruning(model=mistaken, alpha=alpha, budget=1, rounds=1, epochs=10, learning_rate=0.1)
+    step = pruning(inputs=[mistaken], alpha=alpha, budget=1, rounds=1, epochs=10, learning_rate=0.1)
     curve = prune_filters(step).measured["curve"]
     assert curve[0]["validation_accuracy"] == 0
     assert (curve[1]["validation_accuracy"] > 0.5) == (learned == "the labels")
@@ -240,7 +229,7 @@ def colour_net():
 @pytest.mark.parametrize("saliency", ["taylor", "magnitude"])
 def test_a_budget_that_cannot_be_met_is_reported(saliency, store, pruning):
     model = stored(store, colour_net())
-    step = pruning(model=model, sparsity=0.4, learning_rate=1e-9, saliency=saliency, rounds=1)
+    step = pruning(inputs=[model], sparsity=0.4, learning_rate=1e-9, saliency=saliency, rounds=1)
     product = prune_filters(step)
     assert product.measured["budget_met"] is False
     assert product.measured["warning"] == product.measured["reason"]
@@ -403,4 +392,4 @@ def stored_unchecked(store, model):
 @pytest.mark.parametrize(("build", "changes", "message"), REFUSED)
 def test_what_cannot_be_pruned_is_refused(build, changes, message, store, pruning):
     with pytest.raises(PupilaError, match=message):
-        prune_filters(pruning(model=stored_unchecked(store, build()), **changes))
+        prune_filters(pruning(inputs=[stored_unchecked(store, build())], **changes))

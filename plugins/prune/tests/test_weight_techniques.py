@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pupila import InputSpec, PupilaError, installed, keras_files
 from pupila.store import Store
-from pupila.testing import TechniqueContract, draw_colours, finish_after_kill, read_images
+from pupila.testing import TechniqueContract, colour_dataset, finish_after_kill
 from pupila.testing.tiny import keras_artifact
 from pupila_prune import masks
 from pupila_prune.config import Clustering, MagnitudePruning, WeightPruning
@@ -42,7 +42,7 @@ def saved(step):
 class _Contract(TechniqueContract):
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images", images=6), folder / "cache")
+        return colour_dataset(folder, images=6)
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -230,11 +230,8 @@ def test_a_killed_run_continues_to_the_same_bytes(technique, artifact, step_on, 
     expected = run(whole, technique)
     epoch = 2 if technique == "cluster" else 4
 
-    def again(progress):
-        step = step_on(config, artifact, folder=tmp_path, progress=progress)
-        return step, run(step, technique)
-
-    step, product = finish_after_kill(again, epoch)
+    step = step_on(config, artifact, folder=tmp_path)
+    product = finish_after_kill(lambda step: run(step, technique), step, epoch)
     files = (finished.output / keras_files.MODEL_NAME for finished in (whole, step))
     first, second = (file.read_bytes() for file in files)
     assert first == second

@@ -13,7 +13,7 @@ from pupila import Artifact, Dataset, InputSpec, OutputSpec, keras_files
 from pupila.artifact import Origin
 from pupila.plugin_registry import installed
 from pupila.store import Store
-from pupila.testing import CLASSES, Ran, draw_images, read_images, run_step
+from pupila.testing import CLASSES, StepRun, draw_images, read_images, run_step
 
 _SIZE = InputSpec(height=32, width=32)
 _IMAGES_OF_A_CLASS = 12
@@ -75,10 +75,10 @@ def _network() -> Any:
 @pytest.fixture
 def quantized(
     float_artifact: Artifact, dataset: Dataset, store: Store, tmp_path: Path
-) -> Callable[..., Ran]:
+) -> Callable[..., StepRun]:
     """Return a function that runs a technique with some settings."""
 
-    def make(name: str, seed: int = 0, **settings: Any) -> Ran:
+    def make(name: str, seed: int = 0, **settings: Any) -> StepRun:
         plugin = installed().step(name)
         return run_step(
             plugin,

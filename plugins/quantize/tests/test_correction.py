@@ -119,7 +119,7 @@ def test_weights_of_four_bits_are_read_and_written_two_to_a_byte(count):
     ],
 )
 def test_the_numbers_of_corrections_are_measured(name, settings, counts, quantized):
-    measured = quantized(name, **settings).product.measured
+    measured = quantized(name, **settings).result.measured
     keys = ("corrected_biases", "rounded_kernels")
     assert counts == (tuple(measured[key] for key in keys) if counts else measured.get(keys[0]))
 
@@ -127,7 +127,7 @@ def test_the_numbers_of_corrections_are_measured(name, settings, counts, quantiz
 def test_correction_brings_answers_closer_to_float(quantized, tmp_path):
     divergence = {}
     for which in ("none", "bias", "gptq"):
-        divergence[which] = quantized("quantize-int4", correction=which).product.measured[
+        divergence[which] = quantized("quantize-int4", correction=which).result.measured[
             "divergence"
         ]
         (tmp_path / "quantize-int4").rename(tmp_path / which)
@@ -158,7 +158,7 @@ def test_a_kernel_that_is_used_twice_is_not_rounded_for_one_of_its_uses(store, d
         for one, other in zip(kernels["none"], kernels["gptq"], strict=True)
     ]
     assert same[:2] == [True, True]
-    assert form.product.measured["rounded_kernels"] == 2
+    assert form.result.measured["rounded_kernels"] == 2
 
 
 def exported(teacher, store, folder):
@@ -182,6 +182,6 @@ def test_real_teachers_keep_their_accuracy_in_four_bits(
         config = plugin.config.model_validate({"correction": correction_})
         measured[correction_] = run_step(
             plugin, config, [made], tmp_path / correction_, store=store, dataset=images
-        ).product.measured
+        ).result.measured
     assert measured["none"]["validation_accuracy"] < measured["none"]["float_accuracy"] - 0.1
     assert measured["gptq"]["validation_accuracy"] > measured["gptq"]["float_accuracy"] - 0.05

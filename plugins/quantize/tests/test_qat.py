@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -11,15 +9,14 @@ from pupila import Dataset, InputSpec, OutputSpec, PupilaError, installed, keras
 from pupila.artifact import Origin
 from pupila.litert.packing import repack
 from pupila.manifest import read
-from pupila.predictions import Predictions
 from pupila.scanning import scan
 from pupila.store import Store
 from pupila.testing import (
+    StepMaker,
     TechniqueContract,
     finish_after_kill,
     ignore_progress,
     read_images,
-    step_for,
 )
 from pupila_quantize.comparing import predict
 from pupila_quantize.config import Qat
@@ -116,19 +113,8 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def training(teacher, dataset, tmp_path):
-    """Return a step of `qat`, some settings changed."""
-
-    def step(folder="step", model=teacher, images=dataset, progress=ignore_progress, **changes):
-        return step_for(
-            Qat.model_validate(QUICK | changes),
-            [model],
-            tmp_path / folder,
-            dataset=images,
-            predictions=Predictions(tmp_path / "predictions"),
-            progress=progress,
-        )
-
-    return step
+    """Return a function that makes steps of `qat` with changed settings."""
+    return StepMaker(Qat, QUICK, [teacher], dataset, tmp_path)
 
 
 class TestQatKeepsTheContract(TechniqueContract):
@@ -188,7 +174,7 @@ def test_a_model_of_any_size_of_picture_is_made_for_the_one_declared(training, s
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(4, 3, activation="relu")(image / 255.0)
     answer = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    step = training(model=stored(store, keras.Model(image, answer)), epochs=1)
+    step = training(inputs=[stored(store, keras.Model(image, answer))], epochs=1)
     assert qat(step).measured["float_operators"] == {"SOFTMAX": 1}
     (taken,) = Interpreter(str(step.output / "model.tflite")).get_input_details()
     assert taken["shape"].tolist() == [1, 32, 32, 3]
@@ -208,7 +194,7 @@ def test_every_kind_of_output_is_trained_in_its_own_order_of_classes(
     kind, classes, training, store
 ):
     model = stored(store, colour_net(classes, kind), kind=kind, classes=classes)
-    measured = qat(training(model=model, epochs=1)).measured
+    measured = qat(training(inputs=[model], epochs=1)).measured
     assert measured["float_accuracy"] > 0.8
     assert measured["history"]["loss"][0] < 0.3
     assert measured["history"]["validation_accuracy"][0] > 0.8
@@ -221,7 +207,7 @@ def test_it_learns_from_labels_alone_where_they_have_all_the_weight(training, st
     model = colour_net()
     last = model.get_layer("answer")
     last.set_weights([weight * -0.1 for weight in last.get_weights()])
-    step = training(model=stored(store, model), alpha=1, epochs=6, learning_rate=0.02)
+    step = training(inputs=[stored(store, model)], alpha=1, epochs=6, learning_rate=0.02)
     measured = qat(step).measured
     assert measured["float_accuracy"] < 0.2
     assert measured["history"]["loss"][-1] < measured["history"]["loss"][0]
@@ -230,7 +216,7 @@ def test_it_learns_from_labels_alone_where_they_have_all_the_weight(training, st
 
 def test_made_twice_it_is_one_file_with_no_vector_in_it_twice(training, store):
     model = stored(store, colour_net(body=lambda x: layers.Add()([x, layers.ReLU()(x)]) + x))
-    steps = [training(folder, model=model) for folder in ("first", "second")]
+    steps = [training(folder, inputs=[model]) for folder in ("first", "second")]
     for step in steps:
         qat(step)
     first, second = ((step.output / "model.tflite").read_bytes() for step in steps)
@@ -240,7 +226,7 @@ def test_made_twice_it_is_one_file_with_no_vector_in_it_twice(training, store):
 def test_a_killed_run_continues_to_the_same_result(training):
     unbroken, broken = (training(name, epochs=4, average=0.9) for name in ("unbroken", "broken"))
     expected = qat(unbroken).measured
-    measured = finish_after_kill(lambda progress: qat(replace(broken, progress=progress))).measured
+    measured = finish_after_kill(qat, broken).measured
     assert measured["history"] == expected["history"]
     images = np.asarray(unbroken.dataset.select("validation").pixels(INPUT))
     outputs = [
@@ -283,7 +269,7 @@ def test_weights_that_are_not_finite_are_refused_first(training, store):
     model = colour_net()
     first = model.get_layer("first")
     first.set_weights([first.get_weights()[0] * np.nan])
-    step = training(model=stored(store, model))
+    step = training(inputs=[stored(store, model)])
     with pytest.raises(PupilaError, match="Layer 'first' has weights that are NaN or infinite"):
         qat(step)
     assert not step.predictions.folder.exists()
@@ -292,12 +278,12 @@ def test_weights_that_are_not_finite_are_refused_first(training, store):
 def test_layers_that_cannot_be_trained_are_refused_by_name(training, store):
     model = colour_net(body=layers.Activation("hard_silu", name="hard"))
     with pytest.raises(PupilaError, match=r"Layer 'hard' .*'hard_silu'"):
-        qat(training(model=stored(store, model)))
+        qat(training(inputs=[stored(store, model)]))
 
 
 def test_float_operators_and_layers_without_an_int8_kernel_are_listed(training, store):
     model = colour_net(body=layers.LayerNormalization(name="odd"))
-    measured = qat(training(model=stored(store, model), epochs=1)).measured
+    measured = qat(training(inputs=[stored(store, model)], epochs=1)).measured
     assert measured["output_only_layers"] == ["odd"]
     assert measured["float_operators"]
 
@@ -305,7 +291,7 @@ def test_float_operators_and_layers_without_an_int8_kernel_are_listed(training, 
 def test_other_classes_than_those_of_the_data_are_refused(training, store):
     model = stored(store, colour_net(), classes=("green", "red"))
     with pytest.raises(PupilaError, match="both must have the same"):
-        qat(training(model=model))
+        qat(training(inputs=[model]))
 
 
 def test_without_data_it_is_refused(training):
@@ -323,7 +309,7 @@ def test_a_real_teacher_keeps_its_answers(
     model = keras.saving.load_model(shared_teachers / f"{name}.keras", compile=False)
     size = InputSpec(height=224, width=224)
     teacher = stored(store, model, size, classes=GLAUCOMA)
-    measured = qat(training(model=teacher, images=images, epochs=1)).measured
+    measured = qat(training(inputs=[teacher], images=images, epochs=1)).measured
     assert measured["float_operators"] == {"SOFTMAX": 1}
     assert measured["export_agreement"] >= 31 / 32
     assert measured["export_mean_difference"] < 0.02
@@ -343,7 +329,9 @@ def test_a_real_teacher_keeps_its_answers(
 def test_a_student_is_trained_and_exported(name, training, store):
     student = installed().student(name).load()(INPUT, 2)
     model = keras.Model(student.inputs, layers.Softmax()(student.outputs[0]))
-    measured = qat(training(model=stored(store, with_drawn_statistics(model)), epochs=1)).measured
+    measured = qat(
+        training(inputs=[stored(store, with_drawn_statistics(model))], epochs=1)
+    ).measured
     assert_exported(measured)
 
 
@@ -371,7 +359,7 @@ def test_a_nested_backbone_is_trained_and_exported(name, side, training, store, 
     model = with_drawn_statistics(keras.Model(image, layers.Softmax()(x)))
     size = InputSpec(height=side, width=side)
     images = read_images(draw_colours(tmp_path / "images", 4), tmp_path / "cache")
-    measured = qat(training(model=stored(store, model, size), images=images, epochs=1)).measured
+    measured = qat(training(inputs=[stored(store, model, size)], images=images, epochs=1)).measured
     assert_exported(measured)
 
 

@@ -100,18 +100,18 @@ def test_the_loader_counts_the_same_as_in_the_float_flatbuffer(
 
 def test_int8_says_how_many_images_it_was_calibrated_on(quantized):
     ran = quantized("quantize-int8", calibration_images=15)
-    assert ran.product.measured["calibration_images"] == 15
+    assert ran.result.measured["calibration_images"] == 15
     assert (15, 15, "calibration images") in ran.progress
     assert ran.progress[-1] == (24, 24, "validation images")
 
 
 def test_int8_uses_all_images_where_fewer_than_asked_are_there(quantized):
     ran = quantized("quantize-int8", calibration_images=1000)
-    assert ran.product.measured["calibration_images"] == 24
+    assert ran.result.measured["calibration_images"] == 24
 
 
 def test_int8_leaves_no_operator_in_float_but_the_last_softmax(quantized):
-    assert quantized("quantize-int8").product.measured["float_operators"] == {"SOFTMAX": 1}
+    assert quantized("quantize-int8").result.measured["float_operators"] == {"SOFTMAX": 1}
 
 
 def test_one_seed_gives_one_file(quantized, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from pupila import InputSpec, installed
 from pupila.keras_files import import_keras
 from pupila.store import Store
-from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila.testing import colour_dataset, run_step, store_model
 from pupila_search.building import build
 from pupila_search.genome import Block, Genome, Head, int8_bytes
 
@@ -36,7 +36,7 @@ def taught(model, dataset, size):
 
 @pytest.mark.long
 def test_a_found_model_is_trained_for_int8(tmp_path):
-    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    dataset = colour_dataset(tmp_path)
     store, size = Store(tmp_path / "store"), InputSpec(height=32, width=32)
     logits = taught(build(EVERY_KIND, size, len(dataset.classes)), dataset, size)
     found = store_model(
@@ -50,4 +50,4 @@ def test_a_found_model_is_trained_for_int8(tmp_path):
     (file,) = ran.artifact.files
     estimated = int8_bytes(EVERY_KIND, size, len(dataset.classes))
     assert file.stat().st_size == pytest.approx(estimated, rel=0.15)
-    assert ran.product.measured["export_agreement"] >= 0.9
+    assert ran.result.measured["export_agreement"] >= 0.9

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from pupila import InputSpec, installed, keras_files
 from pupila.store import Store
-from pupila.testing import draw_colours, read_images, run_step, store_model
+from pupila.testing import colour_dataset, run_step, store_model
 from pupila_search.building import build
 from pupila_search.genome import Block, Genome, Head, Space, int8_bytes, macs, positions_left
 
@@ -106,7 +106,7 @@ def test_history_is_no_part_of_the_structure():
 )
 def test_the_estimated_size_is_that_of_an_exported_int8_file(genome, tmp_path):
     store = Store(tmp_path / "store")
-    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    dataset = colour_dataset(tmp_path)
     artifact = store_model(store, build(genome, INPUT, 2), dataset.classes, "logits")
     for name in ("export-tflite", "quantize-int8"):
         plugin = installed().step(name)

@@ -20,9 +20,8 @@ from pupila.measured import SearchResult
 from pupila.store import Store
 from pupila.testing import (
     TechniqueContract,
+    colour_dataset,
     colour_teacher,
-    draw_colours,
-    read_images,
     run_step,
     step_for,
 )
@@ -55,7 +54,7 @@ FEW = QUICK | {"max_candidates": 3, "epochs": (1,), "finalists": 0, "augmentatio
 
 @pytest.fixture
 def dataset(tmp_path):
-    return read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    return colour_dataset(tmp_path)
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ class TestSearch(TechniqueContract):
 
     @classmethod
     def make_dataset(cls, folder):
-        return read_images(draw_colours(folder / "images"), folder / "cache")
+        return colour_dataset(folder)
 
     @classmethod
     def make_inputs(cls, store, folder):
@@ -88,7 +87,7 @@ def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dat
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
-    measured = found.product.measured
+    measured = found.result.measured
     names = [each["name"] for each in measured["candidates"]]
     assert names == ["c0", "c1", "c2", "c3", "c4"]
     assert measured["chosen"] in names and measured["failed"] == 0
@@ -113,7 +112,7 @@ def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dat
     front = measured["front"][-1]["name"]
     picked = ran("search-pick", {"pick": front}, [found.artifact], tmp_path / "p", store, dataset)
     assert keras_files.load(picked.artifact).name == front
-    assert picked.product.measured["picked"] == measured["front"][-1]
+    assert picked.result.measured["picked"] == measured["front"][-1]
     assert found.artifact.size_bytes < sum(each.stat().st_size for each in found.artifact.files)
     with pytest.raises(PupilaError, match=r"'c99'.*front of the input has: c\d"):
         ran("search-pick", {"pick": "c99"}, [found.artifact], tmp_path / "q", store, dataset)
@@ -219,7 +218,7 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
     teacher = colour_teacher(store)
     measured = ran(
         "search", settings, [teacher], tmp_path / "search", store, dataset
-    ).product.measured
+    ).result.measured
     changes = [each["change"] for each in measured["family"]]
     assert changes[0] == "initial" and all(each.startswith("append") for each in changes[1:])
     assert len(measured["candidates"]) == 6
@@ -230,8 +229,8 @@ def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, datase
     settings = QUICK | {"lesson": "oracle", "max_candidates": 3, "epochs": (2,), "finalists": 1}
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
-    stages = [each["stage"] for each in found.product.measured["front"]]
-    assert found.product.measured["failed"] == 0 and stages
+    stages = [each["stage"] for each in found.result.measured["front"]]
+    assert found.result.measured["failed"] == 0 and stages
 
 
 @pytest.mark.long
@@ -239,7 +238,7 @@ def test_fidelity_as_an_objective_chooses_what_is_written(tmp_path, store, datas
     settings = QUICK | {"objectives": ("fidelity", "bytes", "macs"), "finalists": 0}
     teacher = colour_teacher(store)
     found = ran("search", settings, [teacher], tmp_path / "search", store, dataset)
-    result = found.product.measured.read(SearchResult)
+    result = found.result.measured.read(SearchResult)
     assert result and result.chosen_model and not result.tied
     assert result.rule.startswith("highest fidelity on altered validation images")
     fidelities = [each.validation_fidelity for each in result.candidates]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pupila import InputSpec
-from pupila.testing import draw_colours, read_images
+from pupila.testing import colour_dataset
 from pupila.training.batches import Images, all_in_order, epoch_batches
 from pupila.training.fitting import keras, optimizer
 from pupila.training.loss import label_loss
@@ -23,7 +23,7 @@ SCHEDULE = Schedule(epochs=5, batch_size=8, learning_rate=2e-2, augmentation=AS_
 
 @pytest.fixture
 def train(tmp_path):
-    return read_images(draw_colours(tmp_path / "images"), tmp_path / "cache").select("train")
+    return colour_dataset(tmp_path).select("train")
 
 
 def images_of(train, targets):

@@ -15,7 +15,7 @@ import pytest
 
 from pupila import SubTaskFailed
 from pupila.store import Store
-from pupila.testing import colour_teacher, draw_colours, read_images, step_for
+from pupila.testing import colour_dataset, colour_teacher, step_for
 from pupila.training.schedule import Schedule
 from pupila_search.candidates import CandidateMetrics
 from pupila_search.config import Search
@@ -136,7 +136,7 @@ def test_a_crew_finds_what_processes_here_find(tmp_path):
             "augmentation": {"views": 1},
         }
     )
-    dataset = read_images(draw_colours(tmp_path / "images"), tmp_path / "cache")
+    dataset = colour_dataset(tmp_path)
     teacher = colour_teacher(Store(tmp_path / "store"))
     found = [
         search(

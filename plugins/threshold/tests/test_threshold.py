@@ -9,14 +9,7 @@ from pydantic import ValidationError
 from pupila import Dataset, PupilaError, ThresholdRule, installed, keras_files, predictions
 from pupila.metrics import choose_threshold, threshold_for
 from pupila.store import Store
-from pupila.testing import (
-    TechniqueContract,
-    draw_colours,
-    ignore_progress,
-    read_images,
-    run_step,
-    store_model,
-)
+from pupila.testing import TechniqueContract, colour_dataset, ignore_progress, run_step, store_model
 from pupila_threshold.config import Operating
 
 SETTINGS = {"positive": "triangle"}
@@ -35,7 +28,7 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("colours")
-    return read_images(draw_colours(folder / "images"), folder / "cache")
+    return colour_dataset(folder)
 
 
 BLUE = np.array([[-8, 8], [0, 0], [8, -8]])

@@ -1,4 +1,4 @@
-"""What a plugin author tests with: contracts to inherit, and small real things to run on.
+"""Tests for plugin authors: contracts to inherit, and small models and images to run on.
 
 A plugin's whole test file, for the technique `sparsify` of the docstring of
 `pupila.hookspecs.Hooks.pupila_techniques`:
@@ -12,10 +12,10 @@ class TestSparsify(TechniqueContract):
     config = {"fraction": 0.8}
 ```
 
-Install the plugin (`pip install --editable .`), then run `pytest`: each promise that Pupila relies
-on is one test, named as a sentence. `ExporterContract` is the same for exporters, and checks that
-the other format gives the same answers, through the runner of that format. As in a flow, a step is
-not given the test images: one that asks for them fails.
+Install the plugin (`pip install --editable .`), then run `pytest`: each property that Pupila relies
+on is one test, named as a sentence. `ExporterContract` does the same for exporters, and checks that
+the exported model gives the same answers, through the runner of its format. As in a flow, a step
+does not get the test images: one that asks for them fails.
 
 The contract makes its own input: a tiny image classifier in the format that the plugin accepts
 (through an installed exporter where that is not `keras`), and a few drawn images. Where the plugin
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import pytest
 
-# before the contracts are imported: a failed promise then shows what was compared
+# before the contracts are imported: a failed assertion then shows what was compared
 pytest.register_assert_rewrite("pupila.testing.contracts")
 
 from pupila.runtime import ignore_progress  # noqa: E402
@@ -34,7 +34,8 @@ from pupila.testing.browsing import flatbuffer_with_lacking_operator, skip_witho
 from pupila.testing.contracts import ExporterContract, TechniqueContract  # noqa: E402
 from pupila.testing.installing import plugin_installed, write_distribution  # noqa: E402
 from pupila.testing.steps import (  # noqa: E402
-    Ran,
+    StepMaker,
+    StepRun,
     finish_after_kill,
     run_step,
     step_for,
@@ -42,6 +43,7 @@ from pupila.testing.steps import (  # noqa: E402
 from pupila.testing.tiny import (  # noqa: E402
     CLASSES,
     INPUT,
+    colour_dataset,
     colour_teacher,
     draw_colours,
     draw_images,
@@ -55,8 +57,10 @@ __all__ = [
     "CLASSES",
     "INPUT",
     "ExporterContract",
-    "Ran",
+    "StepMaker",
+    "StepRun",
     "TechniqueContract",
+    "colour_dataset",
     "colour_teacher",
     "draw_colours",
     "draw_images",

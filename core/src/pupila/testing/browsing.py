@@ -1,4 +1,4 @@
-"""What tests of pages in a browser need: Chromium, and a model that no browser can run."""
+"""For tests in a browser: skip where pages are missing, and a model that no browser can run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pupila.web.pages import Pages
 
 
 def skip_without(pages: Pages) -> None:
-    """Skip a test, saying why, where pages were not built."""
+    """Skip a test, with the reason, where pages were not built."""
     import pytest
 
     try:

@@ -1,4 +1,4 @@
-"""Contracts: what Pupila relies on in every technique and exporter, one test for each promise."""
+"""Contracts: what Pupila relies on in every technique and exporter, one test for each property."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pupila.plugin_registry import installed
 from pupila.predictions import Predictions
 from pupila.runtime import ignore_progress
 from pupila.store import Store, digest_of
-from pupila.testing.steps import Ran, run_step
+from pupila.testing.steps import StepRun, run_step
 from pupila.testing.tiny import draw_images, keras_artifact, read_images
 
 _HEAVY = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tensorflowjs", "jax")
@@ -43,22 +43,19 @@ class _StepContract:
     plugin: ClassVar[str]
     """Name of the installed plugin."""
     config: ClassVar[Mapping[str, Any]] = {}
-    """Settings to run it with; they should make it quick."""
+    """Settings to run it with; choose quick ones."""
     tolerance: ClassVar[float] = 1e-4
     """Largest difference of probabilities that is still the same answer."""
     _kind: ClassVar[type[StepPlugin]]
 
     @classmethod
     def make_dataset(cls, folder: Path) -> Dataset:
-        """Return the images that the plugin is run on; `folder` is empty."""
+        """Return the images to run the plugin on; `folder` is empty."""
         return read_images(draw_images(folder / "images"), folder / "cache")
 
     @classmethod
     def make_inputs(cls, store: Store, folder: Path) -> tuple[Artifact, ...]:
-        """Return the artifacts that the plugin is given, as few as it accepts.
-
-        Several differ in their weights alone.
-        """
+        """Return the inputs of the plugin, as few as it accepts; they differ in their weights."""
         accepts = _descriptor(cls).accepts
         count = max(_descriptor(cls).min_inputs, 1) if accepts else 0
         models = [keras_artifact(store, seed=seed) for seed in range(count)]
@@ -82,9 +79,9 @@ class _StepContract:
     @pytest.fixture(scope="class")
     @classmethod
     def dataset(cls, folder: Path) -> Dataset:
-        place = folder / "data"
-        place.mkdir()
-        return cls.make_dataset(place)
+        empty = folder / "data"
+        empty.mkdir()
+        return cls.make_dataset(empty)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -95,7 +92,7 @@ class _StepContract:
     @classmethod
     def ran(
         cls, store: Store, folder: Path, dataset: Dataset, inputs: tuple[Artifact, ...]
-    ) -> tuple[Ran, Ran]:
+    ) -> tuple[StepRun, StepRun]:
         """Run the plugin twice with one seed."""
         plugin = _descriptor(cls)
         settings = plugin.config.model_validate(dict(cls.config))
@@ -162,41 +159,43 @@ class _StepContract:
         assert callable(_descriptor(type(self)).load())
 
     def test_it_makes_the_format_that_it_declares(
-        self, ran: tuple[Ran, Ran], inputs: tuple[Artifact, ...]
+        self, ran: tuple[StepRun, StepRun], inputs: tuple[Artifact, ...]
     ) -> None:
         declared = _descriptor(type(self)).output_format([artifact.format for artifact in inputs])
-        assert ran[0].product.format == declared
+        assert ran[0].result.format == declared
 
-    def test_what_it_made_is_read_back_unchanged(self, ran: tuple[Ran, Ran], store: Store) -> None:
+    def test_what_it_made_is_read_back_unchanged(
+        self, ran: tuple[StepRun, StepRun], store: Store
+    ) -> None:
         assert store.open(ran[0].artifact.digest) == ran[0].artifact
 
-    def test_one_seed_gives_one_artifact(self, ran: tuple[Ran, Ran]) -> None:
-        first, second = (each.artifact.record for each in ran)
+    def test_one_seed_gives_one_artifact(self, ran: tuple[StepRun, StepRun]) -> None:
+        first, second = (run.artifact.record for run in ran)
         assert first.files == second.files, "the same run wrote other files"
         assert digest_of(first) == digest_of(second), (
-            "two runs alike have other digests: mark what a clock measured, as the fields of "
+            "two equal runs have different digests: mark what a clock measured, as the fields of "
             "`TrainingSummary` are, or give it to `Measured` as `clock={...}`:\n"
             f"{first.model_dump(mode='json')}\n{second.model_dump(mode='json')}"
         )
 
     def test_what_it_measured_has_the_form_that_its_names_promise(
-        self, ran: tuple[Ran, Ran]
+        self, ran: tuple[StepRun, StepRun]
     ) -> None:
         misread = problems(ran[0].artifact.record.measured)
         assert not misread, (
-            "these names are those of fields in `pupila.measured`: note what is described there, "
-            "or take other names:\n" + "\n".join(misread)
+            "`pupila.measured` has fields of these names: give what is described there, or take "
+            "other names:\n" + "\n".join(misread)
         )
 
-    def test_it_writes_only_to_its_output_and_scratch(self, ran: tuple[Ran, Ran]) -> None:
-        assert ran[0].strays == ()
+    def test_it_writes_only_to_its_output_and_scratch(self, ran: tuple[StepRun, StepRun]) -> None:
+        assert ran[0].stray_files == ()
 
-    def test_its_progress_makes_sense(self, ran: tuple[Ran, Ran]) -> None:
+    def test_its_progress_makes_sense(self, ran: tuple[StepRun, StepRun]) -> None:
         for done, total, what in ran[0].progress:
             assert 0 <= done <= total and total > 0 and what, (done, total, what)
 
     def test_its_answers_are_probabilities_of_the_classes(
-        self, ran: tuple[Ran, Ran], dataset: Dataset, folder: Path
+        self, ran: tuple[StepRun, StepRun], dataset: Dataset, folder: Path
     ) -> None:
         answers = _answers(ran[0].artifact, dataset, folder)
         assert answers.shape == (len(dataset.select("test")), len(dataset.classes))
@@ -204,9 +203,9 @@ class _StepContract:
         assert np.abs(answers.sum(axis=1) - 1).max() <= _SUM_ERROR
 
     def test_one_seed_gives_one_answer(
-        self, ran: tuple[Ran, Ran], dataset: Dataset, folder: Path
+        self, ran: tuple[StepRun, StepRun], dataset: Dataset, folder: Path
     ) -> None:
-        first, second = (_answers(each.artifact, dataset, folder) for each in ran)
+        first, second = (_answers(run.artifact, dataset, folder) for run in ran)
         assert np.abs(first - second).max() <= self.tolerance
 
 
@@ -239,14 +238,14 @@ class ExporterContract(_StepContract):
     _kind = Exporter
 
     def test_it_keeps_what_the_model_takes_and_gives(
-        self, ran: tuple[Ran, Ran], inputs: tuple[Artifact, ...]
+        self, ran: tuple[StepRun, StepRun], inputs: tuple[Artifact, ...]
     ) -> None:
-        product, given = ran[0].product, inputs[0].record
-        assert (product.input, product.output.classes) == (given.input, given.output.classes)
+        result, given = ran[0].result, inputs[0].record
+        assert (result.input, result.output.classes) == (given.input, given.output.classes)
 
     def test_it_answers_as_its_input_does(
         self,
-        ran: tuple[Ran, Ran],
+        ran: tuple[StepRun, StepRun],
         inputs: tuple[Artifact, ...],
         dataset: Dataset,
         folder: Path,

@@ -1,4 +1,4 @@
-"""Puts a plugin module on the path with its entry point, for as long as a test needs it."""
+"""Installs a plugin module with its entry point for the time of a test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plugin_installed(
 ) -> Generator[None]:
     """Install a distribution of one plugin module into `folder` until the block ends.
 
-    It comes in by its entry point, as if by pip: for tests of a plugin that has no package yet.
+    It is found by its entry point, as if pip had installed it; for a plugin without a package.
     """
     write_distribution(folder, distribution, module, code, version, requires)
     sys.path.insert(0, str(folder))
@@ -52,7 +52,7 @@ def write_distribution(
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        + "".join(f"Requires-Dist: {each}\n" for each in requires)
+        + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     )
     (metadata / "entry_points.txt").write_text(f"[pupila]\n{module} = {module}\n")
     (folder / f"{module}.py").write_text(code)

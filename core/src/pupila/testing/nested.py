@@ -1,4 +1,4 @@
-"""Small nets with nets inside, as transfer learning makes them, and pictures to show them."""
+"""Small nets with nets inside, as transfer learning makes them, and pictures to run them on."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def pictures(height: int = 32, width: int = 32, images: int = 3) -> NDArray[np.f
 def functional(
     body: Callable[[Any], Any], height: int = 32, width: int = 32, name: str | None = None
 ) -> Any:
-    """Return the model of what `body` makes of a picture."""
+    """Return the model from a picture to `body` of it."""
     image = keras.Input((height, width, 3))
     return keras.Model(image, body(image), name=name)
 
 
 def backbone(name: str = "backbone") -> Any:
-    """Two convolutions and what comes with them, as a model to be put into another."""
+    """Return a model of two convolutions, to be put into another model."""
 
     def body(x: Any) -> Any:
         x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
@@ -67,7 +67,7 @@ def outer_sequential() -> Any:
 
 
 def twice_called() -> Any:
-    """Return one backbone seen from two sides, and a second of the same names."""
+    """Return a model that calls one backbone twice, and another with the same layer names once."""
     shared, other = backbone("first"), backbone("second")
 
     def body(image: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,8 +45,8 @@ def step_for(
     """
     output = output or folder / "output"
     scratch = folder / "scratch"
-    for place in (output, scratch):
-        place.mkdir(parents=True, exist_ok=True)
+    for made in (output, scratch):
+        made.mkdir(parents=True, exist_ok=True)
     return Step(
         config=config,
         inputs=tuple(inputs),
@@ -62,15 +62,53 @@ def step_for(
     )
 
 
+@dataclass(frozen=True)
+class StepMaker:
+    """Makes steps that differ in some settings, each in a folder of its own."""
+
+    config: type[BaseModel]
+    settings: Mapping[str, Any]
+    """Of every step, where it does not change them."""
+    inputs: Sequence[Artifact]
+    dataset: Dataset
+    folder: Path
+    predictions: Predictions | None = None
+    """Where they are kept; where left out in a folder that all steps share."""
+
+    def __call__(
+        self,
+        folder: str = "step",
+        inputs: Sequence[Artifact] | None = None,
+        *,
+        images: Dataset | None = None,
+        config: type[BaseModel] | None = None,
+        seed: int = 0,
+        progress: Progress = ignore_progress,
+        **changes: Any,
+    ) -> Step[Any]:
+        """Return a step with changed settings, and other inputs, images or kind of settings."""
+        return step_for(
+            (config or self.config).model_validate({**self.settings, **changes}),
+            self.inputs if inputs is None else inputs,
+            self.folder / folder,
+            dataset=images or self.dataset,
+            predictions=self.predictions or Predictions(self.folder / "predictions"),
+            seed=seed,
+            progress=progress,
+        )
+
+
 class _Killed(Exception):
     pass
 
 
-def finish_after_kill(run: Callable[[Progress], Result], epoch: int = 2) -> Result:
-    """Kill a training when it has ended an epoch, run it again, and return what comes of it.
+def finish_after_kill(
+    implementation: Callable[[Step[Any]], Result], step: Step[Any], epoch: int = 2
+) -> Result:
+    """Kill a training after an epoch, run it again to its end, and return its result.
 
-    `run` is given what its step's progress must be told. The second time, no epoch may be trained
-    that the first one ended.
+    Raises:
+        AssertionError: it did not report that epoch, or did not go on with the next one.
     """
 
     def kill(done: int, total: int, what: str) -> None:
@@ -78,30 +116,30 @@ def finish_after_kill(run: Callable[[Progress], Result], epoch: int = 2) -> Resu
             raise _Killed
 
     with suppress(_Killed):
-        run(kill)
-        raise AssertionError(f"no progress was told of epoch {epoch}")
-    told: list[int] = []
+        implementation(replace(step, progress=kill))
+        raise AssertionError(f"epoch {epoch} was not reported as progress")
+    epochs: list[int] = []
 
     def listen(done: int, total: int, what: str) -> None:
         if what.startswith("epochs"):
-            told.append(done)
+            epochs.append(done)
 
-    result = run(listen)
-    if told != list(range(epoch + 1, epoch + 1 + len(told))):
-        raise AssertionError(f"killed after epoch {epoch}, it went on with epochs {told}")
+    result = implementation(replace(step, progress=listen))
+    if epochs != list(range(epoch + 1, epoch + 1 + len(epochs))):
+        raise AssertionError(f"killed after epoch {epoch}, it went on with epochs {epochs}")
     return result
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What came of running one step in a folder of its own."""
+class StepRun:
+    """The result of running one step in a folder of its own."""
 
     artifact: Artifact
-    product: StepResult
+    result: StepResult
     progress: tuple[tuple[int, int, str], ...]
     """Every call of `Step.progress`."""
-    strays: tuple[str, ...]
-    """Files and folders that the step left in its current folder, where it has no business."""
+    stray_files: tuple[str, ...]
+    """Files and folders that the step left in its current folder, where it must not write."""
 
 
 def run_step(
@@ -114,16 +152,16 @@ def run_step(
     dataset: Dataset | None = None,
     predictions: Predictions | None = None,
     seed: int = 0,
-) -> Ran:
+) -> StepRun:
     """Run a technique or exporter with a new `folder` for scratch, and store what it wrote.
 
     Raises:
         PupilaError: the plugin refused, or wrote nothing.
     """
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
 
     def listen(done: int, total: int, what: str) -> None:
-        told.append((done, total, what))
+        reports.append((done, total, what))
 
     current = folder / "current"
     current.mkdir(parents=True)
@@ -140,10 +178,10 @@ def run_step(
             input_metrics=_input_metrics(plugin, inputs, dataset, folder),
         )
         with chdir(current):
-            product: StepResult = plugin.load()(step)
-        artifact = store.add(output, **vars(product), origin=_origin(plugin, step))
-    strays = sorted(path.relative_to(current).as_posix() for path in current.rglob("*"))
-    return Ran(artifact, product, tuple(told), tuple(strays))
+            result: StepResult = plugin.load()(step)
+        artifact = store.add(output, **vars(result), origin=_origin(plugin, step))
+    stray_files = sorted(path.relative_to(current).as_posix() for path in current.rglob("*"))
+    return StepRun(artifact, result, tuple(reports), tuple(stray_files))
 
 
 def _input_metrics(
@@ -155,7 +193,7 @@ def _input_metrics(
     predictions = Predictions(folder / "predictions")
     return tuple(
         evaluate(
-            each,
+            artifact,
             dataset,
             positive=dataset.classes[0],
             specificity=SPECIFICITY,
@@ -163,9 +201,9 @@ def _input_metrics(
             progress=ignore_progress,
             latency_repeats=1,
         ).metrics
-        if set(each.record.output.classes) == set(dataset.classes)
+        if set(artifact.record.output.classes) == set(dataset.classes)
         else None
-        for each in inputs
+        for artifact in inputs
     )
 
 

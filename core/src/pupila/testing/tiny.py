@@ -1,4 +1,4 @@
-"""Small real things to run a plugin on: drawn images, and a classifier with the usual layers."""
+"""Drawn images and small models to run a plugin on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = ("square", "triangle")
 INPUT = InputSpec(height=32, width=32)
 
 _DRAWN_SIZE = (44, 36)
-"""Width and height; not those of the model's input: resizing is part of what is tested."""
+"""Width and height; not those of the model's input, so that resizing is tested too."""
 
 
 def draw_images(
@@ -33,10 +33,10 @@ def draw_images(
     random = np.random.default_rng(seed)
     for split in LABELLED_SPLITS:
         for number_of_sides, name in zip(range(len(classes) + 2, 2, -1), classes, strict=True):
-            place = folder / split / name
-            place.mkdir(parents=True)
+            of_class = folder / split / name
+            of_class.mkdir(parents=True)
             for number in range(images):
-                _draw(random, number_of_sides).save(place / f"{number}.png")
+                _draw(random, number_of_sides).save(of_class / f"{number}.png")
     return folder
 
 
@@ -53,18 +53,23 @@ def _draw(random: np.random.Generator, sides: int) -> Image.Image:
 def draw_colours(folder: Path, *, images: int = 12, side: int = 32) -> Path:
     """Draw `folder/<split>/<class>/<number>.png`: noise that is a little blue, or a little red.
 
-    A small net tells them apart after few steps of training.
+    A small net can tell them apart after a few steps of training.
     """
     random = np.random.default_rng(0)
     for split in LABELLED_SPLITS:
         for name, channel in (("blue", 2), ("red", 0)):
-            place = folder / split / name
-            place.mkdir(parents=True)
+            of_class = folder / split / name
+            of_class.mkdir(parents=True)
             for number in range(images):
                 pixels = random.integers(40, 120, (side, side, 3), np.uint8)
                 pixels[..., channel] += np.uint8(60)
-                Image.fromarray(pixels).save(place / f"{number}.png")
+                Image.fromarray(pixels).save(of_class / f"{number}.png")
     return folder
+
+
+def colour_dataset(folder: Path, *, images: int = 12) -> Dataset:
+    """Return the images of `draw_colours`, drawn in `folder`, as a dataset."""
+    return read_images(draw_colours(folder / "images", images=images), folder / "cache")
 
 
 def read_images(folder: Path, cache: Path) -> Dataset:
@@ -132,7 +137,7 @@ def colour_teacher(
 ) -> Artifact:
     """Store a model that compares mean blue with mean red, as in the images of `draw_colours`.
 
-    With a slope of 0 it knows nothing, below 0 it is wrong; `bias` is added for the second class.
+    With a slope of 0 it is at chance, below 0 it is wrong; `bias` is added for the second class.
     """
     keras = keras_files.import_keras()
     image = keras.Input(INPUT.shape, name="image")

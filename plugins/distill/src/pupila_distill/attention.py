@@ -10,28 +10,23 @@ and with Q = vec(F(A)) of student S and teacher T at each pair j of stages, the 
     L_KD + β · Σ_j mean((Q_S / ‖Q_S‖₂ - Q_T / ‖Q_T‖₂)²)
 
 L_KD is the loss of `distill`, on labels and the teacher's answers. The paper's equation 2 has
-β/2 times the norm of the difference, and says that β is 1000 divided by the number of positions
-(and by the batch size, as Keras does). Its authors' code, `szagoruyko/attention-transfer`, has
-what stands here: the mean of squares, with β = 1000. It is taken because their results were made
-with it, and because a square has a gradient where two maps are alike, and a norm has none. Their
-maps are larger (32, 16 and 8 positions a side), and they let β fall in the course of training where
-answers are learned as well. Here β stays and is 100: with 1000, on maps of 16, 8 and 4 a side,
-attention was 94 % of the whole loss on validation images at the best of 12 epochs (ACRIMA,
-`mobile-xs` of EfficientNet-Lite0, one seed), which leaves little to the answers. One short run says
-no more than that: sweep it.
+β/2 times the norm of the difference; its authors' code, `szagoruyko/attention-transfer`, has the
+mean of squares, with β = 1000, as here. Their results were made with it, and a square has a
+gradient where two maps are equal, which a norm has not. Their maps are larger (32, 16 and 8
+positions a side), and their β falls during training. Here β is constant and 100 by default: with
+1000, on maps of 16, 8 and 4 a side, attention was 94 % of the validation loss (ACRIMA, `mobile-xs`
+of EfficientNet-Lite0, one seed), which leaves little weight to the answers.
 
-The epoch that is kept is the one with the lowest L_KD on the validation images: it is answers that
-a student is for, and so its validation loss can be compared with that of `distill`.
+The epoch with the lowest L_KD on the validation images is kept, so its validation loss can be
+compared with that of `distill`.
 
-Pairs: stages (see `pupila_distill.stages`) are matched from the deepest, three at most, as many as
-the paper's nets have; the shallower stages of the net that has more are left alone. Maps of one
-position are no stage: they say nothing of where. Teacher and student may have different sizes: the
-teacher's attention is resized, antialiased and bilinear, to the student's.
+Stages (see `pupila_distill.stages`) are paired from the deepest, three at most, as many as the
+paper's nets have; further stages of either net are not used. The teacher's attention is resized,
+antialiased and bilinear, to the student's.
 
 The teacher runs once per view, at its own input size, and its attention is kept, as its answers
-are. That is why attention was chosen over the hints of FitNets (Romero et al. 2015): three maps at
-the size of a student of 128 px are 336 numbers, where hints have hundreds of channels at each
-position, too many to keep, and need a regressor to be compared at all.
+are. The hints of FitNets (Romero et al. 2015) would be too large for that: three maps at the size
+of a student of 128 px are 336 numbers, where hints have hundreds of channels at each position.
 """
 
 from __future__ import annotations
@@ -60,9 +55,9 @@ from pupila.training.targets import (
 from pupila.training.teacher import check_teacher, predict_teachers
 from pupila_distill.config import AttentionDistillation
 from pupila_distill.new_student import input_of, new_student
-from pupila_distill.sources import weighed
+from pupila_distill.sources import weigh_sources
 from pupila_distill.stages import Size, size_of, with_stages
-from pupila_distill.training import Lesson, splits, taught_images, teach
+from pupila_distill.training import TrainingTargets, splits, train_student, training_images
 
 keras = import_keras()
 ops = keras.ops
@@ -75,30 +70,30 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
     """Train a student on labels, on a teacher's answers, and on where the teacher looks.
 
     Raises:
-        PupilaError: teacher or student has no feature map to look at, the teacher is no better
-            than chance, or the loss is no longer a number.
+        PupilaError: teacher or student has no feature map of more than one position, the teacher
+            is no better than chance, or the loss is no longer a number.
     """
     config = step.config
-    images, (_, validation) = taught_images(step), splits(step)
+    images, (_, validation) = training_images(step), splits(step)
     _check(step, validation)
     sizes = _student_sizes(step, len(validation.classes))
     maps = _teacher_maps(step, images, sizes)
-    sizes = _compared(sizes, maps[0].shape[1])
+    sizes = _deepest(sizes, maps[0].shape[1])
     answers = predict_teachers(step, images, validation)
-    (judged,), (views,) = answers.validation, answers.views
+    (on_validation,), (views,) = answers.validation, answers.views
 
     def mean(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         return softened_mean([probabilities], [1.0], config.temperature)
 
-    lesson = Lesson(
+    targets = TrainingTargets(
         images=images,
-        targets=[
+        views=[
             JoinedTargets(labels, mean(view), attention)
             for labels, view, attention in zip(
                 labels_of_views(images, config.augmentation), views, maps, strict=True
             )
         ],
-        validation_targets=pack_targets(labels_of(validation), mean(judged)),
+        validation=pack_targets(labels_of(validation), mean(on_validation)),
         loss=attention_loss(
             distillation_loss(config.alpha, config.temperature),
             config.beta,
@@ -106,24 +101,24 @@ def distill_attention(step: Step[AttentionDistillation]) -> StepResult:
             sizes,
         ),
         measured=Measured(answers.measured, {"attention_maps": [list(size) for size in sizes]}),
-        trained=partial(with_attention, stages=len(sizes)),
+        wrap=partial(with_attention, stages=len(sizes)),
     )
-    return teach(step, weighed(lesson, config.source_weights))
+    return train_student(step, weigh_sources(targets, config.source_weights))
 
 
 def _check(step: Step[AttentionDistillation], validation: Dataset) -> None:
-    """Look at the teacher before it shows its attention to all images."""
+    """Check the teacher before its attention is computed on all images."""
     (teacher,) = step.inputs
     answers = step.predictions.of(teacher, validation, step.progress)
     check_teacher(step, 0, validation, answers)
 
 
 def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Size]) -> Loss:
-    """Return the loss that the head of this module tells.
+    """Return the loss of the module docstring.
 
     Targets are labels, the teacher's logits and its attention; outputs are the student's logits
-    and its attention. `answers` is the loss of the former columns, L_KD; targets without attention,
-    as those of validation, tell L_KD alone.
+    and its attention. `answers` is L_KD, the loss on labels and logits; without attention among the
+    targets, as in validation, the loss is L_KD alone.
     """
 
     def loss(targets: Any, outputs: Any) -> Any:
@@ -138,7 +133,7 @@ def attention_loss(answers: Loss, beta: float, classes: int, sizes: Sequence[Siz
 
 
 def distance(teacher: Any, student: Any, sizes: Sequence[Size]) -> Any:
-    """Sum over stages the mean squared difference of attention maps `(batch, positions)`."""
+    """Return the sum over stages of the mean squared difference of maps `(batch, positions)`."""
     total, start = 0, 0
     for rows, columns in sizes:
         end = start + rows * columns
@@ -157,23 +152,23 @@ def attention_of(features: Any) -> Any:
 
 
 def with_attention(student: Any, stages: int) -> Any:
-    """Return a model that gives a student's logits and the attention of its deepest stages."""
+    """Return a model of a student's logits and the attention of its deepest stages."""
     staged = with_stages(student)
     logits, *features = staged.outputs
-    attention = [attention_of(each) for each in features[-stages:]]
+    attention = [attention_of(feature_map) for feature_map in features[-stages:]]
     return keras.Model(staged.inputs[0], _side_by_side([logits, *attention]))
 
 
 def _side_by_side(tensors: Sequence[Any]) -> Any:
     """Flatten tensors `(batch, …)` and join them: `(batch, columns)`."""
-    flat = [ops.reshape(each, (-1, prod(each.shape[1:]))) for each in tensors]
+    flat = [ops.reshape(tensor, (-1, prod(tensor.shape[1:]))) for tensor in tensors]
     return ops.concatenate(flat, axis=-1)
 
 
 def _student_sizes(step: Step[AttentionDistillation], classes: int) -> list[Size]:
     """Return the sizes of the student's deepest stages, largest first."""
     student = new_student(step, classes)
-    sizes = [size_of(each) for each in with_stages(student).outputs[1:]]
+    sizes = [size_of(feature_map) for feature_map in with_stages(student).outputs[1:]]
     if not sizes:
         seen = input_of(student)
         raise PupilaError(
@@ -205,10 +200,10 @@ def _teacher_maps(
 def opened_attention(
     teacher: Artifact, sizes: Sequence[Size]
 ) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
-    """Give a function from pictures `(n, height, width, 3)` to a teacher's attention.
+    """Yield a function from pictures `(n, height, width, 3)` to a teacher's attention.
 
-    It is that of the deepest stages `(n, positions)`, resized to `sizes`; of fewer of them, the
-    smallest, where the teacher has fewer stages.
+    It is that of its deepest stages `(n, positions)`, resized to `sizes`, or to the smallest of
+    them where the teacher has fewer stages.
 
     Raises:
         PupilaError: the teacher has no stage.
@@ -219,18 +214,18 @@ def opened_attention(
     if not features:
         raise PupilaError(
             f"The teacher {read.name!r} has no feature map of more than one position, so it "
-            f"shows no attention. Use `distill`, which learns from its answers alone."
+            f"has no attention. Use `distill`, which learns from its answers alone."
         )
     attention = [
-        ops.image.resize(attention_of(each), size, antialias=True)
-        for each, size in zip(features, sizes[-len(features) :], strict=True)
+        ops.image.resize(attention_of(feature_map), size, antialias=True)
+        for feature_map, size in zip(features, sizes[-len(features) :], strict=True)
     ]
     model = keras.Model(staged.inputs[0], _side_by_side(attention))
     model.compile(jit_compile=False)
     yield partial(model.predict, batch_size=_BATCH_IMAGES, verbose=0)
 
 
-def _compared(sizes: Sequence[Size], positions: int) -> list[Size]:
+def _deepest(sizes: Sequence[Size], positions: int) -> list[Size]:
     """Return the deepest of the sizes that have `positions` together."""
     (first,) = (
         number

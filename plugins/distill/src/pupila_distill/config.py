@@ -40,14 +40,13 @@ class Beginning(Config):
     max_bytes: ByteSize | None = Field(
         default=None,
         gt=0,
-        description="Bytes of the student as int8, at most; estimated. 500 kB where nothing else "
-        "is said.",
+        description="Bytes of the student as int8, at most; estimated. 500 kB where left out.",
     )
     share: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="The same as a part of the teacher's bytes.",
+        description="The same as a fraction of the teacher's bytes.",
     )
     head: int = Field(
         default=320,
@@ -62,19 +61,19 @@ class Beginning(Config):
         default=0.5,
         ge=0,
         le=1,
-        description="The same as a part of the weights of those layers, at most; it counts where "
-        "`frozen_until` is left out. 0: all learn.",
+        description="The same as a fraction of the weights of those layers, at most; used where "
+        "`frozen_until` is left out. 0: all are trained.",
     )
     frozen_epochs: int = Field(
         default=0,
         ge=0,
-        description="First epochs in which the head alone learns, with a rise and fall of the "
-        "learning rate of their own; the layers learn in those that follow.",
+        description="First epochs, in which only the head is trained, with a rise and fall of the "
+        "learning rate of their own; the layers are trained in the epochs after them.",
     )
     normalisation: Literal["kept", "learned"] = Field(
         default="kept",
-        description="Whether the teacher's batch normalisation goes on with its own statistics, or "
-        "learns new ones from the batches.",
+        description="Whether the teacher's batch normalisation keeps its own statistics, or learns "
+        "new ones from the batches.",
     )
 
     @model_validator(mode="after")
@@ -102,7 +101,7 @@ _HARD_VIEWS = Augmentation(
     channel_gain=0.25,
     mixup=1,
 )
-"""Mixtures of views with strong colours: they kept beginnings closest to their teachers."""
+"""Mixed views with strong colours, which kept beginnings closest to their teachers."""
 
 
 _Student = Annotated[
@@ -134,8 +133,8 @@ class Training(Schedule):
     )
     unlabelled: bool = Field(
         default=True,
-        description="Make epochs as long as if the unlabelled images of the data were learned "
-        "from too: labelled ones are shown again in their place.",
+        description="Make epochs as long as with the unlabelled images of the data: labelled ones "
+        "are shown again in their place.",
     )
 
     of_beginning: ClassVar[Mapping[str, Any]] = {"learning_rate": _BEGINNING_RATE}
@@ -168,8 +167,8 @@ class Training(Schedule):
     def check_inputs(self, count: int) -> None:
         if not count and isinstance(self.student, Beginning):
             raise PupilaError(
-                "`student` is the beginning of a teacher, but no teacher has a part in this step: "
-                "give `student` the name of an architecture."
+                "`student` is the beginning of a teacher, but this step has no teacher: give "
+                "`student` the name of an architecture."
             )
         super().check_inputs(count)
 
@@ -185,7 +184,7 @@ def _check_student(name: str) -> None:
 
 
 class Teaching(EpochChoice, Training):
-    """How a teacher's answers and the labels are weighed, and what is learned from."""
+    """How a teacher's answers and the labels are weighed, and which images are used."""
 
     alpha: float = Field(
         default=0.1, ge=0, le=1, description="Weight of the labels; the teacher has the rest."
@@ -213,7 +212,7 @@ class Distillation(Teaching):
         description="`{from: teacher, …}`: the beginning of the teacher, with its weights and a "
         "new head, for which other defaults hold: `alpha: 0`, `temperature: 2`, `epochs: 56`, "
         "`patience: null`, and 14 mixed views with strong colours; or the name of a small "
-        "architecture, which starts from nothing.",
+        "architecture, which starts from random weights.",
     )
     of_beginning: ClassVar[Mapping[str, Any]] = {
         **Training.of_beginning,
@@ -330,7 +329,7 @@ class EmbeddingDistillation(Distillation):
 
 
 class EvolutionaryDistillation(Training):
-    """Settings of `distill-evolutionary`: a teacher that starts from nothing, as its student."""
+    """Settings of `distill-evolutionary`: a teacher that is trained together with its student."""
 
     teacher: str = Field(
         default="residual-m", description="Name of the architecture of the evolving teacher."

@@ -1,13 +1,13 @@
-"""Learns from a teacher's features, which tell more of an image than the logits made from them.
+"""Learns from a teacher's features, which hold more of an image than its logits.
 
-With two classes a teacher's answer is one number. Its features, what its last layer reads, are
-hundreds. Two ways to learn from them without copying them, so that teacher and student may be of
-any architecture and width; both, or either, by their weights:
+With two classes a teacher's answer is one number; its features, the input of its last layer, are
+hundreds. There are two ways to learn from them that fit teachers and students of any architecture
+and width, each with a weight:
 
-* subclasses (`pupila_distill.subclasses`, LELP): beside its class, the student tells of each image
-  in which subclass of each class it is;
+* subclasses (`pupila_distill.subclasses`, LELP): beside the class, the student predicts the
+  subclass of each class;
 * relations (`pupila_distill.relations`, RKD): distances and angles between the images of a batch
-  are to be for the student what they are for the teacher.
+  should be the same for student and teacher.
 
 With teachers k of weights w, softened answers p̄ of `distill` and T its temperature, per image:
 
@@ -17,12 +17,11 @@ With teachers k of weights w, softened answers p̄ of `distill` and T its temper
 a_kc are S logits of a second dense layer on the student's features. With p(c, s) = p(c) · p(s | c)
 for student and teacher alike, KL of p(c, s) is KL of the classes and the second term with λ = 1:
 the one cross-entropy of LELP over C × S subclasses (section 3.3). There one dense layer has C × S
-logits, and the probability of a class is the sum of its subclasses. Here that sum is the class's
-own softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer is left out of what is written and
-nothing changes. (Else the sum would stand behind the softmax of each exported model, and its eight
-bits would be all that is left of the logits.)
+logits, and the probability of a class is the sum of its subclasses. Here the classes have their own
+softmax, Σ_s p(c) · p(s | c) = p(c), so the second layer is not part of the written model. (A sum
+behind the softmax would leave an int8 model only eight bits of the logits.)
 
-The epoch that is kept is the one of the lowest loss of `distill` on validation images.
+The epoch with the lowest loss of `distill` on the validation images is kept.
 """
 
 from __future__ import annotations
@@ -47,10 +46,10 @@ from pupila.views import AS_IS, Augmentation
 from pupila_distill.config import EmbeddingDistillation
 from pupila_distill.penultimate import penultimate
 from pupila_distill.relations import angle_loss, distance_loss
-from pupila_distill.sources import weighed
+from pupila_distill.sources import weigh_sources
 from pupila_distill.subclasses import Subclasses, SubclassTargets, fit_subclasses
-from pupila_distill.techniques import answers_of_teachers
-from pupila_distill.training import Lesson, teach
+from pupila_distill.techniques import teacher_targets
+from pupila_distill.training import TrainingTargets, train_student
 
 keras = import_keras()
 ops = keras.ops
@@ -59,17 +58,17 @@ _BATCH_IMAGES = 16
 
 
 def distill_embedding(step: Step[EmbeddingDistillation]) -> StepResult:
-    """Train a student on labels, on teachers' answers, and on what their features tell beside.
+    """Train a student on labels, on teachers' answers, and on their features.
 
     Raises:
-        PupilaError: as of `distill`; a model's features cannot be told; or a class cannot be split
+        PupilaError: as of `distill`; a model's features cannot be found; or a class cannot be split
             into so many subclasses.
     """
-    lesson = answers_of_teachers(step)
+    targets = teacher_targets(step)
     config = step.config
     if config.subclass_weight or config.distance_weight or config.angle_weight:
-        lesson = _with_features(step, lesson)
-    return teach(step, weighed(lesson, config.source_weights))
+        targets = _add_features(step, targets)
+    return train_student(step, weigh_sources(targets, config.source_weights))
 
 
 def embedding_loss(
@@ -79,12 +78,12 @@ def embedding_loss(
     features: Sequence[int],
     weights: Sequence[float],
 ) -> Loss:
-    """Return the loss that the head of this module tells; `answers` is that of `distill`.
+    """Return the loss of the module docstring; `answers` is that of `distill`.
 
-    Targets are labels, teachers' logits, subclasses of each teacher (if they weigh anything), and
-    its features (if relations do), as many as `features` says; outputs are the student's logits,
-    those of the subclasses, and its features. Targets of labels and logits alone, as those of
-    validation, tell `answers` alone.
+    Targets are labels, teachers' logits, subclasses of each teacher (if they have a weight), and
+    its features (if relations have one), as many as `features` says; outputs are the student's
+    logits, those of the subclasses, and its features. With labels and logits only, as in
+    validation, the loss is `answers` alone.
     """
     shares = [weight / sum(weights) for weight in weights]
     columns = _subclass_columns(config, classes, len(shares))
@@ -147,55 +146,57 @@ def _subclass_columns(config: EmbeddingDistillation, classes: int, teachers: int
 
 def with_features(student: Any, subclass_columns: int, relates: bool) -> Any:
     """Return a model of a student's logits, those of the subclasses, and its features."""
-    found = penultimate(student)
-    given = [found.output]
+    last = penultimate(student)
+    columns = [last.output]
     if subclass_columns:
-        given.append(keras.layers.Dense(subclass_columns, name="subclasses")(found.read))
+        columns.append(keras.layers.Dense(subclass_columns, name="subclasses")(last.read))
     if relates:
-        given.append(found.features)
-    return keras.Model(found.image, ops.concatenate(given, axis=-1) if given[1:] else found.output)
+        columns.append(last.features)
+    return keras.Model(
+        last.image, ops.concatenate(columns, axis=-1) if columns[1:] else last.output
+    )
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What one teacher sees in the images of a lesson."""
+class _TeacherFeatures:
+    """Features of one teacher on the training images."""
 
     views: list[Rows]
-    """Features `(images, features)` of each view."""
+    """`(images, features)` of each view."""
     subclasses: Subclasses | None
 
 
-def _with_features(step: Step[EmbeddingDistillation], lesson: Lesson) -> Lesson:
-    """Return the lesson of `distill` with what the teachers' features tell beside."""
-    config, classes = step.config, len(lesson.images.classes)
-    teachers = [_seen(step, teacher, lesson.images) for teacher in step.inputs]
+def _add_features(step: Step[EmbeddingDistillation], targets: TrainingTargets) -> TrainingTargets:
+    """Add subclasses and features of the teachers to the targets of `distill`."""
+    config, classes = step.config, len(targets.images.classes)
+    teachers = [_features_of(step, teacher, targets.images) for teacher in step.inputs]
     relates = _relates(config)
 
-    def extended(told: Targets, view: int) -> Targets:
-        split = [
-            SubclassTargets(each.views[view], each.subclasses)
-            for each in teachers
-            if each.subclasses
+    def extend(of_view: Targets, view: int) -> Targets:
+        subclasses = [
+            SubclassTargets(teacher.views[view], teacher.subclasses)
+            for teacher in teachers
+            if teacher.subclasses
         ]
-        features = [each.views[view] for each in teachers] if relates else []
-        return JoinedTargets(told, *split, *features)
+        features = [teacher.views[view] for teacher in teachers] if relates else []
+        return JoinedTargets(of_view, *subclasses, *features)
 
-    counts = [each.views[0].shape[1] for each in teachers]
-    explained = [each.subclasses.explained for each in teachers if each.subclasses]
+    counts = [teacher.views[0].shape[1] for teacher in teachers]
+    explained = [teacher.subclasses.explained for teacher in teachers if teacher.subclasses]
     return replace(
-        lesson,
-        targets=[extended(told, view) for view, told in enumerate(lesson.targets)],
+        targets,
+        views=[extend(of_view, view) for view, of_view in enumerate(targets.views)],
         loss=embedding_loss(
-            lesson.loss,
+            targets.loss,
             config,
             classes,
             counts if relates else (),
             config.weights or (1.0,) * len(teachers),
         ),
         measured=Measured(
-            lesson.measured, {"teacher_features": counts, "subclass_variance": explained}
+            targets.measured, {"teacher_features": counts, "subclass_variance": explained}
         ),
-        trained=partial(
+        wrap=partial(
             with_features,
             subclass_columns=_subclass_columns(config, classes, len(teachers)),
             relates=relates,
@@ -203,9 +204,11 @@ def _with_features(step: Step[EmbeddingDistillation], lesson: Lesson) -> Lesson:
     )
 
 
-def _seen(step: Step[EmbeddingDistillation], teacher: Artifact, images: Dataset) -> _Seen:
+def _features_of(
+    step: Step[EmbeddingDistillation], teacher: Artifact, images: Dataset
+) -> _TeacherFeatures:
     config = step.config
-    found = penultimate(load(teacher))
+    last = penultimate(load(teacher))
 
     def features(augmentation: Augmentation) -> list[Rows]:
         return step.predictions.compute(
@@ -215,22 +218,22 @@ def _seen(step: Step[EmbeddingDistillation], teacher: Artifact, images: Dataset)
             step.progress,
             "features before the last layer",
             "pupila-distill",
-            partial(_opened, keras.Model(found.image, found.features)),
+            partial(_opened, keras.Model(last.image, last.features)),
         )
 
     views = features(config.augmentation)
     if not config.subclass_weight:
-        return _Seen(views, None)
+        return _TeacherFeatures(views, None)
     subclasses = fit_subclasses(
         features(AS_IS)[0],
         images.labels,
         images.classes,
-        found.kernel,
+        last.kernel,
         config.subclasses,
         config.subclass_temperature,
         step.seed,
     )
-    return _Seen(views, subclasses)
+    return _TeacherFeatures(views, subclasses)
 
 
 @contextmanager

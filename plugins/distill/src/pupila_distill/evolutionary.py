@@ -1,28 +1,27 @@
-"""Learns beside a teacher that learns at the same time: evolutionary knowledge distillation.
+"""Trains a student together with its teacher: evolutionary knowledge distillation.
 
 After Zhang, Zhang, Li, Zeng and Ge 2021 (IEEE TCSVT; arXiv 2103.13811), "Student network learning
-via evolutionary knowledge distillation". A trained teacher is far ahead of a student that starts,
-and what it answers is hard to follow. Here the teacher starts from nothing as well, is never far
-ahead, and guides the student by answers and by *guided modules* between corresponding blocks.
+via evolutionary knowledge distillation". A trained teacher is far ahead of a new student, whose
+answers are hard to follow. Here the teacher starts from random weights too, is never far ahead, and
+guides the student by its answers and by *guided modules* between corresponding blocks.
 
-What follows the paper: the teacher is learned online, together with the student, from the labels;
-it supervises the student's answers and, through a small module on either side of each pair of
-blocks, its features. What was settled here, as the paper's equations were not at hand: with labels
-y, logits z_T and z_S, temperature T, softened answers p = softmax(z/T), and for each of n pairs of
-blocks a module e (a 1x1 convolution to 64 channels, batch normalisation, ReLU, the mean over
-positions) whose teacher's side also has logits m,
+As in the paper, the teacher is trained online, together with the student, from the labels; it
+supervises the student's answers and, through a small module on either side of each pair of blocks,
+its features. The paper's equations were not at hand, so these are ours. With labels y, logits z_T
+and z_S, temperature T, softened answers p = softmax(z/T), and for each of n pairs of blocks a
+module e (a 1x1 convolution to 64 channels, batch normalisation, ReLU, the mean over positions)
+whose teacher's side also has logits m,
 
     teacher:  L_T = CE(y, z_T) + 1/n Σ CE(y, m_T)
     student:  L_S = α CE(y, z_S) + (1 - α) T² KL(p_T ‖ p_S) + γ/n Σ mean((e_S - e_T)²)
 
-In L_S the teacher's z_T and e_T are constants. So the teacher learns as if it were alone (its
-modules learn from the labels, or there would be nothing in them to follow), and minimising
-L_T + L_S at once is minimising each. The pairs are the stages of `pupila_distill.stages`, matched
-from the deepest.
+In L_S the teacher's z_T and e_T are constants. So the teacher learns as if it were alone, its
+modules from the labels, and minimising L_T + L_S is minimising each. The pairs are the stages of
+`pupila_distill.stages`, matched from the deepest.
 
-Targets are labels, and a last column: 1 where an image is learned from, 0 where it is for
-validation. For the latter, the loss is CE(y, z_S) alone: so the epoch that is kept is the one that
-is best for the student, and its validation loss can be compared with that of `train`.
+Targets are labels and a last column: 1 for a training image, 0 for a validation image. For the
+latter the loss is CE(y, z_S) alone, so the kept epoch is the best one of the student, and its
+validation loss can be compared with that of `train`.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from pupila.views import AS_IS
 from pupila_distill.config import EvolutionaryDistillation
 from pupila_distill.new_student import input_of, new_student
 from pupila_distill.stages import with_stages
-from pupila_distill.training import Lesson, splits, teach
+from pupila_distill.training import TrainingTargets, splits, train_student
 
 keras = import_keras()
 layers, ops = keras.layers, keras.ops
@@ -59,7 +58,7 @@ _MOMENTUM = 0.9
 
 
 def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
-    """Train a student together with a larger teacher, both from nothing; give the student.
+    """Train a student together with a larger teacher, both from random weights.
 
     Raises:
         PupilaError: student or teacher has no block to guide or be guided by, or the loss is no
@@ -67,34 +66,34 @@ def distill_evolutionary(step: Step[EvolutionaryDistillation]) -> StepResult:
     """
     config, (images, validation) = step.config, splits(step)
     classes = len(images.classes)
-    seen = input_of(new_student(step, classes))
+    size = input_of(new_student(step, classes))
     keras.utils.set_random_seed(step.seed)
-    teacher = build_student(config.evolving, seen, classes)
-    lesson = Lesson(
+    teacher = build_student(config.evolving, size, classes)
+    targets = TrainingTargets(
         images=images,
-        targets=[
-            _marked(labels, learned=True) for labels in labels_of_views(images, config.augmentation)
+        views=[
+            _mark(labels, learned=True) for labels in labels_of_views(images, config.augmentation)
         ],
-        validation_targets=_marked(labels_of(validation), learned=False),
+        validation=_mark(labels_of(validation), learned=False),
         loss=evolutionary_loss(classes, config.alpha, config.temperature, config.guidance),
         measured=Measured({"teacher_architecture": config.teacher}),
-        trained=partial(together, teacher=teacher, classes=classes),
+        wrap=partial(joint_model, teacher=teacher, classes=classes),
     )
-    product = teach(step, lesson)
-    reached = {"teacher_validation_accuracy": _accuracy(teacher, validation, config)}
-    return replace(product, measured=Measured(product.measured, reached))
+    result = train_student(step, targets)
+    accuracy = {"teacher_validation_accuracy": _accuracy(teacher, validation, config)}
+    return replace(result, measured=Measured(result.measured, accuracy))
 
 
 def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: float) -> Loss:
-    """Return the loss that the head of this module tells, on the outputs of `together`."""
+    """Return the loss of the module docstring, on the outputs of `joint_model`."""
     answers = distillation_loss(alpha, temperature)
 
     def loss(targets: Any, outputs: Any) -> Any:
         labels, learned = targets[..., :classes], targets[..., classes]
-        student, teacher, *modules = _parts(outputs, classes)
+        student, teacher, *modules = _split(outputs, classes)
         constant = ops.stop_gradient(teacher)
         of_student = answers(ops.concatenate([labels, constant], axis=-1), student)
-        followed = of_student + guidance * _mean([_unlike(*each[1:]) for each in modules])
+        followed = of_student + guidance * _mean([_unlike(*module[1:]) for module in modules])
         of_teacher = label_loss(labels, teacher) + _mean(
             [label_loss(labels, logits) for logits, *_ in modules]
         )
@@ -103,7 +102,7 @@ def evolutionary_loss(classes: int, alpha: float, temperature: float, guidance: 
     return loss
 
 
-def together(student: Any, teacher: Any, classes: int) -> Any:
+def joint_model(student: Any, teacher: Any, classes: int) -> Any:
     """Return one model of student, teacher and guided modules, on one picture.
 
     Its output `(batch, columns)` has side by side: the student's logits, the teacher's, and for
@@ -111,7 +110,7 @@ def together(student: Any, teacher: Any, classes: int) -> Any:
     student's.
 
     Raises:
-        PupilaError: there is no pair of blocks.
+        PupilaError: no blocks can be paired.
     """
     image = keras.Input(student.input_shape[1:], name="image")
     answer, *blocks = _run(student, image)
@@ -130,8 +129,8 @@ def _run(model: Any, image: Any) -> list[Any]:
     if len(staged.outputs) == 1:
         raise PupilaError(
             f"{model.name!r} has no feature map of more than one position at "
-            f"{image.shape[1]} x {image.shape[2]} px, so there is no block to guide or be guided "
-            f"by. Raise `size`, or choose another architecture."
+            f"{image.shape[1]} x {image.shape[2]} px, so it has no block to be paired. Raise "
+            f"`size`, or choose another architecture."
         )
     return staged(image)
 
@@ -144,8 +143,8 @@ def _guided(features: Any, name: str) -> Any:
     return layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
 
 
-def _parts(outputs: Any, classes: int) -> list[Any]:
-    """Undo what `together` joined: `[student, teacher, *(logits, features, features)]`."""
+def _split(outputs: Any, classes: int) -> list[Any]:
+    """Split what `joint_model` joined: `[student, teacher, *(logits, features, features)]`."""
     module = classes + 2 * _WIDTH
     starts = range(2 * classes, outputs.shape[-1], module)
     within = [classes, classes + _WIDTH]
@@ -161,13 +160,13 @@ def _mean(terms: Sequence[Any]) -> Any:
     return sum(terms) / len(terms)
 
 
-def _marked(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
+def _mark(labels: NDArray[np.float32], *, learned: bool) -> NDArray[np.float32]:
     """Add the last column of the targets."""
     return pack_targets(labels, np.full((len(labels), 1), learned, np.float32))
 
 
 def _accuracy(teacher: Any, validation: Dataset, config: EvolutionaryDistillation) -> float:
-    """Return the fraction of the validation images that the teacher has right."""
+    """Return the accuracy of the teacher on the validation images."""
     images = Images.of(validation, input_of(teacher), [labels_of(validation)], AS_IS)
     teacher.compile(jit_compile=False)
     answers = teacher.predict(all_in_order(images, config.batch_size), verbose=0)

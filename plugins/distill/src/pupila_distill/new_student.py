@@ -13,7 +13,7 @@ from pupila.training.student import build_student
 from pupila_distill.config import Beginning, Training
 
 _BYTES = 500_000
-"""Of a beginning that says nothing of its size."""
+"""Size of a beginning, where the recipe gives none."""
 
 _LEAST_PROBABILITY = 1e-7
 
@@ -22,7 +22,7 @@ def new_student(step: Step[Any], classes: int) -> Any:
     """Return an untrained student of raw RGB that gives logits `(batch, classes)`.
 
     Raises:
-        PupilaError: the student refuses its size, or no teacher has such a beginning.
+        PupilaError: the student refuses its size, or no teacher can be cut so.
     """
     config: Training = step.config
     if isinstance(config.student, Beginning):
@@ -32,7 +32,7 @@ def new_student(step: Step[Any], classes: int) -> Any:
 
 
 def input_of(student: Any) -> InputSpec:
-    """Return what a student is given."""
+    """Return the input of a student."""
     _, height, width, _ = student.input_shape
     return InputSpec(height=height, width=width)
 

@@ -1,4 +1,4 @@
-"""What a classifier makes its logits from: its features before the last layer with weights."""
+"""The features of a classifier: the input of its last layer with weights."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Penultimate:
     output: Any
     """Output of the model."""
     read: Any
-    """What the last layer reads, as a vector `(batch, features)`; of a map, its mean."""
+    """Input of the last layer, as a vector `(batch, features)`; of a map, its mean."""
     kernel: NDArray[np.float64]
     """Weights W of the last layer `(features, logits)`."""
 
     @property
     def features(self) -> Any:
-        """The same before dropout, which differs only in training."""
+        """`read` before dropout."""
         operation = _made_by(self.read)
         return inputs_of(self.read)[0] if isinstance(operation, layers.Dropout) else self.read
 
 
 def penultimate(model: Any) -> Penultimate:
-    """Find the last dense layer or 1x1 convolution of a model, and what it reads.
+    """Find the last dense layer or 1x1 convolution of a model, and its input.
 
-    Behind it may be what has no weights, such as a softmax or, as in SqueezeNet, a mean over
+    Layers without weights may follow it, such as a softmax or, as in SqueezeNet, a mean over
     positions; the features of such a net are the mean of the convolution's input.
 
     Raises:
-        PupilaError: the model is no graph of layers, or does not end in such a layer.
+        PupilaError: the model is not a graph of layers, or does not end in such a layer.
     """
     calls = Calls(model)
     given = calls.output
@@ -67,14 +67,14 @@ def _behind(model: Any, given: Any) -> Any:
     """Return the one tensor that a layer without weights read.
 
     Raises:
-        PupilaError: it read others, or has weights.
+        PupilaError: it read several, or has weights.
     """
     operation, read = _made_by(given), inputs_of(given)
     if len(read) != 1 or getattr(operation, "weights", ()):
         raise PupilaError(
             f"The model {model.name!r} ends in {operation.name!r} ({type(operation).__name__}), "
             f"where a dense layer or a 1x1 convolution that gives the logits was expected, so its "
-            f"features cannot be told: use `distill`, which learns from answers alone."
+            f"features cannot be found: use `distill`, which learns from answers alone."
         )
     return read[0]
 

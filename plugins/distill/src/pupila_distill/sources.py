@@ -1,7 +1,7 @@
-"""Weighs the images of a lesson by where they are from, such as another hospital's unlabelled ones.
+"""Weighs training images by their source, such as unlabelled ones of another hospital.
 
 The weight is the last column of the targets. Weights are divided by their mean over the images, so
-that they do not change the rate at which is learned.
+that they do not change the effective learning rate.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from pupila import Dataset, PupilaError
 from pupila.errors import nearest
 from pupila.training.loss import Loss
 from pupila.training.targets import JoinedTargets, pack_targets
-from pupila_distill.training import Lesson
+from pupila_distill.training import TrainingTargets
 
 _COLUMN = "source"
 """Of the manifest."""
 
 
-def weighed(lesson: Lesson, weights: Mapping[str, float]) -> Lesson:
-    """Return a lesson in which the images of each source named have its weight, others 1.
+def weigh_sources(targets: TrainingTargets, weights: Mapping[str, float]) -> TrainingTargets:
+    """Return targets in which the images of each named source have its weight, others 1.
 
     Raises:
-        PupilaError: the images tell no source, or not one that is named.
+        PupilaError: the images have no source, or none of a given name.
     """
     if not weights:
-        return lesson
-    of_images = _weights(lesson.images, weights)[:, np.newaxis]
-    one = np.ones((len(lesson.validation_targets), 1), np.float32)
+        return targets
+    of_images = _weights(targets.images, weights)[:, np.newaxis]
+    one = np.ones((len(targets.validation), 1), np.float32)
     return replace(
-        lesson,
-        targets=[JoinedTargets(targets, of_images) for targets in lesson.targets],
-        validation_targets=pack_targets(lesson.validation_targets, one),
-        loss=_weighed(lesson.loss),
+        targets,
+        views=[JoinedTargets(view, of_images) for view in targets.views],
+        validation=pack_targets(targets.validation, one),
+        loss=_weigh(targets.loss),
     )
 
 
-def _weighed(loss: Loss) -> Loss:
+def _weigh(loss: Loss) -> Loss:
     def weighed_loss(targets: Any, outputs: Any) -> Any:
         return targets[..., -1] * loss(targets[..., :-1], outputs)
 
@@ -51,7 +51,7 @@ def _weighed(loss: Loss) -> Loss:
 def _weights(images: Dataset, weights: Mapping[str, float]) -> NDArray[np.float32]:
     if _COLUMN not in images.frame:
         raise PupilaError(
-            f"`source_weights` names {', '.join(map(repr, weights))}, but the images tell no "
+            f"`source_weights` names {', '.join(map(repr, weights))}, but the images have no "
             f"source: give a CSV manifest with a column `{_COLUMN}`."
         )
     sources: list[str] = images.frame[_COLUMN].tolist()

@@ -1,7 +1,7 @@
-"""Where a convolutional net changes its resolution: what two nets of any build have in common.
+"""Stages of a convolutional net, by which two nets of any architecture can be paired.
 
-A *stage* is all that a net computes between two halvings of its feature maps; what stands for it
-is its last feature map, `(batch, height, width, channels)`.
+A *stage* is what a net computes between two halvings of its feature maps. It is represented by its
+last feature map, `(batch, height, width, channels)`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def with_stages(model: Any) -> Any:
     """Return a model of the same layers that gives `[the output, *the stages]`, shallow to deep.
 
     Raises:
-        PupilaError: the model is no graph of layers.
+        PupilaError: the model is not a graph of layers.
     """
     calls = Calls(model)
     return keras.Model(calls.image, [calls.output, *_last_of_each(calls.made)])
@@ -40,15 +40,16 @@ def size_of(feature_map: Any) -> Size:
 def _last_of_each(made: Sequence[tuple[Any, Any]]) -> list[Any]:
     """Return the last feature map of each stage, shallow to deep.
 
-    Whatever comes before the first convolution is the picture itself. A map of one position says
-    nothing of where, so it is no stage: it is a pooled vector, or belongs to a
-    squeeze-and-excitation.
+    Layers before the first convolution are preprocessing. A map of one position is not a stage: it
+    is a pooled vector, or belongs to a squeeze-and-excitation.
     """
     last: dict[Size, Any] = {}
     first = next((n for n, (layer, _) in enumerate(made) if _convolves(layer)), len(made))
     for layer, outputs in made[first:]:
         if not isinstance(layer, _PADDING):
-            last |= {size_of(each): each for each in keras.tree.flatten(outputs) if _is_map(each)}
+            last |= {
+                size_of(output): output for output in keras.tree.flatten(outputs) if _is_map(output)
+            }
     return [last[size] for size in _halvings(last)]
 
 
@@ -63,8 +64,8 @@ def _is_map(tensor: Any) -> bool:
 def _halvings(sizes: Any) -> list[Size]:
     """Return the smallest size of each stage, largest first.
 
-    A new stage begins where rows or columns are at most half of what they were, rounded up; what
-    is a little smaller comes of a convolution without padding, and belongs to the same.
+    A new stage begins where rows or columns are at most half of those before, rounded up; a map
+    that is a little smaller comes from a convolution without padding, and belongs to the same.
     """
     stages: list[Size] = []
     for size in sorted(sizes, key=lambda size: size[0] * size[1], reverse=True):

@@ -44,11 +44,11 @@ def conv_32_64_8(input: InputSpec, classes: int) -> Any:
 
 
 def conv_64_64_128(input: InputSpec, classes: int) -> Any:
-    """Build the study's gate, "is it a fundus photograph?": three 3×3 convolutions and a softmax.
+    """Build the study's filter, "is it a fundus photograph?": three 3×3 convolutions and a softmax.
 
-    The study tells the numbers of filters, the size in bytes (4 MB) and the softmax. Same padding,
-    and pooling after the first two convolutions, are what comes to that size: 0.92 M parameters at
-    224 px, 3.7 MB as float32. Most of them are in the last kernel, which grows with the picture.
+    The study gives the numbers of filters, the size in bytes (4 MB) and the softmax. Same padding,
+    and pooling after the first two convolutions, give that size: 0.92 M parameters at 224 px,
+    3.7 MB as float32. Most of them are in the last kernel, which grows with the picture.
 
     Raises:
         PupilaError: a side is shorter than 32 px.

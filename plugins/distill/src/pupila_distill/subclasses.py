@@ -1,20 +1,19 @@
-"""Pseudo-subclasses: what a teacher's features tell of an image beside its class.
+"""Pseudo-subclasses of each class, from a teacher's features.
 
 Loo, Iliopoulos, Hu and Vee 2024, "Linear projections of teacher embeddings for few-class
 distillation" (LELP; arXiv 2409.20449). With two classes a teacher's answer is one number an image;
 so each class c is split into S subclasses by directions in which the features h of its images vary:
 
     section 3.1   V_c: the first S principal components of N h over the labelled images of class c,
-                  N: the projection onto the null space of the last layer's weights, as what lies
-                  along those is in the logits already;
+                  N: the projection onto the null space of the last layer's weights, since the
+                  logits already hold what lies along them;
                   V_c Q_c with a random orthonormal Q_c, so that all have one expected variance
     section 3.2   p(s | c) = softmax_s(x_c / β),  x_c = Q_cᵀ V_cᵀ N (h - m_c) / σ_c
                   p(c, s) = p(c) · p(s | c)
 
-with p(c) the teacher's softened answer, and β the subclass temperature. Of the paper no more than
-its abstract and what reviews say of these steps was at hand. So σ_c, the root mean square of all
-coordinates of a class, is ours: it makes β mean the same for every teacher. m_c is the mean of the
-class, around which principal components are taken.
+with p(c) the teacher's softened answer, β the subclass temperature, and m_c the mean of the class.
+Only the paper's abstract and reviews of it were at hand. σ_c, the root mean square of all
+coordinates of a class, is ours: it makes β mean the same for every teacher.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ _CHUNK = 1024
 """Images whose features are in memory at once."""
 
 _LEAST_VARIANCE = 1e-12
-"""Of the squared length of the features: what is less is rounding of numbers in float32."""
+"""Fraction of the squared length of the features; less is rounding of float32."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Subclasses:
-    """From features of one teacher to subclasses of each class."""
+    """Turns features of one teacher into subclasses of each class."""
 
     directions: _Floats
     """V_c Q_c / σ_c of the classes side by side `(features, classes × S)`."""
     offsets: _Floats
-    """What m_c is along these `(classes × S,)`."""
+    """m_c along these directions `(classes × S,)`."""
     temperature: float
     classes: int
     explained: list[float]
-    """Which part of the variance of each class lies along its directions."""
+    """Fraction of the variance of each class that lies along its directions."""
 
     def of(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return p(s | c) `(images, classes × S)` of features `(images, features)`."""
@@ -112,8 +111,8 @@ def fit_subclasses(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """How one class is split."""
+class _ClassSplit:
+    """The subclasses of one class."""
 
     mean: _Floats
     directions: _Floats
@@ -121,13 +120,13 @@ class _Part:
 
 
 class _Varying:
-    """How the features of some images vary around their mean; read some images at a time."""
+    """The variance of the features of some images, which are read in chunks."""
 
     def __init__(self, features: Targets, rows: NDArray[np.int64], in_logits: _Floats) -> None:
         self._features, self._rows, self._in_logits = features, rows, in_logits
         self.images, self.columns = len(rows), features.shape[1]
         self.free = self.columns - in_logits.shape[1]
-        """Directions that the logits do not tell."""
+        """Directions that the logits do not hold."""
         total = sum((chunk.sum(axis=0) for chunk in self._chunks()), np.zeros(self.columns))
         self.mean = total / max(self.images, 1)
 
@@ -150,7 +149,7 @@ class _Varying:
             yield self._features[self._rows[start : start + _CHUNK]].astype(np.float64)
 
 
-def _split(varying: _Varying, name: str, count: int, random: np.random.Generator) -> _Part:
+def _split(varying: _Varying, name: str, count: int, random: np.random.Generator) -> _ClassSplit:
     """Return the directions of a class, of one variance in expectation."""
     possible = min(varying.images - 1, varying.free)
     if count > possible:
@@ -162,14 +161,14 @@ def _split(varying: _Varying, name: str, count: int, random: np.random.Generator
         raise _too_many(name, count, 0, varying)
     linalg: Any = import_module("scipy.sparse.linalg")  # scipy does not type it
     operator = linalg.LinearOperator(shape, matvec=varying.scatter, dtype=np.float64)
-    found: tuple[_Floats, _Floats] = linalg.eigsh(operator, k=count, which="LA", v0=start)
-    squares, vectors = found
+    eigenpairs: tuple[_Floats, _Floats] = linalg.eigsh(operator, k=count, which="LA", v0=start)
+    squares, vectors = eigenpairs
     varied = int((squares > least).sum())
     if varied < count:
         raise _too_many(name, count, varied, varying)
     signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), range(count)])
     scale = np.sqrt(squares.mean() / varying.images)
-    return _Part(
+    return _ClassSplit(
         varying.mean,
         (vectors * signs) @ _rotation(count, random) / scale,
         float(squares.sum()) / varying.squares(around=varying.mean),

@@ -1,4 +1,4 @@
-"""Techniques that learn from answers, and their control: what is asked, what is to be learned."""
+"""Techniques that learn from teachers' predictions, and their control."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pupila.training.oracle import oracle_loss, oracle_targets, oracle_teaching
 from pupila.training.targets import labels_of, labels_of_views, pack_targets, softened_mean
 from pupila.training.teacher import predict_teachers
 from pupila_distill.config import Distillation, OracleDistillation, Training
-from pupila_distill.sources import weighed
-from pupila_distill.training import Lesson, splits, taught_images, teach
+from pupila_distill.sources import weigh_sources
+from pupila_distill.training import TrainingTargets, splits, train_student, training_images
 
 
 def distill(step: Step[Distillation]) -> StepResult:
-    """Train a student on the labels and on the teachers' answers to the very same pictures.
+    """Train a student on the labels and on the teachers' predictions for the same pictures.
 
     Hinton et al. 2015; see `pupila.training.loss` and `.targets` for the equations. With the
-    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. There each
-    picture is new; here there are as many views of an image as the augmentation says, since the
-    teachers' answers to them are kept, and an epoch shows one of each.
+    settings of `distill-consistent` it is the function matching of Beyer et al. 2022. They draw a
+    new picture in each step; here an image has as many views as the augmentation says, since the
+    teachers' predictions for them are kept, and an epoch shows one view of each image.
 
     Raises:
         PupilaError: the weights are not one for each teacher, a teacher is no better than chance,
             or the loss is no longer a number.
     """
-    return teach(step, weighed(answers_of_teachers(step), step.config.source_weights))
+    return train_student(step, weigh_sources(teacher_targets(step), step.config.source_weights))
 
 
-def answers_of_teachers(step: Step[Any]) -> Lesson:
-    """Ask the teachers, and return what `distill` teaches: labels and the mean of the answers.
+def teacher_targets(step: Step[Any]) -> TrainingTargets:
+    """Run the teachers and return the targets of `distill`: labels and the mean of predictions.
 
     Raises:
         PupilaError: as of `distill`.
@@ -42,67 +42,66 @@ def answers_of_teachers(step: Step[Any]) -> Lesson:
     config: Distillation = step.config
     config.check_inputs(len(step.inputs))
     weights = config.weights or (1.0,) * len(step.inputs)
-    images, (_, validation) = taught_images(step), splits(step)
+    images, (_, validation) = training_images(step), splits(step)
     answers = predict_teachers(step, images, validation)
 
     def mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         return softened_mean(probabilities, weights, config.temperature)
 
-    given = [_alike(views) if config.mean_over_views else views for views in answers.views]
-    return Lesson(
+    given = [_mean_of_views(views) if config.mean_over_views else views for views in answers.views]
+    return TrainingTargets(
         images=images,
-        targets=[
+        views=[
             pack_targets(labels, mean([views[number] for views in given]))
             for number, labels in enumerate(labels_of_views(images, config.augmentation))
         ],
-        validation_targets=pack_targets(labels_of(validation), mean(answers.validation)),
+        validation=pack_targets(labels_of(validation), mean(answers.validation)),
         loss=distillation_loss(config.alpha, config.temperature),
         measured=answers.measured,
     )
 
 
-def _alike(views: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return for each view `(views, images, classes)` the mean of all."""
+def _mean_of_views(views: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over all views `(views, images, classes)`, for each view."""
     return np.broadcast_to(views.mean(axis=0), views.shape)
 
 
 def distill_oracle(step: Step[OracleDistillation]) -> StepResult:
-    """Train a student on those teachers that are right, and on the label where none is.
+    """Train a student on the teachers that are right, and on the label where none is.
 
-    Kang et al. 2020; see `pupila.training.oracle` for the equation. Of one teacher, only what it
-    has right is learned.
+    Kang et al. 2020; see `pupila.training.oracle` for the equation. One teacher is imitated only
+    where it is right.
 
     Raises:
         PupilaError: a teacher is no better than chance, or the loss is no longer a number.
     """
     config = step.config
-    images, (_, validation) = taught_images(step), splits(step)
+    images, (_, validation) = training_images(step), splits(step)
     answers = predict_teachers(step, images, validation)
     labels = labels_of_views(images, config.augmentation)
-    lesson = Lesson(
+    targets = TrainingTargets(
         images=images,
-        targets=[
-            oracle_targets(each, [views[number] for views in answers.views], config.temperature)
-            for number, each in enumerate(labels)
+        views=[
+            oracle_targets(of_view, [views[number] for views in answers.views], config.temperature)
+            for number, of_view in enumerate(labels)
         ],
-        validation_targets=oracle_targets(
-            labels_of(validation), answers.validation, config.temperature
-        ),
+        validation=oracle_targets(labels_of(validation), answers.validation, config.temperature),
         loss=oracle_loss(config.alpha, config.temperature),
         measured=Measured(answers.measured, oracle_teaching(labels, answers.views)),
     )
-    return teach(step, weighed(lesson, config.source_weights))
+    return train_student(step, weigh_sources(targets, config.source_weights))
 
 
 def train(step: Step[Training]) -> StepResult:
     """Train the same student on the same pictures by the same schedule, from the labels alone.
 
-    With `unlabelled`, labelled images are shown again in the place of those that a teacher could
-    have answered to, so that there are as many steps.
+    With `unlabelled`, labelled images are shown again in place of the unlabelled ones that a
+    teacher could answer, so that there are as many steps.
 
     Raises:
         PupilaError: the loss is no longer a number.
     """
     images, validation = splits(step)
     labels = labels_of_views(images, step.config.augmentation)
-    return teach(step, Lesson(images, labels, labels_of(validation), label_loss, Measured()))
+    targets = TrainingTargets(images, labels, labels_of(validation), label_loss, Measured())
+    return train_student(step, targets)

@@ -1,4 +1,4 @@
-"""A lesson: what a student is taught; and teaching it, which is the same for all techniques."""
+"""What a student is trained on, and its training, which is the same for all techniques."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from pupila_distill.new_student import input_of, new_student
 keras = import_keras()
 
 
-def _itself(student: Any) -> Any:
+def _unchanged(student: Any) -> Any:
     return student
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a student is taught: pictures, what is to be answered to each, and the loss."""
+class TrainingTargets:
+    """What a student is trained on: images, the targets of each, and the loss."""
 
     images: Dataset
     """Training images, and unlabelled ones where they are used."""
-    targets: Sequence[Targets]
+    views: Sequence[Targets]
     """`(images, columns)` of each view; labels first. May be read from disk as they are needed."""
-    validation_targets: NDArray[np.float32]
+    validation: NDArray[np.float32]
     """`(images, columns)` of the validation images as they are."""
     loss: Loss
     measured: Measured
-    """What is told of the teaching beside the course of the training."""
-    trained: Callable[[Any], Any] = _itself
-    """Wraps the student into the model that is trained.
+    """What the artifact reports of the teachers."""
+    wrap: Callable[[Any], Any] = _unchanged
+    """From the student to the model that is trained.
 
-    Its one output holds what the loss needs side by side, the student's logits first.
+    Its one output has what the loss needs side by side, the student's logits first.
     """
 
 
@@ -58,23 +58,23 @@ def splits(step: Step[Any]) -> tuple[Dataset, Dataset]:
     return step.split("train"), step.split("validation")
 
 
-def taught_images(step: Step[Any]) -> Dataset:
-    """Return what can be learned from a teacher: training images, and unlabelled ones if wanted."""
+def training_images(step: Step[Any]) -> Dataset:
+    """Return the images to learn from a teacher: training ones, and unlabelled ones if wanted."""
     if step.config.unlabelled and "unlabelled" in step.images.splits:
         return step.split("train", "unlabelled")
     return step.split("train")
 
 
-def teach(step: Step[Any], lesson: Lesson) -> StepResult:
-    """Train a student, seeded, write it with a softmax, and describe it.
+def train_student(step: Step[Any], targets: TrainingTargets) -> StepResult:
+    """Build a student from the step's seed, train it, and write it with a softmax.
 
     Raises:
-        PupilaError: the student is none, or the loss is no longer a number.
+        PupilaError: the student cannot be built, or the loss is no longer a number.
     """
     _, validation = splits(step)
     keras.utils.set_random_seed(step.seed)
     student = new_student(step, len(validation.classes))
-    course = _fitted(step, lesson, student)
+    history = _fit(step, targets, student)
     probabilities = keras.layers.Softmax(name="probabilities")(student.outputs[0])
     model = keras.Model(student.inputs[0], probabilities, name=student.name)
     save(model, step.output)
@@ -85,53 +85,55 @@ def teach(step: Step[Any], lesson: Lesson) -> StepResult:
         parameters=parameters(model),
         macs=macs(model),
         measured=Measured(
-            lesson.measured, _summary(course, lesson.images, len(taught_images(step)))
+            targets.measured, _summary(history, targets.images, len(training_images(step)))
         ),
     )
 
 
-def _fitted(step: Step[Any], lesson: Lesson, student: Any) -> TrainingHistory:
-    """Train a student; where it begins as its teacher does, its head alone first if so asked."""
+def _fit(step: Step[Any], targets: TrainingTargets, student: Any) -> TrainingHistory:
+    """Train a student; its head alone in the first `frozen_epochs`."""
     config: Training = step.config
-    model, seen, (_, validation) = lesson.trained(student), input_of(student), splits(step)
-    shown, altered = len(taught_images(step)), altered_for(step, seen)
-    images = Images.of(lesson.images, seen, lesson.targets, config.augmentation, shown)
-    judged = Images.of(validation, seen, [lesson.validation_targets], AS_IS)
+    model, size, (_, validation) = targets.wrap(student), input_of(student), splits(step)
+    shown, altered = len(training_images(step)), altered_for(step, size)
+    images = Images.of(targets.images, size, targets.views, config.augmentation, shown)
+    validation_images = Images.of(validation, size, [targets.validation], AS_IS)
 
-    def trained(epochs: int, name: str, before: int) -> TrainingHistory:
+    def fit_epochs(epochs: int, name: str, before: int) -> TrainingHistory:
         schedule = config.model_copy(update={"epochs": epochs})
-        key = digest_json([_key(step, lesson), name])  # fronts of two parts are not the same
+        key = digest_json([_key(step, targets), name])  # the two parts have different fronts
         checkpoint = Checkpoint(step.scratch / f"{name}.npz", key)
-        progress = partial(_later, step.progress, before, config.epochs)
-        taught = (model, images, judged, altered)
+        progress = partial(_report_after, step.progress, before, config.epochs)
+        parts = (model, images, validation_images, altered)
         if isinstance(config.student, Beginning):
-            taught = split_training(*taught, step.scratch / f"features-{short_digest(key)}")
-        trainee, learned, validated, choosing = taught
-        course = (schedule, step.seed, checkpoint, progress, choosing)
-        return fit(trainee, lesson.loss, learned, validated, *course)
+            parts = split_training(*parts, step.scratch / f"features-{short_digest(key)}")
+        trainee, shown_images, shown_validation, shown_altered = parts
+        settings = (schedule, step.seed, checkpoint, progress, shown_altered)
+        return fit(trainee, targets.loss, shown_images, shown_validation, *settings)
 
     beginning = config.student
     if not isinstance(beginning, Beginning) or not beginning.frozen_epochs:
-        return trained(config.epochs, "training", 0)
+        return fit_epochs(config.epochs, "training", 0)
     with frozen_trunk(student, beginning.head):
-        first = trained(beginning.frozen_epochs, "head", 0)
+        first = fit_epochs(beginning.frozen_epochs, "head", 0)
     best_of_first, rest = snapshot(model), config.epochs - beginning.frozen_epochs
-    both = first.followed_by(trained(rest, "training", len(first.epochs)))
+    both = first.followed_by(fit_epochs(rest, "training", len(first.epochs)))
     if both.best_epoch < len(first.epochs):
         assign(model, best_of_first)
     return both
 
 
-def _later(progress: Progress, before: int, epochs: int, done: int, total: int, what: str) -> None:
-    """Report epochs that come after others."""
+def _report_after(
+    progress: Progress, before: int, epochs: int, done: int, total: int, what: str
+) -> None:
+    """Report epochs that follow `before` others."""
     del total
     progress(before + done, epochs, what)
 
 
-def _key(step: Step[Any], lesson: Lesson) -> str:
+def _key(step: Step[Any], targets: TrainingTargets) -> str:
     """Digest of all that determines the weights."""
     _, validation = splits(step)
-    data = [lesson.images.fingerprint, len(taught_images(step)), validation.fingerprint]
+    data = [targets.images.fingerprint, len(training_images(step)), validation.fingerprint]
     teachers = [artifact.digest for artifact in step.inputs]
     return digest_json([step.config.model_dump(), step.seed, data, teachers])
 
