@@ -77,8 +77,11 @@ def test_greedy_is_never_worse_on_validation_than_the_best_input(
     measured, _ = soup(tmp_path / "step", inputs, dataset, "greedy")
     validation = dataset.select("validation")
     predictions = Predictions(tmp_path / "predictions")
-    answers = [predictions.of(each, validation, ignore_progress) for each in inputs]
-    alone = [float((each.argmax(axis=1) == validation.labels).mean()) for each in answers]
+    answers = [predictions.of(artifact, validation, ignore_progress) for artifact in inputs]
+    alone = [
+        float((probabilities.argmax(axis=1) == validation.labels).mean())
+        for probabilities in answers
+    ]
     assert measured["validation_accuracy_of_inputs"] == alone
     assert measured["validation_accuracy"] >= max(alone)
     assert measured["ingredients"][0] == inputs[int(np.argmax(alone))].digest

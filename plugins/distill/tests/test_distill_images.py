@@ -156,7 +156,7 @@ def test_images_of_a_source_weigh_as_much_as_is_said(
     distilling, targets_of, of_two_sources, technique
 ):
     kind = {distill: Distillation, distill_oracle: OracleDistillation}[technique]
-    given = {"images": of_two_sources, "kind": kind}
+    given = {"images": of_two_sources, "config": kind}
     plain = targets_of(technique, distilling(**given))
     targets = targets_of(technique, distilling(**given, source_weights={"there": 3}))
     outputs = np.random.default_rng(0).normal(size=(len(targets.images), 2)).astype(np.float32)

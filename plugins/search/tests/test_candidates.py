@@ -19,7 +19,7 @@ from pupila_search.population import Population
 
 INPUT = InputSpec(height=16, width=16)
 GENOME = Genome(blocks=(Block(mark=0, kind="convolution", filters=8),))
-FIGURES = CandidateMetrics("stage-0", 1, 0.5, 0.9, (0,), None, 1.0, 1.0)
+METRICS = CandidateMetrics("stage-0", 1, 0.5, 0.9, (0,), None, 1.0, 1.0)
 
 
 def candidate(folder) -> Candidate:
@@ -41,38 +41,38 @@ def test_a_stage_of_which_a_file_is_damaged_is_trained_again(tmp_path, weights, 
     caplog.set_level(logging.WARNING, "pupila")
     before = candidate(tmp_path)
     write_weights(before.weights_path("stage-0"), weights)
-    before.pass_stage(FIGURES)
-    assert candidate(tmp_path).recall("stage-0")
+    before.save_stage(METRICS)
+    assert candidate(tmp_path).restore("stage-0")
     spoil(tmp_path / damaged)
     after = candidate(tmp_path)
-    assert not after.recall("stage-0") and not after.stages
+    assert not after.restore("stage-0") and not after.stages
     (line,) = caplog.messages
     assert line.startswith(f"{tmp_path / damaged} is damaged: it is made again")
     write_weights(after.weights_path("stage-0"), weights)
-    after.pass_stage(FIGURES)
+    after.save_stage(METRICS)
     again = candidate(tmp_path)
-    assert again.recall("stage-0") and again.figures == FIGURES
+    assert again.restore("stage-0") and again.metrics == METRICS
     for name, arrays in again.weights().items():
         assert all(map(np.array_equal, arrays, weights[name]))
 
 
 def test_where_fidelity_chooses_it_chooses_the_stage_and_the_candidate(tmp_path):
-    faithful = replace(FIGURES, validation_fidelity=0.8)
+    faithful = replace(METRICS, validation_fidelity=0.8)
     accurate = replace(
-        FIGURES,
+        METRICS,
         stage="stage-1",
         validation_accuracy=1,
         validation_loss=0.1,
         validation_fidelity=0.7,
     )
-    found = candidate(tmp_path)
-    found.stages = [accurate, faithful]
-    assert found.figures == faithful
-    assert found.objective("fidelity") == pytest.approx(0.2)
+    trained = candidate(tmp_path)
+    trained.stages = [accurate, faithful]
+    assert trained.metrics == faithful
+    assert trained.objective("fidelity") == pytest.approx(0.2)
     assert faithful.order < accurate.order
-    by_loss = [replace(each, validation_fidelity=None) for each in (accurate, faithful)]
-    found.stages = by_loss
-    assert found.figures == by_loss[0] and found.objective("loss") == 0.1
+    by_loss = [replace(metrics, validation_fidelity=None) for metrics in (accurate, faithful)]
+    trained.stages = by_loss
+    assert trained.metrics == by_loss[0] and trained.objective("loss") == 0.1
     assert by_loss[0].order < by_loss[1].order
 
 
@@ -82,23 +82,25 @@ def test_what_a_candidate_starts_from_is_written_again_where_it_is_damaged(
 ):
     config: Any = SimpleNamespace(input=INPUT, strategy="append", maximum_bytes=None)
     config.maximum_macs = None
-    lesson: Any = SimpleNamespace(config=config, train=SimpleNamespace(classes="ab"), validation=[])
+    targets: Any = SimpleNamespace(
+        config=config, train=SimpleNamespace(classes="ab"), validation=[]
+    )
     pool: Any = None
 
-    def admitted() -> Candidate:
-        laboratory = Population(lesson, tmp_path, 0, pool, lambda done, total, what: None)
-        return laboratory.admit(Child(GENOME, weights, preserved=False, change=""), (), 0)
+    def add_child() -> Candidate:
+        population = Population(targets, tmp_path, 0, pool, lambda done, total, what: None)
+        return population.add(Child(GENOME, weights, preserved=False, change=""), (), 0)
 
-    file = admitted().folder / damaged
-    admitted()
+    file = add_child().folder / damaged
+    add_child()
     assert not list(file.parent.glob("*.damaged-*"))  # what is whole stays
     file.write_bytes(file.read_bytes()[:40]) if file.suffix == ".npz" else file.unlink()
-    found = admitted()
-    assert found.is_kept
-    assert read_weights(found.weights_path("start")).keys() == weights.keys()
+    added = add_child()
+    assert added.is_saved
+    assert read_weights(added.weights_path("start")).keys() == weights.keys()
 
 
 def test_a_candidate_that_starts_from_nothing_is_kept_as_it_is(tmp_path):
-    found = candidate(tmp_path)
-    found.keep({})
-    assert found.is_kept and read_weights(found.weights_path("start")) == {}
+    written = candidate(tmp_path)
+    written.save({})
+    assert written.is_saved and read_weights(written.weights_path("start")) == {}

@@ -39,14 +39,14 @@ def test_a_found_model_is_trained_for_int8(tmp_path):
     dataset = colour_dataset(tmp_path)
     store, size = Store(tmp_path / "store"), InputSpec(height=32, width=32)
     logits = taught(build(EVERY_KIND, size, len(dataset.classes)), dataset, size)
-    found = store_model(
+    artifact = store_model(
         store,
         keras.Model(logits.inputs[0], keras.layers.Softmax()(logits.outputs[0])),
         dataset.classes,
     )
     qat = installed().step("qat")
     config = qat.config.model_validate({"epochs": 1, "augmentation": {"views": 1}})
-    ran = run_step(qat, config, [found], tmp_path / "qat", store=store, dataset=dataset)
+    ran = run_step(qat, config, [artifact], tmp_path / "qat", store=store, dataset=dataset)
     (file,) = ran.artifact.files
     estimated = int8_bytes(EVERY_KIND, size, len(dataset.classes))
     assert file.stat().st_size == pytest.approx(estimated, rel=0.15)

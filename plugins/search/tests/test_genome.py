@@ -40,8 +40,10 @@ def test_a_genome_survives_json_exactly(genome):
 def test_parameters_work_and_sides_are_known_before_anything_is_built(genome):
     model = build(genome, INPUT, 2)
     assert macs(genome, INPUT, 2) == keras_files.macs(model)
-    maps = [each for each in model.layers if len(each.output.shape) == 4 and each.output.shape[1]]
-    sides = [tuple(each.output.shape[1:3]) for each in maps if "squeeze" not in each.name]
+    maps = [
+        layer for layer in model.layers if len(layer.output.shape) == 4 and layer.output.shape[1]
+    ]
+    sides = [tuple(layer.output.shape[1:3]) for layer in maps if "squeeze" not in layer.name]
     assert positions_left(genome, INPUT) == sides[-1]
 
 
@@ -86,12 +88,12 @@ def test_a_space_says_why_a_genome_is_outside(limits, said):
 def test_shortcuts_that_no_longer_fit_are_left_out():
     blocks = list(MIXED.blocks)
     del blocks[1]
-    assert [each.shortcut for each in MIXED.with_blocks(blocks).blocks] == [False, False, False]
+    assert [block.shortcut for block in MIXED.with_blocks(blocks).blocks] == [False, False, False]
 
 
 def test_history_is_no_part_of_the_structure():
     other = MIXED.with_blocks(
-        [each.model_copy(update={"mark": 9 - each.mark}) for each in MIXED.blocks]
+        [block.model_copy(update={"mark": 9 - block.mark}) for block in MIXED.blocks]
     )
     assert other != MIXED and other.structure == MIXED.structure
 

@@ -58,9 +58,9 @@ def difference(parent, child):
     model = build(child.genome, INPUT, 2)
     load(model, child.weights)
     images = pictures(images=4)
-    expected, found = (np.asarray(each(images, training=False)) for each in (parent, model))
+    expected, answers = (np.asarray(net(images, training=False)) for net in (parent, model))
     assert np.ptp(expected) > 0
-    return np.abs(found - expected).max() / np.abs(expected).max()
+    return np.abs(answers - expected).max() / np.abs(expected).max()
 
 
 def around(block, after, head):
@@ -89,7 +89,7 @@ def test_blocks_whose_outputs_are_added_up_become_wider_together():
     genome = around(inverted(1, shortcut=True), inverted(2, shortcut=True), Head())
     parent = trained(genome)
     child = widen(genome, weights_of(parent), 1, 12, INPUT, np.random.default_rng(1))
-    assert [each.filters for each in child.genome.blocks] == [12, 12, 12]
+    assert [block.filters for block in child.genome.blocks] == [12, 12, 12]
     assert difference(parent, child) < TOLERANCE
 
 
@@ -113,7 +113,7 @@ def test_a_deeper_genome_computes_the_same(block, kind):
             deepen(genome, weights_of(parent), 1, kind, 9, random)
         return
     child = deepen(genome, weights_of(parent), 1, kind, 9, random)
-    assert [each.mark for each in child.genome.blocks] == [0, 1, 9, 2]
+    assert [block.mark for block in child.genome.blocks] == [0, 1, 9, 2]
     assert difference(parent, child) < TOLERANCE
 
 

@@ -29,7 +29,7 @@ from pupila.training.altered import Altered
 from pupila_search.config import Search
 from pupila_search.genome import Genome
 from pupila_search.techniques import search
-from pupila_search.training_targets import lesson_of
+from pupila_search.training_targets import make_targets
 from pupila_search.workers import Workers
 
 QUICK = {
@@ -83,39 +83,43 @@ class TestSearch(TechniqueContract):
 
 
 @pytest.mark.long
-def test_a_search_tells_its_front_its_family_and_its_course(tmp_path, store, dataset):
+def test_a_search_reports_its_front_its_family_and_its_history(tmp_path, store, dataset):
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     settings = QUICK | {"objectives": ("loss", "bytes", "latency")}
-    found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
-    measured = found.result.measured
-    names = [each["name"] for each in measured["candidates"]]
+    searched = ran("search", settings, teachers, tmp_path / "search", store, dataset)
+    measured = searched.result.measured
+    names = [candidate["name"] for candidate in measured["candidates"]]
     assert names == ["c0", "c1", "c2", "c3", "c4"]
     assert measured["chosen"] in names and measured["failed"] == 0
     assert len(measured["teachers"]) == 2
-    for each in measured["front"]:
-        Genome.model_validate(each["genome"])
-        assert each["latency_ms"] > 0
-        figures = each["validation_accuracy"]
-        assert figures["low"] <= figures["value"] <= figures["high"]
+    for model in measured["front"]:
+        Genome.model_validate(model["genome"])
+        assert model["latency_ms"] > 0
+        interval = model["validation_accuracy"]
+        assert interval["low"] <= interval["value"] <= interval["high"]
     result = measured.read(SearchResult)
     assert result
-    course = [each.validation_accuracy for each in result.history]
-    assert course and course == sorted(course)
+    accuracies = [improvement.validation_accuracy for improvement in result.history]
+    assert accuracies and accuracies == sorted(accuracies)
     assert {
         "seconds",
         "candidates/0/stage_seconds",
         "front/0/latency_ms",
     } <= measured.timings.keys()
-    assert any("images that choose: c" in what for _, _, what in found.progress)
+    assert any("images that choose: c" in what for _, _, what in searched.progress)
     assert measured["family"][-1]["name"] == measured["chosen"]
 
     front = measured["front"][-1]["name"]
-    picked = ran("search-pick", {"pick": front}, [found.artifact], tmp_path / "p", store, dataset)
+    picked = ran(
+        "search-pick", {"pick": front}, [searched.artifact], tmp_path / "p", store, dataset
+    )
     assert keras_files.load(picked.artifact).name == front
     assert picked.result.measured["picked"] == measured["front"][-1]
-    assert found.artifact.size_bytes < sum(each.stat().st_size for each in found.artifact.files)
+    assert searched.artifact.size_bytes < sum(
+        file.stat().st_size for file in searched.artifact.files
+    )
     with pytest.raises(PupilaError, match=r"'c99'.*front of the input has: c\d"):
-        ran("search-pick", {"pick": "c99"}, [found.artifact], tmp_path / "q", store, dataset)
+        ran("search-pick", {"pick": "c99"}, [searched.artifact], tmp_path / "q", store, dataset)
     with pytest.raises(PupilaError, match="not made by `search`"):
         ran("search-pick", {"pick": "c0"}, teachers[:1], tmp_path / "r", store, dataset)
 
@@ -164,10 +168,10 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(tmp_path, dataset):
     killed.wait()
     before = {path: path.stat().st_mtime_ns for path in scratch.glob("*/0000[01]/*.*")}
     assert len(before) == 8  # of both: what it is, its first weights, figures, weights
-    told, _ = started(tmp_path / "search", config).communicate(timeout=900)
-    measured = json.loads(told.splitlines()[-1])
+    output, _ = started(tmp_path / "search", config).communicate(timeout=900)
+    measured = json.loads(output.splitlines()[-1])
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert [each["name"] for each in measured["candidates"]] == ["c0", "c1", "c2"]
+    assert [candidate["name"] for candidate in measured["candidates"]] == ["c0", "c1", "c2"]
     assert measured["stages_trained"] == 3 and measured["failed"] == 0
 
 
@@ -176,20 +180,20 @@ def test_a_worker_that_dies_takes_only_its_candidate_along(tmp_path, store, data
     config = Search.model_validate(FEW)
     real, killed = Workers.train, []
 
-    def train(self, tasks, may_start):
-        for task in tasks:
-            if task.folder.name == "00001" and not killed:
-                killed.append(task)
-                (task.folder / "start.npz").unlink()
-                os.mkfifo(task.folder / "start.npz")  # whoever reads it waits
-                kill_the_reader(task.folder / "start.npz")
-        return real(self, tasks, may_start)
+    def train(self, subtasks, may_start):
+        for subtask in subtasks:
+            if subtask.folder.name == "00001" and not killed:
+                killed.append(subtask)
+                (subtask.folder / "start.npz").unlink()
+                os.mkfifo(subtask.folder / "start.npz")  # its reader waits
+                kill_the_reader(subtask.folder / "start.npz")
+        return real(self, subtasks, may_start)
 
     monkeypatch.setattr(Workers, "train", train)
     step = step_for(config, [colour_teacher(store)], tmp_path, dataset=dataset)
     product = search(step)
-    failed = [each for each in product.measured["candidates"] if "failed" in each]
-    assert [each["name"] for each in failed] == ["c1"]
+    failed = [candidate for candidate in product.measured["candidates"] if "failed" in candidate]
+    assert [candidate["name"] for candidate in failed] == ["c1"]
     assert "worker died" in failed[0]["failed"]
     assert product.measured["stages_trained"] == 2
 
@@ -199,13 +203,15 @@ def kill_the_reader(fifo: Path) -> None:
 
     def wait() -> None:
         with fifo.open("wb"):
-            for place in Path("/proc").glob("[0-9]*/fd/*"):
+            for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
                 try:
-                    reads = place.readlink() == fifo and int(place.parts[2]) != os.getpid()
+                    reads = (
+                        descriptor.readlink() == fifo and int(descriptor.parts[2]) != os.getpid()
+                    )
                 except OSError:
                     continue
                 if reads:
-                    os.kill(int(place.parts[2]), signal.SIGKILL)
+                    os.kill(int(descriptor.parts[2]), signal.SIGKILL)
                     return
 
     threading.Thread(target=wait, daemon=True).start()
@@ -219,8 +225,8 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
     measured = ran(
         "search", settings, [teacher], tmp_path / "search", store, dataset
     ).result.measured
-    changes = [each["change"] for each in measured["family"]]
-    assert changes[0] == "initial" and all(each.startswith("append") for each in changes[1:])
+    changes = [ancestor["change"] for ancestor in measured["family"]]
+    assert changes[0] == "initial" and all(change.startswith("append") for change in changes[1:])
     assert len(measured["candidates"]) == 6
 
 
@@ -228,26 +234,26 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
 def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
     settings = QUICK | {"lesson": "oracle", "max_candidates": 3, "epochs": (2,), "finalists": 1}
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
-    found = ran("search", settings, teachers, tmp_path / "search", store, dataset)
-    stages = [each["stage"] for each in found.result.measured["front"]]
-    assert found.result.measured["failed"] == 0 and stages
+    searched = ran("search", settings, teachers, tmp_path / "search", store, dataset)
+    stages = [model["stage"] for model in searched.result.measured["front"]]
+    assert searched.result.measured["failed"] == 0 and stages
 
 
 @pytest.mark.long
 def test_fidelity_as_an_objective_chooses_what_is_written(tmp_path, store, dataset):
     settings = QUICK | {"objectives": ("fidelity", "bytes", "macs"), "finalists": 0}
     teacher = colour_teacher(store)
-    found = ran("search", settings, [teacher], tmp_path / "search", store, dataset)
-    result = found.result.measured.read(SearchResult)
+    searched = ran("search", settings, [teacher], tmp_path / "search", store, dataset)
+    result = searched.result.measured.read(SearchResult)
     assert result and result.chosen_model and not result.tied
     assert result.rule.startswith("highest fidelity on altered validation images")
-    fidelities = [each.validation_fidelity for each in result.candidates]
+    fidelities = [candidate.validation_fidelity for candidate in result.candidates]
     assert result.chosen_model.validation_fidelity == max(filter(None, fidelities))
     altered = Altered.of(step_for(Search(), [teacher], tmp_path, dataset=dataset), INPUT)
-    answers = keras_files.load(found.artifact)(altered.pictures.astype(np.float32))
+    answers = keras_files.load(searched.artifact)(altered.pictures.astype(np.float32))
     fidelity = altered.fidelity(np.log(np.asarray(answers)))
     assert fidelity == pytest.approx(result.chosen_model.validation_fidelity, abs=1e-3)
-    assert any("best on the images that choose: c" in what for _, _, what in found.progress)
+    assert any("best on the images that choose: c" in what for _, _, what in searched.progress)
 
 
 def test_fidelity_is_to_one_teacher():
@@ -292,8 +298,10 @@ def test_views_are_kept_only_where_they_take_no_more_than_half_of_the_free_disk(
         folder.mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
-            lesson = lesson_of(step_for(config, [colour_teacher(store)], folder, dataset=dataset))
-        assert len(lesson.pictures) == kept
+            targets = make_targets(
+                step_for(config, [colour_teacher(store)], folder, dataset=dataset)
+            )
+        assert len(targets.pictures) == kept
 
 
 def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, dataset, monkeypatch):

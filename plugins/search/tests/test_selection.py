@@ -48,5 +48,5 @@ def test_equal_candidates_are_no_error():
 def test_the_better_of_two_wins_a_tournament():
     random = np.random.default_rng(0)
     drawn = [tournament([7, 3, 5, 1], random) for _ in range(2000)]
-    counts = [drawn.count(each) / 2000 for each in (7, 3, 5, 1)]
+    counts = [drawn.count(number) / 2000 for number in (7, 3, 5, 1)]
     assert np.allclose(counts, [7 / 16, 5 / 16, 3 / 16, 1 / 16], atol=0.04)

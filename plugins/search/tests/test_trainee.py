@@ -34,50 +34,50 @@ def trained(images, loss):
     keras.utils.set_random_seed(0)
     steps = len(epoch_batches(images, 0, 0, SCHEDULE.batch_size))
     trainee = Trainee(build(GENOME, SIZE, 2), loss, images, SCHEDULE, steps)
-    judged = all_in_order(images, SCHEDULE.batch_size)
-    told = [
+    on_validation = all_in_order(images, SCHEDULE.batch_size)
+    history = [
         trainee.learn(epoch_batches(images, epoch, 0, SCHEDULE.batch_size), lambda: None)
-        | trainee.evaluate(judged)
+        | trainee.evaluate(on_validation)
         for epoch in range(SCHEDULE.epochs)
     ]
-    return trainee, told
+    return trainee, history
 
 
 def test_a_candidate_learns_from_labels(train):
-    trainee, told = trained(images_of(train, labels_of(train)), label_loss)
-    assert told[-1]["val_loss"] < 0.7 * told[0]["val_loss"]
+    trainee, history = trained(images_of(train, labels_of(train)), label_loss)
+    assert history[-1]["val_loss"] < 0.7 * history[0]["val_loss"]
     assert trainee.optimizer.variables[-1].numpy() == SCHEDULE.epochs * -(-len(train) // 8)
 
 
 def test_what_a_candidate_gets_wrong_is_what_its_accuracy_leaves_out(train):
     labels = labels_of(train)
     labels[[1, 5, 6]] = labels[[1, 5, 6], ::-1]
-    trainee, told = trained(images_of(train, labels), label_loss)
-    judged = all_in_order(images_of(train, labels), SCHEDULE.batch_size)
-    assert told[-1]["val_accuracy"] == pytest.approx(1 - 3 / len(train))
-    assert trainee.wrong(judged) == (1, 5, 6)
+    trainee, history = trained(images_of(train, labels), label_loss)
+    on_validation = all_in_order(images_of(train, labels), SCHEDULE.batch_size)
+    assert history[-1]["val_accuracy"] == pytest.approx(1 - 3 / len(train))
+    assert trainee.wrong(on_validation) == (1, 5, 6)
 
 
 def test_an_oracle_teaches_the_label_where_no_teacher_is_right(train):
     labels = labels_of(train)
     targets = oracle_targets(labels, [0.8 - 0.6 * labels], temperature=4)  # always wrong
-    _, told = trained(images_of(train, targets), oracle_loss(alpha=0, temperature=4))
-    assert told[-1]["val_loss"] < 0.7 * told[0]["val_loss"]
+    _, history = trained(images_of(train, targets), oracle_loss(alpha=0, temperature=4))
+    assert history[-1]["val_loss"] < 0.7 * history[0]["val_loss"]
 
 
 def test_three_steps_are_those_of_the_common_optimizer_large_gradients_too():
     common = optimizer(SCHEDULE, steps=10)
-    expected, found = (
+    expected, ours = (
         [keras.Variable([1.0, -2.0]), keras.Variable([[0.5], [0.25], [3.0]])] for _ in range(2)
     )
-    mine = AdamW(found)
+    mine = AdamW(ours)
     for step, factor in enumerate((10.0, 1.0, 0.1)):
         given = ([3 * factor, 4 * factor], [[0.3], [0.1], [-0.2]])
-        gradients = [keras.ops.convert_to_tensor(each) for each in given]
+        gradients = [keras.ops.convert_to_tensor(values) for values in given]
         rate = np.float32(common._learning_rate(step))
         common.apply_gradients(zip(gradients, expected, strict=True))
-        mine.apply(gradients, [each.value for each in found], rate)
-    for right, got in zip(expected, found, strict=True):
+        mine.apply(gradients, [variable.value for variable in ours], rate)
+    for right, got in zip(expected, ours, strict=True):
         assert np.array(got) == pytest.approx(np.array(right), rel=1e-5)
 
 
@@ -86,7 +86,7 @@ def test_the_first_step_moves_each_weight_by_the_rate(train):
     images = images_of(train, labels_of(train))
     keras.utils.set_random_seed(0)
     trainee = Trainee(build(GENOME, SIZE, 2), label_loss, images, SCHEDULE, steps=1000)
-    before = [np.array(each) for each in trainee.trainable_variables]
+    before = [np.array(variable) for variable in trainee.trainable_variables]
     batch = epoch_batches(images, 0, 0, len(images))
     trainee.learn(batch, lambda: None)
     rate = LearningRate.of(SCHEDULE, 1000).at(0)

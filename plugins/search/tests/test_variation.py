@@ -7,14 +7,14 @@ from pupila import InputSpec, PupilaError
 from pupila.testing.nested import pictures
 from pupila_search.building import build, load, weights_of
 from pupila_search.genome import Block, Genome, Space
-from pupila_search.variation import Appending, Marks, Parent, Variation
+from pupila_search.variation import Appending, HistoricalMarks, Parent, Variation
 
 INPUT = InputSpec(height=32, width=32)
 
 
 def variation(seed=0, **limits):
     space = Space(INPUT, 2, **({"maximum_bytes": 200_000} | limits))
-    return Variation(space, np.random.default_rng(seed), Marks())
+    return Variation(space, np.random.default_rng(seed), HistoricalMarks())
 
 
 def parent_of(genome):
@@ -24,8 +24,8 @@ def parent_of(genome):
 def test_initial_genomes_are_valid_and_differ():
     drawing = variation()
     genomes = [drawing.initial() for _ in range(30)]
-    assert not any(drawing.space.fault(each) for each in genomes)
-    assert len({each.structure for each in genomes}) > 20
+    assert not any(drawing.space.fault(genome) for genome in genomes)
+    assert len({genome.structure for genome in genomes}) > 20
 
 
 def test_one_seed_draws_one_sequence():
@@ -41,13 +41,13 @@ def test_a_line_of_descent_stays_valid_and_computes_what_it_claims():
     model = build(genome, INPUT, 2)
     load(model, parent.weights)
     for _ in range(15):
-        child = drawing.mutated(parent)
+        child = drawing.mutate(parent)
         assert drawing.space.fault(child.genome) == ""
         after = build(child.genome, INPUT, 2)
         load(after, child.weights)
         if child.preserved:
             preserved += 1
-            was, now = (np.asarray(each(images, training=False)) for each in (model, after))
+            was, now = (np.asarray(net(images, training=False)) for net in (model, after))
             assert np.abs(was - now).max() <= 1e-4 * np.abs(was).max(), child.change
         parent, model = Parent(child.genome, weights_of(after)), after
     assert preserved >= 3
@@ -56,12 +56,12 @@ def test_a_line_of_descent_stays_valid_and_computes_what_it_claims():
 def test_every_change_comes_up():
     drawing = variation(1)
     parent = parent_of(drawing.initial())
-    words = {drawing.mutated(parent).change.split()[0] for _ in range(150)}
+    words = {drawing.mutate(parent).change.split()[0] for _ in range(150)}
     assert {"insert", "remove", "widen", "narrow", "kernel", "stride"} <= words
 
 
 def test_one_innovation_has_one_mark_in_all_genomes():
-    marks = Marks()
+    marks = HistoricalMarks()
     first = marks.of(None, -1, "convolution")
     one = Genome(blocks=(Block(mark=first, kind="convolution", filters=8),))
     behind = marks.of(one, first, "separable")
@@ -79,9 +79,9 @@ def test_a_cross_is_aligned_by_marks():
     first = parent_of(chain((0, 8), (1, 16), (5, 24)))
     second = parent_of(chain((0, 32), (2, 40), (1, 48)))
     for seed in range(10):
-        child = variation(seed).crossed(first, second, equally_fit=False)
+        child = variation(seed).cross(first, second, equally_fit=False)
         if child.change == "cross":
-            assert [each.mark for each in child.genome.blocks] == [0, 1, 5]
+            assert [block.mark for block in child.genome.blocks] == [0, 1, 5]
             assert child.genome.blocks[0].filters in (8, 32)
             assert child.genome.blocks[1].filters in (16, 48)
             assert child.genome.blocks[2].filters == 24
@@ -96,10 +96,10 @@ def test_of_equally_fit_parents_what_only_one_has_is_taken_by_chance():
     first, second = parent_of(chain((0, 8), (1, 16), (5, 24))), parent_of(chain((0, 8), (2, 40)))
     drawn = []
     for seed in range(60):
-        drawing = Variation(Space(INPUT, 2), np.random.default_rng(seed), Marks(count=10))
-        drawn.append(drawing.crossed(first, second, equally_fit=True))
+        drawing = Variation(Space(INPUT, 2), np.random.default_rng(seed), HistoricalMarks(count=10))
+        drawn.append(drawing.cross(first, second, equally_fit=True))
     crosses = [child for child in drawn if child.change == "cross"]
-    marks = {tuple(each.mark for each in child.genome.blocks) for child in crosses}
+    marks = {tuple(block.mark for block in child.genome.blocks) for child in crosses}
     # block 2 stands behind block 0, as in `second`; (0, 1, 5) is the first parent itself
     assert marks == {(0,), (0, 1), (0, 5), (0, 2), (0, 2, 1), (0, 2, 5), (0, 2, 1, 5)}
     for child in crosses:
@@ -113,14 +113,14 @@ def test_a_space_without_a_valid_child_is_told():
 
 
 def test_appending_is_what_the_study_did():
-    drawing = Appending(Space(INPUT, 2), np.random.default_rng(0), Marks())
+    drawing = Appending(Space(INPUT, 2), np.random.default_rng(0), HistoricalMarks())
     parent = parent_of(drawing.initial())
     drawn = [drawing.appended(parent) for _ in range(30)]
-    children = [each for each in drawn if each]
+    children = [child for child in drawn if child]
     assert len(children) == len(drawn)
     last = [child.genome.blocks[-1] for child in children]
-    assert {each.filters for each in last} <= {16, 32, 64, 128, 256, 512}
-    assert {each.normalised for each in last} == {True, False}
-    assert all(each.pooling == "max" and each.kernel == 3 for each in last)
+    assert {block.filters for block in last} <= {16, 32, 64, 128, 256, 512}
+    assert {block.normalised for block in last} == {True, False}
+    assert all(block.pooling == "max" and block.kernel == 3 for block in last)
     assert all("block_0_conv" in child.weights for child in children)
     assert all("logits" not in child.weights for child in children)

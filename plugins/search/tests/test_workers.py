@@ -20,16 +20,16 @@ from pupila.training.schedule import Schedule
 from pupila_search.candidates import CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Block, Genome, Head
-from pupila_search.learning import Task
+from pupila_search.learning import SubTask
 from pupila_search.techniques import search
 from pupila_search.workers import workers
 
-LESSON: Any = SimpleNamespace(digest="of what a worker pool that answers by itself does not read")
-FIGURES = CandidateMetrics("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
+TARGETS: Any = SimpleNamespace(digest="of what a worker pool that answers by itself does not read")
+METRICS = CandidateMetrics("stage-0", 1, 0.5, 0.9, (3,), 1.5, 2.0, 0.0)
 
 
 class Answering:
-    """A worker pool that gives, or raises, what was prepared for a candidate, else figures."""
+    """A worker pool that gives, or raises, what was prepared for a candidate, else metrics."""
 
     def __init__(self, **prepared):
         self.prepared, self.asked = prepared, []
@@ -37,24 +37,24 @@ class Answering:
     def call(self, name, target, arguments):
         self.asked.append(name)
         time.sleep(0.1)
-        answer = self.prepared.get(name, asdict(FIGURES))
+        answer = self.prepared.get(name, asdict(METRICS))
         if isinstance(answer, Exception):
             raise answer
         return json.loads(json.dumps(answer))
 
 
 class Here:
-    """A worker pool that does each part in this process, through JSON as if it were elsewhere."""
+    """A worker pool that runs each sub-task in this process, with arguments by JSON."""
 
     def call(self, name, target, arguments):
         given = json.loads(json.dumps(arguments))
         return json.loads(json.dumps(target(progress=lambda *_: None, **given)))
 
 
-def tasks(folder, count):
+def subtasks(folder, count):
     genome = Genome(blocks=(Block(mark=0, kind="convolution", filters=4),), head=Head())
     return [
-        Task(
+        SubTask(
             genome=genome,
             folder=folder / f"part{number}",
             stage="stage-0",
@@ -68,13 +68,13 @@ def tasks(folder, count):
 
 
 def trained(pool, folder, count=3):
-    with workers(1, LESSON, pool, folder) as trainers:
-        return dict(trainers.train(tasks(folder, count), lambda: True))
+    with workers(1, TARGETS, pool, folder) as trainers:
+        return dict(trainers.train(subtasks(folder, count), lambda: True))
 
 
 def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
     pool = Answering(part0={"failed": "ValueError: no"}, part1=SubTaskFailed("killed, twice"))
-    assert trained(pool, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: FIGURES}
+    assert trained(pool, tmp_path) == {0: "ValueError: no", 1: "killed, twice", 2: METRICS}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_candidate_that_cannot_be_trained_fails_alone(tmp_path):
         (RuntimeError("all machines were lost"), RuntimeError),
     ],
 )
-def test_what_is_no_fault_of_a_candidate_ends_the_search_and_marks_none(tmp_path, answer, error):
+def test_a_fault_of_a_machine_ends_the_search_and_fails_no_candidate(tmp_path, answer, error):
     pool = Answering(part1=answer)
     with pytest.raises(error) as caught:
         trained(pool, tmp_path, count=9)
@@ -92,20 +92,20 @@ def test_what_is_no_fault_of_a_candidate_ends_the_search_and_marks_none(tmp_path
     assert len(pool.asked) < 9, "others were begun all the same"
 
 
-def test_what_others_had_learnt_is_kept_when_machines_are_lost(tmp_path):
-    came = []
+def test_what_others_had_trained_is_kept_when_machines_are_lost(tmp_path):
+    outcomes = []
     with (
-        workers(3, LESSON, Answering(part2=RuntimeError("lost")), tmp_path) as pool,
+        workers(3, TARGETS, Answering(part2=RuntimeError("lost")), tmp_path) as pool,
         pytest.raises(RuntimeError),
     ):
-        came.extend(pool.train(tasks(tmp_path, 3), lambda: True))
-    assert sorted(came) == [(0, FIGURES), (1, FIGURES)]
+        outcomes.extend(pool.train(subtasks(tmp_path, 3), lambda: True))
+    assert sorted(outcomes) == [(0, METRICS), (1, METRICS)]
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ESTALE, "Stale file handle", "lesson.pickle"), "lesson.pickle"),
+        (OSError(errno.ESTALE, "Stale file handle", "targets.pickle"), "targets.pickle"),
         (OSError("the file is damaged"), "the file is damaged"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_machine_that_cannot_read_says_which_file_and_where(tmp_path, monkeypa
 
 
 @pytest.mark.long
-def test_a_crew_finds_what_processes_here_find(tmp_path):
+def test_a_worker_pool_finds_what_local_processes_find(tmp_path):
     config = Search.model_validate(
         {
             "size": 16,
@@ -138,13 +138,17 @@ def test_a_crew_finds_what_processes_here_find(tmp_path):
     )
     dataset = colour_dataset(tmp_path)
     teacher = colour_teacher(Store(tmp_path / "store"))
-    found = [
+    results = [
         search(
             step_for(config, [teacher], tmp_path / name, dataset=dataset, worker_pool=pool)
         ).measured
         for name, pool in (("alone", None), ("spread", Here()))
     ]
-    alone, spread = ([each["genome"] for each in told["front"]] for told in found)
-    assert found[1]["failed"] == 0 and found[1]["stages_trained"] == found[0]["stages_trained"]
-    assert all(each["latency_ms"] > 0 for each in found[1]["front"])
-    assert spread and {json.dumps(each) for each in spread} & {json.dumps(each) for each in alone}
+    alone, spread = ([model["genome"] for model in measured["front"]] for measured in results)
+    assert (
+        results[1]["failed"] == 0 and results[1]["stages_trained"] == results[0]["stages_trained"]
+    )
+    assert all(model["latency_ms"] > 0 for model in results[1]["front"])
+    assert spread and {json.dumps(genome) for genome in spread} & {
+        json.dumps(genome) for genome in alone
+    }

@@ -10,13 +10,13 @@ from pupila.shift import Severity
 _ADDED = {"mild": 40, "middle": 90, "strong": 180}
 """Brightness of the middle of the spot, of 0..255."""
 _SPREAD = 0.1
-"""Standard deviation of the spot, as a part of the sides."""
+"""Standard deviation of the spot, as a fraction of the sides."""
 
 
 def reflection(
     images: NDArray[np.uint8], severity: Severity, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Add a spot at a place of its own to each image `(n, height, width, 3)`."""
+    """Add a spot at a random position to each image `(n, height, width, 3)`."""
     _, height, width, _ = images.shape
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j][:, None]
     rows, columns = random.uniform(0.2, 0.8, (2, len(images), 1, 1))

@@ -22,12 +22,12 @@ _BATCH_IMAGES = 32
 
 
 def average(step: Step[AverageWeights]) -> StepResult:
-    """Write the soup of `step.inputs`, and return what it is and which of them are in it."""
+    """Write the mean of `step.inputs`, or of those that help, as one model."""
     for other in step.inputs[1:]:
-        _refuse_other_contract(step.inputs[0], other)
+        _check_same_spec(step.inputs[0], other)
     models = [keras_files.load(artifact) for artifact in step.inputs]
     for number, model in enumerate(models[1:], start=2):
-        _refuse_other_architecture(models[0], model, number)
+        _check_same_architecture(models[0], model, number)
     weights = [model.get_weights() for model in models]
     validation = step.split("validation")
     alone = [_accuracy_alone(step, artifact, validation) for artifact in step.inputs]
@@ -60,12 +60,12 @@ def _greedy(
 ) -> list[int]:
     """Return which inputs to average: from the best on, each that does not lower the accuracy.
 
-    `model` lends its layers: its weights are not those it came with afterwards.
+    The weights of `model` are overwritten.
     """
     best_first = sorted(range(len(weights)), key=lambda number: -alone[number])
     chosen, reached = best_first[:1], alone[best_first[0]]
     for turn, number in enumerate(best_first[1:], start=1):
-        model.set_weights(_mean([weights[each] for each in [*chosen, number]]))
+        model.set_weights(_mean([weights[member] for member in [*chosen, number]]))
         accuracy = _accuracy(model, step.inputs[0], validation)
         if accuracy >= reached:
             chosen, reached = [*chosen, number], accuracy
@@ -83,19 +83,19 @@ def _accuracy_alone(step: Step[AverageWeights], artifact: Artifact, images: Data
 
 
 def _accuracy(model: Any, artifact: Artifact, images: Dataset) -> float:
-    """Return the accuracy of a model with the contracts of `artifact`, some images at a time."""
-    contract = artifact.record.output
-    columns = [contract.classes.index(name) for name in images.classes]
+    """Return the accuracy of a model with the input and output of `artifact`."""
+    output = artifact.record.output
+    columns = [output.classes.index(name) for name in images.classes]
     pixels, hits = images.pixels(artifact.record.input), 0
     for start in range(0, len(images), _BATCH_IMAGES):
         rows = slice(start, start + _BATCH_IMAGES)
         outputs = np.asarray(model(pixels[rows].astype(np.float32), training=False))
-        answers = contract.probabilities(outputs)[:, columns].argmax(axis=1)
+        answers = output.probabilities(outputs)[:, columns].argmax(axis=1)
         hits += int((answers == images.labels[rows]).sum())
     return hits / len(images)
 
 
-def _refuse_other_contract(first: Artifact, other: Artifact) -> None:
+def _check_same_spec(first: Artifact, other: Artifact) -> None:
     for part in ("input", "output"):
         ours, theirs = getattr(first.record, part), getattr(other.record, part)
         if ours != theirs:
@@ -106,8 +106,8 @@ def _refuse_other_contract(first: Artifact, other: Artifact) -> None:
             )
 
 
-def _refuse_other_architecture(first: Any, other: Any, number: int) -> None:
-    """Compare kinds of layers in order, and the shapes of all weights."""
+def _check_same_architecture(first: Any, other: Any, number: int) -> None:
+    """Check that the kinds of layers, in order, and the shapes of all weights are the same."""
     ours, theirs = _architecture(first), _architecture(other)
     if ours == theirs:
         return

@@ -1,4 +1,4 @@
-"""Search for small architectures by evolution, each candidate taught by the same teachers.
+"""Search for small architectures by evolution; the same teachers train each candidate.
 
 This module only describes: Keras is imported in the processes that train.
 """

@@ -1,7 +1,7 @@
-"""Builds models of genomes, made to survive int8, and takes weights in and out of them.
+"""Builds models of genomes, and reads and sets their weights.
 
-Activations are ReLU or ReLU6, and normalisation follows a convolution, into which a converter folds
-it. Raw RGB 0..255 in, scaled inside; logits out.
+The models suit int8: activations are ReLU or ReLU6, and normalisation follows a convolution, into
+which a converter folds it. Raw RGB 0..255 in, scaled inside; logits out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def weights_of(model: Any) -> Weights:
 
 
 def load(model: Any, weights: Weights) -> None:
-    """Give a model the weights of layers of the same names, as far as they fit."""
+    """Set the weights of layers of the same names, as far as they fit."""
     for layer in model.layers:
         if layer.name in weights:
             fresh = layer.get_weights()

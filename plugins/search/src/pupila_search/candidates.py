@@ -1,7 +1,7 @@
-"""Candidates on disk: genome, parents, seed, what each stage of training gave, and weights.
+"""Candidates on disk: genome, parents, seed, weights, and the metrics of each stage of training.
 
-Weights are written before figures, both by rename: a stage without figures is trained again, and
-one with figures never is.
+Weights are written before metrics, both by rename: a stage without metrics is trained again, one
+with metrics never is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pupila_search.morphism import Weights
 
 @dataclass(frozen=True)
 class CandidateMetrics:
-    """What one stage of training gave."""
+    """Metrics after one stage of training."""
 
     stage: str
     epochs: int
@@ -34,36 +34,36 @@ class CandidateMetrics:
     wrong: tuple[int, ...]
     """Validation images that it answers wrongly, by row."""
     latency_ms: float | None
-    """None where the candidate did not get far enough to be measured."""
+    """None before the last stage, where it is measured."""
     seconds: float
     """Spent in this stage."""
     ended_seconds: float
-    """On the clock of the search."""
+    """When it ended, in seconds since the search began."""
     validation_fidelity: float | None = None
     """To the teacher on altered validation images, where that chooses."""
 
     @property
     def shortfall(self) -> float:
-        """What is small where the stage was good: what fidelity lacks of 1, or the loss."""
+        """To be minimised: 1 less the fidelity where that chooses, else the loss."""
         fidelity = self.validation_fidelity
         return self.validation_loss if fidelity is None else 1 - fidelity
 
     @property
     def order(self) -> tuple[float, float]:
-        """By which the best come first: fidelity where that chooses; else accuracy, then loss."""
+        """Sorts the best first: by fidelity where that chooses; else by accuracy, then loss."""
         by_accuracy = self.validation_fidelity is None
         return (-self.validation_accuracy if by_accuracy else 0, self.shortfall)
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> CandidateMetrics:
-        """Return figures from JSON, in which there are no tuples."""
+        """Return metrics from JSON, which has no tuples."""
         values: dict[str, Any] = stored | {"wrong": tuple(stored["wrong"])}
         return cls(**values)
 
 
 @dataclass
 class Candidate:
-    """A genome that is tried, and how far it got."""
+    """A genome in training, and its metrics so far."""
 
     number: int
     genome: Genome
@@ -86,21 +86,21 @@ class Candidate:
         return f"c{self.number}"
 
     @property
-    def figures(self) -> CandidateMetrics:
+    def metrics(self) -> CandidateMetrics:
         """Of the best stage."""
-        return min(self.stages, key=lambda each: each.shortfall)
+        return min(self.stages, key=lambda metrics: metrics.shortfall)
 
     @property
     def latency_ms(self) -> float | None:
-        """As measured after whichever stage."""
-        return next((each.latency_ms for each in self.stages if each.latency_ms), None)
+        """As measured in any stage."""
+        return next((metrics.latency_ms for metrics in self.stages if metrics.latency_ms), None)
 
     def objective(self, name: str) -> float:
-        """Return what is to be small."""
+        """Return the value of an objective, which is to be minimised."""
         latency = self.latency_ms
         values = {
-            "loss": self.figures.shortfall,
-            "fidelity": self.figures.shortfall,
+            "loss": self.metrics.shortfall,
+            "fidelity": self.metrics.shortfall,
             "bytes": self.bytes,
             "macs": self.macs,
             "latency": math.inf if latency is None else latency,
@@ -108,16 +108,16 @@ class Candidate:
         return values[name]
 
     def weights(self) -> Weights:
-        """Return the weights after the stage that `figures` tells of."""
-        return read_weights(self.weights_path(self.figures.stage))
+        """Return the weights after the best stage."""
+        return read_weights(self.weights_path(self.metrics.stage))
 
     def weights_path(self, stage: str) -> Path:
         return self.folder / f"{stage}.npz"
 
-    def keep(self, weights: Weights) -> None:
-        """Write what it starts from."""
+    def save(self, weights: Weights) -> None:
+        """Write it with the weights that it starts from."""
         write_weights(self.weights_path("start"), weights)
-        told = {
+        record = {
             "genome": self.genome.model_dump(mode="json"),
             "parents": self.parents,
             "change": self.change,
@@ -127,14 +127,14 @@ class Candidate:
             "bytes": self.bytes,
             "macs": self.macs,
         }
-        write_atomically(self.folder / "candidate.json", json.dumps(told).encode())
+        write_atomically(self.folder / "candidate.json", json.dumps(record).encode())
 
-    def recall(self, stage: str) -> bool:
-        """Take over what a stage gave, if it was trained before; tell whether it was.
+    def restore(self, stage: str) -> bool:
+        """Read the metrics of a stage that was trained before; return whether it was.
 
         A stage whose weights were damaged is trained again.
         """
-        if any(each.stage == stage for each in self.stages):
+        if any(metrics.stage == stage for metrics in self.stages):
             return True
         stored = read_json(self._path(stage))
         if stored is None:
@@ -148,20 +148,20 @@ class Candidate:
         return True
 
     @property
-    def is_kept(self) -> bool:
-        """Whether what it starts from was written, and is whole."""
+    def is_saved(self) -> bool:
+        """Whether it was written, with undamaged weights."""
         is_written = (self.folder / "candidate.json").exists()
         return is_written and read_archive(self.weights_path("start")) is not None
 
     def fail(self, stage: str, reason: str) -> None:
-        """Mark it as failed, for good."""
+        """Mark it as failed permanently."""
         self.failed = reason
         write_atomically(self._path(stage), json.dumps({"failed": reason}).encode())
 
-    def pass_stage(self, figures: CandidateMetrics) -> None:
-        """Keep what a stage gave."""
-        write_atomically(self._path(figures.stage), json.dumps(asdict(figures)).encode())
-        self.stages.append(figures)
+    def save_stage(self, metrics: CandidateMetrics) -> None:
+        """Write the metrics of a stage."""
+        write_atomically(self._path(metrics.stage), json.dumps(asdict(metrics)).encode())
+        self.stages.append(metrics)
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.json"
@@ -170,7 +170,7 @@ class Candidate:
 def write_weights(path: Path, weights: Weights) -> None:
     """Write weights by layer name."""
     stream = io.BytesIO()
-    arrays = {f"{name}/{n}": each for name, of in weights.items() for n, each in enumerate(of)}
+    arrays = {f"{name}/{n}": array for name, of in weights.items() for n, array in enumerate(of)}
     np.savez(stream, **arrays)
     write_atomically(path, stream.getvalue())
 

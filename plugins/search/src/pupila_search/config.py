@@ -27,11 +27,11 @@ _OF_THE_STUDY: dict[str, Any] = {
     "maximum_macs": None,
     "objectives": ("loss", "bytes", "macs"),
 }
-"""What `append` has where a recipe says nothing: five students, three changed in each round."""
+"""Defaults of `append`: five students, three changed in each round."""
 
 
 class Search(Config):
-    """What is searched, how candidates are taught, and for how long."""
+    """What is searched, how candidates are trained, and for how long."""
 
     former_names: ClassVar[Mapping[str, str]] = {
         "trainings": "max_candidates",
@@ -73,10 +73,10 @@ class Search(Config):
     objectives: tuple[Objective, ...] = Field(
         default=("loss", "bytes", "latency"),
         min_length=1,
-        description="What is to be small, on the validation images or of the model. With fidelity "
-        "in place of loss, what is chosen (the epochs, who breeds, the model that is written) is "
-        "chosen by its fidelity to the teacher on altered validation images. Latency is "
-        "measured, so that a search with it is never quite the same twice; macs stands for it.",
+        description="What is minimised, on the validation images or of the model. With fidelity "
+        "in place of loss, epochs, parents and the written model are chosen by their fidelity to "
+        "the teacher on altered validation images. Latency is measured, so a search with it is "
+        "never quite the same twice; macs can replace it.",
     )
     epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(4, 12),
@@ -86,7 +86,7 @@ class Search(Config):
     population: int = Field(default=8, ge=2, description="Candidates that breed.")
     children: int = Field(default=8, ge=1, description="Candidates of each further generation.")
     crossover: float = Field(
-        default=0.25, ge=0, le=1, description="Part of the children that have two parents."
+        default=0.25, ge=0, le=1, description="Fraction of the children that have two parents."
     )
     max_age: int = Field(
         default=6, ge=1, description="Generations after which a candidate no longer breeds."
@@ -102,7 +102,7 @@ class Search(Config):
     )
     lesson: Literal["plain", "oracle"] = Field(
         default="plain",
-        description="plain: the mean of all teachers; oracle: image by image, of those alone that "
+        description="plain: the mean of all teachers; oracle: image by image, of the teachers that "
         "are right, and the label where none is (Kang et al. 2020).",
     )
     workers: int = Field(
@@ -160,7 +160,7 @@ class Search(Config):
 
     @property
     def input(self) -> InputSpec:
-        """What candidates are given."""
+        """The input of candidates."""
         return InputSpec(height=self.size, width=self.size)
 
     def smallest_bytes(self, classes: int) -> int:

@@ -1,10 +1,10 @@
 """Genomes: architectures as lists of blocks, each with a historical mark.
 
 Stanley and Miikkulainen 2002, "Evolving neural networks through augmenting topologies", section
-3.2: a gene keeps the number that it was given when it first appeared, so that genes of one origin
-are found in any two genomes. Here a gene is a block of convolutions.
+3.2: a gene keeps the number that it got when it first appeared, so that genes of one origin can be
+matched in any two genomes. Here a gene is a block of convolutions.
 
-A genome is data alone. `pupila_search.building` makes a model of it.
+A genome is only data; `pupila_search.building` makes a model of it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Genome(_Gene):
 
     @property
     def structure(self) -> str:
-        """What is built of it, whatever the history: equal for equal architectures."""
+        """The architecture without marks: equal for equal architectures."""
         plain = [block.model_dump_json(exclude={"mark"}) for block in self.blocks]
         return "\n".join([*plain, self.head.model_dump_json()])
 
@@ -103,7 +103,7 @@ class Genome(_Gene):
         return self.blocks[index - 1].filters if index else 3
 
     def with_blocks(self, blocks: list[Block]) -> Genome:
-        """Return it with other blocks; shortcuts that do not fit any more are left out."""
+        """Return it with other blocks; shortcuts that no longer fit are left out."""
         fitting: list[Block] = []
         for block in blocks:
             given = fitting[-1].filters if fitting else 3
@@ -112,7 +112,7 @@ class Genome(_Gene):
         return Genome(blocks=tuple(fitting), head=self.head)
 
     def tied_to(self, index: int) -> range:
-        """Return the blocks whose outputs are added up: they have equally many filters."""
+        """Return the blocks whose outputs are added to each other, so their filters are equal."""
         first = last = index
         while self.blocks[first].shortcut:
             first -= 1
@@ -167,13 +167,13 @@ def _sizes_in(block: Block, given: int, into: int, out: int) -> Iterator[LayerSi
 def int8_bytes(genome: Genome, input: InputSpec, classes: int) -> int:
     """Estimate the bytes of the int8 flatbuffer, without building anything."""
     sizes = list(layer_sizes(genome, input, classes))
-    entries = sum(each.entries for each in sizes)
-    return file_bytes(entries, [each.channels for each in sizes])
+    entries = sum(layer.entries for layer in sizes)
+    return file_bytes(entries, [layer.channels for layer in sizes])
 
 
 def macs(genome: Genome, input: InputSpec, classes: int) -> int:
     """Return the multiply-accumulates of one picture."""
-    return sum(each.entries * each.positions for each in layer_sizes(genome, input, classes))
+    return sum(layer.entries * layer.positions for layer in layer_sizes(genome, input, classes))
 
 
 def positions_left(genome: Genome, input: InputSpec) -> tuple[int, int]:
@@ -198,7 +198,7 @@ class Space:
     most_filters: int = 512
 
     def fault(self, genome: Genome) -> str:
-        """Say why a genome is outside; an empty string where it is not."""
+        """Return why a genome is outside; an empty string where it is inside."""
         filters = [block.filters for block in genome.blocks]
         if len(filters) > self.most_blocks:
             return f"{len(filters)} blocks, more than {self.most_blocks}"
@@ -216,6 +216,6 @@ class Space:
 
     @property
     def smallest_bytes(self) -> int:
-        """Bytes of the smallest genome that there is."""
+        """Bytes of the smallest genome in the space."""
         block = Block(mark=0, kind="convolution", filters=self.fewest_filters)
         return int8_bytes(Genome(blocks=(block,)), self.input, self.classes)

@@ -10,7 +10,7 @@ from pupila.keras_files import import_keras, import_tensorflow
 from pupila.litert.interpreter import Interpreter
 from pupila_search.building import build
 from pupila_search.genome import Genome
-from pupila_search.training_targets import Lesson
+from pupila_search.training_targets import TrainingTargets
 
 keras, tf = import_keras(), import_tensorflow()
 
@@ -21,8 +21,8 @@ _RUNS = 20
 def latency_ms(model: Any) -> float:
     """Return the milliseconds of one picture as float32 on one thread: the fastest of 20 runs.
 
-    Not the median, since other candidates train on the other cores meanwhile: what disturbs a run
-    makes it slower. Weights have no part in it, so that it is measured before training.
+    Not the median, since other candidates train on the other cores meanwhile and slow some runs
+    down. It does not depend on the weights, so it is measured before training.
     """
     interpreter = Interpreter(_flatbuffer(model), threads=1)
     interpreter.set_image(np.full(interpreter.input.shape[1:], 127, np.float32))
@@ -30,10 +30,10 @@ def latency_ms(model: Any) -> float:
     return round(min(times[_WARM_UP_RUNS:]), 3)
 
 
-def latency_of(genome: Genome, lesson: Lesson) -> float:
+def latency_of(genome: Genome, targets: TrainingTargets) -> float:
     """Return `latency_ms` of a genome's model, which need not be trained for that."""
     keras.utils.clear_session()
-    return latency_ms(build(genome, lesson.config.input, len(lesson.train.classes)))
+    return latency_ms(build(genome, targets.config.input, len(targets.train.classes)))
 
 
 def _flatbuffer(model: Any) -> bytes:

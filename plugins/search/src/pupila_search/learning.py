@@ -1,4 +1,4 @@
-"""Trains one stage of one candidate; this is what workers do."""
+"""Trains one stage of one candidate: the sub-task of a worker."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from pupila_search.candidates import CandidateMetrics, read_weights, write_weigh
 from pupila_search.genome import Genome
 from pupila_search.latency import latency_ms
 from pupila_search.trainee import Trainee
-from pupila_search.training_targets import Lesson
+from pupila_search.training_targets import TrainingTargets
 
 keras = import_keras()
 
 _WATCH_SECONDS = 1
 
 
-class Task(BaseModel):
-    """One stage of one candidate."""
+class SubTask(BaseModel):
+    """One stage of training of one candidate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,59 +56,59 @@ class Task(BaseModel):
 
 
 @dataclass(frozen=True)
-class LessonFile:
-    """Where a lesson lies, for processes that see the folder."""
+class TargetsFile:
+    """The file of training targets, for workers that can read its folder."""
 
     path: Path
     digest: str
-    """Of the lesson: another search writes another into the same place."""
+    """Of the targets: another search writes others to the same path."""
 
     @classmethod
-    def of(cls, lesson: Lesson, folder: Path) -> LessonFile:
-        """Write a lesson into a folder."""
-        path = folder / "lesson.pickle"
-        write_atomically(path, pickle.dumps(lesson))
-        return cls(path, lesson.digest)
+    def of(cls, targets: TrainingTargets, folder: Path) -> TargetsFile:
+        """Write targets into a folder."""
+        path = folder / "targets.pickle"
+        write_atomically(path, pickle.dumps(targets))
+        return cls(path, targets.digest)
 
 
-def begin(parent: int) -> None:
-    """Prepare a worker, which ends when the process `parent` has.
+def start_worker(parent: int) -> None:
+    """Prepare a worker process, which exits when the process `parent` has ended.
 
-    However many work side by side, each computes with as many threads: a candidate would else
+    Each worker uses the same number of threads, however many there are; otherwise a candidate would
     depend on the others.
     """
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(model_threads())
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def learn(task: Task, file: LessonFile) -> CandidateMetrics:
-    """Train a stage, write the weights of its best epoch, and return what it gave.
+def train_stage(subtask: SubTask, file: TargetsFile) -> CandidateMetrics:
+    """Train a stage, write the weights of its best epoch, and return its metrics.
 
-    `ended_seconds` is left to whoever has the clock. A stage that was killed goes on after the last
-    epoch that it ended.
+    `ended_seconds` is 0, for the search to set. A stage that was killed goes on after the last
+    epoch that it finished.
 
     Raises:
         PupilaError: the loss is no longer a number.
     """
-    (lesson, images, judged), started = _opened(file), time.monotonic()
+    (targets, images, validation), started = _open(file), time.monotonic()
     keras.utils.clear_session()
-    keras.utils.set_random_seed(task.seed)
-    model = build(task.genome, lesson.config.input, len(lesson.train.classes))
-    load(model, read_weights(task.source))
-    latency = task.latency_ms or (latency_ms(model) if task.last else None)
-    if task.frozen:
-        freeze_first(model, task.genome)
-    course, wrong = _fitted(model, task, lesson, images, judged)
-    write_weights(task.folder / f"{task.stage}.npz", weights_of(model))
-    (task.folder / "training.npz").unlink(missing_ok=True)
-    best = course.epochs[course.best_epoch]
+    keras.utils.set_random_seed(subtask.seed)
+    model = build(subtask.genome, targets.config.input, len(targets.train.classes))
+    load(model, read_weights(subtask.source))
+    latency = subtask.latency_ms or (latency_ms(model) if subtask.last else None)
+    if subtask.frozen:
+        freeze_first(model, subtask.genome)
+    history, wrong = _fit(model, subtask, targets, images, validation)
+    write_weights(subtask.folder / f"{subtask.stage}.npz", weights_of(model))
+    (subtask.folder / "training.npz").unlink(missing_ok=True)
+    best = history.epochs[history.best_epoch]
     return CandidateMetrics(
-        stage=task.stage,
-        epochs=len(course.epochs),
+        stage=subtask.stage,
+        epochs=len(history.epochs),
         validation_loss=best["val_loss"],
-        validation_accuracy=(len(judged) - len(wrong)) / len(judged),
+        validation_accuracy=(len(validation) - len(wrong)) / len(validation),
         wrong=wrong,
         latency_ms=latency,
         seconds=time.monotonic() - started,
@@ -117,65 +117,72 @@ def learn(task: Task, file: LessonFile) -> CandidateMetrics:
     )
 
 
-def learn_elsewhere(
-    *, progress: Progress, task: dict[str, Any], lesson: str, digest: str
+def train_stage_remotely(
+    *, progress: Progress, subtask: dict[str, Any], targets: str, digest: str
 ) -> dict[str, Any]:
-    """Train a stage on another machine than the search's; return its figures as JSON.
+    """Train a stage on another machine than the search's; return its metrics as JSON.
 
-    Or `{"failed": reason}` where it is the candidate that cannot be trained, and `{"broken": errno,
-    "reason": reason}` where it is the machine that cannot read or write.
+    Returns `{"failed": reason}` if the candidate cannot be trained, and `{"broken": errno,
+    "reason": reason}` if the machine cannot read or write.
     """
     progress(0, 1, "training")
     try:
-        file = LessonFile(Path(lesson), digest)
-        return asdict(learn(Task.model_validate(task), file))
+        file = TargetsFile(Path(targets), digest)
+        return asdict(train_stage(SubTask.model_validate(subtask), file))
     except OSError as error:
         return {"broken": error.errno, "reason": f"on {gethostname()}, {error}"}
     except MemoryError:
         raise
     except Exception as error:
-        return {"failed": reason_of(error)}
+        return {"failed": describe_failure(error)}
 
 
-def reason_of(error: Exception) -> str:
-    """Say why a candidate could not be trained."""
+def describe_failure(error: Exception) -> str:
+    """Return why a candidate could not be trained."""
     return f"{type(error).__name__}: {error}"
 
 
-def _fitted(
-    model: Any, task: Task, lesson: Lesson, images: Images, judged: Images
+def _fit(
+    model: Any, subtask: SubTask, targets: TrainingTargets, images: Images, validation: Images
 ) -> tuple[TrainingHistory, tuple[int, ...]]:
-    """Train a model; return how it went, and the validation images that its best epoch misses."""
-    steps = len(epoch_batches(images, 0, task.seed, task.schedule.batch_size))
-    trainee = Trainee(model, lesson.loss, images, task.schedule, steps)
-    told = [task.genome.model_dump(mode="json"), task.stage, task.schedule.model_dump(), task.seed]
-    checkpoint = Checkpoint(task.folder / "training.npz", digest_json([lesson.digest, *told]))
-    course = train(
+    """Train a model; return its history, and the validation images that its best epoch misses."""
+    steps = len(epoch_batches(images, 0, subtask.seed, subtask.schedule.batch_size))
+    trainee = Trainee(model, targets.loss, images, subtask.schedule, steps)
+    settings = [
+        subtask.genome.model_dump(mode="json"),
+        subtask.stage,
+        subtask.schedule.model_dump(),
+        subtask.seed,
+    ]
+    checkpoint = Checkpoint(
+        subtask.folder / "training.npz", digest_json([targets.digest, *settings])
+    )
+    history = train(
         trainee,
         images,
-        judged,
-        task.schedule,
-        task.seed,
+        validation,
+        subtask.schedule,
+        subtask.seed,
         checkpoint,
-        _untold,
-        lesson.altered,
+        _ignore_progress,
+        targets.altered,
     )
-    return course, trainee.wrong(all_in_order(judged, task.schedule.batch_size))
+    return history, trainee.wrong(all_in_order(validation, subtask.schedule.batch_size))
 
 
 @cache
-def _opened(file: LessonFile) -> tuple[Lesson, Images, Images]:
-    """Read a lesson and open its training and validation images, once in a worker's life."""
-    lesson: Lesson = pickle.loads(file.path.read_bytes())  # noqa: S301 - the search wrote it
-    return lesson, lesson.images(), lesson.judged()
+def _open(file: TargetsFile) -> tuple[TrainingTargets, Images, Images]:
+    """Read targets and open their training and validation images, once in each worker."""
+    targets: TrainingTargets = pickle.loads(file.path.read_bytes())  # noqa: S301 - the search wrote it
+    return targets, targets.training_images(), targets.validation_images()
 
 
-def _untold(done: int, total: int, what: str) -> None:
-    """Leave it to the search to tell its progress."""
+def _ignore_progress(done: int, total: int, what: str) -> None:
+    """Ignore progress within a stage; the search reports its own."""
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed: it would train on for no one."""
+def _exit_with(parent: int) -> None:
+    """Exit when the parent was killed, instead of training on."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

@@ -2,14 +2,14 @@
 
 Chen et al. 2016, "Net2Net" (ICLR), and Wei et al. 2016, "Network morphism" (ICML):
 
-* wider (Net2Net, section 2.2): a channel is given copies, and what reads it is split among them.
-  With equal parts, as in the paper, copies stay equal for ever under an optimizer such as AdamW,
+* wider (Net2Net, section 2.2): a channel gets copies, and the weights that read it are split among
+  them. With equal parts, as in the paper, copies stay equal under an optimizer such as AdamW,
   which is why the paper adds noise. Here the parts differ at random, entry by entry, and add up
   to the whole: nothing is lost, and copies learn different things.
-* deeper (section 2.3): an identity is put in. Of a convolution it is a kernel that is 1 at its
-  centre, without normalisation, which would not be an identity in training; it passes only what
-  its activation lets through, so it does not follow a block that gives negative values. An
-  inverted residual adds 0: its last normalisation has a gain of 0.
+* deeper (section 2.3): an identity is inserted. In a convolution it is a kernel that is 1 at its
+  centre, without normalisation, which would not be an identity in training; its activation cuts
+  off negative values, so it cannot follow a block that gives some. An inverted residual adds 0:
+  its last normalisation has a gain of 0.
 * larger kernels (Network morphism, section 3.4): zeros around the old one.
 
 All is numpy: weights are arrays by layer name, as `pupila_search.building` names them.
@@ -47,7 +47,7 @@ class Child:
 
     genome: Genome
     weights: Weights
-    """May lack layers, or have other sizes: what fits is taken, the rest is drawn anew."""
+    """May lack layers, or have other sizes: what fits is taken, the rest is initialised."""
     preserved: bool
     """Whether it computes what its parent did."""
     change: str
@@ -66,13 +66,13 @@ def widen(
     tied = genome.tied_to(index)
     copied = _copies(genome.blocks[index].filters, filters, random)
     wider = dict(weights)
-    for place in tied:
-        _copy_outputs(wider, _last_layer(genome.blocks[place]), copied)
-        _split_readers(wider, genome, place + 1, copied, input, random)
+    for number in tied:
+        _copy_outputs(wider, _last_layer(genome.blocks[number]), copied)
+        _split_readers(wider, genome, number + 1, copied, input, random)
     blocks = list(genome.blocks)
-    for place in tied:
-        blocks[place] = blocks[place].model_copy(update={"filters": filters})
-    named = ", ".join(genome.blocks[place].name for place in tied)
+    for number in tied:
+        blocks[number] = blocks[number].model_copy(update={"filters": filters})
+    named = ", ".join(genome.blocks[number].name for number in tied)
     return Child(genome.with_blocks(blocks), wider, True, f"widen {named} to {filters}")
 
 
@@ -95,7 +95,7 @@ def widen_hidden(
 def deepen(
     genome: Genome, weights: Weights, index: int, kind: Kind, mark: int, random: Generator
 ) -> Child:
-    """Put a block that changes nothing behind block `index`.
+    """Insert a block that computes the identity behind block `index`.
 
     Raises:
         ValueError: a block of this kind would change something there.
@@ -124,7 +124,7 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
 
 
 def fitted(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Put as much of an old array into a new one as both have.
+    """Copy an old array into a new one as far as both reach.
 
     Kernels keep their centre, and channels their order.
     """
@@ -200,15 +200,15 @@ def _split_head(
 
 def _copy_outputs(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:
     """Copy output channels: of the kernel, of a bias, and of the normalisation behind."""
-    for each in _with_norm(weights, name):
-        weights[each] = [array[..., copied] for array in weights[each]]
+    for layer in _with_norm(weights, name):
+        weights[layer] = [array[..., copied] for array in weights[layer]]
 
 
 def _copy_channels(weights: Weights, name: str, copied: NDArray[np.int64]) -> None:
     """Copy the channels of a depthwise kernel `(rows, columns, channels, 1)`."""
-    for each in _with_norm(weights, name):
-        weights[each] = [
-            array[:, :, copied] if array.ndim == 4 else array[copied] for array in weights[each]
+    for layer in _with_norm(weights, name):
+        weights[layer] = [
+            array[:, :, copied] if array.ndim == 4 else array[copied] for array in weights[layer]
         ]
 
 
@@ -228,7 +228,7 @@ def _with_norm(weights: Weights, name: str) -> Iterator[str]:
 def _split(
     kernel: NDArray[Any], axis: int, copied: NDArray[np.int64], random: Generator
 ) -> NDArray[Any]:
-    """Share what a channel is worth among its copies: unequal parts that add up to the whole."""
+    """Split the weights of a channel among its copies: unequal parts that add up to the whole."""
     counts = np.bincount(copied)
     whole = np.moveaxis(kernel, axis, 0).astype(np.float64)
     apart = random.normal(0, _APART * kernel.std(), (len(copied), *whole.shape[1:]))
@@ -264,10 +264,10 @@ def _identity_weights(block: Block, channels: int, random: Generator) -> Weights
             f"{block.name}_point": [_centred(np.eye(channels), 1), _zeros(channels)],
         }
     last = [_zeros(channels), _zeros(channels), _zeros(channels), _zeros(channels) + 1]
-    return {f"{block.name}_project_norm": last} | _drawn_inside(block, channels, random)
+    return {f"{block.name}_project_norm": last} | _draw_inside(block, channels, random)
 
 
-def _drawn_inside(block: Block, channels: int, random: Generator) -> Weights:
+def _draw_inside(block: Block, channels: int, random: Generator) -> Weights:
     """Draw the convolutions of an inverted residual: He et al. 2015, equation 10."""
 
     def drawn(*shape: int, reads: int) -> NDArray[np.float32]:

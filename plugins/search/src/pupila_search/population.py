@@ -1,8 +1,7 @@
-"""Where candidates are tried: trained in workers, kept on disk, counted against the budget.
+"""All candidates of a search: trained by workers, kept on disk, counted against the budget.
 
-A search that was killed is run again from its seed: it draws the same candidates, and what was
-trained before is read instead of trained. So it goes on where it was, with the time that it had
-spent.
+A killed search is run again from its seed: it draws the same candidates, and reads those that were
+trained before instead of training them. So it goes on where it was, with the time it had spent.
 """
 
 from __future__ import annotations
@@ -17,62 +16,62 @@ from pupila.training.schedule import Schedule
 from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.config import Search
 from pupila_search.genome import Space, int8_bytes, macs
-from pupila_search.learning import Task
-from pupila_search.luck import Luck
+from pupila_search.learning import SubTask
 from pupila_search.morphism import Child
+from pupila_search.multiple_comparisons import MultipleComparisons
+from pupila_search.progress_text import describe_progress
 from pupila_search.selection import fronts
-from pupila_search.standing import standing
-from pupila_search.training_targets import Lesson
+from pupila_search.training_targets import TrainingTargets
 from pupila_search.workers import Workers
 
 _TUNING_RATE = 0.1
 _INHERITED_RATE = 0.5
-"""Part of the rate for a child that computes what its parent did, so as not to undo it."""
+"""Fraction of the rate for a child that computes what its parent did, so as not to undo it."""
 
 _APART, _SEEDS = 100_003, 2**32
 """Candidates of two searches have different seeds, of which Keras takes 32 bits."""
 
 
 class Population:
-    """All candidates of one search, in a folder that outlives a crash."""
+    """All candidates of one search, in a folder that survives a crash."""
 
     def __init__(
-        self, lesson: Lesson, folder: Path, seed: int, pool: Workers, progress: Progress
+        self, targets: TrainingTargets, folder: Path, seed: int, pool: Workers, progress: Progress
     ) -> None:
-        self.config: Search = lesson.config
+        self.config: Search = targets.config
         self.candidates: list[Candidate] = []
         self.space = Space(
-            lesson.config.input,
-            len(lesson.train.classes),
-            lesson.config.maximum_bytes if lesson.config.strategy == "evolve" else None,
-            lesson.config.maximum_macs,
+            targets.config.input,
+            len(targets.train.classes),
+            targets.config.maximum_bytes if targets.config.strategy == "evolve" else None,
+            targets.config.maximum_macs,
         )
-        self._folder, self._seed, self._images = folder, seed, len(lesson.validation)
+        self._folder, self._seed, self._images = folder, seed, len(targets.validation)
         self._pool, self._progress = pool, progress
         self._started, self._before = time.monotonic(), 0.0
         self._over_time = False
 
     def spent_seconds(self) -> float:
-        """Return how long the search has taken, over all runs."""
+        """Return the time that the search took so far, over all runs."""
         return self._before + time.monotonic() - self._started
 
-    def goes_on(self) -> bool:
-        """Tell whether there is budget for another candidate, and a reason."""
+    def has_budget(self) -> bool:
+        """Whether there is budget for another candidate, and `target` is not reached."""
         most, target = self.config.max_candidates, self.config.target
         if self._over_time or (most is not None and len(self.candidates) >= most):
             return False
         return target is None or not any(
-            each.figures.validation_accuracy >= target for each in self.affordable()
+            candidate.metrics.validation_accuracy >= target for candidate in self.within_bytes()
         )
 
-    def admit(self, child: Child, parents: Sequence[Candidate], born: int) -> Candidate:
-        """Give a child its number and its folder."""
+    def add(self, child: Child, parents: Sequence[Candidate], born: int) -> Candidate:
+        """Add a child as a candidate, with a number and a folder."""
         number = len(self.candidates)
         picture, classes = self.space.input, self.space.classes
         candidate = Candidate(
             number=number,
             genome=child.genome,
-            parents=tuple(each.number for each in parents),
+            parents=tuple(parent.number for parent in parents),
             change=child.change,
             preserved=child.preserved,
             born=born,
@@ -82,12 +81,12 @@ class Population:
             folder=self._folder / f"{number:05}",
         )
         self.candidates.append(candidate)
-        if not candidate.is_kept:
-            candidate.keep(child.weights)
+        if not candidate.is_saved:
+            candidate.save(child.weights)
         return candidate
 
-    def learn(self, candidates: Sequence[Candidate], stage: int) -> list[Candidate]:
-        """Train a stage of some candidates and return those that came through.
+    def train_stage(self, candidates: Sequence[Candidate], stage: int) -> list[Candidate]:
+        """Train a stage of some candidates and return those that did not fail.
 
         Raises:
             OSError: the disk is full.
@@ -95,12 +94,12 @@ class Population:
         epochs = self.config.epochs[stage]
 
         def schedule(candidate: Candidate) -> Schedule:
-            part = _INHERITED_RATE if candidate.preserved else 1.0
-            return self.config.schedule(epochs, part * self.config.learning_rate)
+            fraction = _INHERITED_RATE if candidate.preserved else 1.0
+            return self.config.schedule(epochs, fraction * self.config.learning_rate)
 
         return self._train(candidates, f"stage-{stage}", schedule, self._in_time)
 
-    def tune(self, candidates: Sequence[Candidate]) -> None:
+    def fine_tune(self, candidates: Sequence[Candidate]) -> None:
         """Train finalists at a lower rate: the first blocks frozen, then all.
 
         Raises:
@@ -124,73 +123,86 @@ class Population:
         schedule: Callable[[Candidate], Schedule],
         may_start: Callable[[], bool],
     ) -> list[Candidate]:
-        missing = [each for each in candidates if not each.recall(stage)]
+        missing = [candidate for candidate in candidates if not candidate.restore(stage)]
         self._set_clock()
-        tasks = [_task(each, stage, schedule(each), self._is_last(stage)) for each in missing]
-        for place, came in self._pool.train(tasks, may_start):
-            self._note(missing[place], stage, came)
-            self._tell()
-        done = [each for each in candidates if each.stages and each.stages[-1].stage == stage]
-        return [each for each in done if each.failed is None]
+        subtasks = [
+            _subtask(candidate, stage, schedule(candidate), self._is_last(stage))
+            for candidate in missing
+        ]
+        for index, outcome in self._pool.train(subtasks, may_start):
+            self._record(missing[index], stage, outcome)
+            self._report()
+        done = [
+            candidate
+            for candidate in candidates
+            if candidate.stages and candidate.stages[-1].stage == stage
+        ]
+        return [candidate for candidate in done if candidate.failed is None]
 
     def _is_last(self, stage: str) -> bool:
-        """Tell whether none but those of fine-tuning come after a stage."""
+        """Whether only fine-tuning comes after a stage."""
         return stage not in [f"stage-{number}" for number in range(len(self.config.epochs) - 1)]
 
-    def _note(self, candidate: Candidate, stage: str, came: CandidateMetrics | str) -> None:
-        if isinstance(came, CandidateMetrics):
-            candidate.pass_stage(replace(came, ended_seconds=round(self.spent_seconds(), 2)))
+    def _record(self, candidate: Candidate, stage: str, outcome: CandidateMetrics | str) -> None:
+        if isinstance(outcome, CandidateMetrics):
+            candidate.save_stage(replace(outcome, ended_seconds=round(self.spent_seconds(), 2)))
         else:
-            candidate.fail(stage, came)
+            candidate.fail(stage, outcome)
 
     def _set_clock(self) -> None:
-        """Go on from the time that the recalled trainings ended at."""
-        ended = (each.ended_seconds for of in self.candidates for each in of.stages)
+        """Set the clock to the end of the last training that was restored."""
+        ended = (
+            metrics.ended_seconds for candidate in self.candidates for metrics in candidate.stages
+        )
         latest = max(ended, default=0.0)
         self._before += max(0.0, latest - self.spent_seconds())
 
     @property
-    def tried(self) -> list[Candidate]:
-        """Candidates that were trained for a stage at least, and did not fail at once."""
-        return [each for each in self.candidates if each.stages]
+    def trained(self) -> list[Candidate]:
+        """Candidates that finished at least one stage."""
+        return [candidate for candidate in self.candidates if candidate.stages]
 
     @property
-    def luck(self) -> Luck:
-        """What the validation images have looked at: each epoch of each candidate."""
-        looks = sum(figures.epochs for each in self.candidates for figures in each.stages)
-        return Luck(self._images, looks)
+    def comparisons(self) -> MultipleComparisons:
+        """Of all models evaluated on the validation images: each epoch of each candidate."""
+        looks = sum(metrics.epochs for candidate in self.candidates for metrics in candidate.stages)
+        return MultipleComparisons(self._images, looks)
 
-    def affordable(self) -> list[Candidate]:
-        """Return those within the bytes, best first; see `Figures.order`."""
+    def within_bytes(self) -> list[Candidate]:
+        """Return those within `maximum_bytes`, best first; see `CandidateMetrics.order`."""
         most = self.config.maximum_bytes
-        within = [each for each in self.tried if most is None or each.bytes <= most]
-        return sorted(within, key=lambda each: each.figures.order)
+        within = [
+            candidate for candidate in self.trained if most is None or candidate.bytes <= most
+        ]
+        return sorted(within, key=lambda candidate: candidate.metrics.order)
 
     def front(self) -> list[Candidate]:
-        """Return those that none is better than in every objective, the best first.
+        """Return the Pareto front over the objectives, the best first.
 
-        Of those that passed all stages; of all, as long as none did.
+        It is taken of those that finished all stages; of all, as long as none did.
         """
-        tried = [each for each in self.tried if each.latency_ms] or self.tried
+        tried = [candidate for candidate in self.trained if candidate.latency_ms] or self.trained
         if not tried:
             return []
-        values = [[each.objective(name) for name in self.config.objectives] for each in tried]
-        first = [tried[place] for place in fronts(values)[0]]
-        return sorted(first, key=lambda each: each.figures.shortfall)
+        values = [
+            [candidate.objective(name) for name in self.config.objectives] for candidate in tried
+        ]
+        first = [tried[index] for index in fronts(values)[0]]
+        return sorted(first, key=lambda candidate: candidate.metrics.shortfall)
 
-    def _tell(self) -> None:
-        tried, total = len(self.tried), self.config.max_candidates
-        best = next(iter(self.affordable()), None)
-        told = standing(tried, self.front(), best, self.luck)
+    def _report(self) -> None:
+        tried, total = len(self.trained), self.config.max_candidates
+        best = next(iter(self.within_bytes()), None)
+        text = describe_progress(tried, self.front(), best, self.comparisons)
         if total is None:
             total = round(60 * (self.config.minutes or 0))
             tried = round(self.spent_seconds())
-        self._progress(min(tried, total), total, told)
+        self._progress(min(tried, total), total, text)
 
 
-def _task(candidate: Candidate, stage: str, schedule: Schedule, last: bool) -> Task:
+def _subtask(candidate: Candidate, stage: str, schedule: Schedule, last: bool) -> SubTask:
     before = candidate.stages[-1].stage if candidate.stages else "start"
-    return Task(
+    return SubTask(
         genome=candidate.genome,
         folder=candidate.folder,
         stage=stage,

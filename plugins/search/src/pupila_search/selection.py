@@ -1,8 +1,8 @@
 """Which candidates go on: non-dominated sorting with crowding.
 
 Deb, Pratap, Agarwal and Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm:
-NSGA-II", sections III A (fronts) and III B (crowding). All objectives are to be small. The young
-ones alone breed (Real et al. 2019, "Regularized evolution for image classifier architecture
+NSGA-II", sections III A (fronts) and III B (crowding). All objectives are minimised. Only young
+candidates breed (Real et al. 2019, "Regularized evolution for image classifier architecture
 search"): on a hundred validation images some are best by luck, and luck is not inherited.
 """
 
@@ -18,20 +18,20 @@ def fronts(objectives: ArrayLike) -> list[list[int]]:
     """Sort `(candidates, objectives)` into fronts: none in the first is dominated by any."""
     values = np.asarray(objectives, np.float64)
     dominates = (values[:, np.newaxis] <= values).all(-1) & (values[:, np.newaxis] < values).any(-1)
-    left, found = np.ones(len(values), bool), list[list[int]]()
+    left, sorted_fronts = np.ones(len(values), bool), list[list[int]]()
     while left.any():
         beaten = dominates[left].any(axis=0)
         front = np.flatnonzero(left & ~beaten)
-        found.append(front.tolist())
+        sorted_fronts.append(front.tolist())
         left[front] = False
-    return found
+    return sorted_fronts
 
 
 def crowding(objectives: ArrayLike) -> NDArray[np.float64]:
-    """Return how far the neighbours of each of a front are from one another, `(candidates,)`.
+    """Return the distance between the neighbours of each candidate of a front, `(candidates,)`.
 
-    The extremes of an objective are infinitely far from the next. What was not measured, infinite,
-    counts as the worst that was.
+    It is infinite at the extremes of an objective. An infinite value, which was not measured,
+    counts as the worst finite one.
     """
     values = np.asarray(objectives, np.float64)
     distances = np.zeros(len(values))
@@ -50,13 +50,15 @@ Fitness = tuple[int, float]
 
 
 def fitness(objectives: ArrayLike) -> list[Fitness]:
-    """Return the fitness of each candidate among these: by front, then the least crowded."""
+    """Return the fitness of each candidate: by front, then by crowding."""
     values = np.asarray(objectives, np.float64)
-    found: dict[int, Fitness] = {}
+    values_of: dict[int, Fitness] = {}
     for number, front in enumerate(fronts(values)):
         apart = crowding(values[front])
-        found |= {each: (number, -float(far)) for each, far in zip(front, apart, strict=True)}
-    return [found[candidate] for candidate in range(len(values))]
+        values_of |= {
+            candidate: (number, -float(far)) for candidate, far in zip(front, apart, strict=True)
+        }
+    return [values_of[candidate] for candidate in range(len(values))]
 
 
 def ranked(objectives: ArrayLike) -> list[int]:

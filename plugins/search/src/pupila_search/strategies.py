@@ -12,7 +12,7 @@ from pupila_search.genome import Genome
 from pupila_search.morphism import Child
 from pupila_search.population import Population
 from pupila_search.selection import Fitness, fitness, tournament
-from pupila_search.variation import Appending, Marks, Parent, Variation
+from pupila_search.variation import Appending, HistoricalMarks, Parent, Variation
 
 
 @dataclass(frozen=True)
@@ -24,63 +24,66 @@ class Breeder:
     """Among those it was chosen from."""
 
 
-def evolve(laboratory: Population, seed: int) -> None:
+def evolve(population: Population, seed: int) -> None:
     """Breed generations until the budget is spent.
 
     Each generation is trained by successive halving (Jamieson and Talwalkar 2016, "Non-stochastic
     best arm identification and hyperparameter optimization", algorithm 1): all for a few epochs,
-    the better half by loss, or by fidelity where that chooses, for more. Of parents and children
-    those breed that NSGA-II ranks first, and that are not too old (see `pupila_search.selection`).
+    the better half by loss, or by fidelity where that chooses, for more. Those parents and children
+    breed next that NSGA-II ranks first and that are not too old (see `pupila_search.selection`).
 
     Raises:
         PupilaError: the space has no valid child.
         OSError: the disk is full.
     """
-    config = laboratory.config
-    variation = Variation(laboratory.space, np.random.default_rng(seed), Marks())
-    fresh = [_first(variation.initial()) for _ in range(_room(laboratory, config.population))]
-    first = _halved(laboratory, [laboratory.admit(each, (), 0) for each in fresh])
-    population = _best(laboratory, first)
+    config = population.config
+    variation = Variation(population.space, np.random.default_rng(seed), HistoricalMarks())
+    fresh = [
+        _initial_child(variation.initial())
+        for _ in range(_room_left(population, config.population))
+    ]
+    first = _train_by_halving(population, [population.add(child, (), 0) for child in fresh])
+    breeders = _rank(population, first)
     generation = 1
-    while laboratory.goes_on() and population:
+    while population.has_budget() and breeders:
         born: list[Candidate] = []
-        for _ in range(_room(laboratory, config.children)):
-            child, parents = _bred(laboratory, variation, population)
-            born.append(laboratory.admit(child, parents, generation))
-        old = [each.candidate for each in population]
-        young = [each for each in old if generation - each.born < config.max_age]
-        together = young + _halved(laboratory, born)
-        population = _best(laboratory, together or old)[: config.population]
+        for _ in range(_room_left(population, config.children)):
+            child, parents = _breed(population, variation, breeders)
+            born.append(population.add(child, parents, generation))
+        old = [breeder.candidate for breeder in breeders]
+        young = [candidate for candidate in old if generation - candidate.born < config.max_age]
+        together = young + _train_by_halving(population, born)
+        breeders = _rank(population, together or old)[: config.population]
         generation += 1
 
 
-def append(laboratory: Population, seed: int) -> None:
-    """Let students grow by a block at a time, as the study did.
+def append(population: Population, seed: int) -> None:
+    """Grow students by a block at a time, as the study did.
 
-    Equal students are trained; in each round as many as `children` are picked at random and get a
-    block appended, and the most accurate of all go on.
+    Equal students are trained. In each round `children` of them are drawn at random and get another
+    block, and the most accurate of all are kept.
 
     Raises:
         PupilaError: the first student is too large already.
         OSError: the disk is full.
     """
-    config, random = laboratory.config, np.random.default_rng(seed)
-    appending = Appending(laboratory.space, random, Marks())
-    first = _first(appending.initial())
-    count = _room(laboratory, config.population)
-    equal = [laboratory.admit(first, (), 0) for _ in range(count)]
-    students: list[Candidate] = laboratory.learn(equal, 0)
+    config, random = population.config, np.random.default_rng(seed)
+    appending = Appending(population.space, random, HistoricalMarks())
+    first = _initial_child(appending.initial())
+    count = _room_left(population, config.population)
+    equal = [population.add(first, (), 0) for _ in range(count)]
+    students: list[Candidate] = population.train_stage(equal, 0)
     generation = 1
-    while laboratory.goes_on() and students:
-        count = min(_room(laboratory, config.children), len(students))
-        chosen = [students[int(place)] for place in random.permutation(len(students))[:count]]
-        grown = [(appending.appended(_parent(each)), each) for each in chosen]
-        fitting = [(child, each) for child, each in grown if child is not None]
+    while population.has_budget() and students:
+        count = min(_room_left(population, config.children), len(students))
+        chosen = [students[int(index)] for index in random.permutation(len(students))[:count]]
+        grown = [(appending.append(_parent(student)), student) for student in chosen]
+        fitting = [(child, student) for child, student in grown if child is not None]
         if not fitting:
             break
-        born = [laboratory.admit(child, (each,), generation) for child, each in fitting]
-        together = students + laboratory.learn(born, 0)
-        best = sorted(together, key=lambda each: each.figures.order[: 1 + config.by_fidelity])
+        born = [population.add(child, (student,), generation) for child, student in fitting]
+        together = students + population.train_stage(born, 0)
+        best = sorted(together, key=lambda student: student.metrics.order[: 1 + config.by_fidelity])
         students = best[: config.population]
         generation += 1
 
@@ -88,13 +91,13 @@ def append(laboratory: Population, seed: int) -> None:
 STRATEGIES = {"evolve": evolve, "append": append}
 
 
-def _room(laboratory: Population, wanted: int) -> int:
+def _room_left(population: Population, wanted: int) -> int:
     """Return how many candidates `max_candidates` has room for."""
-    most = laboratory.config.max_candidates
-    return wanted if most is None else min(wanted, most - len(laboratory.candidates))
+    most = population.config.max_candidates
+    return wanted if most is None else min(wanted, most - len(population.candidates))
 
 
-def _first(genome: Genome) -> Child:
+def _initial_child(genome: Genome) -> Child:
     return Child(genome, {}, False, "initial")
 
 
@@ -102,37 +105,37 @@ def _parent(candidate: Candidate) -> Parent:
     return Parent(candidate.genome, candidate.weights())
 
 
-def _bred(
-    laboratory: Population, variation: Variation, population: Sequence[Breeder]
+def _breed(
+    population: Population, variation: Variation, breeders: Sequence[Breeder]
 ) -> tuple[Child, list[Candidate]]:
-    """Return a child of one or two of the population, which has the fittest first.
+    """Return a child of one or two breeders, which are sorted, the fittest first.
 
-    Of two parents the fitter comes first.
+    The fitter of two parents comes first.
     """
-    order, random = list(range(len(population))), variation.random
+    order, random = list(range(len(breeders))), variation.random
     first, second = tournament(order, random), tournament(order, random)
-    if first != second and random.random() < laboratory.config.crossover:
-        fitter, other = (population[place] for place in sorted((first, second)))
+    if first != second and random.random() < population.config.crossover:
+        fitter, other = (breeders[index] for index in sorted((first, second)))
         equal = fitter.fitness == other.fitness
         parents = [fitter.candidate, other.candidate]
-        return variation.crossed(*map(_parent, parents), equally_fit=equal), parents
-    chosen = population[first].candidate
-    return variation.mutated(_parent(chosen)), [chosen]
+        return variation.cross(*map(_parent, parents), equally_fit=equal), parents
+    chosen = breeders[first].candidate
+    return variation.mutate(_parent(chosen)), [chosen]
 
 
-def _halved(laboratory: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Train the stages, each of the better half of those before; return all that were trained."""
+def _train_by_halving(population: Population, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Train all stages, each on the better half of those before; return all that were trained."""
     going_on = list(candidates)
-    for stage in range(len(laboratory.config.epochs)):
-        passed = laboratory.learn(going_on, stage)
-        best = sorted(passed, key=lambda each: each.stages[-1].shortfall)
+    for stage in range(len(population.config.epochs)):
+        passed = population.train_stage(going_on, stage)
+        best = sorted(passed, key=lambda candidate: candidate.stages[-1].shortfall)
         going_on = best[: -(-len(best) // 2)]
-    return [each for each in candidates if each.stages and each.failed is None]
+    return [candidate for candidate in candidates if candidate.stages and candidate.failed is None]
 
 
-def _best(laboratory: Population, candidates: Sequence[Candidate]) -> list[Breeder]:
-    """Order candidates as NSGA-II does, the fittest first."""
-    names = laboratory.config.objectives
-    values = [[each.objective(name) for name in names] for each in candidates]
-    breeders = map(Breeder, candidates, fitness(values))
-    return sorted(breeders, key=lambda each: each.fitness)
+def _rank(population: Population, candidates: Sequence[Candidate]) -> list[Breeder]:
+    """Sort candidates as NSGA-II does, the fittest first."""
+    names = population.config.objectives
+    values = [[candidate.objective(name) for name in names] for candidate in candidates]
+    unsorted = map(Breeder, candidates, fitness(values))
+    return sorted(unsorted, key=lambda breeder: breeder.fitness)

@@ -1,4 +1,4 @@
-"""The result of a search: the front, the family of the chosen one, all candidates, the course."""
+"""The result of a search: the chosen model and its ancestors, the front, all candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pupila.measured import Genome as MeasuredGenome
 from pupila_search.candidates import Candidate
 from pupila_search.genome import Genome, Space, layer_sizes, positions_left
 from pupila_search.population import Population
-from pupila_search.training_targets import Lesson
+from pupila_search.training_targets import TrainingTargets
 
 _RULE = "highest validation accuracy within maximum_bytes, then lowest validation loss"
 _BY_FIDELITY = "highest fidelity on altered validation images within maximum_bytes"
@@ -25,45 +25,47 @@ _TAKEN_WITH = PickWith(use="search-pick", setting="pick")
 
 
 def result_of(
-    laboratory: Population, lesson: Lesson, chosen: Candidate, front: Sequence[Candidate]
+    population: Population, targets: TrainingTargets, chosen: Candidate, front: Sequence[Candidate]
 ) -> SearchResult:
-    """Return what was found; `tied` are those of the models within the bytes.
+    """Return the result; `tied` are models within the bytes that are not significantly worse.
 
-    None is where fidelity chose: the paired test is of accuracies.
+    `tied` is empty where fidelity chose, since the paired test compares accuracies.
     """
-    by_fidelity = laboratory.config.by_fidelity
-    tried, luck = laboratory.tried, laboratory.luck
-    seconds = max((each.ended_seconds for of in tried for each in of.stages), default=0.0)
+    by_fidelity = population.config.by_fidelity
+    tried, comparisons = population.trained, population.comparisons
+    seconds = max(
+        (metrics.ended_seconds for candidate in tried for metrics in candidate.stages), default=0.0
+    )
     return SearchResult(
-        strategy=laboratory.config.strategy,
+        strategy=population.config.strategy,
         chosen=chosen.name,
         rule=_BY_FIDELITY if by_fidelity else _RULE,
         tied=tuple(
-            each.name
-            for each in laboratory.affordable()
-            if each is not chosen
+            candidate.name
+            for candidate in population.within_bytes()
+            if candidate is not chosen
             and not by_fidelity
-            and not luck.tells_apart(chosen.figures.wrong, each.figures.wrong)
+            and not comparisons.is_better(chosen.metrics.wrong, candidate.metrics.wrong)
         ),
-        looks=luck.looks,
-        validation_accuracy=chosen.figures.validation_accuracy,
-        validation_images=len(lesson.validation),
-        chosen_model=_model(chosen, laboratory),
-        front=tuple(_model(each, laboratory) for each in front),
+        looks=comparisons.looks,
+        validation_accuracy=chosen.metrics.validation_accuracy,
+        validation_images=len(targets.validation),
+        chosen_model=_model(chosen, population),
+        front=tuple(_model(candidate, population) for candidate in front),
         taken_with=_TAKEN_WITH,
-        family=tuple(map(_ancestor, family(chosen, laboratory.candidates))),
-        candidates=tuple(map(_candidate, laboratory.candidates)),
-        maximum_bytes=laboratory.config.maximum_bytes,
-        stages_trained=sum(len(each.stages) for each in tried),
-        failed=sum(each.failed is not None for each in laboratory.candidates),
+        family=tuple(map(_ancestor, family(chosen, population.candidates))),
+        candidates=tuple(map(_candidate, population.candidates)),
+        maximum_bytes=population.config.maximum_bytes,
+        stages_trained=sum(len(candidate.stages) for candidate in tried),
+        failed=sum(candidate.failed is not None for candidate in population.candidates),
         seconds=seconds,
         candidates_per_minute=round(60 * len(tried) / seconds, 2) if seconds else None,
-        teachers=lesson.teachers.teachers,
+        teachers=targets.teachers.teachers,
     )
 
 
 def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return a candidate and all that it descends from, the first born first."""
+    """Return a candidate and its ancestors, the first born first."""
     numbers, waiting = set[int](), [chosen.number]
     while waiting:
         number = waiting.pop()
@@ -74,17 +76,17 @@ def family(chosen: Candidate, candidates: Sequence[Candidate]) -> list[Candidate
 
 
 def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
-    """Return what each block gives, and what is learned in it; the last is the head.
+    """Return output shape and parameters of each block, then of the head.
 
     Parameters are those of the exported file, where normalisation is folded into the convolution.
     """
     head = 2 if genome.head.units else 1
     blocks: list[BlockSize] = []
     before = 0
-    for place, block in enumerate(genome.blocks, start=1):
-        part = Genome(blocks=genome.blocks[:place], head=genome.head)
+    for count, block in enumerate(genome.blocks, start=1):
+        part = Genome(blocks=genome.blocks[:count], head=genome.head)
         layers = list(layer_sizes(part, space.input, space.classes))[:-head]
-        learned = sum(each.entries + each.channels for each in layers)
+        learned = sum(layer.entries + layer.channels for layer in layers)
         rows, columns = positions_left(part, space.input)
         blocks.append(
             BlockSize(
@@ -96,12 +98,12 @@ def sizes(genome: Genome, space: Space) -> tuple[BlockSize, ...]:
         )
         before = learned
     last = list(layer_sizes(genome, space.input, space.classes))[-head:]
-    learned = sum(each.entries + each.channels for each in last)
+    learned = sum(layer.entries + layer.channels for layer in last)
     return (*blocks, BlockSize(rows=1, columns=1, channels=space.classes, parameters=learned))
 
 
-def _model(candidate: Candidate, laboratory: Population) -> SearchedModel:
-    figures = candidate.figures
+def _model(candidate: Candidate, population: Population) -> SearchedModel:
+    best = candidate.metrics
     return SearchedModel(
         name=candidate.name,
         parents=_parents(candidate),
@@ -109,16 +111,16 @@ def _model(candidate: Candidate, laboratory: Population) -> SearchedModel:
         preserved=candidate.preserved,
         generation=candidate.born,
         genome=MeasuredGenome.model_validate(candidate.genome.model_dump()),
-        sizes=sizes(candidate.genome, laboratory.space),
+        sizes=sizes(candidate.genome, population.space),
         bytes=candidate.bytes,
         macs=candidate.macs,
         seed=candidate.seed,
-        epochs=sum(each.epochs for each in candidate.stages),
-        stage=figures.stage,
-        validation_loss=figures.validation_loss,
-        validation_fidelity=figures.validation_fidelity,
+        epochs=sum(metrics.epochs for metrics in candidate.stages),
+        stage=best.stage,
+        validation_loss=best.validation_loss,
+        validation_fidelity=best.validation_fidelity,
         latency_ms=candidate.latency_ms,
-        validation_accuracy=laboratory.luck.interval(figures.wrong),
+        validation_accuracy=population.comparisons.interval(best.wrong),
     )
 
 
@@ -137,26 +139,28 @@ def _parents(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _candidate(candidate: Candidate) -> TriedCandidate:
-    """Return how far a candidate got; what is not known of it is left out."""
+    """Return how far a candidate got; unknown fields are left out."""
     known = TriedCandidate(name=candidate.name, bytes=candidate.bytes, generation=candidate.born)
     if candidate.stages:
         known = known.model_copy(
             update={
                 "seconds": candidate.stages[-1].ended_seconds,
-                "stage_accuracies": tuple(each.validation_accuracy for each in candidate.stages),
-                "stage_seconds": tuple(each.ended_seconds for each in candidate.stages),
+                "stage_accuracies": tuple(
+                    metrics.validation_accuracy for metrics in candidate.stages
+                ),
+                "stage_seconds": tuple(metrics.ended_seconds for metrics in candidate.stages),
             }
         )
     if candidate.failed:
         return known.model_copy(update={"failed": candidate.failed})
     if not candidate.stages:
         return known.model_copy(update={"skipped": "no time was left"})
-    figures = candidate.figures
+    best = candidate.metrics
     return known.model_copy(
         update={
-            "validation_accuracy": figures.validation_accuracy,
-            "validation_loss": round(figures.validation_loss, 4),
-            "validation_fidelity": figures.validation_fidelity,
+            "validation_accuracy": best.validation_accuracy,
+            "validation_loss": round(best.validation_loss, 4),
+            "validation_fidelity": best.validation_fidelity,
             "latency_ms": candidate.latency_ms,
             "stages": len(candidate.stages),
         }

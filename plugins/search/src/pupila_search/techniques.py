@@ -19,7 +19,7 @@ from pupila_search.config import Pick, Search
 from pupila_search.population import Population
 from pupila_search.strategies import STRATEGIES
 from pupila_search.summary import result_of
-from pupila_search.training_targets import Lesson, lesson_of
+from pupila_search.training_targets import TrainingTargets, make_targets
 from pupila_search.workers import workers
 
 keras = import_keras()
@@ -31,57 +31,58 @@ FRONT = "front"
 def search(step: Step[Search]) -> StepResult:
     """Search until the budget is spent, fine-tune the best, and write it with the whole front.
 
-    Written is the model of the highest validation accuracy within `maximum_bytes`; of several, that
-    of the lowest loss. With fidelity as an objective it is that of the highest fidelity. The
-    same validation images chose it, so its figures on them are too good: judge it on others.
+    The best is the model of the highest validation accuracy within `maximum_bytes`; of several, the
+    one of the lowest loss. With fidelity as an objective it is the model of the highest fidelity.
+    The validation images chose it, so its metrics on them are too good: evaluate it on others.
 
     Raises:
-        PupilaError: no model can be as small as the budget says, none could be trained, the space
+        PupilaError: no model can be as small as `maximum_bytes`, none could be trained, the space
             has no valid child, or the disk is full.
     """
     config = step.config
     with _room_on_disk(step.scratch, "the teachers' answers"):
-        lesson = _lesson(step)
-    place = step.scratch / lesson.digest[:16]
-    pool_of = workers(config.workers, lesson, step.worker_pool, step.scratch / "targets")
-    with _room_on_disk(place, "another candidate"), pool_of as pool:
-        laboratory = Population(lesson, place, step.seed, pool, step.progress)
-        STRATEGIES[config.strategy](laboratory, step.seed)
-        laboratory.tune(laboratory.affordable()[: config.finalists])
-    chosen = _chosen(laboratory)
-    front = laboratory.front()
-    for each in front:
-        folder = step.output / FRONT / each.name
-        folder.mkdir(parents=True)
-        save(_answering(each, lesson), folder)
-    model = _answering(chosen, lesson)
+        targets = _make_targets(step)
+    folder = step.scratch / targets.digest[:16]
+    pool_of = workers(config.workers, targets, step.worker_pool, step.scratch / "targets")
+    with _room_on_disk(folder, "another candidate"), pool_of as pool:
+        population = Population(targets, folder, step.seed, pool, step.progress)
+        STRATEGIES[config.strategy](population, step.seed)
+        population.fine_tune(population.within_bytes()[: config.finalists])
+    chosen = _choose(population)
+    front = population.front()
+    for candidate in front:
+        target = step.output / FRONT / candidate.name
+        target.mkdir(parents=True)
+        save(_with_softmax(candidate, targets), target)
+    model = _with_softmax(chosen, targets)
     save(model, step.output)
     return StepResult(
         format="keras",
         input=config.input,
-        output=OutputSpec(kind="softmax", classes=lesson.validation.classes),
+        output=OutputSpec(kind="softmax", classes=targets.validation.classes),
         parameters=parameters(model),
         macs=macs(model),
         shipped=MODEL_NAME,
-        measured=Measured(result_of(laboratory, lesson, chosen, front)),
+        measured=Measured(result_of(population, targets, chosen, front)),
     )
 
 
 def pick(step: Step[Pick]) -> StepResult:
-    """Write another model of the front of a search; nothing is trained.
+    """Write another model of the front of a search, without training.
 
     Raises:
-        PupilaError: the input is of no search, or its front has no model of that name.
+        PupilaError: the input was not made by a search, or its front has no model of that name.
     """
     (artifact,) = step.inputs
     result = artifact.record.measured.read(SearchResult)
-    found = {model.name: model for model in result.front} if result else {}
+    models = {model.name: model for model in result.front} if result else {}
     wanted = step.config.pick
     source = artifact.path / FRONT / wanted / MODEL_NAME
-    if not found or wanted not in found:
-        have = ", ".join(found) or "none: it was not made by `search`"
+    if not models or wanted not in models:
+        have = ", ".join(models) or "none: it was not made by `search`"
         raise PupilaError(
-            f"`pick` is {wanted!r}, but the front of the input has: {have}.{nearest(wanted, found)}"
+            f"`pick` is {wanted!r}, but the front of the input has: {have}."
+            f"{nearest(wanted, models)}"
         )
     shutil.copyfile(source, step.output / MODEL_NAME)
     model = keras.saving.load_model(source, compile=False)
@@ -90,26 +91,26 @@ def pick(step: Step[Pick]) -> StepResult:
         format="keras",
         parameters=parameters(model),
         macs=macs(model),
-        measured=Measured(PickedModel(picked=found[wanted])),
+        measured=Measured(PickedModel(picked=models[wanted])),
     )
 
 
 @contextmanager
-def _room_on_disk(place: Path, what: str) -> Generator[None]:
-    """Tell a user that the disk is full, and that nothing is lost."""
+def _room_on_disk(folder: Path, what: str) -> Generator[None]:
+    """Raise a `PupilaError` when the disk is full: nothing is lost."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise PupilaError(
-            f"The disk is full: there is no room for {what} in {str(place)!r}. Make "
+            f"The disk is full: there is no room for {what} in {str(folder)!r}. Make "
             f"room and run again: the search goes on after its last candidate."
         ) from None
 
 
-def _lesson(step: Step[Search]) -> Lesson:
-    """Look at the budget before any teacher is asked."""
+def _make_targets(step: Step[Search]) -> TrainingTargets:
+    """Check the budget before any teacher runs."""
     config = step.config
     smallest = config.smallest_bytes(len(step.images.classes))
     if config.maximum_bytes is not None and config.maximum_bytes < smallest:
@@ -117,34 +118,34 @@ def _lesson(step: Step[Search]) -> Lesson:
             f"`maximum_bytes` is {config.maximum_bytes!r}, but the smallest model of a search has "
             f"{smallest} bytes as int8: give at least as many."
         )
-    return lesson_of(step)
+    return make_targets(step)
 
 
-def _chosen(laboratory: Population) -> Candidate:
-    affordable = laboratory.affordable()
-    if affordable:
-        return affordable[0]
-    failed = [each for each in laboratory.candidates if each.failed]
-    tried = laboratory.tried
+def _choose(population: Population) -> Candidate:
+    within_bytes = population.within_bytes()
+    if within_bytes:
+        return within_bytes[0]
+    failed = [candidate for candidate in population.candidates if candidate.failed]
+    tried = population.trained
     if tried:
-        smallest = min(tried, key=lambda each: each.bytes)
+        smallest = min(tried, key=lambda candidate: candidate.bytes)
         raise PupilaError(
             f"None of {len(tried)} candidates is within `maximum_bytes`, "
-            f"{laboratory.config.maximum_bytes!r}: the smallest, {smallest.name}, has "
+            f"{population.config.maximum_bytes!r}: the smallest, {smallest.name}, has "
             f"{smallest.bytes}. Raise it, or let the search go on: raise `minutes` or "
             "`max_candidates`."
         )
     reason = f"the first, {failed[0].name}: {failed[0].failed}" if failed else "there was no time"
     raise PupilaError(
         f"No candidate was trained to an end ({len(failed)} failed; {reason}). Raise `minutes` "
-        f"({laboratory.config.minutes!r}), or lower `workers` ({laboratory.config.workers!r}) "
+        f"({population.config.minutes!r}), or lower `workers` ({population.config.workers!r}) "
         f"where memory is short."
     )
 
 
-def _answering(candidate: Candidate, lesson: Lesson) -> Any:
+def _with_softmax(candidate: Candidate, targets: TrainingTargets) -> Any:
     """Return a candidate's model with a softmax."""
-    model = build(candidate.genome, lesson.config.input, len(lesson.train.classes))
+    model = build(candidate.genome, targets.config.input, len(targets.train.classes))
     load(model, candidate.weights())
     probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])
     return keras.Model(model.inputs[0], probabilities, name=candidate.name)

@@ -1,9 +1,9 @@
-"""A candidate while it learns: its step is traced once, and its weights move as one vector.
+"""A candidate in training: its step is traced once, and its weights move as one vector.
 
-A candidate is trained for seconds, so what comes before counts. Keras' `fit` traces a step twice,
-and its optimizer dozens of operations for each of a candidate's weights, the schedule among them.
-Here the rate is given to the step, and AdamW knows one vector. With that, and views rendered once,
-a stage of one epoch took 7 s of CPU instead of 28 (both on a busy machine).
+A candidate is trained for seconds, so the time before its first step counts. Keras' `fit` traces a
+step twice, and its optimizer traces dozens of operations for each weight. Here AdamW works on one
+vector, and the learning rate is an argument of the step. With that, and views rendered once, a
+stage of one epoch took 7 s of CPU instead of 28 (both on a busy machine).
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class AdamW:
     """Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2."""
 
     def __init__(self, weights: list[Any]) -> None:
-        self._sizes = [math.prod(each.shape) for each in weights]
+        self._sizes = [math.prod(weight.shape) for weight in weights]
         moments = [tf.Variable(tf.zeros(sum(self._sizes)), trainable=False) for _ in range(2)]
         self.variables = [*moments, tf.Variable(tf.zeros(()), trainable=False)]
-        """Mean of gradients and of their squares, and the number of steps that were taken."""
+        """Mean of gradients and of their squares, and the number of steps."""
 
     def build(self, weights: list[Any]) -> None:
-        """Have nothing left to build."""
+        """Do nothing: all is built."""
 
     def apply(self, gradients: list[Any], weights: list[Any], rate: Any) -> None:
         """Move the weights by one step."""
         mean, square, steps = self.variables
-        clipped = [tf.clip_by_norm(each, LARGEST_GRADIENT) for each in gradients]
-        given = tf.concat([tf.reshape(each, [-1]) for each in clipped], axis=0)
+        clipped = [tf.clip_by_norm(gradient, LARGEST_GRADIENT) for gradient in gradients]
+        given = tf.concat([tf.reshape(gradient, [-1]) for gradient in clipped], axis=0)
         count = steps.assign_add(1.0)
         first = mean.assign(_FIRST_DECAY * mean + (1 - _FIRST_DECAY) * given)
         second = square.assign(_SECOND_DECAY * square + (1 - _SECOND_DECAY) * given**2)
@@ -53,7 +53,7 @@ class AdamW:
 
 
 class Trainee:
-    """What `pupila.training.fitting.train` trains and keeps: a model, and how it learns."""
+    """A model as `pupila.training.fitting.train` trains it."""
 
     def __init__(
         self, model: Any, loss: Loss, images: Images, schedule: Schedule, steps: int
@@ -67,27 +67,29 @@ class Trainee:
         targets = tf.TensorSpec((None, images.targets[0].shape[1]), tf.float32)
         rate = tf.TensorSpec((), tf.float32)
         self._learn = tf.function(
-            self._learned, input_signature=(pictures, targets, rate), autograph=False
+            self._learn_batch, input_signature=(pictures, targets, rate), autograph=False
         )
-        self._judge = tf.function(
-            self._judged, input_signature=(pictures, targets), autograph=False
+        self._evaluate = tf.function(
+            self._evaluate_batch, input_signature=(pictures, targets), autograph=False
         )
-        self._answer = tf.function(self._answered, input_signature=(pictures,), autograph=False)
+        self._answer = tf.function(
+            self._predict_batch, input_signature=(pictures,), autograph=False
+        )
 
     def learn(self, batches: Batches, after_step: AfterStep) -> EpochMetrics:
         """Take a step for each batch: means over all images."""
         done, learned = int(self.optimizer.variables[-1].numpy()), list[Any]()
         for number in range(len(batches)):
             rate = np.float32(self._rate.at(done + number))
-            learned.append(self._learn(*_plain(batches[number]), rate))
+            learned.append(self._learn(*_as_arrays(batches[number]), rate))
             after_step()
         loss, correct = np.concatenate(learned, axis=1).mean(axis=1)
         return {"loss": float(loss), "accuracy": float(correct)}
 
     def evaluate(self, batches: Batches) -> EpochMetrics:
         """Return the means over all validation images."""
-        judged = [self._judge(*_plain(batches[number])) for number in range(len(batches))]
-        loss, correct = np.concatenate(judged, axis=1).mean(axis=1)
+        outputs = [self._evaluate(*_as_arrays(batches[number])) for number in range(len(batches))]
+        loss, correct = np.concatenate(outputs, axis=1).mean(axis=1)
         return {"val_loss": float(loss), "val_accuracy": float(correct)}
 
     def answer(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -98,12 +100,14 @@ class Trainee:
 
     def wrong(self, validation: Batches) -> tuple[int, ...]:
         """Return the rows of the images that the model answers wrongly."""
-        judged = [self._judge(*_plain(validation[number])) for number in range(len(validation))]
-        _, correct = np.concatenate(judged, axis=1)
+        outputs = [
+            self._evaluate(*_as_arrays(validation[number])) for number in range(len(validation))
+        ]
+        _, correct = np.concatenate(outputs, axis=1)
         return tuple(np.flatnonzero(correct < 0.5).tolist())
 
-    def _learned(self, pictures: Any, targets: Any, rate: Any) -> Any:
-        weights = [each.value for each in self.trainable_variables]
+    def _learn_batch(self, pictures: Any, targets: Any, rate: Any) -> Any:
+        weights = [variable.value for variable in self.trainable_variables]
         with tf.GradientTape() as tape:
             answers = self._model(tf.cast(pictures, tf.float32), training=True)
             losses = self._loss(targets, answers)
@@ -111,14 +115,14 @@ class Trainee:
         self.optimizer.apply(tape.gradient(mean, weights), weights, rate)
         return tf.stack([losses, self._correct(targets, answers)])
 
-    def _answered(self, pictures: Any) -> Any:
+    def _predict_batch(self, pictures: Any) -> Any:
         return self._model(tf.cast(pictures, tf.float32), training=False)
 
-    def _judged(self, pictures: Any, targets: Any) -> Any:
-        answers = self._answered(pictures)
+    def _evaluate_batch(self, pictures: Any, targets: Any) -> Any:
+        answers = self._predict_batch(pictures)
         return tf.stack([self._loss(targets, answers), self._correct(targets, answers)])
 
 
-def _plain(batch: tuple[Any, Any]) -> tuple[Any, Any]:
+def _as_arrays(batch: tuple[Any, Any]) -> tuple[Any, Any]:
     pictures, targets = batch
     return np.asarray(pictures, np.uint8), np.asarray(targets, np.float32)

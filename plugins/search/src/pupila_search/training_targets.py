@@ -1,4 +1,4 @@
-"""What all candidates are taught: the same pictures, and answers that were computed once."""
+"""What all candidates are trained on: the same pictures, and targets that are computed once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from pupila.views import AS_IS
 from pupila_search.config import Search
 
 _KEPT_BYTES = 2 * 1024**3
-"""Views are rendered once, unless they take more room than this: each candidate then renders its
-own, which takes about as long as to learn from them."""
+"""Views are rendered once, unless they take more room than this: then each candidate renders its
+own, which takes about as long as training on them."""
 
 _FREE_PART = 0.5
-"""Of the free disk, which candidates need too, the part that views may take."""
+"""Fraction of the free disk that views may take; candidates need some too."""
 
 _CHUNK_IMAGES = 128
 
 
 @dataclass(frozen=True)
-class _Rendered(Images):
+class _RenderedImages(Images):
     """Images whose views lie on disk."""
 
     pictures: Sequence[NDArray[np.uint8]]
@@ -46,7 +46,7 @@ class _Rendered(Images):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingTargets:
     """Pictures and targets, as files that each worker opens for itself."""
 
     config: Search
@@ -59,9 +59,9 @@ class Lesson:
     """Of all that determines what a candidate learns, beside its genome and seed."""
     teachers: TeacherQualities
     pictures: tuple[Path, ...] = ()
-    """Arrays `(images, height, width, 3)` of each view; empty where there is no room for them."""
+    """Arrays `(images, height, width, 3)` of each view; empty if they do not fit on the disk."""
     altered: Altered | None = None
-    """Images by which is chosen, where not by loss and accuracy."""
+    """Altered images, where fidelity chooses instead of loss and accuracy."""
 
     @property
     def loss(self) -> Loss:
@@ -69,25 +69,25 @@ class Lesson:
         of = oracle_loss if self.config.lesson == "oracle" else distillation_loss
         return of(self.config.alpha, self.config.temperature)
 
-    def images(self) -> Images:
-        """Open what candidates are trained on."""
-        targets = [_opened(path) for path in self.targets]
+    def training_images(self) -> Images:
+        """Open the training images."""
+        targets = [_open(path) for path in self.targets]
         images = Images.of(self.train, self.config.input, targets, self.config.augmentation)
         if not self.pictures:
             return images
-        return _Rendered(**vars(images), pictures=[_opened(path) for path in self.pictures])
+        return _RenderedImages(**vars(images), pictures=[_open(path) for path in self.pictures])
 
-    def judged(self) -> Images:
+    def validation_images(self) -> Images:
         """Open the validation images."""
-        targets = [_opened(self.validation_targets)]
+        targets = [_open(self.validation_targets)]
         return Images.of(self.validation, self.config.input, targets, AS_IS)
 
 
-def lesson_of(step: Step[Search]) -> Lesson:
-    """Ask each teacher once per view of each image, and write what is to be answered.
+def make_targets(step: Step[Search]) -> TrainingTargets:
+    """Run each teacher once per view of each image, and write the targets.
 
     Raises:
-        PupilaError: a teacher is no better than chance, or answers what is no number.
+        PupilaError: a teacher is no better than chance, or its answers are not finite.
     """
     config = step.config
     train, validation = step.split("train"), step.split("validation")
@@ -96,19 +96,19 @@ def lesson_of(step: Step[Search]) -> Lesson:
     labels = labels_of_views(train, config.augmentation)
     by_view = zip(labels, np.stack(answers.views, axis=1), strict=True)
     targets = tuple(
-        _written(step, f"view-{number}", _targets(config, each, list(given)))
-        for number, (each, given) in enumerate(by_view)
+        _write(step, f"view-{number}", _targets(config, of_view, list(given)))
+        for number, (of_view, given) in enumerate(by_view)
     )
     last = _targets(config, labels_of(validation), answers.validation)
-    return Lesson(
+    return TrainingTargets(
         config,
         train,
         validation,
         targets,
-        _written(step, "validation", last),
+        _write(step, "validation", last),
         digest,
         answers.teachers,
-        _pictures(step, train, targets),
+        _render_views(step, train, targets),
         Altered.of(step, config.input) if config.by_fidelity else None,
     )
 
@@ -121,7 +121,7 @@ def _targets(
     return pack_targets(labels, softened_mean(answers, [1.0] * len(answers), config.temperature))
 
 
-def _pictures(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:
+def _render_views(step: Step[Search], train: Dataset, targets: Sequence[Path]) -> tuple[Path, ...]:
     """Render the views, if there is room for them."""
     config = step.config
     needed = len(train) * len(targets) * math.prod(config.input.shape)
@@ -140,14 +140,14 @@ def _views(images: Images, number: int) -> Iterator[NDArray[np.uint8]]:
         yield images.view(rows, number)
 
 
-def _written(step: Step[Search], name: str, targets: NDArray[np.float32]) -> Path:
+def _write(step: Step[Search], name: str, targets: NDArray[np.float32]) -> Path:
     path = step.scratch / "targets" / f"{name}.npy"
     path.parent.mkdir(exist_ok=True)
     write_rows(path, len(targets), [targets])
     return path
 
 
-def _opened(path: Path) -> NDArray[Any]:
+def _open(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="r")
 
 

@@ -1,9 +1,9 @@
-"""Draws genomes: random ones to begin with, changed ones, and crosses of two.
+"""Draws genomes: random ones to begin with, mutations, and crossovers of two.
 
 A heuristic prior lets filters grow with depth, as the study proposes: new blocks have as many
-filters as the one before, or more, the deep blocks are widened and the early ones narrowed most.
+filters as the one before, or more; deep blocks are widened most often, early ones narrowed.
 
-Every draw comes from one numpy generator, which is given.
+Every draw comes from one numpy generator, which is passed in.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _DEEPEST_START = 7
 
 
 @dataclass
-class Marks:
+class HistoricalMarks:
     """Gives each new block its historical mark.
 
-    The same kind of block behind the same one is one innovation, whoever has it first (Stanley and
+    The same kind of block behind the same one gets the same mark in every genome (Stanley and
     Miikkulainen 2002, section 3.2), unless the genome has that mark already.
     """
 
@@ -55,7 +55,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class Parent:
-    """A genome and what it has learned."""
+    """A genome and its trained weights."""
 
     genome: Genome
     weights: Weights
@@ -67,7 +67,7 @@ class Variation:
 
     space: Space
     random: Generator
-    marks: Marks
+    marks: HistoricalMarks
 
     def initial(self) -> Genome:
         """Draw a genome to begin with.
@@ -75,13 +75,13 @@ class Variation:
         Raises:
             PupilaError: none that was drawn is in the space.
         """
-        return self._within(self._drawn)
+        return self._within(self._draw)
 
-    def mutated(self, parent: Parent) -> Child:
+    def mutate(self, parent: Parent) -> Child:
         """Change one thing.
 
         Raises:
-            PupilaError: nothing that was tried is in the space.
+            PupilaError: no genome that was drawn is in the space.
         """
         changes: tuple[Callable[[Parent], Child | None], ...] = (
             self._insert,
@@ -95,39 +95,39 @@ class Variation:
         )
         return self._within(lambda: self._choice(changes)(parent))
 
-    def crossed(self, fitter: Parent, other: Parent, *, equally_fit: bool) -> Child:
+    def cross(self, fitter: Parent, other: Parent, *, equally_fit: bool) -> Child:
         """Cross two genomes, aligned by their marks.
 
-        Of blocks that both have, either's is taken by chance. What only one has (disjoint and
-        excess genes) comes from the fitter; where both are equally fit, each such block of either
-        is taken by chance (Stanley and Miikkulainen 2002, figure 4). Head and order are those of
-        `fitter`. A cross that is not in the space is replaced by a mutation of `fitter`.
+        A block that both have is taken from either by chance. Blocks that only one has (disjoint
+        and excess genes) come from the fitter; where both are equally fit, each of them is taken
+        by chance (Stanley and Miikkulainen 2002, figure 4). Head and order are those of `fitter`.
+        A crossover that is not in the space is replaced by a mutation of `fitter`.
         """
         own = {block.mark for block in fitter.genome.blocks}
         others = {block.mark: block for block in other.genome.blocks}
         chain = fitter.genome.blocks
         if equally_fit:
-            merged = _merged(chain, other.genome.blocks)
+            merged = _merge(chain, other.genome.blocks)
             chain = [
-                each
-                for each in merged
-                if (each.mark in own and each.mark in others) or self.random.random() < 0.5
+                block
+                for block in merged
+                if (block.mark in own and block.mark in others) or self.random.random() < 0.5
             ]
         taken = {
-            each.mark
-            for each in chain
-            if each.mark in others and (each.mark not in own or self.random.random() < 0.5)
+            block.mark
+            for block in chain
+            if block.mark in others and (block.mark not in own or self.random.random() < 0.5)
         }
-        blocks = [others[each.mark] if each.mark in taken else each for each in chain]
+        blocks = [others[block.mark] if block.mark in taken else block for block in chain]
         genome = fitter.genome.with_blocks(blocks)
         if self.space.fault(genome) or genome.structure == fitter.genome.structure:
-            return self.mutated(fitter)
+            return self.mutate(fitter)
         names = tuple(f"{others[mark].name}_" for mark in taken)
         learned = {name: of for name, of in other.weights.items() if name.startswith(names)}
         return Child(genome, fitter.weights | learned, False, "cross")
 
     def _within(self, draw: Callable[[], Any]) -> Any:
-        """Draw until the space has it."""
+        """Draw until a genome is in the space."""
         faults: list[str] = []
         for _ in range(_ATTEMPTS):
             drawn = draw()
@@ -144,14 +144,14 @@ class Variation:
             f"({self.space.maximum_macs!r}) or `size` ({self.space.input.height!r})."
         )
 
-    def _drawn(self) -> Genome:
-        """Draw a stem of stride 2 and some blocks, the picture halved by about every other one."""
+    def _draw(self) -> Genome:
+        """Draw a stem of stride 2 and some blocks, of which about every other one halves."""
         mark = self.marks.of(None, -1, "convolution")
         blocks = [Block(mark=mark, kind="convolution", filters=self._choice((8, 16)), stride=2)]
         side = min(self.space.input.shape[:2]) // 2
         for _ in range(int(self.random.integers(2, _DEEPEST_START))):
             halve = side > 4 and self.random.random() < 0.6
-            filters = _stepped(blocks[-1].filters * self._choice((1.0, *_GROW)))
+            filters = _round_up(blocks[-1].filters * self._choice((1.0, *_GROW)))
             genome = Genome(blocks=tuple(blocks))
             blocks.append(self._new_block(genome, len(blocks), filters, halve))
             side = blocks[-1].side_after(side)
@@ -164,7 +164,7 @@ class Variation:
         pool: Pooling = self._choice(("max", "average"))
         pooled = halve and self.random.random() < 0.3
         inverted = kind == "inverted"
-        hidden = _stepped(given * self._choice(_EXPANSIONS)) if inverted else 0
+        hidden = _round_up(given * self._choice(_EXPANSIONS)) if inverted else 0
         squeezed = inverted and self.random.random() < 0.25
         return Block(
             mark=self.marks.of(genome, before.mark, kind),
@@ -174,18 +174,18 @@ class Variation:
             stride=2 if halve and not pooled else 1,
             pooling=pool if pooled else "none",
             hidden=hidden,
-            squeeze=_stepped(hidden / 4) if squeezed else 0,
+            squeeze=_round_up(hidden / 4) if squeezed else 0,
             shortcut=inverted and not halve and filters == given,
         )
 
     def _insert(self, parent: Parent) -> Child | None:
-        """Put in a block of any kind, which need not pass on what it is given."""
+        """Insert a block of any kind, which may change what the genome computes."""
         genome = parent.genome
         index = int(self.random.integers(1, len(genome.blocks) + 1))
         filters = genome.channels_into(index)
         block = self._new_block(genome, index, filters, self.random.random() < 0.25)
         blocks = [*genome.blocks[:index], block, *genome.blocks[index:]]
-        return _inherited(parent, genome.with_blocks(blocks), f"insert {block.kind} {block.name}")
+        return _inherit(parent, genome.with_blocks(blocks), f"insert {block.kind} {block.name}")
 
     def _deepen(self, parent: Parent) -> Child | None:
         index = int(self.random.integers(len(parent.genome.blocks)))
@@ -199,60 +199,60 @@ class Variation:
         if len(genome.blocks) == 1:
             return None
         index = int(self.random.integers(1, len(genome.blocks)))
-        blocks = [each for place, each in enumerate(genome.blocks) if place != index]
+        blocks = [block for number, block in enumerate(genome.blocks) if number != index]
         name = genome.blocks[index].name
-        return _inherited(parent, genome.with_blocks(blocks), f"remove {name}")
+        return _inherit(parent, genome.with_blocks(blocks), f"remove {name}")
 
     def _widen(self, parent: Parent) -> Child | None:
         index = self._deep(len(parent.genome.blocks))
-        filters = _stepped(parent.genome.blocks[index].filters * self._choice(_GROW))
+        filters = _round_up(parent.genome.blocks[index].filters * self._choice(_GROW))
         if filters <= parent.genome.blocks[index].filters:
             return None
         return widen(parent.genome, parent.weights, index, filters, self.space.input, self.random)
 
     def _expand(self, parent: Parent) -> Child | None:
-        inverted = [n for n, each in enumerate(parent.genome.blocks) if each.kind == "inverted"]
+        inverted = [n for n, block in enumerate(parent.genome.blocks) if block.kind == "inverted"]
         if not inverted:
             return None
         index = self._choice(inverted)
-        hidden = _stepped(parent.genome.blocks[index].hidden * self._choice(_GROW))
+        hidden = _round_up(parent.genome.blocks[index].hidden * self._choice(_GROW))
         if hidden <= parent.genome.blocks[index].hidden:
             return None
         return widen_hidden(parent.genome, parent.weights, index, hidden, self.random)
 
     def _narrow(self, parent: Parent) -> Child | None:
-        """Leave out filters of an early block rather than of a deep one."""
+        """Remove filters of a block, more often of an early one."""
         genome = parent.genome
         index = len(genome.blocks) - 1 - self._deep(len(genome.blocks))
-        filters = _stepped(genome.blocks[index].filters * _SHRINK)
+        filters = _round_up(genome.blocks[index].filters * _SHRINK)
         tied, blocks = genome.tied_to(index), list(genome.blocks)
         if filters >= blocks[index].filters:
             return None
-        for place in tied:
-            blocks[place] = blocks[place].model_copy(update={"filters": filters})
+        for number in tied:
+            blocks[number] = blocks[number].model_copy(update={"filters": filters})
         name = genome.blocks[index].name
-        return _inherited(parent, genome.with_blocks(blocks), f"narrow {name} to {filters}")
+        return _inherit(parent, genome.with_blocks(blocks), f"narrow {name} to {filters}")
 
     def _grow_kernel(self, parent: Parent) -> Child | None:
-        small = [n for n, each in enumerate(parent.genome.blocks) if each.kernel < KERNELS[-1]]
+        small = [n for n, block in enumerate(parent.genome.blocks) if block.kernel < KERNELS[-1]]
         return grow_kernel(parent.genome, parent.weights, self._choice(small)) if small else None
 
     def _swap(self, parent: Parent) -> Child | None:
-        """Give a gene of one block another value, or the head another form."""
+        """Change a gene of one block, or the units of the head."""
         genome = parent.genome
         index = int(self.random.integers(len(genome.blocks) + 1))
         if index == len(genome.blocks):
-            units = self._choice([each for each in (0, 16, 32) if each != genome.head.units])
+            units = self._choice([units for units in (0, 16, 32) if units != genome.head.units])
             head = genome.head.model_copy(update={"units": units})
             changed = genome.model_copy(update={"head": head})
-            return _inherited(parent, changed, f"head of {units} units")
+            return _inherit(parent, changed, f"head of {units} units")
         block, (name, value) = genome.blocks[index], self._choice(_swaps(genome.blocks[index]))
         blocks = list(genome.blocks)
         blocks[index] = block.model_copy(update={name: value})
-        return _inherited(parent, genome.with_blocks(blocks), f"{name} of {block.name} to {value}")
+        return _inherit(parent, genome.with_blocks(blocks), f"{name} of {block.name} to {value}")
 
     def _deep(self, count: int) -> int:
-        """Draw a place of a block, the deeper the likelier."""
+        """Draw the index of a block; deeper ones are more likely."""
         depth = np.arange(1, count + 1)
         return int(self.random.choice(count, p=depth / depth.sum()))
 
@@ -260,11 +260,11 @@ class Variation:
         return values[int(self.random.integers(len(values)))]
 
 
-def _merged(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
-    """Return all blocks of two genomes: each that only `others` has stands behind the same one."""
+def _merge(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
+    """Return all blocks of two genomes; those of `others` alone keep the block before them."""
     merged = list(blocks)
     for index, block in enumerate(others):
-        marks = [each.mark for each in merged]
+        marks = [known.mark for known in merged]
         if block.mark not in marks:
             behind = marks.index(others[index - 1].mark) + 1 if index else 0
             merged.insert(behind, block)
@@ -272,25 +272,25 @@ def _merged(blocks: Sequence[Block], others: Sequence[Block]) -> list[Block]:
 
 
 def _swaps(block: Block) -> list[tuple[str, Any]]:
-    """Return the genes that a block may have otherwise: each with its other value."""
+    """Return the genes of a block that can be changed, each with another value."""
     swaps: list[tuple[str, Any]] = [("stride", 3 - block.stride)]
     if block.stride == 1:
-        swaps += [("pooling", each) for each in get_args(Pooling) if each != block.pooling]
+        swaps += [("pooling", pooling) for pooling in get_args(Pooling) if pooling != block.pooling]
     if block.kind != "inverted":
         swaps.append(("normalised", not block.normalised))
         swaps.append(("activation", "relu" if block.activation == "relu6" else "relu6"))
     else:
-        swaps.append(("squeeze", 0 if block.squeeze else _stepped(block.hidden / 4)))
+        swaps.append(("squeeze", 0 if block.squeeze else _round_up(block.hidden / 4)))
     return swaps
 
 
-def _inherited(parent: Parent, genome: Genome, change: str) -> Child:
-    """Return a child that takes of its parent's weights what fits, and computes otherwise."""
+def _inherit(parent: Parent, genome: Genome, change: str) -> Child:
+    """Return a child that takes the weights of its parent that fit, and computes differently."""
     return Child(genome, parent.weights, False, change)
 
 
-def _stepped(filters: float) -> int:
-    """Round to the next multiple that there is, up."""
+def _round_up(filters: float) -> int:
+    """Round up to a multiple of 8."""
     return max(_STEP, int(-(-filters // _STEP)) * _STEP)
 
 
@@ -303,10 +303,10 @@ class Appending:
 
     space: Space
     random: Generator
-    marks: Marks
+    marks: HistoricalMarks
 
     def initial(self) -> Genome:
-        """Return the student that all begin with: Conv 16, pooling and Dense 16.
+        """Return the first student: Conv 16, pooling and Dense 16.
 
         Raises:
             PupilaError: it is not in the space.
@@ -328,7 +328,7 @@ class Appending:
             )
         return genome
 
-    def appended(self, parent: Parent) -> Child | None:
+    def append(self, parent: Parent) -> Child | None:
         """Append a block; None where the picture cannot be halved again."""
         genome = parent.genome
         block = Block(

@@ -1,6 +1,6 @@
-"""What trains candidates side by side: processes here, or machines of a cluster.
+"""Trains candidates side by side, in processes here or on machines of a cluster.
 
-When one of them dies, only its candidate is lost.
+When a worker dies, only its candidate is lost.
 """
 
 from __future__ import annotations
@@ -19,50 +19,59 @@ from pathlib import Path
 from pupila import SubTaskFailed, WorkerPool
 from pupila_search.candidates import CandidateMetrics
 from pupila_search.latency import latency_of
-from pupila_search.learning import LessonFile, Task, begin, learn, learn_elsewhere, reason_of
-from pupila_search.training_targets import Lesson
+from pupila_search.learning import (
+    SubTask,
+    TargetsFile,
+    describe_failure,
+    start_worker,
+    train_stage,
+    train_stage_remotely,
+)
+from pupila_search.training_targets import TrainingTargets
 
 _DIED = "its worker died: killed, or out of memory"
 
-Learn = Callable[[Task], CandidateMetrics | str]
-"""Trains a stage and returns its figures, or why it failed."""
+TrainStage = Callable[[SubTask], CandidateMetrics | str]
+"""Trains a stage and returns its metrics, or why it failed."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Whoever can train so many candidates at once."""
+    """Trains up to `count` candidates at once."""
 
     count: int
-    learn: Learn
+    train_one: TrainStage
 
     def train(
-        self, tasks: Sequence[Task], may_start: Callable[[], bool]
+        self, subtasks: Sequence[SubTask], may_start: Callable[[], bool]
     ) -> Iterator[tuple[int, CandidateMetrics | str]]:
-        """Yield the place of each task and what came of it, or why it failed, as they end.
+        """Yield the index of each sub-task and its metrics, or why it failed, as they end.
 
-        A task that `may_start` has no more time for is left out.
+        Sub-tasks are left out once `may_start` is false.
 
         Raises:
             OSError: a file cannot be read or written; the disk is full, most often.
             Exception: of a worker pool, when all its machines were lost.
         """
 
-        def one(task: Task) -> CandidateMetrics | str | None:
-            return self.learn(task) if may_start() else None
+        def one(subtask: SubTask) -> CandidateMetrics | str | None:
+            return self.train_one(subtask) if may_start() else None
 
         with ThreadPoolExecutor(self.count) as threads:
-            places = {threads.submit(one, each): place for place, each in enumerate(tasks)}
+            indices = {
+                threads.submit(one, subtask): index for index, subtask in enumerate(subtasks)
+            }
             failure: BaseException | None = None
             try:
-                for future in as_completed(places):
+                for future in as_completed(indices):
                     if future.cancelled():
                         continue
                     failure = failure or future.exception()
-                    if failure:  # what is under way is kept; nothing else begins
-                        for each in places:
-                            each.cancel()
-                    if not future.exception() and (came := future.result()) is not None:
-                        yield places[future], came
+                    if failure:  # those that run are finished; no other begins
+                        for waiting in indices:
+                            waiting.cancel()
+                    if not future.exception() and (outcome := future.result()) is not None:
+                        yield indices[future], outcome
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
         if failure:
@@ -71,82 +80,82 @@ class Workers:
 
 @contextmanager
 def workers(
-    count: int, lesson: Lesson, worker_pool: WorkerPool | None, folder: Path
+    count: int, targets: TrainingTargets, worker_pool: WorkerPool | None, folder: Path
 ) -> Generator[Workers]:
-    """Yield workers, of a worker pool where there is one; all read the lesson in the folder."""
-    file = LessonFile.of(lesson, folder)
+    """Yield workers, of a worker pool where there is one; all read the targets in the folder."""
+    file = TargetsFile.of(targets, folder)
     if worker_pool:
-        yield Workers(count, _Distant(worker_pool, lesson, file).learn)
+        yield Workers(count, _RemoteWorkers(worker_pool, targets, file).train_one)
         return
-    here = _Processes(count, file)
+    here = _LocalWorkers(count, file)
     for _ in range(count):
-        here.idle.put(here.started())
+        here.idle.put(here.start())
     try:
-        yield Workers(count, here.learn)
+        yield Workers(count, here.train_one)
     finally:
         while not here.idle.empty():
             here.idle.get().shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)
-class _Processes:
-    """Pools of one process for each worker, so that a death breaks no other's."""
+class _LocalWorkers:
+    """Pools of one process for each worker, so that one can die without breaking the others."""
 
     count: int
-    file: LessonFile
+    file: TargetsFile
     idle: queue.SimpleQueue[ProcessPoolExecutor] = field(
         default_factory=queue.SimpleQueue[ProcessPoolExecutor]
     )
 
-    def learn(self, task: Task) -> CandidateMetrics | str:
+    def train_one(self, subtask: SubTask) -> CandidateMetrics | str:
         process = self.idle.get()
         try:
-            return process.submit(learn, task, self.file).result()
+            return process.submit(train_stage, subtask, self.file).result()
         except BrokenProcessPool:
             process.shutdown(wait=False)
-            process = self.started()
+            process = self.start()
             return _DIED
         except OSError:  # of the machine, not of the candidate
             raise
         except Exception as error:
-            return reason_of(error)
+            return describe_failure(error)
         finally:
             self.idle.put(process)
 
-    def started(self) -> ProcessPoolExecutor:
-        """Return a process that starts with its first task."""
+    def start(self) -> ProcessPoolExecutor:
+        """Return a process, which starts with its first sub-task."""
         context = get_context("spawn")
-        return ProcessPoolExecutor(1, context, initializer=begin, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(os.getpid(),))
 
 
 @dataclass(frozen=True)
-class _Distant:
+class _RemoteWorkers:
     """Machines of a cluster. Latencies are measured here, as they are compared with each other."""
 
     worker_pool: WorkerPool
-    lesson: Lesson
-    file: LessonFile
+    targets: TrainingTargets
+    file: TargetsFile
     measuring: threading.Lock = field(default_factory=threading.Lock)
 
-    def learn(self, task: Task) -> CandidateMetrics | str:
-        if task.last and task.latency_ms is None:
+    def train_one(self, subtask: SubTask) -> CandidateMetrics | str:
+        if subtask.last and subtask.latency_ms is None:
             try:
                 with self.measuring:
-                    measured = latency_of(task.genome, self.lesson)
+                    measured = latency_of(subtask.genome, self.targets)
             except (OSError, MemoryError):  # of the machine, not of the candidate
                 raise
-            except Exception as error:  # a model that LiteRT does not take, say
-                return reason_of(error)
-            task = task.model_copy(update={"latency_ms": measured})
+            except Exception as error:  # for example, a model that LiteRT does not take
+                return describe_failure(error)
+            subtask = subtask.model_copy(update={"latency_ms": measured})
         try:
-            return self._learnt(task)
+            return self._call(subtask)
         except SubTaskFailed as error:
             return str(error)
 
-    def _learnt(self, task: Task) -> CandidateMetrics | str:
-        file = {"lesson": str(self.file.path), "digest": self.file.digest}
-        arguments = {"task": task.model_dump(mode="json")} | file
-        answer = self.worker_pool.call(task.folder.name, learn_elsewhere, arguments)
+    def _call(self, subtask: SubTask) -> CandidateMetrics | str:
+        file = {"targets": str(self.file.path), "digest": self.file.digest}
+        arguments = {"subtask": subtask.model_dump(mode="json")} | file
+        answer = self.worker_pool.call(subtask.folder.name, train_stage_remotely, arguments)
         if "failed" in answer:
             return answer["failed"]
         if "broken" in answer:

@@ -11,10 +11,10 @@ from pupila.measured import Measured
 from pupila_search.building import build
 from pupila_search.candidates import Candidate, CandidateMetrics
 from pupila_search.genome import Block, Genome, Head, Space
-from pupila_search.luck import Luck
-from pupila_search.standing import standing
+from pupila_search.multiple_comparisons import MultipleComparisons
+from pupila_search.progress_text import describe_progress
 from pupila_search.summary import sizes
-from pupila_search.variation import Marks, Variation
+from pupila_search.variation import HistoricalMarks, Variation
 
 SPACE = Space(InputSpec(height=48, width=32), 3)
 
@@ -27,7 +27,7 @@ def learned(layer) -> int:
 
 
 def drawn(seed: int) -> Genome:
-    return Variation(SPACE, np.random.default_rng(seed), Marks()).initial()
+    return Variation(SPACE, np.random.default_rng(seed), HistoricalMarks()).initial()
 
 
 GENOMES = pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_a_genome_is_measured_with_all_its_fields(genome):
 @GENOMES
 def test_sizes_are_those_of_the_model_that_is_built(genome):
     model = build(genome, SPACE.input, SPACE.classes)
-    told = sizes(genome, SPACE)
-    assert len(told) == len(genome.blocks) + 1
-    for block, size in zip(genome.blocks, told, strict=False):
-        layers = [each for each in model.layers if each.name.startswith(f"{block.name}_")]
+    blocks = sizes(genome, SPACE)
+    assert len(blocks) == len(genome.blocks) + 1
+    for block, size in zip(genome.blocks, blocks, strict=False):
+        layers = [layer for layer in model.layers if layer.name.startswith(f"{block.name}_")]
         shape = (size.rows, size.columns, size.channels)
         assert layers[-1].output.shape[1:] == shape
         assert sum(map(learned, layers)) == size.parameters
-    heads = [each for each in model.layers if not each.name.startswith("block_")]
-    assert sum(map(learned, heads)) == told[-1].parameters
-    assert told[-1].channels == SPACE.classes
+    heads = [layer for layer in model.layers if not layer.name.startswith("block_")]
+    assert sum(map(learned, heads)) == blocks[-1].parameters
+    assert blocks[-1].channels == SPACE.classes
 
 
 def candidate(number: int, accuracy: float, latency_ms: float | None, folder) -> Candidate:
@@ -76,15 +76,18 @@ def candidate(number: int, accuracy: float, latency_ms: float | None, folder) ->
 
 def test_a_search_says_its_best_in_a_line_and_its_front_in_a_table(tmp_path):
     front = [candidate(3, 0.91, None, tmp_path), candidate(31, 0.953, 0.312, tmp_path)]
-    luck = Luck(images=1000, looks=40)
-    first, _, table = standing(40, front, front[1], luck).partition("\n\n")
+    comparisons = MultipleComparisons(images=1000, looks=40)
+    first, _, table = describe_progress(40, front, front[1], comparisons).partition("\n\n")
     chosen = "best on the images that choose: c31 95.3% in 38 kB"
     assert first == f"40 candidates, 2 on the front, {chosen}"
     assert table.splitlines()[2:] == [
         "| c31 | 2 | 95.3% | 92.7–97.2 | 38.4 kB | 0.31 ms |",
         "| c3 | 2 | 91.0% | 87.7–93.7 | 38.4 kB | – |",
     ]
-    assert "none within the bytes" in standing(1, front, None, luck)
-    assert standing(0, [], None, luck) == "0 candidates, 0 on the front, none within the bytes"
+    assert "none within the bytes" in describe_progress(1, front, None, comparisons)
+    assert (
+        describe_progress(0, [], None, comparisons)
+        == "0 candidates, 0 on the front, none within the bytes"
+    )
     many = [candidate(number, 0.9, None, tmp_path) for number in range(15)]
-    assert standing(15, many, many[0], luck).endswith("\n\nand 3 more")
+    assert describe_progress(15, many, many[0], comparisons).endswith("\n\nand 3 more")

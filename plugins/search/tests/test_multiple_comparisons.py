@@ -1,4 +1,4 @@
-"""What is said of the best of many models, by simulations: how often it is wrong."""
+"""How often intervals and tests of the best of many models are wrong, by simulation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pupila.intervals import proportion
-from pupila_search.luck import Luck
+from pupila_search.multiple_comparisons import MultipleComparisons
 
 RUNS, CANDIDATES, IMAGES, TRUTH = 1000, 160, 105, 0.94
 
@@ -29,11 +29,11 @@ def _at_most(part):
 @pytest.mark.parametrize("shared", [0.0, 0.5])
 def test_the_interval_of_the_best_of_many_equal_models_holds_the_truth(shared):
     """That of the one figure alone, Wilson's, misses it in four of five runs."""
-    random, luck = np.random.default_rng(5), Luck(IMAGES, CANDIDATES)
+    random, comparisons = np.random.default_rng(5), MultipleComparisons(IMAGES, CANDIDATES)
     missed = alone = 0
     for _ in range(RUNS):
         best = min(_wrong(random, [TRUTH] * CANDIDATES, shared), key=len)
-        shown = luck.interval(best)
+        shown = comparisons.interval(best)
         missed += not shown.low <= TRUTH <= shown.high
         plain = proportion(IMAGES - len(best), IMAGES)
         alone += not plain.low <= TRUTH <= plain.high
@@ -42,30 +42,34 @@ def test_the_interval_of_the_best_of_many_equal_models_holds_the_truth(shared):
         assert alone / RUNS == pytest.approx(0.83, abs=0.05)
 
 
-def test_the_truly_best_model_is_nearly_always_among_those_that_are_not_told_apart():
-    random, luck = np.random.default_rng(6), Luck(IMAGES, CANDIDATES)
+def test_the_truly_best_model_is_almost_always_tied_with_the_chosen_one():
+    random, comparisons = np.random.default_rng(6), MultipleComparisons(IMAGES, CANDIDATES)
     chances = [0.96, *([0.94] * (CANDIDATES - 1))]
     lost = 0
     for _ in range(RUNS):
         wrong = _wrong(random, chances, 0.3)
         chosen = min(wrong, key=len)
-        lost += luck.tells_apart(chosen, wrong[0])
+        lost += comparisons.is_better(chosen, wrong[0])
     assert lost <= _at_most(0.025)
 
 
 def test_models_are_compared_image_by_image():
-    """Two that differ in 12 of the same images are told apart, though intervals overlap."""
-    luck = Luck(images=1000, looks=100)
+    """Two that differ in 14 of the same images differ significantly, though intervals overlap."""
+    comparisons = MultipleComparisons(images=1000, looks=100)
     hard = range(60)
     better, worse = {*hard}, {*hard, *range(60, 74)}
-    assert luck.interval(worse).high > luck.interval(better).low
-    assert luck.tells_apart(better, worse)
-    assert not luck.tells_apart(worse, better)
+    assert comparisons.interval(worse).high > comparisons.interval(better).low
+    assert comparisons.is_better(better, worse)
+    assert not comparisons.is_better(worse, better)
     elsewhere = {*range(500, 574)}
-    assert not luck.tells_apart(better, elsewhere)
+    assert not comparisons.is_better(better, elsewhere)
 
 
 def test_of_a_single_look_the_interval_is_the_exact_one():
-    assert Luck(105, 1).interval(()).low == pytest.approx(0.025 ** (1 / 105), abs=1e-3)
-    assert Luck(105, 160).interval(()).low == pytest.approx((0.025 / 160) ** (1 / 105), abs=1e-3)
-    assert Luck(105, 160).interval(()).high == 1
+    assert MultipleComparisons(105, 1).interval(()).low == pytest.approx(
+        0.025 ** (1 / 105), abs=1e-3
+    )
+    assert MultipleComparisons(105, 160).interval(()).low == pytest.approx(
+        (0.025 / 160) ** (1 / 105), abs=1e-3
+    )
+    assert MultipleComparisons(105, 160).interval(()).high == 1
