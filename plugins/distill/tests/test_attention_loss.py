@@ -70,7 +70,7 @@ def test_one_value_worked_out_on_paper():
     ) == pytest.approx(0.4)
 
 
-def test_only_where_a_net_looks_counts_and_not_how_much():
+def test_only_where_a_net_looks_matters_not_how_strongly():
     assert np.asarray(distance(THEIRS, OURS * 7, SIZES)) == pytest.approx(
         np.asarray(distance(THEIRS, OURS, SIZES))
     )

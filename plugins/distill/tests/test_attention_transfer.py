@@ -89,7 +89,7 @@ def test_a_teachers_attention_is_that_of_its_deepest_stages_at_the_students_size
     assert np.corrcoef(given[:, 64:].ravel(), means.ravel())[0, 1] > 0.9
 
 
-def test_of_a_teacher_with_fewer_stages_only_these_are_compared(store):
+def test_a_teacher_with_fewer_stages_is_compared_in_these_only(store):
     shallow = artifact_of(store, small_net(strides=(2, 2)))
     sizes = [(8, 8), (4, 4), (2, 2)]
     with opened_attention(shallow, sizes) as attention_of_pictures:
@@ -99,7 +99,7 @@ def test_of_a_teacher_with_fewer_stages_only_these_are_compared(store):
     assert attention._compared(sizes, 84) == sizes
 
 
-def test_attention_is_that_of_the_very_picture_that_the_student_sees(teacher, dataset, tmp_path):
+def test_attention_is_computed_on_the_picture_that_the_student_sees(teacher, dataset, tmp_path):
     step = step_for(
         AttentionDistillation(augmentation=Augmentation(views=2, crop=0.5, mixup=1)),
         [teacher],
@@ -128,7 +128,7 @@ QUICK = {
 
 
 def draw_patches(folder, images=12):
-    """Noise with a patch of blue or red in a random place."""
+    """Draw noise with a patch of blue or red at a random position."""
     random = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for name, channel in (("blue", 2), ("red", 0)):
@@ -143,7 +143,7 @@ def draw_patches(folder, images=12):
 
 
 def looking_teacher(store, side=48):
-    """A net made by hand, that sees strong blue and strong red, and answers which is more."""
+    """Return a net, set by hand, that answers whether there is more strong blue or strong red."""
     image = keras.Input((side, side, 3))
     x = layers.Rescaling(1 / 255)(image)
     x = layers.Conv2D(2, 1, activation="relu", name="see")(x)
@@ -209,7 +209,7 @@ def test_it_learns_to_answer_and_to_look_as_its_teacher(distilling):
 
 
 def looks_apart(step, teacher, dataset):
-    """How far the student of a step looks from where its teacher looks, on validation images."""
+    """Return the distance of student and teacher attention on the validation images."""
     student = keras.saving.load_model(step.output / keras_files.MODEL_NAME, compile=False)
     validation = dataset.select("validation")
     sizes = [(30, 30), (13, 13), (6, 6)]
@@ -224,9 +224,7 @@ def looks_apart(step, teacher, dataset):
 
 
 @pytest.mark.slow
-def test_the_weight_of_attention_makes_it_look_where_its_teacher_looks(
-    distilling, teacher, dataset
-):
+def test_with_a_weight_of_attention_it_looks_where_its_teacher_looks(distilling, teacher, dataset):
     apart = {}
     for beta in (0, 1000):
         step = distilling(f"beta {beta}", epochs=12, beta=beta)

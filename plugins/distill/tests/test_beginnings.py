@@ -88,9 +88,7 @@ class TestDistillFromABeginningKeepsTheContract(TechniqueContract):
         (distill_embedding, EmbeddingDistillation),
     ],
 )
-def test_every_kind_teaches_the_beginning_of_its_teacher(
-    distilling, convolutional, technique, kind
-):
+def test_every_kind_trains_the_beginning_of_its_teacher(distilling, convolutional, technique, kind):
     few = {"subclasses": 2} if kind is EmbeddingDistillation else {}
     step = distilling(
         inputs=[convolutional], config=kind, student=BEGINNING, size=None, epochs=2, **few
@@ -116,8 +114,8 @@ def test_a_killed_run_goes_on_from_its_checkpoint(distilling, convolutional):
 @pytest.mark.parametrize(
     "killed", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
 )
-def test_the_layers_learn_after_the_epochs_of_the_head(distilling, convolutional, killed):
-    """And whichever epoch a run was killed after, it goes on as if it had not been."""
+def test_the_layers_are_trained_after_the_epochs_of_the_head(distilling, convolutional, killed):
+    """A run that is killed after any epoch goes on as if it had not been."""
     settings = {"inputs": [convolutional], "student": BEGINNING | {"frozen_epochs": 2}, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = distill(unbroken).measured
@@ -143,7 +141,7 @@ def test_the_layers_learn_after_the_epochs_of_the_head(distilling, convolutional
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_the_best_epoch_is_kept_of_whichever_part(distilling, convolutional):
+def test_the_best_epoch_of_both_parts_is_kept(distilling, convolutional):
     """The first part ends with a small rate; the second, of one epoch, with the highest."""
     spoilt = {"student": BEGINNING | {"frozen_epochs": 4}, "epochs": 5, "learning_rate": 0.5}
     step = distilling(inputs=[convolutional], alpha=0, temperature=1, **spoilt)
@@ -160,7 +158,7 @@ def test_the_best_epoch_is_kept_of_whichever_part(distilling, convolutional):
 
 
 @pytest.mark.parametrize("head", [0, 4])
-def test_the_head_alone_learns_and_then_what_did_before(distilling, convolutional, head):
+def test_only_the_head_is_trainable_in_the_context(distilling, convolutional, head):
     student = new_student(distilling(inputs=[convolutional], student=BEGINNING | {"head": head}), 2)
     before = [layer.trainable for layer in student.layers]
     assert not student.get_layer("norm").trainable
@@ -177,7 +175,7 @@ FROZEN = BEGINNING | {"frozen_until": "norm"}
 def test_a_frozen_front_that_runs_once_gives_the_same_student(
     distilling, convolutional, monkeypatch, kept_bytes
 ):
-    """Against the whole model, trained with the frozen layers in it."""
+    """The same as training the whole model with its frozen layers."""
     settings = {"inputs": [convolutional], "student": FROZEN, "epochs": 4}
     with monkeypatch.context() as whole:
         whole.setattr(frozen, "split", lambda model: None)
@@ -249,7 +247,7 @@ def test_weights_that_are_worth_keeping_have_a_lower_learning_rate(changes, rate
     assert Distillation.model_validate(QUICK | changes).learning_rate == rate
 
 
-def test_who_names_no_student_gets_the_beginning_of_the_teacher():
+def test_the_default_student_is_the_beginning_of_the_teacher():
     config = Distillation()
     assert (
         config.student == Beginning.model_validate({"from": "teacher"})
@@ -290,7 +288,7 @@ def test_a_size_chooses_the_cut(distilling, convolutional, size):
     assert "norm" in [layer.name for layer in new_student(step, 2).layers]
 
 
-def test_a_size_without_a_beginning_is_told(distilling, convolutional):
+def test_a_size_that_no_beginning_fits_is_refused(distilling, convolutional):
     step = distilling(inputs=[convolutional], student={"from": "teacher", "share": 0.1})
     with pytest.raises(PupilaError, match="The smallest beginning of the teacher"):
         new_student(step, 2)

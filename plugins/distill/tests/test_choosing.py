@@ -38,7 +38,7 @@ def test_the_epoch_of_the_highest_fidelity_is_kept(distilling):
     assert reports[-1].endswith(f", fidelity {fidelities[-1]:.3f}")
 
 
-def test_by_the_loss_no_altered_image_is_asked_about(distilling):
+def test_with_the_loss_no_altered_image_is_answered(distilling):
     measured = distill(distilling(epochs=1)).measured
     assert "validation_fidelity" not in measured["history"]
     assert measured["validation_fidelity"] is None
@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_by_fidelity_and_with_the_mean(distilling, student)
     np.testing.assert_array_equal(answers(unbroken, pictures), answers(broken, pictures))
 
 
-def test_patience_heeds_what_chooses(distilling):
+def test_patience_counts_from_the_epoch_that_is_chosen(distilling):
     step = distilling(choose_by="fidelity", epochs=12, patience=1, learning_rate=0.5)
     measured = distill(step).measured
     assert measured["epochs"] == measured["best_epoch"] + 1 < 12

@@ -1,4 +1,4 @@
-"""`distill-embedding` on noise of two colours, from teachers whose features tell more than that."""
+"""`distill-embedding` on noise of two colours, from teachers whose features hold more than that."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_without_any_weight_it_is_plain_distillation(taught):
     assert difference(step, plain) == 0
 
 
-def test_what_is_written_has_the_layers_of_plain_distillation_and_other_weights(taught):
+def test_the_written_model_has_the_layers_of_plain_distillation_and_other_weights(taught):
     step, plain = taught(**RELATIONS), taught("plain", config=Distillation)
     product = distill_embedding(step)
     assert product.parameters == distill(plain).parameters
@@ -104,7 +104,7 @@ def test_what_is_written_has_the_layers_of_plain_distillation_and_other_weights(
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_what_the_teachers_features_are_is_told(taught):
+def test_the_features_of_the_teacher_are_reported(taught):
     measured = distill_embedding(taught(epochs=1)).measured
     assert measured["teacher_features"] == [8]
     ((blue, red),) = measured["subclass_variance"]
@@ -127,7 +127,7 @@ def embedding_targets(monkeypatch):
     return targets
 
 
-def test_each_view_is_taught_with_the_features_of_that_very_view(
+def test_each_view_is_trained_with_the_features_of_that_view(
     taught, seeing, dataset, with_unlabelled, embedding_targets
 ):
     step = taught(
@@ -152,7 +152,7 @@ def test_each_view_is_taught_with_the_features_of_that_very_view(
         assert columns[:, 8:] == pytest.approx(np.asarray(features(shown)), abs=1e-5)
 
 
-def test_images_of_a_source_weigh_as_much_as_is_said(taught, dataset, embedding_targets):
+def test_images_of_a_source_have_the_weight_of_the_settings(taught, dataset, embedding_targets):
     images = replace(dataset, frame=dataset.frame.assign(source="here"))
     images.frame.loc[::2, "source"] = "there"
     targets = embedding_targets(taught(images=images, source_weights={"there": 3}))
@@ -163,7 +163,7 @@ def test_images_of_a_source_weigh_as_much_as_is_said(taught, dataset, embedding_
     assert np.asarray(targets.loss(targets.views[1][:], outputs)) == pytest.approx(expected)
 
 
-def test_several_teachers_teach_side_by_side(taught, store, seeing, embedding_targets):
+def test_several_teachers_have_columns_side_by_side(taught, store, seeing, embedding_targets):
     inputs = [seeing, seeing_teacher(store, 1)]
     step = taught(inputs=inputs, weights=[3, 1], **RELATIONS)
     targets = embedding_targets(step)
@@ -223,6 +223,6 @@ def test_more_subclasses_than_the_teacher_tells_apart_are_refused(taught):
 @pytest.mark.parametrize(
     "changes", [{"subclasses": 1}, {"subclass_temperature": 0}, {"angle_weight": -1}]
 )
-def test_settings_that_mean_nothing_are_refused_before_anything_runs(changes):
+def test_senseless_settings_are_refused_before_anything_runs(changes):
     with pytest.raises(ValidationError, match="greater than"):
         EmbeddingDistillation.model_validate(QUICK | changes)

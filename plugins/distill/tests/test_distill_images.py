@@ -66,7 +66,7 @@ def test_an_epoch_shows_every_image_once_in_its_own_order(dataset):
     assert sizes == [12, 12]
 
 
-def test_a_longer_epoch_shows_some_images_oftener_but_none_left_out(dataset):
+def test_a_longer_epoch_shows_some_images_more_often_and_leaves_none_out(dataset):
     chosen = dataset.select("train")
     numbers = np.arange(len(chosen), dtype=np.float32)[:, np.newaxis]
     images = Images.of(chosen, INPUT, [numbers], Augmentation(views=1), per_epoch=60)
@@ -98,7 +98,7 @@ def test_unlabelled_images_are_learned_from_the_teacher(
     assert set(without.images.frame["split"]) == {"train"}
 
 
-def test_figures_of_an_epoch_are_means_over_all_its_images(
+def test_metrics_of_an_epoch_are_means_over_all_its_images(
     distilling, dataset, targets_of, with_unlabelled
 ):
     step = distilling(
@@ -152,7 +152,7 @@ def of_two_sources(dataset, with_unlabelled):
 
 
 @pytest.mark.parametrize("technique", [distill, distill_oracle])
-def test_images_of_a_source_weigh_as_much_as_is_said(
+def test_images_of_a_source_have_the_weight_of_the_settings(
     distilling, targets_of, of_two_sources, technique
 ):
     kind = {distill: Distillation, distill_oracle: OracleDistillation}[technique]

@@ -1,4 +1,4 @@
-"""Which teachers are learned from, and what several of them make of an image."""
+"""Which teachers are accepted, and how several are combined."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_reversed_teacher_is_refused_with_the_order_to_declare(distilling, sto
         distill(distilling(inputs=[reversed_teacher]))
 
 
-def test_a_teacher_of_which_the_recipe_says_that_it_is_unproven_is_learned_from(distilling, store):
+def test_an_unproven_teacher_is_accepted(distilling, store):
     step = replace(distilling(inputs=[colour_teacher(store, slope=0)], epochs=1), unproven=True)
     (quality,) = distill(step).measured["teachers"]
     assert quality["validation_accuracy"]["value"] == 0.5
@@ -73,7 +73,7 @@ def test_several_teachers_of_different_formats_are_learned_from(distilling, teac
     assert measured["teachers_disagree"] == 0
 
 
-def test_how_often_teachers_disagree_is_told(distilling, store, teacher, dataset, targets_of):
+def test_how_often_teachers_disagree_is_reported(distilling, store, teacher, dataset, targets_of):
     leaning = colour_teacher(store, bias=16 * 60 / 255)  # undecided on blue images
     step = distilling(inputs=[teacher, teacher, leaning])
     measured = targets_of(distill, step).measured
@@ -116,14 +116,14 @@ def test_weights_that_are_not_one_for_each_are_refused_before_a_teacher_runs(
         distill(distilling(inputs=teachers, weights=[1, 2]))
 
 
-def test_it_is_told_which_teacher_is_refused(distilling, store, teacher):
+def test_the_message_names_the_teacher_that_is_refused(distilling, store, teacher):
     constant = colour_teacher(store, slope=0)
     said = rf"^Teacher 2 of 2 in `from` \(keras, .*artifact {constant.digest[:12]}\) is not shown"
     with pytest.raises(PupilaError, match=said):
         distill(distilling(inputs=[teacher, constant]))
 
 
-def test_a_teacher_that_answers_what_is_no_number_is_refused(
+def test_a_teacher_whose_answers_are_not_finite_is_refused(
     distilling, tmp_path, dataset, with_unlabelled
 ):
     images = with_unlabelled(dataset)

@@ -73,7 +73,7 @@ def difference(first, second):
     return max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))
 
 
-def test_the_loss_falls_and_the_product_tells_what_was_measured(distilling):
+def test_the_loss_falls_and_the_result_has_what_was_measured(distilling):
     reports = []
     step = distilling(epochs=6, progress=lambda *said: reports.append(said))
     product = distill(step)
@@ -91,7 +91,7 @@ def test_the_loss_falls_and_the_product_tells_what_was_measured(distilling):
     assert reports[-1][2].startswith("epochs, validation accuracy ")
 
 
-def test_what_is_saved_answers_with_probabilities_of_raw_pixels(distilling, dataset):
+def test_the_saved_model_gives_probabilities_from_raw_pixels(distilling, dataset):
     step = distilling()
     product = distill(step)
     keras = keras_files.import_keras()
@@ -173,7 +173,7 @@ def test_the_teacher_runs_once_for_all_runs(distilling, monkeypatch):
     ],
 )
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(distilling, technique, kind, student):
-    settings = {"kind": kind, "student": student, "epochs": 4}
+    settings = {"config": kind, "student": student, "epochs": 4}
     unbroken, broken = (distilling(name, **settings) for name in ("unbroken", "broken"))
     expected = technique(unbroken).measured
     measured = finish_after_kill(technique, broken).measured
@@ -236,7 +236,7 @@ def test_a_wrong_setting_is_refused_before_anything_runs(changes, said):
 
 
 @pytest.mark.parametrize("loss", [label_loss, distillation_loss(0.1, 4.0), oracle_loss(0.0, 4.0)])
-def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path, loss):
+def test_a_loss_that_is_not_finite_stops_training(dataset, tmp_path, loss):
     config = Training.model_validate(QUICK)
     chosen = dataset.select("train")
     broken = np.full((len(chosen), 5), np.nan, np.float32)
@@ -255,7 +255,7 @@ def test_a_loss_that_is_no_number_stops_training(dataset, tmp_path, loss):
     assert not (tmp_path / "training.npz").exists()
 
 
-def test_the_made_artifact_says_what_it_was_made_of(teacher, dataset, store, tmp_path):
+def test_the_artifact_records_its_origin(teacher, dataset, store, tmp_path):
     ran = run_step(
         installed().step("distill"),
         Distillation.model_validate(QUICK | {"epochs": 1}),
@@ -268,7 +268,7 @@ def test_the_made_artifact_says_what_it_was_made_of(teacher, dataset, store, tmp
     assert ran.artifact.record.measured["epochs"] == 1
 
 
-def test_the_consistent_one_is_patient_and_has_hard_views():
+def test_consistent_distillation_is_patient_and_has_hard_views():
     config = ConsistentDistillation()
     assert (config.alpha, config.temperature, config.patience) == (0, 1, None)
     assert (config.epochs, config.augmentation.views) == (300, 16)

@@ -112,7 +112,7 @@ def test_terms_of_several_teachers_are_weighed_and_added(weights, kept):
     assert np.asarray(values) == pytest.approx(wanted, rel=1e-4)
 
 
-def test_targets_of_answers_alone_tell_the_loss_of_distill():
+def test_targets_of_answers_alone_have_the_loss_of_distill():
     answers = distillation_loss(0.1, 3)
     loss = embedding_loss(answers, settings(), CLASSES, (), (1,))
     targets = np.concatenate([LABELS, TEACHER], 1)

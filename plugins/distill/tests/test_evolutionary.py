@@ -70,7 +70,7 @@ def test_it_is_the_sum_of_both_losses(alpha, temperature, guidance):
     assert values == pytest.approx(wanted, rel=1e-6)
 
 
-def test_validation_images_tell_the_students_cross_entropy_alone():
+def test_the_loss_of_validation_images_is_the_students_cross_entropy():
     assert np.asarray(loss_of(OUTPUTS, EVALUATED)) == pytest.approx(cross_entropy(OUTPUTS[:, :2]))
 
 

@@ -43,7 +43,9 @@ def by_hand(alpha, temperature, logits=STUDENT):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_the_right_ones_are_imitated_and_the_label_where_there_are_none(alpha, temperature):
+def test_right_teachers_are_imitated_and_the_label_is_learned_where_there_are_none(
+    alpha, temperature
+):
     targets = oracle_targets(LABELS, TEACHERS, temperature)
     values = np.asarray(oracle_loss(alpha, temperature)(targets, STUDENT))
     assert values == pytest.approx(by_hand(alpha, temperature), rel=1e-4, abs=1e-5)
@@ -65,7 +67,7 @@ def test_the_gradient_is_that_of_finite_differences(alpha):
         assert gradient[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
 
 
-def test_of_one_teacher_only_what_it_has_right_is_learned():
+def test_one_teacher_is_imitated_only_where_it_is_right():
     targets = oracle_targets(LABELS, TEACHERS[:1], 2.0)
     assert targets[:, 4].tolist() == [1, 1, 0, 0, 1]
     assert softmax(targets[:, 2:4] / 2) == pytest.approx(softmax(np.log(TEACHERS[0]) / 2), abs=1e-6)
@@ -79,12 +81,12 @@ def test_of_one_teacher_only_what_it_has_right_is_learned():
         ([0.0, 0.4], [True, True, True]),  # an unlabelled image has the other part
     ],
 )
-def test_right_is_the_greatest_part_of_a_mixed_label(label, expected):
+def test_the_largest_part_of_a_mixed_label_counts_as_the_truth(label, expected):
     right = right_teachers(np.array([label], np.float32), [answers[3:4] for answers in TEACHERS])
     assert right[:, 0].tolist() == expected
 
 
-def test_it_is_told_how_many_pictures_of_known_truth_have_teachers():
+def test_the_fractions_of_labelled_pictures_with_right_teachers_are_reported():
     # of the second view, image 1 has the label that the first teacher has wrong
     second = LABELS.copy()
     second[1] = [1, 0]
@@ -95,7 +97,7 @@ def test_it_is_told_how_many_pictures_of_known_truth_have_teachers():
 
 
 def naive_loss(temperature):
-    """The mean over the right teachers as it is first written: a sum over a count."""
+    """The naive mean over the right teachers: a sum divided by a count."""
 
     def loss(targets, logits):
         labels, answers = targets[:, 0], targets[:, 1:]
@@ -109,7 +111,7 @@ def naive_loss(temperature):
 
 
 def separable(images=64):
-    """Points whose sign tells the class, and two teachers that are both wrong on every eighth."""
+    """Return points whose sign is the class, and two teachers that are wrong on every eighth."""
     random, numbers = np.random.default_rng(0), np.arange(images)
     classes = numbers % 2
     points = (2 * classes - 1)[:, None] * random.uniform(0.5, 1.5, (images, 4))

@@ -1,4 +1,4 @@
-"""Where a classifier's features are: what the last layer with weights reads."""
+"""The features of a classifier are the input of its last layer with weights."""
 
 from __future__ import annotations
 

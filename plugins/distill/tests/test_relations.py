@@ -90,7 +90,7 @@ def test_the_gradient_is_that_of_finite_differences(loss):
 @pytest.mark.parametrize(
     "student", [np.zeros((5, 3)), np.repeat(STUDENT[:1], 5, 0), STUDENT[[0, 0, 1, 2, 3]]]
 )
-def test_images_that_a_student_sees_alike_have_a_finite_gradient(loss, student):
+def test_equal_features_have_a_finite_gradient(loss, student):
     student = student.astype(np.float32)
     assert np.isfinite(gradient(loss, student)).all()
     assert np.isfinite(np.asarray(loss(TEACHER, student))).all()

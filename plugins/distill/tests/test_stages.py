@@ -89,7 +89,7 @@ SHAPES = [
 @pytest.mark.parametrize(
     ("body", "shapes"), [case[1:] for case in SHAPES], ids=[e[0] for e in SHAPES]
 )
-def test_the_last_map_before_each_halving_stands_for_a_stage(body, shapes):
+def test_the_last_map_before_each_halving_is_the_stage(body, shapes):
     model = functional(body)
     answer, *stages = with_stages(model).outputs
     assert [stage.shape[1:] for stage in stages] == shapes

@@ -28,7 +28,7 @@ def test_the_students_are_found_by_name():
         ("residual-m", 2.800),
     ],
 )
-def test_a_student_has_the_parameters_that_its_summary_tells(name, millions):
+def test_a_student_has_the_parameters_of_its_summary(name, millions):
     student = installed().student(name)
     model = built(name, student.size, student.size)
     assert parameters(model) / 1e6 == pytest.approx(millions, abs=0.001)

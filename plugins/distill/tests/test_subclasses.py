@@ -89,7 +89,7 @@ def test_subclasses_of_a_class_sum_to_one_and_a_temperature_softens_them():
     assert cold.max(axis=1).mean() > 0.9 > 0.5 > warm.max(axis=1).mean()
 
 
-def test_features_are_read_some_at_a_time_and_unlabelled_ones_do_not_count(monkeypatch):
+def test_features_are_read_in_chunks_and_unlabelled_ones_are_ignored(monkeypatch):
     whole = split(3)
     monkeypatch.setattr("pupila_distill.subclasses._CHUNK", 7)
     assert split(3).directions == pytest.approx(whole.directions, rel=1e-6)
@@ -97,7 +97,7 @@ def test_features_are_read_some_at_a_time_and_unlabelled_ones_do_not_count(monke
     assert split(3, features=altered).directions == pytest.approx(whole.directions, rel=1e-6)
 
 
-def test_targets_are_made_of_the_rows_that_are_asked_for():
+def test_targets_are_computed_for_the_rows_that_are_read():
     subclasses, rows = split(3), np.array([59, 3, 3])
     targets = SubclassTargets(FEATURES, subclasses)
     assert targets.shape == (60, 6)

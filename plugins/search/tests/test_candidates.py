@@ -1,4 +1,4 @@
-"""What of a candidate a search that was cut off takes over, and what it makes again."""
+"""What an interrupted search reads of a candidate, and what it makes again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spoil(file) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["stage-0.npz", "stage-0.json"])
-def test_a_stage_of_which_a_file_is_damaged_is_trained_again(tmp_path, weights, damaged, caplog):
+def test_a_stage_with_a_damaged_file_is_trained_again(tmp_path, weights, damaged, caplog):
     caplog.set_level(logging.WARNING, "pupila")
     before = candidate(tmp_path)
     write_weights(before.weights_path("stage-0"), weights)
@@ -77,9 +77,7 @@ def test_where_fidelity_chooses_it_chooses_the_stage_and_the_candidate(tmp_path)
 
 
 @pytest.mark.parametrize("damaged", ["start.npz", "candidate.json"])
-def test_what_a_candidate_starts_from_is_written_again_where_it_is_damaged(
-    tmp_path, weights, damaged
-):
+def test_damaged_first_weights_are_written_again(tmp_path, weights, damaged):
     config: Any = SimpleNamespace(input=INPUT, strategy="append", maximum_bytes=None)
     config.maximum_macs = None
     targets: Any = SimpleNamespace(
@@ -100,7 +98,7 @@ def test_what_a_candidate_starts_from_is_written_again_where_it_is_damaged(
     assert read_weights(added.weights_path("start")).keys() == weights.keys()
 
 
-def test_a_candidate_that_starts_from_nothing_is_kept_as_it_is(tmp_path):
+def test_a_candidate_without_first_weights_is_saved(tmp_path):
     written = candidate(tmp_path)
     written.save({})
     assert written.is_saved and read_weights(written.weights_path("start")) == {}

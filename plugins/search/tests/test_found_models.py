@@ -25,7 +25,7 @@ EVERY_KIND = Genome(
 
 
 def taught(model, dataset, size):
-    """Return it after it learned to tell colours apart: undecided answers turn at any rounding."""
+    """Return the model trained on colours: undecided answers would flip at any rounding."""
     train = dataset.select("train")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=False)
@@ -35,7 +35,7 @@ def taught(model, dataset, size):
 
 
 @pytest.mark.long
-def test_a_found_model_is_trained_for_int8(tmp_path):
+def test_a_searched_model_can_be_trained_for_int8(tmp_path):
     dataset = colour_dataset(tmp_path)
     store, size = Store(tmp_path / "store"), InputSpec(height=32, width=32)
     logits = taught(build(EVERY_KIND, size, len(dataset.classes)), dataset, size)

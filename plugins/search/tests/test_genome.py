@@ -37,7 +37,7 @@ def test_a_genome_survives_json_exactly(genome):
 
 
 @pytest.mark.parametrize("genome", GENOMES.values(), ids=GENOMES)
-def test_parameters_work_and_sides_are_known_before_anything_is_built(genome):
+def test_parameters_macs_and_sides_are_known_before_a_model_is_built(genome):
     model = build(genome, INPUT, 2)
     assert macs(genome, INPUT, 2) == keras_files.macs(model)
     maps = [
@@ -57,7 +57,7 @@ def test_parameters_work_and_sides_are_known_before_anything_is_built(genome):
         ({"kind": "convolution", "kernel": 4}, "kernel"),
     ],
 )
-def test_a_block_that_cannot_be_is_refused(fields, said):
+def test_an_impossible_block_is_refused(fields, said):
     with pytest.raises(ValidationError, match=said):
         Block(mark=0, filters=8, **fields)
 
@@ -91,7 +91,7 @@ def test_shortcuts_that_no_longer_fit_are_left_out():
     assert [block.shortcut for block in MIXED.with_blocks(blocks).blocks] == [False, False, False]
 
 
-def test_history_is_no_part_of_the_structure():
+def test_the_structure_ignores_history():
     other = MIXED.with_blocks(
         [block.model_copy(update={"mark": 9 - block.mark}) for block in MIXED.blocks]
     )

@@ -7,7 +7,7 @@ from pupila import InputSpec
 from pupila.testing.nested import pictures
 from pupila_search.building import build, load, weights_of
 from pupila_search.genome import Block, Genome, Head
-from pupila_search.morphism import deepen, fitted, grow_kernel, widen, widen_hidden
+from pupila_search.morphism import deepen, fit_array, grow_kernel, widen, widen_hidden
 
 INPUT = InputSpec(height=32, width=32)
 TOLERANCE = 1e-4
@@ -43,7 +43,7 @@ HEADS = {"mean": Head(), "dense": Head(units=5), "flat": Head(flatten=True, unit
 
 
 def trained(genome, seed=0):
-    """Return a model whose weights, statistics too, are what training might have left."""
+    """Return a model with random weights and statistics, as after training."""
     model, random = build(genome, INPUT, 2), np.random.default_rng(seed)
     drawn = {
         name: [array + random.uniform(0.02, 0.3, array.shape).astype("float32") for array in arrays]
@@ -126,7 +126,7 @@ def test_a_larger_kernel_computes_the_same(block):
     assert difference(parent, child) < TOLERANCE
 
 
-def test_copies_of_a_channel_are_not_read_alike():
+def test_copies_of_a_channel_are_read_with_different_weights():
     genome = around(convolution(1), convolution(2), Head())
     child = widen(genome, weights_of(trained(genome)), 1, 16, INPUT, np.random.default_rng(1))
     kernel = child.weights["block_2_conv"][0]
@@ -144,10 +144,10 @@ def test_copies_of_a_channel_are_not_read_alike():
     ],
 )
 def test_what_fits_is_inherited(old, new, expected):
-    assert fitted(np.ones(old), np.zeros(new)).sum() == expected
+    assert fit_array(np.ones(old), np.zeros(new)).sum() == expected
 
 
 def test_a_kernel_keeps_its_centre():
     kernel = np.zeros((3, 3, 1, 1))
     kernel[1, 1] = 1
-    assert fitted(kernel, np.zeros((5, 5, 1, 1)))[2, 2, 0, 0] == 1
+    assert fit_array(kernel, np.zeros((5, 5, 1, 1)))[2, 2, 0, 0] == 1

@@ -22,13 +22,13 @@ def _wrong(random, chances, shared):
 
 
 def _at_most(part):
-    """Return how many runs of a part as large are in the reach of chance."""
+    """Return the most runs, of an expected fraction, that chance can explain."""
     return RUNS * part + 3 * math.sqrt(RUNS * part * (1 - part))
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5])
 def test_the_interval_of_the_best_of_many_equal_models_holds_the_truth(shared):
-    """That of the one figure alone, Wilson's, misses it in four of five runs."""
+    """The interval of that one accuracy alone, by Wilson, misses it in four of five runs."""
     random, comparisons = np.random.default_rng(5), MultipleComparisons(IMAGES, CANDIDATES)
     missed = alone = 0
     for _ in range(RUNS):
@@ -65,7 +65,7 @@ def test_models_are_compared_image_by_image():
     assert not comparisons.is_better(better, elsewhere)
 
 
-def test_of_a_single_look_the_interval_is_the_exact_one():
+def test_the_interval_of_a_single_model_is_the_exact_one():
     assert MultipleComparisons(105, 1).interval(()).low == pytest.approx(
         0.025 ** (1 / 105), abs=1e-3
     )

@@ -48,7 +48,7 @@ GENOMES = pytest.mark.parametrize(
 
 
 @GENOMES
-def test_a_genome_is_measured_with_all_its_fields(genome):
+def test_a_measured_genome_has_all_its_fields(genome):
     written = Measured(MeasuredGenome.model_validate(genome.model_dump()))
     assert json.dumps(dict(written)) == json.dumps(genome.model_dump(mode="json"))
 
@@ -74,7 +74,7 @@ def candidate(number: int, accuracy: float, latency_ms: float | None, folder) ->
     return Candidate(number, drawn(1), (), "initial", False, 2, 7, 38_412, 1, folder, [figures])
 
 
-def test_a_search_says_its_best_in_a_line_and_its_front_in_a_table(tmp_path):
+def test_progress_is_a_line_with_the_best_and_a_table_of_the_front(tmp_path):
     front = [candidate(3, 0.91, None, tmp_path), candidate(31, 0.953, 0.312, tmp_path)]
     comparisons = MultipleComparisons(images=1000, looks=40)
     first, _, table = describe_progress(40, front, front[1], comparisons).partition("\n\n")

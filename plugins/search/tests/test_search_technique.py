@@ -176,7 +176,7 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(tmp_path, dataset):
 
 
 @pytest.mark.long
-def test_a_worker_that_dies_takes_only_its_candidate_along(tmp_path, store, dataset, monkeypatch):
+def test_when_a_worker_dies_only_its_candidate_fails(tmp_path, store, dataset, monkeypatch):
     config = Search.model_validate(FEW)
     real, killed = Workers.train, []
 
@@ -231,7 +231,7 @@ def test_the_strategy_of_the_study_appends_blocks(tmp_path, store, dataset):
 
 
 @pytest.mark.long
-def test_the_best_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
+def test_a_search_can_learn_from_the_teachers_that_are_right(tmp_path, store, dataset):
     settings = QUICK | {"lesson": "oracle", "max_candidates": 3, "epochs": (2,), "finalists": 1}
     teachers = [colour_teacher(store, slope) for slope in (1.0, 0.5)]
     searched = ran("search", settings, teachers, tmp_path / "search", store, dataset)
@@ -276,7 +276,7 @@ def test_an_impossible_budget_says_what_is_possible(tmp_path, dataset):
         search(step_for(config, [], tmp_path, dataset=dataset))
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, store, dataset, monkeypatch):
+def test_a_full_disk_is_reported_and_nothing_is_lost(tmp_path, store, dataset, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -304,7 +304,9 @@ def test_views_are_kept_only_where_they_take_no_more_than_half_of_the_free_disk(
         assert len(targets.pictures) == kept
 
 
-def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, dataset, monkeypatch):
+def test_a_disk_that_is_full_before_any_candidate_is_reported(
+    tmp_path, store, dataset, monkeypatch
+):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -325,7 +327,7 @@ def test_a_disk_that_is_full_before_any_candidate_is_told(tmp_path, store, datas
         ({"epochs": ()}, "epochs"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, said):
+def test_senseless_settings_are_refused(settings, said):
     with pytest.raises(ValidationError, match=said):
         Search.model_validate(settings)
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pupila_search.selection import crowding, fronts, ranked, tournament
+from pupila_search.selection import crowding, fronts, rank, tournament
 
 
-def test_no_one_in_a_front_is_dominated_by_who_is_left():
+def test_no_candidate_of_a_front_is_dominated_by_one_of_a_later_front():
     points = [(1, 5), (2, 2), (5, 1), (3, 3), (6, 6), (2, 2)]
     assert fronts(points) == [[0, 1, 2, 5], [3], [4]]
 
@@ -30,7 +30,7 @@ def test_extremes_are_kept_and_the_crowded_come_last():
     apart = crowding(points)
     assert np.isinf(apart[[0, 4]]).all()
     assert np.argmin(apart) in (1, 2)
-    assert set(ranked(points)[:3]) == {0, 4, 3}
+    assert set(rank(points)[:3]) == {0, 4, 3}
 
 
 def test_what_was_not_measured_counts_as_the_worst_that_was():
@@ -40,9 +40,9 @@ def test_what_was_not_measured_counts_as_the_worst_that_was():
     assert crowding([(1, np.inf), (2, np.inf), (3, np.inf)]).tolist() == [np.inf, 1, np.inf]
 
 
-def test_equal_candidates_are_no_error():
-    assert sorted(ranked([(1, 1)] * 3)) == [0, 1, 2]
-    assert ranked([(1, 1)]) == [0]
+def test_equal_candidates_are_allowed():
+    assert sorted(rank([(1, 1)] * 3)) == [0, 1, 2]
+    assert rank([(1, 1)]) == [0]
 
 
 def test_the_better_of_two_wins_a_tournament():

@@ -1,4 +1,4 @@
-"""Who breeds: the fitter of two parents gives what only one of them has."""
+"""Breeding: blocks that only one of two parents has come from the fitter."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_only_one_parent_has_comes_from_the_fitter_whichever_was_drawn_firs
     assert all(parents == [fitter, worse] for _, parents in children)
 
 
-def test_neither_of_two_equally_fit_parents_gives_all(candidate):
+def test_equally_fit_parents_both_give_blocks(candidate):
     small = candidate(0, (0, 1, 2), loss=0.9, size=1000)
     right = candidate(1, (0, 1, 5), loss=0.1, size=2000)
     breeders = _rank(POPULATION, [small, right])

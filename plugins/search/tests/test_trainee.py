@@ -49,7 +49,7 @@ def test_a_candidate_learns_from_labels(train):
     assert trainee.optimizer.variables[-1].numpy() == SCHEDULE.epochs * -(-len(train) // 8)
 
 
-def test_what_a_candidate_gets_wrong_is_what_its_accuracy_leaves_out(train):
+def test_the_images_that_a_candidate_gets_wrong_match_its_accuracy(train):
     labels = labels_of(train)
     labels[[1, 5, 6]] = labels[[1, 5, 6], ::-1]
     trainee, history = trained(images_of(train, labels), label_loss)
@@ -58,7 +58,7 @@ def test_what_a_candidate_gets_wrong_is_what_its_accuracy_leaves_out(train):
     assert trainee.wrong(on_validation) == (1, 5, 6)
 
 
-def test_an_oracle_teaches_the_label_where_no_teacher_is_right(train):
+def test_oracle_targets_have_the_label_where_no_teacher_is_right(train):
     labels = labels_of(train)
     targets = oracle_targets(labels, [0.8 - 0.6 * labels], temperature=4)  # always wrong
     _, history = trained(images_of(train, targets), oracle_loss(alpha=0, temperature=4))

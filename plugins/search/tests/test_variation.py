@@ -34,7 +34,7 @@ def test_one_seed_draws_one_sequence():
     assert drawing.random.random() == other.random.random()
 
 
-def test_a_line_of_descent_stays_valid_and_computes_what_it_claims():
+def test_descendants_stay_valid_and_preserve_what_they_claim():
     drawing = variation(3)
     genome = drawing.initial()
     parent, preserved, images = parent_of(genome), 0, pictures(images=2)
@@ -53,14 +53,14 @@ def test_a_line_of_descent_stays_valid_and_computes_what_it_claims():
     assert preserved >= 3
 
 
-def test_every_change_comes_up():
+def test_every_kind_of_change_is_drawn():
     drawing = variation(1)
     parent = parent_of(drawing.initial())
     words = {drawing.mutate(parent).change.split()[0] for _ in range(150)}
     assert {"insert", "remove", "widen", "narrow", "kernel", "stride"} <= words
 
 
-def test_one_innovation_has_one_mark_in_all_genomes():
+def test_the_same_innovation_has_the_same_mark_in_all_genomes():
     marks = HistoricalMarks()
     first = marks.of(None, -1, "convolution")
     one = Genome(blocks=(Block(mark=first, kind="convolution", filters=8),))
@@ -75,7 +75,7 @@ def chain(*blocks):
     return Genome(blocks=tuple(Block(mark=m, kind="convolution", filters=f) for m, f in blocks))
 
 
-def test_a_cross_is_aligned_by_marks():
+def test_a_crossover_is_aligned_by_marks():
     first = parent_of(chain((0, 8), (1, 16), (5, 24)))
     second = parent_of(chain((0, 32), (2, 40), (1, 48)))
     for seed in range(10):
@@ -92,7 +92,7 @@ def test_a_cross_is_aligned_by_marks():
     raise AssertionError("no cross in ten seeds")
 
 
-def test_of_equally_fit_parents_what_only_one_has_is_taken_by_chance():
+def test_blocks_that_only_one_of_equally_fit_parents_has_are_taken_by_chance():
     first, second = parent_of(chain((0, 8), (1, 16), (5, 24))), parent_of(chain((0, 8), (2, 40)))
     drawn = []
     for seed in range(60):
@@ -107,7 +107,7 @@ def test_of_equally_fit_parents_what_only_one_has_is_taken_by_chance():
         assert ("block_2_conv" in child.weights) == any(b.mark == 2 for b in child.genome.blocks)
 
 
-def test_a_space_without_a_valid_child_is_told():
+def test_a_space_without_a_valid_child_is_refused():
     with pytest.raises(PupilaError, match=r"no valid child.*maximum_bytes.*3000"):
         variation(maximum_bytes=3000).initial()
 
@@ -115,7 +115,7 @@ def test_a_space_without_a_valid_child_is_told():
 def test_appending_is_what_the_study_did():
     drawing = Appending(Space(INPUT, 2), np.random.default_rng(0), HistoricalMarks())
     parent = parent_of(drawing.initial())
-    drawn = [drawing.appended(parent) for _ in range(30)]
+    drawn = [drawing.append(parent) for _ in range(30)]
     children = [child for child in drawn if child]
     assert len(children) == len(drawn)
     last = [child.genome.blocks[-1] for child in children]

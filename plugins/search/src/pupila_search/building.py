@@ -11,7 +11,7 @@ from typing import Any
 from pupila import InputSpec
 from pupila.keras_files import import_keras
 from pupila_search.genome import Block, Genome
-from pupila_search.morphism import Weights, fitted
+from pupila_search.morphism import Weights, fit_array
 
 keras = import_keras()
 layers = keras.layers
@@ -27,7 +27,7 @@ def build(genome: Genome, input: InputSpec, classes: int) -> Any:
     image = keras.Input(input.shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
     for block in genome.blocks:
-        x = _pooled(_BUILDERS[block.kind](x, block), block)
+        x = _pool(_BUILDERS[block.kind](x, block), block)
     if genome.head.flatten:
         x = layers.Flatten(name="flatten")(x)
     else:
@@ -49,7 +49,7 @@ def load(model: Any, weights: Weights) -> None:
         if layer.name in weights:
             fresh = layer.get_weights()
             kept = zip(weights[layer.name], fresh, strict=False)
-            values = [fitted(old, new) for old, new in kept]
+            values = [fit_array(old, new) for old, new in kept]
             layer.set_weights(values + fresh[len(values) :])
 
 
@@ -69,25 +69,25 @@ def _convolution(x: Any, block: Block) -> Any:
         use_bias=not block.normalised,
         name=f"{block.name}_conv",
     )
-    return _normalised(conv, x, block)
+    return _normalise(conv, x, block)
 
 
 def _separable(x: Any, block: Block) -> Any:
-    x = _normalised(_depthwise(block), x, block)
-    return _normalised(_pointwise(block, block.filters, "point"), x, block)
+    x = _normalise(_depthwise(block), x, block)
+    return _normalise(_pointwise(block, block.filters, "point"), x, block)
 
 
 def _inverted(x: Any, block: Block) -> Any:
     given = x
-    x = _normalised(_pointwise(block, block.hidden, "expand"), x, block)
-    x = _normalised(_depthwise(block), x, block)
+    x = _normalise(_pointwise(block, block.hidden, "expand"), x, block)
+    x = _normalise(_depthwise(block), x, block)
     if block.squeeze:
-        x = _excited(x, block)
-    x = _normalised(_pointwise(block, block.filters, "project"), x, block, active=False)
+        x = _excite(x, block)
+    x = _normalise(_pointwise(block, block.filters, "project"), x, block, active=False)
     return layers.Add(name=f"{block.name}_add")([given, x]) if block.shortcut else x
 
 
-def _excited(x: Any, block: Block) -> Any:
+def _excite(x: Any, block: Block) -> Any:
     """Weigh the channels: Hu et al. 2018, "Squeeze-and-excitation networks", section 3."""
     mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{block.name}_squeeze")(x)
     few = layers.Conv2D(block.squeeze, 1, activation="relu", name=f"{block.name}_reduce")(mean)
@@ -109,14 +109,14 @@ def _pointwise(block: Block, filters: int, what: str) -> Any:
     return layers.Conv2D(filters, 1, use_bias=not block.normalised, name=f"{block.name}_{what}")
 
 
-def _normalised(convolution: Any, x: Any, block: Block, active: bool = True) -> Any:
+def _normalise(convolution: Any, x: Any, block: Block, active: bool = True) -> Any:
     name, x = convolution.name, convolution(x)
     if block.normalised:
         x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
     return layers.Activation(block.activation, name=f"{name}_active")(x) if active else x
 
 
-def _pooled(x: Any, block: Block) -> Any:
+def _pool(x: Any, block: Block) -> Any:
     if block.pooling == "none":
         return x
     pool = layers.MaxPooling2D if block.pooling == "max" else layers.AveragePooling2D

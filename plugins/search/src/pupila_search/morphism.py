@@ -123,7 +123,7 @@ def grow_kernel(genome: Genome, weights: Weights, index: int) -> Child:
     return Child(changed, grown, True, f"kernel of {block.name} to {size}")
 
 
-def fitted(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+def fit_array(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
     """Copy an old array into a new one as far as both reach.
 
     Kernels keep their centre, and channels their order.

@@ -61,8 +61,8 @@ def fitness(objectives: ArrayLike) -> list[Fitness]:
     return [values_of[candidate] for candidate in range(len(values))]
 
 
-def ranked(objectives: ArrayLike) -> list[int]:
-    """Return candidates, the fittest first."""
+def rank(objectives: ArrayLike) -> list[int]:
+    """Return the candidates sorted, the fittest first."""
     values = fitness(objectives)
     return sorted(range(len(values)), key=values.__getitem__)
 
