@@ -95,8 +95,8 @@ def test_a_teacher_with_fewer_stages_is_compared_in_these_only(store):
     with opened_attention(shallow, sizes) as attention_of_pictures:
         given = attention_of_pictures(pictures())
     assert given.shape == (4, 16 + 4)
-    assert attention._compared(sizes, 20) == [(4, 4), (2, 2)]
-    assert attention._compared(sizes, 84) == sizes
+    assert attention._deepest(sizes, 20) == [(4, 4), (2, 2)]
+    assert attention._deepest(sizes, 84) == sizes
 
 
 def test_attention_is_computed_on_the_picture_that_the_student_sees(teacher, dataset, tmp_path):
