@@ -130,7 +130,7 @@ class GateInputs(_Model):
     classes: tuple[str, ...]
     positive: str
     test: Images
-    validation: Images | None = Field(description="None where the data has none.")
+    validation: Images | None = Field(description="None if the data has none.")
     external: tuple[GateExternalSet, ...] = Field(
         default=(), description="External sets that are checked too."
     )

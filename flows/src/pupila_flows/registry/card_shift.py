@@ -17,12 +17,12 @@ def shift_lines(entries: Sequence[Entry]) -> list[str]:
     rows = [
         [
             code(entry.name),
-            code(figures.reference),
-            f"{formatting.score(figures.value.value)} ({formatting.score_interval(figures.value)})",
-            f"{plain(figures.worst.name)}, {formatting.score(figures.worst.middle.fidelity)}",
-            formatting.score(figures.unaltered.fidelity),
+            code(shift.reference),
+            f"{formatting.score(shift.value.value)} ({formatting.score_interval(shift.value)})",
+            f"{plain(shift.worst.name)}, {formatting.score(shift.worst.middle.fidelity)}",
+            formatting.score(shift.unaltered.fidelity),
         ]
-        for entry, figures in evaluated
+        for entry, shift in evaluated
     ]
     first = evaluated[0][1]
     introduction = (

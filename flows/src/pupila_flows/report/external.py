@@ -43,15 +43,17 @@ def rows_on(images: ExternalSet, entries: Sequence[Entry]) -> list[dict[str, str
     return rows
 
 
-def metrics_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
+def metrics_row(
+    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
+) -> dict[str, str]:
     """Return all metrics of one model on some images."""
-    return quality_row(figures) | fidelity_row(figures, differences)
+    return quality_row(external_metrics) | fidelity_row(external_metrics, differences)
 
 
-def quality_row(figures: ExternalMetrics) -> dict[str, str]:
+def quality_row(external_metrics: ExternalMetrics) -> dict[str, str]:
     """Return metrics that need labels; without labels, only the number of images."""
-    metrics = figures.metrics
-    row = {"images": str(figures.images)}
+    metrics = external_metrics.metrics
+    row = {"images": str(external_metrics.images)}
     if metrics is None:
         return row
     point = metrics.point
@@ -65,9 +67,11 @@ def quality_row(figures: ExternalMetrics) -> dict[str, str]:
     }
 
 
-def fidelity_row(figures: ExternalMetrics, differences: Mapping[str, Estimate]) -> dict[str, str]:
+def fidelity_row(
+    external_metrics: ExternalMetrics, differences: Mapping[str, Estimate]
+) -> dict[str, str]:
     """Return how a model differs from its teacher; empty if it has none."""
-    fidelity = figures.fidelity
+    fidelity = external_metrics.fidelity
     row = {
         f"{title} minus teacher's": signed(differences[field])
         for field, title in _COMPARED.items()

@@ -154,7 +154,7 @@ def _by_gate(gate: GateResult, lineage: Lineage, predictions: RunPredictions) ->
 
 
 def _by_one_rule(gate: GateResult, pupil: EvaluatedArtifact, teacher: EvaluatedArtifact) -> str:
-    """Say what the gate found of accuracy, where its rule for both gives other predictions."""
+    """Return the gate's accuracies if they differ: it uses one threshold rule for both models."""
     for artifact in gate.artifacts:
         for finding in artifact.findings:
             subject = artifact.entry, finding.condition, finding.against, finding.where

@@ -105,62 +105,62 @@ def shift_report(result: RunResult, lineage: Lineage, folder: Path) -> ShiftRepo
     evaluated.sort(key=lambda pair: pair[1].value.value)
     gated = {artifact.entry for artifact in result.gate.artifacts} if result.gate else set[str]()
     shown: dict[str, tuple[Entry, ShiftEvaluation]] = {}
-    for entry, figures in sorted(evaluated, key=lambda pair: pair[0].name not in gated):
+    for entry, shift in sorted(evaluated, key=lambda pair: pair[0].name not in gated):
         if not lineage.is_control(entry):
-            shown.setdefault(lineage.trained(entry).name, (entry, figures))
+            shown.setdefault(lineage.trained(entry).name, (entry, shift))
     return ShiftReport(
         families=len(evaluated[0][1].families),
         images=evaluated[0][1].images,
         whole=len(evaluated[0][1].families[0].steps) == len(SEVERITIES),
-        rows=tuple(_row(entry, figures, lineage) for entry, figures in evaluated),
+        rows=tuple(_row(entry, shift, lineage) for entry, shift in evaluated),
         panels=tuple(
-            _panel(entry, figures, result, lineage, folder)
-            for entry, figures in list(shown.values())[:_DRAWN]
+            _panel(entry, shift, result, lineage, folder)
+            for entry, shift in list(shown.values())[:_DRAWN]
         ),
     )
 
 
-def _row(entry: Entry, figures: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
+def _row(entry: Entry, shift: ShiftEvaluation, lineage: Lineage) -> ShiftRow:
     def mean(metric: Callable[[ShiftMetrics], float]) -> str:
         return formatting.percent(
-            float(np.mean([metric(family.middle) for family in figures.families]))
+            float(np.mean([metric(family.middle) for family in shift.families]))
         )
 
-    worst = figures.worst
+    worst = shift.worst
     return ShiftRow(
         name=entry.name,
-        teacher=figures.reference,
+        teacher=shift.reference,
         control=lineage.is_control(entry),
-        value=formatting.score(figures.value.value),
-        interval=formatting.score_interval(figures.value),
-        validation=formatting.score(figures.validation.value)
-        if figures.validation
+        value=formatting.score(shift.value.value),
+        interval=formatting.score_interval(shift.value),
+        validation=formatting.score(shift.validation.value)
+        if shift.validation
         else formatting.NONE,
         worst=f"{worst.name} {formatting.score(worst.middle.fidelity)}",
         accuracy=f"{mean(lambda step: step.accuracy)}, teacher "
         f"{mean(lambda step: step.reference_accuracy)}",
         agreement=mean(lambda step: step.agreement),
-        runtime=figures.runtime,
+        runtime=shift.runtime,
     )
 
 
 def _panel(
-    entry: Entry, figures: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
+    entry: Entry, shift: ShiftEvaluation, result: RunResult, lineage: Lineage, folder: Path
 ) -> ShiftPanel:
-    teacher = lineage.entries.get(figures.reference)
+    teacher = lineage.entries.get(shift.reference)
     record = teacher.record if teacher else None
-    pictures = _pictures(figures, result, record.input, folder) if record else ()
+    pictures = _pictures(shift, result, record.input, folder) if record else ()
     return ShiftPanel(
         name=entry.name,
-        teacher=figures.reference,
-        worst=figures.worst.name,
-        curves=tuple(_curve(family, figures) for family in figures.families),
+        teacher=shift.reference,
+        worst=shift.worst.name,
+        curves=tuple(_curve(family, shift) for family in shift.families),
         pictures=pictures,
     )
 
 
-def _curve(family: ShiftFamily, figures: ShiftEvaluation) -> FamilyCurve:
-    steps = [figures.unaltered, *family.steps]
+def _curve(family: ShiftFamily, shift: ShiftEvaluation) -> FamilyCurve:
+    steps = [shift.unaltered, *family.steps]
     drawn = [
         svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
         svg.path(_points(steps, lambda step: step.accuracy), "beside"),
@@ -201,28 +201,28 @@ def _frame() -> Markup:
 
 
 def _pictures(
-    figures: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
+    shift: ShiftEvaluation, result: RunResult, size: InputSpec, folder: Path
 ) -> tuple[ShiftPicture, ...]:
     """Alter the images of the worst family again; empty if one of them is missing."""
     labels = np.array(result.test_labels, np.int64)
-    cells = Suite((figures.worst.name,), figures.images, figures.seed, ("middle",)).cells(labels)
+    cells = Suite((shift.worst.name,), shift.images, shift.seed, ("middle",)).cells(labels)
     rows: list[int] = cells[0].rows.tolist()
-    places = {row: index for index, row in enumerate(rows)}
-    if not all(image.row in places for image in figures.parted):
+    index_of = {row: index for index, row in enumerate(rows)}
+    if not all(image.row in index_of for image in shift.parted):
         return ()
-    files = [locate(result.test_images[row], folder) for row in places]
+    files = [locate(result.test_images[row], folder) for row in index_of]
     try:
         originals = [decode(file) for file in files if file]
-        family = installed().shift(figures.worst.name)
+        family = installed().shift(shift.worst.name)
     except PupilaError:
         return ()
-    if len(originals) < len(places):
+    if len(originals) < len(index_of):
         return ()
     batch = np.stack([resize(image, size) for image in originals])
     altered = alter(family, batch, "middle", np.random.default_rng(cells[0].seed))
 
     def picture(image: Disagreement) -> ShiftPicture:
-        index = places[image.row]
+        index = index_of[image.row]
         return ShiftPicture(
             path=result.test_images[image.row],
             original=as_thumbnail(originals[index]),
@@ -232,4 +232,4 @@ def _pictures(
             teacher=f"{image.reference:.2f}",
         )
 
-    return tuple(map(picture, figures.parted[:_PICTURES]))
+    return tuple(map(picture, shift.parted[:_PICTURES]))

@@ -183,8 +183,8 @@ def _goal(result: RunResult) -> str:
 
 def _headline(result: RunResult, best: SeedRuns | None, names: Mapping[str, str]) -> str:
     if best is None:
-        figure = "a fidelity" if result.choose_by == "fidelity" else "an accuracy"
-        return f"No point can be chosen: none has {figure} on validation images"
+        metric = "a fidelity" if result.choose_by == "fidelity" else "an accuracy"
+        return f"No point can be chosen: none has {metric} on validation images"
     step = f"{step_of(best.first)}: " if has_several(result) else ""
     images = "altered validation images" if result.choose_by == "fidelity" else "validation images"
     return f"Best on the {images}: {step}{describe_settings(best.first.settings, names)}"
@@ -199,13 +199,13 @@ def _sentences(result: RunResult, best: SeedRuns | None, predictions: RunPredict
     candidates, highest = _candidates(result), _score(result, best)
     tied = sum(_score(result, point) == highest for point in candidates)
     shared = f" ({tied} points share it; the first is taken)" if tied > 1 else ""
-    figure = (
+    metric = (
         f"fidelity {formatting.score(highest)} on altered validation images"
         if result.choose_by == "fidelity"
         else f"accuracy {formatting.percent(highest)} on the validation images"
     )
     sentences = [
-        f"Mean {figure}, the highest of {formatting.plural(len(candidates), 'point')}{shared}; "
+        f"Mean {metric}, the highest of {formatting.plural(len(candidates), 'point')}{shared}; "
         f"accuracy on the test images, which were not used to choose, "
         f"{formatting.percent(best.accuracy.mean)}{shown}."
     ]
