@@ -55,7 +55,9 @@ def compare_metrics(
         try:
             comparison = rule.compare(ours, theirs, rows, margin)
         except PupilaError as error:
-            yield messages.unasked(field, margin, _title(group), against, str(error), external)
+            yield messages.not_comparable(
+                field, margin, _title(group), against, str(error), external
+            )
             continue
         verdict = _margin_verdict(comparison)
         finding = Finding(

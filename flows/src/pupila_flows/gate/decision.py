@@ -72,7 +72,7 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
 
 
 def _verdict(inputs: GateInputs, case: Case) -> ArtifactVerdict:
-    checked = tuple(_findings(inputs, case)) or (messages.nothing_asked(case.entry),)
+    checked = tuple(_findings(inputs, case)) or (messages.no_conditions(case.entry),)
     findings = (*checked, *_above_chance(inputs, case))
     return ArtifactVerdict(
         entry=case.entry,
@@ -95,7 +95,7 @@ def _findings(inputs: GateInputs, case: Case) -> Iterator[Finding]:
     for incumbent in case.incumbents:
         yield from _against_incumbent(inputs, ours, case.entry, incumbent)
     yield from (
-        messages.ungrouped(column)
+        messages.empty_column(column)
         for column in section.groups
         if not any(inputs.test.columns[column])
     )
@@ -137,7 +137,9 @@ def _against_teacher(
     margins: Mapping[str, float],
 ) -> Iterator[Finding]:
     if teacher is None:
-        yield from (messages.unasked(field, margins[field], None, _TEACHER) for field in margins)
+        yield from (
+            messages.not_comparable(field, margins[field], None, _TEACHER) for field in margins
+        )
     else:
         yield from _against(inputs, ours, teacher, teacher.name, margins)
 
@@ -185,12 +187,12 @@ def _limit_finding(
     rule = limit_rule(field)
     teacher = case.teacher if rule.needs_teacher else None
     if rule.needs_teacher and teacher is None:
-        return messages.unasked(field, limit, None, _TEACHER)
+        return messages.not_comparable(field, limit, None, _TEACHER)
     theirs = ModelPredictions.of(inputs, teacher, like=ours) if teacher else None
     try:
         result = rule.check(ours, theirs, limit)
     except PupilaError as error:
-        return messages.unasked(field, limit, None, _TEACHER, str(error))
+        return messages.not_comparable(field, limit, None, _TEACHER, str(error))
     finding = Finding(
         condition=field,
         against=teacher.name if teacher else None,

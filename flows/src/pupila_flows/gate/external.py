@@ -60,7 +60,7 @@ def _margins(inputs: GateInputs, case: Case, external: GateExternalSet) -> Itera
     if pair is None:
         against = case.teacher.name if case.teacher else _TEACHER
         for field, margin in margins.items():
-            yield messages.unasked(field, margin, None, against, external=external.name)
+            yield messages.not_comparable(field, margin, None, against, external=external.name)
         return
     inputs, ours, theirs = pair
     teacher = _chance(inputs, theirs)
@@ -77,7 +77,9 @@ def _fidelity(case: Case, external: GateExternalSet, floor: float) -> Finding:
     predictions = external.predictions_of(case.entry)
     if case.teacher is None or predictions is None or predictions.correlation is None:
         against = case.teacher.name if case.teacher else _TEACHER
-        return messages.unasked(ELSEWHERE.field, floor, None, against, external=external.name)
+        return messages.not_comparable(
+            ELSEWHERE.field, floor, None, against, external=external.name
+        )
     return messages.describe_fidelity(
         case.teacher.name, predictions.correlation, floor, external.name
     )

@@ -111,7 +111,7 @@ _THEN = {
 }
 
 
-def ungrouped(column: str) -> Finding:
+def empty_column(column: str) -> Finding:
     """Return the finding that no test image has a value in a column of `gate.groups`."""
     return Finding(
         condition=GROUPS.field,
@@ -124,7 +124,7 @@ def ungrouped(column: str) -> Finding:
     )
 
 
-def nothing_asked(entry: str) -> Finding:
+def no_conditions(entry: str) -> Finding:
     """Return the finding that no condition could be checked on an artifact."""
     return Finding(
         condition=ANYTHING.field,
@@ -136,7 +136,7 @@ def nothing_asked(entry: str) -> Finding:
     )
 
 
-def unasked(
+def not_comparable(
     field: str,
     limit: float,
     group: str | None,

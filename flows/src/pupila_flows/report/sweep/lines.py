@@ -52,10 +52,10 @@ def lines(result: RunResult, axis: Axis) -> list[Line]:
         groups.setdefault((step_of(runs.first), others), []).append(runs)
     role, several = roles(result), has_several(result)
     names = short_names(result.sweep)
-    drawn = [
+    all_lines = [
         _line(group, axis, names, role[group[0].name], several=several) for group in groups.values()
     ]
-    return sorted(drawn, key=lambda line: ("pupil", "control", "teacher").index(line.role))
+    return sorted(all_lines, key=lambda line: ("pupil", "control", "teacher").index(line.role))
 
 
 def has_several(result: RunResult) -> bool:

@@ -39,7 +39,7 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
     """
     predictions = read_predictions(result, folder)
     names, axis = short_names(result.sweep), Axis.of(result.sweep)
-    drawn = FIDELITY if result.choose_by == "fidelity" else ACCURACY
+    plotted = FIDELITY if result.choose_by == "fidelity" else ACCURACY
     shown, best, title = lines(result, axis), best_point(result), names[axis.key]
     page = fill(
         "sweep.html",
@@ -47,8 +47,8 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         goal=_goal(result),
         headline=_headline(result, best, names),
         sentences=_sentences(result, best, predictions),
-        drawn=drawn.name,
-        plot=draw(drawn, shown, axis, title, best),
+        plotted=plotted.name,
+        plot=draw(plotted, shown, axis, title, best),
         rows=_rows(result, predictions, names, best),
         failed=[entry for entry in result.entries if entry.error],
         warning_of=results_table.warning_of,
@@ -65,7 +65,7 @@ def write_sweep(result: RunResult, folder: Path) -> Path:
         command=f"pupila sweep {shlex.quote(result.recipe_path)}",
     )
     write_atomically(folder / METRICS_NAME, metrics_csv(result).encode())
-    write_atomically(folder / PLOT_NAME, draw_alone(drawn, shown, axis, title, best).encode())
+    write_atomically(folder / PLOT_NAME, draw_alone(plotted, shown, axis, title, best).encode())
     write_atomically(folder / REPORT_NAME, page.encode())
     return folder / REPORT_NAME
 

@@ -36,7 +36,7 @@ Metric = Callable[[SeedRuns], Spread | None]
 
 
 @dataclass(frozen=True)
-class Plotted:
+class PlottedMetric:
     """Which metric is drawn, and how it is written."""
 
     name: str
@@ -45,7 +45,7 @@ class Plotted:
     write: Callable[[float], str]
 
 
-ACCURACY = Plotted(
+ACCURACY = PlottedMetric(
     "Accuracy",
     (
         ("validation (choose here)", lambda runs: runs.validation),
@@ -53,7 +53,7 @@ ACCURACY = Plotted(
     ),
     lambda value: f"{100 * value:g} %",
 )
-FIDELITY = Plotted(
+FIDELITY = PlottedMetric(
     "Fidelity",
     (
         ("altered validation images (choose here)", lambda runs: runs.fidelity),
@@ -64,23 +64,23 @@ FIDELITY = Plotted(
 
 
 def draw(
-    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> Markup:
     """Draw both panels for the page, which has their style sheet."""
-    height, content = _content(drawn, lines, axis, title, best)
+    height, content = _content(plotted, lines, axis, title, best)
     return svg.picture(
-        _WIDTH, height, _picture_label(drawn, lines, title), *content, class_="sweep"
+        _WIDTH, height, _picture_label(plotted, lines, title), *content, class_="sweep"
     )
 
 
 def draw_alone(
-    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> str:
     """Draw both panels as a separate file, with its own colours on white."""
-    height, content = _content(drawn, lines, axis, title, best)
+    height, content = _content(plotted, lines, axis, title, best)
     ground = svg.element("rect", width=_WIDTH, height=height, fill="#ffffff")
     style = svg.element("style", _own_colours())
-    label = _picture_label(drawn, lines, title)
+    label = _picture_label(plotted, lines, title)
     picture = svg.document(_WIDTH, height, label, style, ground, *content, class_="sweep")
     return printable(str(picture))
 
@@ -92,9 +92,9 @@ def _own_colours() -> str:
     return re.sub(r"var\(--([\w-]+)\)", lambda match: colours[match[1]], style_sheet("sweep.css"))
 
 
-def _picture_label(drawn: Plotted, lines: Sequence[Line], title: str) -> str:
+def _picture_label(plotted: PlottedMetric, lines: Sequence[Line], title: str) -> str:
     names = formatting.listed([line.label for line in lines])
-    return f"{drawn.name} over {title}, on validation and on test images, of {names}"
+    return f"{plotted.name} over {title}, on validation and on test images, of {names}"
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,17 @@ class _Panel:
 
 
 def _content(
-    drawn: Plotted, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
+    plotted: PlottedMetric, lines: Sequence[Line], axis: Axis, title: str, best: SeedRuns | None
 ) -> tuple[float, list[Markup]]:
     """Return the picture's height and elements."""
     styles = _styles(lines)
     legend, top = _legend(lines, styles, marked=best is not None)
-    low, high = _range(drawn, lines)
+    low, high = _range(plotted, lines)
     content = [legend]
-    for number, (name, metric) in enumerate(drawn.panels):
+    for number, (name, metric) in enumerate(plotted.panels):
         left = _LEFT + number * (_PLOT_WIDTH + _NAMES_WIDTH)
         panel = _Panel(name, metric, left, top + _TITLE_HEIGHT, low, high, tuple(axis.positions()))
-        tick = drawn.write if number == 0 else None
+        tick = plotted.write if number == 0 else None
         content += [_axes(panel, axis, title, tick), *_bands(panel, lines, styles)]
         content += [_line(panel, line, style) for line, style in zip(lines, styles, strict=True)]
         content += [_names(panel, lines), _ring(panel, lines, best)]
@@ -151,11 +151,11 @@ def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
     ]
 
 
-def _range(drawn: Plotted, lines: Sequence[Line]) -> tuple[float, float]:
+def _range(plotted: PlottedMetric, lines: Sequence[Line]) -> tuple[float, float]:
     """Return the ends of the common axis: hundredths that enclose all values."""
     every = [runs for line in lines for runs in line.at if runs]
-    figures = [metric(runs) for runs in every for _, metric in drawn.panels]
-    spreads = [spread for spread in figures if spread]
+    known = [metric(runs) for runs in every for _, metric in plotted.panels]
+    spreads = [spread for spread in known if spread]
     low = min((spread.lowest for spread in spreads), default=0.0)
     high = max((spread.highest for spread in spreads), default=1.0)
     lowest = max(min(0.0, low), math.floor(low * 100 - 0.5) / 100)
@@ -205,14 +205,14 @@ def _runs(panel: _Panel, line: Line) -> list[list[tuple[float, Spread]]]:
 
 def _bands(panel: _Panel, lines: Sequence[Line], styles: list[tuple[str, int]]) -> list[Markup]:
     """Draw the range from the lowest to the highest seed, behind all lines."""
-    drawn: list[Markup] = []
+    bands: list[Markup] = []
     for line, (style, _) in zip(lines, styles, strict=True):
         for piece in _runs(panel, line):
             upper = [(x, panel.y(spread.highest)) for x, spread in piece]
             lower = [(x, panel.y(spread.lowest)) for x, spread in reversed(piece)]
             if any(spread.highest > spread.lowest for _, spread in piece):
-                drawn.append(svg.element("g", _polygon([*upper, *lower], "band"), class_=style))
-    return drawn
+                bands.append(svg.element("g", _polygon([*upper, *lower], "band"), class_=style))
+    return bands
 
 
 def _line(panel: _Panel, line: Line, style: tuple[str, int]) -> Markup:
@@ -292,23 +292,23 @@ def _legend(
         keys.append(("lowest to highest seed", _band_key))
     marks: list[Markup] = []
     x, y = _LEFT, 14.0
-    for label, drawn in keys:
+    for label, draw_key in keys:
         width = _KEY_WIDTH + len(label) * _CHARACTER + 18
         if x + width > _WIDTH and x > _LEFT:
             x, y = _LEFT, y + _LEGEND_LINE
-        marks += [drawn(x, y - 4), svg.text(x + _KEY_WIDTH, y, label, "key-name")]
+        marks += [draw_key(x, y - 4), svg.text(x + _KEY_WIDTH, y, label, "key-name")]
         x += width
     return Markup("").join(marks), y + 12
 
 
 def _key(line: Line, style: tuple[str, int]) -> Callable[[float, float], Markup]:
-    def drawn(x: float, y: float) -> Markup:
+    def draw_key(x: float, y: float) -> Markup:
         name, number = style
         marks = [svg.path([(x, y), (x + 24, y)], "mean")]
         marks += [] if line.constant else [_mark(x + 12, y, number)]
         return svg.element("g", *marks, class_=name)
 
-    return drawn
+    return draw_key
 
 
 def _ring_key(x: float, y: float) -> Markup:
