@@ -34,7 +34,7 @@ def test_with_a_decay_near_one_it_is_the_mean_of_all_steps():
         assert float(weights) == pytest.approx(3)
 
 
-def test_weights_are_back_where_judging_fails():
+def test_weights_are_restored_if_evaluating_fails():
     weights: Any = keras.Variable(1.0)
     average = Average([weights], decay=0.5)
     average.update()

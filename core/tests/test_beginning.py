@@ -57,14 +57,14 @@ def listed(model: Any) -> list[str]:
     """Return all layers that a model can be cut behind, as the message about a wrong one says."""
     with pytest.raises(PupilaError) as caught:
         Cuts(model, 8, 2).behind("none of them")
-    *_, told = str(caught.value).split("Cut it behind ")
-    return [name.strip("'.") for name in told.split(" or ")]
+    *_, names = str(caught.value).split("Cut it behind ")
+    return [name.strip("'.") for name in names.split(" or ")]
 
 
 def student(model: Any, layer: str, side: int = 32, head: int = 8, keep_norms: bool = True) -> Any:
     cuts = Cuts(model, head, 2)
-    contract = InputSpec(height=side, width=side)
-    return cuts.student(cuts.behind(layer), contract, 2, head, keep_norms=keep_norms)
+    spec = InputSpec(height=side, width=side)
+    return cuts.student(cuts.behind(layer), spec, 2, head, keep_norms=keep_norms)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_teacher_is_cut_where_one_feature_map_crosses(
     model: Callable[[], Any], cuts: list[str]
 ) -> None:
     """Keras numbers operations without a name, and the second of one name bears its model's."""
-    for found, cut in zip(listed(model()), cuts, strict=True):
-        assert cut in found
+    for layer, cut in zip(listed(model()), cuts, strict=True):
+        assert cut in layer
 
 
 def behind(model: Any, layer: str) -> Any:
@@ -150,19 +150,21 @@ def test_all_layers_learn_but_kept_normalisation(keep_norms: bool) -> None:
 
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_frozen_layers_stay_as_they_are(keep_norms: bool) -> None:
-    cuts, contract = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
-    made = cuts.student(cuts.behind("last"), contract, 2, 0, keep_norms=keep_norms, frozen="add")
+    cuts, spec = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
+    made = cuts.student(cuts.behind("last"), spec, 2, 0, keep_norms=keep_norms, frozen="add")
     before = {weight.path: np.array(weight) for weight in made.weights}
     made.compile("sgd", "mse", jit_compile=False)
     made.fit(pictures(), np.ones((3, 2)), verbose=0)
-    moved = {each.path for each in made.weights if (np.array(each) != before[each.path]).any()}
+    moved = {
+        weight.path for weight in made.weights if (np.array(weight) != before[weight.path]).any()
+    }
     assert {path.split("/")[0] for path in moved} == {"last", "logits"}
 
 
 def test_a_layer_behind_the_cut_cannot_be_frozen() -> None:
-    cuts, contract = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
+    cuts, spec = Cuts(residual(), 0, 2), InputSpec(height=32, width=32)
     with pytest.raises(PupilaError, match="no layer 'last' to be frozen up to"):
-        cuts.student(cuts.behind("add"), contract, 2, 0, keep_norms=True, frozen="last")
+        cuts.student(cuts.behind("add"), spec, 2, 0, keep_norms=True, frozen="last")
 
 
 def test_a_deeper_beginning_takes_more_bytes_and_the_deepest_that_fits_is_taken() -> None:

@@ -305,14 +305,14 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         capture_output=True,
         text=True,
     )
-    found: dict[str, set[str]] = {}
+    failed: dict[str, set[str]] = {}
     for line in re.finditer(r"^(\w+) \S*::Test(\w+)::(\w+)", ended.stdout, re.MULTILINE):
         outcome, contract, test = line.groups()
-        found.setdefault(contract, set())
+        failed.setdefault(contract, set())
         if outcome != "PASSED":
-            found[contract].add(test)
-    assert found, ended.stdout + ended.stderr
-    return found
+            failed[contract].add(test)
+    assert failed, ended.stdout + ended.stderr
+    return failed
 
 
 @pytest.mark.parametrize("contract", ["Good", "Fitter", "Timer", "GoodExport"])

@@ -39,17 +39,17 @@ def targets(labels=LABELS, temperature=1.0):
 
 
 def value(alpha, temperature, logits=STUDENT, labels=LABELS):
-    told = targets(labels, temperature)
-    return np.asarray(distillation_loss(alpha, temperature)(told, logits))
+    packed = targets(labels, temperature)
+    return np.asarray(distillation_loss(alpha, temperature)(packed, logits))
 
 
-def gradient(loss, told, logits=STUDENT):
+def gradient(loss, packed, logits=STUDENT):
     import tensorflow as tf
 
     given = tf.constant(logits)
     with tf.GradientTape() as tape:
         tape.watch(given)
-        total = tf.reduce_sum(loss(told, given))
+        total = tf.reduce_sum(loss(packed, given))
     return np.asarray(tape.gradient(total, given))
 
 
@@ -92,23 +92,23 @@ def test_the_loss_of_a_mixture_lies_between_those_of_its_parts():
 @pytest.mark.parametrize("labels", [LABELS, MIXED, PARTLY, UNLABELLED])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_the_gradient_is_that_of_the_paper(temperature, labels):
-    found = gradient(distillation_loss(0.1, temperature), targets(labels, temperature))
+    computed = gradient(distillation_loss(0.1, temperature), targets(labels, temperature))
     # d CE / dz = Σy softmax(z) - y; d T²KL / dz = T (softmax(z/T) - softmax(t/T))
     whole = labels.sum(axis=1, keepdims=True)
     hard = whole * softmax(STUDENT) - labels
     soft = softmax(STUDENT / temperature) - softmax(np.log(TEACHER) / temperature)
     expected = 0.1 * hard + (1 - 0.1 * whole) * temperature * soft
-    assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert computed == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize("labels", [LABELS, PARTLY, UNLABELLED])
 def test_the_gradient_is_that_of_finite_differences(labels):
-    step, found = 1e-5, gradient(distillation_loss(0.3, 3.0), targets(labels, 3.0))
+    step, computed = 1e-5, gradient(distillation_loss(0.3, 3.0), targets(labels, 3.0))
     for column in range(2):
         moved = np.zeros((1, 2))
         moved[0, column] = step
-        up, down = (by_hand(0.3, 3.0, labels, STUDENT + each) for each in (moved, -moved))
-        assert found[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
+        up, down = (by_hand(0.3, 3.0, labels, STUDENT + delta) for delta in (moved, -moved))
+        assert computed[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
 
 
 def test_labels_alone_have_no_gradient_where_there_are_none():
@@ -125,12 +125,12 @@ def test_a_teacher_that_is_wholly_sure_gives_a_finite_loss():
 
 def test_columns_behind_those_of_the_teacher_are_not_read():
     more = pack_targets(targets(temperature=4.0), np.full((2, 3), np.nan, np.float32))
-    found = np.asarray(distillation_loss(0.1, 4.0)(more, STUDENT))
-    assert found == pytest.approx(by_hand(0.1, 4.0), rel=1e-4)
+    losses = np.asarray(distillation_loss(0.1, 4.0)(more, STUDENT))
+    assert losses == pytest.approx(by_hand(0.1, 4.0), rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("told", "outputs", "expected"),
+    ("packed", "outputs", "expected"),
     [
         (LABELS, STUDENT, [1, 0]),
         (pack_targets(LABELS, TEACHER), STUDENT, [1, 0]),
@@ -140,14 +140,16 @@ def test_columns_behind_those_of_the_teacher_are_not_read():
         (pack_targets(PARTLY, TEACHER[::-1]), STUDENT, [1, 0]),
     ],
 )
-def test_accuracy_reads_the_labels_or_else_the_teacher_whatever_is_packed(told, outputs, expected):
-    assert np.asarray(accuracy(2)(told, outputs)).tolist() == expected
+def test_accuracy_reads_the_labels_or_else_the_teacher_whatever_is_packed(
+    packed, outputs, expected
+):
+    assert np.asarray(accuracy(2)(packed, outputs)).tolist() == expected
 
 
 def test_plain_keras_trains_with_it():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.compile(keras.optimizers.Adam(0.1), distillation_loss(0.1, 4.0), jit_compile=False)
-    told = targets(temperature=4.0)
-    losses = [float(model.train_on_batch(STUDENT, told)) for _ in range(20)]
+    packed = targets(temperature=4.0)
+    losses = [float(model.train_on_batch(STUDENT, packed)) for _ in range(20)]
     assert losses[-1] < losses[0] / 2
