@@ -156,7 +156,7 @@ def enlarge(clinic: Clinic) -> None:
 
 
 def add_unlabelled(clinic: Clinic) -> None:
-    """Add many, larger and redder than the others: nothing that a class could be told by."""
+    """Add many, larger and redder than the others: nothing that could reveal a class."""
     for seed in range(900, 930):
         red, green, blue = picture(seed, (70, 60)).split()
         clinic.add(Image.merge("RGB", (red.point([255] * 256), green, blue)), "", "unlabelled")

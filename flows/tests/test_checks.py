@@ -1,4 +1,4 @@
-"""Checks of a recipe find the same in any order, and tell what several of them need once."""
+"""Checks of a recipe find the same in any order, and report once what several of them need."""
 
 from __future__ import annotations
 

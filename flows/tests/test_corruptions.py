@@ -1,4 +1,4 @@
-"""Altered images: what a bad day does to a picture that a gate should let through."""
+"""Altered images: pictures as of a bad day, which a filter should still accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that tell what was found in the data."""
+"""The pages that show what was found in the data."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_the_largest_is_first_and_nothing_counts_twice_or_from_outside(workspace
     assert sizes["store"] == pytest.approx(2_000_000, rel=0.02)
 
 
-def test_people_and_programs_are_told(workspace: Path):
+def test_people_and_programs_can_read_it(workspace: Path):
     table = CliRunner().invoke(app, ["du", "--workspace", str(workspace)]).output
     assert re.search(r"cache +3\.\d .*yes, when nothing runs: made again", table)
     assert "notes.txt" in table and "not ours" in table and "in all" in table
@@ -45,7 +45,7 @@ def test_people_and_programs_are_told(workspace: Path):
     assert entries[0]["bytes"] > 2_900_000
 
 
-def test_a_workspace_that_is_not_there_is_told_and_not_made(tmp_path: Path):
+def test_a_workspace_that_does_not_exist_is_refused_and_not_made(tmp_path: Path):
     ran = CliRunner().invoke(app, ["du", "-w", str(tmp_path / "none")])
     assert "is not a workspace" in str(ran.exception)
     assert not (tmp_path / "none").exists()

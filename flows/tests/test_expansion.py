@@ -250,7 +250,9 @@ def test_a_sweep_makes_each_combination_and_shares_what_no_value_touches(tmp_pat
         ("[pupil.alpha]", ["sweep", "must be a mapping"]),
     ],
 )
-def test_a_sweep_that_cannot_be_is_told_with_its_line(tmp_path: Path, sweep: str, words: list[str]):
+def test_a_sweep_that_cannot_be_is_reported_with_its_line(
+    tmp_path: Path, sweep: str, words: list[str]
+):
     with pytest.raises(RecipeError) as caught:
         _plan(tmp_path, f"steps: {{pupil: {{use: distill, from: big}}}}\nsweep: {sweep}\n")
     (problem,) = caught.value.problems
@@ -336,7 +338,7 @@ def test_a_pupil_that_wants_no_control_gets_none_in_a_sweep_either(tmp_path: Pat
     assert nodes["out[alpha=0.1]"].control is None
 
 
-def test_settings_that_do_not_fit_are_told_once(tmp_path: Path):
+def test_settings_that_do_not_fit_are_reported_once(tmp_path: Path):
     steps = """\
         steps: {pupil: {use: distill, from: big, with: {weights: [1, 2]}}}
         sweep: {pupil.epochs: [1, 2, 3]}
@@ -383,13 +385,13 @@ def test_there_must_be_as_many_seeds_as_repeats(tmp_path: Path):
         read_plan(file, _registry())
 
 
-def test_settings_that_do_not_fit_the_inputs_are_told_before_the_run(tmp_path: Path):
+def test_settings_that_do_not_fit_the_inputs_are_reported_before_the_run(tmp_path: Path):
     steps = "steps: {pupil: {use: distill, from: big, with: {weights: [1, 2]}}}"
     with pytest.raises(RecipeError, match="2 weights for 1"):
         _plan(tmp_path, steps)
 
 
-def test_a_control_that_is_not_installed_is_told(tmp_path: Path):
+def test_a_control_that_is_not_installed_is_reported(tmp_path: Path):
     steps = "steps: {pupil: {use: distill, from: big}}"
     with pytest.raises(
         RecipeError, match=r"No technique or exporter named 'train'.*control: false"

@@ -1,4 +1,4 @@
-"""Images that are only judged come in whatever form a hospital has them."""
+"""External images may come in any form in which a hospital has them."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_images_are_listed_and_none_is_opened(folder: Path):
         ("gate: {external: {fidelity: 0.8}}", 7, "the recipe has no `external`"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(folder: Path, more: str, line: int, message: str):
+def test_a_mistake_is_reported_with_its_line(folder: Path, more: str, line: int, message: str):
     with pytest.raises(RecipeError, match=message) as error:
         _plan(folder, more + "\n")
     assert [problem.line for problem in error.value.problems] == [line]
@@ -81,7 +81,7 @@ def test_a_mistake_is_told_with_its_line(folder: Path, more: str, line: int, mes
         ("{external: {sets: []}}", False, False),
     ],
 )
-def test_what_can_be_shown_elsewhere_is_told_beforehand(
+def test_what_can_be_shown_elsewhere_is_reported_beforehand(
     folder: Path, gate: str, said: bool, warned: bool
 ):
     external = "external: {b: {path: there.csv, map: {no: other}}, c: {path: bare}}\n"

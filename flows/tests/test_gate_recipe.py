@@ -136,7 +136,7 @@ def test_a_recipe_asks_for_what_can_be_asked(tmp_path: Path, gate: str, words: s
         ("{}", "[lite, one]", 12, "'one' would always be withheld, as the gate does not check"),
     ],
 )
-def test_a_recipe_that_could_never_publish_is_told_so(
+def test_a_recipe_that_could_never_publish_is_refused(
     tmp_path: Path, gate: str, artifacts: str, line: int | None, words: str | None
 ):
     recipe = written(
@@ -152,7 +152,7 @@ def test_a_recipe_that_could_never_publish_is_told_so(
     assert words in problem.message
 
 
-def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_told(tmp_path: Path):
+def test_a_step_at_the_end_that_has_no_teacher_to_be_compared_with_is_reported(tmp_path: Path):
     last = RECIPE.replace("  after: {use: export-tflite, from: one}\n", "").replace("GATE", "{}")
     recipe = written(tmp_path, last)
     with pytest.raises(RecipeError) as caught:

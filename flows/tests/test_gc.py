@@ -233,7 +233,7 @@ def test_a_killed_collection_leaves_what_is_kept_and_the_next_one_finishes(
     assert not list(store.root.glob("incoming/*"))
 
 
-def test_a_folder_that_is_no_workspace_keeps_its_logs_and_caches(tmp_path: Path):
+def test_a_folder_that_is_not_a_workspace_keeps_its_logs_and_caches(tmp_path: Path):
     for name in ("logs/mail.log", "cache/pictures.db", "runs/marathon/2025", "scratch/idea"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
@@ -259,7 +259,7 @@ def test_a_time_is_a_number_and_a_unit(text: str, seconds: float):
 
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1.5d", "30 d", "3y", "9999999d"])
-def test_what_is_no_time_is_refused(text: str):
+def test_what_is_not_a_time_is_refused(text: str):
     with pytest.raises(PupilaError, match=r"--keep is .*as in 30d"):
         parse_duration(text)
 

@@ -1,4 +1,4 @@
-"""Hard negatives: images made from the training images, so that no short cut leads to a class."""
+"""Hard negatives: images made from the training images, so that a filter learns no shortcut."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
     return red_and_green(tmp_path)
 
 
-def test_a_hard_negative_that_cannot_be_read_is_told(data: Path):
+def test_a_hard_negative_that_cannot_be_read_is_reported(data: Path):
     dataset, folder = scanned(data), data.parent / "made"
     write_negatives(dataset.select("train"), "other", 5, 7, folder, ignore_progress)
     (folder / "disc" / "00002.jpg").write_bytes(b"no image")

@@ -50,7 +50,7 @@ def test_what_unfolds_without_end_is_refused_at_once(tmp_path: Path, text: str, 
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_thousands_of_mistakes_are_told_by_the_first_of_them(tmp_path: Path):
+def test_thousands_of_mistakes_are_reported_by_the_first_of_them(tmp_path: Path):
     (tmp_path / "recipe.yaml").write_text("a: 1\n" * 2_001)
     with pytest.raises(RecipeError) as refused:
         read_source(tmp_path / "recipe.yaml")
@@ -86,7 +86,7 @@ def test_aliases_and_merges_of_a_usual_size_stand_for_what_they_name(tmp_path: P
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "pipe", "/proc/kmsg"])
-def test_what_is_no_file_is_not_read(tmp_path: Path, device: str):
+def test_what_is_not_a_file_is_not_read(tmp_path: Path, device: str):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PupilaError, match="is a pipe or a device: give the path of a YAML file"):
         read_source(tmp_path / device)

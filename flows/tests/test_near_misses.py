@@ -1,4 +1,4 @@
-"""Near misses: pictures of other kinds that a gate must not let through."""
+"""Near misses: pictures of other kinds that a filter must not accept."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_csv_of_near_misses_says_what_is_wrong_with_it(tmp_path: Path, text: s
         near_misses.list_near_misses(tmp_path / "near.csv")
 
 
-def test_a_file_that_is_no_csv_is_refused(tmp_path: Path):
+def test_a_file_that_is_not_a_csv_is_refused(tmp_path: Path):
     with pytest.raises(PupilaError, match="is not a CSV in UTF-8"):
         near_misses.list_near_misses(picture(tmp_path / "a.png", (200, 120, 20)))
 
@@ -115,7 +115,7 @@ def test_a_folder_that_may_not_be_read_is_named(
         near_misses.list_near_misses(tmp_path / "near")
 
 
-def test_hidden_files_and_folders_are_no_near_misses(tmp_path: Path):
+def test_hidden_files_and_folders_are_not_near_misses(tmp_path: Path):
     for name in ("moon/a.png", "moon/._a.png", "moon/.trash/b.png", ".trash/c.png"):
         picture(tmp_path / name, (1, 2, 3))
     assert near_misses.list_near_misses(tmp_path) == [(str(tmp_path / "moon" / "a.png"), "moon")]

@@ -1,4 +1,4 @@
-"""Artifacts as teachers, gates among them, and steps on a part of the images."""
+"""Artifacts as teachers, filters among them, and steps with excluded images."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     read: Callable[..., Plan], changes: tuple[str, str], line: int, words: list[str]
 ):
     with pytest.raises(RecipeError) as caught:
@@ -221,7 +221,7 @@ def test_a_mistake_is_told_with_its_line(
     ), problems
 
 
-def test_a_value_of_a_sweep_that_is_no_class_is_told(read: Callable[..., Plan]):
+def test_a_value_of_a_sweep_that_is_not_a_class_is_reported(read: Callable[..., Plan]):
     with pytest.raises(RecipeError, match=r"recipe.yaml:2: .*'triangel'.*mean 'triangle'"):
         read(
             ("  page:", f"  {SET}: square}}}}\n  page:"),
@@ -254,7 +254,7 @@ def test_the_data_is_read_once_and_only_where_a_setting_speaks_of_it(
     assert len(asked) == 1
 
 
-def test_an_altered_artifact_is_told_with_the_line_of_its_path(
+def test_an_altered_artifact_is_reported_with_the_line_of_its_path(
     read: Callable[..., Plan], stored: Stored
 ):
     (stored().path / "model.tflite").write_bytes(b"weightz")

@@ -112,7 +112,9 @@ def test_a_setting_of_the_command_line_is_what_it_would_be_in_the_recipe(
         ("data.path=nowhere", "no images at"),
     ],
 )
-def test_a_wrong_setting_is_told_by_name_and_nothing_is_run(recipe: Path, setting: str, said: str):
+def test_a_wrong_setting_is_reported_by_name_and_nothing_is_run(
+    recipe: Path, setting: str, said: str
+):
     with pytest.raises(PupilaError) as caught:
         read_plan(recipe, changes=parse_changes([setting], read_source(recipe)))
     assert said in str(caught.value)

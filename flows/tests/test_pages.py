@@ -1,4 +1,4 @@
-"""Steps that show figures of the test images, as a site does: made last, and never learned from."""
+"""Steps that show results on the test images, as a site does: made last, never used as input."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_a_good_recipe_becomes_a_plan_in_an_order_that_can_run(folder: Path):
         (("use: distill", "use: distill, timeout_minutes: .inf"), 6, ["timeout_minutes is inf"]),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     folder: Path, change: tuple[str, str], line: int, words: list[str]
 ):
     problems = _problems(folder, GOOD.replace(*change))
@@ -315,7 +315,7 @@ def test_what_yaml_cannot_say_is_one_problem(folder: Path, change: str, line: in
         (("big.keras", "n" * 300), 4),
     ],
 )
-def test_a_path_that_no_file_can_have_is_told_with_its_line(
+def test_a_path_that_no_file_can_have_is_reported_with_its_line(
     folder: Path, change: tuple[str, str], line: int
 ):
     ((number, message),) = _problems(folder, GOOD.replace(*change))
@@ -323,7 +323,7 @@ def test_a_path_that_no_file_can_have_is_told_with_its_line(
     assert message.startswith("no ") and message.endswith("give an existing path.")
 
 
-def test_a_model_that_may_not_be_read_is_told_with_its_line(
+def test_a_model_that_may_not_be_read_is_reported_with_its_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def refused(path: Path, mode: int) -> bool:
@@ -346,7 +346,7 @@ def test_names_that_yaml_takes_for_numbers_or_truths_are_names(folder: Path):
     ]
 
 
-def test_all_mistakes_are_told_at_once(folder: Path):
+def test_all_mistakes_are_reported_at_once(folder: Path):
     text = GOOD.replace("distill", "distil").replace("images", "pictures").replace("lite}", "lit}")
     assert [line for line, _ in _problems(folder, text)] == [2, 6, 8]
 
@@ -375,7 +375,7 @@ def test_fields_that_are_wrong_hide_nothing_else(folder: Path):
         (("steps:", "stepps:"), None),
     ],
 )
-def test_what_follows_from_a_mistake_is_not_told(
+def test_what_follows_from_a_mistake_is_not_reported(
     folder: Path, change: tuple[str, str], line: int | None
 ):
     text = GOOD.replace(*change)

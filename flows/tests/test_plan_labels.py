@@ -1,4 +1,4 @@
-"""A recipe is held against the labels of the images, which are read without opening any."""
+"""A recipe is compared with the labels of the images, which are read without opening any."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_folders_of_classes_without_splits_are_refused(eyes: Path) -> None:
     assert "flat' has no split folders: found 'glaucoma', 'normal'. Expected train/<" in message
 
 
-def test_a_misspelt_class_of_a_teacher_is_told_with_the_label_that_is_meant(eyes: Path) -> None:
+def test_a_misspelt_class_of_a_teacher_is_reported_with_the_label_that_is_meant(eyes: Path) -> None:
     problems = _problems(eyes, ("[normal, glaucoma]", "[normal, glaukoma]"))
     assert problems == [
         (
@@ -91,7 +91,7 @@ def test_a_misspelt_class_of_a_teacher_is_told_with_the_label_that_is_meant(eyes
     ]
 
 
-def test_teachers_that_are_misspelt_alike_are_each_told(eyes: Path) -> None:
+def test_teachers_that_are_misspelt_alike_are_each_reported(eyes: Path) -> None:
     problems = _problems(
         eyes,
         ("[normal, glaucoma]", "[norml, glaucoma]"),
@@ -103,7 +103,7 @@ def test_teachers_that_are_misspelt_alike_are_each_told(eyes: Path) -> None:
     )
 
 
-def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: Path) -> None:
+def test_a_misspelt_class_of_the_data_is_reported_and_right_teachers_are_not(eyes: Path) -> None:
     problems = _problems(eyes, ("eyes}", "eyes, classes: [normal, glaukoma]}"))
     assert problems == [
         (
@@ -115,7 +115,7 @@ def test_a_misspelt_class_of_the_data_is_told_and_right_teachers_are_not(eyes: P
     ]
 
 
-def test_a_misspelt_label_of_a_csv_is_no_class_of_the_teachers(eyes: Path) -> None:
+def test_a_misspelt_label_of_a_csv_is_not_a_class_of_the_teachers(eyes: Path) -> None:
     _csv(eyes, label="nomal")
     problems = _problems(eyes, ("eyes}", "eyes.csv}"))
     assert [line for line, _ in problems] == [4, 5]
@@ -123,7 +123,7 @@ def test_a_misspelt_label_of_a_csv_is_no_class_of_the_teachers(eyes: Path) -> No
     assert "'normal' is not one of them. Did you mean 'nomal'?" in problems[0][1]
 
 
-def test_a_positive_class_that_no_image_has_is_told(eyes: Path) -> None:
+def test_a_positive_class_that_no_image_has_is_reported(eyes: Path) -> None:
     problems = _problems(eyes, ("eyes}", "eyes, positive: glaucom}"))
     assert problems == [
         (
@@ -140,7 +140,7 @@ def test_images_that_are_all_unlabelled_are_refused(eyes: Path) -> None:
     assert line == 2 and "are all unlabelled: add labelled ones in the splits train" in message
 
 
-def test_a_folder_without_images_is_no_class(eyes: Path) -> None:
+def test_a_folder_without_images_is_not_a_class(eyes: Path) -> None:
     (eyes / "train" / "results").mkdir()
     (eyes / "train" / "results" / "notes.txt").touch()
     _read(eyes)

@@ -109,7 +109,7 @@ def test_what_makes_no_model_needs_no_runner(folder: Path):
     assert problems(folder, KERAS, LOADER, replace(EXPORT, evaluated=False)) == []
 
 
-def test_two_runners_of_one_format_are_told_before_anything_runs(
+def test_two_runners_of_one_format_are_reported_before_anything_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     plugins, rival = (KERAS, LITERT, LOADER, EXPORT), replace(KERAS, name="aaa-keras")
@@ -120,7 +120,7 @@ def test_two_runners_of_one_format_are_told_before_anything_runs(
     assert problems(folder, *plugins, theirs=rival) == []
 
 
-def test_two_loaders_of_one_file_are_told_before_anything_runs(
+def test_two_loaders_of_one_file_are_reported_before_anything_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     plugins, rival = (KERAS, LITERT, LOADER, EXPORT), replace(LOADER, name="aaa-keras")
@@ -136,7 +136,7 @@ def test_two_loaders_of_one_file_are_told_before_anything_runs(
     [(LOADER, 4), (KERAS, 4), (EXPORT, 7), (LITERT, 7)],
     ids=["loader", "runner of the teacher", "exporter", "runner of its product"],
 )
-def test_code_that_is_not_there_is_told_once_before_anything_runs(
+def test_code_that_is_not_there_is_reported_once_before_anything_runs(
     folder: Path, which: Plugin, line: int
 ):
     lost = replace(which, implementation=f"{__name__}:cod")
@@ -147,7 +147,7 @@ def test_code_that_is_not_there_is_told_once_before_anything_runs(
     assert f"module {__name__!r} has no 'cod'. Did you mean 'code'?" in message
 
 
-def test_the_lost_code_of_a_loader_that_only_refuses_is_told_too(folder: Path):
+def test_the_lost_code_of_a_loader_that_only_refuses_is_reported_too(folder: Path):
     lost = replace(LOADER, produces="", implementation="no_such_code:refuse")
     messages = [message for _, message in problems(folder, KERAS, LITERT, lost, EXPORT)]
     assert [message for message in messages if "module 'no_such_code' was not found" in message]
@@ -160,7 +160,7 @@ def test_the_lost_code_of_a_loader_that_only_refuses_is_told_too(folder: Path):
         ("steps:", "sweep: {lite.student: [there, lost]}\nsteps:", 6),
     ],
 )
-def test_the_lost_code_of_a_student_is_told_where_it_is_named(
+def test_the_lost_code_of_a_student_is_reported_where_it_is_named(
     folder: Path, tmp_path: Path, old: str, new: str, line: int
 ):
     (folder / "recipe.yaml").write_text(RECIPE.replace(old, new))

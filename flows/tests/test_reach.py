@@ -64,7 +64,7 @@ def test_with_107_images_not_even_an_equal_model_passes_the_default_gate(folder:
     assert "accuracy 0.05, AUC 0.05, sensitivity 0.05, specificity 0.05" in warning
 
 
-def test_margins_within_reach_are_no_warning_and_what_is_not_asked_is_not_told(folder: Path):
+def test_margins_within_reach_are_no_warning_and_what_is_not_asked_is_not_reported(folder: Path):
     reach = _reach(folder, "gate: {margins: {accuracy: 0.08}}")
     assert reach is not None
     assert reach.sentence.endswith("margins from: accuracy 0.078.")
@@ -78,7 +78,7 @@ def test_a_margin_against_what_is_published_counts_where_the_recipe_publishes(fo
     assert "(accuracy 0.02)" in reach.warnings[0]
 
 
-def test_the_smallest_group_is_told_too(folder: Path):
+def test_the_smallest_group_is_reported_too(folder: Path):
     reach = _reach(folder, "gate: {margins: {accuracy: 0.3}, groups: [site]}")
     assert reach is not None
     assert reach.warnings == ()
@@ -88,7 +88,7 @@ def test_the_smallest_group_is_told_too(folder: Path):
     assert "the 20 test images where site = south can hardly show (accuracy 0.1)" in warning
 
 
-def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_told(folder: Path):
+def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_reported(folder: Path):
     """The smaller group is large enough, and no specificity is ever shown of the larger one."""
     lines = (folder / "eyes.csv").read_text().splitlines()
     kept = [line.rpartition(",")[0] for line in lines[1:]]
@@ -100,7 +100,7 @@ def test_a_group_that_is_large_and_has_no_image_of_a_kind_is_told(folder: Path):
     assert "the 59 test images where site = clinic can hardly show (specificity 0.4)" in warning
 
 
-def test_that_fewer_patients_than_images_show_less_is_told(folder: Path):
+def test_that_fewer_patients_than_images_show_less_is_reported(folder: Path):
     text = (folder / "eyes.csv").read_text()
     (folder / "eyes.csv").write_text(text.replace(",site\n", ",patient\n"))
     reach = _reach(folder, "gate: {margins: {accuracy: 0.08}}")

@@ -26,7 +26,7 @@ evaluate: {open_set: {accepts: square, path: misses}}
     [("images", 2, "images"), ("big.keras", 3, "model"), ("misses", 5, "near misses")],
 )
 @pytest.mark.parametrize("special", ["pipe.csv", "/dev/zero"])
-def test_what_is_no_file_is_told_with_its_line(
+def test_what_is_not_a_file_is_reported_with_its_line(
     tmp_path: Path, special: str, written: str, line: int, what: str
 ):
     draw_images(tmp_path / "images", images=1)

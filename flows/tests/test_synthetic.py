@@ -211,7 +211,7 @@ def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path):
 
 
 @pytest.mark.parametrize("counts", [{}, {"train": 0}, {"training": 3}])
-def test_counts_of_no_use_are_refused(tmp_path: Path, counts: dict[str, int]):
+def test_invalid_counts_are_refused(tmp_path: Path, counts: dict[str, int]):
     with pytest.raises(PupilaError, match="train, validation, test"):
         write_images(tmp_path / "images", counts, seed=1, progress=quiet, size=SIZE)
 

@@ -164,7 +164,7 @@ def test_what_a_model_has_seen_is_written_again_where_it_was_damaged(run: Run, c
     assert len(list(file.parent.glob(f"{TRAINING_IMAGES_NAME}.damaged-*"))) == 1
 
 
-def test_a_stored_teacher_is_told_what_it_was_trained_on_then_or_later(folder: Path, run: Run):
+def test_a_stored_teacher_records_what_it_was_trained_on_then_or_later(folder: Path, run: Run):
     workspace, classes = run.workspace, run.dataset.classes
     first = add_teacher(workspace, "big", folder / "big.keras", classes)
     assert first.changed and first.teacher.training_images is None
