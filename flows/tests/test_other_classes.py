@@ -206,7 +206,7 @@ def test_an_artifact_is_a_teacher_with_what_its_record_says(
                 + f"  one: {{use: one-class, from: big, {POSITIVE}: square}}}}\n",
             ),
             10,
-            ["The data has 3 classes, ['square', 'a', 'b']", "label all but 'square' alike"],
+            ["The data has 3 classes, ['square', 'a', 'b']", "label everything else alike"],
         ),
     ],
 )
