@@ -42,7 +42,7 @@ def import_tensorflow() -> Any:
 
 @contextmanager
 def _silence_stderr() -> Generator[None]:
-    """Drop what C++ code writes to a terminal or pipe: TensorFlow's first lines ignore settings.
+    """Drop what C++ code writes to a terminal or pipe, as TensorFlow's first lines do.
 
     If standard error is a file, such as a log, they are kept.
     """

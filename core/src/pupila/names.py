@@ -9,14 +9,14 @@ _LOWER_CASE_NAME = "[a-z0-9][a-z0-9-]{0,63}"
 
 
 def name_fault(text: str) -> str | None:
-    """Say what a name must be; None where it is."""
+    """Return what a name must be like; None if it is allowed."""
     if re.fullmatch(_NAME, text):
         return None
     return "must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
 
 
 def lower_case_name_fault(text: str) -> str | None:
-    """Say what a name without capitals, dots and underscores must be; None where it is."""
+    """The same for names without capitals, dots and underscores."""
     if re.fullmatch(_LOWER_CASE_NAME, text):
         return None
     return "must be at most 64 lower-case letters, digits and dashes, no dash first"

@@ -93,8 +93,8 @@ def check_accepts(accepts: str, dataset: Dataset) -> None:
     """Make sure that a filter can be evaluated on these images.
 
     Raises:
-        PupilaError: there are not two classes, `accepts` is not one of them, none of its images is
-            for the test, or a source of the others has the name that stands for all.
+        PupilaError: there are not two classes, `accepts` is not one of them or has no test image,
+            or the other images have a source named `all`, which stands for all sources.
     """
     if len(dataset.classes) != 2 or accepts not in dataset.classes:
         raise PupilaError(

@@ -168,7 +168,7 @@ class Measured(Mapping[str, Any]):
     def __get_pydantic_core_schema__(
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Let pydantic read and write it as its JSON object."""
+        """Let pydantic read and write it as a plain JSON object."""
         values = handler(dict[str, Any])
 
         def read(value: Any, validate: Any) -> Measured:
