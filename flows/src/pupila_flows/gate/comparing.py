@@ -103,7 +103,7 @@ def _newly_wrong(
 
 
 def describe_images(
-    inputs: GateInputs, ours: ModelPredictions, rows: Rows, answers: Rows, others: Rows | None
+    inputs: GateInputs, ours: ModelPredictions, rows: Rows, predicted: Rows, others: Rows | None
 ) -> tuple[WrongImage, ...]:
     """Describe some validation images, starting with those the artifact gets most wrong."""
     images, classes = inputs.validation, inputs.classes
@@ -119,7 +119,7 @@ def describe_images(
         WrongImage(
             path=images.paths[row],
             truth=classes[images.labels[row]],
-            answer=name(answers, row),
+            answer=name(predicted, row),
             other=None if others is None else name(others, row),
         )
         for row in worst[:_IMAGES]

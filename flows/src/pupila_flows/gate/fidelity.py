@@ -33,18 +33,18 @@ class FidelityAtLeast(LimitRule):
     def check(
         self, ours: ModelPredictions, teacher: ModelPredictions | None, limit: float
     ) -> LimitResult:
-        figures = ours.model.shift
-        if figures is None:
+        shift = ours.model.shift
+        if shift is None:
             raise PupilaError(
                 "predictions on altered images are missing: the end of the run says why."
             )
-        value = figures.value
+        value = shift.value
         if value.low >= limit:
-            return LimitResult("pass", value.value, value, tested=figures.images)
+            return LimitResult("pass", value.value, value, tested=shift.images)
         if value.high < limit:
-            return LimitResult("fail", value.value, value, tested=figures.images)
-        needs = _needed(value, limit, figures.images)
-        return LimitResult("inconclusive", value.value, value, needs, figures.images)
+            return LimitResult("fail", value.value, value, tested=shift.images)
+        needs = _needed(value, limit, shift.images)
+        return LimitResult("inconclusive", value.value, value, needs, shift.images)
 
     def note(self, ours: GateModel) -> str:
         if ours.shift is None:

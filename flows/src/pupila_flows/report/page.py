@@ -146,7 +146,7 @@ def _rocs(
         name: bars_and_rocs.roc_points(truth, values[:, column])
         for name, values in predictions.probabilities.items()
     }
-    drawn: list[tuple[str, str, str, Markup]] = []
+    panels: list[tuple[str, str, str, Markup]] = []
     for artifact in lineage.evaluated():
         if artifact.name not in curves:
             continue
@@ -159,8 +159,8 @@ def _rocs(
         label = f"ROC curve of {artifact.name} for {data.positive}: AUC {auc}"
         label += f"; {at_point}" if at_point else ""
         curve = bars_and_rocs.roc(curves[artifact.name], teacher_curve, point, label)
-        drawn.append((artifact.name, auc, at_point, curve))
-    return drawn
+        panels.append((artifact.name, auc, at_point, curve))
+    return panels
 
 
 def _scatter(lineage: Lineage, chosen: str | None) -> tuple[str, Markup] | None:

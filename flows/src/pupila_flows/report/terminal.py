@@ -135,14 +135,14 @@ def shift_rows(result: RunResult) -> list[dict[str, str]]:
     return [
         {
             "altered images": entry.name,
-            "teacher": figures.reference,
-            "fidelity": interval(figures.value),
-            "on validation": f"{figures.validation.value:.3f}" if figures.validation else "",
-            "worst family": f"{figures.worst.name} {figures.worst.middle.fidelity:.3f}",
-            "unaltered": f"{figures.unaltered.fidelity:.3f}",
+            "teacher": shift.reference,
+            "fidelity": interval(shift.value),
+            "on validation": f"{shift.validation.value:.3f}" if shift.validation else "",
+            "worst family": f"{shift.worst.name} {shift.worst.middle.fidelity:.3f}",
+            "unaltered": f"{shift.unaltered.fidelity:.3f}",
         }
         for entry in result.entries
-        if (figures := entry.shift)
+        if (shift := entry.shift)
     ]
 
 

@@ -18,8 +18,8 @@ def element(name: str, *content: str, **attributes: str | float) -> Markup:
         for key, value in attributes.items()
     )
     inside = Markup("").join(content)
-    whole = f"<{name}{written}>{inside}</{name}>" if inside else f"<{name}{written}/>"
-    return Markup(whole)  # noqa: S704 - every part was escaped above
+    markup = f"<{name}{written}>{inside}</{name}>" if inside else f"<{name}{written}/>"
+    return Markup(markup)  # noqa: S704 - every part was escaped above
 
 
 def picture(width: float, height: float, label: str, *content: Markup, class_: str) -> Markup:

@@ -68,8 +68,8 @@ class _Panel:
         self._title, self._value, self._write = title, value, write
         self._models = _with_values(search.models, value)
         self._others = _with_values(_off_front(search), value)
-        every = [value for _, value in (*self._models, *self._others)]
-        self._x = axes.logarithmic(every, _LEFT + 8, _WIDTH - _RIGHT)
+        values = [value for _, value in (*self._models, *self._others)]
+        self._x = axes.logarithmic(values, _LEFT + 8, _WIDTH - _RIGHT)
         self._names = names.side_by_side(
             [self._x.position(value) for _, value in self._models], _NAMES
         )
@@ -98,9 +98,9 @@ class _Panel:
 
     def _accuracies(self) -> list[float]:
         intervals = [model.validation_accuracy for model, _ in self._models]
-        shown = [bound for interval in intervals for bound in (interval.low, interval.high)]
-        shown += [interval.value for _, interval in self._teachers]
-        return shown + [candidate.validation_accuracy or 0.0 for candidate, _ in self._others]
+        accuracies = [bound for interval in intervals for bound in (interval.low, interval.high)]
+        accuracies += [interval.value for _, interval in self._teachers]
+        return accuracies + [candidate.validation_accuracy or 0.0 for candidate, _ in self._others]
 
     def _axes(self) -> Markup:
         right = _WIDTH - _RIGHT + 8
@@ -186,16 +186,16 @@ def accuracy_tick(axis: Axis, value: float, left: float, right: float) -> Markup
 
 def _with_values(models: Sequence[AnyModel], value: Value) -> list[tuple[AnyModel, float]]:
     values = ((model, value(model)) for model in models)
-    return [(model, known) for model, known in values if known is not None]
+    return [(model, number) for model, number in values if number is not None]
 
 
 def _off_front(search: SearchResult) -> list[Candidate]:
     """Return the trained candidates that are not on the front."""
-    shown = {model.name for model in search.models}
+    on_front = {model.name for model in search.models}
     return [
         candidate
         for candidate in search.candidates
-        if candidate.name not in shown and candidate.validation_accuracy is not None
+        if candidate.name not in on_front and candidate.validation_accuracy is not None
     ]
 
 

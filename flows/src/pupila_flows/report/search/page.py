@@ -92,9 +92,9 @@ def _section(entry: Entry) -> SearchSection | None:
     teachers = _teachers(entry, search)
     panels = [front.over_bytes(search, teachers), front.over_latency(search, teachers)]
     architectures = [
-        Architecture(model.name, _words(model), drawn)
+        Architecture(model.name, _words(model), picture)
         for model in search.models
-        if (drawn := architecture(model, entry.record.input))
+        if (picture := architecture(model, entry.record.input))
     ]
     failures = [Failure(candidate.name, candidate.failed or "") for candidate in search.failures]
     return SearchSection(
@@ -169,10 +169,10 @@ def _not_on_front(search: SearchResult) -> str:
 
 def _tied(search: SearchResult) -> str:
     names = {model.name for model in search.models}
-    shown = [model.name for model in search.models if model.name in search.tied]
+    tied = [model.name for model in search.models if model.name in search.tied]
     others = len(set(search.tied) - names)
-    named = shown[:_NAMED]
-    rest = len(shown) - len(named)
+    named = tied[:_NAMED]
+    rest = len(tied) - len(named)
     words = [*named, *([f"{rest} more of the front"] if rest else [])]
     words += [f"{formatting.plural(others, 'candidate')} off the front"] if others else []
     if not words:

@@ -146,8 +146,8 @@ def _pictures(
 def _cells(external_result: ExternalResult, *, labelled: bool) -> tuple[Cell, ...]:
     if external_result.evaluation is None:
         return ()
-    figures, differences = external_result.evaluation.figures, external_result.differences
-    metrics, fidelity = figures.metrics, figures.fidelity
+    metrics_of_set, differences = external_result.evaluation.figures, external_result.differences
+    metrics, fidelity = metrics_of_set.metrics, metrics_of_set.fidelity
     cells: list[Cell] = []
     if labelled and metrics:
         point = metrics.point
@@ -171,13 +171,16 @@ def _cells(external_result: ExternalResult, *, labelled: bool) -> tuple[Cell, ..
         cells += [_NOTHING] * len(_LABELLED)
     if fidelity is None:
         return (*cells, *[_NOTHING] * len(_FIDELITY))
-    theirs = fidelity.reference_colour
+    teacher_colour = fidelity.reference_colour
     return (
         *cells,
         _score(fidelity.correlation),
         _percent(fidelity.labels),
         _number(fidelity.mean_difference, "{:+.2f}".format),
-        _percent(fidelity.colour, f"teacher {formatting.percent(theirs.value)}" if theirs else ""),
+        _percent(
+            fidelity.colour,
+            f"teacher {formatting.percent(teacher_colour.value)}" if teacher_colour else "",
+        ),
     )
 
 

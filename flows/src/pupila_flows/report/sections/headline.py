@@ -94,11 +94,11 @@ def headline(result: RunResult, lineage: Lineage, predictions: RunPredictions) -
 def _choose(pairs: list[_Pair], result: RunResult) -> _Pair:
     """Choose by size and validation accuracy; without validation images, by size only."""
     losses = [_validation_loss(*pair, result) for pair in pairs]
-    known = [(loss, pair) for loss, pair in zip(losses, pairs, strict=True) if loss is not None]
-    if not known or any(is_near(*pair, result) for _, pair in known):
-        among = [pair for _, pair in known if is_near(*pair, result)] or pairs
+    with_loss = [(loss, pair) for loss, pair in zip(losses, pairs, strict=True) if loss is not None]
+    if not with_loss or any(is_near(*pair, result) for _, pair in with_loss):
+        among = [pair for _, pair in with_loss if is_near(*pair, result)] or pairs
         return min(among, key=lambda pair: _size(pair[0]))
-    return min(known, key=lambda candidate: (candidate[0], _size(candidate[1][0])))[1]
+    return min(with_loss, key=lambda candidate: (candidate[0], _size(candidate[1][0])))[1]
 
 
 def is_near(pupil: EvaluatedArtifact, teacher: EvaluatedArtifact, result: RunResult) -> bool:

@@ -76,9 +76,9 @@ def _shown(
         for artifact in known
         if lineage.is_final(artifact.entry) or artifact.name == chosen
     ]
-    whole = [artifact for artifact in final if not artifact.entry.error] or final
-    whole.sort(key=lambda artifact: (artifact.name != chosen, artifact.size_bytes))
-    return whole[:_ARTIFACTS]
+    without_errors = [artifact for artifact in final if not artifact.entry.error] or final
+    without_errors.sort(key=lambda artifact: (artifact.name != chosen, artifact.size_bytes))
+    return without_errors[:_ARTIFACTS]
 
 
 def _of(

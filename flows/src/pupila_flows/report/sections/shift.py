@@ -161,14 +161,14 @@ def _panel(
 
 def _curve(family: ShiftFamily, shift: ShiftEvaluation) -> FamilyCurve:
     steps = [shift.unaltered, *family.steps]
-    drawn = [
+    curves = [
         svg.path(_points(steps, lambda step: step.reference_accuracy), "teacher-curve"),
         svg.path(_points(steps, lambda step: step.accuracy), "beside"),
         svg.path(_points(steps, lambda step: step.fidelity), "curve"),
     ]
     values = ", ".join(f"{step.severity or _TITLES[0]} {step.fidelity:.2f}" for step in steps)
     label = f"Fidelity under {family.name}: {values}"
-    picture = svg.picture(_WIDTH, _HEIGHT, label, _frame(), *drawn, class_="roc")
+    picture = svg.picture(_WIDTH, _HEIGHT, label, _frame(), *curves, class_="roc")
     return FamilyCurve(family.name, formatting.score(family.middle.fidelity), picture)
 
 

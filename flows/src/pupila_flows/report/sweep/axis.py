@@ -55,8 +55,8 @@ def write_value(value: Any) -> str:
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
     """Return each setting's name without its step, if that is unambiguous."""
-    every = list(keys)
-    short = {key: key.partition(".")[2] or key for key in every}
+    all_keys = list(keys)
+    short = {key: key.partition(".")[2] or key for key in all_keys}
     names = list(short.values())
     return {key: name if names.count(name) == 1 else key for key, name in short.items()}
 

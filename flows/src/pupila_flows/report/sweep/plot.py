@@ -153,8 +153,8 @@ def _styles(lines: Sequence[Line]) -> list[tuple[str, int]]:
 
 def _range(plotted: PlottedMetric, lines: Sequence[Line]) -> tuple[float, float]:
     """Return the ends of the common axis: hundredths that enclose all values."""
-    every = [runs for line in lines for runs in line.at if runs]
-    known = [metric(runs) for runs in every for _, metric in plotted.panels]
+    all_runs = [runs for line in lines for runs in line.at if runs]
+    known = [metric(runs) for runs in all_runs for _, metric in plotted.panels]
     spreads = [spread for spread in known if spread]
     low = min((spread.lowest for spread in spreads), default=0.0)
     high = max((spread.highest for spread in spreads), default=1.0)
