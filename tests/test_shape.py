@@ -51,7 +51,7 @@ BODY = "    here = 1\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "names"),
     [
         ("x = 1\n" * 400, []),
         ("x = 1\n" * 401, ["it.py has 401 lines, more than 400"]),
