@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import run_pupila
 from PIL import Image
 
 from pupila.keras_files import import_keras
@@ -87,18 +86,9 @@ def write_teacher(path: Path, sharpness: float, lean: float = 0) -> Path:
 def pupila(
     folder: Path, *arguments: str | Path, code: int | None = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user would; `code` is how it must end, None for anyhow."""
-    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
-    done = subprocess.run(
-        [sys.executable, "-m", "pupila_flows", *map(str, arguments)],
-        cwd=folder,
-        env=environment | {"PREFECT_HOME": str(folder / "prefect")},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert code in (None, done.returncode), done.stdout + done.stderr
-    return done
+    """Run a command with a Prefect database in the folder; `code` as for `run_pupila`."""
+    home = {"PREFECT_HOME": str(folder / "prefect")}
+    return run_pupila(folder, *arguments, code=code, environment=home, timeout=400)
 
 
 @dataclass(frozen=True)

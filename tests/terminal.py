@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Generator
@@ -17,6 +16,7 @@ from threading import Thread
 from uuid import uuid4
 
 import psutil
+from command_line import PUPILA, user_environment
 
 _MARK = "PUPILA_TEST_COMMAND"
 CTRL_C = b"\x03"
@@ -29,10 +29,10 @@ class InTerminal:
         self.folder = folder
         self._mark = uuid4().hex
         self._master, slave = os.openpty()
-        environment = {name: text for name, text in os.environ.items() if "PREFECT" not in name}
+        environment = user_environment()
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pupila_flows", *arguments],
+            [*PUPILA, *arguments],
             cwd=folder,
             env=environment | {_MARK: self._mark, "TERM": "xterm"},
             stdin=slave,

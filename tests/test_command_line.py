@@ -8,18 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_pupila
 
 HEAVY = ("tensorflow", "keras", "prefect", "great_expectations", "sklearn", "matplotlib", "pandas")
-
-
-def _pupila(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pupila_flows", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
@@ -48,7 +39,7 @@ with log_to(Path({str(tmp_path / "prefect.log")!r})):
 
 
 def test_plugins_are_listed_with_formats_distribution_and_version():
-    rows = json.loads(_pupila("plugins", "--json").stdout)["plugins"]
+    rows = json.loads(run_pupila(Path.cwd(), "plugins", "--json").stdout)["plugins"]
     by_name = {(row["kind"], row["name"]): row for row in rows}
     row = by_name["technique", "quantize-int8"]
     assert (row["takes"], row["gives"], row["distribution"]) == (
@@ -84,7 +75,7 @@ def test_plugins_are_listed_with_formats_distribution_and_version():
 def test_a_users_mistake_is_one_message_and_code_2(
     tmp_path: Path, arguments: list[str], words: str
 ):
-    done = _pupila(*arguments, cwd=tmp_path)
+    done = run_pupila(tmp_path, *arguments, code=None)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -93,7 +84,7 @@ def test_a_users_mistake_is_one_message_and_code_2(
 def test_check_tells_a_program_every_problem_with_its_line(tmp_path: Path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("name: x\ndata: {path: nowhere}\nsteps:\n  a: {use: distil}\n")
-    done = _pupila("check", str(recipe), "--json")
+    done = run_pupila(tmp_path, "check", recipe, "--json", code=None)
     answer = json.loads(done.stdout)
     assert done.returncode == 2
     assert [problem["line"] for problem in answer["problems"]] == [2, 4]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run_pupila
 from PIL import Image
 
 from pupila.store import Store
@@ -54,20 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
 def test_every_model_is_judged_in_other_places_and_the_gate_asks_there(folder: Path):
-    done = _run(folder)
-    assert done.returncode == 0, done.stderr
+    run_pupila(folder, "run", "recipe.yaml")
     (last,) = (folder / ".pupila" / "runs" / "elsewhere").iterdir()
     result = RunResult.model_validate_json((last / "result.json").read_text())
     b, c = result.external
@@ -94,7 +80,7 @@ def test_an_image_that_was_learned_from_ends_the_run_before_anything_is_made(fol
     own = next((folder / "images" / "train" / "red").iterdir())
     stolen = folder / "c" / "stolen.png"
     shutil.copy(own, stolen)
-    done = _run(folder)
+    done = run_pupila(folder, "run", "recipe.yaml", code=None)
     stolen.unlink()
     assert done.returncode == 2
     assert "1 of the 41 images of 'clinic-c' are in the run's own data (stolen.png)" in done.stderr

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from command_line import PUPILA, run_pupila
 
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.synthetic import write_images, write_teacher
@@ -56,21 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dataset = read_data(folder / "images", None, folder / "cache")
     write_teacher(dataset, folder / "teacher.keras", seed=5, progress=_ignore)
     (folder / "recipe.yaml").write_text(RECIPE)
-    done = _pupila(folder, "run", "recipe.yaml")
-    assert done.returncode == 0, done.stderr
+    run_pupila(folder, "run", "recipe.yaml")
     return folder
-
-
-def _pupila(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
-    return subprocess.run(
-        [sys.executable, "-m", "pupila_flows", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
 
 
 def _heed_interrupts() -> None:
@@ -104,8 +90,7 @@ def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_ot
 ):
     asked = "evaluate: {runtimes: [litert], threads: [2], probe_images: 10, difference: 0}\n"
     (folder / "tried.yaml").write_text(RECIPE + asked)
-    done = _pupila(folder, "run", "tried.yaml")
-    assert done.returncode == 1
+    done = run_pupila(folder, "run", "tried.yaml", code=1)
     entries = _entries(folder)
     (check,) = (outcome.check for outcome in entries["tflite"].runtimes)
     assert check and check.agreement and (check.images, check.latency.threads) == (10, 2)
@@ -120,7 +105,7 @@ def test_every_artifact_is_tried_where_it_is_named_and_fails_where_it_answers_ot
     assert {name for name, entry in entries.items() if entry.error} == {"tflite", "tfjs"}
     assert "litert: a probability is" in str(entries["tflite"].error)
     assert "`evaluate.difference` allows 0.0" in done.stderr
-    assert _pupila(folder, "run", "tried.yaml").returncode == 1
+    run_pupila(folder, "run", "tried.yaml", code=1)
     assert {name: entry.runtimes for name, entry in _entries(folder).items()} == {
         name: entry.runtimes for name, entry in entries.items()
     }, "what was tried before is remembered"
@@ -151,8 +136,7 @@ def test_a_second_run_of_the_same_recipe_executes_nothing(folder: Path):
         file: file.stat().st_mtime_ns
         for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
     }
-    done = _pupila(folder, "run", "recipe.yaml")
-    assert done.returncode == 0, done.stderr
+    run_pupila(folder, "run", "recipe.yaml")
     after = {
         file: file.stat().st_mtime_ns
         for file in (folder / ".pupila" / "logs").glob(f"*-{'[0-9a-f]' * 12}.log")
@@ -174,8 +158,7 @@ def test_only_what_depends_on_a_changed_image_is_made_again(
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, symlinks=True)
     next((copy / "images" / split / "normal").iterdir()).unlink()
-    done = _pupila(copy, "run", "recipe.yaml")
-    assert done.returncode == 0, done.stderr
+    run_pupila(copy, "run", "recipe.yaml")
     assert {name for name, entry in _entries(copy).items() if entry.cached} == kept
 
 
@@ -184,7 +167,7 @@ def test_ctrl_c_ends_the_run_at_once_and_the_next_one_goes_on(folder: Path, tmp_
     shutil.copytree(folder, copy, symlinks=True)
     recipe = copy / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("epochs: 2", "epochs: 900, patience: 900"))
-    command = [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"]
+    command = [*PUPILA, "run", "recipe.yaml"]
     running = subprocess.Popen(
         command, cwd=copy, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
     )
@@ -207,8 +190,7 @@ def test_bad_data_stops_the_run_before_any_training(folder: Path, tmp_path: Path
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
     image = next((copy / "images" / "train" / "normal").iterdir())
     shutil.copy(image, copy / "images" / "test" / "normal" / f"again{image.suffix}")
-    done = _pupila(copy, "run", "recipe.yaml")
-    assert done.returncode == 1
+    done = run_pupila(copy, "run", "recipe.yaml", code=1)
     assert "two splits" in done.stderr
     assert "Data Docs" in done.stderr
     assert not list((copy / ".pupila" / "store" / "objects").glob("*"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run_pupila
 from PIL import Image
 
 from pupila.testing import draw_images
@@ -56,15 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path) -> tuple[RunResult, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_pupila(folder, "run", "recipe.yaml")
     last = max((folder / ".pupila" / "runs" / "guarded").iterdir())
     return RunResult.model_validate_json((last / "result.json").read_text()), done.stderr
 

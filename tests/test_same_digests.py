@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from clinic import write_pictures, write_teacher
+from command_line import user_environment
 
 from pupila.store import Store
 from pupila_flows.results import Entry, RunResult
@@ -46,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, workspace: str, cores: set[int] | None = None) -> None:
     """Run the recipe, on some cores alone where they are named."""
-    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
+    environment = user_environment()
     pinned = f"os.sched_setaffinity(0, {cores})" if cores else "pass"
     arguments = ["pupila", "run", "recipe.yaml", "--workspace", workspace]
     program = (

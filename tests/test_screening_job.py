@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run_pupila
 
 from pupila import Artifact, PupilaError
 from pupila.artifact import Threshold
@@ -101,15 +99,7 @@ def result(folder: Path, image_filter: Artifact) -> RunResult:
     )
     text = RECIPE.replace("BIG", str(big.path)).replace("FILTER", str(image_filter.path))
     (folder / "recipe.yaml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_pupila(folder, "run", "recipe.yaml")
     (folder / "printed.txt").write_text(done.stdout)
     (folder / "progress.txt").write_text(done.stderr)
     (run,) = (folder / ".pupila" / "runs" / "filtered").iterdir()

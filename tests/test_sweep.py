@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_pupila
 
 from pupila_flows.data.reading import read_data
 from pupila_flows.data.synthetic import write_images, write_teacher
@@ -50,17 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _pupila(folder: Path, *arguments: str) -> str:
-    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
-    done = subprocess.run(
-        [sys.executable, "-m", "pupila_flows", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_pupila(folder, *arguments).stdout
 
 
 def _latest(folder: Path) -> Path:
@@ -140,16 +128,9 @@ def test_a_plain_run_of_the_recipe_takes_its_settings_as_they_are_written(folder
     assert "pupil (control)" in done
 
 
-def test_a_recipe_without_values_to_try_is_told_so(folder: Path, tmp_path: Path):
+def test_a_recipe_without_values_to_try_is_refused(folder: Path, tmp_path: Path):
     text = RECIPE[: RECIPE.index("sweep:")]
     (folder / "plain.yaml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "pupila_flows", "sweep", "plain.yaml", "-w", str(tmp_path)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 2
+    done = run_pupila(folder, "sweep", "plain.yaml", "-w", tmp_path, code=2)
     assert "names no values to try" in done.stderr
     assert "pupila run" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from clinic import pupila, write_pictures, write_teacher
+from command_line import user_environment
 
 pytestmark = pytest.mark.long
 
@@ -84,7 +84,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         RECIPE.replace("MARGIN", str(night["accuracy"])).replace("BYTES", str(night["bytes"]))
         for night in NIGHTS
     ]
-    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    environment = user_environment()
     done = subprocess.run(
         [sys.executable, "-c", RUN, folder, *recipes],
         env=environment,

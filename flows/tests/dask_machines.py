@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from command_line import PUPILA, user_environment
 
 _START_SECONDS = 60.0
 
@@ -99,9 +100,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
 @contextmanager
 def running(folder: Path) -> Generator[subprocess.Popen[str]]:
     """Run the recipe in a folder for as long as the block lasts."""
-    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    environment = user_environment()
     run = subprocess.Popen(
-        [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml", "-w", "workspace", "--json"],
+        [*PUPILA, "run", "recipe.yaml", "-w", "workspace", "--json"],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

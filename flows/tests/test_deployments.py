@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from command_line import PUPILA, run_pupila, user_environment
 
 from pupila import PupilaError
 from pupila.testing import draw_images, keras_model
@@ -338,10 +339,8 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
         station.api.post(f"/deployments/{deployment['id']}/create_flow_run", given)
         _until(_completed(station, "small-on-demand"), 300)
         assert any("Completed" in line for line in watch.news())
-        command = [sys.executable, "-m", "pupila_flows", "teacher", "add", "2.keras"]
-        command += ["--name", "big", "--workspace", str(workspace.root)]
-        unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
-        added = subprocess.run(command, cwd=tmp_path, env=unset, capture_output=True, text=True)
+        options = ["--name", "big", "--workspace", str(workspace.root)]
+        added = run_pupila(tmp_path, "teacher", "add", "2.keras", *options)
         assert "Prefect was notified" in added.stdout, added.stderr
         _until(_completed(station, "small-retrained"), 300)
         mark = station.worker.environment[MARK]
@@ -353,27 +352,17 @@ def test_a_station_runs_a_recipe_by_hand_and_when_its_teacher_is_retrained(
 def test_the_server_alone_asks_for_its_password_and_keeps_a_station_off_its_database(
     workspace: Workspace, recipe: Callable[..., Path], tmp_path: Path
 ):
-    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
     port = _free_port()
 
     def pupila(*arguments: str, auth: str = "") -> subprocess.CompletedProcess[str]:
         named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_API_AUTH_STRING": auth}
-        command = [
-            sys.executable,
-            "-m",
-            "pupila_flows",
-            *arguments,
-            "--workspace",
-            str(workspace.root),
-        ]
-        return subprocess.run(
-            command, env=unset | (named if auth else {}), capture_output=True, text=True
-        )
+        location = ["--workspace", str(workspace.root)]
+        environment = named if auth else {}
+        return run_pupila(tmp_path, *arguments, *location, code=None, environment=environment)
 
-    command = [sys.executable, "-m", "pupila_flows", "station", "server", "--port", str(port)]
-    server = subprocess.Popen(
-        [*command, "--workspace", str(workspace.root)], env=unset, stderr=subprocess.PIPE, text=True
-    )
+    command = [*PUPILA, "station", "server", "--port", str(port)]
+    command += ["--workspace", str(workspace.root)]
+    server = subprocess.Popen(command, env=user_environment(), stderr=subprocess.PIPE, text=True)
     try:
         _until((workspace.root / "station" / "password").exists)
         auth = (workspace.root / "station" / "password").read_text().strip()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run_pupila
 from PIL import Image
 
 from pupila.artifact import Artifact
@@ -87,14 +86,10 @@ def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
         writer = csv.writer(stream)
         writer.writerow(["path", "label", "site"])
         writer.writerows([*rows, (broken, "rouge", "north")])
-    command = [sys.executable, "-m", "pupila_flows", "evaluate"]
     models = [clinic.weak.path, clinic.blind.path]
     options = ["--against", clinic.teacher.path, "--map", "Rouge=red", "--group", "site"]
     options += ["--csv", answers, "--json", "-w", clinic.workspace.root]
-    done = subprocess.run(
-        list(map(str, [*command, *models, manifest, *options])), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_pupila(tmp_path, "evaluate", *models, manifest, *options)
     result = json.loads(done.stdout)
     teacher, weak, blind = result["models"]
     assert result["teacher"] == teacher["name"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_pupila
 
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours
@@ -37,15 +36,7 @@ publish: {{}}
 
     def run(limit: int) -> tuple[subprocess.CompletedProcess[str], RunResult]:
         (tmp_path / "recipe.yaml").write_text(recipe.replace("LIMIT", str(limit)))
-        environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
-        done = subprocess.run(
-            [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = run_pupila(tmp_path, "run", "recipe.yaml", code=None)
         runs = tmp_path / ".pupila" / "runs" / "gated"
         latest = max(runs.iterdir())
         result = RunResult.model_validate_json((latest / "result.json").read_text())

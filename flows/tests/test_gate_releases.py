@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_pupila
 
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours
@@ -36,15 +34,7 @@ def test_a_release_is_compared_by_its_rule_with_the_version_before_and_with_the_
 
     def released(rule: str) -> GateResult:
         (tmp_path / "recipe.yaml").write_text(RECIPE.format(teacher=teacher.path, rule=rule))
-        done = subprocess.run(
-            [sys.executable, "-m", "pupila_flows", "run", "recipe.yaml"],
-            cwd=tmp_path,
-            env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        run_pupila(tmp_path, "run", "recipe.yaml")
         latest = max((tmp_path / ".pupila" / "runs" / "releases").iterdir())
         result = RunResult.model_validate_json((latest / "result.json").read_text())
         shutil.rmtree(latest)

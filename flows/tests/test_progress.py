@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import user_environment
 from rich.console import Console
 
 from pupila_flows.progress import Terminal
@@ -90,7 +90,7 @@ def test_a_terminal_shows_the_line_without_the_table() -> None:
 def test_prefect_shows_the_latest_table_and_keeps_it_when_the_step_is_done(tmp_path: Path) -> None:
     (tmp_path / "one_search.py").write_text(SEARCH)
     (tmp_path / "run.py").write_text(RUN)
-    environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    environment = user_environment()
     done = subprocess.run(
         [sys.executable, tmp_path / "run.py", tmp_path / "place"],
         env=environment | {"PYTHONPATH": str(tmp_path)},

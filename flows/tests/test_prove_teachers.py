@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import run_pupila
 
 from pupila.chance import check_chance
 from pupila.store import Store
@@ -84,14 +83,7 @@ def recipe(tmp_path: Path) -> Recipes:
 
 
 def _run(recipe: Path, *settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pupila_flows", "run", recipe.name, *settings],
-        cwd=recipe.parent,
-        env={key: value for key, value in os.environ.items() if "PREFECT" not in key},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run_pupila(recipe.parent, "run", recipe.name, *settings, code=None)
 
 
 @pytest.mark.slow

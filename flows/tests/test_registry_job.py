@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run_pupila
 
 from pupila.store import Store
 from pupila.testing import colour_teacher, draw_colours
@@ -29,19 +28,6 @@ publish: {licence: CC0-1.0}
 """
 
 
-def _pupila(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
-    environment.pop("PUPILA_REGISTRY", None)
-    return subprocess.run(
-        [sys.executable, "-m", "pupila_flows", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
 def _publication(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(done.stdout)["publication"]
 
@@ -50,26 +36,22 @@ def test_what_passed_is_published_once_and_what_no_gate_checked_never(tmp_path: 
     draw_colours(tmp_path / "images", images=60)
     teacher = colour_teacher(Store(tmp_path / "teachers")).path
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace("TEACHER", str(teacher)))
-    first = _pupila(tmp_path, "run", "recipe.yaml", "--json")
-    assert first.returncode == 0, first.stderr
+    first = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
     publication = _publication(first)
     assert (publication["outcome"], publication["version"]) == ("published", 1)
     assert publication["registry"] == str(tmp_path / ".pupila" / "registry")
-    verified = _pupila(tmp_path, "verify", "colours")
-    assert verified.returncode == 0, verified.stdout
+    run_pupila(tmp_path, "verify", "colours")
     chain = json.loads(_version(tmp_path, "manifest.json"))["chain"]
     assert [link["entry"] for link in chain.values()] == ["float16", "tflite", "big"]
     assert "Verdict: **pass**" in _version(tmp_path, "card.md")
-    again = _pupila(tmp_path, "run", "recipe.yaml", "--json")
-    assert again.returncode == 0, again.stderr
+    again = run_pupila(tmp_path, "run", "recipe.yaml", "--json")
     assert _publication(again)["outcome"] == "unchanged"
     lines = (tmp_path / "recipe.yaml").read_text().splitlines()
     without = "\n".join(line for line in lines if not line.startswith("gate"))
     (tmp_path / "recipe.yaml").write_text(without)
-    open_ended = _pupila(tmp_path, "run", "recipe.yaml")
-    assert open_ended.returncode == 0, open_ended.stderr
+    open_ended = run_pupila(tmp_path, "run", "recipe.yaml")
     assert open_ended.stderr.count("Nothing is published: the recipe has no gate") >= 2
-    history = json.loads(_pupila(tmp_path, "history", "colours", "--json").stdout)
+    history = json.loads(run_pupila(tmp_path, "history", "colours", "--json").stdout)
     assert [event["version"] for event in history["events"]] == [1]
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from signal import SIGINT
 from subprocess import PIPE
 
 import pytest
+from command_line import PUPILA
 
 from pupila import InputSpec, OutputSpec, PupilaError
 from pupila.artifact import Origin
@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_is_told(site: Path):
 
 
 def test_the_command_says_where_and_ctrl_c_ends_it(site: Path):
-    command = [sys.executable, "-m", "pupila_flows", "serve", str(site), "--port", "0"]
+    command = [*PUPILA, "serve", str(site), "--port", "0"]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith(f"http://{HOST}:")

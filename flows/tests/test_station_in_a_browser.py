@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Generator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_line import PUPILA, user_environment
 from hostile_pages import HOSTILE as HOSTILE_TEXT
 from hostile_pages import hostile_run
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
@@ -110,9 +110,9 @@ def _free_port() -> int:
 def station(tmp_path_factory: pytest.TempPathFactory) -> Generator[Station]:
     folder = tmp_path_factory.mktemp("station")
     workspace = folder / ".pupila"
-    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    unset = user_environment()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pupila_flows", "station", "up", "--port", str(_free_port())],
+        [*PUPILA, "station", "up", "--port", str(_free_port())],
         cwd=folder,
         env=unset,
         stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_line import user_environment
 
 from pupila import PupilaError
 from pupila_flows.station import temporary
@@ -46,7 +47,7 @@ time.sleep(600)
 @contextmanager
 def _run(folder: Path) -> Generator[tuple[subprocess.Popen[str], psutil.Process, Api]]:
     """Open a temporary server as a run does."""
-    unset = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    unset = user_environment()
     command = [sys.executable, "-c", RUN, str(folder)]
     run = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=unset
