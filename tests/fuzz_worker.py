@@ -36,7 +36,7 @@ _REACHES = ("os.system", "os.exec", "pty.spawn", "socket.connect")
 
 
 def ignore(done: int, total: int, what: str) -> None:
-    """Be told, and do nothing."""
+    """Ignore progress."""
 
 
 def model(path: Path, scratch: Path) -> None:

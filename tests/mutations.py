@@ -75,7 +75,7 @@ def _alter(
     is_mapping = hasattr(parent, "keys")
     if kind == "delete" and (is_mapping or len(parent) > 1):
         del parent[key]
-    elif kind == "other":  # a copy, so that nothing comes to hold itself
+    elif kind == "other":  # a copy, so that nothing contains itself
         source, at = random.choice(places)
         other = source[at] if at in source or not isinstance(source, dict) else None
         parent[key] = json.loads(json.dumps(other))

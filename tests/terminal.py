@@ -62,7 +62,7 @@ class InTerminal:
         os.close(self._master)
 
     def processes(self) -> list[psutil.Process]:
-        """Return all that was started, whoever is its parent by now."""
+        """Return all processes that were started, whatever their parent is now."""
         return list(self._marked())
 
     def _marked(self) -> Generator[psutil.Process]:

@@ -1,4 +1,4 @@
-"""Students that begin as their teacher does, in recipes: mistakes are told with their lines."""
+"""Students that begin as their teacher does, in recipes: mistakes are reported with their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of other places in a whole run: judged, asked about by the gate, never learned from."""
+"""External images in a whole run: evaluated, used by the gate, never used for training."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_model_is_judged_in_other_places_and_the_gate_asks_there(folder: Path):
+def test_every_model_is_evaluated_on_external_images_and_the_gate_uses_them(folder: Path):
     run_pupila(folder, "run", "recipe.yaml")
     (last,) = (folder / ".pupila" / "runs" / "elsewhere").iterdir()
     result = RunResult.model_validate_json((last / "result.json").read_text())

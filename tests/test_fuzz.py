@@ -91,7 +91,7 @@ class Worker:
             )
 
     def ask(self, **question: Any) -> tuple[str, str]:
-        """Return what came of an input, and how it is told."""
+        """Return the outcome of an input, and its message."""
         process = self._process
         assert process.stdin and process.stdout
         process.stdin.write(json.dumps(question) + "\n")

@@ -1,4 +1,4 @@
-"""The main job through the command line: from images and a teacher to judged exports."""
+"""The main job through the command line: from images and a teacher to evaluated exports."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _entries(folder: Path) -> dict[str, Entry]:
     return {entry.name: entry for entry in result.entries}
 
 
-def test_every_model_is_made_and_judged_in_its_own_runtime(folder: Path):
+def test_every_model_is_made_and_evaluated_in_its_own_runtime(folder: Path):
     entries = _entries(folder)
     assert tuple(entries) == NAMES
     runtimes = {

@@ -1,4 +1,4 @@
-"""Gates in a whole run: taught with hard negatives, judged on near misses and altered images."""
+"""Filters in a whole run: trained with hard negatives, evaluated on near misses and corruptions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_hard_negatives_are_counted_among_the_training_images_alone(
     assert "10 training images of 'triangle' were made" in " ".join(printed.split())
 
 
-def test_every_artifact_is_judged_as_a_gate(first: tuple[RunResult, str]):
+def test_every_artifact_is_evaluated_as_a_filter(first: tuple[RunResult, str]):
     entries = _entries(first[0])
     for name in ("pupil", "lite", "set"):
         evaluation = entries[name].evaluation
@@ -109,7 +109,7 @@ def test_the_threshold_that_ships_is_the_one_that_decides(first: tuple[RunResult
     assert chosen.open_set.chosen_on == record.threshold.chosen_on
 
 
-def test_only_the_judgement_is_made_again_when_the_near_misses_change(
+def test_only_the_evaluation_is_repeated_when_the_near_misses_change(
     folder: Path, first: tuple[RunResult, str]
 ):
     again, printed = _run(folder)
@@ -117,7 +117,7 @@ def test_only_the_judgement_is_made_again_when_the_near_misses_change(
     (folder / "near" / "noise" / "0.png").unlink()
     changed, printed = _run(folder)
     assert "set unchanged" in printed and "alter-images unchanged" in printed
-    assert "judge-set done" in printed
+    assert "evaluate-set done" in printed
     assert (
         again.entries[-1].artifact == changed.entries[-1].artifact == first[0].entries[-1].artifact
     )

@@ -133,7 +133,7 @@ def test_what_the_filter_doubts_is_told_before_anything_is_trained(folder: Path,
     assert Path(check.images[0]).name in progress[reported:trained]
 
 
-def test_the_filter_is_listed_and_not_judged(
+def test_the_filter_is_listed_and_not_evaluated(
     folder: Path, result: RunResult, image_filter: Artifact
 ):
     entries = {entry.name: entry for entry in result.entries}
@@ -143,8 +143,8 @@ def test_the_filter_is_listed_and_not_judged(
     )
     assert entries["filter"].evaluation is None and entries["filter"].error is None
     assert entries["big"].evaluation and entries["lite"].evaluation
-    assert _report(folder).count("tells other classes apart: not judged") >= 2
-    assert "tells other classes apart: not judged" in (folder / "printed.txt").read_text()
+    assert _report(folder).count("has other classes: not evaluated") >= 2
+    assert "has other classes: not evaluated" in (folder / "printed.txt").read_text()
 
 
 def test_the_site_has_the_threshold_that_the_filter_ships(
@@ -158,18 +158,18 @@ def test_the_site_has_the_threshold_that_the_filter_ships(
 
 def test_the_site_shows_what_the_run_measured_on_the_test_images(folder: Path, result: RunResult):
     entries = {entry.name: entry for entry in result.entries}
-    judged, site = entries["lite"].evaluation, entries["page"].artifact
-    assert judged and judged.metrics.point and site
+    evaluation, site = entries["lite"].evaluation, entries["page"].artifact
+    assert evaluation and evaluation.metrics.point and site
     (listed,) = json.loads((folder / ".pupila/store/objects" / site / "site.json").read_text())[
         "models"
     ]
-    assert listed["images"] == judged.metrics.images == 12
-    assert listed["threshold"] == judged.metrics.point.threshold
-    specificity = judged.metrics.point.specificity.model_dump(include={"value", "low", "high"})
+    assert listed["images"] == evaluation.metrics.images == 12
+    assert listed["threshold"] == evaluation.metrics.point.threshold
+    specificity = evaluation.metrics.point.specificity.model_dump(include={"value", "low", "high"})
     assert listed["specificity"] == specificity
 
 
-def test_a_part_of_the_images_is_left_out_of_a_step_and_judged(folder: Path, result: RunResult):
+def test_a_step_excludes_some_images_and_is_evaluated(folder: Path, result: RunResult):
     entries = {entry.name: entry for entry in result.entries}
     pupil = entries["pupil"]
     assert pupil.without == {"source": ("there",)}

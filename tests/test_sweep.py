@@ -71,11 +71,11 @@ def _predictions(folder: Path) -> set[Path]:
     return set((folder / ".pupila" / "cache" / "predictions").glob("*.npy"))
 
 
-def test_each_point_and_seed_is_judged_beside_one_control_per_seed(folder: Path):
+def test_each_point_and_seed_is_evaluated_beside_one_control_per_seed(folder: Path):
     result = _result(folder)
-    judged = {entry.name for entry in result.entries if entry.evaluation}
+    evaluated = {entry.name for entry in result.entries if entry.evaluation}
     points = ("pupil[alpha=0]", "pupil[alpha=0.5]", "pupil (control)")
-    assert judged == {"teacher", *points, *(f"{name}#4" for name in points)}
+    assert evaluated == {"teacher", *points, *(f"{name}#4" for name in points)}
     controls = {entry.control for entry in result.entries if entry.settings}
     assert controls == {"pupil (control)", "pupil (control)#4"}
     assert result.sweep == {"pupil.alpha": (0, 0.5)}
@@ -112,7 +112,7 @@ def test_a_value_more_makes_only_what_is_new_and_asks_the_teacher_nothing(folder
     made = {entry.name for entry in _result(folder).entries if not entry.cached}
     assert made == {"pupil[alpha=0.9]", "pupil[alpha=0.9]#4"}
     assert {entry.name for entry in _result(folder).entries} == known | made
-    # what each of the two was judged by: raw answers to validation and test images, and one more
+    # what each of the two was evaluated by: raw answers to validation and test images, and one more
     assert len(_predictions(folder) - before) == 3 * len(made)
 
 

@@ -55,7 +55,7 @@ if __name__ == "__main__":
                 runs = client.read_flow_runs()
             state = max(runs, key=lambda run: run.start_time).state
             told.append([state.type.value, state.name, state.message, path])
-            time.sleep(1.1)  # runs are told apart by the second
+            time.sleep(1.1)  # folders of runs are named by the second
         wanted = {"filter": {"event": {"name": ["pupila.verdict.changed"]}}}
         for _ in range(60):
             with get_client(sync_client=True) as client:

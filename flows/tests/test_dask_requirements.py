@@ -1,4 +1,4 @@
-"""What a worker must have before it is given steps, and what it is told that it lacks."""
+"""What a worker must have before it is given steps, and which faults are reported."""
 
 from __future__ import annotations
 

@@ -118,24 +118,24 @@ def test_several_models_are_compared_with_a_teacher_by_group_into_a_csv(
 def test_what_cannot_be_compared_is_told_once_with_its_reason(clinic: Clinic, tmp_path: Path):
     models = (clinic.weak.path, clinic.blind.path)
 
-    def told(images: Path) -> list[str]:
+    def lines(images: Path) -> list[str]:
         evaluated = evaluate_models(
             clinic.workspace, EvaluationRequest(models, images, clinic.teacher.path)
         )
         return not_compared_lines(evaluated)
 
     both = ", ".join(path.name for path in models)
-    assert told(clinic.images / "test") == [
+    assert lines(clinic.images / "test") == [
         f"{both}: no difference of sensitivity, specificity, as that needs thresholds that "
         f"validation images chose for both; data with a split `validation` has some."
     ]
     alone = tmp_path / "there"
     shutil.copytree(clinic.images / "test" / "red", alone / "Red")
-    assert told(alone) == [
+    assert lines(alone) == [
         f"{both}: no difference of AUC, sensitivity, specificity, as that needs images of all "
         f"classes."
     ]
-    assert told(clinic.images) == told(alone / "Red") == []
+    assert lines(clinic.images) == lines(alone / "Red") == []
 
 
 @pytest.mark.long

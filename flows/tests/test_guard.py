@@ -110,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 @dataclass(frozen=True)
 class Hostile:
-    """A request that must be refused; it has the password unless it is told otherwise."""
+    """A request that must be refused; it has the password by default."""
 
     what: str
     headers: dict[str, str] = field(default_factory=dict[str, str])

@@ -26,7 +26,7 @@ from pupila_flows.workspace import Workspace
     ],
     ids=["nobody asks", "the gate", "a gate without fidelity", "a section"],
 )
-def test_a_section_asks_of_all_steps_and_a_gate_of_those_that_it_judges(
+def test_a_section_evaluates_all_steps_and_a_gate_only_its_own(
     tmp_path: Path, section: ShiftSection | None, gate: GateSection | None, asked: set[str]
 ):
     assert asked_of(section, gate, sample_run(tmp_path).entries) == asked

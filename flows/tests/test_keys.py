@@ -191,7 +191,7 @@ def keys(
     return {name: job.with_threads(threads).key for name, job in jobs.items()}
 
 
-def test_another_version_of_what_a_plugin_requires_makes_and_judges_again(
+def test_another_version_of_a_plugins_requirement_makes_and_evaluates_again(
     tmp_path: Path, workspace: Workspace, dataset: Dataset, beads: Artifact
 ):
     with packages(tmp_path / "old"):

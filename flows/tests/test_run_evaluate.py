@@ -22,9 +22,11 @@ def test_of_several_teachers_it_is_the_best_on_the_validation_images(
         Node(name, "keras-h5", (), 0.3, "keras", validation=accuracy)
         for name, accuracy in zip(names, accuracies, strict=True)
     ]
-    judged = {entry.name: entry for entry in sample_run(tmp_path, teachers).entries}
-    assert best_of(names, judged) == best
-    assert best_of(("other",), judged) == "other"
-    assert best_of((), judged) is None
-    judged["other"] = judged["other"].model_copy(update={"evaluation": None, "error": "crashed"})
-    assert best_of(names, judged) == "other"
+    evaluated = {entry.name: entry for entry in sample_run(tmp_path, teachers).entries}
+    assert best_of(names, evaluated) == best
+    assert best_of(("other",), evaluated) == "other"
+    assert best_of((), evaluated) is None
+    evaluated["other"] = evaluated["other"].model_copy(
+        update={"evaluation": None, "error": "crashed"}
+    )
+    assert best_of(names, evaluated) == "other"

@@ -16,7 +16,7 @@ from pupila_flows.run import runtimes
 STRICT = EvaluateSection(agreement=0.9, difference=0.05)
 
 
-def _trial(same: int, difference: float) -> RuntimeCheck:
+def _check(same: int, difference: float) -> RuntimeCheck:
     return RuntimeCheck(
         runtime="LiteRT.js",
         cpu="x86-64",
@@ -44,14 +44,14 @@ def _trial(same: int, difference: float) -> RuntimeCheck:
     ],
 )
 def test_answers_that_are_too_far_off_are_a_failure(same: int, difference: float, said: str | None):
-    reason = runtimes.failure(_trial(same, difference), STRICT)
+    reason = runtimes.failure(_check(same, difference), STRICT)
     assert (reason is None) == (said is None)
     assert said is None or (reason is not None and reason.startswith(said))
 
 
-def test_what_has_nothing_to_be_held_against_does_not_fail():
-    trial = _trial(0, 1).model_copy(update={"agreement": None})
-    assert runtimes.failure(trial, STRICT) is None
+def test_a_check_without_a_reference_does_not_fail():
+    check = _check(0, 1).model_copy(update={"agreement": None})
+    assert runtimes.failure(check, STRICT) is None
 
 
 @pytest.mark.parametrize(

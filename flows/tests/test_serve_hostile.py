@@ -138,7 +138,7 @@ def test_it_can_only_be_read(ask: Ask, method: bytes):
     body = request(b"/", b"Content-Length: 4", method=method) + request(b"/index.html")
     answer = ask(body)
     assert answer.startswith(b"HTTP/1.1 405 ")
-    assert answer.count(b"HTTP/1.1") == 1  # what follows is no request of its own
+    assert answer.count(b"HTTP/1.1") == 1  # the rest is not a second request
 
 
 def test_a_head_has_no_body(ask: Ask):

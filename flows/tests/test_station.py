@@ -41,7 +41,7 @@ LATER = "2999-01-01T00:00:00.{:06}Z"
 
 @dataclass
 class Server:
-    """A server on loopback that answers as it is told, and remembers what it was asked."""
+    """A server on loopback with given answers, which remembers its requests."""
 
     answer: Callable[[str, Any], Any] = lambda path, value: None
     asked: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])

@@ -1,4 +1,4 @@
-"""Teachers by name: stored for ever, current only once a loader has read them."""
+"""Teachers by name: stored permanently, current once a loader has read them."""
 
 from __future__ import annotations
 
