@@ -77,7 +77,7 @@ def test_hard_negatives_are_counted_among_the_training_images_alone(
     assert result.data.counts["train"]["square"] == trained
     for split in ("validation", "test"):
         assert len(set(result.data.counts[split].values())) == 1
-    assert result.data.checks[-1].found.startswith("10 training images of 'triangle' were made")
+    assert result.data.checks[-1].observed.startswith("10 training images of 'triangle' were made")
     assert "10 training images of 'triangle' were made" in " ".join(printed.split())
 
 

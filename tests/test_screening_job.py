@@ -117,9 +117,10 @@ def test_images_that_the_filter_doubts_are_told_and_stop_nothing(
     check = result.data.checks[-1]
     assert check.name == "Every image looks like 'fundus' to 'filter'"
     assert (check.severity, check.passed, len(check.images)) == ("warning", False, 12)
-    assert check.found.startswith("12 of 36 images have a probability below ")
+    assert check.observed.startswith("12 of 36 images have a probability below ")
     assert (
-        image_filter.record.threshold and f"{image_filter.record.threshold.value:g};" in check.found
+        image_filter.record.threshold
+        and f"{image_filter.record.threshold.value:g};" in check.observed
     )
     assert check.name in (folder / "printed.txt").read_text()
     assert check.images[0] in _report(folder)

@@ -286,13 +286,13 @@ def _data(classes: tuple[str, ...], positive: str, truth: NDArray[np.int64]) -> 
         counts={"train": more, "validation": per_class, "test": per_class},
         checks=(
             Check(
-                name="Every image can be read", severity="error", passed=True, found="705 of 705"
+                name="Every image can be read", severity="error", passed=True, observed="705 of 705"
             ),
             Check(
                 name="Mean colour does not tell the classes apart",
                 severity="warning",
                 passed=False,
-                found="Mean colour alone separates the classes with AUC 0.90.",
+                observed="Mean colour alone separates the classes with AUC 0.90.",
                 shortcut=True,
                 advice="Use colour augmentation, and test on images of another camera.",
             ),
@@ -300,7 +300,7 @@ def _data(classes: tuple[str, ...], positive: str, truth: NDArray[np.int64]) -> 
                 name="No two images are nearly alike across splits",
                 severity="warning",
                 passed=False,
-                found="2 pairs",
+                observed="2 pairs",
                 advice="Put them into one split.",
                 images=("train/Im310.jpg", "test/Im002.jpg"),
             ),

@@ -111,7 +111,7 @@ def test_names_of_classes_and_files_are_shown_and_not_obeyed(clinic: Clinic) -> 
     checks, index = validate(frame, ("ill", name), "ill", BOUNDS, docs, name)
     seen = {image for check in checks for image in check.images}
     assert seen & set(frame["path"]), "what was escaped for the pages is turned back"
-    assert any(f"unknown {name}" in check.found for check in checks)
+    assert any(f"unknown {name}" in check.observed for check in checks)
     for page in docs.rglob("*.html"):
         requested = requests(page)
         assert requested.scripts == 0

@@ -47,7 +47,9 @@ def test_hard_negatives_are_training_images_of_every_kind(data: Path):
     assert set(made["source"]) == {f"made-{kind}" for kind in KINDS}
     assert set(made["patient"]) == {""} and set(made["error"]) == {""}
     assert set(zip(made["width"], made["height"], strict=True)) == {(56, 48)}
-    assert check.passed and "12 training images of 'other' were made: 3 recoloured" in check.found
+    assert (
+        check.passed and "12 training images of 'other' were made: 3 recoloured" in check.observed
+    )
 
 
 def test_the_rest_of_the_data_stays_as_it_was_and_all_of_it_can_be_handed_on(data: Path):

@@ -301,7 +301,9 @@ def test_what_is_under_the_threshold_is_listed_the_worst_first():
     assert check.name == "Every image looks like 'fundus' to 'gate'"
     assert (check.severity, check.passed) == ("warning", False)
     assert check.images == tuple(paths[:9:-1])
-    assert check.found.startswith("28 of 30 images have a probability below 0.9; the lowest: 0.200")
+    assert check.observed.startswith(
+        "28 of 30 images have a probability below 0.9; the lowest: 0.200"
+    )
     fine = check_probabilities(
         probabilities, paths, teacher="gate", accepts="fundus", threshold=0.1
     )
@@ -343,7 +345,7 @@ def test_a_filter_that_cannot_be_run_is_reported_at_once_and_ends_nothing(
         current_display.reset(token)
     (check,) = summary.checks
     assert (check.severity, check.passed) == ("warning", False)
-    assert check.found.startswith("'gate' was not asked: No artifact '000")
+    assert check.observed.startswith("'gate' was not asked: No artifact '000")
     ((title, said),) = display.lines
     assert title == "screen" and check.name in said and "was not asked" in said
 

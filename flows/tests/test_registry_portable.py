@@ -50,7 +50,7 @@ def test_no_path_of_this_machine_is_published(folder: Registry, tmp_path: Path):
     assert (result.data.path, result.recipe_path) == ("images", "recipe.yaml")
     assert result.test_images[0] == "test/eye & lid 000.jpg"
     assert result.data.checks[-1].images == ("far.jpg", "test/eye & lid 000.jpg")
-    assert result.data.checks[-1].found == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
+    assert result.data.checks[-1].observed == "far.jpg, near 'other.jpg' (see s3://eyes/a/b)."
     assert result.gate and result.gate.artifacts[0].findings[0].images[0].path == (
         "test/eye & lid 001.jpg"
     )
@@ -76,7 +76,7 @@ def _well_travelled(here: Path) -> Release:
         name="No image nearly repeats one of another split",
         severity="warning",
         passed=False,
-        found="/srv/elsewhere/far.jpg, near '/srv/elsewhere/more/other.jpg' (see s3://eyes/a/b).",
+        observed="/srv/elsewhere/far.jpg, near '/srv/elsewhere/more/other.jpg' (see s3://eyes/a/b).",
         images=("/srv/elsewhere/far and wide/far.jpg", str(images[0])),
     )
     changes = {

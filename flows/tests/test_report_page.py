@@ -100,7 +100,12 @@ def test_names_paths_and_errors_are_escaped_everywhere(tmp_path: Path) -> None:
     ]
     (tmp_path / "answers").mkdir()
     check = Check(
-        name=HOSTILE, severity="error", passed=False, found=HOSTILE, advice=HOSTILE, shortcut=True
+        name=HOSTILE,
+        severity="error",
+        passed=False,
+        observed=HOSTILE,
+        advice=HOSTILE,
+        shortcut=True,
     )
     result = sample_run(
         tmp_path / "answers", nodes, images=[Path(f"{row}{HOSTILE}") for row in range(90)]

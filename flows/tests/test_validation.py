@@ -108,7 +108,7 @@ def test_each_check_fires_on_its_fault_alone(
     checks = clinic.validate()
     assert {name for name, check in checks.items() if not check.passed} == failing
     for name in failing:
-        assert re.search(text, checks[name].found)
+        assert re.search(text, checks[name].observed)
         assert checks[name].advice
     assert all(not check.advice for check in checks.values() if check.passed)
 
@@ -117,9 +117,9 @@ def test_checks_say_how_many_images_have_a_label(clinic: Clinic) -> None:
     add_unlabelled(clinic)
     misspell_label(clinic)
     checks = clinic.validate()
-    assert checks[KNOWN].found == "1 of 41 images: label 'il'"
-    assert checks[DECODES].found == "all 71 images"
-    assert checks[PRESENT].found.endswith("test: ill 4, well 4; unlabelled: 30")
+    assert checks[KNOWN].observed == "1 of 41 images: label 'il'"
+    assert checks[DECODES].observed == "all 71 images"
+    assert checks[PRESENT].observed.endswith("test: ill 4, well 4; unlabelled: 30")
 
 
 def test_classes_are_never_taken_from_unlabelled_images(clinic: Clinic) -> None:
@@ -197,4 +197,4 @@ def test_acrima_passes_with_a_warning_that_colour_tells_the_class(
     checks, _ = validate(frame, classes, "glaucoma", Bounds(), tmp_path / "docs", "ACRIMA")
     assert [check.name for check in checks if not check.passed] == [COLOUR_SHORTCUT]
     (colour,) = (check for check in checks if check.name == COLOUR_SHORTCUT)
-    assert re.search(r"alone 0\.(8[89]|9[01]) ", colour.found)
+    assert re.search(r"alone 0\.(8[89]|9[01]) ", colour.observed)

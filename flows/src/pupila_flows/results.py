@@ -30,7 +30,7 @@ class Check(_Model):
     name: str = Field(description="What was checked, in words: 'No image in two splits'.")
     severity: Literal["error", "warning"] = Field(description="What a failure means.")
     passed: bool
-    found: str = Field(description="What was found, with figures.")
+    observed: str = Field(description="What was found, with figures.")
     advice: str = Field(default="", description="What to do about a failure.")
     images: tuple[str, ...] = Field(default=(), description="Paths of the first offending images.")
     shortcut: bool = Field(

@@ -309,7 +309,7 @@ def _check(check: Check) -> str:
 
 
 def _finding_text(check: Check) -> str:
-    return plain(check.found).removesuffix(".")
+    return plain(check.observed).removesuffix(".")
 
 
 def _teachers(chain: Mapping[str, Link]) -> list[str]:

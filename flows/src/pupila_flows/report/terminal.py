@@ -231,7 +231,7 @@ def _difference(finding: Finding) -> str:
 def check_lines(check: Check) -> list[str]:
     """Return the lines of a data check; after a failure, with advice and some of the images."""
     state = "ok" if check.passed else check.severity
-    lines = [f"{state:8} {check.name}: {check.found}."]
+    lines = [f"{state:8} {check.name}: {check.observed}."]
     if not check.passed:
         more = ["…"] if check.images[_SHOWN_IMAGES:] else []
         lines += [f"{'':8} {line}" for line in (check.advice, *check.images[:_SHOWN_IMAGES], *more)]

@@ -92,7 +92,7 @@ def add_hard_negatives(run: Run, data: DataSummary) -> tuple[Run, DataSummary]:
     job = MakeHardNegatives.of(run.workspace, train, section, seed)
     folder = result_of(run_job(job)).value.folder
     dataset, check = writing.add_negatives(run.dataset, folder, section.label, seed)
-    current_display.get().finish(job.title, escape(check.found))
+    current_display.get().finish(job.title, escape(check.observed))
     counts, fingerprint = dataset.counts, dataset.fingerprint
     changes = {"counts": counts, "fingerprint": fingerprint, "checks": (*data.checks, check)}
     return replace(run, dataset=dataset), data.model_copy(update=changes)

@@ -130,7 +130,7 @@ def _count_check(files: list[tuple[str, str]], label: str) -> Check:
         name="Hard negatives were made from the training images",
         severity="warning",
         passed=True,
-        found=f"{len(files)} training images of {label!r} were made: "
+        observed=f"{len(files)} training images of {label!r} were made: "
         + ", ".join(f"{number} {kind}" for kind, number in counts.items()),
     )
 

@@ -58,7 +58,7 @@ def _check_of_rule(rule: Rule, outcome: Outcome, frame: pd.DataFrame) -> Check:
         name=rule.name,
         severity=rule.severity,
         passed=outcome.passed,
-        found="; ".join(_describe(limit, outcome, frame) for limit in rule.limits),
+        observed="; ".join(_describe(limit, outcome, frame) for limit in rule.limits),
         advice="" if outcome.passed else rule.advice,
         images=tuple(dict.fromkeys(outcome.images))[:SHOWN_IMAGES],
     )
@@ -82,7 +82,7 @@ def _check_of_fact(fact: Fact, outcome: Outcome) -> Check:
         name=fact.name,
         severity=fact.severity,
         passed=outcome.passed,
-        found=fact.observed,
+        observed=fact.observed,
         advice="" if outcome.passed else fact.advice,
         images=fact.images,
         shortcut=fact.shortcut,

@@ -38,7 +38,7 @@ def check_probabilities(
         name=name(teacher, accepts),
         severity="warning",
         passed=not worst,
-        found=f"{len(below)} of {len(paths)} images have a probability below {threshold:g}"
+        observed=f"{len(below)} of {len(paths)} images have a probability below {threshold:g}"
         + (f"; the lowest: {lowest}" if worst else ""),
         advice=_ADVICE if worst else "",
         images=tuple(paths[row] for row in worst),
@@ -51,7 +51,7 @@ def skip_check(teacher: str, accepts: str, reason: str) -> Check:
         name=name(teacher, accepts),
         severity="warning",
         passed=False,
-        found=f"{teacher!r} was not asked: {reason.removesuffix('.')}",
+        observed=f"{teacher!r} was not asked: {reason.removesuffix('.')}",
     )
 
 
