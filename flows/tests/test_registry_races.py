@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_what_was_and_with_room_the_next_try_completes(
     publish(registry, release(tmp_path))
     current = registry.current("clinic")
     large = release(tmp_path, os.urandom(2_000_000), published=current)
-    with pytest.raises(PupilaError, match=r"No space left on device.*Nothing half-written"):
+    with pytest.raises(PupilaError, match=r"No space left on device.*No partly written"):
         publish(registry, large)
     _assert_whole(registry)
     assert registry.numbers("clinic") == [1]
