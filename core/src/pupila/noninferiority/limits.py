@@ -40,8 +40,8 @@ def check_limit(hits: int, images: int, limit: float) -> LimitCheck:
     """
     if not 0 <= hits <= images or not images or not 0 < limit <= 1:
         raise PupilaError(
-            f"{hits!r} of {images!r} images cannot be held against a limit of {limit!r}: expected "
-            f"at least one image, no more hits than images, and a limit in (0, 1]."
+            f"{hits!r} of {images!r} images cannot be tested against a limit of {limit!r}: "
+            f"expected at least one image, no more hits than images, and a limit in (0, 1]."
         )
     proportion = proportion_interval(hits, images)
     return LimitCheck(

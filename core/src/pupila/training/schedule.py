@@ -89,6 +89,23 @@ class LearningRate:
         }
 
 
+class SoftTargets(Config):
+    """How the labels and the answers of another model are weighted as training targets."""
+
+    alpha: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Weight of the labels, 1: only labels. The rest is that of the answers of the "
+        "teacher, or of the model before it was pruned or quantised.",
+    )
+    temperature: float = Field(
+        default=4.0,
+        gt=0,
+        description="Softens the answers of both models; 1 leaves them as they are.",
+    )
+
+
 class EpochChoice(Config):
     """Which epoch is kept, where a model learns from a teacher."""
 

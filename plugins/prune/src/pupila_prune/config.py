@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from pupila.training.schedule import EpochChoice, Schedule
+from pupila.training.schedule import EpochChoice, Schedule, SoftTargets
 from pupila.views import Augmentation
 
 Saliency = Literal["taylor", "magnitude"]
@@ -18,7 +18,7 @@ _PATTERN_SETTINGS: dict[str, Any] = {"sparsity": 0.5, "rounds": 1, "scope": "lay
 """The settings that the pattern fixes: two of four weights, in one round, within a kernel."""
 
 
-class Retraining(EpochChoice, Schedule):
+class Retraining(SoftTargets, EpochChoice, Schedule):
     """How a changed model is retrained, and how much accuracy it may lose."""
 
     budget: float = Field(
@@ -28,18 +28,6 @@ class Retraining(EpochChoice, Schedule):
         description="Largest loss of accuracy on the validation images, as a fraction: the "
         "smallest model that loses no more is kept. With `choose_by: fidelity`, of fidelity to the "
         "uncut model, which has 1.",
-    )
-    alpha: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Weight of the labels in retraining; the rest is that of the uncut model's "
-        "answers.",
-    )
-    temperature: float = Field(
-        default=4.0,
-        gt=0,
-        description="Softens the answers of both models; 1 leaves them as they are.",
     )
     epochs: int = Field(
         default=3, ge=1, description="Passes over the training images in each round, at most."

@@ -213,7 +213,7 @@ class _Walk:
             rank = len(node.outputs[0].shape)
             if layer.axis in (-1, rank - 1):
                 return np.concatenate(inputs)
-        elif not _only_numbers_beside(node):
+        elif not _has_plain_arguments(node):
             return None
         return self._tie_all(inputs)
 
@@ -287,7 +287,7 @@ def _elementwise(activation: Any) -> bool:
     return activation is None or (known and name not in _ACROSS_CHANNELS)
 
 
-def _only_numbers_beside(node: Any) -> bool:
+def _has_plain_arguments(node: Any) -> bool:
     """Return whether a node's arguments besides tensors are plain numbers."""
     arguments = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
     known = (keras.KerasTensor, int, float, bool, type(None))

@@ -4,62 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pupila import Technique, hookimpl
+from pupila import Config, Technique, hookimpl
 from pupila_quantize.config import Calibrated, Qat, QuantizeInt4, QuantizeInt8, QuantizeMixed
 
 
 @hookimpl
 def pupila_techniques() -> Iterable[Technique]:
     """Yield the techniques that quantise a model."""
-    yield Technique(
-        name="quantize-float16",
-        summary="Weights in float16, computed in float32: half the size, nearly the same answers",
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        implementation="pupila_quantize.techniques:quantize_float16",
+    yield _after_training(
+        "quantize-float16",
+        "Weights in float16, computed in float32: half the size, nearly the same answers",
     )
-    yield Technique(
-        name="quantize-dynamic",
-        summary="Weights in int8, activations quantised at run time: a quarter of the size",
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        implementation="pupila_quantize.techniques:quantize_dynamic",
+    yield _after_training(
+        "quantize-dynamic",
+        "Weights in int8, activations quantised at run time: a quarter of the size",
     )
-    yield Technique(
-        name="quantize-int8",
-        summary="Weights and activations in int8, calibrated on training images",
-        config=QuantizeInt8,
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        needs_data=True,
-        implementation="pupila_quantize.techniques:quantize_int8",
+    yield _after_training(
+        "quantize-int8",
+        "Weights and activations in int8, calibrated on training images",
+        QuantizeInt8,
     )
-    yield Technique(
-        name="quantize-int4",
-        summary="Weights in int4 where kernels support it, int8 in the rest, calibrated",
-        config=QuantizeInt4,
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        needs_data=True,
-        implementation="pupila_quantize.techniques:quantize_int4",
+    yield _after_training(
+        "quantize-int4",
+        "Weights in int4 where kernels support it, int8 in the rest, calibrated",
+        QuantizeInt4,
     )
-    yield Technique(
-        name="quantize-int16x8",
-        summary="Weights in int8, activations in int16: nearly exact, and slow",
-        config=Calibrated,
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        needs_data=True,
-        implementation="pupila_quantize.techniques:quantize_int16x8",
+    yield _after_training(
+        "quantize-int16x8",
+        "Weights in int8, activations in int16: nearly exact, and slow",
+        Calibrated,
     )
-    yield Technique(
-        name="quantize-mixed",
-        summary="Int8, except for the layers that lose too much accuracy; lists them",
-        config=QuantizeMixed,
-        accepts=frozenset({"tflite"}),
-        produces="tflite",
-        needs_data=True,
-        implementation="pupila_quantize.techniques:quantize_mixed",
+    yield _after_training(
+        "quantize-mixed",
+        "Int8, except for the layers that lose too much accuracy; lists them",
+        QuantizeMixed,
     )
     yield Technique(
         name="qat",
@@ -71,4 +49,17 @@ def pupila_techniques() -> Iterable[Technique]:
         needs_data=True,
         seeded=True,
         implementation="pupila_quantize.qat:qat",
+    )
+
+
+def _after_training(name: str, summary: str, config: type[Config] = Config) -> Technique:
+    """Describe a technique that rewrites a flatbuffer; those with settings are calibrated."""
+    return Technique(
+        name=name,
+        summary=summary,
+        config=config,
+        accepts=frozenset({"tflite"}),
+        produces="tflite",
+        needs_data=issubclass(config, Calibrated),
+        implementation=f"pupila_quantize.techniques:{name.replace('-', '_')}",
     )

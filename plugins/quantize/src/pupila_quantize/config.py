@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from pupila import Config
-from pupila.training.schedule import EpochChoice, Schedule
+from pupila.training.schedule import EpochChoice, Schedule, SoftTargets
 
 IoType = Literal["float", "int8"]
 Correction = Literal["none", "bias", "gptq"]
@@ -87,22 +87,10 @@ class QuantizeMixed(QuantizeInt8):
     )
 
 
-class Qat(WithIoType, EpochChoice, Schedule):
+class Qat(WithIoType, SoftTargets, EpochChoice, Schedule):
     """Settings of `qat`: a short training at a low rate, since the model is already trained."""
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training images, at most.")
     learning_rate: float = Field(
         default=1e-4, gt=0, le=1, description="Highest rate of Adam, which falls to 0 by a cosine."
-    )
-    alpha: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Weight of the labels; the rest is that of the answers of the model before "
-        "quantisation. 1 learns from the labels alone.",
-    )
-    temperature: float = Field(
-        default=4.0,
-        gt=0,
-        description="Softens the answers of both models; 1 leaves them as they are.",
     )
