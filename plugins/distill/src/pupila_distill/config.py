@@ -18,7 +18,7 @@ from pydantic import (
 from pupila import PupilaError, Student, installed
 from pupila.errors import list_names
 from pupila.plugin import Config, Plugin
-from pupila.training.schedule import EpochChoice, Schedule
+from pupila.training.schedule import EpochChoice, Schedule, SoftTargets
 from pupila.views import Augmentation
 
 
@@ -183,15 +183,9 @@ def _check_student(name: str) -> None:
         raise ValueError(str(error)) from None
 
 
-class Teaching(EpochChoice, Training):
+class Teaching(SoftTargets, EpochChoice, Training):
     """How a teacher's answers and the labels are weighed, and which images are used."""
 
-    alpha: float = Field(
-        default=0.1, ge=0, le=1, description="Weight of the labels; the teacher has the rest."
-    )
-    temperature: float = Field(
-        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
-    )
     unlabelled: bool = Field(
         default=True,
         description="Learn from the unlabelled images too, where the data has any: "
@@ -328,7 +322,7 @@ class EmbeddingDistillation(Distillation):
     )
 
 
-class EvolutionaryDistillation(Training):
+class EvolutionaryDistillation(SoftTargets, Training):
     """Settings of `distill-evolutionary`: a teacher that is trained together with its student."""
 
     teacher: str = Field(
@@ -337,9 +331,6 @@ class EvolutionaryDistillation(Training):
     epochs: int = Field(default=30, ge=1, description="Passes over the training images, at most.")
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="Weight of the labels; the teacher has the rest."
-    )
-    temperature: float = Field(
-        default=4.0, gt=0, description="Softens the answers of both: 1 leaves them as they are."
     )
     guidance: float = Field(
         default=1.0, ge=0, description="Weight of the guided modules between the blocks."
