@@ -72,9 +72,11 @@ def test_fidelity_is_the_value_of_the_suite_whatever_the_order_of_columns(
         ).value.value
         for model in (teacher, pupil)
     ]
-    found = [altered.fidelity(logits(model, altered)[:, columns]) for model in (teacher, pupil)]
-    assert found == pytest.approx(by_suite, abs=1e-4)
-    assert found[0] == pytest.approx(1, abs=1e-4) and found[1] < 0.9
+    fidelities = [
+        altered.fidelity(logits(model, altered)[:, columns]) for model in (teacher, pupil)
+    ]
+    assert fidelities == pytest.approx(by_suite, abs=1e-4)
+    assert fidelities[0] == pytest.approx(1, abs=1e-4) and fidelities[1] < 0.9
 
 
 def test_the_teacher_answers_altered_images_once(
