@@ -24,7 +24,7 @@ from pupila_distill.attention import (
     distance,
     distill_attention,
     keras,
-    opened_attention,
+    open_attention,
     with_attention,
 )
 from pupila_distill.config import AttentionDistillation, Distillation
@@ -78,7 +78,7 @@ def store(tmp_path_factory):
 
 def test_a_teachers_attention_is_that_of_its_deepest_stages_at_the_students_size(store):
     net = small_net(side=64)
-    with opened_attention(artifact_of(store, net, 64), [(8, 8), (2, 2)]) as attention_of_pictures:
+    with open_attention(artifact_of(store, net, 64), [(8, 8), (2, 2)]) as attention_of_pictures:
         given = attention_of_pictures(pictures(20, 64))
     stages = with_stages(net)(pictures(20, 64).astype(np.float32))
     assert [stage.shape[1] for stage in stages[1:]] == [32, 16, 8, 4]
@@ -92,7 +92,7 @@ def test_a_teachers_attention_is_that_of_its_deepest_stages_at_the_students_size
 def test_a_teacher_with_fewer_stages_is_compared_in_these_only(store):
     shallow = artifact_of(store, small_net(strides=(2, 2)))
     sizes = [(8, 8), (4, 4), (2, 2)]
-    with opened_attention(shallow, sizes) as attention_of_pictures:
+    with open_attention(shallow, sizes) as attention_of_pictures:
         given = attention_of_pictures(pictures())
     assert given.shape == (4, 16 + 4)
     assert attention._deepest(sizes, 20) == [(4, 4), (2, 2)]
@@ -109,7 +109,7 @@ def test_attention_is_computed_on_the_picture_that_the_student_sees(teacher, dat
     sizes, chosen = [(6, 6)], dataset.select("train")
     maps = attention._teacher_maps(step, chosen, sizes)
     seen = Images.of(chosen, teacher.record.input, maps, step.config.augmentation)
-    with opened_attention(teacher, sizes) as attention_of_pictures:
+    with open_attention(teacher, sizes) as attention_of_pictures:
         for view in range(2):
             again = attention_of_pictures(seen.view(np.arange(len(chosen)), view))
             assert maps[view] == pytest.approx(again, rel=1e-4, abs=1e-4)
@@ -217,7 +217,7 @@ def looks_apart(step, teacher, dataset):
     images = {
         side: np.stack([pixels[n] for n in range(len(validation))]) for side, pixels in at.items()
     }
-    with opened_attention(teacher, sizes) as attention_of_pictures:
+    with open_attention(teacher, sizes) as attention_of_pictures:
         theirs = attention_of_pictures(images[48])
     ours = np.asarray(with_attention(student, 3)(images[32].astype(np.float32)))[:, 2:]
     return float(np.mean(distance(theirs, ours, sizes)))

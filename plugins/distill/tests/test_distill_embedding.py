@@ -190,13 +190,13 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(taught, student):
 
 def test_the_features_are_computed_once_for_all_runs(taught, monkeypatch):
     opened = []
-    real = embedding._opened
+    real = embedding._open
 
     def counting(model):
         opened.append(model)
         return real(model)
 
-    monkeypatch.setattr(embedding, "_opened", counting)
+    monkeypatch.setattr(embedding, "_open", counting)
     distill_embedding(taught("first", epochs=1))
     distill_embedding(taught("second", epochs=1, subclasses=3, **RELATIONS, temperature=2))
     assert len(opened) == 1

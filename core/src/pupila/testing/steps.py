@@ -38,7 +38,7 @@ def step_for(
     worker_pool: WorkerPool | None = None,
     input_metrics: tuple[Metrics | None, ...] = (),
 ) -> Step[Any]:
-    """Return what an implementation is called with.
+    """Return the `Step` to call an implementation with.
 
     The output, unless it is given, the scratch folder and the predictions are made in `folder`.
     As in a flow, the test images are withheld: no step may learn from them.

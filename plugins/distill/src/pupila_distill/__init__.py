@@ -21,7 +21,7 @@ from pupila_distill.config import (
 
 @hookimpl
 def pupila_techniques() -> Iterator[Technique]:
-    """Yield what learns from teachers, and its control, `train`."""
+    """Yield the techniques that learn from teachers, and their control, `train`."""
     yield Technique(
         name="distill",
         summary="Train a small student to answer as teachers do (Hinton et al. 2015)",

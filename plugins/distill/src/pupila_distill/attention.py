@@ -192,12 +192,12 @@ def _teacher_maps(
         step.progress,
         f"attention, resized to {shown}",
         "pupila-distill",
-        partial(opened_attention, teacher, sizes),
+        partial(open_attention, teacher, sizes),
     )
 
 
 @contextmanager
-def opened_attention(
+def open_attention(
     teacher: Artifact, sizes: Sequence[Size]
 ) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
     """Yield a function from pictures `(n, height, width, 3)` to a teacher's attention.

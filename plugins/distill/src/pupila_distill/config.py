@@ -297,7 +297,7 @@ class AttentionDistillation(Teaching):
 
 
 class EmbeddingDistillation(Distillation):
-    """Settings of `distill-embedding`; all weights 0: those of `distill`."""
+    """Settings of `distill-embedding`, which is `distill` when all its weights are 0."""
 
     subclasses: int = Field(
         default=8,

@@ -109,7 +109,7 @@ def embedding_loss(
 def subclass_loss(
     config: EmbeddingDistillation, targets: Any, outputs: Any, shares: Sequence[float]
 ) -> Any:
-    """Return the second term of the loss over λ, per image `(batch,)`.
+    """Return the second term of the loss, without λ, per image `(batch,)`.
 
     Targets are labels, teachers' logits and subclasses; outputs, the student's logits and those of
     the subclasses.
@@ -218,7 +218,7 @@ def _features_of(
             step.progress,
             "features before the last layer",
             "pupila-distill",
-            partial(_opened, keras.Model(last.image, last.features)),
+            partial(_open, keras.Model(last.image, last.features)),
         )
 
     views = features(config.augmentation)
@@ -237,6 +237,6 @@ def _features_of(
 
 
 @contextmanager
-def _opened(model: Any) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
+def _open(model: Any) -> Generator[Callable[[NDArray[np.uint8]], NDArray[np.float32]]]:
     model.compile(jit_compile=False)
     yield partial(model.predict, batch_size=_BATCH_IMAGES, verbose=0)

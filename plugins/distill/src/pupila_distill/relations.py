@@ -22,11 +22,11 @@ keras = import_keras()
 ops = keras.ops
 
 _LEAST_SQUARE = 1e-12
-"""Under it a distance has no gradient: a square root's is infinite at 0."""
+"""Below it a distance gets no gradient, which would be infinite at 0."""
 
 
 def distance_loss(teacher: Any, student: Any) -> Any:
-    """Return the loss by distance, of each image its mean over all others `(batch,)`.
+    """Return the distance loss of each image, its mean over all others `(batch,)`.
 
     Features are `(batch, features)`.
     """
@@ -34,12 +34,12 @@ def distance_loss(teacher: Any, student: Any) -> Any:
 
 
 def angle_loss(teacher: Any, student: Any) -> Any:
-    """Return the loss by angle, of each image its mean as the vertex `(batch,)`."""
+    """Return the angle loss of each image, its mean over triplets with it as vertex `(batch,)`."""
     return ops.mean(keras.losses.huber(_cosines(teacher), _cosines(student)), axis=-1)
 
 
 def _distances(features: Any) -> Any:
-    """Return distances over their mean `(batch, batch)`."""
+    """Return distances divided by their mean `(batch, batch)`."""
     squares = ops.sum(ops.square(_differences(features)), axis=-1)
     near = squares < _LEAST_SQUARE
     distances = ops.where(near, 0.0, ops.sqrt(ops.where(near, 1.0, squares)))

@@ -75,12 +75,12 @@ def mobile_xs(input: InputSpec, classes: int) -> Any:
         PupilaError: a side is shorter than 32 px.
     """
     image, x = _picture(input)
-    x = _normalised(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
+    x = _normalise(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
     blocks = ((32, 1), (48, 2), (48, 1), (96, 2), (96, 1), (144, 2), (144, 1), (144, 1), (280, 2))
     for number, (filters, strides) in enumerate(blocks, 1):
         name = f"block_{number}"
-        x = _normalised(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
-        x = _normalised(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_pointwise"), x)
+        x = _normalise(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
+        x = _normalise(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_pointwise"), x)
     return keras.Model(image, _head(x, classes), name="mobile_xs")
 
 
@@ -94,14 +94,14 @@ def mobile_s(input: InputSpec, classes: int) -> Any:
         PupilaError: a side is shorter than 32 px.
     """
     image, x = _picture(input)
-    x = _normalised(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
+    x = _normalise(layers.Conv2D(16, 3, 2, **_BARE, name="stem"), x)
     x = _inverted_residual(x, 16, 1, 1, "stage_0_block_0")
     stages = ((24, 2, 2), (40, 2, 2), (64, 3, 2), (88, 2, 2))
     for stage, (filters, repeats, strides) in enumerate(stages, 1):
         for block in range(repeats):
             name = f"stage_{stage}_block_{block}"
             x = _inverted_residual(x, filters, 1 if block else strides, 6, name)
-    x = _normalised(layers.Conv2D(320, 1, **_BARE, name="last"), x)
+    x = _normalise(layers.Conv2D(320, 1, **_BARE, name="last"), x)
     return keras.Model(image, _head(x, classes), name="mobile_s")
 
 
@@ -114,7 +114,7 @@ def residual_m(input: InputSpec, classes: int) -> Any:
         PupilaError: a side is shorter than 32 px.
     """
     image, x = _picture(input)
-    x = _normalised(layers.Conv2D(32, 3, 2, **_BARE, name="stem"), x)
+    x = _normalise(layers.Conv2D(32, 3, 2, **_BARE, name="stem"), x)
     x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
     for stage, filters in enumerate((32, 64, 128, 256)):
         for block in range(2):
@@ -138,7 +138,7 @@ def _picture(input: InputSpec) -> tuple[Any, Any]:
     return image, layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
 
 
-def _normalised(convolution: Any, x: Any, activation: str | None = "relu6") -> Any:
+def _normalise(convolution: Any, x: Any, activation: str | None = "relu6") -> Any:
     """Apply a convolution, batch normalisation and, where given, an activation."""
     name = convolution.name
     x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(convolution(x))
@@ -155,9 +155,9 @@ def _inverted_residual(x: Any, filters: int, strides: int, expansion: int, name:
     """Widen, filter each channel, narrow without an activation; add the input where it fits."""
     shortcut, width = x, x.shape[-1] * expansion
     if expansion > 1:
-        x = _normalised(layers.Conv2D(width, 1, **_BARE, name=f"{name}_expand"), x)
-    x = _normalised(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
-    x = _normalised(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_project"), x, activation=None)
+        x = _normalise(layers.Conv2D(width, 1, **_BARE, name=f"{name}_expand"), x)
+    x = _normalise(layers.DepthwiseConv2D(3, strides, **_BARE, name=f"{name}_depthwise"), x)
+    x = _normalise(layers.Conv2D(filters, 1, **_BARE, name=f"{name}_project"), x, activation=None)
     if x.shape == shortcut.shape:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
@@ -168,9 +168,9 @@ def _residual(x: Any, filters: int, strides: int, name: str) -> Any:
     shortcut = x
     if strides > 1 or x.shape[-1] != filters:
         project = layers.Conv2D(filters, 1, strides, **_BARE, name=f"{name}_project")
-        shortcut = _normalised(project, x, activation=None)
-    x = _normalised(layers.Conv2D(filters, 3, strides, **_BARE, name=f"{name}_first"), x)
+        shortcut = _normalise(project, x, activation=None)
+    x = _normalise(layers.Conv2D(filters, 3, strides, **_BARE, name=f"{name}_first"), x)
     second = layers.Conv2D(filters, 3, **_BARE, name=f"{name}_second")
-    x = _normalised(second, x, activation=None)
+    x = _normalise(second, x, activation=None)
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.Activation("relu6", name=f"{name}_relu6")(x)

@@ -104,8 +104,8 @@ def _room_on_disk(folder: Path, what: str) -> Generator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise PupilaError(
-            f"The disk is full: there is no room for {what} in {str(folder)!r}. Make "
-            f"room and run again: the search goes on after its last candidate."
+            f"The disk is full: {what} cannot be written to {str(folder)!r}. Free some space and "
+            f"run again: the search goes on after its last candidate."
         ) from None
 
 
