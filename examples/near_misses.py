@@ -2,11 +2,11 @@
 
     python examples/near_misses.py FOLDER
 
-A folder per group comes of it, for `evaluate: {open_set: {path: FOLDER}}`. Photographs are those
+It makes a folder for each group, for `evaluate: {open_set: {path: FOLDER}}`. Photographs are those
 that scikit-image and scikit-learn bring along (not scikit-image's `retina` and `microaneurysms`,
 which are fundus photographs). The rest is drawn, each by a procedure of its own and by none of
 those that make `data.hard_negatives`, or the groups would not be new. Drawn eyes, OCT scans and
-skin lesions look like their kind to a small model; they are no substitute for a hospital's own.
+skin lesions look like their kind to a small model; they do not replace a hospital's own.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def oct_scan(random: Random) -> Picture:
     depth = y - top
     thickness = random.uniform(0.35, 0.6)
     layers = np.zeros_like(x)
-    for place, bright in ((0.05, 0.8), (0.3, 0.45), (0.55, 0.4), (0.8, 0.7), (1.0, 1.0)):
-        where = place * thickness + pit * (1 - place)
+    for depth_fraction, bright in ((0.05, 0.8), (0.3, 0.45), (0.55, 0.4), (0.8, 0.7), (1.0, 1.0)):
+        where = depth_fraction * thickness + pit * (1 - depth_fraction)
         layers += bright * np.exp(-(((depth - where) / random.uniform(0.02, 0.05)) ** 2))
     inside = (depth > pit) & (depth < thickness)
     choroid = np.where(depth >= thickness, 0.5 * np.exp(-(depth - thickness) / 0.2), 0)

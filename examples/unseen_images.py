@@ -3,7 +3,7 @@
     python examples/unseen_images.py DATA MANIFEST
 
 DATA holds `glaucoma.csv` and `discs/discs.csv`. Of IDRiD only the split `train` is taken: what is
-in `validation` is for choosing, and what is in `test` for judging, by `external`.
+in `validation` is for choosing, and `test` for evaluating, by `external`.
 """
 
 from __future__ import annotations
