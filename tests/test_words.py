@@ -45,8 +45,10 @@ OLD = {
 }
 """Words that no identifier has any more, and those that stand for them."""
 
+COMPARED = "longer|more|less|better|worse|larger|smaller|greater|other"
+
 PHRASES = {
-    r"(?<!there )\b(is|are) no (?!(longer|more|less|better|worse|larger|smaller|greater|other)\b)": "is not a",
+    rf"(?<!there )\b(is|are) no (?!({COMPARED})\b)": "is not a",
     r"\b(is|are|be|was|were|been) told\b": "is given, is reported",
     r"\bcomes? to\b(?! an end)": "is, totals",
     r"\banew\b": "again, from scratch",

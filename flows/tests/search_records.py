@@ -14,7 +14,7 @@ KINDS = ("convolution", "separable", "inverted")
 
 
 def record(
-    count: int = 40, seed: int = 3, failed: tuple[int, ...] = (5,), crossed: float = 0.25
+    count: int = 40, seed: int = 3, failed: tuple[int, ...] = (5,), crossover_rate: float = 0.25
 ) -> dict[str, Any]:
     """Return what a search of `count` candidates notes; that part of them has two parents."""
     random = np.random.default_rng(seed)
@@ -40,18 +40,18 @@ def record(
     }
 
 
-def _model(number: int, random: np.random.Generator, crosses: float) -> dict[str, Any]:
+def _model(number: int, random: np.random.Generator, crossover_rate: float) -> dict[str, Any]:
     first = max(0, number - 9)
     parents = random.choice(np.arange(first, number), min(number, 2), replace=False)
-    crossed = number > 3 and random.random() < crosses
-    named = [f"c{parent}" for parent in (parents if crossed else parents[:1])]
-    preserved = not crossed and bool(named) and random.random() < 0.5
+    crossover = number > 3 and random.random() < crossover_rate
+    named = [f"c{parent}" for parent in (parents if crossover else parents[:1])]
+    preserved = not crossover and bool(named) and random.random() < 0.5
     right = min(IMAGES - 3, int(70 + 4 * np.sqrt(number) + random.integers(0, 12)))
     blocks = [_block(number, random) for number in range(int(random.integers(2, 12)))]
     return {
         "name": f"c{number}",
         "parents": named,
-        "change": "initial" if not named else "cross" if crossed else "widen block_1 to 48",
+        "change": "initial" if not named else "cross" if crossover else "widen block_1 to 48",
         "preserved": preserved,
         "generation": number // 6,
         "genome": {"blocks": blocks, "head": {"flatten": False, "units": 16}},
