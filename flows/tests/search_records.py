@@ -18,7 +18,7 @@ def record(
 ) -> dict[str, Any]:
     """Return what a search of `count` candidates notes; that part of them has two parents."""
     random = np.random.default_rng(seed)
-    models = [_model(number, random, crossed) for number in range(count)]
+    models = [_model(number, random, crossover_rate) for number in range(count)]
     tried = [model for number, model in enumerate(models) if number not in failed]
     chosen = max(tried, key=lambda model: model["validation_accuracy"]["value"])
     return {

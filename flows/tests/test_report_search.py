@@ -126,7 +126,8 @@ def test_intervals_that_hold_for_one_model_each_are_said_to_be_too_high(tmp_path
 
 def test_the_family_gives_each_ancestor_a_lane_that_none_other_stands_on() -> None:
     family = [
-        Ancestor.model_validate(ancestor) for ancestor in record(90, 8, crossed=0.6)["family"]
+        Ancestor.model_validate(ancestor)
+        for ancestor in record(90, 8, crossover_rate=0.6)["family"]
     ]
     assert len(family) > 15 and any(len(ancestor.parents) == 2 for ancestor in family)
     lanes, row_of = lanes_of(family), {ancestor.name: row for row, ancestor in enumerate(family)}
@@ -140,7 +141,7 @@ def test_the_family_gives_each_ancestor_a_lane_that_none_other_stands_on() -> No
 def test_the_family_tells_changes_and_whether_they_preserved_what_was_computed(
     tmp_path: Path,
 ) -> None:
-    measured = record(90, 8, crossed=0.6)
+    measured = record(90, 8, crossover_rate=0.6)
     (section,) = found_in(measured, tmp_path)
     tree = str(section.tree)
     preserved = sum(ancestor["preserved"] for ancestor in measured["family"] if ancestor["parents"])
