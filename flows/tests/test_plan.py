@@ -1,5 +1,7 @@
 """Every mistake in a recipe is found at once, with its line and the nearest right name."""
 
+# long: a table of mistakes
+
 from __future__ import annotations
 
 import os

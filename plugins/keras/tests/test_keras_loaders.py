@@ -21,7 +21,9 @@ CUT_SHORT = r"is cut short: [\d,]+ of its [\d,]+ bytes are there"
 
 
 def classifier(library, activation="softmax", columns=2, size=(16, 20)):
-    """Build a small Keras 2 or 3 model that takes raw RGB."""
+    """B
+    # long: a table of files, and how each is refused
+    uild a small Keras 2 or 3 model that takes raw RGB."""
     layers = library.layers
     return library.Sequential(
         [

@@ -74,7 +74,7 @@ class Plan:
     address: str | None = None
     """Scheduler of the cluster that steps run on; None if they run on this machine."""
     external: tuple[PlannedExternal, ...] = ()
-    """Images of other places, on which models are only evaluated."""
+    """Images of other hospitals, on which models are only evaluated."""
     tls: TlsFiles | None = None
     """Certificates for talking to it; None for those of Dask's own configuration."""
     registry: str | None = None

@@ -317,7 +317,7 @@ class Recipe(Section):
     )
     external: dict[NodeName, ExternalSection] = Field(
         default_factory=dict[str, ExternalSection],
-        description="Images of other places, by name: every model is evaluated on them, and "
+        description="Images of other hospitals, by name: every model is evaluated on them, and "
         "nothing is trained or chosen on them.",
     )
     gate: GateSection | None = Field(
